@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The errors a user can meet: each names the thing that is wrong and the remedy.
+
+Standard library only: Blender and the engine share these through the wire protocol.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class GaussianSpeechError(Exception):
+    """A failure that is explained to the user rather than shown as a traceback.
+
+    Attributes:
+        message: what is wrong, naming the file or object.
+        hint: what to do about it; empty where nothing can be advised.
+        kind: stable identifier that travels over the protocol.
+    """
+
+    kind: ClassVar[str] = "error"
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class BadInputError(GaussianSpeechError):
+    """A file or value given by the user cannot be used."""
+
+    kind = "bad_input"
+
+
+class MissingDependencyError(GaussianSpeechError):
+    """A library, model file or device that the request needs is not there."""
+
+    kind = "missing_dependency"
+
+
+class CancelledError(GaussianSpeechError):
+    """The user cancelled the request; nothing half-written is left."""
+
+    kind = "cancelled"
+
+    def __init__(self, message: str = "Cancelled.", hint: str = "") -> None:
+        super().__init__(message, hint)
+
+
+class EngineGoneError(GaussianSpeechError):
+    """The engine process ended while it was needed."""
+
+    kind = "engine_gone"
+
+
+def one_line(error: BaseException) -> str:
+    """The error as one line, for stderr, reports and status lines."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+ERROR_KINDS: dict[str, type[GaussianSpeechError]] = {
+    cls.kind: cls
+    for cls in (
+        GaussianSpeechError,
+        BadInputError,
+        MissingDependencyError,
+        CancelledError,
+        EngineGoneError,
+    )
+}
+"""From the ``kind`` on the wire back to the exception class."""

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a head is: template mesh, expressions, joints, regions and landmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float32]
+Index = NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Skeleton:
+    """Joints with linear blend skinning (FLAME's layout).
+
+    Attributes:
+        names: J joint names; ``root`` first.
+        parents: (J,) int32, parent joint, −1 for the root.
+        positions: (J, 3) rest positions in head space, metres.
+        weights: (V, J) skinning weights, rows sum to one.
+    """
+
+    names: tuple[str, ...]
+    parents: Index
+    positions: Float
+    weights: Float
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """A head in its neutral pose, head space (+Y up, +Z forward), metres.
+
+    Attributes:
+        id: what performances and avatars refer to, e.g. ``"default"`` or ``"flame2023"``.
+        template: (V, 3) float32 neutral vertices; lips touch.
+        faces: (F, 3) int32 triangles, counter-clockwise seen from outside.
+        uv: (U, 2) float32 texture coordinates.
+        uv_faces: (F, 3) int32 indices into ``uv``, one per face corner.
+        expression_basis: (E, V, 3) float32 offsets of each expression at weight 1.
+        expression_names: E names; the ARKit names on heads that have them (``jawOpen`` …).
+        skeleton: joints and skinning weights.
+        regions: vertex sets by name, int32, sorted: ``lips``, ``inner_lips``, ``upper_lip``,
+            ``lower_lip``, ``teeth``, ``upper_teeth``, ``lower_teeth``, ``tongue``,
+            ``mouth_interior``, ``eyeballs``, ``left_eyeball``, ``right_eyeball``, ``eyelids``,
+            ``brows``, ``forehead``, ``nose``, ``cheeks``, ``ears``, ``face``, ``scalp``, ``neck``.
+        landmarks: vertex index arrays by name, int32, in a defined order:
+            ``inner_lip_upper`` and ``inner_lip_lower`` (P,) pairs across the mouth slit, from the
+            right corner to the left; ``mouth_corners`` (2,) right, left; ``upper_teeth_edge`` and
+            ``lower_teeth_edge`` the incisal edges; ``nose_tip``, ``chin`` (1,).
+        provenance: how the head was made, its licence and the version of its source.
+    """
+
+    id: str
+    template: Float
+    faces: Index
+    uv: Float
+    uv_faces: Index
+    expression_basis: Float
+    expression_names: tuple[str, ...]
+    skeleton: Skeleton
+    regions: Mapping[str, Index] = field(default_factory=dict)
+    landmarks: Mapping[str, Index] = field(default_factory=dict)
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def vertex_count(self) -> int:
+        """V."""
+        return int(self.template.shape[0])
+
+    def expression_index(self, name: str) -> int:
+        """Position of an expression in the basis.
+
+        Raises:
+            KeyError: the head has no expression of that name.
+        """
+        try:
+            return self.expression_names.index(name)
+        except ValueError:
+            raise KeyError(name) from None
+
+    def deform(self, expression: Float) -> Float:
+        """Vertices for expression weights: template + Σ wᵢ·Bᵢ.
+
+        Args:
+            expression: (..., E) weights.
+
+        Returns:
+            (..., V, 3) float32 in head space, metres.
+        """
+        flat = self.expression_basis.reshape(len(self.expression_names), -1)
+        offsets = np.asarray(expression, np.float32) @ flat
+        return self.template + offsets.reshape(*offsets.shape[:-1], -1, 3)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training and evaluation: data, losses, metrics, reports and background jobs."""
