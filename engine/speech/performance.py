@@ -152,8 +152,8 @@ class Performance:
         if not path.is_file():
             raise BadInputError(f"There is no file {path}.", "Check the path.")
         try:
-            with np.load(path, allow_pickle=False) as data:
-                if "format" not in data or str(data["format"]) != _FORMAT:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as data:
+                if not isinstance(data, np.lib.npyio.NpzFile) or "format" not in data or str(data["format"]) != _FORMAT:
                     raise BadInputError(f"{path} is not a GaussianSpeech performance.", remedy)
                 return cls(
                     fps=float(data["fps"]),

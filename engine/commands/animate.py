@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``gaussianspeech animate``: speech in, a performance out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from engine.commands.console import (
+    EXIT_BAD_INPUT,
+    existing_folder,
+    print_error,
+    print_result,
+    print_warnings,
+    progress_bar,
+)
+from engine.errors import BadInputError
+from engine.progress import Progress
+
+
+def animate(
+    audio: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    out: Path,
+    *,
+    head: str = "default",
+    speech_model: str = "rules",
+    fps: float = 25.0,
+    text: str | None = None,
+    text_file: Path | None = None,
+    dense: bool = False,
+    json: bool = False,
+) -> int:
+    """Make a head speak: writes OUT/<name>.performance.npz for every audio file.
+
+    Args:
+        audio: WAV, FLAC, OGG or MP3 files; mono or stereo, 8 to 96 kHz, 0.2 s to one hour.
+        out: folder for the results.
+        head: "default", or the path of a FLAME file.
+        speech_model: "rules".
+        fps: frames per second, 12 to 120, for example 24, 23.976 or 60.
+        text: what is said; makes the lip sync more exact.
+        text_file: a UTF-8 text file with what is said, instead of --text.
+        dense: also store the offsets of every vertex of every frame.
+        json: print the results as JSON, one object a file.
+    """
+    _check_names(audio)
+    transcript = _transcript(text, text_file)
+    existing_folder(out)
+    failed = 0
+    for path in audio:
+        try:
+            with progress_bar(path.name) as progress:
+                result, warnings = _animate_one(
+                    path,
+                    out / f"{path.stem}.performance.npz",
+                    head=head,
+                    model=speech_model,
+                    fps=fps,
+                    text=transcript,
+                    dense=dense,
+                    progress=progress,
+                )
+        except BadInputError as error:
+            failed += 1
+            print_error(error)
+            continue
+        print_warnings(warnings)
+        print_result(result, as_json=json)
+    return EXIT_BAD_INPUT if failed else 0
+
+
+def _animate_one(
+    path: Path,
+    target: Path,
+    *,
+    head: str,
+    model: str,
+    fps: float,
+    text: str | None,
+    dense: bool,
+    progress: Progress,
+) -> tuple[dict[str, object], list[str]]:
+    from engine.audio.loading import load_speech
+    from engine.heads import load_head
+    from engine.speech.predict import predict
+
+    progress(0.0, "loading")
+    speech = load_speech(path)
+    prediction = predict(speech, load_head(head), fps, text=text, model=model, progress=progress)
+    progress(0.98, "saving")
+    prediction.save(target, dense=dense)
+    result: dict[str, object] = {
+        "performance": target,
+        "frames": prediction.frames,
+        "fps": fps,
+        "seconds": round(speech.duration, 6),
+        "head": prediction.head,
+        "model": prediction.model,
+    }
+    return result, list(getattr(speech, "warnings", ()))
+
+
+def _check_names(audio: tuple[Path, ...]) -> None:
+    if not audio:
+        raise BadInputError("No audio file was given.", "Name one or more files to animate.")
+    twice = [stem for stem, count in Counter(path.stem for path in audio).items() if count > 1]
+    if twice:
+        raise BadInputError(
+            f"Several audio files are called {twice[0]!r} and would overwrite each other's result.",
+            "Animate them into different folders.",
+        )
+
+
+def _transcript(text: str | None, text_file: Path | None) -> str | None:
+    if text_file is None:
+        return text
+    if text is not None:
+        raise BadInputError("Both --text and --text-file were given.", "Give one of them.")
+    try:
+        return text_file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInputError(
+            f"The transcript {text_file} cannot be read: {error}.",
+            "Give a UTF-8 text file.",
+        ) from error
