@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Seconds per second of speech for the steps of ``animate``: printed, never asserted.
+
+    python tests/benchmarks/animate.py [AUDIO...]
+
+Without files the sample voice is used. The reference of the ratio is decoding the phones alone, in
+the same run on the same machine.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from engine.audio.loading import load_speech
+from engine.audio.phonetic import encode
+from engine.heads import load_head
+from engine.speech.predict import predict
+
+RUNS = 5
+
+
+def seconds(action):
+    times = []
+    for _ in range(RUNS):
+        start = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def main(paths):
+    head = load_head("default")
+    table = Table(title=f"animate: seconds per second of speech (median of {RUNS})")
+    for column in ("file", "speech s", "load", "phones", "whole", "save", "total", "total/phones"):
+        table.add_column(column, justify="right")
+    for path in paths:
+        speech = load_speech(path)
+        encode(speech)  # the models are loaded once per process, as in the engine
+        performance = predict(speech, head, 25.0)
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder) / "a.performance.npz"
+            load = seconds(lambda path=path: load_speech(path))
+            phones = seconds(lambda speech=speech: encode(speech))
+            whole = seconds(lambda speech=speech: predict(speech, head, 25.0))
+            save = seconds(lambda p=performance, target=target: p.save(target))
+        d = speech.duration
+        total = load + whole + save
+        figures = (load / d, phones / d, whole / d, save / d, total / d, total / phones)
+        table.add_row(path.name, f"{d:.2f}", *(f"{figure:.4f}" for figure in figures))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    sample = Path(__file__).parents[2] / "engine" / "assets" / "sample_voice.wav"
+    main([Path(argument) for argument in sys.argv[1:]] or [sample])
