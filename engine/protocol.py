@@ -78,7 +78,7 @@ def write(stream: BinaryIO, message: Message) -> None:
     stream.write(_PREFIX.pack(MAGIC, len(header)) + header)
     for array in buffers:
         if array.size:
-            stream.write(memoryview(array.reshape(-1)).cast("B"))
+            stream.write(array.reshape(-1).view(np.uint8).data)
     stream.flush()
 
 

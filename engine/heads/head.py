@@ -92,5 +92,6 @@ class Head:
             (..., V, 3) float32 in head space, metres.
         """
         flat = self.expression_basis.reshape(len(self.expression_names), -1)
-        offsets = np.asarray(expression, np.float32) @ flat
-        return self.template + offsets.reshape(*offsets.shape[:-1], -1, 3)
+        offsets: Float = np.asarray(expression, np.float32) @ flat
+        vertices: Float = self.template + offsets.reshape(*offsets.shape[:-1], -1, 3)
+        return vertices

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,7 +125,7 @@ class Performance:
         ):
             for name, array in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, array, allow_pickle=False)
+                    np.save(member, array, allow_pickle=False)
             if dense:
                 self._write_dense(archive)
 
@@ -135,8 +135,9 @@ class Performance:
             "fortran_order": False,
             "shape": (self.frames, self.vertex_count, 3),
         }
+        write_header: Any = np.lib.format.write_array_header_1_0
         with archive.open("offsets.npy", "w", force_zip64=True) as member:
-            np.lib.format.write_array_header_1_0(member, header)
+            write_header(member, header)
             for _, chunk in self.offset_chunks():
                 member.write(chunk.astype("<f4").tobytes())
 
@@ -153,7 +154,11 @@ class Performance:
             raise BadInputError(f"There is no file {path}.", "Check the path.")
         try:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as data:
-                if not isinstance(data, np.lib.npyio.NpzFile) or "format" not in data or str(data["format"]) != _FORMAT:
+                if (
+                    not isinstance(data, np.lib.npyio.NpzFile)
+                    or "format" not in data
+                    or str(data["format"]) != _FORMAT
+                ):
                     raise BadInputError(f"{path} is not a GaussianSpeech performance.", remedy)
                 return cls(
                     fps=float(data["fps"]),
@@ -172,4 +177,6 @@ class Performance:
         except BadInputError:
             raise
         except (OSError, KeyError, ValueError, IndexError, EOFError, zipfile.BadZipFile) as error:
-            raise BadInputError(f"{path} cannot be read as a performance: {error}.", remedy) from error
+            raise BadInputError(
+                f"{path} cannot be read as a performance: {error}.", remedy
+            ) from error

@@ -61,13 +61,13 @@ def look_at(
         vertical_fov: radians.
         up: world up; +Y in head space.
     """
-    eye, target = np.asarray(eye, np.float64), np.asarray(target, np.float64)
-    forward = (target - eye) / np.linalg.norm(target - eye)
-    right = np.cross(forward, np.asarray(up, np.float64))
-    right /= np.linalg.norm(right)
+    eye64, target64 = np.asarray(eye, np.float64), np.asarray(target, np.float64)
+    forward = (target64 - eye64) / np.linalg.norm(target64 - eye64)
+    right: NDArray[np.float64] = np.cross(forward, np.asarray(up, np.float64))
+    right = right / np.linalg.norm(right)
     rotation = np.stack([right, np.cross(forward, right), forward])
     viewmat = np.eye(4)
-    viewmat[:3, :3], viewmat[:3, 3] = rotation, -rotation @ eye
+    viewmat[:3, :3], viewmat[:3, 3] = rotation, -rotation @ eye64
     focal = 0.5 * height / math.tan(0.5 * vertical_fov)
     K = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
     return Camera(viewmat.astype(np.float32), K.astype(np.float32), width, height)
