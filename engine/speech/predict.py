@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Speech in, performance out: the one entry that the command line and the server call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.audio.loading import SAMPLE_RATE
+from engine.errors import BadInputError
+from engine.progress import Progress, part, silent
+from engine.speech.arkit import ARKIT_NAMES
+from engine.speech.articulation import Articulation
+from engine.speech.liveliness import enliven
+from engine.speech.loudness import loudness
+from engine.speech.performance import Performance, Phone
+from engine.speech.visemes import articulate
+from engine.timing import frame_count
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from engine.audio.loading import Speech
+    from engine.heads.head import Head
+
+RULES = "rules"
+"""Id of the rule-based model."""
+MODELS: tuple[str, ...] = (RULES,)
+"""Ids of the speech models."""
+
+_HEARD = 0.9
+"""Part of the time that recognising takes; articulating is quick."""
+
+
+def predict(
+    speech: Speech,
+    head: Head,
+    fps: float,
+    *,
+    text: str | None = None,
+    model: str = RULES,
+    settings: Articulation | None = None,
+    progress: Progress = silent,
+) -> Performance:
+    """The performance of a head that speaks a clip.
+
+    Args:
+        speech: the clip.
+        head: who speaks; needs expressions with ARKit names for the rules.
+        fps: frames per second, 12 to 120.
+        text: what is said, where known: the sounds are then aligned rather than guessed.
+        model: one of :data:`MODELS`.
+        settings: how the rules articulate; an ordinary speaker by default.
+        progress: told how far it is.
+
+    Returns:
+        A performance of ``round(duration · fps)`` frames on the head's own expression basis.
+
+    Raises:
+        BadInputError: unknown model, a frame rate outside its range, or a head that has no ARKit
+            expressions.
+        CancelledError: ``progress`` raised it.
+    """
+    from engine.audio.phonetic import encode
+
+    if model not in MODELS:
+        raise BadInputError(
+            f"There is no speech model {model!r}.", f"Choose from: {', '.join(MODELS)}."
+        )
+    frame_count(speech.duration, fps)
+    check_head(head)
+    heard = encode(speech, text=text, progress=part(progress, 0.0, _HEARD))
+    progress(_HEARD, "articulating")
+    performance = perform(heard.phones, speech, head, fps, settings=settings)
+    progress(1.0, "articulated")
+    return performance
+
+
+def perform(
+    phones: Sequence[Phone],
+    speech: Speech,
+    head: Head,
+    fps: float,
+    *,
+    settings: Articulation | None = None,
+) -> Performance:
+    """The rules alone: the performance for sounds whose times are known.
+
+    Args:
+        phones: timed sounds of the clip.
+        speech: the clip, for its loudness and duration.
+        head: who speaks.
+        fps: frames per second.
+        settings: an ordinary speaker by default.
+
+    Raises:
+        BadInputError: a frame rate outside its range, or a head without ARKit expressions.
+    """
+    settings = settings or Articulation()
+    check_head(head)
+    frames = frame_count(speech.duration, fps)
+    level = loudness(speech.samples, SAMPLE_RATE)
+    curves = articulate(phones, frames, fps, loudness=level, settings=settings)
+    curves = np.maximum(curves, enliven(phones, frames, fps, settings))
+    expression = on_head(curves, head)
+    return Performance(
+        fps=fps,
+        weights=expression,
+        basis=head.expression_basis,
+        expression=expression,
+        expression_names=head.expression_names,
+        head=head.id,
+        source_sha256=speech.sha256,
+        model=RULES,
+        phones=tuple(phones),
+    )
+
+
+def check_head(head: Head) -> None:
+    """Make sure that the rules can move a head.
+
+    Raises:
+        BadInputError: none of its expressions has an ARKit name.
+    """
+    if not set(ARKIT_NAMES) & set(head.expression_names):
+        raise BadInputError(
+            f"The head {head.id!r} has no ARKit expressions, and the rules speak in those.",
+            "Use the default head, or carry its performance over to this head with "
+            "'gaussianspeech retarget'.",
+        )
+
+
+def on_head(curves: NDArray[np.float32], head: Head) -> NDArray[np.float32]:
+    """ARKit curves as weights of a head's expressions; those that it lacks are left out.
+
+    Args:
+        curves: (T, 52) columns as :data:`engine.speech.arkit.ARKIT_NAMES`.
+        head: E expressions.
+
+    Returns:
+        (T, E) float32; expressions without an ARKit name stay 0.
+    """
+    weights = np.zeros((len(curves), len(head.expression_names)), np.float32)
+    for column, name in enumerate(ARKIT_NAMES):
+        if name in head.expression_names:
+            weights[:, head.expression_index(name)] = curves[:, column]
+    return weights
