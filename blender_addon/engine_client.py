@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The add-on's end of the connection to the engine process.
+
+No bpy here: this is used and tested without Blender. Nothing in it blocks the caller but
+:meth:`EngineClient.wait_ready`, :meth:`Pending.result` and :meth:`EngineClient.shutdown`, and these
+take a timeout.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ..engine import protocol
+from ..engine.errors import EngineGoneError, GaussianSpeechError
+from .engine_connection import LOG_LINES, Connection, State, log_tail
+from .engine_work import Pending, Work
+
+HELLO_TIMEOUT = 120.0
+"""Seconds: a first start compiles bytecode and imports torch from a cold disk."""
+
+
+class EngineClient:
+    """Starts the engine process and talks to it.
+
+    Args:
+        command: the process to start, for example ``[python, "-m", "engine", "serve"]``, or an
+            ``ssh`` command that starts the engine elsewhere.
+        env: the whole environment of the process.
+        log_path: file that receives the engine's stderr; begun anew at each start.
+        cwd: working folder of the process.
+        install_hint: the command that installs what the engine needs, for error messages.
+        hello_timeout: seconds the engine may take to say hello.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        log_path: str | Path,
+        *,
+        cwd: str | Path | None = None,
+        install_hint: str = "",
+        hello_timeout: float = HELLO_TIMEOUT,
+    ) -> None:
+        self.command = list(command)
+        self.log_path = Path(log_path)
+        self._env = dict(env)
+        self._cwd = cwd
+        self._install_hint = install_hint
+        self._hello_timeout = hello_timeout
+        self._lock = threading.RLock()
+        self._connection: Connection | None = None
+
+    @property
+    def state(self) -> State:
+        """Where the process stands."""
+        return self._connection.state if self._connection else State.STOPPED
+
+    @property
+    def hello(self) -> dict[str, Any] | None:
+        """The engine's greeting (protocol, package, python, torch, devices, backends, pid)."""
+        return self._connection.hello if self._connection else None
+
+    @property
+    def error(self) -> GaussianSpeechError | None:
+        """Why the engine is gone."""
+        return self._connection.error if self._connection else None
+
+    def start(self) -> None:
+        """Start the process unless it runs; returns at once.
+
+        Raises:
+            MissingDependencyError: there is no such program.
+        """
+        with self._lock:
+            if self.state in (State.STARTING, State.READY):
+                return
+            self._connection = Connection(
+                self.command,
+                self._env,
+                self.log_path,
+                self._cwd,
+                self._install_hint,
+                self._hello_timeout,
+            )
+
+    def wait_ready(self, timeout: float | None = None) -> dict[str, Any]:
+        """Wait for the engine's greeting and return it.
+
+        Raises:
+            GaussianSpeechError: the engine ended or does not fit.
+            TimeoutError: no greeting within ``timeout`` seconds.
+        """
+        connection = self._connection
+        if connection is None:
+            raise EngineGoneError("The engine is not running.", "Start it first.")
+        return connection.wait_ready(timeout)
+
+    def greeting(self) -> Greeting:
+        """The engine's start as something to wait for."""
+        return Greeting(self)
+
+    def request(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None = None,
+        arrays: Mapping[str, NDArray[Any]] | None = None,
+    ) -> Pending:
+        """Send a request, starting the engine where needed; returns at once.
+
+        Args:
+            method: one of docs/protocol.md.
+            params: JSON values.
+            arrays: named arrays; they must not change until the request is done.
+
+        Raises:
+            MissingDependencyError: the engine cannot be started.
+        """
+        with self._lock:
+            self.start()
+            assert self._connection is not None
+            pending = self._connection.expect(method)
+        body = {"method": method, "params": dict(params or {})}
+        message = protocol.Message("request", pending.id, body, dict(arrays or {}))
+        self._connection.send(message)
+        return pending
+
+    def send(self, message: protocol.Message) -> None:
+        """Queue a message; nothing happens when the engine is not running."""
+        if self._connection is not None:
+            self._connection.send(message)
+
+    def restart(self) -> None:
+        """End the process and start it anew; requests under way fail."""
+        with self._lock:
+            self.shutdown()
+            self.start()
+
+    def shutdown(self, timeout: float = 2.0) -> None:
+        """End the process: ask, wait ``timeout`` seconds, then kill. Requests under way fail."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close(timeout)
+
+    def log_tail(self, lines: int = LOG_LINES) -> str:
+        """The last non-empty lines of the log, oldest first."""
+        return log_tail(self.log_path, lines)
+
+
+class Greeting:
+    """The engine's start, to be waited for like a request; gives the engine's ``hello``."""
+
+    def __init__(self, client: EngineClient) -> None:
+        self._client = client
+
+    @property
+    def done(self) -> bool:
+        """Whether the engine said hello or will not."""
+        return self._client.state is not State.STARTING
+
+    def poll(self) -> tuple[float, str]:
+        """How far a start is cannot be known."""
+        return (0.0, "Starting the engine")
+
+    def wait(self, timeout: float) -> bool:
+        """Wait at most ``timeout`` seconds; returns :attr:`done`."""
+        with contextlib.suppress(TimeoutError, GaussianSpeechError):
+            self._client.wait_ready(timeout)
+        return self.done
+
+    def result(self, timeout: float | None = None) -> dict[str, Any]:
+        """The ``hello``, or why there is none."""
+        return self._client.wait_ready(timeout)
+
+    def cancel(self) -> None:
+        """End the engine."""
+        self._client.shutdown()
+
+
+__all__ = ["EngineClient", "Greeting", "Pending", "State", "Work"]

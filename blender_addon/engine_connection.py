@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run of the engine process and the pipe to it. No bpy.
+
+One thread writes and one reads, so that Blender's own thread never waits for a full pipe.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import re
+import subprocess
+import sys
+import threading
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from ..engine import protocol
+from ..engine.errors import EngineGoneError, GaussianSpeechError, MissingDependencyError
+from .engine_work import Pending
+
+LOG_LINES = 4
+"""Last lines of the log that an error shows."""
+
+_MISSING_MODULE = re.compile(r"No module named '([^']+)'")
+
+
+class State(Enum):
+    """Where the engine process stands."""
+
+    STOPPED = "stopped"
+    STARTING = "starting"
+    READY = "ready"
+    GONE = "gone"
+
+
+class Connection:
+    """One run of the engine process: starts it, writes and reads until it ends."""
+
+    def __init__(
+        self,
+        command: list[str],
+        env: dict[str, str],
+        log_path: Path,
+        cwd: str | Path | None,
+        install_hint: str,
+        hello_timeout: float,
+    ) -> None:
+        self.state = State.STARTING
+        self.hello: dict[str, Any] | None = None
+        self.error: GaussianSpeechError | None = None
+        self._command = command
+        self._log_path = log_path
+        self._install_hint = install_hint
+        self._pending: dict[int, Pending] = {}
+        self._next_id = 1
+        self._lock = threading.Lock()
+        self._greeted = threading.Event()
+        self._outbox: queue.SimpleQueue[protocol.Message | None] = queue.SimpleQueue()
+        self._process = self._spawn(command, env, cwd)
+        self._watchdog = threading.Timer(hello_timeout, self._too_late, (hello_timeout,))
+        self._watchdog.daemon = True
+        self._watchdog.start()
+        for name, target in (("reader", self._read_all), ("writer", self._write_all)):
+            threading.Thread(target=target, name=f"engine-{name}", daemon=True).start()
+
+    def _spawn(
+        self, command: list[str], env: dict[str, str], cwd: str | Path | None
+    ) -> subprocess.Popen[bytes]:
+        self._log_path.parent.mkdir(parents=True, exist_ok=True)
+        # On Windows a console program started by a windowed one would open a console.
+        flags = subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
+        try:
+            with self._log_path.open("wb") as log:
+                # The user's own command line from the preferences; no shell is involved.
+                return subprocess.Popen(  # noqa: S603
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    env=env,
+                    cwd=cwd,
+                    creationflags=flags,
+                )
+        except OSError as error:
+            raise MissingDependencyError(
+                f"The engine cannot be started: {command[0]!r}: {error.strerror or error}.",
+                "Set Engine Python in the add-on's preferences to a Python 3.11 or newer with the "
+                f"engine's libraries. {self._install_hint}".strip(),
+            ) from error
+
+    def wait_ready(self, timeout: float | None) -> dict[str, Any]:
+        """The engine's greeting, waited for."""
+        if not self._greeted.wait(timeout):
+            raise TimeoutError(f"The engine has not said hello in {timeout:g} s.")
+        if self.hello is None:
+            assert self.error is not None
+            raise self.error
+        return self.hello
+
+    def expect(self, method: str) -> Pending:
+        """A new request's place for its reply; failed at once when the engine is gone."""
+        with self._lock:
+            pending = Pending(self._next_id, method, self.send)
+            self._next_id += 1
+            if self.state is State.GONE:
+                assert self.error is not None
+                pending.fail(self.error)
+            else:
+                self._pending[pending.id] = pending
+            return pending
+
+    def send(self, message: protocol.Message) -> None:
+        """Queue a message; it is written after the engine said hello."""
+        self._outbox.put(message)
+
+    def close(self, timeout: float) -> None:
+        """Ask the engine to end, wait ``timeout`` seconds, then kill it."""
+        self._outbox.put(protocol.Message("shutdown"))
+        self._outbox.put(None)
+        if self.state is State.STARTING:
+            self._process.kill()
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._end(EngineGoneError("The engine was stopped.", "Start the work again."))
+
+    def _write_all(self) -> None:
+        self._greeted.wait()
+        stdin = self._process.stdin
+        assert stdin is not None
+        with contextlib.suppress(OSError):  # A broken pipe: the reader learns why, and tells.
+            while self.state is not State.GONE:
+                message = self._outbox.get()
+                if message is None:
+                    break
+                self._write_one(stdin, message)
+        with contextlib.suppress(OSError):
+            stdin.close()
+
+    def _write_one(self, stdin: Any, message: protocol.Message) -> None:
+        try:
+            protocol.write(stdin, message)
+        except (protocol.ProtocolError, ValueError, TypeError) as error:
+            # Raised before anything is written: only this request is lost.
+            self._finish(
+                protocol.Message(
+                    "error", message.id, {"kind": "error", "message": f"Cannot be sent: {error}"}
+                )
+            )
+
+    def _read_all(self) -> None:
+        stdout = self._process.stdout
+        assert stdout is not None
+        problem = ""
+        try:
+            while (message := protocol.read(stdout)) is not None:
+                if message.type == "hello":
+                    self._on_hello(message.body)
+                else:
+                    self._finish(message)
+        except protocol.ProtocolError as error:
+            problem = str(error)
+            self._process.kill()
+        except OSError as error:
+            problem = str(error)
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:  # It closed its stdout and lives on: of no more use.
+            self._process.kill()
+            self._process.wait()
+        self._end(self._why_gone(problem))
+        stdout.close()
+
+    def _on_hello(self, body: dict[str, Any]) -> None:
+        if body.get("protocol") != protocol.VERSION:
+            self._reject(
+                MissingDependencyError(
+                    f"The engine speaks protocol {body.get('protocol')}, this add-on "
+                    f"{protocol.VERSION}.",
+                    "Use the engine that belongs to this version of the add-on.",
+                )
+            )
+        elif not body.get("torch"):
+            self._reject(self._no_module("torch", str(body.get("executable") or self._command[0])))
+        else:
+            self.hello = body
+            self.state = State.READY
+            self._watchdog.cancel()
+            self._greeted.set()
+
+    def _reject(self, error: GaussianSpeechError) -> None:
+        self._end(error)
+        self._process.kill()
+
+    def _finish(self, message: protocol.Message) -> None:
+        with self._lock:
+            pending = self._pending.get(message.id)
+            if pending is not None and message.type in ("result", "error"):
+                del self._pending[message.id]
+        if pending is not None:
+            pending.receive(message)
+
+    def _end(self, error: GaussianSpeechError) -> None:
+        with self._lock:
+            if self.state is State.GONE:
+                return
+            self.state = State.GONE
+            self.error = error
+            lost, self._pending = list(self._pending.values()), {}
+        self._watchdog.cancel()
+        self._greeted.set()
+        self._outbox.put(None)
+        for pending in lost:
+            pending.fail(error)
+
+    def _too_late(self, timeout: float) -> None:
+        if not self._greeted.is_set():
+            self._reject(
+                EngineGoneError(
+                    f"The engine did not answer within {timeout:g} s of its start.",
+                    self._log_hint(),
+                )
+            )
+
+    def _why_gone(self, problem: str) -> GaussianSpeechError:
+        missing = _MISSING_MODULE.search(log_tail(self._log_path, 1))
+        if self.hello is None and missing:
+            return self._no_module(missing.group(1), self._command[0])
+        code = self._process.returncode
+        how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        if problem:
+            how = f"sent something unexpected ({problem})"
+        when = "while it worked" if self.hello else "at its start"
+        return EngineGoneError(f"The engine {how} {when}.", self._log_hint())
+
+    def _no_module(self, module: str, python: str) -> MissingDependencyError:
+        return MissingDependencyError(
+            f"The engine's Python {python} has no {module}.",
+            self._install_hint or f'Install it: "{python}" -m pip install {module}',
+        )
+
+    def _log_hint(self) -> str:
+        tail = log_tail(self._log_path, LOG_LINES)
+        last = f"Its last words: {tail}" if tail else "It left no log."
+        return f"Try again; it starts anew. {last} (log: {self._log_path})"
+
+
+def log_tail(path: Path, lines: int = LOG_LINES) -> str:
+    """The last ``lines`` non-empty lines of a log file, oldest first; empty where there is none."""
+    try:
+        with path.open("rb") as log:
+            log.seek(0, 2)
+            log.seek(max(0, log.tell() - 8192))
+            text = log.read().decode(errors="replace")
+    except OSError:
+        return ""
+    return "\n".join([line.rstrip() for line in text.splitlines() if line.strip()][-lines:])

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Operators about the engine process itself: check, restart, log, and how to install it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import bpy
+
+from ..engine.errors import GaussianSpeechError
+from . import engine_session
+from .engine_client import EngineClient, Greeting, State
+from .engine_process import find_python, install_command
+from .preferences import get_preferences
+from .status import tell, tell_error
+from .tasks import EngineTask
+
+
+class GAUSSIANSPEECH_OT_check_engine(EngineTask, bpy.types.Operator):
+    """Start the engine and show what it says of itself."""
+
+    bl_idname = "gaussianspeech.check_engine"
+    bl_label = "Check Engine"
+    bl_description = "Start the engine and show what it says of itself"
+    task_label: ClassVar[str] = "Starting the engine"
+
+    def begin(self, context: bpy.types.Context) -> Greeting:
+        """Start the engine."""
+        return engine_session.get_engine(context).greeting()
+
+    def finish(self, context: bpy.types.Context, reply: dict) -> None:
+        """Show the greeting."""
+        tell(self, context, "Engine ready: " + describe(reply))
+
+
+class GAUSSIANSPEECH_OT_restart_engine(bpy.types.Operator):
+    """End the engine and start it anew; work under way is given up."""
+
+    bl_idname = "gaussianspeech.restart_engine"
+    bl_label = "Restart Engine"
+    bl_description = "End the engine and start it anew; work under way is given up"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Restart."""
+        engine_session.stop_engine()
+        try:
+            engine_session.get_engine(context)
+        except GaussianSpeechError as error:
+            tell_error(self, context, error)
+            return {"CANCELLED"}
+        tell(self, context, "The engine is starting")
+        return {"FINISHED"}
+
+
+class GAUSSIANSPEECH_OT_open_log(bpy.types.Operator):
+    """Open the engine's log file."""
+
+    bl_idname = "gaussianspeech.open_log"
+    bl_label = "Open Log"
+    bl_description = "Open the engine's log file"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Open the file with the system's program for it."""
+        path = engine_session.log_path()
+        if not path.is_file():
+            error = GaussianSpeechError("There is no engine log yet.", "Start the engine first.")
+            tell_error(self, context, error)
+            return {"CANCELLED"}
+        bpy.ops.wm.path_open(filepath=str(path))
+        return {"FINISHED"}
+
+
+class GAUSSIANSPEECH_OT_copy_install_command(bpy.types.Operator):
+    """Copy the command that installs the engine's libraries into Engine Python."""
+
+    bl_idname = "gaussianspeech.copy_install_command"
+    bl_label = "Copy Install Command"
+    bl_description = "Copy the command that installs the engine's libraries into Engine Python"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Put the command on the clipboard."""
+        try:
+            python = find_python(bpy.path.abspath(get_preferences(context).engine_python))
+        except GaussianSpeechError as error:
+            tell_error(self, context, error)
+            return {"CANCELLED"}
+        context.window_manager.clipboard = install_command(python)
+        tell(self, context, "Copied; paste it into a terminal")
+        return {"FINISHED"}
+
+
+def describe(hello: dict) -> str:
+    """The engine's greeting in one line."""
+    backends = [entry["name"] for entry in hello.get("backends", []) if entry.get("available")]
+    return (
+        f"version {hello.get('package')}, Python {hello.get('python')}, "
+        f"torch {hello.get('torch')}, devices {', '.join(hello.get('devices', []))}, "
+        f"splatting {', '.join(backends) or 'none'}"
+    )
+
+
+def draw_engine(layout: bpy.types.UILayout) -> None:
+    """Draw the engine's state and its operators."""
+    engine = engine_session.current_engine()
+    box = layout.box()
+    row = box.row(align=True)
+    row.operator(GAUSSIANSPEECH_OT_check_engine.bl_idname, icon="CHECKMARK")
+    row.operator(GAUSSIANSPEECH_OT_restart_engine.bl_idname, icon="FILE_REFRESH")
+    row.operator(GAUSSIANSPEECH_OT_open_log.bl_idname, icon="TEXT")
+    row.operator(GAUSSIANSPEECH_OT_copy_install_command.bl_idname, icon="COPYDOWN")
+    for line, icon in _state_lines(engine):
+        box.label(text=line, icon=icon)
+
+
+def _state_lines(engine: EngineClient | None) -> list[tuple[str, str]]:
+    if engine is None or engine.state is State.STOPPED:
+        return [("The engine starts when it is first needed.", "INFO")]
+    if engine.state is State.STARTING:
+        return [("The engine is starting.", "TIME")]
+    if engine.state is State.READY and engine.hello is not None:
+        return [
+            (describe(engine.hello), "CHECKMARK"),
+            *(
+                (f"{entry['name']}: {entry.get('reason')}", "INFO")
+                for entry in engine.hello.get("backends", [])
+                if not entry.get("available") and entry.get("reason")
+            ),
+        ]
+    if engine.error is None:
+        return []
+    return [(engine.error.message, "ERROR"), (engine.error.hint, "NONE")]
+
+
+CLASSES: tuple[type, ...] = (
+    GAUSSIANSPEECH_OT_check_engine,
+    GAUSSIANSPEECH_OT_restart_engine,
+    GAUSSIANSPEECH_OT_open_log,
+    GAUSSIANSPEECH_OT_copy_install_command,
+)

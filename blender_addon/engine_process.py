@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the engine process is started: its Python, its command line and its environment. No bpy."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..engine.errors import BadInputError, MissingDependencyError
+
+ROOT = Path(__file__).resolve().parents[1]
+"""The extension's folder; it is put on the engine's PYTHONPATH, so both sides are one version."""
+
+PYTHON_VARIABLE = "GAUSSIANSPEECH_PYTHON"
+"""Environment variable that names the engine's Python where the preferences do not."""
+
+ENVIRONMENT_NAMES = ("gaussianspeech", ".gaussianspeech")
+"""Folders in the home folder that are looked into for an engine's Python."""
+
+
+def find_python(configured: str = "", environ: Mapping[str, str] = os.environ) -> str:
+    """The engine's Python: the preferences', the variable's, an environment's, or the PATH's.
+
+    Args:
+        configured: path from the preferences, or empty.
+        environ: environment variables.
+
+    Raises:
+        BadInputError: the configured path is not a file.
+        MissingDependencyError: there is no Python at all.
+    """
+    for source, path in (
+        ("Engine Python in the preferences", configured),
+        (PYTHON_VARIABLE, environ.get(PYTHON_VARIABLE, "")),
+    ):
+        if path:
+            if not Path(path).expanduser().is_file():
+                raise BadInputError(
+                    f"{source} is {path!r}, which is not a file.",
+                    "Set it to the python program of the engine's environment.",
+                )
+            return str(Path(path).expanduser())
+    for folder in _environment_folders(environ):
+        python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        if python.is_file():
+            return str(python)
+    for name in ("python3", "python"):
+        found = shutil.which(name, path=environ.get("PATH"))
+        if found:
+            return found
+    raise MissingDependencyError(
+        "No Python was found for the engine.",
+        "Install Python 3.11 or newer and set Engine Python in the add-on's preferences.",
+    )
+
+
+def engine_command(python: str, override: str = "") -> list[str]:
+    """The command line that starts the engine.
+
+    Args:
+        python: the engine's Python.
+        override: a whole command line instead, for example ``ssh host python -m engine serve``.
+
+    Raises:
+        BadInputError: unbalanced quotes in the override.
+    """
+    if not override.strip():
+        return [python, "-m", "engine", "serve"]
+    try:
+        return shlex.split(override, posix=os.name != "nt")
+    except ValueError as error:
+        raise BadInputError(
+            f"Engine Command in the preferences cannot be read: {error}.", "Check its quotes."
+        ) from error
+
+
+def engine_environment(
+    cache: Path, device: str = "auto", environ: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """Environment of the engine process.
+
+    Args:
+        cache: folder for compiled code; the extension's own folder stays unwritten.
+        device: ``auto``, ``cuda`` or ``cpu``.
+        environ: Blender's environment.
+    """
+    # Blender's launchers set these for Blender's own Python, and they would break another one.
+    dropped = {
+        "PYTHONHOME",
+        "PYTHONPATH",
+        "PYTHONSTARTUP",
+        "PYTHONEXECUTABLE",
+        "__PYVENV_LAUNCHER__",
+    }
+    env = {key: value for key, value in environ.items() if key.upper() not in dropped}
+    env |= {
+        "PYTHONPATH": str(ROOT),
+        "PYTHONSAFEPATH": "1",  # The working folder must not stand before the extension's.
+        "PYTHONPYCACHEPREFIX": str(cache / "pycache"),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONUTF8": "1",
+        "NUMBA_CACHE_DIR": str(cache / "numba"),
+        "OMP_WAIT_POLICY": "PASSIVE",  # torch's and numba's thread pools fight otherwise.
+        "GAUSSIANSPEECH_DEVICE": device,
+    }
+    return env
+
+
+def install_hint(python: str) -> str:
+    """The command that installs the engine's libraries into ``python``, as a sentence."""
+    return f"Install the engine's libraries: {install_command(python)}"
+
+
+def install_command(python: str) -> str:
+    """The pip command with the dependencies that the extension's ``pyproject.toml`` lists."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        dependencies = tomllib.load(file)["project"]["dependencies"]
+    program = f'"{python}"' if " " in python or os.name == "nt" else python
+    return f"{program} -m pip install " + " ".join(f'"{name}"' for name in dependencies)
+
+
+def _environment_folders(environ: Mapping[str, str]) -> list[Path]:
+    folders = [Path(environ[name]) for name in ("VIRTUAL_ENV", "CONDA_PREFIX") if environ.get(name)]
+    home = Path(environ.get("USERPROFILE" if sys.platform == "win32" else "HOME") or Path.home())
+    return folders + [home / name for name in ENVIRONMENT_NAMES]

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one engine of this Blender: made from the preferences, started when first needed."""
+
+from __future__ import annotations
+
+import atexit
+from pathlib import Path
+
+import bpy
+
+from . import engine_process
+from .engine_client import EngineClient
+from .preferences import ROOT_PACKAGE, get_preferences
+
+_engine: EngineClient | None = None
+_settings: tuple[str, ...] = ()
+
+
+def get_engine(context: bpy.types.Context) -> EngineClient:
+    """The engine, started; a new one where the preferences have changed. Returns at once.
+
+    Raises:
+        GaussianSpeechError: the preferences name no usable engine, or it cannot be started.
+    """
+    global _engine, _settings  # noqa: PLW0603 - one engine per Blender
+    preferences = get_preferences(context)
+    settings = (
+        preferences.engine_python,
+        preferences.engine_command,
+        preferences.device,
+    )
+    if _engine is None or settings != _settings:
+        stop_engine()
+        _engine = _make_engine(*settings)
+        _settings = settings
+    _engine.start()
+    return _engine
+
+
+def current_engine() -> EngineClient | None:
+    """The engine as it is, without starting one."""
+    return _engine
+
+
+def stop_engine() -> None:
+    """End the engine; requests under way fail."""
+    global _engine
+    engine, _engine = _engine, None
+    if engine is not None:
+        engine.shutdown()
+
+
+def log_path() -> Path:
+    """The engine's log file, in the extension's user folder."""
+    return user_folder() / "engine.log"
+
+
+def user_folder() -> Path:
+    """The extension's folder for what it writes."""
+    return Path(bpy.utils.extension_path_user(ROOT_PACKAGE, create=True))
+
+
+def _make_engine(python: str, override: str, device: str) -> EngineClient:
+    python = bpy.path.abspath(python)
+    program = "" if override.strip() else engine_process.find_python(python)
+    return EngineClient(
+        engine_process.engine_command(program, override),
+        engine_process.engine_environment(user_folder() / "cache", device.lower()),
+        log_path(),
+        cwd=user_folder(),
+        install_hint=engine_process.install_hint(program) if program else "",
+    )
+
+
+def register() -> None:
+    """Make sure that no engine outlives Blender."""
+    atexit.register(stop_engine)
+
+
+def unregister() -> None:
+    """End the engine with the add-on."""
+    atexit.unregister(stop_engine)
+    stop_engine()
+
+
+CLASSES: tuple[type, ...] = ()

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Work the engine has under way, seen from Blender. No bpy."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from ..engine import protocol
+from ..engine.errors import ERROR_KINDS, GaussianSpeechError
+
+
+class Work(Protocol):
+    """Something the engine is doing: a request, or its start."""
+
+    @property
+    def done(self) -> bool:
+        """Whether :meth:`result` returns or raises at once."""
+
+    def poll(self) -> tuple[float, str]:
+        """Fraction in [0, 1] and message of the last progress."""
+
+    def wait(self, timeout: float) -> bool:
+        """Wait at most ``timeout`` seconds; returns :attr:`done`."""
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for what it gives, or raise why it does not."""
+
+    def cancel(self) -> None:
+        """Ask to stop."""
+
+
+class Pending:
+    """A request under way.
+
+    Made by :meth:`EngineClient.request`; safe to use from any thread.
+    """
+
+    def __init__(
+        self, request_id: int, method: str, send: Callable[[protocol.Message], None]
+    ) -> None:
+        self.id = request_id
+        self.method = method
+        self._send = send
+        self._finished = threading.Event()
+        self._progress = (0.0, "")
+        self._reply: protocol.Message | None = None
+        self._error: GaussianSpeechError | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether :meth:`result` returns or raises at once."""
+        return self._finished.is_set()
+
+    def poll(self) -> tuple[float, str]:
+        """Fraction in [0, 1] and message of the last progress."""
+        return self._progress
+
+    def wait(self, timeout: float) -> bool:
+        """Wait at most ``timeout`` seconds; returns :attr:`done`."""
+        return self._finished.wait(timeout)
+
+    def cancel(self) -> None:
+        """Ask the engine to stop; the request then ends with ``CancelledError``."""
+        if not self.done:
+            self._send(protocol.Message("cancel", self.id))
+
+    def result(self, timeout: float | None = None) -> protocol.Message:
+        """Wait for the reply: ``body`` and ``arrays`` as docs/protocol.md lists them.
+
+        Raises:
+            GaussianSpeechError: what the engine answered, by its kind, or that it ended.
+            TimeoutError: no answer within ``timeout`` seconds.
+        """
+        if not self._finished.wait(timeout):
+            raise TimeoutError(f"The engine has not answered {self.method} in {timeout:g} s.")
+        if self._error is not None:
+            raise self._error
+        assert self._reply is not None
+        return self._reply
+
+    def receive(self, message: protocol.Message) -> None:
+        """Take a message of this request from the connection."""
+        body = message.body
+        if message.type == "progress":
+            self._progress = (float(body.get("fraction", 0.0)), str(body.get("message", "")))
+        elif message.type == "result":
+            self._reply = message
+            self._finished.set()
+        elif message.type == "error":
+            kind = ERROR_KINDS.get(str(body.get("kind")), GaussianSpeechError)
+            self.fail(kind(str(body.get("message", "")), str(body.get("hint", ""))))
+
+    def fail(self, error: GaussianSpeechError) -> None:
+        """End with an error, unless it has ended."""
+        if not self.done:
+            self._error = error
+            self._finished.set()

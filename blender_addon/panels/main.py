@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The parent panel: status, progress and errors with their remedy, above the sections."""
+
+from __future__ import annotations
+
+import textwrap
+
+import bpy
+
+from ..engine_ops import GAUSSIANSPEECH_OT_open_log
+from ..status import get_status
+from ..tasks import GAUSSIANSPEECH_OT_cancel
+
+
+class GAUSSIANSPEECH_PT_main(bpy.types.Panel):
+    """Shell of the tab."""
+
+    bl_idname = "GAUSSIANSPEECH_PT_main"
+    bl_label = "GaussianSpeech"
+    bl_category = "GaussianSpeech"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the status line."""
+        status = get_status(context)
+        layout = self.layout
+        if status.busy:
+            column = layout.column(align=True)
+            text = status.message or status.task
+            column.progress(factor=status.fraction, text=text)
+            column.operator(GAUSSIANSPEECH_OT_cancel.bl_idname, icon="X")
+        elif status.is_error:
+            box = layout.box()
+            box.alert = True
+            draw_wrapped(box, context, status.message, icon="ERROR")
+            box = box.column()
+            box.alert = False
+            draw_wrapped(box, context, status.hint)
+            box.operator(GAUSSIANSPEECH_OT_open_log.bl_idname, icon="TEXT")
+        elif status.message:
+            draw_wrapped(layout, context, status.message, icon="INFO")
+
+
+def draw_wrapped(
+    layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: str = "NONE"
+) -> None:
+    """Draw a text over as many lines as the panel's width asks for."""
+    scale = context.preferences.system.ui_scale
+    # A character of the interface font is about 6.5 units wide; the box and the icon take the rest.
+    width = max(20, int((context.region.width / scale - 50) / 6.5))
+    column = layout.column(align=True)
+    column.scale_y = 0.8
+    for line in text.splitlines():
+        for piece in textwrap.wrap(line, width) or [""]:
+            column.label(text=piece, icon=icon)
+            icon = "BLANK1" if icon != "NONE" else "NONE"

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The add-on's preferences: which engine to use, and how it does."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..engine.errors import GaussianSpeechError
+from .engine_process import PYTHON_VARIABLE, find_python
+
+ROOT_PACKAGE = __package__.rpartition(".")[0]
+"""The extension's package, by which Blender knows its preferences and its user folder."""
+
+
+class GAUSSIANSPEECH_AP_preferences(bpy.types.AddonPreferences):
+    """Which engine to use."""
+
+    bl_idname = ROOT_PACKAGE
+
+    engine_python: bpy.props.StringProperty(
+        name="Engine Python",
+        description=(
+            "The python program of the environment that holds the engine's libraries. Empty: "
+            f"the environment variable {PYTHON_VARIABLE}, an environment named gaussianspeech in "
+            "the home folder, or the python on the PATH"
+        ),
+        subtype="FILE_PATH",
+    )
+    engine_command: bpy.props.StringProperty(
+        name="Engine Command",
+        description=(
+            "A whole command line instead of Engine Python, for example "
+            "'ssh gpu-host gaussianspeech serve' to use another machine"
+        ),
+    )
+    device: bpy.props.EnumProperty(
+        name="Device",
+        description="What the engine computes on",
+        items=(
+            ("AUTO", "Automatic", "The graphics card where there is a usable one"),
+            ("CUDA", "CUDA", "An NVIDIA graphics card"),
+            ("CPU", "CPU", "The processor"),
+        ),
+        default="AUTO",
+    )
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the engine's settings and its state."""
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        column = layout.column()
+        row = column.row()
+        row.enabled = not self.engine_command.strip()
+        row.prop(self, "engine_python", placeholder=_placeholder())
+        column.prop(self, "engine_command")
+        column.prop(self, "device")
+        from .engine_ops import draw_engine
+
+        draw_engine(layout)
+
+
+def get_preferences(context: bpy.types.Context) -> GAUSSIANSPEECH_AP_preferences:
+    """The add-on's preferences.
+
+    Raises:
+        GaussianSpeechError: the add-on is registered without being enabled.
+    """
+    addon = context.preferences.addons.get(ROOT_PACKAGE)
+    if addon is None:
+        raise GaussianSpeechError(
+            f"The add-on {ROOT_PACKAGE} is not enabled.", "Enable it in the preferences."
+        )
+    return addon.preferences
+
+
+def _placeholder() -> str:
+    try:
+        return find_python()
+    except GaussianSpeechError:
+        return "No Python found"
+
+
+CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_AP_preferences,)

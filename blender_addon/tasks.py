@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Operators that wait for the engine without freezing Blender.
+
+In a window the operator runs modal: a timer looks for the reply, progress is shown in the status
+bar and the panel, Escape or the panel's button cancels, and everything else stays usable. Called
+from a script, or in background Blender, it waits.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import bpy
+
+from ..engine.errors import CancelledError, EngineGoneError, GaussianSpeechError
+from .engine_client import Work
+from .status import get_status, tell_error
+
+_INTERVAL = 0.1
+_PATIENCE = 0.1
+
+
+class EngineTask:
+    """Mixin for operators that ask the engine once and then change the file.
+
+    An operator defines :meth:`begin` and :meth:`finish` and lists this class before
+    ``bpy.types.Operator``. Nothing may be changed in the file before :meth:`finish`, so that a
+    failure leaves nothing half-made. No Blender data may be kept between the two (undo would leave
+    it dangling): keep names.
+
+    Attributes:
+        task_label: what the panel says while it works.
+    """
+
+    task_label: ClassVar[str] = "Working"
+
+    def begin(self, context: bpy.types.Context) -> Work:
+        """Check the input and send the request.
+
+        Raises:
+            GaussianSpeechError: shown to the user; nothing was changed.
+        """
+        raise NotImplementedError
+
+    def finish(self, context: bpy.types.Context, reply: Any) -> None:
+        """Put the engine's reply into the file.
+
+        Raises:
+            GaussianSpeechError: shown to the user.
+        """
+        raise NotImplementedError
+
+    def clean_up(self) -> None:
+        """Remove temporary files; called once, however the work ended."""
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Ask, wait and finish."""
+        manager = context.window_manager
+        manager.progress_begin(0, 100)
+        try:
+            work = self.begin(context)
+            while not work.wait(_PATIENCE):
+                manager.progress_update(int(100 * work.poll()[0]))
+            self.finish(context, work.result(0))
+        except GaussianSpeechError as error:
+            tell_error(self, context, error)
+            return {"CANCELLED"}
+        finally:
+            self.clean_up()
+            manager.progress_end()
+        return {"FINISHED"}
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        """Ask, and look for the reply while Blender goes on."""
+        if bpy.app.background:
+            return self.execute(context)
+        status = get_status(context)
+        if status.busy:
+            busy = GaussianSpeechError(
+                f"{status.task} is still under way.", "Wait for it or cancel it."
+            )
+            tell_error(self, context, busy)
+            return {"CANCELLED"}
+        try:
+            self._work = self.begin(context)
+        except GaussianSpeechError as error:
+            self.clean_up()
+            tell_error(self, context, error)
+            return {"CANCELLED"}
+        status.busy, status.cancel_asked = True, False
+        status.task, status.fraction, status.message = self.task_label, 0.0, ""
+        status.is_error, status.hint = False, ""
+        self._timer = context.window_manager.event_timer_add(_INTERVAL, window=context.window)
+        context.window_manager.modal_handler_add(self)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Look for the reply at each tick of the timer."""
+        status = get_status(context)
+        if event.type == "ESC" and event.value == "PRESS":
+            status.cancel_asked = True
+        elif event.type != "TIMER":
+            return {"PASS_THROUGH"}
+        if status.cancel_asked:
+            status.cancel_asked = False
+            self._work.cancel()
+        if not self._work.done:
+            self._show(context)
+            return {"RUNNING_MODAL" if event.type == "ESC" else "PASS_THROUGH"}
+        return self._end(context)
+
+    def cancel(self, context: bpy.types.Context) -> None:
+        """Blender ends the operator itself: a new file is loaded, or Blender quits."""
+        self._work.cancel()
+        self._leave(context)
+
+    def _show(self, context: bpy.types.Context) -> None:
+        status = get_status(context)
+        status.fraction, message = self._work.poll()
+        if message:
+            status.message = message
+        text = f"{self.task_label}: {round(100 * status.fraction)} %  {message}   (Esc cancels)"
+        context.workspace.status_text_set(text)
+        _redraw(context)
+
+    def _end(self, context: bpy.types.Context) -> set[str]:
+        self._leave(context)
+        try:
+            self.finish(context, self._work.result(0))
+        except CancelledError:
+            status = get_status(context)
+            status.message, status.is_error, status.hint = "Cancelled", False, ""
+            self.report({"INFO"}, "Cancelled")
+            return {"CANCELLED"}
+        except GaussianSpeechError as error:
+            tell_error(self, context, error)
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+    def _leave(self, context: bpy.types.Context) -> None:
+        context.window_manager.event_timer_remove(self._timer)
+        context.workspace.status_text_set(None)
+        status = get_status(context)
+        status.busy, status.task, status.message = False, "", ""
+        self.clean_up()
+        _redraw(context)
+
+
+class GAUSSIANSPEECH_OT_cancel(bpy.types.Operator):
+    """Stop the work under way; nothing is changed in the file."""
+
+    bl_idname = "gaussianspeech.cancel"
+    bl_label = "Cancel"
+    bl_description = "Stop the work under way; nothing is changed in the file"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Tell the running operator."""
+        get_status(context).cancel_asked = True
+        return {"FINISHED"}
+
+
+def finished_within(work: Work, seconds: float) -> Any:
+    """The reply to a short request, waited for.
+
+    Raises:
+        GaussianSpeechError: what the engine answered, or that it took too long.
+    """
+    try:
+        return work.result(seconds)
+    except TimeoutError as error:
+        work.cancel()
+        raise EngineGoneError(str(error), "Restart the engine in the preferences.") from error
+
+
+def _redraw(context: bpy.types.Context) -> None:
+    for window in context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type in {"VIEW_3D", "PREFERENCES"}:
+                area.tag_redraw()
+
+
+CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_OT_cancel,)
