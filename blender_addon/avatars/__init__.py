@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Avatars of heads: which one a head wears, and binding it."""
+
+from __future__ import annotations
+
+from . import properties
+
+CLASSES: tuple[type, ...] = (*properties.CLASSES,)
+
+
+def register() -> None:
+    """Attach the avatar's properties to objects."""
+    properties.register()
+
+
+def unregister() -> None:
+    """Detach them."""
+    properties.unregister()

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which avatar a head wears."""
+
+from __future__ import annotations
+
+import bpy
+
+DEFAULT_AVATAR = "default"
+"""The avatar that ships with the engine."""
+
+
+class GAUSSIANSPEECH_PG_avatar(bpy.types.PropertyGroup):
+    """The avatar of one head object."""
+
+    source: bpy.props.StringProperty(
+        name="Avatar",
+        description="The avatar that ships with the add-on ('default'), or an avatar file",
+    )
+    head: bpy.props.StringProperty(
+        name="Head", description="The head the avatar was checked against"
+    )
+    gaussians: bpy.props.IntProperty(name="Gaussians", description="Size of the avatar")
+    enabled: bpy.props.BoolProperty(
+        name="Show Avatar",
+        description="Draw the avatar in renders and in the viewport of the GaussianSpeech engine",
+        default=True,
+    )
+
+
+def bound_avatar(obj: bpy.types.Object) -> tuple[str, str] | None:
+    """Avatar (``"default"`` or an absolute path) and head of an object that shows one."""
+    avatar = obj.gaussianspeech_avatar
+    if not avatar.source or not avatar.enabled:
+        return None
+    return avatar_path(avatar.source), avatar.head
+
+
+def avatar_path(source: str) -> str:
+    """What the engine calls an avatar: the default's name, or an absolute path."""
+    return source if source == DEFAULT_AVATAR else bpy.path.abspath(source)
+
+
+CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PG_avatar,)
+
+
+def register() -> None:
+    """Attach the avatar to objects."""
+    bpy.types.Object.gaussianspeech_avatar = bpy.props.PointerProperty(
+        type=GAUSSIANSPEECH_PG_avatar
+    )
+
+
+def unregister() -> None:
+    """Detach it."""
+    del bpy.types.Object.gaussianspeech_avatar

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of a scene the engine draws: the visible heads that have an avatar, at one moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from ...engine.errors import BadInputError
+from ...engine.heads.axes import HEAD_TO_BLENDER, blender_to_head
+from ..avatars.properties import bound_avatar
+
+Float = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Actor:
+    """One head with its avatar, as the engine is asked to draw it.
+
+    Attributes:
+        name: of the object, for messages.
+        avatar: ``"default"`` or an absolute path.
+        head: id of the head the mesh was made from.
+        matrix: (4, 4) head space to world.
+        vertices: (V, 3) evaluated vertices in head space, metres.
+        keys: values of the shape keys by name; empty where the mesh has no relative keys.
+    """
+
+    name: str
+    avatar: str
+    head: str
+    matrix: Float
+    vertices: Float
+    keys: dict[str, float]
+
+
+def actors(depsgraph: bpy.types.Depsgraph) -> list[Actor]:
+    """The visible heads with an enabled avatar, instances included, in the depsgraph's order.
+
+    Raises:
+        BadInputError: modifiers change the number of a head's vertices.
+    """
+    found = []
+    for instance in depsgraph.object_instances:
+        evaluated = instance.object
+        if evaluated.type != "MESH" or not instance.show_self:
+            continue
+        binding = bound_avatar(evaluated.original)
+        if binding is None:
+            continue
+        avatar, head = binding
+        matrix = np.array(instance.matrix_world, np.float32) @ HEAD_TO_BLENDER
+        found.append(
+            Actor(
+                name=evaluated.name,
+                avatar=avatar,
+                head=head,
+                matrix=matrix,
+                vertices=_vertices(evaluated),
+                keys=_key_values(evaluated, depsgraph),
+            )
+        )
+    return found
+
+
+def expression(actor: Actor, names: list[str]) -> Float | None:
+    """(E,) values of the head's expressions, or ``None`` where no key has such a name."""
+    if not actor.keys.keys() & set(names):
+        return None
+    return np.array([actor.keys.get(name, 0.0) for name in names], np.float32)
+
+
+def _vertices(evaluated: Any) -> Float:
+    mesh, original = evaluated.data, evaluated.original.data
+    if len(mesh.vertices) != len(original.vertices):
+        raise BadInputError(
+            f"'{evaluated.name}' has {len(mesh.vertices)} vertices after its modifiers, but its "
+            f"avatar is bound to {len(original.vertices)}.",
+            "Disable modifiers that add or remove vertices, such as Subdivision Surface.",
+        )
+    flat = np.empty(3 * len(mesh.vertices), np.float32)
+    mesh.vertices.foreach_get("co", flat)
+    return np.ascontiguousarray(blender_to_head(flat.reshape(-1, 3)))
+
+
+def _key_values(evaluated: Any, depsgraph: bpy.types.Depsgraph) -> dict[str, float]:
+    keys = evaluated.original.data.shape_keys
+    if keys is None or not keys.use_relative:
+        return {}
+    # A render's own depsgraph does not write animated values back to the original keys.
+    blocks = keys.evaluated_get(depsgraph).key_blocks
+    return {block.name: 0.0 if block.mute else block.value for block in blocks}

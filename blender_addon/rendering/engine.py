@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The render engine: avatars in F12, in animations and in the viewport."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from ...engine.errors import BadInputError, CancelledError, GaussianSpeechError, one_line
+from ...engine.protocol import Message
+from ..engine_client import Pending
+from ..engine_session import get_engine
+from . import film
+from .actors import actors
+from .camera import camera_view
+from .picture import Picture, take_picture
+from .viewport import Viewport
+
+_PATIENCE = 0.02
+"""Seconds between two looks at a request: short against any render."""
+
+_CANCEL_SECONDS = 5.0
+"""How long a cancelled request may take to end before the render goes on without it."""
+
+
+class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
+    """Draws the Gaussian avatars of a scene's heads; other objects are left to other engines."""
+
+    bl_idname = "GAUSSIANSPEECH"
+    bl_label = "GaussianSpeech"
+    bl_use_preview = False
+    bl_use_postprocess = True
+    bl_use_eevee_viewport = True
+
+    _viewport: Viewport | None = None
+
+    def update_render_passes(self, scene: Any = None, renderlayer: Any = None) -> None:
+        """Offer Combined and Depth to the compositor and to files."""
+        self.register_pass(scene, renderlayer, "Combined", 4, "RGBA", "COLOR")
+        self.register_pass(scene, renderlayer, "Depth", 1, "Z", "VALUE")
+
+    def render(self, depsgraph: bpy.types.Depsgraph) -> None:
+        """Render one frame of one view layer."""
+        # An exception that leaves this method is only printed; a report makes the render fail.
+        try:
+            self._render(depsgraph)
+        except CancelledError:
+            return
+        except GaussianSpeechError as error:
+            self._fail(one_line(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the user must hear of it
+            self._fail(f"The render failed: {type(error).__name__}: {error}")
+
+    def _fail(self, message: str) -> None:
+        self.report({"ERROR"}, message)
+
+    def _render(self, depsgraph: bpy.types.Depsgraph) -> None:
+        scene = depsgraph.scene
+        if scene.camera is None:
+            raise BadInputError(
+                f"The scene '{scene.name}' has no camera.", "Add one and make it the active camera."
+            )
+        camera_object = scene.camera.evaluated_get(depsgraph)
+        camera = camera_view(camera_object.matrix_world, camera_object.data, scene.render)
+        cast = actors(depsgraph)
+        if not cast:
+            raise BadInputError(
+                f"No head with an avatar is visible in the view layer "
+                f"'{depsgraph.view_layer.name}' of '{scene.name}'.",
+                "Bind an avatar to a head, or unhide the head from renders.",
+            )
+        self.update_stats("GaussianSpeech", "Waiting for the engine")
+        started = time.monotonic()
+        picture = take_picture(get_engine(bpy.context), cast, camera, self._wait)
+        background = None if scene.render.film_transparent else world_color(scene.world)
+        self._write(depsgraph.view_layer.name, picture, background)
+        self.update_stats(
+            f"{picture.gaussians:,} Gaussians",
+            f"Engine {picture.seconds:.2f} s of {time.monotonic() - started:.2f} s",
+        )
+
+    def _wait(self, pending: Pending) -> Message:
+        while not pending.done:
+            if self.test_break():
+                pending.cancel()
+                pending.wait(_CANCEL_SECONDS)
+                raise CancelledError
+            fraction, message = pending.poll()
+            self.update_progress(fraction)
+            if message:
+                self.update_stats("GaussianSpeech", message)
+            pending.wait(_PATIENCE)
+        return pending.result()
+
+    def _write(self, layer: str, picture: Picture, background: NDArray[np.float32] | None) -> None:
+        height, width = picture.alpha.shape
+        result = self.begin_result(0, 0, width, height, layer=layer)
+        passes = result.layers[0].passes
+        image = film.combined(picture.rgb, picture.alpha, background)
+        passes["Combined"].rect.foreach_set(image.reshape(-1))
+        # The layer has a depth only where its pass is switched on.
+        if "Depth" in passes:
+            depth = film.planar_depth(picture.depth, picture.alpha)
+            passes["Depth"].rect.foreach_set(depth.reshape(-1))
+        self.end_result(result)
+
+    def view_update(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
+        """Note what the viewport shows now."""
+        self._shown().update(depsgraph)
+
+    def view_draw(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
+        """Draw the newest finished picture and ask for the next."""
+        self._shown().draw(context, depsgraph)
+
+    def _shown(self) -> Viewport:
+        if self._viewport is None:
+            self._viewport = Viewport(self)
+        return self._viewport
+
+
+def world_color(world: bpy.types.World | None) -> NDArray[np.float32]:
+    """(3,) scene-linear colour of the world's background; black without a world."""
+    if world is None:
+        return np.zeros(3, np.float32)
+    nodes = world.node_tree.nodes if world.use_nodes and world.node_tree else ()
+    for node in nodes:
+        if node.type == "BACKGROUND":
+            color = np.array(node.inputs["Color"].default_value[:3], np.float32)
+            return color * np.float32(node.inputs["Strength"].default_value)
+    return np.array(world.color[:3], np.float32)

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the engine's pictures to Blender's render passes: colour space, alpha, depth, row order."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float32]
+
+EMPTY_DEPTH = np.float32(1e10)
+"""What Cycles writes where nothing is hit."""
+
+
+def srgb_to_linear(colors: Float) -> Float:
+    """Display-referred sRGB to scene-linear Rec.709 (IEC 61966-2-1); values above 1 continue."""
+    linear = np.power((np.maximum(colors, 0) + 0.055) / 1.055, 2.4)
+    return np.where(colors <= 0.04045, colors / 12.92, linear).astype(np.float32)
+
+
+def combined(rgb: Float, alpha: Float, background: Float | None = None) -> Float:
+    """Blender's Combined pass: scene-linear, premultiplied, bottom row first.
+
+    Args:
+        rgb: (H, W, 3) display-referred sRGB, premultiplied over black, top row first.
+        alpha: (H, W).
+        background: (3,) scene-linear colour behind the avatar; ``None`` for a transparent film.
+
+    Returns:
+        (H, W, 4) float32.
+    """
+    alpha = np.clip(alpha, 0, 1)
+    # The transfer curve holds for colours, not for colours already dimmed by their alpha.
+    straight = rgb / np.maximum(alpha, np.float32(1e-6))[..., None]
+    image = np.empty((*alpha.shape, 4), np.float32)
+    image[..., :3] = srgb_to_linear(straight) * alpha[..., None]
+    image[..., 3] = alpha
+    if background is not None:
+        image[..., :3] += (1 - alpha)[..., None] * background
+        image[..., 3] = 1
+    return np.ascontiguousarray(image[::-1])
+
+
+def planar_depth(depth: Float, alpha: Float) -> Float:
+    """Blender's Depth pass: (H, W) planar metres, bottom row first, 1e10 where nothing is."""
+    return np.ascontiguousarray(np.where(alpha > 0, depth, EMPTY_DEPTH)[::-1], dtype=np.float32)

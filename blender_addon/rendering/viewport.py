@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The avatar in a 3D viewport: asked for in a thread, drawn when it is there, never waited for."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import blf
+import bpy
+import gpu
+import numpy as np
+from gpu_extras.presets import draw_texture_2d
+
+from ...engine.errors import GaussianSpeechError, one_line
+from ..engine_client import EngineClient, Pending
+from ..engine_session import get_engine
+from . import film
+from .actors import Actor, actors
+from .camera import ViewCamera, region_view
+from .picture import take_picture
+
+_ROUGH = 0.5
+"""Share of the pixels along each side while things move; the full size follows when they rest."""
+
+_POLL_SECONDS = 1 / 60
+
+
+@dataclass(frozen=True, eq=False)
+class _Wish:
+    """One picture to take: who, from where, and how finely."""
+
+    actors: tuple[Actor, ...]
+    camera: ViewCamera
+    rough: bool
+
+
+class Viewport:
+    """The state of one viewport that shows avatars.
+
+    At most one picture is under way. While it is, newer wishes replace each other: a viewport that
+    cannot keep up drops frames, it does not fall behind.
+    """
+
+    def __init__(self, owner: bpy.types.RenderEngine) -> None:
+        self._owner = owner
+        self._cast: tuple[Actor, ...] = ()
+        self._engine: EngineClient | None = None
+        self._changed = True
+        self._seen: bytes = b""
+        self._wish: _Wish | None = None
+        self._worker: threading.Thread | None = None
+        self._taken: tuple[_Wish, np.ndarray] | None = None
+        self._texture: Any = None
+        self._shown: _Wish | None = None
+        self._problem = ""
+
+    def update(self, depsgraph: bpy.types.Depsgraph) -> None:
+        """Gather the actors anew; something of the scene has changed."""
+        try:
+            self._cast = tuple(actors(depsgraph))
+        except GaussianSpeechError as error:
+            self._cast, self._problem = (), one_line(error)
+        self._changed = True
+
+    def draw(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
+        """Draw the newest picture and wish for a better one where it is out of date."""
+        region, view = context.region, context.region_data
+        camera = region_view(
+            view.view_matrix,
+            view.window_matrix,
+            region.width,
+            region.height,
+            (context.space_data.clip_start, context.space_data.clip_end),
+        )
+        seen = camera.viewmat.tobytes() + camera.K.tobytes()
+        self._changed, moved = False, self._changed or seen != self._seen
+        self._seen = seen
+        if moved:
+            self._ask(context, _Wish(self._cast, camera.scaled(_ROUGH), rough=True))
+        elif self._shown is not None and self._shown.rough and self._idle:
+            self._ask(context, _Wish(self._cast, camera, rough=False))
+        self._take_over()
+        if self._texture is not None and self._cast:
+            _draw_over(self._owner, depsgraph.scene, self._texture, region)
+        if self._problem:
+            _draw_text(self._problem)
+
+    @property
+    def _idle(self) -> bool:
+        return self._wish is None and self._worker is None
+
+    def _ask(self, context: bpy.types.Context, wish: _Wish) -> None:
+        if not wish.actors:
+            return
+        try:
+            self._engine = get_engine(context)
+        except GaussianSpeechError as error:
+            self._problem = one_line(error)
+        else:
+            self._wish = wish
+            self._start()
+
+    def _start(self) -> None:
+        if self._worker is not None or self._wish is None:
+            return
+        wish, self._wish = self._wish, None
+        self._worker = threading.Thread(
+            target=self._work, args=(self._engine, wish), name="avatar-viewport", daemon=True
+        )
+        self._worker.start()
+        bpy.app.timers.register(self._poll, first_interval=_POLL_SECONDS)
+
+    def _work(self, engine: EngineClient, wish: _Wish) -> None:
+        try:
+            picture = take_picture(engine, wish.actors, wish.camera, Pending.result)
+        except GaussianSpeechError as error:
+            self._problem = one_line(error)
+        else:
+            self._problem = ""
+            self._taken = wish, film.combined(picture.rgb, picture.alpha)
+
+    def _poll(self) -> float | None:
+        """Timer on the main thread, because only that may touch the interface."""
+        if self._worker is not None and self._worker.is_alive():
+            return _POLL_SECONDS
+        self._worker = None
+        # The viewport may have been closed meanwhile, and its engine freed.
+        with contextlib.suppress(ReferenceError):
+            self._owner.tag_redraw()
+            self._start()
+        return None
+
+    def _take_over(self) -> None:
+        taken, self._taken = self._taken, None
+        if taken is None:
+            return
+        self._shown, image = taken
+        height, width = image.shape[:2]
+        data = gpu.types.Buffer("FLOAT", image.size, np.ascontiguousarray(image).reshape(-1))
+        self._texture = gpu.types.GPUTexture((width, height), format="RGBA16F", data=data)
+
+
+def _draw_over(owner: Any, scene: Any, texture: Any, region: Any) -> None:
+    gpu.state.blend_set("ALPHA_PREMULT")
+    owner.bind_display_space_shader(scene)
+    draw_texture_2d(texture, (0, 0), region.width, region.height)
+    owner.unbind_display_space_shader()
+    gpu.state.blend_set("NONE")
+
+
+def _draw_text(text: str) -> None:
+    blf.position(0, 60, 40, 0)
+    blf.size(0, 13)
+    blf.color(0, 1, 0.55, 0.35, 1)
+    blf.draw(0, text)
