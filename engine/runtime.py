@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the engine process needs in its environment before torch and numba are imported."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """The user's cache folder for this project; it need not exist yet.
+
+    ``%LOCALAPPDATA%`` on Windows, ``~/Library/Caches`` on macOS, ``$XDG_CACHE_HOME`` or
+    ``~/.cache`` elsewhere.
+    """
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "gaussianspeech"
+
+
+def prepare() -> None:
+    """Set the environment variables that libraries read once, when they are first imported.
+
+    Call it before anything imports torch or numba; a variable the user has set stays.
+
+    - ``NUMBA_CACHE_DIR``: compiled kernels are kept in the user's cache folder. numba would write
+      them beside the source, and an extension's own folder is not to be written.
+    - ``OMP_WAIT_POLICY``: the thread pools of torch and numba take turns; threads of the idle one
+      that spin instead of sleeping slow the other several times.
+    """
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder() / "numba"))
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

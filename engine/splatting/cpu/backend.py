@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The CPU rasteriser as a backend: torch tensors in, torch tensors out, differentiable."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.errors import BadInputError
+from engine.progress import Progress, silent
+from engine.splatting.backend import Image, Semantics, Splats
+from engine.splatting.camera import Camera, look_at
+from engine.splatting.cpu import binning, blending, gradients, projection
+from engine.splatting.cpu.layout import COLUMNS, DEPTH, GRADIENTS, Float, Index, Offset
+
+_KERNELS = threading.Lock()
+"""numba's fallback thread pool must not be entered from two threads at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """A camera as the kernels take it."""
+
+    viewmat: NDArray[np.float64]
+    K: NDArray[np.float64]
+    size: NDArray[np.float64]
+    planes: NDArray[np.float64]
+    orthographic: int
+
+    @classmethod
+    def of(cls, camera: Camera) -> _View:
+        if camera.width < 1 or camera.height < 1:
+            raise BadInputError(f"An image of {camera.width}×{camera.height} pixels is empty.")
+        return cls(
+            np.ascontiguousarray(camera.viewmat, np.float64),
+            np.ascontiguousarray(camera.K, np.float64),
+            np.array([camera.width, camera.height], np.float64),
+            np.array([camera.near, camera.far], np.float64),
+            int(camera.orthographic),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Projected, sorted and binned splats of one view.
+
+    Attributes:
+        order: (N,) visible Gaussians from near to far.
+        rows: (N, COLUMNS) their footprints.
+        starts: (tiles + 1,) where each tile's entries begin.
+        entries: (P,) footprints by tile.
+        tiles: (tiles,) the order of work.
+    """
+
+    order: Index
+    rows: Float
+    starts: Offset
+    entries: Index
+    tiles: Index
+
+
+def prepare(arrays: list[Float], camera: Camera, semantics: Semantics) -> Prepared:
+    """Everything before the blending.
+
+    Args:
+        arrays: means, quats, scales, opacities, colors as C-contiguous float32.
+        camera: the view.
+        semantics: constants.
+    """
+    view, count = _View.of(camera), len(arrays[0])
+    means, quats, scales, opacities, colors = arrays
+    footprints, visible = np.empty((count, COLUMNS), np.float32), np.empty(count, np.bool_)
+    projection.project(
+        means,
+        quats,
+        scales,
+        opacities,
+        colors,
+        view.viewmat,
+        view.K,
+        view.size,
+        view.planes,
+        view.orthographic,
+        semantics.eps2d,
+        semantics.alpha_min,
+        footprints,
+        visible,
+    )
+    keys: NDArray[np.uint32] = footprints.T[DEPTH].copy().view(np.uint32)
+    order = binning.depth_order(keys, visible)
+    rows = binning.gathered(footprints, order)
+    starts, entries = binning.tile_lists(rows, camera.width, camera.height)
+    return Prepared(order, rows, starts, entries, binning.balanced(starts, numba.get_num_threads()))
+
+
+def _constants(semantics: Semantics) -> tuple[np.float32, np.float32, np.float32]:
+    return (
+        np.float32(semantics.alpha_max),
+        np.float32(semantics.alpha_min),
+        np.float32(semantics.transmittance_min),
+    )
+
+
+def composite(
+    prepared: Prepared, camera: Camera, semantics: Semantics, background: Float
+) -> tuple[Float, Float, Float]:
+    """Blend prepared splats: rgb (H, W, 3), alpha (H, W), depth (H, W)."""
+    shape = (camera.height, camera.width)
+    rgb, alpha, depth = np.empty((*shape, 3), np.float32), *np.empty((2, *shape), np.float32)
+    blending.blend(
+        prepared.rows,
+        prepared.starts,
+        prepared.entries,
+        prepared.tiles,
+        *_constants(semantics),
+        background,
+        rgb,
+        alpha,
+        depth,
+    )
+    return rgb, alpha, depth
+
+
+class _Rasterise(torch.autograd.Function):
+    """Rendering with its analytic gradient; camera and background are constants."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any,
+        means: torch.Tensor,
+        quats: torch.Tensor,
+        scales: torch.Tensor,
+        opacities: torch.Tensor,
+        colors: torch.Tensor,
+        camera: Camera,
+        semantics: Semantics,
+        background: Float,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        arrays = [
+            np.ascontiguousarray(tensor.detach().numpy())
+            for tensor in (means, quats, scales, opacities, colors)
+        ]
+        with _KERNELS:
+            prepared = prepare(arrays, camera, semantics)
+            images = composite(prepared, camera, semantics, background)
+        ctx.state = (arrays, prepared, images, camera, semantics)
+        rgb, alpha, depth = (torch.from_numpy(image) for image in images)
+        return rgb, alpha, depth
+
+    @staticmethod
+    def backward(  # type: ignore[override]
+        ctx: Any, v_rgb: torch.Tensor, v_alpha: torch.Tensor, v_depth: torch.Tensor
+    ) -> tuple[torch.Tensor | None, ...]:
+        arrays, prepared, images, camera, semantics = ctx.state
+        rgb, alpha, depth = images
+        means, quats, scales = arrays[:3]
+        v_means, v_quats, v_scales, v_opacities, v_colors = map(np.zeros_like, arrays)
+        pairs = np.empty((len(prepared.entries), GRADIENTS), np.float32)
+        view = _View.of(camera)
+        with _KERNELS:
+            gradients.blend_backward(
+                prepared.rows,
+                prepared.starts,
+                prepared.entries,
+                prepared.tiles,
+                *_constants(semantics),
+                rgb,
+                alpha,
+                depth,
+                np.ascontiguousarray(v_rgb.numpy()),
+                np.ascontiguousarray(v_alpha.numpy()),
+                np.ascontiguousarray(v_depth.numpy()),
+                pairs,
+            )
+            projection.project_backward(
+                means,
+                quats,
+                scales,
+                view.viewmat,
+                view.K,
+                view.size,
+                view.orthographic,
+                prepared.order,
+                gradients.summed(prepared.entries, pairs, len(prepared.rows)),
+                v_means,
+                v_quats,
+                v_scales,
+                v_opacities,
+                v_colors,
+            )
+        outgoing = (v_means, v_quats, v_scales, v_opacities, v_colors)
+        return (*map(torch.from_numpy, outgoing), None, None, None)
+
+
+class CpuBackend:
+    """Rasteriser for CPUs (see :mod:`engine.splatting.cpu`).
+
+    The images lie on the CPU; gradients return to the device of the splats. Not differentiable
+    with respect to the background and the camera. Two runs on equal input give equal bits.
+    """
+
+    name = "cpu"
+
+    def __init__(self, semantics: Semantics | None = None) -> None:
+        """Make a backend; constants default to gsplat's.
+
+        Raises:
+            BadInputError: ``alpha_min`` below what the kernels' exponential covers.
+        """
+        self.semantics = semantics or Semantics()
+        lowest = math.exp(-float(blending.SIGMA_MAX))
+        if not lowest <= self.semantics.alpha_min < self.semantics.alpha_max < 1:
+            raise BadInputError(
+                f"alpha_min {self.semantics.alpha_min:g} and alpha_max "
+                f"{self.semantics.alpha_max:g} are not usable on the CPU.",
+                f"They must satisfy {lowest:.4f} ≤ alpha_min < alpha_max < 1.",
+            )
+
+    def render(
+        self, splats: Splats, camera: Camera, background: torch.Tensor | None = None
+    ) -> Image:
+        """Render one view; see :class:`engine.splatting.backend.Backend`.
+
+        Raises:
+            BadInputError: attributes of different lengths, or an empty image.
+        """
+        _checked(splats)
+        tensors = [tensor.to("cpu", torch.float32) for tensor in splats]
+        behind = torch.zeros(3) if background is None else background
+        behind_array = np.ascontiguousarray(behind.detach().to("cpu", torch.float32).numpy())
+        images = _Rasterise.apply(*tensors, camera, self.semantics, behind_array)  # type: ignore[no-untyped-call]
+        return Image(*images)
+
+    def warm_up(self, progress: Progress = silent) -> None:
+        """Compile the kernels, or load them from the user's cache, before the first frame.
+
+        Compiling happens once per machine and version and takes ten to thirty seconds; loading
+        takes less than one.
+
+        Args:
+            progress: is told before the work starts, so that a wait is announced.
+        """
+        folder = os.environ.get("NUMBA_CACHE_DIR", "the source folder")
+        progress(0.0, f"Preparing the CPU rasteriser (compiled once, kept in {folder})")
+        one = torch.ones(1)
+        splats = Splats(
+            torch.zeros(1, 3),
+            torch.tensor([[1.0, 0, 0, 0]]),
+            0.1 * torch.ones(1, 3),
+            one * 0.5,
+            torch.full((1, 3), 0.5),
+        )
+        eye, target = np.array([0, 0, 1], np.float32), np.zeros(3, np.float32)
+        camera = look_at(eye, target, width=16, height=16, vertical_fov=0.5)
+        with torch.enable_grad():
+            leaves = Splats(*(tensor.requires_grad_() for tensor in splats))
+            image = self.render(leaves, camera)
+            progress(0.5, "Preparing the CPU rasteriser's gradients")
+            torch.autograd.backward([image.rgb.sum() + image.alpha.sum()])
+        progress(1.0, "The CPU rasteriser is ready")
+
+
+def _checked(splats: Splats) -> None:
+    count = len(splats.means)
+    shapes = Splats((count, 3), (count, 4), (count, 3), (count,), (count, 3))  # type: ignore[arg-type]
+    for name, tensor, shape in zip(Splats._fields, splats, shapes, strict=True):
+        if tuple(tensor.shape) != shape:
+            raise BadInputError(
+                f"The {name} of the splats have shape {tuple(tensor.shape)}, expected {shape}."
+            )

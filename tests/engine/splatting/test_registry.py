@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import importlib.util
+import shutil
+import sys
+import types
+
+import pytest
+import torch
+from scenes import camera_of, splats_of
+
+from engine.errors import BadInputError, MissingDependencyError
+from engine.splatting import registry
+from engine.splatting.cpu.backend import CpuBackend
+from engine.splatting.gsplat_backend import GsplatBackend, why_unavailable
+
+
+def pretend(monkeypatch, *, cuda, gsplat, nvcc):
+    """Stand a machine in: what torch, the import system and the path would say there."""
+    find = importlib.util.find_spec
+    found = types.SimpleNamespace(submodule_search_locations=[])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: (found if gsplat else None) if name == "gsplat" else find(name, *rest),
+    )
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/nvcc" if nvcc else None)
+
+
+def test_auto_takes_the_cpu_where_there_is_no_cuda(monkeypatch):
+    pretend(monkeypatch, cuda=False, gsplat=True, nvcc=True)
+    assert isinstance(registry.choose_backend(), CpuBackend)
+
+
+def test_auto_prefers_gsplat_where_it_can_run(monkeypatch):
+    pretend(monkeypatch, cuda=True, gsplat=True, nvcc=True)
+    assert isinstance(registry.choose_backend(), GsplatBackend)
+
+
+@pytest.mark.parametrize(
+    ("machine", "reason", "remedy"),
+    [
+        ({"cuda": False, "gsplat": True, "nvcc": True}, "no CUDA device", "'cpu' backend"),
+        ({"cuda": True, "gsplat": False, "nvcc": True}, "not installed", "pip install"),
+        ({"cuda": True, "gsplat": True, "nvcc": False}, "nvcc", "CUDA toolkit"),
+    ],
+)
+def test_asking_for_gsplat_where_it_cannot_run_says_why_and_what_to_do(
+    monkeypatch, machine, reason, remedy
+):
+    pretend(monkeypatch, **machine)
+    with pytest.raises(MissingDependencyError) as error:
+        registry.choose_backend("gsplat")
+    assert reason in error.value.message
+    assert remedy in error.value.hint
+
+
+def test_the_list_names_every_backend_with_its_reason(monkeypatch):
+    pretend(monkeypatch, cuda=False, gsplat=False, nvcc=False)
+    gsplat, cpu = registry.available_backends()
+    assert gsplat == ("gsplat", False, "PyTorch sees no CUDA device.")
+    assert cpu == ("cpu", True, "")
+
+
+def test_an_unknown_name_is_refused_with_the_choices():
+    with pytest.raises(BadInputError, match="auto, gsplat, cpu"):
+        registry.choose_backend("opengl")
+
+
+def test_a_failing_kernel_build_becomes_one_clear_message(monkeypatch):
+    pretend(monkeypatch, cuda=True, gsplat=True, nvcc=True)
+    backend = GsplatBackend(device="cpu")
+
+    def rasterization(**_):
+        raise RuntimeError("Ninja is required to load C++ extensions")
+
+    monkeypatch.setitem(sys.modules, "gsplat", types.SimpleNamespace(rasterization=rasterization))
+    camera = camera_of(8, 8, shift=0.0, orthographic=False)
+    with pytest.raises(MissingDependencyError, match="Ninja is required"):
+        backend.render(splats_of("plain", 3, 0), camera)
+
+
+@pytest.mark.parametrize("orthographic", [False, True])
+def test_gsplat_is_called_with_the_camera_and_its_result_laid_over_the_background(
+    monkeypatch, orthographic
+):
+    pretend(monkeypatch, cuda=True, gsplat=True, nvcc=True)
+    seen = {}
+
+    def rasterization(**arguments):
+        seen.update(arguments)
+        values = torch.tensor([0.1, 0.2, 0.3, 4.0]).expand(1, 6, 8, 4)
+        return values, torch.full((1, 6, 8, 1), 0.75), {}
+
+    monkeypatch.setitem(sys.modules, "gsplat", types.SimpleNamespace(rasterization=rasterization))
+    camera = camera_of(8, 6, shift=0.2, orthographic=orthographic)
+    image = GsplatBackend(device="cpu").render(splats_of("plain", 3, 0), camera, torch.ones(3))
+    assert (seen["width"], seen["height"]) == (8, 6)
+    assert seen["camera_model"] == ("ortho" if orthographic else "pinhole")
+    assert torch.equal(seen["viewmats"][0], torch.as_tensor(camera.viewmat))
+    assert torch.equal(seen["Ks"][0], torch.as_tensor(camera.K))
+    torch.testing.assert_close(image.rgb[0, 0], torch.tensor([0.35, 0.45, 0.55]))
+    assert image.depth.shape == image.alpha.shape == (6, 8)
+    assert image.depth[0, 0] == 4
+
+
+@pytest.mark.skipif(why_unavailable() is not None, reason="needs CUDA, gsplat and its kernels")
+@pytest.mark.parametrize("orthographic", [False, True])
+def test_gsplat_and_the_cpu_backend_give_the_same_picture(orthographic):
+    camera = camera_of(70, 41, shift=0.1, orthographic=orthographic, turn=0.4)
+    splats, background = splats_of("plain", 150, 3), torch.tensor([0.1, 0.2, 0.3])
+    ours = CpuBackend().render(splats, camera, background)
+    theirs = GsplatBackend().render(splats, camera, background)
+    for mine, other in zip(ours, theirs, strict=True):
+        # A pixel on the 1/255 cut may fall on either side.
+        assert ((mine - other.cpu()).abs() < 1e-3).float().mean() > 0.99
