@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a head's id or file to the head."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+from engine.errors import BadInputError
+from engine.heads.asset_file import load_head_file
+from engine.heads.default import DEFAULT_HEAD, load_default_head
+from engine.heads.head import Head
+
+_REMEDY = (
+    f"Use '{DEFAULT_HEAD}', a FLAME model (.pkl or .npz from flame.is.tue.mpg.de) "
+    "or a head file saved by this program (.npz)."
+)
+
+
+def load_head(id_or_path: str | Path) -> Head:
+    """Load a head.
+
+    Args:
+        id_or_path: ``"default"``; or a FLAME file (``.pkl``, ``.npz``); or a head file (``.npz``).
+
+    Raises:
+        BadInputError: neither a known id nor a readable file of a known kind.
+    """
+    if str(id_or_path) == DEFAULT_HEAD:
+        return load_default_head()
+    path = Path(id_or_path)
+    if path.suffix.lower() not in {".pkl", ".npz"}:
+        raise BadInputError(f"There is no head '{id_or_path}'.", _REMEDY)
+    if not path.is_file():
+        raise BadInputError(f"There is no head file {path}.", f"Check the path. {_REMEDY}")
+    if path.suffix.lower() == ".npz" and _is_head_file(path):
+        return load_head_file(path)
+    # Deferred: reading FLAME needs scipy, the default head does not.
+    from engine.heads.flame import load_flame
+
+    return load_flame(path)
+
+
+def _is_head_file(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "about.npy" in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
