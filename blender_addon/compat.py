@@ -95,6 +95,74 @@ def fcurves(action: bpy.types.Action) -> list[bpy.types.FCurve]:
 
 
 # --- Compositor ----------------------------------------------------------------------------------
+# A tree inside the scene with a Composite node before 5.0; a node group with an output after.
+
+
+def compositor_tree(scene: bpy.types.Scene) -> bpy.types.NodeTree | None:
+    """The scene's compositing nodes, ``None`` where the scene is not composited."""
+    if hasattr(scene, "compositing_node_group"):
+        return scene.compositing_node_group
+    return scene.node_tree if scene.use_nodes else None
+
+
+def ensure_compositor_tree(scene: bpy.types.Scene) -> bpy.types.NodeTree:
+    """The scene's compositing nodes; an empty tree is made, or an unused one emptied and used."""
+    tree = compositor_tree(scene)
+    if tree is None:
+        if hasattr(scene, "compositing_node_group"):
+            tree = bpy.data.node_groups.new(f"{scene.name} Compositing", "CompositorNodeTree")
+            scene.compositing_node_group = tree
+        else:
+            fresh = scene.node_tree is None
+            scene.use_nodes = True
+            tree = scene.node_tree
+            if fresh:
+                tree.nodes.clear()
+    return tree
+
+
+def drop_compositor_tree(scene: bpy.types.Scene) -> None:
+    """Composite the scene no longer; the nodes of an older Blender stay in the file, unused."""
+    if hasattr(scene, "compositing_node_group"):
+        tree, scene.compositing_node_group = scene.compositing_node_group, None
+        if tree is not None and tree.users == 0:
+            bpy.data.node_groups.remove(tree)
+    else:
+        scene.use_nodes = False
+
+
+def compositor_output(tree: bpy.types.NodeTree, *, make: bool) -> bpy.types.NodeSocket | None:
+    """The socket that takes the scene's final image; where there is none, made if ``make``."""
+    grouped = "CompositorNodeComposite" not in dir(bpy.types)
+    kind = "NodeGroupOutput" if grouped else "CompositorNodeComposite"
+    nodes = [node for node in tree.nodes if node.bl_idname == kind]
+    active = [node for node in nodes if getattr(node, "is_active_output", True)]
+    node = (active or nodes or [None])[0]
+    if node is None and make:
+        node = tree.nodes.new(kind)
+    if node is None:
+        return None
+    if grouped and make and not any(socket.type == "RGBA" for socket in node.inputs):
+        tree.interface.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor")
+    return next((socket for socket in node.inputs if socket.type == "RGBA"), None)
+
+
+def compositor_math(tree: bpy.types.NodeTree, operation: str) -> bpy.types.Node:
+    """A Math node of a compositing tree."""
+    old = "CompositorNodeMath" in dir(bpy.types)
+    node = tree.nodes.new("CompositorNodeMath" if old else "ShaderNodeMath")
+    node.operation = operation
+    return node
+
+
+def compositor_alpha_convert(tree: bpy.types.NodeTree, *, straight: bool) -> bpy.types.Node:
+    """A node that makes premultiplied colours straight, or straight ones premultiplied."""
+    node = tree.nodes.new("CompositorNodePremulKey")
+    if hasattr(node, "mapping"):
+        node.mapping = "PREMUL_TO_STRAIGHT" if straight else "STRAIGHT_TO_PREMUL"
+    else:
+        node.inputs["Type"].default_value = "To Straight" if straight else "To Premultiplied"
+    return node
 
 
 # --- Render --------------------------------------------------------------------------------------

@@ -3,17 +3,26 @@
 
 from __future__ import annotations
 
+from . import avatar_scene, ops, panel, panel_compat, properties
 from .engine import GaussianSpeechRenderEngine
-from .panel_compat import hide_panels, show_panels
 
-CLASSES: tuple[type, ...] = (GaussianSpeechRenderEngine,)
+CLASSES: tuple[type, ...] = (
+    *properties.CLASSES,
+    GaussianSpeechRenderEngine,
+    *ops.CLASSES,
+    *panel.CLASSES,
+)
 
 
 def register() -> None:
-    """Let Blender's camera and output panels show for this engine."""
-    show_panels()
+    """Attach properties and handlers, and let Blender's camera and output panels show."""
+    properties.register()
+    avatar_scene.register()
+    panel_compat.show_panels()
 
 
 def unregister() -> None:
-    """Take the engine from Blender's panels again."""
-    hide_panels()
+    """Undo :func:`register`."""
+    panel_compat.hide_panels()
+    avatar_scene.unregister()
+    properties.unregister()

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The avatar over the main scene's picture: nodes that compare depths and keep the avatar's look.
+
+One group node does the work and stands directly behind the main scene's Render Layers, so an
+artist's own nodes go on as before, now with the avatar in their picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import bpy
+
+from .. import compat
+
+TAG = "gaussianspeech"
+"""Custom property that marks this add-on's nodes and trees."""
+
+GROUP_NAME = "GaussianSpeech Composite"
+
+_LINEAR = "Linear Rec.709"
+_SRGB = "sRGB"
+
+
+def build_nodes(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
+    """Put the avatar scene over ``scene`` in its compositing tree, replacing former nodes."""
+    remove_nodes(scene)
+    for layer in (*scene.view_layers, *avatar_scene.view_layers):
+        layer.use_pass_z = True
+        layer.update_render_passes()
+    tree = compat.ensure_compositor_tree(scene)
+    main = _main_layers(tree, scene)
+    avatar = _render_layers(tree, avatar_scene)
+    avatar.label, avatar[TAG] = "Avatar", "avatar"
+    group = tree.nodes.new("CompositorNodeGroup")
+    group.node_tree = _group(scene.view_settings.view_transform)
+    group.label, group[TAG] = "Avatar over Scene", "composite"
+    _insert(tree, main, group)
+    tree.links.new(main.outputs["Depth"], group.inputs["Scene Depth"])
+    tree.links.new(avatar.outputs["Image"], group.inputs["Avatar"])
+    tree.links.new(avatar.outputs["Depth"], group.inputs["Avatar Depth"])
+    group.location = main.location.x + 320, main.location.y
+    avatar.location = main.location.x, main.location.y - 420
+
+
+def remove_nodes(scene: bpy.types.Scene) -> bool:
+    """Take the avatar out of a compositing tree; what it was put between is joined again.
+
+    Returns:
+        Whether there was anything to remove.
+    """
+    tree = compat.compositor_tree(scene)
+    ours = [] if tree is None else [node for node in tree.nodes if TAG in node]
+    for node in ours:
+        if node.bl_idname == "CompositorNodeGroup":
+            _bridge(tree, node)
+            group, node.node_tree = node.node_tree, None
+            if group is not None and group.users == 0:
+                bpy.data.node_groups.remove(group)
+        tree.nodes.remove(node)
+    return bool(ours)
+
+
+def built_view(scene: bpy.types.Scene) -> str | None:
+    """The view transform that the nodes keep the avatar's look under; ``None`` without nodes."""
+    tree = compat.compositor_tree(scene)
+    for node in () if tree is None else tree.nodes:
+        if node.get(TAG) == "composite" and node.node_tree is not None:
+            return node.node_tree.get(TAG)
+    return None
+
+
+def _main_layers(tree: bpy.types.NodeTree, scene: bpy.types.Scene) -> bpy.types.Node:
+    """The Render Layers node of the main scene whose picture is used, or a new one."""
+    nodes = [
+        node
+        for node in tree.nodes
+        if node.bl_idname == "CompositorNodeRLayers" and node.scene == scene and TAG not in node
+    ]
+    used = [node for node in nodes if node.outputs["Image"].is_linked]
+    return next(iter(used or nodes), None) or _render_layers(tree, scene)
+
+
+def _render_layers(tree: bpy.types.NodeTree, scene: bpy.types.Scene) -> bpy.types.Node:
+    node = tree.nodes.new("CompositorNodeRLayers")
+    node.scene = scene
+    node.layer = scene.view_layers[0].name
+    return node
+
+
+def _insert(tree: bpy.types.NodeTree, main: bpy.types.Node, group: bpy.types.Node) -> None:
+    """Let everything that used the main picture use the group's instead."""
+    source = main.outputs["Image"]
+    targets = [link.to_socket for link in source.links]
+    if not targets:
+        output = compat.compositor_output(tree, make=True)
+        assert output is not None
+        if output.is_linked:
+            source = output.links[0].from_socket
+        targets = [output]
+    for target in targets:
+        tree.links.new(group.outputs["Image"], target)
+    tree.links.new(source, group.inputs["Scene"])
+
+
+def _bridge(tree: bpy.types.NodeTree, group: bpy.types.Node) -> None:
+    """Join what feeds the group's scene input with everything the group feeds."""
+    links = group.inputs["Scene"].links if "Scene" in group.inputs else ()
+    if links:
+        source = links[0].from_socket
+        for target in [link.to_socket for link in group.outputs["Image"].links]:
+            tree.links.new(source, target)
+
+
+def _group(view: str) -> bpy.types.NodeTree:
+    """The group that puts the avatar over the scene where it is nearer to the camera."""
+    group = bpy.data.node_groups.new(GROUP_NAME, "CompositorNodeTree")
+    group[TAG] = view
+    for name, kind in (
+        ("Scene", "NodeSocketColor"),
+        ("Scene Depth", "NodeSocketFloat"),
+        ("Avatar", "NodeSocketColor"),
+        ("Avatar Depth", "NodeSocketFloat"),
+    ):
+        group.interface.new_socket(name, in_out="INPUT", socket_type=kind)
+    group.interface.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor")
+    inputs, output = group.nodes.new("NodeGroupInput"), group.nodes.new("NodeGroupOutput")
+    nearer = compat.compositor_math(group, "LESS_THAN")
+    over = group.nodes.new("CompositorNodeAlphaOver")
+    background, foreground = [socket for socket in over.inputs if socket.type == "RGBA"]
+    # Z Combine with alpha would apply the alpha twice; as a factor of Alpha Over it is exact.
+    group.links.new(inputs.outputs["Avatar Depth"], nearer.inputs[0])
+    group.links.new(inputs.outputs["Scene Depth"], nearer.inputs[1])
+    group.links.new(nearer.outputs[0], _socket(over.inputs, "Fac"))
+    group.links.new(inputs.outputs["Scene"], background)
+    group.links.new(_keep_look(group, inputs.outputs["Avatar"], view), foreground)
+    group.links.new(over.outputs[0], output.inputs["Image"])
+    _lay_out(group)
+    return group
+
+
+def _keep_look(
+    group: bpy.types.NodeTree, image: bpy.types.NodeSocket, view: str
+) -> bpy.types.NodeSocket:
+    """Undo the view transform beforehand, so that the avatar's own colours reach the screen.
+
+    An avatar is learned from finished pictures: its colours are what a screen shows. The curves
+    hold for straight colours, hence the two alpha conversions round them.
+    """
+    convert = group.nodes.new("CompositorNodeConvertColorSpace")
+    steps = _look_steps(view, convert)
+    if not steps:
+        group.nodes.remove(convert)
+        return image
+    straight = compat.compositor_alpha_convert(group, straight=True)
+    group.links.new(image, straight.inputs["Image"])
+    socket = straight.outputs["Image"]
+    for number, (source, target) in enumerate(steps):
+        node = convert if number == 0 else group.nodes.new("CompositorNodeConvertColorSpace")
+        node.from_color_space, node.to_color_space = source, target
+        group.links.new(socket, node.inputs["Image"])
+        socket = node.outputs["Image"]
+    premultiplied = compat.compositor_alpha_convert(group, straight=False)
+    group.links.new(socket, premultiplied.inputs["Image"])
+    return premultiplied.outputs["Image"]
+
+
+def _look_steps(view: str, convert: bpy.types.Node) -> tuple[tuple[str, str], ...]:
+    """Colour conversions that a view transform later undoes."""
+    spaces = {item.identifier for item in convert.bl_rna.properties["from_color_space"].enum_items}
+    if view == "Raw":
+        return ((_LINEAR, _SRGB),)
+    # A view named V for an sRGB screen has its colour space: "AgX Base sRGB", "Filmic sRGB", …
+    for space in (f"{view} sRGB", f"{view} Base sRGB"):
+        if space in spaces:
+            return (_LINEAR, _SRGB), (space, _LINEAR)
+    return ()
+
+
+def _socket(sockets: Iterable[bpy.types.NodeSocket], identifier: str) -> bpy.types.NodeSocket:
+    return next(socket for socket in sockets if socket.identifier == identifier)
+
+
+def _lay_out(group: bpy.types.NodeTree) -> None:
+    for number, node in enumerate(group.nodes):
+        node.location = 220 * number, -40 * (number % 3)

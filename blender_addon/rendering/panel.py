@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Render section of the add-on's tab."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..panels import CATEGORY, PARENT_ID
+from .compositor import built_view
+from .engine import GaussianSpeechRenderEngine
+from .ops import (
+    GAUSSIANSPEECH_OT_remove_composite,
+    GAUSSIANSPEECH_OT_render_avatars,
+    GAUSSIANSPEECH_OT_set_up_composite,
+)
+from .properties import composite_of
+
+
+class GAUSSIANSPEECH_PT_render(bpy.types.Panel):
+    """How avatars are rendered."""
+
+    bl_label = "Render"
+    bl_category = CATEGORY
+    bl_parent_id = PARENT_ID
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_order = 40
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the two ways to render and what is set up."""
+        scene, column = context.scene, self.layout.column()
+        if scene.render.engine == GaussianSpeechRenderEngine.bl_idname:
+            column.label(text="F12 renders the avatars alone", icon="RENDER_STILL")
+            column.prop(scene.render, "film_transparent")
+            return
+        view = built_view(scene)
+        if view is None:
+            column.operator(GAUSSIANSPEECH_OT_set_up_composite.bl_idname, icon="NODE_COMPOSITING")
+            column.operator(GAUSSIANSPEECH_OT_render_avatars.bl_idname, icon="RENDER_STILL")
+            return
+        avatar_scene = composite_of(scene).avatar_scene
+        if avatar_scene is not None:
+            column.label(text=f"Composited from '{avatar_scene.name}'", icon="CHECKMARK")
+        if view != scene.view_settings.view_transform:
+            column.label(text=f"Colours are kept for {view}: set up again", icon="ERROR")
+        column.operator(
+            GAUSSIANSPEECH_OT_set_up_composite.bl_idname, text="Set Up Again", icon="FILE_REFRESH"
+        )
+        column.operator(GAUSSIANSPEECH_OT_remove_composite.bl_idname, icon="X")
+
+
+CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PT_render,)
