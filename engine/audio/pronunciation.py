@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How an unknown word sounds: letter-to-sound rules for English, in ARPAbet.
+
+The dictionary knows 130,000 words; the rules are for names and inventions. They look for the
+longest spelling that fits at each place, left to right, as the rule sets of Elovitz et al. (1976,
+NRL report 7948) do; the rules themselves were written for this project. What matters most to a
+face is right nearly always: p, b, m, f, v, w and rounded vowels.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+Phones = tuple[str, ...]
+
+_VOWEL = "[aeiouy]"
+_CONSONANT = "[bcdfghjklmnpqrstvwxz]"
+
+# Each rule: what stands before | the letters | what follows → the phones. ^ and $ are the word's
+# ends, V a vowel letter, C a consonant letter. The first rule that fits a place wins, so longer
+# spellings stand before shorter ones.
+_RULES = """
+|augh|t → AO
+|ough|t → AO
+|ough| → OW
+|eigh| → EY
+|igh| → AY
+|tch| → CH
+|sch| → SH
+|dge| → JH
+|cqu| → K W
+|que|$ → K
+|ture| → CH ER
+|tion| → SH AH N
+|sion| → ZH AH N
+|cious| → SH AH S
+|tious| → SH AH S
+|cial| → SH AH L
+|tial| → SH AH L
+|ious|$ → IY AH S
+|ous|$ → AH S
+|age|$ → IH JH
+|ed|$ → D
+|es|$ → Z
+^|kn| → N
+^|gn| → N
+^|pn| → N
+^|wr| → R
+^|ps| → S
+^|pt| → T
+^|mn| → N
+^|wh|o → HH
+^|x| → Z
+^|y|V → Y
+^|mc| → M AH K
+|mb|$ → M
+|mbs|$ → M Z
+|mn|$ → M
+|gh|$ →
+|gh| → G
+|ph| → F
+|th| → TH
+|sh| → SH
+|ch|r → K
+|ch| → CH
+|ck| → K
+|cc|[eiy] → K S
+|sc|[eiy] → S
+|wsk| → F S K
+|ng|$ → NG
+|ngs|$ → NG Z
+|ng|[aou] → NG G
+|ng|C → NG
+|nk| → NG K
+|qu| → K W
+|q| → K
+|wh| → W
+|rh| → R
+|zh| → ZH
+|kh| → K
+|dh| → D
+|bh| → B
+|tz| → T S
+|zz| → Z
+|eau| → OW
+|oar| → AO R
+|oor| → AO R
+|our| → AO R
+|ear| → IH R
+|eer| → IH R
+|air| → EH R
+|are|$ → EH R
+|ire|$ → AY ER
+|ore|$ → AO R
+|ure|$ → Y UH R
+|ai| → EY
+|ay| → EY
+|au| → AO
+|aw| → AO
+|ea| → IY
+|ee| → IY
+|ei| → EY
+|ey|$ → IY
+|ey| → EY
+|eu| → UW
+|ew| → UW
+|ie|$ → IY
+|ies|$ → IY Z
+|ie| → IY
+|oa| → OW
+|oe|$ → OW
+|oi| → OY
+|oy| → OY
+|oo|k → UH
+|oo| → UW
+|ou| → AW
+|ow|$ → OW
+|ow| → AW
+|ue|$ → UW
+|ui| → UW
+|ar| → AA R
+|er| → ER
+|ir| → ER
+|or| → AO R
+|ur| → ER
+|al|[kl] → AO L
+|al|$ → AH L
+|a|CeC?$ → EY
+|e|CeC?$ → IY
+|i|CeC?$ → AY
+|o|CeC?$ → OW
+|u|CeC?$ → UW
+|y|CeC?$ → AY
+C|le|$ → AH L
+C|e|$ →
+^C*|e|$ → IY
+|e|$ → IY
+|a|$ → AH
+|i|$ → IY
+|o|$ → OW
+|u|$ → UW
+^C+|y|$ → AY
+|y|$ → IY
+|a|CV → EY
+|o|CV → OW
+|u|CV → UW
+|a| → AE
+|e| → EH
+|i| → IH
+|o| → AA
+|u| → AH
+|y|V → Y
+|y| → IH
+|c|[eiy] → S
+|c| → K
+|g|[ei] → JH
+|g| → G
+V|s|V → Z
+|s|$ → S
+|x| → K S
+|b| → B
+|d| → D
+|f| → F
+|h|$ →
+|h| → HH
+|j| → JH
+|k| → K
+|l| → L
+|m| → M
+|n| → N
+|p| → P
+|r| → R
+|s| → S
+|t| → T
+|v| → V
+|w|V → W
+|w| →
+|z| → Z
+"""
+
+_LETTER_NAMES = dict(
+    entry.split(":")
+    for entry in ["a:EY", "b:B_IY", "c:S_IY", "d:D_IY", "e:IY", "f:EH_F", "g:JH_IY", "h:EY_CH", "i:AY", "j:JH_EY", "k:K_EY", "l:EH_L", "m:EH_M", "n:EH_N", "o:OW", "p:P_IY", "q:K_Y_UW", "r:AA_R", "s:EH_S", "t:T_IY", "u:Y_UW", "v:V_IY", "w:D_AH_B_AH_L_Y_UW", "x:EH_K_S", "y:W_AY", "z:Z_IY"]
+)
+
+
+def spelled(letters: str) -> Phones:
+    """An abbreviation read letter by letter: "BBC" → B IY B IY S IY."""
+    return tuple(
+        phone
+        for letter in letters.lower()
+        for phone in _LETTER_NAMES.get(letter, "").split("_")
+        if phone
+    )
+
+
+def by_rule(word: str) -> Phones:
+    """The likely pronunciation of a word that no dictionary has.
+
+    Args:
+        word: letters a to z and apostrophes.
+
+    Returns:
+        ARPAbet phones without stress; empty only where there is no letter.
+    """
+    if word.isupper() and len(word) > 1:
+        return spelled(word)
+    word = word.lower()
+    ending: Phones = ()
+    if word.endswith("'s"):
+        word, ending = word[:-2], ("Z",)
+    word = re.sub(r"[^a-z]", "", word)
+    # A doubled consonant letter is one sound.
+    phones: list[str] = []
+    place = 0
+    while place < len(word):
+        length, sound = _match(word, place)
+        phones += [phone for phone in sound if not (phones and phones[-1] == phone)]
+        place += length
+    return (*phones, *ending)
+
+
+def _match(word: str, place: int) -> tuple[int, Phones]:
+    for before, letters, after, phones in _compiled():
+        if (
+            word.startswith(letters, place)
+            and before.search(word[:place])
+            and after.match(word, place + len(letters))
+        ):
+            return len(letters), phones
+    return 1, ()
+
+
+@cache
+def _compiled() -> tuple[tuple[re.Pattern[str], str, re.Pattern[str], Phones], ...]:
+    rules = []
+    for line in _RULES.strip().splitlines():
+        context, _, phones = line.partition("→")
+        before, letters, after = context.strip().split("|")
+        rules.append((_context(f"(?:{before})$"), letters, _context(after), tuple(phones.split())))
+    return tuple(rules)
+
+
+def _context(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern.replace("V", _VOWEL).replace("C", _CONSONANT))
