@@ -28,4 +28,5 @@ def loudness(samples: NDArray[np.floating[Any]], rate: int) -> NDArray[np.float6
     steps = -(-len(samples) // hop)
     power = np.zeros(steps * hop)
     power[: len(samples)] = np.square(samples, dtype=np.float64)
-    return 10.0 * np.log10(power.reshape(steps, hop).mean(axis=1) + _FLOOR)
+    level: NDArray[np.float64] = 10.0 * np.log10(power.reshape(steps, hop).mean(axis=1) + _FLOOR)
+    return level

@@ -134,10 +134,10 @@ _SIBILANT = Mouth(
     jaw=Command(0.05, 1.1),
     funnel=Command(0.0, 0.2),
     pucker=Command(0.0, 0.2),
-    stretch=Command(0.22, 0.6),
-    smile=Command(0.06, 0.4),
-    upper=Command(0.10, 0.5),
-    lower=Command(0.24, 0.7),
+    stretch=Command(0.24, 0.6),
+    smile=Command(0.08, 0.4),
+    upper=Command(0.24, 0.6),
+    lower=Command(0.30, 0.7),
     tongue=Command(0.0, 0.5),
 )
 _BILABIAL = Mouth(
@@ -154,24 +154,24 @@ _LABIODENTAL = Mouth(
     lower=Command(0.0, 0.8),
     tongue=Command(0.0, 0.8),
 )
-_AA = _vowel(0.42, upper=0.06, lower=0.12)
-_EH = _vowel(0.28, stretch=0.16, smile=0.10, upper=0.08, lower=0.14)
-_IY = _vowel(0.10, stretch=0.34, smile=0.22, upper=0.10, lower=0.22)
+_AA = _vowel(0.42, upper=0.14, lower=0.10)
+_EH = _vowel(0.27, stretch=0.18, smile=0.12, upper=0.18, lower=0.14)
+_IY = _vowel(0.12, stretch=0.36, smile=0.24, upper=0.24, lower=0.26)
 _AO = _vowel(0.36, funnel=0.34, pucker=0.08)
 _UW = _vowel(0.10, funnel=0.22, pucker=0.72)
 _UH = _vowel(0.16, funnel=0.26, pucker=0.26)
 
 MOUTHS: dict[str, tuple[Mouth, ...]] = {
     "AA": (_AA,),
-    "AE": (_vowel(0.40, stretch=0.14, smile=0.10, upper=0.10, lower=0.16),),
-    "AH": (_vowel(0.28, upper=0.05, lower=0.10),),
+    "AE": (_vowel(0.40, stretch=0.16, smile=0.12, upper=0.20, lower=0.16),),
+    "AH": (_vowel(0.28, upper=0.10, lower=0.10),),
     "AO": (_AO,),
     "AW": (_AA, _UH),
     "AY": (_AA, _IY),
     "EH": (_EH,),
     "ER": (_vowel(0.16, funnel=0.24, pucker=0.12, lower=0.10),),
     "EY": (_EH, _IY),
-    "IH": (_vowel(0.17, stretch=0.18, smile=0.10, upper=0.06, lower=0.16),),
+    "IH": (_vowel(0.17, stretch=0.20, smile=0.12, upper=0.16, lower=0.18),),
     "IY": (_IY,),
     "OW": (_vowel(0.28, funnel=0.38, pucker=0.26), _vowel(0.14, funnel=0.24, pucker=0.64)),
     "OY": (_AO, _IY),
