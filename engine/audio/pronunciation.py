@@ -179,20 +179,21 @@ V|s|V → Z
 |z| → Z
 """
 
-_LETTER_NAMES = dict(
-    entry.split(":")
-    for entry in ["a:EY", "b:B_IY", "c:S_IY", "d:D_IY", "e:IY", "f:EH_F", "g:JH_IY", "h:EY_CH", "i:AY", "j:JH_EY", "k:K_EY", "l:EH_L", "m:EH_M", "n:EH_N", "o:OW", "p:P_IY", "q:K_Y_UW", "r:AA_R", "s:EH_S", "t:T_IY", "u:Y_UW", "v:V_IY", "w:D_AH_B_AH_L_Y_UW", "x:EH_K_S", "y:W_AY", "z:Z_IY"]
-)
+_LETTER_SOUNDS = """
+a EY|b B IY|c S IY|d D IY|e IY|f EH F|g JH IY|h EY CH|i AY|j JH EY|k K EY|l EH L|m EH M|n EH N|o OW
+p P IY|q K Y UW|r AA R|s EH S|t T IY|u Y UW|v V IY|w D AH B AH L Y UW|x EH K S|y W AY|z Z IY
+"""
+
+
+@cache
+def _letter_names() -> dict[str, Phones]:
+    entries = (entry.split() for entry in re.split(r"[|\n]", _LETTER_SOUNDS.strip()))
+    return {letter: tuple(phones) for letter, *phones in entries}
 
 
 def spelled(letters: str) -> Phones:
     """An abbreviation read letter by letter: "BBC" → B IY B IY S IY."""
-    return tuple(
-        phone
-        for letter in letters.lower()
-        for phone in _LETTER_NAMES.get(letter, "").split("_")
-        if phone
-    )
+    return tuple(phone for letter in letters.lower() for phone in _letter_names().get(letter, ()))
 
 
 def by_rule(word: str) -> Phones:
