@@ -228,7 +228,8 @@ class Connection:
 
     def _why_gone(self, problem: str) -> GaussianSpeechError:
         missing = _MISSING_MODULE.search(log_tail(self._log_path, 1))
-        if self.hello is None and missing:
+        # A missing module of the engine itself is no library that could be installed.
+        if self.hello is None and missing and missing.group(1).partition(".")[0] != "engine":
             return self._no_module(missing.group(1), self._command[0])
         code = self._process.returncode
         how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"

@@ -1,4 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The add-on's heads."""
+"""Heads in Blender: adding one as a mesh with shape keys, and recognising it later."""
 
-CLASSES: tuple[type, ...] = ()
+from __future__ import annotations
+
+from . import ops, panel, properties
+from .properties import active_head, is_head
+
+CLASSES: tuple[type, ...] = (*properties.CLASSES, *ops.CLASSES, *panel.CLASSES)
+
+__all__ = ["CLASSES", "active_head", "is_head", "register", "unregister"]
+
+
+def register() -> None:
+    """Attach properties and menu entries."""
+    properties.register()
+    ops.register()
+
+
+def unregister() -> None:
+    """Undo :func:`register`."""
+    ops.unregister()
+    properties.unregister()

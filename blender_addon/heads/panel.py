@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The panel's first section."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..panels import CATEGORY, PARENT_ID
+from .ops import DEFAULT_HEAD, GAUSSIANSPEECH_OT_add_head, GAUSSIANSPEECH_OT_open_head
+from .properties import active_head
+
+
+class GAUSSIANSPEECH_PT_head(bpy.types.Panel):
+    """Which head, and how to get one."""
+
+    bl_idname = "GAUSSIANSPEECH_PT_head"
+    bl_parent_id = PARENT_ID
+    bl_label = "Head"
+    bl_category = CATEGORY
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_order = 0
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the head's name and the ways to add one."""
+        layout = self.layout
+        obj = active_head(context)
+        column = layout.column(align=True)
+        if obj is not None:
+            head = obj.gaussianspeech_head
+            keys = obj.data.shape_keys
+            count = len(keys.key_blocks) - 1 if keys else 0
+            column.label(text=obj.name, icon="USER")
+            column.label(text=f"{head.id}, {count} shape keys", icon="SHAPEKEY_DATA")
+        add = layout.column(align=True)
+        operator = add.operator(GAUSSIANSPEECH_OT_add_head.bl_idname, text="Add Head", icon="ADD")
+        operator.head = DEFAULT_HEAD
+        add.operator(GAUSSIANSPEECH_OT_open_head.bl_idname, text="Add FLAME Head…", icon="FILE")
+
+
+CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PT_head,)

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an object knows of the head it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from ...engine.errors import BadInputError
+
+
+class GAUSSIANSPEECH_PG_head(bpy.types.PropertyGroup):
+    """The head that a mesh object was made from; empty on other objects."""
+
+    id: bpy.props.StringProperty(name="Head", description="Identifier of the head")
+    source: bpy.props.StringProperty(
+        name="Source", description="'default', or the file the head was read from"
+    )
+    version: bpy.props.StringProperty(
+        name="Version", description="Version of the engine that made the head"
+    )
+    vertex_count: bpy.props.IntProperty(
+        name="Vertices", description="Number of vertices that performances and avatars expect"
+    )
+
+
+def is_head(obj: bpy.types.Object | None) -> bool:
+    """Whether an object was made by Add Head."""
+    return obj is not None and obj.type == "MESH" and bool(obj.gaussianspeech_head.id)
+
+
+def active_head(context: bpy.types.Context) -> bpy.types.Object | None:
+    """The head the panel is about: the active object, or else the scene's only head."""
+    if is_head(context.object):
+        return context.object
+    heads = [obj for obj in context.scene.objects if is_head(obj)]
+    return heads[0] if len(heads) == 1 else None
+
+
+def require_head(context: bpy.types.Context) -> bpy.types.Object:
+    """The head the panel is about, checked to be as it was made.
+
+    Raises:
+        BadInputError: there is none, or its vertices are not those of the head.
+    """
+    obj = active_head(context)
+    if obj is None:
+        raise BadInputError("No head is selected.", "Select a head, or add one with Add Head.")
+    check_vertex_count(obj)
+    return obj
+
+
+def check_vertex_count(obj: bpy.types.Object) -> None:
+    """Check that the mesh still has the head's vertices.
+
+    Raises:
+        BadInputError: it has not.
+    """
+    expected, found = obj.gaussianspeech_head.vertex_count, len(obj.data.vertices)
+    if found != expected:
+        raise BadInputError(
+            f"'{obj.name}' has {found} vertices, its head {obj.gaussianspeech_head.id!r} has "
+            f"{expected}.",
+            "Undo the change to the mesh, or add the head again; move vertices instead of adding "
+            "or deleting them.",
+        )
+
+
+def engine_name(obj: bpy.types.Object) -> str:
+    """What the engine calls the object's head: ``default`` or an absolute path."""
+    source: Any = obj.gaussianspeech_head.source
+    return source if not source.startswith("//") else bpy.path.abspath(source)
+
+
+CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PG_head,)
+
+
+def register() -> None:
+    """Attach the head to objects."""
+    bpy.types.Object.gaussianspeech_head = bpy.props.PointerProperty(type=GAUSSIANSPEECH_PG_head)
+
+
+def unregister() -> None:
+    """Detach it."""
+    del bpy.types.Object.gaussianspeech_head

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``head.load``."""
+
+from __future__ import annotations
+
+from engine.serving.loaded import Heads
+from engine.serving.request import Reply, Request
+
+
+class HeadMethods:
+    """Methods about heads.
+
+    Args:
+        heads: the loaded ones.
+    """
+
+    def __init__(self, heads: Heads) -> None:
+        self._heads = heads
+
+    def load(self, request: Request) -> Reply:
+        """The geometry, expressions, regions and landmarks of a head."""
+        name = request.params.text("head", "default")
+        request.params.no_others()
+        request.progress(0.0, "loading the head")
+        head = self._heads.get(name)
+        arrays = {
+            "template": head.template,
+            "faces": head.faces,
+            "uv": head.uv,
+            "uv_faces": head.uv_faces,
+            "expression_basis": head.expression_basis,
+        }
+        arrays |= {f"region/{name}": indices for name, indices in head.regions.items()}
+        arrays |= {f"landmark/{name}": indices for name, indices in head.landmarks.items()}
+        return Reply(
+            {
+                "id": head.id,
+                "expression_names": list(head.expression_names),
+                "regions": list(head.regions),
+                "landmarks": list(head.landmarks),
+                "joints": list(head.skeleton.names),
+                "provenance": dict(head.provenance),
+            },
+            arrays,
+        )

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table of methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from engine.serving.heads import HeadMethods
+from engine.serving.loaded import Heads
+from engine.serving.request import Method
+from engine.serving.speech import SpeechMethods
+
+
+def make_methods() -> Mapping[str, Method]:
+    """Every method by name, sharing what they keep loaded."""
+    heads = Heads()
+    head_methods, speech_methods = HeadMethods(heads), SpeechMethods(heads)
+    return {
+        "head.load": head_methods.load,
+        "speech.predict": speech_methods.predict,
+        "performance.load": speech_methods.load,
+    }

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``speech.predict`` and ``performance.load``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.errors import BadInputError
+from engine.progress import Progress, part
+from engine.serving.loaded import Heads
+from engine.serving.request import Reply, Request
+
+if TYPE_CHECKING:
+    from engine.audio.loading import Speech
+    from engine.heads.head import Head
+    from engine.speech.performance import Performance
+
+DEFAULT_TOLERANCE_MM = 0.1
+"""Largest vertex error of the editable shape keys, millimetres."""
+
+_LOADED, _PREDICTED, _FITTED = 0.1, 0.8, 0.98
+
+
+class SpeechMethods:
+    """Methods about performances.
+
+    Args:
+        heads: the loaded ones.
+    """
+
+    def __init__(self, heads: Heads) -> None:
+        self._heads = heads
+
+    def predict(self, request: Request) -> Reply:
+        """From a file, a stretch of it or samples to shape-key values."""
+        from engine.speech.predict import predict
+
+        params, progress = request.params, request.progress
+        head_name = params.text("head", "default")
+        fps = params.number("fps")
+        text = params.text("text", None)
+        model = params.text("model", "rules")
+        tolerance = params.number("tolerance_mm", DEFAULT_TOLERANCE_MM)
+        save = params.text("save", None)
+        speech = _load(request, part(progress, 0.0, _LOADED))
+        params.no_others()
+        head = self._heads.get(head_name)
+        performance = predict(
+            speech,
+            head,
+            fps,
+            text=text or None,
+            model=model,
+            progress=part(progress, _LOADED, _PREDICTED),
+        )
+        reply = _shape_keys(performance, head, tolerance, part(progress, _PREDICTED, _FITTED))
+        if save:
+            performance.save(save)
+        return Reply(
+            reply.body | {"performance": save, "warnings": list(speech.warnings)}, reply.arrays
+        )
+
+    def load(self, request: Request) -> Reply:
+        """From a saved performance to shape-key values."""
+        from engine.speech.performance import Performance
+
+        params = request.params
+        path = params.text("path")
+        tolerance = params.number("tolerance_mm", DEFAULT_TOLERANCE_MM)
+        head_name = params.text("head", None)
+        params.no_others()
+        request.progress(0.0, "reading the performance")
+        performance = Performance.load(path)
+        head = self._heads.get(head_name or performance.head)
+        if performance.head != head.id or performance.vertex_count != head.vertex_count:
+            raise BadInputError(
+                f"{path} was made for the head {performance.head!r} with "
+                f"{performance.vertex_count} vertices; {head.id!r} has {head.vertex_count}.",
+                "Choose the head it was made for.",
+            )
+        reply = _shape_keys(performance, head, tolerance, part(request.progress, 0.1, _FITTED))
+        return Reply(reply.body | {"performance": path, "warnings": []}, reply.arrays)
+
+
+def _load(request: Request, progress: Progress) -> Speech:
+    from engine.audio.loading import load_speech, speech_from_samples
+
+    params = request.params
+    audio = params.text("audio", None)
+    rate = params.number("rate", None)
+    start, duration = params.number("start", 0.0), params.number("duration", None)
+    if audio is not None:
+        return load_speech(audio, start, duration, progress)
+    if "samples" not in request.arrays or rate is None:
+        raise BadInputError(f"{request.method} needs 'audio', or the array 'samples' with 'rate'.")
+    return speech_from_samples(request.arrays["samples"], rate)
+
+
+def _shape_keys(
+    performance: Performance, head: Head, tolerance_mm: float, progress: Progress
+) -> Reply:
+    from engine.speech.shapekeys import fit_shape_keys
+
+    progress(0.0, "fitting the shape keys")
+    fit = fit_shape_keys(performance, head, tolerance_mm=tolerance_mm, progress=progress)
+    return Reply(
+        {
+            "frames": performance.frames,
+            "fps": performance.fps,
+            "head": performance.head,
+            "model": performance.model,
+            "phones": [list(phone) for phone in performance.phones],
+            "key_names": list(fit.key_names),
+            "max_error_mm": fit.max_error_mm,
+            "source_sha256": performance.source_sha256,
+        },
+        {"key_values": fit.values, "corrective_deltas": fit.corrective_deltas},
+    )
