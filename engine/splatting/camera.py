@@ -41,6 +41,17 @@ class Camera:
         rotation, translation = self.viewmat[:3, :3], self.viewmat[:3, 3]
         return (-rotation.T @ translation).astype(np.float32)
 
+    @property
+    def viewpoint(self) -> Float:
+        """(3,) where the rays come from, world space, metres.
+
+        The centre of a pinhole camera; for parallel rays a point so far behind the camera that
+        they differ by nothing that shows.
+        """
+        if not self.orthographic:
+            return self.position
+        return (self.position - 1e4 * self.viewmat[2, :3]).astype(np.float32)
+
 
 def look_at(
     eye: Float,

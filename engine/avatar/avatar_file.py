@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Avatars as safetensors files: tensors and text only, nothing that runs when it is read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from engine.avatar.color import ColorModel, MlpColor, ShColor
+from engine.avatar.gaussian_avatar import GaussianAvatar
+from engine.errors import BadInputError
+from engine.files import written_whole
+from engine.heads.head import Head
+
+FORMAT = "gaussianspeech-avatar-1"
+DEFAULT_AVATAR = "default"
+
+_ASSET = Path(__file__).parents[1] / "assets" / "default_avatar.safetensors"
+_COLOR_MODELS: dict[str, type[ShColor | MlpColor]] = {
+    model.kind: model for model in (ShColor, MlpColor)
+}
+_TENSORS = ("positions", "log_scales", "quats", "opacity_logits")
+
+
+def faces_digest(faces: torch.Tensor) -> str:
+    """Hex digest that tells one head's triangles from another's."""
+    data = np.ascontiguousarray(faces.cpu().numpy(), "<i4").tobytes()
+    return hashlib.sha256(data).hexdigest()
+
+
+def save_avatar(avatar: GaussianAvatar, path: str | Path, *, half: bool = False) -> None:
+    """Write an avatar; the head itself is not in the file, only what tells that it fits.
+
+    Args:
+        avatar: the avatar.
+        path: final name; appears only when it is complete.
+        half: store floating-point values as float16, half the size.
+    """
+    dtype = torch.float16 if half else torch.float32
+    tensors = {name: getattr(avatar, name) for name in _TENSORS}
+    tensors |= {f"color.{name}": tensor for name, tensor in avatar.color.tensors().items()}
+    stored = {
+        name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in tensors.items()
+    }
+    stored["binding"] = avatar.binding.detach().to("cpu", torch.int32).contiguous()
+    metadata = {
+        "format": FORMAT,
+        "head": avatar.head,
+        "vertex_count": str(avatar.vertex_count),
+        "faces_sha256": faces_digest(avatar.faces),
+        "color": avatar.color.kind,
+        "provenance": json.dumps(dict(avatar.provenance)),
+    }
+    with written_whole(path) as temporary:
+        save_file(stored, temporary, metadata)
+
+
+def load_avatar(id_or_path: str | Path, head: Head) -> GaussianAvatar:
+    """Read an avatar and bind it to its head.
+
+    Args:
+        id_or_path: ``"default"`` or a ``.safetensors`` file.
+        head: the head it was made for.
+
+    Raises:
+        BadInputError: no such file, not an avatar, truncated, or made for another head.
+    """
+    path = _ASSET if str(id_or_path) == DEFAULT_AVATAR else Path(id_or_path)
+    if not path.is_file():
+        raise BadInputError(
+            f"There is no avatar file {path}.", f"Check the path, or use '{DEFAULT_AVATAR}'."
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise BadInputError(
+                    f"{path} is not a GaussianSpeech avatar of version 1.",
+                    "Choose a file that 'gaussianspeech train avatar' wrote.",
+                )
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return _assembled(metadata, tensors, head, path)
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
+        raise BadInputError(
+            f"{path} cannot be read as an avatar: {' '.join(str(error).split())}.",
+            "The file is damaged or incomplete: copy or train it again.",
+        ) from error
+
+
+def _assembled(
+    metadata: Mapping[str, str], tensors: Mapping[str, torch.Tensor], head: Head, path: Path
+) -> GaussianAvatar:
+    faces = torch.from_numpy(np.array(head.faces, np.int32))
+    if metadata["faces_sha256"] != faces_digest(faces):
+        raise BadInputError(
+            f"{path} is an avatar of head '{metadata['head']}' "
+            f"({metadata['vertex_count']} vertices); it does not fit head '{head.id}' "
+            f"({head.vertex_count} vertices).",
+            f"Load head '{metadata['head']}', or choose an avatar made for '{head.id}'.",
+        )
+    prefix = "color."
+    color: ColorModel = _COLOR_MODELS[metadata["color"]].from_tensors(
+        {
+            name.removeprefix(prefix): tensor.float()
+            for name, tensor in tensors.items()
+            if name.startswith(prefix)
+        }
+    )
+    values = {name: tensors[name].float() for name in _TENSORS}
+    return GaussianAvatar(
+        head=metadata["head"],
+        faces=faces,
+        vertex_count=head.vertex_count,
+        binding=tensors["binding"].to(torch.int32),
+        color=color,
+        provenance=json.loads(metadata["provenance"]),
+        **values,
+    )
