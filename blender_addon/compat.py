@@ -94,6 +94,16 @@ def fcurves(action: bpy.types.Action) -> list[bpy.types.FCurve]:
     return list(action.fcurves)
 
 
+# --- Materials -----------------------------------------------------------------------------------
+
+
+def shader_nodes(material: bpy.types.Material) -> Any:
+    """The nodes of a material; before 5.0 they must be switched on."""
+    if material.node_tree is None:
+        material.use_nodes = True
+    return material.node_tree.nodes
+
+
 # --- Compositor ----------------------------------------------------------------------------------
 # A tree inside the scene with a Composite node before 5.0; a node group with an output after.
 

@@ -10,6 +10,8 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ..compat import shader_nodes
+
 Index = NDArray[np.int32]
 
 
@@ -76,9 +78,7 @@ def _material(look: Look) -> bpy.types.Material:
             return material
     material = bpy.data.materials.new(look.name)
     material[_MARK] = look.name
-    if not material.use_nodes:
-        material.use_nodes = True
-    shader: Any = next(n for n in material.node_tree.nodes if n.type == "BSDF_PRINCIPLED")
+    shader: Any = next(n for n in shader_nodes(material) if n.type == "BSDF_PRINCIPLED")
     shader.inputs["Base Color"].default_value = (*look.color, 1.0)
     shader.inputs["Roughness"].default_value = look.roughness
     shader.inputs["Subsurface Weight"].default_value = look.subsurface
