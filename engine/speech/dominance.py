@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-_REACH = 3.5
-"""Widths after which a dominance (below 5e-6) is left out."""
+_REACH = 4.5
+"""Widths after which a dominance (below 2e-9) is left out."""
 _REST_DOMINANCE = 0.02
 """What pulls an articulator that no sound commands back to neutral."""
 _ROWS = 100_000
@@ -135,4 +135,4 @@ def held(holds: Holds, frames: int, fps: float) -> Array:
 def smoothstep(x: Array) -> Array:
     """Perlin's quintic ``6x⁵ − 15x⁴ + 10x³``, constant outside [0, 1]."""
     x = np.clip(x, 0.0, 1.0)
-    return x * x * x * (x * (6.0 * x - 15.0) + 10.0)
+    return np.minimum(x * x * x * (x * (6.0 * x - 15.0) + 10.0), 1.0)

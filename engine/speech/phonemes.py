@@ -121,7 +121,7 @@ def _tongue(jaw: float, firmness: float, tongue: float = 0.0, lower: float = 0.1
 
 
 _POSTALVEOLAR = Mouth(
-    jaw=Command(0.07, 1.0),
+    jaw=Command(0.07, 1.6),
     funnel=Command(0.42, 0.9),
     pucker=Command(0.18, 0.9),
     stretch=Command(0.0, 0.5),
@@ -131,7 +131,7 @@ _POSTALVEOLAR = Mouth(
     tongue=Command(0.0, 0.5),
 )
 _SIBILANT = Mouth(
-    jaw=Command(0.05, 1.1),
+    jaw=Command(0.05, 2.0),
     funnel=Command(0.0, 0.2),
     pucker=Command(0.0, 0.2),
     stretch=Command(0.24, 0.6),
@@ -220,7 +220,7 @@ MOUTHS: dict[str, tuple[Mouth, ...]] = {
 }
 """The mouths a sound passes through; diphthongs have two."""
 
-RESTING = Mouth(*(Command(0.0, 1.0) for _ in ARTICULATORS))
+RESTING = Mouth(*(Command(0.0, 0.5) for _ in ARTICULATORS))
 """Silence: every articulator returns to neutral, lips touching."""
 PAUSING = Mouth(jaw=Command(0.08, 0.3), lower=Command(0.06, 0.2))
 """A pause too short to shut the mouth for."""

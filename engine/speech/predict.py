@@ -16,7 +16,8 @@ from engine.speech.articulation import Articulation
 from engine.speech.liveliness import enliven
 from engine.speech.loudness import loudness
 from engine.speech.performance import Performance, Phone
-from engine.speech.visemes import articulate
+from engine.speech.sealing import sealed
+from engine.speech.visemes import articulate, lip_closure
 from engine.timing import frame_count
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def perform(
     frames = frame_count(speech.duration, fps)
     level = loudness(speech.samples, SAMPLE_RATE)
     curves = articulate(phones, frames, fps, loudness=level, settings=settings)
+    curves = sealed(curves, lip_closure(phones, frames, fps, settings), head)
     curves = np.maximum(curves, enliven(phones, frames, fps, settings))
     expression = on_head(curves, head)
     return Performance(

@@ -38,8 +38,8 @@ _LEAD = (0.065, 0.110, 0.120, 0.080, 0.080, 0.070, 0.070, 0.050)
 _LAG = (0.065, 0.090, 0.090, 0.075, 0.075, 0.070, 0.070, 0.050)
 """Seconds over which a command builds up and fades, per articulator: rounding is anticipated
 furthest (Löfqvist 1990; JALI's lip-heavy rule), the tongue tip least."""
-_CORE = 0.30
-"""A sound holds its command over the middle 1 − 2·_CORE of its time."""
+_MARGIN = (0.30, 0.05)
+"""A sound holds its command but for this part of its time at each end, at most so many seconds."""
 _JAW_PER_DECIBEL = 0.03
 _EFFORT = (0.6, 1.25)
 _PAUSE_RESTS_FROM = 0.12
@@ -77,6 +77,12 @@ def articulate(
     return _expressions(mouth, shut, tucked * (1.0 - shut), awake, settings)
 
 
+def lip_closure(phones: Sequence[Phone], frames: int, fps: float, settings: Articulation) -> Array:
+    """How far p, b and m shut the lips at each frame: (T,) float64, 0 to 1."""
+    known = tidied(phones, frames / fps)
+    return held(closures(known, fps, settings), frames, fps)
+
+
 def _segments(phones: Sequence[Phone], effort: Array, settings: Articulation) -> Segments:
     """The stretches in which each mouth of each phone holds; diphthongs have two."""
     times, commands, jaws = [], [], []
@@ -88,7 +94,8 @@ def _segments(phones: Sequence[Phone], effort: Array, settings: Articulation) ->
         length = (phone.end - phone.start) / len(mouths)
         for part, mouth in enumerate(mouths):
             start = phone.start + part * length
-            times.append((start + _CORE * length, start + (1.0 - _CORE) * length))
+            margin = min(_MARGIN[0] * length, _MARGIN[1])
+            times.append((start + margin, start + length - margin))
             commands.append(mouth)
             jaws.append(scale)
     table = np.array(commands, np.float64).reshape(len(times), len(ARTICULATORS), 2)
