@@ -100,7 +100,7 @@ def _animate_one(
         "head": prediction.head,
         "model": prediction.model,
     }
-    return result, list(getattr(speech, "warnings", ()))
+    return result, list(prediction.warnings)
 
 
 def _check_names(audio: tuple[Path, ...]) -> None:

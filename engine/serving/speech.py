@@ -57,7 +57,7 @@ class SpeechMethods:
         if save:
             performance.save(save)
         return Reply(
-            reply.body | {"performance": save, "warnings": list(speech.warnings)}, reply.arrays
+            reply.body | {"performance": save, "warnings": list(performance.warnings)}, reply.arrays
         )
 
     def load(self, request: Request) -> Reply:

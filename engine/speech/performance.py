@@ -46,6 +46,7 @@ class Performance:
         source_sha256: hex digest of the audio file or samples.
         model: id of what made it, e.g. ``"rules"``.
         phones: spoken sounds with times, empty where unknown.
+        warnings: what the user should know of how it was made, one sentence each; not saved.
     """
 
     fps: float
@@ -57,6 +58,7 @@ class Performance:
     source_sha256: str = ""
     model: str = ""
     phones: tuple[Phone, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that the arrays fit each other.

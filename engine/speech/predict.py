@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,7 +77,7 @@ def predict(
     progress(_HEARD, "articulating")
     performance = perform(heard.phones, speech, head, fps, settings=settings)
     progress(1.0, "articulated")
-    return performance
+    return replace(performance, warnings=heard.warnings)
 
 
 def perform(
