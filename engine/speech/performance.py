@@ -156,29 +156,31 @@ class Performance:
             raise BadInputError(f"There is no file {path}.", "Check the path.")
         try:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as data:
-                if (
-                    not isinstance(data, np.lib.npyio.NpzFile)
-                    or "format" not in data
-                    or str(data["format"]) != _FORMAT
-                ):
-                    raise BadInputError(f"{path} is not a GaussianSpeech performance.", remedy)
-                return cls(
-                    fps=float(data["fps"]),
-                    weights=data["weights"].astype(np.float32, copy=False),
-                    basis=data["basis"].astype(np.float32, copy=False),
-                    expression=data["expression"].astype(np.float32, copy=False),
-                    expression_names=tuple(str(name) for name in data["expression_names"]),
-                    head=str(data["head"]),
-                    source_sha256=str(data["source_sha256"]),
-                    model=str(data["model"]),
-                    phones=tuple(
-                        Phone(str(label), float(start), float(end))
-                        for label, start, end in json.loads(str(data["phones"]))
-                    ),
-                )
-        except BadInputError:
-            raise
+                return cls._from_arrays(data)
+        except BadInputError as error:
+            raise BadInputError(f"{path}: {error.message}", error.hint or remedy) from error
         except (OSError, KeyError, ValueError, IndexError, EOFError, zipfile.BadZipFile) as error:
             raise BadInputError(
                 f"{path} cannot be read as a performance: {error}.", remedy
             ) from error
+
+    @classmethod
+    def _from_arrays(cls, data: Any) -> Performance:
+        if not isinstance(data, np.lib.npyio.NpzFile) or "format" not in data:
+            raise BadInputError("This is not a GaussianSpeech performance.")
+        if str(data["format"]) != _FORMAT:
+            raise BadInputError(f"The format {data['format']} is not known, {_FORMAT} is.")
+        return cls(
+            fps=float(data["fps"]),
+            weights=data["weights"].astype(np.float32, copy=False),
+            basis=data["basis"].astype(np.float32, copy=False),
+            expression=data["expression"].astype(np.float32, copy=False),
+            expression_names=tuple(str(name) for name in data["expression_names"]),
+            head=str(data["head"]),
+            source_sha256=str(data["source_sha256"]),
+            model=str(data["model"]),
+            phones=tuple(
+                Phone(str(label), float(start), float(end))
+                for label, start, end in json.loads(str(data["phones"]))
+            ),
+        )

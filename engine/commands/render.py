@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``gaussianspeech render``: a performance in, a video or stills of the avatar out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from engine.commands.console import print_result, progress_bar
+from engine.errors import BadInputError
+
+_STILLS = (".png", ".jpg")
+_VIDEOS = (".mp4", ".mov", ".mkv")
+
+
+def render(
+    performance: Path,
+    /,
+    out: Path,
+    *,
+    audio: Path | None = None,
+    avatar: str = "default",
+    head: str | None = None,
+    backend: Literal["auto", "gsplat", "cpu"] = "auto",
+    size: str = "720x720",
+    frame: int | None = None,
+    json: bool = False,
+) -> int:
+    """Render a performance as a video, or one frame of it as a picture.
+
+    Args:
+        performance: a .performance.npz of 'gaussianspeech animate'.
+        out: OUT.mp4 for a video, OUT.png for one frame.
+        audio: the sound that belongs to it; heard in the video.
+        avatar: "default", or the path of an avatar file.
+        head: the head's FLAME file, where the performance is not of the default head.
+        backend: the rasteriser; auto takes the GPU where there is one.
+        size: WIDTHxHEIGHT in pixels.
+        frame: which frame a picture shows; the one with the most open mouth by default.
+        json: print the result as JSON.
+    """
+    from engine.avatar import load_avatar
+    from engine.heads import load_head
+    from engine.render import portrait_camera, widest_frame, write_still, write_video
+    from engine.speech.performance import Performance
+    from engine.splatting.registry import choose_backend
+
+    width, height = _pixels(size)
+    kind = out.suffix.lower()
+    if kind not in _STILLS + _VIDEOS:
+        raise BadInputError(
+            f"The kind of {out} is unknown.", f"End it in {', '.join(_VIDEOS + _STILLS)}."
+        )
+    played = Performance.load(performance)
+    face = load_head(head or played.head)
+    body = load_avatar(avatar, face)
+    rasteriser = choose_backend(backend)
+    camera = portrait_camera(face, width, height)
+    with progress_bar(out.name) as progress:
+        if kind in _STILLS:
+            chosen = widest_frame(played, face) if frame is None else frame
+            write_still(out, played, face, body, rasteriser, camera, frame=chosen)
+        else:
+            write_video(out, played, face, body, rasteriser, camera, audio=audio, progress=progress)
+    print_result({"file": out, "frames": played.frames, "backend": rasteriser.name}, as_json=json)
+    return 0
+
+
+def _pixels(size: str) -> tuple[int, int]:
+    width, cross, height = size.lower().partition("x")
+    if not (cross and width.isdecimal() and height.isdecimal()):
+        raise BadInputError(f"The size {size!r} is not WIDTHxHEIGHT.", "For example 720x720.")
+    if not (16 <= int(width) <= 8192 and 16 <= int(height) <= 8192):
+        raise BadInputError(
+            f"The size {size} is outside 16 to 8192 pixels.", "Choose a usual size."
+        )
+    return int(width), int(height)
