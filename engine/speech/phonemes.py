@@ -96,9 +96,10 @@ def _vowel(
     smile: float = 0.0,
     upper: float = 0.0,
     lower: float = 0.0,
+    firmness: float = 0.45,
 ) -> Mouth:
-    """A vowel commands jaw and lips; rounding is asked for more firmly than its absence."""
-    rounding = 1.0 if funnel + pucker > 0 else 0.45
+    """A vowel commands jaw and lips; ``firmness`` is how much it minds its neighbours' rounding."""
+    rounding = 1.5 if pucker > 0.5 else 1.0 if funnel + pucker > 0 else firmness
     return Mouth(
         jaw=Command(jaw, 1.0),
         funnel=Command(funnel, rounding),
@@ -155,8 +156,8 @@ _LABIODENTAL = Mouth(
     tongue=Command(0.0, 0.8),
 )
 _AA = _vowel(0.42, upper=0.14, lower=0.10)
-_EH = _vowel(0.27, stretch=0.18, smile=0.12, upper=0.18, lower=0.14)
-_IY = _vowel(0.12, stretch=0.36, smile=0.24, upper=0.24, lower=0.26)
+_EH = _vowel(0.27, stretch=0.18, smile=0.12, upper=0.18, lower=0.14, firmness=0.7)
+_IY = _vowel(0.12, stretch=0.36, smile=0.24, upper=0.24, lower=0.26, firmness=0.8)
 _AO = _vowel(0.36, funnel=0.34, pucker=0.08)
 _UW = _vowel(0.10, funnel=0.22, pucker=0.72)
 _UH = _vowel(0.16, funnel=0.26, pucker=0.26)
@@ -164,7 +165,7 @@ _UH = _vowel(0.16, funnel=0.26, pucker=0.26)
 MOUTHS: dict[str, tuple[Mouth, ...]] = {
     "AA": (_AA,),
     "AE": (_vowel(0.40, stretch=0.16, smile=0.12, upper=0.20, lower=0.16),),
-    "AH": (_vowel(0.28, upper=0.10, lower=0.10),),
+    "AH": (_vowel(0.28, upper=0.10, lower=0.10, firmness=0.25),),
     "AO": (_AO,),
     "AW": (_AA, _UH),
     "AY": (_AA, _IY),
@@ -180,8 +181,8 @@ MOUTHS: dict[str, tuple[Mouth, ...]] = {
     "W": (
         Mouth(
             jaw=Command(0.08, 0.9),
-            funnel=Command(0.18, 1.2),
-            pucker=Command(0.80, 1.4),
+            funnel=Command(0.18, 1.6),
+            pucker=Command(0.80, 2.0),
             stretch=Command(0.0, 1.0),
             smile=Command(0.0, 1.0),
             upper=Command(0.0, 0.5),

@@ -34,8 +34,8 @@ from engine.speech.phonemes import (
     tidied,
 )
 
-_LEAD = (0.065, 0.110, 0.120, 0.080, 0.080, 0.070, 0.070, 0.050)
-_LAG = (0.065, 0.090, 0.090, 0.075, 0.075, 0.070, 0.070, 0.050)
+_LEAD = (0.052, 0.090, 0.095, 0.070, 0.070, 0.060, 0.060, 0.045)
+_LAG = (0.055, 0.075, 0.075, 0.065, 0.065, 0.060, 0.060, 0.045)
 """Seconds over which a command builds up and fades, per articulator: rounding is anticipated
 furthest (Löfqvist 1990; JALI's lip-heavy rule), the tongue tip least."""
 _MARGIN = (0.30, 0.05)
