@@ -18,7 +18,7 @@ from engine.commands.console import (
     progress_bar,
 )
 from engine.errors import BadInputError
-from engine.progress import Progress
+from engine.progress import Progress, part
 
 
 def animate(
@@ -89,8 +89,10 @@ def _animate_one(
 
     progress(0.0, "loading")
     speech = load_speech(path)
-    prediction = predict(speech, load_head(head), fps, text=text, model=model, progress=progress)
-    progress(0.98, "saving")
+    prediction = predict(
+        speech, load_head(head), fps, text=text, model=model, progress=part(progress, 0.02, 0.95)
+    )
+    progress(0.95, "saving")
     prediction.save(target, dense=dense)
     result: dict[str, object] = {
         "performance": target,

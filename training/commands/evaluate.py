@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``gaussianspeech evaluate``: measures on data with known truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tyro.extras import SubcommandApp
+
+from engine.commands.console import existing_folder, progress_bar
+
+app = SubcommandApp()
+
+
+@app.command
+def speech(
+    audio: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    *,
+    out: Path | None = None,
+    head: str = "default",
+    speech_model: str = "rules",
+    fps: float = 25.0,
+    transcript: Literal["both", "with", "without"] = "both",
+) -> int:
+    """Measure lip sync on recordings with phone alignments (<name>.phones.json beside them).
+
+    Args:
+        audio: audio files, or folders of them.
+        out: folder for report.json.
+        head: who speaks.
+        speech_model: "rules".
+        fps: frames per second.
+        transcript: measure with the transcript of the alignment, without it, or both.
+    """
+    from engine.heads import load_head
+    from training.evaluate_speech import evaluate
+
+    if out is not None:
+        existing_folder(out)
+    with_text = {"both": None, "with": True, "without": False}[transcript]
+    with progress_bar("evaluate") as progress:
+        evaluate(audio, out, load_head(head), speech_model, fps, with_text, progress)
+    return 0
