@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from engine.cli import main
+from engine.speech.performance import Performance
+from engine.timing import frame_count
+
+
+@pytest.fixture
+def humming(tmp_path):
+    """A second and a half of a voice-like tone in every kind of file."""
+
+    def write(name, seconds=1.5, rate=16000, channels=1):
+        t = np.arange(round(seconds * rate)) / rate
+        tone = 0.3 * np.sign(np.sin(2 * np.pi * 120 * t)) * (0.5 + 0.5 * np.sin(2 * np.pi * 3 * t))
+        path = tmp_path / name
+        soundfile.write(path, np.stack([tone] * channels, axis=1), rate)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "channels"),
+    [("a.wav", 8000, 1), ("a.flac", 96000, 2), ("a.ogg", 44100, 2), ("a.mp3", 48000, 1)],
+)
+def test_every_kind_of_file_gives_its_own_number_of_frames(
+    humming, tmp_path, name, rate, channels, capsys
+):
+    path = humming(name, rate=rate, channels=channels)
+    seconds = soundfile.info(path).frames / rate
+    assert main(["animate", str(path), "--out", str(tmp_path / "out"), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    performance = Performance.load(result["performance"])
+    assert performance.frames == result["frames"] == frame_count(seconds, 25.0)
+    assert performance.model == "rules"
+
+
+@pytest.mark.parametrize("fps", ["12", "23.976", "29.97", "60", "120"])
+def test_every_frame_rate_gives_duration_times_fps_frames(humming, tmp_path, fps):
+    path = humming("a.wav", seconds=1.37)
+    assert main(["animate", str(path), "--out", str(tmp_path), "--fps", fps]) == 0
+    performance = Performance.load(tmp_path / "a.performance.npz")
+    assert performance.frames == round(1.37 * float(fps))
+    assert performance.fps == float(fps)
+
+
+def test_dense_offsets_are_stored_on_demand(humming, tmp_path):
+    path = humming("a.wav", seconds=0.4)
+    assert main(["animate", str(path), "--out", str(tmp_path), "--dense"]) == 0
+    with np.load(tmp_path / "a.performance.npz") as data:
+        assert data["offsets"].shape == (10, *data["basis"].shape[1:])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["nothing.wav"], "nothing.wav"),
+        (["a.wav", "--fps", "500"], "12 to 120"),
+        (["a.wav", "--head", "nobody.pkl"], "nobody.pkl"),
+        (["a.wav", "--speech-model", "oracle"], "oracle"),
+        (["a.wav", "--text", "x", "--text-file", "y.txt"], "--text-file"),
+        (["a.wav", "--text-file", "y.txt"], "y.txt"),
+        (["a.wav", "other/a.wav"], "'a'"),
+    ],
+)
+def test_bad_input_is_one_line_that_names_it_and_nothing_is_left(
+    humming, tmp_path, monkeypatch, capsys, arguments, names
+):
+    humming("a.wav")
+    monkeypatch.chdir(tmp_path)
+    assert main(["animate", *arguments, "--out", "out"]) == 2
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert message.startswith("gaussianspeech: ")
+    assert names in message
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_one_bad_file_does_not_keep_the_others_from_being_animated(humming, tmp_path):
+    good = humming("good.wav")
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(b"RIFF but no audio")
+    assert main(["animate", str(bad), str(good), "--out", str(tmp_path / "out")]) == 2
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["good.performance.npz"]
