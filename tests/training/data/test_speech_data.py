@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from engine.errors import BadInputError
+from engine.speech.performance import Phone
+from training.data.speech import find_speech, load_aligned_speech, load_alignment
+
+HUMAN = Path(__file__).parents[4] / "shared" / "audio"
+
+
+def alignment(*phones, text="hm"):
+    entries = [{"b": b, "d": d, "t": t} for t, b, d in phones]
+    return {"b": 0, "d": 1, "t": text, "w": [{"b": 0, "d": 1, "t": text, "w": entries}]}
+
+
+@pytest.fixture
+def clip(tmp_path):
+    def make(content, seconds=1.0, name="clip"):
+        samples = 0.1 * np.sin(np.arange(int(seconds * 16_000)) / 10)
+        path = tmp_path / f"{name}.wav"
+        soundfile.write(path, samples, 16_000)
+        text = content if isinstance(content, str) else json.dumps(content)
+        path.with_name(f"{name}.phones.json").write_text(text)
+        return path
+
+    return make
+
+
+def test_phones_and_words_come_back(clip):
+    path = clip(alignment(("SIL", 0, 0.3), ("hh", 0.3, 0.2), ("M", 0.5, 0.4)))
+    loaded = load_aligned_speech(path)
+    assert loaded.phones == (Phone("SIL", 0, 0.3), Phone("HH", 0.3, 0.5), Phone("M", 0.5, 0.9))
+    assert loaded.transcript == "hm"
+    assert loaded.speech.duration == 1.0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "not json",
+        "[]",
+        "{}",
+        '{"t": "a", "w": 3}',
+        '{"t": "a", "w": [{"w": [{"b": 0, "t": "A"}]}]}',
+        alignment(),
+        alignment(("AA", -1, 0.5)),
+        alignment(("AA", 0, 0)),
+        alignment(("AA", 0, float("nan"))),
+        alignment(("AA", 0, 0.5), ("M", 0.2, 0.5)),
+    ],
+)
+def test_what_is_no_alignment_is_named(clip, content):
+    path = clip(content)
+    with pytest.raises(BadInputError, match=r"clip\.phones\.json"):
+        load_aligned_speech(path)
+
+
+def test_an_alignment_of_another_recording_is_refused(clip):
+    path = clip(alignment(("AA", 0, 3)))
+    with pytest.raises(BadInputError, match="ends at 3 s"):
+        load_aligned_speech(path)
+
+
+def test_a_missing_alignment_is_named(clip):
+    path = clip(alignment(("AA", 0, 0.5)))
+    path.with_name("clip.phones.json").unlink()
+    with pytest.raises(BadInputError, match=r"no alignment .*clip\.phones\.json"):
+        load_aligned_speech(path)
+
+
+def test_a_folder_gives_the_clips_that_have_an_alignment(clip, tmp_path):
+    first = clip(alignment(("AA", 0, 0.5)), name="a")
+    second = clip(alignment(("AA", 0, 0.5)), name="b")
+    soundfile.write(tmp_path / "c.wav", np.zeros(16_000), 16_000)
+    assert find_speech([tmp_path]) == (first, second)
+    assert find_speech([second, tmp_path]) == (second, first)
+
+
+def test_a_folder_without_clips_is_an_error(tmp_path):
+    with pytest.raises(BadInputError, match="No speech"):
+        find_speech([tmp_path])
+
+
+def test_a_path_that_does_not_exist_is_named(tmp_path):
+    with pytest.raises(BadInputError, match=r"gone\.wav"):
+        find_speech([tmp_path / "gone.wav"])
+
+
+@pytest.mark.skipif(not HUMAN.is_dir(), reason="the human recordings in ../shared/audio are absent")
+def test_the_human_recordings_load():
+    for path in find_speech([HUMAN]):
+        phones, transcript = load_alignment(path.with_name(path.stem + ".phones.json"))
+        assert transcript
+        assert {"SIL"} < {phone.label for phone in phones}
