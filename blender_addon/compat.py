@@ -26,6 +26,13 @@ def sequencer_scene(context: bpy.types.Context) -> bpy.types.Scene:
     return getattr(context, "sequencer_scene", None) or context.scene
 
 
+def sequencer_scenes(context: bpy.types.Context) -> list[bpy.types.Scene]:
+    """Every scene with a sequencer, the one the user works in first."""
+    first = sequencer_scene(context)
+    scenes = [first, *(scene for scene in bpy.data.scenes if scene != first)]
+    return [scene for scene in scenes if scene.sequence_editor is not None]
+
+
 def strips(editor: bpy.types.SequenceEditor) -> Any:
     """The top-level strips, to add to."""
     return editor.strips if hasattr(editor, "strips") else editor.sequences
@@ -39,6 +46,13 @@ def all_strips(editor: bpy.types.SequenceEditor) -> Any:
 def strip_content_start(strip: Any) -> float:
     """Scene frame at which the strip's untrimmed content would begin."""
     return float(strip.content_start if hasattr(strip, "content_start") else strip.frame_start)
+
+
+def strip_content_length(strip: Any) -> float:
+    """Frames of the strip's content after its own trim, before its handles."""
+    if hasattr(strip, "content_duration"):
+        return float(strip.content_duration)
+    return float(strip.frame_duration)
 
 
 def strip_range(strip: Any) -> tuple[int, int]:
@@ -62,7 +76,8 @@ def set_strip_handles(strip: Any, left: int, right: int) -> None:
 def assign_action(datablock: bpy.types.ID, action: bpy.types.Action) -> None:
     """Make ``action`` the active one of ``datablock``, in its own slot where there are slots."""
     animation = datablock.animation_data or datablock.animation_data_create()
-    animation.action = action
+    if animation.action != action:
+        animation.action = action
     if hasattr(action, "slots") and animation.action_slot is None:
         animation.action_slot = action.slots.new(datablock.id_type, datablock.name)
 
@@ -79,6 +94,17 @@ def new_fcurve(
     if hasattr(action, "fcurves"):
         return action.fcurves.find(data_path) or action.fcurves.new(data_path)
     raise AttributeError("This Blender has no known way to add a channel to an action.")
+
+
+def clear_fcurves(action: bpy.types.Action) -> None:
+    """Remove all channels of an action; its slots stay."""
+    if hasattr(action, "layers"):
+        for layer in action.layers:
+            for strip in layer.strips:
+                for bag in strip.channelbags:
+                    bag.fcurves.clear()
+    else:
+        action.fcurves.clear()
 
 
 def fcurves(action: bpy.types.Action) -> list[bpy.types.FCurve]:
@@ -176,3 +202,10 @@ def compositor_alpha_convert(tree: bpy.types.NodeTree, *, straight: bool) -> bpy
 
 
 # --- Render --------------------------------------------------------------------------------------
+
+
+def uses_nodes(datablock: bpy.types.World | bpy.types.Material) -> bool:
+    """Whether a world or material is described by nodes; from 5.0 all are."""
+    if bpy.app.version >= (5, 0):
+        return datablock.node_tree is not None
+    return datablock.use_nodes and datablock.node_tree is not None

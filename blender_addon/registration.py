@@ -22,6 +22,9 @@ PARTS = (
     "panels",
     "heads",
     "speech",
+    "avatars",
+    "rendering",
+    "export",
 )
 """In the order of dependence, which is also the order of the panel's sections."""
 

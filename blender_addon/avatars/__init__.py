@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from . import properties
+from . import ops, panel, properties
 
-CLASSES: tuple[type, ...] = (*properties.CLASSES,)
+CLASSES: tuple[type, ...] = (*properties.CLASSES, *ops.CLASSES, *panel.CLASSES)
 
 
 def register() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import bpy
 
+from ..heads.properties import engine_name, is_head
+
 DEFAULT_AVATAR = "default"
 """The avatar that ships with the engine."""
 
@@ -16,9 +18,6 @@ class GAUSSIANSPEECH_PG_avatar(bpy.types.PropertyGroup):
         name="Avatar",
         description="The avatar that ships with the add-on ('default'), or an avatar file",
     )
-    head: bpy.props.StringProperty(
-        name="Head", description="The head the avatar was checked against"
-    )
     gaussians: bpy.props.IntProperty(name="Gaussians", description="Size of the avatar")
     enabled: bpy.props.BoolProperty(
         name="Show Avatar",
@@ -28,11 +27,11 @@ class GAUSSIANSPEECH_PG_avatar(bpy.types.PropertyGroup):
 
 
 def bound_avatar(obj: bpy.types.Object) -> tuple[str, str] | None:
-    """Avatar (``"default"`` or an absolute path) and head of an object that shows one."""
+    """Avatar and head of an object that shows an avatar, as the engine names them."""
     avatar = obj.gaussianspeech_avatar
-    if not avatar.source or not avatar.enabled:
+    if not is_head(obj) or not avatar.source or not avatar.enabled:
         return None
-    return avatar_path(avatar.source), avatar.head
+    return avatar_path(avatar.source), engine_name(obj)
 
 
 def avatar_path(source: str) -> str:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import bpy
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from ...engine.errors import BadInputError
 from ...engine.heads.axes import HEAD_TO_BLENDER, blender_to_head
 from ..avatars.properties import bound_avatar
+from ..heads.properties import check_vertex_count
 
 Float = NDArray[np.float32]
 
@@ -24,7 +24,7 @@ class Actor:
     Attributes:
         name: of the object, for messages.
         avatar: ``"default"`` or an absolute path.
-        head: id of the head the mesh was made from.
+        head: the head the mesh was made from, as the engine names it.
         matrix: (4, 4) head space to world.
         vertices: (V, 3) evaluated vertices in head space, metres.
         keys: values of the shape keys by name; empty where the mesh has no relative keys.
@@ -42,7 +42,7 @@ def actors(depsgraph: bpy.types.Depsgraph) -> list[Actor]:
     """The visible heads with an enabled avatar, instances included, in the depsgraph's order.
 
     Raises:
-        BadInputError: modifiers change the number of a head's vertices.
+        BadInputError: a head has other than its own number of vertices.
     """
     found = []
     for instance in depsgraph.object_instances:
@@ -74,12 +74,13 @@ def expression(actor: Actor, names: list[str]) -> Float | None:
     return np.array([actor.keys.get(name, 0.0) for name in names], np.float32)
 
 
-def _vertices(evaluated: Any) -> Float:
-    mesh, original = evaluated.data, evaluated.original.data
-    if len(mesh.vertices) != len(original.vertices):
+def _vertices(evaluated: bpy.types.Object) -> Float:
+    mesh, expected = evaluated.data, evaluated.original.gaussianspeech_head.vertex_count
+    if len(mesh.vertices) != expected:
+        check_vertex_count(evaluated.original)
         raise BadInputError(
-            f"'{evaluated.name}' has {len(mesh.vertices)} vertices after its modifiers, but its "
-            f"avatar is bound to {len(original.vertices)}.",
+            f"'{evaluated.name}' has {len(mesh.vertices)} vertices after its modifiers, its head "
+            f"has {expected}.",
             "Disable modifiers that add or remove vertices, such as Subdivision Surface.",
         )
     flat = np.empty(3 * len(mesh.vertices), np.float32)
@@ -87,7 +88,7 @@ def _vertices(evaluated: Any) -> Float:
     return np.ascontiguousarray(blender_to_head(flat.reshape(-1, 3)))
 
 
-def _key_values(evaluated: Any, depsgraph: bpy.types.Depsgraph) -> dict[str, float]:
+def _key_values(evaluated: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> dict[str, float]:
     keys = evaluated.original.data.shape_keys
     if keys is None or not keys.use_relative:
         return {}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 import bpy
@@ -12,12 +13,15 @@ from numpy.typing import NDArray
 
 from ...engine.errors import BadInputError, CancelledError, GaussianSpeechError, one_line
 from ...engine.protocol import Message
+from .. import compat
 from ..engine_client import Pending
 from ..engine_session import get_engine
+from ..status import get_status
 from . import film
 from .actors import actors
-from .camera import camera_view
+from .camera import camera_view, render_region
 from .picture import Picture, take_picture
+from .properties import is_avatar_scene
 from .viewport import Viewport
 
 _PATIENCE = 0.02
@@ -25,6 +29,10 @@ _PATIENCE = 0.02
 
 _CANCEL_SECONDS = 5.0
 """How long a cancelled request may take to end before the render goes on without it."""
+
+
+_ALARM = np.array([1, 0, 1], np.float32)
+"""Blender's colour for what is missing."""
 
 
 class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
@@ -51,12 +59,24 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
         except CancelledError:
             return
         except GaussianSpeechError as error:
-            self._fail(one_line(error))
+            self._fail(depsgraph, error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the user must hear of it
-            self._fail(f"The render failed: {type(error).__name__}: {error}")
+            message = f"The render failed: {type(error).__name__}: {error}"
+            self._fail(depsgraph, GaussianSpeechError(message))
 
-    def _fail(self, message: str) -> None:
-        self.report({"ERROR"}, message)
+    def _fail(self, depsgraph: bpy.types.Depsgraph, error: GaussianSpeechError) -> None:
+        self.report({"ERROR"}, one_line(error))
+        if not bpy.app.background:
+            # The status line belongs to the interface's thread; this is the render's.
+            bpy.app.timers.register(partial(tell_status, error), first_interval=0.0)
+        if is_avatar_scene(depsgraph.scene.original):
+            # Blender does not hand an error on from a scene rendered for another's compositor:
+            # the frame must not pass for a finished one.
+            crop = render_region(depsgraph.scene.render)
+            shape = (crop.height, crop.width)
+            rgb = np.broadcast_to(_ALARM, (*shape, 3))
+            alarm = Picture(rgb, np.ones(shape, np.float32), np.zeros(shape, np.float32), 0.0, 0)
+            self._write(depsgraph.view_layer.name, alarm, None)
 
     def _render(self, depsgraph: bpy.types.Depsgraph) -> None:
         scene = depsgraph.scene
@@ -122,11 +142,17 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
         return self._viewport
 
 
+def tell_status(error: GaussianSpeechError) -> None:
+    """Put an error on the panel's status line; runs once, as a timer."""
+    status = get_status(bpy.context)
+    status.message, status.hint, status.is_error = error.message, error.hint, True
+
+
 def world_color(world: bpy.types.World | None) -> NDArray[np.float32]:
     """(3,) scene-linear colour of the world's background; black without a world."""
     if world is None:
         return np.zeros(3, np.float32)
-    nodes = world.node_tree.nodes if world.use_nodes and world.node_tree else ()
+    nodes = world.node_tree.nodes if compat.uses_nodes(world) else ()
     for node in nodes:
         if node.type == "BACKGROUND":
             color = np.array(node.inputs["Color"].default_value[:3], np.float32)

@@ -19,6 +19,7 @@ from .properties import composite_of
 class GAUSSIANSPEECH_PT_render(bpy.types.Panel):
     """How avatars are rendered."""
 
+    bl_idname = "GAUSSIANSPEECH_PT_render"
     bl_label = "Render"
     bl_category = CATEGORY
     bl_parent_id = PARENT_ID

@@ -21,6 +21,11 @@ def composite_of(scene: bpy.types.Scene) -> GAUSSIANSPEECH_PG_composite:
     return scene.gaussianspeech_composite
 
 
+def is_avatar_scene(scene: bpy.types.Scene) -> bool:
+    """Whether a scene is rendered for the composite of another."""
+    return any(composite_of(other).avatar_scene == scene for other in bpy.data.scenes)
+
+
 CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PG_composite,)
 
 

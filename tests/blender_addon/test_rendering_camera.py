@@ -8,25 +8,30 @@ import itertools
 import numpy as np
 import pytest
 
-bpy = pytest.importorskip("bpy")
-
-from bpy_extras.object_utils import world_to_camera_view  # noqa: E402
-from mathutils import Euler, Matrix, Vector  # noqa: E402
-
-from blender_addon.standalone import addon_module  # noqa: E402
-
-camera_module = addon_module("rendering.camera")
-
 POINTS = np.random.default_rng(7).uniform([-0.4, -0.4, -6.0], [0.4, 0.4, -2.0], (20, 3))
 """Points in front of a camera, in its own OpenGL axes."""
 
 
 @pytest.fixture
-def scene():
-    bpy.ops.wm.read_factory_settings(use_empty=True)
-    scene = bpy.context.scene
-    data = bpy.data.cameras.new("Camera")
-    camera = bpy.data.objects.new("Camera", data)
+def camera_module(addon):
+    return addon("rendering.camera")
+
+
+@pytest.fixture
+def pixel_error(camera_module):
+    """The largest distance in pixels between Blender's projection of the points and ours."""
+    from functools import partial
+
+    return partial(worst_distance, camera_module)
+
+
+@pytest.fixture
+def scene(blender):
+    from mathutils import Euler, Matrix, Vector
+
+    scene = blender.context.scene
+    data = blender.data.cameras.new("Camera")
+    camera = blender.data.objects.new("Camera", data)
     scene.collection.objects.link(camera)
     scene.camera = camera
     camera.matrix_world = Matrix.LocRotScale(
@@ -35,7 +40,11 @@ def scene():
     return scene
 
 
-def pixel_error(scene) -> float:
+def worst_distance(camera_module, scene) -> float:
+    import bpy
+    from bpy_extras.object_utils import world_to_camera_view
+    from mathutils import Vector
+
     camera = scene.camera
     bpy.context.view_layer.update()
     view = camera_module.camera_view(camera.matrix_world, camera.data, scene.render)
@@ -62,7 +71,7 @@ def pixel_error(scene) -> float:
         )
     ),
 )
-def test_projection_agrees_with_blender(scene, kind, fit, size):
+def test_projection_agrees_with_blender(scene, kind, fit, size, pixel_error):
     camera = scene.camera.data
     camera.type, camera.sensor_fit, camera.ortho_scale = kind, fit, 0.8
     camera.lens, camera.sensor_width, camera.sensor_height = 85.0, 36.0, 20.0
@@ -70,14 +79,14 @@ def test_projection_agrees_with_blender(scene, kind, fit, size):
     assert pixel_error(scene) < 0.01
 
 
-def test_projection_honours_the_shift(scene):
+def test_projection_honours_the_shift(scene, pixel_error):
     scene.camera.data.shift_x, scene.camera.data.shift_y = 0.21, -0.33
     assert pixel_error(scene) < 0.01
 
 
 @pytest.mark.parametrize("size", [(640, 480), (480, 500)])
 @pytest.mark.parametrize("fit", ["AUTO", "HORIZONTAL", "VERTICAL"])
-def test_projection_honours_the_pixel_aspect(scene, fit, size):
+def test_projection_honours_the_pixel_aspect(scene, fit, size, pixel_error):
     scene.render.resolution_x, scene.render.resolution_y = size
     scene.render.pixel_aspect_x, scene.render.pixel_aspect_y = 1.0, 1.5
     scene.camera.data.sensor_fit = fit
@@ -85,14 +94,14 @@ def test_projection_honours_the_pixel_aspect(scene, fit, size):
     assert pixel_error(scene) < 0.01
 
 
-def test_projection_honours_the_resolution_percentage(scene):
+def test_projection_honours_the_resolution_percentage(scene, pixel_error, camera_module):
     scene.render.resolution_percentage = 37
     assert camera_module.film_size(scene.render) == (710, 399)
     scene.render.resolution_percentage = 35  # Divides both sides: the oracle ignores rounding.
     assert pixel_error(scene) < 0.01
 
 
-def test_projection_honours_the_render_region(scene):
+def test_projection_honours_the_render_region(scene, pixel_error, camera_module):
     render = scene.render
     render.resolution_x, render.resolution_y, render.resolution_percentage = 400, 300, 100
     render.use_border, render.use_crop_to_border = True, True
@@ -103,7 +112,7 @@ def test_projection_honours_the_render_region(scene):
     assert pixel_error(scene) < 0.01
 
 
-def test_clip_range_is_the_cameras(scene):
+def test_clip_range_is_the_cameras(scene, camera_module):
     scene.camera.data.clip_start, scene.camera.data.clip_end = 0.25, 40.0
     view = camera_module.camera_view(
         scene.camera.matrix_world, scene.camera.data, scene.render
@@ -111,13 +120,13 @@ def test_clip_range_is_the_cameras(scene):
     assert (view["near"], view["far"]) == (0.25, 40.0)
 
 
-def test_a_panoramic_camera_is_refused_with_its_name(scene):
+def test_a_panoramic_camera_is_refused_with_its_name(scene, camera_module):
     scene.camera.data.type = "PANO"
     with pytest.raises(Exception, match="'Camera' is of type Pano"):
         camera_module.camera_view(scene.camera.matrix_world, scene.camera.data, scene.render)
 
 
-def test_a_smaller_view_keeps_its_framing(scene):
+def test_a_smaller_view_keeps_its_framing(scene, camera_module):
     view = camera_module.camera_view(scene.camera.matrix_world, scene.camera.data, scene.render)
     half = view.scaled(0.5)
     assert (half.width, half.height) == (960, 540)
@@ -125,7 +134,9 @@ def test_a_smaller_view_keeps_its_framing(scene):
 
 
 @pytest.mark.parametrize("orthographic", [False, True])
-def test_viewport_projection_agrees_with_opengl(orthographic):
+def test_viewport_projection_agrees_with_opengl(blender, orthographic, camera_module):
+    from mathutils import Euler, Matrix, Vector
+
     width, height = 640, 480
     view = Matrix.LocRotScale(Vector((0.1, 0.2, -3.0)), Euler((0.4, 0.1, 0.3)), None)
     window = np.zeros((4, 4))

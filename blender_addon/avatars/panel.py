@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Avatar section of the add-on's tab."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+import bpy
+
+from ..heads.properties import active_head
+from ..panels import CATEGORY, PARENT_ID
+from .ops import (
+    GAUSSIANSPEECH_OT_bind_avatar,
+    GAUSSIANSPEECH_OT_open_avatar,
+    GAUSSIANSPEECH_OT_unbind_avatar,
+)
+from .properties import DEFAULT_AVATAR
+
+
+class GAUSSIANSPEECH_PT_avatar(bpy.types.Panel):
+    """Which avatar the head wears."""
+
+    bl_idname = "GAUSSIANSPEECH_PT_avatar"
+    bl_parent_id = PARENT_ID
+    bl_label = "Avatar"
+    bl_category = CATEGORY
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_order = 30
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the avatar's name and size and the ways to choose one."""
+        layout = self.layout
+        head = active_head(context)
+        if head is None:
+            layout.label(text="Select a head", icon="INFO")
+            return
+        avatar = head.gaussianspeech_avatar
+        if avatar.source:
+            default = avatar.source == DEFAULT_AVATAR
+            name = "Default avatar" if default else PurePath(avatar.source).name
+            row = layout.row(align=True)
+            row.prop(avatar, "enabled", text=f"{name}, {avatar.gaussians:,} Gaussians")
+            row.operator(GAUSSIANSPEECH_OT_unbind_avatar.bl_idname, text="", icon="X")
+        column = layout.column(align=True)
+        operator = column.operator(
+            GAUSSIANSPEECH_OT_bind_avatar.bl_idname, text="Use Default Avatar", icon="USER"
+        )
+        operator.avatar = DEFAULT_AVATAR
+        column.operator(
+            GAUSSIANSPEECH_OT_open_avatar.bl_idname, text="Open Avatar…", icon="FILE_FOLDER"
+        )
+
+
+CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PT_avatar,)

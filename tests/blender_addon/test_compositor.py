@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Avatars over a Cycles render: occlusion, colours, and an artist's own nodes."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from tests.blender_addon.disc_engine import COLOR, DiscEngine
+
+WIDTH, HEIGHT = 96, 64
+RED, BLUE = (0.8, 0.05, 0.05), (0.05, 0.05, 0.8)
+
+
+@pytest.fixture
+def disc(addon, monkeypatch):
+    engine = DiscEngine()
+    monkeypatch.setattr(addon("rendering.engine"), "get_engine", lambda _context: engine)
+    return engine
+
+
+@pytest.fixture
+def compat(addon):
+    return addon("compat")
+
+
+@pytest.fixture
+def scene(blender, disc):
+    """A head of one metre at the origin, seen from the front by a Cycles scene."""
+    scene = blender.context.scene
+    scene.render.engine = "CYCLES"
+    scene.cycles.samples, scene.cycles.use_denoising = 4, False
+    scene.render.resolution_x, scene.render.resolution_y = WIDTH, HEIGHT
+    scene.render.filter_size = 0.01  # No blur over pixels: colours can be compared.
+    scene.view_settings.view_transform = "Standard"
+    scene.render.image_settings.file_format = "PNG"
+    scene.camera = blender.data.objects.new("Camera", blender.data.cameras.new("Camera"))
+    scene.camera.location, scene.camera.rotation_euler = (0, -6, 0), (np.pi / 2, 0, 0)
+    scene.collection.objects.link(scene.camera)
+    head = glowing_cube("Head", (0, 0, 0), (0, 1, 0))
+    known = head.gaussianspeech_head
+    known.id, known.source, known.vertex_count = "default", "default", 8
+    head.gaussianspeech_avatar.source = "default"
+    return scene
+
+
+def glowing_cube(name, location, color):
+    import bpy
+
+    bpy.ops.mesh.primitive_cube_add(size=1, location=location)
+    cube = bpy.context.object
+    cube.name = name
+    material = bpy.data.materials.new(name)
+    if material.node_tree is None:
+        material.use_nodes = True
+    nodes = material.node_tree.nodes
+    nodes.clear()
+    emission, output = (nodes.new(f"ShaderNode{kind}") for kind in ("Emission", "OutputMaterial"))
+    emission.inputs["Color"].default_value = (*color, 1)
+    material.node_tree.links.new(emission.outputs[0], output.inputs["Surface"])
+    cube.data.materials.append(material)
+    return cube
+
+
+def rendered(scene, tmp_path, suffix="png") -> np.ndarray:
+    import bpy
+
+    scene.render.filepath = str(tmp_path / f"composite.{suffix}")
+    scene.render.image_settings.file_format = {"png": "PNG", "exr": "OPEN_EXR"}[suffix]
+    bpy.ops.render.render(write_still=True)
+    image = bpy.data.images.load(scene.render.filepath, check_existing=False)
+    return np.array(image.pixels[:]).reshape(HEIGHT, WIDTH, 4)[..., :3]
+
+
+def shown(color) -> np.ndarray:
+    """Display values of a linear colour under the Standard view."""
+    color = np.asarray(color)
+    return 1.055 * color ** (1 / 2.4) - 0.055
+
+
+def links(tree) -> set[tuple[str, str, str, str]]:
+    return {
+        (link.from_node.name, link.from_socket.name, link.to_node.name, link.to_socket.name)
+        for link in tree.links
+    }
+
+
+def test_the_avatar_stands_in_for_the_mesh_of_its_head(blender, scene, tmp_path):
+    blender.ops.gaussianspeech.set_up_composite()
+    pixels = rendered(scene, tmp_path)
+    np.testing.assert_allclose(pixels[HEIGHT // 2, WIDTH // 2], COLOR, atol=0.01)
+    green = (pixels[..., 1] > 0.6) & (pixels[..., 0] < 0.3)
+    assert not green.any()
+
+
+def test_what_is_in_front_hides_the_avatar_and_what_is_behind_is_hidden(blender, scene, tmp_path):
+    glowing_cube("Front", (-0.6, -2, 0), RED)
+    glowing_cube("Back", (1.2, 3, 0), BLUE)
+    blender.ops.gaussianspeech.set_up_composite()
+    middle = rendered(scene, tmp_path)[HEIGHT // 2]
+    kinds = ""
+    for pixel in middle:
+        distances = [np.abs(pixel - color).max() for color in (COLOR, shown(RED), shown(BLUE))]
+        kinds += "ARB"[int(np.argmin(distances))] if min(distances) < 0.02 else "."
+    # From the left: the cube in front over the avatar, the avatar over the cube behind.
+    assert re.fullmatch(r"\.*R+\.?A+\.{0,6}B+\.*", kinds), kinds
+
+
+def test_a_soft_edge_is_applied_once(blender, scene, disc, tmp_path):
+    disc.opacity = 0.5
+    glowing_cube("Back", (0, 3, 0), BLUE).scale = (20, 1, 20)
+    blender.ops.gaussianspeech.set_up_composite()
+    pixel = rendered(scene, tmp_path, "exr")[HEIGHT // 2, WIDTH // 2]
+    avatar = ((COLOR + 0.055) / 1.055) ** 2.4
+    np.testing.assert_allclose(pixel, 0.5 * avatar + 0.5 * np.array(BLUE), atol=5e-3)
+
+
+@pytest.mark.parametrize("view", ["Standard", "AgX", "Filmic", "Khronos PBR Neutral", "Raw"])
+def test_the_avatars_look_is_kept_under_each_view_transform(blender, scene, tmp_path, view):
+    scene.view_settings.view_transform = view
+    blender.ops.gaussianspeech.set_up_composite()
+    pixels = rendered(scene, tmp_path)
+    np.testing.assert_allclose(pixels[HEIGHT // 2, WIDTH // 2], COLOR, atol=0.01)
+
+
+def test_set_up_again_takes_over_a_new_view_transform(blender, scene, addon, tmp_path):
+    blender.ops.gaussianspeech.set_up_composite()
+    scene.view_settings.view_transform = "AgX"
+    blender.ops.gaussianspeech.set_up_composite()
+    assert addon("rendering.compositor").built_view(scene) == "AgX"
+    np.testing.assert_allclose(rendered(scene, tmp_path)[HEIGHT // 2, WIDTH // 2], COLOR, atol=0.01)
+
+
+def test_set_up_twice_leaves_one_avatar_scene_and_one_group(blender, scene, compat):
+    blender.ops.gaussianspeech.set_up_composite()
+    before = links(compat.compositor_tree(scene))
+    blender.ops.gaussianspeech.set_up_composite()
+    assert len(blender.data.scenes) == 2
+    assert links(compat.compositor_tree(scene)) == before
+    groups = [group for group in blender.data.node_groups if "GaussianSpeech" in group.name]
+    assert len(groups) == 1
+
+
+def artists_tree(scene, compat):
+    """Render Layers → Blur → output, with the picture also in a viewer."""
+    tree = compat.ensure_compositor_tree(scene)
+    tree.nodes.clear()
+    layers = tree.nodes.new("CompositorNodeRLayers")
+    blur = tree.nodes.new("CompositorNodeBlur")
+    viewer = tree.nodes.new("CompositorNodeViewer")
+    output = compat.compositor_output(tree, make=True)
+    tree.links.new(layers.outputs["Image"], blur.inputs["Image"])
+    tree.links.new(layers.outputs["Image"], viewer.inputs["Image"])
+    tree.links.new(blur.outputs["Image"], output)
+    return tree
+
+
+def test_an_artists_nodes_get_the_composited_picture(blender, scene, compat):
+    tree = artists_tree(scene, compat)
+    blender.ops.gaussianspeech.set_up_composite()
+    fed_by_us = {
+        link.to_node.bl_idname for link in tree.links if link.from_node.get("gaussianspeech")
+    }
+    assert {"CompositorNodeBlur", "CompositorNodeViewer"} <= fed_by_us
+
+
+def test_removing_restores_an_artists_nodes(blender, scene, compat):
+    tree = artists_tree(scene, compat)
+    nodes, before = {node.name for node in tree.nodes}, links(tree)
+    blender.ops.gaussianspeech.set_up_composite()
+    blender.ops.gaussianspeech.remove_composite()
+    assert {node.name for node in tree.nodes} == nodes
+    assert links(tree) == before
+
+
+def test_removing_leaves_no_scene_and_shows_the_head_again(blender, scene):
+    blender.ops.gaussianspeech.set_up_composite()
+    assert not blender.data.objects["Head"].visible_camera
+    blender.ops.gaussianspeech.remove_composite()
+    assert len(blender.data.scenes) == 1
+    assert blender.data.objects["Head"].visible_camera
+
+
+def test_removing_nothing_says_so(blender, scene):
+    with pytest.raises(RuntimeError, match="has no composite"):
+        blender.ops.gaussianspeech.remove_composite()
+
+
+def test_the_avatar_scene_follows_camera_frames_and_size(blender, scene):
+    blender.ops.gaussianspeech.set_up_composite()
+    other = blender.data.objects.new("Other", blender.data.cameras.new("Other"))
+    scene.collection.objects.link(other)
+    scene.camera, scene.frame_end, scene.render.resolution_x = other, 77, 123
+    scene.frame_set(2)
+    follower = scene.gaussianspeech_composite.avatar_scene
+    assert (follower.camera, follower.frame_end, follower.render.resolution_x) == (other, 77, 123)
+
+
+def test_a_scene_without_avatars_is_refused(blender, scene):
+    blender.data.objects["Head"].gaussianspeech_avatar.source = ""
+    with pytest.raises(RuntimeError, match="No head in 'Scene' has an avatar"):
+        blender.ops.gaussianspeech.set_up_composite()
+    assert len(blender.data.scenes) == 1
+
+
+def test_a_scene_without_a_camera_is_refused(blender, scene):
+    scene.camera = None
+    with pytest.raises(RuntimeError, match="has no camera"):
+        blender.ops.gaussianspeech.set_up_composite()
+
+
+def test_a_scene_that_renders_avatars_itself_is_refused(blender, scene):
+    scene.render.engine = "GAUSSIANSPEECH"
+    with pytest.raises(RuntimeError, match="already renders avatars itself"):
+        blender.ops.gaussianspeech.set_up_composite()
+
+
+def test_a_failed_avatar_render_leaves_a_frame_that_cannot_pass_for_finished(
+    blender, scene, disc, addon, tmp_path
+):
+    EngineGoneError = addon("engine_client").EngineGoneError
+    blender.ops.gaussianspeech.set_up_composite()
+    disc.error = EngineGoneError("The engine ended.", "Try again.")
+    np.testing.assert_allclose(rendered(scene, tmp_path).mean((0, 1)), [1, 0, 1], atol=0.01)
