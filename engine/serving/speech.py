@@ -114,5 +114,5 @@ def _shape_keys(
             "max_error_mm": fit.max_error_mm,
             "source_sha256": performance.source_sha256,
         },
-        {"key_values": fit.values, "corrective_deltas": fit.corrective_deltas},
+        {"key_values": fit.key_values, "corrective_deltas": fit.corrective_deltas},
     )

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The artist's settings applied to a prediction. No bpy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .prediction import Prediction
+
+Float = NDArray[np.float32]
+
+JAW_OPEN, MOUTH_CLOSE = "jawOpen", "mouthClose"
+
+CLOSURE_PREFIXES = ("mouthClose", "mouthPress", "mouthRoll")
+"""Expressions that bring the lips together."""
+
+UPPER_FACE_PREFIXES = ("brow", "eye", "cheekSquint", "noseSneer")
+"""Expressions above the mouth."""
+
+
+@dataclass(frozen=True)
+class Adjustments:
+    """The settings of a bake; the defaults leave the prediction as it is.
+
+    Attributes:
+        strength: factor of everything.
+        smoothing: standard deviation of the blur in time, seconds.
+        lip_closure: factor of the expressions that bring the lips together.
+        upper_face: factor of brows, eyes and nose.
+    """
+
+    strength: float = 1.0
+    smoothing: float = 0.0
+    lip_closure: float = 1.0
+    upper_face: float = 1.0
+
+
+def adjusted(prediction: Prediction, adjustments: Adjustments) -> Float:
+    """The (T, N) key values to bake: expressions in [0, 1], correctives in [-1, 1].
+
+    The lips never close by more than the jaw opens them, unless the prediction did: beyond that
+    they would pass through each other.
+    """
+    values = prediction.values.astype(np.float32, copy=True)
+    names = prediction.names
+    before = values.copy()
+    factors = np.ones(len(names), np.float32)
+    factors[_starting_with(names, CLOSURE_PREFIXES)] = adjustments.lip_closure
+    factors[_starting_with(names, UPPER_FACE_PREFIXES)] = adjustments.upper_face
+    values *= factors
+    if adjustments.lip_closure > 1 and JAW_OPEN in names and MOUTH_CLOSE in names:
+        jaw, close = names.index(JAW_OPEN), names.index(MOUTH_CLOSE)
+        most = np.maximum(before[:, jaw], before[:, close])
+        values[:, close] = np.minimum(values[:, close], most)
+    values *= adjustments.strength
+    if adjustments.smoothing > 0:
+        values = smoothed(values, adjustments.smoothing * prediction.fps)
+    lowest = np.where(np.arange(len(names)) < len(prediction.expressions), 0, -1)
+    return np.clip(values, lowest, 1).astype(np.float32)
+
+
+def smoothed(values: Float, sigma: float) -> Float:
+    """Blur columns in time with a Gaussian of ``sigma`` frames; the ends hold their value."""
+    radius = int(np.ceil(3 * sigma))
+    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).astype(np.float32)
+    padded = np.pad(values, ((radius, radius), (0, 0)), mode="edge")
+    result = np.zeros_like(values)
+    for offset, weight in enumerate(kernel):
+        result += weight * padded[offset : offset + len(values)]
+    return result
+
+
+def needed_keys(values: Float) -> NDArray[np.bool_]:
+    """(T,) where a linear curve needs a key: everywhere but inside flat stretches."""
+    needed = np.ones(len(values), bool)
+    flat = np.diff(values) == 0
+    needed[1:-1] = ~(flat[:-1] & flat[1:])
+    return needed
+
+
+def _starting_with(names: tuple[str, ...], prefixes: tuple[str, ...]) -> list[int]:
+    return [index for index, name in enumerate(names) if name.startswith(prefixes)]

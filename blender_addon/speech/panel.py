@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The panel's second section: what the head says, and how it moves."""
+
+from __future__ import annotations
+
+import bpy
+
+from .. import compat
+from ..heads.properties import active_head
+from ..panels import CATEGORY, PARENT_ID
+from ..status import get_status
+from .bake import active_bake
+from .ops import (
+    GAUSSIANSPEECH_OT_import_sound,
+    GAUSSIANSPEECH_OT_predict,
+    GAUSSIANSPEECH_OT_rebake,
+)
+
+
+class GAUSSIANSPEECH_PT_speech(bpy.types.Panel):
+    """Sound, transcript and prediction."""
+
+    bl_idname = "GAUSSIANSPEECH_PT_speech"
+    bl_parent_id = PARENT_ID
+    bl_label = "Speech"
+    bl_category = CATEGORY
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_order = 1
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the sound and the button."""
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        obj = active_head(context)
+        if obj is None:
+            layout.label(text="Select or add a head", icon="INFO")
+            return
+        settings = obj.gaussianspeech_speech
+        layout.operator(GAUSSIANSPEECH_OT_import_sound.bl_idname, icon="FILE_SOUND")
+        column = layout.column()
+        if compat.has_audio():
+            column.prop(settings, "source", expand=True)
+        if settings.source == "STRIP":
+            column.prop(settings, "strip", icon="SEQ_STRIP_DUPLICATE")
+        else:
+            column.prop(settings, "filepath")
+            column.prop(settings, "start_frame")
+        column.prop(settings, "text")
+        row = layout.row()
+        row.scale_y = 1.4
+        row.enabled = not get_status(context).busy
+        row.operator(GAUSSIANSPEECH_OT_predict.bl_idname, icon="PLAY")
+
+
+class GAUSSIANSPEECH_PT_adjust(bpy.types.Panel):
+    """The settings that bake again."""
+
+    bl_idname = "GAUSSIANSPEECH_PT_adjust"
+    bl_parent_id = "GAUSSIANSPEECH_PT_speech"
+    bl_label = "Adjust"
+    bl_category = CATEGORY
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Shown for a head."""
+        return active_head(context) is not None
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the sliders."""
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        obj = active_head(context)
+        settings = obj.gaussianspeech_speech
+        action = active_bake(obj)
+        column = layout.column()
+        column.prop(settings, "strength")
+        column.prop(settings, "lip_closure")
+        column.prop(settings, "upper_face")
+        column.prop(settings, "smoothing")
+        column.prop(settings, "offset")
+        if action is not None:
+            layout.label(text=action.name, icon="ACTION")
+        layout.operator(GAUSSIANSPEECH_OT_rebake.bl_idname, icon="FILE_REFRESH")
+
+
+class GAUSSIANSPEECH_PT_model(bpy.types.Panel):
+    """The settings of the prediction that are seldom changed."""
+
+    bl_idname = "GAUSSIANSPEECH_PT_model"
+    bl_parent_id = "GAUSSIANSPEECH_PT_speech"
+    bl_label = "Model"
+    bl_category = CATEGORY
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Shown for a head."""
+        return active_head(context) is not None
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw model and tolerance."""
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        settings = active_head(context).gaussianspeech_speech
+        layout.prop(settings, "model")
+        layout.prop(settings, "tolerance", text="Tolerance (mm)")
+
+
+CLASSES: tuple[type, ...] = (
+    GAUSSIANSPEECH_PT_speech,
+    GAUSSIANSPEECH_PT_adjust,
+    GAUSSIANSPEECH_PT_model,
+)

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The speech settings of a head object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import bpy
+
+from .. import compat
+from .adjust import Adjustments
+
+LIVE_LIMIT = 300_000
+"""Key values up to which a moved slider bakes at once; above, the button does."""
+
+
+def _sound_strips(_self: Any, context: bpy.types.Context, text: str) -> Iterator[str]:
+    for scene in compat.sequencer_scenes(context):
+        for strip in compat.all_strips(scene.sequence_editor):
+            if strip.type == "SOUND" and text.lower() in strip.name.lower():
+                yield strip.name
+
+
+def _on_adjusted(self: GAUSSIANSPEECH_PG_speech, context: bpy.types.Context) -> None:
+    from .rebake import rebake_live
+
+    rebake_live(self.id_data, context)
+
+
+class GAUSSIANSPEECH_PG_speech(bpy.types.PropertyGroup):
+    """What a head says, and how the animation is made of it."""
+
+    source: bpy.props.EnumProperty(
+        name="Source",
+        description="Where the speech comes from",
+        items=(
+            ("STRIP", "Strip", "A sound strip of the sequencer, as it is trimmed and placed"),
+            ("FILE", "File", "A sound file, without a strip"),
+        ),
+    )
+    strip: bpy.props.StringProperty(
+        name="Strip", description="Sound strip of the sequencer", search=_sound_strips
+    )
+    filepath: bpy.props.StringProperty(name="File", description="Sound file", subtype="FILE_PATH")
+    start_frame: bpy.props.IntProperty(
+        name="Start Frame", description="Scene frame at which the file begins", default=1
+    )
+    text: bpy.props.StringProperty(
+        name="Transcript",
+        description="What is said, where you know it: the lips then follow the words exactly",
+    )
+    model: bpy.props.EnumProperty(
+        name="Model",
+        description="What makes motion of the speech",
+        items=(("rules", "Rules", "Articulation by rule from the recognised sounds"),),
+    )
+    tolerance: bpy.props.FloatProperty(
+        name="Tolerance",
+        description="Largest distance of a vertex from the prediction, in millimetres",
+        default=0.1,
+        min=0.01,
+        max=10.0,
+        soft_max=1.0,
+        precision=2,
+    )
+    strength: bpy.props.FloatProperty(
+        name="Strength",
+        description="How much the whole face moves",
+        default=1.0,
+        min=0.0,
+        max=2.0,
+        subtype="FACTOR",
+        update=_on_adjusted,
+    )
+    smoothing: bpy.props.FloatProperty(
+        name="Smoothing",
+        description="Blur in time, in milliseconds; more is calmer and closes the lips less",
+        default=0.0,
+        min=0.0,
+        max=200.0,
+        update=_on_adjusted,
+    )
+    lip_closure: bpy.props.FloatProperty(
+        name="Lip Closure",
+        description="How firmly the lips close, on heads with ARKit expressions",
+        default=1.0,
+        min=0.0,
+        max=2.0,
+        subtype="FACTOR",
+        update=_on_adjusted,
+    )
+    upper_face: bpy.props.FloatProperty(
+        name="Upper Face",
+        description="How much brows, eyes and nose move, on heads with ARKit expressions",
+        default=1.0,
+        min=0.0,
+        max=2.0,
+        subtype="FACTOR",
+        update=_on_adjusted,
+    )
+    offset: bpy.props.IntProperty(
+        name="Offset",
+        description="Frames by which the animation comes later than the sound",
+        default=0,
+        soft_min=-50,
+        soft_max=50,
+        update=_on_adjusted,
+    )
+
+
+def adjustments(settings: GAUSSIANSPEECH_PG_speech) -> Adjustments:
+    """The settings that a bake applies."""
+    return Adjustments(
+        strength=settings.strength,
+        smoothing=settings.smoothing / 1000,
+        lip_closure=settings.lip_closure,
+        upper_face=settings.upper_face,
+    )
+
+
+CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PG_speech,)
+
+
+def register() -> None:
+    """Attach the settings to objects."""
+    bpy.types.Object.gaussianspeech_speech = bpy.props.PointerProperty(
+        type=GAUSSIANSPEECH_PG_speech
+    )
+
+
+def unregister() -> None:
+    """Detach them."""
+    del bpy.types.Object.gaussianspeech_speech

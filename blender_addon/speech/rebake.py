@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Baking again as soon as a slider moves."""
+
+from __future__ import annotations
+
+import bpy
+
+from ...engine.errors import GaussianSpeechError
+from ..status import get_status
+from .action import read_prediction
+from .bake import Baked, active_bake, rebake
+from .properties import LIVE_LIMIT, adjustments
+
+
+def rebake_settings(context: bpy.types.Context, obj: bpy.types.Object) -> Baked:
+    """Bake a head again with its settings.
+
+    Raises:
+        BadInputError: it cannot be; nothing was changed.
+    """
+    settings = obj.gaussianspeech_speech
+    return rebake(context, obj, adjustments(settings), settings.offset)
+
+
+def rebake_live(obj: bpy.types.Object, context: bpy.types.Context) -> None:
+    """Bake again after a setting was changed, unless there is nothing to bake or too much."""
+    action = active_bake(obj)
+    if action is None:
+        return
+    try:
+        if read_prediction(action).values.size <= LIVE_LIMIT:
+            rebake_settings(context, obj)
+    except GaussianSpeechError as error:
+        # A property's update has no operator to report with; the panel tells.
+        status = get_status(context)
+        status.message, status.hint, status.is_error = error.message, error.hint, True

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a sound strip or file to the audio the engine reads, and its place in the scene."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ...engine.errors import BadInputError
+from .. import compat
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A stretch of audio and where it plays.
+
+    Attributes:
+        name: of the strip or file, for the Action.
+        path: audio file for the engine.
+        temporary: whether ``path`` is to be removed afterwards.
+        start: seconds into the file at which the first frame lies.
+        duration: seconds; ``None`` is to the end of the file.
+        frame: scene frame of the first frame of animation.
+        strip_start: scene frame at which the strip's content begins, ``None`` without a strip.
+        fps: frames per second of the scene the sound plays in.
+    """
+
+    name: str
+    path: Path
+    temporary: bool
+    start: float
+    duration: float | None
+    frame: int
+    strip_start: float | None
+    fps: float
+
+    def clean_up(self) -> None:
+        """Remove the temporary file."""
+        if self.temporary:
+            self.path.unlink(missing_ok=True)
+
+
+def scene_fps(scene: bpy.types.Scene) -> float:
+    """Frames per second, such as 23.976 from 24 and a base of 1.001."""
+    return float(scene.render.fps / scene.render.fps_base)
+
+
+def find_strip(context: bpy.types.Context, name: str) -> tuple[bpy.types.Scene, Any] | None:
+    """A sound strip by name, in the scene of the sequencer first; with its scene."""
+    for scene in compat.sequencer_scenes(context):
+        strip = compat.all_strips(scene.sequence_editor).get(name)
+        if strip is not None and strip.type == "SOUND":
+            return scene, strip
+    return None
+
+
+def clip_of_settings(context: bpy.types.Context, settings: Any) -> Clip:
+    """The clip a head's speech settings name.
+
+    Raises:
+        BadInputError: nothing is chosen, or the sound cannot be reached.
+    """
+    if settings.source == "FILE":
+        if not settings.filepath:
+            raise BadInputError("No sound file is chosen.", "Choose one in the Speech section.")
+        return _clip_of_file(settings.filepath, settings.start_frame, context.scene)
+    if not settings.strip:
+        raise BadInputError(
+            "No sound strip is chosen.", "Import a sound or choose a strip in the Speech section."
+        )
+    found = find_strip(context, settings.strip)
+    if found is None:
+        raise BadInputError(
+            f"There is no sound strip '{settings.strip}'.",
+            "Choose another strip in the Speech section.",
+        )
+    scene, strip = found
+    if len(getattr(strip, "retiming_keys", ())) > 0:
+        return _clip_of_mixdown(context, scene, strip)
+    return clip_of_strip(scene, strip)
+
+
+def clip_of_strip(scene: bpy.types.Scene, strip: Any) -> Clip:
+    """The clip of a strip that plays at its own speed, as it is trimmed and placed.
+
+    Raises:
+        BadInputError: the sound's file is missing, or the strip is trimmed to nothing.
+    """
+    fps = scene_fps(scene)
+    left, right = compat.strip_range(strip)
+    content = compat.strip_content_start(strip)
+    # Seconds into the source at a scene frame f: (f − content + trimmed) / fps − delay.
+    trimmed = float(strip.animation_offset_start)
+    delay = float(getattr(strip, "sound_offset", 0.0))
+    start = (left - content + trimmed) / fps - delay
+    frame = left
+    if start < 0:  # The strip begins before its sound does.
+        skipped = math.ceil(-start * fps - 1e-6)
+        frame, start = left + skipped, max(0.0, start + skipped / fps)
+    if frame >= right:
+        raise BadInputError(f"The strip '{strip.name}' plays none of its sound.", "Trim it less.")
+    trimmed_at_end = right < content + compat.strip_content_length(strip) - 0.5
+    path, temporary = _audio_file(strip)
+    return Clip(
+        name=strip.name,
+        path=path,
+        temporary=temporary,
+        start=start,
+        duration=(right - frame) / fps if trimmed_at_end else None,
+        frame=frame,
+        strip_start=content,
+        fps=fps,
+    )
+
+
+def _clip_of_file(filepath: str, frame: int, scene: bpy.types.Scene) -> Clip:
+    path = Path(bpy.path.abspath(filepath))
+    if not path.is_file():
+        raise BadInputError(f"There is no sound file {path}.", "Choose another file.")
+    return Clip(path.name, path, False, 0.0, None, frame, None, scene_fps(scene))
+
+
+def _clip_of_mixdown(context: bpy.types.Context, scene: bpy.types.Scene, strip: Any) -> Clip:
+    """The sound of a retimed strip, as Blender plays it."""
+    _check_present(strip)
+    if not compat.has_audio():
+        raise BadInputError(
+            f"The strip '{strip.name}' is retimed, and this Blender has no sound system to mix it "
+            "down.",
+            "Remove the retiming, or use a Blender with sound.",
+        )
+    left, right = compat.strip_range(strip)
+    path = temporary_file(".wav")
+    try:
+        with _alone(scene, strip, left, right), context.temp_override(scene=scene):
+            bpy.ops.sound.mixdown(
+                filepath=str(path), check_existing=False, container="WAV", codec="PCM",
+                format="S16", channels="MONO", mixrate=48000,
+            )  # fmt: skip
+    except RuntimeError as error:
+        path.unlink(missing_ok=True)
+        raise BadInputError(
+            f"The retimed strip '{strip.name}' cannot be mixed down: {error}.",
+            "Render it to a sound file and use that.",
+        ) from error
+    return Clip(
+        name=strip.name,
+        path=path,
+        temporary=True,
+        start=0.0,
+        duration=None,
+        frame=left,
+        strip_start=compat.strip_content_start(strip),
+        fps=scene_fps(scene),
+    )
+
+
+@contextmanager
+def _alone(scene: bpy.types.Scene, strip: Any, left: int, right: int) -> Iterator[None]:
+    """Let the scene play nothing but one strip, and give everything back afterwards."""
+    others = [
+        item
+        for item in (*compat.all_strips(scene.sequence_editor), *bpy.data.speakers)
+        if item != strip
+    ]
+    # A meta strip that holds the strip has to play for the strip to be heard.
+    silenced = [(item, _muted(item)) for item in others if getattr(item, "type", "") != "META"]
+    muted, frame_range = strip.mute, (scene.frame_start, scene.frame_end)
+    preview = scene.use_preview_range
+    try:
+        for item, _ in silenced:
+            _set_muted(item, True)
+        strip.mute = False
+        scene.use_preview_range = False
+        scene.frame_start, scene.frame_end = left, right - 1
+        yield
+    finally:
+        scene.frame_start, scene.frame_end = frame_range
+        scene.use_preview_range = preview
+        strip.mute = muted
+        for item, value in silenced:
+            _set_muted(item, value)
+
+
+def _muted(item: Any) -> bool:
+    return item.muted if hasattr(item, "muted") else item.mute
+
+
+def _set_muted(item: Any, value: bool) -> None:  # noqa: FBT001 - a plain setter
+    setattr(item, "muted" if hasattr(item, "muted") else "mute", value)
+
+
+def _audio_file(strip: Any) -> tuple[Path, bool]:
+    """File with the strip's sound; whether it is temporary."""
+    sound = strip.sound
+    _check_present(strip)
+    if sound.packed_file is None:
+        return _sound_path(sound), False
+    path = temporary_file(Path(sound.filepath).suffix or ".wav")
+    path.write_bytes(sound.packed_file.data)
+    return path, True
+
+
+def _check_present(strip: Any) -> None:
+    if strip.sound is None:
+        raise BadInputError(f"The strip '{strip.name}' has no sound.", "Choose another strip.")
+    if strip.sound.packed_file is None and not _sound_path(strip.sound).is_file():
+        raise BadInputError(
+            f"The sound file of the strip '{strip.name}' is missing: {_sound_path(strip.sound)}.",
+            "Put it back, or use File > External Data > Find Missing Files.",
+        )
+
+
+def _sound_path(sound: bpy.types.Sound) -> Path:
+    return Path(bpy.path.abspath(sound.filepath, library=sound.library))
+
+
+def temporary_file(suffix: str) -> Path:
+    """An empty file in Blender's temporary folder."""
+    with tempfile.NamedTemporaryFile(
+        prefix="gaussianspeech-", suffix=suffix, dir=bpy.app.tempdir or None, delete=False
+    ) as file:
+        return Path(file.name)
