@@ -15,6 +15,7 @@ import numpy as np
 from gpu_extras.presets import draw_texture_2d
 
 from ...engine.errors import GaussianSpeechError, one_line
+from ...engine.protocol import Message
 from ..engine_client import EngineClient, Pending
 from ..engine_session import get_engine
 from . import film
@@ -67,6 +68,7 @@ class Viewport:
 
     def draw(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
         """Draw the newest picture and wish for a better one where it is out of date."""
+        self._take_over()
         region, view = context.region, context.region_data
         camera = region_view(
             view.view_matrix,
@@ -82,7 +84,6 @@ class Viewport:
             self._ask(context, _Wish(self._cast, camera.scaled(_ROUGH), rough=True))
         elif self._shown is not None and self._shown.rough and self._idle:
             self._ask(context, _Wish(self._cast, camera, rough=False))
-        self._take_over()
         if self._texture is not None and self._cast:
             _draw_over(self._owner, depsgraph.scene, self._texture, region)
         if self._problem:
@@ -115,9 +116,11 @@ class Viewport:
 
     def _work(self, engine: EngineClient, wish: _Wish) -> None:
         try:
-            picture = take_picture(engine, wish.actors, wish.camera, Pending.result)
+            picture = take_picture(engine, wish.actors, wish.camera, _wait)
         except GaussianSpeechError as error:
             self._problem = one_line(error)
+        except Exception as error:  # noqa: BLE001 - a thread's exception would go unseen
+            self._problem = f"{type(error).__name__}: {error}"
         else:
             self._problem = ""
             self._taken = wish, film.combined(picture.rgb, picture.alpha)
@@ -141,6 +144,10 @@ class Viewport:
         height, width = image.shape[:2]
         data = gpu.types.Buffer("FLOAT", image.size, np.ascontiguousarray(image).reshape(-1))
         self._texture = gpu.types.GPUTexture((width, height), format="RGBA16F", data=data)
+
+
+def _wait(pending: Pending) -> Message:
+    return pending.result()
 
 
 def _draw_over(owner: Any, scene: Any, texture: Any, region: Any) -> None:
