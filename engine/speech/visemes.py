@@ -38,8 +38,10 @@ _LEAD = (0.052, 0.090, 0.095, 0.070, 0.070, 0.060, 0.060, 0.045)
 _LAG = (0.055, 0.075, 0.075, 0.065, 0.065, 0.060, 0.060, 0.045)
 """Seconds over which a command builds up and fades, per articulator: rounding is anticipated
 furthest (Löfqvist 1990; JALI's lip-heavy rule), the tongue tip least."""
-_MARGIN = (0.30, 0.05)
-"""A sound holds its command but for this part of its time at each end, at most so many seconds."""
+_BUILD_UP = (0.20, 0.035)
+_LETTING_GO = (0.40, 0.065)
+"""A sound holds its command but for this part of its time at its start and end, at most so many
+seconds. The mouth runs ahead of the sound: it is set before the sound is heard and leaves early."""
 _JAW_PER_DECIBEL = 0.03
 _EFFORT = (0.6, 1.25)
 _PAUSE_RESTS_FROM = 0.12
@@ -94,8 +96,9 @@ def _segments(phones: Sequence[Phone], effort: Array, settings: Articulation) ->
         length = (phone.end - phone.start) / len(mouths)
         for part, mouth in enumerate(mouths):
             start = phone.start + part * length
-            margin = min(_MARGIN[0] * length, _MARGIN[1])
-            times.append((start + margin, start + length - margin))
+            before = min(_BUILD_UP[0] * length, _BUILD_UP[1])
+            after = min(_LETTING_GO[0] * length, _LETTING_GO[1])
+            times.append((start + before, start + length - after))
             commands.append(mouth)
             jaws.append(scale)
     table = np.array(commands, np.float64).reshape(len(times), len(ARTICULATORS), 2)
