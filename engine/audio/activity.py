@@ -40,7 +40,7 @@ _BRIDGE = 25
 _STEADY = 0.12
 """Nats of change within 50 ms; speech changes by several times as much, hum by less."""
 
-_AUDIBLE = -75.0
+AUDIBLE = -75.0
 """dB: nothing under it is speech, whatever the recording's level."""
 
 
@@ -63,15 +63,15 @@ def find_activity(features: Features) -> Activity:
     """Find the stretches of speech in a recording's features."""
     level, voicing = features.level, features.voicing
     noise = float(np.percentile(level, 10))
-    voiced = (voicing > _VOICED) & (level > _AUDIBLE)
+    voiced = (voicing > _VOICED) & (level > AUDIBLE)
     voiced = _without_short(voiced, _NUCLEUS_FRAMES)
     if not voiced.any():
-        return Activity((), _AUDIBLE, noise)
+        return Activity((), AUDIBLE, noise)
     loud = float(np.percentile(level[voiced], 95))
     # Speech without a pause has no background in it: its quietest tenth is no noise floor.
     noise = min(noise, loud - 25.0)
     nucleus = _without_short(voiced & (level > loud - _NUCLEUS_RANGE), _NUCLEUS_FRAMES)
-    sound = level > max(noise + _OVER_NOISE, loud - _SPEECH_RANGE, _AUDIBLE)
+    sound = level > max(noise + _OVER_NOISE, loud - _SPEECH_RANGE, AUDIBLE)
     regions = _bridged(_around(nucleus, sound))
     change = _change(features.mel)
     spoken = [

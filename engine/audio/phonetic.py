@@ -3,21 +3,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.audio.activity import Activity, find_activity
-from engine.audio.features import FRAME_RATE, features, frame_total
+from engine.audio.acoustic import SILENCE, acoustic_model, senone_scores
+from engine.audio.activity import AUDIBLE, Activity, find_activity
+from engine.audio.alignment import Aligner, chain_of
+from engine.audio.features import FRAME_RATE, LOG_FLOOR, Features, features, frame_total
 from engine.audio.loading import Speech
-from engine.audio.recognition import SILENCE, aligned_phones, free_phones
+from engine.audio.phone_search import Heard, PhoneLoop
+from engine.audio.pieces import Piece, cut
+from engine.audio.pronunciation import pronunciations
 from engine.audio.transcript import spoken_words
 from engine.progress import Progress, silent
 from engine.speech.performance import Phone
 
 Float = NDArray[np.float32]
+
+_LOUD = -20.0
+"""dB to which loud voiced frames are brought before recognition and in ``mel``."""
+
+_DYNAMICS = 45.0
+"""dB between energy 0 and 1."""
+
+_MISFIT = -6.0
+"""Mean log score per frame under which words are not what is said. Right transcripts of human and
+synthetic speech have -2.1 to -3.7, those of other sentences -7.9 to -11.7."""
+
+_LOCAL = 50
+"""Frames of the shortest region in which words are judged by themselves."""
+
+_SOFT = 50
+"""Frames around the voiced regions in which a known line may be spoken too softly to stand out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,117 +59,151 @@ class PhoneticEncoding:
     warnings: tuple[str, ...] = ()
 
 
-_LOUD = -20.0
-"""dB to which loud voiced frames are brought before recognition and in ``mel``."""
-
-_DYNAMICS = 45.0
-"""dB between energy 0 and 1."""
-
-_MARGIN = 20
-"""Frames of surrounding sound that the recogniser hears before and after a stretch."""
-
-_LONGEST_ALIGNED = 12_000
-"""Frames up to which a text is aligned."""
-
-_LONGEST = 3_000
-"""Frames of the longest piece recognised at once."""
-
-
 def encode(
     speech: Speech, text: str | None = None, progress: Progress = silent
 ) -> PhoneticEncoding:
     """Find the phones of a recording.
 
+    Without a text the phones are recognised one by one, by how they sound in their context and by
+    how phones follow each other in English. With a text its words are found in the sound, which is
+    far more exact; where the words do not fit the sound, the recognised phones stand in and a
+    warning says so.
+
     Args:
         speech: from :func:`engine.audio.loading.load_speech`.
-        text: what is said, where it is known: the words are then aligned rather than guessed.
+        text: what is said, where it is known; any script, any length.
         progress: told how far the work is; may raise to cancel.
     """
-    frames = frame_total(speech)
     progress(0.0, "Listening for speech")
-    found = features(speech.samples, frames)
+    found = features(speech.samples, frame_total(speech))
     activity = find_activity(found)
-    gain = 10 ** ((_LOUD - activity.loud) / 20) if activity.regions else 1.0
-    levelled = speech.samples * np.float32(gain)
+    words = [said for word in spoken_words(text or "") if (said := pronunciations(word))]
     warnings = list(speech.warnings)
-    words = spoken_words(text) if text else []
-    phones = _aligned(levelled, words, activity) if words and activity.regions else None
-    if phones is None:
-        if text and text.strip():
-            warnings.append("The text does not fit the sound; the phones were guessed without it.")
-        phones = _guessed(levelled, activity, found.level, progress)
+    if text and text.strip() and not words:
+        warnings.append("The text holds no words that can be spoken; it was not used.")
+    gain = _gain(found, activity)
+    samples = speech.samples * np.float32(gain)
+    pieces = cut(_listened(found, activity, bool(words)), found.level)
+    phones, misfits = _recognised(samples, pieces, activity, words, progress)
+    if misfits:
+        warnings.append(_warning(misfits, speech.duration))
     progress(1.0, "Speech recognised")
     return PhoneticEncoding(
         _covering(phones, speech.duration),
-        found.mel + np.float32(2 * np.log(gain)),
+        np.maximum(found.mel + np.float32(2 * np.log(gain)), np.float32(np.log(LOG_FLOOR))),
         _energy(found.level, activity),
         tuple(warnings),
     )
 
 
-def _guessed(samples: Float, activity: Activity, level: Float, progress: Progress) -> list[Phone]:
-    phones: list[Phone] = []
-    pieces = _pieces(activity, level)
-    for number, (start, stop) in enumerate(pieces):
+def _gain(found: Features, activity: Activity) -> float:
+    loud = activity.loud if activity.regions else float(np.percentile(found.level, 95))
+    return float(10 ** ((_LOUD - max(loud, AUDIBLE)) / 20))
+
+
+def _listened(found: Features, activity: Activity, words: bool) -> list[tuple[int, int]]:  # noqa: FBT001
+    """The frames that the recogniser hears."""
+    if not words:
+        return list(activity.regions)
+    # A line is known to be spoken: whispers and trailing words count, which sound like noise.
+    if activity.regions:
+        return [(start - _SOFT, stop + _SOFT) for start, stop in activity.regions]
+    return [(0, len(found.level))] if found.level.max() > AUDIBLE else []
+
+
+def _recognised(
+    samples: Float,
+    pieces: Sequence[Piece],
+    activity: Activity,
+    words: Sequence[Sequence[Sequence[str]]],
+    progress: Progress,
+) -> tuple[list[Phone], list[tuple[float, float]]]:
+    """The phones spoken, and the seconds in which the words are not what is said."""
+    if not pieces:
+        return [], []
+    loop = PhoneLoop()
+    aligner = Aligner(chain_of(words)) if words else None
+    for number, piece in enumerate(pieces):
         progress(0.1 + 0.9 * number / len(pieces), "Recognising speech")
-        phones += _heard(samples, start, stop, free_phones)
-    return phones
+        scores = np.ascontiguousarray(piece.own(senone_scores(piece.samples(samples))))
+        loop.hear(scores)
+        if aligner:
+            aligner.hear(scores)
+    frames = np.concatenate([piece.frames for piece in pieces])
+    free = _spoken(loop.finish(), frames, activity)
+    aligned = aligner.finish() if aligner else None
+    if aligned is None:
+        whole = (frames[0] / FRAME_RATE, (frames[-1] + 1) / FRAME_RATE)
+        return free, [whole] if words else []
+    misfits = _misfits(aligned.scores, frames, activity)
+    return _chosen(_timed(aligned.phones, frames), free, misfits), misfits
 
 
-def _aligned(samples: Float, words: list[str], activity: Activity) -> list[Phone] | None:
-    """The phones of the words between the first and the last sound of speech."""
-    start, stop = activity.regions[0][0], activity.regions[-1][1]
-    if stop - start > _LONGEST_ALIGNED:
-        return None
-    found: list[Phone] | None = []
-
-    def align(piece: Float) -> list[Phone]:
-        nonlocal found
-        found = aligned_phones(piece, words)
-        return found or []
-
-    phones = _heard(samples, start, stop, align)
-    return None if found is None else phones
-
-
-def _heard(
-    samples: Float, start: int, stop: int, recognise: Callable[[Float], list[Phone]]
-) -> list[Phone]:
-    """The phones in frames [start, stop), recognised with a margin of sound around them."""
-    first = max(0, start - _MARGIN)
-    offset = first / FRAME_RATE
-    heard = recognise(samples[first * 160 : (stop + _MARGIN) * 160])
-    shifted = [Phone(p.label, p.start + offset, p.end + offset) for p in heard]
-    return _clipped(shifted, start / FRAME_RATE, stop / FRAME_RATE)
-
-
-def _pieces(activity: Activity, level: Float) -> list[tuple[int, int]]:
-    """The regions, long ones cut where they are quietest."""
-    pieces = []
-    for start, stop in activity.regions:
-        while stop - start > _LONGEST:
-            half = start + _LONGEST // 2
-            cut = half + int(np.argmin(level[half : start + _LONGEST]))
-            pieces.append((start, cut))
-            start = cut  # noqa: PLW2901 - what is left of the region.
-        pieces.append((start, stop))
-    return pieces
-
-
-def _clipped(phones: list[Phone], start: float, end: float) -> list[Phone]:
+def _timed(heard: Sequence[Heard], frames: NDArray[np.int64]) -> list[Phone]:
+    """Phones in the recording's own time, without the silences."""
+    labels = acoustic_model().labels
     return [
-        Phone(p.label, max(p.start, start), min(p.end, end))
-        for p in phones
-        if p.label != SILENCE and p.end > start and p.start < end
+        Phone(labels[phone], float(frames[start]) / FRAME_RATE, (frames[stop - 1] + 1) / FRAME_RATE)
+        for phone, start, stop in heard
+        if labels[phone] != SILENCE
     ]
+
+
+def _spoken(heard: Sequence[Heard], frames: NDArray[np.int64], activity: Activity) -> list[Phone]:
+    """The phones without those that lie wholly outside speech: breaths, clicks."""
+    spoken: list[Phone] = []
+    run: list[Phone] = []
+    for phone in [*_timed(heard, frames), Phone(SILENCE, np.inf, np.inf)]:
+        if run and phone.start > run[-1].end:
+            span = (run[0].start * FRAME_RATE, run[-1].end * FRAME_RATE)
+            if any(start < span[1] and stop > span[0] for start, stop in activity.regions):
+                spoken += run
+            run = []
+        run.append(phone)
+    return spoken
+
+
+def _misfits(
+    scores: Float, frames: NDArray[np.int64], activity: Activity
+) -> list[tuple[float, float]]:
+    """The seconds in which the aligned words score too badly to be what is said."""
+    if scores.mean() < _MISFIT:
+        return [(float(frames[0]) / FRAME_RATE, float(frames[-1] + 1) / FRAME_RATE)]
+    misfits = []
+    for start, stop in activity.regions:
+        inside = scores[np.searchsorted(frames, start) : np.searchsorted(frames, stop)]
+        if len(inside) >= _LOCAL and inside.mean() < _MISFIT:
+            misfits.append((start / FRAME_RATE, stop / FRAME_RATE))
+    return misfits
+
+
+def _chosen(
+    aligned: list[Phone], free: list[Phone], misfits: list[tuple[float, float]]
+) -> list[Phone]:
+    """The aligned phones, the free ones where the words do not fit."""
+
+    def misfit(phone: Phone) -> bool:
+        middle = (phone.start + phone.end) / 2
+        return any(start <= middle < end for start, end in misfits)
+
+    kept = [phone for phone in aligned if not misfit(phone)]
+    return sorted(kept + [phone for phone in free if misfit(phone)], key=lambda phone: phone.start)
+
+
+def _warning(misfits: list[tuple[float, float]], duration: float) -> str:
+    if sum(end - start for start, end in misfits) > duration / 2:
+        where = "the sound"
+    else:
+        where = "the sound at " + ", ".join(f"{a:.1f} to {b:.1f} s" for a, b in misfits[:5])
+    return f"The text does not fit {where}: the phones there were recognised without it."
 
 
 def _covering(phones: list[Phone], duration: float) -> tuple[Phone, ...]:
     """Sorted phones made contiguous over [0, duration], gaps being silence."""
     covered: list[Phone] = []
     time = 0.0
-    for label, start, end in phones:
-        start, end = max(start, time), min(end, duration)  # noqa: PLW2901 - clipped.
+    for label, begin, stop in phones:
+        start, end = max(begin, time), min(stop, duration)
         if end <= start:
             continue
         if start > time:

@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from pathlib import Path
+
+from pocketsphinx import get_model_path
 
 Phones = tuple[str, ...]
 
@@ -189,6 +192,38 @@ p P IY|q K Y UW|r AA R|s EH S|t T IY|u Y UW|v V IY|w D AH B AH L Y UW|x EH K S|y
 def _letter_names() -> dict[str, Phones]:
     entries = (entry.split() for entry in re.split(r"[|\n]", _LETTER_SOUNDS.strip()))
     return {letter: tuple(phones) for letter, *phones in entries}
+
+
+def pronunciations(word: str) -> tuple[Phones, ...]:
+    """How a word may be said: as the dictionary has it, or by rule where it has not.
+
+    Args:
+        word: from :func:`engine.audio.transcript.spoken_words`.
+
+    Returns:
+        One or more sequences of ARPAbet phones; empty only where there is no letter.
+    """
+    lower = word.lower()
+    found = tuple(tuple(line.split()) for line in _dictionary().get(lower, ()))
+    if word.isupper() and len(word) > 1:
+        # "US" may be the pronoun or the country.
+        return (*found, spelled(word))
+    if not found and lower.endswith("'s"):
+        found = tuple((*phones, "Z") for phones in pronunciations(lower[:-2]))
+    if found:
+        return found
+    ruled = by_rule(word)
+    return (ruled,) if ruled else ()
+
+
+@cache
+def _dictionary() -> dict[str, list[str]]:
+    """The 130,000 words of the CMU dictionary that PocketSphinx brings."""
+    words: dict[str, list[str]] = {}
+    for line in Path(get_model_path("en-us/cmudict-en-us.dict")).read_text("utf-8").splitlines():
+        name, _, phones = line.partition(" ")
+        words.setdefault(name.partition("(")[0], []).append(phones)
+    return words
 
 
 def spelled(letters: str) -> Phones:
