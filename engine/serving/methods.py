@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from engine.serving.avatars import AvatarMethods
 from engine.serving.heads import HeadMethods
 from engine.serving.loaded import Heads
 from engine.serving.request import Method
@@ -15,8 +16,11 @@ def make_methods() -> Mapping[str, Method]:
     """Every method by name, sharing what they keep loaded."""
     heads = Heads()
     head_methods, speech_methods = HeadMethods(heads), SpeechMethods(heads)
+    avatar_methods = AvatarMethods(heads)
     return {
         "head.load": head_methods.load,
         "speech.predict": speech_methods.predict,
         "performance.load": speech_methods.load,
+        "avatar.load": avatar_methods.load,
+        "avatar.render": avatar_methods.render,
     }

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``avatar.load`` and ``avatar.render``."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.errors import BadInputError
+from engine.serving.loaded import Cache, Heads, file_key
+from engine.serving.request import Params, Reply, Request
+
+if TYPE_CHECKING:
+    from engine.avatar import GaussianAvatar
+    from engine.splatting.backend import Backend, Splats
+    from engine.splatting.camera import Camera
+
+DEVICE_VARIABLE = "GAUSSIANSPEECH_DEVICE"
+"""``auto``, ``cuda`` or ``cpu``; the add-on sets it from its preferences."""
+
+MAX_PIXELS = 1 << 27
+"""Pixels of the largest picture: three float32 colours of it fit into a message."""
+
+_BACKENDS = {"auto": "auto", "cuda": "gsplat", "cpu": "cpu"}
+
+
+class AvatarMethods:
+    """Methods about avatars.
+
+    Args:
+        heads: the loaded ones.
+    """
+
+    def __init__(self, heads: Heads) -> None:
+        self._heads = heads
+        self._cache: Cache[GaussianAvatar] = Cache()
+        self._sources: dict[str, tuple[str, str]] = {}
+        self._backend: Backend | None = None
+
+    def load(self, request: Request) -> Reply:
+        """Load an avatar for a head."""
+        source = request.params.text("avatar", "default")
+        head = request.params.text("head", "default")
+        request.params.no_others()
+        request.progress(0.0, "loading the avatar")
+        avatar = self._get(source, head)
+        identity = f"{source}|{head}"
+        self._sources[identity] = (source, head)
+        return Reply({"id": identity, "gaussians": avatar.count, "head": avatar.head})
+
+    def render(self, request: Request) -> Reply:
+        """One picture of any number of avatars, which hide each other where they should."""
+        import torch
+
+        started = time.perf_counter()
+        params = request.params
+        camera = _camera(params.group("camera"))
+        background = params.numbers("background", 3, None)
+        items = params.groups("items")
+        params.no_others()
+        with torch.no_grad():
+            splats = _joined(
+                [self._splats(request, i, item, camera) for i, item in enumerate(items)]
+            )
+            request.progress(0.3, "splatting")
+            image = self._rasteriser().render(
+                splats, camera, None if background is None else torch.from_numpy(background)
+            )
+        arrays = {
+            "rgb": image.rgb.cpu().numpy(),
+            "alpha": image.alpha.cpu().numpy(),
+            "depth": image.depth.cpu().numpy(),
+        }
+        body = {"seconds": time.perf_counter() - started, "gaussians": len(splats.means)}
+        return Reply(body, arrays)
+
+    def _splats(self, request: Request, index: int, item: Params, camera: Camera) -> Splats:
+        import torch
+
+        from engine.avatar import splats
+
+        identity = item.text("avatar")
+        matrix = item.numbers("matrix", 16).reshape(4, 4)
+        item.no_others()
+        if identity not in self._sources:
+            raise BadInputError(
+                f"The avatar {identity!r} is not loaded.", "Load it with avatar.load first."
+            )
+        avatar = self._get(*self._sources[identity])
+        vertices = request.floats(f"vertices/{index}", (avatar.vertex_count, 3))
+        name = f"expression/{index}"
+        expression = request.floats(name, (None,)) if name in request.arrays else None
+        request.progress(0.1, "placing the Gaussians")
+        return splats(
+            avatar,
+            torch.from_numpy(np.array(vertices)),
+            None if expression is None else torch.from_numpy(np.array(expression)),
+            torch.from_numpy(matrix),
+            torch.from_numpy(np.array(camera.viewpoint, np.float32)),
+        )
+
+    def _get(self, source: str, head: str) -> GaussianAvatar:
+        from engine.avatar import load_avatar
+
+        key = (file_key(source), file_key(head))
+        return self._cache.get(key, lambda: load_avatar(source, self._heads.get(head)))
+
+    def _rasteriser(self) -> Backend:
+        from engine.splatting.registry import choose_backend
+
+        if self._backend is None:
+            device = os.environ.get(DEVICE_VARIABLE, "auto").lower()
+            if device not in _BACKENDS:
+                raise BadInputError(
+                    f"{DEVICE_VARIABLE} is {device!r}.", f"Use one of: {', '.join(_BACKENDS)}."
+                )
+            self._backend = choose_backend(_BACKENDS[device])
+        return self._backend
+
+
+def _camera(params: Params) -> Camera:
+    from engine.splatting.camera import Camera
+
+    width, height = (round(params.number(name)) for name in ("width", "height"))
+    if width < 1 or height < 1 or width * height > MAX_PIXELS:
+        raise BadInputError(
+            f"A picture of {width} × {height} pixels cannot be rendered.",
+            "Choose a smaller resolution.",
+        )
+    camera = Camera(
+        viewmat=params.numbers("viewmat", 16).reshape(4, 4),
+        K=params.numbers("K", 9).reshape(3, 3),
+        width=width,
+        height=height,
+        near=params.number("near", 0.01),
+        far=params.number("far", 1e10),
+        orthographic=params.flag("orthographic", default=False),
+    )
+    params.no_others()
+    return camera
+
+
+def _joined(parts: list[Splats]) -> Splats:
+    import torch
+
+    from engine.splatting.backend import Splats
+
+    if not parts:
+        empty = torch.zeros(0, 3)
+        return Splats(empty, torch.zeros(0, 4), empty, torch.zeros(0), empty)
+    return Splats(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Loading and rendering avatars through the engine's methods."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from engine.avatar import GaussianAvatar, ShColor, save_avatar
+from engine.errors import BadInputError
+from engine.heads import load_head
+from engine.heads.axes import HEAD_TO_BLENDER
+from engine.serving.methods import make_methods
+from engine.serving.request import Params, Request
+
+SIZE = 48
+
+
+@pytest.fixture(scope="module")
+def head():
+    return load_head("default")
+
+
+@pytest.fixture(scope="module")
+def avatar_file(head, tmp_path_factory):
+    """A red Gaussian in the middle of every tenth triangle."""
+    faces = torch.from_numpy(np.array(head.faces))
+    binding = torch.arange(0, len(faces), 10, dtype=torch.int32)
+    count = len(binding)
+    avatar = GaussianAvatar(
+        head=head.id,
+        faces=faces,
+        vertex_count=head.vertex_count,
+        binding=binding,
+        positions=torch.zeros(count, 3),
+        log_scales=torch.full((count, 3), 0.5),
+        quats=torch.tensor([1.0, 0, 0, 0]).repeat(count, 1),
+        opacity_logits=torch.full((count,), 4.0),
+        color=ShColor.constant(torch.tensor([0.8, 0.1, 0.1]).repeat(count, 1)),
+    )
+    path = tmp_path_factory.mktemp("avatar") / "red.safetensors"
+    save_avatar(avatar, path)
+    return path
+
+
+@pytest.fixture
+def call():
+    methods = make_methods()
+
+    def ask(method, arrays=None, **params):
+        return methods[method](Request(method, Params(params, method), arrays or {}))
+
+    return ask
+
+
+def camera(distance=1.0):
+    """In front of the head in Blender's world: at −Y, looking along +Y, Z up."""
+    rotation = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], np.float32)
+    view = np.eye(4, dtype=np.float32)
+    view[:3, :3], view[:3, 3] = rotation, -rotation @ np.float32([0, -distance, 0])
+    focal = 2.5 * SIZE
+    return {
+        "viewmat": view.ravel().tolist(),
+        "K": [focal, 0, SIZE / 2, 0, focal, SIZE / 2, 0, 0, 1],
+        "width": SIZE,
+        "height": SIZE,
+        "near": 0.01,
+        "far": 100.0,
+        "orthographic": False,
+    }
+
+
+def render(call, items, vertices, **options):
+    arrays = {f"vertices/{index}": vertices for index in range(len(items))}
+    return call("avatar.render", arrays, items=items, camera=camera(), **options)
+
+
+def item(identity, move=(0, 0, 0)):
+    matrix = HEAD_TO_BLENDER.copy()
+    matrix[:3, 3] = move
+    return {"avatar": identity, "matrix": matrix.ravel().tolist()}
+
+
+def test_a_loaded_avatar_tells_its_size_and_head(call, avatar_file, head):
+    body = call("avatar.load", avatar=str(avatar_file), head="default").body
+    assert body["gaussians"] == -(-len(head.faces) // 10)
+    assert body["head"] == "default"
+
+
+def test_the_avatar_is_seen_in_the_middle_at_its_distance(call, avatar_file, head):
+    identity = call("avatar.load", avatar=str(avatar_file), head="default").body["id"]
+    reply = render(call, [item(identity)], head.template)
+    middle = SIZE // 2
+    assert reply.arrays["rgb"].shape == (SIZE, SIZE, 3)
+    assert reply.arrays["alpha"][middle, middle] > 0.9
+    np.testing.assert_allclose(reply.arrays["rgb"][middle, middle], [0.8, 0.1, 0.1], atol=0.08)
+    assert 0.85 < reply.arrays["depth"][middle, middle] < 1.0
+    assert reply.arrays["alpha"][0, 0] < 0.01
+    assert reply.body["gaussians"] == -(-len(head.faces) // 10)
+    assert reply.body["seconds"] > 0
+
+
+def test_a_higher_object_is_seen_higher(call, avatar_file, head):
+    identity = call("avatar.load", avatar=str(avatar_file), head="default").body["id"]
+    rows = np.arange(SIZE)[:, None]
+
+    def height(move):
+        alpha = render(call, [item(identity, move)], head.template).arrays["alpha"]
+        return (rows * alpha).sum() / alpha.sum()
+
+    assert height((0, 0, 0.05)) < height((0, 0, 0)) - 3
+
+
+def test_the_nearer_of_two_avatars_hides_the_other(call, avatar_file, head):
+    identity = call("avatar.load", avatar=str(avatar_file), head="default").body["id"]
+    items = [item(identity, (0, 0.5, 0)), item(identity)]
+    near = render(call, [item(identity)], head.template).arrays["depth"]
+    both = render(call, items, head.template).arrays["depth"]
+    middle = SIZE // 2
+    assert both[middle, middle] == pytest.approx(near[middle, middle], abs=0.02)
+
+
+def test_nothing_to_draw_is_an_empty_picture(call):
+    reply = call("avatar.render", items=[], camera=camera())
+    assert not reply.arrays["alpha"].any()
+
+
+def test_a_mesh_of_another_size_is_refused(call, avatar_file, head):
+    identity = call("avatar.load", avatar=str(avatar_file), head="default").body["id"]
+    with pytest.raises(BadInputError, match="vertices/0"):
+        render(call, [item(identity)], head.template[:-1])
+
+
+def test_an_avatar_that_was_not_loaded_is_named(call, head):
+    with pytest.raises(BadInputError, match="someone"):
+        render(call, [item("someone")], head.template)
+
+
+def test_a_missing_avatar_file_is_named(call, tmp_path):
+    with pytest.raises(BadInputError, match=r"gone\.safetensors"):
+        call("avatar.load", avatar=str(tmp_path / "gone.safetensors"), head="default")
+
+
+def test_an_impossible_picture_size_is_refused(call):
+    with pytest.raises(BadInputError, match="picture"):
+        call("avatar.render", items=[], camera=camera() | {"width": 100_000, "height": 100_000})
+
+
+def test_a_changed_file_is_read_again(call, avatar_file, tmp_path):
+    path = tmp_path / "avatar.safetensors"
+    path.write_bytes(avatar_file.read_bytes())
+    call("avatar.load", avatar=str(path), head="default")
+    path.write_bytes(b"no avatar any more")
+    with pytest.raises(BadInputError, match=r"avatar\.safetensors"):
+        call("avatar.load", avatar=str(path), head="default")

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's methods, called as the server calls them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import soundfile
+
+from engine.errors import BadInputError, CancelledError
+from engine.serving.methods import make_methods
+from engine.serving.request import Params, Request
+
+
+@pytest.fixture(scope="module")
+def call():
+    methods = make_methods()
+
+    def ask(method, arrays=None, progress=lambda _fraction, _message: None, **params):
+        return methods[method](Request(method, Params(params, method), arrays or {}, progress))
+
+    return ask
+
+
+@pytest.fixture(scope="module")
+def voice(tmp_path_factory):
+    """0.8 s in which a buzz like a voice's comes and goes, as stereo FLAC."""
+    rate = 44_100
+    time = np.arange(round(0.8 * rate)) / rate
+    buzz = sum(np.sin(2 * np.pi * 120 * k * time) / k for k in range(1, 30))
+    samples = 0.1 * buzz * (np.sin(2 * np.pi * 3 * time) > 0)
+    path = tmp_path_factory.mktemp("voice") / "voice.flac"
+    soundfile.write(path, np.stack([samples, samples], axis=1), rate)
+    return path
+
+
+def test_head_load_gives_geometry_that_fits_together(call):
+    reply = call("head.load", head="default")
+    vertices = len(reply.arrays["template"])
+    faces, uv_faces = reply.arrays["faces"], reply.arrays["uv_faces"]
+    assert faces.shape == uv_faces.shape
+    assert faces.max() < vertices
+    assert uv_faces.max() < len(reply.arrays["uv"])
+    assert len(reply.arrays["expression_basis"]) == len(reply.body["expression_names"])
+    for region in reply.body["regions"]:
+        assert reply.arrays[f"region/{region}"].max() < vertices
+
+
+def test_a_misspelt_parameter_is_named(call):
+    with pytest.raises(BadInputError, match="haed"):
+        call("head.load", haed="default")
+
+
+def test_a_missing_head_file_is_named(call, tmp_path):
+    with pytest.raises(BadInputError, match=r"nobody\.pkl"):
+        call("head.load", head=str(tmp_path / "nobody.pkl"))
+
+
+@pytest.mark.parametrize("fps", [24.0, 24000 / 1001, 60.0])
+def test_speech_gives_a_value_per_frame_and_key(call, voice, fps):
+    reply = call("speech.predict", head="default", fps=fps, audio=str(voice))
+    values = reply.arrays["key_values"]
+    assert reply.body["frames"] == len(values) == round(0.8 * fps)
+    assert values.shape[1] == len(reply.body["key_names"])
+    assert values.min() >= 0
+    assert values.max() <= 1
+    assert reply.body["max_error_mm"] <= 0.1
+    assert reply.body["performance"] is None
+
+
+def test_a_stretch_of_the_file_is_as_long_as_asked_for(call, voice):
+    reply = call("speech.predict", fps=25.0, audio=str(voice), start=0.1, duration=0.4)
+    assert reply.body["frames"] == 10
+
+
+def test_samples_give_what_their_file_gives(call, voice):
+    samples, rate = soundfile.read(voice, dtype="float32")
+    by_file = call("speech.predict", fps=25.0, audio=str(voice))
+    by_samples = call("speech.predict", {"samples": samples}, fps=25.0, rate=rate)
+    np.testing.assert_allclose(
+        by_samples.arrays["key_values"], by_file.arrays["key_values"], atol=0.02
+    )
+
+
+def test_a_saved_performance_loads_as_it_was_predicted(call, voice, tmp_path):
+    path = str(tmp_path / "voice.performance.npz")
+    predicted = call("speech.predict", fps=25.0, audio=str(voice), save=path)
+    loaded = call("performance.load", path=path)
+    assert loaded.body["key_names"] == predicted.body["key_names"]
+    assert loaded.body["phones"] == predicted.body["phones"]
+    np.testing.assert_allclose(
+        loaded.arrays["key_values"], predicted.arrays["key_values"], atol=1e-6
+    )
+
+
+def test_speech_without_a_sound_says_what_it_needs(call):
+    with pytest.raises(BadInputError, match="samples"):
+        call("speech.predict", fps=25.0)
+
+
+def test_a_cancel_ends_the_prediction_and_writes_nothing(call, voice, tmp_path):
+    def cancelled(_fraction, _message):
+        raise CancelledError
+
+    path = tmp_path / "voice.performance.npz"
+    with pytest.raises(CancelledError):
+        call("speech.predict", progress=cancelled, fps=25.0, audio=str(voice), save=str(path))
+    assert not list(tmp_path.iterdir())
