@@ -20,56 +20,73 @@ _FRAMES_PER_CALL = 8192
 
 
 def fit_bounded(
-    gram: Double,
-    targets: Double,
-    precision: Double,
-    *,
-    start: Double | None = None,
-    smoothing: float = 0.0,
-    progress: Progress = silent,
+    gram: Double, targets: Double, precision: Double, progress: Progress = silent
 ) -> Double:
-    """Minimise Σₜ ½xₜᵀGxₜ − cₜᵀxₜ + ½μ Σₜ Σᵢ Gᵢᵢ(xₜᵢ − xₜ₋₁ᵢ)² over 0 ≤ x ≤ 1.
+    """Minimise ½xᵀGx − cᵀx over 0 ≤ x ≤ 1 for each frame.
 
-    Coordinate descent: each step solves one value exactly with its bounds. Without smoothing the
-    frames are independent and each starts where its predecessor ended; with it, even and odd frames
-    take turns, so that their order does not matter and the result is the same for any number of
-    threads. A ridge of 10⁻⁶ of each key's own size makes the answer unique where keys overlap.
+    Coordinate descent: each step solves one value exactly with its bounds, and each frame starts
+    where its predecessor ended. A ridge of 10⁻⁶ of each key's own size makes the answer unique
+    where keys overlap. The result does not depend on the number of threads.
 
     Args:
         gram: (E, E) G, products of the keys' offsets.
         targets: (T, E) c, products of the keys' offsets with each frame's.
+        precision: (E,) a descent ends when no value of key i changes by more than this.
+        progress: told how far it is.
+
+    Returns:
+        (T, E) values.
+    """
+    values = np.zeros(targets.shape)
+    gram = np.ascontiguousarray(gram, np.float64)
+    for first in range(0, len(targets), _FRAMES_PER_CALL):
+        progress(first / len(targets), "fitting the shape keys")
+        piece = slice(first, first + _FRAMES_PER_CALL)
+        _fit_frames(gram, targets[piece], _ridge(gram), precision, values[piece])
+    return values
+
+
+def smooth_bounded(
+    gram: Double,
+    targets: Double,
+    precision: Double,
+    values: Double,
+    smoothing: float,
+    progress: Progress = silent,
+) -> Double:
+    """Minimise Σₜ ½xₜᵀGxₜ − cₜᵀxₜ + ½μ Σₜ Σᵢ Gᵢᵢ(xₜᵢ − xₜ₋₁ᵢ)² over 0 ≤ x ≤ 1.
+
+    As :func:`fit_bounded`, even and odd frames taking turns, so that the order of the frames does
+    not matter.
+
+    Args:
+        gram: (E, E) G.
+        targets: (T, E) c.
         precision: (E,) the descent ends when no value of key i changes by more than this.
-        start: (T, E) values to start from.
+        values: (T, E) to start from, best the answer of :func:`fit_bounded`.
         smoothing: μ, no unit.
         progress: told how far it is.
 
     Returns:
         (T, E) values.
     """
-    T, E = targets.shape
+    values = values.copy()
     gram = np.ascontiguousarray(gram, np.float64)
-    own = gram.diagonal().copy()
-    ridge = _RIDGE * own
-    if start is None:
-        values = np.zeros((T, E))
-        for first in range(0, T, _FRAMES_PER_CALL):
-            progress(first / T, "fitting the shape keys")
-            piece = slice(first, first + _FRAMES_PER_CALL)
-            _fit_frames(gram, targets[piece], ridge, precision, values[piece])
-    else:
-        values = start.copy()
-    if smoothing > 0:
-        slope = values @ gram - targets
-        for done in range(_MAX_ROUNDS):
-            progress(done / _MAX_ROUNDS, "smoothing the shape keys")
-            pull = smoothing * own
-            changed = max(
-                _smooth_frames(gram, slope, ridge, pull, precision, values, parity)
-                for parity in (0, 1)
-            )
-            if changed <= 1:
-                break
+    slope = values @ gram - targets
+    pull = smoothing * gram.diagonal()
+    for done in range(_MAX_ROUNDS):
+        progress(done / _MAX_ROUNDS, "smoothing the shape keys")
+        changed = max(
+            _smooth_frames(gram, slope, _ridge(gram), pull, precision, values, parity)
+            for parity in (0, 1)
+        )
+        if changed <= 1:
+            break
     return values
+
+
+def _ridge(gram: Double) -> Double:
+    return _RIDGE * gram.diagonal()
 
 
 @numba.njit(cache=True)

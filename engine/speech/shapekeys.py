@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from engine.errors import BadInputError
 from engine.heads.head import Head
 from engine.progress import Progress, part, silent
-from engine.speech.bounded_fit import fit_bounded
+from engine.speech.bounded_fit import fit_bounded, smooth_bounded
 from engine.speech.performance import Performance
 
 Float = NDArray[np.float32]
@@ -29,6 +29,8 @@ _CHUNK = 128
 # Below this share of the largest, an eigenvalue of a Gram matrix in float64 is rounding noise.
 _NOISE = 1e-13
 _NOTHING = 1e-9  # metres
+_SHARING_ROUNDS = 10
+_KEPT_SHARE = 0.15
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,23 +91,34 @@ def fit_shape_keys(
         )
     problem = _Problem.of(performance, head)
     tolerance = 1e-3 * tolerance_mm
-    step = 1e-3 * tolerance
-    values = fit_bounded(
-        problem.gram, problem.targets, step / problem.reach, progress=part(progress, 0.0, 0.3)
-    )
+    # Values this fine move no vertex by more than a hundredth of the tolerance.
+    precision = 1e-2 * tolerance / problem.reach
+    values = fit_bounded(problem.gram, problem.targets, precision, part(progress, 0.0, 0.2))
     residual = _Residual.of(problem, values)
-    if residual.max_error(0, limit=tolerance, progress=part(progress, 0.3, 0.4)) > tolerance:
+    if residual.max_error(0, limit=tolerance, progress=part(progress, 0.2, 0.3)) > tolerance:
         smoothing = (smoothness * performance.fps) ** 2
-        values = fit_bounded(
-            problem.gram,
-            problem.targets,
-            step / problem.reach,
-            start=values,
-            smoothing=smoothing,
-            progress=part(progress, 0.4, 0.6),
-        )
-        residual = _Residual.of(problem, values)
-    count = residual.count_for(tolerance, max_correctives, part(progress, 0.6, 0.9))
+        if smoothing:
+            values = smooth_bounded(
+                problem.gram,
+                problem.targets,
+                precision,
+                values,
+                smoothing,
+                part(progress, 0.3, 0.5),
+            )
+            residual = _Residual.of(problem, values)
+        if len(residual.components) > max_correctives:
+            values, residual = _share_with_correctives(
+                problem,
+                values,
+                residual,
+                precision,
+                tolerance,
+                max_correctives,
+                smoothing,
+                part(progress, 0.5, 0.7),
+            )
+    count = residual.count_for(tolerance, max_correctives, part(progress, 0.7, 0.9))
     scores, deltas = residual.correctives(count)
     error = residual.max_error(count, progress=part(progress, 0.9, 1.0))
     progress(1.0, "shape keys are fitted")
@@ -115,6 +128,41 @@ def fit_shape_keys(
         deltas,
         1e3 * error,
     )
+
+
+def _share_with_correctives(
+    problem: _Problem,
+    values: Double,
+    residual: _Residual,
+    precision: Double,
+    tolerance: float,
+    most: int,
+    smoothing: float,
+    progress: Progress,
+) -> tuple[Double, _Residual]:
+    """Fit the keys anew to what the correctives leave, until the error is within the tolerance.
+
+    The bounds of the keys spread what is left over more components than there are correctives for.
+    Motion along the strongest components costs nothing, they will be correctives, so the keys turn
+    to the rest; a share of the full cost, less each time, keeps them close to the plain fit.
+    """
+    error = residual.max_error(most, progress=part(progress, 0.0, 0.1))
+    latest = residual
+    for turn in range(1, _SHARING_ROUNDS + 1):
+        if error <= tolerance:
+            break
+        told = part(
+            progress, 0.1 + 0.9 * (turn - 1) / _SHARING_ROUNDS, 0.1 + 0.9 * turn / _SHARING_ROUNDS
+        )
+        gram, targets = problem.without(latest.mixture[:most], _KEPT_SHARE**turn)
+        found = fit_bounded(gram, targets, precision, part(told, 0.0, 0.4))
+        if smoothing:
+            found = smooth_bounded(gram, targets, precision, found, smoothing, part(told, 0.4, 0.8))
+        latest = _Residual.of(problem, found)
+        reached = latest.max_error(most, progress=part(told, 0.8, 1.0))
+        if reached < error:
+            values, residual, error = found, latest, reached
+    return values, residual
 
 
 def _check(
@@ -186,6 +234,19 @@ class _Problem:
             reach=np.maximum(reach.astype(np.float64), 1e-9),
         )
 
+    def without(self, mixture: Double, kept: float) -> tuple[Double, Double]:
+        """``gram`` and ``targets`` for offsets with the span of some components taken out.
+
+        Args:
+            mixture: (C, K + E) rows L such that L·``stacked`` has orthonormal rows.
+            kept: share of the full cost that remains.
+        """
+        K = self.weights.shape[1]
+        along = self.products @ mixture.T
+        gram = (1 + kept) * self.gram - along[K:] @ along[K:].T
+        crossed = (1 + kept) * self.products[:K, K:] - along[:K] @ along[K:].T
+        return gram, self.weights.astype(np.float64) @ crossed
+
 
 def _gram(rows: Float) -> Double:
     """Gram matrix in float64, a slice of the columns at a time."""
@@ -203,10 +264,12 @@ class _Residual:
     Attributes:
         scores: (T, R) float64, metres.
         components: (R, 3V) float32, orthonormal rows.
+        mixture: (R, K + E) ``components`` in terms of the problem's ``stacked`` rows.
     """
 
     scores: Double
     components: Float
+    mixture: Double
 
     @classmethod
     def of(cls, problem: _Problem, values: Double) -> _Residual:
@@ -226,8 +289,9 @@ class _Residual:
         strongest = np.argsort(energy)[::-1]
         strongest = strongest[energy[strongest] > len(scores) * _NOTHING**2]
         turn = turn[:, strongest]
-        components = ((frame / size) @ turn).T @ problem.stacked.astype(np.float64)
-        return cls(scores @ turn, components.astype(np.float32))
+        mixture = ((frame / size) @ turn).T
+        components = mixture @ problem.stacked.astype(np.float64)
+        return cls(scores @ turn, components.astype(np.float32), mixture)
 
     def max_error(
         self, count: int, *, limit: float = math.inf, progress: Progress = silent
