@@ -6,6 +6,7 @@ The rest of the add-on asks here instead of comparing versions. A section per ar
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import bpy
@@ -209,3 +210,12 @@ def uses_nodes(datablock: bpy.types.World | bpy.types.Material) -> bool:
     if bpy.app.version >= (5, 0):
         return datablock.node_tree is not None
     return datablock.use_nodes and datablock.node_tree is not None
+
+
+# --- Exporters: options come and go ---------------------------------------------------------------
+
+
+def known_options(operator: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that this Blender's operator has."""
+    known = operator.get_rna_type().properties.keys()
+    return {name: value for name, value in options.items() if name in known}

@@ -1,4 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The add-on's export."""
+"""A head's animation as Alembic, USD, GLB or a performance file."""
 
-CLASSES: tuple[type, ...] = ()
+from __future__ import annotations
+
+from . import ops, panel
+
+CLASSES: tuple[type, ...] = (*ops.CLASSES, *panel.CLASSES)

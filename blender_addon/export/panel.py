@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Export section of the add-on's tab."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..panels import CATEGORY, PARENT_ID
+from .ops import GAUSSIANSPEECH_OT_export
+
+
+class GAUSSIANSPEECH_PT_export(bpy.types.Panel):
+    """Where the animation goes."""
+
+    bl_idname = "GAUSSIANSPEECH_PT_export"
+    bl_parent_id = PARENT_ID
+    bl_label = "Export"
+    bl_category = CATEGORY
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_options = {"DEFAULT_CLOSED"}
+    bl_order = 50
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        """Draw a button for each format."""
+        column = self.layout.column(align=True)
+        for kind, label in (
+            ("ABC", "Alembic…"),
+            ("USD", "USD…"),
+            ("GLB", "GLB…"),
+            ("NPZ", "Performance…"),
+        ):
+            operator = column.operator(GAUSSIANSPEECH_OT_export.bl_idname, text=label)
+            operator.format = kind
+
+
+CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PT_export,)

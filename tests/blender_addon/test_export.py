@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What leaves Blender comes back the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+FRAMES = 24
+CHECKED = (5, 12, 28)
+"""Scene frames whose vertices are compared."""
+
+
+@pytest.fixture
+def head(blender, addon):
+    """A small head with two expressions, a corrective and a baked speech from frame 5 to 28."""
+    blender.ops.mesh.primitive_uv_sphere_add(segments=12, ring_count=8, radius=0.1)
+    obj = blender.context.object
+    obj.name, obj.location, obj.rotation_euler = "Anna", (0.1, 0.2, 1.5), (0, 0, 0.3)
+    known = obj.gaussianspeech_head
+    known.id, known.source, known.vertex_count = "default", "default", len(obj.data.vertices)
+    obj.shape_key_add(name="Basis")
+    rest = np.empty(3 * len(obj.data.vertices), np.float32)
+    obj.data.vertices.foreach_get("co", rest)
+    rng = np.random.default_rng(3)
+    for name in ("jawOpen", "mouthClose"):
+        key = obj.shape_key_add(name=name)
+        shape = rest + rng.normal(0, 0.02, rest.shape).astype(np.float32)
+        key.points.foreach_set("co", shape)
+    time = np.linspace(0, 2 * np.pi, FRAMES)
+    values = np.stack([0.5 + 0.5 * np.sin(time), 0.5 - 0.5 * np.cos(time), np.sin(time)], 1)
+    Prediction = addon("speech.prediction").Prediction
+    prediction = Prediction(
+        clip="line",
+        head="default",
+        model="rules",
+        fps=24.0,
+        start=5.0,
+        strip_start=None,
+        expressions=("jawOpen", "mouthClose"),
+        correctives=("line corrective 01",),
+        values=values.astype(np.float32),
+        source_sha256="ab" * 32,
+    )
+    deltas = rng.normal(0, 0.005, (1, len(obj.data.vertices), 3)).astype(np.float32)
+    adjust = addon("speech.adjust").Adjustments()
+    addon("speech.bake").bake(blender.context, obj, prediction, deltas, adjust, 0)
+    blender.context.scene.frame_set(2)
+    return obj
+
+
+def world_vertices(obj, frame) -> np.ndarray:
+    import bpy
+
+    bpy.context.scene.frame_set(frame)
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    evaluated = obj.evaluated_get(depsgraph)
+    mesh = evaluated.to_mesh()
+    flat = np.empty(3 * len(mesh.vertices), np.float32)
+    mesh.vertices.foreach_get("co", flat)
+    matrix = np.array(evaluated.matrix_world)
+    points = flat.reshape(-1, 3) @ matrix[:3, :3].T + matrix[:3, 3]
+    evaluated.to_mesh_clear()
+    return points
+
+
+def imported_back(kind, path):
+    """The one mesh of a file, in an empty scene."""
+    import bpy
+
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    if kind == "ABC":
+        bpy.ops.wm.alembic_import(filepath=str(path), as_background_job=False)
+    elif kind == "USD":
+        bpy.ops.wm.usd_import(filepath=str(path))
+    else:
+        bpy.ops.import_scene.gltf(filepath=str(path))
+    kinds = {obj.type for obj in bpy.data.objects}
+    assert not kinds & {"CAMERA", "LIGHT"}
+    (mesh,) = [obj for obj in bpy.data.objects if obj.type == "MESH"]
+    assert len(mesh.data.uv_layers) == 1
+    return mesh
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("ABC", "abc"), ("USD", "usdc"), ("GLB", "glb")])
+def test_the_animated_mesh_comes_back_the_same(blender, head, tmp_path, kind, suffix):
+    blender.ops.mesh.primitive_cube_add()  # Something else that must not go out.
+    blender.context.view_layer.objects.active = head
+    before = {frame: world_vertices(head, frame) for frame in CHECKED}
+    path = tmp_path / f"anna.{suffix}"
+    blender.ops.gaussianspeech.export(filepath=str(path), format=kind)
+    mesh = imported_back(kind, path)
+    blender.context.scene.render.fps = 24
+    # A GLB begins at its own time zero, which the importer puts at frame 0 or 1.
+    shift = first_frame(mesh) - 5 if kind == "GLB" else 0
+    for frame, expected in before.items():
+        found = world_vertices(mesh, frame + shift)
+        if kind == "GLB":  # Vertices are split where UVs are, so their order is another.
+            distance = np.linalg.norm(expected[:, None] - found[None], axis=2).min(axis=1)
+            assert distance.max() < 1e-5
+        else:
+            np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def first_frame(mesh) -> int:
+    return round(
+        mesh.data.shape_keys.animation_data.nla_tracks[0].strips[0].action.frame_range[0]
+        if mesh.data.shape_keys.animation_data.action is None
+        else mesh.data.shape_keys.animation_data.action.frame_range[0]
+    )
+
+
+@pytest.mark.parametrize("kind", ["ABC", "USD", "GLB", "NPZ"])
+def test_the_scene_is_left_as_it_was(blender, head, tmp_path, kind):
+    blender.ops.mesh.primitive_cube_add()
+    cube, scene = blender.context.object, blender.context.scene
+    scene.frame_start, scene.frame_end, scene.frame_step = 3, 90, 2
+    blender.context.view_layer.objects.active = head
+    head.select_set(False)
+    blender.ops.gaussianspeech.export(filepath=str(tmp_path / "a"), format=kind)
+    assert (scene.frame_current, scene.frame_start, scene.frame_end, scene.frame_step) == (
+        2,
+        3,
+        90,
+        2,
+    )
+    assert blender.context.selected_objects == [cube]
+    assert blender.context.view_layer.objects.active == head
+
+
+@pytest.mark.parametrize("kind", ["ABC", "USD", "GLB", "NPZ"])
+def test_only_a_whole_file_takes_the_name(blender, head, addon, tmp_path, kind, monkeypatch):
+    old = addon("export.ops").with_suffix(tmp_path / "anna", kind)
+    old.write_bytes(b"an older file")
+
+    def fail(path, *_args, **_options):
+        raise RuntimeError("disk full")
+
+    monkeypatch.setitem(addon("export.mesh_files").EXPORTERS, kind, fail)
+    monkeypatch.setattr(addon("export.performance_file"), "_write", lambda *_a, **_k: 1 / 0)
+    error = ZeroDivisionError if kind == "NPZ" else RuntimeError
+    with pytest.raises((RuntimeError, error)):
+        blender.ops.gaussianspeech.export(filepath=str(old), format=kind)
+    assert old.read_bytes() == b"an older file"
+    assert list(tmp_path.iterdir()) == [old]
+
+
+def test_a_performance_holds_what_plays(blender, head, tmp_path):
+    path = tmp_path / "anna.performance.npz"
+    blender.ops.gaussianspeech.export(filepath=str(path), format="NPZ", dense=True)
+    with np.load(path, allow_pickle=False) as data:
+        arrays = {name: data[name] for name in data.files}
+    assert arrays["weights"].shape == (FRAMES, 3)
+    assert (str(arrays["head"]), str(arrays["model"])) == ("default", "rules")
+    assert arrays["expression_names"].tolist() == ["jawOpen", "mouthClose"]
+    assert str(arrays["source_sha256"]) == "ab" * 32
+    factored = np.einsum("tk,kvc->tvc", arrays["weights"], arrays["basis"])
+    np.testing.assert_allclose(factored, arrays["offsets"], atol=1e-6)
+
+
+def test_a_performance_is_in_head_space(blender, head, tmp_path):
+    path = tmp_path / "anna.performance.npz"
+    blender.ops.gaussianspeech.export(filepath=str(path), format="NPZ", dense=True)
+    with np.load(path) as data:
+        offset = data["offsets"][7, 11]
+    blender.context.scene.frame_set(5 + 7)
+    keys = head.data.shape_keys
+    evaluated = head.evaluated_get(blender.context.evaluated_depsgraph_get()).data
+    moved = np.array(evaluated.vertices[11].co - keys.reference_key.data[11].co)
+    # Blender's (x, y, z) is (x, z, -y) in head space.
+    np.testing.assert_allclose(offset, moved[[0, 2, 1]] * [1, 1, -1], atol=1e-6)
+
+
+def test_a_performance_is_read_by_the_engine(blender, head, tmp_path):
+    performance = pytest.importorskip("engine.speech.performance")
+    path = tmp_path / "anna.performance.npz"
+    blender.ops.gaussianspeech.export(filepath=str(path), format="NPZ")
+    loaded = performance.Performance.load(path)
+    assert (loaded.frames, loaded.fps, loaded.head) == (FRAMES, 24.0, "default")
+
+
+def test_an_artists_edit_is_exported(blender, head, addon, tmp_path):
+    keys = head.data.shape_keys
+    curves = addon("compat").fcurves(keys.animation_data.action)
+    curve = next(curve for curve in curves if "jawOpen" in curve.data_path)
+    for point in curve.keyframe_points:
+        point.co.y = point.handle_left.y = point.handle_right.y = 0.25
+    path = tmp_path / "anna.performance.npz"
+    blender.ops.gaussianspeech.export(filepath=str(path), format="NPZ")
+    with np.load(path) as data:
+        np.testing.assert_allclose(data["expression"][:, 0], 0.25, atol=1e-6)
+
+
+def test_the_scenes_range_can_be_exported_instead(blender, head, tmp_path):
+    scene = blender.context.scene
+    scene.frame_start, scene.frame_end = 10, 12
+    path = tmp_path / "anna.performance.npz"
+    blender.ops.gaussianspeech.export(filepath=str(path), format="NPZ", frames="SCENE")
+    with np.load(path) as data:
+        assert data["weights"].shape[0] == 3
+
+
+def test_a_head_without_speech_is_refused(blender, head, tmp_path):
+    head.data.shape_keys.animation_data.action = None
+    with pytest.raises(RuntimeError, match="'Anna' has no baked speech"):
+        blender.ops.gaussianspeech.export(filepath=str(tmp_path / "a.abc"), format="ABC")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_hidden_head_is_refused(blender, head, tmp_path):
+    head.hide_set(True)
+    blender.context.view_layer.objects.active = head
+    with pytest.raises(RuntimeError, match="'Anna' is hidden"):
+        blender.ops.gaussianspeech.export(filepath=str(tmp_path / "a.abc"), format="ABC")
+
+
+def test_a_folder_that_cannot_be_made_is_named(blender, head, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    with pytest.raises(RuntimeError, match="cannot be written"):
+        blender.ops.gaussianspeech.export(filepath=str(blocked / "a.abc"), format="ABC")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "expected"),
+    [
+        ("anna.abc", "GLB", "anna.glb"),
+        ("anna", "USD", "anna.usdc"),
+        ("anna.v2", "ABC", "anna.v2.abc"),
+        ("anna.performance.npz", "ABC", "anna.abc"),
+        ("anna.npz", "NPZ", "anna.performance.npz"),
+    ],
+)
+def test_the_suffix_follows_the_format(blender, addon, tmp_path, name, kind, expected):
+    assert addon("export.ops").with_suffix(tmp_path / name, kind).name == expected
