@@ -119,10 +119,13 @@ def _ramps(
     longest: tuple[float, float],
     anticipation: float,
 ) -> tuple[float, float]:
-    """Movement into and out of a contact, cut short at the middle of the nearest vowels."""
+    """Movement into and out of a contact, cut short at the middle of the nearest sounds that
+    need the lips elsewhere: vowels and the other kind of contact.
+    """
     rise, fall = longest[0] * anticipation, longest[1] * anticipation
-    before = _nearest(phones, range(i - 1, max(i - 4, -1), -1), VOWELS)
-    after = _nearest(phones, range(i + 1, min(i + 4, len(phones))), VOWELS)
+    other = LABIODENTALS if phones[i].label in BILABIALS else BILABIALS
+    before = _nearest(phones, range(i - 1, max(i - 4, -1), -1), VOWELS | other)
+    after = _nearest(phones, range(i + 1, min(i + 4, len(phones))), VOWELS | other)
     if before is not None:
         rise = min(rise, span[0] - before)
     if after is not None:

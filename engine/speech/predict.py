@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,7 @@ def predict(
     model: str = RULES,
     settings: Articulation | None = None,
     progress: Progress = silent,
+    warn: Callable[[str], None] | None = None,
 ) -> Performance:
     """The performance of a head that speaks a clip.
 
@@ -56,6 +57,8 @@ def predict(
         model: one of :data:`MODELS`.
         settings: how the rules articulate; an ordinary speaker by default.
         progress: told how far it is.
+        warn: told, one sentence each, what the user should know though the work goes on, the
+            clip's own warnings among it: for example that the text does not fit the sound.
 
     Returns:
         A performance of ``round(duration · fps)`` frames on the head's own expression basis.
@@ -74,6 +77,8 @@ def predict(
     frame_count(speech.duration, fps)
     check_head(head)
     heard = encode(speech, text=text, progress=part(progress, 0.0, _HEARD))
+    for warning in heard.warnings if warn else ():
+        warn(warning)
     progress(_HEARD, "articulating")
     performance = perform(heard.phones, speech, head, fps, settings=settings)
     progress(1.0, "articulated")

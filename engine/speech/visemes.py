@@ -151,7 +151,7 @@ def _expressions(
         # On ARKit heads jawOpen = mouthClose is an open jaw behind shut lips.
         "mouthClose": jaw * shut,
         "mouthFunnel": lips * named["funnel"] * bare,
-        "mouthPucker": lips * named["pucker"] * (1.0 - 0.3 * shut) * (1.0 - 0.7 * tucked),
+        "mouthPucker": lips * named["pucker"] * (1.0 - 0.3 * shut) * (1.0 - 0.9 * tucked),
         "mouthStretch": lips * named["stretch"] * (1.0 - 0.5 * shut),
         "mouthSmile": lips * named["smile"] * (1.0 - 0.5 * shut),
         "mouthUpperUp": (lips * named["upper"] * (1.0 - tucked) + 0.30 * tucked) * parted,

@@ -71,6 +71,14 @@ def test_prediction_can_be_cancelled(head, speech):
         predict(speech, head, 25.0, progress=cancel)
 
 
+def test_warnings_of_the_clip_and_of_hearing_reach_the_caller(head, speech):
+    told = []
+    clip = replace(speech, warnings=("The clip is short.",))
+    predict(clip, head, 25.0, text="…", warn=told.append)
+    assert told[0] == "The clip is short."
+    assert any("text" in warning for warning in told[1:])
+
+
 def test_an_unknown_model_is_named(head, speech):
     with pytest.raises(BadInputError, match="faceformer"):
         predict(speech, head, 25.0, model="faceformer")

@@ -11,7 +11,7 @@ from engine.heads import load_head
 from engine.speech.arkit import ARKIT_NAMES, COLUMN, sides
 from engine.speech.articulation import Articulation
 from engine.speech.performance import Phone
-from engine.speech.phonemes import MOUTHS
+from engine.speech.phonemes import BILABIALS, LABIODENTALS, MOUTHS, OPEN_VOWELS
 from engine.speech.predict import on_head
 from engine.speech.sealing import sealed
 from engine.speech.visemes import articulate, lip_closure
@@ -247,3 +247,25 @@ def test_memory_and_work_are_linear_in_time():
     curves = articulate(phones, frame_count(phones[-1].end, 25.0), 25.0)
     short = articulate(timed(unit * 4), frame_count(phones[19].end, 25.0), 25.0)
     assert np.abs(curves[25:40] - short[25:40]).max() < 1e-6
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(sorted(MOUTHS)), st.floats(0.06, 0.2)), min_size=1, max_size=20
+    ),
+    st.sampled_from([24.0, 25.0, 30.0, 60.0]),
+)
+@settings(deadline=None)
+def test_every_sound_of_any_sequence_does_what_it_must(head, sequence, fps):
+    phones = timed([("SIL", 0.3), *sequence, ("SIL", 0.3)])
+    curves = articulate(phones, frame_count(phones[-1].end, fps), fps)
+    opening, tuck = gap(head, curves), curve(curves, "mouthRollLower")
+    times = np.arange(len(curves)) / fps
+    for phone in phones:
+        near = (times >= phone.start - 0.04) & (times <= phone.end + 0.04)
+        if phone.label in BILABIALS:
+            assert opening[near].min() < 0.3
+        if phone.label in LABIODENTALS:
+            assert tuck[near].max() > 0.85
+        if phone.label in OPEN_VOWELS:
+            assert np.interp((phone.start + phone.end) / 2, times, opening) > 0.8
