@@ -119,8 +119,10 @@ def _ramps(
     longest: tuple[float, float],
     anticipation: float,
 ) -> tuple[float, float]:
-    """Movement into and out of a contact, cut short at the middle of the nearest sounds that
-    need the lips elsewhere: vowels and the other kind of contact.
+    """Seconds of movement into and out of a contact.
+
+    Cut short at the middle of the nearest sounds that need the lips elsewhere: vowels and the
+    other kind of contact.
     """
     rise, fall = longest[0] * anticipation, longest[1] * anticipation
     other = LABIODENTALS if phones[i].label in BILABIALS else BILABIALS

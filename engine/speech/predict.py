@@ -77,8 +77,9 @@ def predict(
     frame_count(speech.duration, fps)
     check_head(head)
     heard = encode(speech, text=text, progress=part(progress, 0.0, _HEARD))
-    for warning in heard.warnings if warn else ():
-        warn(warning)
+    if warn:
+        for warning in heard.warnings:
+            warn(warning)
     progress(_HEARD, "articulating")
     performance = perform(heard.phones, speech, head, fps, settings=settings)
     progress(1.0, "articulated")
