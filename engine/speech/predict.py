@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,6 @@ def predict(
     model: str = RULES,
     settings: Articulation | None = None,
     progress: Progress = silent,
-    warn: Callable[[str], None] | None = None,
 ) -> Performance:
     """The performance of a head that speaks a clip.
 
@@ -57,11 +57,10 @@ def predict(
         model: one of :data:`MODELS`.
         settings: how the rules articulate; an ordinary speaker by default.
         progress: told how far it is.
-        warn: told, one sentence each, what the user should know though the work goes on, the
-            clip's own warnings among it: for example that the text does not fit the sound.
 
     Returns:
-        A performance of ``round(duration · fps)`` frames on the head's own expression basis.
+        A performance of ``round(duration · fps)`` frames on the head's own expression basis; its
+        warnings are those of the clip and of hearing it.
 
     Raises:
         BadInputError: unknown model, a frame rate outside its range, or a head that has no ARKit
@@ -77,9 +76,6 @@ def predict(
     frame_count(speech.duration, fps)
     check_head(head)
     heard = encode(speech, text=text, progress=part(progress, 0.0, _HEARD))
-    if warn:
-        for warning in heard.warnings:
-            warn(warning)
     progress(_HEARD, "articulating")
     performance = perform(heard.phones, speech, head, fps, settings=settings)
     progress(1.0, "articulated")
@@ -124,6 +120,7 @@ def perform(
         source_sha256=speech.sha256,
         model=RULES,
         phones=tuple(phones),
+        warnings=speech.warnings,
     )
 
 

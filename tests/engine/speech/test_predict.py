@@ -72,11 +72,11 @@ def test_prediction_can_be_cancelled(head, speech):
 
 
 def test_warnings_of_the_clip_and_of_hearing_reach_the_caller(head, speech):
-    told = []
     clip = replace(speech, warnings=("The clip is short.",))
-    predict(clip, head, 25.0, text="…", warn=told.append)
-    assert told[0] == "The clip is short."
-    assert any("text" in warning for warning in told[1:])
+    made = predict(clip, head, 25.0, text="…")
+    assert made.warnings[0] == "The clip is short."
+    assert any("text" in warning for warning in made.warnings[1:])
+    assert perform(PHONES, clip, head, 25.0).warnings == clip.warnings
 
 
 def test_an_unknown_model_is_named(head, speech):
