@@ -91,3 +91,10 @@ def test_performances_are_walked_side_by_side():
 def test_performances_of_different_clips_are_refused(other):
     with pytest.raises(BadInputError, match="differ"):
         list(paired_chunks(performance(), performance(**other)))
+
+
+def test_the_squared_error_is_that_of_torchmetrics():
+    # torchmetrics.functional.multimodal.lve.lip_vertex_error gives this for the same motions.
+    predicted, truth = np.random.default_rng(0).normal(size=(2, 30, 100, 3))
+    found = errors(predicted, truth, lips=np.array([3, 5, 8, 50]))
+    assert found.lve_squared == pytest.approx(12.418515072495325, rel=1e-12)
