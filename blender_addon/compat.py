@@ -56,6 +56,13 @@ def strip_content_length(strip: Any) -> float:
     return float(strip.frame_duration)
 
 
+def strip_trim_start(strip: Any) -> float:
+    """Frames cut from the start of the content itself."""
+    if hasattr(strip, "content_trim_start"):
+        return float(strip.content_trim_start)
+    return float(strip.animation_offset_start)
+
+
 def strip_range(strip: Any) -> tuple[int, int]:
     """First scene frame at which the strip plays, and the one after the last."""
     if hasattr(strip, "left_handle"):

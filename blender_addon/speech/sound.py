@@ -97,7 +97,7 @@ def clip_of_strip(scene: bpy.types.Scene, strip: Any) -> Clip:
     left, right = compat.strip_range(strip)
     content = compat.strip_content_start(strip)
     # Seconds into the source at a scene frame f: (f − content + trimmed) / fps − delay.
-    trimmed = float(strip.animation_offset_start)
+    trimmed = compat.strip_trim_start(strip)
     delay = float(getattr(strip, "sound_offset", 0.0))
     start = (left - content + trimmed) / fps - delay
     frame = left
@@ -155,7 +155,7 @@ def _clip_of_mixdown(context: bpy.types.Context, scene: bpy.types.Scene, strip: 
         path=path,
         temporary=True,
         start=0.0,
-        duration=None,
+        duration=(right - left) / scene_fps(scene),  # The encoder fills its last block.
         frame=left,
         strip_start=compat.strip_content_start(strip),
         fps=scene_fps(scene),

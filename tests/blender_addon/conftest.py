@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,15 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 ZIP_VARIABLE = "GAUSSIANSPEECH_ZIP"
 PACKAGE = "bl_ext.user_default.gaussianspeech"
 
+if os.environ.get(ZIP_VARIABLE):
+    # bpy reads it when it is imported, which the first test module may do.
+    os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="gaussianspeech-tests-")
+
+
+def pytest_unconfigure():
+    if os.environ.get(ZIP_VARIABLE):
+        shutil.rmtree(os.environ["BLENDER_USER_RESOURCES"], ignore_errors=True)
+
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory):
@@ -27,7 +38,6 @@ def installed(tmp_path_factory):
     source = os.environ.get(ZIP_VARIABLE)
     if not source:
         pytest.skip(f"{ZIP_VARIABLE} does not name the built extension ('build' builds it)")
-    os.environ["BLENDER_USER_RESOURCES"] = str(tmp_path_factory.mktemp("blender"))
     bpy = pytest.importorskip("bpy", reason="Blender's Python module (bpy) is not installed")
     import addon_utils
 

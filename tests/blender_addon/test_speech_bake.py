@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Baking predictions on a small head, and leaving alone what an artist made."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+NAMES = ("jawOpen", "mouthClose", "browInnerUp")
+FRAMES = 40
+FPS = 24.0
+
+
+@pytest.fixture
+def head(blender):
+    """A head of four vertices with three expressions."""
+    mesh = blender.data.meshes.new("Small")
+    mesh.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)], [], [(0, 1, 2), (0, 2, 3)])
+    obj = blender.data.objects.new("Small", mesh)
+    blender.context.collection.objects.link(obj)
+    blender.context.view_layer.objects.active = obj
+    obj.shape_key_add(name="Basis")
+    for name in NAMES:
+        obj.shape_key_add(name=name, from_mix=False).value = 0  # From 5.0 it would be 1.
+    obj.gaussianspeech_head.id = "small"
+    obj.gaussianspeech_head.vertex_count = 4
+    blender.context.scene.render.fps = 24
+    return obj
+
+
+@pytest.fixture
+def speak(blender, addon, head):
+    """Bake a prediction on the head; returns what was done."""
+    bake, kept = addon("speech.bake"), addon("speech.prediction")
+    adjustments = addon("speech.adjust").Adjustments
+
+    def speak(values=None, clip="voice", deltas=None, start=1.0, **settings):
+        values = curves() if values is None else values
+        deltas = np.zeros((0, 4, 3), np.float32) if deltas is None else deltas
+        prediction = kept.Prediction(
+            clip=clip,
+            head="small",
+            model="rules",
+            fps=FPS,
+            start=start,
+            strip_start=None,
+            expressions=NAMES,
+            correctives=bake.corrective_names(clip, len(deltas)),
+            values=values.astype(np.float32),
+        )
+        offset = settings.pop("offset", 0)
+        return bake.bake(blender.context, head, prediction, deltas, adjustments(**settings), offset)
+
+    return speak
+
+
+def curves():
+    """Jaw and lips move, the brows rest."""
+    values = np.zeros((FRAMES, 3), np.float32)
+    values[:, 0] = 0.5 + 0.5 * np.sin(np.arange(FRAMES) / 3)
+    values[10:20, 1] = 0.25
+    return values
+
+
+def played(blender, obj, names=NAMES, first=1, frames=FRAMES):
+    """Values of the keys on each scene frame, as Blender evaluates them."""
+    rows = []
+    for frame in range(first, first + frames):
+        blender.context.scene.frame_set(frame)
+        rows.append([obj.data.shape_keys.key_blocks[name].value for name in names])
+    return np.array(rows)
+
+
+def action_of(obj):
+    return obj.data.shape_keys.animation_data.action
+
+
+def add_artist_action(blender, addon, obj, key="browInnerUp"):
+    compat = addon("compat")
+    action = blender.data.actions.new("artist's own")
+    compat.assign_action(obj.data.shape_keys, action)
+    path = f'key_blocks["{key}"].value'
+    curve = compat.new_fcurve(action, obj.data.shape_keys, path)
+    curve.keyframe_points.insert(1, 0.25)
+    curve.keyframe_points.insert(40, 0.75)
+    return action
+
+
+def test_each_frame_plays_as_predicted(blender, head, speak):
+    done = speak()
+    np.testing.assert_allclose(played(blender, head), curves(), atol=2e-5)
+    assert done.frames == FRAMES
+
+
+def test_the_action_is_named_after_the_clip_and_belongs_to_the_keys(head, speak):
+    speak(clip="line 12")
+    assert action_of(head).name == "line 12"
+    assert head.animation_data is None
+
+
+def test_resting_keys_get_no_channel_and_flat_stretches_no_keys(addon, head, speak):
+    done = speak()
+    found = {c.data_path: len(c.keyframe_points) for c in addon("compat").fcurves(done.action)}
+    assert set(found) == {'key_blocks["jawOpen"].value', 'key_blocks["mouthClose"].value'}
+    assert found['key_blocks["mouthClose"].value'] == 6
+
+
+def test_the_first_value_lies_on_the_start_frame_plus_offset(blender, head, speak):
+    speak(start=101.0, offset=4)
+    np.testing.assert_allclose(played(blender, head, first=105), curves(), atol=2e-5)
+
+
+def test_another_scene_rate_keeps_the_seconds(blender, head, speak):
+    blender.context.scene.render.fps = 48
+    speak()
+    np.testing.assert_allclose(played(blender, head, frames=2 * FRAMES)[::2], curves(), atol=2e-5)
+
+
+def test_correctives_become_keys_whose_points_are_basis_plus_delta(head, speak):
+    deltas = np.zeros((1, 4, 3), np.float32)
+    deltas[0, 0] = (0.1, 0.2, 0.3)  # Head space: y is up, z is forward.
+    values = np.concatenate([curves(), np.full((FRAMES, 1), -0.5, np.float32)], axis=1)
+    speak(values, deltas=deltas)
+    key = head.data.shape_keys.key_blocks["voice corrective 01"]
+    np.testing.assert_allclose(key.data[0].co, (0.1, -0.3, 0.2), atol=1e-6)
+    assert key.slider_min == -1
+
+
+def test_a_corrective_plays_below_zero(blender, head, speak):
+    deltas = np.ones((1, 4, 3), np.float32)
+    values = np.concatenate([curves(), np.full((FRAMES, 1), -0.5, np.float32)], axis=1)
+    speak(values, deltas=deltas)
+    result = played(blender, head, ("voice corrective 01",))
+    np.testing.assert_allclose(result, -0.5, atol=2e-5)
+
+
+def test_predicting_again_replaces_our_action_and_correctives(blender, head, speak):
+    deltas = np.ones((2, 4, 3), np.float32)
+    values = np.concatenate([curves(), np.full((FRAMES, 2), 0.5, np.float32)], axis=1)
+    first = speak(values, deltas=deltas).action
+    second = speak(values[:, :4], deltas=deltas[:1]).action
+    assert second == first
+    assert len(blender.data.actions) == 1
+    keys = head.data.shape_keys.key_blocks.keys()
+    assert keys == ["Basis", *NAMES, "voice corrective 01"]
+
+
+def test_another_clip_keeps_the_first_bake_with_its_correctives(blender, head, speak):
+    deltas = np.ones((1, 4, 3), np.float32)
+    values = np.concatenate([curves(), np.full((FRAMES, 1), 0.5, np.float32)], axis=1)
+    first = speak(values, deltas=deltas).action
+    done = speak(clip="second")
+    assert first.use_fake_user
+    assert action_of(head) == done.action != first
+    assert "voice corrective 01" in head.data.shape_keys.key_blocks
+    assert "'voice'" in done.notes[0]
+
+
+def test_keys_of_a_retired_bake_return_to_rest(blender, head, speak):
+    speak()
+    blender.context.scene.frame_set(5)
+    brows = np.zeros((FRAMES, 3), np.float32)
+    brows[:, 2] = 0.5
+    speak(brows, clip="brows only")
+    assert head.data.shape_keys.key_blocks["jawOpen"].value == 0
+
+
+def test_an_artists_action_plays_on_below(blender, addon, head, speak):
+    action = add_artist_action(blender, addon, head)
+    before = played(blender, head, ("browInnerUp",))
+    done = speak()
+    np.testing.assert_allclose(played(blender, head, ("browInnerUp",)), before, atol=1e-6)
+    np.testing.assert_allclose(played(blender, head, NAMES[:2]), curves()[:, :2], atol=2e-5)
+    assert "artist's own" in done.notes[0]
+    (track,) = head.data.shape_keys.animation_data.nla_tracks
+    assert track.strips[0].action == action
+
+
+def test_an_artists_action_keeps_its_keys(blender, addon, head, speak):
+    action = add_artist_action(blender, addon, head, key="jawOpen")
+    speak()
+    (curve,) = addon("compat").fcurves(action)
+    assert [tuple(point.co) for point in curve.keyframe_points] == [(1, 0.25), (40, 0.75)]
+
+
+def test_an_artists_key_is_never_removed(head, speak):
+    head.shape_key_add(name="smirk", from_mix=False)
+    speak()
+    speak(clip="second")
+    assert "smirk" in head.data.shape_keys.key_blocks
+
+
+def test_an_edited_bake_is_kept_beside_the_new_one(addon, head, speak):
+    edited = speak().action
+    curve = addon("compat").fcurves(edited)[0]
+    curve.keyframe_points[3].co.y = 0.123
+    done = speak()
+    assert done.action != edited
+    assert action_of(head) == done.action
+    assert edited.use_fake_user
+    assert curve.keyframe_points[3].co.y == pytest.approx(0.123)
+    assert "edited" in done.notes[0]
+
+
+def test_a_moved_slider_bakes_again_without_an_engine(blender, addon, head, speak):
+    speak()
+    head.gaussianspeech_speech.strength = 0.5
+    np.testing.assert_allclose(played(blender, head), 0.5 * curves(), atol=2e-5)
+    head.gaussianspeech_speech.strength = 1.0
+    np.testing.assert_allclose(played(blender, head), curves(), atol=2e-5)
+    assert addon("engine_session").current_engine() is None
+
+
+def test_bake_again_works_in_a_saved_and_reopened_file(blender, head, speak, tmp_path):
+    speak()
+    path = str(tmp_path / "talk.blend")
+    blender.ops.wm.save_as_mainfile(filepath=path)
+    blender.ops.wm.open_mainfile(filepath=path)
+    obj = blender.data.objects["Small"]
+    obj.gaussianspeech_speech.offset = 10
+    assert blender.ops.gaussianspeech.rebake() == {"FINISHED"}
+    np.testing.assert_allclose(played(blender, obj, first=11), curves(), atol=2e-5)
+
+
+def test_bake_again_follows_the_edited_copy(blender, addon, head, speak):
+    deltas = np.ones((1, 4, 3), np.float32)
+    values = np.concatenate([curves(), np.full((FRAMES, 1), 0.5, np.float32)], axis=1)
+    edited = speak(values, deltas=deltas).action
+    addon("compat").fcurves(edited)[0].keyframe_points[3].co.y = 0.123
+    blender.ops.gaussianspeech.rebake()
+    copy = action_of(head)
+    assert copy != edited
+    blender.data.actions.remove(edited)
+    speak(clip="second")
+    assert "voice corrective 01" in head.data.shape_keys.key_blocks
+
+
+def test_undo_and_redo_of_bake_again(blender, head, speak):
+    speak()
+    blender.ops.ed.undo_push(message="baked")
+    head.gaussianspeech_speech.strength = 0.5
+    blender.ops.ed.undo_push(message="strength")
+    blender.ops.ed.undo()
+    np.testing.assert_allclose(played(blender, blender.data.objects["Small"]), curves(), atol=2e-5)
+    blender.ops.ed.redo()
+    np.testing.assert_allclose(
+        played(blender, blender.data.objects["Small"]), 0.5 * curves(), atol=2e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "word"),
+    [
+        (lambda b, o: o.data.vertices.add(1), "5 vertices"),
+        (lambda b, o: o.shape_key_remove(o.data.shape_keys.key_blocks["jawOpen"]), "jawOpen"),
+        (lambda b, o: setattr(o.data.shape_keys, "use_relative", False), "absolute"),
+        (lambda b, o: o.shape_key_clear(), "no shape keys"),
+        (lambda b, o: b.ops.object.mode_set(mode="EDIT"), "Edit Mode"),
+    ],
+)
+def test_a_mesh_that_does_not_fit_is_refused_and_left_as_it_was(blender, head, speak, spoil, word):
+    spoil(blender, head)
+    keys = head.data.shape_keys
+    names = keys.key_blocks.keys() if keys else []
+    with pytest.raises(Exception, match=word) as caught:
+        speak()
+    assert caught.value.hint
+    assert not blender.data.actions
+    assert (keys.key_blocks.keys() if keys else []) == names
+    if blender.context.mode != "OBJECT":
+        blender.ops.object.mode_set(mode="OBJECT")
+
+
+def test_bake_again_without_a_bake_says_so(blender, head):
+    with pytest.raises(RuntimeError, match="Predict first"):
+        blender.ops.gaussianspeech.rebake()
+
+
+def test_a_driven_key_is_reported(head, speak):
+    head.data.shape_keys.key_blocks["jawOpen"].driver_add("value")
+    assert any("Drivers" in note and "jawOpen" in note for note in speak().notes)

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How predictions are kept and adjusted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from blender_addon.standalone import addon_module
+
+pytest.importorskip("bpy", reason="Blender's Python module (bpy) is not installed")
+adjust = addon_module("speech.adjust")
+stored = addon_module("speech.prediction")
+
+NAMES = ("browInnerUp", "eyeBlinkLeft", "jawOpen", "mouthClose", "mouthPressLeft", "mouthPucker")
+
+
+def make(values, correctives=0):
+    values = np.asarray(values, np.float32)
+    return stored.Prediction(
+        clip="voice",
+        head="default",
+        model="rules",
+        fps=25.0,
+        start=1.0,
+        strip_start=1.0,
+        expressions=NAMES,
+        correctives=tuple(f"voice corrective {i:02d}" for i in range(correctives)),
+        values=values,
+    )
+
+
+def settings(**changed):
+    return adjust.Adjustments(**changed)
+
+
+def column(values, name):
+    return values[:, NAMES.index(name)]
+
+
+@given(
+    hnp.arrays(
+        np.float32,
+        st.tuples(st.integers(1, 40), st.just(len(NAMES) + 1)),
+        elements=st.floats(-1, 1, width=32),
+    )
+)
+def test_a_packed_prediction_comes_back_to_16_bits(values):
+    before = make(values, correctives=1)
+    after = stored.Prediction.unpack(*before.pack())
+    assert after.names == before.names
+    assert (after.clip, after.fps, after.start) == (before.clip, before.fps, before.start)
+    np.testing.assert_allclose(after.values, before.values, atol=1.6e-5)
+
+
+def test_rest_and_full_stay_exact():
+    values = np.tile([0, 1, 0, 1, 0, 1], (3, 1))
+    after = stored.Prediction.unpack(*make(values).pack())
+    np.testing.assert_array_equal(after.values, values)
+
+
+def test_a_minute_of_speech_packs_small():
+    time = np.arange(1500)[:, None] / 25
+    values = 0.5 + 0.5 * np.sin(time * np.arange(2, 2 + len(NAMES)))
+    assert len(make(values).pack()[1]) < 1500 * len(NAMES) * 2
+
+
+@pytest.mark.parametrize("about", ["", "{}", "[]", '{"shape": [1, 2]}'])
+def test_a_damaged_prediction_says_so(about):
+    _, packed = make(np.zeros((2, len(NAMES)))).pack()
+    with pytest.raises(Exception, match="cannot be read") as caught:
+        stored.Prediction.unpack(about, packed)
+    assert caught.value.hint == "Predict again."
+
+
+def test_default_settings_change_nothing():
+    values = np.random.default_rng(0).random((20, len(NAMES)), np.float32)
+    np.testing.assert_array_equal(adjust.adjusted(make(values), settings()), values)
+
+
+def test_strength_scales_everything_within_bounds():
+    values = np.full((4, len(NAMES) + 1), 0.4)
+    values[:, -1] = -0.9
+    result = adjust.adjusted(make(values, correctives=1), settings(strength=2))
+    np.testing.assert_allclose(result[:, :-1], 0.8, rtol=1e-6)
+    np.testing.assert_allclose(result[:, -1], -1)
+
+
+def test_upper_face_leaves_the_mouth_alone():
+    values = np.full((4, len(NAMES)), 0.4)
+    result = adjust.adjusted(make(values), settings(upper_face=0))
+    assert not column(result, "browInnerUp").any()
+    assert not column(result, "eyeBlinkLeft").any()
+    np.testing.assert_allclose(column(result, "mouthPucker"), 0.4, rtol=1e-6)
+
+
+def test_lip_closure_closes_no_further_than_the_jaw_is_open():
+    values = np.zeros((2, len(NAMES)))
+    values[:, NAMES.index("jawOpen")] = 0.5
+    values[:, NAMES.index("mouthClose")] = 0.4
+    result = adjust.adjusted(make(values), settings(lip_closure=2))
+    np.testing.assert_allclose(column(result, "mouthClose"), 0.5)
+    np.testing.assert_allclose(column(result, "jawOpen"), 0.5)
+
+
+def test_no_lip_closure_opens_the_lips():
+    values = np.full((2, len(NAMES)), 0.4)
+    result = adjust.adjusted(make(values), settings(lip_closure=0))
+    assert not column(result, "mouthClose").any()
+    assert not column(result, "mouthPressLeft").any()
+
+
+def test_smoothing_keeps_the_sum_of_an_inner_peak_and_lowers_it():
+    values = np.zeros((101, len(NAMES)))
+    values[50] = 1
+    result = adjust.adjusted(make(values), settings(smoothing=0.08))
+    np.testing.assert_allclose(result.sum(axis=0), 1, rtol=1e-4)
+    assert result.max() < 0.3
+
+
+def test_smoothing_keeps_what_is_constant():
+    values = np.full((30, len(NAMES)), 0.7, np.float32)
+    result = adjust.adjusted(make(values), settings(smoothing=0.2))
+    np.testing.assert_allclose(result, 0.7, rtol=1e-5)
+
+
+@given(hnp.arrays(np.float32, st.integers(1, 30), elements=st.sampled_from([0, 0.5, 1])))
+def test_the_keys_that_are_kept_give_the_same_curve(values):
+    needed = adjust.needed_keys(values)
+    frames = np.arange(len(values))
+    np.testing.assert_allclose(np.interp(frames, frames[needed], values[needed]), values, atol=1e-6)
+    assert needed[0]
+    assert needed[-1]
