@@ -30,6 +30,7 @@ from engine.speech.phonemes import (
     MOUTHS,
     PAUSING,
     RESTING,
+    SILENCE,
     VOWELS,
     tidied,
 )
@@ -45,6 +46,8 @@ seconds. The mouth runs ahead of the sound: it is set before the sound is heard 
 _JAW_PER_DECIBEL = 0.03
 _EFFORT = (0.6, 1.25)
 _PAUSE_RESTS_FROM = 0.12
+_BEYOND = 0.3
+"""Seconds of silence taken to lie before and after a clip that begins or ends silent."""
 
 
 def articulate(
@@ -71,7 +74,7 @@ def articulate(
         (T, 52) float32 in [0, 1], columns as :data:`engine.speech.arkit.ARKIT_NAMES`.
     """
     settings = settings or Articulation()
-    known = tidied(phones, frames / fps)
+    known = _in_silence(phones, frames / fps)
     mouth = blended(_segments(known, _effort(known, loudness, settings), settings), frames, fps)
     shut = held(closures(known, fps, settings), frames, fps)
     tucked = held(tucks(known, fps, settings), frames, fps)
@@ -81,8 +84,18 @@ def articulate(
 
 def lip_closure(phones: Sequence[Phone], frames: int, fps: float, settings: Articulation) -> Array:
     """How far p, b and m shut the lips at each frame: (T,) float64, 0 to 1."""
-    known = tidied(phones, frames / fps)
+    known = _in_silence(phones, frames / fps)
     return held(closures(known, fps, settings), frames, fps)
+
+
+def _in_silence(phones: Sequence[Phone], duration: float) -> list[Phone]:
+    """Tidied phones; a silence that the clip cuts off goes on beyond it, however little is left."""
+    known = list(tidied(phones, duration))
+    if known and known[0].label == SILENCE:
+        known[0] = known[0]._replace(start=known[0].start - _BEYOND)
+    if known and known[-1].label == SILENCE:
+        known[-1] = known[-1]._replace(end=known[-1].end + _BEYOND)
+    return known
 
 
 def _segments(phones: Sequence[Phone], effort: Array, settings: Articulation) -> Segments:

@@ -178,6 +178,14 @@ def test_silence_rests_neutral(fps, silence):
     assert curves[inside].max(axis=1).min() < 1e-6
 
 
+@pytest.mark.parametrize("silence", [0.05, 0.1, 0.3])
+def test_a_clip_that_begins_silent_begins_nearly_shut_and_ends_so(head, silence):
+    phones = timed([("SIL", silence), ("T", 0.1), ("AA", 0.2), ("T", 0.1), ("SIL", silence + 0.1)])
+    opening = gap(head, articulate(phones, frame_count(phones[-1].end, 50.0), 50.0))
+    assert opening[0] < 0.3 * opening.max()
+    assert opening[-1] < 0.1 * opening.max()
+
+
 def test_a_short_pause_keeps_the_mouth_ajar(head):
     phones = timed([("SIL", 0.3), ("AA", 0.2), ("SIL", 0.07), ("AA", 0.2), ("SIL", 0.3)])
     opening = gap(head, articulate(phones, 107, 100.0))
