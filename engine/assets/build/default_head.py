@@ -3,19 +3,30 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-from engine.assets.build import lips, neck
+from engine.assets.build import neck
 from engine.assets.build.expressions import repaired
-from engine.assets.build.eyes import eyeball
-from engine.assets.build.mesh import Array, Ids, Mesh, triangulated
-from engine.assets.build.mouth import lower_teeth, tongue, upper_teeth
-from engine.assets.build.regions import landmark_chin, landmark_nose_tip, skin_regions
+from engine.assets.build.eyes import clear_of_eyes, eyeball
+from engine.assets.build.lips import Closure, Slit, mouth_slit
+from engine.assets.build.mesh import Array, Ids, Mesh
+from engine.assets.build.refine import refined
+from engine.assets.build.regions import (
+    finer_quads,
+    landmark_chin,
+    landmark_nose_tip,
+    skin_regions,
+)
 from engine.assets.build.source import JOINT_PARENTS, JOINTS, PHENOTYPE, Source, load_source
+from engine.assets.build.teeth import dentition
+from engine.assets.build.tongue import tongue
+from engine.assets.build.uv_layout import packed
 from engine.heads.asset_file import save_head
 from engine.heads.head import Head, Skeleton
 
@@ -23,83 +34,101 @@ ASSET = Path(__file__).parents[1] / "default_head.npz"
 COMMAND = "python -m engine.assets.build.default_head"
 # Offsets are kept on this grid (7.6 µm), far below what a render shows.
 _GRID = 2.0**-17
+# The lips are paired over this share of the mouth's width.
+_MIDDLE = 0.8
+# Texture density relative to the skin's, where it differs.
+_TEXTURE_IMPORTANCE = {"eyeballs": 1.6, "teeth": 1.3, "mouth_interior": 0.6, "neck": 0.7}
 
 
 def build() -> Head:
     """Make the default head from the packaged body model."""
-    source = load_source()
-    source = repaired(source)
-    skin = _body(source)
-    skin = neck.largest_piece(neck.cut_below(skin))
-    skin, cap = neck.closed_neck(skin, np.array([0.25, 0.25]), 0.08)
-    slit = _in_mesh(lips.mouth_slit(source), skin)
-    skin = lips.lips_touching(skin, slit.upper, slit.lower)
-    skin = lips.closing_exactly(
-        skin,
-        source.names.index("jawOpen"),
-        source.names.index("mouthClose"),
-        slit.upper,
-        slit.lower,
-    )
+    source = repaired(load_source())
+    body, slit = _body(source)
+    skin = neck.largest_piece(neck.cut_below(body))
+    slit = _in_mesh(slit, skin)
+    skin, cap = neck.closed_neck(neck.rounded(skin))
+    skin = clear_of_eyes(skin, source)
+    closure = Closure(skin, slit)
+    skin = closure.sealing(closure.touching(skin), source.names)
     regions = skin_regions(skin, source.names, slit, cap)
+    middle = np.abs(skin.vertices[slit.upper, 0]) <= _MIDDLE * skin.vertices[slit.corners, 0].max()
     landmarks = {
+        "inner_lip_upper": slit.upper[middle],
+        "inner_lip_lower": slit.lower[middle],
         "mouth_corners": slit.corners,
         "nose_tip": np.array([landmark_nose_tip(skin)]),
         "chin": np.array([landmark_chin(skin)]),
     }
-    middle = (
-        np.abs(skin.vertices[slit.upper, 0]) <= 0.8 * np.abs(skin.vertices[slit.corners, 0]).max()
-    )
-    landmarks["inner_lip_upper"] = slit.upper[middle]
-    landmarks["inner_lip_lower"] = slit.lower[middle]
-    whole = skin
-    for side, centre in (("right", [0.12, 0.55]), ("left", [0.4, 0.55])):
-        eye = eyeball(source, side, np.array(centre), 0.12)
-        start = len(whole.vertices)
-        regions[f"{side}_eyeball"] = start + np.arange(len(eye.mesh.vertices))
-        regions[f"{side}_iris"] = start + eye.iris
-        regions[f"{side}_pupil"] = start + eye.pupil
-        whole = whole.joined(eye.mesh)
-    for name, part in (
-        ("upper_teeth", upper_teeth(source)),
-        ("lower_teeth", lower_teeth(source)),
-        ("tongue", tongue(source)),
-    ):
-        start = len(whole.vertices)
-        regions[name] = start + np.arange(len(part.mesh.vertices))
-        if len(part.edge):
-            landmarks[f"{name}_edge"] = start + part.edge
-        whole = whole.joined(part.mesh)
-    regions["eyeballs"] = np.concatenate([regions["right_eyeball"], regions["left_eyeball"]])
-    regions["irises"] = np.concatenate([regions.pop("right_iris"), regions.pop("left_iris")])
-    regions["pupils"] = np.concatenate([regions.pop("right_pupil"), regions.pop("left_pupil")])
-    regions["teeth"] = np.concatenate([regions["upper_teeth"], regions["lower_teeth"]])
+    whole = _with_parts(skin, source, regions, landmarks)
     return _head(whole, source, regions, landmarks)
 
 
-def _body(source: Source) -> Mesh:
-    """The skin of the whole body as triangles."""
+def _body(source: Source) -> tuple[Mesh, Slit]:
+    """The skin of the whole body as triangles, finer at lips and brows, and its mouth slit."""
     body = np.isin(source.quads, source.groups["body"]).all(axis=1)
-    faces, uv_faces = triangulated(source.vertices, source.quads[body], source.uv_quads[body])
-    mesh = Mesh(
+    quads, uv_quads = source.quads[body], source.uv_quads[body]
+    finer = finer_quads(source, quads)
+    refinement = refined(source.vertices, quads, uv_quads, finer)
+    coarse = Mesh(
         vertices=source.vertices,
         deltas=source.deltas,
         weights=source.weights,
         masks=np.stack(list(source.masks.values()), axis=1),
         origins=np.arange(len(source.vertices)),
-        faces=faces,
-        uv=source.uv,
-        uv_faces=uv_faces,
+        faces=quads[:, :3],
+        uv=source.uv[: refinement.uv_matrix.shape[1]],
+        uv_faces=uv_quads[:, :3],
     )
-    return mesh.only(np.ones(len(faces), bool))
+    mesh = coarse.mixed(
+        refinement.matrix, refinement.uv_matrix, refinement.faces, refinement.uv_faces
+    )
+    mesh = replace(mesh, origins=np.arange(len(mesh.vertices)))
+    return mesh.only(np.ones(len(mesh.faces), bool)), mouth_slit(source, refinement)
 
 
-def _in_mesh(slit: lips.Slit, mesh: Mesh) -> lips.Slit:
-    """The slit with indices of the mesh instead of the source's."""
+def _with_parts(
+    skin: Mesh, source: Source, regions: dict[str, Ids], landmarks: dict[str, Ids]
+) -> Mesh:
+    """Add eyes, teeth, gums and tongue, and enter their regions and landmarks."""
+    whole = skin
+
+    def placed(part: Mesh) -> int:
+        nonlocal whole
+        start = len(whole.vertices)
+        whole = whole.joined(part)
+        return start
+
+    for side in ("right", "left"):
+        eye = eyeball(source, side)
+        start = placed(eye.mesh)
+        regions[f"{side}_eyeball"] = start + np.arange(len(eye.mesh.vertices))
+        regions[f"{side}_iris"] = start + eye.iris
+        regions[f"{side}_pupil"] = start + eye.pupil
+    for jaw in ("upper", "lower"):
+        teeth = dentition(source, jaw)
+        start = placed(teeth.mesh)
+        regions[f"{jaw}_teeth"] = start + teeth.crowns
+        regions[f"{jaw}_gum"] = start + teeth.gum
+        landmarks[f"{jaw}_teeth_edge"] = start + teeth.edge
+    start = placed(tongue(source))
+    regions["tongue"] = np.arange(start, len(whole.vertices))
+    for name, parts in (
+        ("eyeballs", ("right_eyeball", "left_eyeball")),
+        ("irises", ("right_iris", "left_iris")),
+        ("pupils", ("right_pupil", "left_pupil")),
+        ("teeth", ("upper_teeth", "lower_teeth")),
+        ("gums", ("upper_gum", "lower_gum")),
+    ):
+        regions[name] = np.concatenate([regions[part] for part in parts])
+    return whole
+
+
+def _in_mesh(slit: Slit, mesh: Mesh) -> Slit:
+    """The slit with indices of the cut mesh instead of the refined body's."""
     place = np.full(mesh.origins.max() + 1, -1)
     known = mesh.origins >= 0
     place[mesh.origins[known]] = np.nonzero(known)[0]
-    return lips.Slit(
+    return Slit(
         upper=place[slit.upper],
         lower=place[slit.lower],
         corners=place[slit.corners],
@@ -111,11 +140,18 @@ def _head(mesh: Mesh, source: Source, regions: dict[str, Ids], landmarks: dict[s
     """Move the origin between the ears, put the offsets on their grid, and name everything."""
     ears = mesh.vertices[regions["ears"]]
     origin = np.array([0.0, *ears[:, 1:].mean(axis=0)])
+    importance = np.ones(len(mesh.vertices))
+    for name, value in _TEXTURE_IMPORTANCE.items():
+        importance[regions[name]] = value
+    uv = packed(
+        mesh.vertices, mesh.faces, mesh.uv, mesh.uv_faces, importance[mesh.faces].mean(axis=1)
+    )
+    weights = np.maximum(mesh.weights, 0)
     return Head(
         id="default",
         template=_float32(mesh.vertices - origin),
         faces=mesh.faces.astype(np.int32),
-        uv=_float32(mesh.uv),
+        uv=_float32(uv),
         uv_faces=mesh.uv_faces.astype(np.int32),
         expression_basis=_float32(np.round(mesh.deltas / _GRID) * _GRID),
         expression_names=source.names,
@@ -123,7 +159,7 @@ def _head(mesh: Mesh, source: Source, regions: dict[str, Ids], landmarks: dict[s
             names=JOINTS,
             parents=np.array(JOINT_PARENTS, np.int32),
             positions=_float32(source.joints - origin),
-            weights=_float32(mesh.weights / mesh.weights.sum(axis=1, keepdims=True)),
+            weights=_float32(weights / weights.sum(axis=1, keepdims=True)),
         ),
         regions={name: np.sort(ids).astype(np.int32) for name, ids in sorted(regions.items())},
         landmarks={name: ids.astype(np.int32) for name, ids in sorted(landmarks.items())},
@@ -143,10 +179,13 @@ def _float32(values: Array) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
 def main() -> None:
     """Build and write the asset, and say what it holds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=ASSET)
+    out = parser.parse_args().out
     head = build()
-    save_head(head, ASSET)
-    print(f"{ASSET}: {head.vertex_count} vertices, {len(head.faces)} faces")
-    print(f"{len(head.expression_names)} expressions, {ASSET.stat().st_size / 1e6:.2f} MB")
+    save_head(head, out)
+    print(f"{out}: {head.vertex_count} vertices, {len(head.faces)} faces")
+    print(f"{len(head.expression_names)} expressions, {out.stat().st_size / 1e6:.2f} MB")
     for name, ids in head.regions.items():
         print(f"  region {name}: {len(ids)}")
     for name, ids in head.landmarks.items():

@@ -11,12 +11,26 @@ from engine.assets.build.mesh import Array, Ids
 from engine.assets.build.source import Source
 
 _MIRROR = np.array([-1.0, 1.0, 1.0])
+# The source's lids rest low, which looks sleepy: so much of eyeWide goes into the neutral face.
+_OPENNESS = 0.35
+# At its full size the source's upper lip rolls right through the upper teeth.
+_SOFTENED = {"mouthRollUpper": 0.65}
 
 
 def repaired(source: Source) -> Source:
-    """Symmetric actions without rigid drift of the skull, so that only the face moves."""
+    """A symmetric source whose actions carry no rigid drift of the skull."""
     deltas = np.stack([without_drift(source, delta) for delta in source.deltas])
-    return replace(source, deltas=symmetric(deltas, source.names, source.mirror))
+    deltas = symmetric(deltas, source.names, source.mirror)
+    for name, share in _SOFTENED.items():
+        deltas[source.names.index(name)] *= share
+    vertices = (source.vertices + source.vertices[source.mirror] * _MIRROR) / 2
+    for side in ("Left", "Right"):
+        wide = source.names.index(f"eyeWide{side}")
+        blink = source.names.index(f"eyeBlink{side}")
+        vertices = vertices + _OPENNESS * deltas[wide]
+        deltas[blink] -= _OPENNESS * deltas[wide]
+    masks = {name: (mask + mask[source.mirror]) / 2 for name, mask in source.masks.items()}
+    return replace(source, vertices=vertices, deltas=deltas, masks=masks)
 
 
 def symmetric(deltas: Array, names: tuple[str, ...], mirror: Ids) -> Array:

@@ -15,6 +15,11 @@ SEGMENTS = 24
 _PUPIL = 0.0020
 _IRIS = 0.0062
 """Radii of pupil and iris in metres."""
+# Lids are polygons: their sides cut into a ball that their corners just touch.
+_CLEARANCE = 0.0004
+_LID_REACH = 0.012
+# Expressions that press on the eyes together, by side.
+_TOGETHER = (("eyeSquint", "cheekSquint"), ("eyeSquint", "cheekSquint", "mouthSmile"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,17 +31,15 @@ class Eyeball:
     pupil: Ids
 
 
-def eyeball(source: Source, side: str, uv_centre: Array, uv_radius: float) -> Eyeball:
+def eyeball(source: Source, side: str) -> Eyeball:
     """Make the eyeball of a side.
 
     Args:
         source: the body; its helper eye gives centre, radius and how ``eyeLook*`` turns it.
         side: ``"left"`` or ``"right"``, the person's own.
-        uv_centre: (2,) where in texture space the pupil is.
-        uv_radius: radius of the eyeball's disc there.
     """
     helper = source.groups[f"helper-{side[0]}-eye"]
-    centre, radius = fitted_sphere(source.vertices[helper])
+    centre, radius = _ball(source, side)
     rings = np.concatenate(
         [
             np.arcsin(np.array([0.55 * _PUPIL, _PUPIL]) / radius),
@@ -62,7 +65,7 @@ def eyeball(source: Source, side: str, uv_centre: Array, uv_radius: float) -> Ey
         masks=np.zeros((len(vertices), len(source.masks))),
         origins=np.full(len(vertices), -1),
         faces=faces,
-        uv=uv_centre + uv_radius * uv,
+        uv=uv,
         uv_faces=faces,
     )
     return Eyeball(
@@ -70,6 +73,39 @@ def eyeball(source: Source, side: str, uv_centre: Array, uv_radius: float) -> Ey
         pupil=np.arange(1 + 2 * SEGMENTS),
         iris=1 + 2 * SEGMENTS + np.arange(5 * SEGMENTS),
     )
+
+
+def clear_of_eyes(mesh: Mesh, source: Source) -> Mesh:
+    """Push lids out of the eyeballs wherever an expression, or a usual mix, takes them in.
+
+    Args:
+        mesh: the skin, neutral and with the expressions of the source.
+        source: its helper eyes give centre and radius.
+    """
+    deltas = mesh.deltas.copy()
+    names = source.names
+    for side in ("left", "right"):
+        centre, radius = _ball(source, side)
+        height = np.linalg.norm(mesh.vertices - centre, axis=1) - radius
+        lids = (height > 0) & (height < _LID_REACH) & (mesh.vertices[:, 2] > centre[2])
+        wanted = radius + np.minimum(height[lids], _CLEARANCE)
+        mixes: list[tuple[str, ...]] = [(name,) for name in names]
+        mixes += [tuple(f"{name}{side.title()}" for name in mix) for mix in _TOGETHER]
+        for mix in mixes:
+            members = [names.index(name) for name in mix]
+            moved = mesh.vertices[lids] + deltas[members][:, lids].sum(axis=0) - centre
+            distance = np.linalg.norm(moved, axis=1)
+            push = moved * (np.maximum(wanted - distance, 0) / distance)[:, None]
+            for member in members:
+                deltas[member][lids] += push / len(members)
+    return mesh.with_deltas(deltas)
+
+
+def _ball(source: Source, side: str) -> tuple[Array, float]:
+    """Centre and radius of an eyeball."""
+    helper = source.groups[f"helper-{side[0]}-eye"]
+    centre, radius = fitted_sphere(source.vertices[helper])
+    return centre, radius - _CLEARANCE
 
 
 def fitted_sphere(points: Array) -> tuple[Array, float]:

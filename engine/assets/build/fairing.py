@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, diags
 from scipy.sparse.csgraph import dijkstra
 from scipy.sparse.linalg import splu
@@ -29,36 +28,37 @@ def distance_from(vertices: Array, faces: Ids, seeds: Ids) -> Array:
     return np.asarray(dijkstra(lengths, directed=False, indices=seeds, min_only=True))
 
 
-def faired(
-    vertices: Array, faces: Ids, fixed: Ids, values: Array, free: NDArray[np.bool_]
-) -> Array:
+class Fairing:
     """The smoothest displacement with given values (bilaplacian surface fairing).
 
     Botsch and Kobbelt, "An intuitive framework for real-time freeform modeling", 2004: minimises
     the squared Laplacian of the displacement, which is then continuous with its slope at the edge
     of the region that may move.
-
-    Args:
-        vertices: (V, 3).
-        faces: (F, 3).
-        fixed: (C,) vertices whose displacement is given.
-        values: (C, D) their displacement.
-        free: (V,) vertices that may move; all others stay.
-
-    Returns:
-        (V, D) displacement.
     """
-    lengths = edge_lengths(vertices, faces)
-    weights = lengths.copy()
-    weights.data = 1 / np.maximum(weights.data, 1e-5)
-    degree = np.asarray(weights.sum(axis=1)).ravel()
-    laplacian = diags(np.ones(len(vertices))) - diags(1 / np.maximum(degree, 1e-12)) @ weights
-    energy = (laplacian.T @ laplacian).tocsr()
-    displacement = np.zeros((len(vertices), values.shape[1]))
-    displacement[fixed] = values
-    movable = free.copy()
-    movable[fixed] = False
-    unknown = np.nonzero(movable)[0]
-    system = energy[unknown][:, unknown].tocsc()
-    displacement[unknown] = splu(system).solve(-(energy[unknown] @ displacement))
-    return displacement
+
+    def __init__(self, vertices: Array, faces: Ids, fixed: Ids, reach: float) -> None:
+        """Factorise for one set of vertices.
+
+        Args:
+            vertices: (V, 3).
+            faces: (F, 3).
+            fixed: (C,) vertices whose displacement will be given.
+            reach: vertices further than this from the fixed ones along the edges stay, metres.
+        """
+        weights = edge_lengths(vertices, faces)
+        weights.data = 1 / np.maximum(weights.data, 1e-5)
+        degree = np.maximum(np.asarray(weights.sum(axis=1)).ravel(), 1e-12)
+        laplacian = diags(np.ones(len(vertices))) - diags(1 / degree) @ weights
+        movable = distance_from(vertices, faces, fixed) < reach
+        movable[fixed] = False
+        self._fixed = fixed
+        self._unknown = np.nonzero(movable)[0]
+        self._energy = (laplacian.T @ laplacian).tocsr()[self._unknown]
+        self._solver = splu(self._energy[:, self._unknown].tocsc())
+
+    def spread(self, values: Array) -> Array:
+        """(V, D) displacement that takes the (C, D) values at the fixed vertices."""
+        displacement = np.zeros((self._energy.shape[1], values.shape[1]))
+        displacement[self._fixed] = values
+        displacement[self._unknown] = self._solver.solve(-(self._energy @ displacement))
+        return displacement

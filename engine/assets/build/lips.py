@@ -6,30 +6,63 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
-from engine.assets.build.fairing import distance_from, faired
+from engine.assets.build.fairing import Fairing
 from engine.assets.build.mesh import Array, Ids, Mesh
+from engine.assets.build.refine import Refinement
 from engine.assets.build.source import Source
 
 # The base mesh's vertices on the midline, from the front of the upper lip's vermilion back into
 # the mouth: each starts an edge loop that runs once round the mouth opening.
 _RIM = 520
+_ON_MIDLINE = 1e-4
 _INNER_LOOPS = (474, 520, 537)
-# How far from the slit the closing of the neutral lips may move the skin.
-_CLOSING_REACH = 0.009
+# How far from the slit a correction may move the skin, metres.
+_REACH = 0.010
 _MOUTH_CLOSE_REACH = 0.030
+# Sets of expressions that together leave closed lips closed.
+_SEALED = (
+    ("cheekPuff",),
+    ("mouthDimpleLeft",),
+    ("mouthDimpleRight",),
+    ("mouthFrownLeft",),
+    ("mouthFrownRight",),
+    ("mouthLeft",),
+    ("mouthRight",),
+    ("mouthPressLeft",),
+    ("mouthPressRight",),
+    ("mouthPucker",),
+    ("mouthRollLower", "mouthRollUpper"),
+    ("mouthSmileLeft",),
+    ("mouthSmileRight",),
+    ("mouthStretchLeft",),
+    ("mouthStretchRight",),
+    ("noseSneerLeft",),
+    ("noseSneerRight",),
+)
+# Expressions in which one lip slides along the other without leaving it or crossing it.
+_SLIDING = ("jawForward", "jawLeft", "jawRight", "mouthShrugLower")
+# Expressions that may part the lips but not push one through the other.
+_OPENING = (
+    "mouthFunnel",
+    "mouthLowerDownLeft",
+    "mouthLowerDownRight",
+    "mouthShrugUpper",
+    "mouthUpperUpLeft",
+    "mouthUpperUpRight",
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Slit:
-    """Pairs of source vertices that meet across the mouth, right corner to left.
+    """Pairs of vertices that meet across the mouth, right corner to left.
 
     Attributes:
         upper: (P,) on the upper lip.
         lower: (P,) on the lower lip.
         corners: (2,) right and left corner of the mouth.
-        inner: source vertices of the loops where the lips meet.
+        inner: vertices of the loops where the lips meet.
     """
 
     upper: Ids
@@ -38,21 +71,37 @@ class Slit:
     inner: Ids
 
 
-def mouth_slit(source: Source) -> Slit:
-    """Trace the loops round the mouth opening and pair them across it."""
-    loop = edge_loop(source.quads, _RIM, source.vertices)
-    x = source.vertices[loop, 0]
-    right, left = loop[np.argmin(x)], loop[np.argmax(x)]
+def mouth_slit(source: Source, refinement: Refinement) -> Slit:
+    """Trace the loops round the mouth opening and pair the lips across it.
+
+    Returns:
+        The slit as indices of the refined mesh.
+    """
+    vertices = np.asarray(refinement.matrix @ source.vertices)
+    loops = [refinement.along(edge_loop(source.quads, k, source.vertices)) for k in _INNER_LOOPS]
+    rim = loops[_INNER_LOOPS.index(_RIM)]
+    x = vertices[rim, 0]
     first, second = np.sort([np.argmin(x), np.argmax(x)])
-    arcs = [loop[first + 1 : second], np.concatenate([loop[second + 1 :], loop[:first]])]
+    arcs = [rim[first + 1 : second], np.concatenate([rim[second + 1 :], rim[:first]])]
     upper = next(arc for arc in arcs if _RIM in arc)
     lower = next(arc for arc in arcs if _RIM not in arc)
-    lower = lower[np.argsort(source.vertices[lower, 0])]
-    across = source.vertices[lower, 0][:, None] - source.vertices[upper, 0]
+    # The right half up to the midline; the left half is its mirror image.
+    lower = lower[np.argsort(vertices[lower, 0])]
+    lower = lower[vertices[lower, 0] < _ON_MIDLINE]
+    across = vertices[lower, 0][:, None] - vertices[upper, 0]
     partner = upper[np.abs(across).argmin(axis=1)]
-    inner = [edge_loop(source.quads, start, source.vertices) for start in _INNER_LOOPS]
+    # Near the corners the upper row is the coarser one: each vertex pairs once.
+    once = np.sort(np.unique(partner, return_index=True)[1])
+    tree = cKDTree(vertices[rim])
+    right = np.stack([partner[once], lower[once]])
+    beside = right[:, vertices[right[1], 0] < -_ON_MIDLINE][:, ::-1]
+    left = rim[tree.query(vertices[beside] * [-1, 1, 1])[1]]
+    pairs = np.concatenate([right, left], axis=1)
     return Slit(
-        upper=partner, lower=lower, corners=np.array([right, left]), inner=np.concatenate(inner)
+        upper=pairs[0],
+        lower=pairs[1],
+        corners=rim[[np.argmin(x), np.argmax(x)]],
+        inner=np.concatenate(loops),
     )
 
 
@@ -91,31 +140,45 @@ def _neighbourhood(quads: Ids, start: int, steps: int = 24) -> Ids:
     return reached
 
 
-def lips_touching(mesh: Mesh, upper: Ids, lower: Ids) -> Mesh:
-    """Bring the paired vertices of the neutral mouth to their common midpoint."""
-    middle = (mesh.vertices[upper] + mesh.vertices[lower]) / 2
-    fixed = np.concatenate([upper, lower])
-    values = np.concatenate([middle - mesh.vertices[upper], middle - mesh.vertices[lower]])
-    moved = faired(mesh.vertices, mesh.faces, fixed, values, _within(mesh, fixed, _CLOSING_REACH))
-    return replace(mesh, vertices=mesh.vertices + moved)
+class Closure:
+    """Corrections that keep the pairs of the slit together."""
 
+    def __init__(self, mesh: Mesh, slit: Slit) -> None:
+        self._upper, self._lower = slit.upper, slit.lower
+        fixed = np.concatenate([slit.upper, slit.lower])
+        self._near = Fairing(mesh.vertices, mesh.faces, fixed, _REACH)
+        self._far = Fairing(mesh.vertices, mesh.faces, fixed, _MOUTH_CLOSE_REACH)
 
-def closing_exactly(mesh: Mesh, jaw_open: int, mouth_close: int, upper: Ids, lower: Ids) -> Mesh:
-    """Correct ``mouthClose`` so that with an equal ``jawOpen`` every pair stays together.
+    def touching(self, mesh: Mesh) -> Mesh:
+        """Bring the pairs of the neutral mouth to their common midpoint."""
+        apart = mesh.vertices[self._upper] - mesh.vertices[self._lower]
+        moved = self._near.spread(np.concatenate([-apart, apart]) / 2)
+        return replace(mesh, vertices=mesh.vertices + moved)
 
-    Both are linear, so a pair that meets at weight one meets at every weight.
-    """
-    together = mesh.deltas[jaw_open] + mesh.deltas[mouth_close]
-    apart = together[upper] - together[lower]
-    fixed = np.concatenate([upper, lower])
-    values = np.concatenate([-apart / 2, apart / 2])
-    correction = faired(
-        mesh.vertices, mesh.faces, fixed, values, _within(mesh, fixed, _MOUTH_CLOSE_REACH)
-    )
-    deltas = mesh.deltas.copy()
-    deltas[mouth_close] += correction
-    return mesh.with_deltas(deltas)
+    def sealing(self, mesh: Mesh, names: tuple[str, ...]) -> Mesh:
+        """Correct every expression that has to leave the lips together, or may not cross them.
 
+        Expressions are linear, so lips that meet at weight one meet at every weight.
+        """
+        deltas = mesh.deltas.copy()
+        for together in _SEALED:
+            members = [names.index(name) for name in together]
+            apart = self._apart(deltas[members].sum(axis=0))
+            deltas[members] += self._near.spread(apart) / len(members)
+        for name in _SLIDING:
+            apart = self._apart(deltas[names.index(name)]) * [0, 1, 0]
+            deltas[names.index(name)] += self._near.spread(apart)
+        for name in _OPENING:
+            apart = self._apart(deltas[names.index(name)]) * [0, 1, 0]
+            # On the upper lip a positive correction undoes a crossing, on the lower a negative.
+            half = len(self._upper)
+            apart[:half], apart[half:] = np.maximum(apart[:half], 0), np.minimum(apart[half:], 0)
+            deltas[names.index(name)] += self._near.spread(apart)
+        open_and_closed = deltas[names.index("jawOpen")] + deltas[names.index("mouthClose")]
+        deltas[names.index("mouthClose")] += self._far.spread(self._apart(open_and_closed))
+        return mesh.with_deltas(deltas)
 
-def _within(mesh: Mesh, seeds: Ids, reach: float) -> NDArray[np.bool_]:
-    return distance_from(mesh.vertices, mesh.faces, seeds) < reach
+    def _apart(self, delta: Array) -> Array:
+        """What to add at the upper and the lower vertices so that the pairs move as one."""
+        apart = delta[self._upper] - delta[self._lower]
+        return np.asarray(np.concatenate([-apart, apart]) / 2)

@@ -3,20 +3,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
 
+from engine.assets.build.fairing import Fairing
 from engine.assets.build.mesh import Array, Ids, Mesh, boundary_loops
 
 # Points (y, z) of the cut from the side: below the larynx, and on the nape.
-_FRONT = np.array([-0.172, -0.050])
-_NAPE = np.array([-0.138, -0.155])
+_FRONT = np.array([-0.166, -0.050])
+_NAPE = np.array([-0.122, -0.155])
 # Vertices this near the plane are moved onto it, so that the cut leaves no slivers.
 _SNAP = 0.004
 _RIM = 0.006
+_ROUNDING, _ROUNDING_REACH = 24, 0.04
 
 
 def _plane() -> tuple[Array, Array]:
@@ -43,8 +46,7 @@ def cut_below(mesh: Mesh) -> Mesh:
             triangle = [clipped[0], clipped[second], clipped[second + 1]]
             faces.append([vertex for vertex, _ in triangle])
             uv_faces.append([vertex for _, vertex in triangle])
-    snapped = Mesh(**{**vars(mesh), "vertices": vertices})
-    cut = snapped.mixed(
+    cut = replace(mesh, vertices=vertices).mixed(
         crossing.matrix(), uv_crossing.matrix(), np.array(faces), np.array(uv_faces)
     )
     return cut.only(np.ones(len(cut.faces), bool))
@@ -116,13 +118,22 @@ def largest_piece(mesh: Mesh) -> Mesh:
     return mesh.only(piece == np.bincount(piece).argmax())
 
 
-def closed_neck(mesh: Mesh, uv_centre: Array, uv_radius: float) -> tuple[Mesh, Ids]:
+def rounded(mesh: Mesh) -> Mesh:
+    """Round the outline of the cut, which has corners where it crosses the shoulder muscles."""
+    loop = max(boundary_loops(mesh.faces), key=len)
+    rim = mesh.vertices[loop]
+    for _ in range(_ROUNDING):
+        rim = (np.roll(rim, 1, axis=0) + 2 * rim + np.roll(rim, -1, axis=0)) / 4
+    fairing = Fairing(mesh.vertices, mesh.faces, loop, _ROUNDING_REACH)
+    moved = fairing.spread(rim - mesh.vertices[loop])
+    return replace(mesh, vertices=mesh.vertices + moved)
+
+
+def closed_neck(mesh: Mesh) -> tuple[Mesh, Ids]:
     """Close the cut with a rounded rim and a flat cap.
 
     Args:
         mesh: the head with one open loop at the neck.
-        uv_centre: (2,) middle of the cap in texture space.
-        uv_radius: size of the cap there.
 
     Returns:
         The closed mesh, and the indices of the vertices that were added.
@@ -149,7 +160,7 @@ def closed_neck(mesh: Mesh, uv_centre: Array, uv_radius: float) -> tuple[Mesh, I
     faces.append(np.stack([last, np.full(count, centre), np.roll(last, -1)], axis=1)[:, [0, 2, 1]])
     # The loop runs with its faces on the left, so the new faces must run against it.
     new_faces = np.concatenate(faces)[:, ::-1]
-    uv, uv_faces = _cap_uv(ring_ids, centre, new_faces, uv_centre, uv_radius)
+    uv, uv_faces = _cap_uv(ring_ids, centre, new_faces)
     cap = Mesh(
         vertices=np.concatenate([mesh.vertices, added]),
         deltas=np.concatenate([mesh.deltas, np.zeros((len(mesh.deltas), len(added), 3))], axis=1),
@@ -176,15 +187,13 @@ def _root_weights(weights: Array, loop: Ids, count: int) -> Array:
     return np.repeat(weights[loop].mean(axis=0, keepdims=True), count, axis=0)
 
 
-def _cap_uv(
-    rings: list[Ids], centre: int, faces: Ids, uv_centre: Array, uv_radius: float
-) -> tuple[Array, Ids]:
+def _cap_uv(rings: list[Ids], centre: int, faces: Ids) -> tuple[Array, Ids]:
     """A disc in texture space: concentric rings, the loop outermost."""
     count = len(rings[0])
     angle = np.linspace(0, 2 * np.pi, count, endpoint=False)
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    radii = uv_radius * np.linspace(1, 0, len(rings) + 1)[:-1]
-    uv = np.concatenate([uv_centre + circle * radius for radius in radii] + [uv_centre[None]])
+    radii = np.linspace(1, 0, len(rings) + 1)[:-1]
+    uv = np.concatenate([circle * radius for radius in radii] + [np.zeros((1, 2))])
     index = {int(vertex): k for k, vertex in enumerate(np.concatenate(rings))}
     index[centre] = len(uv) - 1
     uv_faces: NDArray[np.int64] = np.vectorize(index.__getitem__)(faces)

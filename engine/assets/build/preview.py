@@ -47,7 +47,7 @@ def main() -> None:
     head = load_head(options.head)
     bpy.ops.wm.read_factory_settings(use_empty=True)
     colours = _colours(head, options.region)
-    field = 0.30 / options.zoom
+    field = 0.36 / options.zoom
     for row, turn in enumerate(options.turn):
         for column, pose in enumerate(options.poses):
             vertices = head.deform(_weights(head, pose)) - np.array([0, *options.centre], "f4")

@@ -6,11 +6,45 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.assets.build.fairing import distance_from
 from engine.assets.build.lips import Slit
 from engine.assets.build.mesh import Ids, Mesh
-from engine.assets.build.source import MASKS
+from engine.assets.build.source import MASKS, Source
 
 Flags = NDArray[np.bool_]
+
+# Where the hair ends at the back, height from the eyes' centres, metres.
+_NAPE = -0.062
+# Below this height the skin in front of the ears is bare.
+_SIDEBURN = -0.005
+# The brow from its head by the nose to its tail at the temple: |x|, height, half its thickness.
+# Heights count from the eyes' centres, metres.
+_BROW = np.array(
+    [
+        [0.010, 0.0195, 0.0030],
+        [0.020, 0.0225, 0.0036],
+        [0.032, 0.0255, 0.0034],
+        [0.043, 0.0250, 0.0028],
+        [0.052, 0.0205, 0.0016],
+    ]
+)
+
+
+def finer_quads(source: Source, quads: Ids) -> Flags:
+    """Which of the quads to split: lips with the skin and rim around them, and brows."""
+    middle = source.vertices[quads].mean(axis=1)
+    lips = source.masks["lips"][quads].max(axis=1) > 0.3
+    lips |= np.isin(quads, np.unique(quads[lips])).any(axis=1)
+    return np.asarray(lips | _brow(middle, 0.004))
+
+
+def _brow(points: NDArray[np.float64], margin: float) -> Flags:
+    """Points within a margin of the brows."""
+    x, y, z = np.abs(points[:, 0]), points[:, 1], points[:, 2]
+    height = np.interp(x, _BROW[:, 0], _BROW[:, 1])
+    thickness = np.interp(x, _BROW[:, 0], _BROW[:, 2]) + margin
+    along = (x > _BROW[0, 0] - margin) & (x < _BROW[-1, 0] + margin)
+    return np.asarray(along & (np.abs(y - height) < thickness) & (z > -0.01))
 
 
 def skin_regions(mesh: Mesh, names: tuple[str, ...], slit: Slit, cap: Ids) -> dict[str, Ids]:
@@ -30,18 +64,18 @@ def skin_regions(mesh: Mesh, names: tuple[str, ...], slit: Slit, cap: Ids) -> di
     lips = masks["lips"] > 0.5
     inner = _flags(len(x), slit.inner)
     mouth = (masks["inside-mouth"] > 0.5) & ~lips
-    upper = np.where(inner, _upper_side(mesh, slit), y > contact)
+    upper = _upper_side(mesh, slit)
     ears = masks["ears"] > 0.5
     chin = mesh.vertices[landmark_chin(mesh)]
     lids = ((moved["eyeBlinkLeft"] > 0.003) | (moved["eyeBlinkRight"] > 0.003)) & (y > -0.022)
-    brow_motion = np.maximum.reduce([moved[name] for name in names if name.startswith("brow")])
-    in_front = z > -0.045
+    in_front = z > np.where(y < _SIDEBURN, -0.08, -0.045)
     # The jaw line: from the chin up to the ear lobes.
     under_jaw = y < chin[1] + 0.004 + (chin[2] - z) * 0.62
-    neck = (under_jaw & (z < 0.012)) | ((z < -0.085) & (y < -0.075)) | _flags(len(x), cap)
+    nape = (z < -0.06) & (y > _NAPE)
+    neck = (under_jaw & (z < 0.012) & ~nape) | _flags(len(x), cap)
     neck &= ~mouth & ~lips & ~ears
     front = in_front & ~neck & ~mouth & ~ears
-    brows = front & (y > 0.011) & (y < 0.032) & (np.abs(x) > 0.006) & (brow_motion > 0.0035) & ~lids
+    brows = front & _brow(mesh.vertices, 0.0) & ~lids
     hairline = 0.086 - 0.9 * np.maximum(np.abs(x) - 0.035, 0)
     forehead = front & (y > 0.022) & (y < hairline) & ~brows & ~lids
     tip = mesh.vertices[landmark_nose_tip(mesh)]
@@ -50,7 +84,7 @@ def skin_regions(mesh: Mesh, names: tuple[str, ...], slit: Slit, cap: Ids) -> di
     face = (front & (y < hairline)) | lips
     cheeks = face & ~(lips | nose | lids | brows | forehead) & (y < -0.008) & (y > contact - 0.012)
     cheeks &= np.abs(x) > 0.022
-    scalp = ~(face | neck | mouth | ears) & (y > -0.075) & ~_enclosed(mesh)
+    scalp = ~(face | neck | mouth | ears | _enclosed(mesh))
     flags = {
         "lips": lips | inner,
         "inner_lips": inner,
@@ -100,8 +134,6 @@ def _slit_height(mesh: Mesh, slit: Slit, x: NDArray[np.float64]) -> NDArray[np.f
 
 def _upper_side(mesh: Mesh, slit: Slit) -> Flags:
     """Vertices nearer to the upper vertices of the slit than to the lower, along the surface."""
-    from engine.assets.build.fairing import distance_from
-
     above = distance_from(mesh.vertices, mesh.faces, slit.upper)
     below = distance_from(mesh.vertices, mesh.faces, slit.lower)
     return np.asarray(above < below)
@@ -110,4 +142,4 @@ def _upper_side(mesh: Mesh, slit: Slit) -> Flags:
 def _enclosed(mesh: Mesh) -> Flags:
     """Vertices of the sockets behind the eyes and of the nostrils: not seen from outside."""
     x, y, z = mesh.vertices.T
-    return (np.abs(x) < 0.055) & (np.abs(y) < 0.03) & (z < 0.0) & (z > -0.05)
+    return np.asarray((np.abs(x) < 0.055) & (np.abs(y) < 0.03) & (z < 0.0) & (z > -0.05))

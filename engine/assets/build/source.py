@@ -89,7 +89,9 @@ def load_source() -> Source:
     quads = model.faces.numpy()
     labels = list(model.bone_labels)
     joints = [bone_heads[labels.index(_JOINT_BONES[name])] for name in JOINTS[1:]]
-    joints.insert(0, np.array([0.0, *(joints[0] - [0, 0.12, 0.02])[1:]]))
+    joints.insert(0, joints[0] - [0, 0.12, 0.02])
+    for middle in joints[:3]:
+        middle[0] = 0
     return Source(
         vertices=vertices - origin,
         quads=quads,
