@@ -159,7 +159,7 @@ _AA = _vowel(0.42, upper=0.14, lower=0.10)
 _EH = _vowel(0.27, stretch=0.18, smile=0.12, upper=0.18, lower=0.14, firmness=0.7)
 _IY = _vowel(0.12, stretch=0.36, smile=0.24, upper=0.24, lower=0.26, firmness=0.8)
 _AO = _vowel(0.36, funnel=0.34, pucker=0.08)
-_UW = _vowel(0.10, funnel=0.22, pucker=0.72)
+_UW = _vowel(0.08, funnel=0.14, pucker=0.85)
 _UH = _vowel(0.16, funnel=0.26, pucker=0.26)
 
 MOUTHS: dict[str, tuple[Mouth, ...]] = {
@@ -174,15 +174,15 @@ MOUTHS: dict[str, tuple[Mouth, ...]] = {
     "EY": (_EH, _IY),
     "IH": (_vowel(0.17, stretch=0.20, smile=0.12, upper=0.16, lower=0.18),),
     "IY": (_IY,),
-    "OW": (_vowel(0.28, funnel=0.38, pucker=0.26), _vowel(0.14, funnel=0.24, pucker=0.64)),
+    "OW": (_vowel(0.28, funnel=0.38, pucker=0.26), _vowel(0.12, funnel=0.18, pucker=0.72)),
     "OY": (_AO, _IY),
     "UH": (_UH,),
     "UW": (_UW,),
     "W": (
         Mouth(
-            jaw=Command(0.08, 0.9),
-            funnel=Command(0.18, 1.6),
-            pucker=Command(0.80, 2.0),
+            jaw=Command(0.05, 1.1),
+            funnel=Command(0.08, 1.6),
+            pucker=Command(0.90, 2.0),
             stretch=Command(0.0, 1.0),
             smile=Command(0.0, 1.0),
             upper=Command(0.0, 0.5),

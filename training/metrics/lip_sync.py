@@ -36,11 +36,9 @@ CLOSED_BELOW = 0.05
 """Lips count as closed under this part of the mean open gap."""
 WITHIN = 0.040
 """Seconds by which a contact may miss its sound."""
-TOUCHING = 0.5
-"""Lip on teeth: the lower lip has come this near to the edge of the upper teeth, as a part of its
-distance on the neutral head. Relative, since expression weights within 0 to 1 need not bring the
-two vertices together: on the default head the neutral distance is 9.2 mm and the least that
-``mouthRollLower`` at 1 reaches is 3.5 mm."""
+TOUCHING = 1.5
+"""Millimetres from the lower inner lip to the edge of the upper teeth that count as contact: half
+the thickness of the rim of a lip, whose inner edge the landmark is."""
 SILENT_FOR = 0.20
 SETTLING = 0.10
 """Silences of at least the first length count, without this much next to speech."""

@@ -22,7 +22,7 @@ _FRAMES = 512
 
 @dataclass(frozen=True, eq=False)
 class MouthTrack:
-    """Measures of the mouth at each of T frames, in millimetres where no unit is named.
+    """Measures of the mouth at each of T frames, in millimetres.
 
     Attributes:
         fps: frames per second; frame i is at i / fps seconds.
@@ -31,8 +31,7 @@ class MouthTrack:
         overlap: (T,) largest vertical interpenetration of the inner lips beyond neutral.
         width: (T,) distance of the mouth corners.
         lip_to_teeth: (T,) smallest distance of the middle third of the lower inner lip from the
-            edge of the upper teeth, as a part of that distance on the neutral head: heads differ
-            in how far their teeth stand behind the lips.
+            edge of the upper teeth.
     """
 
     fps: float
@@ -62,8 +61,6 @@ def mouth_track(performance: Performance, head: Head) -> MouthTrack:
     upper, lower = marks["inner_lip_upper"], marks["inner_lip_lower"]
     neutral = head.template.astype(np.float64)
     closed = neutral[upper, 1] - neutral[lower, 1]
-    edge = neutral[marks["upper_teeth_edge"]][None]
-    at_rest = max(float(_to_line(_middle(neutral[lower][None]), edge)[0]), 1e-6)
     vertices = np.unique(np.concatenate(list(marks.values())))
     at = {name: np.searchsorted(vertices, index) for name, index in marks.items()}
     for _, moved in positions(performance, head, vertices):
@@ -79,7 +76,7 @@ def mouth_track(performance: Performance, head: Head) -> MouthTrack:
         gap=np.maximum(apart.max(axis=1), 0.0),
         overlap=np.maximum(-apart.min(axis=1), 0.0),
         width=np.concatenate(chunks["width"]) * MM,
-        lip_to_teeth=np.concatenate(chunks["teeth"]) / at_rest,
+        lip_to_teeth=np.concatenate(chunks["teeth"]) * MM,
     )
 
 

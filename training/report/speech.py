@@ -100,7 +100,7 @@ class SpeechReport:
             "definitions": {
                 "closed_below_mean_open_gap": CLOSED_BELOW,
                 "within_seconds": WITHIN,
-                "touching_part_of_neutral": TOUCHING,
+                "touching_mm": TOUCHING,
                 "lag": "positive where the mouth is later than the sound",
                 "jitter": "mean second difference of the lip vertices, mm/frame^2",
             },

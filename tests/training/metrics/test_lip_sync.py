@@ -16,7 +16,7 @@ FPS = 100.0
 RATE = 16_000
 UPPER, LOWER, CORNERS, TEETH = [0, 1, 2], [3, 4, 5], [6, 7], [8, 9, 10]
 OPEN, NARROW, TUCK = range(3)
-"""Expressions: lower lip down 10 mm, corners together by 10 mm, lower lip back 6 of the 8 mm that
+"""Expressions: lower lip down 10 mm, corners together by 10 mm, lower lip back 7 of the 8 mm that
 separate it from the teeth."""
 
 
@@ -30,7 +30,7 @@ def head():
     basis = np.zeros((3, 11, 3))
     basis[OPEN, LOWER, 1] = -0.010
     basis[NARROW, CORNERS, 0] = (0.005, -0.005)
-    basis[TUCK, LOWER, 2] = -0.006
+    basis[TUCK, LOWER, 2] = -0.007
     return Head(
         id="tiny",
         template=template.astype(np.float32),
@@ -80,7 +80,7 @@ def right_mouth():
     weights = still()
     for frame in range(200):
         label = label_at(frame)
-        weights[frame, OPEN] = 1.0 if label in VOWELS else 0.3 if label in "FW" else 0.0
+        weights[frame, OPEN] = 1.0 if label in VOWELS else 0.1 if label in "FW" else 0.0
         weights[frame, NARROW] = label == "W"
         weights[frame, TUCK] = label == "F"
     return weights
@@ -172,12 +172,22 @@ def test_shut_lips_do_not_count_as_lip_on_teeth(head):
     assert measured(head, weights).touching == 0
 
 
-def test_lip_to_teeth_is_relative_to_the_neutral_head(head):
+def test_lip_to_teeth_is_the_distance_of_the_middle_of_the_lip_from_the_edge(head):
     weights = still()
     weights[5, TUCK] = 1.0
+    weights[6] = (0.3, 0.0, 1.0)
     track = mouth_track(performed(head, weights), head)
-    assert track.lip_to_teeth[0] == pytest.approx(1.0, rel=1e-5)
-    assert track.lip_to_teeth[5] == pytest.approx(0.25, rel=1e-4)
+    assert track.lip_to_teeth[0] == pytest.approx(8.0, rel=1e-5)
+    assert track.lip_to_teeth[5] == pytest.approx(1.0, rel=1e-4)
+    assert track.lip_to_teeth[6] == pytest.approx(10**0.5, rel=1e-4)
+
+
+def test_teeth_are_an_edge_and_not_only_its_vertices(head):
+    between = head.template.copy()
+    between[TEETH, 0] += 0.005
+    shifted = Head(**{**vars(head), "template": between})
+    track = mouth_track(performed(shifted, still()), shifted)
+    assert track.lip_to_teeth[0] == pytest.approx(8.0, rel=1e-5)
 
 
 def test_interpenetrating_lips_are_overlap_and_not_gap(head):
