@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from engine import runtime
@@ -48,8 +49,8 @@ def portrait_camera(head: Head, width: int, height: int, *, turn: float = 0.0) -
     """
     low, high = head.template.min(0).astype(np.float64), head.template.max(0).astype(np.float64)
     # Hair may rise a tenth above the skull.
-    bottom = low[1] + 0.05 * (high[1] - low[1])
-    top = high[1] + 0.13 * (high[1] - low[1])
+    bottom = low[1] + 0.15 * (high[1] - low[1])
+    top = high[1] + 0.10 * (high[1] - low[1])
     breadth = 1.25 * (high[0] - low[0])
     tall = max(top - bottom, breadth * height / width)
     target = np.array([0.0, 0.5 * (top + bottom), 0.5 * (low[2] + high[2])])
@@ -155,6 +156,33 @@ def render_performance(
             psi = performance.expression[index] if fits else None
             yield render_frame(head.template + offset, psi, avatar, backend, camera, backdrop)
     progress(1.0, f"Rendered {performance.frames} frames")
+
+
+def render_still(
+    performance: Performance,
+    head: Head,
+    avatar: GaussianAvatar,
+    backend: Backend,
+    camera: Camera,
+    frame: int,
+) -> Frame:
+    """One frame of a performance before the studio backdrop: (H, W, 3) uint8 sRGB.
+
+    Args:
+        performance: what the head does.
+        head: the head it was made for.
+        avatar: an avatar of that head.
+        backend: rasteriser.
+        camera: world is head space.
+        frame: index of the frame.
+    """
+    moment = replace(
+        performance,
+        weights=performance.weights[frame : frame + 1],
+        expression=performance.expression[frame : frame + 1],
+    )
+    backdrop = studio_backdrop(camera.width, camera.height)
+    return next(render_performance(moment, head, avatar, backend, camera, backdrop=backdrop))
 
 
 def write_video(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import string
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,13 +47,15 @@ def progress_bar(title: str) -> Iterator[Progress]:
 
 
 def _lines(title: str) -> Progress:
-    last = ""
+    """A line when a tenth is done or the kind of step changes: a log stays short."""
+    last = ("", -1)
 
     def report(fraction: float, message: str) -> None:
         nonlocal last
-        if message != last:
+        kind, tenth = message.rstrip(string.digits + " .%")[:12], int(10 * fraction)
+        if (kind, tenth) != last:
             print(f"{title} {100 * fraction:3.0f} %  {message}", file=sys.stderr, flush=True)
-            last = message
+            last = (kind, tenth)
 
     return report
 

@@ -68,18 +68,17 @@ def _speak(voice: Path) -> Performance:
 
 def _film(performance: Performance, voice: Path, out: Path, progress: Progress) -> None:
     from engine.avatar import load_avatar
+    from engine.export.poster import poster_frame
     from engine.heads import load_head
-    from engine.render import portrait_camera, widest_frame, write_still, write_video
+    from engine.render import portrait_camera, render_still, write_still, write_video
     from engine.splatting.registry import choose_backend
 
     head = load_head(performance.head)
     avatar, backend = load_avatar("default", head), choose_backend("auto")
     camera = portrait_camera(head, *_SIZE)
-    write_video(
-        out / "talk.mp4", performance, head, avatar, backend, camera, audio=voice, progress=progress
-    )
-    frame = widest_frame(performance, head)
-    write_still(out / "still.png", performance, head, avatar, backend, camera, frame=frame)
+    write_video(out / "talk.mp4", performance, head, avatar, backend, camera, voice, progress)
+    frame = poster_frame(performance, head)
+    write_still(out / "still.png", render_still(performance, head, avatar, backend, camera, frame))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Literal
 from engine.commands.console import print_result, progress_bar
 from engine.errors import BadInputError
 
-_STILLS = (".png", ".jpg")
+_STILLS = (".png", ".jpg", ".jpeg")
 _VIDEOS = (".mp4", ".mov", ".mkv")
 
 
@@ -36,12 +36,13 @@ def render(
         head: the head's FLAME file, where the performance is not of the default head.
         backend: the rasteriser; auto takes the GPU where there is one.
         size: WIDTHxHEIGHT in pixels.
-        frame: which frame a picture shows; the one with the most open mouth by default.
+        frame: which frame a picture shows; the one with the widest mouth by default.
         json: print the result as JSON.
     """
     from engine.avatar import load_avatar
+    from engine.export.poster import poster_frame
     from engine.heads import load_head
-    from engine.render import portrait_camera, widest_frame, write_still, write_video
+    from engine.render import portrait_camera, render_still, write_still, write_video
     from engine.speech.performance import Performance
     from engine.splatting.registry import choose_backend
 
@@ -58,12 +59,18 @@ def render(
     camera = portrait_camera(face, width, height)
     with progress_bar(out.name) as progress:
         if kind in _STILLS:
-            chosen = widest_frame(played, face) if frame is None else frame
-            write_still(out, played, face, body, rasteriser, camera, frame=chosen)
+            chosen = poster_frame(played, face) if frame is None else _inside(frame, played.frames)
+            write_still(out, render_still(played, face, body, rasteriser, camera, chosen))
         else:
-            write_video(out, played, face, body, rasteriser, camera, audio=audio, progress=progress)
+            write_video(out, played, face, body, rasteriser, camera, audio, progress)
     print_result({"file": out, "frames": played.frames, "backend": rasteriser.name}, as_json=json)
     return 0
+
+
+def _inside(frame: int, frames: int) -> int:
+    if not 0 <= frame < frames:
+        raise BadInputError(f"There is no frame {frame} among {frames}.", "Frames count from 0.")
+    return frame
 
 
 def _pixels(size: str) -> tuple[int, int]:
