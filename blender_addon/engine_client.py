@@ -103,7 +103,8 @@ class EngineClient:
         return connection.wait_ready(timeout)
 
     def greeting(self) -> Greeting:
-        """The engine's start as something to wait for."""
+        """The engine's start as something to wait for; starts it where needed."""
+        self.start()
         return Greeting(self)
 
     def request(
