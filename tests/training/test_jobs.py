@@ -189,10 +189,12 @@ def test_a_job_survives_the_end_of_its_starter(tmp_path, worker):
     starter = (
         "import sys\n"
         "from training.jobs import start_job\n"
-        "job = start_job(sys.argv[1], 'orphan', [sys.executable, sys.argv[2], '60', '0.01', '-1'])\n"
+        "command = [sys.executable, sys.argv[2], '60', '0.01', '-1']\n"
+        "job = start_job(sys.argv[1], 'orphan', command)\n"
         "print(job.folder)\n"
     )
-    command = [sys.executable, "-c", starter, str(tmp_path / "jobs"), str(tmp_path / "worker.py")]
+    folders = [str(tmp_path / "jobs"), str(tmp_path / "worker.py")]
+    command = [sys.executable, "-c", starter, *folders]
     folder = Path(
         subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
     )
