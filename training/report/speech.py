@@ -124,7 +124,7 @@ class SpeechReport:
         )
         table.add_column("clip", no_wrap=True)
         for column in _COLUMNS:
-            table.add_column(column, justify="right")
+            table.add_column(column, justify="right", no_wrap=True)
         for mode, total in self.totals().items():
             table.add_section()
             table.add_row(f"[bold]{MODES[mode]}")
@@ -142,7 +142,7 @@ class SpeechReport:
         console.print(table)
 
 
-_WIDTH = 128
+_WIDTH = 136
 _COLUMNS = (
     "p b m\nclosed",
     "open vow.\nshut",
