@@ -14,6 +14,7 @@ Used by a training loop like this::
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from dataclasses import replace
@@ -116,7 +117,9 @@ class JobHandle:
             message=self._status.message if message is None else message,
         )
         if shown is not None or now - self._written >= _INTERVAL:
-            self._write()
+            # Hours of training do not end because a status could not be written; the next may be.
+            with contextlib.suppress(OSError):
+                self._write()
 
     def progress(self, fraction: float, message: str) -> None:
         """As :data:`engine.progress.Progress`, for parts of the work that know no steps.

@@ -90,7 +90,8 @@ def flame_vertices(
     """FLAME's vertices for its parameters, differentiable in all of them.
 
     The leading sizes of the arguments broadcast; one identity (300,) with T frames of expression
-    and pose is the usual call. The result has the dtype and device of ``expression``.
+    and pose is the usual call. The result has the dtype and device of ``expression``. Memory grows
+    with the number of frames: give long clips in pieces.
 
     Args:
         model: the model, with or without teeth.

@@ -364,6 +364,18 @@ def test_updates_are_written_at_most_twice_a_second_and_at_the_end(handle, monke
     assert len(written) < 100
 
 
+def test_a_status_that_cannot_be_written_does_not_end_the_work(handle, monkeypatch):
+    def full(_folder, _status):
+        raise OSError("no space left")
+
+    with handle:
+        with monkeypatch.context() as broken:
+            broken.setattr("training.job_worker.write_status", full)
+            handle.update(1, preview="one.png")
+        handle.update(2, preview="two.png")
+    assert read_status(handle.folder).preview == "two.png"
+
+
 def test_progress_raises_when_the_user_has_cancelled(handle):
     with handle:
         handle.progress(0.5, "halfway")
