@@ -12,7 +12,7 @@ import numpy as np
 from engine.audio.loading import SAMPLE_RATE
 from engine.errors import BadInputError
 from engine.progress import Progress, part, silent
-from engine.speech.arkit import ARKIT_NAMES
+from engine.speech.arkit import ARKIT_NAMES, COLUMN
 from engine.speech.articulation import Articulation
 from engine.speech.liveliness import enliven
 from engine.speech.loudness import loudness
@@ -140,6 +140,8 @@ def check_head(head: Head) -> None:
 def on_head(curves: NDArray[np.float32], head: Head) -> NDArray[np.float32]:
     """ARKit curves as weights of a head's expressions; those that it lacks are left out.
 
+    A head without ``mouthClose`` shuts its lips with the jaw.
+
     Args:
         curves: (T, 52) columns as :data:`engine.speech.arkit.ARKIT_NAMES`.
         head: E expressions.
@@ -151,4 +153,7 @@ def on_head(curves: NDArray[np.float32], head: Head) -> NDArray[np.float32]:
     for column, name in enumerate(ARKIT_NAMES):
         if name in head.expression_names:
             weights[:, head.expression_index(name)] = curves[:, column]
+    if "jawOpen" in head.expression_names and "mouthClose" not in head.expression_names:
+        parted = curves[:, COLUMN["jawOpen"]] - curves[:, COLUMN["mouthClose"]]
+        weights[:, head.expression_index("jawOpen")] = np.maximum(parted, 0.0)
     return weights

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.speech import dominance
@@ -43,6 +43,7 @@ rows = st.lists(
 
 
 @given(rows, st.sampled_from([12.0, 23.976, 25.0, 60.0]))
+@settings(deadline=None)
 def test_blending_is_the_definition(given_rows, fps):
     seg = segments(given_rows)
     assert np.allclose(blended(seg, 50, fps), slowly(seg, 50, fps), atol=1e-4)
@@ -81,6 +82,7 @@ def test_a_hold_is_complete_inside_and_nothing_outside_its_ramps():
 
 
 @given(st.floats(0, 1), st.sampled_from([12.0, 24.0, 29.97, 50.0, 120.0]))
+@settings(deadline=None)
 def test_a_hold_of_one_frame_interval_always_shows(start, fps):
     curve = held(holds((start, start + 1 / fps, 0.05, 0.05, 1.0)), int(2 * fps), fps)
     assert curve.max() == 1

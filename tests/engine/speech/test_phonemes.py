@@ -4,7 +4,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.speech.performance import Phone
@@ -74,6 +74,7 @@ def test_labels_lose_stress_and_noises_become_silence(label, expected):
 
 
 @given(phones, st.floats(0.05, 5.0))
+@settings(deadline=None)
 def test_tidied_phones_cover_the_clip_without_gap_or_overlap(given_phones, duration):
     known = tidied(given_phones, duration)
     assert known[0].start == 0
@@ -83,6 +84,7 @@ def test_tidied_phones_cover_the_clip_without_gap_or_overlap(given_phones, durat
 
 
 @given(phones, st.floats(0.05, 5.0))
+@settings(deadline=None)
 def test_tidying_twice_changes_nothing(given_phones, duration):
     known = tidied(given_phones, duration)
     assert tidied(known, duration) == known

@@ -9,7 +9,7 @@ import pytest
 from engine.audio.loading import Speech
 from engine.errors import BadInputError, CancelledError
 from engine.heads import load_head
-from engine.speech.arkit import ARKIT_NAMES
+from engine.speech.arkit import COLUMN
 from engine.speech.articulation import Articulation
 from engine.speech.performance import Performance, Phone
 from engine.speech.predict import on_head, perform, predict
@@ -94,18 +94,29 @@ def test_an_impossible_frame_rate_is_refused(head, speech):
         perform(PHONES, speech, head, 5.0)
 
 
+class Few:
+    """A head of few expressions."""
+
+    def __init__(self, *names):
+        self.expression_names = names
+
+    def expression_index(self, name):
+        return self.expression_names.index(name)
+
+
 def test_expressions_that_a_head_lacks_are_left_out():
-    class Few:
-        expression_names = ("other", "mouthPucker", "jawOpen")
-
-        def expression_index(self, name):
-            return self.expression_names.index(name)
-
     curves = np.arange(52, dtype=np.float32)[None] / 52
-    weights = on_head(curves, Few())
+    weights = on_head(curves, Few("other", "mouthPucker", "mouthClose"))
     assert weights[0].tolist() == pytest.approx(
-        [0.0, ARKIT_NAMES.index("mouthPucker") / 52, ARKIT_NAMES.index("jawOpen") / 52]
+        [0.0, COLUMN["mouthPucker"] / 52, COLUMN["mouthClose"] / 52]
     )
+
+
+def test_a_head_without_mouth_close_shuts_its_lips_with_the_jaw():
+    curves = np.zeros((2, 52), np.float32)
+    curves[:, COLUMN["jawOpen"]] = 0.3
+    curves[1, COLUMN["mouthClose"]] = 0.3
+    assert on_head(curves, Few("jawOpen"))[:, 0].tolist() == pytest.approx([0.3, 0.0])
 
 
 def test_without_liveliness_only_the_mouth_moves(head, speech):

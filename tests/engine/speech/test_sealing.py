@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.heads import load_head
@@ -35,6 +35,7 @@ def apart(head, curves):
 
 
 @given(st.floats(0.06, 0.5), st.floats(0, 0.4), st.floats(0, 0.3), st.floats(0, 0.2))
+@settings(deadline=None)
 def test_lips_just_touch_whatever_else_the_face_does(head, jaw, pucker, smile, press):
     curves = face(
         jawOpen=jaw, mouthClose=jaw, mouthPucker=pucker, mouthSmile=smile, mouthPress=press

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import BadInputError
@@ -48,6 +48,7 @@ def test_dynamics_deviation_is_signed():
 
 
 @given(st.integers(1, 9), st.integers(0, 2**31))
+@settings(deadline=None)
 def test_pieces_do_not_change_the_result(size, seed):
     rng = np.random.default_rng(seed)
     predicted, truth = rng.normal(size=(2, 9, 4, 3))
