@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a sound to a talking head with the real engine, and what happens when something is wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+VOICE = Path(__file__).resolve().parents[2] / "engine" / "assets" / "sample_voice.wav"
+
+
+@pytest.fixture
+def head(engine_ready, addon):
+    """A default head that is to speak the sample voice, from a strip where there can be one."""
+    engine_ready.ops.gaussianspeech.add_head()
+    engine_ready.context.scene.render.fps = 24
+    engine_ready.ops.gaussianspeech.import_sound(filepath=str(VOICE))
+    return engine_ready.context.object
+
+
+@pytest.fixture
+def status(engine_ready):
+    return engine_ready.context.window_manager.gaussianspeech_status
+
+
+def action_of(obj):
+    keys = obj.data.shape_keys
+    return keys.animation_data.action if keys.animation_data else None
+
+
+def assert_refused(blender, head, status, match):
+    """Predicting fails with one clear error, and leaves no trace in the file."""
+    keys = head.data.shape_keys.key_blocks.keys()
+    with pytest.raises(RuntimeError, match=match) as caught:
+        blender.ops.gaussianspeech.predict()
+    assert str(caught.value).count("Error:") == 1
+    assert status.is_error
+    assert status.message
+    assert status.hint
+    assert not status.busy
+    assert not blender.data.actions
+    assert head.data.shape_keys.key_blocks.keys() == keys
+
+
+def assert_next_try_works(blender, head, status):
+    assert blender.ops.gaussianspeech.predict() == {"FINISHED"}
+    assert action_of(head) is not None
+    assert not status.is_error
+
+
+def test_the_head_speaks_as_long_as_the_sound(engine_ready, addon, head, status):
+    import wave
+
+    with wave.open(str(VOICE)) as file:
+        seconds = file.getnframes() / file.getframerate()
+    assert engine_ready.ops.gaussianspeech.predict() == {"FINISHED"}
+    first, last = action_of(head).frame_range
+    start = engine_ready.context.scene.frame_current
+    assert (first, last) == (start, start + round(seconds * 24) - 1)
+    assert "Baked" in status.message
+    assert not status.is_error
+
+
+def test_the_mouth_opens_and_closes(engine_ready, head):
+    engine_ready.ops.gaussianspeech.predict()
+    scene = engine_ready.context.scene
+    jaw = []
+    for frame in range(*map(int, action_of(head).frame_range)):
+        scene.frame_set(frame)
+        jaw.append(head.data.shape_keys.key_blocks["jawOpen"].value)
+    assert max(jaw) > 0.1
+    assert min(jaw) < 0.2 * max(jaw)
+
+
+def test_a_transcript_and_a_saved_performance(engine_ready, head, tmp_path):
+    head.gaussianspeech_speech.text = "Hello my friend"
+    path = tmp_path / "voice.performance.npz"
+    engine_ready.ops.gaussianspeech.predict(save=str(path))
+    with np.load(path) as saved:
+        assert float(saved["fps"]) == 24
+        first, last = action_of(head).frame_range
+        assert len(saved["weights"]) == last - first + 1
+
+
+def test_undo_and_redo_after_each_step(engine_ready, addon):
+    blender = engine_ready
+    push, undo, redo = blender.ops.ed.undo_push, blender.ops.ed.undo, blender.ops.ed.redo
+    push(message="empty")
+    blender.ops.gaussianspeech.add_head()
+    push(message="head")
+    blender.ops.gaussianspeech.import_sound(filepath=str(VOICE))
+    push(message="sound")
+    blender.ops.gaussianspeech.predict()
+    push(message="speech")
+    undo()
+    head = blender.data.objects["Head"]
+    assert action_of(head) is None
+    undo()
+    settings = blender.data.objects["Head"].gaussianspeech_speech
+    assert not settings.strip
+    assert not settings.filepath
+    undo()
+    assert "Head" not in blender.data.objects
+    redo()
+    redo()
+    redo()
+    assert action_of(blender.data.objects["Head"]).name.startswith("sample_voice")
+    assert blender.ops.gaussianspeech.rebake() == {"FINISHED"}
+
+
+def test_an_engine_killed_in_mid_request(engine_ready, addon, head, status):
+    engine = addon("engine_session").get_engine(engine_ready.context)
+    pid = engine.wait_ready(60)["pid"]
+
+    def kill_when_working():
+        while not any(p.poll()[0] > 0 for p in list(engine._connection._pending.values())):
+            time.sleep(0.005)
+        os.kill(pid, signal.SIGKILL)
+
+    thread = threading.Thread(target=kill_when_working, daemon=True)
+    thread.start()
+    assert_refused(engine_ready, head, status, "while it worked")
+    thread.join()
+    assert_next_try_works(engine_ready, head, status)
+
+
+def test_an_engine_python_without_torch(engine_ready, addon, head, status):
+    preferences = addon("preferences").get_preferences(engine_ready.context)
+    preferences.engine_python = sys.executable
+    try:
+        assert_refused(engine_ready, head, status, "has no")
+        assert sys.executable in status.message
+        assert "pip install" in status.hint
+    finally:
+        preferences.engine_python = ""
+    assert_next_try_works(engine_ready, head, status)
+
+
+def test_an_engine_python_that_is_not_there(engine_ready, addon, head, status):
+    preferences = addon("preferences").get_preferences(engine_ready.context)
+    preferences.engine_python = "/no/such/python"
+    try:
+        assert_refused(engine_ready, head, status, "/no/such/python")
+    finally:
+        preferences.engine_python = ""
+    assert_next_try_works(engine_ready, head, status)
+
+
+def test_a_missing_sound_file(engine_ready, addon, head, status, tmp_path):
+    settings = head.gaussianspeech_speech
+    gone = str(tmp_path / "gone.wav")
+    if settings.source == "FILE":
+        settings.filepath = gone
+    else:
+        engine_ready.data.sounds[0].filepath = gone
+    assert_refused(engine_ready, head, status, r"gone\.wav")
+    settings.source, settings.filepath = "FILE", str(VOICE)
+    assert_next_try_works(engine_ready, head, status)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"this is no sound at all, whatever its name says"], ids=["empty", "text"]
+)
+def test_a_file_that_is_no_sound(engine_ready, head, status, tmp_path, content):
+    path = tmp_path / "broken.wav"
+    path.write_bytes(content)
+    settings = head.gaussianspeech_speech
+    settings.source, settings.filepath = "FILE", str(path)
+    assert_refused(engine_ready, head, status, r"broken\.wav")
+    settings.filepath = str(VOICE)
+    assert_next_try_works(engine_ready, head, status)
+
+
+def test_a_mesh_whose_vertex_count_does_not_fit(engine_ready, head, status):
+    head.data.vertices.add(1)
+    assert_refused(engine_ready, head, status, "vertices")
+
+
+def test_a_frame_rate_out_of_range(engine_ready, head, status):
+    engine_ready.context.scene.render.fps = 5
+    assert_refused(engine_ready, head, status, "frames per second")
+    engine_ready.context.scene.render.fps = 24
+    assert_next_try_works(engine_ready, head, status)
+
+
+def test_no_head_at_all(engine_ready, status):
+    with pytest.raises(RuntimeError, match="Add Head"):
+        engine_ready.ops.gaussianspeech.predict()
+    assert status.is_error
+
+
+def test_check_engine_tells_versions_and_devices(engine_ready, status):
+    assert engine_ready.ops.gaussianspeech.check_engine() == {"FINISHED"}
+    assert "torch" in status.message
+    assert "cpu" in status.message
