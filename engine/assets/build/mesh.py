@@ -99,7 +99,9 @@ def triangulated(vertices: Array, quads: Ids, uv_quads: Ids) -> tuple[Ids, Ids]:
     """Split quads along their shorter diagonal: (2F, 3) faces and texture faces."""
     first = np.linalg.norm(vertices[quads[:, 0]] - vertices[quads[:, 2]], axis=1)
     second = np.linalg.norm(vertices[quads[:, 1]] - vertices[quads[:, 3]], axis=1)
-    turn = np.where(first <= second, 0, 1)
+    # Equal diagonals: the one with the highest corner, so that both sides of a face agree.
+    highest = vertices[quads, 1].argmax(axis=1) % 2
+    turn = np.where(np.abs(first - second) < 1e-6, highest, first > second).astype(int)
     # Corners in order, starting at an end of the chosen diagonal.
     order = (np.arange(4) + turn[:, None]) % 4
     corners = np.take_along_axis(quads, order, axis=1)

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
+from scipy.spatial import cKDTree
 
 from engine.assets.build.fairing import Fairing
 from engine.assets.build.mesh import Array, Ids, Mesh, boundary_loops
@@ -19,6 +20,7 @@ _NAPE = np.array([-0.122, -0.155])
 # Vertices this near the plane are moved onto it, so that the cut leaves no slivers.
 _SNAP = 0.004
 _RIM = 0.006
+_MIRROR = np.array([-1.0, 1.0, 1.0])
 _ROUNDING, _ROUNDING_REACH = 24, 0.04
 
 
@@ -126,6 +128,9 @@ def rounded(mesh: Mesh) -> Mesh:
         rim = (np.roll(rim, 1, axis=0) + 2 * rim + np.roll(rim, -1, axis=0)) / 4
     fairing = Fairing(mesh.vertices, mesh.faces, loop, _ROUNDING_REACH)
     moved = fairing.spread(rim - mesh.vertices[loop])
+    # Cut faces are not split alike on both sides, so the spreading is made symmetric here.
+    mirrored = mesh.vertices * _MIRROR
+    moved = (moved + moved[cKDTree(mesh.vertices).query(mirrored)[1]] * _MIRROR) / 2
     return replace(mesh, vertices=mesh.vertices + moved)
 
 
