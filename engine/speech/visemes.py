@@ -158,7 +158,7 @@ def _expressions(
     parted = 1.0 - shut
     bare = parted * (1.0 - tucked)
     lips = settings.lips
-    jaw = settings.jaw * named["jaw"] * (1.0 - 0.7 * tucked) + 0.08 * tucked
+    jaw = settings.jaw * named["jaw"] * (1.0 - 0.7 * tucked) + 0.065 * tucked
     curves = {
         "jawOpen": jaw,
         # On ARKit heads jawOpen = mouthClose is an open jaw behind shut lips.
@@ -167,9 +167,9 @@ def _expressions(
         "mouthPucker": lips * named["pucker"] * (1.0 - 0.3 * shut) * (1.0 - 0.9 * tucked),
         "mouthStretch": lips * named["stretch"] * (1.0 - 0.5 * shut),
         "mouthSmile": lips * named["smile"] * (1.0 - 0.5 * shut),
-        "mouthUpperUp": (lips * named["upper"] * (1.0 - tucked) + 0.30 * tucked) * parted,
+        "mouthUpperUp": (lips * named["upper"] * (1.0 - tucked) + 0.20 * tucked) * parted,
         "mouthLowerDown": lips * named["lower"] * bare,
-        "mouthRollLower": 0.95 * tucked + 0.05 * settings.press * shut,
+        "mouthRollLower": 0.86 * tucked + 0.05 * settings.press * shut,
         "mouthRollUpper": 0.05 * settings.press * shut,
         "mouthPress": 0.14 * settings.press * shut**2,
         "tongueOut": named["tongue"] * bare,
