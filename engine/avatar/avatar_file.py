@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,14 +51,15 @@ def save_avatar(avatar: GaussianAvatar, path: str | Path, *, half: bool = False)
         name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in tensors.items()
     }
     stored["binding"] = avatar.binding.detach().to("cpu", torch.int32).contiguous()
-    metadata = {
-        "format": FORMAT,
+    about = {
         "head": avatar.head,
-        "vertex_count": str(avatar.vertex_count),
+        "vertex_count": avatar.vertex_count,
         "faces_sha256": faces_digest(avatar.faces),
         "color": avatar.color.kind,
-        "provenance": json.dumps(dict(avatar.provenance)),
+        "provenance": dict(avatar.provenance),
     }
+    # One entry: safetensors writes several in an order that changes from run to run.
+    metadata = {FORMAT: json.dumps(about, sort_keys=True)}
     with written_whole(path) as temporary:
         save_file(stored, temporary, metadata)
 
@@ -80,13 +82,13 @@ def load_avatar(id_or_path: str | Path, head: Head) -> GaussianAvatar:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
+            if FORMAT not in metadata:
                 raise BadInputError(
                     f"{path} is not a GaussianSpeech avatar of version 1.",
                     "Choose a file that 'gaussianspeech train avatar' wrote.",
                 )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return _assembled(metadata, tensors, head, path)
+        return _assembled(json.loads(metadata[FORMAT]), tensors, head, path)
     except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
         raise BadInputError(
             f"{path} cannot be read as an avatar: {' '.join(str(error).split())}.",
@@ -95,18 +97,21 @@ def load_avatar(id_or_path: str | Path, head: Head) -> GaussianAvatar:
 
 
 def _assembled(
-    metadata: Mapping[str, str], tensors: Mapping[str, torch.Tensor], head: Head, path: Path
+    about: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], head: Head, path: Path
 ) -> GaussianAvatar:
     faces = torch.from_numpy(np.array(head.faces, np.int32))
-    if metadata["faces_sha256"] != faces_digest(faces):
+    if about["faces_sha256"] != faces_digest(faces):
+        same = about["head"] == head.id
         raise BadInputError(
-            f"{path} is an avatar of head '{metadata['head']}' "
-            f"({metadata['vertex_count']} vertices); it does not fit head '{head.id}' "
-            f"({head.vertex_count} vertices).",
-            f"Load head '{metadata['head']}', or choose an avatar made for '{head.id}'.",
+            f"{path} is an avatar of head '{about['head']}' "
+            f"({about['vertex_count']} vertices); it does not fit "
+            f"{'the present ' if same else ''}head '{head.id}' ({head.vertex_count} vertices).",
+            "The head has changed since: make the avatar again."
+            if same
+            else f"Load head '{about['head']}', or choose an avatar made for '{head.id}'.",
         )
     prefix = "color."
-    color: ColorModel = _COLOR_MODELS[metadata["color"]].from_tensors(
+    color: ColorModel = _COLOR_MODELS[about["color"]].from_tensors(
         {
             name.removeprefix(prefix): tensor.float()
             for name, tensor in tensors.items()
@@ -115,11 +120,11 @@ def _assembled(
     )
     values = {name: tensors[name].float() for name in _TENSORS}
     return GaussianAvatar(
-        head=metadata["head"],
+        head=about["head"],
         faces=faces,
         vertex_count=head.vertex_count,
         binding=tensors["binding"].to(torch.int32),
         color=color,
-        provenance=json.loads(metadata["provenance"]),
+        provenance=about["provenance"],
         **values,
     )

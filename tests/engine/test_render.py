@@ -70,8 +70,10 @@ def test_a_frame_shows_a_face_before_its_backdrop(head, avatar):
     frame = render_frame(head.template, None, avatar, BACKEND, camera, backdrop)
     assert frame.shape == (96, 96, 3)
     assert np.abs(frame[2, 2] / 255 - backdrop[2, 2]).max() < 0.01
-    cheek = frame[52, 36].astype(int)
-    assert cheek[0] > cheek[2] + 20
+    middle = camera.viewmat @ [*head.template[head.regions["forehead"]].mean(0), 1]
+    column, row = (camera.K @ middle[:3] / middle[2])[:2].astype(int)
+    forehead = frame[row, column].astype(int)
+    assert forehead[0] > forehead[2] + 20
 
 
 def test_an_open_mouth_is_darker_than_the_closed_one(head, avatar, performance):

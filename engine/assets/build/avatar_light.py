@@ -104,11 +104,11 @@ def portrait_studio(count: int = 300) -> Studio:
     y = 1 - 2 * (np.arange(count) + 0.5) / count
     radius, angle = np.sqrt(1 - y * y), golden * np.arange(count)
     directions = np.stack([radius * np.sin(angle), y, radius * np.cos(angle)], 1)
-    room = 0.11 + 0.14 * (0.5 + 0.5 * y)[:, None] * np.array([0.95, 1.0, 1.08])
+    room = 0.08 + 0.13 * (0.5 + 0.5 * y)[:, None] * np.array([0.95, 1.0, 1.08])
     light = room * np.array([1.0, 0.97, 0.94])
     lamps: list[tuple[tuple[float, float, float], float, tuple[float, float, float]]] = [
-        ((-0.72, 0.52, 0.55), 24.0, (6.4, 5.95, 5.4)),
-        ((0.80, 0.10, 0.62), 34.0, (0.80, 0.86, 0.98)),
+        ((-0.70, 0.55, 0.56), 22.0, (8.2, 7.65, 7.0)),
+        ((0.80, 0.10, 0.62), 34.0, (0.55, 0.60, 0.70)),
         ((0.72, 0.42, -0.62), 22.0, (3.2, 3.3, 3.6)),
         ((-0.85, 0.30, -0.45), 20.0, (1.5, 1.5, 1.6)),
         ((0.0, 0.98, 0.12), 26.0, (1.1, 1.1, 1.15)),

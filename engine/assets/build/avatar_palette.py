@@ -15,7 +15,7 @@ from engine.heads.head import Head
 
 Array = NDArray[np.float64]
 
-SKIN = np.array([0.835, 0.660, 0.560])
+SKIN = np.array([0.850, 0.658, 0.552])
 BLUSH = np.array([0.800, 0.500, 0.430])
 SHADOWED = np.array([0.660, 0.490, 0.440])
 LIPS = np.array([0.720, 0.415, 0.385])
@@ -23,7 +23,7 @@ LIP_LINE = np.array([0.560, 0.280, 0.270])
 GUM = np.array([0.700, 0.370, 0.360])
 CAVITY = np.array([0.520, 0.200, 0.190])
 TONGUE = np.array([0.720, 0.400, 0.390])
-TOOTH = np.array([0.930, 0.900, 0.830])
+TOOTH = np.array([0.950, 0.900, 0.850])
 SCLERA = np.array([0.900, 0.870, 0.850])
 SCLERA_EDGE = np.array([0.780, 0.600, 0.570])
 IRIS_OUTER = np.array([0.235, 0.300, 0.330])
@@ -115,7 +115,7 @@ def skin(points: Array, normals: Array, region: Mapping[str, Array]) -> Array:
     x, y, z = points.T
     color = np.broadcast_to(SKIN, points.shape).copy()
     mottle = 0.5 * noise(points, 0.011, 1) + 0.3 * noise(points, 0.0045, 2)
-    color *= 1 + 0.022 * mottle[:, None] * np.array([0.7, 1.0, 1.1])
+    color *= 1 + 0.032 * mottle[:, None] * np.array([0.7, 1.0, 1.1])
     front = step(0.02, 0.07, z)
     cheek = np.exp(-(((np.abs(x) - 0.043) / 0.017) ** 2) - ((y + 0.012) / 0.017) ** 2) * front
     nose = np.exp(-((x / 0.013) ** 2) - ((y + 0.016) / 0.014) ** 2) * step(0.095, 0.115, z)
@@ -128,7 +128,7 @@ def skin(points: Array, normals: Array, region: Mapping[str, Array]) -> Array:
     color = mix(color, np.array([0.770, 0.605, 0.525]), 0.35 * jaw)
     eye_y = (y - 0.016) / 0.011
     hollow = np.exp(-(((np.abs(x) - 0.029) / 0.016) ** 2) - eye_y**2) * step(0.06, 0.08, z)
-    color = mix(color, SHADOWED, 0.40 * hollow)
+    color = mix(color, SHADOWED, 0.24 * hollow)
     color = mix(color, np.array([0.690, 0.470, 0.420]), 0.55 * region["eyelids"])
     return _with_lips(color, points, normals, region, mottle)
 
@@ -140,7 +140,7 @@ def _with_lips(
     amount = step(0.32, 0.88, region["lips"])
     # Fine vertical creases, deeper towards the slit.
     crease = np.sin(2 * np.pi * x / 0.0023 + 1.3 * np.sin(x / 0.0031))
-    tone = LIPS * (1 + 0.03 * crease[:, None] + 0.03 * mottle[:, None])
+    tone = LIPS * (1 + 0.018 * crease[:, None] + 0.03 * mottle[:, None])
     color = mix(color, tone, 0.85 * amount)
     slit = step(0.35, 0.95, region["inner_lips"])
     color = mix(color, LIP_LINE, 0.75 * slit)
@@ -195,7 +195,7 @@ def teeth(points: Array, *, upper: bool) -> Array:
     across = 2 * (np.abs(arch) - left) / (right - left) - 1
     gap = step(0.74, 1.0, np.abs(across)) * np.where(np.abs(arch) < 1e-4, 0.6, 1)
     color = np.broadcast_to(TOOTH, points.shape) * (1 - 0.035 * (index[:, None] - 1))
-    color = mix(color, np.array([0.90, 0.84, 0.72]), step(0.004, 0.009, height))
+    color = mix(color, np.array([0.91, 0.82, 0.75]), step(0.004, 0.009, height))
     color = mix(color, np.array([0.50, 0.36, 0.31]), 0.62 * gap)
     line = (0.0092 if upper else 0.0080) - 0.0016 * np.abs(across) ** 2
     color = mix(color, GUM, step(0.0, 0.0010, height - line))

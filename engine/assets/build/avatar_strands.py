@@ -130,7 +130,7 @@ def scalp_hair(
     count = len(roots)
     layer = random.uniform(0, 1, count)
     volume = _volume(roots) * (0.35 + 0.65 * mask)
-    along = _growth(roots, normals, 21) + 0.16 * random.normal(size=(count, 3))
+    along = _growth(roots, normals, 21) + 0.10 * random.normal(size=(count, 3))
     rise = 0.16 + 0.20 * layer * step(0.004, 0.012, volume)
     along = along / np.linalg.norm(along, axis=1, keepdims=True) + rise[:, None] * normals
     clump = 0.5 + 0.5 * noise(roots, 0.0075, 31)
@@ -147,8 +147,8 @@ def scalp_hair(
         normals,
         along,
         lift=volume * layer,
-        length=(0.0029 + 0.0036 * short) * random.uniform(0.8, 1.25, count),
-        width=(0.00058 + 0.00036 * short) * random.uniform(0.75, 1.3, count),
+        length=(0.0030 + 0.0040 * short) * random.uniform(0.8, 1.25, count),
+        width=(0.00046 + 0.00024 * short) * random.uniform(0.75, 1.3, count),
         colors=colors,
         shade=0.30 + 0.70 * layer**0.8 * (0.75 + 0.5 * (clump - 0.5)),
     )
@@ -171,7 +171,9 @@ class FrontView(NamedTuple):
         return face, points, normal / np.linalg.norm(normal, axis=1, keepdims=True)
 
 
-def brows(view: FrontView, region: Array, random: np.random.Generator, count: int) -> Strands:
+def brows(
+    view: FrontView, region: Array, random: np.random.Generator, count: int, *, width: float
+) -> Strands:
     """Both eyebrows, ``count`` hairs each.
 
     Args:
@@ -179,9 +181,10 @@ def brows(view: FrontView, region: Array, random: np.random.Generator, count: in
         region: (N, 3) vertices of the brows' region; the brow follows its lower edge.
         random: source of the small differences between hairs.
         count: hairs a brow.
+        width: deviation across a hair, metres; wide faint ones make the shade between hairs.
     """
     side = region[region[:, 0] > 0]
-    low, high = side[:, 0].min() + 0.001, side[:, 0].max() - 0.004
+    low, high = side[:, 0].min() + 0.001, side[:, 0].max() + 0.004
     floor, ceiling = side[:, 1].min(), side[:, 1].max()
     u = np.tile(random.uniform(0, 1, count) ** 0.9, 2)
     sign = np.repeat([-1.0, 1.0], count)
@@ -201,7 +204,7 @@ def brows(view: FrontView, region: Array, random: np.random.Generator, count: in
         along + 0.10 * normals,
         lift=np.full(2 * count, 0.0003),
         length=0.0019 * random.uniform(0.7, 1.2, 2 * count) * (1 - 0.25 * u),
-        width=np.full(2 * count, 0.00015),
+        width=np.full(2 * count, width),
         colors=HAIR * 1.05 * tint,
         shade=np.full(2 * count, 0.8),
     )
@@ -212,37 +215,33 @@ def lashes(
     center: Array,
     eyeball: NDArray[np.bool_],
     random: np.random.Generator,
-    *,
-    upper: bool,
     count: int,
 ) -> Strands:
-    """One row of lashes along the edge of a lid; bound to the lid, they close with it.
+    """The upper lashes of an eye; bound to the lid's edge, they close with it.
 
     Args:
         view: the face from the front, eyes open.
         center: (3,) of the eyeball.
         eyeball: (F,) triangles that belong to eyeballs.
         random: source of the small differences between hairs.
-        upper: the upper lid's row.
         count: hairs.
     """
     x = center[0] + 0.0155 * np.linspace(-1, 1, 4 * count)
     y = np.full_like(x, np.nan)
-    sweep = np.arange(0, 0.012, view.seen.pixel) * (1 if upper else -1)
+    sweep = center[1] - 0.0005 + np.arange(0, 0.012, view.seen.pixel)
     for k, column in enumerate(x):
-        face, _, _ = view.at(np.full_like(sweep, column), center[1] - 0.0005 + sweep)
-        on_eye = eyeball[face]
+        on_eye = eyeball[view.at(np.full_like(sweep, column), sweep)[0]]
         if on_eye[0] and not on_eye.all():
-            y[k] = center[1] - 0.0005 + sweep[on_eye.argmin()]
+            y[k] = sweep[on_eye.argmin()]
     x, y = x[~np.isnan(y)], y[~np.isnan(y)]
     pick = np.sort(random.choice(len(x), min(count, len(x)), replace=False))
     x, y = x[pick], y[pick]
-    out = 1.0 if upper else -1.0
-    face, roots, normals = view.at(x, y + out * 0.0003)
-    outer = np.sign(center[0]) * (x - center[0]) / 0.0155
-    fan = 0.75 * (x - center[0]) / 0.0155 + 0.15 * random.normal(size=len(x))
-    along = np.stack([fan, np.full(len(x), 0.55 * out), np.full(len(x), 0.8)], 1)
-    size = (0.0013 + 0.0005 * outer) if upper else np.full(len(x), 0.0006)
+    face, roots, normals = view.at(x, y + 0.0003)
+    aside = (x - center[0]) / 0.0155
+    fan = 0.75 * aside + 0.15 * random.normal(size=len(x))
+    along = np.stack([fan, np.full(len(x), 0.55), np.full(len(x), 0.8)], 1)
+    # Longest at the outer corner.
+    size = 0.0011 + 0.0004 * np.sign(center[0]) * aside
     return strands(
         face,
         roots,
@@ -250,7 +249,7 @@ def lashes(
         along,
         lift=np.full(len(x), 0.0002),
         length=size * random.uniform(0.8, 1.15, len(x)),
-        width=np.full(len(x), 0.00011 if upper else 0.00008),
+        width=np.full(len(x), 0.00009),
         colors=np.full((len(x), 3), 0.09),
         shade=np.ones(len(x)),
     )

@@ -95,8 +95,10 @@ def flat_ellipsoids(
     axes[:, :, 2] = np.cross(axes[:, :, 0], axes[:, :, 1])
     variances = np.einsum("nci,ncd,ndi->ni", axes, covariance, axes)
     deviations = overlap * np.sqrt(np.maximum(variances, 1e-14))
-    # Slivers would leave lines between them: no axis is much thinner than its neighbour's reach.
-    deviations[:, 1] = np.maximum(deviations[:, 1], 0.5 * deviations[:, 0])
+    # Rounder at the same area: slivers leave lines between them and comb the edges of colours.
+    middle = np.sqrt(deviations[:, 0] * deviations[:, 1])
+    ratio = (deviations[:, 0] / middle).clip(1, 1.4) ** 0.6
+    deviations[:, 0], deviations[:, 1] = middle * ratio, middle / ratio
     deviations[:, 2] = thickness * deviations[:, 1]
     return Ellipsoids(centers, axes, deviations)
 

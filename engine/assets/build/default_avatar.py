@@ -46,12 +46,12 @@ Faces = NDArray[np.int32]
 
 ASSET = Path(__file__).parents[1] / "default_avatar.safetensors"
 SEED = 7
-EXPOSURE = 0.98
+EXPOSURE = 1.12
 
 _OPEN = {"jawOpen": 0.55, "mouthUpperUpLeft": 0.4, "mouthUpperUpRight": 0.4}
 _CLOSED_EYES = {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0}
-_WRAP = np.array([0.34, 0.16, 0.10])
-_SOFTENING = {"lips": 2, "inner_lips": 1, "ears": 3, "eyelids": 2, "mouth_interior": 1}
+_WRAP = np.array([0.26, 0.11, 0.07])
+_SOFTENING = {"lips": 3, "inner_lips": 1, "ears": 3, "eyelids": 2, "mouth_interior": 1}
 
 
 class Layer(NamedTuple):
@@ -149,10 +149,10 @@ def _largest_pieces(scene: Scene) -> Array:
     head, faces = scene.head, scene.head.faces
     center = scene.vertices[faces].mean(1)
     x, y, z = center.T
-    area = np.where(z > 0.03, 6.0, 12.0)
+    area = np.where(z > 0.03, 12.0, 18.0)
     area = np.where(y < -0.075, np.where(z > 0.02, 26.0, 60.0), area)
     area = np.where((avatar_strands.hair_mask(center) > 0.5), 42.0, area)
-    fine = {"lips": 1.0, "eyelids": 2.2, "inner_lips": 0.7, "nose": 3.0}
+    fine = {"lips": 0.75, "eyelids": 2.2, "inner_lips": 0.7, "nose": 4.0}
     for name, value in fine.items():
         near = scene.region.get(name)
         if near is None:
@@ -164,12 +164,12 @@ def _largest_pieces(scene: Scene) -> Array:
         ball = scene.vertices[eyes][np.sign(scene.vertices[eyes, 0]) == side]
         middle = 0.5 * (ball.min(0) + ball.max(0))
         off = np.linalg.norm((center - middle)[:, :2], axis=1)
-        seen = np.where(z > middle[2] + 0.004, np.where(off < 0.0072, 0.32, 1.3), 14.0)
+        seen = np.where(z > middle[2] + 0.004, np.where(off < 0.0072, 0.36, 1.8), 16.0)
         area = np.where((scene.part == "eye") & (np.sign(x) == side), seen, area)
     teeth = np.char.endswith(scene.part, "teeth")
-    area = np.where(teeth, np.where(z > 0.088, 1.5, 12.0), area)
+    area = np.where(teeth, np.where(z > 0.088, 1.8, 14.0), area)
     area = np.where(scene.part == "tongue", np.where(z > 0.06, 7.0, 25.0), area)
-    area = np.where(scene.part == "interior", np.where(z > 0.085, 6.0, 60.0), area)
+    area = np.where(scene.part == "interior", np.where(z > 0.085, 9.0, 90.0), area)
     return area * 1e-6
 
 
@@ -179,7 +179,7 @@ def _albedo(scene: Scene, pieces: Pieces, points: Array, normals: Array) -> Arra
     region = {n: pieces.at(v[:, None], faces)[:, 0] for n, v in scene.region.items()}
     color = avatar_palette.skin(points, normals, region)
     under = avatar_strands.hair_mask(points)
-    color = avatar_palette.mix(color, avatar_palette.HAIR * 0.75, 0.96 * under)
+    color = avatar_palette.mix(color, avatar_palette.HAIR * 0.75, 0.96 * step(0.35, 1.0, under))
     part = scene.part[pieces.face]
     for side in (-1, 1):
         mine = (part == "eye") & (np.sign(points[:, 0]) == side)
@@ -216,7 +216,7 @@ def _tiles(scene: Scene, chosen: NDArray[np.int64], areas: Array, pose: Array) -
     faces = scene.head.faces
     part_pieces = split(pose, faces[chosen], areas[chosen])
     pieces = Pieces(chosen[part_pieces.face], part_pieces.corners)
-    shape = flat_ellipsoids(pieces, pose, faces, overlap=2.45, thickness=0.12)
+    shape = flat_ellipsoids(pieces, pose, faces, overlap=2.5, thickness=0.12)
     normals = pieces.at(scene.normals, faces)
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     points = pieces.at(scene.vertices, faces)
@@ -229,21 +229,21 @@ def _tiles(scene: Scene, chosen: NDArray[np.int64], areas: Array, pose: Array) -
     inside = np.isin(part, ["upper_teeth", "lower_teeth", "tongue", "interior"])
     # The jaw opens further than in the pose that was lit, and teeth scatter light.
     lift = np.select(
-        [np.char.endswith(part, "teeth"), part == "tongue"], [0.22, 0.12], default=0.02
+        [np.char.endswith(part, "teeth"), part == "tongue"], [0.32, 0.12], default=0.02
     )
     diffuse[inside] = 1.25 * opened.diffuse[inside] + lift[inside, None]
     eye = part == "eye"
     diffuse[eye] = 0.75 * closed.diffuse[eye] + 0.16
     lips = step(0.3, 0.7, pieces.at(scene.region["lips"][:, None], faces)[:, 0])
     shine = np.select(
-        [eye, np.char.endswith(part, "teeth"), part == "interior"], [0.25, 0.8, 0.0], 0.9
+        [eye, np.char.endswith(part, "teeth"), part == "interior"], [0.25, 0.8, 0.0], 1.25
     )
     shine = shine * (1 + 0.9 * lips) * (1 - 0.9 * avatar_strands.hair_mask(points))
     specular = np.where(inside[:, None], opened.specular, closed.specular)
-    pores = 1 + 0.25 * avatar_palette.noise(points, 0.002, 17)
+    pores = 1 + 0.30 * avatar_palette.noise(points, 0.0035, 17)
     colors = to_display(EXPOSURE * albedo * diffuse + (shine * pores)[:, None] * specular)
     opacity = np.full(len(points), 0.985)
-    opacity *= step(-0.152, -0.128, points[:, 1])
+    opacity *= step(-0.156, -0.142, points[:, 1])
     raised = 0.0010 * avatar_strands.hair_mask(points) * (part == "skin")
     shape = shape._replace(centers=shape.centers + raised[:, None] * normals)
     return Layer(pieces.face, shape, colors, opacity, pose)
@@ -261,7 +261,7 @@ def _hair_light(scene: Scene, hair: Strands) -> Array:
         along = tangent @ half
         shine += strength * np.sqrt((1 - along**2).clip(0)) ** 40
     lit = hair.shade[:, None] * diffuse
-    gloss = 0.055 * shine[:, None] * lit * np.array([1.0, 0.9, 0.78])
+    gloss = 0.050 * shine[:, None] * lit * np.array([1.0, 0.80, 0.62])
     return to_display(EXPOSURE * 1.15 * to_linear(hair.colors) * lit + gloss)
 
 
@@ -269,7 +269,7 @@ def _strand_layers(scene: Scene) -> list[Layer]:
     head, faces = scene.head, scene.head.faces
     random = np.random.default_rng(SEED)
     body = np.flatnonzero(scene.part == "skin")
-    roots = split(scene.vertices, faces[body], np.full(len(body), 10.5e-6))
+    roots = split(scene.vertices, faces[body], np.full(len(body), 11.0e-6))
     roots = Pieces(body[roots.face], roots.corners)
     points = roots.at(scene.vertices, faces)
     on_skull = avatar_strands.hair_mask(points) > 0.05
@@ -285,21 +285,14 @@ def _strand_layers(scene: Scene) -> list[Layer]:
     ]
     seen = avatar_light.depth_map(scene.vertices, faces, np.array([0.0, 0.0, 1.0]), 0.0002)
     view = FrontView(seen, scene.vertices, faces, scene.normals)
-    grown.append(avatar_strands.brows(view, scene.vertices[head.regions["brows"]], random, 300))
+    region = scene.vertices[head.regions["brows"]]
+    grown.append(avatar_strands.brows(view, region, random, 150, width=0.0007))
+    grown.append(avatar_strands.brows(view, region, random, 280, width=0.00014))
     for side in ("left_eyeball", "right_eyeball"):
         ball = scene.vertices[head.regions[side]]
-        for upper, count in ((True, 80), (False, 40)):
-            grown.append(
-                avatar_strands.lashes(
-                    view,
-                    0.5 * (ball.min(0) + ball.max(0)),
-                    scene.part == "eye",
-                    random,
-                    upper=upper,
-                    count=count,
-                )
-            )
-    opacities = [0.90, 0.80, 0.75, 0.45, 0.75, 0.45]
+        center = 0.5 * (ball.min(0) + ball.max(0))
+        grown.append(avatar_strands.lashes(view, center, scene.part == "eye", random, 90))
+    opacities = [0.92, 0.24, 0.80, 0.72, 0.72]
     return [
         Layer(
             hair.face,

@@ -21,6 +21,13 @@ def test_what_is_saved_comes_back_the_same(kind, head, tmp_path, request):
     assert (back.head, back.vertex_count, back.provenance) == (head.id, 6, {"licence": "CC0-1.0"})
 
 
+def test_the_same_avatar_gives_the_same_file(sh_avatar, tmp_path):
+    for name in ("a", "b"):
+        save_avatar(sh_avatar, tmp_path / f"{name}.safetensors")
+    first, second = ((tmp_path / f"{n}.safetensors").read_bytes() for n in ("a", "b"))
+    assert first == second
+
+
 def test_half_precision_is_half_the_size_and_close(sh_avatar, head, tmp_path):
     save_avatar(sh_avatar, tmp_path / "full.safetensors")
     save_avatar(sh_avatar, tmp_path / "half.safetensors", half=True)
