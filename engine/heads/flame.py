@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from engine.errors import BadInputError
 from engine.heads.flame_file import read_flame, read_masks
-from engine.heads.flame_model import EXPRESSIONS, JOINTS, SHAPES, FlameModel
+from engine.heads.flame_model import COEFFICIENT, EXPRESSIONS, JOINTS, SHAPES, FlameModel
 from engine.heads.flame_teeth import add_teeth, tooth_regions
 from engine.heads.head import Head, Skeleton
 from engine.heads.skinning import flame_vertices
@@ -122,7 +122,7 @@ def head_of(
     """
     expressions = np.moveaxis(model.shapedirs[..., SHAPES : SHAPES + EXPRESSIONS], -1, 0)
     basis = np.concatenate([expressions, _jaw_offsets(model)]).astype(np.float32)
-    names = (*(f"expr_{number:03d}" for number in range(EXPRESSIONS)), *JAW_DIRECTIONS)
+    names = (*(f"{COEFFICIENT}{number:03d}" for number in range(EXPRESSIONS)), *JAW_DIRECTIONS)
     uv, uv_faces = model.uv, model.uv_faces
     if uv is None or uv_faces is None:
         uv, uv_faces = _cylinder_uv(model.v_template, model.f)

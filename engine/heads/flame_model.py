@@ -17,6 +17,12 @@ JOINTS = ("root", "neck", "jaw", "left_eye", "right_eye")
 SHAPES = 300
 EXPRESSIONS = 100
 
+COEFFICIENT = "expr_"
+"""Start of the names of FLAME's expression directions on a head: ``expr_000`` …."""
+
+COEFFICIENT_RANGE = 4.0
+"""Those directions count standard deviations of the training scans; none goes farther."""
+
 
 @dataclass(frozen=True, eq=False)
 class FlameModel:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Least squares with values in 0 to 1, for all frames of a clip at once."""
+"""Least squares with values in a range, for all frames of a clip at once."""
 
 from __future__ import annotations
 
@@ -20,9 +20,13 @@ _FRAMES_PER_CALL = 8192
 
 
 def fit_bounded(
-    gram: Double, targets: Double, precision: Double, progress: Progress = silent
+    gram: Double,
+    targets: Double,
+    bounds: Double,
+    precision: Double,
+    progress: Progress = silent,
 ) -> Double:
-    """Minimise ½xᵀGx − cᵀx over 0 ≤ x ≤ 1 for each frame.
+    """Minimise ½xᵀGx − cᵀx over low ≤ x ≤ high for each frame.
 
     Coordinate descent: each step solves one value exactly with its bounds, and each frame starts
     where its predecessor ended. A ridge of 10⁻⁶ of each key's own size makes the answer unique
@@ -31,6 +35,7 @@ def fit_bounded(
     Args:
         gram: (E, E) G, products of the keys' offsets.
         targets: (T, E) c, products of the keys' offsets with each frame's.
+        bounds: (2, E) low ≤ 0 and high ≥ 0.
         precision: (E,) a descent ends when no value of key i changes by more than this.
         progress: told how far it is.
 
@@ -42,19 +47,20 @@ def fit_bounded(
     for first in range(0, len(targets), _FRAMES_PER_CALL):
         progress(first / len(targets), "fitting the shape keys")
         piece = slice(first, first + _FRAMES_PER_CALL)
-        _fit_frames(gram, targets[piece], _ridge(gram), precision, values[piece])
+        _fit_frames(gram, targets[piece], _ridge(gram), bounds, precision, values[piece])
     return values
 
 
 def smooth_bounded(
     gram: Double,
     targets: Double,
+    bounds: Double,
     precision: Double,
     values: Double,
     smoothing: float,
     progress: Progress = silent,
 ) -> Double:
-    """Minimise Σₜ ½xₜᵀGxₜ − cₜᵀxₜ + ½μ Σₜ Σᵢ Gᵢᵢ(xₜᵢ − xₜ₋₁ᵢ)² over 0 ≤ x ≤ 1.
+    """Minimise Σₜ ½xₜᵀGxₜ − cₜᵀxₜ + ½μ Σₜ Σᵢ Gᵢᵢ(xₜᵢ − xₜ₋₁ᵢ)² over low ≤ x ≤ high.
 
     As :func:`fit_bounded`, even and odd frames taking turns, so that the order of the frames does
     not matter.
@@ -62,6 +68,7 @@ def smooth_bounded(
     Args:
         gram: (E, E) G.
         targets: (T, E) c.
+        bounds: (2, E) low and high.
         precision: (E,) the descent ends when no value of key i changes by more than this.
         values: (T, E) to start from, best the answer of :func:`fit_bounded`.
         smoothing: μ, no unit.
@@ -77,7 +84,7 @@ def smooth_bounded(
     for done in range(_MAX_ROUNDS):
         progress(done / _MAX_ROUNDS, "smoothing the shape keys")
         changed = max(
-            _smooth_frames(gram, slope, _ridge(gram), pull, precision, values, parity)
+            _smooth_frames(gram, slope, _ridge(gram), pull, bounds, precision, values, parity)
             for parity in (0, 1)
         )
         if changed <= 1:
@@ -90,7 +97,7 @@ def _ridge(gram: Double) -> Double:
 
 
 @numba.njit(cache=True)
-def _descend(gram, slope, ridge, pull, before, after, precision, sweeps, values):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _descend(gram, slope, ridge, pull, before, after, bounds, precision, sweeps, values):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Descend one frame; returns the largest change of the last sweep over its precision."""
     E = len(values)
     largest = 0.0
@@ -102,7 +109,7 @@ def _descend(gram, slope, ridge, pull, before, after, precision, sweeps, values)
                 continue
             x = values[i]
             gradient = slope[i] + ridge[i] * x + pull[i] * (2 * x - before[i] - after[i])
-            new = min(1.0, max(0.0, x - gradient / curvature))
+            new = min(bounds[1, i], max(bounds[0, i], x - gradient / curvature))
             change = new - x
             if change != 0:
                 values[i] = new
@@ -115,7 +122,7 @@ def _descend(gram, slope, ridge, pull, before, after, precision, sweeps, values)
 
 
 @numba.njit(parallel=True, cache=True)
-def _fit_frames(gram, targets, ridge, precision, values):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _fit_frames(gram, targets, ridge, bounds, precision, values):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     T, E = values.shape
     none = np.zeros(E)
     for block in numba.prange((T + _BLOCK - 1) // _BLOCK):
@@ -128,11 +135,13 @@ def _fit_frames(gram, targets, ridge, precision, values):  # type: ignore[no-unt
                     if x != 0:
                         for k in range(E):
                             slope[k] += gram[i, k] * x
-            _descend(gram, slope, ridge, none, none, none, precision, _MAX_SWEEPS, values[t])
+            _descend(
+                gram, slope, ridge, none, none, none, bounds, precision, _MAX_SWEEPS, values[t]
+            )
 
 
 @numba.njit(parallel=True, cache=True)
-def _smooth_frames(gram, slope, ridge, pull, precision, values, parity):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _smooth_frames(gram, slope, ridge, pull, bounds, precision, values, parity):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     T = len(values)
     changed = np.zeros(T)
     for n in numba.prange((T - parity + 1) // 2):
@@ -141,6 +150,15 @@ def _smooth_frames(gram, slope, ridge, pull, precision, values, parity):  # type
         before = values[t - 1] if t > 0 else values[t]
         after = values[t + 1] if t + 1 < T else values[t]
         changed[t] = _descend(
-            gram, slope[t], ridge, pull, before, after, precision, _SWEEPS_PER_ROUND, values[t]
+            gram,
+            slope[t],
+            ridge,
+            pull,
+            before,
+            after,
+            bounds,
+            precision,
+            _SWEEPS_PER_ROUND,
+            values[t],
         )
     return changed.max()

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A performance as shape-key values: the head's own keys, and correctives for what they cannot do.
 
-The head's expressions E carry a least-squares fit with values in 0 to 1; principal components of
-what is left become corrective keys, as many as the tolerance asks for. All of it works on the K
-weights of a performance through Gram matrices of its basis and the head's: no array here has the
-size of the dense offsets T·3V. Errors are measured on dense frames in bounded chunks.
+The head's expressions E carry a bounded least-squares fit; principal components of what is left
+become corrective keys, as many as the tolerance asks for. All of it works on the K weights of a
+performance through Gram matrices of its basis and the head's: no array here has the size of the
+dense offsets T·3V. Errors are measured on dense frames in bounded chunks.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import BadInputError
+from engine.heads.flame_model import COEFFICIENT, COEFFICIENT_RANGE
 from engine.heads.head import Head
 from engine.progress import Progress, part, silent
 from engine.speech.bounded_fit import fit_bounded, smooth_bounded
@@ -39,8 +40,8 @@ class ShapeKeyFit:
 
     Attributes:
         key_names: N names: the head's E expressions, then ``corrective_00`` ….
-        key_values: (T, N) float32; expressions in 0 to 1, correctives in −1 to 1 (their sliders
-            need that range).
+        key_values: (T, N) float32; expressions within :func:`key_bounds`, which is 0 to 1 but for
+            FLAME's components, correctives in −1 to 1 (their sliders need that range).
         corrective_deltas: (N − E, V, 3) float32 offsets of the correctives at value 1, metres.
         max_error_mm: largest distance of any vertex in any frame from the performance, measured
             (to the rounding of float32, under a ten-thousandth of a millimetre).
@@ -63,8 +64,8 @@ def fit_shape_keys(
 ) -> ShapeKeyFit:
     """Fit a head's shape keys, and correctives where they are needed, to a performance.
 
-    When the performance is made of the head's own expressions with weights in 0 to 1, as that of
-    the rules is, its weights are the values and nothing is lost. Else the values are the bounded
+    When the performance is made of the head's own expressions with weights in their range, as that
+    of the rules is, its weights are the values and nothing is lost. Else the values are the bounded
     least-squares fit; only when that misses the tolerance are they smoothed, the correctives then
     taking over what smoothing leaves.
 
@@ -93,7 +94,9 @@ def fit_shape_keys(
     tolerance = 1e-3 * tolerance_mm
     # Values this fine move no vertex by more than a hundredth of the tolerance.
     precision = 1e-2 * tolerance / problem.reach
-    values = fit_bounded(problem.gram, problem.targets, precision, part(progress, 0.0, 0.2))
+    values = fit_bounded(
+        problem.gram, problem.targets, problem.bounds, precision, part(progress, 0.0, 0.2)
+    )
     residual = _Residual.of(problem, values)
     if residual.max_error(0, limit=tolerance, progress=part(progress, 0.2, 0.3)) > tolerance:
         smoothing = (smoothness * performance.fps) ** 2
@@ -101,6 +104,7 @@ def fit_shape_keys(
             values = smooth_bounded(
                 problem.gram,
                 problem.targets,
+                problem.bounds,
                 precision,
                 values,
                 smoothing,
@@ -155,9 +159,11 @@ def _share_with_correctives(
             progress, 0.1 + 0.9 * (turn - 1) / _SHARING_ROUNDS, 0.1 + 0.9 * turn / _SHARING_ROUNDS
         )
         gram, targets = problem.without(latest.mixture[:most], _KEPT_SHARE**turn)
-        found = fit_bounded(gram, targets, precision, part(told, 0.0, 0.4))
+        found = fit_bounded(gram, targets, problem.bounds, precision, part(told, 0.0, 0.4))
         if smoothing:
-            found = smooth_bounded(gram, targets, precision, found, smoothing, part(told, 0.4, 0.8))
+            found = smooth_bounded(
+                gram, targets, problem.bounds, precision, found, smoothing, part(told, 0.4, 0.8)
+            )
         latest = _Residual.of(problem, found)
         reached = latest.max_error(most, progress=part(told, 0.8, 1.0))
         if reached < error:
@@ -189,13 +195,22 @@ def _check(
         )
 
 
+def key_bounds(head: Head) -> Double:
+    """(2, E) lowest and highest value of a head's keys.
+
+    Expressions are made for 0 to 1; FLAME's principal components (``expr_000`` …) go both ways.
+    """
+    coefficient = np.array([name.startswith(COEFFICIENT) for name in head.expression_names], bool)
+    low = np.where(coefficient, -COEFFICIENT_RANGE, 0.0)
+    return np.stack([low, np.where(coefficient, COEFFICIENT_RANGE, 1.0)])
+
+
 def _is_made_of(performance: Performance, head: Head) -> bool:
-    weights = performance.weights
-    return (
-        performance.basis.shape == head.expression_basis.shape
-        and (not weights.size or (weights.min() >= 0 and weights.max() <= 1))
-        and np.array_equal(performance.basis, head.expression_basis)
-    )
+    if performance.basis.shape != head.expression_basis.shape:
+        return False
+    low, high = key_bounds(head)
+    within = (performance.weights >= low) & (performance.weights <= high)
+    return bool(within.all()) and np.array_equal(performance.basis, head.expression_basis)
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,6 +223,7 @@ class _Problem:
         products: (K + E, K + E) Gram matrix of ``stacked``.
         gram: (E, E) D·Dᵀ.
         targets: (T, E) W·B·Dᵀ.
+        bounds: (2, E) lowest and highest values.
         reach: (E,) metres, the farthest that a vertex goes at value 1.
     """
 
@@ -216,6 +232,7 @@ class _Problem:
     products: Double
     gram: Double
     targets: Double
+    bounds: Double
     reach: Double
 
     @classmethod
@@ -231,6 +248,7 @@ class _Problem:
             products=products,
             gram=products[K:, K:],
             targets=performance.weights.astype(np.float64) @ products[:K, K:],
+            bounds=key_bounds(head),
             reach=np.maximum(reach.astype(np.float64), 1e-9),
         )
 

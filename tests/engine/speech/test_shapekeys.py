@@ -56,6 +56,11 @@ def curves(random, frames, count, low=0.0, high=1.0):
     return low + (high - low) * smooth
 
 
+def unit(keys):
+    """Bounds from 0 to 1."""
+    return np.stack([np.zeros(keys), np.ones(keys)])
+
+
 @pytest.fixture
 def random():
     return np.random.default_rng(7)
@@ -185,7 +190,7 @@ def test_values_are_those_of_the_bounded_least_squares_oracle(seed, keys, outsid
     D = random.standard_normal((keys, 30))
     wanted = random.uniform(-outside, 1 + outside, (5, keys)) @ D
     wanted += outside * random.standard_normal(wanted.shape)
-    found = fit_bounded(D @ D.T, wanted @ D.T, np.full(keys, 1e-10))
+    found = fit_bounded(D @ D.T, wanted @ D.T, unit(keys), np.full(keys, 1e-10))
     for frame in range(5):
         oracle = lsq_linear(D.T, wanted[frame], (0, 1), tol=1e-14).x
         np.testing.assert_allclose(found[frame], oracle, atol=2e-4)
@@ -197,7 +202,7 @@ def test_smoothed_values_minimise_the_stated_objective(random):
     wanted = random.uniform(-0.5, 1.5, (T, 4)) @ D + random.standard_normal((T, 30))
     gram = D @ D.T
     start = np.full((T, 4), 0.5)
-    found = smooth_bounded(gram, wanted @ D.T, np.full(4, 1e-12), start, smoothing)
+    found = smooth_bounded(gram, wanted @ D.T, unit(4), np.full(4, 1e-12), start, smoothing)
     rows = [np.kron(np.eye(T), D.T)]
     for t in range(T - 1):
         step = np.zeros((4, T, 4))
@@ -213,8 +218,8 @@ def test_smoothed_values_minimise_the_stated_objective(random):
 def test_frames_far_apart_do_not_depend_on_each_other(random):
     D = random.standard_normal((6, 40))
     wanted = (random.uniform(-0.5, 1.5, (200, 6)) @ D) @ D.T
-    together = fit_bounded(D @ D.T, wanted, np.full(6, 1e-9))
-    alone = fit_bounded(D @ D.T, wanted[150:151], np.full(6, 1e-9))
+    together = fit_bounded(D @ D.T, wanted, unit(6), np.full(6, 1e-9))
+    alone = fit_bounded(D @ D.T, wanted[150:151], unit(6), np.full(6, 1e-9))
     np.testing.assert_allclose(together[150:151], alone, atol=1e-6)
 
 
@@ -247,6 +252,20 @@ def test_a_still_or_absent_motion_needs_no_correctives(basis):
         assert fit.max_error_mm == 0
         assert not fit.key_values.any()
         assert fit.corrective_deltas.shape == (0, 50, 3)
+
+
+def test_coefficients_of_flame_go_both_ways(random, basis):
+    head = replace(
+        a_head(basis), expression_names=(*(f"expr_{i:03d}" for i in range(7)), "jawOpen")
+    )
+    weights = curves(random, 60, 8, -2.5, 2.5)
+    weights[:, 7] = np.abs(weights[:, 7]) / 3
+    own = fit_shape_keys(a_performance(weights, basis), head)
+    np.testing.assert_array_equal(own.key_values, weights.astype(np.float32))
+    turned = fit_shape_keys(a_performance(weights, basis[::-1]), head)
+    assert turned.key_values[:, 7].min() >= 0
+    assert turned.key_values[:, :7].min() < -1
+    assert measured_mm(turned, head, a_performance(weights, basis[::-1])) <= 0.1
 
 
 def test_a_key_without_motion_stays_at_zero(random, basis):
