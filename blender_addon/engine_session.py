@@ -57,7 +57,10 @@ def log_path() -> Path:
 
 def user_folder() -> Path:
     """The extension's folder for what it writes."""
-    return Path(bpy.utils.extension_path_user(ROOT_PACKAGE, create=True))
+    if ROOT_PACKAGE.startswith("bl_ext."):
+        return Path(bpy.utils.extension_path_user(ROOT_PACKAGE, create=True))
+    # Outside an installed extension (see standalone.py) Blender has no folder for it.
+    return Path(bpy.utils.user_resource("DATAFILES", path=ROOT_PACKAGE, create=True))
 
 
 def _make_engine(python: str, override: str, device: str) -> EngineClient:

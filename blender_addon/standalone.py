@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -32,3 +34,26 @@ def addon_module(name: str) -> ModuleType:
     """A module of the add-on inside the root package, e.g. ``rendering.engine``."""
     root_package()
     return importlib.import_module(f"{ROOT_PACKAGE}.blender_addon.{name}")
+
+
+@contextmanager
+def enabled_addon(engine_python: str = sys.executable) -> Iterator[None]:
+    """The add-on, registered with its preferences for the length of a block.
+
+    Args:
+        engine_python: the Python that runs the engine.
+    """
+    import bpy
+
+    registration = addon_module("registration")
+    addons = bpy.context.preferences.addons
+    entry = addons.new()
+    entry.module = ROOT_PACKAGE
+    registration.register()
+    try:
+        entry.preferences.engine_python = engine_python
+        yield
+    finally:
+        # A render engine that is still registered at exit crashes 4.2 and hangs 4.5.
+        registration.unregister()
+        addons.remove(entry)

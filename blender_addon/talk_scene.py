@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes a .blend in which a head speaks: ``python -m blender_addon.talk_scene``.
+
+Needs ``bpy`` as a Python module (the extra ``blender``). The file opens in any Blender from the
+version of that module on; without the add-on it shows the animated mesh with its sound.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from blender_addon.standalone import addon_module, enabled_addon
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit code: 0, or 2 with one line of why on stderr."""
+    parser = argparse.ArgumentParser(prog="python -m blender_addon.talk_scene", description=__doc__)
+    parser.add_argument("--performance", type=Path, required=True, help="a .performance.npz file")
+    parser.add_argument("--audio", type=Path, required=True, help="the sound it was made from")
+    parser.add_argument("--out", type=Path, required=True, help="the .blend file to write")
+    parser.add_argument("--head", default="default", help="'default' or a FLAME file")
+    parser.add_argument("--avatar", default="default", help="'default' or an avatar file")
+    parser.add_argument("--engine-python", default=sys.executable, help="Python of the engine")
+    options = parser.parse_args(arguments)
+    try:
+        import bpy  # noqa: F401 - only whether it is there
+    except ImportError as error:
+        print(f"Blender's Python module is missing: {error}. pip install bpy", file=sys.stderr)
+        return 2
+    stage = addon_module("talk_stage")
+    with enabled_addon(options.engine_python):
+        try:
+            stage.write_talk_scene(
+                performance=options.performance,
+                audio=options.audio,
+                out=options.out,
+                head=options.head,
+                avatar=options.avatar,
+            )
+        except stage.GaussianSpeechError as error:
+            print(stage.one_line(error), file=sys.stderr)
+            return 2
+    print(options.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

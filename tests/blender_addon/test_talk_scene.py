@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The demo's .blend, opened in a Blender that knows nothing of the add-on."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+VOICE = REPOSITORY / "engine/assets/sample_voice.wav"
+FRAMES = (1, 30, 77)
+
+INSPECT = f"""
+import json, sys
+import bpy
+import numpy as np
+
+bpy.ops.wm.open_mainfile(filepath=sys.argv[1])
+scene = bpy.context.scene
+head = next(obj for obj in scene.objects if obj.type == "MESH" and obj.data.shape_keys)
+offsets = []
+for frame in {FRAMES}:
+    scene.frame_set(frame)
+    mesh = head.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+    flat = np.empty(3 * len(mesh.vertices), np.float32)
+    mesh.vertices.foreach_get("co", flat)
+    rest = np.empty_like(flat)
+    head.data.shape_keys.reference_key.points.foreach_get("co", rest)
+    offsets.append((flat - rest).reshape(-1, 3))
+np.save(sys.argv[2], np.array(offsets))
+tree = getattr(scene, "compositing_node_group", None) or scene.node_tree
+editor = scene.sequence_editor
+strips = list(getattr(editor, "strips", None) or getattr(editor, "sequences", ())) if editor else []
+views = [
+    area.spaces.active.region_3d.view_perspective
+    for screen in bpy.data.screens for area in screen.areas if area.type == "VIEW_3D"
+]
+print("FOUND" + json.dumps(dict(
+    scene=scene.name, fps=scene.render.fps / scene.render.fps_base,
+    frames=[scene.frame_start, scene.frame_end], sync=scene.sync_mode,
+    engine=scene.render.engine, camera=scene.camera is not None,
+    lights=sum(obj.type == "LIGHT" for obj in scene.objects),
+    scenes=sorted(s.name for s in bpy.data.scenes),
+    nodes=[node.label for node in tree.nodes],
+    sounds=[strip.sound.packed_file is not None for strip in strips if strip.type == "SOUND"],
+    start=[getattr(strip, "left_handle", None) or strip.frame_final_start for strip in strips],
+    views=views, audio=bool(bpy.app.build_options.audaspace),
+)))
+"""
+
+
+def run(*command, check=True):
+    return subprocess.run(
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        check=check,
+        cwd=REPOSITORY,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        timeout=120,
+    )
+
+
+@pytest.fixture(scope="module")
+def engine_python():
+    if importlib.util.find_spec("bpy") is None:
+        pytest.skip("Blender's Python module (bpy) is not installed")
+    python = os.environ.get("GAUSSIANSPEECH_PYTHON")
+    if not python:
+        pytest.skip("GAUSSIANSPEECH_PYTHON does not name the engine's Python")
+    return python
+
+
+@pytest.fixture(scope="module")
+def performance(engine_python, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("performance")
+    run(engine_python, "-m", "engine", "animate", VOICE, "--out", folder)
+    return folder / "sample_voice.performance.npz"
+
+
+def talk_scene(engine_python, performance, out, *more, check=True):
+    command = [sys.executable, "-m", "blender_addon.talk_scene"]
+    command += ["--performance", performance, "--audio", VOICE, "--out", out]
+    return run(*command, "--engine-python", engine_python, *more, check=check)
+
+
+@pytest.fixture(scope="module")
+def blend(engine_python, performance, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("talk")
+    talk_scene(engine_python, performance, folder / "talk.blend")
+    assert [path.name for path in folder.iterdir()] == ["talk.blend"]
+    return folder / "talk.blend"
+
+
+@pytest.fixture(scope="module")
+def found(blend, tmp_path_factory):
+    """What a plain Blender sees in the file, and the head's offsets at some frames."""
+    offsets = tmp_path_factory.mktemp("found") / "offsets.npy"
+    output = run(sys.executable, "-c", INSPECT, blend, offsets).stdout
+    line = next(line for line in output.splitlines() if line.startswith("FOUND"))
+    return json.loads(line.removeprefix("FOUND")), np.load(offsets)
+
+
+def test_the_mesh_plays_the_performance_to_a_tenth_of_a_millimetre(found, performance):
+    with np.load(performance) as data:
+        weights = data["weights"][np.array(FRAMES) - 1]
+        offsets = np.einsum("tk,kvc->tvc", weights, data["basis"])
+    # Head space (x, y, z) is Blender's (x, -z, y).
+    expected = np.stack([offsets[..., 0], -offsets[..., 2], offsets[..., 1]], axis=-1)
+    assert np.abs(expected).max() > 1e-3
+    assert np.linalg.norm(found[1] - expected, axis=-1).max() < 1.5e-4
+
+
+def test_time_is_the_performances(found, performance):
+    with np.load(performance) as data:
+        frames, fps = len(data["weights"]), float(data["fps"])
+    assert found[0]["fps"] == pytest.approx(fps, rel=1e-6)
+    assert found[0]["frames"] == [1, frames]
+
+
+def test_the_sound_is_in_the_file_and_leads_playback(found):
+    if not found[0]["audio"]:
+        pytest.skip("This Blender has no sound system (the PyPI module of 4.2)")
+    assert found[0]["sounds"] == [True]
+    assert found[0]["start"] == [1]
+    assert found[0]["sync"] == "AUDIO_SYNC"
+
+
+def test_f12_is_set_up_to_composite_the_avatar_over_a_lit_stage(found):
+    about = found[0]
+    assert about["engine"] == "CYCLES"
+    assert about["camera"]
+    assert about["lights"] >= 2
+    assert about["scenes"] == ["Talk", "Talk Avatar"]
+    assert {"Avatar", "Avatar over Scene"} <= set(about["nodes"])
+
+
+def test_it_opens_on_the_head(found):
+    assert found[0]["scene"] == "Talk"
+    assert set(found[0]["views"]) == {"CAMERA"}
+
+
+def test_a_missing_performance_is_one_line_and_exit_code_2(engine_python, tmp_path):
+    done = talk_scene(engine_python, tmp_path / "none.npz", tmp_path / "talk.blend", check=False)
+    assert done.returncode == 2
+    assert done.stderr.strip() == f"There is no file {tmp_path / 'none.npz'}. Check the path."
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_no_performance_is_refused_and_nothing_is_written(engine_python, tmp_path):
+    wrong = tmp_path / "wrong.npz"
+    wrong.write_bytes(b"not a performance")
+    done = talk_scene(engine_python, wrong, tmp_path / "talk.blend", check=False)
+    assert done.returncode == 2
+    assert str(wrong) in done.stderr
+    assert list(tmp_path.iterdir()) == [wrong]
+
+
+def test_an_avatar_that_is_not_there_is_named(engine_python, performance, tmp_path):
+    missing = tmp_path / "none.safetensors"
+    done = talk_scene(
+        engine_python, performance, tmp_path / "t.blend", "--avatar", missing, check=False
+    )
+    assert done.returncode == 2
+    assert str(missing) in done.stderr
+    assert not list(tmp_path.iterdir())
