@@ -23,7 +23,7 @@ from engine.export.video import check_sound  # noqa: E402
 from engine.export.video import write_video as encode  # noqa: E402
 from engine.files import written_whole  # noqa: E402
 from engine.heads.head import Head  # noqa: E402
-from engine.progress import Progress, silent  # noqa: E402
+from engine.progress import Progress, part, silent  # noqa: E402
 from engine.speech.performance import Performance  # noqa: E402
 from engine.splatting.backend import Backend  # noqa: E402
 from engine.splatting.camera import Camera, look_at  # noqa: E402
@@ -145,6 +145,7 @@ def render_performance(
             f"vertices), not '{head.id}' ({head.vertex_count} vertices).",
             "Animate the sound again for this head, or retarget the performance.",
         )
+    backend.warm_up(part(progress, 0.0, 0.0))
     # The rules' performances carry the head's own expressions; colours take them by their order.
     fits = performance.expression_names == head.expression_names
     for start, offsets in performance.offset_chunks():

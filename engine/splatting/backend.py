@@ -6,9 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 
-from engine.splatting.camera import Camera
+from engine.progress import Progress, silent
+from engine.splatting.camera import Camera, look_at
 
 
 @dataclass(frozen=True)
@@ -73,3 +75,20 @@ class Backend(Protocol):
     ) -> Image:
         """Render one view; ``background`` is (3,) display-referred sRGB, default black."""
         ...
+
+    def warm_up(self, progress: Progress = silent) -> None:
+        """Compile or load what the first frame needs; ``progress`` announces the wait."""
+        ...
+
+
+def one_splat() -> tuple[Splats, Camera]:
+    """The smallest scene, for warming a backend up."""
+    splats = Splats(
+        torch.zeros(1, 3),
+        torch.tensor([[1.0, 0, 0, 0]]),
+        torch.full((1, 3), 0.1),
+        torch.full((1,), 0.5),
+        torch.full((1, 3), 0.5),
+    )
+    eye, target = np.array([0, 0, 1], np.float32), np.zeros(3, np.float32)
+    return splats, look_at(eye, target, width=16, height=16, vertical_fov=0.5)

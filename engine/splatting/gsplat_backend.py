@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from engine.errors import MissingDependencyError
-from engine.splatting.backend import Image, Semantics, Splats
+from engine.progress import Progress, silent
+from engine.splatting.backend import Image, Semantics, Splats, one_splat
 from engine.splatting.camera import Camera
 
 
@@ -111,6 +112,19 @@ class GsplatBackend:
         light = (1 - alpha)[..., None]
         rgb = values[0, ..., :3] + light * behind.to(self.device, torch.float32)
         return Image(rgb, alpha, values[0, ..., 3])
+
+    def warm_up(self, progress: Progress = silent) -> None:
+        """Have gsplat load its kernels, which it compiles when they are first used.
+
+        Args:
+            progress: is told before the work starts, so that a wait is announced.
+
+        Raises:
+            MissingDependencyError: the kernels could not be compiled or loaded.
+        """
+        progress(0.0, "Preparing gsplat (its CUDA kernels are compiled once, which takes minutes)")
+        self.render(*one_splat())
+        progress(1.0, "gsplat is ready")
 
     @staticmethod
     def _rasterization() -> Any:

@@ -129,7 +129,7 @@ def skin(points: Array, normals: Array, region: Mapping[str, Array]) -> Array:
     eye_y = (y - 0.016) / 0.011
     hollow = np.exp(-(((np.abs(x) - 0.029) / 0.016) ** 2) - eye_y**2) * step(0.06, 0.08, z)
     color = mix(color, SHADOWED, 0.24 * hollow)
-    color = mix(color, np.array([0.690, 0.470, 0.420]), 0.55 * region["eyelids"])
+    color = mix(color, np.array([0.690, 0.470, 0.420]), 0.32 * region["eyelids"])
     return _with_lips(color, points, normals, region, mottle)
 
 

@@ -51,7 +51,7 @@ EXPOSURE = 1.12
 _OPEN = {"jawOpen": 0.55, "mouthUpperUpLeft": 0.4, "mouthUpperUpRight": 0.4}
 _CLOSED_EYES = {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0}
 _WRAP = np.array([0.26, 0.11, 0.07])
-_SOFTENING = {"lips": 3, "inner_lips": 1, "ears": 3, "eyelids": 2, "mouth_interior": 1}
+_SOFTENING = {"lips": 3, "inner_lips": 1, "ears": 3, "eyelids": 1, "mouth_interior": 1}
 
 
 class Layer(NamedTuple):
@@ -131,7 +131,7 @@ def _scene(head: Head) -> Scene:
     neutral, closed = _lit(head, vertices), _lit(head, closed_eyes)
     soft = soften(head, _SOFTENING)
     lid = soft.region["eyelids"][:, None]
-    diffuse = np.maximum(neutral.diffuse, lid * (0.35 * neutral.diffuse + 0.65 * closed.diffuse))
+    diffuse = np.maximum(neutral.diffuse, lid * (0.1 * neutral.diffuse + 0.9 * closed.diffuse))
     return Scene(
         head,
         vertices,

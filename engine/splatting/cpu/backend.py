@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from engine.errors import BadInputError
 from engine.progress import Progress, silent
-from engine.splatting.backend import Image, Semantics, Splats
-from engine.splatting.camera import Camera, look_at
+from engine.splatting.backend import Image, Semantics, Splats, one_splat
+from engine.splatting.camera import Camera
 from engine.splatting.cpu import binning, blending, gradients, projection
 from engine.splatting.cpu.layout import COLUMNS, DEPTH, GRADIENTS, Float, Index, Offset
 
@@ -239,7 +239,7 @@ class CpuBackend:
         images = _Rasterise.apply(*tensors, camera, self.semantics, behind_array)  # type: ignore[no-untyped-call]
         return Image(*images)
 
-    def warm_up(self, progress: Progress = silent) -> None:
+    def warm_up(self, progress: Progress = silent, *, gradients: bool = False) -> None:
         """Compile the kernels, or load them from the user's cache, before the first frame.
 
         Compiling happens once per machine and version and takes ten to thirty seconds; loading
@@ -247,22 +247,14 @@ class CpuBackend:
 
         Args:
             progress: is told before the work starts, so that a wait is announced.
+            gradients: the kernels of the gradients too.
         """
         folder = os.environ.get("NUMBA_CACHE_DIR", "the source folder")
         progress(0.0, f"Preparing the CPU rasteriser (compiled once, kept in {folder})")
-        one = torch.ones(1)
-        splats = Splats(
-            torch.zeros(1, 3),
-            torch.tensor([[1.0, 0, 0, 0]]),
-            0.1 * torch.ones(1, 3),
-            one * 0.5,
-            torch.full((1, 3), 0.5),
-        )
-        eye, target = np.array([0, 0, 1], np.float32), np.zeros(3, np.float32)
-        camera = look_at(eye, target, width=16, height=16, vertical_fov=0.5)
-        with torch.enable_grad():
-            leaves = Splats(*(tensor.requires_grad_() for tensor in splats))
-            image = self.render(leaves, camera)
+        splats, camera = one_splat()
+        leaves = Splats(*(tensor.requires_grad_(gradients) for tensor in splats))
+        image = self.render(leaves, camera)
+        if gradients:
             progress(0.5, "Preparing the CPU rasteriser's gradients")
             torch.autograd.backward([image.rgb.sum() + image.alpha.sum()])
         progress(1.0, "The CPU rasteriser is ready")

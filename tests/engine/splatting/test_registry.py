@@ -80,6 +80,20 @@ def test_a_failing_kernel_build_becomes_one_clear_message(monkeypatch):
         backend.render(splats_of("plain", 3, 0), camera)
 
 
+def test_warming_gsplat_up_announces_the_wait_and_renders_once(monkeypatch):
+    pretend(monkeypatch, cuda=True, gsplat=True, nvcc=True)
+    told = []
+
+    def rasterization(**arguments):
+        told.append(arguments["width"])
+        return torch.zeros(1, 16, 16, 4), torch.zeros(1, 16, 16, 1), {}
+
+    monkeypatch.setitem(sys.modules, "gsplat", types.SimpleNamespace(rasterization=rasterization))
+    GsplatBackend(device="cpu").warm_up(lambda _fraction, message: told.append(message))
+    assert "compiled once" in told[0]
+    assert told[1:] == [16, "gsplat is ready"]
+
+
 @pytest.mark.parametrize("orthographic", [False, True])
 def test_gsplat_is_called_with_the_camera_and_its_result_laid_over_the_background(
     monkeypatch, orthographic
