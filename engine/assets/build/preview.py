@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 from pathlib import Path
 
 import bpy
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from engine.heads import Head, load_head
 from engine.heads.axes import head_to_blender
@@ -46,14 +48,22 @@ def main() -> None:
     options = parser.parse_args()
     head = load_head(options.head)
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    colours = _colours(head, options.region)
-    field = 0.36 / options.zoom
-    for row, turn in enumerate(options.turn):
+    item = _object(head, _colours(head, options.region))
+    _stage(options)
+    size = options.size
+    sheet = Image.new("RGB", (len(options.poses) * size, len(options.turn) * size))
+    with tempfile.TemporaryDirectory() as folder:
+        bpy.context.scene.render.filepath = str(Path(folder) / "cell.png")
         for column, pose in enumerate(options.poses):
             vertices = head.deform(_weights(head, pose)) - np.array([0, *options.centre], "f4")
-            _add(head, vertices, colours, (column * field, -row * field), turn, field)
-    _stage(len(options.poses), len(options.turn), field, options)
-    bpy.ops.render.render(write_still=True)
+            item.data.vertices.foreach_set("co", head_to_blender(vertices).ravel())
+            item.data.update()
+            for row, turn in enumerate(options.turn):
+                item.rotation_euler = (0, 0, np.radians(turn))
+                bpy.ops.render.render(write_still=True)
+                with Image.open(bpy.context.scene.render.filepath) as cell:
+                    sheet.paste(cell.convert("RGB"), (column * size, row * size))
+    sheet.save(options.out)
 
 
 def _weights(head: Head, pose: str) -> NDArray[np.float32]:
@@ -77,31 +87,19 @@ def _colours(head: Head, painted: list[str]) -> NDArray[np.float32]:
     return colours
 
 
-def _add(
-    head: Head,
-    vertices: NDArray[np.float32],
-    colours: NDArray[np.float32],
-    place: tuple[float, float],
-    turn: float,
-    field: float,
-) -> None:
+def _object(head: Head, colours: NDArray[np.float32]) -> bpy.types.Object:
     mesh = bpy.data.meshes.new("head")
-    mesh.from_pydata(head_to_blender(vertices).tolist(), [], head.faces.tolist())
+    mesh.from_pydata(head_to_blender(head.template).tolist(), [], head.faces.tolist())
     mesh.polygons.foreach_set("use_smooth", [True] * len(head.faces))
     layer = mesh.color_attributes.new("colour", "FLOAT_COLOR", "POINT")
     layer.data.foreach_set("color", np.c_[colours, np.ones(len(colours))].ravel())
+    mesh.materials.append(_material())
     item = bpy.data.objects.new("head", mesh)
-    item.location = (place[0], 0, place[1])
-    item.rotation_euler = (0, 0, np.radians(turn))
-    item.data.materials.append(_material())
     bpy.context.scene.collection.objects.link(item)
-    del field
+    return item
 
 
 def _material() -> bpy.types.Material:
-    existing = bpy.data.materials.get("head")
-    if existing:
-        return existing
     material = bpy.data.materials.new("head")
     material.use_nodes = True
     nodes = material.node_tree.nodes
@@ -113,12 +111,12 @@ def _material() -> bpy.types.Material:
     return material
 
 
-def _stage(columns: int, rows: int, field: float, options: argparse.Namespace) -> None:
+def _stage(options: argparse.Namespace) -> None:
     scene = bpy.context.scene
     camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
     camera.data.type = "ORTHO"
-    camera.data.ortho_scale = field * max(columns, rows)
-    camera.location = ((columns - 1) * field / 2, -3, -(rows - 1) * field / 2)
+    camera.data.ortho_scale = 0.36 / options.zoom
+    camera.location = (0, -3, 0)
     camera.rotation_euler = (np.pi / 2, 0, 0)
     scene.collection.objects.link(camera)
     scene.camera = camera
@@ -135,12 +133,11 @@ def _stage(columns: int, rows: int, field: float, options: argparse.Namespace) -
     scene.cycles.samples = options.samples
     scene.cycles.use_denoising = True
     scene.cycles.max_bounces = 3
-    scene.render.resolution_x = columns * options.size
-    scene.render.resolution_y = rows * options.size
+    scene.render.resolution_x = scene.render.resolution_y = options.size
+    scene.render.use_persistent_data = True
     scene.render.threads_mode = "FIXED"
     scene.render.threads = 2
     scene.view_settings.view_transform = "Standard"
-    scene.render.filepath = str(options.out.resolve())
 
 
 if __name__ == "__main__":
