@@ -44,7 +44,7 @@ class Pending:
         self.method = method
         self._send = send
         self._finished = threading.Event()
-        self._progress = (0.0, "")
+        self._progress = (0.0, "waiting for the engine")
         self._reply: protocol.Message | None = None
         self._error: GaussianSpeechError | None = None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..engine.errors import GaussianSpeechError, one_line
+from ..engine.errors import BadInputError, GaussianSpeechError, one_line
 
 
 class GAUSSIANSPEECH_PG_status(bpy.types.PropertyGroup):
@@ -16,9 +16,15 @@ class GAUSSIANSPEECH_PG_status(bpy.types.PropertyGroup):
 
     message: bpy.props.StringProperty(name="Status", options={"SKIP_SAVE"})
     hint: bpy.props.StringProperty(name="Remedy", options={"SKIP_SAVE"})
+    is_engine: bpy.props.BoolProperty(
+        name="About Engine",
+        description="The engine's log may say more",
+        options={"SKIP_SAVE"},
+    )
     is_error: bpy.props.BoolProperty(name="Error", options={"SKIP_SAVE"})
     busy: bpy.props.BoolProperty(name="Working", options={"SKIP_SAVE"})
     task: bpy.props.StringProperty(name="Task", options={"SKIP_SAVE"})
+    step: bpy.props.StringProperty(name="Step", options={"SKIP_SAVE"})
     fraction: bpy.props.FloatProperty(name="Progress", min=0.0, max=1.0, options={"SKIP_SAVE"})
     cancel_asked: bpy.props.BoolProperty(name="Cancel", options={"SKIP_SAVE"})
 
@@ -42,13 +48,19 @@ def warn(operator: bpy.types.Operator, context: bpy.types.Context, message: str)
     status.message, status.hint, status.is_error = message, "", False
 
 
+def show_error(context: bpy.types.Context, error: GaussianSpeechError) -> None:
+    """Put an error and its remedy into the panel."""
+    status = get_status(context)
+    status.message, status.hint, status.is_error = error.message, error.hint, True
+    status.is_engine = not isinstance(error, BadInputError)
+
+
 def tell_error(
     operator: bpy.types.Operator, context: bpy.types.Context, error: GaussianSpeechError
 ) -> None:
     """Say what went wrong and the remedy: one report and the panel's status line."""
     # Status first: a report of an error becomes an exception when a script called the operator.
-    status = get_status(context)
-    status.message, status.hint, status.is_error = error.message, error.hint, True
+    show_error(context, error)
     operator.report({"ERROR"}, one_line(error))
 
 

@@ -88,7 +88,8 @@ class EngineTask:
             tell_error(self, context, error)
             return {"CANCELLED"}
         status.busy, status.cancel_asked = True, False
-        status.task, status.fraction, status.message = self.task_label, 0.0, ""
+        status.task, status.step, status.fraction = self.task_label, "", 0.0
+        status.message = ""
         status.is_error, status.hint = False, ""
         self._timer = context.window_manager.event_timer_add(_INTERVAL, window=context.window)
         context.window_manager.modal_handler_add(self)
@@ -116,10 +117,10 @@ class EngineTask:
 
     def _show(self, context: bpy.types.Context) -> None:
         status = get_status(context)
-        status.fraction, message = self._work.poll()
-        if message:
-            status.message = message
-        text = f"{self.task_label}: {round(100 * status.fraction)} %  {message}   (Esc cancels)"
+        status.fraction, status.step = self._work.poll()
+        done = f"{round(100 * status.fraction)} %"
+        step = f" ({status.step})" if status.step else ""
+        text = f"{self.task_label}: {done}{step}.  Esc cancels"
         context.workspace.status_text_set(text)
         _redraw(context)
 
@@ -141,7 +142,7 @@ class EngineTask:
         context.window_manager.event_timer_remove(self._timer)
         context.workspace.status_text_set(None)
         status = get_status(context)
-        status.busy, status.task, status.message = False, "", ""
+        status.busy, status.task, status.step = False, "", ""
         self.clean_up()
         _redraw(context)
 

@@ -33,7 +33,7 @@ class Look(NamedTuple):
     subsurface: float
 
 
-SKIN = Look("Head Skin", (), (0.60, 0.32, 0.22), 0.5, 0.15)
+SKIN = Look("Head Skin", (), (0.68, 0.40, 0.30), 0.5, 0.15)
 LOOKS = (
     SKIN,
     Look("Head Lips", ("lips",), (0.46, 0.14, 0.12), 0.35, 0.15),

@@ -16,12 +16,6 @@ from .materials import assign_materials
 Float = NDArray[np.float32]
 Index = NDArray[np.int32]
 
-ARKIT_SIGN = "jawOpen"
-"""Heads with an expression of this name have ARKit expressions, made for values from 0 to 1."""
-
-_COEFFICIENT_RANGE = 4.0
-"""Slider range of other heads' expressions, which count standard deviations (FLAME)."""
-
 
 def build_head(name: str, body: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Any:
     """Make the mesh object of a head; it is linked nowhere yet.
@@ -44,9 +38,8 @@ def build_head(name: str, body: Mapping[str, Any], arrays: Mapping[str, NDArray[
     for region, indices in regions.items():
         obj.vertex_groups.new(name=region).add(indices.tolist(), 1.0, "REPLACE")
     assign_materials(mesh, arrays["faces"], regions)
-    _add_shape_keys(
-        obj, template, head_to_blender(arrays["expression_basis"]), body["expression_names"]
-    )
+    basis = head_to_blender(arrays["expression_basis"])
+    _add_shape_keys(obj, template, basis, body["expression_names"], body["expression_ranges"])
     return obj
 
 
@@ -66,15 +59,18 @@ def _set_uv(mesh: bpy.types.Mesh, corners: Float) -> None:
     layer.uv.foreach_set("vector", np.ascontiguousarray(corners, np.float32).ravel())
 
 
-def _add_shape_keys(obj: bpy.types.Object, template: Float, basis: Float, names: list[str]) -> None:
+def _add_shape_keys(
+    obj: bpy.types.Object,
+    template: Float,
+    basis: Float,
+    names: list[str],
+    ranges: list[tuple[float, float]],
+) -> None:
     obj.shape_key_add(name="Basis", from_mix=False)
-    arkit = ARKIT_SIGN in names
-    for name, offsets in zip(names, basis, strict=True):
+    for name, offsets, (low, high) in zip(names, basis, ranges, strict=True):
         key = obj.shape_key_add(name=name, from_mix=False)
         set_key_points(key, template + offsets)
-        key.value = 0.0
-        if not arkit:
-            key.slider_min, key.slider_max = -_COEFFICIENT_RANGE, _COEFFICIENT_RANGE
+        key.slider_min, key.slider_max, key.value = low, high, 0.0
 
 
 def set_key_points(key: bpy.types.ShapeKey, points: Float) -> None:

@@ -27,7 +27,7 @@ class GAUSSIANSPEECH_PT_main(bpy.types.Panel):
         layout = self.layout
         if status.busy:
             column = layout.column(align=True)
-            text = status.message or status.task
+            text = status.step[:1].upper() + status.step[1:] or status.task
             column.progress(factor=status.fraction, text=text)
             column.operator(GAUSSIANSPEECH_OT_cancel.bl_idname, icon="X")
         elif status.is_error:
@@ -37,7 +37,8 @@ class GAUSSIANSPEECH_PT_main(bpy.types.Panel):
             box = box.column()
             box.alert = False
             draw_wrapped(box, context, status.hint)
-            box.operator(GAUSSIANSPEECH_OT_open_log.bl_idname, icon="TEXT")
+            if status.is_engine:
+                box.operator(GAUSSIANSPEECH_OT_open_log.bl_idname, icon="TEXT")
         elif status.message:
             draw_wrapped(layout, context, status.message, icon="INFO")
 

@@ -39,7 +39,7 @@ class Adjustments:
 
 
 def adjusted(prediction: Prediction, adjustments: Adjustments) -> Float:
-    """The (T, N) key values to bake: expressions in [0, 1], correctives in [-1, 1].
+    """The (T, N) key values to bake, within the prediction's ranges.
 
     The lips never close by more than the jaw opens them, unless the prediction did: beyond that
     they would pass through each other.
@@ -58,8 +58,8 @@ def adjusted(prediction: Prediction, adjustments: Adjustments) -> Float:
     values *= adjustments.strength
     if adjustments.smoothing > 0:
         values = smoothed(values, adjustments.smoothing * prediction.fps)
-    lowest = np.where(np.arange(len(names)) < len(prediction.expressions), 0, -1)
-    return np.clip(values, lowest, 1).astype(np.float32)
+    low, high = prediction.bounds
+    return np.clip(values, low, high)
 
 
 def smoothed(values: Float, sigma: float) -> Float:

@@ -176,7 +176,7 @@ class GAUSSIANSPEECH_OT_rebake(bpy.types.Operator):
 def _summary(done: Baked, max_error_mm: float | None = None) -> str:
     text = f"Baked {done.frames} frames of {done.animated} shape keys to '{done.action.name}'"
     if max_error_mm is not None:
-        text += f", exact to {max_error_mm:.2g} mm"
+        text += f", exact to {max(max_error_mm, 0.001):.2g} mm"
     return ". ".join([text, *(note.rstrip(".") for note in done.notes)])
 
 

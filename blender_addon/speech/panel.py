@@ -41,13 +41,13 @@ class GAUSSIANSPEECH_PT_speech(bpy.types.Panel):
         layout.operator(GAUSSIANSPEECH_OT_import_sound.bl_idname, icon="FILE_SOUND")
         column = layout.column()
         if compat.has_audio():
-            column.prop(settings, "source", expand=True)
+            column.row().prop(settings, "source", expand=True)
         if settings.source == "STRIP":
             column.prop(settings, "strip", icon="SEQ_STRIP_DUPLICATE")
         else:
             column.prop(settings, "filepath")
             column.prop(settings, "start_frame")
-        column.prop(settings, "text")
+        column.prop(settings, "text", text="", placeholder="Transcript, where you know it")
         row = layout.row()
         row.scale_y = 1.4
         row.enabled = not get_status(context).busy
@@ -81,11 +81,13 @@ class GAUSSIANSPEECH_PT_adjust(bpy.types.Panel):
         column.prop(settings, "strength")
         column.prop(settings, "lip_closure")
         column.prop(settings, "upper_face")
-        column.prop(settings, "smoothing")
+        column.prop(settings, "smoothing", text="Smoothing (ms)")
         column.prop(settings, "offset")
         if action is not None:
-            layout.label(text=action.name, icon="ACTION")
-        layout.operator(GAUSSIANSPEECH_OT_rebake.bl_idname, icon="FILE_REFRESH")
+            layout.label(text=f"Action {action.name}", icon="ACTION")
+        row = layout.row()
+        row.enabled = action is not None
+        row.operator(GAUSSIANSPEECH_OT_rebake.bl_idname, icon="FILE_REFRESH")
 
 
 class GAUSSIANSPEECH_PT_model(bpy.types.Panel):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A predicted performance as shape-key values, and how it is kept inside the .blend file. No bpy.
 
-The values as predicted stay with the Action they were baked into, as 16-bit numbers in [-1, 1],
+The values as predicted stay with the Action they were baked into, as 16-bit shares of their range,
 compressed: a saved file can be baked again with other settings, without the engine. Neighbouring
 frames differ little, so differences in time are stored: 1,500 frames of 60 keys take about 40 kB.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from ...engine.errors import BadInputError
 Float = NDArray[np.float32]
 
 _ZERO = 32767
-"""Level of the value 0, which is exact, as are 1 and −1."""
+"""Level of the value 0, which is exact, as are the ends of a range."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,8 @@ class Prediction:
             a strip that was moved since takes the animation with it.
         expressions: names of the head's expressions.
         correctives: names of the corrective shape keys.
-        values: (T, E + C) float32, expressions first: these in [0, 1], correctives in [-1, 1].
+        ranges: lowest and highest value of each key, in the order of ``names``.
+        values: (T, E + C) float32 in their ranges, expressions first.
         max_error_mm: largest vertex error against the prediction, millimetres.
         source_sha256: of the audio.
         performance: path of the saved performance, or empty.
@@ -53,6 +54,7 @@ class Prediction:
     strip_start: float | None
     expressions: tuple[str, ...]
     correctives: tuple[str, ...]
+    ranges: tuple[tuple[float, float], ...]
     values: Float
     max_error_mm: float = 0.0
     source_sha256: str = ""
@@ -63,15 +65,25 @@ class Prediction:
         """Names of all keys, in the order of the columns of ``values``."""
         return self.expressions + self.correctives
 
+    @property
+    def bounds(self) -> Float:
+        """(2, E + C) float32 lowest and highest values."""
+        return np.array(self.ranges, np.float32).reshape(-1, 2).T
+
     def pack(self) -> tuple[str, bytes]:
         """Everything but the values as JSON, and the values."""
         about = asdict(self)
         del about["values"]
         about["shape"] = self.values.shape
-        levels = np.rint((np.clip(self.values, -1, 1) + 1) * _ZERO).astype("<u2")
+        levels = np.rint((np.clip(self.values / self._reach, -1, 1) + 1) * _ZERO).astype("<u2")
         # Differences wrap round, and so does their sum: nothing is lost.
         steps = np.diff(levels, axis=0, prepend=np.zeros((1, levels.shape[1]), "<u2"))
         return json.dumps(about), zlib.compress(np.ascontiguousarray(steps.T).tobytes(), 6)
+
+    @property
+    def _reach(self) -> Float:
+        """(E + C,) the largest absolute value of each range."""
+        return np.abs(self.bounds).max(axis=0)
 
     @classmethod
     def unpack(cls, about: str, packed: bytes) -> Prediction:
@@ -81,14 +93,16 @@ class Prediction:
             BadInputError: the two do not hold a prediction.
         """
         try:
-            fields: dict[str, Any] = json.loads(about)
+            fields: dict[str, Any] = dict(json.loads(about))
             frames, keys = fields.pop("shape")
             steps = np.frombuffer(zlib.decompress(packed), "<u2").reshape(keys, frames)
             levels = np.cumsum(steps, axis=1, dtype="<u2").T
-            fields["values"] = (levels.astype(np.float32) - _ZERO) / _ZERO
-            fields["expressions"] = tuple(fields["expressions"])
-            fields["correctives"] = tuple(fields["correctives"])
-            return cls(**fields)
+            shares = (levels.astype(np.float32) - _ZERO) / _ZERO
+            for name in ("expressions", "correctives"):
+                fields[name] = tuple(fields[name])
+            fields["ranges"] = tuple((low, high) for low, high in fields["ranges"])
+            prediction = cls(**fields, values=shares)
+            return replace(prediction, values=shares * prediction._reach)
         except (ValueError, KeyError, TypeError, zlib.error) as error:
             raise BadInputError(
                 f"The prediction kept with the action cannot be read: {error}.", "Predict again."
@@ -124,6 +138,7 @@ def prediction_from_reply(
         strip_start=strip_start,
         expressions=names[: len(names) - len(correctives)],
         correctives=correctives,
+        ranges=tuple((float(low), float(high)) for low, high in body["key_ranges"]),
         values=np.asarray(values, np.float32),
         max_error_mm=float(body["max_error_mm"]),
         source_sha256=body.get("source_sha256") or "",

@@ -79,6 +79,8 @@ class GAUSSIANSPEECH_PG_speech(bpy.types.PropertyGroup):
         default=0.0,
         min=0.0,
         max=200.0,
+        precision=0,
+        step=100,
         update=_on_adjusted,
     )
     lip_closure: bpy.props.FloatProperty(

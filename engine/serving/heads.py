@@ -19,6 +19,8 @@ class HeadMethods:
 
     def load(self, request: Request) -> Reply:
         """The geometry, expressions, regions and landmarks of a head."""
+        from engine.speech.shapekeys import key_bounds
+
         name = request.params.text("head", "default")
         request.params.no_others()
         request.progress(0.0, "loading the head")
@@ -36,6 +38,7 @@ class HeadMethods:
             {
                 "id": head.id,
                 "expression_names": list(head.expression_names),
+                "expression_ranges": key_bounds(head).T.tolist(),
                 "regions": list(head.regions),
                 "landmarks": list(head.landmarks),
                 "joints": list(head.skeleton.names),

@@ -99,7 +99,7 @@ def _load(request: Request, progress: Progress) -> Speech:
 def _shape_keys(
     performance: Performance, head: Head, tolerance_mm: float, progress: Progress
 ) -> Reply:
-    from engine.speech.shapekeys import fit_shape_keys
+    from engine.speech.shapekeys import fit_shape_keys, key_bounds
 
     progress(0.0, "fitting the shape keys")
     fit = fit_shape_keys(performance, head, tolerance_mm=tolerance_mm, progress=progress)
@@ -111,6 +111,7 @@ def _shape_keys(
             "model": performance.model,
             "phones": [list(phone) for phone in performance.phones],
             "key_names": list(fit.key_names),
+            "key_ranges": key_bounds(head).T.tolist() + [[-1.0, 1.0]] * len(fit.corrective_deltas),
             "max_error_mm": fit.max_error_mm,
             "source_sha256": performance.source_sha256,
         },

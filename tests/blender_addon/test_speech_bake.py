@@ -46,6 +46,7 @@ def speak(blender, addon, head):
             strip_start=None,
             expressions=NAMES,
             correctives=bake.corrective_names(clip, len(deltas)),
+            ranges=((0.0, 1.0),) * 3 + ((-1.0, 1.0),) * len(deltas),
             values=values.astype(np.float32),
         )
         offset = settings.pop("offset", 0)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -29,6 +31,7 @@ def make(values, correctives=0):
         strip_start=1.0,
         expressions=NAMES,
         correctives=tuple(f"voice corrective {i:02d}" for i in range(correctives)),
+        ranges=((0.0, 1.0),) * len(NAMES) + ((-1.0, 1.0),) * correctives,
         values=values,
     )
 
@@ -54,6 +57,13 @@ def test_a_packed_prediction_comes_back_to_16_bits(values):
     assert after.names == before.names
     assert (after.clip, after.fps, after.start) == (before.clip, before.fps, before.start)
     np.testing.assert_allclose(after.values, before.values, atol=1.6e-5)
+
+
+def test_components_that_go_both_ways_come_back():
+    wide = replace(make([[-4.0, 4.0, 0.0, 1.5, -1.0, 2.0]]), ranges=((-4.0, 4.0),) * len(NAMES))
+    after = stored.Prediction.unpack(*wide.pack())
+    np.testing.assert_allclose(after.values, wide.values, atol=1e-4)
+    np.testing.assert_allclose(adjust.adjusted(wide, settings(strength=2)).min(), -4)
 
 
 def test_rest_and_full_stay_exact():
