@@ -105,6 +105,8 @@ def senone_scores(samples: Float) -> Short:
     pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
     with _LOCK:
         decoder, folder = _scorer()
+        # Without this, noise tracking would go on from whatever was heard before.
+        decoder.reinit_feat()
         decoder.start_utt()
         decoder.process_raw(pcm, full_utt=True)
         decoder.end_utt()

@@ -40,7 +40,7 @@ _BRIDGE = 25
 _STEADY = 0.12
 """Nats of change within 50 ms; speech changes by several times as much, hum by less."""
 
-AUDIBLE = -75.0
+AUDIBLE = -88.0
 """dB: nothing under it is speech, whatever the recording's level."""
 
 

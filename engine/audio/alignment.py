@@ -137,10 +137,12 @@ class Alignment(NamedTuple):
     Attributes:
         phones: contiguous over the frames that were heard, silences among them.
         scores: (T,) float32 log score of each frame in its state, 0 where no senone fits better.
+        states: (T,) int32 states of the chain.
     """
 
     phones: list[Heard]
     scores: Float
+    states: Int
 
 
 class Aligner:
@@ -182,7 +184,7 @@ class Aligner:
             Heard(int(self._chain.phone[path[start]]), int(start), int(stop))
             for start, stop in itertools.pairwise(edges)
         ]
-        return Alignment(phones, np.concatenate(self._scores))
+        return Alignment(phones, np.concatenate(self._scores), path)
 
     def _settle(self, paths: list[Int]) -> None:
         """Take the ways through the oldest held pieces for final."""

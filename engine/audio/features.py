@@ -26,8 +26,8 @@ MEL_BANDS = 40
 MEL_RANGE = (80.0, 7600.0)
 """Hz between the outer edges of the first and the last mel band."""
 
-LOG_FLOOR = 1e-7
-"""Power under which a mel band counts as empty: −70 dB re the power of a full-scale frame."""
+LOG_FLOOR = 1e-10
+"""Power under which a mel band counts as empty: 100 dB under full scale."""
 
 _HOP = SAMPLE_RATE // FRAME_RATE
 _WINDOW = 400
@@ -42,7 +42,7 @@ class Features:
     """Features of N frames at 100 Hz.
 
     Attributes:
-        mel: (N, 40) float32, natural log of mel-band power, at least log(1e-7).
+        mel: (N, 40) float32, natural log of mel-band power, at least log(1e-10).
         level: (N,) float32, power between 80 and 7600 Hz in dB.
         voicing: (N,) float32 in [0, 1], the height of the autocorrelation's peak at a pitch lag.
     """
@@ -98,7 +98,7 @@ def _pitch_peak(window: Float) -> Float:
     shape = fft.irfft(np.abs(fft.rfft(taper, 2 * width)) ** 2)
     shortest, longest = (int(SAMPLE_RATE / pitch) for pitch in reversed(_PITCH_RANGE))
     lags = slice(shortest - 1, longest + 2)
-    power = correlation[:, :1] + 1e-6
+    power = correlation[:, :1] + 1e-8
     normal = correlation[:, lags] / power / (shape[lags] / shape[0])
     inner = normal[:, 1:-1]
     peak = (inner >= normal[:, :-2]) & (inner >= normal[:, 2:])

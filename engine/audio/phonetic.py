@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engine.audio.acoustic import SILENCE, acoustic_model, senone_scores
 from engine.audio.activity import AUDIBLE, Activity, find_activity
 from engine.audio.alignment import Aligner, chain_of
-from engine.audio.features import FRAME_RATE, LOG_FLOOR, Features, features, frame_total
+from engine.audio.features import FRAME_RATE, Features, features, frame_total
 from engine.audio.loading import Speech
 from engine.audio.phone_search import Heard, PhoneLoop
 from engine.audio.pieces import Piece, cut
@@ -82,15 +82,14 @@ def encode(
     if text and text.strip() and not words:
         warnings.append("The text holds no words that can be spoken; it was not used.")
     gain = _gain(found, activity)
-    samples = speech.samples * np.float32(gain)
     pieces = cut(_listened(found, activity, bool(words)), found.level)
-    phones, misfits = _recognised(samples, pieces, activity, words, progress)
+    phones, misfits = _recognised(speech.samples, gain, pieces, activity, words, progress)
     if misfits:
         warnings.append(_warning(misfits, speech.duration))
     progress(1.0, "Speech recognised")
     return PhoneticEncoding(
         _covering(phones, speech.duration),
-        np.maximum(found.mel + np.float32(2 * np.log(gain)), np.float32(np.log(LOG_FLOOR))),
+        found.mel + np.float32(2 * np.log(gain)),
         _energy(found.level, activity),
         tuple(warnings),
     )
@@ -113,6 +112,7 @@ def _listened(found: Features, activity: Activity, words: bool) -> list[tuple[in
 
 def _recognised(
     samples: Float,
+    gain: float,
     pieces: Sequence[Piece],
     activity: Activity,
     words: Sequence[Sequence[Sequence[str]]],
@@ -125,7 +125,8 @@ def _recognised(
     aligner = Aligner(chain_of(words)) if words else None
     for number, piece in enumerate(pieces):
         progress(0.1 + 0.9 * number / len(pieces), "Recognising speech")
-        scores = np.ascontiguousarray(piece.own(senone_scores(piece.samples(samples))))
+        sound = piece.samples(samples) * np.float32(gain)
+        scores = np.ascontiguousarray(piece.own(senone_scores(sound)))
         loop.hear(scores)
         if aligner:
             aligner.hear(scores)

@@ -24,7 +24,7 @@ _CONTEXT = 30
 """Frames of sound around a piece that settle the recogniser's noise tracking and derivatives."""
 
 _ADVANCE = 60
-"""Samples by which the recogniser would hear phones early: set on synthetic speech of known times."""
+"""Samples by which the recogniser would hear phones early, from synthetic speech of known times."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make ``sample_voice.wav`` and ``sample_voice.json``: ``python -m engine.assets.build.sample_voice``.
+"""Speak the sample voice: ``python -m engine.assets.build.sample_voice``.
 
 Needs Debian's package flite (2.2), whose voice rms speaks the sentence.
 """
