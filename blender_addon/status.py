@@ -41,13 +41,6 @@ def tell(operator: bpy.types.Operator, context: bpy.types.Context, message: str)
     status.message, status.hint, status.is_error = message, "", False
 
 
-def warn(operator: bpy.types.Operator, context: bpy.types.Context, message: str) -> None:
-    """Say what was done and what the user should know about it."""
-    operator.report({"WARNING"}, message)
-    status = get_status(context)
-    status.message, status.hint, status.is_error = message, "", False
-
-
 def show_error(context: bpy.types.Context, error: GaussianSpeechError) -> None:
     """Put an error and its remedy into the panel."""
     status = get_status(context)

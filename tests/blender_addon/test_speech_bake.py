@@ -204,6 +204,7 @@ def test_an_edited_bake_is_kept_beside_the_new_one(addon, head, speak):
 
 
 def test_a_moved_slider_bakes_again_without_an_engine(blender, addon, head, speak):
+    addon("engine_session").stop_engine()
     speak()
     head.gaussianspeech_speech.strength = 0.5
     np.testing.assert_allclose(played(blender, head), 0.5 * curves(), atol=2e-5)
