@@ -157,13 +157,16 @@ class WrinkleTransformerEncoder(WindowedTransformer):
         config: sizes.
     """
 
+    scale: Tensor
+
     def __init__(self, config: SpeechModelConfig) -> None:
         super().__init__(config, 2 * config.dimension, config.wrinkle_layers)
         self.wrinkles = nn.Linear(config.dimension, config.wrinkles)
+        self.register_buffer("scale", torch.ones(config.wrinkles))
 
     def wrinkle_features(self, w: Tensor) -> Tensor:
-        """(B, T, W) measured wrinkle features that w speaks of."""
-        return cast("Tensor", self.wrinkles(w))
+        """(B, T, W) measured wrinkle features that w speaks of, in their own scale."""
+        return cast("Tensor", self.wrinkles(w) * self.scale)
 
 
 class ExpressionEncoder(WindowedTransformer):

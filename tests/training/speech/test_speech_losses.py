@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The factored losses against dense vertices."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from engine.errors import BadInputError
+from engine.heads import load_head
+from engine.speech.checkpoint import set_basis
+from engine.speech.model import Motion, SpeechModel
+from engine.speech.model_config import STARTER, for_head
+from training.losses.speech import LossWeights, SpeechLoss
+
+T = 6
+
+
+@pytest.fixture(scope="module")
+def head():
+    return load_head("default")
+
+
+@pytest.fixture
+def setting(head):
+    torch.manual_seed(0)
+    config = for_head(replace(STARTER, dimension=8, heads=2, feed_forward=8), head)
+    model = SpeechModel(config)
+    set_basis(model, head)
+    loss = SpeechLoss(head, torch.from_numpy(head.expression_basis), torch.ones(24))
+    return model, loss
+
+
+def _motion(head, weights, **changes):
+    E = len(head.expression_names)
+    L = len(head.regions["lips"])
+    parts = {
+        "weights": weights,
+        "expression": torch.zeros(1, T, E),
+        "lips": torch.zeros(1, T, L, 3),
+        "wrinkles": torch.zeros(1, T, 24),
+    }
+    return Motion(**(parts | changes))
+
+
+def _still(head):
+    E = len(head.expression_names)
+    return {
+        "weights": torch.zeros(1, T, E),
+        "expression": torch.zeros(1, T, E),
+        "wrinkles": torch.zeros(1, T, 24),
+        "present": torch.ones(1, T),
+    }
+
+
+def _dense(head, weights):
+    return np.einsum("btk,kvc->btvc", weights.numpy(), head.expression_basis) * 1000
+
+
+def test_a_perfect_prediction_costs_nothing(head, setting):
+    model, loss = setting
+    weights = torch.rand(1, T, len(head.expression_names))
+    lips = torch.from_numpy(_dense(head, weights)[:, :, head.regions["lips"]])
+    motion = _motion(head, weights, lips=lips.float(), expression=weights)
+    terms = loss(model, motion, **(_still(head) | {"weights": weights, "expression": weights}))
+    assert float(terms.total) < 1e-4
+
+
+def test_the_vertex_error_is_the_dense_one(head, setting):
+    model, loss = setting
+    ours = torch.rand(1, T, len(head.expression_names)) * 0.3
+    terms = loss(model, _motion(head, ours), **_still(head))
+    expected = np.square(_dense(head, ours)).sum(-1).mean()
+    assert float(terms.vertices) == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_vertex_error_of_a_learned_basis_is_the_dense_one(head):
+    torch.manual_seed(1)
+    E = len(head.expression_names)
+    small = replace(STARTER, dimension=8, heads=2, feed_forward=8, learned_basis=True)
+    model = SpeechModel(for_head(replace(small, components=4), head))
+    torch.nn.init.normal_(model.mapper.basis, std=1e-3)
+    loss = SpeechLoss(head, torch.from_numpy(head.expression_basis), torch.ones(24))
+    ours, true = torch.rand(1, T, 4), torch.rand(1, T, E) * 0.2
+    terms = loss(model, _motion(head, ours), **(_still(head) | {"weights": true}))
+    with torch.no_grad():
+        predicted = model.mapper.offsets(ours).numpy() * 1000
+    expected = np.square(predicted - _dense(head, true)).sum(-1).mean()
+    assert float(terms.vertices.detach()) == pytest.approx(expected, rel=1e-3)
+    terms.total.backward()
+    assert model.mapper.basis.grad.abs().max() > 0
+
+
+def test_the_lip_loss_reads_the_lip_encoder_alone(head, setting):
+    model, loss = setting
+    true = torch.rand(1, T, len(head.expression_names)) * 0.2
+    terms = loss(model, _motion(head, true), **(_still(head) | {"weights": true}))
+    expected = np.square(_dense(head, true)[:, :, head.regions["lips"]]).mean()
+    assert float(terms.lip) == pytest.approx(expected, rel=1e-4)
+    assert float(terms.vertices) < 1e-6
+
+
+def test_an_open_mouth_costs_more_where_it_should_be_shut(head, setting):
+    model, loss = setting
+    jaw = head.expression_index("jawOpen")
+    shut = torch.zeros(1, T, len(head.expression_names))
+    open_, wide = shut.clone(), shut.clone()
+    open_[..., jaw], wide[..., jaw] = 0.3, 0.6
+    still = _still(head)
+    at_rest = loss(model, _motion(head, open_), **still).gap
+    open_anyway = loss(model, _motion(head, wide), **(still | {"weights": open_})).gap
+    assert float(at_rest / open_anyway) == pytest.approx(LossWeights().shut, rel=1e-3)
+
+
+def test_frames_behind_the_end_of_a_clip_count_for_nothing(head, setting):
+    model, loss = setting
+    ours = torch.rand(1, T, len(head.expression_names))
+    still = _still(head)
+    some = still | {"present": torch.tensor([[1.0, 1, 1, 0, 0, 0]])}
+    wild = ours.clone()
+    wild[:, 3:] += 5.0
+    first = loss(model, _motion(head, ours), **some)
+    second = loss(model, _motion(head, wild), **some)
+    torch.testing.assert_close(first.total, second.total)
+
+
+def test_a_constant_error_has_no_velocity(head, setting):
+    model, loss = setting
+    ours = torch.full((1, T, len(head.expression_names)), 0.1)
+    assert float(loss(model, _motion(head, ours), **_still(head)).velocity) < 1e-6
+
+
+def test_without_wrinkles_there_is_no_wrinkle_loss(head, setting):
+    model, loss = setting
+    zero = torch.zeros(1, T, len(head.expression_names))
+    terms = loss(model, _motion(head, zero, wrinkles=None), **_still(head))
+    assert float(terms.wrinkle) == 0.0
+
+
+def test_a_head_without_lips_is_refused(head):
+    with pytest.raises(BadInputError, match="lips"):
+        SpeechLoss(
+            replace(head, regions={}), torch.from_numpy(head.expression_basis), torch.ones(24)
+        )

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The training loop: it learns, it stops, and a broken run goes on as if it had never broken."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from engine.errors import BadInputError, CancelledError
+from engine.heads import load_head
+from engine.speech.checkpoint import load_model
+from engine.speech.model import SpeechModel
+from engine.speech.model_config import STARTER, for_head
+from training.speech.config import TrainingConfig
+from training.speech.sequences import SpeechSequence
+from training.speech.trainer import BEST, SpeechTrainer
+
+QUICK = TrainingConfig(
+    steps=12, batch=2, frames=30, warm_up=2, validate_every=4, learning_rate=3e-3
+)
+
+
+@pytest.fixture(scope="module")
+def head():
+    return load_head("default")
+
+
+def _sequence(head, seed, frames=80):
+    """A mouth that follows one feature."""
+    rng = np.random.default_rng(seed)
+    open_ = np.sin(np.arange(2 * frames) / 11.0 + rng.uniform(0, 6)) * 0.5 + 0.5
+    heard = rng.normal(size=(2, 2 * frames, 81)) * 0.1
+    heard[:, :, 0] = open_
+    weights = np.zeros((frames, len(head.expression_names)), np.float32)
+    weights[:, head.expression_index("jawOpen")] = 0.4 * open_[::2]
+    return SpeechSequence(
+        f"s{seed}",
+        heard.astype(np.float16),
+        weights,
+        weights.astype(np.float16),
+        np.abs(rng.normal(size=(frames, 24))).astype(np.float16),
+        np.zeros(2, np.float32),
+    )
+
+
+@pytest.fixture(scope="module")
+def sequences(head):
+    return [_sequence(head, seed) for seed in range(4)]
+
+
+def _trainer(head, sequences, out, config=QUICK, **changes):
+    torch.manual_seed(7)
+    small = replace(STARTER, dimension=16, heads=2, feed_forward=16, past=6, **changes)
+    model = SpeechModel(for_head(small, head))
+    return SpeechTrainer(model, head, sequences[1:], sequences[:1], config, out, name="tiny")
+
+
+def test_training_lowers_the_validation_lve(head, sequences, tmp_path):
+    trainer = _trainer(head, sequences, tmp_path, replace(QUICK, steps=60, validate_every=20))
+    before = trainer.validation_lve()
+    assert trainer.run() < 0.6 * before
+
+
+def test_a_broken_run_resumes_to_the_losses_of_an_unbroken_one(head, sequences, tmp_path):
+    whole = _trainer(head, sequences, tmp_path / "whole")
+    whole.run()
+
+    broken = _trainer(head, sequences, tmp_path / "broken")
+
+    def kill(_fraction, _message):
+        if broken.step == 7:
+            raise CancelledError
+
+    with pytest.raises(CancelledError):
+        broken.run(kill)
+    torch.manual_seed(1234)
+    resumed = _trainer(head, sequences, tmp_path / "broken")
+    resumed.resume()
+    assert resumed.step == 7
+    resumed.run()
+    assert resumed.history == whole.history
+    for ours, theirs in zip(
+        resumed.model.state_dict().values(), whole.model.state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, atol=0, rtol=0)
+
+
+def test_the_same_seed_gives_the_same_model(head, sequences, tmp_path):
+    first = _trainer(head, sequences, tmp_path / "a").run()
+    assert _trainer(head, sequences, tmp_path / "b").run() == first
+
+
+def test_training_stops_when_the_lve_stops_falling(head, sequences, tmp_path):
+    config = replace(QUICK, steps=100, validate_every=1, patience=3, learning_rate=1e-9)
+    trainer = _trainer(head, sequences, tmp_path, config)
+    trainer.run()
+    assert trainer.step < 100
+    assert trainer.since_best == 3
+
+
+def test_a_run_leaves_model_curves_and_settings(head, sequences, tmp_path):
+    lve = _trainer(head, sequences, tmp_path).run()
+    loaded = load_model(tmp_path / BEST, head)
+    assert loaded.name == "tiny"
+    assert loaded.notes["validation_lve_mm"] == pytest.approx(lve)
+    about = json.loads((tmp_path / "config.json").read_text())
+    assert about["training"]["seed"] == QUICK.seed
+    with Image.open(tmp_path / "losses.png") as picture:
+        assert picture.size == (900, 480)
+    assert (tmp_path / "losses.csv").read_text().startswith("step,")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"alignment_mask": False}, {"wrinkle_features": False}, {"autoregressive": True}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_every_ablation_trains(head, sequences, tmp_path, changes):
+    trainer = _trainer(head, sequences, tmp_path, replace(QUICK, steps=3), **changes)
+    assert np.isfinite(trainer.run())
+
+
+def test_resuming_nothing_is_refused(head, sequences, tmp_path):
+    with pytest.raises(BadInputError, match="no run to resume"):
+        _trainer(head, sequences, tmp_path).resume()
+
+
+def test_resuming_with_other_settings_is_refused(head, sequences, tmp_path):
+    _trainer(head, sequences, tmp_path).run()
+    other = _trainer(head, sequences, tmp_path, replace(QUICK, batch=3))
+    with pytest.raises(BadInputError, match="other settings"):
+        other.resume()
+
+
+def test_sequences_of_another_encoder_are_refused_by_name(head, sequences, tmp_path):
+    heard = np.zeros((1, 160, 20), np.float16)
+    with pytest.raises(BadInputError, match=r"s2 has audio features of size 20.*81"):
+        _trainer(head, [*sequences[:2], replace(sequences[2], heard=heard)], tmp_path)
+
+
+def test_motion_of_another_rate_is_refused_by_name(head, sequences, tmp_path):
+    short = replace(
+        sequences[2],
+        weights=sequences[2].weights[::2],
+        expression=sequences[2].expression[::2],
+        wrinkles=sequences[2].wrinkles[::2],
+    )
+    with pytest.raises(BadInputError, match=r"s2 has 40 frames for 1\.60 s"):
+        _trainer(head, [*sequences[:2], short], tmp_path)
+
+
+def test_no_sequences_are_refused(head, sequences, tmp_path):
+    with pytest.raises(BadInputError, match="0 training"):
+        _trainer(head, sequences[:1], tmp_path)
+
+
+def test_sequence_files_come_back_as_they_were(head, sequences, tmp_path):
+    sequences[0].save(tmp_path / "s0.npz")
+    back = SpeechSequence.load(tmp_path / "s0.npz")
+    for name in ("heard", "weights", "expression", "wrinkles", "style"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(sequences[0], name))
+
+
+def test_nan_in_a_sequence_is_named_with_its_place(sequences, tmp_path):
+    weights = sequences[0].weights.copy()
+    weights[13, 2] = np.nan
+    replace(sequences[0], weights=weights).save(tmp_path / "bad.npz")
+    with pytest.raises(BadInputError, match=r"bad\.npz: the weights.*13"):
+        SpeechSequence.load(tmp_path / "bad.npz")
+
+
+def test_a_damaged_sequence_is_named(tmp_path):
+    (tmp_path / "cut.npz").write_bytes(b"PK\x03\x04 no archive")
+    with pytest.raises(BadInputError, match=r"cut\.npz"):
+        SpeechSequence.load(tmp_path / "cut.npz")

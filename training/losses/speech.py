@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The losses of the speech model (GaussianSpeech, section 4.2).
+
+L_lip (Eq. 7) teaches the lip encoder the lip vertices, L_wrinkle (Eq. 8) the wrinkle encoder the
+measured wrinkles, L_expr (Eq. 9) the expression encoder the expression weights, and L_vertices
+(Eq. 13, 14) the whole model all vertices. Two terms are this project's: lips that must touch, or
+rest, count for more, and velocities are compared so that motion is neither damped nor restless.
+
+Lengths are in millimetres. Motion is factored, so a vertex error is a quadratic form in the
+weights: ‖Δw·B‖² = Δw·(B·Bᵀ)·Δw; no vertex is ever made dense but the lips of Eq. 7.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engine.errors import BadInputError
+from engine.heads.head import Head
+from engine.speech.model import Motion, SpeechModel
+
+MM = 1000.0
+
+_CLOSED_BELOW = 0.05
+"""Part of the open gap under which lips count as shut, as in the lip-sync measures."""
+_OPEN = 6.0
+"""Millimetres of the mean open gap of ordinary speech."""
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """How much each term counts.
+
+    Attributes:
+        lip, wrinkle, expression: of Eq. 7 to 9.
+        vertices: of the error of all vertices, mm².
+        lip_vertices: of that of the lips on top.
+        gap: of the opening of the mouth, mm².
+        shut: factor of the gap where the lips are truly shut.
+        velocity: of the change of the lips from frame to frame, mm².
+    """
+
+    lip: float = 0.3
+    wrinkle: float = 0.1
+    expression: float = 3.0
+    vertices: float = 2.0
+    lip_vertices: float = 1.0
+    gap: float = 0.3
+    shut: float = 6.0
+    velocity: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class LossTerms:
+    """Scalars; ``total`` is what is minimised."""
+
+    total: Tensor
+    lip: Tensor
+    wrinkle: Tensor
+    expression: Tensor
+    vertices: Tensor
+    gap: Tensor
+    velocity: Tensor
+
+
+class SpeechLoss(nn.Module):
+    """All terms for a head.
+
+    Args:
+        head: regions and landmarks.
+        basis: (K, V, 3) the basis of the true weights, metres.
+        wrinkle_scale: (W,) size of each wrinkle feature in the data, above 0.
+        weights: of the terms.
+
+    Raises:
+        BadInputError: the head has no lips.
+    """
+
+    lips: Tensor
+    basis: Tensor
+    wrinkle_scale: Tensor
+    upper: Tensor
+    lower: Tensor
+
+    def __init__(
+        self,
+        head: Head,
+        basis: Tensor,
+        wrinkle_scale: Tensor,
+        weights: LossWeights | None = None,
+    ) -> None:
+        super().__init__()
+        if not len(head.regions.get("lips", ())):
+            raise BadInputError(
+                f"The head {head.id!r} has no region of lips.", "Train on a head that names them."
+            )
+        self.weigh = weights or LossWeights()
+        self.register_buffer("lips", torch.from_numpy(np.asarray(head.regions["lips"], np.int64)))
+        self.register_buffer("basis", basis * MM)
+        self.register_buffer("wrinkle_scale", wrinkle_scale)
+        upper = head.landmarks.get("inner_lip_upper", np.zeros(0, np.int32))
+        lower = head.landmarks.get("inner_lip_lower", np.zeros(0, np.int32))
+        self.register_buffer("upper", torch.from_numpy(np.asarray(upper, np.int64)))
+        self.register_buffer("lower", torch.from_numpy(np.asarray(lower, np.int64)))
+        self._grams: tuple[Tensor, Tensor] | None = None
+
+    def forward(
+        self,
+        model: SpeechModel,
+        motion: Motion,
+        weights: Tensor,
+        expression: Tensor,
+        wrinkles: Tensor,
+        present: Tensor,
+    ) -> LossTerms:
+        """Compare predicted with true motion.
+
+        Args:
+            model: for the basis that it predicts in.
+            motion: what it predicted.
+            weights: (B, T, K) true weights.
+            expression: (B, T, E) true expression weights.
+            wrinkles: (B, T, W) measured wrinkle features.
+            present: (B, T) 1 where there is a true frame.
+        """
+        weigh = self.weigh
+        true_lips = torch.einsum("btk,kvc->btvc", weights, self.basis[:, self.lips])
+        lip = _mean((motion.lips - true_lips).square().mean(dim=(-2, -1)), present)
+        if motion.wrinkles is None:
+            wrinkle = lip.new_zeros(())
+        else:
+            difference = (motion.wrinkles - wrinkles) / self.wrinkle_scale
+            wrinkle = _mean(difference.square().mean(dim=-1), present)
+        expressions = _mean((motion.expression - expression).square().sum(dim=-1), present)
+        every, of_lips = self._squared(model, motion.weights, weights)
+        vertices = _mean(every, present)
+        gap = _mean(self._gap(model, motion.weights, weights), present)
+        moved = motion.weights[:, 1:] - motion.weights[:, :-1]
+        truly = weights[:, 1:] - weights[:, :-1]
+        velocity = _mean(self._squared(model, moved, truly)[1], present[:, 1:] * present[:, :-1])
+        total = (
+            weigh.lip * lip
+            + weigh.wrinkle * wrinkle
+            + weigh.expression * expressions
+            + weigh.vertices * vertices
+            + weigh.lip_vertices * _mean(of_lips, present)
+            + weigh.gap * gap
+            + weigh.velocity * velocity
+        )
+        return LossTerms(total, lip, wrinkle, expressions, vertices, gap, velocity)
+
+    def _squared(self, model: SpeechModel, ours: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T) mean squared distance of all vertices, and of the lips, mm²."""
+        if not model.config.learned_basis:
+            if self._grams is None:
+                self._grams = _gram(self.basis), _gram(self.basis[:, self.lips])
+            difference = ours - true
+            grams = self._grams
+        else:
+            both = torch.cat([model.mapper.basis * MM, self.basis])
+            difference = torch.cat([ours, -true], dim=-1)
+            grams = _gram(both), _gram(both[:, self.lips])
+        every, lips = ((difference @ g * difference).sum(-1).clamp(min=0.0) for g in grams)
+        return every, lips
+
+    def _gap(self, model: SpeechModel, ours: Tensor, true: Tensor) -> Tensor:
+        """(B, T) squared error of the mouth's opening; more where the lips are truly shut."""
+        if not len(self.upper):
+            return ours.new_zeros(ours.shape[:2])
+        basis = model.mapper.basis * MM if model.config.learned_basis else self.basis
+        gap = ours @ self._opening(basis)
+        true_gap = true @ self._opening(self.basis)
+        shut = true_gap.amax(dim=-1) < _CLOSED_BELOW * _OPEN
+        factor = torch.where(shut, self.weigh.shut, 1.0)
+        return factor * (gap - true_gap).square().mean(dim=-1)
+
+    def _opening(self, basis: Tensor) -> Tensor:
+        """(K, P) what each component opens the pairs across the mouth slit by."""
+        return basis[:, self.upper, 1] - basis[:, self.lower, 1]
+
+
+def _gram(basis: Tensor) -> Tensor:
+    """(K, K) quadratic form of the mean squared distance over the (K, V, 3) basis's vertices."""
+    flat = basis.flatten(1)
+    return flat @ flat.T / basis.shape[1]
+
+
+def _mean(values: Tensor, present: Tensor) -> Tensor:
+    return (values * present).sum() / present.sum().clamp(min=1.0)

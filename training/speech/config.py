@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the speech model is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from engine.errors import BadInputError
+from training.losses.speech import LossWeights
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Settings of a run; saved beside its results.
+
+    Attributes:
+        steps: optimiser steps.
+        batch: clips in a step.
+        frames: motion frames of each.
+        learning_rate: highest; warms up linearly, then falls as a cosine to 1 %.
+        warm_up: steps of the warm-up.
+        weight_decay: of AdamW.
+        clip: norm that gradients are cut to.
+        feature_noise: standard deviation of noise on the features.
+        validate_every: steps between validations and checkpoints.
+        patience: validations without a better LVE after which training stops.
+        seed: of weights, crops and dropout.
+        device: ``auto`` takes CUDA where there is one.
+        precision: ``auto`` is bfloat16 on CUDA, float32 elsewhere.
+        losses: weights of the terms.
+    """
+
+    steps: int = 3000
+    batch: int = 16
+    frames: int = 160
+    learning_rate: float = 1e-3
+    warm_up: int = 150
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    feature_noise: float = 0.05
+    validate_every: int = 250
+    patience: int = 8
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    losses: LossWeights = field(default_factory=LossWeights)
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            BadInputError: names the setting.
+        """
+        for name in ("steps", "batch", "frames", "validate_every", "patience"):
+            if getattr(self, name) < 1:
+                raise BadInputError(
+                    f"Training cannot have {name} = {getattr(self, name)}.", "Choose at least 1."
+                )
+        for name in ("learning_rate", "clip"):
+            if not getattr(self, name) > 0:
+                raise BadInputError(
+                    f"Training cannot have {name} = {getattr(self, name)}.", "Choose more than 0."
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values["losses"] = {f.name: getattr(self.losses, f.name) for f in fields(self.losses)}
+        return values

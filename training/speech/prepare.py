@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``python -m training.speech.prepare --clips DIR --out DIR``: clips to training sequences.
+
+Every clip of :mod:`training.speech.synthesise` (or any aligned speech) is recorded under random
+conditions, heard in three ways and given the rules' motion for its true sounds. What is there
+already is kept, so a broken run can go on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from engine.audio.encoder import acoustic_features, phonetic_features
+from engine.audio.loading import Speech
+from engine.audio.phonetic import encode
+from engine.commands.console import print_result, progress_bar
+from engine.heads import load_head
+from engine.heads.head import Head
+from engine.progress import Progress, silent
+from engine.speech.articulation import Articulation
+from engine.speech.model_config import STARTER, SpeechModelConfig
+from engine.speech.performance import Phone
+from engine.speech.wrinkles import SkinTension
+from training.data.speech import AlignedSpeech, find_speech, load_aligned_speech
+from training.speech.augment import recorded
+from training.speech.sequences import SpeechSequence
+from training.speech.teacher import Style, taught_motion
+
+TRUE, RECOGNISED, UNKNOWN = 0, 1, 2
+"""The ways in which a clip is heard: with its true sounds, with those that the recogniser finds,
+and without any."""
+
+_BOUNDARY_ERROR = 0.012
+_FARTHEST = (-0.03, 0.03)
+"""Seconds by which a forced alignment misses a boundary: standard deviation and range."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What to prepare.
+
+    Attributes:
+        clips: folder of audio files with alignments.
+        out: folder of the sequence files.
+        head: id of the head.
+        seed: of recording conditions and styles.
+    """
+
+    clips: Path
+    out: Path
+    head: str = "default"
+    seed: int = 0
+
+
+def prepare(plan: Preparation, progress: Progress = silent) -> list[Path]:
+    """Make the sequence files.
+
+    Raises:
+        BadInputError: no clips, or a clip that cannot be read.
+    """
+    head = load_head(plan.head)
+    tension = SkinTension(head)
+    files = find_speech([plan.clips])
+    made = []
+    for number, file in enumerate(files):
+        progress(number / len(files), "Preparing sequences")
+        path = plan.out / f"{file.stem}.npz"
+        if not path.is_file():
+            rng = np.random.default_rng([plan.seed, number])
+            prepared(load_aligned_speech(file), head, tension, STARTER, rng).save(path)
+        made.append(path)
+    progress(1.0, "Sequences prepared")
+    return made
+
+
+def prepared(
+    clip: AlignedSpeech,
+    head: Head,
+    tension: SkinTension,
+    config: SpeechModelConfig,
+    rng: np.random.Generator,
+) -> SpeechSequence:
+    """The training sequence of one aligned clip.
+
+    Args:
+        clip: speech with its true sounds.
+        head: who is to speak.
+        tension: measures the wrinkles of that head.
+        config: of the model.
+        rng: decides on recording conditions and style; half of the clips have the default style.
+    """
+    samples = recorded(clip.speech.samples, rng)
+    speech = Speech(samples, clip.speech.duration, clip.speech.sha256)
+    heard = encode(speech)
+    aligned = _misplaced(clip.phones, rng)
+    style = Style()
+    if rng.random() < 0.5:
+        style = Style(*(float(v) for v in rng.uniform(-1.0, 1.0, 2)))
+    frames = round(clip.speech.duration * config.motion_rate)
+    weights = taught_motion(
+        clip.phones,
+        clip.speech.samples,
+        frames,
+        config.motion_rate,
+        head,
+        style,
+        Articulation(liveliness=0.0),
+    )
+    ways = (
+        phonetic_features(aligned, heard.mel, heard.energy),
+        phonetic_features(heard.phones, heard.mel, heard.energy),
+        acoustic_features(heard.mel),
+    )
+    return SpeechSequence(
+        name=clip.path.stem,
+        heard=np.stack(ways).astype(np.float16),
+        weights=weights,
+        expression=weights.astype(np.float16),
+        wrinkles=tension.features(weights).astype(np.float16),
+        style=np.array([style.articulation, style.smile], np.float32),
+    )
+
+
+def _misplaced(phones: tuple[Phone, ...], rng: np.random.Generator) -> tuple[Phone, ...]:
+    """The sounds with boundaries as far off as those of a forced alignment."""
+    off = np.clip(rng.normal(0.0, _BOUNDARY_ERROR, len(phones) + 1), *_FARTHEST)
+    off[0] = off[-1] = 0.0
+    return tuple(
+        Phone(p.label, p.start + begin, p.end + end)
+        for p, begin, end in zip(phones, off[:-1], off[1:], strict=True)
+    )
+
+
+def main() -> None:
+    """The command."""
+    plan = tyro.cli(Preparation, description=__doc__)
+    with progress_bar("prepare") as progress:
+        files = prepare(plan, progress)
+    print_result({"sequences": len(files), "folder": plan.out}, as_json=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sequences to train on: what a clip sounds like and the motion that goes with it.
+
+A sequence file is an npz. ``heard`` is (A, N, C) float16, the A ways in which the same clip may be
+heard (with true sounds, with recognised ones, without any); ``weights`` (T, K) float32 are of the
+set's one basis; ``expression`` (T, E) and ``wrinkles`` (T, W) float16; ``style`` (S,) float32.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.errors import BadInputError
+from engine.files import written_whole
+from engine.speech.model_config import SpeechModelConfig
+
+
+@dataclass(frozen=True, eq=False)
+class SpeechSequence:
+    """A clip to learn from.
+
+    Attributes:
+        name: what to call it in messages.
+        heard: (A, N, C) audio features, each of A ways in which the clip may be heard.
+        weights: (T, K) true weights of the set's basis.
+        expression: (T, E) true expression weights.
+        wrinkles: (T, W) measured wrinkle features.
+        style: (S,) what the speaker was asked for; 0 is the default.
+    """
+
+    name: str
+    heard: NDArray[np.float16]
+    weights: NDArray[np.float32]
+    expression: NDArray[np.float16]
+    wrinkles: NDArray[np.float16]
+    style: NDArray[np.float32]
+
+    @property
+    def frames(self) -> int:
+        """T."""
+        return len(self.weights)
+
+    def save(self, path: Path) -> None:
+        """Write the sequence file."""
+        with written_whole(path) as temporary:
+            np.savez(
+                temporary,
+                heard=self.heard,
+                weights=self.weights,
+                expression=self.expression,
+                wrinkles=self.wrinkles,
+                style=self.style,
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> SpeechSequence:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            BadInputError: no sequence file, damaged, NaN, or arrays that do not fit each other.
+        """
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
+                sequence = cls(
+                    path.stem,
+                    *(data[n] for n in ("heard", "weights", "expression", "wrinkles", "style")),
+                )
+        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise BadInputError(
+                f"{path} cannot be read as a training sequence: {error}.", "Prepare it again."
+            ) from error
+        sequence.check(path)
+        return sequence
+
+    def check(self, path: Path) -> None:
+        """Make sure that the arrays fit each other and hold numbers.
+
+        Raises:
+            BadInputError: names the file and the array.
+        """
+        for name in ("heard", "weights", "expression", "wrinkles", "style"):
+            values = getattr(self, name)
+            if not np.isfinite(values).all():
+                where = np.argwhere(~np.isfinite(values))[0]
+                raise BadInputError(
+                    f"{path}: the {name} hold NaN or infinite values, first at {tuple(where)}.",
+                    "Repair or leave out this sequence.",
+                )
+        lengths = {len(self.weights), len(self.expression), len(self.wrinkles)}
+        if len(lengths) != 1 or self.heard.ndim != 3:
+            raise BadInputError(
+                f"{path}: weights, expression and wrinkles have {len(self.weights)}, "
+                f"{len(self.expression)} and {len(self.wrinkles)} frames.",
+                "All must have the same number of frames.",
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Crops of B clips.
+
+    Attributes:
+        features: (B, N, C).
+        weights: (B, T, K) true weights.
+        expression: (B, T, E).
+        wrinkles: (B, T, W).
+        style: (B, S).
+        present: (B, T) 1 where there is a true frame, 0 behind a clip's end.
+    """
+
+    features: Tensor
+    weights: Tensor
+    expression: Tensor
+    wrinkles: Tensor
+    style: Tensor
+    present: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        return Batch(
+            *(
+                getattr(self, name).to(device, non_blocking=True)
+                for name in ("features", "weights", "expression", "wrinkles", "style", "present")
+            )
+        )
+
+
+def check_fit(sequences: Sequence[SpeechSequence], config: SpeechModelConfig) -> None:
+    """Make sure that sequences have the sizes of a model.
+
+    Raises:
+        BadInputError: names the sequence, expected and found.
+    """
+    for sequence in sequences:
+        for what, found, expected in (
+            ("audio features of size", sequence.heard.shape[2], config.features),
+            ("weights of size", sequence.weights.shape[1], config.components),
+            ("expressions of size", sequence.expression.shape[1], config.expressions),
+            ("wrinkles of size", sequence.wrinkles.shape[1], config.wrinkles),
+            ("styles of size", sequence.style.shape[0], len(config.styles)),
+        ):
+            if found != expected:
+                raise BadInputError(
+                    f"The sequence {sequence.name} has {what} {found}; the model expects "
+                    f"{expected}.",
+                    "Prepare the data for this model's head and encoder.",
+                )
+        duration = sequence.heard.shape[1] / config.feature_rate
+        if abs(duration * config.motion_rate - sequence.frames) > 2 + config.motion_rate * 0.05:
+            raise BadInputError(
+                f"The sequence {sequence.name} has {sequence.frames} frames for "
+                f"{duration:.2f} s of audio at {config.motion_rate:g} frames per second.",
+                "Audio and motion must be of the same length and rate.",
+            )
+
+
+def crops(
+    sequences: Sequence[SpeechSequence],
+    config: SpeechModelConfig,
+    size: int,
+    frames: int,
+    generator: torch.Generator,
+) -> Batch:
+    """A batch of random stretches; longer clips are drawn more often.
+
+    Args:
+        sequences: to draw from.
+        config: of the model.
+        size: B.
+        frames: T.
+        generator: all the randomness there is, so that training can be resumed exactly.
+    """
+    lengths = torch.tensor([float(s.frames) for s in sequences])
+    chosen = torch.multinomial(lengths, size, replacement=True, generator=generator)
+    luck = torch.rand(size, 2, generator=generator)
+    ratio = config.feature_rate / config.motion_rate
+    rows = []
+    for index, (place, way) in zip(chosen.tolist(), luck.tolist(), strict=True):
+        sequence = sequences[index]
+        start = int(place * max(0, sequence.frames - frames + 1))
+        begin = round(start * ratio)
+        heard = sequence.heard[int(way * len(sequence.heard))]
+        rows.append(
+            (
+                _part(heard, begin, round(frames * ratio), repeat=True),
+                _part(sequence.weights, start, frames),
+                _part(sequence.expression, start, frames),
+                _part(sequence.wrinkles, start, frames),
+                torch.from_numpy(sequence.style),
+                (torch.arange(frames) + start < sequence.frames).float(),
+            )
+        )
+    return Batch(*(torch.stack(column) for column in zip(*rows, strict=True)))
+
+
+def whole(sequence: SpeechSequence, way: int) -> Batch:
+    """One whole clip, heard in one way."""
+    heard = sequence.heard[min(way, len(sequence.heard) - 1)]
+    return Batch(
+        torch.from_numpy(heard.astype(np.float32))[None],
+        torch.from_numpy(sequence.weights)[None],
+        torch.from_numpy(sequence.expression.astype(np.float32))[None],
+        torch.from_numpy(sequence.wrinkles.astype(np.float32))[None],
+        torch.from_numpy(sequence.style)[None],
+        torch.ones(1, sequence.frames),
+    )
+
+
+def _part(
+    values: NDArray[np.floating[Any]], start: int, length: int, *, repeat: bool = False
+) -> Tensor:
+    """(length, …) from ``start``; behind the end zeros, or the last row repeated."""
+    piece = values[start : start + length].astype(np.float32)
+    missing = ((0, length - len(piece)), (0, 0))
+    if missing[0][1]:
+        piece = np.pad(piece, missing, mode="edge" if repeat else "constant")
+    return torch.from_numpy(piece)

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The training loop of the speech model: seeded, resumable to the same losses, early stopping."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.errors import BadInputError, MissingDependencyError
+from engine.files import written_whole
+from engine.heads.head import Head
+from engine.progress import Progress, silent
+from engine.speech.checkpoint import save_model, set_basis
+from engine.speech.model import Motion, SpeechModel
+from training.losses.speech import MM, LossTerms, SpeechLoss
+from training.speech.config import TrainingConfig
+from training.speech.curves import save_curves, save_table
+from training.speech.sequences import Batch, SpeechSequence, check_fit, crops, whole
+
+STATE = "checkpoints/last.pt"
+BEST = "checkpoints/best.safetensors"
+_LEAST_WRINKLE = 0.05
+"""Part of the largest wrinkle feature's size that every other counts as at least."""
+_SMOOTHED = 25
+"""Steps whose mean makes a point of the curves."""
+
+
+class SpeechTrainer:
+    """A run in a folder.
+
+    ``config.json`` says how, ``losses.csv`` and ``losses.png`` tell how it went,
+    ``checkpoints/last.pt`` is where it goes on, ``checkpoints/best.safetensors`` the model of the
+    lowest validation LVE.
+
+    Args:
+        model: with the configuration and, for fine-tuning, the weights to start from.
+        head: who speaks.
+        training, validation: sequences in the model's basis.
+        config: settings.
+        out: folder of the run.
+        name: id of the trained model.
+        basis: (K, V, 3) basis of the true weights; the head's expression basis by default.
+        hears: the way in which validation clips are heard.
+
+    Raises:
+        BadInputError: sequences that do not fit the model, or no sequences.
+        MissingDependencyError: CUDA was asked for and is not there.
+    """
+
+    def __init__(
+        self,
+        model: SpeechModel,
+        head: Head,
+        training: Sequence[SpeechSequence],
+        validation: Sequence[SpeechSequence],
+        config: TrainingConfig,
+        out: Path,
+        *,
+        name: str = "speech",
+        basis: np.ndarray[tuple[int, int, int], np.dtype[np.float32]] | None = None,
+        hears: int = 1,
+    ) -> None:
+        if not training or not validation:
+            raise BadInputError(
+                f"There are {len(training)} training and {len(validation)} validation sequences.",
+                "Give at least one of each.",
+            )
+        check_fit([*training, *validation], model.config)
+        self.device = _device(config.device)
+        set_basis(model, head)
+        self.model = model.to(self.device)
+        self.head, self.config, self.out, self.name = head, config, out, name
+        self.training, self.validation, self.hears = training, validation, hears
+        scale = _spread(training)
+        if model.wrinkle_encoder is not None:
+            model.wrinkle_encoder.scale.copy_(scale)
+        true_basis = torch.from_numpy(head.expression_basis if basis is None else basis)
+        self.loss = SpeechLoss(head, true_basis, scale, config.losses).to(self.device)
+        self.generator = torch.Generator().manual_seed(config.seed)
+        torch.manual_seed(config.seed)
+        self.optimiser = torch.optim.AdamW(
+            self.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self.step, self.best, self.since_best = 0, math.inf, 0
+        self.history: list[dict[str, float]] = []
+        self._recent: list[dict[str, float]] = []
+        self._board = _tensorboard(out / "tensorboard")
+
+    def run(self, progress: Progress = silent) -> float:
+        """Train to the end, or until the validation LVE stops falling.
+
+        A cancel, raised by the progress, leaves a checkpoint to go on from.
+
+        Returns:
+            The lowest validation LVE, millimetres.
+        """
+        self.out.mkdir(parents=True, exist_ok=True)
+        self._write_config()
+        try:
+            while self.step < self.config.steps and self.since_best < self.config.patience:
+                terms = self._advance()
+                self._record(terms)
+                last = self.step == self.config.steps
+                if self.step % self.config.validate_every == 0 or last:
+                    self._validate()
+                    self.save()
+                progress(
+                    self.step / self.config.steps,
+                    f"step {self.step}, loss {terms['total']:.4g}, best LVE {self.best:.3f} mm",
+                )
+        except BaseException:
+            self.save()
+            raise
+        return self.best
+
+    def _advance(self) -> dict[str, float]:
+        """One step of the optimiser; returns the terms of the loss."""
+        config = self.config
+        batch = crops(self.training, self.model.config, config.batch, config.frames, self.generator)
+        noise = torch.randn(batch.features.shape, generator=self.generator)
+        batch = batch.to(self.device)
+        features = batch.features + config.feature_noise * noise.to(self.device)
+        for group in self.optimiser.param_groups:
+            group["lr"] = config.learning_rate * _schedule(self.step, config)
+        self.model.train()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._mixed()):
+            motion = self._predict(batch, features)
+        terms = self._terms(motion, batch)
+        self.optimiser.zero_grad(set_to_none=True)
+        terms.total.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
+        if torch.isfinite(norm):
+            self.optimiser.step()
+        self.step += 1
+        values = {f.name: float(getattr(terms, f.name).detach()) for f in fields(terms)}
+        if not math.isfinite(values["total"]):
+            raise BadInputError(
+                f"The loss is {values['total']} at step {self.step}.",
+                "Lower the learning rate, or look for wild values in the data.",
+            )
+        return values
+
+    def _predict(self, batch: Batch, features: Tensor) -> Motion:
+        before = None
+        if self.model.config.autoregressive:
+            before = torch.nn.functional.pad(batch.weights[:, :-1], (0, 0, 1, 0))
+        motion: Motion = self.model(features, batch.weights.shape[1], batch.style, before)
+        return motion
+
+    def _terms(self, motion: Motion, batch: Batch) -> LossTerms:
+        exact = Motion(*(None if x is None else x.float() for x in motion))  # type: ignore[arg-type]
+        terms: LossTerms = self.loss(
+            self.model, exact, batch.weights, batch.expression, batch.wrinkles, batch.present
+        )
+        return terms
+
+    def _mixed(self) -> bool:
+        chosen = self.config.precision
+        return chosen == "bfloat16" or (chosen == "auto" and self.device.type == "cuda")
+
+    def _record(self, terms: dict[str, float]) -> None:
+        self._recent.append(terms)
+        if self.step % _SMOOTHED == 0:
+            row = {"step": float(self.step)}
+            row |= {k: float(np.mean([r[k] for r in self._recent])) for k in terms}
+            self.history.append(row)
+            self._recent.clear()
+            self._show(row)
+
+    def _show(self, row: dict[str, float]) -> None:
+        if self._board is not None:
+            for name, value in row.items():
+                if name != "step":
+                    self._board.add_scalar(name, value, int(row["step"]))
+
+    def _validate(self) -> None:
+        lve = self.validation_lve()
+        row = {"step": float(self.step), "validation LVE (mm)": lve}
+        self.history.append(row)
+        self._show(row)
+        if lve < self.best:
+            self.best, self.since_best = lve, 0
+            notes = {"validation_lve_mm": lve, "step": self.step, "seed": self.config.seed}
+            save_model(self.out / BEST, self.model, self.head, self.name, notes)
+        else:
+            self.since_best += 1
+        save_table(self.out / "losses.csv", self.history)
+        save_curves(self.out / "losses.png", self.history, f"{self.name}: losses (mm²) and LVE")
+
+    @torch.no_grad()
+    def validation_lve(self) -> float:
+        """Mean over frames of the largest lip vertex distance on the validation clips, mm."""
+        self.model.eval()
+        lips = self.loss.lips
+        true_basis = self.loss.basis[:, lips]
+        ours = self.model.mapper.basis[:, lips] * MM
+        total = frames = 0.0
+        for sequence in self.validation:
+            batch = whole(sequence, self.hears).to(self.device)
+            weights = self._predict(batch, batch.features).weights.float()
+            difference = torch.einsum("btk,kvc->btvc", weights, ours) - torch.einsum(
+                "btk,kvc->btvc", batch.weights, true_basis
+            )
+            total += float(difference.norm(dim=-1).amax(dim=-1).sum())
+            frames += sequence.frames
+        return total / frames
+
+    def save(self) -> None:
+        """Write the state from which :meth:`resume` goes on."""
+        state = {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "best": self.best,
+            "since_best": self.since_best,
+            "history": self.history,
+            "recent": self._recent,
+            "crops": self.generator.get_state(),
+            "dropout": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
+            "config": self.config.to_dict(),
+        }
+        with written_whole(self.out / STATE) as temporary:
+            torch.save(state, temporary)
+
+    def resume(self) -> None:
+        """Go on where a run in this folder stopped, to the same losses as an unbroken one.
+
+        Raises:
+            BadInputError: nothing to resume, a damaged file, or other settings.
+        """
+        path = self.out / STATE
+        if not path.is_file():
+            raise BadInputError(f"There is no run to resume in {self.out}.", "Start a new one.")
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            self.model.load_state_dict(state["model"])
+            self.optimiser.load_state_dict(state["optimiser"])
+        except (RuntimeError, KeyError, ValueError, OSError, EOFError) as error:
+            raise BadInputError(
+                f"{path} does not fit this run: {error}", "Start a new run in another folder."
+            ) from error
+        if state["config"] != self.config.to_dict():
+            raise BadInputError(
+                f"The run in {self.out} has other settings than these.",
+                "Resume with the settings of its config.json.",
+            )
+        self.step, self.best = state["step"], state["best"]
+        self.since_best, self.history = state["since_best"], state["history"]
+        self._recent = state["recent"]
+        self.generator.set_state(state["crops"])
+        torch.set_rng_state(state["dropout"])
+        if state["cuda"] and self.device.type == "cuda":
+            torch.cuda.set_rng_state_all(state["cuda"])
+
+    def _write_config(self) -> None:
+        about = {
+            "name": self.name,
+            "head": self.head.id,
+            "model": self.model.config.to_dict(),
+            "training": self.config.to_dict(),
+            "sequences": {"training": len(self.training), "validation": len(self.validation)},
+        }
+        with written_whole(self.out / "config.json") as temporary:
+            temporary.write_text(json.dumps(about, indent=2), encoding="utf-8")
+
+
+def _schedule(step: int, config: TrainingConfig) -> float:
+    """Factor of the learning rate: linear warm-up, cosine to 1 %."""
+    if step < config.warm_up:
+        return (step + 1) / config.warm_up
+    part = (step - config.warm_up) / max(1, config.steps - config.warm_up)
+    return 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * min(part, 1.0)))
+
+
+def _spread(sequences: Sequence[SpeechSequence]) -> Tensor:
+    """(W,) root mean square of the wrinkle features; a region at rest must not outweigh others."""
+    square = sum(np.square(s.wrinkles.astype(np.float64)).sum(axis=0) for s in sequences)
+    spread = np.sqrt(np.asarray(square) / sum(s.frames for s in sequences))
+    least = max(float(spread.max()) * _LEAST_WRINKLE, 1e-6)
+    return torch.from_numpy(np.maximum(spread, least).astype(np.float32))
+
+
+def _device(asked: str) -> torch.device:
+    if asked == "cuda" and not torch.cuda.is_available():
+        raise MissingDependencyError("There is no CUDA device.", "Train with device 'cpu'.")
+    if asked == "auto":
+        asked = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(asked)
+
+
+def _tensorboard(folder: Path) -> Any:
+    """A writer of scalars where TensorBoard is installed, ``None`` elsewhere."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
