@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 
@@ -23,6 +24,17 @@ def cache_folder() -> Path:
     return base / "gaussianspeech"
 
 
+def _writable(folder: Path) -> Path:
+    """``folder``, or one for temporary files where it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return Path(tempfile.gettempdir()) / "gaussianspeech-numba"
+    if os.access(folder, os.W_OK):
+        return folder
+    return Path(tempfile.gettempdir()) / "gaussianspeech-numba"
+
+
 def prepare() -> None:
     """Set the environment variables that libraries read once, when they are first imported.
 
@@ -33,5 +45,6 @@ def prepare() -> None:
     - ``OMP_WAIT_POLICY``: the thread pools of torch and numba take turns; threads of the idle one
       that spin instead of sleeping slow the other several times.
     """
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder() / "numba"))
+    if "NUMBA_CACHE_DIR" not in os.environ:
+        os.environ["NUMBA_CACHE_DIR"] = str(_writable(cache_folder() / "numba"))
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -2,6 +2,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,15 @@ def test_kernels_are_kept_in_the_users_cache_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     runtime.prepare()
     assert os.environ["NUMBA_CACHE_DIR"] == str(tmp_path / "gaussianspeech" / "numba")
+
+
+def test_a_home_that_cannot_be_written_leaves_the_folder_for_temporary_files(monkeypatch, tmp_path):
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    runtime.prepare()
+    assert os.environ["NUMBA_CACHE_DIR"].startswith(tempfile.gettempdir())
 
 
 def test_variables_that_the_user_has_set_stay(monkeypatch):

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Front-to-back compositing of tiles.
 
-A tile keeps its pixels in blocks of sixteen, laid out ``[T | R | G | B | Z] · 16``: T is the light
-left (transmittance), its sign turned once the pixel is finished, Z the depth gathered. A footprint
-visits only the rows and blocks that its contributing ellipse meets.
+A tile keeps its pixels in blocks of sixteen, laid out ``[T | R | G | B | Z | A] · 16``: T is the
+light left (transmittance), its sign turned once the pixel is finished, Z the depth gathered and A
+the alpha. A is summed because 1 − T has few digits where little is covered, and Z is divided by it.
+A footprint visits only the rows and blocks that its contributing ellipse meets.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ _C2, _C3, _C4 = np.float32(1 / 2), np.float32(1 / 6), np.float32(1 / 24)
 _C5, _C6, _C7 = np.float32(1 / 120), np.float32(1 / 720), np.float32(1 / 5040)
 SIGMA_MAX = np.float32(6)
 """Exponents up to here are exact enough; alpha_min must not be below exp(−SIGMA_MAX)."""
+_PLANES = 6
 EDGE = np.float32(0.01)
 """Pixels added to a row's span, so that rounding loses no pixel of the ellipse."""
 
@@ -86,6 +88,7 @@ def _blend_block(
         lanes[32 + j] += weight * green
         lanes[48 + j] += weight * blue
         lanes[64 + j] += weight * depth
+        lanes[80 + j] += weight
         lanes[j] = -light if stop else light - weight
         finished += _1 if stop else _0
     return finished
@@ -135,10 +138,10 @@ def blend(  # noqa: C901, PLR0912 - inner loops in one kernel: a call would hide
         tile = tiles[t]
         left, top = (tile % across) * TILE_WIDTH, (tile // across) * TILE_HEIGHT
         w, h = min(TILE_WIDTH, width - left), min(TILE_HEIGHT, height - top)
-        pixels = np.zeros(BLOCKS * TILE_HEIGHT * 5 * LANES, np.float32)
+        pixels = np.zeros(BLOCKS * TILE_HEIGHT * _PLANES * LANES, np.float32)
         for y in range(h):
             for x in range(w):
-                pixels[(y * BLOCKS + x // LANES) * 5 * LANES + x % LANES] = _1
+                pixels[(y * BLOCKS + x // LANES) * _PLANES * LANES + x % LANES] = _1
         # Lanes right of the image keep T = 0: they are never blended.
         open_pixels = np.full(TILE_HEIGHT, w, np.int32)
         open_rows = h
@@ -159,9 +162,9 @@ def blend(  # noqa: C901, PLR0912 - inner loops in one kernel: a call would hide
                 x0, x1 = row_range(center, span, w)
                 finished = _0
                 for block in range(x0 // LANES, x1 // LANES + 1 if x1 >= x0 else 0):
-                    at = (y * BLOCKS + block) * 5 * LANES
+                    at = (y * BLOCKS + block) * _PLANES * LANES
                     finished += _blend_block(
-                        pixels[at : at + 80],
+                        pixels[at : at + 96],
                         np.float32(block * LANES) - center,
                         _HALF * precision,
                         _HALF * square_y,
@@ -182,9 +185,10 @@ def blend(  # noqa: C901, PLR0912 - inner loops in one kernel: a call would hide
                 break
         for y in range(h):
             for x in range(w):
-                at = (y * BLOCKS + x // LANES) * 5 * LANES + x % LANES
+                at = (y * BLOCKS + x // LANES) * _PLANES * LANES + x % LANES
                 light = abs(pixels[at])
                 for c in range(3):
                     rgb[top + y, left + x, c] = pixels[at + 16 * (c + 1)] + light * background[c]
-                alpha[top + y, left + x] = _1 - light
-                depth[top + y, left + x] = pixels[at + 64] / (_1 - light) if light < _1 else _0
+                covered = pixels[at + 80]
+                alpha[top + y, left + x] = covered
+                depth[top + y, left + x] = pixels[at + 64] / covered if covered > _0 else _0

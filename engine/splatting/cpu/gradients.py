@@ -2,7 +2,8 @@
 """Derivatives of the blending, deterministic to the bit.
 
 Each tile is walked front to back once more. With vᵢ = v_rgb·cᵢ + v_z·zᵢ the value of a footprint at
-a pixel and e what a unit of leftover light is worth there, the loss depends on an alpha through
+a pixel (z measured from the pixel's own depth) and e what a unit of leftover light is worth there,
+the loss depends on an alpha through
 
     ∂L/∂αᵢ = Tᵢ·vᵢ − Qᵢ / (1 − αᵢ),    Qᵢ = Σ_{j>i} wⱼ·vⱼ + T_end·e,
 
@@ -52,8 +53,8 @@ from engine.splatting.cpu.layout import (
 )
 
 _0, _1, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
-_PLANES = 6
-"""Per block: T, the gradients of R, G, B and Z, and Q, sixteen lanes each."""
+_PLANES = 7
+"""Per block: T, the gradients of R, G, B and Z, Q, and the pixel's depth, sixteen lanes each."""
 
 
 @njit(fastmath=True, error_model="numpy")
@@ -91,7 +92,7 @@ def _block_gradient(
         weight = _0 if stop else weight
         alpha = _0 if stop else alpha
         v_red, v_green, v_blue, v_depth = lanes[16 + j], lanes[32 + j], lanes[48 + j], lanes[64 + j]
-        value = v_red * red + v_green * green + v_blue * blue + v_depth * depth
+        value = v_red * red + v_green * green + v_blue * blue + v_depth * (depth - lanes[96 + j])
         remaining = lanes[80 + j] - weight * value
         lanes[80 + j] = remaining
         v_alpha = light * value - remaining / (_1 - alpha)
@@ -142,16 +143,17 @@ def _load(
             at = (y * BLOCKS + x // LANES) * _PLANES * LANES + x % LANES
             Y, X = top + y, left + x
             opaque = alpha[Y, X]
-            # depth = Z / alpha, so its gradient reaches Z and alpha.
+            # The derivative of Z / A is that of Σ w·(z − depth) / A with depth and A held: in this
+            # form nothing large cancels, and nothing of it remains at the start.
             v_z = v_depth[Y, X] / opaque if opaque > _0 else _0
-            v_light = v_z * depth[Y, X] - v_alpha[Y, X]
-            q = v_z * depth[Y, X] * opaque + (_1 - opaque) * v_light
+            q = -(_1 - opaque) * v_alpha[Y, X]
             for c in range(3):
                 q += v_rgb[Y, X, c] * rgb[Y, X, c]
                 pixels[at + 16 * (c + 1)] = v_rgb[Y, X, c]
             pixels[at] = _1
             pixels[at + 64] = v_z
             pixels[at + 80] = q
+            pixels[at + 96] = depth[Y, X]
 
 
 @njit(cache=True, parallel=True, fastmath=True, boundscheck=False, error_model="numpy")
@@ -227,7 +229,7 @@ def blend_backward(  # noqa: PLR0915 - inner loops in one kernel: a call would h
                 for block in range(x0 // LANES, x1 // LANES + 1):
                     at = (y * BLOCKS + block) * _PLANES * LANES
                     finished += _block_gradient(
-                        pixels[at : at + 96],
+                        pixels[at : at + 112],
                         sums,
                         np.float32(block * LANES) - center,
                         _HALF * precision,

@@ -81,9 +81,8 @@ def test_gradients_of_colour_and_alpha_match_float64_autograd(scene):
 @given(scenes(largest=30))
 @QUICK
 def test_gradients_of_depth_match_float64_autograd(scene):
-    # Where one splat is alone its depth does not depend on its shape: two large numbers cancel,
-    # and float32 leaves a few thousandths of what the moving mean brings.
-    gradients_agree(scene, ("depth",), floor=3e-2)
+    # Where one splat is alone its depth does not depend on its shape; float32 leaves a trace.
+    gradients_agree(scene, ("depth",), floor=5e-4)
 
 
 def test_renders_and_gradients_are_equal_to_the_bit_each_time():
