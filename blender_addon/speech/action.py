@@ -50,7 +50,10 @@ def read_prediction(action: bpy.types.Action) -> Prediction:
 
 def store_prediction(action: bpy.types.Action, prediction: Prediction) -> None:
     """Keep the prediction with the action, so that the saved file can be baked again."""
-    action[_ABOUT], action[_VALUES] = prediction.pack()
+    for name, value in zip((_ABOUT, _VALUES), prediction.pack(), strict=True):
+        # Blender cuts bytes that replace shorter ones to the old length.
+        action.pop(name, None)
+        action[name] = value
 
 
 def is_edited(action: bpy.types.Action) -> bool:

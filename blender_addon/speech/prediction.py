@@ -3,7 +3,8 @@
 
 The values as predicted stay with the Action they were baked into, as 16-bit shares of their range,
 compressed: a saved file can be baked again with other settings, without the engine. Neighbouring
-frames differ little, so differences in time are stored: 1,500 frames of 60 keys take about 40 kB.
+frames differ little, so differences in time are stored. 1,500 frames in which 60 keys never rest
+take 160 kB, speech by rule about 25 kB.
 """
 
 from __future__ import annotations

@@ -146,6 +146,15 @@ def test_predicting_again_replaces_our_action_and_correctives(blender, head, spe
     assert keys == ["Basis", *NAMES, "voice corrective 01"]
 
 
+@pytest.mark.parametrize("first", [2, 10 * FRAMES])
+def test_the_kept_prediction_is_replaced_whole(addon, head, speak, first):
+    noise = np.random.default_rng(0).random((first, 3))
+    speak(noise)
+    action = speak(noise[:1].repeat(FRAMES, axis=0) * curves()).action
+    kept = addon("speech.action").read_prediction(action)
+    np.testing.assert_allclose(kept.values, noise[:1] * curves(), atol=2e-5)
+
+
 def test_another_clip_keeps_the_first_bake_with_its_correctives(blender, head, speak):
     deltas = np.ones((1, 4, 3), np.float32)
     values = np.concatenate([curves(), np.full((FRAMES, 1), 0.5, np.float32)], axis=1)

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Milliseconds to bake, to bake again and to play back: ``python -m tests.benchmarks.bake``.
+
+Needs ``bpy``. A head of 5,814 vertices, 1,500 frames, 52 expressions and 8 correctives that never
+rest: more than speech ever asks for.
+"""
+
+import sys
+import time
+
+import numpy as np
+
+from blender_addon.standalone import addon_module, enabled_addon
+
+FRAMES, VERTICES, EXPRESSIONS, CORRECTIVES, PLAYED = 1500, 5814, 52, 8, 300
+
+
+def main() -> None:
+    import bpy
+
+    with enabled_addon(sys.executable):
+        bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+        baking, adjust = addon_module("speech.bake"), addon_module("speech.adjust")
+        head, names = add_head(bpy)
+        random = np.random.default_rng(0)
+        deltas = random.normal(0, 1e-3, (CORRECTIVES, VERTICES, 3)).astype(np.float32)
+        prediction = make_prediction(names, baking.corrective_names("clip", CORRECTIVES), random)
+
+        def bake():
+            baking.bake(bpy.context, head, prediction, deltas, adjust.Adjustments(), 0)
+
+        def bake_again():
+            settings = adjust.Adjustments(strength=0.9, smoothing=0.04)
+            baking.rebake(bpy.context, head, settings, 0)
+
+        def play():
+            for frame in range(1, PLAYED + 1):
+                bpy.context.scene.frame_set(frame)
+
+        print(f"Blender {bpy.app.version_string}, {FRAMES} frames of {len(prediction.names)} keys")
+        print(f"bake        {best_of(bake):7.1f} ms")
+        print(f"bake again  {best_of(bake_again):7.1f} ms, with smoothing")
+        print(f"playback    {best_of(play) / PLAYED:7.2f} ms per frame")
+        bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+
+
+def add_head(bpy):
+    mesh = bpy.data.meshes.new("Head")
+    mesh.vertices.add(VERTICES)
+    head = bpy.data.objects.new("Head", mesh)
+    bpy.context.collection.objects.link(head)
+    head.shape_key_add(name="Basis")
+    names = tuple(f"expression {index}" for index in range(EXPRESSIONS))
+    for name in names:
+        head.shape_key_add(name=name, from_mix=False).value = 0
+    head.gaussianspeech_head.id, head.gaussianspeech_head.vertex_count = "benchmark", VERTICES
+    return head, names
+
+
+def make_prediction(names, correctives, random):
+    count = len(names) + len(correctives)
+    seconds = np.arange(FRAMES)[:, None] / 25
+    values = 0.5 + 0.5 * np.sin(seconds * random.uniform(0, 20, count))
+    return addon_module("speech.prediction").Prediction(
+        clip="clip",
+        head="benchmark",
+        model="",
+        fps=25.0,
+        start=1.0,
+        strip_start=None,
+        expressions=names,
+        correctives=correctives,
+        ranges=((0.0, 1.0),) * len(names) + ((-1.0, 1.0),) * len(correctives),
+        values=values.astype(np.float32),
+    )
+
+
+def best_of(work, times=5):
+    """Milliseconds of the quickest run."""
+    taken = []
+    for _ in range(times):
+        began = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - began)
+    return 1000 * min(taken)
+
+
+if __name__ == "__main__":
+    main()
