@@ -36,7 +36,7 @@ class Look(NamedTuple):
 SKIN = Look("Head Skin", (), (0.68, 0.40, 0.30), 0.5, 0.15)
 LOOKS = (
     SKIN,
-    Look("Head Lips", ("lips",), (0.46, 0.14, 0.12), 0.35, 0.15),
+    Look("Head Lips", ("lips",), (0.54, 0.24, 0.20), 0.35, 0.15),
     Look("Head Mouth", ("mouth_interior", "inner_lips"), (0.25, 0.05, 0.05), 0.3, 0.2),
     Look("Head Tongue", ("tongue",), (0.48, 0.13, 0.13), 0.3, 0.2),
     Look("Head Teeth", ("teeth",), (0.80, 0.75, 0.63), 0.15, 0.1),
