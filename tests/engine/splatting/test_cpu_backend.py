@@ -97,6 +97,22 @@ def test_renders_and_gradients_are_equal_to_the_bit_each_time():
         assert torch.equal(first, second)
 
 
+def test_where_alpha_is_held_at_its_bound_only_the_colour_has_a_gradient():
+    leaves = Splats(
+        torch.zeros(1, 3, requires_grad=True),
+        torch.tensor([[1.0, 0, 0, 0]], requires_grad=True),
+        torch.full((1, 3), 0.05, requires_grad=True),
+        torch.ones(1, requires_grad=True),
+        torch.full((1, 3), 0.5, requires_grad=True),
+    )
+    image = BACKEND.render(leaves, camera_of(33, 33, shift=0.0, orthographic=False))
+    for pixel, held in (((16, 16), True), ((16, 20), False)):
+        *shape, color = torch.autograd.grad(image.rgb[pixel][0], leaves, retain_graph=True)
+        assert color[0, 0] == image.alpha[pixel]
+        assert (shape[3].item() == 0) == held
+        assert (shape[2].abs().sum().item() == 0) == held
+
+
 def test_the_background_shows_where_nothing_is():
     splats = Splats(*(tensor[:0] for tensor in splats_of("plain", 1, 0)))
     camera = camera_of(17, 9, shift=0.0, orthographic=False)
