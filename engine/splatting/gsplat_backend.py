@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import os
 import shutil
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,7 +31,7 @@ def why_unavailable() -> tuple[str, str] | None:
         )
     if importlib.util.find_spec("gsplat") is None:
         return "gsplat is not installed.", "Install it with: pip install 'gaussianspeech[gpu]'."
-    if not _kernels_are_built() and shutil.which("nvcc") is None:
+    if not (_kernels_are_built() or _has_compiler()):
         return (
             "gsplat compiles its CUDA kernels at first use, and there is no nvcc to do it.",
             "Install the CUDA toolkit of PyTorch's CUDA version, or a prebuilt gsplat wheel.",
@@ -43,6 +45,16 @@ def _kernels_are_built() -> bool:
     folders = list(spec.submodule_search_locations or []) if spec is not None else []
     return any(
         importlib.machinery.PathFinder.find_spec("csrc", [folder]) is not None for folder in folders
+    )
+
+
+def _has_compiler() -> bool:
+    """Whether nvcc stands on the path or where PyTorch's builds look for it."""
+    folders = [os.environ.get("CUDA_HOME"), os.environ.get("CUDA_PATH"), "/usr/local/cuda"]
+    return shutil.which("nvcc") is not None or any(
+        shutil.which("nvcc", path=str(Path(folder) / "bin")) is not None
+        for folder in folders
+        if folder
     )
 
 

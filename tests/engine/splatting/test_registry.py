@@ -3,6 +3,7 @@ import importlib.util
 import shutil
 import sys
 import types
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,9 @@ from engine.errors import BadInputError, MissingDependencyError
 from engine.splatting import registry
 from engine.splatting.cpu.backend import CpuBackend
 from engine.splatting.gsplat_backend import GsplatBackend, why_unavailable
+
+
+ON_PATH = None
 
 
 def pretend(monkeypatch, *, cuda, gsplat, nvcc):
@@ -24,25 +28,27 @@ def pretend(monkeypatch, *, cuda, gsplat, nvcc):
         "find_spec",
         lambda name, *rest: (found if gsplat else None) if name == "gsplat" else find(name, *rest),
     )
-    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/nvcc" if nvcc else None)
+    monkeypatch.setattr(shutil, "which", lambda _, path=None: "nvcc" if path == nvcc else None)
+    monkeypatch.setenv("CUDA_HOME", "/opt/cuda")
 
 
 def test_auto_takes_the_cpu_where_there_is_no_cuda(monkeypatch):
-    pretend(monkeypatch, cuda=False, gsplat=True, nvcc=True)
+    pretend(monkeypatch, cuda=False, gsplat=True, nvcc=ON_PATH)
     assert isinstance(registry.choose_backend(), CpuBackend)
 
 
-def test_auto_prefers_gsplat_where_it_can_run(monkeypatch):
-    pretend(monkeypatch, cuda=True, gsplat=True, nvcc=True)
+@pytest.mark.parametrize("nvcc", [ON_PATH, str(Path("/opt/cuda/bin"))])
+def test_auto_prefers_gsplat_where_it_can_run(monkeypatch, nvcc):
+    pretend(monkeypatch, cuda=True, gsplat=True, nvcc=nvcc)
     assert isinstance(registry.choose_backend(), GsplatBackend)
 
 
 @pytest.mark.parametrize(
     ("machine", "reason", "remedy"),
     [
-        ({"cuda": False, "gsplat": True, "nvcc": True}, "no CUDA device", "'cpu' backend"),
-        ({"cuda": True, "gsplat": False, "nvcc": True}, "not installed", "pip install"),
-        ({"cuda": True, "gsplat": True, "nvcc": False}, "nvcc", "CUDA toolkit"),
+        ({"cuda": False, "gsplat": True, "nvcc": ON_PATH}, "no CUDA device", "'cpu' backend"),
+        ({"cuda": True, "gsplat": False, "nvcc": ON_PATH}, "not installed", "pip install"),
+        ({"cuda": True, "gsplat": True, "nvcc": "nowhere"}, "nvcc", "CUDA toolkit"),
     ],
 )
 def test_asking_for_gsplat_where_it_cannot_run_says_why_and_what_to_do(
@@ -56,7 +62,7 @@ def test_asking_for_gsplat_where_it_cannot_run_says_why_and_what_to_do(
 
 
 def test_the_list_names_every_backend_with_its_reason(monkeypatch):
-    pretend(monkeypatch, cuda=False, gsplat=False, nvcc=False)
+    pretend(monkeypatch, cuda=False, gsplat=False, nvcc="nowhere")
     gsplat, cpu = registry.available_backends()
     assert gsplat == ("gsplat", False, "PyTorch sees no CUDA device.")
     assert cpu == ("cpu", True, "")
@@ -68,7 +74,7 @@ def test_an_unknown_name_is_refused_with_the_choices():
 
 
 def test_a_failing_kernel_build_becomes_one_clear_message(monkeypatch):
-    pretend(monkeypatch, cuda=True, gsplat=True, nvcc=True)
+    pretend(monkeypatch, cuda=True, gsplat=True, nvcc=ON_PATH)
     backend = GsplatBackend(device="cpu")
 
     def rasterization(**_):
@@ -81,7 +87,7 @@ def test_a_failing_kernel_build_becomes_one_clear_message(monkeypatch):
 
 
 def test_warming_gsplat_up_announces_the_wait_and_renders_once(monkeypatch):
-    pretend(monkeypatch, cuda=True, gsplat=True, nvcc=True)
+    pretend(monkeypatch, cuda=True, gsplat=True, nvcc=ON_PATH)
     told = []
 
     def rasterization(**arguments):
@@ -98,7 +104,7 @@ def test_warming_gsplat_up_announces_the_wait_and_renders_once(monkeypatch):
 def test_gsplat_is_called_with_the_camera_and_its_result_laid_over_the_background(
     monkeypatch, orthographic
 ):
-    pretend(monkeypatch, cuda=True, gsplat=True, nvcc=True)
+    pretend(monkeypatch, cuda=True, gsplat=True, nvcc=ON_PATH)
     seen = {}
 
     def rasterization(**arguments):
