@@ -14,7 +14,6 @@ from engine.splatting import registry
 from engine.splatting.cpu.backend import CpuBackend
 from engine.splatting.gsplat_backend import GsplatBackend, why_unavailable
 
-
 ON_PATH = None
 
 
