@@ -84,8 +84,9 @@ def remove_composite(scene: bpy.types.Scene) -> bool:
     avatar_scene, composite.avatar_scene = composite.avatar_scene, None
     if avatar_scene is None:
         return found
-    for obj in avatar_scene.objects:
-        obj.visible_camera = True
+    for obj in avatar_scene.collection.objects:
+        if obj.type == "MESH":
+            obj.visible_camera = True
     bpy.data.scenes.remove(avatar_scene)
     return True
 
@@ -93,18 +94,29 @@ def remove_composite(scene: bpy.types.Scene) -> bool:
 def follow(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
     """Give the avatar scene the main scene's camera, frames, resolution and view."""
     _copy(scene, avatar_scene, ("camera", *_FRAMES))
+    _link_camera(avatar_scene)
     _copy(scene.render, avatar_scene.render, _SETTINGS)
     _copy(scene.view_settings, avatar_scene.view_settings, _VIEW)
 
 
 def _link_heads(avatar_scene: bpy.types.Scene, heads: list[bpy.types.Object]) -> None:
     collection = avatar_scene.collection
-    for obj in [obj for obj in collection.objects if obj not in heads]:
+    for obj in [obj for obj in collection.objects if obj.type == "MESH" and obj not in heads]:
         collection.objects.unlink(obj)
     for obj in heads:
         if obj.name not in collection.objects:
             collection.objects.link(obj)
         obj.visible_camera = False
+
+
+def _link_camera(avatar_scene: bpy.types.Scene) -> None:
+    """Have the camera in the scene, so that its 3D views can look through it."""
+    objects, camera = avatar_scene.collection.objects, avatar_scene.camera
+    if camera is None or camera.name in objects:
+        return
+    for other in [obj for obj in objects if obj.type == "CAMERA"]:
+        objects.unlink(other)
+    objects.link(camera)
 
 
 def _copy(source: object, target: object, names: tuple[str, ...]) -> None:

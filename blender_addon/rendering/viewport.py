@@ -88,6 +88,8 @@ class Viewport:
             _draw_over(self._owner, depsgraph.scene, self._texture, region)
         if self._problem:
             _draw_text(self._problem)
+        elif self._texture is None and not self._idle:
+            _draw_text("Waiting for the engine")
 
     @property
     def _idle(self) -> bool:
