@@ -10,6 +10,8 @@ on both sides; the grid, not the reader, decides, so pieces never show.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -74,6 +76,32 @@ class Wav2Vec2Encoder(nn.Module):
             return samples
         mean, variance = samples.mean(dtype=np.float64), samples.var(dtype=np.float64)
         return np.asarray((samples - mean) / np.sqrt(variance + 1e-7), np.float32)
+
+    def prepared_batch(self, samples: Tensor) -> Tensor:
+        """:meth:`prepared` for (B, N) samples, each clip by itself."""
+        if not self.normalise:
+            return samples
+        variance, mean = torch.var_mean(samples, dim=1, correction=0, keepdim=True)
+        return (samples - mean) / torch.sqrt(variance + 1e-7)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the network as transformers does, for :func:`load_wav2vec2`; whole or not at all.
+
+        Args:
+            folder: what is there already is replaced.
+        """
+        from transformers import Wav2Vec2FeatureExtractor
+
+        folder = Path(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        extractor: Any = Wav2Vec2FeatureExtractor
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".wav2vec2.") as temporary:
+            made = Path(temporary) / "model"
+            self.network.save_pretrained(made)
+            extractor(do_normalize=self.normalise).save_pretrained(made)
+            if folder.exists():
+                shutil.rmtree(folder)
+            made.replace(folder)
 
     def forward(self, samples: Tensor) -> Tensor:
         """(B, N) prepared samples → (B, M, C), whole clips at once; for training."""

@@ -44,7 +44,8 @@ class SpeechModelConfig:
             is the head's own expression basis.
         alignment_mask: Eq. 11; without it a frame attends to the audio of its whole window
             (Table 4).
-        finetune_audio: whether training goes on through the audio encoder (Table 4).
+        finetune_audio: whether training goes on through an audio encoder that has weights
+            (Table 4); its convolutions stay frozen.
         wrinkle_features: whether there is a wrinkle encoder (Table 4).
         autoregressive: whether the last frame's components are fed back, for comparison.
     """
@@ -101,6 +102,11 @@ class SpeechModelConfig:
         """Layers with look-ahead that lie behind each other."""
         wrinkle = self.wrinkle_layers if self.wrinkle_features else 0
         return self.lip_layers + wrinkle + self.expression_layers
+
+    @property
+    def tunes_audio(self) -> bool:
+        """Whether training goes on through the encoder: asked for, and it has weights."""
+        return self.finetune_audio and self.encoder == "wav2vec2"
 
     @property
     def look_ahead(self) -> int:

@@ -19,6 +19,7 @@ class TrainingConfig:
         batch: clips in a step.
         frames: motion frames of each.
         learning_rate: highest; warms up linearly, then falls as a cosine to 1 %.
+        encoder_rate: that of the audio encoder, where it is fine-tuned.
         warm_up: steps of the warm-up.
         weight_decay: of AdamW.
         clip: norm that gradients are cut to.
@@ -35,6 +36,7 @@ class TrainingConfig:
     batch: int = 16
     frames: int = 160
     learning_rate: float = 1e-3
+    encoder_rate: float = 1e-5
     warm_up: int = 150
     weight_decay: float = 0.01
     clip: float = 1.0

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.audio.loading import SAMPLE_RATE
 from engine.errors import BadInputError
 from engine.files import written_whole
 from engine.speech.model_config import SpeechModelConfig
@@ -35,6 +36,7 @@ class SpeechSequence:
         expression: (T, E) true expression weights.
         wrinkles: (T, W) measured wrinkle features.
         style: (S,) what the speaker was asked for; 0 is the default.
+        samples: (n,) the sound at 16 kHz, where the audio encoder is trained too; not stored.
     """
 
     name: str
@@ -43,6 +45,7 @@ class SpeechSequence:
     expression: NDArray[np.float16]
     wrinkles: NDArray[np.float16]
     style: NDArray[np.float32]
+    samples: NDArray[np.float32] | None = None
 
     @property
     def frames(self) -> int:
@@ -115,6 +118,7 @@ class Batch:
         wrinkles: (B, T, W).
         style: (B, S).
         present: (B, T) 1 where there is a true frame, 0 behind a clip's end.
+        samples: (B, n) the sound behind the features, where all clips have it.
     """
 
     features: Tensor
@@ -123,15 +127,16 @@ class Batch:
     wrinkles: Tensor
     style: Tensor
     present: Tensor
+    samples: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device."""
-        return Batch(
-            *(
-                getattr(self, name).to(device, non_blocking=True)
-                for name in ("features", "weights", "expression", "wrinkles", "style", "present")
-            )
-        )
+        moved = {
+            field.name: value.to(device, non_blocking=True)
+            for field in fields(self)
+            if (value := getattr(self, field.name)) is not None
+        }
+        return replace(self, **moved)
 
 
 def check_fit(sequences: Sequence[SpeechSequence], config: SpeechModelConfig) -> None:
@@ -183,12 +188,17 @@ def crops(
     chosen = torch.multinomial(lengths, size, replacement=True, generator=generator)
     luck = torch.rand(size, 2, generator=generator)
     ratio = config.feature_rate / config.motion_rate
+    sounds: list[Tensor] = []
     rows = []
     for index, (place, way) in zip(chosen.tolist(), luck.tolist(), strict=True):
         sequence = sequences[index]
         start = int(place * max(0, sequence.frames - frames + 1))
         begin = round(start * ratio)
         heard = sequence.heard[int(way * len(sequence.heard))]
+        if sequence.samples is not None:
+            first = round(start / config.motion_rate * SAMPLE_RATE)
+            length = _sound_length(round(frames * ratio), config)
+            sounds.append(_part(sequence.samples[:, None], first, length)[:, 0])
         rows.append(
             (
                 _part(heard, begin, round(frames * ratio), repeat=True),
@@ -199,7 +209,14 @@ def crops(
                 (torch.arange(frames) + start < sequence.frames).float(),
             )
         )
-    return Batch(*(torch.stack(column) for column in zip(*rows, strict=True)))
+    batch = Batch(*(torch.stack(column) for column in zip(*rows, strict=True)))
+    return replace(batch, samples=torch.stack(sounds)) if len(sounds) == size else batch
+
+
+def _sound_length(features: int, config: SpeechModelConfig) -> int:
+    """Samples of so many features: their steps, and the width of the last one."""
+    step = SAMPLE_RATE / config.feature_rate
+    return round((features - 1) * step + 2 * config.feature_start * SAMPLE_RATE)
 
 
 def whole(sequence: SpeechSequence, way: int) -> Batch:
@@ -212,6 +229,7 @@ def whole(sequence: SpeechSequence, way: int) -> Batch:
         torch.from_numpy(sequence.wrinkles.astype(np.float32))[None],
         torch.from_numpy(sequence.style)[None],
         torch.ones(1, sequence.frames),
+        None if sequence.samples is None else torch.from_numpy(sequence.samples)[None],
     )
 
 

@@ -8,12 +8,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from engine.audio.wav2vec2 import Wav2Vec2Encoder
 from engine.errors import BadInputError, MissingDependencyError
 from engine.files import written_whole
 from engine.heads.head import Head
@@ -27,6 +28,7 @@ from training.speech.sequences import Batch, SpeechSequence, check_fit, crops, w
 
 STATE = "checkpoints/last.pt"
 BEST = "checkpoints/best.safetensors"
+ENCODER = "checkpoints/best.wav2vec2"
 _LEAST_WRINKLE = 0.05
 """Part of the largest wrinkle feature's size that every other counts as at least."""
 _SMOOTHED = 25
@@ -49,6 +51,7 @@ class SpeechTrainer:
         name: id of the trained model.
         basis: (K, V, 3) basis of the true weights; the head's expression basis by default.
         hears: the way in which validation clips are heard.
+        encoder: wav2vec 2.0 where the model's configuration fine-tunes it; saved with the model.
 
     Raises:
         BadInputError: sequences that do not fit the model, or no sequences.
@@ -67,6 +70,7 @@ class SpeechTrainer:
         name: str = "speech",
         basis: np.ndarray[tuple[int, int, int], np.dtype[np.float32]] | None = None,
         hears: int = 1,
+        encoder: Wav2Vec2Encoder | None = None,
     ) -> None:
         if not training or not validation:
             raise BadInputError(
@@ -74,6 +78,8 @@ class SpeechTrainer:
                 "Give at least one of each.",
             )
         check_fit([*training, *validation], model.config)
+        if model.config.tunes_audio:
+            _check_tuning(encoder, [*training, *validation])
         self.device = _device(config.device)
         set_basis(model, head)
         self.model = model.to(self.device)
@@ -86,9 +92,14 @@ class SpeechTrainer:
         self.loss = SpeechLoss(head, true_basis, scale, config.losses).to(self.device)
         self.generator = torch.Generator().manual_seed(config.seed)
         torch.manual_seed(config.seed)
-        self.optimiser = torch.optim.AdamW(
-            self.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+        self.encoder = encoder.to(self.device) if model.config.tunes_audio and encoder else None
+        groups: list[dict[str, Any]] = [
+            {"params": list(self.model.parameters()), "rate": config.learning_rate}
+        ]
+        if self.encoder is not None:
+            tuned = [p for p in self.encoder.parameters() if p.requires_grad]
+            groups.append({"params": tuned, "rate": config.encoder_rate})
+        self.optimiser = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
         self.step, self.best, self.since_best = 0, math.inf, 0
         self.history: list[dict[str, float]] = []
         self._recent: list[dict[str, float]] = []
@@ -125,18 +136,19 @@ class SpeechTrainer:
         """One step of the optimiser; returns the terms of the loss."""
         config = self.config
         batch = crops(self.training, self.model.config, config.batch, config.frames, self.generator)
-        noise = torch.randn(batch.features.shape, generator=self.generator)
+        noise = torch.randn(batch.features.shape, generator=self.generator).to(self.device)
         batch = batch.to(self.device)
-        features = batch.features + config.feature_noise * noise.to(self.device)
         for group in self.optimiser.param_groups:
-            group["lr"] = config.learning_rate * _schedule(self.step, config)
+            group["lr"] = group["rate"] * _schedule(self.step, config)
         self.model.train()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._mixed()):
-            motion = self._predict(batch, features)
+            features = self._heard(batch)
+            motion = self._predict(batch, features + config.feature_noise * noise)
         terms = self._terms(motion, batch)
         self.optimiser.zero_grad(set_to_none=True)
         terms.total.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
+        parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+        norm = torch.nn.utils.clip_grad_norm_(parameters, config.clip)
         if torch.isfinite(norm):
             self.optimiser.step()
         self.step += 1
@@ -147,6 +159,14 @@ class SpeechTrainer:
                 "Lower the learning rate, or look for wild values in the data.",
             )
         return values
+
+    def _heard(self, batch: Batch) -> Tensor:
+        """The features of the batch, made anew where the encoder is being trained."""
+        if self.encoder is None or batch.samples is None:
+            return batch.features
+        self.encoder.train(self.model.training)
+        features = cast("Tensor", self.encoder(self.encoder.prepared_batch(batch.samples)))
+        return features[:, : batch.features.shape[1]]
 
     def _predict(self, batch: Batch, features: Tensor) -> Motion:
         before = None
@@ -190,6 +210,8 @@ class SpeechTrainer:
             self.best, self.since_best = lve, 0
             notes = {"validation_lve_mm": lve, "step": self.step, "seed": self.config.seed}
             save_model(self.out / BEST, self.model, self.head, self.name, notes)
+            if self.encoder is not None:
+                self.encoder.save(self.out / ENCODER)
         else:
             self.since_best += 1
         save_table(self.out / "losses.csv", self.history)
@@ -205,7 +227,7 @@ class SpeechTrainer:
         total = frames = 0.0
         for sequence in self.validation:
             batch = whole(sequence, self.hears).to(self.device)
-            weights = self._predict(batch, batch.features).weights.float()
+            weights = self._predict(batch, self._heard(batch)).weights.float()
             difference = torch.einsum("btk,kvc->btvc", weights, ours) - torch.einsum(
                 "btk,kvc->btvc", batch.weights, true_basis
             )
@@ -217,6 +239,7 @@ class SpeechTrainer:
         """Write the state from which :meth:`resume` goes on."""
         state = {
             "model": self.model.state_dict(),
+            "encoder": {} if self.encoder is None else self.encoder.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
             "best": self.best,
@@ -243,6 +266,8 @@ class SpeechTrainer:
         try:
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             self.model.load_state_dict(state["model"])
+            if self.encoder is not None:
+                self.encoder.load_state_dict(state["encoder"])
             self.optimiser.load_state_dict(state["optimiser"])
         except (RuntimeError, KeyError, ValueError, OSError, EOFError) as error:
             raise BadInputError(
@@ -271,6 +296,17 @@ class SpeechTrainer:
         }
         with written_whole(self.out / "config.json") as temporary:
             temporary.write_text(json.dumps(about, indent=2), encoding="utf-8")
+
+
+def _check_tuning(encoder: Wav2Vec2Encoder | None, sequences: Sequence[SpeechSequence]) -> None:
+    remedy = "Give both, or set finetune_audio to false."
+    if encoder is None:
+        raise BadInputError("The audio encoder is to be fine-tuned but is not given.", remedy)
+    for sequence in sequences:
+        if sequence.samples is None:
+            raise BadInputError(
+                f"The audio encoder is to be fine-tuned, but {sequence.name} has no sound.", remedy
+            )
 
 
 def _schedule(step: int, config: TrainingConfig) -> float:

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the speech model costs: ``python tests/benchmarks/speech_model.py``; asserts nothing.
+
+Prints seconds of computing per second of speech for whole clips and streams, the delay of a stream,
+and the time against a decoder that works as FaceFormer's does: frame after frame, decoding all of
+them from the start for each, with the same sizes, in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.speech.inference import MotionStream, SpeechStream
+from engine.speech.model import SpeechModel
+from engine.speech.model_config import STARTER
+
+_RATE = 16_000
+
+
+def timed(work: Callable[[], object], repeats: int = 3) -> float:
+    """Seconds of the quickest of some runs, after one that warms up."""
+    work()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+@torch.inference_mode()
+def redecoded(model: SpeechModel, features: Tensor, frames: int) -> Tensor:
+    """Feed each frame back and decode all frames from scratch for the next one.
+
+    The encoders run once, as in FaceFormer; the loop is the decoder's and the mapper's.
+    """
+    a = model.audio(model.interpolation(features, frames), None)
+    c = model.lip_encoder(a)
+    assert model.wrinkle_encoder is not None
+    w = model.wrinkle_encoder(torch.cat([a, c], -1))
+    e = model.expression_encoder.expressions(model.expression_encoder(torch.cat([c, w], -1)))
+    m = torch.cat([c, model.expression2latent(e)], -1)
+    made = torch.zeros(1, 1, model.config.components)
+    for i in range(1, frames + 1):
+        weights = model.mapper(model.decoder(m[:, :i], a[:, :i], made))
+        model.mapper.offsets(weights)
+        made = torch.cat([made, weights[:, -1:]], dim=1)
+    return made[:, 1:]
+
+
+def piecewise(model: SpeechModel, features: np.ndarray, size: int) -> None:
+    """A stream that is fed ``size`` features at a time."""
+    stream = MotionStream(model)
+    for start in range(0, len(features), size):
+        stream.push(features[start : start + size])
+    stream.finish(int(len(features) / model.config.feature_rate * model.config.motion_rate))
+
+
+def first_frame(model: SpeechModel) -> float:
+    """Seconds of sound that a stream has heard when its first frame comes."""
+    stream, heard = SpeechStream(model, 25.0), 0
+    while not len(stream.push(np.zeros((1, model.config.features), np.float32))):
+        heard += 1
+    return heard / model.config.feature_rate + model.config.feature_start + 0.0125
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--skip-redecoding", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    config = STARTER
+    model = SpeechModel(config).eval()
+    model.mapper.basis = torch.randn(config.components, config.vertices, 3) * 1e-3
+    model = model.to(options.device)
+    count = round(options.seconds * config.feature_rate)
+    frames = round(options.seconds * config.motion_rate)
+    features = np.random.default_rng(0).normal(size=(count, config.features)).astype(np.float32)
+    given = torch.from_numpy(features)[None].to(options.device)
+
+    @torch.inference_mode()
+    def whole() -> Tensor:
+        return model(given, frames).weights.cpu()
+
+    parameters = sum(p.numel() for p in model.parameters())
+    print(f"starter: {parameters:,} parameters, {config.motion_rate:g} frames per second")
+    once = timed(whole)
+    print(f"whole clip of {options.seconds:g} s   {once / options.seconds:.5f} s per s of speech")
+    for size, name in ((1000, "10 s pieces"), (50, "0.5 s pieces"), (2, "frame by frame")):
+        part = features if size > 10 else features[:600]
+        took = timed(lambda part=part, size=size: piecewise(model, part, size), 1)
+        spoken = len(part) / config.feature_rate
+        print(f"stream, {name:<16} {took / spoken:.5f} s per s of speech")
+    print(f"first frame after       {1000 * first_frame(model):.0f} ms of sound")
+    if options.skip_redecoding or options.device != "cpu":
+        return
+    looped = SpeechModel(replace(config, autoregressive=True)).eval()
+    looped.mapper.basis = model.mapper.basis
+    start = time.perf_counter()
+    redecoded(looped, given, frames)
+    took = time.perf_counter() - start
+    print(f"re-decoding from scratch {took / options.seconds:.4f} s per s of speech")
+    print(f"the whole clip at once is {took / once:.0f} times as fast")
+
+
+if __name__ == "__main__":
+    main()

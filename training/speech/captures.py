@@ -1,0 +1,338 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A person's captures: a folder of recordings with motion, to training sequences.
+
+For every clip NAME the folder holds
+
+- ``NAME.wav`` (or flac, ogg, mp3);
+- the motion, one of ``NAME.performance.npz`` (docs/performance-format.md) and ``NAME.motion.npz``
+  with ``fps`` and either ``vertices`` (T, V, 3) in head space or ``expression`` (T, E); T is
+  round(duration · fps), frame i stands at i / fps seconds;
+- optionally ``NAME.wrinkles.npy`` (T, W), measured on pictures; without it the tension of the mesh
+  stands in;
+- optionally ``NAME.txt``, what is said.
+
+``split.json``, with lists of names under ``training``, ``validation`` and ``test``, says what is
+for what; without it the clips are split 6 : 1 : 1 in the order of their names, as the paper's
+300 / 50 / 50.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.audio.encoder import AudioEncoder
+from engine.audio.loading import Speech, load_speech
+from engine.errors import BadInputError
+from engine.heads.head import Head
+from engine.progress import Progress, silent
+from engine.speech.inference import Resampler
+from engine.speech.model_config import SpeechModelConfig
+from engine.speech.performance import Performance
+from engine.speech.wrinkles import SkinTension
+from engine.timing import frame_count
+from training.speech.sequences import SpeechSequence
+
+Float = NDArray[np.float32]
+
+_AUDIO = (".wav", ".flac", ".ogg", ".mp3")
+_MOTIONS = (".performance.npz", ".motion.npz")
+SPLITS = ("training", "validation", "test")
+_PCA_FRAMES = 1_500
+_RIDGE = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Captures:
+    """What a folder of captures holds, in the terms of a model.
+
+    Attributes:
+        basis: (K, V, 3) of all weights, metres: the head's expression basis, or where the model
+            learns its own, the principal components of the captured motion to start from.
+        residual: largest distance of a captured vertex from what the basis can show, metres.
+        training, validation, test: sequences.
+    """
+
+    basis: Float
+    residual: float
+    training: tuple[SpeechSequence, ...]
+    validation: tuple[SpeechSequence, ...]
+    test: tuple[SpeechSequence, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Motion:
+    """Motion as it was captured: factored, at its own rate."""
+
+    path: Path
+    fps: float
+    weights: Float
+    basis: Float
+    expression: Float | None
+
+    def offsets(self, chosen: NDArray[np.intp] | slice) -> Float:
+        """(n, 3V) dense offsets of some frames."""
+        return self.weights[chosen] @ self.basis.reshape(len(self.basis), -1)
+
+
+def load_captures(
+    folder: str | Path,
+    head: Head,
+    config: SpeechModelConfig,
+    encoder: AudioEncoder,
+    progress: Progress = silent,
+) -> Captures:
+    """Read a folder of captures.
+
+    Args:
+        folder: layout as above.
+        head: whose motion it is.
+        config: of the model; motion is resampled to its rate.
+        encoder: hears the clips.
+        progress: told how far it is; may raise to cancel.
+
+    Raises:
+        BadInputError: a clip without motion, lengths that do not fit, NaN frames, vertices of
+            another head, an unknown name in the split; names the file, expected and found.
+    """
+    folder = Path(folder)
+    names = _names(folder)
+    split = _split(folder, names)
+    tension = SkinTension(head)
+    speeches = {name: load_speech(_audio(folder, name)) for name in names}
+
+    def motion(name: str) -> _Motion:
+        # Read when it is needed: dense motion of hundreds of clips fits no memory.
+        return _motion(folder, name, head, speeches[name])
+
+    basis = head.expression_basis
+    if config.learned_basis:
+        basis = _components(
+            (motion(name) for name in split["training"]),
+            max(1, round(sum(speeches[n].duration for n in names) * 25.0 / _PCA_FRAMES)),
+            config.components,
+        )
+    worst = 0.0
+    made: dict[str, SpeechSequence] = {}
+    for number, name in enumerate(names):
+        progress(number / len(names), f"Hearing {name}")
+        captured = motion(name)
+        weights, off = _on_basis(captured, basis)
+        worst = max(worst, off)
+        made[name] = _sequence(
+            folder, name, captured, weights, speeches[name], head, config, encoder, tension
+        )
+    progress(1.0, "Captures read")
+    training, validation, test = (tuple(made[name] for name in split[part]) for part in SPLITS)
+    return Captures(basis, worst, training, validation, test)
+
+
+def _names(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        raise BadInputError(f"There is no folder {folder}.", "Give the folder of the captures.")
+    names = sorted({p.stem for p in folder.iterdir() if p.suffix.lower() in _AUDIO})
+    if len(names) < 2:
+        raise BadInputError(
+            f"{folder} holds {len(names)} recordings.",
+            "It needs at least two, with NAME.wav and NAME.performance.npz for each.",
+        )
+    return names
+
+
+def _audio(folder: Path, name: str) -> Path:
+    return next(folder / f"{name}{s}" for s in _AUDIO if (folder / f"{name}{s}").is_file())
+
+
+def _split(folder: Path, names: Sequence[str]) -> dict[str, list[str]]:
+    path = folder / "split.json"
+    if not path.is_file():
+        each = max(1, round(len(names) / 8)) if len(names) > 2 else 1
+        test = each if len(names) > 2 else 0
+        first = len(names) - each - test
+        return {
+            "training": list(names[:first]),
+            "validation": list(names[first : first + each]),
+            "test": list(names[first + each :]),
+        }
+    try:
+        given = json.loads(path.read_text(encoding="utf-8"))
+        split = {part: [str(name) for name in given.get(part, [])] for part in SPLITS}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise BadInputError(
+            f"{path} cannot be read as a split: {error}.",
+            f"It must be an object with lists of names under {', '.join(SPLITS)}.",
+        ) from error
+    for part, chosen in split.items():
+        for name in chosen:
+            if name not in names:
+                raise BadInputError(
+                    f"{path} names {name!r} for {part}, but there is no such recording.",
+                    "Correct the name or add the recording.",
+                )
+    return split
+
+
+def _motion(folder: Path, name: str, head: Head, speech: Speech) -> _Motion:
+    performance, plain = (folder / f"{name}{suffix}" for suffix in _MOTIONS)
+    if performance.is_file():
+        loaded = Performance.load(performance)
+        own = loaded.expression_names == head.expression_names
+        expression = loaded.expression if own else None
+        motion = _Motion(performance, loaded.fps, loaded.weights, loaded.basis, expression)
+    elif plain.is_file():
+        motion = _plain_motion(plain, head)
+    else:
+        raise BadInputError(
+            f"The recording {name} in {folder} has no motion.",
+            f"Put {performance.name} or {plain.name} beside it.",
+        )
+    if motion.basis.shape[1] != head.vertex_count:
+        raise BadInputError(
+            f"{motion.path} moves {motion.basis.shape[1]} vertices; the head {head.id!r} has "
+            f"{head.vertex_count}.",
+            "Train on the head that was captured, or retarget the captures first.",
+        )
+    expected = frame_count(speech.duration, motion.fps)
+    if abs(len(motion.weights) - expected) > 1:
+        raise BadInputError(
+            f"{motion.path} has {len(motion.weights)} frames at {motion.fps:g} per second for "
+            f"{speech.duration:.3f} s of sound; expected {expected}.",
+            "Motion and sound must begin and end together, at the stated rate.",
+        )
+    return motion
+
+
+def _plain_motion(path: Path, head: Head) -> _Motion:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
+            fps = float(data["fps"])
+            name = "vertices" if "vertices" in data else "expression"
+            values = np.asarray(data[name], np.float32)
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise BadInputError(
+            f"{path} cannot be read as motion: {error}.",
+            "It needs 'fps' and one of 'vertices' (T, V, 3) and 'expression' (T, E).",
+        ) from error
+    if not np.isfinite(values).all():
+        frame = int(np.argwhere(~np.isfinite(values))[0][0])
+        raise BadInputError(
+            f"{path}: the {name} hold NaN or infinite values, first in frame {frame}.",
+            "Repair or leave out this recording.",
+        )
+    E, V = len(head.expression_names), head.vertex_count
+    expected = (V, 3) if name == "vertices" else (E,)
+    if values.shape[1:] != expected:
+        raise BadInputError(
+            f"{path}: the {name} have shape {values.shape}; expected (T, "
+            f"{', '.join(map(str, expected))}) for the head {head.id!r}.",
+            "Train on the head that was captured, or retarget the captures first.",
+        )
+    if name == "expression":
+        return _Motion(path, fps, values, head.expression_basis, values)
+    offsets = (values - head.template).reshape(len(values), -1)
+    # Dense frames are their own basis until the set's basis is known.
+    return _Motion(path, fps, np.eye(len(values), dtype=np.float32), _shaped(offsets), None)
+
+
+def _components(motions: Iterable[_Motion], step: int, K: int) -> Float:
+    """The (K, V, 3) principal components of every ``step``-th frame, about neutral.
+
+    They are scaled so that the first has weights of size 1.
+    """
+    frames = np.concatenate([motion.offsets(slice(None, None, step)) for motion in motions])
+    values, vectors = np.linalg.eigh((frames @ frames.T).astype(np.float64))
+    order = np.argsort(values)[::-1][:K]
+    kept = np.sqrt(np.maximum(values[order], 1e-18))
+    components = (vectors[:, order] / kept).T.astype(np.float32) @ frames
+    components[kept < 1e-6 * kept[0]] = 0.0
+    components *= np.float32(kept[0] / np.sqrt(len(frames)))
+    missing = K - len(components)
+    return _shaped(np.pad(components, ((0, missing), (0, 0))).astype(np.float32))
+
+
+def _on_basis(motion: _Motion, basis: Float) -> tuple[Float, float]:
+    """(T, K) weights that come closest, and the largest distance of a vertex, metres."""
+    if motion.basis.shape == basis.shape and np.array_equal(motion.basis, basis):
+        return motion.weights, 0.0
+    flat = basis.reshape(len(basis), -1).astype(np.float64)
+    gram = flat @ flat.T
+    gram += np.eye(len(gram)) * _RIDGE * np.trace(gram) / len(gram) / 100
+    cross = motion.basis.reshape(len(motion.basis), -1).astype(np.float64) @ flat.T
+    weights = motion.weights @ np.linalg.solve(gram, cross.T).T
+    worst = 0.0
+    for start in range(0, len(weights), 64):
+        part = slice(start, start + 64)
+        off = motion.offsets(part) - weights[part] @ flat
+        worst = max(worst, float(np.linalg.norm(_shaped(off), axis=-1).max()))
+    return weights.astype(np.float32), worst
+
+
+def _sequence(
+    folder: Path,
+    name: str,
+    motion: _Motion,
+    weights: Float,
+    speech: Speech,
+    head: Head,
+    config: SpeechModelConfig,
+    encoder: AudioEncoder,
+    tension: SkinTension,
+) -> SpeechSequence:
+    said = folder / f"{name}.txt"
+    text = said.read_text(encoding="utf-8") if said.is_file() else None
+    heard = encoder.encode(speech, text=text)
+    frames = round(speech.duration * config.motion_rate)
+    expression = motion.expression
+    if expression is None:
+        expression = _on_basis(motion, head.expression_basis)[0]
+    wrinkles = _wrinkles(folder / f"{name}.wrinkles.npy", len(weights), config)
+    if wrinkles is None:
+        wrinkles = tension.features(expression)
+    weights, expression, wrinkles = (
+        _resampled(values, motion.fps, config.motion_rate, frames)
+        for values in (weights, expression, wrinkles)
+    )
+    sequence = SpeechSequence(
+        name=name,
+        heard=heard.values[None].astype(np.float16),
+        weights=weights,
+        expression=expression.astype(np.float16),
+        wrinkles=wrinkles.astype(np.float16),
+        style=np.zeros(len(config.styles), np.float32),
+        samples=speech.samples if config.tunes_audio else None,
+    )
+    sequence.check(motion.path)
+    return sequence
+
+
+def _wrinkles(path: Path, frames: int, config: SpeechModelConfig) -> Float | None:
+    if not path.is_file():
+        return None
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise BadInputError(
+            f"{path} cannot be read as wrinkle features: {error}.", "Measure them again."
+        ) from error
+    if values.shape != (frames, config.wrinkles):
+        raise BadInputError(
+            f"{path} has shape {values.shape}; expected ({frames}, {config.wrinkles}).",
+            "Measure one row per frame of motion, with the sizes of the model.",
+        )
+    return np.asarray(values, np.float32)
+
+
+def _resampled(values: Float, fps: float, rate: float, frames: int) -> Float:
+    if fps == rate and len(values) == frames:
+        return values
+    return Resampler(fps, rate, values.shape[1]).push(values, frames, final=True)
+
+
+def _shaped(flat: NDArray[np.float32]) -> Float:
+    return flat.reshape(len(flat), -1, 3)
