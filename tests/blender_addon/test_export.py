@@ -39,6 +39,7 @@ def head(blender, addon):
         strip_start=None,
         expressions=("jawOpen", "mouthClose"),
         correctives=("line corrective 01",),
+        ranges=((0.0, 1.0), (0.0, 1.0), (-1.0, 1.0)),
         values=values.astype(np.float32),
         source_sha256="ab" * 32,
     )
