@@ -67,7 +67,7 @@ def write_talk_scene(*, performance: Path, audio: Path, out: Path, head: str, av
     reply = _load(context, performance, head)
     _set_frames(scene, reply.body["fps"], reply.body["frames"])
     _speak(context, obj, reply, audio)
-    _set_stage(scene, obj)
+    set_stage(scene, obj)
     set_up_composite(scene)
     _set_screens()
     scene.frame_set(scene.frame_start)
@@ -116,7 +116,7 @@ def _speak(context: bpy.types.Context, obj: bpy.types.Object, reply: Message, au
     bake(context, obj, prediction, deltas, adjustments(settings), 0)
 
 
-def _set_stage(scene: bpy.types.Scene, head: bpy.types.Object) -> None:
+def set_stage(scene: bpy.types.Scene, head: bpy.types.Object) -> None:
     """Camera, lights, backdrop and render settings round a head."""
     corners = np.array([head.matrix_world @ Vector(corner) for corner in head.bound_box])
     low, high = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()

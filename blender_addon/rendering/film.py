@@ -29,16 +29,17 @@ def combined(rgb: Float, alpha: Float, background: Float | None = None) -> Float
     Returns:
         (H, W, 4) float32.
     """
-    alpha = np.clip(alpha, 0, 1)
+    alpha = np.clip(alpha, 0, 1)[::-1]
+    seen = alpha > 0
+    cover = alpha[seen][:, None]
+    image = np.zeros((*alpha.shape, 4), np.float32)
     # The transfer curve holds for colours, not for colours already dimmed by their alpha.
-    straight = rgb / np.maximum(alpha, np.float32(1e-6))[..., None]
-    image = np.empty((*alpha.shape, 4), np.float32)
-    image[..., :3] = srgb_to_linear(straight) * alpha[..., None]
+    image[seen, :3] = srgb_to_linear(rgb[::-1][seen] / cover) * cover
     image[..., 3] = alpha
     if background is not None:
         image[..., :3] += (1 - alpha)[..., None] * background
         image[..., 3] = 1
-    return np.ascontiguousarray(image[::-1])
+    return image
 
 
 def planar_depth(depth: Float, alpha: Float) -> Float:
