@@ -28,7 +28,7 @@ _NUCLEUS_FRAMES = 4
 _SPEECH_RANGE = 45.0
 """dB under the loud voiced frames down to which sound next to a nucleus belongs to it."""
 
-_OVER_NOISE = 5.0
+OVER_NOISE = 5.0
 """dB over the noise floor that any sound of speech has."""
 
 _REACH = 35
@@ -71,7 +71,7 @@ def find_activity(features: Features) -> Activity:
     # Speech without a pause has no background in it: its quietest tenth is no noise floor.
     noise = min(noise, loud - 25.0)
     nucleus = _without_short(voiced & (level > loud - _NUCLEUS_RANGE), _NUCLEUS_FRAMES)
-    sound = level > max(noise + _OVER_NOISE, loud - _SPEECH_RANGE, AUDIBLE)
+    sound = level > max(noise + OVER_NOISE, loud - _SPEECH_RANGE, AUDIBLE)
     regions = _bridged(_around(nucleus, sound))
     change = _change(features.mel)
     spoken = [

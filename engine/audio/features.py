@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import fft, signal
 
 from engine.audio.loading import SAMPLE_RATE, Speech
+from engine.progress import Progress, silent
 
 Float = NDArray[np.float32]
 
@@ -57,12 +58,13 @@ def frame_total(speech: Speech) -> int:
     return max(1, round(speech.duration * FRAME_RATE))
 
 
-def features(samples: Float, frames: int) -> Features:
+def features(samples: Float, frames: int, progress: Progress = silent) -> Features:
     """Features of ``frames`` frames of 16 kHz ``samples`` (n,)."""
     mel = np.empty((frames, MEL_BANDS), np.float32)
     level = np.empty(frames, np.float32)
     voicing = np.empty(frames, np.float32)
     for first, count, window in _blocks(samples, frames, _WINDOW):
+        progress(0.5 * first / frames, "Listening for speech")
         spectrum = fft.rfft(window * _hann(_WINDOW), _FFT, axis=1)
         power = (spectrum.real**2 + spectrum.imag**2) @ _mel_filters()
         np.log(np.maximum(power, LOG_FLOOR), out=mel[first : first + count])
@@ -70,6 +72,7 @@ def features(samples: Float, frames: int) -> Features:
         level[first : first + count] = 10 * np.log10(total)
     band = signal.butter(2, (100.0, 1500.0), "bandpass", fs=SAMPLE_RATE, output="sos")
     for first, count, window in _blocks(samples, frames, _VOICING_WINDOW):
+        progress(0.5 + 0.5 * first / frames, "Listening for speech")
         voicing[first : first + count] = _pitch_peak(
             signal.sosfilt(band, window, axis=1).astype(np.float32)
         )

@@ -29,6 +29,9 @@ SAMPLE_RATE = 16_000
 MIN_DURATION = 0.2
 """Seconds; anything shorter holds no syllable."""
 
+MAX_DURATION = 3 * 3600.0
+"""Seconds; the recogniser counts frames in 32 bits, and 700 MB of samples are enough."""
+
 SILENT_PEAK = 1e-4
 """Peak amplitude (−80 dBFS) under which a recording counts as silent."""
 
@@ -185,6 +188,11 @@ def _checked_blocks(
                 "Export it again, for example as 16-bit WAV.",
             )
         done += len(mono)
+        if done > MAX_DURATION * source.rate:
+            raise BadInputError(
+                f"{path} holds more than {MAX_DURATION / 3600:g} hours of sound.",
+                "Give a stretch of it, or split it.",
+            )
         progress(min(done / total, 1.0) if total else 0.0, f"Reading {path.name}")
         yield mono
 

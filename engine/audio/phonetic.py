@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.audio.acoustic import SILENCE, acoustic_model, senone_scores
-from engine.audio.activity import AUDIBLE, Activity, find_activity
+from engine.audio.activity import AUDIBLE, OVER_NOISE, Activity, find_activity, runs
 from engine.audio.alignment import Aligner, chain_of
 from engine.audio.features import FRAME_RATE, Features, features, frame_total
 from engine.audio.loading import Speech
@@ -18,7 +18,7 @@ from engine.audio.phone_search import Heard, PhoneLoop
 from engine.audio.pieces import Piece, cut
 from engine.audio.pronunciation import pronunciations
 from engine.audio.transcript import spoken_words
-from engine.progress import Progress, silent
+from engine.progress import Progress, part, silent
 from engine.speech.performance import Phone
 
 Float = NDArray[np.float32]
@@ -36,8 +36,11 @@ synthetic speech have -2.1 to -3.7, those of other sentences -7.9 to -11.7."""
 _LOCAL = 50
 """Frames of the shortest region in which words are judged by themselves."""
 
+_CONTRAST = 25.0
+"""dB that loud speech has over the background, at the least, in a recording with no pause."""
+
 _SOFT = 50
-"""Frames around the voiced regions in which a known line may be spoken too softly to stand out."""
+"""Frames around sound in which a known line may go on, too softly to stand out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +52,7 @@ class PhoneticEncoding:
         mel: (N, 40) float32 log-mel energies at 100 Hz of the levelled recording, N =
             round(duration · 100); the centre of frame i is (i + 0.5) / 100 s.
         energy: (N,) float32 in [0, 1]: loudness of the speech, 1 at this recording's loud voiced
-            sounds, 0 outside speech and 45 dB below.
+            sounds, 0 where no phone is spoken and 45 dB below.
         warnings: things the user should know, one sentence each, the speech's own among them.
     """
 
@@ -74,14 +77,14 @@ def encode(
         text: what is said, where it is known; any script, any length.
         progress: told how far the work is; may raise to cancel.
     """
-    progress(0.0, "Listening for speech")
-    found = features(speech.samples, frame_total(speech))
+    found = features(speech.samples, frame_total(speech), part(progress, 0.0, 0.1))
     activity = find_activity(found)
     words = [said for word in spoken_words(text or "") if (said := pronunciations(word))]
     warnings = list(speech.warnings)
     if text and text.strip() and not words:
         warnings.append("The text holds no words that can be spoken; it was not used.")
-    gain = _gain(found, activity)
+    loud = activity.loud if activity.regions else float(np.percentile(found.level, 95))
+    gain = float(10 ** ((_LOUD - max(loud, AUDIBLE)) / 20))
     pieces = cut(_listened(found, activity, bool(words)), found.level)
     phones, misfits = _recognised(speech.samples, gain, pieces, activity, words, progress)
     if misfits:
@@ -90,24 +93,20 @@ def encode(
     return PhoneticEncoding(
         _covering(phones, speech.duration),
         found.mel + np.float32(2 * np.log(gain)),
-        _energy(found.level, activity),
+        _energy(found.level, loud, phones),
         tuple(warnings),
     )
-
-
-def _gain(found: Features, activity: Activity) -> float:
-    loud = activity.loud if activity.regions else float(np.percentile(found.level, 95))
-    return float(10 ** ((_LOUD - max(loud, AUDIBLE)) / 20))
 
 
 def _listened(found: Features, activity: Activity, words: bool) -> list[tuple[int, int]]:  # noqa: FBT001
     """The frames that the recogniser hears."""
     if not words:
         return list(activity.regions)
-    # A line is known to be spoken: whispers and trailing words count, which sound like noise.
-    if activity.regions:
-        return [(start - _SOFT, stop + _SOFT) for start, stop in activity.regions]
-    return [(0, len(found.level))] if found.level.max() > AUDIBLE else []
+    # A line is known to be spoken: whispers and trailing words count, which alone pass for noise.
+    quiet, loud = np.percentile(found.level, (10, 95))
+    threshold = max(min(quiet, loud - _CONTRAST) + OVER_NOISE, AUDIBLE)
+    sound = [*activity.regions, *runs(found.level > threshold)]
+    return [(start - _SOFT, stop + _SOFT) for start, stop in sound]
 
 
 def _recognised(
@@ -134,7 +133,7 @@ def _recognised(
     free = _spoken(loop.finish(), frames, activity)
     aligned = aligner.finish() if aligner else None
     if aligned is None:
-        whole = (frames[0] / FRAME_RATE, (frames[-1] + 1) / FRAME_RATE)
+        whole = (float(frames[0]) / FRAME_RATE, float(frames[-1] + 1) / FRAME_RATE)
         return free, [whole] if words else []
     misfits = _misfits(aligned.scores, frames, activity)
     return _chosen(_timed(aligned.phones, frames), free, misfits), misfits
@@ -143,11 +142,15 @@ def _recognised(
 def _timed(heard: Sequence[Heard], frames: NDArray[np.int64]) -> list[Phone]:
     """Phones in the recording's own time, without the silences."""
     labels = acoustic_model().labels
-    return [
-        Phone(labels[phone], float(frames[start]) / FRAME_RATE, (frames[stop - 1] + 1) / FRAME_RATE)
-        for phone, start, stop in heard
-        if labels[phone] != SILENCE
-    ]
+    # A phone at a silence that was left out ends there.
+    jumps = np.append(np.flatnonzero(np.diff(frames) > 1) + 1, len(frames))
+    timed = []
+    for phone, start, stop in heard:
+        if labels[phone] != SILENCE:
+            last = min(stop, int(jumps[np.searchsorted(jumps, start, "right")])) - 1
+            times = (float(frames[start]) / FRAME_RATE, float(frames[last] + 1) / FRAME_RATE)
+            timed.append(Phone(labels[phone], *times))
+    return timed
 
 
 def _spoken(heard: Sequence[Heard], frames: NDArray[np.int64], activity: Activity) -> list[Phone]:
@@ -216,9 +219,10 @@ def _covering(phones: list[Phone], duration: float) -> tuple[Phone, ...]:
     return tuple(covered)
 
 
-def _energy(level: Float, activity: Activity) -> Float:
-    energy = np.zeros_like(level)
-    for start, stop in activity.regions:
-        over = (level[start:stop] - (activity.loud - _DYNAMICS)) / _DYNAMICS
-        energy[start:stop] = np.clip(over, 0.0, 1.0)
-    return energy
+def _energy(level: Float, loud: float, phones: Sequence[Phone]) -> Float:
+    """Loudness in [0, 1] of the frames in which somebody speaks: (N,)."""
+    spoken = np.zeros(len(level), bool)
+    for phone in phones:
+        spoken[round(phone.start * FRAME_RATE) : round(phone.end * FRAME_RATE)] = True
+    over = (level - (loud - _DYNAMICS)) / _DYNAMICS
+    return np.where(spoken, np.clip(over, 0.0, 1.0), 0.0).astype(np.float32)

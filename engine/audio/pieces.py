@@ -61,7 +61,7 @@ def cut(regions: Sequence[tuple[int, int]], level: Float) -> list[Piece]:
     is quietest.
 
     Args:
-        regions: frames [start, stop) of speech, in order.
+        regions: frames [start, stop) of speech, in any order.
         level: (N,) float32 dB of each frame.
     """
     spoken = np.zeros(len(level), bool)

@@ -203,6 +203,16 @@ def test_cancelling_stops_the_reading(tmp_path, tone):
         load_speech(tmp_path / "tone.wav", progress=cancel)
 
 
+def test_more_than_can_be_handled_is_refused(tmp_path, monkeypatch, tone):
+    from engine.audio import loading
+
+    monkeypatch.setattr(loading, "MAX_DURATION", 1.0)
+    soundfile.write(tmp_path / "tone.wav", tone(16000), 16000)
+    with pytest.raises(BadInputError, match=r"tone\.wav holds more than"):
+        load_speech(tmp_path / "tone.wav")
+    assert load_speech(tmp_path / "tone.wav", duration=0.9).duration == 0.9
+
+
 def test_twenty_minutes_are_decoded_in_the_memory_of_the_result(tmp_path):
     path = tmp_path / "long.wav"
     minute = np.random.default_rng(0).integers(-3000, 3000, (48000 * 60, 2), np.int16)

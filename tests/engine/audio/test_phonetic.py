@@ -6,6 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from scipy.signal import istft, stft
 
 from engine.audio import pieces
 from engine.audio.loading import speech_from_samples
@@ -128,6 +129,18 @@ def test_a_long_silence_between_words_is_one_silence(sample_voice):
     longest = max(encoding.phones, key=lambda phone: phone.end - phone.start)
     assert longest.label == "SIL"
     assert longest.end - longest.start > 29.5
+
+
+def test_a_whisper_is_found_when_the_line_is_known(sample_voice, closures):
+    """Whispering: the same speech with noise for a voice. Alone it passes for breath."""
+    speech, text = sample_voice
+    rng = np.random.default_rng(2)
+    spectrum = stft(speech.samples, RATE, nperseg=320)[2]
+    phase = np.exp(2j * np.pi * rng.random(spectrum.shape))
+    whisper = istft(np.abs(spectrum) * phase, RATE, nperseg=320)[1][: len(speech.samples)]
+    aligned = encode(speech_of(whisper), text)
+    found, wanted = closures(encode(speech, text).phones, aligned.phones)
+    assert found / wanted >= 0.8
 
 
 def test_progress_rises_to_one(sample_voice):
