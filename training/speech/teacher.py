@@ -20,7 +20,8 @@ from engine.speech.articulation import Articulation
 from engine.speech.loudness import LOUDNESS_RATE, loudness
 from engine.speech.performance import Phone
 from engine.speech.predict import on_head
-from engine.speech.visemes import articulate
+from engine.speech.sealing import sealed
+from engine.speech.visemes import articulate, lip_closure
 
 Float = NDArray[np.float32]
 
@@ -89,9 +90,10 @@ def taught_motion(
         shift = phase / rate
         moved = [Phone(p.label, p.start - shift, p.end - shift) for p in phones if p.end > shift]
         later = level[round(shift * LOUDNESS_RATE) :]
-        curves[phase::phases] = articulate(
-            moved, len(curves) // phases, VISIBLE_FPS, loudness=later, settings=speaker
-        )
+        count = len(curves) // phases
+        made = articulate(moved, count, VISIBLE_FPS, loudness=later, settings=speaker)
+        shut = lip_closure(moved, count, VISIBLE_FPS, speaker)
+        curves[phase::phases] = sealed(made, shut, head)
     curves = curves[:frames]
     for name, amount in (
         ("mouthSmile", _SMILE * max(style.smile, 0.0)),

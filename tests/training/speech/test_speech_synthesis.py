@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 from pocketsphinx import get_model_path
 
+from engine.audio.loading import Speech
 from engine.errors import MissingDependencyError
 from engine.heads import load_head
+from engine.speech.articulation import Articulation
 from engine.speech.model_config import STARTER
 from engine.speech.performance import Phone
 from engine.speech.phonemes import MOUTHS
+from engine.speech.predict import perform
 from engine.speech.wrinkles import SkinTension
 from training.data.speech import load_aligned_speech
 from training.speech.augment import recorded
@@ -155,18 +158,11 @@ def test_lips_are_shut_in_every_bilabial_at_any_phase_of_25_frames(head):
 
 
 def test_the_taught_motion_at_25_frames_is_the_rules_own(head):
-    from engine.speech.articulation import Articulation
-    from engine.speech.loudness import loudness
-    from engine.speech.predict import on_head
-    from engine.speech.visemes import articulate
-
     samples = np.random.default_rng(0).normal(size=22_400).astype(np.float32) * 0.05
     ours = taught_motion(SENTENCE, samples, 70, 50.0, head)[::2]
-    level = loudness(samples, 16_000)
-    rules = on_head(
-        articulate(SENTENCE, 35, 25.0, loudness=level, settings=Articulation(liveliness=0.0)), head
-    )
-    np.testing.assert_allclose(ours, rules, atol=1e-6)
+    speech = Speech(samples, 1.4, "")
+    rules = perform(SENTENCE, speech, head, 25.0, settings=Articulation(liveliness=0.0))
+    np.testing.assert_allclose(ours, rules.weights, atol=1e-6)
 
 
 def test_styles_do_what_they_are_called(head):
