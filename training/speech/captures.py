@@ -32,9 +32,9 @@ from engine.audio.loading import Speech, load_speech
 from engine.errors import BadInputError
 from engine.heads.head import Head
 from engine.progress import Progress, silent
-from engine.speech.inference import Resampler
 from engine.speech.model_config import SpeechModelConfig
 from engine.speech.performance import Performance
+from engine.speech.resampling import Resampler
 from engine.speech.wrinkles import SkinTension
 from engine.timing import frame_count
 from training.speech.sequences import SpeechSequence

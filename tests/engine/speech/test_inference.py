@@ -10,9 +10,10 @@ import torch
 from engine.audio.encoder import AudioFeatures
 from engine.errors import BadInputError
 from engine.heads.head import Head, Skeleton
-from engine.speech.inference import MotionStream, Resampler, SpeechStream, frames_of, infer
+from engine.speech.inference import MotionStream, SpeechStream, frames_of, infer
 from engine.speech.model import SpeechModel
 from engine.speech.model_config import STARTER, for_head
+from engine.speech.resampling import Resampler
 
 E, V = 6, 12
 

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Performances by a learned speech model: hear, predict, let lips meet, enliven."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.audio.encoder import AudioEncoder, AudioFeatures, load_encoder
+from engine.audio.loading import Speech
+from engine.heads.head import Head
+from engine.progress import Progress, part, silent
+from engine.speech.articulation import Articulation
+from engine.speech.checkpoint import TrainedModel, load_model
+from engine.speech.dominance import smoothstep
+from engine.speech.inference import infer
+from engine.speech.liveliness import enliven
+from engine.speech.performance import Performance
+from engine.speech.predict import on_head
+from engine.timing import frame_count
+
+Float = NDArray[np.float32]
+
+STARTER = "starter"
+"""Id of the shipped model of the default head."""
+STARTER_FILE = Path(__file__).parents[1] / "assets" / "speech_model.safetensors"
+
+_HEARD = 0.9
+"""Part of the time that hearing takes."""
+
+_SHUT, _PARTED = 0.0010, 0.0022
+"""Metres of predicted gap under which lips are meant to touch, and above which they are left alone:
+the taught sounds part the lips by nothing (p, b, m, silence) or by 2.8 mm (f) and more, so what
+lies between is a contact that was not quite reached, or a movement on its way through."""
+_LEAST_CLOSING = 0.002
+"""Metres by which mouthClose must close a part of the slit to have a say there."""
+
+
+def predict_learned(
+    speech: Speech,
+    head: Head,
+    fps: float,
+    *,
+    model: str | Path = STARTER,
+    text: str | None = None,
+    settings: Articulation | None = None,
+    style: Mapping[str, float] | None = None,
+    progress: Progress = silent,
+) -> Performance:
+    """The performance of a head that speaks a clip.
+
+    Args:
+        speech: the clip.
+        head: who speaks.
+        fps: frames per second, 12 to 120.
+        model: ``"starter"`` or the file of a trained model.
+        text: what is said, where known.
+        settings: amount and seed of blinks and brows, and the amplitude of jaw and lips, which
+            becomes the style ``articulation`` where the model has it; the rest concerns the rules.
+        style: what the artist asks for by the model's own names, −1 to 1; wins over the settings.
+        progress: told how far it is; may raise to cancel.
+
+    Returns:
+        A performance of round(duration · fps) frames.
+
+    Raises:
+        MissingDependencyError: the model, or its encoder's weights, are not on this machine.
+        BadInputError: a model of another head, an unknown style, or an impossible frame rate.
+    """
+    frame_count(speech.duration, fps)
+    trained = _model(STARTER_FILE if model == STARTER else Path(model), head)
+    config = trained.model.config
+    encoder = _encoder(config.encoder, config.encoder_source)
+    heard = encoder.encode(speech, text=text, progress=part(progress, 0.0, _HEARD))
+    performance = perform_learned(
+        heard,
+        head,
+        fps,
+        trained,
+        settings=settings,
+        style=style,
+        progress=part(progress, _HEARD, 1.0),
+    )
+    return replace(performance, source_sha256=speech.sha256, warnings=heard.warnings)
+
+
+def perform_learned(
+    heard: AudioFeatures,
+    head: Head,
+    fps: float,
+    trained: TrainedModel,
+    *,
+    settings: Articulation | None = None,
+    style: Mapping[str, float] | None = None,
+    progress: Progress = silent,
+) -> Performance:
+    """The model alone: the performance for a clip that was heard already.
+
+    A model that speaks in the head's own expressions has its weights brought to [0, 1], its lips
+    settled and its upper face enlivened; one with a learned basis has learned all that.
+
+    Args:
+        heard: by the encoder that the model was trained with.
+        head: who speaks.
+        fps: frames per second.
+        trained: the model.
+        settings: as for :func:`predict_learned`.
+        style: as for :func:`predict_learned`.
+        progress: told how far it is.
+
+    Raises:
+        BadInputError: a model of another head or encoder, or an unknown style.
+    """
+    settings = settings or Articulation()
+    config = trained.model.config
+    chosen = _style(settings, config.styles) | dict(style or {})
+    made = infer(
+        trained.model, heard, head, fps, style=chosen, name=trained.name, progress=progress
+    )
+    if config.learned_basis:
+        return made
+    weights = settled(made.weights, head)
+    if heard.phones:
+        curves = enliven(heard.phones, made.frames, fps, settings)
+        weights = np.maximum(weights, on_head(curves, head))
+    return replace(made, weights=weights, expression=weights)
+
+
+def settled(weights: Float, head: Head) -> Float:
+    """Expression weights in [0, 1] whose lips touch wherever they nearly do.
+
+    A regression ends a little short of every contact. Where the gap between the inner lips is
+    smaller than any sound but a contact leaves, ``mouthClose`` takes it to nothing, with a
+    weight that has a closed form because offsets are linear; lips that sink into each other are
+    brought back to a touch. Frames are settled one by one: a stream gives the same.
+
+    Args:
+        weights: (T, E) of the head's expressions.
+        head: without ``mouthClose`` or the landmarks of the inner lips nothing but the range
+            changes.
+    """
+    weights = np.clip(weights, 0.0, 1.0)
+    upper = head.landmarks.get("inner_lip_upper")
+    lower = head.landmarks.get("inner_lip_lower")
+    if upper is None or lower is None or "mouthClose" not in head.expression_names:
+        return weights
+    column = head.expression_index("mouthClose")
+    opening = head.expression_basis[:, upper, 1] - head.expression_basis[:, lower, 1]
+    closing = -opening[column]
+    pairs = closing > _LEAST_CLOSING
+    if not pairs.any():
+        return weights
+    apart = weights @ opening[:, pairs]
+    widest = apart.max(axis=1).astype(np.float64)
+    shut = smoothstep((_PARTED - widest) / (_PARTED - _SHUT))
+    more = (apart / closing[pairs]).max(axis=1) * shut
+    weights[:, column] = np.clip(weights[:, column] + more, 0.0, 1.0)
+    return weights
+
+
+def _style(settings: Articulation, styles: tuple[str, ...]) -> dict[str, float]:
+    """What the settings of the rules mean to a model: amplitude 1.5 is articulation 1."""
+    if "articulation" not in styles:
+        return {}
+    amplitude = (settings.jaw + settings.lips) / 2
+    return {"articulation": float(np.clip((amplitude - 1.0) / 0.5, -1.0, 1.0))}
+
+
+_CACHE: dict[tuple[Path, float, int], TrainedModel] = {}
+
+
+def _model(path: Path, head: Head) -> TrainedModel:
+    """The model, kept as long as its file and the head stay the same."""
+    changed = path.stat().st_mtime if path.is_file() else 0.0
+    key = (path, changed, id(head))
+    if key not in _CACHE:
+        trained = load_model(path, head)
+        _CACHE.clear()
+        _CACHE[key] = trained
+    return _CACHE[key]
+
+
+@lru_cache(maxsize=1)
+def _encoder(name: str, source: str) -> AudioEncoder:
+    return load_encoder(name, source)
