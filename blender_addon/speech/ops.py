@@ -17,13 +17,14 @@ from .. import compat
 from ..engine_client import Work
 from ..engine_session import get_engine
 from ..heads.properties import active_head, engine_name, is_head, require_head
+from ..preferences import get_preferences
 from ..status import tell, tell_error
 from ..tasks import EngineTask
 from .bake import Baked, bake, check_bakeable, corrective_names
 from .prediction import prediction_from_reply
 from .properties import adjustments
 from .rebake import rebake_settings
-from .sound import Clip, clip_of_settings
+from .sound import Clip, clip_of_settings, samples_of
 from .strip import add_sound_strip
 
 AUDIO_FILES = "*.wav;*.flac;*.ogg;*.oga;*.mp3;*.aif;*.aiff;*.m4a;*.aac;*.opus;*.mp4;*.mov;*.mkv"
@@ -111,18 +112,22 @@ class GAUSSIANSPEECH_OT_predict(EngineTask, bpy.types.Operator):
         params: dict[str, Any] = {
             "head": engine_name(obj),
             "fps": self._clip.fps,
-            "audio": str(self._clip.path),
-            "start": self._clip.start,
             "model": settings.model,
             "tolerance_mm": settings.tolerance,
         }
-        if self._clip.duration is not None:
-            params["duration"] = self._clip.duration
+        arrays = {}
+        if get_preferences(context).engine_command.strip():
+            # It may run on another machine, which has not this machine's files.
+            arrays["samples"], params["rate"] = samples_of(self._clip)
+        else:
+            params |= {"audio": str(self._clip.path), "start": self._clip.start}
+            if self._clip.duration is not None:
+                params["duration"] = self._clip.duration
         if settings.text.strip():
             params["text"] = settings.text.strip()
         if self.save:
             params["save"] = bpy.path.abspath(self.save)
-        return engine.request("speech.predict", params)
+        return engine.request("speech.predict", params, arrays)
 
     def finish(self, context: bpy.types.Context, reply: Message) -> None:
         """Bake what the engine predicted."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import bpy
+import numpy as np
+from numpy.typing import NDArray
 
 from ...engine.errors import BadInputError
 from .. import compat
+
+Float = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,34 @@ class Clip:
         """Remove the temporary file."""
         if self.temporary:
             self.path.unlink(missing_ok=True)
+
+
+def samples_of(clip: Clip) -> tuple[Float, int]:
+    """The clip's own stretch as (N, C) float32 samples and their rate, decoded by Blender.
+
+    For an engine on another machine, which cannot read the file.
+
+    Raises:
+        BadInputError: this Blender cannot decode it.
+    """
+    if not compat.has_audio():
+        raise BadInputError(
+            "This Blender has no sound system to decode the sound for a remote engine.",
+            "Use an engine on this machine, or a Blender with sound.",
+        )
+    import aud
+
+    try:
+        sound = aud.Sound.file(str(clip.path))
+        rate = round(sound.specs[0])
+        samples = np.asarray(sound.data(), np.float32)
+    except aud.error as error:
+        raise BadInputError(
+            f"Blender cannot read {clip.path} as sound: {error}.", "Convert it to WAV."
+        ) from error
+    first = round(clip.start * rate)
+    last = None if clip.duration is None else first + round(clip.duration * rate)
+    return samples.reshape(len(samples), -1)[first:last], rate
 
 
 def scene_fps(scene: bpy.types.Scene) -> float:
@@ -144,6 +177,7 @@ def _clip_of_mixdown(context: bpy.types.Context, scene: bpy.types.Scene, strip: 
                 filepath=str(path), check_existing=False, container="WAV", codec="PCM",
                 format="S16", channels="MONO", mixrate=48000,
             )  # fmt: skip
+        _check_mixed(path, (right - left) / scene_fps(scene), strip.name)
     except RuntimeError as error:
         path.unlink(missing_ok=True)
         raise BadInputError(
@@ -160,6 +194,21 @@ def _clip_of_mixdown(context: bpy.types.Context, scene: bpy.types.Scene, strip: 
         strip_start=compat.strip_content_start(strip),
         fps=scene_fps(scene),
     )
+
+
+def _check_mixed(path: Path, seconds: float, name: str) -> None:
+    """Blender stops a mixdown without a word after a render was cancelled (5.2)."""
+    try:
+        with wave.open(str(path)) as file:
+            mixed = file.getnframes() / file.getframerate()
+    except (EOFError, wave.Error):
+        mixed = 0.0
+    if mixed < seconds:
+        path.unlink()
+        raise BadInputError(
+            f"Blender mixed down {mixed:.2f} of {seconds:.2f} s of the retimed strip '{name}'.",
+            "Render one frame successfully, or restart Blender, and try again.",
+        )
 
 
 @contextmanager

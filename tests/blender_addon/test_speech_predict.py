@@ -89,6 +89,33 @@ def test_a_transcript_and_a_saved_performance(engine_ready, head, tmp_path):
         assert len(saved["weights"]) == last - first + 1
 
 
+def test_an_engine_command_gets_the_sound_itself(engine_ready, addon, head, status, monkeypatch):
+    if not addon("compat").has_audio():
+        pytest.skip("this Blender module was built without its sound system")
+    engine_ready.ops.gaussianspeech.predict()
+    by_file = addon("speech.action").read_prediction(action_of(head)).values
+    sent = []
+    client = addon("engine_client").EngineClient
+    request = client.request
+
+    def watched(self, method, params=None, arrays=None):
+        sent.append((method, params, arrays))
+        return request(self, method, params, arrays)
+
+    monkeypatch.setattr(client, "request", watched)
+    preferences = addon("preferences").get_preferences(engine_ready.context)
+    preferences.engine_command = f"{os.environ['GAUSSIANSPEECH_PYTHON']} -m engine serve"
+    try:
+        assert engine_ready.ops.gaussianspeech.predict() == {"FINISHED"}
+    finally:
+        preferences.engine_command = ""
+    ((_, params, arrays),) = sent
+    assert "audio" not in params
+    assert arrays["samples"].dtype == np.float32
+    by_samples = addon("speech.action").read_prediction(action_of(head)).values
+    np.testing.assert_allclose(by_samples, by_file, atol=0.02)
+
+
 def test_undo_and_redo_after_each_step(engine_ready, addon):
     blender = engine_ready
     push, undo, redo = blender.ops.ed.undo_push, blender.ops.ed.undo, blender.ops.ed.redo

@@ -37,6 +37,18 @@ def audible(blender, addon):
 
 
 @pytest.fixture
+def mixing(audible):
+    """bpy that mixes sound down, whatever went before: 5.2 stops after a cancelled render."""
+    scene = audible.context.scene
+    camera = audible.data.objects.new("Camera", audible.data.cameras.new("Camera"))
+    scene.collection.objects.link(camera)
+    scene.camera, scene.render.engine, scene.cycles.samples = camera, "CYCLES", 1
+    scene.render.resolution_x = scene.render.resolution_y = 4
+    audible.ops.render.render()
+    return audible
+
+
+@pytest.fixture
 def strip(audible, addon, ramp):
     """The ramp from frame 11 on, at 25 frames per second."""
     audible.context.scene.render.fps = FPS
@@ -130,10 +142,10 @@ def test_a_strip_that_begins_before_its_sound_waits_for_it(strip, clip):
     ],
     ids=["whole", "left handle", "content", "content and handles", "sound offset"],
 )
-def test_the_clip_begins_where_blender_plays(audible, addon, strip, clip, change, tmp_path):
+def test_the_clip_begins_where_blender_plays(mixing, addon, strip, clip, change, tmp_path):
     change(addon, strip)
     found = clip(strip)
-    assert heard(audible, found.frame, tmp_path) == pytest.approx(found.start, abs=0.02)
+    assert heard(mixing, found.frame, tmp_path) == pytest.approx(found.start, abs=0.02)
 
 
 def test_film_rate_is_exact(audible, strip, clip):
@@ -161,14 +173,14 @@ def test_a_missing_file_names_strip_path_and_remedy(strip, clip, tmp_path):
 
 
 def test_a_mixdown_is_the_strip_alone_and_leaves_the_scene_as_it_was(
-    audible, addon, strip, ramp, tmp_path
+    mixing, addon, strip, ramp, tmp_path
 ):
-    scene = audible.context.scene
+    scene = mixing.context.scene
     other = addon("speech.strip").add_sound_strip(scene, ramp, 1)
     other.volume = 3.0
     scene.frame_start, scene.frame_end, scene.use_preview_range = 3, 77, True
     trim(addon, strip, 36, 86)
-    found = addon("speech.sound")._clip_of_mixdown(audible.context, scene, strip)
+    found = addon("speech.sound")._clip_of_mixdown(mixing.context, scene, strip)
     with wave.open(str(found.path)) as file:
         assert file.getnframes() / file.getframerate() >= found.duration
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
@@ -180,6 +192,20 @@ def test_a_mixdown_is_the_strip_alone_and_leaves_the_scene_as_it_was(
     assert (scene.frame_start, scene.frame_end, scene.use_preview_range) == (3, 77, True)
     assert not other.mute
     assert not strip.mute
+
+
+def test_a_mixdown_that_blender_gives_up_is_an_error_and_leaves_no_file(addon, strip, tmp_path):
+    path = tmp_path / "mix.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(bytes(2 * RATE))
+    addon("speech.sound")._check_mixed(path, 1.0, "ramp")
+    with pytest.raises(Exception, match=r"1\.00 of 1\.50 s") as caught:
+        addon("speech.sound")._check_mixed(path, 1.5, "ramp")
+    assert caught.value.hint
+    assert not path.exists()
 
 
 def test_a_second_strip_takes_a_free_channel(audible, addon, strip, ramp):
