@@ -3,8 +3,10 @@
 
 L_lip (Eq. 7) teaches the lip encoder the lip vertices, L_wrinkle (Eq. 8) the wrinkle encoder the
 measured wrinkles, L_expr (Eq. 9) the expression encoder the expression weights, and L_vertices
-(Eq. 13, 14) the whole model all vertices. Two terms are this project's: lips that must touch, or
-rest, count for more, and velocities are compared so that motion is neither damped nor restless.
+(Eq. 13, 14) the whole model all vertices. Some terms are this project's: lips that must touch each
+other or the teeth, or rest, count for more; weights on the head's own expressions are compared as
+such, for small parts of the mesh such as a rolled lip hardly weigh among all vertices; and
+velocities are compared so that motion is neither damped nor restless.
 
 Lengths are in millimetres. Motion is factored, so a vertex error is a quadratic form in the
 weights: ‖Δw·B‖² = Δw·(B·Bᵀ)·Δw; no vertex is ever made dense but the lips of Eq. 7.
@@ -26,6 +28,8 @@ MM = 1000.0
 
 _CLOSED_BELOW = 0.05
 """Part of the open gap under which lips count as shut, as in the lip-sync measures."""
+_BITING = 2.0
+"""Millimetres from the upper teeth under which the lower lip is at them."""
 _OPEN = 6.0
 """Millimetres of the mean open gap of ordinary speech."""
 
@@ -38,8 +42,11 @@ class LossWeights:
         lip, wrinkle, expression: of Eq. 7 to 9.
         vertices: of the error of all vertices, mm².
         lip_vertices: of that of the lips on top.
+        weights: of the expression weights of the motion itself, on a head's own basis.
         gap: of the opening of the mouth, mm².
-        shut: factor of the gap where the lips are truly shut.
+        bite: of the place of the lower lip, mm².
+        touch: factor of the gap where the lips are truly shut, and of the bite where the lower lip
+            is truly at the upper teeth.
         velocity: of the change of the lips from frame to frame, mm².
     """
 
@@ -48,8 +55,10 @@ class LossWeights:
     expression: float = 3.0
     vertices: float = 2.0
     lip_vertices: float = 1.0
+    weights: float = 2.0
     gap: float = 0.3
-    shut: float = 6.0
+    bite: float = 0.15
+    touch: float = 6.0
     velocity: float = 1.0
 
 
@@ -62,7 +71,9 @@ class LossTerms:
     wrinkle: Tensor
     expression: Tensor
     vertices: Tensor
+    weights: Tensor
     gap: Tensor
+    bite: Tensor
     velocity: Tensor
 
 
@@ -84,6 +95,8 @@ class SpeechLoss(nn.Module):
     wrinkle_scale: Tensor
     upper: Tensor
     lower: Tensor
+    teeth: Tensor
+    template: Tensor
 
     def __init__(
         self,
@@ -101,10 +114,14 @@ class SpeechLoss(nn.Module):
         self.register_buffer("lips", torch.from_numpy(np.asarray(head.regions["lips"], np.int64)))
         self.register_buffer("basis", basis * MM)
         self.register_buffer("wrinkle_scale", wrinkle_scale)
-        upper = head.landmarks.get("inner_lip_upper", np.zeros(0, np.int32))
-        lower = head.landmarks.get("inner_lip_lower", np.zeros(0, np.int32))
-        self.register_buffer("upper", torch.from_numpy(np.asarray(upper, np.int64)))
-        self.register_buffer("lower", torch.from_numpy(np.asarray(lower, np.int64)))
+        for name, landmark in (
+            ("upper", "inner_lip_upper"),
+            ("lower", "inner_lip_lower"),
+            ("teeth", "upper_teeth_edge"),
+        ):
+            index = head.landmarks.get(landmark, np.zeros(0, np.int32))
+            self.register_buffer(name, torch.from_numpy(np.asarray(index, np.int64)))
+        self.register_buffer("template", torch.from_numpy(head.template) * MM)
         self._grams: tuple[Tensor, Tensor] | None = None
 
     def forward(
@@ -137,7 +154,10 @@ class SpeechLoss(nn.Module):
         expressions = _mean((motion.expression - expression).square().sum(dim=-1), present)
         every, of_lips = self._squared(model, motion.weights, weights)
         vertices = _mean(every, present)
-        gap = _mean(self._gap(model, motion.weights, weights), present)
+        gap, bite = (_mean(x, present) for x in self._contacts(model, motion.weights, weights))
+        own = lip.new_zeros(())
+        if not model.config.learned_basis:
+            own = _mean((motion.weights - weights).square().sum(dim=-1), present)
         moved = motion.weights[:, 1:] - motion.weights[:, :-1]
         truly = weights[:, 1:] - weights[:, :-1]
         velocity = _mean(self._squared(model, moved, truly)[1], present[:, 1:] * present[:, :-1])
@@ -147,10 +167,12 @@ class SpeechLoss(nn.Module):
             + weigh.expression * expressions
             + weigh.vertices * vertices
             + weigh.lip_vertices * _mean(of_lips, present)
+            + weigh.weights * own
             + weigh.gap * gap
+            + weigh.bite * bite
             + weigh.velocity * velocity
         )
-        return LossTerms(total, lip, wrinkle, expressions, vertices, gap, velocity)
+        return LossTerms(total, lip, wrinkle, expressions, vertices, own, gap, bite, velocity)
 
     def _squared(self, model: SpeechModel, ours: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T) mean squared distance of all vertices, and of the lips, mm²."""
@@ -166,20 +188,31 @@ class SpeechLoss(nn.Module):
         every, lips = ((difference @ g * difference).sum(-1).clamp(min=0.0) for g in grams)
         return every, lips
 
-    def _gap(self, model: SpeechModel, ours: Tensor, true: Tensor) -> Tensor:
-        """(B, T) squared error of the mouth's opening; more where the lips are truly shut."""
-        if not len(self.upper):
-            return ours.new_zeros(ours.shape[:2])
-        basis = model.mapper.basis * MM if model.config.learned_basis else self.basis
-        gap = ours @ self._opening(basis)
-        true_gap = true @ self._opening(self.basis)
-        shut = true_gap.amax(dim=-1) < _CLOSED_BELOW * _OPEN
-        factor = torch.where(shut, self.weigh.shut, 1.0)
-        return factor * (gap - true_gap).square().mean(dim=-1)
+    def _contacts(self, model: SpeechModel, ours: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T) squared errors of the mouth's opening and of the lower lip's place, mm².
 
-    def _opening(self, basis: Tensor) -> Tensor:
-        """(K, P) what each component opens the pairs across the mouth slit by."""
-        return basis[:, self.upper, 1] - basis[:, self.lower, 1]
+        Both count for more where there is truly a contact: lips shut, lower lip at the teeth.
+        """
+        if not (len(self.upper) and len(self.lower) and len(self.teeth)):
+            return ours.new_zeros(ours.shape[:2]), ours.new_zeros(ours.shape[:2])
+        basis = model.mapper.basis * MM if model.config.learned_basis else self.basis
+        upper, lower = self._moved(basis, ours, self.upper), self._moved(basis, ours, self.lower)
+        true_upper = self._moved(self.basis, true, self.upper)
+        true_lower = self._moved(self.basis, true, self.lower)
+        rest = self.template[self.upper, 1] - self.template[self.lower, 1]
+        opened = true_upper[..., 1] - true_lower[..., 1] - rest
+        gap = (upper[..., 1] - lower[..., 1] - rest - opened).square().mean(dim=-1)
+        shut = opened.amax(dim=-1) < _CLOSED_BELOW * _OPEN
+        teeth = self._moved(self.basis, true, self.teeth)
+        reach = (true_lower[..., :, None, :] - teeth[..., None, :, :]).norm(dim=-1)
+        biting = reach.flatten(-2).amin(dim=-1) < _BITING
+        bite = (lower - true_lower).square().sum(dim=-1).mean(dim=-1)
+        one, more = gap.new_ones(()), gap.new_full((), self.weigh.touch)
+        return torch.where(shut, more, one) * gap, torch.where(biting, more, one) * bite
+
+    def _moved(self, basis: Tensor, weights: Tensor, vertices: Tensor) -> Tensor:
+        """(B, T, P, 3) places of some vertices, mm."""
+        return self.template[vertices] + torch.einsum("btk,kvc->btvc", weights, basis[:, vertices])
 
 
 def _gram(basis: Tensor) -> Tensor:

@@ -110,7 +110,26 @@ def test_an_open_mouth_costs_more_where_it_should_be_shut(head, setting):
     still = _still(head)
     at_rest = loss(model, _motion(head, open_), **still).gap
     open_anyway = loss(model, _motion(head, wide), **(still | {"weights": open_})).gap
-    assert float(at_rest / open_anyway) == pytest.approx(LossWeights().shut, rel=1e-3)
+    assert float(at_rest / open_anyway) == pytest.approx(LossWeights().touch, rel=1e-3)
+
+
+def test_a_lip_that_misses_the_teeth_costs_more_where_it_should_bite(head, setting):
+    model, loss = setting
+    roll, jaw = head.expression_index("mouthRollLower"), head.expression_index("jawOpen")
+    bite = torch.zeros(1, T, len(head.expression_names))
+    bite[..., roll], bite[..., jaw] = 0.86, 0.09
+    bite[..., head.expression_index("mouthUpperUpLeft")] = 0.2
+    bite[..., head.expression_index("mouthUpperUpRight")] = 0.2
+    missed = bite.clone()
+    missed[..., roll] = 0.3
+    elsewhere = bite.clone()
+    elsewhere[..., jaw] = 0.6
+    also_missed = elsewhere.clone()
+    also_missed[..., roll] = 0.3
+    still = _still(head)
+    biting = loss(model, _motion(head, missed), **(still | {"weights": bite})).bite
+    open_ = loss(model, _motion(head, also_missed), **(still | {"weights": elsewhere})).bite
+    assert float(biting / open_) == pytest.approx(LossWeights().touch, rel=1e-3)
 
 
 def test_frames_behind_the_end_of_a_clip_count_for_nothing(head, setting):
