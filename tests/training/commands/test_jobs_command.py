@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import json
+import sys
+import time
+
+import pytest
+
+from engine.cli import main
+from training.jobs import show, start_job
+
+WORKER = """
+import time
+from engine.errors import CancelledError
+from training.job_worker import JobHandle
+with JobHandle.current(total=1000) as job:
+    for step in range(1000):
+        job.update(step, loss=1.0 / (step + 1))
+        print("step", step, flush=True)
+        if job.cancel_requested:
+            raise CancelledError
+        time.sleep(0.02)
+"""
+
+
+@pytest.fixture
+def job(tmp_path):
+    started = start_job(tmp_path, "a training", [sys.executable, "-c", WORKER])
+    until(lambda: show(started.folder).status.step > 0)
+    yield started
+    from training.jobs import cancel
+
+    cancel(started.folder, at_once=True)
+
+
+def until(condition, seconds=30.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_jobs_are_listed_with_their_state(job, tmp_path, capsys):
+    assert main(["jobs", "list", "--folder", str(tmp_path), "--json"]) == 0
+    (facts,) = json.loads(capsys.readouterr().out)
+    assert facts["job"] == job.id
+    assert facts["state"] == "running"
+
+
+def test_a_job_is_shown_with_its_log(job, tmp_path, capsys):
+    assert main(["jobs", "show", job.id, "--folder", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "running" in printed
+    assert "\nstep " in printed
+
+
+def test_a_cancelled_job_can_be_resumed(job, tmp_path, capsys):
+    assert main(["jobs", "cancel", job.id, "--folder", str(tmp_path)]) == 0
+    until(lambda: not show(job.folder).running)
+    assert show(job.folder).status.state == "cancelled"
+    assert main(["jobs", "resume", job.id, "--folder", str(tmp_path)]) == 0
+    until(lambda: show(job.folder).status.state == "running")
+
+
+def test_an_unknown_job_is_named(tmp_path, capsys):
+    assert main(["jobs", "show", "nobody", "--folder", str(tmp_path)]) == 2
+    assert "nobody" in capsys.readouterr().err
+
+
+def test_no_jobs_is_no_error(tmp_path, capsys):
+    assert main(["jobs", "list", "--folder", str(tmp_path / "none")]) == 0
+    assert "no jobs" in capsys.readouterr().out
