@@ -261,3 +261,74 @@ def test_a_split_with_an_unknown_name_is_refused(head, tmp_path):
 def test_an_empty_folder_is_refused(head, tmp_path):
     with pytest.raises(BadInputError, match="0 recordings"):
         _load(tmp_path, head)
+
+
+def _plan(tmp_path, **changes):
+    from training.speech.personal import PersonalTraining
+
+    settings = TrainingConfig(steps=30, batch=2, frames=20, warm_up=2, validate_every=10)
+    plan = PersonalTraining(tmp_path / "data", tmp_path / "run", training=settings)
+    return replace(plan, **changes)
+
+
+def _start(head, tmp_path):
+    from engine.speech.checkpoint import save_model
+
+    torch.manual_seed(0)
+    path = tmp_path / "start.safetensors"
+    save_model(path, SpeechModel(_config(head, styles=("articulation", "smile"))), head, "start")
+    return path
+
+
+def test_a_personal_model_starts_from_another(head, tmp_path):
+    from engine.speech.checkpoint import load_model
+    from training.speech.personal import train_personal
+
+    _write(tmp_path / "data", head)
+    outcome = train_personal(_plan(tmp_path, start=str(_start(head, tmp_path))))
+    assert outcome.after < outcome.before
+    assert load_model(outcome.model, head).name == "personal"
+
+
+def test_a_broken_personal_training_is_resumed(head, tmp_path):
+    from engine.errors import CancelledError
+    from training.speech.personal import train_personal
+
+    _write(tmp_path / "data", head)
+    plan = _plan(tmp_path, start=str(_start(head, tmp_path)))
+    whole = train_personal(replace(plan, out=tmp_path / "whole"))
+
+    def stop(fraction, _message):
+        if fraction > 0.6:
+            raise CancelledError
+
+    with pytest.raises(CancelledError):
+        train_personal(plan, stop)
+    resumed = train_personal(plan)
+    assert (resumed.before, resumed.after) == (whole.before, whole.after)
+
+
+def test_a_personal_model_can_start_from_scratch_with_wav2vec2(head, tmp_path):
+    from training.speech.personal import SCRATCH, train_personal
+
+    _wav2vec2(tmp_path / "encoder")
+    _write(tmp_path / "data", head, "vertices")
+    plan = _plan(tmp_path, start=SCRATCH, encoder_source=str(tmp_path / "encoder"))
+    outcome = train_personal(replace(plan, training=replace(plan.training, steps=2)))
+    assert outcome.residual < 0.1
+    assert outcome.model.is_file()
+
+
+def test_the_starters_lip_readout_fits_a_head_with_other_lips(head, tmp_path):
+    from training.speech.personal import train_personal
+
+    _write(tmp_path / "data", head)
+    start = _start(replace(head, regions=head.regions | {"lips": np.arange(9)}), tmp_path)
+    assert train_personal(_plan(tmp_path, start=str(start))).after > 0
+
+
+def test_an_unknown_preset_is_refused(head, tmp_path):
+    from training.speech.personal import SCRATCH, train_personal
+
+    with pytest.raises(BadInputError, match="'huge'"):
+        train_personal(_plan(tmp_path, start=SCRATCH, preset="huge"))
