@@ -20,6 +20,7 @@ from engine.files import written_whole
 from engine.heads.head import Head
 from engine.progress import Progress, silent
 from engine.speech.checkpoint import save_model, set_basis
+from engine.speech.inference import MotionStream
 from engine.speech.model import Motion, SpeechModel
 from training.losses.speech import MM, LossTerms, SpeechLoss
 from training.speech.config import TrainingConfig
@@ -227,13 +228,26 @@ class SpeechTrainer:
         total = frames = 0.0
         for sequence in self.validation:
             batch = whole(sequence, self.hears).to(self.device)
-            weights = self._predict(batch, self._heard(batch)).weights.float()
+            features = self._heard(batch)
+            if self.model.config.autoregressive:
+                weights = self._fed_back(features, sequence)
+            else:
+                weights = self._predict(batch, features).weights.float()
             difference = torch.einsum("btk,kvc->btvc", weights, ours) - torch.einsum(
                 "btk,kvc->btvc", batch.weights, true_basis
             )
             total += float(difference.norm(dim=-1).amax(dim=-1).sum())
             frames += sequence.frames
         return total / frames
+
+    def _fed_back(self, features: Tensor, sequence: SpeechSequence) -> Tensor:
+        """(1, T, K) weights of the autoregressive variant from its own frames, as it is used."""
+        names = self.model.config.styles
+        style = dict(zip(names, sequence.style.tolist(), strict=True))
+        stream = MotionStream(self.model, style)
+        made = [stream.push(features[0].float().cpu().numpy()), stream.finish(sequence.frames)]
+        weights = np.concatenate([frames.weights for frames in made])[: sequence.frames]
+        return torch.from_numpy(weights)[None].to(self.device)
 
     def save(self) -> None:
         """Write the state from which :meth:`resume` goes on."""

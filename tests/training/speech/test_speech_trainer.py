@@ -12,6 +12,7 @@ from PIL import Image
 from engine.errors import BadInputError, CancelledError
 from engine.heads import load_head
 from engine.speech.checkpoint import load_model
+from engine.speech.inference import MotionStream
 from engine.speech.model import SpeechModel
 from engine.speech.model_config import STARTER, for_head
 from training.speech.config import TrainingConfig
@@ -121,6 +122,20 @@ def test_a_run_leaves_model_curves_and_settings(head, sequences, tmp_path):
 def test_every_ablation_trains(head, sequences, tmp_path, changes):
     trainer = _trainer(head, sequences, tmp_path, replace(QUICK, steps=3), **changes)
     assert np.isfinite(trainer.run())
+
+
+def test_the_autoregressive_variant_is_validated_on_its_own_frames(head, sequences, tmp_path):
+    trainer = _trainer(head, sequences, tmp_path, autoregressive=True)
+    with torch.no_grad():
+        trainer.model.decoder.feedback.weight.mul_(20.0)
+    sequence = trainer.validation[0]
+    stream = MotionStream(trainer.model.eval())
+    made = [stream.push(sequence.heard[1].astype(np.float32)), stream.finish(sequence.frames)]
+    weights = np.concatenate([frames.weights for frames in made])[: sequence.frames]
+    lips = head.regions["lips"]
+    off = np.einsum("tk,kvc->tvc", weights - sequence.weights, head.expression_basis[:, lips])
+    expected = np.linalg.norm(off, axis=-1).max(axis=1).mean() * 1000
+    assert trainer.validation_lve() == pytest.approx(expected, rel=1e-4)
 
 
 def test_resuming_nothing_is_refused(head, sequences, tmp_path):
