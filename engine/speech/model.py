@@ -66,7 +66,7 @@ class FrequencyInterpolation(nn.Module):
         """
         # Indices in Python: float32 would misplace features after some minutes.
         lead = [self.first_feature(first + i) for i in range(frames)]
-        index = torch.tensor(lead, device=features.device)[:, None]
+        index = torch.tensor(lead, dtype=torch.long, device=features.device)[:, None]
         index = index + torch.arange(self.taps, device=features.device)
         centre = torch.tensor(
             [

@@ -80,6 +80,16 @@ def test_a_stream_gives_the_numbers_of_the_whole_clip(head, changes, piece):
     np.testing.assert_allclose(expression, whole.expression[0].numpy(), atol=1e-5)
 
 
+def test_a_clip_may_end_where_its_features_ended_already(head):
+    model = _model(head)
+    clip = _clip(model, 1.0)
+    with torch.no_grad():
+        whole = model(torch.from_numpy(clip.values)[None], 49).weights[0].numpy()
+    stream = MotionStream(model)
+    made = [stream.push(clip.values).weights, stream.finish(10).weights]
+    np.testing.assert_allclose(np.concatenate(made), whole, atol=1e-5)
+
+
 def test_the_autoregressive_variant_feeds_its_own_frames_back(head):
     model = _model(head, autoregressive=True)
     clip = _clip(model, 0.6)
