@@ -24,6 +24,8 @@ class TrainingConfig:
         weight_decay: of AdamW.
         clip: norm that gradients are cut to.
         feature_noise: standard deviation of noise on the features.
+        hearing: how often each way of hearing a clip is drawn, in the order of
+            :mod:`training.speech.prepare`; all alike where empty.
         validate_every: steps between validations and checkpoints.
         patience: validations without a better LVE after which training stops.
         seed: of weights, crops and dropout.
@@ -41,6 +43,7 @@ class TrainingConfig:
     weight_decay: float = 0.01
     clip: float = 1.0
     feature_noise: float = 0.05
+    hearing: tuple[float, ...] = ()
     validate_every: int = 250
     patience: int = 8
     seed: int = 0
@@ -59,6 +62,10 @@ class TrainingConfig:
                 raise BadInputError(
                     f"Training cannot have {name} = {getattr(self, name)}.", "Choose at least 1."
                 )
+        if self.hearing and (min(self.hearing) < 0 or sum(self.hearing) <= 0):
+            raise BadInputError(
+                f"Training cannot have hearing = {self.hearing}.", "Choose shares of 0 and more."
+            )
         for name in ("learning_rate", "clip"):
             if not getattr(self, name) > 0:
                 raise BadInputError(
@@ -68,5 +75,6 @@ class TrainingConfig:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values["hearing"] = list(self.hearing)
         values["losses"] = {f.name: getattr(self.losses, f.name) for f in fields(self.losses)}
         return values

@@ -25,9 +25,10 @@ from engine.heads import load_head
 from engine.heads.head import Head
 from engine.progress import Progress, part, silent
 from engine.speech.checkpoint import load_model
-from engine.speech.learned import STARTER, STARTER_FILE
+from engine.speech.learned import STARTER_FILE
 from engine.speech.model import SpeechModel
 from engine.speech.model_config import PRESETS, for_head
+from engine.speech.predict import STARTER
 from training.job_worker import JobHandle
 from training.jobs import ENVIRONMENT
 from training.speech.captures import load_captures

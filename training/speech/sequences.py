@@ -174,6 +174,7 @@ def crops(
     size: int,
     frames: int,
     generator: torch.Generator,
+    hearing: Sequence[float] = (),
 ) -> Batch:
     """A batch of random stretches; longer clips are drawn more often.
 
@@ -183,6 +184,7 @@ def crops(
         size: B.
         frames: T.
         generator: all the randomness there is, so that training can be resumed exactly.
+        hearing: how often each way of hearing a clip is drawn; all alike where empty.
     """
     lengths = torch.tensor([float(s.frames) for s in sequences])
     chosen = torch.multinomial(lengths, size, replacement=True, generator=generator)
@@ -194,7 +196,7 @@ def crops(
         sequence = sequences[index]
         start = int(place * max(0, sequence.frames - frames + 1))
         begin = round(start * ratio)
-        heard = sequence.heard[int(way * len(sequence.heard))]
+        heard = sequence.heard[_way(way, len(sequence.heard), hearing)]
         if sequence.samples is not None:
             first = round(start / config.motion_rate * SAMPLE_RATE)
             length = _sound_length(round(frames * ratio), config)
@@ -211,6 +213,14 @@ def crops(
         )
     batch = Batch(*(torch.stack(column) for column in zip(*rows, strict=True)))
     return replace(batch, samples=torch.stack(sounds)) if len(sounds) == size else batch
+
+
+def _way(luck: float, ways: int, hearing: Sequence[float]) -> int:
+    """The way of hearing that a number in [0, 1) stands for."""
+    shares = np.asarray(hearing[:ways] or [1.0] * ways, np.float64)
+    shares = np.pad(shares, (0, ways - len(shares)))
+    bounds = np.cumsum(shares) / max(float(shares.sum()), 1e-12)
+    return min(int(np.searchsorted(bounds, luck, side="right")), ways - 1)
 
 
 def _sound_length(features: int, config: SpeechModelConfig) -> int:

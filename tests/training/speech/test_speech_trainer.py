@@ -16,7 +16,7 @@ from engine.speech.inference import MotionStream
 from engine.speech.model import SpeechModel
 from engine.speech.model_config import STARTER, for_head
 from training.speech.config import TrainingConfig
-from training.speech.sequences import SpeechSequence
+from training.speech.sequences import SpeechSequence, crops
 from training.speech.trainer import BEST, SpeechTrainer
 
 QUICK = TrainingConfig(
@@ -136,6 +136,21 @@ def test_the_autoregressive_variant_is_validated_on_its_own_frames(head, sequenc
     off = np.einsum("tk,kvc->tvc", weights - sequence.weights, head.expression_basis[:, lips])
     expected = np.linalg.norm(off, axis=-1).max(axis=1).mean() * 1000
     assert trainer.validation_lve() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(("hearing", "share"), [((), 0.5), ((1.0, 3.0), 0.75), ((1.0, 0.0), 0.0)])
+def test_ways_of_hearing_are_drawn_by_their_shares(sequences, hearing, share):
+    marked = replace(
+        sequences[0], heard=np.stack([np.full((160, 81), way) for way in (0, 1)]).astype(np.float16)
+    )
+    config = replace(STARTER, expressions=52, components=52)
+    batch = crops([marked], config, 400, 10, torch.Generator().manual_seed(0), hearing)
+    assert float(batch.features.mean()) == pytest.approx(share, abs=0.08)
+
+
+def test_impossible_shares_of_hearing_are_refused():
+    with pytest.raises(BadInputError, match="hearing"):
+        TrainingConfig(hearing=(0.0, 0.0))
 
 
 def test_resuming_nothing_is_refused(head, sequences, tmp_path):
