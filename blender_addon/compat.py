@@ -27,6 +27,13 @@ def sequencer_scene(context: bpy.types.Context) -> bpy.types.Scene:
     return getattr(context, "sequencer_scene", None) or context.scene
 
 
+def show_in_sequencer(context: bpy.types.Context, scene: bpy.types.Scene) -> None:
+    """Make the sequencer editors show a scene, where they show none: from 5.0 they must be told."""
+    workspace = context.workspace
+    if getattr(workspace, "sequencer_scene", scene) is None:
+        workspace.sequencer_scene = scene
+
+
 def sequencer_scenes(context: bpy.types.Context) -> list[bpy.types.Scene]:
     """Every scene with a sequencer, the one the user works in first."""
     first = sequencer_scene(context)

@@ -72,6 +72,7 @@ class GAUSSIANSPEECH_OT_import_sound(bpy.types.Operator, ImportHelper):
             return "This Blender has no sound system: the file is used without a strip"
         scene = compat.sequencer_scene(context)
         strip = add_sound_strip(scene, path, context.scene.frame_current)
+        compat.show_in_sequencer(context, scene)
         if self.extend_range:
             scene.frame_end = max(scene.frame_end, compat.strip_range(strip)[1] - 1)
         if scene.sync_mode == "NONE":

@@ -9,6 +9,8 @@ Click the sidebar's GaussianSpeech tab when the head has appeared; the rest goes
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -49,10 +51,12 @@ def idle() -> bool:
 
 
 def shoot(name: str) -> None:
+    """What the X display shows, taken by FFmpeg: Blender's own grab can come out black."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with bpy.context.temp_override(window=window()):
-        bpy.ops.wm.redraw_timer(type="DRAW_WIN_SWAP", iterations=1)
-        bpy.ops.screen.screenshot(filepath=str(FOLDER / f"{name}.png"))
+    size = f"{window().width}x{window().height}"
+    grab = ["ffmpeg", "-y", "-loglevel", "error", "-f", "x11grab", "-video_size", size]
+    grab += ["-i", os.environ["DISPLAY"], "-frames:v", "1", str(FOLDER / f"{name}.png")]
+    subprocess.run(grab, check=True)
 
 
 def seconds(number: float) -> Iterator[Condition]:
@@ -97,7 +101,11 @@ def walk() -> Iterator[Condition]:
     for thing in list(bpy.data.objects):
         if thing.type == "MESH":
             bpy.data.objects.remove(thing)
-    area("DOPESHEET_EDITOR").type = "SEQUENCE_EDITOR"
+    strip = area("DOPESHEET_EDITOR")
+    with bpy.context.temp_override(window=window(), screen=window().screen):
+        edge = strip.y + strip.height + 1
+        bpy.ops.screen.area_move(x=strip.x + strip.width // 2, y=edge, delta=130)
+    strip.type = "SEQUENCE_EDITOR"
     with inside("VIEW_3D"):
         bpy.ops.gaussianspeech.add_head("INVOKE_DEFAULT")
     yield lambda: idle() and bpy.context.view_layer.objects.active is not None
@@ -111,6 +119,7 @@ def walk() -> Iterator[Condition]:
     with inside("VIEW_3D"):
         bpy.ops.gaussianspeech.import_sound(filepath=str(VOICE))
     head.gaussianspeech_speech.text = LINE
+    yield from seconds(1)
     with inside("SEQUENCE_EDITOR"):
         bpy.ops.sequencer.view_all()
     with inside("VIEW_3D"):
