@@ -191,8 +191,9 @@ def test_presets_survive_json(name):
     assert SpeechModelConfig.from_dict(config.to_dict()) == config
 
 
-def test_the_starter_streams_within_300_ms():
-    assert STARTER.delay < 0.3
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_presets_wait_less_than_300_ms(name):
+    assert PRESETS[name].delay < 0.3
 
 
 @pytest.mark.parametrize(
