@@ -19,7 +19,9 @@ from engine.commands.animate import animate
 from engine.commands.console import EXIT_FAILED, EXIT_INTERRUPTED, print_error
 from engine.commands.demo import demo
 from engine.commands.doctor import doctor
+from engine.commands.export import app as export
 from engine.commands.render import render
+from engine.commands.retarget import retarget
 from engine.commands.serve import serve
 from engine.errors import GaussianSpeechError
 
@@ -29,8 +31,9 @@ COMMANDS_GROUP = "gaussianspeech.commands"
 def build_app() -> SubcommandApp:
     """All commands: the engine's own, then those of installed packages by name."""
     app = SubcommandApp()
-    for command in (demo, animate, render, doctor, serve):
+    for command in (demo, animate, render, retarget, doctor, serve):
         app.command(command)
+    app.command(export, name="export")
     for point in sorted(entry_points(group=COMMANDS_GROUP), key=lambda point: point.name):
         app.command(point.load(), name=point.name)
     return app

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,8 @@ from safetensors.torch import save_file
 
 from engine.avatar.color import ColorModel, MlpColor, ShColor
 from engine.avatar.gaussian_avatar import GaussianAvatar
+from engine.avatar.gaussian_avatars import load_point_cloud
+from engine.avatar.head_mark import faces_digest
 from engine.errors import BadInputError
 from engine.files import written_whole
 from engine.heads.head import Head
@@ -28,12 +29,6 @@ _COLOR_MODELS: dict[str, type[ShColor | MlpColor]] = {
     model.kind: model for model in (ShColor, MlpColor)
 }
 _TENSORS = ("positions", "log_scales", "quats", "opacity_logits")
-
-
-def faces_digest(faces: torch.Tensor) -> str:
-    """Hex digest that tells one head's triangles from another's."""
-    data = np.ascontiguousarray(faces.cpu().numpy(), "<i4").tobytes()
-    return hashlib.sha256(data).hexdigest()
 
 
 def save_avatar(avatar: GaussianAvatar, path: str | Path, *, half: bool = False) -> None:
@@ -68,7 +63,7 @@ def load_avatar(id_or_path: str | Path, head: Head) -> GaussianAvatar:
     """Read an avatar and bind it to its head.
 
     Args:
-        id_or_path: ``"default"`` or a ``.safetensors`` file.
+        id_or_path: ``"default"``, a ``.safetensors`` file, or a ``.ply`` of GaussianAvatars.
         head: the head it was made for.
 
     Raises:
@@ -79,6 +74,8 @@ def load_avatar(id_or_path: str | Path, head: Head) -> GaussianAvatar:
         raise BadInputError(
             f"There is no avatar file {path}.", f"Check the path, or use '{DEFAULT_AVATAR}'."
         )
+    if path.suffix.lower() == ".ply":
+        return load_point_cloud(path, head)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

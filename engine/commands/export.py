@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``gaussianspeech export``: avatars and performances in the formats of other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tyro.extras import SubcommandApp
+
+from engine.commands.console import existing_folder, print_result, print_warnings, progress_bar
+from engine.errors import BadInputError
+from engine.heads.head import Head
+
+app = SubcommandApp()
+
+
+@app.command
+def avatar(
+    avatar: Annotated[str, tyro.conf.Positional],
+    *,
+    out: Path,
+    head: str = "default",
+    performance: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Write an avatar for GaussianAvatars' viewer (.ply), or as a file of this program.
+
+    Beside a .ply of a FLAME head lies its flame_param.npz.
+
+    Args:
+        avatar: "default", or the path of an avatar: .safetensors or .ply.
+        out: OUT.ply or OUT.safetensors.
+        head: the head it is bound to: "default" or a FLAME file.
+        performance: a .performance.npz of that FLAME head, for flame_param.npz; a still face
+            without.
+        json: print the result as JSON.
+    """
+    from engine.avatar import load_avatar, save_avatar
+    from engine.avatar.gaussian_avatars import save_point_cloud
+    from engine.heads import load_head
+
+    kind = out.suffix.lower()
+    if kind not in {".ply", ".safetensors"}:
+        raise BadInputError(f"The kind of {out} is unknown.", "End it in .ply or .safetensors.")
+    face = load_head(head)
+    body = load_avatar(avatar, face)
+    result: dict[str, object] = {"file": out, "gaussians": body.count}
+    if kind == ".safetensors":
+        save_avatar(body, out)
+    else:
+        result |= _write_motion(out.with_name("flame_param.npz"), face, performance)
+        fit = save_point_cloud(body, out)
+        result |= {"color_error_rms": fit.rms, "color_error_max": fit.worst}
+    print_result(result, as_json=json)
+    return 0
+
+
+@app.command
+def splats(
+    performance: Annotated[Path, tyro.conf.Positional],
+    *,
+    out: Path,
+    avatar: str = "default",
+    head: str | None = None,
+    axes: Literal["y-up", "z-up", "y-down"] = "y-up",
+    sh_degree: Literal[0, 1, 2, 3] = 3,
+    overwrite: bool = False,
+    json: bool = False,
+) -> int:
+    """Write a plain 3D Gaussian Splatting .ply of every frame, for Blender, SuperSplat and others.
+
+    Args:
+        performance: a .performance.npz of 'gaussianspeech animate'.
+        out: the folder for frame_00001.ply and so on.
+        avatar: "default", or the path of an avatar file.
+        head: the head's FLAME file, where the performance is not of the default head.
+        axes: y-up as heads are; z-up as Blender; y-down as captured scenes, which many viewers
+            turn up.
+        sh_degree: of the harmonics fitted to an avatar's colour network; 0 is quickest.
+        overwrite: replace frames that are there.
+        json: print the result as JSON.
+    """
+    from engine.avatar import load_avatar
+    from engine.export.splat_frames import write_splat_frames
+    from engine.heads import load_head
+    from engine.speech.performance import Performance
+
+    played = Performance.load(performance)
+    face = load_head(head or played.head)
+    body = load_avatar(avatar, face)
+    with progress_bar(str(out)) as progress:
+        fit = write_splat_frames(
+            existing_folder(out),
+            played,
+            face,
+            body,
+            progress,
+            axes=axes,
+            degree=sh_degree,
+            overwrite=overwrite,
+        )
+    facts = {"folder": out, "frames": played.frames, "gaussians": body.count}
+    print_result(facts | {"color_error_rms": fit.rms, "color_error_max": fit.worst}, as_json=json)
+    return 0
+
+
+def _write_motion(path: Path, head: Head, performance: Path | None) -> dict[str, object]:
+    """Write ``flame_param.npz`` where the head is FLAME; what to print of it."""
+    from engine.avatar.flame_param import (
+        FlameParam,
+        flame_param_of,
+        is_flame,
+        save_flame_param,
+    )
+    from engine.speech.performance import Performance
+
+    if not is_flame(head):
+        if performance is not None:
+            raise BadInputError(
+                f"Head '{head.id}' has no FLAME parameters.", "Leave --performance out."
+            )
+        print_warnings([f"head '{head.id}' is not FLAME: GaussianAvatars' viewer cannot move it."])
+        return {}
+    error = 0.0
+    motion = FlameParam.neutral(head.vertex_count)
+    if performance is not None:
+        motion, error = flame_param_of(Performance.load(performance), head)
+    save_flame_param(motion, path)
+    return {"flame_param": path, "frames": motion.frames, "vertex_error_m": error}
