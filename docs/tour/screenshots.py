@@ -98,14 +98,15 @@ def most_open_frame(head: bpy.types.Object) -> int:
 
 def walk() -> Iterator[Condition]:
     bpy.context.preferences.view.show_splash = False
+    bpy.context.preferences.system.use_region_overlap = False
     for thing in list(bpy.data.objects):
         if thing.type == "MESH":
             bpy.data.objects.remove(thing)
-    strip = area("DOPESHEET_EDITOR")
-    with bpy.context.temp_override(window=window(), screen=window().screen):
-        edge = strip.y + strip.height + 1
-        bpy.ops.screen.area_move(x=strip.x + strip.width // 2, y=edge, delta=130)
-    strip.type = "SEQUENCE_EDITOR"
+    window().workspace = bpy.data.workspaces["Animation"]
+    yield from seconds(1)
+    views = [area for area in window().screen.areas if area.type == "VIEW_3D"]
+    min(views, key=lambda area: area.x).type = "SEQUENCE_EDITOR"
+    yield from seconds(1)
     with inside("VIEW_3D"):
         bpy.ops.gaussianspeech.add_head("INVOKE_DEFAULT")
     yield lambda: idle() and bpy.context.view_layer.objects.active is not None
@@ -141,9 +142,10 @@ def walk() -> Iterator[Condition]:
         yield idle
     bpy.context.scene.render.engine = "GAUSSIANSPEECH"
     area("VIEW_3D").spaces.active.shading.type = "RENDERED"
-    yield from seconds(6)
+    area("VIEW_3D").spaces.active.overlay.show_overlays = False
+    # The first frame waits for the engine to compile its kernels; later ones do not.
+    yield from seconds(30)
     shoot("4-avatar")
-    bpy.ops.wm.quit_blender()
 
 
 def give_up(patience: int) -> None:
@@ -164,6 +166,9 @@ def run() -> None:
                 give_up(patience)
                 return 0.25
             waiting[0], patience = next(steps), PATIENCE
+        except StopIteration:
+            bpy.ops.wm.quit_blender()
+            return None
         except Exception:  # noqa: BLE001 - whatever it is, it is shown and the window closes
             traceback.print_exc()
             shoot("failed")
