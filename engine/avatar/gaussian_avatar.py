@@ -6,12 +6,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 
 from engine.avatar.binding import quaternion_product, transformed, triangle_frames
 from engine.avatar.color import ColorModel
 from engine.errors import BadInputError
 from engine.splatting.backend import Splats
+from engine.splatting.cpu.placing import place
+from engine.splatting.cpu.threads import KERNELS, array, constant
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +69,12 @@ class GaussianAvatar:
                 raise BadInputError(f"The avatar's {name} hold NaN or infinite values.")
         if self.color.count != G:
             raise BadInputError(f"The avatar has {G} Gaussians and {self.color.count} colours.")
+        corners = self.faces if self.faces.numel() else self.faces.new_zeros(1)
+        if not 0 <= int(corners.min()) <= int(corners.max()) < self.vertex_count:
+            raise BadInputError(
+                f"The triangles of head '{self.head}' have corners beyond its "
+                f"{self.vertex_count} vertices."
+            )
         if G and not 0 <= int(self.binding.min()) <= int(self.binding.max()) < len(self.faces):
             raise BadInputError(
                 f"The avatar is bound to triangles that head '{self.head}' does not have."
@@ -109,22 +118,36 @@ def splats(
             "Use the mesh of the avatar's own head, without modifiers that change its topology.",
         )
     world = vertices if matrix is None else transformed(vertices, matrix)
-    frames = triangle_frames(world, avatar.faces)
-    face = avatar.binding.long()
-    size = frames.scales[face, None]
-    turned = torch.einsum("gij,gj->gi", frames.rotations[face], avatar.positions)
-    means = turned * size + frames.centers[face]
-    local = torch.nn.functional.normalize(avatar.quats, dim=-1)
+    means, quats, scales = _placed(avatar, world)
     directions = None
     if camera_position is not None:
         directions = _directions(means, camera_position, matrix)
     return Splats(
         means,
-        quaternion_product(frames.quats[face], local),
-        size * torch.exp(avatar.log_scales),
+        quats,
+        scales,
         torch.sigmoid(avatar.opacity_logits),
         avatar.color.colors(expression, directions),
     )
+
+
+def _placed(
+    avatar: GaussianAvatar, world: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Means, quaternions and scales on the vertices in world space."""
+    local = torch.nn.functional.normalize(avatar.quats, dim=-1)
+    scales = torch.exp(avatar.log_scales)
+    if constant(world, avatar.positions, local, scales):
+        indices = (array(avatar.faces, np.int32), array(avatar.binding, np.int32))
+        with KERNELS:
+            placed = place(array(world), *indices, *map(array, (avatar.positions, local, scales)))
+        return torch.from_numpy(placed[0]), torch.from_numpy(placed[1]), torch.from_numpy(placed[2])
+    frames = triangle_frames(world, avatar.faces)
+    face = avatar.binding.long()
+    size = frames.scales[face, None]
+    turned = torch.einsum("gij,gj->gi", frames.rotations[face], avatar.positions)
+    means = turned * size + frames.centers[face]
+    return means, quaternion_product(frames.quats[face], local), size * scales
 
 
 def _directions(

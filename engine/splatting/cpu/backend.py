@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 import os
-import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +17,9 @@ from engine.errors import BadInputError
 from engine.progress import Progress, silent
 from engine.splatting.backend import Image, Semantics, Splats, one_splat
 from engine.splatting.camera import Camera
-from engine.splatting.cpu import binning, blending, gradients, projection
+from engine.splatting.cpu import binning, blending, gradients, placing, projection, shading
 from engine.splatting.cpu.layout import COLUMNS, DEPTH, GRADIENTS, Float, Index, Offset
-
-_KERNELS = threading.Lock()
-"""numba's fallback thread pool must not be entered from two threads at once."""
+from engine.splatting.cpu.threads import KERNELS
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +145,7 @@ class _Rasterise(torch.autograd.Function):
             np.ascontiguousarray(tensor.detach().numpy())
             for tensor in (means, quats, scales, opacities, colors)
         ]
-        with _KERNELS:
+        with KERNELS:
             prepared = prepare(arrays, camera, semantics)
             images = composite(prepared, camera, semantics, background)
         ctx.state = (arrays, prepared, images, camera, semantics)
@@ -165,7 +162,7 @@ class _Rasterise(torch.autograd.Function):
         v_means, v_quats, v_scales, v_opacities, v_colors = map(np.zeros_like, arrays)
         pairs = np.empty((len(prepared.entries), GRADIENTS), np.float32)
         view = _View.of(camera)
-        with _KERNELS:
+        with KERNELS:
             gradients.blend_backward(
                 prepared.rows,
                 prepared.starts,
@@ -240,7 +237,7 @@ class CpuBackend:
         return Image(*images)
 
     def warm_up(self, progress: Progress = silent, *, gradients: bool = False) -> None:
-        """Compile the kernels, or load them from the user's cache, before the first frame.
+        """Compile the kernels, the avatar's too, or load them from the user's cache.
 
         Compiling happens once per machine and version and takes ten to thirty seconds; loading
         takes less than one.
@@ -254,6 +251,9 @@ class CpuBackend:
         splats, camera = one_splat()
         leaves = Splats(*(tensor.requires_grad_(gradients) for tensor in splats))
         image = self.render(leaves, camera)
+        with KERNELS:
+            placing.warm_up()
+            shading.warm_up()
         if gradients:
             progress(0.5, "Preparing the CPU rasteriser's gradients")
             torch.autograd.backward([image.rgb.sum() + image.alpha.sum()])

@@ -66,6 +66,23 @@ def test_the_split_first_layer_equals_the_plain_network(network):
         torch.testing.assert_close(network.colors(expression, view), expected)
 
 
+def test_the_network_is_the_same_while_it_trains(network):
+    expression, view = values(4), directions(9)
+    constant = network.colors(expression, view)
+    trained = network.colors(expression.requires_grad_(), view)
+    assert trained.requires_grad
+    torch.testing.assert_close(trained.detach(), constant)
+
+
+def test_a_network_of_many_gaussians_and_an_odd_width_is_worked_whole():
+    network = MlpColor(values(3001, 5), values(37, 8), values(37), values(3, 37), values(3))
+    view = directions(3001)
+    x = torch.cat([network.latents, view], 1)
+    hidden = torch.relu(x @ network.first_weight.T + network.first_bias)
+    expected = torch.sigmoid(hidden @ network.second_weight.T + network.second_bias)
+    torch.testing.assert_close(network.colors(None, view), expected, atol=1e-5, rtol=1e-4)
+
+
 def test_without_expression_and_view_the_network_sees_zeros(network):
     torch.testing.assert_close(network.colors(), network.colors(torch.zeros(4), torch.zeros(9, 3)))
 

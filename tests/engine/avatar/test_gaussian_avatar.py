@@ -3,6 +3,8 @@ import dataclasses
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from engine.avatar import splats
@@ -21,8 +23,10 @@ TURN = Rotation.from_euler("xyz", [0.4, -1.1, 0.2])
 
 
 def covariances(s):
-    R = torch.tensor(Rotation.from_quat(s.quats.numpy()[:, [1, 2, 3, 0]]).as_matrix()).float()
-    M = R * s.scales[:, None, :]
+    R = torch.tensor(
+        Rotation.from_quat(s.quats.detach().numpy()[:, [1, 2, 3, 0]]).as_matrix()
+    ).float()
+    M = R * s.scales.detach()[:, None, :]
     return M @ M.transpose(1, 2)
 
 
@@ -96,6 +100,56 @@ def test_gradients_reach_the_vertices_and_every_attribute(head, sh_avatar):
     for gradient in torch.autograd.grad(total, [vertices, *(getattr(trained, n) for n in names)]):
         assert torch.isfinite(gradient).all()
         assert gradient.abs().sum() > 0
+
+
+@pytest.mark.parametrize("kind", ["sh_avatar", "mlp_avatar"])
+@given(seed=st.integers(0, 2**31))
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_frames_without_gradients_are_those_with_them(head, kind, seed, request):
+    avatar = request.getfixturevalue(kind)
+    random = torch.Generator().manual_seed(seed)
+    vertices = 0.1 * torch.randn(6, 3, generator=random)
+    psi, eye = torch.rand(2, generator=random), torch.randn(3, generator=random)
+    with torch.no_grad():
+        quick = splats(avatar, vertices, psi, None, eye)
+    slow = splats(avatar, vertices.requires_grad_(), psi.requires_grad_(), None, eye)
+    assert slow.means.requires_grad
+    assert not quick.means.requires_grad
+    torch.testing.assert_close(quick.means, slow.means.detach(), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(quick.scales, slow.scales.detach(), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(covariances(quick), covariances(slow), atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(quick.opacities, slow.opacities)
+    torch.testing.assert_close(quick.colors, slow.colors.detach(), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("flat", ["point", "line", "first edge", "second edge", "tiny"])
+def test_triangles_without_area_make_no_nan_in_either_way(flat, head, sh_avatar):
+    vertices = torch.from_numpy(head.template.copy())
+    i, j, k = head.faces[0]
+    if flat == "point":
+        vertices[[j, k]] = vertices[i].clone()
+    elif flat == "line":
+        vertices[k] = 2 * vertices[j] - vertices[i]
+    elif flat == "first edge":
+        vertices[j] = vertices[i]
+    elif flat == "second edge":
+        vertices[k] = vertices[i]
+    else:
+        vertices *= 1e-9
+    avatar = dataclasses.replace(sh_avatar, binding=torch.zeros_like(sh_avatar.binding))
+    quick = splats(avatar, vertices)
+    slow = splats(avatar, vertices.clone().requires_grad_())
+    for result in (quick, slow):
+        assert all(torch.isfinite(tensor).all() for tensor in result)
+        torch.testing.assert_close(result.quats.norm(dim=1), torch.ones(avatar.count))
+    torch.testing.assert_close(quick.scales, slow.scales.detach(), atol=1e-9, rtol=1e-4)
+
+
+def test_corners_beyond_the_heads_vertices_are_refused(sh_avatar):
+    with pytest.raises(BadInputError, match="corners beyond its 5 vertices"):
+        dataclasses.replace(sh_avatar, vertex_count=5)
 
 
 def test_a_mesh_of_another_size_is_refused_with_both_counts(head, sh_avatar):

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When the kernels may run, and on what."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+KERNELS = threading.Lock()
+"""numba's fallback thread pool must not be entered from two threads at once."""
+
+
+def constant(*tensors: torch.Tensor) -> bool:
+    """Whether tensors lie in this memory as float32 and no gradient of them is asked."""
+    graph = torch.is_grad_enabled()
+    return all(
+        tensor.device.type == "cpu"
+        and tensor.dtype == torch.float32
+        and not (graph and tensor.requires_grad)
+        for tensor in tensors
+    )
+
+
+def array(tensor: torch.Tensor, dtype: type[Any] = np.float32) -> NDArray[Any]:
+    """A tensor as the kernels take it: C-contiguous, without a copy where it is so already."""
+    return np.ascontiguousarray(tensor.detach().numpy(), dtype)
