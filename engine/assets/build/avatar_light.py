@@ -90,46 +90,86 @@ class Studio(NamedTuple):
     """Light from every side.
 
     Attributes:
-        directions: (N, 3) unit vectors, evenly spread over the sphere.
+        directions: (N, 3) unit vectors.
         radiance: (N, 3) linear Rec.709 light from each, times its share of the sphere.
     """
 
     directions: Array
     radiance: Array
+    sky: int = 0
 
 
-def portrait_studio(count: int = 300) -> Studio:
-    """A large key light from the upper left of the picture, a fill, two rims and a dim room."""
-    golden = np.pi * (3 - np.sqrt(5))
+class Lamp(NamedTuple):
+    """A soft lamp far away.
+
+    Attributes:
+        towards: (3,) where it hangs, seen from the head.
+        spread: degrees, deviation of its light around that.
+        color: (3,) linear light it gives a white surface that faces it.
+        rays: directions it is sampled by.
+    """
+
+    towards: tuple[float, float, float]
+    spread: float
+    color: tuple[float, float, float]
+    rays: int
+
+
+_GOLDEN = float(np.pi * (3 - np.sqrt(5)))
+_LAMPS = (
+    Lamp((-0.56, 0.60, 0.60), 8.5, (1.10, 1.00, 0.885), 48),
+    Lamp((0.85, 0.05, 0.60), 24.0, (0.122, 0.126, 0.136), 24),
+    Lamp((0.78, 0.40, -0.60), 9.0, (0.50, 0.53, 0.60), 16),
+    Lamp((-0.85, 0.30, -0.52), 9.0, (0.20, 0.20, 0.215), 12),
+    Lamp((0.0, 0.98, -0.05), 12.0, (0.20, 0.20, 0.21), 16),
+)
+"""Key from the upper left of the picture, fill, two rims, and a light for the hair."""
+
+
+def _around(lamp: Lamp) -> Array:
+    """(N, 3) directions spread as a Gaussian about a lamp's own."""
+    axis = np.array(lamp.towards) / np.linalg.norm(lamp.towards)
+    right = np.cross([0.0, 0, 1], axis)
+    right /= np.linalg.norm(right)
+    share = (np.arange(lamp.rays) + 0.5) / lamp.rays
+    off = np.radians(lamp.spread) * np.sqrt(-2 * np.log(1 - share))
+    turn = _GOLDEN * np.arange(lamp.rays)
+    aside = np.cos(turn)[:, None] * right + np.sin(turn)[:, None] * np.cross(axis, right)
+    result: Array = np.cos(off)[:, None] * axis + np.sin(off)[:, None] * aside
+    return result
+
+
+def portrait_studio(count: int = 260) -> Studio:
+    """A large key light from the upper left of the picture, a fill, two rims and a dim room.
+
+    Args:
+        count: directions that sample the room.
+    """
     y = 1 - 2 * (np.arange(count) + 0.5) / count
-    radius, angle = np.sqrt(1 - y * y), golden * np.arange(count)
-    directions = np.stack([radius * np.sin(angle), y, radius * np.cos(angle)], 1)
-    room = 0.08 + 0.13 * (0.5 + 0.5 * y)[:, None] * np.array([0.95, 1.0, 1.08])
-    light = room * np.array([1.0, 0.97, 0.94])
-    lamps: list[tuple[tuple[float, float, float], float, tuple[float, float, float]]] = [
-        ((-0.70, 0.55, 0.56), 22.0, (8.2, 7.65, 7.0)),
-        ((0.80, 0.10, 0.62), 34.0, (0.55, 0.60, 0.70)),
-        ((0.72, 0.42, -0.62), 22.0, (3.2, 3.3, 3.6)),
-        ((-0.85, 0.30, -0.45), 20.0, (1.5, 1.5, 1.6)),
-        ((0.0, 0.98, 0.12), 26.0, (1.1, 1.1, 1.15)),
-    ]
-    for towards, spread, color in lamps:
-        unit = np.array(towards) / np.linalg.norm(towards)
-        off_axis = np.degrees(np.arccos((directions @ unit).clip(-1, 1)))
-        light = light + np.exp(-0.5 * (off_axis / (0.6 * spread)) ** 2)[:, None] * np.array(color)
-    return Studio(directions, light * 4 * np.pi / count)
+    radius, angle = np.sqrt(1 - y * y), _GOLDEN * np.arange(count)
+    directions = [np.stack([radius * np.sin(angle), y, radius * np.cos(angle)], 1)]
+    room = (0.075 + 0.115 * (0.5 + 0.5 * y))[:, None] * np.array([0.95, 1.0, 1.07])
+    radiance = [room * 4 * np.pi / count]
+    for lamp in _LAMPS:
+        directions.append(_around(lamp))
+        each = np.pi * np.array(lamp.color) / lamp.rays
+        radiance.append(np.broadcast_to(each, (lamp.rays, 3)))
+    return Studio(np.concatenate(directions), np.concatenate(radiance), count)
 
 
 class Lighting(NamedTuple):
-    """Light at points of a surface: (N, 3) each, linear.
+    """Light at points of a surface, linear.
 
     Attributes:
-        diffuse: irradiance / π: the radiance a white surface shows.
-        specular: what a moderately rough, uncoloured coat reflects to a viewer in front.
+        diffuse: (N, 3) irradiance / π: the radiance a white surface shows.
+        specular: (N, 3) what a moderately rough, uncoloured coat reflects to a viewer in front.
+        openness: (N, 1) ambient occlusion: the share of the sky over the surface, weighted by
+            the cosine, that nothing hides; 1 in the open, 0 in a crevice.
     """
 
     diffuse: Array
     specular: Array
+    openness: Array
 
 
 def light_at(
@@ -140,7 +180,7 @@ def light_at(
     studio: Studio,
     *,
     wrap: Array,
-    roughness: float = 0.42,
+    roughness: float = 0.40,
 ) -> Lighting:
     """Gather the studio's light at points of a mesh, with the mesh's own shadows.
 
@@ -158,11 +198,15 @@ def light_at(
     viewer = np.array([0.0, 0.0, 1.0])
     facing = (normals @ viewer).clip(0.05, 1)
     lifted = points + 0.0012 * normals
-    for direction, radiance in zip(studio.directions, studio.radiance, strict=True):
+    sky, hidden = np.zeros(len(points)), np.zeros(len(points))
+    for k, (direction, radiance) in enumerate(zip(studio.directions, studio.radiance, strict=True)):
         seen = depth_map(vertices, faces, direction, 0.001)
         row, column, height = seen.pixels(lifted)
         lit = np.clip(1 - (seen.depth[row, column] - height - 0.0005) / 0.002, 0, 1)
         cosine = normals @ direction
+        if k < studio.sky:
+            sky += cosine.clip(0, 1)
+            hidden += (1 - lit) * cosine.clip(0, 1)
         wrapped = ((cosine[:, None] + wrap) / (1 + wrap)).clip(0, 1)
         diffuse += lit[:, None] * wrapped / (1 + wrap) * radiance / np.pi
         half = direction + viewer
@@ -171,10 +215,73 @@ def light_at(
         along = (normals @ half).clip(0, 1)
         lobe = a2 / (np.pi * (along**2 * (a2 - 1) + 1) ** 2)
         fresnel = 0.028 + 0.972 * (1 - max(float(half @ viewer), 0.0)) ** 5
-        specular += (
-            lit * (cosine > 0) * lobe * fresnel / (4 * np.maximum(facing, cosine).clip(0.1, 1))
-        )[:, None] * radiance
-    return Lighting(diffuse, specular)
+        # Towards the outline the lobe of a viewer in front says little about others: it fades.
+        shown = facing * (cosine > 0) / (4 * np.maximum(facing, cosine).clip(0.1, 1))
+        specular += (lit * lobe * fresnel * shown)[:, None] * radiance
+    return Lighting(diffuse, specular, (1 - hidden / np.maximum(sky, 1e-9))[:, None])
+
+
+def spread(values: Array, faces: Faces, rounds: int) -> Array:
+    """(V, C) a quantity on the vertices, blurred over the mesh; a round reaches one edge."""
+    count = np.ones((len(values), 1))
+    for k in range(3):
+        np.add.at(count[:, 0], faces[:, [k, (k + 1) % 3]].ravel(), 1.0)
+    smooth = values
+    for _ in range(rounds):
+        total = smooth.copy()
+        for k in range(3):
+            np.add.at(total, faces[:, k], smooth[faces[:, (k + 1) % 3]])
+            np.add.at(total, faces[:, (k + 1) % 3], smooth[faces[:, k]])
+        smooth = total / count
+    return smooth
+
+
+def relief(normals: Array, faces: Faces, *, rounds: int, strength: float) -> Array:
+    """(V, 3) unit normals that lean farther from their neighbourhood's than they do.
+
+    Light then tells small forms more clearly, as painters exaggerate them (after S. Rusinkiewicz,
+    M. Burns and D. DeCarlo, "Exaggerated shading for depicting shape and detail", 2006).
+
+    Args:
+        normals: (V, 3) unit.
+        faces: (F, 3).
+        rounds: of smoothing; each reaches one edge farther.
+        strength: 0 leaves the normals as they are.
+    """
+    smooth = spread(normals, faces, rounds)
+    smooth = smooth / np.maximum(np.linalg.norm(smooth, axis=1, keepdims=True), 1e-12)
+    leaning = normals + strength * (normals - smooth)
+    result: Array = leaning / np.maximum(np.linalg.norm(leaning, axis=1, keepdims=True), 1e-12)
+    return result
+
+
+def sunk(diffuse: Array, openness: Array) -> Array:
+    """(N, 3) light that is lost in hollows and turns red there, since skin lights skin.
+
+    Args:
+        diffuse: (N, 3).
+        openness: (N,) ambient occlusion, 1 in the open.
+    """
+    hollow = (0.92 - openness).clip(0, 0.6)[:, None]
+    result: Array = diffuse * np.exp(-hollow * np.array([0.36, 0.92, 1.12]))
+    return result
+
+
+def on_hair(diffuse: Array, colors: Array, tangents: Array) -> Array:
+    """(N, 3) linear light of hairs, after J. Kajiya and T. Kay, "Rendering fur" (1989).
+
+    Args:
+        diffuse: (N, 3) light on the skin they grow from, less what other hairs take.
+        colors: (N, 3) linear.
+        tangents: (N, 3) unit, along the hairs.
+    """
+    shine = np.zeros(len(tangents))
+    for lamp, strength in ((_LAMPS[0], 1.0), (_LAMPS[2], 0.7)):
+        half = np.array(lamp.towards) / np.linalg.norm(lamp.towards) + np.array([0.0, 0.0, 1.0])
+        along = tangents @ (half / np.linalg.norm(half))
+        shine += strength * np.sqrt((1 - along**2).clip(0)) ** 40
+    result: Array = diffuse * (1.15 * colors + 0.055 * shine[:, None] * np.array([1.0, 0.80, 0.62]))
+    return result
 
 
 def to_display(linear: Array) -> Array:

@@ -15,19 +15,19 @@ from engine.heads.head import Head
 
 Array = NDArray[np.float64]
 
-SKIN = np.array([0.850, 0.658, 0.552])
-BLUSH = np.array([0.800, 0.500, 0.430])
+SKIN = np.array([0.845, 0.650, 0.548])
+BLUSH = np.array([0.825, 0.515, 0.440])
 SHADOWED = np.array([0.660, 0.490, 0.440])
-LIPS = np.array([0.720, 0.415, 0.385])
-LIP_LINE = np.array([0.560, 0.280, 0.270])
+LIPS = np.array([0.735, 0.425, 0.395])
+LIP_LINE = np.array([0.520, 0.250, 0.240])
 GUM = np.array([0.700, 0.370, 0.360])
 CAVITY = np.array([0.520, 0.200, 0.190])
-TONGUE = np.array([0.720, 0.400, 0.390])
-TOOTH = np.array([0.950, 0.900, 0.850])
+TONGUE = np.array([0.760, 0.420, 0.400])
+TOOTH = np.array([0.945, 0.880, 0.815])
 SCLERA = np.array([0.900, 0.870, 0.850])
 SCLERA_EDGE = np.array([0.780, 0.600, 0.570])
-IRIS_OUTER = np.array([0.235, 0.300, 0.330])
-IRIS_MIDDLE = np.array([0.400, 0.500, 0.520])
+IRIS_OUTER = np.array([0.150, 0.195, 0.215])
+IRIS_MIDDLE = np.array([0.360, 0.440, 0.450])
 IRIS_INNER = np.array([0.560, 0.470, 0.330])
 PUPIL = np.array([0.020, 0.018, 0.018])
 HAIR = np.array([0.215, 0.145, 0.105])
@@ -115,35 +115,52 @@ def skin(points: Array, normals: Array, region: Mapping[str, Array]) -> Array:
     x, y, z = points.T
     color = np.broadcast_to(SKIN, points.shape).copy()
     mottle = 0.5 * noise(points, 0.011, 1) + 0.3 * noise(points, 0.0045, 2)
-    color *= 1 + 0.032 * mottle[:, None] * np.array([0.7, 1.0, 1.1])
+    fine = 0.6 * noise(points, 0.0028, 3) + 0.4 * noise(points, 0.0016, 4)
+    color *= 1 + (0.034 * mottle + 0.028 * fine)[:, None] * np.array([0.6, 1.0, 1.1])
     front = step(0.02, 0.07, z)
     cheek = np.exp(-(((np.abs(x) - 0.043) / 0.017) ** 2) - ((y + 0.012) / 0.017) ** 2) * front
     nose = np.exp(-((x / 0.013) ** 2) - ((y + 0.016) / 0.014) ** 2) * step(0.095, 0.115, z)
     chin = np.exp(-((x / 0.016) ** 2) - ((y + 0.076) / 0.012) ** 2) * front
-    blush = 0.20 * cheek + 0.16 * nose + 0.10 * chin + 0.38 * region["ears"]
+    blush = 0.20 * cheek + 0.30 * nose + 0.14 * chin + 0.50 * region["ears"]
     color = mix(color, BLUSH, (blush * (1 + 0.25 * mottle)).clip(0, 1))
     forehead = step(0.04, 0.07, y) * front
     color = mix(color, np.array([0.850, 0.690, 0.565]), 0.5 * forehead)
     jaw = step(-0.045, -0.075, y) * step(0.0, 0.03, z) * step(0.018, 0.04, np.hypot(x, y + 0.05))
-    color = mix(color, np.array([0.770, 0.605, 0.525]), 0.35 * jaw)
+    color = mix(color, np.array([0.740, 0.585, 0.515]), 0.45 * jaw)
     eye_y = (y - 0.016) / 0.011
     hollow = np.exp(-(((np.abs(x) - 0.029) / 0.016) ** 2) - eye_y**2) * step(0.06, 0.08, z)
-    color = mix(color, SHADOWED, 0.24 * hollow)
-    color = mix(color, np.array([0.690, 0.470, 0.420]), 0.32 * region["eyelids"])
+    color = mix(color, SHADOWED, 0.10 * hollow)
+    color = mix(color, np.array([0.740, 0.510, 0.450]), 0.30 * region["eyelids"])
     return _with_lips(color, points, normals, region, mottle)
+
+
+def oil(points: Array) -> Array:
+    """(N,) how much more than elsewhere skin shines: the middle of the forehead, nose, chin."""
+    x, y, z = points.T
+    forehead = np.exp(-((x / 0.030) ** 2) - ((y - 0.060) / 0.018) ** 2)
+    nose = np.exp(-((x / 0.008) ** 2)) * step(0.104, 0.114, z) * step(-0.030, -0.022, y)
+    chin = np.exp(-((x / 0.012) ** 2) - ((y + 0.075) / 0.010) ** 2)
+    result: Array = (forehead + 1.6 * nose + 0.6 * chin) * step(0.05, 0.08, z)
+    return result
 
 
 def _with_lips(
     color: Array, points: Array, normals: Array, region: Mapping[str, Array], mottle: Array
 ) -> Array:
-    x = points[:, 0]
-    amount = step(0.32, 0.88, region["lips"])
-    # Fine vertical creases, deeper towards the slit.
-    crease = np.sin(2 * np.pi * x / 0.0023 + 1.3 * np.sin(x / 0.0031))
-    tone = LIPS * (1 + 0.018 * crease[:, None] + 0.03 * mottle[:, None])
-    color = mix(color, tone, 0.85 * amount)
+    x, y, _ = points.T
+    lip = region["lips"]
+    # The red fades into the skin, softest along the upper border, deeper in the middle.
+    amount = step(0.22, 0.98, lip + 0.05 * mottle) ** 1.25
+    crease = np.sin(2 * np.pi * x / 0.0021 + 1.6 * np.sin(x / 0.0031) + 0.9 * mottle)
+    crease = crease * (0.6 + 0.4 * noise(points, 0.004, 6))
+    middle = np.exp(-((x / 0.016) ** 2))
+    upper = step(-0.0515, -0.0485, y)
+    tone = LIPS * (1 + (0.030 * crease + 0.05 * mottle - 0.05 * upper)[:, None])
+    color = mix(color, tone, (0.58 + 0.20 * middle) * amount)
     slit = step(0.35, 0.95, region["inner_lips"])
-    color = mix(color, LIP_LINE, 0.75 * slit)
+    color = mix(color, LIP_LINE, 0.70 * slit)
+    corner = np.exp(-(((np.abs(x) - 0.0238) / 0.0030) ** 2) - ((y + 0.0506) / 0.0022) ** 2)
+    color = mix(color, np.array([0.58, 0.36, 0.32]), 0.75 * corner * step(0.08, 0.09, points[:, 2]))
     inward = step(0.1, -0.5, normals[:, 2]) * step(0.2, 0.6, region["inner_lips"])
     return mix(color, CAVITY, inward)
 
@@ -193,13 +210,20 @@ def teeth(points: Array, *, upper: bool) -> Array:
     index = np.searchsorted(widths, np.abs(arch)).clip(1, len(widths) - 1)
     left, right = widths[index - 1], widths[index]
     across = 2 * (np.abs(arch) - left) / (right - left) - 1
-    gap = step(0.74, 1.0, np.abs(across)) * np.where(np.abs(arch) < 1e-4, 0.6, 1)
-    color = np.broadcast_to(TOOTH, points.shape) * (1 - 0.035 * (index[:, None] - 1))
-    color = mix(color, np.array([0.91, 0.82, 0.75]), step(0.004, 0.009, height))
-    color = mix(color, np.array([0.50, 0.36, 0.31]), 0.62 * gap)
+    gap = step(0.80, 1.0, np.abs(across)) * np.where(np.abs(arch) < 1e-4, 0.6, 1)
+    # Canines are warmer, edges let light through, and the row sinks into the cheeks' shade.
+    tone = np.where(index == 3, 0.93, 1.0) * (1 + 0.03 * np.cos(7.3 * index + 2 * np.sign(arch)))
+    color = TOOTH * tone[:, None]
+    color = mix(color, np.array([0.89, 0.765, 0.665]), step(0.003, 0.009, height))
+    color = mix(color, np.array([0.82, 0.79, 0.77]), 0.30 * step(0.0016, 0.0, height))
+    color = mix(color, np.array([0.40, 0.25, 0.20]), 0.72 * gap)
+    if not upper:
+        color = color * np.array([0.94, 0.90, 0.88])
     line = (0.0092 if upper else 0.0080) - 0.0016 * np.abs(across) ** 2
     color = mix(color, GUM, step(0.0, 0.0010, height - line))
-    return mix(color, CAVITY, 0.8 * step(0.092, 0.062, z))
+    depth = step(0.0115, 0.034, np.abs(arch)) if upper else step(0.0095, 0.028, np.abs(arch))
+    color = mix(color, CAVITY * 0.55, 0.80 * depth)
+    return mix(color, CAVITY * 0.5, 0.85 * step(0.092, 0.062, z))
 
 
 def _along_arch(points: Array) -> Array:
@@ -219,8 +243,8 @@ def _along_arch(points: Array) -> Array:
 
 def mouth_interior(points: Array) -> Array:
     """(N, 3) the inside of cheeks, palate and throat: darker the farther back."""
-    back = step(0.095, 0.045, points[:, 2])
-    color = mix(np.broadcast_to(CAVITY, points.shape), CAVITY * 0.12, back)
+    back = step(0.096, 0.062, points[:, 2])
+    color = mix(np.broadcast_to(CAVITY, points.shape), CAVITY * 0.05, back)
     return color * (1 + 0.05 * noise(points, 0.006, 5)[:, None])
 
 
@@ -228,5 +252,6 @@ def tongue(points: Array) -> Array:
     """(N, 3) the tongue: a furrow in the middle, darker towards the throat."""
     x, _, z = points.T
     color = np.broadcast_to(TONGUE, points.shape) * (1 + 0.06 * noise(points, 0.002, 7)[:, None])
-    color = mix(color, TONGUE * 0.72, 0.6 * np.exp(-((x / 0.0016) ** 2)))
-    return mix(color, CAVITY * 0.25, step(0.085, 0.045, z))
+    color = mix(color, TONGUE * 0.70, 0.6 * np.exp(-((x / 0.0018) ** 2)))
+    color = mix(color, CAVITY * 0.5, 0.8 * step(0.012, 0.022, np.abs(x)))
+    return mix(color, CAVITY * 0.15, step(0.091, 0.064, z))

@@ -25,6 +25,7 @@ class Strands(NamedTuple):
         deviations: (N, 3) metres.
         colors: (N, 3) sRGB before light.
         shade: (N,) light that reaches it, from 0 to 1: roots lie in the shade of tips.
+        opacity: (N,) factor on the opacity of its kind.
     """
 
     face: NDArray[np.int64]
@@ -33,6 +34,7 @@ class Strands(NamedTuple):
     deviations: Array
     colors: Array
     shade: Array
+    opacity: Array
 
 
 def strands(
@@ -46,6 +48,7 @@ def strands(
     width: Array,
     colors: Array,
     shade: Array,
+    opacity: Array | None = None,
 ) -> Strands:
     """Put one splat on each hair, its root end on the skin's side.
 
@@ -59,6 +62,7 @@ def strands(
         width: (N,) deviation across.
         colors: (N, 3).
         shade: (N,).
+        opacity: (N,), 1 by default.
     """
     along = along / np.linalg.norm(along, axis=1, keepdims=True)
     across = np.cross(normals, along)
@@ -66,7 +70,8 @@ def strands(
     axes = np.stack([along, across, np.cross(along, across)], 2)
     centers = roots + lift[:, None] * normals + (1.2 * length)[:, None] * along
     deviations = np.stack([length, width, 0.6 * width], 1)
-    return Strands(face, centers, axes, deviations, colors, shade)
+    solid = np.ones(len(face)) if opacity is None else opacity
+    return Strands(face, centers, axes, deviations, colors, shade, solid)
 
 
 def hair_mask(points: Array) -> Array:
@@ -81,7 +86,7 @@ def hair_mask(points: Array) -> Array:
     heights = [84, 86, 90, 78, 54, 22, 2, 4, 31, 33, 14, -18, -34, -38]
     line = np.interp(angle, knots, np.array(heights) * 1e-3)
     ragged = 0.0022 * noise(points, 0.006, 11) + 0.0016 * noise(points, 0.0022, 12)
-    return step(-0.004, 0.004, y - line + ragged)
+    return step(-0.0075, 0.0060, y - line + ragged)
 
 
 def _growth(points: Array, normals: Array, seed: int) -> Array:
@@ -141,6 +146,7 @@ def scalp_hair(
         * (1 + 0.25 * layer[:, None] * np.array([1.0, 0.8, 0.6]))
     )
     short = step(0.003, 0.010, volume)
+    thick = random.uniform(0.75, 1.3, count)
     return strands(
         face,
         roots,
@@ -148,9 +154,50 @@ def scalp_hair(
         along,
         lift=volume * layer,
         length=(0.0030 + 0.0040 * short) * random.uniform(0.8, 1.25, count),
-        width=(0.00046 + 0.00024 * short) * random.uniform(0.75, 1.3, count),
+        width=(0.00048 + 0.00026 * short) * (0.30 + 0.70 * mask**1.5) * thick,
         colors=colors,
         shade=0.30 + 0.70 * layer**0.8 * (0.75 + 0.5 * (clump - 0.5)),
+    )
+
+
+def edge_hair(
+    face: NDArray[np.int64],
+    roots: Array,
+    normals: Array,
+    random: np.random.Generator,
+) -> Strands:
+    """Single fine hairs along the hairline, which has no edge then.
+
+    Args:
+        face: (N,) triangle of each root.
+        roots: (N, 3) points spread evenly over the skull.
+        normals: (N, 3) smooth unit normals there.
+        random: source of the small differences between hairs.
+    """
+    mask = hair_mask(roots)
+    edge = np.flatnonzero((mask > 0.06) & (mask < 0.80) & (roots[:, 2] > -0.02))
+    edge = edge.repeat(3)
+    count = len(edge)
+    # About a third of the distance between roots.
+    aside = 0.0011 * random.normal(size=(count, 3))
+    aside -= (aside * normals[edge]).sum(1, keepdims=True) * normals[edge]
+    # Over the forehead they rise before they turn back with the others.
+    rising = step(0.05, 0.085, roots[edge, 2])[:, None] * np.array([-0.25, 1.5, 0.0])
+    along = 0.7 * _growth(roots[edge], normals[edge], 21) + rising
+    along += 0.28 * random.normal(size=(count, 3))
+    along -= (along * normals[edge]).sum(1, keepdims=True) * normals[edge]
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    return strands(
+        face[edge],
+        roots[edge] + aside,
+        normals[edge],
+        along + 0.12 * normals[edge],
+        lift=np.full(count, 0.0003),
+        length=0.0021 * random.uniform(0.6, 1.3, count),
+        width=0.00013 * random.uniform(0.7, 1.3, count),
+        colors=HAIR * random.uniform(0.8, 1.4, (count, 1)),
+        shade=np.full(count, 0.8),
+        opacity=random.uniform(0.4, 1.0, count) * (0.45 + 0.55 * mask[edge]),
     )
 
 
@@ -192,6 +239,9 @@ def brows(
     arch = floor + (ceiling - floor) * (0.20 + 0.52 * np.sin(np.pi * (0.08 + 0.80 * u) ** 1.15))
     half = 0.0040 * step(-0.15, 0.12, u) * (1 - 0.62 * step(0.35, 1.0, u))
     v = random.uniform(-1, 1, 2 * count)
+    x = x + 0.0016 * step(0.25, 0.0, u) * random.normal(size=2 * count)
+    # Sparser and softer towards the nose and at the rims.
+    faint = (0.30 + 0.70 * step(-0.05, 0.35, u)) * (1 - 0.45 * v**2)
     face, roots, normals = view.at(sign * x, arch + half * v)
     turn = np.radians(62 - 72 * step(0.0, 0.75, u) - 16 * v) + 0.15 * random.normal(size=2 * count)
     along = np.stack([sign * np.cos(turn), np.sin(turn), np.zeros_like(x)], 1)
@@ -203,53 +253,9 @@ def brows(
         normals,
         along + 0.10 * normals,
         lift=np.full(2 * count, 0.0003),
-        length=0.0019 * random.uniform(0.7, 1.2, 2 * count) * (1 - 0.25 * u),
+        length=0.0020 * random.uniform(0.7, 1.2, 2 * count) * (1 - 0.25 * u),
         width=np.full(2 * count, width),
         colors=HAIR * 1.05 * tint,
         shade=np.full(2 * count, 0.8),
-    )
-
-
-def lashes(
-    view: FrontView,
-    center: Array,
-    eyeball: NDArray[np.bool_],
-    random: np.random.Generator,
-    count: int,
-) -> Strands:
-    """The upper lashes of an eye; bound to the lid's edge, they close with it.
-
-    Args:
-        view: the face from the front, eyes open.
-        center: (3,) of the eyeball.
-        eyeball: (F,) triangles that belong to eyeballs.
-        random: source of the small differences between hairs.
-        count: hairs.
-    """
-    x = center[0] + 0.0155 * np.linspace(-1, 1, 4 * count)
-    y = np.full_like(x, np.nan)
-    sweep = center[1] - 0.0005 + np.arange(0, 0.012, view.seen.pixel)
-    for k, column in enumerate(x):
-        on_eye = eyeball[view.at(np.full_like(sweep, column), sweep)[0]]
-        if on_eye[0] and not on_eye.all():
-            y[k] = sweep[on_eye.argmin()]
-    x, y = x[~np.isnan(y)], y[~np.isnan(y)]
-    pick = np.sort(random.choice(len(x), min(count, len(x)), replace=False))
-    x, y = x[pick], y[pick]
-    face, roots, normals = view.at(x, y + 0.0003)
-    aside = (x - center[0]) / 0.0155
-    fan = 0.75 * aside + 0.15 * random.normal(size=len(x))
-    along = np.stack([fan, np.full(len(x), 0.55), np.full(len(x), 0.8)], 1)
-    # Longest at the outer corner.
-    size = 0.0011 + 0.0004 * np.sign(center[0]) * aside
-    return strands(
-        face,
-        roots,
-        normals,
-        along,
-        lift=np.full(len(x), 0.0002),
-        length=size * random.uniform(0.8, 1.15, len(x)),
-        width=np.full(len(x), 0.00009),
-        colors=np.full((len(x), 3), 0.09),
-        shade=np.ones(len(x)),
+        opacity=faint,
     )

@@ -21,7 +21,13 @@ import numpy as np  # noqa: E402 - after runtime.prepare, which numba and torch 
 import torch  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
-from engine.assets.build import avatar_light, avatar_palette, avatar_strands  # noqa: E402
+from engine.assets.build import (  # noqa: E402
+    avatar_eyes,
+    avatar_light,
+    avatar_palette,
+    avatar_strands,
+)
+from engine.assets.build.avatar_eyes import Opening  # noqa: E402
 from engine.assets.build.avatar_light import Lighting, to_display, to_linear  # noqa: E402
 from engine.assets.build.avatar_palette import soften, step  # noqa: E402
 from engine.assets.build.avatar_strands import FrontView, Strands  # noqa: E402
@@ -47,10 +53,16 @@ Faces = NDArray[np.int32]
 ASSET = Path(__file__).parents[1] / "default_avatar.safetensors"
 SEED = 7
 EXPOSURE = 1.12
+_ROOTS = 15.0e-6
+"""m² of skull to a hair."""
 
 _OPEN = {"jawOpen": 0.55, "mouthUpperUpLeft": 0.4, "mouthUpperUpRight": 0.4}
 _CLOSED_EYES = {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0}
-_WRAP = np.array([0.26, 0.11, 0.07])
+_WRAP = np.array([0.17, 0.06, 0.04])
+_BOUNCE = np.array([1.06, 0.97, 0.93])
+"""Light in the mouth, which comes from lips, gums and cheeks."""
+_FORM, _DETAIL = 0.55, 0.35
+"""How much the light exaggerates forms the size of a cheek, and of a nostril."""
 _SOFTENING = {"lips": 3, "inner_lips": 1, "ears": 3, "eyelids": 1, "mouth_interior": 1}
 
 
@@ -85,6 +97,8 @@ class Scene(NamedTuple):
         region: softened regions.
         part: (F,) name of what a triangle belongs to: skin, eye, upper_teeth, lower_teeth, tongue
             or interior.
+        view: the neutral face from the front.
+        eyes: the left and the right eye between their lids.
     """
 
     head: Head
@@ -95,6 +109,8 @@ class Scene(NamedTuple):
     mouth: Lighting
     region: dict[str, Array]
     part: NDArray[np.str_]
+    view: FrontView
+    eyes: tuple[Opening, ...]
 
 
 def _pose(head: Head, weights: dict[str, float]) -> Array:
@@ -106,6 +122,8 @@ def _pose(head: Head, weights: dict[str, float]) -> Array:
 
 def _lit(head: Head, vertices: Array) -> Lighting:
     normals = vertex_normals(vertices, head.faces)
+    for rounds, strength in ((40, _FORM), (6, _DETAIL)):
+        normals = avatar_light.relief(normals, head.faces, rounds=rounds, strength=strength)
     studio = avatar_light.portrait_studio()
     return avatar_light.light_at(vertices, normals, vertices, head.faces, studio, wrap=_WRAP)
 
@@ -132,15 +150,29 @@ def _scene(head: Head) -> Scene:
     soft = soften(head, _SOFTENING)
     lid = soft.region["eyelids"][:, None]
     diffuse = np.maximum(neutral.diffuse, lid * (0.1 * neutral.diffuse + 0.9 * closed.diffuse))
+    openness = np.maximum(neutral.openness, lid * (0.25 + 0.75 * closed.openness))
+    normals, part = vertex_normals(vertices, head.faces), _parts(head)
+    seen = avatar_light.depth_map(vertices, head.faces, np.array([0.0, 0.0, 1.0]), 0.0002)
+    view = FrontView(seen, vertices, head.faces, normals)
+    eyes = []
+    for side in ("left_eyeball", "right_eyeball"):
+        ball = vertices[head.regions[side]]
+        eyes.append(avatar_eyes.opening(view, 0.5 * (ball.min(0) + ball.max(0)), part == "eye"))
+    # The fold of the lower lid is no deeper than this in a rested face.
+    rested = 0.75 * avatar_eyes.under_eyes(vertices, tuple(eyes))[:, None]
+    diffuse += rested * (avatar_light.spread(diffuse, head.faces, 30) - diffuse)
+    openness += rested * (1 - openness)
     return Scene(
         head,
         vertices,
         closed_eyes,
-        vertex_normals(vertices, head.faces),
-        Lighting(diffuse, neutral.specular),
+        normals,
+        Lighting(diffuse, neutral.specular, openness),
         _lit(head, _pose(head, _OPEN)),
         dict(soft.region),
-        _parts(head),
+        part,
+        view,
+        tuple(eyes),
     )
 
 
@@ -149,10 +181,10 @@ def _largest_pieces(scene: Scene) -> Array:
     head, faces = scene.head, scene.head.faces
     center = scene.vertices[faces].mean(1)
     x, y, z = center.T
-    area = np.where(z > 0.03, 12.0, 18.0)
-    area = np.where(y < -0.075, np.where(z > 0.02, 26.0, 60.0), area)
-    area = np.where((avatar_strands.hair_mask(center) > 0.5), 42.0, area)
-    fine = {"lips": 0.75, "eyelids": 2.2, "inner_lips": 0.7, "nose": 4.0}
+    area = np.where(z > 0.03, 13.0, 22.0)
+    area = np.where(y < -0.075, np.where(z > 0.02, 28.0, 60.0), area)
+    area = np.where((avatar_strands.hair_mask(center) > 0.5), 60.0, area)
+    fine = {"lips": 0.95, "eyelids": 3.2, "inner_lips": 0.85, "nose": 4.5}
     for name, value in fine.items():
         near = scene.region.get(name)
         if near is None:
@@ -164,12 +196,12 @@ def _largest_pieces(scene: Scene) -> Array:
         ball = scene.vertices[eyes][np.sign(scene.vertices[eyes, 0]) == side]
         middle = 0.5 * (ball.min(0) + ball.max(0))
         off = np.linalg.norm((center - middle)[:, :2], axis=1)
-        seen = np.where(z > middle[2] + 0.004, np.where(off < 0.0072, 0.36, 1.8), 16.0)
+        seen = np.where(z > middle[2] + 0.004, np.where(off < 0.0072, 0.40, 2.4), 20.0)
         area = np.where((scene.part == "eye") & (np.sign(x) == side), seen, area)
     teeth = np.char.endswith(scene.part, "teeth")
-    area = np.where(teeth, np.where(z > 0.088, 1.8, 14.0), area)
+    area = np.where(teeth, np.where(z > 0.088, 1.5, np.where(z > 0.075, 6.0, 20.0)), area)
     area = np.where(scene.part == "tongue", np.where(z > 0.06, 7.0, 25.0), area)
-    area = np.where(scene.part == "interior", np.where(z > 0.085, 9.0, 90.0), area)
+    area = np.where(scene.part == "interior", np.where(z > 0.085, 12.0, 90.0), area)
     return area * 1e-6
 
 
@@ -181,11 +213,11 @@ def _albedo(scene: Scene, pieces: Pieces, points: Array, normals: Array) -> Arra
     under = avatar_strands.hair_mask(points)
     color = avatar_palette.mix(color, avatar_palette.HAIR * 0.75, 0.96 * step(0.35, 1.0, under))
     part = scene.part[pieces.face]
-    for side in (-1, 1):
-        mine = (part == "eye") & (np.sign(points[:, 0]) == side)
-        ball = scene.vertices[scene.head.regions["left_eyeball" if side > 0 else "right_eyeball"]]
-        middle = 0.5 * (ball.min(0) + ball.max(0))
-        color[mine] = avatar_palette.eye(points[mine], middle, np.array([0.0, 0.0, 1.0]))
+    for opening in scene.eyes:
+        mine = (part == "eye") & (points[:, 0] * opening.center[0] > 0)
+        ahead = np.array([0.0, 0.0, 1.0])
+        bare = avatar_palette.eye(points[mine], opening.center, ahead)
+        color[mine] = bare * avatar_eyes.lid_shade(points[mine], opening)[:, None]
     for name in ("upper_teeth", "lower_teeth"):
         mine = part == name
         if not mine.any():
@@ -193,6 +225,12 @@ def _albedo(scene: Scene, pieces: Pieces, points: Array, normals: Array) -> Arra
         color[mine] = avatar_palette.teeth(points[mine], upper=name == "upper_teeth")
     color[part == "tongue"] = avatar_palette.tongue(points[part == "tongue"])
     color[part == "interior"] = avatar_palette.mouth_interior(points[part == "interior"])
+    # Nostrils, where the nose hides the sky.
+    openness = pieces.at(scene.skin.openness, faces)[:, 0]
+    x, y, z = points.T
+    nostril = step(0.62, 0.30, openness) * step(-0.018, -0.022, y) * step(0.098, 0.103, z)
+    nostril *= (part == "skin") * (np.abs(x) < 0.02) * (y > -0.034)
+    color = avatar_palette.mix(color, np.array([0.20, 0.085, 0.07]), 0.85 * nostril)
     return color.clip(0.005, 1)
 
 
@@ -229,47 +267,48 @@ def _tiles(scene: Scene, chosen: NDArray[np.int64], areas: Array, pose: Array) -
     inside = np.isin(part, ["upper_teeth", "lower_teeth", "tongue", "interior"])
     # The jaw opens further than in the pose that was lit, and teeth scatter light.
     lift = np.select(
-        [np.char.endswith(part, "teeth"), part == "tongue"], [0.32, 0.12], default=0.02
+        [part == "upper_teeth", part == "lower_teeth", part == "tongue"],
+        [0.35, 0.14, 0.18],
+        default=0.01,
     )
-    diffuse[inside] = 1.25 * opened.diffuse[inside] + lift[inside, None]
+    diffuse[inside] = 0.95 * opened.diffuse[inside] + lift[inside, None] * _BOUNCE
     eye = part == "eye"
-    diffuse[eye] = 0.75 * closed.diffuse[eye] + 0.16
+    diffuse[eye] = 0.62 * closed.diffuse[eye] + 0.17
+    openness = np.where(inside | eye, 1.0, closed.openness[:, 0])
+    diffuse = avatar_light.sunk(diffuse, openness)
+    # The key light is flagged off the neck.
+    diffuse *= 1 - 0.34 * step(-0.085, -0.135, points[:, 1:2])
     lips = step(0.3, 0.7, pieces.at(scene.region["lips"][:, None], faces)[:, 0])
     shine = np.select(
         [eye, np.char.endswith(part, "teeth"), part == "interior"], [0.25, 0.8, 0.0], 1.25
     )
-    shine = shine * (1 + 0.9 * lips) * (1 - 0.9 * avatar_strands.hair_mask(points))
+    shine = (
+        shine
+        * (1 + 0.9 * lips + 0.5 * avatar_palette.oil(points))
+        * (1 - 0.9 * avatar_strands.hair_mask(points))
+    )
     specular = np.where(inside[:, None], opened.specular, closed.specular)
     pores = 1 + 0.30 * avatar_palette.noise(points, 0.0035, 17)
     colors = to_display(EXPOSURE * albedo * diffuse + (shine * pores)[:, None] * specular)
     opacity = np.full(len(points), 0.985)
-    opacity *= step(-0.156, -0.142, points[:, 1])
+    opacity *= step(-0.149, -0.126, points[:, 1])
     raised = 0.0010 * avatar_strands.hair_mask(points) * (part == "skin")
     shape = shape._replace(centers=shape.centers + raised[:, None] * normals)
     return Layer(pieces.face, shape, colors, opacity, pose)
 
 
 def _hair_light(scene: Scene, hair: Strands) -> Array:
-    """(N, 3) display colours of strands: Kajiya-Kay, with the head's own shadows."""
-    faces = scene.head.faces[hair.face]
-    diffuse = scene.skin.diffuse[faces].mean(1)
-    tangent = hair.axes[:, :, 0]
-    shine = np.zeros(len(tangent))
-    for towards, strength in (((-0.62, 0.50, 0.66), 1.0), ((0.72, 0.42, -0.62), 0.7)):
-        half = np.array(towards) / np.linalg.norm(towards) + np.array([0.0, 0.0, 1.0])
-        half /= np.linalg.norm(half)
-        along = tangent @ half
-        shine += strength * np.sqrt((1 - along**2).clip(0)) ** 40
-    lit = hair.shade[:, None] * diffuse
-    gloss = 0.050 * shine[:, None] * lit * np.array([1.0, 0.80, 0.62])
-    return to_display(EXPOSURE * 1.15 * to_linear(hair.colors) * lit + gloss)
+    """(N, 3) display colours of strands, with the head's own shadows."""
+    lit = hair.shade[:, None] * scene.skin.diffuse[scene.head.faces[hair.face]].mean(1)
+    linear = avatar_light.on_hair(lit, to_linear(hair.colors), hair.axes[:, :, 0])
+    return to_display(EXPOSURE * linear)
 
 
 def _strand_layers(scene: Scene) -> list[Layer]:
     head, faces = scene.head, scene.head.faces
     random = np.random.default_rng(SEED)
     body = np.flatnonzero(scene.part == "skin")
-    roots = split(scene.vertices, faces[body], np.full(len(body), 11.0e-6))
+    roots = split(scene.vertices, faces[body], np.full(len(body), _ROOTS))
     roots = Pieces(body[roots.face], roots.corners)
     points = roots.at(scene.vertices, faces)
     on_skull = avatar_strands.hair_mask(points) > 0.05
@@ -280,52 +319,44 @@ def _strand_layers(scene: Scene) -> list[Layer]:
     spread = Pieces(roots.face, corners)
     normals = spread.at(scene.normals, faces)
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    at = spread.at(scene.vertices, faces)
     grown = [
-        avatar_strands.scalp_hair(spread.face, spread.at(scene.vertices, faces), normals, random)
+        (avatar_strands.scalp_hair(spread.face, at, normals, random), 0.92),
+        (avatar_strands.edge_hair(spread.face, at, normals, random), 0.55),
     ]
-    seen = avatar_light.depth_map(scene.vertices, faces, np.array([0.0, 0.0, 1.0]), 0.0002)
-    view = FrontView(seen, scene.vertices, faces, scene.normals)
     region = scene.vertices[head.regions["brows"]]
-    grown.append(avatar_strands.brows(view, region, random, 150, width=0.0007))
-    grown.append(avatar_strands.brows(view, region, random, 280, width=0.00014))
-    for side in ("left_eyeball", "right_eyeball"):
-        ball = scene.vertices[head.regions[side]]
-        center = 0.5 * (ball.min(0) + ball.max(0))
-        grown.append(avatar_strands.lashes(view, center, scene.part == "eye", random, 90))
-    opacities = [0.92, 0.24, 0.80, 0.72, 0.72]
+    brow = avatar_strands.brows
+    grown += [
+        (brow(scene.view, region, random, 150, width=0.0007), 0.22),
+        (brow(scene.view, region, random, 300, width=0.00012), 0.80),
+    ]
+    for opening in scene.eyes:
+        grown += [
+            (avatar_eyes.lashes(scene.view, opening, random, 130), 0.50),
+            (avatar_eyes.lash_line(scene.view, opening), 0.45),
+            (avatar_eyes.tear_line(scene.view, opening), 0.40),
+        ]
     return [
         Layer(
             hair.face,
             Ellipsoids(hair.centers, hair.axes, hair.deviations),
             _hair_light(scene, hair),
-            np.full(len(hair.face), opacity),
+            opacity * hair.opacity,
             scene.vertices,
         )
-        for hair, opacity in zip(grown, opacities, strict=True)
+        for hair, opacity in grown
     ]
 
 
 def _catch_lights(scene: Scene) -> Layer:
-    """The key light's reflection in the tear film, one bright spot on each cornea."""
-    layers = []
-    for side in ("left_eyeball", "right_eyeball"):
-        ball = scene.vertices[scene.head.regions[side]]
-        middle = 0.5 * (ball.min(0) + ball.max(0))
-        radius = 0.5 * float(np.ptp(ball[:, 0]))
-        for offset, size, opacity in (
-            ((-0.0023, 0.0026), 0.00075, 0.95),
-            ((0.0024, -0.0022), 0.00045, 0.45),
-        ):
-            spot = middle + np.array([*offset, 0.0])
-            spot[2] = middle[2] + np.sqrt(radius**2 - offset[0] ** 2 - offset[1] ** 2) + 0.0006
-            layers.append((spot, size, opacity))
-    centers = np.array([spot for spot, _, _ in layers])
+    """The key light's reflection in the tear film, with a fainter one of the fill."""
+    spots = [avatar_eyes.catch_lights(opening) for opening in scene.eyes]
+    centers, sizes, opacities = (np.concatenate(values) for values in zip(*spots, strict=True))
     eye = np.flatnonzero(scene.part == "eye")
     middles = scene.vertices[scene.head.faces[eye]].mean(1)
     nearest = ((centers[:, None] - middles) ** 2).sum(2).argmin(1)
-    sizes = np.array([[size, size, 0.2 * size] for _, size, _ in layers])
-    shape = Ellipsoids(centers, np.broadcast_to(np.eye(3), (len(centers), 3, 3)).copy(), sizes)
-    opacities = np.array([opacity for _, _, opacity in layers])
+    deviations = sizes[:, None] * np.array([1.0, 1.0, 0.2])
+    shape = Ellipsoids(centers, np.broadcast_to(np.eye(3), (len(centers), 3, 3)).copy(), deviations)
     return Layer(eye[nearest], shape, np.ones((len(centers), 3)), opacities, scene.vertices)
 
 

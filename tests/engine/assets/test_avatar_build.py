@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.assets.build import avatar_light, avatar_palette
+from engine.assets.build import avatar_eyes, avatar_light, avatar_palette, avatar_strands
 from engine.assets.build.avatar_light import Studio, depth_map, light_at, portrait_studio
 from engine.assets.build.avatar_surface import (
     Ellipsoids,
@@ -96,6 +96,102 @@ def test_a_sheet_above_throws_its_shadow():
     lamp = Studio(np.array([[0.0, 0, 1]]), np.full((1, 3), np.pi))
     lit = under(lamp, np.array([[0.25, 0.5, 0], [0.75, 0.5, 0]]), vertices, faces)
     assert lit.diffuse[:, 0] == pytest.approx([0, 1], abs=1e-6)
+
+
+def sky(count=200):
+    studio = portrait_studio(count)
+    return Studio(studio.directions[: studio.sky], studio.radiance[: studio.sky], studio.sky)
+
+
+def test_the_open_sees_the_whole_sky_and_the_foot_of_a_wall_half_of_it():
+    ground = 0.1 * SQUARE
+    wall = np.array([[0.05, -0.2, 0], [0.05, 0.3, 0], [0.05, 0.3, 0.25], [0.05, -0.2, 0.25]])
+    vertices, faces = np.concatenate([ground, wall]), np.concatenate([FACES, FACES + 4])
+    open_ground = under(sky(), np.array([[0.02, 0.05, 0]]), ground, FACES)
+    beside = under(sky(), np.array([[0.048, 0.05, 0]]), vertices, faces)
+    assert open_ground.openness[0, 0] == pytest.approx(1, abs=1e-6)
+    assert beside.openness[0, 0] == pytest.approx(0.5, abs=0.08)
+
+
+def test_light_in_hollows_is_dimmer_and_redder():
+    deep, shallow = avatar_light.sunk(np.ones((2, 3)), np.array([0.3, 1.0]))
+    assert shallow == pytest.approx(np.ones(3))
+    assert 1 > deep[0] > deep[1] > deep[2] > 0
+
+
+def test_relief_makes_normals_lean_farther_and_leaves_flat_ground():
+    flat = np.tile([0.0, 0, 1], (4, 1))
+    assert avatar_light.relief(flat, FACES, rounds=3, strength=1.0) == pytest.approx(flat)
+    leaning = flat.copy()
+    leaning[1] = [0.6, 0, 0.8]
+    stronger = avatar_light.relief(leaning, FACES, rounds=1, strength=0.5)
+    assert stronger[1, 0] > 0.6
+    assert np.linalg.norm(stronger, axis=1) == pytest.approx(np.ones(4))
+
+
+def test_blurring_over_a_mesh_keeps_what_is_even_and_levels_what_is_not():
+    even = np.full((4, 2), 3.0)
+    assert avatar_light.spread(even, FACES, 5) == pytest.approx(even)
+    spot = np.eye(4)[:, :1]
+    assert np.ptp(avatar_light.spread(spot, FACES, 4)) < 0.2
+
+
+def test_hairs_shine_most_across_the_light():
+    key = np.array([[-0.309, 0.331, 0.893]])
+    across = np.cross(key, [[0.0, 0, 1]])
+    across /= np.linalg.norm(across)
+    lit, color = np.ones((1, 3)), np.full((1, 3), 0.1)
+    bright, dull = (avatar_light.on_hair(lit, color, t) for t in (across, key))
+    assert (bright > dull + 0.02).all()
+
+
+@pytest.fixture(scope="module")
+def left_eye():
+    head = load_default_head()
+    vertices = head.template.astype(np.float64)
+    on_ball = np.zeros(head.vertex_count, bool)
+    on_ball[head.regions["eyeballs"]] = True
+    seen = depth_map(vertices, head.faces, np.array([0.0, 0, 1]), 0.0002)
+    normals = vertex_normals(vertices, head.faces)
+    view = avatar_strands.FrontView(seen, vertices, head.faces, normals)
+    ball = vertices[head.regions["left_eyeball"]]
+    center = 0.5 * (ball.min(0) + ball.max(0))
+    return view, avatar_eyes.opening(view, center, on_ball[head.faces].all(1))
+
+
+def test_an_eye_opens_between_its_lids(left_eye):
+    _, eye = left_eye
+    assert 0.015 < np.ptp(eye.x) < 0.031
+    assert (eye.upper > eye.lower).all()
+    assert 0.006 < (eye.upper - eye.lower).max() < 0.016
+
+
+def test_the_upper_lid_shades_the_ball_most_under_its_edge(left_eye):
+    _, eye = left_eye
+    middle = len(eye.x) // 2
+    y = np.array([eye.upper[middle], 0.5 * (eye.upper[middle] + eye.lower[middle])])
+    points = np.stack([np.full(2, eye.x[middle]), y, np.full(2, eye.center[2])], 1)
+    edge, open_ = avatar_eyes.lid_shade(points, eye)
+    assert edge < 0.6
+    assert open_ > 0.85
+
+
+def test_lashes_and_lash_line_grow_from_the_upper_lid(left_eye):
+    view, eye = left_eye
+    hairs = avatar_eyes.lashes(view, eye, np.random.default_rng(0), 40)
+    line = avatar_eyes.lash_line(view, eye)
+    assert (hairs.axes[:, 2, 0] > 0).all()
+    for grown in (hairs, line):
+        lid = np.interp(grown.centers[:, 0], eye.x, eye.upper)
+        assert np.abs(grown.centers[:, 1] - lid).max() < 0.003
+
+
+def test_the_key_light_is_reflected_up_at_the_left_of_the_picture(left_eye):
+    _, eye = left_eye
+    centers, _, opacities = avatar_eyes.catch_lights(eye)
+    brightest = centers[opacities.argmax()] - eye.center
+    assert brightest[0] < 0 < brightest[1]
+    assert np.linalg.norm(brightest) == pytest.approx(eye.radius, rel=0.1)
 
 
 def test_the_studio_lights_from_the_upper_left_of_the_picture():
