@@ -27,9 +27,24 @@ if os.environ.get(ZIP_VARIABLE):
     os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="gaussianspeech-tests-")
 
 
+_exit_status = 0
+
+
+def pytest_sessionfinish(exitstatus):
+    global _exit_status  # noqa: PLW0603 - pytest_unconfigure is not told
+    _exit_status = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_unconfigure():
-    if os.environ.get(ZIP_VARIABLE):
-        shutil.rmtree(os.environ["BLENDER_USER_RESOURCES"], ignore_errors=True)
+    if not os.environ.get(ZIP_VARIABLE):
+        return
+    shutil.rmtree(os.environ["BLENDER_USER_RESOURCES"], ignore_errors=True)
+    if "bpy" in sys.modules:
+        # As a module, 4.5 may hang in its own clean-up: it destroys what its sound thread waits on.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_exit_status)
 
 
 @pytest.fixture(scope="session")
