@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from . import avatar_scene, ops, panel, panel_compat, properties
+from . import avatar_scene, ops, panel, panel_compat, properties, viewport
 from .engine import GaussianSpeechRenderEngine
 
 CLASSES: tuple[type, ...] = (
@@ -23,6 +23,7 @@ def register() -> None:
 
 def unregister() -> None:
     """Undo :func:`register`."""
+    viewport.unregister()
     panel_compat.hide_panels()
     avatar_scene.unregister()
     properties.unregister()

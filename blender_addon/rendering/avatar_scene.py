@@ -68,6 +68,7 @@ def set_up_composite(scene: bpy.types.Scene) -> bpy.types.Scene:
     avatar_scene.render.film_transparent = True
     _link_heads(avatar_scene, heads)
     follow(scene, avatar_scene)
+    _link_camera(avatar_scene)
     scene.render.use_compositing = True
     build_nodes(scene, avatar_scene)
     return avatar_scene
@@ -94,7 +95,6 @@ def remove_composite(scene: bpy.types.Scene) -> bool:
 def follow(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
     """Give the avatar scene the main scene's camera, frames, resolution and view."""
     _copy(scene, avatar_scene, ("camera", *_FRAMES))
-    _link_camera(avatar_scene)
     _copy(scene.render, avatar_scene.render, _SETTINGS)
     _copy(scene.view_settings, avatar_scene.view_settings, _VIEW)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +44,8 @@ class Picture:
     gaussians: int
 
 
-_expression_names: dict[str, list[str]] = {}
-"""Names of each head's expressions, asked once."""
+_expression_names: WeakKeyDictionary[EngineClient, dict[str, list[str]]] = WeakKeyDictionary()
+"""Names of each head's expressions, asked once of each engine."""
 
 
 def take_picture(
@@ -87,10 +88,11 @@ def load_avatar(engine: EngineClient, avatar: str, head: str, wait: Wait) -> Map
 
 def expression_names(engine: EngineClient, head: str, wait: Wait) -> list[str]:
     """Names of a head's expressions in the order of its basis."""
-    if head not in _expression_names:
+    known = _expression_names.setdefault(engine, {})
+    if head not in known:
         body = wait(engine.request("head.load", {"head": head})).body
-        _expression_names[head] = list(body["expression_names"])
-    return _expression_names[head]
+        known[head] = list(body["expression_names"])
+    return known[head]
 
 
 def _picture(reply: Message, camera: ViewCamera) -> Picture:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,18 @@ _ROUGH = 0.5
 _POLL_SECONDS = 1 / 60
 
 
+_timers: set[Callable[[], float | None]] = set()
+"""Timers of viewports that wait for a picture."""
+
+
+def unregister() -> None:
+    """Stop waiting for pictures; Blender must not call into an add-on that is gone."""
+    while _timers:
+        timer = _timers.pop()
+        if bpy.app.timers.is_registered(timer):
+            bpy.app.timers.unregister(timer)
+
+
 @dataclass(frozen=True, eq=False)
 class _Wish:
     """One picture to take: who, from where, and how finely."""
@@ -47,6 +60,7 @@ class Viewport:
 
     def __init__(self, owner: bpy.types.RenderEngine) -> None:
         self._owner = owner
+        self._timer = self._poll  # Blender knows a timer by its object, and methods are made anew.
         self._cast: tuple[Actor, ...] = ()
         self._engine: EngineClient | None = None
         self._changed = True
@@ -114,7 +128,9 @@ class Viewport:
             target=self._work, args=(self._engine, wish), name="avatar-viewport", daemon=True
         )
         self._worker.start()
-        bpy.app.timers.register(self._poll, first_interval=_POLL_SECONDS)
+        if not bpy.app.timers.is_registered(self._timer):
+            bpy.app.timers.register(self._timer, first_interval=_POLL_SECONDS)
+            _timers.add(self._timer)
 
     def _work(self, engine: EngineClient, wish: _Wish) -> None:
         try:
@@ -136,6 +152,9 @@ class Viewport:
         with contextlib.suppress(ReferenceError):
             self._owner.tag_redraw()
             self._start()
+        if self._worker is not None:
+            return _POLL_SECONDS
+        _timers.discard(self._timer)
         return None
 
     def _take_over(self) -> None:
