@@ -36,14 +36,24 @@ def stage(addon, blender, monkeypatch):
     def ask(number):
         viewport._ask(blender.context, wish(number))
 
+    def tick():
+        """What Blender does with a timer; in the background it has no loop to do it in."""
+        viewport._worker.join(SECONDS)
+        if viewport._poll() is None:
+            blender.app.timers.unregister(viewport._timer)
+
     def finish():
-        worker = viewport._worker
         allow.release()
-        worker.join(SECONDS)
-        viewport._poll()
+        tick()
 
     yield SimpleNamespace(
-        viewport=viewport, module=module, ask=ask, finish=finish, taken=taken, redraws=redraws
+        viewport=viewport,
+        module=module,
+        ask=ask,
+        tick=tick,
+        finish=finish,
+        taken=taken,
+        redraws=redraws,
     )
     for _ in range(4):
         allow.release()
@@ -81,8 +91,7 @@ def test_an_error_is_kept_to_be_shown_and_the_next_picture_clears_it(stage, addo
 
     monkeypatch.setattr(stage.module, "take_picture", failing)
     stage.ask(1)
-    stage.viewport._worker.join(SECONDS)
-    stage.viewport._poll()
+    stage.tick()
     assert stage.viewport._problem == "The engine ended. Try again."
     monkeypatch.setattr(stage.module, "take_picture", working)
     stage.ask(2)
@@ -98,3 +107,10 @@ def test_a_viewport_that_was_closed_is_left_alone(stage):
     stage.ask(1)
     stage.finish()
     assert stage.viewport._worker is None
+
+
+def test_unregistering_stops_the_timers(stage, blender):
+    stage.ask(1)
+    assert blender.app.timers.is_registered(stage.viewport._timer)
+    stage.module.unregister()
+    assert not blender.app.timers.is_registered(stage.viewport._timer)
