@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _FPS = 25.0
 _SIZE = (720, 720)
+_TURN = 12.0
+"""Degrees; seen from its left, the face shows its shaded side, and with that its form."""
 _LOG_LINES = 12
 
 
@@ -75,7 +77,7 @@ def _film(performance: Performance, voice: Path, out: Path, progress: Progress) 
 
     head = load_head(performance.head)
     avatar, backend = load_avatar("default", head), choose_backend("auto")
-    camera = portrait_camera(head, *_SIZE)
+    camera = portrait_camera(head, *_SIZE, turn=_TURN)
     write_video(out / "talk.mp4", performance, head, avatar, backend, camera, voice, progress)
     frame = poster_frame(performance, head)
     write_still(out / "still.png", render_still(performance, head, avatar, backend, camera, frame))
@@ -93,7 +95,8 @@ def _scene_being_built(
     if not enabled:
         yield lambda: None
         return
-    command = [sys.executable, "-m", "blender_addon.talk_scene"]
+    # -P: a folder of the user that is called like a package of ours must not be taken for it.
+    command = [sys.executable, "-P", "-m", "blender_addon.talk_scene"]
     command += ["--performance", str(performance), "--audio", str(voice), "--out", str(target)]
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         # A fixed module of this package with paths as arguments, no shell.
