@@ -16,6 +16,10 @@ _REACH = 0.0155
 """Half the width in which an eye is looked for, metres."""
 
 
+_RIM = 0.0008
+"""Metres above the lid's edge where skin turns as one: the edge itself rolls as the eye closes."""
+
+
 class Opening(NamedTuple):
     """An eye between its lids, seen from the front.
 
@@ -96,7 +100,8 @@ def lashes(view: FrontView, eye: Opening, random: np.random.Generator, count: in
     """
     pick = np.sort(random.choice(len(eye.x), min(count, len(eye.x)), replace=False))
     x, y = eye.x[pick], eye.upper[pick]
-    face, roots, normals = view.at(x, y + 0.0003)
+    _, roots, normals = view.at(x, y + 0.0003)
+    face = view.at(x, y + _RIM)[0]
     aside = (x - eye.center[0]) / _REACH
     fan = 0.75 * aside + 0.12 * random.normal(size=len(x))
     along = np.stack([fan, np.full(len(x), 0.36), np.full(len(x), 0.95)], 1)
@@ -118,15 +123,13 @@ def lashes(view: FrontView, eye: Opening, random: np.random.Generator, count: in
 def lash_line(view: FrontView, eye: Opening) -> Strands:
     """The lashes' roots, one soft dark line along the upper lid's edge."""
     return _along_lid(
-        view, eye, eye.upper + 0.0002, width=0.00026, color=0.13, lift=0.00015, faint_ends=True
+        view, eye, eye.upper + 0.0002, width=0.00026, color=0.13, lift=0.00015, rim=_RIM
     )
 
 
 def tear_line(view: FrontView, eye: Opening) -> Strands:
     """The wet rim of the lower lid."""
-    return _along_lid(
-        view, eye, eye.lower - 0.0001, width=0.00013, color=0.93, lift=0.0, faint_ends=True
-    )
+    return _along_lid(view, eye, eye.lower - 0.0001, width=0.00013, color=0.93, lift=0.0, rim=0.0)
 
 
 def _along_lid(
@@ -137,17 +140,18 @@ def _along_lid(
     width: float,
     color: float,
     lift: float,
-    faint_ends: bool,
+    rim: float,
 ) -> Strands:
-    """Splats end to end along a line over the lid at the opening's columns."""
+    """Splats end to end along a line over the lid, bound ``rim`` metres above it."""
     pick = np.linspace(3, len(eye.x) - 4, 44).round().astype(int)
     face, roots, normals = view.at(eye.x[pick], y[pick])
+    face = view.at(eye.x[pick], y[pick] + rim)[0]
     depth = np.convolve(np.pad(roots[:, 2], 2, "edge"), np.full(5, 0.2), "valid")
     roots = np.stack([roots[:, 0], roots[:, 1], np.minimum(roots[:, 2], depth + 0.0003)], 1)
     along = np.gradient(roots, axis=0)
     gap = np.linalg.norm(along, axis=1)
     end = np.abs(np.linspace(-1, 1, len(pick)))
-    opacity = 1 - 0.7 * end**3 if faint_ends else np.ones(len(pick))
+    opacity = 1 - 0.7 * end**3
     result = strands(
         face,
         roots,

@@ -53,13 +53,13 @@ Faces = NDArray[np.int32]
 ASSET = Path(__file__).parents[1] / "default_avatar.safetensors"
 SEED = 7
 EXPOSURE = 1.12
-_ROOTS = 15.0e-6
+_ROOTS = 15.7e-6
 """m² of skull to a hair."""
 
 _OPEN = {"jawOpen": 0.55, "mouthUpperUpLeft": 0.4, "mouthUpperUpRight": 0.4}
 _CLOSED_EYES = {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0}
 _WRAP = np.array([0.17, 0.06, 0.04])
-_BOUNCE = np.array([1.06, 0.97, 0.93])
+_BOUNCE = np.array([1.12, 0.98, 0.93])
 """Light in the mouth, which comes from lips, gums and cheeks."""
 _FORM, _DETAIL = 0.55, 0.35
 """How much the light exaggerates forms the size of a cheek, and of a nostril."""
@@ -161,6 +161,7 @@ def _scene(head: Head) -> Scene:
     # The fold of the lower lid is no deeper than this in a rested face.
     rested = 0.75 * avatar_eyes.under_eyes(vertices, tuple(eyes))[:, None]
     diffuse += rested * (avatar_light.spread(diffuse, head.faces, 30) - diffuse)
+    diffuse *= 1 + rested * np.array([0.13, 0.05, 0.03])
     openness += rested * (1 - openness)
     return Scene(
         head,
@@ -181,7 +182,7 @@ def _largest_pieces(scene: Scene) -> Array:
     head, faces = scene.head, scene.head.faces
     center = scene.vertices[faces].mean(1)
     x, y, z = center.T
-    area = np.where(z > 0.03, 13.0, 22.0)
+    area = np.where(z > 0.03, 13.5, 22.0)
     area = np.where(y < -0.075, np.where(z > 0.02, 28.0, 60.0), area)
     area = np.where((avatar_strands.hair_mask(center) > 0.5), 60.0, area)
     fine = {"lips": 0.95, "eyelids": 3.2, "inner_lips": 0.85, "nose": 4.5}
@@ -268,7 +269,7 @@ def _tiles(scene: Scene, chosen: NDArray[np.int64], areas: Array, pose: Array) -
     # The jaw opens further than in the pose that was lit, and teeth scatter light.
     lift = np.select(
         [part == "upper_teeth", part == "lower_teeth", part == "tongue"],
-        [0.35, 0.14, 0.18],
+        [0.41, 0.15, 0.19],
         default=0.01,
     )
     diffuse[inside] = 0.95 * opened.diffuse[inside] + lift[inside, None] * _BOUNCE
