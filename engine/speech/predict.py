@@ -29,9 +29,14 @@ if TYPE_CHECKING:
 
 RULES = "rules"
 """Id of the rule-based model."""
-MODELS: tuple[str, ...] = (RULES,)
-"""Ids of the speech models."""
+STARTER = "starter"
+"""Id of the shipped learned model of the default head."""
+MODELS: tuple[str, ...] = (RULES, STARTER)
+"""Ids of the speech models; the file of a trained model is one too."""
+MODEL_SUFFIX = ".safetensors"
 
+_FITTED = 0.3
+"""Part of the time that fitting the default head's expressions to another head takes."""
 _HEARD = 0.9
 """Part of the time that recognising takes; articulating is quick."""
 
@@ -50,30 +55,43 @@ def predict(
 
     Args:
         speech: the clip.
-        head: who speaks; needs expressions with ARKit names for the rules.
+        head: who speaks; one without ARKit mouth shapes, such as FLAME, gets the default head's
+            by :func:`engine.heads.retarget.expressive`, once and within a minute.
         fps: frames per second, 12 to 120.
         text: what is said, where known: the sounds are then aligned rather than guessed.
-        model: one of :data:`MODELS`.
-        settings: how the rules articulate; an ordinary speaker by default.
+        model: one of :data:`MODELS`, or the ``.safetensors`` of a trained one.
+        settings: how the rules articulate; an ordinary speaker by default. A learned model takes
+            the amplitudes and the liveliness.
         progress: told how far it is.
 
     Returns:
-        A performance of ``round(duration · fps)`` frames on the head's own expression basis; its
-        warnings are those of the clip and of hearing it.
+        A performance of ``round(duration · fps)`` frames on the head's expression basis, its own
+        or the default head's; its warnings are those of the clip and of hearing it.
 
     Raises:
-        BadInputError: unknown model, a frame rate outside its range, or a head that has no ARKit
-            expressions.
+        BadInputError: unknown model, a frame rate outside its range, a head that the default
+            head's face does not fit, or one that the learned model was not trained for.
+        MissingDependencyError: the file of the learned model is not there.
         CancelledError: ``progress`` raised it.
     """
     from engine.audio.phonetic import encode
 
-    if model not in MODELS:
+    if model == STARTER or model.endswith(MODEL_SUFFIX):
+        from engine.speech.learned import predict_learned
+
+        # A model of the user's own may be for just this head as it is.
+        if model == STARTER:
+            head, progress = _expressive(head, progress)
+        return predict_learned(
+            speech, head, fps, model=model, text=text, settings=settings, progress=progress
+        )
+    if model != RULES:
         raise BadInputError(
-            f"There is no speech model {model!r}.", f"Choose from: {', '.join(MODELS)}."
+            f"There is no speech model {model!r}.",
+            f"Choose from: {', '.join(MODELS)}, or give the {MODEL_SUFFIX} file of a trained one.",
         )
     frame_count(speech.duration, fps)
-    check_head(head)
+    head, progress = _expressive(head, progress)
     heard = encode(speech, text=text, progress=part(progress, 0.0, _HEARD))
     progress(_HEARD, "articulating")
     performance = perform(heard.phones, speech, head, fps, settings=settings)
@@ -94,15 +112,16 @@ def perform(
     Args:
         phones: timed sounds of the clip.
         speech: the clip, for its loudness and duration.
-        head: who speaks.
+        head: who speaks; as for :func:`predict`.
         fps: frames per second.
         settings: an ordinary speaker by default.
 
     Raises:
-        BadInputError: a frame rate outside its range, or a head without ARKit expressions.
+        BadInputError: a frame rate outside its range, or a head that the default head's face does
+            not fit.
     """
     settings = settings or Articulation()
-    check_head(head)
+    head, _ = _expressive(head, silent)
     frames = frame_count(speech.duration, fps)
     level = loudness(speech.samples, SAMPLE_RATE)
     curves = articulate(phones, frames, fps, loudness=level, settings=settings)
@@ -123,18 +142,18 @@ def perform(
     )
 
 
-def check_head(head: Head) -> None:
-    """Make sure that the rules can move a head.
+def _expressive(head: Head, progress: Progress) -> tuple[Head, Progress]:
+    """The head with ARKit mouth shapes, and the progress that is left after making them.
 
     Raises:
-        BadInputError: none of its expressions has an ARKit name.
+        BadInputError: the default head's face does not fit this one.
     """
-    if not set(ARKIT_NAMES) & set(head.expression_names):
-        raise BadInputError(
-            f"The head {head.id!r} has no ARKit expressions, and the rules speak in those.",
-            "Use the default head, or carry its performance over to this head with "
-            "'gaussianspeech retarget'.",
-        )
+    from engine.heads.retarget import expressive, speaks
+
+    if speaks(head):
+        return head, progress
+    found = expressive(head, progress=part(progress, 0.0, _FITTED))
+    return found, part(progress, _FITTED, 1.0)
 
 
 def on_head(curves: NDArray[np.float32], head: Head) -> NDArray[np.float32]:

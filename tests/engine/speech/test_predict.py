@@ -13,6 +13,7 @@ from engine.speech.arkit import COLUMN
 from engine.speech.articulation import Articulation
 from engine.speech.performance import Performance, Phone
 from engine.speech.predict import on_head, perform, predict
+from tests.engine.heads.flame_faces import facing_backwards
 
 PHONES = (Phone("SIL", 0, 0.3), Phone("M", 0.3, 0.4), Phone("AA", 0.4, 0.7), Phone("SIL", 0.7, 1))
 
@@ -27,11 +28,6 @@ def speech():
     times = np.arange(16_000) / 16_000
     samples = np.where((times > 0.3) & (times < 0.7), 0.3 * np.sin(2 * np.pi * 150 * times), 0)
     return Speech(samples.astype(np.float32), 1.0, "abc123")
-
-
-def without_arkit(head):
-    names = tuple(f"expression_{i}" for i in range(len(head.expression_names)))
-    return replace(head, id="flame2023", expression_names=names)
 
 
 def test_a_performance_is_the_curves_on_the_heads_own_basis(head, speech):
@@ -84,9 +80,10 @@ def test_an_unknown_model_is_named(head, speech):
         predict(speech, head, 25.0, model="faceformer")
 
 
-def test_a_head_without_arkit_expressions_is_refused(head, speech):
-    with pytest.raises(BadInputError, match=r"flame2023.*ARKit"):
-        predict(speech, without_arkit(head), 25.0)
+@pytest.mark.parametrize("model", ["rules", "starter"])
+def test_a_head_that_cannot_get_arkit_expressions_is_refused(head, speech, model):
+    with pytest.raises(BadInputError, match="'backwards'"):
+        predict(speech, facing_backwards(head), 25.0, model=model)
 
 
 def test_an_impossible_frame_rate_is_refused(head, speech):

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``gaussianspeech retarget``: a performance of one head on another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.commands.console import print_result, progress_bar
+from engine.errors import BadInputError
+from engine.progress import part
+
+_SUFFIX = ".npz"
+
+
+def retarget(
+    performance: Path,
+    /,
+    head: str,
+    out: Path,
+    *,
+    source: str | None = None,
+    dense: bool = False,
+    json: bool = False,
+) -> int:
+    """Carry a performance over to another head: FLAME of any version, or an artist's own.
+
+    Args:
+        performance: a .performance.npz of 'gaussianspeech animate'.
+        head: the head it goes to: the path of a FLAME file or a head file, or "default".
+        out: OUT.performance.npz.
+        source: the head it was made for; the one it names by default.
+        dense: also store the offsets of every vertex of every frame.
+        json: print the result as JSON.
+    """
+    from engine.heads import load_head
+    from engine.speech.performance import Performance
+    from engine.speech.retargeting import retarget as carry
+
+    if out.suffix.lower() != _SUFFIX:
+        raise BadInputError(f"The kind of {out} is unknown.", "End it in .performance.npz.")
+    with progress_bar(out.name) as progress:
+        progress(0.0, "loading")
+        played = Performance.load(performance)
+        made_for, goes_to = load_head(source or played.head), load_head(head)
+        carried = carry(played, made_for, goes_to, progress=part(progress, 0.05, 0.95))
+        progress(0.95, "saving")
+        carried.save(out, dense=dense)
+    result = {
+        "performance": out,
+        "frames": carried.frames,
+        "head": carried.head,
+        "vertices": carried.vertex_count,
+    }
+    print_result(result, as_json=json)
+    return 0
