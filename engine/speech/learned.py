@@ -21,13 +21,12 @@ from engine.speech.dominance import smoothstep
 from engine.speech.inference import infer
 from engine.speech.liveliness import enliven
 from engine.speech.performance import Performance
-from engine.speech.predict import on_head
+from engine.speech.predict import STARTER, on_head
+from engine.speech.visemes import lip_closure
 from engine.timing import frame_count
 
 Float = NDArray[np.float32]
 
-STARTER = "starter"
-"""Id of the shipped model of the default head."""
 STARTER_FILE = Path(__file__).parents[1] / "assets" / "speech_model.safetensors"
 
 _HEARD = 0.9
@@ -37,8 +36,15 @@ _SHUT, _PARTED = 0.0010, 0.0022
 """Metres of predicted gap under which lips are meant to touch, and above which they are left alone:
 the taught sounds part the lips by nothing (p, b, m, silence) or by 2.8 mm (f) and more, so what
 lies between is a contact that was not quite reached, or a movement on its way through."""
+_ASKED_SHUT, _ASKED_PARTED = 0.003, 0.006
+"""The same where a p, b or m was heard: a wider gap still counts as a contact that was not quite
+reached. Where the model opens further than that, it has heard better than the recogniser."""
 _LEAST_CLOSING = 0.002
 """Metres by which mouthClose must close a part of the slit to have a say there."""
+
+
+_PARTING = ("mouthFunnel", "mouthLowerDown", "mouthUpperUp", "tongueOut")
+"""What only parts lips: no lips that touch do it."""
 
 
 def predict_learned(
@@ -124,25 +130,30 @@ def perform_learned(
     )
     if config.learned_basis:
         return made
-    weights = settled(made.weights, head)
-    if heard.phones:
+    if not heard.phones:
+        weights = settled(made.weights, head)
+    else:
+        asked = lip_closure(heard.phones, made.frames, fps, settings)
+        weights = settled(made.weights, head, asked)
         curves = enliven(heard.phones, made.frames, fps, settings)
         weights = np.maximum(weights, on_head(curves, head))
     return replace(made, weights=weights, expression=weights)
 
 
-def settled(weights: Float, head: Head) -> Float:
+def settled(weights: Float, head: Head, asked: NDArray[np.float64] | None = None) -> Float:
     """Expression weights in [0, 1] whose lips touch wherever they nearly do.
 
     A regression ends a little short of every contact. Where the gap between the inner lips is
-    smaller than any sound but a contact leaves, ``mouthClose`` takes it to nothing, with a
-    weight that has a closed form because offsets are linear; lips that sink into each other are
-    brought back to a touch. Frames are settled one by one: a stream gives the same.
+    smaller than any sound but a contact leaves, what parts the lips is let go, and ``mouthClose``
+    takes the rest to nothing, with a weight that has a closed form because offsets are linear;
+    lips that sink into each other are brought back to a touch. Frames are settled one by one, so a
+    stream gives the same.
 
     Args:
         weights: (T, E) of the head's expressions.
         head: without ``mouthClose`` or the landmarks of the inner lips nothing but the range
             changes.
+        asked: (T,) how far the sounds that were heard ask for shut lips, 0 to 1.
     """
     weights = np.clip(weights, 0.0, 1.0)
     upper = head.landmarks.get("inner_lip_upper")
@@ -155,9 +166,14 @@ def settled(weights: Float, head: Head) -> Float:
     pairs = closing > _LEAST_CLOSING
     if not pairs.any():
         return weights
-    apart = weights @ opening[:, pairs]
-    widest = apart.max(axis=1).astype(np.float64)
+    widest = (weights @ opening[:, pairs]).max(axis=1).astype(np.float64)
     shut = smoothstep((_PARTED - widest) / (_PARTED - _SHUT))
+    if asked is not None:
+        nearly = smoothstep((_ASKED_PARTED - widest) / (_ASKED_PARTED - _ASKED_SHUT))
+        shut = np.maximum(shut, asked * nearly)
+    parting = [i for i, name in enumerate(head.expression_names) if name.startswith(_PARTING)]
+    weights[:, parting] *= (1.0 - shut)[:, None].astype(np.float32)
+    apart = weights @ opening[:, pairs]
     more = (apart / closing[pairs]).max(axis=1) * shut
     weights[:, column] = np.clip(weights[:, column] + more, 0.0, 1.0)
     return weights
@@ -171,18 +187,20 @@ def _style(settings: Articulation, styles: tuple[str, ...]) -> dict[str, float]:
     return {"articulation": float(np.clip((amplitude - 1.0) / 0.5, -1.0, 1.0))}
 
 
-_CACHE: dict[tuple[Path, float, int], TrainedModel] = {}
+_KEPT: dict[Path, tuple[float, Head, TrainedModel]] = {}
+"""The model used last, by its file, with the file's age and the head it was loaded for."""
 
 
 def _model(path: Path, head: Head) -> TrainedModel:
     """The model, kept as long as its file and the head stay the same."""
     changed = path.stat().st_mtime if path.is_file() else 0.0
-    key = (path, changed, id(head))
-    if key not in _CACHE:
-        trained = load_model(path, head)
-        _CACHE.clear()
-        _CACHE[key] = trained
-    return _CACHE[key]
+    kept = _KEPT.get(path)
+    if kept is not None and kept[0] == changed and kept[1] is head:
+        return kept[2]
+    trained = load_model(path, head)
+    _KEPT.clear()
+    _KEPT[path] = (changed, head, trained)
+    return trained
 
 
 @lru_cache(maxsize=1)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Performances by a learned model: lips that settle, styles, and an upper face of its own."""
 
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -65,6 +66,20 @@ def test_an_open_mouth_is_left_alone(head):
     np.testing.assert_array_equal(settled(open_, head), open_)
 
 
+def test_lips_shut_from_further_where_a_p_b_or_m_was_heard(head):
+    nearly = _mouth(head, jawOpen=0.075)
+    assert 2.2 < _gap(head, nearly)[0] < 3.0
+    np.testing.assert_array_equal(settled(nearly, head), nearly)
+    shut = settled(nearly, head, np.ones(1))
+    assert _gap(head, shut)[0] == pytest.approx(0.0, abs=0.01)
+
+
+def test_a_model_that_opens_wide_overrules_a_sound_that_was_misheard(head):
+    wide = _mouth(head, jawOpen=0.5)
+    assert _gap(head, wide)[0] > 6.0
+    np.testing.assert_array_equal(settled(wide, head, np.ones(1)), wide)
+
+
 def test_a_mouth_on_its_way_opens_without_a_jump(head):
     path = np.concatenate([_mouth(head, jawOpen=x) for x in np.linspace(0.0, 0.3, 400)])
     gap = _gap(head, settled(path, head))
@@ -119,6 +134,15 @@ def test_a_model_file_speaks_for_a_clip(head, trained, tmp_path):
     made = predict_learned(speech, head, 24.0, model=path)
     assert made.frames == 24
     assert made.source_sha256 == speech.sha256
+
+
+def test_a_model_that_changed_on_disk_is_read_again(head, trained, tmp_path):
+    path = tmp_path / "tiny.safetensors"
+    speech = speech_from_samples(np.zeros(16_000, np.float32), 16_000)
+    for number, name in enumerate(("first", "second")):
+        save_model(path, trained.model, head, name)
+        os.utime(path, (number, number))
+        assert predict_learned(speech, head, 24.0, model=path).model == name
 
 
 def test_a_model_that_is_not_there_is_named(head, tmp_path):
