@@ -146,3 +146,30 @@ def test_another_heads_performance_and_unknown_axes_are_refused(
     with pytest.raises(BadInputError, match="x-up"):
         write_splat_frames(tmp_path, performance, head, avatar, axes="x-up")
     assert not list(tmp_path.iterdir())
+
+
+def test_every_field_is_the_one_that_gsplats_own_exporter_writes(
+    head, avatar, performance, tmp_path
+):
+    gsplat = pytest.importorskip(
+        "gsplat.exporter", reason="gsplat is not installed (the 'gpu' extra)"
+    )
+    write_splat_frames(tmp_path, performance, head, avatar)
+    placed = splats(avatar, torch.from_numpy(head.template + performance.offsets()[0]))
+    harmonics = torch.zeros(COUNT, 16, 3)
+    harmonics[:, :9] = avatar.color.coefficients
+    gsplat.export_splats(
+        placed.means,
+        placed.scales.log(),
+        placed.quats,
+        avatar.opacity_logits,
+        harmonics[:, :1],
+        harmonics[:, 1:],
+        format="ply",
+        save_to=str(tmp_path / "theirs.ply"),
+    )
+    names, columns = columns_of(tmp_path / "frame_00001.ply")
+    their_names, theirs = columns_of(tmp_path / "theirs.ply")
+    assert [name for name in names if name not in {"nx", "ny", "nz"}] == list(their_names)
+    mine = columns[:, [names.index(name) for name in their_names]]
+    torch.testing.assert_close(mine, theirs, atol=1e-6, rtol=1e-5)
