@@ -25,9 +25,7 @@ def make(frames=7, components=3, vertices=5, seed=0):
 
 def test_offsets_are_weights_times_basis():
     performance = make()
-    expected = np.einsum(
-        "tk,kvc->tvc", performance.weights.astype(np.float64), performance.basis
-    )
+    expected = np.einsum("tk,kvc->tvc", performance.weights.astype(np.float64), performance.basis)
     np.testing.assert_allclose(performance.offsets(), expected, atol=1e-5)
     np.testing.assert_array_equal(performance.offsets(2, 4), performance.offsets()[2:4])
 
