@@ -136,6 +136,9 @@ def scalp_hair(
     layer = random.uniform(0, 1, count)
     volume = _volume(roots) * (0.35 + 0.65 * mask)
     along = _growth(roots, normals, 21) + 0.10 * random.normal(size=(count, 3))
+    # At the forehead's edge they stand up from the line instead of lying along it.
+    front = step(0.05, 0.085, roots[:, 2]) * step(0.95, 0.4, mask)
+    along += front[:, None] * np.array([-0.35, 1.3, 0.0])
     rise = 0.16 + 0.20 * layer * step(0.004, 0.012, volume)
     along = along / np.linalg.norm(along, axis=1, keepdims=True) + rise[:, None] * normals
     clump = 0.5 + 0.5 * noise(roots, 0.0075, 31)
@@ -157,6 +160,7 @@ def scalp_hair(
         width=(0.00048 + 0.00026 * short) * (0.30 + 0.70 * mask**1.5) * thick,
         colors=colors,
         shade=0.30 + 0.70 * layer**0.8 * (0.75 + 0.5 * (clump - 0.5)),
+        opacity=0.35 + 0.65 * step(0.15, 0.85, mask),
     )
 
 

@@ -269,10 +269,11 @@ def _tiles(scene: Scene, chosen: NDArray[np.int64], areas: Array, pose: Array) -
     # The jaw opens further than in the pose that was lit, and teeth scatter light.
     lift = np.select(
         [part == "upper_teeth", part == "lower_teeth", part == "tongue"],
-        [0.41, 0.15, 0.19],
+        [0.43, 0.12, 0.19],
         default=0.01,
     )
-    diffuse[inside] = 0.95 * opened.diffuse[inside] + lift[inside, None] * _BOUNCE
+    reach = np.where(part == "lower_teeth", 0.68, 0.95)[inside, None]
+    diffuse[inside] = reach * opened.diffuse[inside] + lift[inside, None] * _BOUNCE
     eye = part == "eye"
     diffuse[eye] = 0.62 * closed.diffuse[eye] + 0.17
     openness = np.where(inside | eye, 1.0, closed.openness[:, 0])
