@@ -47,6 +47,8 @@ Double = NDArray[np.float64]
 
 _MARGIN = 0.3
 """Fraction of the half field of view beyond the image edge where the affine map is still taken."""
+_CHUNK = 256
+"""Gaussians that a thread works off at once on the way back."""
 
 
 @njit(cache=True, error_model="numpy")
@@ -221,55 +223,63 @@ def project_backward(
         v_colors: (G, 3) output.
     """
     fx, fy = K[0, 0], K[1, 1]
-    for n in prange(order.shape[0]):
-        i = order[n]
-        v_opacities[i] = gradients[n, G_OPACITY]
-        v_colors[i, 0] = gradients[n, G_RED]
-        v_colors[i, 1] = gradients[n, G_GREEN]
-        v_colors[i, 2] = gradients[n, G_BLUE]
-        p = np.empty(3)
-        for r in range(3):
-            p[r] = viewmat[r, 3]
-            for c in range(3):
-                p[r] += viewmat[r, c] * means[i, c]
-        q = np.empty(4)
-        for c in range(4):
-            q[c] = quats[i, c]
-        norm = math.sqrt((q * q).sum())
-        q /= norm
-        R, P = np.empty((3, 3)), np.empty((2, 3))
-        _rotation(q[0], q[1], q[2], q[3], R)
-        _image_map(p, viewmat, K, size, orthographic, P)
-        g_xx, g_yy = float(gradients[n, G_COV_XX]), float(gradients[n, G_COV_YY])
-        g_xy = 0.5 * float(gradients[n, G_COV_XY])
-        # Σ₂ = U·Uᵀ + ε·1 with U = P·R·S; hence v_U = 2·v_Σ₂·U.
-        v_P, v_R = np.zeros((2, 3)), np.empty((3, 3))
-        for k in range(3):
-            s = float(scales[i, k])
-            mu = P[0, 0] * R[0, k] + P[0, 1] * R[1, k] + P[0, 2] * R[2, k]
-            mv = P[1, 0] * R[0, k] + P[1, 1] * R[1, k] + P[1, 2] * R[2, k]
-            vu, vv = 2 * s * (g_xx * mu + g_xy * mv), 2 * s * (g_xy * mu + g_yy * mv)
-            v_scales[i, k] = vu * mu + vv * mv
+    count = order.shape[0]
+    for chunk in prange((count + _CHUNK - 1) // _CHUNK):
+        # Once a chunk: making small arrays takes longer than what is worked out in them.
+        p, q, v_p = np.empty(3), np.empty(4), np.empty(3)
+        R, P, v_P, v_R = np.empty((3, 3)), np.empty((2, 3)), np.empty((2, 3)), np.empty((3, 3))
+        for n in range(chunk * _CHUNK, min(count, (chunk + 1) * _CHUNK)):
+            i = order[n]
+            v_opacities[i] = gradients[n, G_OPACITY]
+            v_colors[i, 0] = gradients[n, G_RED]
+            v_colors[i, 1] = gradients[n, G_GREEN]
+            v_colors[i, 2] = gradients[n, G_BLUE]
             for r in range(3):
-                v_P[0, r] += vu * s * R[r, k]
-                v_P[1, r] += vv * s * R[r, k]
-                v_R[r, k] = s * (P[0, r] * vu + P[1, r] * vv)
-        _quaternion_backward(q, v_R, norm, v_quats[i])
-        v_p = np.zeros(3)
-        v_p[2] = gradients[n, G_DEPTH]
-        v_mx, v_my = float(gradients[n, G_MEAN_X]), float(gradients[n, G_MEAN_Y])
-        if orthographic:
-            v_p[0] = fx * v_mx
-            v_p[1] = fy * v_my
-        else:
-            z = p[2]
-            v_p[0] += fx / z * v_mx
-            v_p[1] += fy / z * v_my
-            v_p[2] -= (fx * p[0] * v_mx + fy * p[1] * v_my) / (z * z)
-            for axis in range(2):
-                _image_map_backward(p, axis, viewmat, K, size, v_P, v_p)
-        for c in range(3):
-            v_means[i, c] = viewmat[0, c] * v_p[0] + viewmat[1, c] * v_p[1] + viewmat[2, c] * v_p[2]
+                p[r] = viewmat[r, 3]
+                for c in range(3):
+                    p[r] += viewmat[r, c] * means[i, c]
+            w, x, y, z = (
+                float(quats[i, 0]),
+                float(quats[i, 1]),
+                float(quats[i, 2]),
+                float(quats[i, 3]),
+            )
+            norm = math.sqrt(w * w + x * x + y * y + z * z)
+            q[0], q[1], q[2], q[3] = w / norm, x / norm, y / norm, z / norm
+            _rotation(q[0], q[1], q[2], q[3], R)
+            _image_map(p, viewmat, K, size, orthographic, P)
+            g_xx, g_yy = float(gradients[n, G_COV_XX]), float(gradients[n, G_COV_YY])
+            g_xy = 0.5 * float(gradients[n, G_COV_XY])
+            # Σ₂ = U·Uᵀ + ε·1 with U = P·R·S; hence v_U = 2·v_Σ₂·U.
+            v_P[:] = 0.0
+            for k in range(3):
+                s = float(scales[i, k])
+                mu = P[0, 0] * R[0, k] + P[0, 1] * R[1, k] + P[0, 2] * R[2, k]
+                mv = P[1, 0] * R[0, k] + P[1, 1] * R[1, k] + P[1, 2] * R[2, k]
+                vu, vv = 2 * s * (g_xx * mu + g_xy * mv), 2 * s * (g_xy * mu + g_yy * mv)
+                v_scales[i, k] = vu * mu + vv * mv
+                for r in range(3):
+                    v_P[0, r] += vu * s * R[r, k]
+                    v_P[1, r] += vv * s * R[r, k]
+                    v_R[r, k] = s * (P[0, r] * vu + P[1, r] * vv)
+            _quaternion_backward(q, v_R, norm, v_quats[i])
+            v_p[:] = 0.0
+            v_p[2] = gradients[n, G_DEPTH]
+            v_mx, v_my = float(gradients[n, G_MEAN_X]), float(gradients[n, G_MEAN_Y])
+            if orthographic:
+                v_p[0] = fx * v_mx
+                v_p[1] = fy * v_my
+            else:
+                ahead = p[2]
+                v_p[0] += fx / ahead * v_mx
+                v_p[1] += fy / ahead * v_my
+                v_p[2] -= (fx * p[0] * v_mx + fy * p[1] * v_my) / (ahead * ahead)
+                for axis in range(2):
+                    _image_map_backward(p, axis, viewmat, K, size, v_P, v_p)
+            for c in range(3):
+                v_means[i, c] = (
+                    viewmat[0, c] * v_p[0] + viewmat[1, c] * v_p[1] + viewmat[2, c] * v_p[2]
+                )
 
 
 @njit(cache=True, error_model="numpy")
@@ -297,28 +307,29 @@ def _image_map_backward(
 def _quaternion_backward(q: Double, v_R: Double, norm: float, v_quat: Any) -> None:
     """Gradient by the unnormalised quaternion; ``q`` is the unit one, ``norm`` its length."""
     w, x, y, z = q[0], q[1], q[2], q[3]
-    v = np.empty(4)
-    v[0] = 2 * (
+    v0 = 2 * (
         x * (v_R[2, 1] - v_R[1, 2]) + y * (v_R[0, 2] - v_R[2, 0]) + z * (v_R[1, 0] - v_R[0, 1])
     )
-    v[1] = 2 * (
+    v1 = 2 * (
         w * (v_R[2, 1] - v_R[1, 2])
         + y * (v_R[0, 1] + v_R[1, 0])
         + z * (v_R[0, 2] + v_R[2, 0])
         - 2 * x * (v_R[1, 1] + v_R[2, 2])
     )
-    v[2] = 2 * (
+    v2 = 2 * (
         w * (v_R[0, 2] - v_R[2, 0])
         + x * (v_R[0, 1] + v_R[1, 0])
         + z * (v_R[1, 2] + v_R[2, 1])
         - 2 * y * (v_R[0, 0] + v_R[2, 2])
     )
-    v[3] = 2 * (
+    v3 = 2 * (
         w * (v_R[1, 0] - v_R[0, 1])
         + x * (v_R[0, 2] + v_R[2, 0])
         + y * (v_R[1, 2] + v_R[2, 1])
         - 2 * z * (v_R[0, 0] + v_R[1, 1])
     )
-    along = v[0] * q[0] + v[1] * q[1] + v[2] * q[2] + v[3] * q[3]
-    for c in range(4):
-        v_quat[c] = (v[c] - along * q[c]) / norm
+    along = v0 * w + v1 * x + v2 * y + v3 * z
+    v_quat[0] = (v0 - along * w) / norm
+    v_quat[1] = (v1 - along * x) / norm
+    v_quat[2] = (v2 - along * y) / norm
+    v_quat[3] = (v3 - along * z) / norm
