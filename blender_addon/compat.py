@@ -216,6 +216,37 @@ def compositor_alpha_convert(tree: bpy.types.NodeTree, *, straight: bool) -> bpy
     return node
 
 
+def compositor_layer_file(
+    tree: bpy.types.NodeTree, path: str, layers: Mapping[str, str]
+) -> bpy.types.Node:
+    """A File Output node that writes one multilayer EXR of 32-bit floats for each frame.
+
+    Args:
+        tree: the compositing tree.
+        path: of the files, ``#`` for the frame's digits, without an extension.
+        layers: the layers' names and socket types, ``RGBA`` or ``FLOAT``, in the inputs' order.
+    """
+    node = tree.nodes.new("CompositorNodeOutputFile")
+    file = node.format
+    if hasattr(file, "media_type"):
+        file.media_type = "MULTI_LAYER_IMAGE"
+    file.file_format, file.color_depth, file.exr_codec = "OPEN_EXR_MULTILAYER", "32", "ZIP"
+    if hasattr(file, "use_exr_interleave"):
+        # The form that older Blenders write and every program reads.
+        file.use_exr_interleave = True
+    if hasattr(node, "file_output_items"):
+        cut = max(path.rfind("/"), path.rfind("\\")) + 1
+        node.directory, node.file_name = path[:cut], path[cut:]
+        for name, kind in layers.items():
+            node.file_output_items.new(kind, name)
+    else:
+        node.base_path = path
+        node.layer_slots.clear()
+        for name in layers:
+            node.layer_slots.new(name)
+    return node
+
+
 # --- Render --------------------------------------------------------------------------------------
 
 
@@ -224,6 +255,14 @@ def uses_nodes(datablock: bpy.types.World | bpy.types.Material) -> bool:
     if bpy.app.version >= (5, 0):
         return datablock.node_tree is not None
     return datablock.use_nodes and datablock.node_tree is not None
+
+
+# --- Properties -----------------------------------------------------------------------------------
+
+
+def blend_relative() -> set[str]:
+    """Options of a path property that may begin with ``//``; from 4.5 it must say so."""
+    return {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5) else set()
 
 
 # --- Exporters: options come and go ---------------------------------------------------------------

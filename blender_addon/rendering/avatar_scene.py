@@ -12,7 +12,7 @@ from bpy.app.handlers import persistent
 
 from ...engine.errors import BadInputError
 from ..avatars.properties import bound_avatar
-from .compositor import build_nodes, remove_nodes
+from .compositor import build_nodes, remove_nodes, write_layers
 from .engine import GaussianSpeechRenderEngine
 from .properties import composite_of
 
@@ -71,6 +71,7 @@ def set_up_composite(scene: bpy.types.Scene) -> bpy.types.Scene:
     _link_camera(avatar_scene)
     scene.render.use_compositing = True
     build_nodes(scene, avatar_scene)
+    write_layers(scene, composite.layers_path if composite.write_layers else None)
     return avatar_scene
 
 

@@ -18,6 +18,9 @@ TAG = "gaussianspeech"
 
 GROUP_NAME = "GaussianSpeech Composite"
 
+LAYERS = {"Composite": "RGBA", "Avatar": "RGBA", "Avatar.Depth": "FLOAT"}
+"""Layers of the EXR file and their kinds."""
+
 _LINEAR = "Linear Rec.709"
 _SRGB = "sRGB"
 
@@ -41,6 +44,35 @@ def build_nodes(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
     tree.links.new(avatar.outputs["Depth"], group.inputs["Avatar Depth"])
     group.location = main.location.x + 320, main.location.y
     avatar.location = main.location.x, main.location.y - 420
+
+
+def write_layers(scene: bpy.types.Scene, path: str | None) -> None:
+    """Have each frame's composite and avatar written into a multilayer EXR beside the render.
+
+    The avatar's layer is what the composite is made of: scene-linear, premultiplied, its look kept
+    under the scene's view transform, and whole where something of the scene stands before it. Its
+    depth is planar, in metres, 1e10 where nothing is.
+
+    Args:
+        scene: a scene with :func:`build_nodes`' nodes.
+        path: of the files, ``#`` for the frame's digits; ``None`` writes none.
+    """
+    tree = compat.compositor_tree(scene)
+    ours = {node[TAG]: node for node in tree.nodes if TAG in node}
+    if "layers" in ours:
+        tree.nodes.remove(ours["layers"])
+    if path is None:
+        return
+    node = compat.compositor_layer_file(tree, path.removesuffix(".exr"), LAYERS)
+    node.label, node[TAG] = "Avatar Layers", "layers"
+    group, avatar = ours["composite"], ours["avatar"]
+    for name, source in (
+        ("Composite", group.outputs["Image"]),
+        ("Avatar", group.outputs["Avatar"]),
+        ("Avatar.Depth", avatar.outputs["Depth"]),
+    ):
+        tree.links.new(source, node.inputs[name])
+    node.location = group.location.x + 320, group.location.y - 420
 
 
 def remove_nodes(scene: bpy.types.Scene) -> bool:
@@ -123,7 +155,8 @@ def _group(view: str) -> bpy.types.NodeTree:
         ("Avatar Depth", "NodeSocketFloat"),
     ):
         group.interface.new_socket(name, in_out="INPUT", socket_type=kind)
-    group.interface.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor")
+    for name in ("Image", "Avatar"):
+        group.interface.new_socket(name, in_out="OUTPUT", socket_type="NodeSocketColor")
     inputs, output = group.nodes.new("NodeGroupInput"), group.nodes.new("NodeGroupOutput")
     nearer = compat.compositor_math(group, "LESS_THAN")
     over = group.nodes.new("CompositorNodeAlphaOver")
@@ -133,7 +166,9 @@ def _group(view: str) -> bpy.types.NodeTree:
     group.links.new(inputs.outputs["Scene Depth"], nearer.inputs[1])
     group.links.new(nearer.outputs[0], _socket(over.inputs, "Fac"))
     group.links.new(inputs.outputs["Scene"], background)
-    group.links.new(_keep_look(group, inputs.outputs["Avatar"], view), foreground)
+    avatar = _keep_look(group, inputs.outputs["Avatar"], view)
+    group.links.new(avatar, foreground)
+    group.links.new(avatar, output.inputs["Avatar"])
     group.links.new(over.outputs[0], output.inputs["Image"])
     _lay_out(group)
     return group

@@ -39,11 +39,17 @@ class GAUSSIANSPEECH_PT_render(bpy.types.Panel):
             column.operator(GAUSSIANSPEECH_OT_set_up_composite.bl_idname, icon="NODE_COMPOSITING")
             column.operator(GAUSSIANSPEECH_OT_render_avatars.bl_idname, icon="RENDER_STILL")
             return
-        avatar_scene = composite_of(scene).avatar_scene
+        composite = composite_of(scene)
+        avatar_scene = composite.avatar_scene
         if avatar_scene is not None:
             column.label(text=f"Composited from '{avatar_scene.name}'", icon="CHECKMARK")
         if view != scene.view_settings.view_transform:
             column.label(text=f"Colours are kept for {view}: set up again", icon="ERROR")
+        column.prop(composite, "write_layers")
+        if composite.write_layers:
+            column.prop(composite, "layers_path", text="")
+            if composite.layers_path.startswith("//") and not bpy.data.filepath:
+                column.label(text="Save the .blend first: // is its folder", icon="ERROR")
         column.operator(
             GAUSSIANSPEECH_OT_set_up_composite.bl_idname, text="Set Up Again", icon="FILE_REFRESH"
         )

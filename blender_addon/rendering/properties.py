@@ -5,6 +5,15 @@ from __future__ import annotations
 
 import bpy
 
+from .. import compat
+from .compositor import built_view, write_layers
+
+
+def _on_layers_change(composite: GAUSSIANSPEECH_PG_composite, _context: bpy.types.Context) -> None:
+    scene = composite.id_data
+    if built_view(scene) is not None:
+        write_layers(scene, composite.layers_path if composite.write_layers else None)
+
 
 class GAUSSIANSPEECH_PG_composite(bpy.types.PropertyGroup):
     """A main scene's composite."""
@@ -13,6 +22,22 @@ class GAUSSIANSPEECH_PG_composite(bpy.types.PropertyGroup):
         name="Avatar Scene",
         description="The scene that renders this scene's avatars",
         type=bpy.types.Scene,
+    )
+    write_layers: bpy.props.BoolProperty(
+        name="Write Layers",
+        description=(
+            "With every render, also write an EXR file in which the avatar, with its alpha and "
+            "depth, is a layer of its own beside the composite"
+        ),
+        update=_on_layers_change,
+    )
+    layers_path: bpy.props.StringProperty(
+        name="Layers File",
+        description="Where the EXR files go; # stands for a digit of the frame's number",
+        default="//avatar-layers-####",
+        subtype="FILE_PATH",
+        options=compat.blend_relative(),
+        update=_on_layers_change,
     )
 
 

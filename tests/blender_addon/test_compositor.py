@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.blender_addon.disc_engine import COLOR, DiscEngine
+from tests.blender_addon.exr_file import channels
 
 WIDTH, HEIGHT = 96, 64
 RED, BLUE = (0.8, 0.05, 0.05), (0.05, 0.05, 0.8)
@@ -224,3 +225,83 @@ def test_a_failed_avatar_render_leaves_a_frame_that_cannot_pass_for_finished(
     blender.ops.gaussianspeech.set_up_composite()
     disc.error = EngineGoneError("The engine ended.", "Try again.")
     np.testing.assert_allclose(rendered(scene, tmp_path).mean((0, 1)), [1, 0, 1], atol=0.01)
+
+
+@pytest.fixture
+def layers(scene, tmp_path):
+    """Switch the layers' file on; gives what renders into it."""
+    import bpy
+
+    composite = scene.gaussianspeech_composite
+    composite.layers_path, composite.write_layers = str(tmp_path / "layers-####"), True
+
+    def render():
+        bpy.ops.render.render()
+        return channels(tmp_path / "layers-0001.exr")
+
+    return render
+
+
+def layer_nodes(scene, compat):
+    tree = compat.compositor_tree(scene)
+    return [node for node in tree.nodes if node.bl_idname == "CompositorNodeOutputFile"]
+
+
+def test_the_layers_file_has_the_composite_and_the_avatar_with_alpha_and_depth(
+    blender, scene, disc, layers
+):
+    disc.opacity = 0.5
+    glowing_cube("Front", (-0.6, -2, 0), RED)
+    glowing_cube("Back", (0, 3, 0), BLUE).scale = (20, 1, 20)
+    blender.ops.gaussianspeech.set_up_composite()
+    read = layers()
+    assert set(read) == {
+        *(f"{layer}.{channel}" for layer in ("Composite", "Avatar") for channel in "RGBA"),
+        "Avatar.Depth.V",
+    }
+    middle = HEIGHT // 2, WIDTH // 2
+    avatar = ((COLOR + 0.055) / 1.055) ** 2.4
+    over = 0.5 * avatar + 0.5 * np.array(BLUE)
+    for layer, expected in (("Avatar", [*(0.5 * avatar), 0.5]), ("Composite", [*over, 1])):
+        pixel = [read[f"{layer}.{channel}"][middle] for channel in "RGBA"]
+        np.testing.assert_allclose(pixel, expected, atol=5e-3)
+    assert read["Avatar.Depth.V"][middle] == pytest.approx(6, abs=1e-4)
+    # Round the avatar there is nothing; behind the cube before it, it is still whole.
+    corner = 0, 0
+    assert (read["Avatar.A"][corner], read["Avatar.Depth.V"][corner]) == (0, np.float32(1e10))
+    hidden = (read["Composite.R"] > 0.75) & (read["Avatar.A"] > 0.49)
+    assert hidden.any()
+
+
+def test_the_avatars_layer_over_the_scene_is_the_composite(blender, scene, disc, layers):
+    scene.view_settings.view_transform = "AgX"
+    disc.opacity = 0.5
+    glowing_cube("Back", (0, 3, 0), BLUE).scale = (20, 1, 20)
+    blender.ops.gaussianspeech.set_up_composite()
+    read = layers()
+    for channel, behind in zip("RGB", BLUE, strict=True):
+        over = read[f"Avatar.{channel}"] + (1 - read["Avatar.A"]) * behind
+        np.testing.assert_allclose(read[f"Composite.{channel}"], over, atol=5e-3)
+
+
+def test_layers_are_switched_on_and_off_in_a_built_composite(blender, scene, compat):
+    composite = scene.gaussianspeech_composite
+    blender.ops.gaussianspeech.set_up_composite()
+    before = links(compat.compositor_tree(scene))
+    composite.write_layers = True
+    composite.layers_path = "//other-####.exr"
+    blender.ops.gaussianspeech.set_up_composite()
+    assert len(layer_nodes(scene, compat)) == 1
+    composite.write_layers = False
+    assert links(compat.compositor_tree(scene)) == before
+    assert not layer_nodes(scene, compat)
+
+
+def test_the_layers_file_goes_with_the_composite(blender, scene, compat, layers):
+    tree = artists_tree(scene, compat)
+    before = links(tree)
+    blender.ops.gaussianspeech.set_up_composite()
+    assert layer_nodes(scene, compat)
+    blender.ops.gaussianspeech.remove_composite()
+    assert links(tree) == before
+    assert not layer_nodes(scene, compat)
