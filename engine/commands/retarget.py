@@ -28,7 +28,7 @@ def retarget(
         performance: a .performance.npz of 'gaussianspeech animate'.
         head: the head it goes to: the path of a FLAME file or a head file, or "default".
         out: OUT.performance.npz.
-        source: the head it was made for; the one it names by default.
+        source: the file of the head it was made for, where that is not the default head.
         dense: also store the offsets of every vertex of every frame.
         json: print the result as JSON.
     """
@@ -41,7 +41,7 @@ def retarget(
     with progress_bar(out.name) as progress:
         progress(0.0, "loading")
         played = Performance.load(performance)
-        made_for, goes_to = load_head(source or played.head), load_head(head)
+        made_for, goes_to = load_head(source or _shipped(played.head)), load_head(head)
         carried = carry(played, made_for, goes_to, progress=part(progress, 0.05, 0.95))
         progress(0.95, "saving")
         carried.save(out, dense=dense)
@@ -53,3 +53,12 @@ def retarget(
     }
     print_result(result, as_json=json)
     return 0
+
+
+def _shipped(head: str) -> str:
+    if head != "default":
+        raise BadInputError(
+            f"The performance was made for the head {head!r}, whose file is needed.",
+            "Name it with --source.",
+        )
+    return head

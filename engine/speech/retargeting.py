@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.errors import BadInputError
 from engine.heads.head import Head
-from engine.heads.retarget import correspond, retargeted_head, speaks
+from engine.heads.retarget import correspond, expressive, retargeted_head, speaks
 from engine.progress import Progress, part, silent
 from engine.speech.arkit import ARKIT_NAMES, COLUMN
 from engine.speech.articulation import Articulation
@@ -18,6 +18,7 @@ from engine.speech.performance import Performance
 from engine.speech.sealing import sealed
 from engine.speech.visemes import lip_closure
 
+_KNOWN = 0.4
 _MATCHED = 0.8
 
 
@@ -32,7 +33,7 @@ def retarget(
 
     Args:
         performance: of ``source``.
-        source: a head with regions, such as the default head.
+        source: the head it was made for.
         target: any head in head space with closed lips.
         progress: told how far it is; may raise to cancel.
 
@@ -45,6 +46,9 @@ def retarget(
     _check(performance, source)
     if performance.head == target.id and performance.vertex_count == target.vertex_count:
         return performance
+    # A head such as FLAME gets names and regions first, by which it can be laid onto another.
+    source = expressive(source, progress=part(progress, 0.0, _KNOWN))
+    progress = part(progress, _KNOWN, 1.0)
     if not _is_arkit(performance, source):
         found = correspond(source, target, progress=part(progress, 0.0, _MATCHED))
         basis = found.carry(performance.basis, progress=part(progress, _MATCHED, 1.0))

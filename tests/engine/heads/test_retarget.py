@@ -252,6 +252,15 @@ def test_a_saved_performance_comes_out_as_one_made_for_the_head(flame):
     assert np.array_equal(carried.basis, made.basis)
 
 
+def test_a_performance_of_flame_comes_back_to_the_default_head(flame):
+    head = load_head("default")
+    carried = retarget(perform(PHONES, clip(), flame.head, 25.0), flame.head, head)
+    made = perform(PHONES, clip(), head, 25.0)
+    assert carried.head == "default"
+    assert np.allclose(carried.weights, made.weights, atol=1e-5)
+    assert np.array_equal(carried.basis, head.expression_basis)
+
+
 def test_a_performance_with_a_basis_of_its_own_is_carried_too(flame):
     head = load_head("default")
     made = perform(PHONES, clip(), head, 25.0)
@@ -284,3 +293,13 @@ def test_the_command_wants_a_performance_as_result(flame, tmp_path, capsys):
     arguments = ["retarget", str(tmp_path / "talk.performance.npz"), "--head", str(flame.path)]
     assert main([*arguments, "--out", str(tmp_path / "talk.mp4")]) == 2
     assert "performance.npz" in capsys.readouterr().err
+
+
+def test_the_command_asks_for_the_file_of_another_source(flame, tmp_path, capsys):
+    talk = tmp_path / "talk.performance.npz"
+    perform(PHONES, clip(), flame.head, 25.0).save(talk)
+    arguments = ["retarget", str(talk), "--head", "default", "--out", str(tmp_path / "o.npz")]
+    assert main(arguments) == 2
+    assert "--source" in capsys.readouterr().err
+    assert main([*arguments, "--source", str(flame.path)]) == 0
+    assert Performance.load(tmp_path / "o.npz").head == "default"
