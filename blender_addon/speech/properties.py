@@ -53,7 +53,10 @@ class GAUSSIANSPEECH_PG_speech(bpy.types.PropertyGroup):
     model: bpy.props.EnumProperty(
         name="Model",
         description="What makes motion of the speech",
-        items=(("rules", "Rules", "Articulation by rule from the recognised sounds"),),
+        items=(
+            ("rules", "Rules", "Articulation by rule from the recognised sounds"),
+            ("starter", "Learned", "The learned model that ships for the default head"),
+        ),
     )
     tolerance: bpy.props.FloatProperty(
         name="Tolerance",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.errors import BadInputError
+from engine.progress import part
 from engine.serving.loaded import Cache, Heads, file_key
 from engine.serving.request import Params, Reply, Request
 
@@ -47,6 +48,8 @@ class AvatarMethods:
         request.params.no_others()
         request.progress(0.0, "loading the avatar")
         avatar = self._get(source, head)
+        # Compiled once per machine: better under this progress than in the first picture.
+        self._rasteriser().warm_up(part(request.progress, 0.2, 1.0))
         identity = f"{source}|{head}"
         self._sources[identity] = (source, head)
         return Reply({"id": identity, "gaussians": avatar.count, "head": avatar.head})

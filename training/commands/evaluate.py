@@ -30,7 +30,7 @@ def speech(
         audio: audio files, or folders of them.
         out: folder for report.json.
         head: who speaks.
-        speech_model: "rules".
+        speech_model: "rules", "starter" (learned from the rules), or the file of a trained model.
         fps: frames per second.
         transcript: measure with the transcript of the alignment, without it, or both.
     """
