@@ -1,20 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What F12 costs above the engine's own time: ``python -m tests.benchmarks.f12 [ENGINE_PYTHON]``.
+"""What F12 costs above the engine's own time, and whether an animation's memory stays flat.
 
-Needs ``bpy`` and an engine. The default head with the default avatar, alone; wall time of the whole
-``render.render`` against the seconds that the engine reports for its part of the same frames.
+``python -m tests.benchmarks.f12 [--memory] [ENGINE_PYTHON]`` needs ``bpy`` and an engine. The
+default head with the default avatar, alone. Time: wall time of the whole ``render.render`` against
+the seconds that the engine reports for its part of the same frames. Memory, on Linux: what Blender
+and the engine hold resident through an animation of many tiny frames with a moving jaw.
 """
 
 import statistics
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 from blender_addon.standalone import addon_module, enabled_addon
 
 SIZES, RUNS = ((550, 802), (1100, 1604)), 7
+FRAMES, REPORTED = 1000, 100
 
 
-def main(engine_python: str) -> None:
+def main(*arguments: str) -> None:
+    memory = "--memory" in arguments
+    engine_python, *_ = (*(set(arguments) - {"--memory"}), sys.executable)
     import bpy
 
     own = []
@@ -22,8 +29,8 @@ def main(engine_python: str) -> None:
         engine = addon_module("rendering.engine")
         take_picture = engine.take_picture
 
-        def watched(*arguments):
-            picture = take_picture(*arguments)
+        def watched(*given):
+            picture = take_picture(*given)
             own.append(picture.seconds)
             return picture
 
@@ -35,6 +42,9 @@ def main(engine_python: str) -> None:
         bpy.ops.gaussianspeech.render_avatars()
         count = bpy.context.object.gaussianspeech_avatar.gaussians
         print(f"Blender {bpy.app.version_string}, {count:,} Gaussians")
+        if memory:
+            print_memory(bpy)
+            return
         for size in SIZES:
             wall = time_renders(bpy, size, own)
             print(
@@ -57,5 +67,42 @@ def time_renders(bpy, size, own) -> float:
     return statistics.median(walls)
 
 
+def print_memory(bpy) -> None:
+    pid = addon_module("engine_session").current_engine().wait_ready()["pid"]
+    held = memory_of_animation(bpy, pid, FRAMES)
+    for frame in range(REPORTED, FRAMES + 1, REPORTED):
+        blender, engine = held[frame - 1]
+        print(f"frame {frame:5d}: Blender {blender:7.1f} MiB, engine {engine:7.1f} MiB")
+
+
+def memory_of_animation(bpy, engine_pid: int, frames: int) -> list[tuple[float, float]]:
+    """Resident MiB of this Blender and of the engine after each frame of a moving jaw."""
+    scene, held = bpy.context.scene, []
+    jaw = bpy.context.object.data.shape_keys.key_blocks["jawOpen"]
+    for frame, value in ((1, 0.0), (frames, 1.0)):
+        jaw.value = value
+        jaw.keyframe_insert("value", frame=frame)
+    scene.frame_start, scene.frame_end = 1, frames
+    scene.render.resolution_x = scene.render.resolution_y = 32
+
+    def note(*_):
+        held.append((resident("self"), resident(engine_pid)))
+
+    bpy.app.handlers.render_write.append(note)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            scene.render.filepath = str(Path(folder) / "frame-")
+            bpy.ops.render.render(animation=True)
+    finally:
+        bpy.app.handlers.render_write.remove(note)
+    return held
+
+
+def resident(process: int | str) -> float:
+    """MiB that a process holds resident (Linux)."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:] or [sys.executable])
+    main(*sys.argv[1:])
