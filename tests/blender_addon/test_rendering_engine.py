@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.blender_addon.disc_engine import COLOR, Answer, DiscEngine
+from tests.blender_addon.exr_file import channels
 
 
 @pytest.fixture
@@ -83,6 +84,159 @@ def test_a_render_region_is_cropped_out_of_the_full_frame(scene, head, tmp_path)
     part = rendered(scene, tmp_path)
     assert part.shape == (10, 24, 4)
     np.testing.assert_allclose(part, whole[20:30, 24:48], atol=2e-3)
+
+
+def test_a_render_region_without_a_crop_stands_in_an_empty_full_frame(scene, head, tmp_path):
+    whole = rendered(scene, tmp_path)
+    scene.render.use_border = True
+    scene.render.border_min_x, scene.render.border_max_x = 0.4, 0.8
+    scene.render.border_min_y, scene.render.border_max_y = 0.5, 0.75
+    part = rendered(scene, tmp_path)
+    expected = np.zeros_like(whole)
+    expected[20:30, 24:48] = whole[20:30, 24:48]
+    np.testing.assert_allclose(part, expected, atol=2e-3)
+
+
+def center_and_area(pixels) -> tuple[float, float, float]:
+    """Where the disc stands, in pixels from the picture's lower left corner, and its area."""
+    alpha = pixels[..., 3]
+    y, x = np.mgrid[: alpha.shape[0], : alpha.shape[1]] + 0.5
+    area = float(alpha.sum())
+    return float((x * alpha).sum()) / area, float((y * alpha).sum()) / area, area
+
+
+def test_the_resolution_percentage_scales_the_picture(scene, head, tmp_path):
+    *_, whole = center_and_area(rendered(scene, tmp_path))
+    scene.render.resolution_percentage = 50
+    half = rendered(scene, tmp_path)
+    assert half.shape == (20, 30, 4)
+    x, y, area = center_and_area(half)
+    assert (x, y) == pytest.approx((15, 10), abs=0.02)
+    assert area == pytest.approx(whole / 4, rel=0.05)
+
+
+def test_a_camera_shift_moves_the_picture(scene, head, tmp_path):
+    scene.camera.data.shift_x, scene.camera.data.shift_y = 0.1, -0.05
+    x, y, _ = center_and_area(rendered(scene, tmp_path))
+    # The unit is the longer side, 60 pixels; the picture goes the other way.
+    assert (x, y) == pytest.approx((30 - 6, 20 + 3), abs=0.02)
+
+
+def test_the_sensor_fit_chooses_the_side_that_the_sensor_spans(scene, head, tmp_path):
+    camera = scene.camera.data
+    camera.sensor_width = camera.sensor_height = 36
+    camera.sensor_fit = "HORIZONTAL"
+    *_, wide = center_and_area(rendered(scene, tmp_path))
+    camera.sensor_fit = "VERTICAL"
+    *_, tall = center_and_area(rendered(scene, tmp_path))
+    assert tall / wide == pytest.approx((40 / 60) ** 2, rel=0.05)
+
+
+def test_an_orthographic_camera_shows_the_same_size_at_any_distance(scene, head, tmp_path):
+    camera = scene.camera.data
+    camera.type, camera.ortho_scale = "ORTHO", 4.0
+    *_, near = center_and_area(rendered(scene, tmp_path))
+    scene.camera.location.y = -20
+    *_, far = center_and_area(rendered(scene, tmp_path))
+    # The corner of the cube is the disc's edge; 15 pixels are a metre.
+    assert near == pytest.approx(np.pi * (15 * np.sqrt(3) / 2) ** 2, rel=0.03)
+    assert far == pytest.approx(near, rel=1e-3)
+
+
+def bound_copy(scene, head, name, **place):
+    other = head.copy()
+    other.name = name
+    for attribute, value in place.items():
+        setattr(other, attribute, value)
+    scene.collection.objects.link(other)
+    return other
+
+
+def test_several_avatars_stand_in_one_picture_each_with_its_own_file(scene, head, disc, tmp_path):
+    path = str(tmp_path / "other.gsavatar")
+    other = bound_copy(scene, head, "Berta", location=(1.5, 0, 0))
+    other.gaussianspeech_avatar.source = path
+    pixels = rendered(scene, tmp_path)
+    items = disc.last("avatar.render")[1]["items"]
+    assert {(item["avatar"], item["matrix"][3]) for item in items} == {
+        ("avatar:default", 0.0),
+        (f"avatar:{path}", 1.5),
+    }
+    scale = 60 * 50 / 36 / 6
+    assert pixels[20, 30, 3] == pixels[20, int(30 + 1.5 * scale), 3] == 1
+
+
+def test_several_cameras_bound_to_markers_take_turns(blender, scene, head, disc, tmp_path):
+    first = scene.camera
+    side = blender.data.objects.new("Side", first.data.copy())
+    side.location, side.rotation_euler = (9, 0, 0), (np.pi / 2, 0, np.pi / 2)
+    scene.collection.objects.link(side)
+    for frame, camera in ((1, first), (2, side)):
+        scene.timeline_markers.new(camera.name, frame=frame).camera = camera
+    scene.frame_start, scene.frame_end = 1, 2
+    scene.render.filepath = str(tmp_path / "frame-")
+    blender.ops.render.render(animation=True)
+    seen = [params["camera"] for method, params, _ in disc.requests if method == "avatar.render"]
+    assert [round(camera["viewmat"][11], 3) for camera in seen] == [6, 9]
+
+
+def test_a_turned_and_scaled_head_under_a_parent_is_drawn_where_blender_has_it(
+    blender, scene, head, disc, tmp_path
+):
+    parent = blender.data.objects.new("Body", None)
+    parent.location, parent.rotation_euler, parent.scale = (1, 2, 3), (0.3, 0.1, 1.2), (2, 2, 2)
+    scene.collection.objects.link(parent)
+    head.parent = parent
+    head.location, head.rotation_euler, head.scale = (0.5, 0, 0), (0, 0.7, 0), (0.5, 0.8, 1.1)
+    rendered(scene, tmp_path)
+    _, params, arrays = disc.last("avatar.render")
+    matrix = np.reshape(params["items"][0]["matrix"], (4, 4))
+    ours = arrays["vertices/0"] @ matrix[:3, :3].T + matrix[:3, 3]
+    blenders = [head.matrix_world @ vertex.co for vertex in head.data.vertices]
+    np.testing.assert_allclose(ours, blenders, atol=1e-5)
+
+
+def test_an_armature_bends_the_avatar(blender, scene, head, disc, tmp_path):
+    bones = blender.data.objects.new("Bones", blender.data.armatures.new("Bones"))
+    scene.collection.objects.link(bones)
+    blender.context.view_layer.objects.active = bones
+    blender.ops.object.mode_set(mode="EDIT")
+    bones.data.edit_bones.new("Neck").tail = (0, 0, 1)
+    blender.ops.object.mode_set(mode="OBJECT")
+    group = head.vertex_groups.new(name="Neck")
+    group.add([vertex.index for vertex in head.data.vertices if vertex.co.x > 0], 1.0, "ADD")
+    head.modifiers.new("Armature", "ARMATURE").object = bones
+    bones.pose.bones["Neck"].location = (0, 0.25, 0)
+    rendered(scene, tmp_path)
+    moved = disc.last("avatar.render")[2]["vertices/0"]
+    # The bone's own +Y is the head's up; half of the cube is bound to it.
+    rest = np.array([(v.co.x, v.co.z, -v.co.y) for v in head.data.vertices])
+    rest[rest[:, 0] > 0, 1] += 0.25
+    np.testing.assert_allclose(moved, rest, atol=1e-6)
+
+
+def test_each_view_layer_shows_the_heads_that_it_does_not_exclude(
+    blender, scene, head, disc, tmp_path
+):
+    hall = blender.data.collections.new("Hall")
+    scene.collection.children.link(hall)
+    other = head.copy()
+    other.location.x = 1.5
+    hall.objects.link(other)
+    alone = scene.view_layers.new("Alone")
+    alone.layer_collection.children["Hall"].exclude = True
+    file = scene.render.image_settings
+    if hasattr(file, "media_type"):
+        file.media_type, file.use_exr_interleave = "MULTI_LAYER_IMAGE", True
+    file.file_format, file.color_depth, file.exr_codec = "OPEN_EXR_MULTILAYER", "32", "ZIP"
+    scene.render.filepath = str(tmp_path / "layers.exr")
+    blender.ops.render.render(write_still=True)
+    read = channels(tmp_path / "layers.exr")
+    both = scene.view_layers[0].name
+    right = 20, int(30 + 1.5 * 60 * 50 / 36 / 6)
+    assert [read[f"{layer}.Combined.A"][right] for layer in (both, "Alone")] == [1, 0]
+    assert [read[f"{layer}.Combined.A"][20, 30] for layer in (both, "Alone")] == [1, 1]
+    assert read["Alone.Depth.Z"][20, 30] == pytest.approx(6, abs=1e-4)
 
 
 def test_every_frame_of_an_animation_is_rendered_at_its_own_pose(
