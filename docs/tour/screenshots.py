@@ -121,6 +121,7 @@ def walk() -> Iterator[Condition]:
         bpy.ops.gaussianspeech.import_sound(filepath=str(VOICE))
     head.gaussianspeech_speech.text = LINE
     yield from seconds(1)
+    area("SEQUENCE_EDITOR").spaces.active.timeline_overlay.show_strip_source = False
     with inside("SEQUENCE_EDITOR"):
         bpy.ops.sequencer.view_all()
     with inside("VIEW_3D"):
