@@ -66,7 +66,10 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
 
     def _fail(self, depsgraph: bpy.types.Depsgraph, error: GaussianSpeechError) -> None:
         self.report({"ERROR"}, one_line(error))
-        if not bpy.app.background:
+        if bpy.app.background:
+            # Where a script can see it: a composite's render itself says that it has finished.
+            tell_status(error)
+        else:
             # The status line belongs to the interface's thread; this is the render's.
             bpy.app.timers.register(partial(tell_status, error), first_interval=0.0)
         if is_avatar_scene(depsgraph.scene.original):

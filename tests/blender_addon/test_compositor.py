@@ -225,6 +225,12 @@ def test_a_failed_avatar_render_leaves_a_frame_that_cannot_pass_for_finished(
     blender.ops.gaussianspeech.set_up_composite()
     disc.error = EngineGoneError("The engine ended.", "Try again.")
     np.testing.assert_allclose(rendered(scene, tmp_path).mean((0, 1)), [1, 0, 1], atol=0.01)
+    status = blender.context.window_manager.gaussianspeech_status
+    assert (status.is_error, status.message, status.hint) == (
+        True,
+        "The engine ended.",
+        "Try again.",
+    )
 
 
 @pytest.fixture
