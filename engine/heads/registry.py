@@ -11,9 +11,12 @@ from engine.heads.asset_file import load_head_file
 from engine.heads.default import DEFAULT_HEAD, load_default_head
 from engine.heads.head import Head
 
+MESH_SUFFIXES = frozenset({".obj", ".ply", ".stl", ".glb", ".gltf", ".off"})
+"""Kinds of files that are read as plain meshes."""
+
 _REMEDY = (
     f"Use '{DEFAULT_HEAD}', a FLAME model (.pkl or .npz from flame.is.tue.mpg.de) "
-    "or a head file saved by this program (.npz)."
+    "a head file saved by this program (.npz), or a mesh (.obj, .ply, .glb)."
 )
 
 
@@ -21,7 +24,8 @@ def load_head(id_or_path: str | Path) -> Head:
     """Load a head.
 
     Args:
-        id_or_path: ``"default"``; or a FLAME file (``.pkl``, ``.npz``); or a head file (``.npz``).
+        id_or_path: ``"default"``; or a FLAME file (``.pkl``, ``.npz``); or a head file (``.npz``);
+            or a mesh (``.obj``, ``.ply``, ``.glb`` …) in head space, metres.
 
     Raises:
         BadInputError: neither a known id nor a readable file of a known kind.
@@ -29,10 +33,15 @@ def load_head(id_or_path: str | Path) -> Head:
     if str(id_or_path) == DEFAULT_HEAD:
         return load_default_head()
     path = Path(id_or_path)
-    if path.suffix.lower() not in {".pkl", ".npz"}:
+    if path.suffix.lower() not in MESH_SUFFIXES | {".pkl", ".npz"}:
         raise BadInputError(f"There is no head '{id_or_path}'.", _REMEDY)
     if not path.is_file():
         raise BadInputError(f"There is no head file {path}.", f"Check the path. {_REMEDY}")
+    if path.suffix.lower() in MESH_SUFFIXES:
+        # Deferred: only meshes need trimesh.
+        from engine.heads.mesh_file import load_mesh_head
+
+        return load_mesh_head(path)
     if path.suffix.lower() == ".npz" and _is_head_file(path):
         return load_head_file(path)
     # Deferred: reading FLAME needs scipy, the default head does not.
