@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run by Blender itself: a large render that the user breaks off, then a small one.
+
+``blender -b --factory-startup --python cancel_render.py -- REPOSITORY ENGINE_PYTHON`` prints
+``RESULT`` and a JSON object. A background Blender takes an interrupt as the user's Esc.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+
+import bpy
+
+REPOSITORY, ENGINE_PYTHON = sys.argv[sys.argv.index("--") + 1 :]
+sys.path.insert(0, REPOSITORY)
+
+from blender_addon.standalone import addon_module, enabled_addon  # noqa: E402 - needs the path
+
+SMALL, LARGE = 64, 8000
+
+
+def main() -> None:
+    with enabled_addon(ENGINE_PYTHON):
+        bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+        bpy.ops.gaussianspeech.add_head()
+        bpy.ops.gaussianspeech.bind_avatar()
+        addon_module("talk_stage").set_stage(bpy.context.scene, bpy.context.object)
+        bpy.ops.gaussianspeech.render_avatars()
+        before = render(SMALL)
+        take_picture, ends = addon_module("rendering.engine").take_picture, []
+
+        def break_off(*given):
+            threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+            try:
+                return take_picture(*given)
+            except Exception as error:
+                ends.append(type(error).__name__)
+                raise
+
+        addon_module("rendering.engine").take_picture = break_off
+        broken = render(LARGE)
+        addon_module("rendering.engine").take_picture = take_picture
+        result = {"before": before, "broken": broken, "ends": ends, "after": render(SMALL)}
+    print("RESULT", json.dumps(result), flush=True)
+
+
+def render(size: int) -> str:
+    settings = bpy.context.scene.render
+    settings.resolution_x = settings.resolution_y = size
+    return next(iter(bpy.ops.render.render()))
+
+
+main()
