@@ -311,3 +311,46 @@ def test_the_layers_file_goes_with_the_composite(blender, scene, compat, layers)
     blender.ops.gaussianspeech.remove_composite()
     assert links(tree) == before
     assert not layer_nodes(scene, compat)
+
+
+def test_a_composited_animation_has_each_frames_own_pose_and_camera(blender, scene, disc, tmp_path):
+    head, front = blender.data.objects["Head"], scene.camera
+    for frame, x in ((1, 0.0), (3, 1.0)):
+        head.location.x = x
+        head.keyframe_insert("location", frame=frame)
+    side = blender.data.objects.new("Side", front.data)
+    side.location, side.rotation_euler = (9, 0, 0), (np.pi / 2, 0, np.pi / 2)
+    scene.collection.objects.link(side)
+    for frame, camera in ((1, front), (3, side)):
+        scene.timeline_markers.new(camera.name, frame=frame).camera = camera
+    scene.frame_start, scene.frame_end = 1, 3
+    blender.ops.gaussianspeech.set_up_composite()
+    scene.render.filepath = str(tmp_path / "frame-")
+    blender.ops.render.render(animation=True)
+    renders = [params for method, params, _ in disc.requests if method == "avatar.render"]
+    assert [round(params["items"][0]["matrix"][3], 3) for params in renders] == [0, 0.5, 1]
+    assert [round(params["camera"]["viewmat"][11], 3) for params in renders] == [6, 6, 9]
+
+
+def test_two_heads_are_composited_each_at_its_own_depth(blender, scene, tmp_path):
+    other = blender.data.objects["Head"].copy()
+    other.location = (1.5, 4, 0)
+    scene.collection.objects.link(other)
+    glowing_cube("Between", (1.2, 2, 0), RED).scale = (3, 1, 3)
+    blender.ops.gaussianspeech.set_up_composite()
+    middle = rendered(scene, tmp_path)[HEIGHT // 2]
+    np.testing.assert_allclose(middle[WIDTH // 2], COLOR, atol=0.01)
+    # The second stands at 1.5 metres of 10: behind the cube.
+    behind = int(WIDTH / 2 + 1.5 * WIDTH * 50 / 36 / 10)
+    np.testing.assert_allclose(middle[behind], shown(RED), atol=0.02)
+
+
+def test_a_render_region_composites_its_part_of_the_frame(blender, scene, tmp_path):
+    glowing_cube("Back", (0, 3, 0), BLUE).scale = (20, 1, 20)
+    blender.ops.gaussianspeech.set_up_composite()
+    whole = rendered(scene, tmp_path)
+    scene.render.use_border = True
+    scene.render.border_min_x, scene.render.border_max_x = 0.25, 0.5
+    scene.render.border_min_y, scene.render.border_max_y = 0.25, 0.75
+    part = rendered(scene, tmp_path)[16:48, 24:48]
+    np.testing.assert_allclose(part, whole[16:48, 24:48], atol=0.03)
