@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import shlex
 import shutil
@@ -117,11 +118,18 @@ def install_hint(python: str) -> str:
 
 
 def install_command(python: str) -> str:
-    """The pip command with the dependencies that the extension's ``pyproject.toml`` lists."""
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        dependencies = tomllib.load(file)["project"]["dependencies"]
+    """The pip command with the engine's dependencies."""
     program = f'"{python}"' if " " in python or os.name == "nt" else python
-    return f"{program} -m pip install " + " ".join(f'"{name}"' for name in dependencies)
+    return f"{program} -m pip install " + " ".join(f'"{name}"' for name in _dependencies())
+
+
+def _dependencies() -> list[str]:
+    """As the extension's ``pyproject.toml`` lists them, or the metadata where pip installed it."""
+    listed = ROOT / "pyproject.toml"
+    if listed.is_file():
+        return list(tomllib.loads(listed.read_text("utf-8"))["project"]["dependencies"])
+    required = importlib.metadata.requires("gaussianspeech") or []
+    return [entry for entry in required if "extra ==" not in entry]
 
 
 def _environment_folders(environ: Mapping[str, str]) -> list[Path]:

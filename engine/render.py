@@ -31,8 +31,6 @@ from engine.splatting.camera import Camera, look_at  # noqa: E402
 Float = NDArray[np.float32]
 Frame = NDArray[np.uint8]
 
-_WARM = 0.1
-"""Part of a video's progress for what is compiled once."""
 _LENS = 85.0
 _SENSOR = 24.0
 """Millimetres: the height of the picture on full-frame film held across."""
@@ -216,14 +214,13 @@ def write_video(
     if sound is not None:
         check_sound(Path(sound))
     view = camera or portrait_camera(head, 720, 720)
-    backend.warm_up(part(progress, 0.0, _WARM))
     frames = render_performance(
         performance,
         head,
         avatar,
         backend,
         view,
-        part(progress, _WARM, 1.0),
+        progress,
         backdrop=studio_backdrop(view.width, view.height),
     )
     encode(path, frames, performance.fps, sound)

@@ -106,3 +106,10 @@ def test_the_install_command_lists_the_projects_dependencies():
     assert f"{sys.executable} -m pip install" in command.replace('"', "")
     assert '"torch>=' in command
     assert '"pocketsphinx>=' in command
+
+
+def test_installed_with_pip_the_metadata_lists_them(monkeypatch, tmp_path):
+    monkeypatch.setattr(process, "ROOT", tmp_path)
+    required = ["torch>=2.6", 'pytest>=8; extra == "dev"']
+    monkeypatch.setattr(process.importlib.metadata, "requires", lambda _name: required)
+    assert process.install_command("python").endswith('-m pip install "torch>=2.6"')
