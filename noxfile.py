@@ -2,7 +2,8 @@
 """Every check of the project, each in an environment of its own: ``nox`` runs the tests.
 
 ``nox -s tests`` is the engine and the training, ``nox -s addon-5.2`` the add-on inside that
-Blender, ``nox -s lint`` style and types, ``nox -s extension`` the zip that users install.
+Blender, ``nox -s lint`` style and types, ``nox -s demo`` the README's first command on an installed project,
+``nox -s extension`` the zip that users install.
 """
 
 from __future__ import annotations
@@ -92,6 +93,19 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
+
+
+@nox.session(python=python_of(ENGINE_PYTHON))
+def demo(session: nox.Session) -> None:
+    """The README's first command, on the project as pip installs it, away from the checkout."""
+    session.install("-c", "constraints.txt", ".[blender]")
+    folder = Path(session.create_tmp()).resolve() / "demo"
+    shutil.rmtree(folder, ignore_errors=True)
+    session.chdir(folder.parent)
+    session.run("gaussianspeech", "demo", "--out", str(folder))
+    for name in ("talk.mp4", "talk.blend", "still.png", "talk.performance.npz"):
+        if not (folder / name).is_file():
+            session.error(f"The demo left no {name}.")
 
 
 @nox.session(python=python_of(BLENDERS[BUILDER][0]))
