@@ -2,8 +2,8 @@
 """Every check of the project, each in an environment of its own: ``nox`` runs the tests.
 
 ``nox -s tests`` is the engine and the training, ``nox -s addon-5.2`` the add-on inside that
-Blender, ``nox -s lint`` style and types, ``nox -s demo`` the README's first command on an installed project,
-``nox -s extension`` the zip that users install.
+Blender, ``nox -s lint`` style and types, ``nox -s demo`` the README's first command on an installed
+project, ``nox -s extension`` the zip that users install.
 """
 
 from __future__ import annotations
