@@ -29,16 +29,22 @@ def combined(rgb: Float, alpha: Float, background: Float | None = None) -> Float
     Returns:
         (H, W, 4) float32.
     """
-    alpha = np.clip(alpha, 0, 1)[::-1]
-    seen = alpha > 0
-    cover = alpha[seen][:, None]
-    image = np.zeros((*alpha.shape, 4), np.float32)
-    # The transfer curve holds for colours, not for colours already dimmed by their alpha.
-    image[seen, :3] = srgb_to_linear(rgb[::-1][seen] / cover) * cover
-    image[..., 3] = alpha
+    height, width = alpha.shape
+    image = np.zeros((height, width, 4), np.float32)
     if background is not None:
-        image[..., :3] += (1 - alpha)[..., None] * background
-        image[..., 3] = 1
+        image[:] = np.array([*background, 1], np.float32)
+    # By index: masks over the whole picture take nearly twice as long.
+    seen = np.flatnonzero(alpha > 0)
+    cover = np.minimum(alpha.reshape(-1)[seen], 1)[:, None]
+    drawn = np.empty((len(seen), 4), np.float32)
+    # The transfer curve holds for colours, not for colours already dimmed by their alpha.
+    colors = rgb.reshape(-1, 3)[seen]
+    np.multiply(srgb_to_linear(colors / cover), cover, out=drawn[:, :3])
+    drawn[:, 3:] = cover
+    if background is not None:
+        drawn += (1 - cover) * np.array([*background, 1], np.float32)
+    row, column = np.divmod(seen, width)
+    image.reshape(-1, 4)[(height - 1 - row) * width + column] = drawn
     return image
 
 

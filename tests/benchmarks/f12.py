@@ -15,7 +15,7 @@ from pathlib import Path
 
 from blender_addon.standalone import addon_module, enabled_addon
 
-SIZES, RUNS = ((550, 802), (1100, 1604)), 7
+SIZES, RUNS = ((550, 802), (1100, 1604), (1920, 1080)), 7
 FRAMES, REPORTED = 1000, 100
 
 
