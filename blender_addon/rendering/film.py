@@ -32,7 +32,7 @@ def combined(rgb: Float, alpha: Float, background: Float | None = None) -> Float
     height, width = alpha.shape
     image = np.zeros((height, width, 4), np.float32)
     if background is not None:
-        image[:] = np.array([*background, 1], np.float32)
+        image[:] = np.tile(np.array([*background, 1], np.float32), (width, 1))  # Row by row.
     # By index: masks over the whole picture take nearly twice as long.
     seen = np.flatnonzero(alpha > 0)
     cover = np.minimum(alpha.reshape(-1)[seen], 1)[:, None]
