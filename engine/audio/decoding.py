@@ -51,12 +51,12 @@ def open_source(path: Path) -> Source:
     """
     try:
         return _SoundFile(path)
-    except (soundfile.LibsndfileError, TypeError) as sndfile_error:
+    except (soundfile.LibsndfileError, TypeError):
         try:
             return _Container(path)
         except (av.FFmpegError, ValueError) as error:
             raise BadInputError(
-                f"{path} is not audio that can be read ({_reason(sndfile_error)}).",
+                f"{path} is not audio that can be read.",
                 "Use WAV, FLAC, OGG, MP3 or M4A, or export the file again.",
             ) from error
 
