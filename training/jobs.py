@@ -101,6 +101,7 @@ def start_job(
     *,
     config: Mapping[str, Any] | None = None,
     cwd: str | Path | None = None,
+    folder: str | Path | None = None,
 ) -> Job:
     """Make a job folder and start its process, which survives the end of this one.
 
@@ -110,24 +111,48 @@ def start_job(
         command: program and arguments; the worker finds its folder in :data:`ENVIRONMENT`.
         config: saved in ``job.json``; values that JSON has.
         cwd: the worker's working folder; this process's own without.
+        folder: the job's own folder instead of a new one of ``root``; missing or empty.
 
     Raises:
-        BadInputError: the program cannot be started; no folder is left then.
+        BadInputError: the program cannot be started, or the folder is in use; no folder is left
+            then.
     """
-    folder = _new_folder(Path(root), name)
+    place = _new_folder(Path(root), name) if folder is None else _given_folder(Path(folder))
     try:
-        (folder / _CHECKPOINTS).mkdir()
-        job = Job(
-            folder,
-            tuple(str(word) for word in command),
-            config=dict(config or {}),
-            cwd=str(Path(cwd or Path.cwd()).resolve()),
-            created=time.time(),
-        )
+        job = _described(place, command, config, cwd)
         return _start(job, JobStatus(updated=time.time()))
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(place, ignore_errors=True)
         raise
+
+
+def adopt_job(
+    folder: str | Path, command: Sequence[str], *, config: Mapping[str, Any] | None = None
+) -> Job:
+    """Make this very process the worker of a job, for work in the foreground.
+
+    Args:
+        folder: the job's; missing, empty, or that of a job that ended and now goes on.
+        command: what does the same work again, for :func:`resume`.
+        config: saved in ``job.json``; values that JSON has.
+
+    Raises:
+        BadInputError: the folder holds something else, or a job that runs or has finished.
+    """
+    folder = Path(folder)
+    if (folder / _JOB).exists():
+        before = show(folder)
+        if before.running or before.status.state is State.FINISHED:
+            ended = "has finished" if before.status.state is State.FINISHED else "is running"
+            raise BadInputError(f"The job {before.id} {ended}.", "Choose another folder.")
+        job = replace(before, command=tuple(command), runs=before.runs + 1)
+    else:
+        job = replace(_described(_given_folder(folder), command, config, None), runs=1)
+        write_status(folder, JobStatus(updated=time.time()))
+    withdraw_cancel(folder)
+    this = detached.Process(os.getpid(), detached.start_time(os.getpid()) or "")
+    _write_job(replace(job, process=this))
+    return show(folder)
 
 
 def list_jobs(root: str | Path) -> list[Job]:
@@ -258,6 +283,35 @@ def _new_folder(root: Path, name: str) -> Path:
             continue
         return folder
     raise BadInputError(f"{root} has a thousand jobs of this second.", "Wait a moment.")
+
+
+def _given_folder(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        filled = next(folder.iterdir(), None)
+    except OSError as error:
+        raise BadInputError(
+            f"The folder {folder} cannot be made: {error.strerror}.", "Choose another folder."
+        ) from error
+    if filled is not None:
+        raise BadInputError(f"The folder {folder} is not empty.", "Choose a new folder.")
+    return folder
+
+
+def _described(
+    folder: Path,
+    command: Sequence[str],
+    config: Mapping[str, Any] | None,
+    cwd: str | Path | None,
+) -> Job:
+    (folder / _CHECKPOINTS).mkdir()
+    return Job(
+        folder,
+        tuple(str(word) for word in command),
+        config=dict(config or {}),
+        cwd=str(Path(cwd or Path.cwd()).resolve()),
+        created=time.time(),
+    )
 
 
 def _start(job: Job, status: JobStatus) -> Job:
