@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The on-disk layout of multi-view captures, both ways: GaussianAvatars' of NeRSemble.
+
+::
+
+    transforms_train.json   transforms_val.json   transforms_test.json
+    images/00000_00.jpg     fg_masks/00000_00.png
+    flame_param/00000.npz   canonical_flame_param.npz      FLAME heads, one file a timestep
+    head_param/00000.npz                                   other heads, one file a timestep
+
+Cameras are written as that layout has them, camera to world with OpenGL axes (x right, y up,
+z backward), and read as world to camera with OpenCV axes. ``cx`` and ``cy`` are honoured. What
+holds for a whole file may stand once beside ``frames``; paths are relative to the folder.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import BadInputError
+from engine.files import written_whole
+from engine.splatting.camera import Camera
+
+Float = NDArray[np.float32]
+Split = Literal["train", "val", "test"]
+Kind = Literal["flame", "head"]
+
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+IMAGES, MASKS, FLAME_PARAM, HEAD_PARAM = "images", "fg_masks", "flame_param", "head_param"
+CANONICAL = "canonical_flame_param.npz"
+LAYOUT_REMEDY = (
+    "Give a folder with transforms_train.json, transforms_val.json, transforms_test.json, images/, "
+    f"fg_masks/ and {FLAME_PARAM}/ or {HEAD_PARAM}/, as GaussianAvatars and 'gaussianspeech "
+    "capture' write it."
+)
+
+_PARAM_KEYS: dict[Kind, str] = {"flame": "flame_param_path", "head": "head_param_path"}
+_FLIP = np.diag([1.0, -1.0, -1.0, 1.0])
+"""OpenGL camera axes to OpenCV's, and back."""
+_ROTATION_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture of a capture, as the JSON tells it.
+
+    Attributes:
+        timestep: index of the moment.
+        camera_index: index of the camera.
+        camera_id: its name.
+        camera: world is the capture's.
+        image: path relative to the capture's folder.
+        mask: of the foreground, relative too; ``None`` where the picture's own alpha is meant.
+        param: of the head at the timestep, relative too.
+        kind: whether ``param`` is FLAME's or this project's.
+    """
+
+    timestep: int
+    camera_index: int
+    camera_id: str
+    camera: Camera
+    image: str
+    mask: str | None
+    param: str
+    kind: Kind
+
+
+def transforms_path(folder: Path, split: Split) -> Path:
+    """Where the frames of a split are listed."""
+    return folder / f"transforms_{split}.json"
+
+
+def image_path(timestep: int, camera_index: int, suffix: str = ".jpg") -> str:
+    """Relative path of a picture."""
+    return f"{IMAGES}/{timestep:05d}_{camera_index:02d}{suffix}"
+
+
+def mask_path(timestep: int, camera_index: int) -> str:
+    """Relative path of a foreground mask."""
+    return f"{MASKS}/{timestep:05d}_{camera_index:02d}.png"
+
+
+def head_param_path(timestep: int) -> str:
+    """Relative path of the head's parameters at a timestep."""
+    return f"{HEAD_PARAM}/{timestep:05d}.npz"
+
+
+def write_transforms(path: Path, frames: Iterable[Frame]) -> None:
+    """Write the frames of a split, whole or not at all.
+
+    Args:
+        path: :func:`transforms_path`.
+        frames: in the order to be listed.
+    """
+    entries = [_entry(frame) for frame in frames]
+    content = {
+        "frames": entries,
+        "timestep_indices": sorted({entry["timestep_index"] for entry in entries}),
+        "camera_indices": sorted({entry["camera_index"] for entry in entries}),
+    }
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1), "utf-8")
+
+
+def read_transforms(path: Path) -> list[Frame]:
+    """Read the frames of a split.
+
+    Raises:
+        BadInputError: not such a file; names the frame and the key that is wrong.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise BadInputError(f"{path} cannot be read: {error}.", LAYOUT_REMEDY) from error
+    if not isinstance(content, dict) or not isinstance(content.get("frames"), list):
+        raise BadInputError(f"{path} lists no frames.", LAYOUT_REMEDY)
+    shared = {key: value for key, value in content.items() if key != "frames"}
+    return [
+        _frame(f"{path.name}, frame {number}", shared, entry)
+        for number, entry in enumerate(content["frames"])
+    ]
+
+
+def _entry(frame: Frame) -> dict[str, Any]:
+    camera, K = frame.camera, frame.camera.K.astype(np.float64)
+    to_world = np.linalg.inv(camera.viewmat.astype(np.float64)) @ _FLIP
+    entry: dict[str, Any] = {
+        "timestep_index": frame.timestep,
+        "camera_index": frame.camera_index,
+        "camera_id": frame.camera_id,
+        "cx": float(K[0, 2]),
+        "cy": float(K[1, 2]),
+        "fl_x": float(K[0, 0]),
+        "fl_y": float(K[1, 1]),
+        "h": camera.height,
+        "w": camera.width,
+        "camera_angle_x": 2 * math.atan(0.5 * camera.width / float(K[0, 0])),
+        "camera_angle_y": 2 * math.atan(0.5 * camera.height / float(K[1, 1])),
+        "transform_matrix": to_world.tolist(),
+        "file_path": frame.image,
+        _PARAM_KEYS[frame.kind]: frame.param,
+    }
+    if frame.mask is not None:
+        entry["fg_mask_path"] = frame.mask
+    return entry
+
+
+def _frame(where: str, shared: Mapping[str, Any], entry: Any) -> Frame:
+    if not isinstance(entry, dict):
+        raise BadInputError(f"{where}: is no object.", LAYOUT_REMEDY)
+    values = dict(shared) | entry
+    try:
+        kind: Kind = "head" if _PARAM_KEYS["head"] in values else "flame"
+        index = int(values["camera_index"])
+        mask = values.get("fg_mask_path")
+        return Frame(
+            timestep=int(values["timestep_index"]),
+            camera_index=index,
+            camera_id=str(values.get("camera_id", f"{index:02d}")),
+            camera=_camera(values),
+            image=str(values["file_path"]),
+            mask=None if mask is None else str(mask),
+            param=str(values[_PARAM_KEYS[kind]]),
+            kind=kind,
+        )
+    except KeyError as error:
+        raise BadInputError(f"{where}: lacks {error.args[0]!r}.", LAYOUT_REMEDY) from error
+    except (TypeError, ValueError) as error:
+        raise BadInputError(f"{where}: {error}.", LAYOUT_REMEDY) from error
+
+
+def _camera(values: Mapping[str, Any]) -> Camera:
+    width, height = int(values["w"]), int(values["h"])
+    if width < 1 or height < 1:
+        raise ValueError(f"the size {width}×{height} is none")
+    focal_x = values.get("fl_x")
+    if focal_x is None:
+        focal_x = 0.5 * width / math.tan(0.5 * float(values["camera_angle_x"]))
+    K = np.array(
+        [
+            [float(focal_x), 0, float(values.get("cx", 0.5 * width))],
+            [0, float(values.get("fl_y", focal_x)), float(values.get("cy", 0.5 * height))],
+            [0, 0, 1],
+        ]
+    )
+    to_world = np.array(values["transform_matrix"], np.float64)
+    if to_world.shape != (4, 4) or not np.isfinite(to_world).all() or not np.isfinite(K).all():
+        raise ValueError("transform_matrix must be 4×4 finite numbers, and so the focal lengths")
+    if K[0, 0] <= 0 or K[1, 1] <= 0:
+        raise ValueError("the focal lengths must be positive")
+    rotation = to_world[:3, :3]
+    if np.abs(rotation.T @ rotation - np.eye(3)).max() > _ROTATION_TOLERANCE:
+        raise ValueError("transform_matrix is no rotation and translation")
+    viewmat = np.linalg.inv(to_world @ _FLIP)
+    return Camera(viewmat.astype(np.float32), K.astype(np.float32), width, height)

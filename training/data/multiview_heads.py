@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the head of a capture does at each timestep: this project's parameters or FLAME's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.avatar.flame_param import FlameParam, load_flame_param
+from engine.errors import BadInputError
+from engine.heads import load_head
+from engine.heads.flame import JAW_DIRECTIONS, head_of
+from engine.heads.flame_file import read_flame, read_masks
+from engine.heads.flame_teeth import add_teeth
+from engine.heads.head import Head
+from engine.heads.skinning import flame_vertices, rotation_matrices
+from training.data.layout import CANONICAL, Frame
+from training.data.layout_head_param import load_head_param
+
+Float = NDArray[np.float32]
+
+_FLAME_REMEDY = (
+    "Give the FLAME model the capture was fitted with (--head generic_model.pkl, flame2023.pkl …); "
+    "it is yours to download from flame.is.tue.mpg.de."
+)
+_SAME_PERSON = 1e-4
+
+
+class HeadMoment(NamedTuple):
+    """A head at one timestep.
+
+    Attributes:
+        vertices: (V, 3) float32 world of the capture, metres.
+        expression: (E,) float32, in the order of the head's expressions.
+        head_matrix: (4, 4) float32 head space to world.
+    """
+
+    vertices: Float
+    expression: Float
+    head_matrix: Float
+
+
+class HeadMotion(Protocol):
+    """The head of a capture and its motion."""
+
+    head: Head
+
+    def at(self, param: Path) -> HeadMoment:
+        """The head as a parameter file tells it.
+
+        Raises:
+            BadInputError: a file that is damaged or does not fit the head.
+        """
+        ...
+
+
+def head_motion(folder: Path, first: Frame, head: str | Path | Head | None) -> HeadMotion:
+    """The motion reader that a capture needs.
+
+    Args:
+        folder: of the capture.
+        first: any frame.
+        head: the head or its file; needed for FLAME, and for heads that are not shipped.
+
+    Raises:
+        BadInputError: the head is missing or does not fit.
+    """
+    if first.kind == "head":
+        return _OwnMotion(folder / first.param, head)
+    return _FlameMotion(folder, folder / first.param, head)
+
+
+class _OwnMotion:
+    """``head_param``: expression and matrix, and vertices where they say more."""
+
+    def __init__(self, first: Path, head: str | Path | Head | None) -> None:
+        wanted = load_head_param(first).head
+        if isinstance(head, Head):
+            self.head = head
+        elif head is not None:
+            self.head = load_head(head)
+        elif wanted == "default":
+            self.head = load_head(wanted)
+        else:
+            raise BadInputError(
+                f"The capture was made with the head '{wanted}'.", "Give its file with --head."
+            )
+
+    def at(self, param: Path) -> HeadMoment:
+        moment = load_head_param(param)
+        head = self.head
+        if moment.head != head.id or moment.expression_names != head.expression_names:
+            raise BadInputError(
+                f"{param} is for the head '{moment.head}' with "
+                f"{len(moment.expression_names)} expressions, not for '{head.id}' with "
+                f"{len(head.expression_names)}.",
+                "Give the head the capture was made with (--head).",
+            )
+        vertices = moment.vertices
+        if vertices is None:
+            vertices = head.deform(moment.expression)
+        if vertices.shape != head.template.shape:
+            raise BadInputError(
+                f"{param} holds {len(vertices)} vertices, the head '{head.id}' has "
+                f"{head.vertex_count}.",
+                "Give the head the capture was made with (--head).",
+            )
+        matrix = moment.head_matrix
+        world = vertices @ matrix[:3, :3].T + matrix[:3, 3]
+        return HeadMoment(np.ascontiguousarray(world, np.float32), moment.expression, matrix)
+
+
+class _FlameMotion:
+    """``flame_param``: the full FLAME model, with the joints that a linear head has not."""
+
+    def __init__(self, folder: Path, first: Path, head: str | Path | Head | None) -> None:
+        if head is None or isinstance(head, Head):
+            raise BadInputError(f"{folder} is a capture of a FLAME head.", _FLAME_REMEDY)
+        path = Path(head)
+        skin = read_flame(path)
+        canonical = folder / CANONICAL
+        self._person = person = load_flame_param(first)
+        if canonical.is_file():
+            person = _canonical(canonical, person)
+        masks_file = path.with_name("FLAME_masks.pkl")
+        masks = read_masks(masks_file) if masks_file.is_file() else {}
+        skin_count = len(skin.v_template)
+        static = person.static_offset[0]
+        model = replace(skin, v_template=skin.shaped(person.shape))
+        if len(static) != skin_count:
+            model = add_teeth(model, masks.get("lips"))
+        if len(static) != len(model.v_template):
+            raise BadInputError(
+                f"{first} is for a head of {len(static)} vertices; {path.name} has {skin_count}, "
+                f"or {len(model.v_template)} with teeth.",
+                _FLAME_REMEDY,
+            )
+        self._model = replace(model, v_template=model.v_template + static)
+        self.head = head_of(
+            self._model,
+            masks=masks,
+            teeth=len(static) > skin_count,
+            provenance={"source": path.name, "model": "FLAME, Li et al. 2017"},
+        )
+
+    def at(self, param: Path) -> HeadMoment:
+        moment = load_flame_param(param)
+        self._check(param, moment)
+        row = {
+            name: torch.from_numpy(getattr(moment, name)[0])
+            for name in ("expr", "rotation", "neck_pose", "jaw_pose", "eyes_pose", "translation")
+        }
+        pose = torch.cat([row[n] for n in ("rotation", "neck_pose", "jaw_pose", "eyes_pose")])
+        model = self._model
+        if moment.dynamic_offset.any():
+            model = replace(model, v_template=model.v_template + moment.dynamic_offset[0])
+        none = torch.zeros(0)
+        vertices = flame_vertices(model, none, row["expr"], pose, row["translation"]).numpy()
+        bent = self.head.template + model.shapedirs[..., 300:] @ moment.expr[0]
+        matrix = np.eye(4, dtype=np.float32)
+        matrix[:3, :3] = rotation_matrices(row["rotation"]).numpy()
+        root = model.joints(bent.astype(np.float32))[0]
+        matrix[:3, 3] = root - matrix[:3, :3] @ root + moment.translation[0]
+        return HeadMoment(
+            np.ascontiguousarray(vertices, np.float32), self._expression(moment), matrix
+        )
+
+    def _check(self, param: Path, moment: FlameParam) -> None:
+        if moment.frames != 1:
+            raise BadInputError(
+                f"{param} holds {moment.frames} frames, one timestep is expected.",
+                "Store the parameters of each timestep in its own file.",
+            )
+        person = self._person
+        same = moment.static_offset.shape == person.static_offset.shape and (
+            max(
+                np.abs(moment.shape - person.shape).max(),
+                np.abs(moment.static_offset - person.static_offset).max(initial=0.0),
+            )
+            < _SAME_PERSON
+        )
+        if not same:
+            raise BadInputError(
+                f"{param} is of another person than the first timestep: shape or static_offset "
+                "differ.",
+                "Put one person in a capture.",
+            )
+
+    def _expression(self, moment: FlameParam) -> Float:
+        """FLAME's expression, then the jaw as the head's ARKit-named directions have it."""
+        expression = np.zeros(len(self.head.expression_names), np.float32)
+        expression[: moment.expr.shape[1]] = moment.expr[0]
+        jaw = moment.jaw_pose[0]
+        for name, direction in JAW_DIRECTIONS.items():
+            along = np.array(direction, np.float32)
+            amount = float(jaw @ along / (along @ along))
+            # Left and right are one axis: each takes its own side.
+            expression[self.head.expression_index(name)] = (
+                amount if name == "jawOpen" else max(0.0, amount)
+            )
+        return expression
+
+
+def _canonical(path: Path, person: FlameParam) -> FlameParam:
+    """The identity of ``canonical_flame_param.npz`` where it has one; its pose is not of use."""
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as data:
+            held = {
+                name: data[name].astype(np.float32)
+                for name in ("shape", "static_offset")
+                if name in data
+            }
+    except (OSError, ValueError, EOFError) as error:
+        raise BadInputError(
+            f"{path} cannot be read: {error}.", "Export the capture again."
+        ) from error
+    for name, array in held.items():
+        expected = getattr(person, name)
+        if array.shape != expected.shape or np.abs(array - expected).max(initial=0) > _SAME_PERSON:
+            raise BadInputError(
+                f"{path} is of another person than the timesteps: {name} differs.",
+                "Put one person in a capture.",
+            )
+    return person
