@@ -8,7 +8,11 @@ already is kept, so a broken run can go on.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -48,12 +52,14 @@ class Preparation:
         out: folder of the sequence files.
         head: id of the head.
         seed: of recording conditions and styles.
+        workers: processes; their number changes nothing but the time.
     """
 
     clips: Path
     out: Path
     head: str = "default"
     seed: int = 0
+    workers: int = 1
 
 
 def prepare(plan: Preparation, progress: Progress = silent) -> list[Path]:
@@ -62,19 +68,48 @@ def prepare(plan: Preparation, progress: Progress = silent) -> list[Path]:
     Raises:
         BadInputError: no clips, or a clip that cannot be read.
     """
-    head = load_head(plan.head)
-    tension = SkinTension(head)
     files = find_speech([plan.clips])
-    made = []
-    for number, file in enumerate(files):
-        progress(number / len(files), "Preparing sequences")
-        path = plan.out / f"{file.stem}.npz"
-        if not path.is_file():
-            rng = np.random.default_rng([plan.seed, number])
-            prepared(load_aligned_speech(file), head, tension, STARTER, rng).save(path)
-        made.append(path)
+    made = [plan.out / f"{file.stem}.npz" for file in files]
+    missing = [number for number, path in enumerate(made) if not path.is_file()]
+    done = len(files) - len(missing)
+    progress(done / len(files), "Preparing sequences")
+    for _ in _each(plan, [(number, files[number], made[number]) for number in missing]):
+        done += 1
+        progress(done / len(files), "Preparing sequences")
     progress(1.0, "Sequences prepared")
     return made
+
+
+_Task = tuple[int, Path, Path]
+
+
+def _each(plan: Preparation, tasks: list[_Task]) -> Iterator[Path]:
+    """Prepare each clip, here or in processes; gives each file as it is done."""
+    if plan.workers <= 1 or len(tasks) < 2:
+        for task in tasks:
+            yield _prepare_one(plan.head, plan.seed, *task)
+        return
+    # Spawned: a fork would inherit the threads of the libraries in whatever state they are.
+    with ProcessPoolExecutor(plan.workers, get_context("spawn")) as pool:
+        jobs = [pool.submit(_prepare_one, plan.head, plan.seed, *task) for task in tasks]
+        try:
+            for job in as_completed(jobs):
+                yield job.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _prepare_one(head_id: str, seed: int, number: int, file: Path, path: Path) -> Path:
+    head, tension = _head(head_id)
+    rng = np.random.default_rng([seed, number])
+    prepared(load_aligned_speech(file), head, tension, STARTER, rng).save(path)
+    return path
+
+
+@lru_cache(maxsize=1)
+def _head(head_id: str) -> tuple[Head, SkinTension]:
+    head = load_head(head_id)
+    return head, SkinTension(head)
 
 
 def prepared(

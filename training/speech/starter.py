@@ -1,54 +1,81 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``python -m training.speech.starter --sequences DIR --out DIR``: the shipped speech model.
+"""``python -m training.speech.starter --out DIR``: the shipped speech model, from nothing.
 
-Trains on what :mod:`training.speech.prepare` made and writes ``speech_model.safetensors`` with
-half-precision weights into the folder of the run. A broken run is resumed.
+Speech is synthesised into ``DIR/clips``, prepared into ``DIR/sequences`` and learned in
+``DIR/run``; ``DIR/speech_model.safetensors``, with half-precision weights, is the asset.
+``DIR/starter.json`` records the settings, the voices and the versions of everything that decides
+the result: the same record gives the same sequences, and on the same kind of machine the same
+weights. A broken run goes on where it stopped.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+import platform
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 import tyro
 
 from engine.commands.console import print_error, print_result, progress_bar
 from engine.errors import BadInputError, GaussianSpeechError
+from engine.files import written_whole
 from engine.heads import load_head
-from engine.progress import Progress, silent
+from engine.progress import Progress, part, silent
 from engine.speech.checkpoint import load_model, save_model
 from engine.speech.model import SpeechModel
 from engine.speech.model_config import STARTER as SIZES
 from engine.speech.model_config import for_head
 from engine.speech.predict import STARTER
 from training.speech.config import TrainingConfig
-from training.speech.prepare import RECOGNISED
+from training.speech.prepare import RECOGNISED, Preparation, prepare
 from training.speech.sequences import SpeechSequence
+from training.speech.synthesise import Synthesis, synthesise
 from training.speech.trainer import BEST, STATE, SpeechTrainer
+from training.speech.voices import installed
+
+MODEL_FILE = "speech_model.safetensors"
+RECORD = "starter.json"
 
 _SHARES = (0.4, 0.5, 0.1)
 """How often a clip is heard with its true sounds, with recognised ones, and without any."""
+_NUMBER = re.compile(r"\b\d+\.\d+")
+_SPOKEN, _PREPARED = 0.15, 0.5
+"""Parts of the time after which all clips are spoken, and prepared."""
 
 
 @dataclass(frozen=True)
 class StarterTraining:
-    """What to train on.
+    """What to make the model from.
 
     Attributes:
-        sequences: folder of prepared sequences.
-        out: folder of the run.
+        out: folder of all that is made; a broken run in it goes on.
+        hours: how much speech is synthesised.
+        seed: of texts, speakers, recording conditions, weights and crops.
+        programs: synthesisers to use where they are installed.
+        sequences: folder of sequences that are prepared already; nothing is synthesised then.
         head: id of the head.
         validation: how many of the first sequences are kept for validation.
         start: file of a model to start from, where there is one.
-        training: settings.
+        workers: processes that prepare the clips; their number changes nothing but the time.
+        training: settings; its seed is the one above.
     """
 
-    sequences: Path
     out: Path
+    hours: float = 3.3
+    seed: int = 0
+    programs: tuple[str, ...] = ("flite", "festival", "espeak-ng")
+    sequences: Path | None = None
     head: str = "default"
     validation: int = 24
     start: Path | None = None
+    workers: int = 1
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
             steps=4000, hearing=_SHARES, validate_every=100, patience=30
@@ -57,46 +84,120 @@ class StarterTraining:
 
 
 def train_starter(plan: StarterTraining, progress: Progress = silent) -> Path:
-    """Train the model, or go on with a broken training.
+    """Make the model from synthesis to asset, or go on where that was broken off.
 
     Returns:
         The model's file.
 
     Raises:
-        BadInputError: too few sequences, or sequences that do not fit.
-        CancelledError: ``progress`` raised it; the run can be resumed.
+        BadInputError: too few sequences, sequences that do not fit, or another run in the folder.
+        MissingDependencyError: no synthesiser is installed.
+        CancelledError: ``progress`` raised it; the same call goes on.
     """
+    plan = replace(plan, training=replace(plan.training, seed=plan.seed))
+    record = _recorded(plan)
+    folder = plan.sequences
+    if folder is None:
+        folder = plan.out / "sequences"
+        clips = plan.out / "clips"
+        synthesise(
+            Synthesis(clips, plan.hours, plan.seed, plan.programs), part(progress, 0.0, _SPOKEN)
+        )
+        prepare(
+            Preparation(clips, folder, plan.head, plan.seed, plan.workers),
+            part(progress, _SPOKEN, _PREPARED),
+        )
+    first = 0.0 if plan.sequences else _PREPARED
+    return _learned(plan, folder, record, part(progress, first, 1.0))
+
+
+def _learned(
+    plan: StarterTraining, folder: Path, record: dict[str, Any], progress: Progress
+) -> Path:
     head = load_head(plan.head)
-    files = sorted(plan.sequences.glob("*.npz"))
+    files = sorted(folder.glob("*.npz"))
     if len(files) <= plan.validation:
         raise BadInputError(
-            f"{plan.sequences} holds {len(files)} sequences.",
+            f"{folder} holds {len(files)} sequences.",
             f"More than the {plan.validation} for validation are needed.",
         )
     sequences = [SpeechSequence.load(file) for file in files]
-    torch.manual_seed(plan.training.seed)
+    torch.manual_seed(plan.seed)
     model = SpeechModel(for_head(SIZES, head))
     if plan.start is not None:
         model = load_model(plan.start, head).model
+    run = plan.out / "run"
     trainer = SpeechTrainer(
         model,
         head,
         sequences[plan.validation :],
         sequences[: plan.validation],
         plan.training,
-        plan.out,
+        run,
         name=STARTER,
         hears=RECOGNISED,
     )
-    if (plan.out / STATE).is_file():
+    if (run / STATE).is_file():
         trainer.resume()
     trainer.run(progress)
-    best = load_model(plan.out / BEST, head)
+    best = load_model(run / BEST, head)
     hours = sum(s.frames for s in sequences) / SIZES.motion_rate / 3600
-    path = plan.out / "speech_model.safetensors"
-    notes = best.notes | {"hours": round(hours, 2)}
+    notes = best.notes | {"hours": round(hours, 2), "made_with": record}
+    path = plan.out / MODEL_FILE
     save_model(path, best.model, head, STARTER, notes, half=True)
     return path
+
+
+def _recorded(plan: StarterTraining) -> dict[str, Any]:
+    """Everything that decides the result, as ``starter.json`` keeps it.
+
+    Raises:
+        BadInputError: the folder holds a run that was made otherwise.
+    """
+    settings: dict[str, Any] = {
+        "hours": plan.hours,
+        "seed": plan.seed,
+        "head": plan.head,
+        "validation": plan.validation,
+        "start": None if plan.start is None else plan.start.name,
+        "training": plan.training.to_dict(),
+    }
+    packages = ("gaussianspeech", "torch", "numpy", "scipy", "pocketsphinx", "soxr")
+    record = {
+        "settings": settings,
+        "voices": [],
+        "programs": {},
+        "packages": {name: version(name) for name in packages},
+        "machine": platform.machine(),
+    }
+    if plan.sequences is None:
+        voices = installed(plan.programs)
+        record["voices"] = [f"{voice.program} {voice.name}" for voice in voices]
+        record["programs"] = {p: _version(p) for p in sorted({v.program for v in voices})}
+    path = plan.out / RECORD
+    if path.is_file():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        for topic in ("settings", "voices"):
+            if kept.get(topic) != record[topic]:
+                raise BadInputError(
+                    f"The run in {plan.out} was made with other {topic}: {path} holds "
+                    f"{kept.get(topic)}; now they are {record[topic]}.",
+                    "Go on with those, or begin in another folder.",
+                )
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(record, indent=2), encoding="utf-8")
+    return record
+
+
+def _version(program: str) -> str:
+    """What a synthesiser says about its version."""
+    found = shutil.which(program)
+    assert found is not None
+    run = subprocess.run(  # noqa: S603 - one of three known programs.
+        [found, "--version"], capture_output=True, text=True, timeout=20, check=False
+    )
+    lines = (run.stdout + run.stderr).splitlines()
+    return next((line.strip() for line in lines if _NUMBER.search(line)), "unknown")
 
 
 def main() -> int:

@@ -206,17 +206,3 @@ def test_a_damaged_sequence_is_named(tmp_path):
     (tmp_path / "cut.npz").write_bytes(b"PK\x03\x04 no archive")
     with pytest.raises(BadInputError, match=r"cut\.npz"):
         SpeechSequence.load(tmp_path / "cut.npz")
-
-
-def test_the_starter_is_trained_from_a_folder_of_sequences(head, tmp_path):
-    from training.speech.starter import StarterTraining, train_starter
-
-    for seed in range(3):
-        _sequence(head, seed).save(tmp_path / "data" / f"s{seed}.npz")
-    plan = StarterTraining(
-        tmp_path / "data", tmp_path / "run", validation=1, training=replace(QUICK, steps=2)
-    )
-    path = train_starter(plan)
-    assert load_model(path, head).name == "starter"
-    with pytest.raises(BadInputError, match="holds 3 sequences"):
-        train_starter(replace(plan, validation=3))
