@@ -88,6 +88,7 @@ class JobHandle:
         self,
         step: int,
         *,
+        total: int | None = None,
         loss: float | None = None,
         preview: str | Path | None = None,
         message: str | None = None,
@@ -96,11 +97,14 @@ class JobHandle:
 
         Args:
             step: steps done in all runs together.
+            total: steps wanted, where that became known or changed.
             loss: latest loss.
             preview: a picture in the job's folder.
             message: what it is at.
         """
         now = time.monotonic()
+        if total is not None:
+            self._status = replace(self._status, total=total)
         if self._first_step is None:
             self._first_step, self._first_time = step, now
         done = step - self._first_step

@@ -414,3 +414,14 @@ def test_a_zombie_is_not_running():
     os.kill(process.pid, signal.SIGKILL)
     until(lambda: not detached.is_running(detached.Process(process.pid, started)))
     process.wait()
+
+
+def test_steps_wanted_may_become_known_later(tmp_path):
+    from training.job_worker import JobHandle
+
+    job = jobs.start_job(tmp_path, "late", [sys.executable, "-c", "pass"])
+    until(lambda: not detached.is_running(jobs.show(job.folder).process))
+    with JobHandle(job.folder) as handle:
+        handle.update(1, total=4)
+        handle.update(2)
+    assert (jobs.show(job.folder).status.step, jobs.show(job.folder).status.total) == (2, 4)
