@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The loss of an avatar (GaussianSpeech, section 4.1, Eq. 1 to 6).
+
+    L_total = L_rgb + λ_pos L_position + λ_s L_scaling + λ_g L_global + λ_p L_patch + λ_w L_wrinkle
+
+L_rgb = 0.8 L1 + 0.2 (1 − SSIM). L_position and L_scaling are those of GaussianAvatars (Qian et
+al., CVPR 2024): they keep visible Gaussians near their triangles and small beside them. The others
+are in :mod:`training.losses.perceptual`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from engine.errors import BadInputError, MissingDependencyError
+from engine.speech.wrinkles import RidgeDetector, load_detector
+from engine.splatting.backend import Image
+from training.losses.config import TERMS, AvatarLossConfig
+from training.losses.face_recognition import face_backbone
+from training.losses.perceptual import FaceLoss, PatchLoss, WrinkleLoss
+from training.losses.ssim import ssim
+from training.losses.vgg import vgg16
+from training.weights import load_weights, why_missing
+
+_CPU_EVERY = 10
+_PATCH_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
+_NETWORKS = {"global": "arcface", "patch": "vgg16"}
+"""Terms that need weights, and whose."""
+
+
+class TrueView(Protocol):
+    """What the loss needs of a view (``training.data.multiview.View``)."""
+
+    @property
+    def image(self) -> Tensor:
+        """(H, W, 3) sRGB in [0, 1] on the background that the prediction has, too."""
+        ...
+
+    @property
+    def alpha(self) -> Tensor:
+        """(H, W) in [0, 1]."""
+        ...
+
+    @property
+    def timestep(self) -> int:
+        """Frame of the capture."""
+        ...
+
+    @property
+    def camera_id(self) -> str:
+        """Camera of the capture."""
+        ...
+
+
+class Bound(Protocol):
+    """What the loss needs of a model: Gaussians in the frames of their triangles."""
+
+    @property
+    def positions(self) -> Tensor:
+        """(G, 3) in units of the triangle's size."""
+        ...
+
+    @property
+    def log_scales(self) -> Tensor:
+        """(G, 3) natural logarithms of standard deviations in units of the triangle's size."""
+        ...
+
+
+class AvatarLoss(nn.Module):
+    """L_total and its terms.
+
+    Args:
+        config: weights of the terms and where the networks' weights lie.
+        device: where pictures and networks lie.
+        note: is told, once each, which term is off and why.
+
+    Attributes:
+        off: message and remedy of each term that is wanted and cannot be had.
+        every: how often the costly terms are taken.
+
+    Raises:
+        BadInputError: an unknown term is required, a weight file or detector cannot be used, or
+            weights are negative.
+        MissingDependencyError: a required term has no weights.
+    """
+
+    def __init__(
+        self,
+        config: AvatarLossConfig | None = None,
+        device: torch.device | str = "cpu",
+        note: Callable[[str], None] | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config = config or AvatarLossConfig()
+        _check(config)
+        self.every = config.every or (_CPU_EVERY if torch.device(device).type == "cpu" else 1)
+        self.weights = {
+            "rgb": 1.0,
+            "position": config.position,
+            "scaling": config.scaling,
+            "global": config.face,
+            "patch": config.patch,
+            "wrinkle": config.wrinkle,
+        }
+        self.off: dict[str, tuple[str, str]] = {}
+        for term, name in _NETWORKS.items():
+            missing = why_missing(name, config.weights) if self.weights[term] else None
+            if missing is not None:
+                self.off[term] = missing
+                self.weights[term] = 0.0
+        for term in config.require:
+            if term in self.off:
+                message, hint = self.off[term]
+                raise MissingDependencyError(f"The term '{term}' is required. {message}", hint)
+        self.face: FaceLoss | None = None
+        self.patch: PatchLoss | None = None
+        self.wrinkle: WrinkleLoss | None = None
+        if self.weights["global"]:
+            backbone = face_backbone(load_weights("arcface", config.weights))
+            self.face = FaceLoss(backbone, config.face_size, config.face_style)
+        if self.weights["patch"]:
+            features = vgg16(load_weights("vgg16", config.weights), _PATCH_LAYERS)
+            self.patch = PatchLoss(features, config.patches, config.patch_size)
+        if self.weights["wrinkle"]:
+            learned = config.wrinkle_detector
+            detector = RidgeDetector() if learned is None else load_detector(learned)
+            self.wrinkle = WrinkleLoss(detector.requires_grad_(requires_grad=False))
+        self.to(device)
+        if note is not None:
+            for term, (message, hint) in self.off.items():
+                note(f"The term '{term}' is off: {message} {hint}")
+
+    def forward(
+        self,
+        prediction: Image,
+        view: TrueView,
+        model: Bound,
+        *,
+        step: int = 0,
+        visible: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Compare a rendered view with the true one.
+
+        Args:
+            prediction: the rendered view, over the background of ``view.image``.
+            view: the true one; tensors on the device of the prediction.
+            model: the Gaussians.
+            step: step of the training, from 0: the costly terms are taken where ``every`` divides
+                it, and the patches' places follow from it, so that a resumed training goes on as if
+                it had not stopped.
+            visible: (G,) bool or (N,) indices of Gaussians that the two regularisers look at; all
+                without.
+
+        Returns:
+            Scalars: ``total``, what is minimised; each term taken at this step by its name in
+            :data:`training.losses.config.TERMS`, weighted; and ``raw/<term>`` without its weight,
+            ``raw/l1`` and ``raw/dssim`` too (no gradient flows from raw ones).
+        """
+        ours, true, alpha = prediction.rgb, view.image, view.alpha
+        l1 = (ours - true).abs().mean()
+        dssim = 1 - ssim(ours, true)
+        raw = {"rgb": (1 - self.config.dssim) * l1 + self.config.dssim * dssim}
+        if self.weights["position"] or self.weights["scaling"]:
+            positions, log_scales = model.positions, model.log_scales
+            if visible is not None:
+                positions, log_scales = positions[visible], log_scales[visible]
+            raw["position"] = position_loss(positions, self.config.position_free)
+            raw["scaling"] = scaling_loss(log_scales, self.config.scaling_free)
+        factor = 1
+        if step % self.every == 0:
+            factor = self.every
+            if self.face is not None:
+                raw["global"] = self.face(ours, true, alpha)
+            if self.patch is not None:
+                raw["patch"] = self.patch(ours, true, alpha, self._chance(view, step))
+            if self.wrinkle is not None:
+                raw["wrinkle"] = self.wrinkle(ours, true, alpha)
+        costly = ("global", "patch", "wrinkle")
+        terms = {
+            term: self.weights[term] * (factor if term in costly else 1) * raw[term]
+            for term in TERMS
+            if term in raw
+        }
+        total = torch.stack(list(terms.values())).sum()
+        unweighted = {**raw, "l1": l1, "dssim": dssim}
+        return {
+            "total": total,
+            **terms,
+            **{f"raw/{name}": value.detach() for name, value in unweighted.items()},
+        }
+
+    def _chance(self, view: TrueView, step: int) -> torch.Generator:
+        """Chance that depends on the step and view alone, not on what was drawn before."""
+        words = f"{self.config.seed} {step} {view.timestep} {view.camera_id}"
+        return torch.Generator().manual_seed(zlib.crc32(words.encode()))
+
+
+def position_loss(positions: Tensor, free: float = 1.0) -> Tensor:
+    """L_position: mean of max(0, ‖x‖ − free) of (G, 3) positions in units of the triangle."""
+    if not len(positions):
+        return positions.sum()
+    return torch.relu(torch.linalg.vector_norm(positions, dim=1) - free).mean()
+
+
+def scaling_loss(log_scales: Tensor, free: float = 0.6) -> Tensor:
+    """L_scaling: mean of ‖max(0, s − free)‖ of (G, 3) log scales in units of the triangle."""
+    if not len(log_scales):
+        return log_scales.sum()
+    excess = torch.relu(torch.exp(log_scales) - free)
+    lengths: Tensor = torch.linalg.vector_norm(excess, dim=1)
+    return lengths.mean()
+
+
+def _check(config: AvatarLossConfig) -> None:
+    values = {
+        name: getattr(config, name)
+        for name in ("dssim", "position", "scaling", "face", "face_style", "patch", "wrinkle")
+    }
+    for name, value in values.items():
+        if not 0 <= value < float("inf"):
+            raise BadInputError(f"The loss weight '{name}' is {value}.", "Give 0 or more.")
+    if config.dssim > 1:
+        raise BadInputError(f"The part of D-SSIM is {config.dssim}.", "Give 0 to 1.")
+    if config.every < 0 or config.patches < 1 or config.patch_size < 16 or config.face_size < 16:
+        raise BadInputError(
+            "The perceptual terms need patches of 16 pixels or more, and 'every' of 0 or more.",
+            "Use the defaults, or larger values.",
+        )
+    for term in config.require:
+        if term not in {"global", "patch", "wrinkle"}:
+            raise BadInputError(
+                f"The term '{term}' cannot be required.", "Name 'global', 'patch' or 'wrinkle'."
+            )
+        weight = {"global": config.face, "patch": config.patch, "wrinkle": config.wrinkle}[term]
+        if not weight:
+            raise BadInputError(
+                f"The term '{term}' is required and has weight 0.", "Give it a weight."
+            )

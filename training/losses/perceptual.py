@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The terms that compare what networks see (GaussianSpeech, section 4.1).
+
+- :class:`FaceLoss`, L_global: content and style of the whole face in the eyes of face recognition.
+- :class:`PatchLoss`, L_patch: VGG16's features of small patches, for pores, lashes, teeth.
+- :class:`WrinkleLoss`, L_wrinkle: the furrows that a wrinkle detector finds.
+
+Pictures are (H, W, 3) sRGB in [0, 1]; the true one is a constant. All return a scalar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.losses.vgg import FeatureStack
+
+_INSIDE = 0.5
+"""Alpha above which a pixel belongs to the head."""
+
+
+def planes(picture: Tensor) -> Tensor:
+    """(H, W, C) to (1, C, H, W)."""
+    return picture.permute(2, 0, 1)[None]
+
+
+def head_box(alpha: Tensor, margin: int = 0) -> tuple[int, int, int, int] | None:
+    """Rows and columns (top, bottom, left, right) that hold the head; ``None`` without one.
+
+    Args:
+        alpha: (H, W).
+        margin: pixels around it, as far as there are any.
+    """
+    inside = alpha > _INSIDE
+    rows, columns = inside.any(1).nonzero()[:, 0], inside.any(0).nonzero()[:, 0]
+    if not len(rows):
+        return None
+    height, width = alpha.shape
+    return (
+        max(0, int(rows[0]) - margin),
+        min(height, int(rows[-1]) + 1 + margin),
+        max(0, int(columns[0]) - margin),
+        min(width, int(columns[-1]) + 1 + margin),
+    )
+
+
+def gram(features: Tensor) -> Tensor:
+    """(B, C, H, W) to (B, C, C): which features occur together (Gatys et al. 2016)."""
+    flat = features.flatten(2)
+    return flat @ flat.transpose(1, 2) / flat.shape[2]
+
+
+class FaceLoss(nn.Module):
+    """L_global = Σₗ ‖φₗ(Î) − φₗ(I)‖₁ + style · Σₗ ‖G(φₗ(Î)) − G(φₗ(I))‖₁ over the stages' means.
+
+    Both sums are relative to the size of the true features, so that layers of large values do not
+    decide alone.
+
+    Args:
+        network: (B, 3, S, S) in [−1, 1] to the features of its stages.
+        size: S, pixels.
+        style: weight of the Gram matrices.
+    """
+
+    def __init__(self, network: nn.Module, size: int, style: float) -> None:
+        super().__init__()
+        self.network, self.size, self.style = network, size, style
+
+    def forward(self, ours: Tensor, true: Tensor, alpha: Tensor) -> Tensor:
+        """Compare the square round the head.
+
+        Args:
+            ours: (H, W, 3).
+            true: (H, W, 3).
+            alpha: (H, W) of the true picture.
+        """
+        box = head_box(alpha)
+        if box is None:
+            return ours.new_zeros(())
+        with torch.no_grad():
+            wanted = self.network(self._face(true, box))
+        loss = ours.new_zeros(())
+        for seen, goal in zip(self.network(self._face(ours, box)), wanted, strict=True):
+            loss = loss + _relative(seen, goal)
+            if self.style:
+                loss = loss + self.style * _relative(gram(seen), gram(goal))
+        return loss / len(wanted)
+
+    def _face(self, picture: Tensor, box: tuple[int, int, int, int]) -> Tensor:
+        """The square round the head, as large as the network wants it, in [−1, 1]."""
+        top, bottom, left, right = box
+        part = planes(picture[top:bottom, left:right])
+        height, width = part.shape[2:]
+        side = max(height, width)
+        down, across = side - height, side - width
+        square = functional.pad(
+            part, (across // 2, across - across // 2, down // 2, down - down // 2)
+        )
+        face = functional.interpolate(
+            square, (self.size, self.size), mode="bilinear", antialias=True, align_corners=False
+        )
+        return 2 * face - 1
+
+
+def _relative(seen: Tensor, goal: Tensor) -> Tensor:
+    return (seen - goal).abs().mean() / goal.abs().mean().clamp(min=1e-8)
+
+
+class PatchLoss(nn.Module):
+    """L_patch: L1 between VGG16's features of patches that lie on the head.
+
+    Args:
+        network: VGG16 with the layers to compare.
+        patches: how many.
+        size: pixels of their sides; smaller pictures give smaller patches.
+    """
+
+    def __init__(self, network: FeatureStack, patches: int, size: int) -> None:
+        super().__init__()
+        self.network, self.patches, self.size = network, patches, size
+
+    def forward(self, ours: Tensor, true: Tensor, alpha: Tensor, chance: torch.Generator) -> Tensor:
+        """Compare patches.
+
+        Args:
+            ours: (H, W, 3).
+            true: (H, W, 3).
+            alpha: (H, W) of the true picture; patches are centred where it is above one half.
+            chance: draws the places, on the CPU.
+        """
+        corners = patch_corners(alpha, self.patches, self.size, chance)
+        if not corners:
+            return ours.new_zeros(())
+        with torch.no_grad():
+            wanted = self.network(self._cut(true, corners))
+        pairs = zip(self.network(self._cut(ours, corners)), wanted, strict=True)
+        return torch.stack([_relative(seen, goal) for seen, goal in pairs]).mean()
+
+    def _cut(self, picture: Tensor, corners: list[tuple[int, int]]) -> Tensor:
+        height, width = min(self.size, picture.shape[0]), min(self.size, picture.shape[1])
+        cut = [picture[top : top + height, left : left + width] for top, left in corners]
+        return self.network.normalised(torch.stack(cut).permute(0, 3, 1, 2))
+
+
+def patch_corners(
+    alpha: Tensor, count: int, size: int, chance: torch.Generator
+) -> list[tuple[int, int]]:
+    """Top left corners of patches centred on the head, moved inside the picture.
+
+    Args:
+        alpha: (H, W).
+        count: how many; none where there is no head.
+        size: pixels of the sides.
+        chance: draws them, on the CPU: the same places on every device.
+    """
+    inside = (alpha > _INSIDE).flatten().nonzero()[:, 0]
+    if not len(inside):
+        return []
+    height, width = alpha.shape
+    drawn = torch.randint(len(inside), (count,), generator=chance)
+    centres = inside[drawn.to(inside.device)].tolist()
+    bottom, right = max(0, height - size), max(0, width - size)
+    return [
+        (
+            min(max(place // width - size // 2, 0), bottom),
+            min(max(place % width - size // 2, 0), right),
+        )
+        for place in centres
+    ]
+
+
+class WrinkleLoss(nn.Module):
+    """L_wrinkle: L1 between what a wrinkle detector finds in both pictures, on the head.
+
+    Args:
+        detector: (1, 3, H, W) to (1, N, H, W) maps, or (1, N) features.
+        margin: pixels around the head that the detector needs to see.
+    """
+
+    def __init__(self, detector: Callable[[Tensor], Tensor], margin: int = 16) -> None:
+        super().__init__()
+        self.detector, self.margin = detector, margin
+
+    def forward(self, ours: Tensor, true: Tensor, alpha: Tensor) -> Tensor:
+        """Compare furrows.
+
+        Args:
+            ours: (H, W, 3).
+            true: (H, W, 3).
+            alpha: (H, W) of the true picture: furrows count as much as they are on the head.
+        """
+        box = head_box(alpha, self.margin)
+        if box is None:
+            return ours.new_zeros(())
+        top, bottom, left, right = box
+        with torch.no_grad():
+            goal = self.detector(planes(true[top:bottom, left:right]))
+        difference = (self.detector(planes(ours[top:bottom, left:right])) - goal).abs()
+        if difference.ndim != 4:
+            return difference.mean()
+        weight = alpha[None, None, top:bottom, left:right]
+        if weight.shape[2:] != difference.shape[2:]:
+            weight = functional.interpolate(weight, difference.shape[2:], mode="area")
+        return (difference * weight).sum() / (weight.sum() * difference.shape[1]).clamp(min=1.0)
