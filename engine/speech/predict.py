@@ -79,9 +79,14 @@ def predict(
     if model == STARTER or model.endswith(MODEL_SUFFIX):
         from engine.speech.learned import predict_learned
 
-        # A model of the user's own may be for just this head as it is.
         if model == STARTER:
             head, progress = _expressive(head, progress)
+        else:
+            # A model of the user's own may be for just this head as it is.
+            from engine.speech.checkpoint import head_for_model
+
+            head = head_for_model(model, head, part(progress, 0.0, _FITTED))
+            progress = part(progress, _FITTED, 1.0)
         return predict_learned(
             speech, head, fps, model=model, text=text, settings=settings, progress=progress
         )

@@ -9,7 +9,7 @@ import torch
 
 from engine.errors import BadInputError, MissingDependencyError
 from engine.heads import load_head
-from engine.speech.checkpoint import load_model, save_model, set_basis
+from engine.speech.checkpoint import head_for_model, load_model, save_model, set_basis
 from engine.speech.model import SpeechModel
 from engine.speech.model_config import STARTER, for_head
 
@@ -101,4 +101,71 @@ def test_other_safetensors_are_refused(head, tmp_path):
 
     save_file({"x": torch.zeros(3)}, str(tmp_path / "x.safetensors"))
     with pytest.raises(BadInputError, match="expected 'gaussianspeech-speech-model-1'"):
+        load_model(tmp_path / "x.safetensors", head)
+
+
+def _mesh(head):
+    """The same head as an artist's mesh: no expressions, no names."""
+    nothing = np.zeros((0, head.vertex_count, 3), np.float32)
+    return replace(head, id="mesh", expression_basis=nothing, expression_names=())
+
+
+def _components(head, seed):
+    """The same head with numbered expressions, as a FLAME version has them."""
+    basis = np.random.default_rng(seed).normal(size=(6, head.vertex_count, 3)) * 1e-3
+    names = tuple(f"expr_{i:03d}" for i in range(6))
+    return replace(
+        head, id="flame", expression_basis=basis.astype(np.float32), expression_names=names
+    )
+
+
+def test_a_model_of_arkit_expressions_finds_them_on_a_plain_mesh(head, saved):
+    found = head_for_model(saved, _mesh(head))
+    assert found.id == "mesh"
+    np.testing.assert_array_equal(
+        load_model(saved, found).model.mapper.basis.numpy(), found.expression_basis
+    )
+
+
+def test_a_model_of_a_heads_own_expressions_takes_the_head_as_it_is(head, tmp_path):
+    flame = _components(head, 0)
+    save_model(tmp_path / "m.safetensors", _model(flame), flame, "m")
+    assert head_for_model(tmp_path / "m.safetensors", flame) is flame
+    assert load_model(tmp_path / "m.safetensors", flame).head == "flame"
+
+
+def test_numbered_expressions_of_another_version_are_refused(head, tmp_path):
+    save_model(tmp_path / "m.safetensors", _model(_components(head, 0)), _components(head, 0), "m")
+    other = _components(head, 1)
+    found = head_for_model(tmp_path / "m.safetensors", other)
+    with pytest.raises(BadInputError, match=r"m\.safetensors.*same names but are others"):
+        load_model(tmp_path / "m.safetensors", found)
+
+
+def test_a_model_of_other_expressions_is_refused_whatever_the_head(head, tmp_path):
+    flame = _components(head, 0)
+    save_model(tmp_path / "m.safetensors", _model(flame), flame, "m")
+    found = head_for_model(tmp_path / "m.safetensors", _mesh(head))
+    with pytest.raises(BadInputError, match=r"m\.safetensors is for the head 'flame'"):
+        load_model(tmp_path / "m.safetensors", found)
+
+
+def test_an_encoder_beside_the_model_is_found_wherever_both_are(head, tmp_path):
+    save_model(tmp_path / "m.safetensors", _model(head), head, "m", encoder_source="./m.wav2vec2")
+    with pytest.raises(MissingDependencyError, match=r"no folder .*m\.wav2vec2"):
+        load_model(tmp_path / "m.safetensors", head)
+    (tmp_path / "m.wav2vec2").mkdir()
+    moved = tmp_path.rename(tmp_path.with_name("moved"))
+    loaded = load_model(moved / "m.safetensors", head).model
+    assert loaded.config.encoder_source == str(moved / "m.wav2vec2")
+
+
+def test_a_file_that_says_too_little_is_refused(head, tmp_path):
+    import json
+
+    from safetensors.torch import save_file
+
+    about = json.dumps({"format": "gaussianspeech-speech-model-1", "name": "m"})
+    save_file({"x": torch.zeros(3)}, str(tmp_path / "x.safetensors"), {"gaussianspeech": about})
+    with pytest.raises(BadInputError, match="does not say its config"):
         load_model(tmp_path / "x.safetensors", head)
