@@ -129,7 +129,9 @@ class AvatarLoss(nn.Module):
         if self.weights["wrinkle"]:
             learned = config.wrinkle_detector
             detector = RidgeDetector() if learned is None else load_detector(learned)
-            self.wrinkle = WrinkleLoss(detector.requires_grad_(requires_grad=False))
+            for parameter in detector.parameters():  # TorchScript has no requires_grad_ of its own.
+                parameter.requires_grad_(requires_grad=False)
+            self.wrinkle = WrinkleLoss(detector)
         self.to(device)
         if note is not None:
             for term, (message, hint) in self.off.items():

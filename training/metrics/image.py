@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How close a rendered picture is to the true one: PSNR and SSIM, as the field computes them.
+
+Pictures are (H, W, 3) sRGB in [0, 1]; what is rendered outside is clamped first, as a file would.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from engine.errors import BadInputError
+from training.losses.ssim import WINDOW, gaussian_window, structure
+
+
+def psnr(ours: Tensor, true: Tensor, mask: Tensor | None = None) -> float:
+    """Peak signal-to-noise ratio, decibels; infinite for equal pictures.
+
+    Args:
+        ours: (H, W, 3).
+        true: (H, W, 3).
+        mask: (H, W) bool, the pixels that are looked at; all without.
+
+    Returns:
+        10·log₁₀(1 / mean squared error); NaN where the mask is empty.
+
+    Raises:
+        BadInputError: pictures of different sizes.
+    """
+    _check(ours, true)
+    error = squared_error(ours, true)
+    if mask is not None:
+        error = error[mask]
+    return decibels(float(error.mean())) if error.numel() else math.nan
+
+
+def squared_error(ours: Tensor, true: Tensor) -> Tensor:
+    """(H, W) mean squared error of each pixel's channels, float64, after clamping."""
+    return (ours.clamp(0, 1).double() - true.clamp(0, 1).double()).square().mean(-1)
+
+
+def decibels(squared: float) -> float:
+    """PSNR of a mean squared error for a peak of 1."""
+    if squared <= 0:
+        return math.inf
+    return -10 * math.log10(squared)
+
+
+def ssim(ours: Tensor, true: Tensor) -> float:
+    """Structural similarity (Wang et al. 2004), Gaussian window of 11 pixels, σ 1.5.
+
+    The mean over all places where the whole window lies in the picture; the channels count alike.
+
+    Args:
+        ours: (H, W, 3), at least 11 pixels high and wide.
+        true: (H, W, 3).
+
+    Raises:
+        BadInputError: pictures of different sizes, or smaller than the window.
+    """
+    _check(ours, true)
+    if min(ours.shape[:2]) < WINDOW:
+        raise BadInputError(
+            f"SSIM needs pictures of at least {WINDOW}×{WINDOW} pixels, not "
+            f"{ours.shape[1]}×{ours.shape[0]}.",
+            "Evaluate at a larger scale.",
+        )
+    x, y = (picture.clamp(0, 1).double().permute(2, 0, 1)[:, None] for picture in (ours, true))
+    window = gaussian_window(torch.float64).to(x.device)
+
+    def mean(planes: Tensor) -> Tensor:
+        columns = functional.conv2d(planes, window.view(1, 1, -1, 1))
+        return functional.conv2d(columns, window.view(1, 1, 1, -1))
+
+    return float(structure(mean(x), mean(y), mean(x * x), mean(y * y), mean(x * y)).mean())
+
+
+def _check(ours: Tensor, true: Tensor) -> None:
+    if ours.shape != true.shape or ours.ndim != 3:
+        raise BadInputError(
+            f"Pictures of {tuple(ours.shape)} and {tuple(true.shape)} cannot be compared.",
+            "Render at the size of the view.",
+        )
