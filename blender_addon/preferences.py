@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import bpy
 
 from ..engine.errors import GaussianSpeechError
+from ..engine.runtime import cache_folder
 from .engine_process import PYTHON_VARIABLE, find_python
 
 ROOT_PACKAGE = __package__.rpartition(".")[0]
@@ -43,6 +46,14 @@ class GAUSSIANSPEECH_AP_preferences(bpy.types.AddonPreferences):
         ),
         default="AUTO",
     )
+    jobs_folder: bpy.props.StringProperty(
+        name="Jobs Folder",
+        description=(
+            "Where trainings keep their checkpoints and results. Empty: the folder that "
+            "'gaussianspeech jobs' uses, in the user's cache"
+        ),
+        subtype="DIR_PATH",
+    )
 
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the engine's settings and its state."""
@@ -55,6 +66,7 @@ class GAUSSIANSPEECH_AP_preferences(bpy.types.AddonPreferences):
         row.prop(self, "engine_python", placeholder=_placeholder())
         column.prop(self, "engine_command")
         column.prop(self, "device")
+        column.prop(self, "jobs_folder", placeholder=str(default_jobs_folder()))
         from .engine_ops import draw_engine
 
         draw_engine(layout)
@@ -72,6 +84,11 @@ def get_preferences(context: bpy.types.Context) -> GAUSSIANSPEECH_AP_preferences
             f"The add-on {ROOT_PACKAGE} is not enabled.", "Enable it in the preferences."
         )
     return addon.preferences
+
+
+def default_jobs_folder() -> Path:
+    """Where jobs lie unless the preferences say otherwise, for ``gaussianspeech jobs`` too."""
+    return cache_folder() / "jobs"
 
 
 def _placeholder() -> str:

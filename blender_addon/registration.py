@@ -25,6 +25,7 @@ PARTS = (
     "avatars",
     "rendering",
     "export",
+    "jobs",
 )
 """In the order of dependence, which is also the order of the panel's sections."""
 

@@ -37,6 +37,11 @@ def get_status(context: bpy.types.Context) -> GAUSSIANSPEECH_PG_status:
 def tell(operator: bpy.types.Operator, context: bpy.types.Context, message: str) -> None:
     """Say what was done: a report and the panel's status line."""
     operator.report({"INFO"}, message)
+    say(context, message)
+
+
+def say(context: bpy.types.Context, message: str) -> None:
+    """Say something in the panel's status line, where no operator can report it."""
     status = get_status(context)
     status.message, status.hint, status.is_error = message, "", False
 

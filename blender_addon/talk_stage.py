@@ -61,7 +61,7 @@ def write_talk_scene(*, performance: Path, audio: Path, out: Path, head: str, av
         bpy.data.objects.remove(obj)
     scene = context.scene
     scene.name = "Talk"
-    _operate(bpy.ops.gaussianspeech.add_head, head=head)
+    _operate(bpy.ops.gaussianspeech.add_head, head=head, with_avatar=False)
     obj = context.object
     _operate(bpy.ops.gaussianspeech.bind_avatar, avatar=avatar)
     reply = _load(context, performance, head)
@@ -74,7 +74,7 @@ def write_talk_scene(*, performance: Path, audio: Path, out: Path, head: str, av
     _save(out)
 
 
-def _operate(operator: Any, **options: str) -> None:
+def _operate(operator: Any, **options: Any) -> None:
     try:
         operator(**options)
     except RuntimeError as error:  # Blender's form of what the operator reported.

@@ -22,6 +22,7 @@ from ...engine.files import written_whole
 from ...engine.heads.axes import blender_to_head
 from ..speech.action import read_prediction
 from ..speech.bake import active_bake, check_bakeable
+from ..speech.prediction import Prediction
 from ..speech.sound import scene_fps
 
 Float = NDArray[np.float32]
@@ -93,8 +94,27 @@ def _write(
         head=np.array(obj.gaussianspeech_head.id),
         source_sha256=np.array(prediction.source_sha256 if prediction else ""),
         model=np.array(prediction.model if prediction else ""),
-        phones=np.array(json.dumps([])),
+        phones=np.array(json.dumps(_phones(context, action, prediction, frames))),
     )
+
+
+def _phones(
+    context: bpy.types.Context,
+    action: bpy.types.Action | None,
+    prediction: Prediction | None,
+    frames: range,
+) -> list[tuple[str, float, float]]:
+    """The sounds of the speech within the frames, in seconds from the first of them."""
+    if action is None or prediction is None:
+        return []
+    fps = scene_fps(context.scene)
+    # The first key of a bake stands at the first value, wherever the strip was moved to.
+    later, end = (action.frame_range[0] - frames.start) / fps, len(frames) / fps
+    cut = [
+        (label, max(0.0, start + later), min(end, stop + later))
+        for label, start, stop in prediction.phones
+    ]
+    return [(label, round(start, 6), round(stop, 6)) for label, start, stop in cut if start < stop]
 
 
 def _played(context: bpy.types.Context, frames: range) -> Iterator[bpy.types.Depsgraph]:

@@ -22,7 +22,7 @@ from ..status import tell, tell_error
 from ..tasks import EngineTask
 from .bake import Baked, bake, check_bakeable, corrective_names
 from .prediction import prediction_from_reply
-from .properties import adjustments
+from .properties import adjustments, model_name
 from .rebake import rebake_settings
 from .sound import Clip, clip_of_settings, samples_of
 from .strip import add_sound_strip
@@ -113,7 +113,7 @@ class GAUSSIANSPEECH_OT_predict(EngineTask, bpy.types.Operator):
         params: dict[str, Any] = {
             "head": engine_name(obj),
             "fps": self._clip.fps,
-            "model": settings.model,
+            "model": model_name(settings),
             "tolerance_mm": settings.tolerance,
         }
         arrays = {}

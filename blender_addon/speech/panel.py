@@ -113,6 +113,8 @@ class GAUSSIANSPEECH_PT_model(bpy.types.Panel):
         layout.use_property_decorate = False
         settings = active_head(context).gaussianspeech_speech
         layout.prop(settings, "model")
+        if settings.model == "FILE":
+            layout.prop(settings, "model_file")
         layout.prop(settings, "tolerance", text="Tolerance (mm)")
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -45,6 +45,7 @@ class Prediction:
         max_error_mm: largest vertex error against the prediction, millimetres.
         source_sha256: of the audio.
         performance: path of the saved performance, or empty.
+        phones: sounds with their start and end, seconds from the first value, where known.
     """
 
     clip: str
@@ -60,6 +61,7 @@ class Prediction:
     max_error_mm: float = 0.0
     source_sha256: str = ""
     performance: str = ""
+    phones: tuple[tuple[str, float, float], ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -102,6 +104,7 @@ class Prediction:
             for name in ("expressions", "correctives"):
                 fields[name] = tuple(fields[name])
             fields["ranges"] = tuple((low, high) for low, high in fields["ranges"])
+            fields["phones"] = _phones(fields.get("phones", ()))
             prediction = cls(**fields, values=shares)
             return replace(prediction, values=shares * prediction._reach)
         except (ValueError, KeyError, TypeError, zlib.error) as error:
@@ -144,4 +147,9 @@ def prediction_from_reply(
         max_error_mm=float(body["max_error_mm"]),
         source_sha256=body.get("source_sha256") or "",
         performance=body.get("performance") or "",
+        phones=_phones(body.get("phones", ())),
     )
+
+
+def _phones(listed: Iterable[Any]) -> tuple[tuple[str, float, float], ...]:
+    return tuple((str(label), float(start), float(end)) for label, start, end in listed)

@@ -8,6 +8,7 @@ from typing import Any
 
 import bpy
 
+from ...engine.errors import BadInputError
 from .. import compat
 from .adjust import Adjustments
 
@@ -56,7 +57,14 @@ class GAUSSIANSPEECH_PG_speech(bpy.types.PropertyGroup):
         items=(
             ("rules", "Rules", "Articulation by rule from the recognised sounds"),
             ("starter", "Learned", "The learned model that ships for the default head"),
+            ("FILE", "Trained", "A model of your own, from its file"),
         ),
+    )
+    model_file: bpy.props.StringProperty(
+        name="Model File",
+        description="The .safetensors of a trained speech model",
+        subtype="FILE_PATH",
+        options=compat.blend_relative(),
     )
     tolerance: bpy.props.FloatProperty(
         name="Tolerance",
@@ -112,6 +120,21 @@ class GAUSSIANSPEECH_PG_speech(bpy.types.PropertyGroup):
         soft_max=50,
         update=_on_adjusted,
     )
+
+
+def model_name(settings: GAUSSIANSPEECH_PG_speech) -> str:
+    """What the engine calls the chosen model: its id, or the absolute path of its file.
+
+    Raises:
+        BadInputError: a model of one's own without a file.
+    """
+    if settings.model != "FILE":
+        return str(settings.model)
+    if not settings.model_file:
+        raise BadInputError(
+            "No file of a trained speech model is chosen.", "Choose it in Speech, Model."
+        )
+    return str(bpy.path.abspath(settings.model_file))
 
 
 def adjustments(settings: GAUSSIANSPEECH_PG_speech) -> Adjustments:

@@ -13,7 +13,7 @@ import pytest
 
 @pytest.fixture
 def head(engine_ready):
-    engine_ready.ops.gaussianspeech.add_head()
+    engine_ready.ops.gaussianspeech.add_head(with_avatar=False)
     return engine_ready.context.object
 
 

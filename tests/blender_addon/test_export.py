@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 FRAMES = 24
+PHONES = (("HH", 0.0, 0.125), ("AY", 0.125, 0.5), ("SIL", 0.5, 1.0))
+"""Of the baked speech, in seconds from its first frame."""
 CHECKED = (5, 12, 28)
 """Scene frames whose vertices are compared."""
 
@@ -42,6 +46,7 @@ def head(blender, addon):
         ranges=((0.0, 1.0), (0.0, 1.0), (-1.0, 1.0)),
         values=values.astype(np.float32),
         source_sha256="ab" * 32,
+        phones=PHONES,
     )
     deltas = rng.normal(0, 0.005, (1, len(obj.data.vertices), 3)).astype(np.float32)
     adjust = addon("speech.adjust").Adjustments()
@@ -199,6 +204,26 @@ def test_the_scenes_range_can_be_exported_instead(blender, head, tmp_path):
     blender.ops.gaussianspeech.export(filepath=str(path), format="NPZ", frames="SCENE")
     with np.load(path) as data:
         assert data["weights"].shape[0] == 3
+
+
+def exported_phones(path) -> list:
+    with np.load(path) as data:
+        return [tuple(phone) for phone in json.loads(str(data["phones"]))]
+
+
+def test_the_sounds_of_the_speech_are_exported(blender, head, tmp_path):
+    path = tmp_path / "anna.performance.npz"
+    blender.ops.gaussianspeech.export(filepath=str(path), format="NPZ")
+    assert exported_phones(path) == list(PHONES)
+
+
+def test_sounds_are_cut_to_the_exported_frames_and_timed_from_the_first(blender, head, tmp_path):
+    scene = blender.context.scene
+    # The speech begins at frame 5; six frames later is the middle of its second sound.
+    scene.frame_start, scene.frame_end = 11, 19
+    path = tmp_path / "anna.performance.npz"
+    blender.ops.gaussianspeech.export(filepath=str(path), format="NPZ", frames="SCENE")
+    assert exported_phones(path) == [("AY", 0.0, 0.25), ("SIL", 0.25, 0.375)]
 
 
 def test_a_head_without_speech_is_refused(blender, head, tmp_path):

@@ -81,3 +81,23 @@ def test_missing_head_file_is_one_report_and_adds_nothing(engine_ready, tmp_path
     assert status.hint
     assert engine_ready.ops.gaussianspeech.add_head() == {"FINISHED"}
     assert not status.is_error
+
+
+def test_the_default_head_wears_its_avatar_at_once(head):
+    worn = head.gaussianspeech_avatar
+    assert (worn.source, worn.enabled) == ("default", True)
+    assert worn.gaussians > 1000
+
+
+def test_the_avatar_can_be_left_away(engine_ready):
+    engine_ready.ops.gaussianspeech.add_head(with_avatar=False)
+    assert engine_ready.context.object.gaussianspeech_avatar.source == ""
+
+
+def test_an_avatar_that_cannot_be_loaded_is_told_and_the_head_stays(engine_ready, tmp_path):
+    missing = tmp_path / "nobody.safetensors"
+    engine_ready.ops.gaussianspeech.add_head(avatar=str(missing))
+    assert engine_ready.context.object.gaussianspeech_avatar.source == ""
+    status = engine_ready.context.window_manager.gaussianspeech_status
+    assert status.is_error
+    assert "nobody.safetensors" in status.message

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -84,6 +85,18 @@ def test_a_damaged_prediction_says_so(about):
     with pytest.raises(Exception, match="cannot be read") as caught:
         stored.Prediction.unpack(about, packed)
     assert caught.value.hint == "Predict again."
+
+
+def test_sounds_are_kept_with_the_values():
+    spoken = replace(make(np.zeros((2, len(NAMES)))), phones=(("HH", 0.1, 0.15), ("AY", 0.15, 0.4)))
+    assert stored.Prediction.unpack(*spoken.pack()).phones == spoken.phones
+
+
+def test_a_prediction_of_before_sounds_were_kept_is_read():
+    about, packed = make(np.zeros((2, len(NAMES)))).pack()
+    older = json.loads(about)
+    del older["phones"]
+    assert stored.Prediction.unpack(json.dumps(older), packed).phones == ()
 
 
 def test_default_settings_change_nothing():

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Training section of the add-on's tab: what is being trained, and starting more."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..panels import CATEGORY, PARENT_ID
+from ..panels.main import draw_wrapped
+from .job import AVATAR, SPEECH, Job, State, progress_text
+from .ops import (
+    GAUSSIANSPEECH_OT_cancel_job,
+    GAUSSIANSPEECH_OT_end_job,
+    GAUSSIANSPEECH_OT_open_job,
+    GAUSSIANSPEECH_OT_refresh_jobs,
+    GAUSSIANSPEECH_OT_remove_job,
+    GAUSSIANSPEECH_OT_resume_job,
+    GAUSSIANSPEECH_OT_use_job,
+)
+from .pictures import icon_of
+from .properties import get_jobs
+from .start_ops import GAUSSIANSPEECH_OT_train_avatar
+from .watch import watcher
+
+_KINDS = {AVATAR: "USER", SPEECH: "SPEAKER"}
+_STATES = {
+    State.STARTING: "TIME",
+    State.RUNNING: "PLAY",
+    State.CANCELLING: "PAUSE",
+    State.FINISHED: "CHECKMARK",
+    State.CANCELLED: "CANCEL",
+    State.FAILED: "ERROR",
+}
+_PICTURE = 8.0
+"""Size of the preview, in buttons."""
+
+_LABEL = 60
+"""Characters of a log's line that are shown."""
+
+
+class GAUSSIANSPEECH_UL_jobs(bpy.types.UIList):
+    """The trainings, the latest first."""
+
+    def draw_item(
+        self,
+        _context: bpy.types.Context,
+        layout: bpy.types.UILayout,
+        _data: object,
+        item: bpy.types.PropertyGroup,
+        _icon: int,
+        _active: object,
+    ) -> None:
+        """Draw what it is, its name and how far it is."""
+        job = watcher.job(item.name)
+        if job is None:
+            layout.label(text=item.name)
+            return
+        row = layout.row(align=True)
+        row.label(text=job.id, icon=_KINDS.get(job.kind, "PREFERENCES"))
+        right = row.row(align=True)
+        right.alignment = "RIGHT"
+        if job.state in (State.RUNNING, State.CANCELLING):
+            right.label(text=f"{100 * job.fraction:.0f} %" if job.total else "")
+        right.label(text="", icon=_STATES[job.state])
+
+
+class GAUSSIANSPEECH_PT_training(bpy.types.Panel):
+    """The trainings in the background."""
+
+    bl_idname = "GAUSSIANSPEECH_PT_training"
+    bl_parent_id = PARENT_ID
+    bl_label = "Training"
+    bl_category = CATEGORY
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_options = {"DEFAULT_CLOSED"}
+    bl_order = 60
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the list and the chosen training."""
+        layout, listed, reading = self.layout, get_jobs(context), watcher.reading
+        if reading.error is not None:
+            draw_wrapped(layout, context, str(reading.error), icon="ERROR")
+        for action in watcher.actions:
+            layout.label(text=f"{action.work.label}…", icon="TIME")
+        if not reading.jobs:
+            layout.label(text="No trainings yet", icon="INFO")
+            return
+        row = layout.row()
+        row.template_list(
+            "GAUSSIANSPEECH_UL_jobs", "", listed, "entries", listed, "index",
+            rows=min(5, max(2, len(reading.jobs))),
+        )  # fmt: skip
+        side = row.column(align=True)
+        side.operator(GAUSSIANSPEECH_OT_refresh_jobs.bl_idname, text="", icon="FILE_REFRESH")
+        job = watcher.job(listed.chosen)
+        if job is not None:
+            side.separator()
+            remove = side.row()
+            remove.enabled = not job.running
+            remove.operator(
+                GAUSSIANSPEECH_OT_remove_job.bl_idname, text="", icon="TRASH"
+            ).job = job.id
+            _draw_job(layout, context, job)
+
+
+class GAUSSIANSPEECH_PT_new_training(bpy.types.Panel):
+    """Starting a training."""
+
+    bl_idname = "GAUSSIANSPEECH_PT_new_training"
+    bl_parent_id = "GAUSSIANSPEECH_PT_training"
+    bl_label = "New Training"
+    bl_category = CATEGORY
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the settings and the button."""
+        layout, settings = self.layout, context.scene.gaussianspeech_training
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        column = layout.column()
+        column.prop(settings, "data")
+        column.prop(settings, "title", placeholder=_suggested(settings.data))
+        column.prop(settings, "preset")
+        column.prop(settings, "steps")
+        row = layout.row()
+        row.scale_y = 1.4
+        operator = row.operator(GAUSSIANSPEECH_OT_train_avatar.bl_idname, icon="PLAY")
+        operator.data, operator.title = settings.data, settings.title
+        operator.preset, operator.steps = settings.preset, settings.steps
+
+
+def _draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, job: Job) -> None:
+    box = layout.box()
+    icon = icon_of(job)
+    if icon:
+        box.template_icon(icon_value=icon, scale=_PICTURE)
+    _draw_state(box, context, job)
+    _draw_results(box, job)
+    row = box.row(align=True)
+    if job.state is State.CANCELLING:
+        row.operator(GAUSSIANSPEECH_OT_end_job.bl_idname, icon="X").job = job.id
+    elif job.running:
+        row.operator(GAUSSIANSPEECH_OT_cancel_job.bl_idname, text="Cancel", icon="X").job = job.id
+    elif job.resumable:
+        row.operator(
+            GAUSSIANSPEECH_OT_resume_job.bl_idname, text="Resume", icon="PLAY"
+        ).job = job.id
+    _draw_files(box, context, job)
+
+
+def _draw_state(box: bpy.types.UILayout, context: bpy.types.Context, job: Job) -> None:
+    if job.state in (State.RUNNING, State.CANCELLING) or job.state is State.CANCELLED:
+        box.progress(factor=job.fraction, text=progress_text(job))
+    elif job.state is State.FINISHED:
+        box.label(text=f"Finished: {progress_text(job)}", icon=_STATES[job.state])
+    if job.loss is not None and job.state is not State.FAILED:
+        box.label(text=f"Loss {job.loss:.4g}", icon="GRAPH")
+    message = "Starting" if job.state is State.STARTING else job.message
+    if job.state is State.FAILED:
+        alert = box.column()
+        alert.alert = True
+        draw_wrapped(alert, context, message, icon="ERROR")
+    elif job.state is State.CANCELLING:
+        draw_wrapped(box, context, "Saving a checkpoint to stop", icon="PAUSE")
+    elif message:
+        draw_wrapped(box, context, message, icon="INFO")
+
+
+def _draw_results(box: bpy.types.UILayout, job: Job) -> None:
+    labels = {AVATAR: ("Use Avatar", "USER"), SPEECH: ("Use Speech Model", "SPEAKER")}
+    for kind in job.results:
+        text, icon = labels[kind]
+        row = box.row()
+        row.scale_y = 1.3
+        operator = row.operator(GAUSSIANSPEECH_OT_use_job.bl_idname, text=text, icon=icon)
+        operator.job, operator.kind = job.id, kind.upper()
+
+
+def _draw_files(box: bpy.types.UILayout, context: bpy.types.Context, job: Job) -> None:
+    listed = get_jobs(context)
+    row = box.row(align=True)
+    row.prop(listed, "show_log", icon="TRIA_DOWN" if listed.show_log else "TRIA_RIGHT")
+    if watcher.place is not None and not watcher.place.remote:
+        for what, text, icon in (("LOG", "Open Log", "TEXT"), ("FOLDER", "Folder", "FILE_FOLDER")):
+            operator = row.operator(GAUSSIANSPEECH_OT_open_job.bl_idname, text=text, icon=icon)
+            operator.job, operator.what = job.id, what
+    if listed.show_log:
+        lines = box.column(align=True)
+        lines.scale_y = 0.7
+        for line in watcher.reading.log or ("Nothing yet",):
+            lines.label(text=line if len(line) <= _LABEL else line[:_LABEL] + "…")
+
+
+def _suggested(data: str) -> str:
+    return data.rstrip("/\\").replace("\\", "/").rpartition("/")[2]
+
+
+CLASSES: tuple[type, ...] = (
+    GAUSSIANSPEECH_UL_jobs,
+    GAUSSIANSPEECH_PT_training,
+    GAUSSIANSPEECH_PT_new_training,
+)

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the list shows and which of it is chosen; and what a new training is to learn from."""
+
+from __future__ import annotations
+
+import bpy
+
+from ...engine.errors import GaussianSpeechError
+from .. import compat
+from .session import current_place
+from .watch import watcher
+
+
+def _on_chosen(self: GAUSSIANSPEECH_PG_jobs, _context: bpy.types.Context) -> None:
+    if 0 <= self.index < len(self.entries):
+        self.chosen = self.entries[self.index].name
+    _on_log(self, _context)
+
+
+def _on_log(self: GAUSSIANSPEECH_PG_jobs, _context: bpy.types.Context) -> None:
+    watcher.log_of = self.chosen if self.show_log else ""
+    watcher.read_soon()
+
+
+class GAUSSIANSPEECH_PG_job(bpy.types.PropertyGroup):
+    """One line of the list; its name is the job's id, all else is asked of the watcher."""
+
+
+class GAUSSIANSPEECH_PG_jobs(bpy.types.PropertyGroup):
+    """The list of jobs."""
+
+    entries: bpy.props.CollectionProperty(type=GAUSSIANSPEECH_PG_job, options={"SKIP_SAVE"})
+    index: bpy.props.IntProperty(name="Job", options={"SKIP_SAVE"}, update=_on_chosen)
+    chosen: bpy.props.StringProperty(name="Chosen Job", options={"SKIP_SAVE"})
+    show_log: bpy.props.BoolProperty(
+        name="Log",
+        description="Show the last lines that the training printed",
+        options={"SKIP_SAVE"},
+        update=_on_log,
+    )
+
+
+class GAUSSIANSPEECH_PG_training(bpy.types.PropertyGroup):
+    """What a new training is to learn from, kept with the scene."""
+
+    kind: bpy.props.EnumProperty(
+        name="Train",
+        description="What is to be trained",
+        items=(
+            ("AVATAR", "Avatar", "A Gaussian avatar from a multi-view capture"),
+            ("SPEECH", "Speech", "A speech model in one person's manner of speaking"),
+        ),
+    )
+    data: bpy.props.StringProperty(
+        name="Capture",
+        description="Folder of the capture to learn from",
+        subtype="DIR_PATH",
+        options=compat.blend_relative(),
+    )
+    title: bpy.props.StringProperty(
+        name="Name", description="What the training is called; without one, as its capture"
+    )
+    preset: bpy.props.EnumProperty(
+        name="Preset",
+        description="How the avatar is trained",
+        items=(
+            ("default", "Full", "The paper's avatar: hours on a processor, minutes on a GPU"),
+            ("quick", "Quick", "A small avatar, to see whether a capture works"),
+            ("baseline", "Baseline", "In the way of GaussianAvatars, to compare with"),
+        ),
+    )
+    steps: bpy.props.IntProperty(
+        name="Steps",
+        description="Steps of the training; 0 for as many as the preset has",
+        default=0,
+        min=0,
+        soft_max=600_000,
+    )
+
+
+def get_jobs(context: bpy.types.Context) -> GAUSSIANSPEECH_PG_jobs:
+    """The list of this Blender."""
+    return context.window_manager.gaussianspeech_jobs
+
+
+def choose(context: bpy.types.Context, job_id: str) -> None:
+    """Choose a job of the list, now or as soon as it is there."""
+    listed = get_jobs(context)
+    listed.chosen = job_id
+    watcher.read_soon()
+
+
+def sync(context: bpy.types.Context) -> bool:
+    """Watch the place of the preferences and list its jobs; whether the list has changed."""
+    try:
+        current_place(context)
+    except GaussianSpeechError:
+        watcher.look_at(None)
+    listed, wanted = get_jobs(context), [job.id for job in watcher.reading.jobs]
+    changed = listed.entries.keys() != wanted
+    if changed:
+        listed.entries.clear()
+        for job_id in wanted:
+            listed.entries.add().name = job_id
+    if listed.chosen not in wanted and wanted and not watcher.actions:
+        listed.chosen = wanted[0]
+    if listed.chosen in wanted and listed.index != wanted.index(listed.chosen):
+        listed.index = wanted.index(listed.chosen)
+        changed = True
+    return changed
+
+
+CLASSES: tuple[type, ...] = (
+    GAUSSIANSPEECH_PG_job,
+    GAUSSIANSPEECH_PG_jobs,
+    GAUSSIANSPEECH_PG_training,
+)
+
+
+def register() -> None:
+    """Attach the list to the window manager and the settings to scenes."""
+    bpy.types.WindowManager.gaussianspeech_jobs = bpy.props.PointerProperty(
+        type=GAUSSIANSPEECH_PG_jobs
+    )
+    bpy.types.Scene.gaussianspeech_training = bpy.props.PointerProperty(
+        type=GAUSSIANSPEECH_PG_training
+    )
+
+
+def unregister() -> None:
+    """Detach them."""
+    del bpy.types.Scene.gaussianspeech_training
+    del bpy.types.WindowManager.gaussianspeech_jobs
