@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-import numpy as np
 import torch
 
+from engine.avatar.compiled import network_colors
 from engine.errors import BadInputError
-from engine.splatting.cpu.shading import network_colors
-from engine.splatting.cpu.threads import KERNELS, array, constant
+from engine.splatting.cpu.threads import compilable
 
 
 class ColorModel(Protocol):
@@ -246,30 +245,13 @@ class MlpColor:
                 )
             bias = bias + self.first_weight[:, D + 3 :] @ expression
         view = self.latents.new_zeros(self.count, 3) if directions is None else directions
-        if constant(hidden, bias, view, *self.tensors().values()):
-            return self._colors_at_once(hidden, bias, view)
+        if compilable(hidden, bias, view, *self.tensors().values()):
+            first = torch.cat([bias[None], self.first_weight[:, D : D + 3].T])
+            return network_colors(hidden, first, self.second_weight, self.second_bias, view)
         hidden = hidden + bias
         if directions is not None:
             hidden = torch.addmm(hidden, directions, self.first_weight[:, D : D + 3].T)
         return torch.sigmoid(torch.relu(hidden) @ self.second_weight.T + self.second_bias)
-
-    def _colors_at_once(
-        self, hidden: torch.Tensor, bias: torch.Tensor, directions: torch.Tensor
-    ) -> torch.Tensor:
-        """The rest of both layers in one compiled pass, where nothing trains."""
-        D = self.latents.shape[1]
-        first = torch.cat([bias[None], self.first_weight[:, D : D + 3].T])
-        colors = np.empty((self.count, 3), np.float32)
-        with KERNELS:
-            network_colors(
-                array(hidden),
-                array(first),
-                array(self.second_weight),
-                array(self.second_bias),
-                array(directions),
-                colors,
-            )
-        return torch.from_numpy(colors)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """See :class:`ColorModel`."""

@@ -6,15 +6,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 
 from engine.avatar.binding import quaternion_product, transformed, triangle_frames
 from engine.avatar.color import ColorModel
+from engine.avatar.compiled import placed
 from engine.errors import BadInputError
 from engine.splatting.backend import Splats
-from engine.splatting.cpu.placing import place
-from engine.splatting.cpu.threads import KERNELS, array, constant
+from engine.splatting.cpu.threads import compilable
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,11 +136,8 @@ def _placed(
     """Means, quaternions and scales on the vertices in world space."""
     local = torch.nn.functional.normalize(avatar.quats, dim=-1)
     scales = torch.exp(avatar.log_scales)
-    if constant(world, avatar.positions, local, scales):
-        indices = (array(avatar.faces, np.int32), array(avatar.binding, np.int32))
-        with KERNELS:
-            placed = place(array(world), *indices, *map(array, (avatar.positions, local, scales)))
-        return torch.from_numpy(placed[0]), torch.from_numpy(placed[1]), torch.from_numpy(placed[2])
+    if compilable(world, avatar.positions, local, scales):
+        return placed(world, avatar.faces, avatar.binding, avatar.positions, local, scales)
     frames = triangle_frames(world, avatar.faces)
     face = avatar.binding.long()
     size = frames.scales[face, None]

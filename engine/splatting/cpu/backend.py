@@ -17,7 +17,16 @@ from engine.errors import BadInputError
 from engine.progress import Progress, silent
 from engine.splatting.backend import Image, Semantics, Splats, one_splat
 from engine.splatting.camera import Camera
-from engine.splatting.cpu import binning, blending, gradients, placing, projection, shading
+from engine.splatting.cpu import (
+    binning,
+    blending,
+    gradients,
+    placing,
+    placing_gradients,
+    projection,
+    shading,
+    shading_gradients,
+)
 from engine.splatting.cpu.layout import COLUMNS, DEPTH, GRADIENTS, Float, Index, Offset
 from engine.splatting.cpu.threads import KERNELS
 
@@ -257,6 +266,9 @@ class CpuBackend:
         if gradients:
             progress(0.5, "Preparing the CPU rasteriser's gradients")
             torch.autograd.backward([image.rgb.sum() + image.alpha.sum()])
+            with KERNELS:
+                placing_gradients.warm_up()
+                shading_gradients.warm_up()
         progress(1.0, "The CPU rasteriser is ready")
 
 

@@ -55,13 +55,16 @@ from engine.splatting.cpu.layout import (
 _0, _1, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
 _PLANES = 7
 """Per block: T, the gradients of R, G, B and Z, Q, and the pixel's depth, sixteen lanes each."""
+_SUMS = 10
+"""See :func:`_block_gradient`."""
 
 
-@njit(fastmath=True, error_model="numpy")
+@njit(fastmath=True, error_model="numpy", forceinline=True)
 def _block_gradient(
     lanes: Float,
     sums: Float,
     offset: Any,
+    dy: Any,
     half_precision: Any,
     sigma_y: Any,
     opacity: Any,
@@ -75,8 +78,9 @@ def _block_gradient(
 ) -> Any:
     """Step one footprint over sixteen pixels; add up what its gradient needs, lane by lane.
 
-    ``sums`` gathers v_σ, v_σ·d, v_σ·d² and the gradients of red, green, blue and depth, where d
-    is the distance from the row's centre. Returns how many pixels this footprint finished.
+    ``sums`` gathers v_σ times 1, d, d², y, d·y and y², and the gradients of red, green, blue and
+    depth, where d is the distance from the row's centre and y that of the row from the footprint's.
+    Returns how many pixels this footprint finished.
     """
     finished = _0
     for j in range(16):
@@ -101,10 +105,13 @@ def _block_gradient(
         sums[j] += v_sigma
         sums[16 + j] += v_sigma * d
         sums[32 + j] += v_sigma * d * d
-        sums[48 + j] += weight * v_red
-        sums[64 + j] += weight * v_green
-        sums[80 + j] += weight * v_blue
-        sums[96 + j] += weight * v_depth
+        sums[48 + j] += v_sigma * dy
+        sums[64 + j] += v_sigma * d * dy
+        sums[80 + j] += v_sigma * dy * dy
+        sums[96 + j] += weight * v_red
+        sums[112 + j] += weight * v_green
+        sums[128 + j] += weight * v_blue
+        sums[144 + j] += weight * v_depth
         lanes[j] = -light if stop else light - weight
         finished += _1 if stop else _0
     return finished
@@ -201,11 +208,11 @@ def blend_backward(  # noqa: PLR0915 - inner loops in one kernel: a call would h
         _load(pixels, left, top, rgb, alpha, depth, v_rgb, v_alpha, v_depth)
         open_pixels = np.full(TILE_HEIGHT, w, np.int32)
         open_rows = h
-        sums = np.zeros(7 * LANES, np.float32)
+        sums = np.zeros(_SUMS * LANES, np.float32)
         for k in range(starts[tile], starts[tile + 1]):
             g = pairs[k]
-            _clear(g)
             if open_rows <= 0:
+                _clear(g)
                 continue
             n = entries[k]
             mx = rows[n, MEAN_X] - np.float32(left) - _HALF
@@ -213,7 +220,7 @@ def blend_backward(  # noqa: PLR0915 - inner loops in one kernel: a call would h
             precision, slope, precision_y = rows[n, PRECISION], rows[n, SLOPE], rows[n, PRECISION_Y]
             reach, variance = rows[n, REACH], _1 / precision
             y0, y1 = row_range(my, np.float32(math.sqrt(reach / precision_y)) + EDGE, h)
-            _clear(sums[48:])
+            _clear(sums)
             for y in range(y0, y1 + 1):
                 if open_pixels[y] <= 0:
                     continue
@@ -224,7 +231,6 @@ def blend_backward(  # noqa: PLR0915 - inner loops in one kernel: a call would h
                 x0, x1 = row_range(center, span, w)
                 if x1 < x0:
                     continue
-                _clear(sums[:48])
                 finished = _0
                 for block in range(x0 // LANES, x1 // LANES + 1):
                     at = (y * BLOCKS + block) * _PLANES * LANES
@@ -232,6 +238,7 @@ def blend_backward(  # noqa: PLR0915 - inner loops in one kernel: a call would h
                         pixels[at : at + 112],
                         sums,
                         np.float32(block * LANES) - center,
+                        dy,
                         _HALF * precision,
                         _HALF * square_y,
                         rows[n, OPACITY],
@@ -243,27 +250,30 @@ def blend_backward(  # noqa: PLR0915 - inner loops in one kernel: a call would h
                         alpha_min,
                         transmittance_min,
                     )
-                s0, s1, s2 = _lane_sum(sums[:16]), _lane_sum(sums[16:32]), _lane_sum(sums[32:48])
-                # Σ⁻¹·(x − mean) = (p·d, r − slope·p·d) with p the precision, r as below; then
-                # ∂σ/∂mean = −Σ⁻¹(x − mean) and ∂σ/∂Σ = −½·Σ⁻¹(x − mean)(x − mean)ᵀΣ⁻¹.
-                r = precision_y * dy
-                u = precision * s1
-                uu = precision * precision * s2
-                g[G_MEAN_X] -= u
-                g[G_MEAN_Y] -= r * s0 - slope * u
-                g[G_COV_XX] -= _HALF * uu
-                g[G_COV_XY] -= r * u - slope * uu
-                g[G_COV_YY] -= _HALF * (r * r * s0 - (r + r) * slope * u + slope * slope * uu)
-                g[G_OPACITY] -= s0
                 if finished > _0:
                     open_pixels[y] -= int(finished)
                     if open_pixels[y] <= 0:
                         open_rows -= 1
-            g[G_OPACITY] /= rows[n, OPACITY]
-            g[G_RED] = _lane_sum(sums[48:64])
-            g[G_GREEN] = _lane_sum(sums[64:80])
-            g[G_BLUE] = _lane_sum(sums[80:96])
-            g[G_DEPTH] = _lane_sum(sums[96:112])
+            # Σ⁻¹·(x − mean) = (p·d, r − slope·p·d) with p the precision and r = precision_y·y; then
+            # ∂σ/∂mean = −Σ⁻¹(x − mean) and ∂σ/∂Σ = −½·Σ⁻¹(x − mean)(x − mean)ᵀΣ⁻¹.
+            s0, s1, s2 = _lane_sum(sums[:16]), _lane_sum(sums[16:32]), _lane_sum(sums[32:48])
+            r0, r1, r2 = _lane_sum(sums[48:64]), _lane_sum(sums[64:80]), _lane_sum(sums[80:96])
+            u, uu = precision * s1, precision * precision * s2
+            r, ru, rr = (
+                precision_y * r0,
+                precision_y * precision * r1,
+                precision_y * precision_y * r2,
+            )
+            g[G_MEAN_X] = -u
+            g[G_MEAN_Y] = slope * u - r
+            g[G_COV_XX] = -_HALF * uu
+            g[G_COV_XY] = slope * uu - ru
+            g[G_COV_YY] = -_HALF * (rr - (slope + slope) * ru + slope * slope * uu)
+            g[G_OPACITY] = -s0 / rows[n, OPACITY]
+            g[G_RED] = _lane_sum(sums[96:112])
+            g[G_GREEN] = _lane_sum(sums[112:128])
+            g[G_BLUE] = _lane_sum(sums[128:144])
+            g[G_DEPTH] = _lane_sum(sums[144:160])
 
 
 @njit(cache=True)

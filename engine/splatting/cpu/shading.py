@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The colour network in one pass over the Gaussians.
 
-What :mod:`engine.avatar.color` says with tensors, for frames of which no gradient is asked: nothing
-of a size between the inputs and the colours goes through memory.
+What :mod:`engine.avatar.color` says with tensors; nothing of a size between the inputs and the
+colours goes through memory. :mod:`engine.splatting.cpu.shading_gradients` is the way back.
 """
 
 from __future__ import annotations

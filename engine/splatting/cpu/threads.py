@@ -14,15 +14,9 @@ KERNELS = threading.Lock()
 """numba's fallback thread pool must not be entered from two threads at once."""
 
 
-def constant(*tensors: torch.Tensor) -> bool:
-    """Whether tensors lie in this memory as float32 and no gradient of them is asked."""
-    graph = torch.is_grad_enabled()
-    return all(
-        tensor.device.type == "cpu"
-        and tensor.dtype == torch.float32
-        and not (graph and tensor.requires_grad)
-        for tensor in tensors
-    )
+def compilable(*tensors: torch.Tensor) -> bool:
+    """Whether tensors are what the kernels take: float32 in this memory."""
+    return all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in tensors)
 
 
 def array(tensor: torch.Tensor, dtype: type[Any] = np.float32) -> NDArray[Any]:
