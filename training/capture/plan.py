@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which cameras film which moment, and what each picture is for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from training.data.layout import Split
+
+_FRONT = 0
+_FRONT_EVERY = 3
+_VAL_EVERY = 4
+
+
+class Shot(NamedTuple):
+    """One picture to take.
+
+    Attributes:
+        timestep: index of the moment.
+        camera: index in the rig.
+        split: train for all but the front camera; of the front camera's, one in four is val.
+    """
+
+    timestep: int
+    camera: int
+    split: Split
+
+
+def shots(timesteps: int, around: Sequence[float], views: int) -> list[list[Shot]]:
+    """The pictures of each timestep.
+
+    The cameras that film a moment are spread over the whole arc, and rotate from moment to moment:
+    after a few of them each camera has filmed as often as any other. Wherever a capture breaks off,
+    what is there is balanced.
+
+    Args:
+        timesteps: number of moments.
+        around: degrees round the head of each camera of the rig; the first is the front one.
+        views: cameras that film each moment.
+    """
+    others = sorted(range(1, len(around)), key=lambda camera: around[camera])
+    stride = _stride(len(others), views)
+    order = [others[(place * stride) % len(others)] for place in range(len(others))]
+    planned, used, fronts = [], 0, 0
+    for timestep in range(timesteps):
+        taken: list[Shot] = []
+        if timestep % _FRONT_EVERY == 0 or views > len(others):
+            split: Split = "val" if fronts % _VAL_EVERY == _VAL_EVERY - 1 else "test"
+            taken.append(Shot(timestep, _FRONT, split))
+            fronts += 1
+        count = min(views - len(taken), len(others))
+        cameras = [order[(used + number) % len(order)] for number in range(count)]
+        used += count
+        taken += [Shot(timestep, camera, "train") for camera in cameras]
+        planned.append(taken)
+    return planned
+
+
+def _stride(cameras: int, views: int) -> int:
+    """A step that visits all cameras, about as long as spreads ``views`` of them evenly."""
+    wanted = max(1, round(cameras / max(1, views)))
+    candidates = [step for step in range(1, cameras + 1) if math.gcd(step, cameras) == 1]
+    return min(candidates, key=lambda step: (abs(step - wanted), step))

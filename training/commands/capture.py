@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``gaussianspeech capture``: a synthetic multi-view capture, rendered by Blender's Cycles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.commands.console import progress_bar
+from training.commands.job_run import run_as_job
+from training.job_worker import JobHandle
+
+_HEAD = "default"
+
+
+def capture(
+    *,
+    out: Path,
+    scale: float = 1.0,
+    cameras: int = 16,
+    timesteps: int = 72,
+    views_per_timestep: int | None = None,
+    samples: int = 64,
+    audio: tuple[Path, ...] = (),
+    sample_voice: bool = True,
+    seed: int = 0,
+    threads: int | None = None,
+    background: bool = False,
+    json: bool = False,
+) -> int:
+    """Film the default head with many cameras: a capture to train avatars on (docs/capture.md).
+
+    Given again with the same options, a capture that stopped goes on.
+
+    Args:
+        out: folder of the capture, and of its job.
+        scale: of the pictures; 1 is 1100×1604 pixels.
+        cameras: round the front of the head, 2 to 16.
+        timesteps: moments filmed: faces, gazes, head poses and frames of speech in turn.
+        views_per_timestep: cameras that film each moment, by turns; all by default.
+        samples: of Cycles, a pixel; the pictures are denoised.
+        audio: recordings that the person speaks, besides the sample voice; <name>.txt beside one
+            may hold its transcript.
+        sample_voice: whether the person speaks the shipped sample voice.
+        seed: of head poses and mixed faces.
+        threads: of Cycles; all processors by default.
+        background: return at once and film on; see 'gaussianspeech jobs'.
+        json: print the result as JSON.
+    """
+    from training.capture.record import check_resumable, ingredients
+    from training.capture.settings import CaptureSettings
+
+    settings = CaptureSettings(
+        scale=scale,
+        cameras=cameras,
+        timesteps=timesteps,
+        views_per_timestep=cameras if views_per_timestep is None else views_per_timestep,
+        samples=samples,
+        seed=seed,
+    )
+    made_of = ingredients(_HEAD, settings, audio, sample=sample_voice)
+    check_resumable(out, made_of)
+
+    def work(job: JobHandle) -> None:
+        from training.capture.run import make_capture
+
+        with progress_bar("capture") as bar:
+            make_capture(out, made_of, settings, audio, job, bar, threads=threads)
+
+    config = {"kind": "capture", **made_of}
+    return run_as_job(out, config, work, background=background, json=json)
