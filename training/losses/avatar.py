@@ -107,35 +107,29 @@ class AvatarLoss(nn.Module):
             "patch": config.patch,
             "wrinkle": config.wrinkle,
         }
-        self.off: dict[str, tuple[str, str]] = {}
-        for term, name in _NETWORKS.items():
-            missing = why_missing(name, config.weights) if self.weights[term] else None
-            if missing is not None:
-                self.off[term] = missing
-                self.weights[term] = 0.0
-        for term in config.require:
-            if term in self.off:
-                message, hint = self.off[term]
-                raise MissingDependencyError(f"The term '{term}' is required. {message}", hint)
-        self.face: FaceLoss | None = None
-        self.patch: PatchLoss | None = None
-        self.wrinkle: WrinkleLoss | None = None
-        if self.weights["global"]:
-            backbone = face_backbone(load_weights("arcface", config.weights))
-            self.face = FaceLoss(backbone, config.face_size, config.face_style)
-        if self.weights["patch"]:
-            features = vgg16(load_weights("vgg16", config.weights), _PATCH_LAYERS)
-            self.patch = PatchLoss(features, config.patches, config.patch_size)
-        if self.weights["wrinkle"]:
-            learned = config.wrinkle_detector
-            detector = RidgeDetector() if learned is None else load_detector(learned)
-            for parameter in detector.parameters():  # TorchScript has no requires_grad_ of its own.
-                parameter.requires_grad_(requires_grad=False)
-            self.wrinkle = WrinkleLoss(detector)
+        self.off: dict[str, tuple[str, str]] = self._missing()
+        self.face = _face_loss(config) if self.weights["global"] else None
+        self.patch = _patch_loss(config) if self.weights["patch"] else None
+        self.wrinkle = _wrinkle_loss(config) if self.weights["wrinkle"] else None
         self.to(device)
         if note is not None:
             for term, (message, hint) in self.off.items():
                 note(f"The term '{term}' is off: {message} {hint}")
+
+    def _missing(self) -> dict[str, tuple[str, str]]:
+        """Take out the terms without weights."""
+        off = {}
+        for term, name in _NETWORKS.items():
+            missing = why_missing(name, self.config.weights) if self.weights[term] else None
+            if missing is None:
+                continue
+            if term in self.config.require:
+                raise MissingDependencyError(
+                    f"The term '{term}' is required. {missing[0]}", missing[1]
+                )
+            off[term] = missing
+            self.weights[term] = 0.0
+        return off
 
     def forward(
         self,
@@ -216,6 +210,24 @@ def scaling_loss(log_scales: Tensor, free: float = 0.6) -> Tensor:
     excess = torch.relu(torch.exp(log_scales) - free)
     lengths: Tensor = torch.linalg.vector_norm(excess, dim=1)
     return lengths.mean()
+
+
+def _face_loss(config: AvatarLossConfig) -> FaceLoss:
+    backbone = face_backbone(load_weights("arcface", config.weights))
+    return FaceLoss(backbone, config.face_size, config.face_style)
+
+
+def _patch_loss(config: AvatarLossConfig) -> PatchLoss:
+    features = vgg16(load_weights("vgg16", config.weights), _PATCH_LAYERS)
+    return PatchLoss(features, config.patches, config.patch_size)
+
+
+def _wrinkle_loss(config: AvatarLossConfig) -> WrinkleLoss:
+    learned = config.wrinkle_detector
+    detector = RidgeDetector() if learned is None else load_detector(learned)
+    for parameter in detector.parameters():  # TorchScript has no requires_grad_ for the whole.
+        parameter.requires_grad = False
+    return WrinkleLoss(detector)
 
 
 def _check(config: AvatarLossConfig) -> None:

@@ -2,7 +2,7 @@
 """Structural similarity (Wang et al. 2004) as a differentiable term.
 
 The window is the Gaussian of 11 pixels with σ 1.5 and beyond the border is black, as in 3D Gaussian
-Splatting; the *metric*, which leaves the border out, is :func:`training.metrics.image.ssim`.
+Splatting; the *metric*, which mirrors the picture there, is :func:`training.metrics.image.ssim`.
 """
 
 from __future__ import annotations

@@ -52,7 +52,8 @@ def decibels(squared: float) -> float:
 def ssim(ours: Tensor, true: Tensor) -> float:
     """Structural similarity (Wang et al. 2004), Gaussian window of 11 pixels, σ 1.5.
 
-    The mean over all places where the whole window lies in the picture; the channels count alike.
+    The mean over all pixels and channels; the picture is mirrored at its border, as torchmetrics
+    does (papers that leave the border out, or take black there, differ in the third decimal).
 
     Args:
         ours: (H, W, 3), at least 11 pixels high and wide.
@@ -72,6 +73,7 @@ def ssim(ours: Tensor, true: Tensor) -> float:
     window = gaussian_window(torch.float64).to(x.device)
 
     def mean(planes: Tensor) -> Tensor:
+        planes = functional.pad(planes, (WINDOW // 2,) * 4, mode="reflect")
         columns = functional.conv2d(planes, window.view(1, 1, -1, 1))
         return functional.conv2d(columns, window.view(1, 1, 1, -1))
 
