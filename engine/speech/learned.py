@@ -11,8 +11,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.audio.encoder import AudioEncoder, AudioFeatures, load_encoder
+from engine.audio.encoder import (
+    AudioEncoder,
+    AudioFeatures,
+    PhoneticEncoder,
+    load_encoder,
+    phonetic_features,
+)
 from engine.audio.loading import Speech
+from engine.audio.phonetic import PhoneticEncoding
 from engine.heads.head import Head
 from engine.progress import Progress, part, silent
 from engine.speech.articulation import Articulation
@@ -93,6 +100,50 @@ def predict_learned(
         progress=part(progress, _HEARD, 1.0),
     )
     return replace(performance, source_sha256=speech.sha256, warnings=heard.warnings)
+
+
+def perform_sounds(
+    sounds: PhoneticEncoding,
+    speech: Speech,
+    head: Head,
+    fps: float,
+    *,
+    model: str | Path = STARTER,
+    settings: Articulation | None = None,
+    style: Mapping[str, float] | None = None,
+) -> Performance:
+    """The performance for sounds whose times are known, as :func:`engine.speech.predict.perform`.
+
+    Args:
+        sounds: of the clip; a model with another encoder than the phonetic one hears for itself,
+            and takes the times for blinks and brows.
+        speech: the clip.
+        head: who speaks.
+        fps: frames per second.
+        model: ``"starter"`` or the file of a trained model.
+        settings: as for :func:`predict_learned`.
+        style: as for :func:`predict_learned`.
+
+    Raises:
+        MissingDependencyError: the model, or its encoder's weights, are not on this machine.
+        BadInputError: a model of another head, an unknown style, or an impossible frame rate.
+    """
+    frame_count(speech.duration, fps)
+    trained = _model(STARTER_FILE if model == STARTER else Path(model), head)
+    config = trained.model.config
+    if config.encoder == PhoneticEncoder.id:
+        heard = AudioFeatures(
+            phonetic_features(sounds.phones, sounds.mel, sounds.energy),
+            PhoneticEncoder.rate,
+            PhoneticEncoder.start,
+            speech.duration,
+            sounds.phones,
+        )
+    else:
+        heard = _encoder(config.encoder, config.encoder_source).encode(speech)
+        heard = replace(heard, phones=sounds.phones)
+    performance = perform_learned(heard, head, fps, trained, settings=settings, style=style)
+    return replace(performance, source_sha256=speech.sha256, warnings=sounds.warnings)
 
 
 def perform_learned(

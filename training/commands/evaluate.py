@@ -23,23 +23,35 @@ def speech(
     speech_model: str = "rules",
     fps: float = 25.0,
     transcript: Literal["both", "with", "without"] = "both",
+    truth: Path | None = None,
+    syncnet: Path | None = None,
+    avatar: str | None = None,
 ) -> int:
     """Measure lip sync on recordings with phone alignments (<name>.phones.json beside them).
 
+    Prints a table; with --out also writes report.json, report.html with plots, and faces.png.
+    A learned model is shown beside the rules.
+
     Args:
         audio: audio files, or folders of them.
-        out: folder for report.json.
+        out: folder for the report.
         head: who speaks.
         speech_model: "rules", "starter" (learned from the rules), or the file of a trained model.
         fps: frames per second.
         transcript: measure with the transcript of the alignment, without it, or both.
+        truth: folder of captured motion, <name>.performance.npz or <name>.motion.npz, for LVE, FDD
+            and MVE.
+        syncnet: file of SyncNet's weights (syncnet_v2.model), for LSE-D and LSE-C.
+        avatar: avatar file for the pictures; by default the shipped one where it fits, else the
+            mesh.
     """
     from engine.heads import load_head
-    from training.evaluate_speech import evaluate
+    from training.evaluate_speech import Wanted, evaluate
 
     if out is not None:
         existing_folder(out)
     with_text = {"both": None, "with": True, "without": False}[transcript]
+    wanted = Wanted(speech_model, fps, with_text, truth, syncnet, avatar)
     with progress_bar("evaluate") as progress:
-        evaluate(audio, out, load_head(head), speech_model, fps, with_text, progress)
+        evaluate(audio, out, load_head(head), wanted, progress)
     return 0

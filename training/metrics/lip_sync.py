@@ -259,6 +259,22 @@ def _in_silence(
     return (seconds, motion / seconds, gap / seconds) if seconds else (0.0, 0.0, 0.0)
 
 
+def lip_speed(performance: Performance, head: Head) -> Array:
+    """(T − 1,) mean speed of the lip vertices between neighbouring frames, mm/frame.
+
+    Raises:
+        BadInputError: the head names no region of lips.
+    """
+    basis = _lip_basis(performance, head)
+    steps = np.diff(performance.weights.astype(np.float64), axis=0)
+    pieces = [
+        np.linalg.norm((steps[i : i + 512] @ basis).reshape(-1, basis.shape[1] // 3, 3), axis=-1)
+        for i in range(0, len(steps), 512)
+    ]
+    speed: Array = np.concatenate([piece.mean(axis=1) for piece in pieces] or [np.zeros(0)]) * MM
+    return speed
+
+
 def _jitter(performance: Performance, head: Head) -> float:
     basis = _lip_basis(performance, head)
     bends = np.diff(performance.weights.astype(np.float64), n=2, axis=0)

@@ -16,9 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import BadInputError
+from engine.heads.head import Head
 from engine.speech.performance import Performance
 
 Motion = NDArray[np.floating[Any]]
+
+_UPPER_FACE = ("brows", "forehead", "eyelids")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,21 @@ class VertexErrors:
     mve: float
     upper_face: float
     fdd: float
+
+
+def upper_face(head: Head) -> NDArray[np.int32]:
+    """The vertices of the upper face: brows, forehead and eyelids.
+
+    Raises:
+        BadInputError: the head names none of these regions.
+    """
+    found = [head.regions[name] for name in _UPPER_FACE if name in head.regions]
+    if not found or not sum(len(vertices) for vertices in found):
+        raise BadInputError(
+            f"The head {head.id!r} names no region of the upper face.",
+            f"Vertex errors are measured on heads with {', '.join(_UPPER_FACE)}.",
+        )
+    return np.unique(np.concatenate(found))
 
 
 def paired_chunks(
