@@ -192,7 +192,7 @@ class AvatarLoss(nn.Module):
 
     def _chance(self, view: TrueView, step: int) -> torch.Generator:
         """Chance that depends on the step and view alone, not on what was drawn before."""
-        words = f"{self.config.seed} {step} {view.timestep} {view.camera_id}"
+        words = f"{self.config.patch_seed} {step} {view.timestep} {view.camera_id}"
         return torch.Generator().manual_seed(zlib.crc32(words.encode()))
 
 

@@ -32,7 +32,7 @@ class AvatarLossConfig:
             the weight; 0 is 1 on a GPU and 10 on a CPU.
         weights: folder of the weight files; see training.weights.
         require: terms whose missing weights are an error: "global", "patch", "wrinkle".
-        seed: of the places of the patches.
+        patch_seed: of the places of the patches.
     """
 
     dssim: float = 0.2
@@ -51,4 +51,4 @@ class AvatarLossConfig:
     every: int = 0
     weights: Path | None = None
     require: tuple[str, ...] = ()
-    seed: int = 0
+    patch_seed: int = 0
