@@ -20,8 +20,9 @@ from training.data.layout_head_param import HeadParam
 
 Float = NDArray[np.float32]
 
-_ROUND = ("mouth", "speech", "eyes", "whole")
-"""Kinds of moments in turn, so that any number of them is a balanced capture."""
+_ROUND = ("mouth", "eyes", "mouth", "speech", "mouth", "eyes", "whole", "speech")
+"""Kinds of moments in turn, so that any number of them is a balanced capture; the mouth moves
+most, and is the hardest."""
 _TURNS = ((0, 0, 0), (18, 0, 0), (-18, 0, 0), (0, 10, 0), (0, -12, 0), (10, -6, 7), (-10, 6, -7))
 """Degrees of turning to the head's left, nodding down, and tilting to its left shoulder, taken in
 turn; the turns change the light on the face, and what hides behind what."""

@@ -166,7 +166,7 @@ class MultiViewCapture:
         params = dict.fromkeys(folder / frame.param for frame in everything)
         _check_files(folder, everything)
         for param in params:
-            motion.at(param)
+            motion.check(param)
         front = _test_camera(folder, listed, motion, test_camera)
         splits = _by_camera(folder, listed, front)
         return cls(folder, splits, motion, front, scale=scale, background=background)

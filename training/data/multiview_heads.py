@@ -50,11 +50,19 @@ class HeadMotion(Protocol):
 
     head: Head
 
+    def check(self, param: Path) -> None:
+        """See that a parameter file fits the head.
+
+        Raises:
+            BadInputError: it is missing, damaged or does not fit; names the file.
+        """
+        ...
+
     def at(self, param: Path) -> HeadMoment:
         """The head as a parameter file tells it.
 
         Raises:
-            BadInputError: a file that is damaged or does not fit the head.
+            BadInputError: as :meth:`check`.
         """
         ...
 
@@ -90,6 +98,9 @@ class _OwnMotion:
             raise BadInputError(
                 f"The capture was made with the head '{wanted}'.", "Give its file with --head."
             )
+
+    def check(self, param: Path) -> None:
+        self.at(param)
 
     def at(self, param: Path) -> HeadMoment:
         moment = load_head_param(param)
@@ -148,9 +159,11 @@ class _FlameMotion:
             provenance={"source": path.name, "model": "FLAME, Li et al. 2017"},
         )
 
+    def check(self, param: Path) -> None:
+        self._checked(param)
+
     def at(self, param: Path) -> HeadMoment:
-        moment = load_flame_param(param)
-        self._check(param, moment)
+        moment = self._checked(param)
         row = {
             name: torch.from_numpy(getattr(moment, name)[0])
             for name in ("expr", "rotation", "neck_pose", "jaw_pose", "eyes_pose", "translation")
@@ -170,7 +183,8 @@ class _FlameMotion:
             np.ascontiguousarray(vertices, np.float32), self._expression(moment), matrix
         )
 
-    def _check(self, param: Path, moment: FlameParam) -> None:
+    def _checked(self, param: Path) -> FlameParam:
+        moment = load_flame_param(param)
         if moment.frames != 1:
             raise BadInputError(
                 f"{param} holds {moment.frames} frames, one timestep is expected.",
@@ -190,6 +204,7 @@ class _FlameMotion:
                 "differ.",
                 "Put one person in a capture.",
             )
+        return moment
 
     def _expression(self, moment: FlameParam) -> Float:
         """FLAME's expression, then the jaw as the head's ARKit-named directions have it."""
