@@ -69,4 +69,4 @@ def run_as_job(
 def _this_command() -> list[str]:
     """The command line that does the same work in the foreground."""
     words = [word for word in sys.argv[1:] if word != "--background"]
-    return [sys.executable, "-m", "engine", *words]
+    return [sys.executable, "-m", "training", *words]

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How an avatar is trained: settings with their defaults, and named presets.
+
+Learning rates and thresholds are those of GaussianAvatars (Qian et al., CVPR 2024); what there is
+a number of iterations of 600,000 is here a fraction of the schedule, so that a short run goes
+through the same stages.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from training.losses.config import AvatarLossConfig
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Learning rates of Adam.
+
+    Attributes:
+        positions: at the start, in units of the triangle's size.
+        positions_end: at the end; between them the rate falls exponentially.
+        log_scales: of the logarithm of the standard deviations.
+        quats: of the rotations.
+        opacity_logits: of the opacities.
+        harmonics: of the constant colour of spherical harmonics; a twentieth for the others.
+        latents: of the latent z.
+        network: of the colour network.
+        color_end: factor that the rates of the colours end at.
+    """
+
+    positions: float = 5e-3
+    positions_end: float = 5e-5
+    log_scales: float = 1.7e-2
+    quats: float = 1e-3
+    opacity_logits: float = 5e-2
+    harmonics: float = 2.5e-3
+    latents: float = 1e-2
+    network: float = 2e-3
+    color_end: float = 0.1
+
+
+@dataclass(frozen=True)
+class Density:
+    """When Gaussians are added and taken away; times are fractions of the schedule.
+
+    Attributes:
+        start: first densification.
+        stop: last one.
+        rounds: how many densifications lie between.
+        gradient: mean gradient of the loss by the place on the screen, in half image sizes, above
+            which a Gaussian is cloned or split.
+        split_above: size in metres, as part of the head's height, above which it is split.
+        budget: Gaussians kept by the pruning by volume; 0 prunes by opacity instead.
+        least_opacity: below this a Gaussian is dropped where opacity prunes.
+        resets: how often all opacities are brought low while there is densification.
+        keep_faces: every triangle that had a Gaussian keeps one.
+        grow: at most this part of the present number is added at once.
+    """
+
+    start: float = 0.05
+    stop: float = 0.6
+    rounds: int = 12
+    gradient: float = 2e-4
+    split_above: float = 0.006
+    budget: int = 25_000
+    least_opacity: float = 0.005
+    resets: int = 0
+    keep_faces: bool = True
+    grow: float = 0.3
+
+
+@dataclass(frozen=True)
+class AvatarSettings:
+    """Settings of an avatar training.
+
+    Attributes:
+        steps: steps of the optimiser, one view each and process.
+        seed: of everything that is drawn by chance.
+        scale: size of the training images beside the capture's.
+        coarse: until these fractions of the schedule the images are a quarter and half that size.
+        backdrop: what stands behind the head while training.
+        color: "mlp" is the paper's network of latent, expression and view; "sh" are harmonics.
+        latent: size of the latent z.
+        hidden: width of the network's hidden layer.
+        degree: of the harmonics.
+        subdivide_teeth: four initial Gaussians on each triangle of the teeth.
+        initial: an avatar file to start from instead of one Gaussian a triangle.
+        rates: learning rates.
+        density: adding and taking away of Gaussians.
+        losses: weights of the terms of the loss.
+        views: pictures a step and process; their gradients are averaged.
+        backend: rasteriser.
+        device: "auto", "cpu" or "cuda".
+        preview_every: steps between preview pictures.
+        checkpoint_every: steps between checkpoints.
+        evaluate_every: steps between measurements on the held-out camera.
+        memory: gigabytes of decoded pictures that are kept.
+        threads: of the CPU; 0 takes the cores that are free when the training starts.
+        steady: weight of the term that keeps colours the same where no camera looks from.
+        name: id of the avatar in its file.
+    """
+
+    steps: int = 30_000
+    seed: int = 0
+    scale: float = 1.0
+    coarse: tuple[float, float] = (0.1, 0.3)
+    backdrop: Literal["black", "white", "random"] = "random"
+    color: Literal["mlp", "sh"] = "mlp"
+    latent: int = 32
+    hidden: int = 128
+    degree: int = 3
+    subdivide_teeth: bool = True
+    initial: Path | None = None
+    rates: Rates = field(default_factory=Rates)
+    density: Density = field(default_factory=Density)
+    losses: AvatarLossConfig = field(default_factory=AvatarLossConfig)
+    views: int = 1
+    backend: Literal["auto", "gsplat", "cpu"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    preview_every: int = 250
+    checkpoint_every: int = 500
+    evaluate_every: int = 1_000
+    memory: float = 2.0
+    threads: int = 0
+    steady: float = 0.1
+    name: str = "avatar"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return json.loads(json.dumps(asdict(self), default=str))  # type: ignore[no-any-return]
+
+
+DEFAULT = AvatarSettings()
+PRESETS: dict[str, AvatarSettings] = {
+    "default": DEFAULT,
+    "quick": replace(DEFAULT, steps=2_000, scale=0.5, evaluate_every=500),
+    "baseline": replace(
+        DEFAULT,
+        color="sh",
+        subdivide_teeth=False,
+        density=Density(budget=0, resets=3),
+        losses=AvatarLossConfig(face=0.0, patch=0.0, wrinkle=0.0),
+    ),
+}
+PRESET_WORDS = {
+    "default": "the paper's avatar: colour network, pruning by volume, all losses",
+    "quick": "a small avatar in minutes, to see whether a capture works",
+    "baseline": "in the way of GaussianAvatars: harmonics, pruning by opacity, no perceptual loss",
+}

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An avatar that learns: the engine's avatar with its numbers as parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engine.avatar.binding import quaternion_product, triangle_frames
+from engine.avatar.color import MlpColor, ShColor
+from engine.avatar.compiled import placed
+from engine.avatar.gaussian_avatar import GaussianAvatar
+from engine.errors import BadInputError
+from engine.heads.head import Head
+from engine.splatting.backend import Splats
+from engine.splatting.cpu.threads import compilable
+from training.avatar.coloring import ColorHead, HarmonicColor, NetworkColor
+from training.avatar.config import AvatarSettings
+
+SHAPE = ("positions", "log_scales", "quats", "opacity_logits")
+"""Parameters of shape and place, a row for each Gaussian."""
+
+
+class TrainableAvatar(nn.Module):
+    """G Gaussians bound to a head's triangles, with parameters before activation.
+
+    Rows come and go while training (:mod:`training.avatar.rows`); :attr:`gaussians` holds every
+    parameter that has a row for each Gaussian.
+
+    Args:
+        head: what it is bound to.
+        color: the colour model.
+        binding: (G,) int32.
+        rows: the parameters by name, (G, …) each.
+    """
+
+    binding: Tensor
+    faces: Tensor
+
+    def __init__(
+        self, head: Head, color: ColorHead, binding: Tensor, rows: Mapping[str, Tensor]
+    ) -> None:
+        super().__init__()
+        self.head = head
+        self.color = color
+        self.register_buffer("binding", binding.to(torch.int32))
+        self.register_buffer("faces", torch.from_numpy(np.array(head.faces, np.int32)))
+        self.gaussians = nn.ParameterDict(
+            {
+                name: nn.Parameter(rows[name].clone().float())
+                for name in (*SHAPE, *color.per_gaussian)
+            }
+        )
+
+    @property
+    def count(self) -> int:
+        """G."""
+        return len(self.binding)
+
+    @property
+    def positions(self) -> Tensor:
+        """(G, 3) in the triangle's frame, in units of its size."""
+        return cast("Tensor", self.gaussians["positions"])
+
+    @property
+    def log_scales(self) -> Tensor:
+        """(G, 3) logarithms of the standard deviations, same units."""
+        return cast("Tensor", self.gaussians["log_scales"])
+
+    def splats(
+        self, vertices: Tensor, expression: Tensor, viewpoint: Tensor, head_matrix: Tensor
+    ) -> Splats:
+        """The splats of a moment for one camera, differentiable by all parameters.
+
+        Args:
+            vertices: (V, 3) of the head in world space, its pose included.
+            expression: (E,) ψ.
+            viewpoint: (3,) of the camera in world space.
+            head_matrix: (4, 4) head space to world; the view's direction is taken in head space.
+        """
+        means, quats, scales = self.placed(vertices)
+        with torch.no_grad():
+            rays = (means - viewpoint) @ torch.linalg.inv(head_matrix[:3, :3]).T
+            view = torch.nn.functional.normalize(rays, dim=-1)
+        return Splats(
+            means,
+            quats,
+            scales,
+            torch.sigmoid(self.gaussians["opacity_logits"]),
+            self.colors(expression, view),
+        )
+
+    def colors(self, expression: Tensor, view: Tensor, rows: Tensor | None = None) -> Tensor:
+        """(G, 3) sRGB for ψ (E,) and directions of view (G, 3); of some rows where given."""
+        values = {name: self.gaussians[name] for name in self.color.per_gaussian}
+        if rows is not None:
+            values = {name: value[rows] for name, value in values.items()}
+        colors: Tensor = self.color(values, expression, view)
+        return colors
+
+    def placed(self, vertices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Means (G, 3), quaternions (G, 4) and scales (G, 3) on (V, 3) vertices in world space."""
+        g = self.gaussians
+        local = torch.nn.functional.normalize(g["quats"], dim=-1)
+        scales = g["log_scales"].exp()
+        if compilable(vertices, g["positions"], local, scales):
+            return placed(vertices, self.faces, self.binding, g["positions"], local, scales)
+        frames = triangle_frames(vertices, self.faces)
+        face = self.binding.long()
+        size = frames.scales[face, None]
+        turned = torch.einsum("gij,gj->gi", frames.rotations[face], g["positions"])
+        means = turned * size + frames.centers[face]
+        return means, quaternion_product(frames.quats[face], local), size * scales
+
+    def avatar(self, provenance: Mapping[str, str] | None = None) -> GaussianAvatar:
+        """A copy as the engine has it, on the CPU."""
+        values = {name: value.detach().cpu().clone() for name, value in self.gaussians.items()}
+        color = self.color.model({name: values[name] for name in self.color.per_gaussian})
+        return GaussianAvatar(
+            head=self.head.id,
+            faces=self.faces.cpu(),
+            vertex_count=self.head.vertex_count,
+            binding=self.binding.cpu().clone(),
+            color=color,
+            provenance=dict(provenance or {}),
+            **{name: values[name] for name in SHAPE},
+        )
+
+
+def new_color(settings: AvatarSettings, head: Head) -> ColorHead:
+    """An untrained colour model."""
+    if settings.color == "sh":
+        return HarmonicColor(settings.degree)
+    return NetworkColor(settings.latent, settings.hidden, len(head.expression_names), settings.seed)
+
+
+def from_avatar(avatar: GaussianAvatar, settings: AvatarSettings, head: Head) -> TrainableAvatar:
+    """Go on from an avatar; colours of another kind are taken over as constants.
+
+    Raises:
+        BadInputError: its network has other sizes than the settings.
+    """
+    color = new_color(settings, head)
+    given = avatar.color
+    if isinstance(given, MlpColor) and isinstance(color, NetworkColor):
+        fits = (
+            given.latents.shape[1] == settings.latent and len(given.first_bias) == settings.hidden
+        )
+        if not fits or given.expression_size != len(head.expression_names):
+            raise BadInputError(
+                f"The initial avatar's colour network has a latent of {given.latents.shape[1]} and "
+                f"{len(given.first_bias)} hidden units.",
+                "Give the same with --latent and --hidden.",
+            )
+        names = ("first_weight", "first_bias", "second_weight", "second_bias")
+        color.load_state_dict({name: getattr(given, name) for name in names})
+        rows = {"latents": given.latents}
+    elif isinstance(given, ShColor) and isinstance(color, HarmonicColor):
+        constant = given.coefficients[:, 0]
+        harmonics = torch.zeros(given.count, (color.degree + 1) ** 2 - 1, 3)
+        shared = min(harmonics.shape[1], given.coefficients.shape[1] - 1)
+        harmonics[:, :shared] = given.coefficients[:, 1 : 1 + shared]
+        rows = {"constant": constant, "harmonics": harmonics}
+    else:
+        generator = torch.Generator().manual_seed(settings.seed)
+        with torch.no_grad():
+            rows = color.rows(given.colors(None, None), generator)
+    shape = {name: getattr(avatar, name) for name in SHAPE}
+    return TrainableAvatar(head, color, avatar.binding, shape | rows)

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The first Gaussians of an avatar: on the triangles, in their size, with the captured colours."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from engine.avatar.binding import TriangleFrames, matrix_to_quaternion, triangle_frames
+from engine.heads.head import Head
+from engine.splatting.camera import Camera
+
+_OPACITY = 0.8
+_COVER = 1.25
+"""Standard deviations against those of the triangle's own area; at 1 there are gaps between."""
+_FLAT = 0.15
+"""Thickness against the mean of the other two axes."""
+_BEHIND = 0.006
+"""Metres behind the visible surface up to which a Gaussian counts as seen."""
+
+
+def teeth_faces(head: Head) -> NDArray[np.bool_]:
+    """(F,) whether all corners of a triangle are of the teeth; none on heads without teeth."""
+    teeth = head.regions.get("teeth", np.empty(0, np.int32))
+    inside: NDArray[np.bool_] = np.isin(head.faces, teeth).all(1)
+    return inside
+
+
+def on_triangles(head: Head, *, subdivide_teeth: bool) -> tuple[Tensor, dict[str, Tensor]]:
+    """One Gaussian in the middle of each triangle, four on each of the teeth.
+
+    Each has the orientation and, slightly enlarged, the second moments of its (sub-)triangle's
+    area, so that sizes and spacing agree however uneven the mesh is. Teeth hold finer detail than
+    their triangles and move apart from each other at the lips' edge, hence the subdivision at the
+    edges' middles (section 4.1).
+
+    Args:
+        head: the head.
+        subdivide_teeth: four Gaussians on a triangle of the teeth instead of one.
+
+    Returns:
+        Binding (G,) int32, and the parameters of shape by name.
+    """
+    vertices = torch.from_numpy(head.template)
+    faces = torch.from_numpy(np.array(head.faces, np.int64))
+    triangles = vertices[faces]
+    numbers = torch.arange(len(faces))
+    if subdivide_teeth:
+        teeth = torch.from_numpy(teeth_faces(head))
+        triangles = torch.cat([triangles[~teeth], _four(triangles[teeth]).reshape(-1, 3, 3)])
+        numbers = torch.cat([numbers[~teeth], numbers[teeth].repeat_interleave(4)])
+    frames = triangle_frames(vertices, faces)
+    order = torch.argsort(numbers, stable=True)
+    triangles, numbers = triangles[order], numbers[order]
+    return numbers.to(torch.int32), _moments(triangles, numbers, frames)
+
+
+def _four(triangles: Tensor) -> Tensor:
+    """(T, 4, 3, 3) the triangles between corners and edge middles of (T, 3, 3)."""
+    a, b, c = triangles.unbind(1)
+    ab, bc, ca = (a + b) / 2, (b + c) / 2, (c + a) / 2
+    parts = [(a, ab, ca), (ab, b, bc), (ca, bc, c), (bc, ca, ab)]
+    return torch.stack([torch.stack(part, 1) for part in parts], 1)
+
+
+def _moments(triangles: Tensor, numbers: Tensor, frames: TriangleFrames) -> dict[str, Tensor]:
+    rotations, sizes = frames.rotations[numbers], frames.scales[numbers].clamp(min=1e-7)
+    centers = triangles.mean(1)
+    local = torch.einsum("gji,gkj->gki", rotations, triangles - centers[:, None])
+    local = local / sizes[:, None, None]
+    # A uniform triangle has Σ pᵢpᵢᵀ / 12 about its centre, of the corners pᵢ.
+    plane = local[..., [0, 2]]
+    covariance = torch.einsum("gki,gkj->gij", plane, plane) / 12
+    values, vectors = torch.linalg.eigh(covariance)
+    sigma = _COVER * values.clamp(min=1e-8).sqrt()
+    first, second = sigma[:, 1], sigma[:, 0].maximum(0.25 * sigma[:, 1])
+    along = torch.zeros(len(numbers), 3)
+    along[:, [0, 2]] = vectors[:, :, 1]
+    normal = torch.tensor([0.0, 1.0, 0.0]).expand(len(numbers), 3)
+    turn = torch.stack([along, normal, torch.linalg.cross(along, normal)], -1)
+    thick = _FLAT * 0.5 * (first + second)
+    offset = torch.einsum("gji,gj->gi", rotations, centers - frames.centers[numbers])
+    return {
+        "positions": offset / sizes[:, None],
+        "log_scales": torch.stack([first, thick, second], 1).log(),
+        "quats": matrix_to_quaternion(turn),
+        "opacity_logits": torch.full((len(numbers),), float(np.log(_OPACITY / (1 - _OPACITY)))),
+    }
+
+
+class ColorGathering:
+    """Mean colours of Gaussians over the pictures in which they are seen.
+
+    Args:
+        count: G.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.total = torch.zeros(count, 3)
+        self.weight = torch.zeros(count)
+
+    @property
+    def seen(self) -> Tensor:
+        """(G,) whether any picture showed the Gaussian."""
+        return self.weight > 0
+
+    def add(
+        self,
+        means: Tensor,
+        normals: Tensor,
+        depth: Tensor,
+        image: Tensor,
+        alpha: Tensor,
+        camera: Camera,
+    ) -> None:
+        """Take the colours that one picture shows.
+
+        Args:
+            means: (G, 3) world space.
+            normals: (G, 3) of the triangles; those seen head-on count most.
+            depth: (H, W) of the avatar as it is, metres; what lies behind is hidden.
+            image: (H, W, 3) the picture.
+            alpha: (H, W) the person in it.
+            camera: of the picture.
+        """
+        viewmat, K = torch.from_numpy(camera.viewmat), torch.from_numpy(camera.K)
+        inside = means @ viewmat[:3, :3].T + viewmat[:3, 3]
+        z = inside[:, 2].clamp(min=1e-6)
+        x = (K[0, 0] * inside[:, 0] / z + K[0, 2]).floor().long()
+        y = (K[1, 1] * inside[:, 1] / z + K[1, 2]).floor().long()
+        within = (x >= 0) & (x < camera.width) & (y >= 0) & (y < camera.height)
+        x, y = x.clamp(0, camera.width - 1), y.clamp(0, camera.height - 1)
+        towards = torch.nn.functional.normalize(torch.from_numpy(camera.position) - means, dim=-1)
+        facing = (towards * normals).sum(-1).clamp(min=0) ** 2
+        shown = within & (z < depth[y, x] + _BEHIND) & (alpha[y, x] > 0.95)
+        weight = torch.where(shown, facing, 0.0)
+        self.total += weight[:, None] * image[y, x]
+        self.weight += weight
+
+    def colors(self, places: Tensor, groups: Tensor) -> Tensor:
+        """(G, 3) colours; those never seen take the mean of their eight nearest seen ones.
+
+        Args:
+            places: (G, 3) on the neutral head.
+            groups: (G,) part of the head; only Gaussians of a part lend each other colours, where
+                the part has any.
+        """
+        result = self.total / self.weight.clamp(min=1e-9)[:, None]
+        if not self.seen.any():
+            return torch.full_like(result, 0.5)
+        for group in set(groups.tolist()):
+            here = groups == group
+            lending = here & self.seen
+            if not lending.any():
+                lending = self.seen
+            wanting = here & ~self.seen
+            if not wanting.any():
+                continue
+            tree = cKDTree(places[lending].numpy())
+            count = min(8, int(lending.sum()))
+            _, nearest = tree.query(places[wanting].numpy(), k=range(1, count + 1))
+            result[wanting] = result[lending][torch.from_numpy(nearest)].mean(1)
+        return result
+
+
+def face_groups(head: Head) -> NDArray[np.int64]:
+    """(F,) which part of the head each triangle is of: parts whose colours do not mix."""
+    groups = np.zeros(len(head.faces), np.int64)
+    parts = ("mouth_interior", "gums", "tongue", "teeth", "eyeballs", "irises", "pupils")
+    for number, name in enumerate(parts, 1):
+        inside = np.isin(head.faces, head.regions.get(name, np.empty(0, np.int32))).all(1)
+        groups[inside] = number
+    return groups

@@ -1,0 +1,394 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The training loop of an avatar: one code path for a CPU, a GPU, and many under ``torchrun``.
+
+Every process renders views of its own; gradients are averaged before the optimiser's step, and
+what decides about Gaussians is summed over all processes, so that all hold the same avatar. All
+chance follows from the seed and the step: a resumed run goes on to equal losses.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
+from typing import Any, cast
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from engine.avatar.binding import triangle_frames
+from engine.errors import BadInputError
+from engine.splatting.backend import Backend
+from training.avatar import density, rows, seeding
+from training.avatar.config import AvatarSettings
+from training.avatar.density import ScreenGradients
+from training.avatar.model import TrainableAvatar, new_color
+from training.avatar.preview import spread
+from training.avatar.views import KeptViews, on_backdrop, shuffled
+from training.data.multiview import MultiViewCapture, View
+from training.losses.avatar import AvatarLoss
+
+_SEEDED_BY = 32
+"""Views that the first colours are taken from."""
+_STEADIED = 2048
+"""Gaussians whose colour is held steady at a step."""
+_LOW_OPACITY = 0.01
+_GIGABYTE = 1e9
+
+
+class AvatarTrainer:
+    """An avatar in training.
+
+    Args:
+        capture: the pictures.
+        avatar: with what it starts from, on the CPU.
+        settings: how.
+        backend: rasteriser.
+        fabric: launched; says where tensors lie and what the processes share.
+        loss: on the device of ``fabric``.
+
+    Attributes:
+        step: steps done.
+        log: what happened to the number of Gaussians: (step, before, after, why).
+    """
+
+    def __init__(
+        self,
+        capture: MultiViewCapture,
+        avatar: TrainableAvatar,
+        settings: AvatarSettings,
+        backend: Backend,
+        fabric: Fabric,
+        loss: AvatarLoss,
+    ) -> None:
+        self.capture, self.settings, self.backend, self.fabric = capture, settings, backend, fabric
+        self.avatar = avatar.to(fabric.device)
+        self.loss = loss
+        self.optimiser = _optimiser(self.avatar, settings)
+        self.step = 0
+        self.log: list[tuple[int, int, int, str]] = []
+        self.gradients = ScreenGradients.empty(avatar.count, fabric.device)
+        self._rounds = _rounds(settings)
+        self._resets = _resets(settings)
+        self._views = KeptViews(capture.split("train"), 1, 0.0)
+        self._factor = 0
+        self._order: Iterator[int] = iter(())
+        self._template = torch.from_numpy(capture.head.template).to(fabric.device)
+        low, high = capture.head.template.min(0), capture.head.template.max(0)
+        self._split_above = settings.density.split_above * float(high[1] - low[1])
+
+    def advance(self) -> dict[str, float]:
+        """One step of the optimiser.
+
+        Returns:
+            The terms of the loss as :class:`training.losses.avatar.AvatarLoss` names them, the
+            mean over this process's views.
+
+        Raises:
+            BadInputError: the loss is no longer a number.
+        """
+        settings = self.settings
+        self._prepare_stage()
+        for group in self.optimiser.param_groups:
+            group["lr"] = _rate(group["name"], self.step / settings.steps, settings)
+        terms: dict[str, float] = {}
+        for _ in range(settings.views):
+            view = self._on_device(self._views[next(self._order)])
+            for name, value in self._accumulate(view).items():
+                terms[name] = terms.get(name, 0.0) + value / settings.views
+        if settings.steady and settings.color == "mlp":
+            self._steady()
+        self._average_gradients()
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        self.step += 1
+        if not math.isfinite(terms["total"]):
+            raise BadInputError(
+                f"The loss is {terms['total']} at step {self.step}.",
+                "Lower the learning rates, or look for wild values in the capture.",
+            )
+        if self.step in self._rounds:
+            self._densify_and_prune()
+        if self.step in self._resets:
+            self._reset_opacities()
+        return terms
+
+    def _accumulate(self, view: View) -> dict[str, float]:
+        """Forward and backward for one view."""
+        settings = self.settings
+        view = on_backdrop(view, self._backdrop())
+        splats = self.avatar.splats(
+            view.vertices,
+            view.expression,
+            torch.from_numpy(view.camera.viewpoint).to(view.vertices.device),
+            view.head_matrix,
+        )
+        means = splats.means
+        watched = self.step < settings.density.stop * settings.steps
+        if watched:
+            means.retain_grad()
+        image = self.backend.render(splats, view.camera, self._backdrop())
+        terms: Mapping[str, Tensor] = self.loss(image, view, self.avatar, step=self.step)
+        torch.autograd.backward([terms["total"] / settings.views])
+        if watched and means.grad is not None:
+            with torch.no_grad():
+                self.gradients.add(means, settings.views * means.grad, view.camera)
+        return {name: float(value.detach()) for name, value in terms.items()}
+
+    def _steady(self) -> None:
+        """Hold colours seen from where no camera stands near those that the cameras see.
+
+        The network is free to say anything about directions that no picture shows; an avatar is
+        looked at from there, too. Some Gaussians' colours from a random direction are drawn
+        towards their mean over directions, which is left as it is.
+        """
+        generator = self._chance("steady")
+        device = self.fabric.device
+        count = min(_STEADIED, self.avatar.count)
+        chosen = torch.randint(self.avatar.count, (count,), generator=generator).to(device)
+        view = torch.randn(count, 3, generator=generator)
+        view = torch.nn.functional.normalize(view, dim=-1).to(device)
+        neutral = torch.zeros(len(self.capture.head.expression_names), device=device)
+        ours = self.avatar.colors(neutral, view, chosen)
+        with torch.no_grad():
+            mean = self.avatar.colors(neutral, torch.zeros_like(view), chosen)
+        term = (ours - mean).square().mean()
+        torch.autograd.backward([self.settings.steady * term])
+
+    def _average_gradients(self) -> None:
+        if self.fabric.world_size == 1:
+            return
+        parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+        parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+        flat = self._of_all(torch.cat([part.reshape(-1) for part in parts]))
+        flat /= self.fabric.world_size
+        start = 0
+        for parameter in parameters:
+            parameter.grad = flat[start : start + parameter.numel()].view_as(parameter)
+            start += parameter.numel()
+
+    def _of_all(self, tensor: Tensor) -> Tensor:
+        """The sum over all processes."""
+        if self.fabric.world_size == 1:
+            return tensor
+        return cast("Tensor", self.fabric.all_reduce(tensor, reduce_op="sum"))
+
+    def _densify_and_prune(self) -> None:
+        rules = self.settings.density
+        before = self.avatar.count
+        total, seen = self._of_all(self.gradients.total), self._of_all(self.gradients.seen)
+        _, scales = self._at_rest()
+        cloned, split = density.to_densify(
+            ScreenGradients(total, seen).mean(),
+            scales.amax(dim=1),
+            rules.gradient,
+            self._split_above,
+            int(rules.grow * before),
+        )
+        rows.clone_and_split(self.avatar, self.optimiser, cloned, split, self._chance("densify"))
+        grown = self.avatar.count
+        self.log.append((self.step, before, grown, "densified"))
+        self.prune()
+        self.gradients = ScreenGradients.empty(self.avatar.count, self.fabric.device)
+
+    def prune(self) -> None:
+        """Take Gaussians away: by volume down to the budget, or by opacity without one."""
+        rules = self.settings.density
+        before = self.avatar.count
+        opacities, scales = self._at_rest()
+        bound = self.avatar.binding if rules.keep_faces else None
+        faces = len(self.avatar.faces)
+        if rules.budget:
+            values = density.volumes(opacities, scales)
+            kept = density.kept_by_volume(values, rules.budget, bound, faces)
+            why = "pruned by volume"
+        else:
+            kept = density.kept_by_opacity(opacities, rules.least_opacity, bound, faces)
+            why = "pruned by opacity"
+        if len(kept) < before:
+            rows.select(self.avatar, self.optimiser, kept)
+        self.log.append((self.step, before, len(kept), why))
+
+    @torch.no_grad()
+    def _at_rest(self) -> tuple[Tensor, Tensor]:
+        """(G,) opacities, and (G, 3) standard deviations in metres on the neutral head."""
+        _, _, scales = self.avatar.placed(self._template)
+        return torch.sigmoid(self.avatar.gaussians["opacity_logits"]), scales
+
+    @torch.no_grad()
+    def _reset_opacities(self) -> None:
+        logits = self.avatar.gaussians["opacity_logits"]
+        logits.clamp_(max=math.log(_LOW_OPACITY / (1 - _LOW_OPACITY)))
+        state = self.optimiser.state.get(logits, {})
+        for name in ("exp_avg", "exp_avg_sq"):
+            if name in state:
+                state[name].zero_()
+        self.log.append((self.step, len(logits), len(logits), "opacities reset"))
+
+    def _prepare_stage(self) -> None:
+        """The pictures' size of this step, and where in their order it stands."""
+        part = self.step / self.settings.steps
+        quarter, half = self.settings.coarse
+        factor = 4 if part < quarter else 2 if part < half else 1
+        if factor == self._factor:
+            return
+        self._factor = factor
+        views = self.capture.split("train")
+        self._views = KeptViews(views, factor, self.settings.memory * _GIGABYTE)
+        together = self.settings.views * self.fabric.world_size
+        everyone = shuffled(len(views), self.settings.seed, self.step * together)
+        self._order = _own_share(
+            everyone, self.settings.views, self.fabric.global_rank, self.fabric.world_size
+        )
+
+    def _backdrop(self) -> Tensor:
+        kind = self.settings.backdrop
+        if kind == "random":
+            color = torch.rand(3, generator=self._chance("backdrop"))
+        else:
+            color = torch.full((3,), float(kind == "white"))
+        return color.to(self.fabric.device)
+
+    def _chance(self, what: str) -> torch.Generator:
+        """Chance that depends on the seed and the step alone; the same in all processes."""
+        seed = np.random.SeedSequence([self.settings.seed, self.step, *what.encode()])
+        return torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
+
+    def _on_device(self, view: View) -> View:
+        if self.fabric.device.type == "cpu":
+            return view
+        moved = {
+            name: self.fabric.to_device(getattr(view, name))
+            for name in ("image", "alpha", "vertices", "expression", "head_matrix")
+        }
+        return replace(view, **moved)
+
+    def state(self) -> dict[str, Any]:
+        """What :meth:`restore` goes on from; all processes have to ask for it together."""
+        gathered = self._of_all(self.gradients.total), self._of_all(self.gradients.seen)
+        return {
+            "rows": {name: value.detach().cpu() for name, value in self.avatar.gaussians.items()},
+            "binding": self.avatar.binding.cpu(),
+            "color": self.avatar.color.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "log": self.log,
+            "gradients": tuple(tensor.cpu() for tensor in gathered),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state, to the same losses as a run that was not broken off."""
+        device = self.fabric.device
+        self.avatar = TrainableAvatar(
+            self.capture.head, self.avatar.color, state["binding"], state["rows"]
+        ).to(device)
+        self.avatar.color.load_state_dict(state["color"])
+        self.optimiser = _optimiser(self.avatar, self.settings)
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step = int(state["step"])
+        self.log = [tuple(entry) for entry in state["log"]]
+        self.gradients = ScreenGradients.empty(self.avatar.count, device)
+        if self.fabric.global_rank == 0:
+            # What all have gathered; the others add to it.
+            self.gradients = ScreenGradients(*(part.to(device) for part in state["gradients"]))
+        self._factor = 0
+
+
+def seeded_avatar(
+    capture: MultiViewCapture,
+    settings: AvatarSettings,
+    backend: Backend,
+    *,
+    views: int = _SEEDED_BY,
+) -> TrainableAvatar:
+    """One Gaussian a triangle (four on the teeth's), in the colours of the training views.
+
+    Args:
+        capture: the pictures.
+        settings: how.
+        backend: rasteriser.
+        views: how many pictures are looked at; with none, all is grey.
+    """
+    head = capture.head
+    binding, shape = seeding.on_triangles(head, subdivide_teeth=settings.subdivide_teeth)
+    color = new_color(settings, head)
+    generator = torch.Generator().manual_seed(settings.seed)
+    grey = color.rows(torch.full((len(binding), 3), 0.5), generator)
+    avatar = TrainableAvatar(head, color, binding, shape | grey)
+    pictures = capture.split("train")
+    gathering = seeding.ColorGathering(len(binding))
+    with torch.no_grad():
+        for index in spread(len(pictures), views):
+            view = pictures[index]
+            splats = avatar.splats(
+                view.vertices,
+                view.expression,
+                torch.from_numpy(view.camera.viewpoint),
+                view.head_matrix,
+            )
+            image = backend.render(splats, view.camera)
+            frames = triangle_frames(view.vertices, avatar.faces)
+            normals = frames.rotations[binding.long(), :, 1]
+            gathering.add(
+                splats.means, normals, image.depth.cpu(), view.image, view.alpha, view.camera
+            )
+        places, _, _ = avatar.placed(torch.from_numpy(head.template))
+        groups = torch.from_numpy(seeding.face_groups(head))[binding.long()]
+        colors = gathering.colors(places, groups)
+        for name, value in color.rows(colors, generator).items():
+            avatar.gaussians[name].copy_(value)
+    return avatar
+
+
+def _own_share(everyone: Iterator[int], views: int, rank: int, processes: int) -> Iterator[int]:
+    """Of each step's indices those of one process."""
+    for number, index in enumerate(everyone):
+        if number // views % processes == rank:
+            yield index
+
+
+def _optimiser(avatar: TrainableAvatar, settings: AvatarSettings) -> torch.optim.Adam:
+    groups: list[dict[str, Any]] = [
+        {"name": name, "params": [value]} for name, value in avatar.gaussians.items()
+    ]
+    network = list(avatar.color.parameters())
+    if network:
+        groups.append({"name": "network", "params": network})
+    for group in groups:
+        group["lr"] = _rate(group["name"], 0.0, settings)
+    return torch.optim.Adam(groups, eps=1e-15, fused=True)
+
+
+def _rate(name: str, part: float, settings: AvatarSettings) -> float:
+    """Learning rate of a parameter at a part of the schedule."""
+    rates = settings.rates
+    start = {
+        **{field.name: float(getattr(rates, field.name)) for field in fields(rates)},
+        "constant": rates.harmonics,
+        "harmonics": rates.harmonics / 20,
+    }[name]
+    if name == "positions":
+        return start * math.pow(rates.positions_end / rates.positions, part)
+    if name in {"log_scales", "quats", "opacity_logits"}:
+        return start
+    return start * math.pow(rates.color_end, part)
+
+
+def _rounds(settings: AvatarSettings) -> frozenset[int]:
+    """Steps after which there is densification."""
+    rules = settings.density
+    if rules.rounds < 1:
+        return frozenset()
+    times = np.linspace(rules.start, rules.stop, rules.rounds) * settings.steps
+    return frozenset(int(step) for step in times.round() if step >= 1)
+
+
+def _resets(settings: AvatarSettings) -> frozenset[int]:
+    rules = settings.density
+    if rules.resets < 1:
+        return frozenset()
+    # The last one leaves as much time to recover as lies between two.
+    times = np.linspace(rules.start, rules.stop, rules.resets + 2)[1:-1] * settings.steps
+    return frozenset(int(step) for step in times.round())

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``gaussianspeech train avatar``: a Gaussian avatar from a multi-view capture."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, cast
+
+import tyro
+
+from training.avatar.config import PRESET_WORDS, PRESETS, AvatarSettings
+from training.commands.job_run import run_as_job
+from training.job_worker import JobHandle
+
+_Preset = tyro.extras.subcommand_type_from_defaults(PRESETS, PRESET_WORDS)
+
+
+@tyro.conf.configure(tyro.conf.CascadeSubcommandArgs, tyro.conf.OmitSubcommandPrefixes)
+def avatar(
+    *,
+    data: Path,
+    out: Path,
+    settings: Annotated[_Preset, tyro.conf.arg(name="")] = PRESETS["default"],  # type: ignore[valid-type]
+    background: bool = False,
+    json: bool = False,
+) -> int:
+    """Train an avatar from a capture; OUT is the job's folder and gets avatar.safetensors.
+
+    Args:
+        data: folder of the capture (docs/capture.md).
+        out: folder of the job; that of one that stopped goes on.
+        settings: preset, and what differs from it.
+        background: return at once and train on; see 'gaussianspeech jobs'.
+        json: print the result as JSON.
+    """
+    chosen = cast("AvatarSettings", settings)
+
+    def work(job: JobHandle | None) -> None:
+        from training.avatar.run import train
+
+        train(data, chosen, out, job)
+
+    if int(os.environ.get("RANK", "0")) > 0:
+        # One of the other processes of torchrun: the first one keeps the job.
+        work(None)
+        return 0
+    config = {"kind": "avatar", "data": str(data), **chosen.to_dict()}
+    return run_as_job(out, config, work, background=background, json=json)
