@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from engine.assets.build.avatar_palette import step
 from engine.heads.head import Head
@@ -16,8 +17,10 @@ Array = NDArray[np.float64]
 
 POINTS = 5
 """Points a hair."""
-_RIM = 0.0008
-"""Metres from the lid's edge where skin turns as one: the edge itself rolls as the eye closes."""
+_ARCH = np.array([-0.6, 1.0, 2.6, 4.6, 5.6, 5.2, 3.8]) * 1e-3
+"""Height of the brow's middle over the region's lower edge, from the nose outwards, metres."""
+_REACH = 0.002
+"""How far from its root a lash may hang on, metres."""
 
 
 def eyebrows(head: Head, front: Front, random: np.random.Generator, count: int) -> Field:
@@ -31,20 +34,20 @@ def eyebrows(head: Head, front: Front, random: np.random.Generator, count: int) 
     """
     region = head.template[head.regions["brows"]].astype(np.float64)
     side = region[region[:, 0] > 0]
-    low, high = side[:, 0].min() + 0.0005, side[:, 0].max() + 0.005
-    floor, ceiling = side[:, 1].min(), side[:, 1].max()
+    low, high = side[:, 0].min() + 0.0005, side[:, 0].max() + 0.002
+    floor = side[:, 1].min()
     total = 2 * count
     u = random.uniform(0, 1, total) ** 0.92
     v = random.normal(0, 0.48, total).clip(-1.15, 1.15)
     sign = np.repeat([-1.0, 1.0], count)
     x = low + (high - low) * u + 0.0013 * step(0.2, 0.0, u) * random.normal(size=total)
-    arch = floor + (ceiling - floor) * (0.16 + 0.50 * np.sin(np.pi * (0.06 + 0.80 * u) ** 1.15))
-    half = 0.0043 * step(-0.25, 0.15, u) * (1 - 0.66 * step(0.40, 1.0, u))
+    arch = floor + np.interp(u, [0, 0.15, 0.3, 0.5, 0.66, 0.85, 1], _ARCH)
+    half = 0.0046 * step(-0.25, 0.15, u) * (1 - 0.60 * step(0.45, 1.0, u))
     roots, found = front.at(sign * x, arch + half * v)
     kept = found & (random.uniform(0, 1, total) < 0.45 + 0.55 * step(-0.02, 0.22, u))
     roots, u, v, sign = roots.chosen(kept), u[kept], v[kept], sign[kept]
     number = len(u)
-    turn = np.radians(74 - 76 * step(0.0, 0.55, u) - 18 * step(0.5, 1, u) - 20 * v)
+    turn = np.radians(64 - 58 * step(0.0, 0.5, u) - 26 * step(0.5, 1, u) - 20 * v)
     turn += 0.16 * random.normal(size=number)
     lying = np.stack([sign * np.cos(turn), np.sin(turn), np.zeros(number)], 1)
     lying -= (lying * roots.normals).sum(1, keepdims=True) * roots.normals
@@ -124,32 +127,36 @@ def eyelashes(head: Head, front: Front, random: np.random.Generator, count: int)
     for side in ("right", "left"):
         edges = lid_edges(head, front, side)
         for upper, number in ((True, count), (False, count // 2)):
-            fields.append(_lashes(edges, front, random, number, upper=upper))
+            fields.append(_lashes(head, edges, front, random, number, upper=upper))
     return joined(fields)
 
 
 def _lashes(
-    edges: LidEdges, front: Front, random: np.random.Generator, count: int, *, upper: bool
+    head: Head,
+    edges: LidEdges,
+    front: Front,
+    random: np.random.Generator,
+    count: int,
+    *,
+    upper: bool,
 ) -> Field:
     span = edges.x[-1] - edges.x[0]
     x = edges.x[0] + span * random.uniform(0.06, 0.97, count)
     up = 1.0 if upper else -1.0
     edge = np.interp(x, edges.x, edges.upper if upper else edges.lower)
-    hold, held = front.at(x, edge + up * _RIM)
     start, found = front.at(x, edge + up * 0.00025)
-    kept = held & found
-    hold, start, x = hold.chosen(kept), start.chosen(kept), x[kept]
+    start, x = start.chosen(found), x[found]
     number = len(x)
     outward = np.sign(edges.center[0])
     aside = (x - edges.center[0]) / (span / 2)
     fan = 0.55 * aside + 0.20 * outward + 0.13 * random.normal(size=number)
     s = np.linspace(0, 1, POINTS)
     if upper:
-        length = 0.0078 * (0.80 + 0.25 * outward * aside) * random.uniform(0.75, 1.1, number)
+        length = 0.0064 * (0.80 + 0.25 * outward * aside) * random.uniform(0.75, 1.1, number)
         direction = np.stack([fan, np.full(number, 0.05), np.full(number, 1.0)], 1)
-        curl, radius = 0.75, 0.000075
+        curl, radius = 0.42, 0.000060
     else:
-        length = 0.0044 * (0.80 + 0.25 * outward * aside) * random.uniform(0.7, 1.1, number)
+        length = 0.0036 * (0.80 + 0.25 * outward * aside) * random.uniform(0.7, 1.1, number)
         direction = np.stack([fan, np.full(number, -0.55), np.full(number, 0.9)], 1)
         curl, radius = -0.10, 0.000045
     direction += 0.08 * random.normal(size=direction.shape)
@@ -160,6 +167,20 @@ def _lashes(
         + (length[:, None] * s)[..., None] * direction[:, None]
         + curl * (length[:, None] * s**2)[..., None] * bend
     )
-    roots = Roots(hold.face, hold.weights, hold.points, hold.normals)
     thick = radius * random.uniform(0.8, 1.2, number)
-    return Field(roots, points, thick[:, None] * (1 - 0.85 * s**1.5)[None])
+    return Field(_on_lid(head, front, start), points, thick[:, None] * (1 - 0.85 * s**1.5)[None])
+
+
+def _on_lid(head: Head, front: Front, roots: Roots) -> Roots:
+    """Roots moved to the triangle nearby that a blink moves farthest.
+
+    The fold above an open lid hangs before it, but stays where it is when the eye closes.
+    """
+    blink = [head.expression_names.index(f"eyeBlink{side}") for side in ("Left", "Right")]
+    motion = np.linalg.norm(head.expression_basis[blink].sum(0), axis=1)[head.faces].mean(1)
+    faces, centers = front.faces, front.centers
+    distance, near = cKDTree(centers).query(roots.points, k=16)
+    score = motion[faces[near]] - np.where(distance < _REACH, 0.25 * distance, np.inf)
+    face = faces[near[np.arange(len(near)), score.argmax(1)]]
+    thirds = np.full((len(face), 3), 1 / 3)
+    return Roots(face, thirds, roots.points, roots.normals)

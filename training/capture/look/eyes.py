@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from engine.heads.head import Head
 from training.capture.look.nodes import Graph, Socket
 
-IRIS_RADIUS = 0.0061
-PUPIL_RADIUS = 0.0021
+IRIS_RADIUS = 0.0064
+PUPIL_RADIUS = 0.0024
 _CORNEA = 0.0072
 """Where the cornea's bulge ends, metres off the axis."""
 
@@ -94,9 +94,9 @@ def _iris(graph: Graph, flat: Socket, radius: Socket) -> Socket:
     along = graph.vector("ADD", graph.vector("MULTIPLY", unit, (9, 9, 9)), across)
     fibres = graph.noise(along, 1.0, 3)
     share = graph.times(radius, 1 / IRIS_RADIUS)
-    color = graph.blend((0.150, 0.085, 0.035), (0.115, 0.150, 0.140), graph.step(share, 0.42, 0.70))
+    color = graph.blend((0.120, 0.068, 0.028), (0.075, 0.105, 0.105), graph.step(share, 0.42, 0.70))
     color = graph.blend(
-        color, (0.36, 0.38, 0.34), graph.times(graph.step(fibres, 0.48, 0.68), 0.55)
+        color, (0.23, 0.25, 0.23), graph.times(graph.step(fibres, 0.48, 0.68), 0.55)
     )
     color = graph.blend(
         color, (0.030, 0.032, 0.032), graph.times(graph.step(fibres, 0.45, 0.28), 0.6)

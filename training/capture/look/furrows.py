@@ -140,57 +140,52 @@ class _Line(NamedTuple):
         points: (P, 2) x and y in millimetres.
         width: from its middle to its shoulder, millimetres.
         depth: millimetres.
+        lean: 1 where only the side away from the face's middle bulges, 0 for both alike.
     """
 
     layer: str
     points: tuple[tuple[float, float], ...]
     width: float
     depth: float
+    lean: float = 0.0
 
 
 def _lines() -> list[_Line]:
     lines = []
-    for y, depth in ((56.5, 0.55), (63.5, 0.75), (71.0, 0.60)):
-        lines += [
-            _Line(
-                "forehead",
-                ((-30, y + 1), (-15, y + 1.2), (0, y), (15, y + 1.2), (30, y + 1)),
-                1.5,
-                depth,
-            ),
-            _Line("temple", ((20, y + 1.0), (32, y + 1.2), (42, y - 1.5), (50, y - 6)), 1.4, depth),
-        ]
+    for y, depth in ((56.5, 0.42), (63.5, 0.55), (71.0, 0.45)):
+        middle = ((-30, y + 1), (-15, y + 1.2), (0, y), (15, y + 1.2), (30, y + 1))
+        aside = ((20, y + 1.0), (32, y + 1.2), (42, y - 1.5), (50, y - 6))
+        lines += [_Line("forehead", middle, 1.8, depth), _Line("temple", aside, 1.7, depth)]
     lines += [
-        _Line("frown", ((5.2, 31), (5.8, 38), (7.5, 47)), 1.2, 0.9),
-        _Line("frown", ((10.5, 36), (11.5, 42), (13.5, 48)), 1.1, 0.35),
-        _Line("frown", ((-7, 29), (0, 28), (7, 29)), 1.1, 0.45),
-        _Line("crow", ((51, 25.5), (55, 29.5), (60, 35)), 0.95, 0.50),
-        _Line("crow", ((52, 22.5), (57, 24.2), (63.5, 26)), 1.0, 0.62),
-        _Line("crow", ((52, 19), (57, 17.5), (64, 16.5)), 1.0, 0.62),
-        _Line("crow", ((50.5, 15.5), (55, 11.5), (61, 7.5)), 0.95, 0.50),
-        _Line("under_eye", ((17, 13), (23, 7.2), (31, 5.4), (39, 7), (46, 11.5)), 1.2, 0.48),
-        _Line("under_eye", ((16, 10), (23, 2.8), (32, 0.2), (42, 2.4)), 1.5, 0.50),
+        _Line("frown", ((5.2, 31), (5.8, 38), (7.5, 47)), 1.4, 0.80),
+        _Line("frown", ((10.5, 36), (11.5, 42), (13.5, 48)), 1.3, 0.35),
+        _Line("frown", ((-7, 29), (0, 28), (7, 29)), 1.3, 0.45),
+        _Line("crow", ((51.5, 26), (55, 29.5), (59, 34)), 1.15, 0.28),
+        _Line("crow", ((52, 22.5), (57, 24.2), (62.5, 26)), 1.25, 0.38),
+        _Line("crow", ((52, 19), (57, 17.5), (63, 16.5)), 1.25, 0.38),
+        _Line("crow", ((50.5, 15.5), (55, 11.5), (60, 8)), 1.15, 0.28),
+        _Line("under_eye", ((18, 12), (24, 7.4), (31, 6.2), (39, 7.6), (46, 11.5)), 1.5, 0.26),
+        _Line("under_eye", ((16, 9), (23, 2.4), (32, 0.0), (43, 2.6)), 2.0, 0.36),
         _Line(
-            "nasolabial",
-            ((18.0, -14.5), (22.5, -22), (28, -31), (32.5, -41), (34.5, -51)),
-            2.3,
-            1.55,
+            "nasolabial", ((19, -15), (22.5, -23), (26.5, -32), (30, -41), (32, -50)), 2.7, 1.25, 1
         ),
-        _Line("cheek", ((42, -27), (45, -37), (45, -48), (42, -57)), 2.2, 0.60),
-        _Line("nose", ((4.0, 26), (8.5, 18.5), (13.5, 13)), 1.1, 0.60),
-        _Line("nose", ((3.2, 18.5), (8.2, 11.0), (12.5, 6.5)), 1.1, 0.55),
-        _Line("corner", ((27.0, -51.0), (30.5, -58), (31, -67), (28.5, -75)), 1.6, 0.85),
-        _Line("corner", ((29.0, -44.5), (31.2, -50.5), (30.6, -57)), 1.2, 0.60),
-        _Line("chin_fold", ((-17, -70), (-9, -67.2), (0, -66.5), (9, -67.2), (17, -70)), 2.0, 0.85),
+        _Line("cheek", ((41, -28), (44, -37), (44.5, -46), (42.5, -55)), 2.6, 0.36, 0.5),
+        _Line("nose", ((4.0, 26), (8.5, 18.5), (13.5, 13)), 1.3, 0.50),
+        _Line("nose", ((3.2, 18.5), (8.2, 11.0), (12.5, 6.5)), 1.3, 0.45),
+        _Line("corner", ((27.5, -52.0), (30.5, -59), (31, -67), (29, -75)), 2.0, 0.70, 0.6),
+        _Line("corner", ((29.0, -45), (30.8, -50.5), (30.2, -56)), 1.5, 0.45),
+        _Line("chin_fold", ((-17, -70), (-9, -67.2), (0, -66.5), (9, -67.2), (17, -70)), 2.3, 0.75),
     ]
-    for x in (2.6, 6.4, 10.4, 14.6, 18.6):
-        fan = 0.22 * x
-        lines.append(_Line("lip_rim", ((x, -38.8 - 0.10 * x), (x + fan, -31.5)), 0.75, 0.55))
-    for x in (3.5, 8.0, 12.5, 17.0):
-        fan = 0.16 * x
-        lines.append(
-            _Line("lip_rim", ((x, -62.8 + 0.14 * x), (x + fan, -69.5 + 0.1 * x)), 0.75, 0.42)
-        )
+    for x, top, depth in (
+        (1.8, -33.5, 0.28),
+        (5.2, -31.6, 0.42),
+        (9.6, -32.6, 0.46),
+        (13.2, -31.4, 0.36),
+        (17.6, -33.2, 0.40),
+    ):
+        lines.append(_Line("lip_rim", ((x, -39.0 - 0.10 * x), (1.22 * x, top)), 0.95, depth))
+    for x, end, depth in ((4.0, -68.3, 0.26), (8.8, -69.6, 0.34), (12.6, -68.0, 0.26)):
+        lines.append(_Line("lip_rim", ((x, -62.8 + 0.14 * x), (1.16 * x, end)), 0.95, depth))
     return lines
 
 
@@ -214,11 +209,16 @@ def height_maps(head: Head) -> NDArray[np.float32]:
             distance, near = surface.query(path, k=4)
             share = 1 / (distance + 0.3)
             depth = (share * front[near, 2]).sum(1) / share.sum(1)
-            flat = unrolled(np.concatenate([path * 1e-3, depth[:, None]], 1))
-            seed = 2 * number + int(sign > 0)
-            _draw(maps[LAYERS.index(line.layer)], flat, line.width * 1e-3, line.depth * 1e-3, seed)
+            flat = _smooth(unrolled(np.concatenate([path * 1e-3, depth[:, None]], 1)))
+            _draw(maps[LAYERS.index(line.layer)], flat, line, 2 * number + int(sign > 0))
     maps[LAYERS.index("chin")] += _chin(front)
     return maps
+
+
+def _smooth(path: Array) -> Array:
+    """(M, 2) the cubic next to a path that jumps from vertex to vertex."""
+    along = np.linspace(-1, 1, len(path))
+    return np.stack([np.polyval(np.polyfit(along, path[:, k], 4), along) for k in range(2)], 1)
 
 
 def _resampled(path: Array) -> Array:
@@ -232,15 +232,16 @@ def _resampled(path: Array) -> Array:
     )
 
 
-def _draw(target: NDArray[np.float32], path: Array, width: float, depth: float, seed: int) -> None:
+def _draw(target: NDArray[np.float32], path: Array, line: _Line, seed: int) -> None:
     """Cut one furrow: thin and shallow at its ends, its depth and course a little uneven."""
+    width, depth = 1e-3 * line.width, 1e-3 * line.depth
     pitch = np.array([2 * HALF_WIDTH / COLUMNS, (HIGH - LOW) / ROWS])
     along = np.linspace(0, 1, len(path))
     turn = np.gradient(path, axis=0)
     aside = np.stack([-turn[:, 1], turn[:, 0]], 1)
     aside /= np.linalg.norm(aside, axis=1, keepdims=True)
     points = np.concatenate([path, np.zeros((len(path), 1))], 1)
-    path = path + aside * (0.0007 * noise(points, 0.009, 100 + seed))[:, None]
+    path = path + aside * (0.0005 * noise(points, 0.009, 100 + seed))[:, None]
     taper = np.sin(np.pi * (0.04 + 0.92 * along)) ** 0.7
     deep = depth * taper * (0.85 + 0.3 * noise(points, 0.006, 200 + seed))
     wide = width * (0.55 + 0.45 * taper)
@@ -252,7 +253,12 @@ def _draw(target: NDArray[np.float32], path: Array, width: float, depth: float, 
     places = np.stack([x.ravel(), y.ravel()], 1) * pitch + corner
     distance, near = cKDTree(path).query(places)
     scaled = distance / wide[near]
-    profile = -np.exp(-(scaled**2)) + 0.38 * np.exp(-(((scaled - 2.0) / 0.85) ** 2))
+    aside_of = (places[:, 0] - path[near, 0]) * np.sign(path[near, 0])
+    outer = step(-0.6, 0.9, aside_of / (distance + 1e-4))
+    bulge = 0.34 * (1 + line.lean * (1.8 * outer - 1))
+    spread = 0.85 + 0.55 * line.lean * outer
+    shoulder = np.exp(-(((scaled - 2.0 - 0.5 * line.lean * outer) / spread) ** 2))
+    profile = -np.exp(-(scaled**2)) + bulge * shoulder
     height = (deep[near] * profile).reshape(x.shape)
     area = target[low[1] : high[1], low[0] : high[0]]
     # Where two furrows meet the deeper one wins instead of both adding up.

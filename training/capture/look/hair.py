@@ -51,9 +51,20 @@ def scalp_hair(head: Head, skin: Index, random: np.random.Generator, count: int)
     amount = hold[:, None, None] * along[None, :, None] ** 0.8
     points = points + (lead - points) * amount
     points = _outside(head, skin, points)
-    edge = step(0.3, 0.85, hair_mask(roots.points))
-    thick = _RADIUS * random.uniform(0.75, 1.25, len(points)) * (0.6 + 0.4 * edge)
+    edge = step(0.15, 0.9, hair_cover(roots.points))
+    thick = _RADIUS * random.uniform(0.75, 1.25, len(points)) * (0.45 + 0.55 * edge)
     return Field(roots, points, thick[:, None] * (1 - 0.75 * along**2)[None])
+
+
+def hair_cover(points: Array) -> Array:
+    """(N,) how thick hair grows, from 0 to 1, fading over two centimetres along the hairline."""
+    total = np.zeros(len(points))
+    x, y, z = points.T
+    for turn in np.radians([-6.0, 0.0, 6.0]):
+        turned = x * np.cos(turn) + z * np.sin(turn), z * np.cos(turn) - x * np.sin(turn)
+        for shift in (-0.008, 0.0, 0.008):
+            total += hair_mask(np.stack([turned[0], y + shift, turned[1]], 1))
+    return total / 9
 
 
 def _roots(head: Head, skin: Index, random: np.random.Generator, count: int) -> Roots:
@@ -62,11 +73,11 @@ def _roots(head: Head, skin: Index, random: np.random.Generator, count: int) -> 
     own[head.regions["ears"]] = False
     own[head.regions["mouth_interior"]] = False
     template = head.template.astype(np.float64)
-    near = hair_mask(template) > 0.02
+    near = hair_cover(template) > 0.02
     faces = np.flatnonzero(own[head.faces].all(1) & near[head.faces].any(1))
     roots = scattered(head, faces, count, random)
-    mask = hair_mask(roots.points)
-    return roots.chosen(mask > random.uniform(0.05, 0.9, count))
+    cover = step(0.05, 0.80, hair_cover(roots.points))
+    return roots.chosen(cover > random.uniform(0.0, 1.0, count))
 
 
 def _length(points: Array, mask: Array) -> Array:
@@ -76,7 +87,7 @@ def _length(points: Array, mask: Array) -> Array:
     front = step(0.02, 0.075, z) * step(0.070, 0.095, y)
     nape = step(0.01, -0.03, y)
     full: Array = 0.010 + 0.024 * top + 0.008 * front - 0.005 * nape
-    return full * (0.45 + 0.55 * mask)
+    return full * (0.30 + 0.70 * mask)
 
 
 def _flow(points: Array, normals: Array) -> Array:
@@ -98,13 +109,13 @@ def _grown(
 ) -> Array:
     """(N, P, 3) each hair step by step: up from the skin, then with the flow."""
     skull = _Skull(head, skin)
-    mask = hair_mask(roots.points)
+    mask = step(0.1, 0.8, hair_cover(roots.points))
     count = len(roots.points)
     length = _length(roots.points, mask) * random.uniform(0.7, 1.15, count)
     _, y, z = roots.points.T
     top = step(0.055, 0.105, y)
     front = step(0.045, 0.085, z) * step(0.066, 0.085, y)
-    rise = 0.42 + 0.45 * top + 0.75 * front
+    rise = 0.24 + 0.50 * top + 0.75 * front
     direction = _flow(roots.points, roots.normals) + rise[:, None] * roots.normals
     direction += stray * random.normal(size=(count, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)

@@ -13,7 +13,7 @@ from training.capture.look.nodes import Graph
 
 Array = NDArray[np.float64]
 
-_ENAMEL = np.array([0.80, 0.735, 0.630])
+_ENAMEL = np.array([0.86, 0.775, 0.650])
 _NECK = np.array([0.70, 0.575, 0.420])
 _EDGE = np.array([0.66, 0.665, 0.650])
 _GUM = np.array([0.50, 0.175, 0.155])
@@ -38,7 +38,7 @@ def mouth_attributes(head: Head, vertices: NDArray[np.intp]) -> dict[str, NDArra
         tone *= 1 - 0.05 * (0.5 + 0.5 * noise(points[index], 0.007, 401))[:, None]
         color[index] = tone if sign > 0 else 0.93 * tone
     # Cheeks and lips keep the light from the back of the mouth.
-    color *= (0.35 + 0.65 * step(0.070, 0.094, z))[:, None]
+    color *= (0.50 + 0.50 * step(0.066, 0.092, z))[:, None]
     enamel = np.zeros(head.vertex_count)
     enamel[head.regions["teeth"]] = 1
     albedo = np.concatenate([color, np.ones((len(color), 1))], 1)

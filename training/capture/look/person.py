@@ -23,8 +23,8 @@ from training.capture.look.strands import Front
 _NEEDED = ("eyeballs", "teeth", "upper_gum", "lower_gum", "tongue", "brows", "lips", "ears")
 
 HAIRS = 17000
-BROW_HAIRS = 420
-LASHES = 95
+BROW_HAIRS = 560
+LASHES = 150
 
 
 class Person:
@@ -121,7 +121,7 @@ def build_person(scene: Any, head: Head, *, seed: int = 0, hairs: int = HAIRS) -
             meshes[part].set_attribute(name, values)
     random = np.random.default_rng(seed)
     front = Front(head, skin)
-    brown = hair_material("hair", melanin=0.80, redness=0.45)
+    brown = hair_material("hair", melanin=0.87, redness=0.40)
     dark = hair_material("lashes", melanin=0.97, redness=0.3)
     fields = {
         "hair": (scalp_hair(head, skin, random, hairs), brown),

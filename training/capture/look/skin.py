@@ -8,21 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.assets.build.avatar_palette import mouth_interior, oil, skin, soften, step
-from engine.assets.build.avatar_strands import hair_mask
 from engine.assets.build.avatar_surface import vertex_normals
 from engine.heads.head import Head
 from training.capture.look import furrows
+from training.capture.look.hair import hair_cover
 from training.capture.look.nodes import Graph, Socket
 
 Array = NDArray[np.float64]
 
 _MOLES = (
-    (0.0395, -0.0285, 0.0011),
-    (-0.0300, -0.0600, 0.0008),
-    (-0.0455, 0.0020, 0.0009),
-    (0.0140, 0.0600, 0.0007),
+    (0.0395, -0.0285, 0.0008),
+    (-0.0300, -0.0640, 0.0006),
+    (-0.0455, 0.0020, 0.0006),
 )
 """x, y and radius in metres."""
+_SCATTERING = np.array([1.04, 1.10, 1.17])
 _SCALP = np.array([0.34, 0.25, 0.20])
 
 
@@ -53,12 +53,14 @@ def skin_attributes(head: Head, vertices: NDArray[np.intp]) -> dict[str, NDArray
     color += (wet - color) * step(0.35, 0.75, inside)[:, None]
     x, y, z = template.T
     # The skin between the hairs is in their shade.
-    covered = hair_mask(template) * (1 - region["ears"])
+    covered = hair_cover(template) ** 1.5 * (1 - region["ears"])
     color += (_SCALP - color) * (0.80 * covered)[:, None]
     front = step(0.03, 0.08, z)
     freckles = np.exp(-(((np.abs(x) - 0.034) / 0.020) ** 2) - ((y - 0.000) / 0.013) ** 2)
     freckles = np.maximum(freckles, 0.8 * np.exp(-((x / 0.014) ** 2) - ((y - 0.002) / 0.012) ** 2))
-    albedo = np.concatenate([linear(color.clip(0, 1)), np.ones((len(color), 1))], 1)
+    # Light that scatters inside comes back darker and redder than the colour says.
+    color = (linear(color.clip(0, 1)) * _SCATTERING).clip(0, 0.92)
+    albedo = np.concatenate([color, np.ones((len(color), 1))], 1)
     place = furrows.map_coordinates(template)
     values = {
         "albedo": albedo,
@@ -128,7 +130,9 @@ def _furrow_height(graph: Graph, head: Head) -> Socket:
         )
         image.pixels.foreach_set(layers.ravel())
         image.update()
-        texture = graph.node("TexImage", {"Vector": place}, image=image, extension="EXTEND")
+        texture = graph.node(
+            "TexImage", {"Vector": place}, image=image, extension="EXTEND", interpolation="Cubic"
+        )
         strength = graph.attribute(f"furrows_{start // 3}").outputs["Vector"]
         total = graph.add(total, graph.vector("DOT_PRODUCT", texture.outputs[0], strength))
     return graph.times(total, 1e-3)
@@ -154,23 +158,23 @@ def _color(graph: Graph, rest: Socket, lips: Socket, inside: Socket, height: Soc
     for x, y, radius in _MOLES:
         away = graph.vector("DISTANCE", flat, (x, y, 0))
         mole = graph.times(graph.step(away, 1.35 * radius, 0.6 * radius), front)
-        color = graph.blend(color, (0.30, 0.17, 0.12), graph.times(mole, 0.9), "MULTIPLY")
+        color = graph.blend(color, (0.38, 0.24, 0.18), graph.times(mole, 0.9), "MULTIPLY")
     # Light enters a furrow but seldom leaves it, and what does has gone through blood.
     depth = graph.math("MINIMUM", graph.times(height, -1 / 0.0008), 1.0)
     depth = graph.math("MAXIMUM", depth, 0.0)
-    return graph.blend(color, (0.50, 0.30, 0.26), graph.times(depth, 0.72), "MULTIPLY")
+    return graph.blend(color, (0.50, 0.30, 0.26), graph.times(depth, 0.62), "MULTIPLY")
 
 
 def _roughness(graph: Graph, rest: Socket, lips: Socket, oily: Socket, inside: Socket) -> Socket:
     patches = graph.times(graph.add(graph.noise(rest, 500, 3), -0.5), 0.22)
-    rough = graph.add(0.50, patches, graph.times(oily, -0.10), graph.times(lips, -0.12))
+    rough = graph.add(0.45, patches, graph.times(oily, -0.12), graph.times(lips, -0.12))
     return graph.math("SUBTRACT", rough, graph.times(inside, 0.2), clamp=True)
 
 
 def _normal(graph: Graph, rest: Socket, lips: Socket, inside: Socket, height: Socket) -> Socket:
     cells = graph.node("TexVoronoi", {"Vector": rest, "Scale": 900.0})
-    pores = graph.times(graph.step(cells.outputs["Distance"], 0.0, 0.45), 0.00005)
-    fine = graph.times(graph.noise(rest, 420, 4), 0.00022)
+    pores = graph.times(graph.step(cells.outputs["Distance"], 0.0, 0.45), 0.00003)
+    fine = graph.times(graph.noise(rest, 420, 4), 0.00010)
     lines = graph.noise(graph.vector("MULTIPLY", rest, (950, 150, 150)), 1.0, 2)
     skin_only = graph.math("SUBTRACT", 1.0, graph.math("MAXIMUM", lips, inside))
     detail = graph.add(

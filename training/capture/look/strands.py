@@ -33,7 +33,7 @@ class Roots(NamedTuple):
 
     def chosen(self, which: NDArray[np.bool_] | Index) -> Roots:
         """Those of them that a mask or an index names."""
-        return Roots(*(values[which] for values in self))
+        return Roots(self.face[which], self.weights[which], self.points[which], self.normals[which])
 
 
 class Field(NamedTuple):
@@ -135,7 +135,12 @@ def _roots(head: Head, face: Index, weights: Array) -> Roots:
 
 
 class Front:
-    """The skin seen from the front, to place hairs by x and y."""
+    """The skin seen from the front, to place hairs by x and y.
+
+    Attributes:
+        faces: (K,) its triangles.
+        centers: (K, 3) their middles, neutral, metres.
+    """
 
     def __init__(self, head: Head, skin: Index) -> None:
         """Take the triangles that face the front.
@@ -150,9 +155,10 @@ class Front:
         own[skin] = True
         a, b, c = (vertices[head.faces[:, k]] for k in range(3))
         facing = np.cross(b - a, c - a)[:, 2] > 0
-        self._faces = np.flatnonzero(facing & own[head.faces].all(1) & (a[:, 2] > 0))
-        self._corners = vertices[head.faces[self._faces]]
-        self._tree = cKDTree(self._corners[:, :, :2].mean(1))
+        self.faces = np.flatnonzero(facing & own[head.faces].all(1) & (a[:, 2] > 0))
+        self._corners = vertices[head.faces[self.faces]]
+        self.centers: Array = self._corners.mean(1)
+        self._tree = cKDTree(self.centers[:, :2])
 
     def at(self, x: Array, y: Array) -> tuple[Roots, NDArray[np.bool_]]:
         """The front-most skin at (N,) x and y, and whether there is any."""
@@ -171,7 +177,7 @@ class Front:
         found = inside[row, best]
         chosen = weights[row, best].clip(0, 1)
         chosen /= np.maximum(chosen.sum(1, keepdims=True), 1e-12)
-        return _roots(self._head, self._faces[near[row, best]], chosen), found
+        return _roots(self._head, self.faces[near[row, best]], chosen), found
 
 
 def _cross(first: Array, second: Array) -> Array:
