@@ -41,13 +41,18 @@ class FilmSet:
             samples: of Cycles, a pixel.
             threads: of Cycles; all processors by default.
         """
+        # Cycles looks for devices here, and prints what it finds.
+        with _silenced():
+            self._build(head, samples, threads or os.cpu_count() or 1)
+
+    def _build(self, head: Head, samples: int, threads: int) -> None:
         bpy.ops.wm.read_factory_settings(use_empty=True)
         self._scene: Any = bpy.context.scene
         light_studio(self._scene)
         prepare_rendering(self._scene, samples)
         render = self._scene.render
         render.threads_mode = "FIXED"
-        render.threads = threads or os.cpu_count() or 1
+        render.threads = threads
         render.dither_intensity = 0.0
         render.image_settings.file_format = "PNG"
         render.image_settings.color_mode = "RGBA"
