@@ -4,11 +4,12 @@
 For every clip NAME the folder holds
 
 - ``NAME.wav`` (or flac, ogg, mp3);
-- the motion, one of ``NAME.performance.npz`` (docs/performance-format.md) and ``NAME.motion.npz``
-  with ``fps`` and either ``vertices`` (T, V, 3) in head space or ``expression`` (T, E); T is
-  round(duration · fps), frame i stands at i / fps seconds;
-- optionally ``NAME.wrinkles.npy`` (T, W), measured on pictures; without it the tension of the mesh
-  stands in;
+- the motion, one of ``NAME.performance.npz`` (docs/performance-format.md); ``NAME.motion.npz`` with
+  ``fps`` and either ``vertices`` (T, V, 3) in head space or ``expression`` (T, E); and
+  ``NAME.flame_param.npz``, GaussianAvatars' file with ``fps`` added. T is round(duration · fps),
+  frame i stands at i / fps seconds;
+- optionally, for every clip or for none, ``NAME.wrinkles.npy`` (T, W), measured on pictures
+  (:mod:`training.speech.wrinkle_measures`); without it the tension of the mesh stands in;
 - optionally ``NAME.txt``, what is said.
 
 ``split.json``, with lists of names under ``training``, ``validation`` and ``test``, says what is
@@ -19,7 +20,6 @@ for what; without it the clips are split 6 : 1 : 1 in the order of their names, 
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,16 +33,15 @@ from engine.errors import BadInputError
 from engine.heads.head import Head
 from engine.progress import Progress, silent
 from engine.speech.model_config import SpeechModelConfig
-from engine.speech.performance import Performance
 from engine.speech.resampling import Resampler
 from engine.speech.wrinkles import SkinTension
-from engine.timing import frame_count
+from training.speech.captured_motion import CapturedHead, CapturedMotion, read_motion
 from training.speech.sequences import SpeechSequence
 
 Float = NDArray[np.float32]
 
 _AUDIO = (".wav", ".flac", ".ogg", ".mp3")
-_MOTIONS = (".performance.npz", ".motion.npz")
+_WRINKLES = ".wrinkles.npy"
 SPLITS = ("training", "validation", "test")
 _PCA_FRAMES = 1_500
 _RIDGE = 1e-4
@@ -66,24 +65,9 @@ class Captures:
     test: tuple[SpeechSequence, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class _Motion:
-    """Motion as it was captured: factored, at its own rate."""
-
-    path: Path
-    fps: float
-    weights: Float
-    basis: Float
-    expression: Float | None
-
-    def offsets(self, chosen: NDArray[np.intp] | slice) -> Float:
-        """(n, 3V) dense offsets of some frames."""
-        return self.weights[chosen] @ self.basis.reshape(len(self.basis), -1)
-
-
 def load_captures(
     folder: str | Path,
-    head: Head,
+    who: Head | CapturedHead,
     config: SpeechModelConfig,
     encoder: AudioEncoder,
     progress: Progress = silent,
@@ -92,7 +76,7 @@ def load_captures(
 
     Args:
         folder: layout as above.
-        head: whose motion it is.
+        who: the head whose motion it is.
         config: of the model; motion is resampled to its rate.
         encoder: hears the clips.
         progress: told how far it is; may raise to cancel.
@@ -102,14 +86,17 @@ def load_captures(
             another head, an unknown name in the split; names the file, expected and found.
     """
     folder = Path(folder)
+    captured = who if isinstance(who, CapturedHead) else CapturedHead.of(who)
+    head = captured.trained
     names = _names(folder)
     split = _split(folder, names)
+    measured_wrinkles(folder)
     tension = SkinTension(head)
     speeches = {name: load_speech(_audio(folder, name)) for name in names}
 
-    def motion(name: str) -> _Motion:
+    def motion(name: str) -> CapturedMotion:
         # Read when it is needed: dense motion of hundreds of clips fits no memory.
-        return _motion(folder, name, head, speeches[name])
+        return read_motion(folder, name, captured, speeches[name])
 
     basis = head.expression_basis
     if config.learned_basis:
@@ -122,15 +109,34 @@ def load_captures(
     made: dict[str, SpeechSequence] = {}
     for number, name in enumerate(names):
         progress(number / len(names), f"Hearing {name}")
-        captured = motion(name)
-        weights, off = _on_basis(captured, basis)
+        moved = motion(name)
+        weights, off = _on_basis(moved, basis)
         worst = max(worst, off)
         made[name] = _sequence(
-            folder, name, captured, weights, speeches[name], head, config, encoder, tension
+            folder, name, moved, weights, speeches[name], head, config, encoder, tension
         )
     progress(1.0, "Captures read")
     training, validation, test = (tuple(made[name] for name in split[part]) for part in SPLITS)
     return Captures(basis, worst, training, validation, test)
+
+
+def measured_wrinkles(folder: Path) -> int | None:
+    """W of the wrinkle features that were measured on pictures; ``None`` where none were.
+
+    Raises:
+        BadInputError: some recordings have them and some have not, or a file is unreadable.
+    """
+    names = _names(folder)
+    have = [name for name in names if (folder / f"{name}{_WRINKLES}").is_file()]
+    if not have:
+        return None
+    if missing := [name for name in names if name not in have]:
+        raise BadInputError(
+            f"{len(have)} recordings in {folder} have measured wrinkles, but "
+            f"{missing[0]}{_WRINKLES} is missing.",
+            "Measure all recordings or none: what the mesh tells is in another unit.",
+        )
+    return int(_wrinkle_array(folder / f"{have[0]}{_WRINKLES}").shape[-1])
 
 
 def _names(folder: Path) -> list[str]:
@@ -178,69 +184,7 @@ def _split(folder: Path, names: Sequence[str]) -> dict[str, list[str]]:
     return split
 
 
-def _motion(folder: Path, name: str, head: Head, speech: Speech) -> _Motion:
-    performance, plain = (folder / f"{name}{suffix}" for suffix in _MOTIONS)
-    if performance.is_file():
-        loaded = Performance.load(performance)
-        own = loaded.expression_names == head.expression_names
-        expression = loaded.expression if own else None
-        motion = _Motion(performance, loaded.fps, loaded.weights, loaded.basis, expression)
-    elif plain.is_file():
-        motion = _plain_motion(plain, head)
-    else:
-        raise BadInputError(
-            f"The recording {name} in {folder} has no motion.",
-            f"Put {performance.name} or {plain.name} beside it.",
-        )
-    if motion.basis.shape[1] != head.vertex_count:
-        raise BadInputError(
-            f"{motion.path} moves {motion.basis.shape[1]} vertices; the head {head.id!r} has "
-            f"{head.vertex_count}.",
-            "Train on the head that was captured, or retarget the captures first.",
-        )
-    expected = frame_count(speech.duration, motion.fps)
-    if abs(len(motion.weights) - expected) > 1:
-        raise BadInputError(
-            f"{motion.path} has {len(motion.weights)} frames at {motion.fps:g} per second for "
-            f"{speech.duration:.3f} s of sound; expected {expected}.",
-            "Motion and sound must begin and end together, at the stated rate.",
-        )
-    return motion
-
-
-def _plain_motion(path: Path, head: Head) -> _Motion:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-            fps = float(data["fps"])
-            name = "vertices" if "vertices" in data else "expression"
-            values = np.asarray(data[name], np.float32)
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise BadInputError(
-            f"{path} cannot be read as motion: {error}.",
-            "It needs 'fps' and one of 'vertices' (T, V, 3) and 'expression' (T, E).",
-        ) from error
-    if not np.isfinite(values).all():
-        frame = int(np.argwhere(~np.isfinite(values))[0][0])
-        raise BadInputError(
-            f"{path}: the {name} hold NaN or infinite values, first in frame {frame}.",
-            "Repair or leave out this recording.",
-        )
-    E, V = len(head.expression_names), head.vertex_count
-    expected = (V, 3) if name == "vertices" else (E,)
-    if values.shape[1:] != expected:
-        raise BadInputError(
-            f"{path}: the {name} have shape {values.shape}; expected (T, "
-            f"{', '.join(map(str, expected))}) for the head {head.id!r}.",
-            "Train on the head that was captured, or retarget the captures first.",
-        )
-    if name == "expression":
-        return _Motion(path, fps, values, head.expression_basis, values)
-    offsets = (values - head.template).reshape(len(values), -1)
-    # Dense frames are their own basis until the set's basis is known.
-    return _Motion(path, fps, np.eye(len(values), dtype=np.float32), _shaped(offsets), None)
-
-
-def _components(motions: Iterable[_Motion], step: int, K: int) -> Float:
+def _components(motions: Iterable[CapturedMotion], step: int, K: int) -> Float:
     """The (K, V, 3) principal components of every ``step``-th frame, about neutral.
 
     They are scaled so that the first has weights of size 1.
@@ -256,7 +200,7 @@ def _components(motions: Iterable[_Motion], step: int, K: int) -> Float:
     return _shaped(np.pad(components, ((0, missing), (0, 0))).astype(np.float32))
 
 
-def _on_basis(motion: _Motion, basis: Float) -> tuple[Float, float]:
+def _on_basis(motion: CapturedMotion, basis: Float) -> tuple[Float, float]:
     """(T, K) weights that come closest, and the largest distance of a vertex, metres."""
     if motion.basis.shape == basis.shape and np.array_equal(motion.basis, basis):
         return motion.weights, 0.0
@@ -276,7 +220,7 @@ def _on_basis(motion: _Motion, basis: Float) -> tuple[Float, float]:
 def _sequence(
     folder: Path,
     name: str,
-    motion: _Motion,
+    motion: CapturedMotion,
     weights: Float,
     speech: Speech,
     head: Head,
@@ -291,7 +235,7 @@ def _sequence(
     expression = motion.expression
     if expression is None:
         expression = _on_basis(motion, head.expression_basis)[0]
-    wrinkles = _wrinkles(folder / f"{name}.wrinkles.npy", len(weights), config)
+    wrinkles = _wrinkles(folder / f"{name}{_WRINKLES}", len(weights), config)
     if wrinkles is None:
         wrinkles = tension.features(expression)
     weights, expression, wrinkles = (
@@ -314,18 +258,32 @@ def _sequence(
 def _wrinkles(path: Path, frames: int, config: SpeechModelConfig) -> Float | None:
     if not path.is_file():
         return None
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise BadInputError(
-            f"{path} cannot be read as wrinkle features: {error}.", "Measure them again."
-        ) from error
+    values = _wrinkle_array(path)
     if values.shape != (frames, config.wrinkles):
         raise BadInputError(
             f"{path} has shape {values.shape}; expected ({frames}, {config.wrinkles}).",
             "Measure one row per frame of motion, with the sizes of the model.",
         )
-    return np.asarray(values, np.float32)
+    return values
+
+
+def _wrinkle_array(path: Path) -> Float:
+    try:
+        values = np.asarray(np.load(path, allow_pickle=False), np.float32)
+    except (OSError, ValueError, TypeError, EOFError) as error:
+        raise BadInputError(
+            f"{path} cannot be read as wrinkle features: {error}.", "Measure them again."
+        ) from error
+    if values.ndim != 2:
+        raise BadInputError(
+            f"{path} has shape {values.shape}; expected (T, W).", "Measure one row per frame."
+        )
+    if not np.isfinite(values).all():
+        frame = int(np.argwhere(~np.isfinite(values))[0][0])
+        raise BadInputError(
+            f"{path} holds NaN or infinite values, first in frame {frame}.", "Measure them again."
+        )
+    return values
 
 
 def _resampled(values: Float, fps: float, rate: float, frames: int) -> Float:

@@ -1,43 +1,42 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``python -m training.speech.personal --data DIR --out DIR``: a person's own speech model.
+"""A person's own speech model, from captures (:mod:`training.speech.captures`).
 
-The captures' layout is described in :mod:`training.speech.captures`. Training starts from the
-shipped model where it speaks for the head, from another model's file, or from nothing with one of
-:data:`engine.speech.model_config.PRESETS`.
+Training starts from the shipped model, from another model's file, or from nothing. The shipped
+model speaks in the default head's expressions; a head that lacks them is given them by retargeting,
+so what the model starts with are its own targets, retargeted to that head.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
-import tyro
 
 from engine.audio.encoder import AudioEncoder, load_encoder
 from engine.audio.wav2vec2 import Wav2Vec2Encoder
-from engine.commands.console import print_error, print_result, progress_bar
-from engine.errors import BadInputError, GaussianSpeechError
+from engine.errors import BadInputError
 from engine.files import written_whole
-from engine.heads import load_head
 from engine.heads.head import Head
+from engine.heads.retarget import expressive
 from engine.progress import Progress, part, silent
-from engine.speech.checkpoint import load_model
+from engine.speech.checkpoint import head_for_model, load_model
 from engine.speech.learned import STARTER_FILE
 from engine.speech.model import SpeechModel
-from engine.speech.model_config import PRESETS, for_head
+from engine.speech.model_config import PRESETS, SpeechModelConfig, for_head
 from engine.speech.predict import STARTER
-from training.job_worker import JobHandle
-from training.jobs import ENVIRONMENT
-from training.speech.captures import load_captures
+from training.speech.captured_motion import CapturedHead
+from training.speech.captures import load_captures, measured_wrinkles
 from training.speech.config import TrainingConfig
-from training.speech.trainer import BEST, STATE, SpeechTrainer
+from training.speech.trainer import MODEL, STATE, SpeechTrainer, Watch, unwatched
 
-SCRATCH = "scratch"
-_READ = 0.1
-"""Part of the progress that reading the captures takes."""
+SCRATCH = "none"
+RECORD = "training.json"
+
+_HEAD_MADE, _READ = 0.05, 0.15
+"""Parts of the progress after which the head is made, and the captures are read."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +47,13 @@ class PersonalTraining:
         data: folder of the captures.
         out: folder of the run; a broken run in it is resumed.
         head: id or file of the head that was captured.
-        start: "starter", the file of a model, or "scratch".
-        preset: configuration where training starts from scratch.
+        start: "starter", the file of a model, or "none".
+        preset: configuration where training starts from nothing.
         encoder_source: hub id or folder of wav2vec 2.0, in place of the preset's.
         name: id of the trained model.
+        alignment_mask: Eq. 11; false is a row of Table 4.
+        finetune_audio: whether an encoder that has weights is trained too; false is a row.
+        wrinkle_features: whether there is a wrinkle encoder; false is a row.
         training: settings.
     """
 
@@ -62,9 +64,28 @@ class PersonalTraining:
     preset: str = "personal"
     encoder_source: str = ""
     name: str = "personal"
+    alignment_mask: bool = True
+    finetune_audio: bool = True
+    wrinkle_features: bool = True
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(steps=1500, learning_rate=5e-4, warm_up=50)
     )
+
+    def __post_init__(self) -> None:
+        """Check the preset.
+
+        Raises:
+            BadInputError: there is none of that name.
+        """
+        if self.preset not in PRESETS:
+            raise BadInputError(
+                f"There is no preset {self.preset!r}.", f"Choose from: {', '.join(PRESETS)}."
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON, all but the folder that it lies in."""
+        values = {k: getattr(self, k) for k in self.__dataclass_fields__ if k != "out"}
+        return values | {"data": str(self.data), "training": self.training.to_dict()}
 
 
 @dataclass(frozen=True)
@@ -75,32 +96,43 @@ class Outcome:
         model: file of the best model.
         before, after: validation LVE, millimetres, of what it started from and of the best model.
         residual: largest distance of a captured vertex from what the basis can show, millimetres.
+        seed: that everything random came from.
     """
 
     model: Path
     before: float
     after: float
     residual: float
+    seed: int
 
 
-def train_personal(plan: PersonalTraining, progress: Progress = silent) -> Outcome:
+def train_personal(
+    plan: PersonalTraining, progress: Progress = silent, watch: Watch = unwatched
+) -> Outcome:
     """Train, or go on with a broken training.
+
+    Args:
+        plan: what to train.
+        progress: told how far it is; may raise to cancel.
+        watch: told of every step; may raise to cancel.
 
     Raises:
         BadInputError: captures, model or settings that do not fit; names file, expected and found.
         MissingDependencyError: weights that are not on this machine.
-        CancelledError: ``progress`` raised it; the run can be resumed.
+        CancelledError: ``progress`` or ``watch`` raised it; the run can be resumed.
     """
-    head = load_head(plan.head)
-    model = _model(plan, head)
+    wrinkles = measured_wrinkles(plan.data)
+    who = _heads(plan, part(progress, 0.0, _HEAD_MADE))
+    model = _model(plan, who.trained, wrinkles)
     encoder = load_encoder(model.config.encoder, model.config.encoder_source)
     _check_encoder(encoder, model)
-    captures = load_captures(plan.data, head, model.config, encoder, part(progress, 0.0, _READ))
+    reading = part(progress, _HEAD_MADE, _READ)
+    captures = load_captures(plan.data, who, model.config, encoder, reading)
     if model.config.learned_basis and plan.start == SCRATCH:
         model.mapper.basis.data.copy_(torch.from_numpy(captures.basis))
     trainer = SpeechTrainer(
         model,
-        head,
+        who.trained,
         captures.training,
         captures.validation,
         plan.training,
@@ -109,28 +141,70 @@ def train_personal(plan: PersonalTraining, progress: Progress = silent) -> Outco
         basis=captures.basis,
         encoder=encoder if isinstance(encoder, Wav2Vec2Encoder) else None,
     )
-    started = plan.out / "start.json"
-    if (plan.out / STATE).is_file() and started.is_file():
-        before = float(json.loads(started.read_text(encoding="utf-8"))["validation_lve_mm"])
-        trainer.resume()
-    else:
+    before = _resumed(plan, trainer)
+    if before is None:
         before = trainer.validation_lve()
-        with written_whole(started) as temporary:
-            temporary.write_text(json.dumps({"validation_lve_mm": before}), encoding="utf-8")
-    after = trainer.run(part(progress, _READ, 1.0))
-    return Outcome(plan.out / BEST, before, after, captures.residual * 1000.0)
+        record = {"plan": plan.to_dict(), "validation_lve_mm": before}
+        with written_whole(plan.out / RECORD) as temporary:
+            temporary.write_text(json.dumps(record, indent=2), encoding="utf-8")
+    after = trainer.run(part(progress, _READ, 1.0), watch)
+    residual = captures.residual * 1000.0
+    return Outcome(plan.out / MODEL, before, after, residual, plan.training.seed)
 
 
-def _model(plan: PersonalTraining, head: Head) -> SpeechModel:
+def _resumed(plan: PersonalTraining, trainer: SpeechTrainer) -> float | None:
+    """Go on with the run in the folder; the LVE that it started with, ``None`` where none is."""
+    path = plan.out / RECORD
+    if not (plan.out / STATE).is_file() or not path.is_file():
+        return None
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        before, kept = float(record["validation_lve_mm"]), dict(record["plan"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInputError(f"{path} is damaged: {error}.", "Start a new run.") from error
+    ours = json.loads(json.dumps(plan.to_dict()))
+    for name in ours:
+        if kept.get(name) != ours[name]:
+            raise BadInputError(
+                f"The run in {plan.out} has other settings: {name} was {kept.get(name)!r} and is "
+                f"now {ours[name]!r}.",
+                f"Resume with the settings in {path.name}, or train into another folder.",
+            )
+    trainer.resume()
+    return before
+
+
+def _heads(plan: PersonalTraining, progress: Progress) -> CapturedHead:
+    """The head with the expressions that the model is to speak in.
+
+    From nothing a model speaks in the head's own expressions, where it has any.
+    """
+    who = CapturedHead.load(plan.head)
+    head = who.captured
+    if plan.start != SCRATCH:
+        start = STARTER_FILE if plan.start == STARTER else Path(plan.start)
+        return replace(who, trained=head_for_model(start, head, progress))
+    if not head.expression_names:
+        return replace(who, trained=expressive(head, progress=progress))
+    if not len(head.regions.get("lips", ())):
+        # FLAME without its masks: lips and landmarks are found by retargeting.
+        found = expressive(head, progress=progress)
+        named = replace(
+            head,
+            regions={**found.regions, **head.regions},
+            landmarks={**found.landmarks, **head.landmarks},
+        )
+        return replace(who, trained=named)
+    return who
+
+
+def _model(plan: PersonalTraining, head: Head, wrinkles: int | None) -> SpeechModel:
     torch.manual_seed(plan.training.seed)
     if plan.start != SCRATCH:
         path = STARTER_FILE if plan.start == STARTER else Path(plan.start)
-        return _fitted(load_model(path, head).model, head)
-    if plan.preset not in PRESETS:
-        raise BadInputError(
-            f"There is no preset {plan.preset!r}.", f"Choose from: {', '.join(PRESETS)}."
-        )
-    config = for_head(PRESETS[plan.preset], head)
+        model = load_model(path, head).model
+        return _fitted(model, _switched(for_head(model.config, head), plan, wrinkles))
+    config = _switched(for_head(PRESETS[plan.preset], head), plan, wrinkles)
     source = plan.encoder_source or config.encoder_source
     encoder = load_encoder(config.encoder, source)
     return SpeechModel(
@@ -144,9 +218,21 @@ def _model(plan: PersonalTraining, head: Head) -> SpeechModel:
     )
 
 
-def _fitted(model: SpeechModel, head: Head) -> SpeechModel:
-    """The model with the sizes of this head; what trains the lip encoder starts anew if it must."""
-    config = for_head(model.config, head)
+def _switched(
+    config: SpeechModelConfig, plan: PersonalTraining, wrinkles: int | None
+) -> SpeechModelConfig:
+    """The configuration with Table 4's switches, and the size of what was measured on pictures."""
+    return replace(
+        config,
+        alignment_mask=config.alignment_mask and plan.alignment_mask,
+        finetune_audio=config.finetune_audio and plan.finetune_audio,
+        wrinkle_features=config.wrinkle_features and plan.wrinkle_features,
+        wrinkles=wrinkles or config.wrinkles,
+    )
+
+
+def _fitted(model: SpeechModel, config: SpeechModelConfig) -> SpeechModel:
+    """The model in another configuration; what has another shape there starts anew."""
     if config == model.config:
         return model
     fitted = SpeechModel(config)
@@ -163,31 +249,3 @@ def _check_encoder(encoder: AudioEncoder, model: SpeechModel) -> None:
             f"{model.config.features}.",
             "Give the encoder that the model was trained with.",
         )
-
-
-def main() -> int:
-    """The command; inside a job it reports to the job's folder."""
-    plan = tyro.cli(PersonalTraining, description=__doc__)
-    try:
-        if os.environ.get(ENVIRONMENT):
-            with JobHandle.current(total=plan.training.steps) as job:
-                train_personal(plan, job.progress)
-            return 0
-        with progress_bar("train speech") as progress:
-            outcome = train_personal(plan, progress)
-    except GaussianSpeechError as error:
-        return print_error(error)
-    print_result(
-        {
-            "model": outcome.model,
-            "validation LVE before (mm)": round(outcome.before, 4),
-            "validation LVE after (mm)": round(outcome.after, 4),
-            "largest residual of the basis (mm)": round(outcome.residual, 4),
-        },
-        as_json=False,
-    )
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,21 +19,48 @@ from engine.errors import BadInputError, MissingDependencyError
 from engine.files import written_whole
 from engine.heads.head import Head
 from engine.progress import Progress, silent
-from engine.speech.checkpoint import save_model, set_basis
+from engine.speech.checkpoint import set_basis
 from engine.speech.inference import MotionStream
 from engine.speech.model import Motion, SpeechModel
 from training.losses.speech import MM, LossTerms, SpeechLoss
+from training.speech.best import keep_best, publish
 from training.speech.config import TrainingConfig
 from training.speech.curves import save_curves, save_table
 from training.speech.sequences import Batch, SpeechSequence, check_fit, crops, whole
 
 STATE = "checkpoints/last.pt"
 BEST = "checkpoints/best.safetensors"
-ENCODER = "checkpoints/best.wav2vec2"
+MODEL = "speech_model.safetensors"
+CURVES = "losses.png"
 _LEAST_WRINKLE = 0.05
 """Part of the largest wrinkle feature's size that every other counts as at least."""
 _SMOOTHED = 25
 """Steps whose mean makes a point of the curves."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step that was made.
+
+    Attributes:
+        number: steps made in all runs together.
+        total: steps wanted.
+        loss: what was minimised.
+        message: for people.
+    """
+
+    number: int
+    total: int
+    loss: float
+    message: str
+
+
+Watch = Callable[[Step], None]
+"""Told of every step; may raise :class:`engine.errors.CancelledError`."""
+
+
+def unwatched(_step: Step) -> None:
+    """A watch that looks away."""
 
 
 class SpeechTrainer:
@@ -41,7 +68,8 @@ class SpeechTrainer:
 
     ``config.json`` says how, ``losses.csv`` and ``losses.png`` tell how it went,
     ``checkpoints/last.pt`` is where it goes on, ``checkpoints/best.safetensors`` the model of the
-    lowest validation LVE.
+    lowest validation LVE; when all is done that is ``speech_model.safetensors``. An audio encoder
+    that was fine-tuned lies beside each of the two, and they name it.
 
     Args:
         model: with the configuration and, for fine-tuning, the weights to start from.
@@ -106,10 +134,14 @@ class SpeechTrainer:
         self._recent: list[dict[str, float]] = []
         self._board = _tensorboard(out / "tensorboard")
 
-    def run(self, progress: Progress = silent) -> float:
+    def run(self, progress: Progress = silent, watch: Watch = unwatched) -> float:
         """Train to the end, or until the validation LVE stops falling.
 
-        A cancel, raised by the progress, leaves a checkpoint to go on from.
+        A cancel, raised by the progress or the watch, leaves a checkpoint to go on from.
+
+        Args:
+            progress: told how far it is.
+            watch: told of every step.
 
         Returns:
             The lowest validation LVE, millimetres.
@@ -124,19 +156,27 @@ class SpeechTrainer:
                 if self.step % self.config.validate_every == 0 or last:
                     self._validate()
                     self.save()
-                progress(
-                    self.step / self.config.steps,
-                    f"step {self.step}, loss {terms['total']:.4g}, best LVE {self.best:.3f} mm",
-                )
+                told = f"step {self.step}, loss {terms['total']:.4g}, best LVE {self.best:.3f} mm"
+                message = f"training, {told}"
+                watch(Step(self.step, self.config.steps, terms["total"], message))
+                progress(self.step / self.config.steps, message)
         except BaseException:
             self.save()
             raise
+        publish(self.out / BEST, self.out / MODEL, self.head, tuned=self.encoder is not None)
         return self.best
 
     def _advance(self) -> dict[str, float]:
         """One step of the optimiser; returns the terms of the loss."""
         config = self.config
-        batch = crops(self.training, self.model.config, config.batch, config.frames, self.generator)
+        batch = crops(
+            self.training,
+            self.model.config,
+            config.batch,
+            config.frames,
+            self.generator,
+            config.hearing,
+        )
         noise = torch.randn(batch.features.shape, generator=self.generator).to(self.device)
         batch = batch.to(self.device)
         for group in self.optimiser.param_groups:
@@ -201,6 +241,7 @@ class SpeechTrainer:
             for name, value in row.items():
                 if name != "step":
                     self._board.add_scalar(name, value, int(row["step"]))
+            self._board.flush()
 
     def _validate(self) -> None:
         lve = self.validation_lve()
@@ -210,13 +251,13 @@ class SpeechTrainer:
         if lve < self.best:
             self.best, self.since_best = lve, 0
             notes = {"validation_lve_mm": lve, "step": self.step, "seed": self.config.seed}
-            save_model(self.out / BEST, self.model, self.head, self.name, notes)
-            if self.encoder is not None:
-                self.encoder.save(self.out / ENCODER)
+            keep_best(
+                self.out / BEST, self.model, self.head, self.name, notes, self.encoder, self.step
+            )
         else:
             self.since_best += 1
         save_table(self.out / "losses.csv", self.history)
-        save_curves(self.out / "losses.png", self.history, f"{self.name}: losses (mm²) and LVE")
+        save_curves(self.out / CURVES, self.history, f"{self.name}: losses (mm²) and LVE")
 
     @torch.no_grad()
     def validation_lve(self) -> float:

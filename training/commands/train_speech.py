@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``gaussianspeech train speech``: a person's own speech model from recordings with motion."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from engine.commands.console import print_result, progress_bar
+from engine.errors import CancelledError
+from training.commands.job_run import run_as_job
+from training.commands.jobs import default_folder
+from training.job_worker import JobHandle
+from training.jobs import ENVIRONMENT
+
+_IDS = ("default", "starter", "none")
+
+
+def speech(
+    *,
+    data: Path,
+    out: Path | None = None,
+    name: str = "speech",
+    head: str = "default",
+    start: Annotated[str, tyro.conf.arg(name="from")] = "starter",
+    preset: str = "personal",
+    encoder_source: str = "",
+    steps: int = 1500,
+    batch: int = 16,
+    frames: int = 160,
+    learning_rate: float = 5e-4,
+    validate_every: int = 100,
+    patience: int = 8,
+    seed: int = 0,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    alignment_mask: bool = True,
+    finetune_audio: bool = True,
+    wrinkle_features: bool = True,
+    background: bool = False,
+    json: bool = False,
+) -> int:
+    """Train a person's speech model; OUT is the job's folder and gets speech_model.safetensors.
+
+    The result is a speech model for 'animate --speech-model' and for Blender.
+
+    Args:
+        data: folder of recordings with motion (docs/speech-model.md), or a multi-view capture.
+        out: folder of the job; that of one that stopped goes on. Without it one among 'jobs'.
+        name: what the model is called.
+        head: "default", the FLAME file (.pkl, .npz) or the mesh that was captured.
+        start: "starter", the file of a speech model, or "none" for a new model of a preset.
+        preset: the new model: "personal" hears with wav2vec 2.0, "starter" without any weights.
+        encoder_source: folder or hub id of wav2vec 2.0 for a new model.
+        steps: steps of the optimiser at most.
+        batch: clips in a step.
+        frames: frames of each.
+        learning_rate: highest.
+        validate_every: steps between validations, which are checkpoints too.
+        patience: validations without a lower LVE after which training stops.
+        seed: of weights, crops and dropout.
+        device: where to train.
+        precision: auto is bfloat16 on CUDA.
+        alignment_mask: each frame hears its own moment alone (Table 4).
+        finetune_audio: train wav2vec 2.0 too, but for its convolutions (Table 4).
+        wrinkle_features: predict wrinkles on the way to motion (Table 4).
+        background: return at once and train on; see 'gaussianspeech jobs'.
+        json: print the result as JSON.
+    """
+    from training.speech.config import TrainingConfig
+    from training.speech.personal import PersonalTraining, train_personal
+    from training.speech.trainer import CURVES, Step
+
+    folder = _folder(out, name)
+    plan = PersonalTraining(
+        data=data.resolve(),
+        out=folder,
+        head=_absolute(head),
+        start=_absolute(start),
+        preset=preset,
+        encoder_source=_absolute(encoder_source),
+        name=name,
+        alignment_mask=alignment_mask,
+        finetune_audio=finetune_audio,
+        wrinkle_features=wrinkle_features,
+        training=TrainingConfig(
+            steps=steps,
+            batch=batch,
+            frames=frames,
+            learning_rate=learning_rate,
+            warm_up=min(50, steps),
+            validate_every=validate_every,
+            patience=patience,
+            seed=seed,
+            device=device,
+            precision=precision,
+        ),
+    )
+
+    def work(job: JobHandle) -> None:
+        with progress_bar("train speech") as bar:
+
+            def told(fraction: float, message: str) -> None:
+                if job.cancel_requested:
+                    raise CancelledError
+                job.update(job.status.step, total=steps, message=message)
+                bar(fraction, message)
+
+            def watch(step: Step) -> None:
+                validated = step.number % validate_every == 0
+                job.update(step.number, loss=step.loss, preview=CURVES if validated else None)
+
+            outcome = train_personal(plan, told, watch)
+        job.update(job.status.step, message=f"validation LVE {outcome.after:.3f} mm")
+        if not json:
+            print_result(
+                {
+                    "model": outcome.model,
+                    "validation LVE before (mm)": round(outcome.before, 4),
+                    "validation LVE after (mm)": round(outcome.after, 4),
+                    "largest residual of the basis (mm)": round(outcome.residual, 4),
+                    "seed": outcome.seed,
+                },
+                as_json=False,
+            )
+
+    config = {"kind": "speech", **plan.to_dict()}
+    return run_as_job(folder, config, work, background=background, json=json)
+
+
+def _folder(out: Path | None, name: str) -> Path:
+    """The job's folder: as asked for, that of the job this process works on, or a new one."""
+    if out is not None:
+        return out
+    if started_for := os.environ.get(ENVIRONMENT):
+        return Path(started_for)
+    return default_folder() / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
+
+
+def _absolute(word: str) -> str:
+    """A file as whoever resumes the job finds it; ids stay as they are."""
+    path = Path(word)
+    return str(path.resolve()) if path.exists() and word not in {"", *_IDS} else word

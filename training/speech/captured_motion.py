@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The motion of a recording as it was captured: performance, vertices, expressions or FLAME's."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.audio.loading import Speech
+from engine.avatar.flame_param import is_flame, load_flame_param
+from engine.errors import BadInputError
+from engine.heads import load_head
+from engine.heads.flame_file import read_flame, read_masks
+from engine.heads.flame_model import SHAPES, FlameModel
+from engine.heads.flame_teeth import add_teeth
+from engine.heads.head import Head
+from engine.heads.skinning import flame_vertices
+from engine.speech.performance import Performance
+from engine.timing import frame_count
+
+Float = NDArray[np.float32]
+
+PERFORMANCE, PLAIN, FLAME_PARAM = ".performance.npz", ".motion.npz", ".flame_param.npz"
+SUFFIXES = (PERFORMANCE, PLAIN, FLAME_PARAM)
+_REPAIR = "Repair or leave out this recording."
+_OTHER_HEAD = "Train on the head that was captured, or retarget the captures first."
+_PIECE = 64
+
+
+@dataclass(frozen=True, eq=False)
+class CapturedMotion:
+    """Motion at its own rate, factored.
+
+    Attributes:
+        path: where it came from.
+        fps: frames per second.
+        weights: (T, K).
+        basis: (K, V, 3) metres.
+        expression: (T, E) of the head that is trained, where the motion is told in those.
+    """
+
+    path: Path
+    fps: float
+    weights: Float
+    basis: Float
+    expression: Float | None
+
+    def offsets(self, chosen: NDArray[np.intp] | slice) -> Float:
+        """(n, 3V) dense offsets of some frames."""
+        return self.weights[chosen] @ self.basis.reshape(len(self.basis), -1)
+
+
+@dataclass(frozen=True, eq=False)
+class CapturedHead:
+    """Who was captured, and who is trained.
+
+    Attributes:
+        trained: the head of the model; its expressions are what the model speaks in.
+        captured: the same mesh with the expressions that captures may be told in.
+        flame: the model behind a FLAME head, where ``flame_param`` can be read.
+    """
+
+    trained: Head
+    captured: Head
+    flame: FlameModel | None = None
+
+    @classmethod
+    def of(cls, head: Head) -> CapturedHead:
+        """A head that was captured as it is trained."""
+        return cls(head, head)
+
+    @classmethod
+    def load(cls, id_or_path: str | Path) -> CapturedHead:
+        """From a head's id or file.
+
+        Raises:
+            BadInputError: no such head.
+        """
+        head = load_head(id_or_path)
+        if not is_flame(head) or not Path(id_or_path).is_file():
+            return cls.of(head)
+        path = Path(id_or_path)
+        model = read_flame(path)
+        if head.vertex_count > len(model.v_template):
+            masks = path.with_name("FLAME_masks.pkl")
+            model = add_teeth(model, read_masks(masks).get("lips") if masks.is_file() else None)
+        return cls(head, head, model)
+
+
+def read_motion(folder: Path, name: str, head: CapturedHead, speech: Speech) -> CapturedMotion:
+    """The motion of a recording.
+
+    Args:
+        folder: of the captures.
+        name: of the recording.
+        head: whose motion it is.
+        speech: the sound, as long as the motion.
+
+    Raises:
+        BadInputError: there is none, it is damaged or holds NaN, is of another head, or is not as
+            long as the sound; names the file, expected and found.
+    """
+    performance, plain, flame = (folder / f"{name}{suffix}" for suffix in SUFFIXES)
+    if performance.is_file():
+        motion = _performance(performance, head.trained)
+    elif plain.is_file():
+        motion = _plain(plain, head)
+    elif flame.is_file():
+        motion = _flame(flame, head)
+    else:
+        raise BadInputError(
+            f"The recording {name} in {folder} has no motion.",
+            f"Put {performance.name}, {plain.name} or {flame.name} beside it.",
+        )
+    found, expected = motion.basis.shape[1], head.trained.vertex_count
+    if found != expected:
+        raise BadInputError(
+            f"{motion.path} moves {found} vertices; the head {head.trained.id!r} has {expected}.",
+            _OTHER_HEAD,
+        )
+    frames = frame_count(speech.duration, motion.fps)
+    if abs(len(motion.weights) - frames) > 1:
+        raise BadInputError(
+            f"{motion.path} has {len(motion.weights)} frames at {motion.fps:g} per second for "
+            f"{speech.duration:.3f} s of sound; expected {frames}.",
+            "Motion and sound must begin and end together, at the stated rate.",
+        )
+    return motion
+
+
+def _performance(path: Path, head: Head) -> CapturedMotion:
+    loaded = Performance.load(path)
+    own = loaded.expression_names == head.expression_names
+    expression = loaded.expression if own else None
+    return CapturedMotion(path, loaded.fps, loaded.weights, loaded.basis, expression)
+
+
+def _plain(path: Path, head: CapturedHead) -> CapturedMotion:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
+            fps = float(data["fps"])
+            name = "vertices" if "vertices" in data else "expression"
+            values = np.asarray(data[name], np.float32)
+    except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise BadInputError(
+            f"{path} cannot be read as motion: {error}.",
+            "It needs 'fps' and one of 'vertices' (T, V, 3) and 'expression' (T, E).",
+        ) from error
+    _check_finite(path, name, values)
+    trained, captured = head.trained, head.captured
+    if name == "expression":
+        if values.ndim == 2 and values.shape[1] == len(trained.expression_names):
+            return CapturedMotion(path, fps, values, trained.expression_basis, values)
+        if values.ndim == 2 and values.shape[1] == len(captured.expression_names):
+            return CapturedMotion(path, fps, values, captured.expression_basis, None)
+        raise _misshapen(path, name, values, f"{len(captured.expression_names)}", captured)
+    if values.shape[1:] != trained.template.shape:
+        raise _misshapen(path, name, values, f"{trained.vertex_count}, 3", trained)
+    return _dense(path, fps, values - trained.template)
+
+
+def _flame(path: Path, head: CapturedHead) -> CapturedMotion:
+    """FLAME's expression, jaw and eyes; where the head is and who it is stay out."""
+    model = head.flame
+    if model is None:
+        raise BadInputError(
+            f"{path} holds FLAME's parameters; {head.captured.id!r} is no FLAME model.",
+            "Give the model file they were fitted with as the head.",
+        )
+    param = load_flame_param(path)
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
+        fps = float(data["fps"]) if "fps" in data else 0.0
+    if not fps > 0:
+        raise BadInputError(
+            f"{path} does not say its frame rate.", "Add an array 'fps' with frames per second."
+        )
+    rest = torch.zeros(param.frames, 6)
+    pose = torch.cat([rest, torch.from_numpy(np.hstack([param.jaw_pose, param.eyes_pose]))], 1)
+    expression, nobody = torch.from_numpy(param.expr), torch.zeros(SHAPES)
+    moved = [
+        flame_vertices(model, nobody, expression[i : i + _PIECE], pose[i : i + _PIECE]).numpy()
+        for i in range(0, param.frames, _PIECE)
+    ]
+    return _dense(path, fps, np.concatenate(moved) - model.v_template)
+
+
+def _dense(path: Path, fps: float, offsets: NDArray[np.float32]) -> CapturedMotion:
+    # Dense frames are their own basis until the set's basis is known.
+    identity = np.eye(len(offsets), dtype=np.float32)
+    return CapturedMotion(path, fps, identity, np.asarray(offsets, np.float32), None)
+
+
+def _check_finite(path: Path, name: str, values: Float) -> None:
+    if not np.isfinite(values).all():
+        frame = int(np.argwhere(~np.isfinite(values))[0][0])
+        raise BadInputError(
+            f"{path}: the {name} hold NaN or infinite values, first in frame {frame}.", _REPAIR
+        )
+
+
+def _misshapen(path: Path, name: str, values: Float, expected: str, head: Head) -> BadInputError:
+    return BadInputError(
+        f"{path}: the {name} have shape {values.shape}; expected (T, {expected}) for the head "
+        f"{head.id!r}.",
+        _OTHER_HEAD,
+    )
