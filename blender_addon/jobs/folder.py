@@ -19,7 +19,7 @@ from typing import Any
 
 from ...engine.errors import BadInputError
 from ...training import detached
-from .job import AVATAR, ENDED, SPEECH, Job, State
+from .job import AVATAR, CAPTURE, ENDED, SPEECH, Job, State
 
 _FORMAT = "gaussianspeech-job-1"
 _JOB, _STATUS, _LOG, _CANCEL, _STARTING = (
@@ -30,6 +30,7 @@ _JOB, _STATUS, _LOG, _CANCEL, _STARTING = (
     "starting",
 )
 _RESULTS = {AVATAR: "avatar.safetensors", SPEECH: "speech_model.safetensors"}
+_VIEWS = "transforms_train.json"
 _LINE = 400
 """Bytes of a log that are read for each line asked for."""
 
@@ -116,7 +117,7 @@ class JobFolder:
 
     def _own(self, job: str) -> Path:
         folder = self.root / job
-        if Path(job).name != job or not (folder / _JOB).is_file():
+        if not job or Path(job).name != job or not (folder / _JOB).is_file():
             raise BadInputError(f"There is no job {job!r} in {self.root}.", "Refresh the list.")
         return folder
 
@@ -179,12 +180,18 @@ def _as_seen(
         folder=str(folder),
         preview=preview,
         preview_time=preview_time,
-        results={
-            kind: str(folder / name)
-            for kind, name in _RESULTS.items()
-            if state in ENDED and (folder / name).is_file()
-        },
+        results=_results(folder, state),
     )
+
+
+def _results(folder: Path, state: State) -> dict[str, str]:
+    if state not in ENDED:
+        return {}
+    found = {kind: folder / name for kind, name in _RESULTS.items()}
+    results = {kind: str(path) for kind, path in found.items() if path.is_file()}
+    if state is State.FINISHED and (folder / _VIEWS).is_file():
+        results[CAPTURE] = str(folder)
+    return results
 
 
 def _alive(folder: Path, process: Any) -> bool:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-AVATAR, SPEECH = "avatar", "speech"
-"""Kinds of results that a head can use."""
+AVATAR, SPEECH, CAPTURE = "avatar", "speech", "capture"
+"""Kinds of jobs, and of what they make."""
 
 
 class State(StrEnum):
@@ -44,7 +44,7 @@ class Job:
         folder: its folder, as the machine that it runs on names it.
         preview: file of its latest picture on this machine.
         preview_time: when that was written; a new picture may have an old name.
-        results: files for a head to use, by kind, as the machine that it runs on names them.
+        results: what there is to use of it, by kind, as the machine that it runs on names it.
     """
 
     id: str

@@ -12,7 +12,7 @@ import bpy
 from ...engine.errors import BadInputError, GaussianSpeechError
 from ..heads.properties import active_head, require_head
 from ..status import tell, tell_error
-from .job import AVATAR, SPEECH, Job
+from .job import AVATAR, CAPTURE, SPEECH, Job
 from .place import Place
 from .properties import choose
 from .session import current_place
@@ -207,12 +207,17 @@ class GAUSSIANSPEECH_OT_open_job(JobOperator, bpy.types.Operator):
 
     bl_idname = "gaussianspeech.open_job"
     bl_label = "Open"
-    bl_description = "Open it with the system's program for it"
 
     what: bpy.props.EnumProperty(
         items=(("FOLDER", "Folder", "The job's folder"), ("LOG", "Log", "All that it printed")),
         options={"SKIP_SAVE"},
     )
+
+    @classmethod
+    def description(cls, _context: bpy.types.Context, properties: Any) -> str:
+        """What opens."""
+        what = "whole log" if properties.what == "LOG" else "folder"
+        return f"Open the job's {what} with the system's program for it"
 
     def do(self, _context: bpy.types.Context, place: Place, job: Job) -> set[str]:
         """Open."""
@@ -259,6 +264,7 @@ class GAUSSIANSPEECH_OT_use_job(JobOperator, bpy.types.Operator):
         items=(
             (AVATAR.upper(), "Avatar", "Let the head wear the trained avatar"),
             (SPEECH.upper(), "Speech Model", "Let the head speak by the trained model"),
+            (CAPTURE.upper(), "Capture", "Choose the capture for a new training"),
         ),
         options={"SKIP_SAVE"},
     )
@@ -267,6 +273,8 @@ class GAUSSIANSPEECH_OT_use_job(JobOperator, bpy.types.Operator):
     def description(cls, context: bpy.types.Context, properties: Any) -> str:
         """What a click does, to which head."""
         head = active_head(context)
+        if properties.kind == CAPTURE.upper():
+            return "Choose the capture for a new training, below"
         if properties.kind == SPEECH.upper():
             return "Let the head speak by the trained model"
         if head is None:
@@ -282,6 +290,11 @@ class GAUSSIANSPEECH_OT_use_job(JobOperator, bpy.types.Operator):
             )
         if self.kind == AVATAR.upper():
             return self._wear(context, path)
+        if self.kind == CAPTURE.upper():
+            settings = context.scene.gaussianspeech_training
+            settings.kind, settings.data = "AVATAR", path
+            tell(self, context, f"'{job.id}' is chosen for a new training")
+            return {"FINISHED"}
         head = require_head(context)
         head.gaussianspeech_speech.model = "FILE"
         head.gaussianspeech_speech.model_file = path

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import bpy
 
+from ..heads.properties import active_head
 from ..panels import CATEGORY, PARENT_ID
 from ..panels.main import draw_wrapped
-from .job import AVATAR, SPEECH, Job, State, progress_text
+from .job import AVATAR, CAPTURE, SPEECH, Job, State, progress_text
 from .ops import (
     GAUSSIANSPEECH_OT_cancel_job,
     GAUSSIANSPEECH_OT_end_job,
@@ -19,10 +20,14 @@ from .ops import (
 )
 from .pictures import icon_of
 from .properties import get_jobs
-from .start_ops import GAUSSIANSPEECH_OT_train_avatar
+from .start_ops import (
+    GAUSSIANSPEECH_OT_make_capture,
+    GAUSSIANSPEECH_OT_train_avatar,
+    GAUSSIANSPEECH_OT_train_speech,
+)
 from .watch import watcher
 
-_KINDS = {AVATAR: "USER", SPEECH: "SPEAKER"}
+_KINDS = {AVATAR: "USER", SPEECH: "SPEAKER", CAPTURE: "CAMERA_DATA"}
 _STATES = {
     State.STARTING: "TIME",
     State.RUNNING: "PLAY",
@@ -117,18 +122,38 @@ class GAUSSIANSPEECH_PT_new_training(bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the settings and the button."""
         layout, settings = self.layout, context.scene.gaussianspeech_training
+        layout.row().prop(settings, "kind", expand=True)
         layout.use_property_split = True
         layout.use_property_decorate = False
         column = layout.column()
-        column.prop(settings, "data")
-        column.prop(settings, "title", placeholder=_suggested(settings.data))
-        column.prop(settings, "preset")
-        column.prop(settings, "steps")
-        row = layout.row()
-        row.scale_y = 1.4
-        operator = row.operator(GAUSSIANSPEECH_OT_train_avatar.bl_idname, icon="PLAY")
-        operator.data, operator.title = settings.data, settings.title
-        operator.preset, operator.steps = settings.preset, settings.steps
+        button = layout.row()
+        button.scale_y = 1.4
+        if settings.kind == "AVATAR":
+            column.prop(settings, "data")
+            column.prop(settings, "title", placeholder=_suggested(settings.data))
+            column.prop(settings, "preset")
+            column.prop(settings, "steps")
+            operator = button.operator(GAUSSIANSPEECH_OT_train_avatar.bl_idname, icon="PLAY")
+            operator.data, operator.preset = settings.data, settings.preset
+            operator.steps = settings.steps
+        elif settings.kind == "SPEECH":
+            column.prop(settings, "recordings")
+            column.prop(settings, "title", placeholder=_suggested(settings.recordings))
+            column.prop(settings, "steps")
+            head = active_head(context)
+            if head is None:
+                column.label(text="Select the head it is for", icon="INFO")
+            button.enabled = head is not None
+            operator = button.operator(GAUSSIANSPEECH_OT_train_speech.bl_idname, icon="PLAY")
+            operator.data, operator.steps = settings.recordings, settings.steps
+        else:
+            column.prop(settings, "title", placeholder="capture")
+            for name in ("scale", "cameras", "timesteps"):
+                column.prop(settings, name)
+            operator = button.operator(GAUSSIANSPEECH_OT_make_capture.bl_idname, icon="PLAY")
+            operator.scale, operator.cameras = settings.scale, settings.cameras
+            operator.timesteps = settings.timesteps
+        operator.title = settings.title
 
 
 def _draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, job: Job) -> None:
@@ -169,7 +194,11 @@ def _draw_state(box: bpy.types.UILayout, context: bpy.types.Context, job: Job) -
 
 
 def _draw_results(box: bpy.types.UILayout, job: Job) -> None:
-    labels = {AVATAR: ("Use Avatar", "USER"), SPEECH: ("Use Speech Model", "SPEAKER")}
+    labels = {
+        AVATAR: ("Use Avatar", "USER"),
+        SPEECH: ("Use Speech Model", "SPEAKER"),
+        CAPTURE: ("Train on This", "FORWARD"),
+    }
     for kind in job.results:
         text, icon = labels[kind]
         row = box.row()
@@ -183,8 +212,8 @@ def _draw_files(box: bpy.types.UILayout, context: bpy.types.Context, job: Job) -
     row = box.row(align=True)
     row.prop(listed, "show_log", icon="TRIA_DOWN" if listed.show_log else "TRIA_RIGHT")
     if watcher.place is not None and not watcher.place.remote:
-        for what, text, icon in (("LOG", "Open Log", "TEXT"), ("FOLDER", "Folder", "FILE_FOLDER")):
-            operator = row.operator(GAUSSIANSPEECH_OT_open_job.bl_idname, text=text, icon=icon)
+        for what, icon in (("LOG", "TEXT"), ("FOLDER", "FILE_FOLDER")):
+            operator = row.operator(GAUSSIANSPEECH_OT_open_job.bl_idname, text="", icon=icon)
             operator.job, operator.what = job.id, what
     if listed.show_log:
         lines = box.column(align=True)

@@ -7,7 +7,7 @@ Both are asked from threads: disks, networks and processes may take their time.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,6 +36,26 @@ class Reading:
     error: GaussianSpeechError | None = None
 
 
+@dataclass(frozen=True)
+class Order:
+    """What is to be started as a job.
+
+    Attributes:
+        command: its words, such as ``train``, ``avatar``.
+        options: its options.
+        preset: words that come after them: a preset and what differs from it.
+    """
+
+    command: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    preset: tuple[str, ...] = ()
+
+    def words(self, out: str) -> list[str]:
+        """The command line that starts it in the background with a folder for what it makes."""
+        fixed = ("--out", out, "--background", "--json")
+        return [*self.command, *self.options, *fixed, *self.preset]
+
+
 class Place(Protocol):
     """Where jobs run.
 
@@ -50,8 +70,8 @@ class Place(Protocol):
     def read(self, log_of: str = "") -> Reading:
         """All jobs, and the end of one's log."""
 
-    def start(self, name: str, arguments: Sequence[str], cancelled: threading.Event) -> str:
-        """Start a command such as ``train avatar --data DIR`` as a job; returns the job's id."""
+    def start(self, name: str, order: Order, cancelled: threading.Event) -> str:
+        """Start a command as a job in a new folder; returns the job's id."""
 
     def cancel(self, job: str, *, at_once: bool = False) -> None:
         """Ask a job to save a checkpoint and stop, or end it."""
@@ -93,7 +113,7 @@ class ThisMachine:
         log = self._folder.log_tail(log_of, LOG_LINES) if log_of else ()
         return Reading(jobs, log)
 
-    def start(self, name: str, arguments: Sequence[str], cancelled: threading.Event) -> str:
+    def start(self, name: str, order: Order, cancelled: threading.Event) -> str:
         """Start a command as a job in a new folder; returns the job's id.
 
         Raises:
@@ -101,10 +121,7 @@ class ThisMachine:
         """
         name = self._folder.free_name(name)
         out = str(self.root / name)
-        answer: Any = self._commands().run(
-            *arguments[:2], "--out", out, "--background", "--json", *arguments[2:],
-            cancelled=cancelled,
-        )  # fmt: skip
+        answer: Any = self._commands().run(*order.words(out), cancelled=cancelled)
         return str(answer["job"]) if isinstance(answer, dict) and "job" in answer else name
 
     def cancel(self, job: str, *, at_once: bool = False) -> None:

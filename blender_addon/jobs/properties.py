@@ -41,24 +41,34 @@ class GAUSSIANSPEECH_PG_jobs(bpy.types.PropertyGroup):
 
 
 class GAUSSIANSPEECH_PG_training(bpy.types.PropertyGroup):
-    """What a new training is to learn from, kept with the scene."""
+    """What a new training is to be, kept with the scene."""
 
     kind: bpy.props.EnumProperty(
         name="Train",
-        description="What is to be trained",
+        description="What is to be made",
         items=(
             ("AVATAR", "Avatar", "A Gaussian avatar from a multi-view capture"),
             ("SPEECH", "Speech", "A speech model in one person's manner of speaking"),
+            ("CAPTURE", "Capture", "A synthetic capture to try a training with"),
         ),
     )
     data: bpy.props.StringProperty(
         name="Capture",
-        description="Folder of the capture to learn from",
+        description="Folder of the multi-view capture (transforms_train.json lies in it)",
+        subtype="DIR_PATH",
+        options=compat.blend_relative(),
+    )
+    recordings: bpy.props.StringProperty(
+        name="Recordings",
+        description=(
+            "Folder of sounds with their motion, NAME.wav and NAME.performance.npz, or of a "
+            "multi-view capture"
+        ),
         subtype="DIR_PATH",
         options=compat.blend_relative(),
     )
     title: bpy.props.StringProperty(
-        name="Name", description="What the training is called; without one, as its capture"
+        name="Name", description="What the training is called; without one, as its data"
     )
     preset: bpy.props.EnumProperty(
         name="Preset",
@@ -71,10 +81,33 @@ class GAUSSIANSPEECH_PG_training(bpy.types.PropertyGroup):
     )
     steps: bpy.props.IntProperty(
         name="Steps",
-        description="Steps of the training; 0 for as many as the preset has",
+        description="Steps of the training; 0 for as many as are usual",
         default=0,
         min=0,
         soft_max=600_000,
+    )
+    scale: bpy.props.FloatProperty(
+        name="Picture Scale",
+        description="Size of the capture's pictures; 1 is 1100 by 1604 pixels",
+        default=0.25,
+        min=0.02,
+        max=4.0,
+        soft_max=1.0,
+    )
+    cameras: bpy.props.IntProperty(
+        name="Cameras",
+        description="Cameras round the front of the head; the front one is kept for the test",
+        default=16,
+        min=2,
+        max=16,
+    )
+    timesteps: bpy.props.IntProperty(
+        name="Moments",
+        description="Moments filmed: faces, gazes, head poses and frames of speech in turn",
+        default=24,
+        min=1,
+        soft_max=200,
+        max=99_999,
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starting a training in the background."""
+"""Starting a training, or the making of a capture, in the background."""
 
 from __future__ import annotations
 
@@ -9,17 +9,62 @@ import bpy
 
 from ...engine.errors import BadInputError, GaussianSpeechError
 from .. import compat
+from ..heads.properties import engine_name, require_head
 from ..preferences import get_preferences
 from ..status import tell_error
 from .ops import act, chosen
-from .place import Place
+from .place import Order, Place
 from .session import current_place
 
+VIEWS = "transforms_train.json"
+"""What a multi-view capture is known by."""
 
-class Training:
-    """Mixin for operators that start a training; list it before ``bpy.types.Operator``."""
+SOUNDS = frozenset({".wav", ".flac", ".ogg", ".mp3"})
+MOTIONS = (".performance.npz", ".motion.npz", ".flame_param.npz")
+"""What a recording and its motion end in, after their common name."""
+
+
+class Starter:
+    """Mixin for operators that start a job; list it before ``bpy.types.Operator``."""
 
     bl_options = {"INTERNAL"}
+
+    title: bpy.props.StringProperty(
+        name="Name", description="What the job is called", options={"SKIP_SAVE"}
+    )
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Check what can be checked at once, and start."""
+        try:
+            place = current_place(context)
+            order = self.order(context, place)
+        except GaussianSpeechError as error:
+            tell_error(self, context, error)
+            return {"CANCELLED"}
+        name = self.title.strip() or self.default_title()
+        return act(
+            self,
+            context,
+            f"Starting {name}",
+            lambda cancelled: place.start(name, order, cancelled),
+            lambda job: chosen(job, f"'{job}' has started"),
+        )
+
+    def default_title(self) -> str:
+        """Its name where the user gave none."""
+        raise NotImplementedError
+
+    def order(self, context: bpy.types.Context, place: Place) -> Order:
+        """What to start.
+
+        Raises:
+            GaussianSpeechError: it could not work.
+        """
+        raise NotImplementedError
+
+
+class Training(Starter):
+    """Mixin for operators that start a training from a folder of data."""
 
     data: bpy.props.StringProperty(
         name="Capture",
@@ -27,39 +72,29 @@ class Training:
         subtype="DIR_PATH",
         options={"SKIP_SAVE", *compat.blend_relative()},
     )
-    title: bpy.props.StringProperty(
-        name="Name",
-        description="What the training is called; without one, as its capture",
-        options={"SKIP_SAVE"},
-    )
     steps: bpy.props.IntProperty(
         name="Steps",
-        description="Steps of the training; 0 for as many as the preset has",
+        description="Steps of the training; 0 for as many as are usual",
         min=0,
         options={"SKIP_SAVE"},
     )
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """Check what can be checked at once, and start."""
-        try:
-            place = current_place(context)
-            data = self._checked_data(place)
-            words = self.words(context, data)
-        except GaussianSpeechError as error:
-            tell_error(self, context, error)
-            return {"CANCELLED"}
-        name = self.title.strip() or Path(data).name
-        return act(
-            self,
-            context,
-            f"Starting {name}",
-            lambda cancelled: place.start(name, words, cancelled),
-            lambda job: chosen(job, f"The training '{job}' has started"),
-        )
+    def default_title(self) -> str:
+        """As its data."""
+        return Path(bpy.path.abspath(self.data.strip())).name
 
-    def words(self, context: bpy.types.Context, data: str) -> list[str]:
-        """The command: its two words, and its options."""
-        raise NotImplementedError
+    def _folder(self, place: Place) -> str:
+        """The data's folder, as the machine of the jobs names it."""
+        data = self.data.strip()
+        if not data:
+            raise BadInputError("No capture is chosen.", "Choose its folder in New Training.")
+        if place.remote:
+            return data
+        folder = Path(bpy.path.abspath(data))
+        if not folder.is_dir():
+            raise BadInputError(f"There is no folder {folder}.", "Choose the capture's folder.")
+        self.check(folder)
+        return str(folder.resolve())
 
     def check(self, folder: Path) -> None:
         """Look whether a folder can be what it is taken for.
@@ -69,25 +104,13 @@ class Training:
         """
         raise NotImplementedError
 
-    def _checked_data(self, place: Place) -> str:
-        data = self.data.strip()
-        if not data:
-            raise BadInputError("No capture is chosen.", "Choose its folder in Training.")
-        if place.remote:
-            return data
-        folder = Path(bpy.path.abspath(data))
-        if not folder.is_dir():
-            raise BadInputError(f"There is no folder {folder}.", "Choose the capture's folder.")
-        self.check(folder)
-        return str(folder)
-
 
 class GAUSSIANSPEECH_OT_train_avatar(Training, bpy.types.Operator):
-    """Train a Gaussian avatar in the background."""
+    """Train a Gaussian avatar from a multi-view capture, in a process of its own."""
 
     bl_idname = "gaussianspeech.train_avatar"
     bl_label = "Train Avatar"
-    bl_description = "Train a Gaussian avatar from a capture, in a process of its own"
+    bl_description = "Train a Gaussian avatar from a multi-view capture, in a process of its own"
 
     preset: bpy.props.StringProperty(
         name="Preset",
@@ -97,20 +120,90 @@ class GAUSSIANSPEECH_OT_train_avatar(Training, bpy.types.Operator):
     )
 
     def check(self, folder: Path) -> None:
-        """Look for what names the views of a capture."""
-        if not (folder / "transforms_train.json").is_file():
+        """Look for what names the views."""
+        if not (folder / VIEWS).is_file():
             raise BadInputError(
-                f"{folder} is no multi-view capture: it has no transforms_train.json.",
-                "Choose the folder that holds transforms_train.json, images and flame_param.",
+                f"{folder} is no multi-view capture: it has no {VIEWS}.",
+                f"Choose the folder that holds {VIEWS}, images and flame_param.",
             )
 
-    def words(self, context: bpy.types.Context, data: str) -> list[str]:
-        """The preset comes after the folders, its own options after it."""
-        words = ["train", "avatar", "--data", data, self.preset]
-        device = get_preferences(context).device.lower()
-        if device != "auto":
-            words += ["--device", device]
-        return words + (["--steps", str(self.steps)] if self.steps else [])
+    def order(self, context: bpy.types.Context, place: Place) -> Order:
+        """The options of the training itself come after its preset."""
+        preset = [self.preset, *_device(context)]
+        preset += ["--steps", str(self.steps)] if self.steps else []
+        return Order(("train", "avatar"), ("--data", self._folder(place)), tuple(preset))
 
 
-CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_OT_train_avatar,)
+class GAUSSIANSPEECH_OT_train_speech(Training, bpy.types.Operator):
+    """Train a speech model in the manner of the head's person, in a process of its own."""
+
+    bl_idname = "gaussianspeech.train_speech"
+    bl_label = "Train Speech"
+    bl_description = (
+        "Train a speech model in the manner of one person, for the active head, in a process of "
+        "its own"
+    )
+
+    def check(self, folder: Path) -> None:
+        """Look for views, or for recordings with their motion."""
+        if (folder / VIEWS).is_file():
+            return
+        with_motion = [
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in SOUNDS
+            and any((folder / f"{path.stem}{motion}").is_file() for motion in MOTIONS)
+        ]
+        if len(with_motion) < 2:
+            raise BadInputError(
+                f"{folder} holds {len(with_motion)} recordings with motion.",
+                "It needs at least two, with NAME.wav and NAME.performance.npz for each; Export, "
+                "Performance writes the latter.",
+            )
+
+    def order(self, context: bpy.types.Context, place: Place) -> Order:
+        """For the active head."""
+        options = ["--data", self._folder(place), "--head", engine_name(require_head(context))]
+        options += ["--name", self.title.strip() or self.default_title(), *_device(context)]
+        options += ["--steps", str(self.steps)] if self.steps else []
+        return Order(("train", "speech"), tuple(options))
+
+
+class GAUSSIANSPEECH_OT_make_capture(Starter, bpy.types.Operator):
+    """Film the default head with many cameras, as data to try a training with."""
+
+    bl_idname = "gaussianspeech.make_capture"
+    bl_label = "Make Capture"
+    bl_description = (
+        "Film the default head with many cameras in Cycles, in a process of its own: data to try a "
+        "training with, under no licence"
+    )
+
+    scale: bpy.props.FloatProperty(
+        name="Scale", min=0.02, max=4.0, default=0.25, options={"SKIP_SAVE"}
+    )
+    cameras: bpy.props.IntProperty(name="Cameras", min=2, max=16, default=16, options={"SKIP_SAVE"})
+    timesteps: bpy.props.IntProperty(
+        name="Moments", min=1, max=99_999, default=24, options={"SKIP_SAVE"}
+    )
+
+    def default_title(self) -> str:
+        """What it is."""
+        return "capture"
+
+    def order(self, _context: bpy.types.Context, _place: Place) -> Order:
+        """Its settings."""
+        options = ("--scale", f"{self.scale:.6g}", "--cameras", str(self.cameras))
+        return Order(("capture",), (*options, "--timesteps", str(self.timesteps)))
+
+
+def _device(context: bpy.types.Context) -> list[str]:
+    device = get_preferences(context).device.lower()
+    return [] if device == "auto" else ["--device", device]
+
+
+CLASSES: tuple[type, ...] = (
+    GAUSSIANSPEECH_OT_train_avatar,
+    GAUSSIANSPEECH_OT_train_speech,
+    GAUSSIANSPEECH_OT_make_capture,
+)
