@@ -8,12 +8,16 @@ and s·σ.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 
-_TINY = 1e-24
-"""Metres² (or metres⁴): below this squared length a direction is taken as undefined."""
+from engine.avatar import compiled
+from engine.splatting.cpu.threads import compilable
+
+_TINY = 1e-12
+"""Metres (or metres²): below this length a direction is taken as undefined."""
 
 
 class TriangleFrames(NamedTuple):
@@ -33,18 +37,42 @@ class TriangleFrames(NamedTuple):
     centers: torch.Tensor
 
 
-def _unit(vector: torch.Tensor, otherwise: torch.Tensor) -> torch.Tensor:
-    """``vector`` at length one; ``otherwise`` where it has no direction, with no NaN gradient."""
-    squared = (vector * vector).sum(-1, keepdim=True)
-    unit = vector * torch.rsqrt(squared.clamp(min=_TINY))
-    return torch.where(squared > _TINY, unit, otherwise)
+def place(
+    vertices: torch.Tensor,
+    faces: torch.Tensor,
+    binding: torch.Tensor,
+    positions: torch.Tensor,
+    quats: torch.Tensor,
+    scales: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Gaussians on their triangles, differentiable by all that is no index.
 
+    On a CPU in float32 through compiled kernels; elsewhere as tensor operations that never wait
+    for the device.
 
-def _perpendicular(unit: torch.Tensor) -> torch.Tensor:
-    """Some unit vector perpendicular to ``unit``."""
-    axis = torch.zeros_like(unit)
-    axis.scatter_(-1, unit.detach().abs().argmin(-1, keepdim=True), 1.0)
-    return torch.nn.functional.normalize(torch.linalg.cross(unit, axis), dim=-1)
+    Args:
+        vertices: (V, 3), metres.
+        faces: (F, 3) integers; int32 is quickest on a CPU, int64 on a GPU.
+        binding: (G,) integers likewise, the triangle of each Gaussian.
+        positions: (G, 3) in the triangle's frame.
+        quats: (G, 4) unit, there.
+        scales: (G, 3) there, after the exponential.
+
+    Returns:
+        Means (G, 3), quaternions (G, 4) and scales (G, 3) in the space of the vertices.
+    """
+    if compilable(vertices, positions, quats, scales):
+        return compiled.placed(vertices, faces, binding, positions, quats, scales)
+    frames = triangle_frames(vertices, faces)
+    F = len(frames.scales)
+    rows = torch.cat(
+        [frames.rotations.reshape(F, 9), frames.quats, frames.scales[:, None], frames.centers], 1
+    )
+    row = rows.index_select(0, binding)
+    size = row[:, 13:14]
+    turned = (row[:, :9].reshape(-1, 3, 3) * positions[:, None]).sum(-1)
+    means = torch.addcmul(row[:, 14:], turned, size)
+    return means, quaternion_product(row[:, 9:13], quats), size * scales
 
 
 def triangle_frames(vertices: torch.Tensor, faces: torch.Tensor) -> TriangleFrames:
@@ -54,67 +82,94 @@ def triangle_frames(vertices: torch.Tensor, faces: torch.Tensor) -> TriangleFram
     never a NaN.
 
     Args:
-        vertices: (V, 3) float32, metres.
+        vertices: (V, 3), metres.
         faces: (F, 3) integers.
     """
-    v0, v1, v2 = vertices[faces.long()].unbind(1)
-    first, second = v1 - v0, v2 - v0
-    x_axis = torch.zeros_like(first)
-    x_axis[:, 0] = 1.0
-    a0 = _unit(first, _unit(second, x_axis))
-    # Both edges scaled to about one: the product of micrometre edges is too small for float32.
-    longest = first.norm(dim=-1, keepdim=True).maximum(second.norm(dim=-1, keepdim=True))
-    across = torch.linalg.cross(a0, second / longest.detach().clamp(min=1e-12))
-    a1 = _unit(across, _perpendicular(a0))
-    a2 = torch.linalg.cross(a0, a1)
-    rotations = torch.stack([a0, a1, a2], dim=-1)
-    base = (first * a0).sum(-1).abs()
-    height = (a2 * second).sum(-1).abs()
-    return TriangleFrames(
-        rotations, matrix_to_quaternion(rotations), 0.5 * (base + height), (v0 + v1 + v2) / 3
-    )
+    corners = vertices[faces.long()]
+    edges = corners[:, 1:] - corners[:, :1]
+    lengths = torch.linalg.vector_norm(edges, dim=-1, keepdim=True)
+    directed = lengths > _TINY
+    along = edges / lengths.clamp(min=_TINY)
+    table = _tables(vertices.device, vertices.dtype)
+    otherwise = torch.where(directed[:, 1], along[:, 1], table.axes[0])
+    a0 = torch.where(directed[:, 0], along[:, 0], otherwise)
+    # The second edge brought to about one: products of micrometres are too small for float32.
+    longest = lengths.detach().amax(1).clamp(min=_TINY)
+    across = torch.linalg.cross(a0, edges[:, 1] / longest)
+    sine = torch.linalg.vector_norm(across, dim=-1, keepdim=True)
+    # Some perpendicular of the first axis, for triangles that have no normal.
+    farthest = table.axes[a0.detach().abs().argmin(-1)]
+    some = torch.linalg.cross(a0, farthest)
+    some = some / torch.linalg.vector_norm(some, dim=-1, keepdim=True)
+    flat = sine <= _TINY
+    a1 = torch.where(flat, some, across / sine.clamp(min=_TINY))
+    rotations = torch.stack([a0, a1, torch.linalg.cross(a0, a1)], dim=-1)
+    # Base ‖v1 − v0‖ and the height over it, |a2·(v2 − v0)| = ‖a0 × (v2 − v0)‖.
+    size = 0.5 * (lengths[:, 0] + sine.masked_fill(flat, 0) * longest)[:, 0]
+    return TriangleFrames(rotations, matrix_to_quaternion(rotations), size, corners.mean(1))
+
+
+class _Tables(NamedTuple):
+    """Constants on one device.
+
+    Attributes:
+        axes: (3, 3) the axes of space.
+        identity: (16,) and
+        outer: (9, 16): 4·q⊗q of a rotation matrix is ``identity`` + the flat matrix · ``outer``.
+        order: (16,) and
+        signs: (4, 4): of the components of r in the matrix of q ↦ q ⊗ r.
+    """
+
+    axes: torch.Tensor
+    identity: torch.Tensor
+    outer: torch.Tensor
+    order: torch.Tensor
+    signs: torch.Tensor
+
+
+@lru_cache(maxsize=16)
+def _tables(device: torch.device, dtype: torch.dtype) -> _Tables:
+    outer = torch.zeros(16, 9)
+    # xx, yy and zz on the diagonal, differences and sums of the others beside it.
+    for k, diagonal in enumerate(((1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1))):
+        outer[5 * k, [0, 4, 8]] = torch.tensor(diagonal, dtype=torch.float32)
+    pairs = {(0, 1): (7, 5, -1), (0, 2): (2, 6, -1), (0, 3): (3, 1, -1)}
+    pairs |= {(1, 2): (1, 3, 1), (1, 3): (2, 6, 1), (2, 3): (5, 7, 1)}
+    for (i, j), (first, second, sign) in pairs.items():
+        for at in (4 * i + j, 4 * j + i):
+            outer[at, first], outer[at, second] = 1, sign
+    signs = torch.tensor([[1, 1, 1, 1], [-1, 1, -1, 1], [-1, 1, 1, -1], [-1, -1, 1, 1]])
+    # Not inference tensors, whatever asks first: autograd would refuse them later.
+    with torch.inference_mode(mode=False):
+        return _Tables(
+            torch.eye(3, dtype=dtype, device=device),
+            torch.eye(4, dtype=dtype, device=device).reshape(16),
+            outer.T.contiguous().to(device, dtype),
+            torch.tensor([0, 1, 2, 3, 1, 0, 3, 2, 2, 3, 0, 1, 3, 2, 1, 0], device=device),
+            signs.to(device, dtype),
+        )
 
 
 def matrix_to_quaternion(matrices: torch.Tensor) -> torch.Tensor:
     """Unit quaternions wxyz (..., 4) of rotation matrices (..., 3, 3).
 
-    Of the four formulas (Shepperd 1978) the one with the largest divisor is taken per matrix.
+    The rows of 4·q⊗q, which is linear in the matrix, are the quaternion times each of its
+    components: the row with the largest is taken per matrix (Shepperd 1978).
     """
-    m = matrices
-    xx, yy, zz = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
-    squares = torch.stack([1 + xx + yy + zz, 1 + xx - yy - zz, 1 - xx + yy - zz, 1 - xx - yy + zz])
-    x = m[..., 2, 1] - m[..., 1, 2]
-    y = m[..., 0, 2] - m[..., 2, 0]
-    z = m[..., 1, 0] - m[..., 0, 1]
-    xy = m[..., 0, 1] + m[..., 1, 0]
-    xz = m[..., 0, 2] + m[..., 2, 0]
-    yz = m[..., 1, 2] + m[..., 2, 1]
-    candidates = torch.stack(
-        [
-            torch.stack([squares[0], x, y, z], -1),
-            torch.stack([x, squares[1], xy, xz], -1),
-            torch.stack([y, xy, squares[2], yz], -1),
-            torch.stack([z, xz, yz, squares[3]], -1),
-        ]
-    )
-    best = squares.detach().argmax(0)
-    chosen = torch.gather(candidates, 0, best[None, ..., None].expand(1, *best.shape, 4))[0]
-    return torch.nn.functional.normalize(chosen, dim=-1)
+    table = _tables(matrices.device, matrices.dtype)
+    flat = matrices.reshape(-1, 9)
+    rows = torch.addmm(table.identity, flat, table.outer).reshape(-1, 4, 4)
+    best = rows.detach().diagonal(dim1=1, dim2=2).argmax(-1)
+    chosen = rows.gather(1, best[:, None, None].expand(-1, 1, 4))[:, 0]
+    unit: torch.Tensor = chosen / torch.linalg.vector_norm(chosen, dim=-1, keepdim=True)
+    return unit.reshape(*matrices.shape[:-2], 4)
 
 
 def quaternion_product(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     """Hamilton product (..., 4) wxyz: the rotation ``second``, then ``first``."""
-    a, b, c, d = first.unbind(-1)
-    w, x, y, z = second.unbind(-1)
-    return torch.stack(
-        [
-            a * w - b * x - c * y - d * z,
-            a * x + b * w + c * z - d * y,
-            a * y - b * z + c * w + d * x,
-            a * z + b * y - c * x + d * w,
-        ],
-        -1,
-    )
+    table = _tables(second.device, second.dtype)
+    matrix = second[..., table.order].reshape(*second.shape[:-1], 4, 4) * table.signs
+    return (first[..., None] * matrix).sum(-2)
 
 
 def transformed(points: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:

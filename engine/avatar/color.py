@@ -10,7 +10,7 @@ from typing import ClassVar, Protocol
 
 import torch
 
-from engine.avatar.compiled import network_colors
+from engine.avatar import compiled
 from engine.errors import BadInputError
 from engine.splatting.cpu.threads import compilable
 
@@ -37,16 +37,20 @@ class ColorModel(Protocol):
         Args:
             expression: (E,) the expression weights ψ; ``None`` is the neutral face.
             directions: (G, 3) unit vectors from the eye to each Gaussian in the head's own frame,
-                so that an avatar that is turned in the scene keeps its look; ``None`` leaves the
-                view-dependent part out.
+                so that an avatar that is turned in the scene keeps its look, or (C, G, 3) from
+                several eyes; ``None`` leaves the view-dependent part out.
 
         Returns:
-            (G, 3) display-referred sRGB.
+            (G, 3) display-referred sRGB, or (C, G, 3).
         """
         ...
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """What a file has to keep."""
+        ...
+
+    def to(self, device: torch.device | str) -> ColorModel:
+        """The same colours worked out on another device."""
         ...
 
 
@@ -98,13 +102,18 @@ class ShColor:
     ) -> torch.Tensor:
         """See :class:`ColorModel`."""
         if directions is None or self.degree == 0:
-            return (0.5 + _Y0 * self.coefficients[:, 0]).clamp(min=0)
+            plain = (0.5 + _Y0 * self.coefficients[:, 0]).clamp(min=0)
+            return plain if directions is None else plain.expand(*directions.shape[:-2], -1, -1)
         basis = sh_basis(directions, self.degree)
-        return (0.5 + torch.einsum("gk,gkc->gc", basis, self.coefficients)).clamp(min=0)
+        return (0.5 + torch.einsum("...gk,gkc->...gc", basis, self.coefficients)).clamp(min=0)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """See :class:`ColorModel`."""
         return {"coefficients": self.coefficients}
+
+    def to(self, device: torch.device | str) -> ShColor:
+        """See :class:`ColorModel`."""
+        return ShColor(self.coefficients.to(device))
 
 
 _Y0 = 0.5 / math.sqrt(math.pi)
@@ -114,11 +123,11 @@ def sh_basis(directions: torch.Tensor, degree: int) -> torch.Tensor:
     """Real spherical harmonics in the order and with the signs of 3D Gaussian Splatting.
 
     Args:
-        directions: (G, 3) unit vectors.
+        directions: (..., 3) unit vectors.
         degree: 0 to 3.
 
     Returns:
-        (G, (degree + 1)²).
+        (..., (degree + 1)²).
     """
     x, y, z = directions.unbind(-1)
     xx, yy, zz = x * x, y * y, z * z
@@ -212,18 +221,17 @@ class MlpColor:
 
     def _from_latents(self) -> torch.Tensor:
         """(G, H) the latent part of the first layer, kept between frames where nothing trains."""
-        D = self.latents.shape[1]
-        trained = torch.is_grad_enabled() and (
-            self.latents.requires_grad or self.first_weight.requires_grad
-        )
         kept: torch.Tensor | None = getattr(self, "_latent_part", None)
-        if trained or kept is None:
-            value = self.latents @ self.first_weight[:, :D].T
-            if self.latents.requires_grad or self.first_weight.requires_grad:
-                return value
-            object.__setattr__(self, "_latent_part", value)
-            return value
-        return kept
+        if kept is not None:
+            return kept
+        weight = self.first_weight[:, : self.latents.shape[1]]
+        if self.latents.requires_grad or self.first_weight.requires_grad:
+            return self.latents @ weight.T
+        # Not an inference tensor, whatever asks first: autograd would refuse it later.
+        with torch.inference_mode(mode=False):
+            value = self.latents @ weight.T
+        object.__setattr__(self, "_latent_part", value)
+        return value
 
     def colors(
         self, expression: torch.Tensor | None = None, directions: torch.Tensor | None = None
@@ -243,15 +251,27 @@ class MlpColor:
                     f"the performance has {tuple(expression.shape)}.",
                     "Use a performance made for the avatar's head.",
                 )
-            bias = bias + self.first_weight[:, D + 3 :] @ expression
+            bias = torch.addmv(bias, self.first_weight[:, D + 3 :], expression)
+        if directions is None or directions.ndim == 2:
+            return self._shaded(hidden, bias, directions)
+        return torch.stack([self._shaded(hidden, bias, view) for view in directions])
+
+    def _shaded(
+        self, hidden: torch.Tensor, bias: torch.Tensor, directions: torch.Tensor | None
+    ) -> torch.Tensor:
+        """The rest of both layers: ``hidden`` (G, H) of the latents, ``bias`` of the frame."""
+        D = self.latents.shape[1]
         view = self.latents.new_zeros(self.count, 3) if directions is None else directions
-        if compilable(hidden, bias, view, *self.tensors().values()):
+        if compilable(hidden, bias, view, self.second_weight, self.second_bias):
             first = torch.cat([bias[None], self.first_weight[:, D : D + 3].T])
-            return network_colors(hidden, first, self.second_weight, self.second_bias, view)
+            return compiled.network_colors(
+                hidden, first, self.second_weight, self.second_bias, view
+            )
         hidden = hidden + bias
         if directions is not None:
             hidden = torch.addmm(hidden, directions, self.first_weight[:, D : D + 3].T)
-        return torch.sigmoid(torch.relu(hidden) @ self.second_weight.T + self.second_bias)
+        outputs = torch.addmm(self.second_bias, torch.relu(hidden), self.second_weight.T)
+        return torch.sigmoid(outputs)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """See :class:`ColorModel`."""
@@ -262,3 +282,7 @@ class MlpColor:
             "second_weight": self.second_weight,
             "second_bias": self.second_bias,
         }
+
+    def to(self, device: torch.device | str) -> MlpColor:
+        """See :class:`ColorModel`."""
+        return MlpColor(*(tensor.to(device) for tensor in self.tensors().values()))

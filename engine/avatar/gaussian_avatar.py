@@ -3,17 +3,37 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 
-from engine.avatar.binding import quaternion_product, transformed, triangle_frames
+from engine.avatar.binding import place, transformed
 from engine.avatar.color import ColorModel
-from engine.avatar.compiled import placed
 from engine.errors import BadInputError
 from engine.splatting.backend import Splats
-from engine.splatting.cpu.threads import compilable
+
+_TENSORS = ("faces", "binding", "positions", "log_scales", "quats", "opacity_logits")
+
+
+class Activated(NamedTuple):
+    """What of an avatar's attributes does not change from frame to frame.
+
+    Attributes:
+        faces: (F, 3) of the type that indexes quickest on the avatar's device.
+        binding: (G,) likewise.
+        quats: (G, 4) of length one.
+        scales: (G, 3) after the exponential.
+        opacities: (G,) in [0, 1].
+    """
+
+    faces: torch.Tensor
+    binding: torch.Tensor
+    quats: torch.Tensor
+    scales: torch.Tensor
+    opacities: torch.Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +104,45 @@ class GaussianAvatar:
         """G."""
         return len(self.binding)
 
+    @property
+    def device(self) -> torch.device:
+        """Where its tensors lie."""
+        return self.positions.device
+
+    def to(self, device: torch.device | str) -> GaussianAvatar:
+        """The avatar on another device."""
+        # Not a new avatar: its tensors have been checked, and to check them again is to wait.
+        moved = copy.copy(self)
+        for name in _TENSORS:
+            object.__setattr__(moved, name, getattr(self, name).to(device))
+        object.__setattr__(moved, "color", self.color.to(device))
+        object.__setattr__(moved, "_activated", None)
+        return moved
+
+    def activated(self) -> Activated:
+        """What frames need of the attributes; worked out once where nothing of them trains."""
+        kept: Activated | None = getattr(self, "_activated", None)
+        if kept is not None:
+            return kept
+        trains = any(getattr(self, name).requires_grad for name in _TENSORS)
+        if trains:
+            return self._activate()
+        # Not inference tensors, whatever asks first: autograd would refuse them later.
+        with torch.inference_mode(mode=False):
+            value = self._activate()
+        object.__setattr__(self, "_activated", value)
+        return value
+
+    def _activate(self) -> Activated:
+        index = torch.int32 if self.device.type == "cpu" else torch.int64
+        return Activated(
+            self.faces.to(index),
+            self.binding.to(index),
+            torch.nn.functional.normalize(self.quats, dim=-1),
+            torch.exp(self.log_scales),
+            torch.sigmoid(self.opacity_logits),
+        )
+
 
 def splats(
     avatar: GaussianAvatar,
@@ -95,13 +154,15 @@ def splats(
     """An avatar's splats on the head's vertices of one frame, differentiable.
 
     Args:
-        avatar: the avatar.
+        avatar: the avatar; its splats are made on its device, and ``matrix`` and
+            ``camera_position`` are copied there.
         vertices: (V, 3) the head's vertices of the frame, head space, metres.
         expression: (E,) expression weights ψ for the colours; ``None`` for neutral.
         matrix: (4, 4) head space to world; applied to the vertices first, so that a non-uniform
             scale stretches the mesh and the splats follow its triangles. ``None`` is the identity.
-        camera_position: (3,) world space, for view-dependent colours; ``None`` leaves them out.
-            For a parallel projection a point far behind the camera (``Camera.viewpoint``).
+        camera_position: (3,) world space, for view-dependent colours, or (C, 3) for several
+            cameras; ``None`` leaves them out. For a parallel projection a point far behind the
+            camera (``Camera.viewpoint``).
 
     Returns:
         Splats in world space.
@@ -116,46 +177,71 @@ def splats(
             f"{avatar.vertex_count}.",
             "Use the mesh of the avatar's own head, without modifiers that change its topology.",
         )
-    world = vertices if matrix is None else transformed(vertices, matrix)
-    means, quats, scales = _placed(avatar, world)
-    directions = None
-    if camera_position is not None:
-        directions = _directions(means, camera_position, matrix)
-    return Splats(
-        means,
-        quats,
-        scales,
-        torch.sigmoid(avatar.opacity_logits),
-        avatar.color.colors(expression, directions),
-    )
-
-
-def _placed(
-    avatar: GaussianAvatar, world: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Means, quaternions and scales on the vertices in world space."""
-    local = torch.nn.functional.normalize(avatar.quats, dim=-1)
-    scales = torch.exp(avatar.log_scales)
-    if compilable(world, avatar.positions, local, scales):
-        return placed(world, avatar.faces, avatar.binding, avatar.positions, local, scales)
-    frames = triangle_frames(world, avatar.faces)
-    face = avatar.binding.long()
-    size = frames.scales[face, None]
-    turned = torch.einsum("gij,gj->gi", frames.rotations[face], avatar.positions)
-    means = turned * size + frames.centers[face]
-    return means, quaternion_product(frames.quats[face], local), size * scales
-
-
-def _directions(
-    means: torch.Tensor, camera_position: torch.Tensor, matrix: torch.Tensor | None
-) -> torch.Tensor:
-    """(G, 3) unit vectors from the camera to the means, in the head's own frame."""
-    rays = means - camera_position
+    frame = Frame(vertices, expression)
     if matrix is not None:
-        linear = matrix[:3, :3]
-        if not abs(float(torch.linalg.det(linear))) > 1e-18:
-            raise BadInputError(
-                "The object's matrix flattens the head.", "Give the object a scale other than 0."
-            )
-        rays = torch.linalg.solve(linear, rays.T).T
-    return torch.nn.functional.normalize(rays, dim=-1)
+        frame = frame._replace(matrix=matrix.to(vertices))
+        if camera_position is not None:
+            frame = frame._replace(to_head=into_head(matrix).to(vertices))
+    if camera_position is not None:
+        frame = frame._replace(eye=camera_position.to(vertices))
+    return splats_of(avatar, frame)
+
+
+class Frame(NamedTuple):
+    """What changes from frame to frame; all on the avatar's device.
+
+    Attributes:
+        vertices: (V, 3) the head's vertices, head space, metres.
+        expression: (E,) ψ, or ``None`` for neutral.
+        matrix: (4, 4) head space to world, or ``None`` for the identity.
+        to_head: (3, 3) of :func:`into_head`; goes with ``matrix`` and ``eye``.
+        eye: (3,) or (C, 3) where the rays come from, world space, or ``None`` for colours without
+            their view-dependent part.
+    """
+
+    vertices: torch.Tensor
+    expression: torch.Tensor | None = None
+    matrix: torch.Tensor | None = None
+    to_head: torch.Tensor | None = None
+    eye: torch.Tensor | None = None
+
+
+def splats_of(avatar: GaussianAvatar, frame: Frame) -> Splats:
+    """What :func:`splats` makes, from tensors that lie on the avatar's device already.
+
+    On a GPU nothing here waits for the device or copies to or from it, and every size follows from
+    the avatar's: it can be captured as a CUDA graph, see :mod:`engine.avatar.pipeline`.
+    """
+    vertices, expression, matrix, to_head, eye = frame
+    world = vertices if matrix is None else transformed(vertices, matrix)
+    fixed = avatar.activated()
+    means, quats, scales = place(
+        world, fixed.faces, fixed.binding, avatar.positions, fixed.quats, fixed.scales
+    )
+    directions = None
+    if eye is not None:
+        rays = means - eye[..., None, :]
+        if to_head is not None:
+            rays = rays @ to_head.T
+        directions = torch.nn.functional.normalize(rays, dim=-1)
+    colors = avatar.color.colors(expression, directions)
+    return Splats(means, quats, scales, fixed.opacities, colors)
+
+
+def into_head(matrix: torch.Tensor) -> torch.Tensor:
+    """(3, 3) that turns directions in the world into the head's own frame.
+
+    Args:
+        matrix: (4, 4) head space to world.
+
+    Raises:
+        BadInputError: it flattens space. Only told of a matrix in the host's memory: to look at
+            one on a GPU is to wait for it.
+    """
+    linear = matrix[:3, :3]
+    if matrix.device.type == "cpu" and not abs(float(torch.linalg.det(linear.detach()))) > 1e-18:
+        raise BadInputError(
+            "The object's matrix flattens the head.", "Give the object a scale other than 0."
+        )
+    inverse: torch.Tensor = torch.linalg.inv_ex(linear).inverse
+    return inverse

@@ -187,9 +187,9 @@ def _from_frames(vertices: Float, faces: Index, v_frames: Double) -> Double:
             height += second[c] * a2[c]
         quaternion(m, q)
         _quaternion_backward(m, q, v_frame[QUAT : QUAT + 4], v_m)
-        # size = ½(|first·a0| + |second·a2|)
-        v_base = 0.5 * v_frame[SIZE] * np.sign(base)
-        v_height = 0.5 * v_frame[SIZE] * np.sign(height)
+        # size = ½(|first·a0| + |second·a2|); of a side or height of zero the sign is chance.
+        v_base = 0.5 * v_frame[SIZE] * (np.sign(base) if lengths[0] > TINY else 0.0)
+        v_height = 0.5 * v_frame[SIZE] * (np.sign(height) if lengths[2] > TINY else 0.0)
         for c in range(3):
             v_room[0, c] = v_base * a0[c]
             v_room[1, c] = v_height * a2[c]
