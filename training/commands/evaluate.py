@@ -10,8 +10,10 @@ import tyro
 from tyro.extras import SubcommandApp
 
 from engine.commands.console import existing_folder, progress_bar
+from training.commands.evaluate_avatar import avatar
 
 app = SubcommandApp()
+app.command(avatar)
 
 
 @app.command
