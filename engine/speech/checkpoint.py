@@ -86,7 +86,7 @@ def save_model(
         "head": head.id,
         "expression_names": list(head.expression_names),
         "template_sha256": template_digest(head),
-        "basis_sha256": _digest(head.expression_basis),
+        "basis_sha256": _digest(_unnamed(head)),
         "config": config.to_dict(),
         "notes": notes or {},
     }
@@ -213,6 +213,12 @@ def template_digest(head: Head) -> str:
     return _digest(head.template)
 
 
+def _unnamed(head: Head) -> NDArray[np.float32]:
+    """The basis of the expressions without ARKit names; empty on heads that have those alone."""
+    rows = [i for i, name in enumerate(head.expression_names) if name not in COLUMN]
+    return head.expression_basis[rows]
+
+
 def _digest(array: NDArray[np.float32]) -> str:
     return hashlib.sha256(np.ascontiguousarray(array, np.float32).tobytes()).hexdigest()
 
@@ -242,9 +248,8 @@ def _check(path: Path, about: dict[str, Any], head: Head, config: SpeechModelCon
             f"the mesh {ours[:12]}.",
             remedy,
         )
-    named = set(head.expression_names) <= set(COLUMN)
-    ours, theirs = _digest(head.expression_basis), about.get("basis_sha256", "")
-    if not config.learned_basis and not named and theirs and ours != theirs:
+    ours, theirs = _digest(_unnamed(head)), about.get("basis_sha256", "")
+    if not config.learned_basis and theirs and ours != theirs:
         raise BadInputError(
             f"{path} is for the expressions {theirs[:12]} of the head {about['head']!r}; those of "
             f"{head.id!r} have the same names but are others, {ours[:12]}.",

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Wrinkle features measured on pictures, for recordings of which some frames were filmed."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from engine.errors import BadInputError, MissingDependencyError
+from engine.speech.wrinkles import REGIONS, RidgeDetector
+from tests.training.data.speaking_capture import FILMED, write_speaking_capture
+from training.data.filmed_speech import read_filmed_speech
+from training.data.multiview import MultiViewCapture
+from training.speech.captures import measured_wrinkles
+from training.speech.wrinkle_measures import Measuring, Regions, measure, region_sums
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory):
+    return write_speaking_capture(tmp_path_factory.mktemp("speaking"))
+
+
+@pytest.fixture
+def copied(capture, tmp_path):
+    shutil.copytree(capture, tmp_path / "capture")
+    return tmp_path / "capture"
+
+
+def test_each_region_is_measured_where_the_pictures_show_it(capture):
+    opened = MultiViewCapture.open(capture)
+    view = opened.split("test")[0]
+    masks = Regions(opened.head).masks(view)
+    rows = np.arange(view.camera.height)[:, None]
+    height = {
+        name: float((rows * mask.numpy()).sum() / mask.sum())
+        for name, mask in zip(REGIONS, masks, strict=True)
+        if mask.sum()
+    }
+    assert height["forehead"] < height["nose"] < height["lower_lip"] < height["neck"]
+    sums, weights = region_sums(RidgeDetector(), view, masks)
+    expected = RidgeDetector().regions(view.image.permute(2, 0, 1)[None], masks[None])[0].numpy()
+    np.testing.assert_allclose(sums / np.maximum(weights, 1), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_filmed_frame_has_what_all_its_pictures_show(copied):
+    told = measure(Measuring(copied))
+    assert told == {"c0": (3, 25), "c1": (3, 25)}
+    assert measured_wrinkles(copied / "speech") == 3 * len(REGIONS)
+    rows = np.load(copied / "speech" / "c0.wrinkles.npy")
+    opened = MultiViewCapture.open(copied)
+    regions = Regions(opened.head)
+    timestep = FILMED.index(("c0", 9))
+    parts = [
+        region_sums(RidgeDetector(), view, regions.masks(view))
+        for split in ("train", "test")
+        for view in opened.split(split)
+        if view.timestep == timestep
+    ]
+    expected = sum(s for s, _ in parts) / np.maximum(sum(w for _, w in parts), 1)
+    assert len(parts) == 4
+    np.testing.assert_allclose(rows[9], expected, rtol=1e-3, atol=1e-6)
+
+
+def test_frames_that_nobody_filmed_follow_the_tension_of_the_mesh():
+    from training.speech.wrinkle_measures import _Fit
+
+    rng = np.random.default_rng(0)
+    tension = rng.random((60, 24)).astype(np.float32)
+    tension[0] = 0.0
+    truth = tension @ rng.random((24, 5)).astype(np.float32) + 1.0
+    fit = _Fit(tension[:50], truth[:50])
+    guessed = fit.completed(tension[50:], {})
+    assert np.abs(guessed - truth[50:]).mean() < 0.3 * np.abs(truth[50:] - truth.mean(0)).mean()
+    exact = fit.completed(tension[50:], {4: truth[54] + 0.5})
+    np.testing.assert_allclose(exact[4], truth[54] + 0.5, rtol=1e-5)
+    np.testing.assert_allclose(exact - guessed, (exact - guessed)[4][None].repeat(10, 0), atol=1e-5)
+
+
+class _Maps(torch.nn.Module):
+    def forward(self, x):
+        return torch.cat([x[:, :1], x[:, 1:2]], dim=1)
+
+
+class _Features(torch.nn.Module):
+    def forward(self, x):
+        return x.mean(dim=(2, 3))
+
+
+class _Nonsense(torch.nn.Module):
+    def forward(self, x):
+        return x[0]
+
+
+@pytest.mark.parametrize(("detector", "size"), [(_Maps, 2 * len(REGIONS)), (_Features, 3)])
+def test_a_learned_detector_from_a_file_measures_instead(copied, tmp_path, detector, size):
+    path = tmp_path / "detector.pt"
+    torch.jit.script(detector()).save(str(path))
+    measure(Measuring(copied, detector=path))
+    assert measured_wrinkles(copied / "speech") == size
+    about = json.loads((copied / "speech" / "wrinkles.json").read_text())
+    assert about["detector"] == "detector.pt"
+
+
+def test_a_detector_that_gives_something_else_is_refused(copied, tmp_path):
+    path = tmp_path / "detector.pt"
+    torch.jit.script(_Nonsense()).save(str(path))
+    with pytest.raises(BadInputError, match=r"gives .* for one picture"):
+        measure(Measuring(copied, detector=path))
+    with pytest.raises(MissingDependencyError, match=r"none\.pt"):
+        measure(Measuring(copied, detector=tmp_path / "none.pt"))
+
+
+def test_what_was_filmed_of_a_recording_is_read(capture):
+    speech = read_filmed_speech(capture)
+    assert speech.names == ("c0", "c1")
+    assert speech.timesteps("c1") == {4: 1, 10: 3, 21: 5}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "capture.json is missing"),
+        ("{", "cannot be read"),
+        ('{"timesteps": [{"timestep_index": 0}]}', "Nothing is said"),
+        (
+            '{"timesteps": [{"timestep_index": 0, "performance": "../x.npz", "frame": 0}]}',
+            "cannot be read",
+        ),
+        (
+            '{"timesteps": [{"timestep_index": 0, "performance": "speech/x.performance.npz", '
+            '"frame": 0}]}',
+            "x.performance.npz, which is missing",
+        ),
+    ],
+)
+def test_a_capture_that_does_not_tell_what_is_said_is_refused(copied, content, message):
+    (copied / "capture.json").unlink()
+    if content is not None:
+        (copied / "capture.json").write_text(content)
+    with pytest.raises(BadInputError, match=message):
+        measure(Measuring(copied))

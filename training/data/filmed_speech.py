@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is said in a multi-view capture: recordings, and which filmed moments are frames of them.
+
+``speech/NAME.wav`` with ``speech/NAME.performance.npz``, the motion that was filmed or tracked, are
+a folder of recordings (:mod:`training.speech.captures`). ``capture.json`` tells, for each timestep
+that shows a frame of one, ``{"timestep_index": 7, "performance": "speech/NAME.performance.npz",
+"frame": 31}`` in its list ``timesteps``.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import BadInputError
+
+RECORD = "capture.json"
+SPEECH = "speech"
+_SUFFIX = ".performance.npz"
+_REMEDY = (
+    "Give a capture with speech, as 'gaussianspeech capture' makes it, or write the file as "
+    "docs/joint-training.md says."
+)
+
+
+@dataclass(frozen=True)
+class FilmedSpeech:
+    """The recordings of a capture.
+
+    Attributes:
+        folder: of the recordings.
+        frames: by timestep, the name of the recording and the frame of its motion that was filmed.
+    """
+
+    folder: Path
+    frames: dict[int, tuple[str, int]]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Recordings of which there are pictures."""
+        return tuple(sorted({name for name, _ in self.frames.values()}))
+
+    def timesteps(self, name: str) -> dict[int, int]:
+        """Timestep by frame of one recording."""
+        return {frame: step for step, (of, frame) in self.frames.items() if of == name}
+
+
+def read_filmed_speech(capture: str | Path) -> FilmedSpeech:
+    """Read which moments of a capture show speech.
+
+    Args:
+        capture: its folder.
+
+    Raises:
+        BadInputError: no or a damaged ``capture.json``, nothing is said, or a recording is missing.
+    """
+    folder = Path(capture)
+    path = folder / RECORD
+    if not path.is_file():
+        raise BadInputError(f"{folder} does not tell what is said: {RECORD} is missing.", _REMEDY)
+    try:
+        frames = {
+            int(entry["timestep_index"]): (_name(entry["performance"]), int(entry["frame"]))
+            for entry in json.loads(path.read_text(encoding="utf-8"))["timesteps"]
+            if entry.get("performance") is not None
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadInputError(f"{path} cannot be read: {error!r}.", _REMEDY) from error
+    if not frames:
+        raise BadInputError(f"Nothing is said in {folder}: {path.name} names no frames.", _REMEDY)
+    for name in {name for name, _ in frames.values()}:
+        motion = folder / SPEECH / f"{name}{_SUFFIX}"
+        if not motion.is_file():
+            raise BadInputError(f"{path} names {motion}, which is missing.", _REMEDY)
+    return FilmedSpeech(folder / SPEECH, frames)
+
+
+def _name(performance: str) -> str:
+    path = Path(performance)
+    if path.parent.as_posix() != SPEECH or not path.name.endswith(_SUFFIX):
+        raise ValueError(f"{performance} is not {SPEECH}/NAME{_SUFFIX}")
+    return path.name.removesuffix(_SUFFIX)

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``python -m training.speech.wrinkle_measures --data CAPTURE``: wrinkle features of recordings.
+
+Pictures of a multi-view capture are searched for furrows, by the ridge detector or by a learned
+detector from a file, and what is found is averaged over the regions of the head that the pictures
+show. ``CAPTURE/speech/NAME.wrinkles.npy`` (T, W) goes beside each recording, one row per frame of
+its motion, for :mod:`training.speech.captures`. Where a frame was not filmed, its row is what the
+filmed moments let expect: a linear fit of the features on the tension of the mesh, plus what the
+nearest filmed frames before and after are off that fit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import tyro
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from engine.commands.console import print_error, print_result, progress_bar
+from engine.errors import BadInputError, GaussianSpeechError
+from engine.files import written_whole
+from engine.heads.head import Head
+from engine.progress import Progress, silent
+from engine.speech.performance import Performance
+from engine.speech.wrinkles import REGIONS, RidgeDetector, SkinTension, load_detector
+from training.data.filmed_speech import read_filmed_speech
+from training.data.multiview import MultiViewCapture, View
+from training.metrics.image_regions import visible_faces
+
+Float = NDArray[np.float32]
+
+RECORD = "wrinkles.json"
+_RIDGE = 1e-2
+"""Of the fit, beside the mean square of the tension."""
+_INSIDE = 0.5
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """What to measure.
+
+    Attributes:
+        data: folder of the capture.
+        head: id or file of its head, where the capture does not tell.
+        detector: TorchScript file of a learned detector; the ridge detector without.
+        scale: of the pictures, (0, 1].
+    """
+
+    data: Path
+    head: str | None = None
+    detector: Path | None = None
+    scale: float = 1.0
+
+
+def measure(plan: Measuring, progress: Progress = silent) -> dict[str, tuple[int, int]]:
+    """Measure all recordings of a capture.
+
+    Returns:
+        By recording, how many of its frames were filmed, and how many it has.
+
+    Raises:
+        BadInputError: a capture that cannot be used or holds no speech, or a detector that gives
+            something else than features or maps of them.
+        MissingDependencyError: there is no such detector.
+    """
+    speech = read_filmed_speech(plan.data)
+    detector: nn.Module = RidgeDetector()
+    if plan.detector is not None:
+        detector = load_detector(plan.detector)
+    capture = MultiViewCapture.open(plan.data, scale=plan.scale, head=plan.head)
+    head = capture.head
+    seen = _measured(capture, Regions(head), detector, progress)
+    tension = SkinTension(head)
+    fit = _Fit(
+        tension.features(np.stack([seen[step][1] for step in seen])),
+        np.stack([seen[step][0] for step in seen]),
+    )
+    told = {}
+    for name in speech.names:
+        filmed = {f: seen[s][0] for f, s in speech.timesteps(name).items() if s in seen}
+        motion = Performance.load(speech.folder / f"{name}.performance.npz")
+        if motion.expression_names != head.expression_names:
+            raise BadInputError(
+                f"The motion of {name} has other expressions than the head {head.id!r}.",
+                "Give the head that was captured.",
+            )
+        rows = fit.completed(tension.features(motion.expression), filmed)
+        path = speech.folder / f"{name}.wrinkles.npy"
+        with written_whole(path) as temporary, temporary.open("wb") as file:
+            np.save(file, rows)
+        told[name] = (len(filmed), len(rows))
+    about = {
+        "regions": REGIONS,
+        "detector": "ridges" if plan.detector is None else plan.detector.name,
+        "scale": plan.scale,
+        "features": int(fit.size),
+        "filmed of all frames": told,
+    }
+    with written_whole(speech.folder / RECORD) as temporary:
+        temporary.write_text(json.dumps(about, indent=2), encoding="utf-8")
+    progress(1.0, "Wrinkles measured")
+    return told
+
+
+class Regions:
+    """Which region of the head each triangle lies in.
+
+    Args:
+        head: its regions; one that it lacks has no triangles.
+    """
+
+    def __init__(self, head: Head) -> None:
+        self.faces = head.faces
+        within = []
+        for name in REGIONS:
+            inside = np.zeros(head.vertex_count, bool)
+            inside[head.regions.get(name, np.zeros(0, np.int32))] = True
+            within.append(inside[head.faces].all(axis=1))
+        # The last column is what pixels show that show no triangle.
+        self._within = np.column_stack([np.array(within), np.zeros(len(REGIONS), bool)])
+
+    def masks(self, view: View) -> Tensor:
+        """(R, H, W) 1 where a view shows a region of the person."""
+        shown = visible_faces(view.vertices.numpy(), self.faces, view.camera)
+        person = view.alpha.numpy() > _INSIDE
+        return torch.from_numpy((self._within[:, shown] & person).astype(np.float32))
+
+
+@torch.inference_mode()
+def region_sums(detector: nn.Module, view: View, masks: Tensor) -> tuple[Float, Float]:
+    """What a detector finds in a view.
+
+    Args:
+        detector: (1, 3, H, W) pictures to (1, N, h, w) maps, or to (1, N) features of the whole.
+        view: the picture.
+        masks: (R, H, W).
+
+    Returns:
+        (W,) sums and the weights that they are sums of: over pixels, W = R · N with the N of a
+        region beside each other, or over pictures, W = N.
+
+    Raises:
+        BadInputError: the detector gives something else.
+    """
+    found = detector(view.image.permute(2, 0, 1)[None])
+    if not isinstance(found, Tensor) or found.ndim not in {2, 4} or len(found) != 1:
+        shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        raise BadInputError(
+            f"The wrinkle detector gives {shape} for one picture.",
+            "It must give (B, N, H, W) maps or (B, N) features.",
+        )
+    if found.ndim == 2:
+        values = found[0].float().numpy()
+        return values, np.ones_like(values)
+    if found.shape[2:] != masks.shape[1:]:
+        masks = torch.nn.functional.interpolate(masks[None], found.shape[2:], mode="area")[0]
+    sums = torch.einsum("nhw,rhw->rn", found[0].float(), masks).flatten()
+    weights = masks.sum(dim=(1, 2))[:, None].expand(-1, found.shape[1]).flatten()
+    return sums.numpy(), weights.numpy()
+
+
+def _measured(
+    capture: MultiViewCapture, regions: Regions, detector: nn.Module, progress: Progress
+) -> dict[int, tuple[Float, Float]]:
+    """By timestep, (W,) features over all its pictures, and its (E,) expression."""
+    sums: dict[int, tuple[Float, Float]] = {}
+    expressions: dict[int, Float] = {}
+    views = [capture.split(name) for name in ("train", "val", "test")]
+    frames = {frame.image: frame for split in views for frame in split.frames}
+    for number, frame in enumerate(frames.values()):
+        progress(number / len(frames), "Measuring wrinkles")
+        view = capture.load(frame)
+        found, weight = region_sums(detector, view, regions.masks(view))
+        before = sums.get(view.timestep, (np.zeros_like(found), np.zeros_like(weight)))
+        sums[view.timestep] = (before[0] + found, before[1] + weight)
+        expressions[view.timestep] = view.expression.numpy()
+    return {
+        step: (np.asarray(total / np.maximum(weight, 1.0), np.float32), expressions[step])
+        for step, (total, weight) in sorted(sums.items())
+    }
+
+
+class _Fit:
+    """The features that a tension of the mesh lets expect.
+
+    Args:
+        tension: (n, 24) of the filmed moments.
+        features: (n, W) measured there.
+    """
+
+    def __init__(self, tension: Float, features: Float) -> None:
+        inputs = self._inputs(tension)
+        gram = inputs.T @ inputs
+        size = np.diag(gram).copy()
+        size[-1] = 0.0  # The constant is free.
+        gram += np.diag(_RIDGE * np.maximum(size, 1e-9 * size.max(initial=1.0)))
+        self._weights = np.linalg.solve(gram, inputs.T @ features.astype(np.float64))
+        self.size = features.shape[1]
+        self._least = features.min(axis=0)
+
+    def completed(self, tension: Float, filmed: Mapping[int, Float]) -> Float:
+        """(T, W) features of a motion of which some frames were filmed."""
+        expected = self._inputs(tension) @ self._weights
+        inside = sorted(frame for frame in filmed if frame < len(expected))
+        if inside:
+            off = np.stack([filmed[frame] - expected[frame] for frame in inside])
+            every = np.arange(len(expected))
+            expected += np.stack([np.interp(every, inside, column) for column in off.T], axis=1)
+        return np.maximum(expected, self._least).astype(np.float32)
+
+    @staticmethod
+    def _inputs(tension: Float) -> NDArray[np.float64]:
+        return np.column_stack([tension.astype(np.float64), np.ones(len(tension))])
+
+
+def main() -> int:
+    """The command."""
+    plan = tyro.cli(Measuring, description=__doc__)
+    try:
+        with progress_bar("measure wrinkles") as progress:
+            told = measure(plan, progress)
+    except GaussianSpeechError as error:
+        return print_error(error)
+    print_result(
+        {name: f"{filmed} of {frames} frames filmed" for name, (filmed, frames) in told.items()},
+        as_json=False,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
