@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 from scipy.spatial import cKDTree
 
 from engine.assets.build.avatar_palette import step
@@ -95,22 +96,27 @@ def lid_edges(head: Head, front: Front, side: str) -> LidEdges:
     center = (ball.min(0) + ball.max(0)) / 2
     radius = np.ptp(ball[:, 0]) / 2
     x = center[0] + np.linspace(-0.0152, 0.0152, 90)
-    sweep = center[1] + np.arange(-0.012, 0.012, 0.00012)
+    sweep = center[1] - 0.001 + np.arange(-0.012, 0.012, 0.00012)
     grid_x, grid_y = np.meshgrid(x, sweep, indexing="ij")
     roots, found = front.at(grid_x.ravel(), grid_y.ravel())
     off = (grid_x.ravel() - center[0]) ** 2 + (grid_y.ravel() - center[1]) ** 2
     depth = center[2] + np.sqrt((radius**2 - off).clip(0, None))
     seen = (~(found & (roots.points[:, 2] > depth - 0.0002))).reshape(grid_x.shape)
     seen &= np.abs(grid_x - center[0]) < 0.0150
-    open_ = seen.sum(1) > 3
-    first = sweep[seen.argmax(1)]
-    last = sweep[len(sweep) - 1 - seen[:, ::-1].argmax(1)]
-    return LidEdges(center, x[open_], _smooth(last[open_]), _smooth(first[open_]))
+    # From the middle both ways to the first skin: what is seen beyond it is no eye.
+    middle = len(sweep) // 2
+    above, below = ~seen[:, middle:], ~seen[:, middle::-1]
+    open_ = seen[:, middle] & above.any(1) & below.any(1)
+    upper = sweep[middle + above.argmax(1)][open_]
+    lower = sweep[middle - below.argmax(1)][open_]
+    return LidEdges(center, x[open_], _smooth(upper), _smooth(lower))
 
 
 def _smooth(values: Array) -> Array:
-    kernel = np.hanning(9)
-    result: Array = np.convolve(np.pad(values, 4, "edge"), kernel / kernel.sum(), "valid")
+    """(N,) without stray values and the steps of the sweep."""
+    values = median_filter(values, 11, mode="nearest")
+    kernel = np.hanning(11)
+    result: Array = np.convolve(np.pad(values, 5, "edge"), kernel / kernel.sum(), "valid")
     return result
 
 

@@ -70,6 +70,6 @@ def mouth_material() -> bpy.types.Material:
             "Coat Weight": 0.7,
             "Coat Roughness": 0.10,
         },
-        subsurface_method="RANDOM_WALK",
+        subsurface_method="BURLEY",
     )
     return graph.surface(shader)

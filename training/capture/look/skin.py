@@ -112,7 +112,7 @@ def skin_material(head: Head) -> bpy.types.Material:
             ),
             "Coat Roughness": graph.add(0.30, graph.times(inside, -0.18)),
         },
-        subsurface_method="RANDOM_WALK",
+        subsurface_method="BURLEY",
     )
     return graph.surface(shiny)
 
@@ -130,9 +130,7 @@ def _furrow_height(graph: Graph, head: Head) -> Socket:
         )
         image.pixels.foreach_set(layers.ravel())
         image.update()
-        texture = graph.node(
-            "TexImage", {"Vector": place}, image=image, extension="EXTEND", interpolation="Cubic"
-        )
+        texture = graph.node("TexImage", {"Vector": place}, image=image, extension="EXTEND")
         strength = graph.attribute(f"furrows_{start // 3}").outputs["Vector"]
         total = graph.add(total, graph.vector("DOT_PRODUCT", texture.outputs[0], strength))
     return graph.times(total, 1e-3)
@@ -142,9 +140,9 @@ def _color(graph: Graph, rest: Socket, lips: Socket, inside: Socket, height: Soc
     color = graph.attribute("albedo").outputs["Color"]
     skin_only = graph.math("SUBTRACT", 1.0, graph.math("MAXIMUM", lips, inside))
     # Blood shows in patches, melanin in finer ones.
-    blood = graph.step(graph.noise(rest, 75, 3), 0.35, 0.70)
+    blood = graph.step(graph.noise(rest, 75, 2), 0.35, 0.70)
     color = graph.blend(color, (0.94, 0.72, 0.66), graph.times(blood, skin_only, 0.36), "MULTIPLY")
-    melanin = graph.step(graph.noise(rest, 330, 3), 0.40, 0.75)
+    melanin = graph.step(graph.noise(rest, 330, 2), 0.40, 0.75)
     color = graph.blend(
         color, (0.88, 0.80, 0.73), graph.times(melanin, skin_only, 0.40), "MULTIPLY"
     )
@@ -166,16 +164,15 @@ def _color(graph: Graph, rest: Socket, lips: Socket, inside: Socket, height: Soc
 
 
 def _roughness(graph: Graph, rest: Socket, lips: Socket, oily: Socket, inside: Socket) -> Socket:
-    patches = graph.times(graph.add(graph.noise(rest, 500, 3), -0.5), 0.22)
+    patches = graph.times(graph.add(graph.noise(rest, 500, 1), -0.5), 0.22)
     rough = graph.add(0.45, patches, graph.times(oily, -0.12), graph.times(lips, -0.12))
     return graph.math("SUBTRACT", rough, graph.times(inside, 0.2), clamp=True)
 
 
 def _normal(graph: Graph, rest: Socket, lips: Socket, inside: Socket, height: Socket) -> Socket:
-    cells = graph.node("TexVoronoi", {"Vector": rest, "Scale": 900.0})
-    pores = graph.times(graph.step(cells.outputs["Distance"], 0.0, 0.45), 0.00003)
-    fine = graph.times(graph.noise(rest, 420, 4), 0.00010)
-    lines = graph.noise(graph.vector("MULTIPLY", rest, (950, 150, 150)), 1.0, 2)
+    pores = graph.times(graph.noise(rest, 1500, 0), 0.00004)
+    fine = graph.times(graph.noise(rest, 420, 1), 0.00010)
+    lines = graph.noise(graph.vector("MULTIPLY", rest, (950, 150, 150)), 1.0, 1)
     skin_only = graph.math("SUBTRACT", 1.0, graph.math("MAXIMUM", lips, inside))
     detail = graph.add(
         graph.times(graph.add(pores, fine), graph.math("MAXIMUM", skin_only, 0.15)),
