@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import importlib.util
 import os
 import sys
 import time
@@ -66,7 +64,7 @@ def train(data: Path, settings: AvatarSettings, folder: Path, job: JobHandle | N
     capture = MultiViewCapture.open(data, scale=settings.scale)
     threads = use_threads(settings.threads)
     backend = choose_backend(settings.backend)
-    fabric = _fabric(settings, backend)
+    fabric = process_fabric(settings.device, backend)
     notes: list[str] = []
     loss = AvatarLoss(settings.losses, fabric.device, notes.append)
     if job is not None:
@@ -84,7 +82,7 @@ def train(data: Path, settings: AvatarSettings, folder: Path, job: JobHandle | N
         backend.warm_up(gradients=True)
     else:
         backend.warm_up()
-    with _memory_hint(settings):
+    with memory_hint(settings):
         checkpoint = folder / "checkpoints" / STATE
         going_on = checkpoint.exists()
         avatar = _first_avatar(capture, settings, backend, job, going_on=going_on)
@@ -237,11 +235,10 @@ class _Run:
 
 def _report(folder: Path, data: Path) -> None:
     """The report's page; a training that went well does not fail for its want."""
-    if importlib.util.find_spec("training.report.avatar") is None:
-        return
-    page = importlib.import_module("training.report.avatar")
+    from training.report.avatar import write_report
+
     try:
-        page.write_report(folder, data)
+        write_report(folder, data)
     except (GaussianSpeechError, OSError, ValueError) as error:
         print(f"The report could not be written: {error}", file=sys.stderr, flush=True)
 
@@ -262,10 +259,9 @@ def use_threads(wanted: int) -> int:
     return count
 
 
-def _fabric(settings: AvatarSettings, backend: Backend) -> Fabric:
+def process_fabric(device: str, backend: Backend) -> Fabric:
     """One process, or as many as ``torchrun`` started."""
-    wanted = settings.device
-    kind = "cuda" if wanted == "cuda" or (wanted == "auto" and backend.name == "gsplat") else "cpu"
+    kind = "cuda" if device == "cuda" or (device == "auto" and backend.name == "gsplat") else "cpu"
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     if processes == 1:
         fabric = Fabric(accelerator=kind, devices=1)
@@ -300,7 +296,7 @@ def _tell(job: JobHandle | None, step: int, message: str) -> None:
 
 
 @contextlib.contextmanager
-def _memory_hint(settings: AvatarSettings) -> Iterator[None]:
+def memory_hint(settings: AvatarSettings) -> Iterator[None]:
     """Say what to lower when memory runs out."""
     try:
         yield

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from dataclasses import replace
+
+import pytest
+from lightning_fabric import Fabric
+
+from engine.heads import load_head
+from engine.splatting.cpu.backend import CpuBackend
+from training.avatar.config import PRESETS, Density
+from training.avatar.run import use_threads
+from training.avatar.trainer import AvatarTrainer, seeded_avatar
+from training.data.multiview import MultiViewCapture
+from training.losses.avatar import AvatarLoss
+from training.losses.config import AvatarLossConfig
+
+PLAIN = AvatarLossConfig(face=0.0, patch=0.0, wrinkle=0.0)
+SMALL = replace(
+    PRESETS["default"],
+    steps=60,
+    coarse=(0.0, 0.0),
+    latent=8,
+    hidden=16,
+    density=Density(rounds=2, budget=22_000),
+    losses=PLAIN,
+    threads=1,
+    preview_every=1000,
+    checkpoint_every=1000,
+    evaluate_every=1000,
+)
+
+
+@pytest.fixture(scope="session")
+def head():
+    return load_head("default")
+
+
+@pytest.fixture(scope="session")
+def capture(small_capture):
+    return MultiViewCapture.open(small_capture)
+
+
+@pytest.fixture
+def trainer_of(capture):
+    """Make a trainer on the small capture."""
+
+    def make(settings=SMALL):
+        use_threads(1)
+        backend = CpuBackend()
+        avatar = seeded_avatar(capture, settings, backend)
+        fabric = Fabric(accelerator="cpu", devices=1)
+        return AvatarTrainer(
+            capture, avatar, settings, backend, fabric, AvatarLoss(settings.losses)
+        )
+
+    return make

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import errno
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from PIL import Image as Picture
+
+from engine.avatar import load_avatar
+from engine.errors import BadInputError, CancelledError, GaussianSpeechError
+from tests.training.avatar.conftest import SMALL
+from training import jobs
+from training.avatar import run
+from training.avatar.recording import load_checkpoint, save_checkpoint
+from training.avatar.trainer import AvatarTrainer
+from training.job_status import State
+from training.job_worker import JobHandle
+
+SHORT = replace(SMALL, steps=6, preview_every=3, checkpoint_every=3, evaluate_every=3)
+
+
+def work(folder, data, settings=SHORT):
+    jobs.adopt_job(folder, ["true"], config=settings.to_dict())
+    with JobHandle(folder) as job:
+        run.train(data, settings, folder, job)
+    return jobs.show(folder)
+
+
+@pytest.fixture(scope="module")
+def finished(small_capture, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("jobs") / "whole"
+    return work(folder, small_capture)
+
+
+def losses(folder):
+    state = torch.load(folder / "checkpoints" / "last.pt", weights_only=True)
+    return [row["total"] for row in state["record"]["recent"]], state["step"]
+
+
+def test_a_job_leaves_an_avatar_that_the_engine_renders(finished, head):
+    avatar = load_avatar(finished.folder / "avatar.safetensors", head)
+    scores = json.loads((finished.folder / "scores.json").read_text())
+    assert finished.status.state is State.FINISHED
+    assert (finished.status.step, finished.status.total) == (6, 6)
+    assert avatar.count == scores["gaussians"]
+    assert avatar.provenance["seed"] == "0"
+    assert scores["test PSNR (dB)"] > 15
+    assert f"{avatar.count:,} Gaussians" in finished.status.message
+
+
+def test_a_job_shows_how_it_goes(finished):
+    with Picture.open(finished.folder / finished.status.preview) as picture:
+        assert picture.size == (3 * 44, 2 * 64)
+    assert (finished.folder / "losses.png").stat().st_size > 1000
+    assert (finished.folder / "losses.csv").read_text().startswith("step,")
+    assert any((finished.folder / "tensorboard").iterdir())
+    config = json.loads((finished.folder / "config.json").read_text())
+    assert (config["steps"], config["seed"]) == (6, 0)
+
+
+def test_a_cancelled_job_goes_on_where_it_stopped(
+    finished, small_capture, tmp_path, head, monkeypatch
+):
+    folder = tmp_path / "broken"
+    advance = AvatarTrainer.advance
+
+    def asked_to_stop(trainer):
+        terms = advance(trainer)
+        if trainer.step == 4:
+            jobs.cancel(folder)
+        return terms
+
+    monkeypatch.setattr(AvatarTrainer, "advance", asked_to_stop)
+    monkeypatch.setattr(run, "_report", lambda folder, data: None)
+    stopped = work(folder, small_capture)
+    assert (stopped.status.state, stopped.status.step) == (State.CANCELLED, 4)
+    assert load_avatar(folder / "avatar.safetensors", head).count > 0
+    monkeypatch.setattr(AvatarTrainer, "advance", advance)
+    resumed = work(folder, small_capture)
+    assert (resumed.status.state, resumed.runs) == (State.FINISHED, 2)
+    assert losses(folder) == losses(finished.folder)
+
+
+def test_another_runs_checkpoint_is_refused(finished):
+    path = finished.folder / "checkpoints" / "last.pt"
+    with pytest.raises(BadInputError, match=r"other settings: steps, seed"):
+        load_checkpoint(path, replace(SHORT, steps=7, seed=3).to_dict())
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    path = tmp_path / "last.pt"
+    path.write_bytes(b"PK\x03\x04 not all of it")
+    with pytest.raises(BadInputError, match=r"last\.pt cannot be read"):
+        load_checkpoint(path, SHORT.to_dict())
+
+
+def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, {"step": 1})
+
+    def full(state, file):
+        file.write_bytes(b"half of it")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(GaussianSpeechError, match=r"disk is full\. The last good"):
+        save_checkpoint(path, {"step": 2})
+    assert torch.load(path, weights_only=True) == {"step": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.cuda.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes"),
+    ],
+)
+def test_out_of_memory_tells_what_to_lower(error):
+    settings = replace(SHORT, views=4, memory=2.0)
+    with (
+        pytest.raises(GaussianSpeechError) as caught,
+        run.memory_hint(settings),
+    ):
+        raise error
+    assert "out of memory" in caught.value.message
+    assert "--scale 0.5, --views 2, --memory 1" in caught.value.hint
+
+
+def test_other_errors_stay_what_they_are():
+    with pytest.raises(RuntimeError, match="shapes"), run.memory_hint(SHORT):
+        raise RuntimeError("shapes do not fit")
+
+
+def test_a_bad_capture_is_refused_before_anything_is_made(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadInputError, match="no multi-view capture"):
+        work(tmp_path / "job", tmp_path / "empty")
+    job = jobs.show(tmp_path / "job")
+    assert job.status.state is State.FAILED
+    assert "no multi-view capture" in job.status.message
+    assert not (tmp_path / "job" / "config.json").exists()
+
+
+def test_cancelling_while_a_checkpoint_cannot_be_written_says_so(
+    small_capture, tmp_path, monkeypatch
+):
+    folder = tmp_path / "job"
+
+    def full(path, state):
+        raise GaussianSpeechError("The checkpoint cannot be written.", "Make room.")
+
+    def stop(trainer):
+        raise CancelledError
+
+    monkeypatch.setattr(run, "save_checkpoint", full)
+    monkeypatch.setattr(AvatarTrainer, "advance", stop)
+    with pytest.raises(GaussianSpeechError, match="checkpoint cannot be written"):
+        work(folder, small_capture)
+    assert jobs.show(folder).status.state is State.FAILED

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import numpy as np
+import torch
+
+from engine.avatar.binding import triangle_frames
+from engine.render import portrait_camera
+from training.avatar.config import PRESETS
+from training.avatar.model import TrainableAvatar, new_color
+from training.avatar.seeding import ColorGathering, on_triangles, teeth_faces
+
+
+def seeded(head, *, subdivide):
+    binding, shape = on_triangles(head, subdivide_teeth=subdivide)
+    color = new_color(PRESETS["baseline"], head)
+    rows = color.rows(torch.full((len(binding), 3), 0.5), torch.Generator())
+    return TrainableAvatar(head, color, binding, shape | rows)
+
+
+def test_every_triangle_gets_one_gaussian_in_its_middle(head):
+    avatar = seeded(head, subdivide=False)
+    assert avatar.binding.tolist() == list(range(len(head.faces)))
+    means, _, _ = avatar.placed(torch.from_numpy(head.template))
+    centers = head.template[head.faces].mean(1)
+    assert np.abs(means.detach().numpy() - centers).max() < 1e-6
+
+
+def test_triangles_of_the_teeth_get_four(head):
+    avatar = seeded(head, subdivide=True)
+    counts = np.bincount(avatar.binding.numpy(), minlength=len(head.faces))
+    teeth = teeth_faces(head)
+    assert teeth.sum() > 500
+    assert set(counts[teeth]) == {4}
+    assert set(counts[~teeth]) == {1}
+
+
+def test_the_four_lie_within_their_triangle_and_apart(head):
+    avatar = seeded(head, subdivide=True)
+    means = avatar.placed(torch.from_numpy(head.template))[0].detach().numpy()
+    face = int(np.flatnonzero(teeth_faces(head))[7])
+    four = means[avatar.binding.numpy() == face]
+    corners = head.template[head.faces[face]]
+    stacked = np.vstack([corners.T, np.ones(3)]), np.vstack([four.T, np.ones(4)])
+    weights = np.linalg.lstsq(*stacked, rcond=None)
+    assert weights[0].min() > 0.1
+    assert np.allclose(four.mean(0), corners.mean(0), atol=1e-7)
+
+
+def test_gaussians_are_as_large_as_their_triangles(head):
+    avatar = seeded(head, subdivide=False)
+    vertices = torch.from_numpy(head.template)
+    _, _, scales = avatar.placed(vertices)
+    a, b, c = vertices[avatar.faces.long()].unbind(1)
+    area = 0.5 * torch.linalg.cross(b - a, c - a).norm(dim=1)
+    whole = area > 1e-7
+    two_largest = scales.detach().sort(dim=1).values[:, 1:].prod(1)
+    # A uniform triangle's two standard deviations multiply to area / (6·√3).
+    ratio = two_largest[whole] / (area[whole] / (6 * 3**0.5))
+    assert torch.isclose(ratio.median(), torch.tensor(1.25**2), rtol=0.02)
+
+
+def test_gaussians_lie_flat_on_their_triangles(head):
+    avatar = seeded(head, subdivide=False)
+    vertices = torch.from_numpy(head.template)
+    _, quats, scales = avatar.placed(vertices)
+    w, x, y, z = quats.detach().unbind(-1)
+    second_axis = torch.stack(
+        [2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x)], -1
+    )
+    normals = triangle_frames(vertices, avatar.faces).rotations[:, :, 1]
+    assert (second_axis * normals).sum(-1).abs().min() > 0.999
+    assert (scales[:, 1] <= scales[:, [0, 2]].amax(1)).all()
+
+
+def gathered(head, image, depth):
+    camera = portrait_camera(head, 32, 32)
+    gathering = ColorGathering(2)
+    middle = torch.tensor([0.0, 0.0, 0.08])
+    means = torch.stack([middle, middle - torch.tensor([0.0, 0.0, 0.05])])
+    normals = torch.tensor([0.0, 0.0, 1.0]).expand(2, 3)
+    viewmat = torch.from_numpy(camera.viewmat)
+    z = float((means[0] @ viewmat[:3, :3].T + viewmat[:3, 3])[2])
+    gathering.add(
+        means, normals, torch.full((32, 32), z + depth), image, torch.ones(32, 32), camera
+    )
+    return gathering
+
+
+def test_colours_come_from_where_a_gaussian_is_seen(head):
+    red = torch.tensor([0.9, 0.1, 0.2]).expand(32, 32, 3)
+    gathering = gathered(head, red, 0.0)
+    assert gathering.seen.tolist() == [True, False]
+    places, groups = torch.zeros(2, 3), torch.zeros(2, dtype=torch.long)
+    assert torch.allclose(gathering.colors(places, groups), red[:2, 0])
+
+
+def test_nothing_is_lent_to_another_part_of_the_head_that_was_seen(head):
+    gathering = gathered(head, torch.full((32, 32, 3), 0.3), 0.1)
+    gathering.total[1], gathering.weight[1] = torch.tensor([0.8, 0.8, 0.8]), 1.0
+    places, groups = torch.zeros(2, 3), torch.tensor([0, 1])
+    colors = gathering.colors(places, groups)
+    assert torch.allclose(colors, torch.tensor([[0.3] * 3, [0.8] * 3]))

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.errors import BadInputError
+from tests.training.avatar.conftest import SMALL
+from training.avatar.config import Density
+from training.avatar.preview import measured
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def losses(trainer, steps):
+    return [trainer.advance()["total"] for _ in range(steps)]
+
+
+def test_training_on_a_known_avatar_comes_near_it(trainer_of, capture):
+    trainer = trainer_of(replace(SMALL, steps=120, density=Density(rounds=0)))
+    views = capture.split("test")
+    before = measured(trainer.avatar, views, trainer.backend, 3)
+    losses(trainer, 120)
+    after = measured(trainer.avatar, views, trainer.backend, 3)
+    assert after.psnr > before.psnr + 3
+    assert after.ssim > before.ssim
+
+
+def test_the_first_colours_are_those_of_the_pictures(trainer_of, capture):
+    trainer = trainer_of()
+    assert measured(trainer.avatar, capture.split("test"), trainer.backend, 3).psnr > 20
+
+
+def test_a_resumed_training_goes_on_to_equal_losses(trainer_of, tmp_path):
+    settings = replace(SMALL, density=Density(start=0.05, stop=0.2, rounds=3, budget=20_000))
+    whole = trainer_of(settings)
+    expected = losses(whole, 16)
+    first = trainer_of(settings)
+    assert losses(first, 9) == expected[:9]
+    torch.save(first.state(), tmp_path / "state.pt")
+    second = trainer_of(replace(settings, seed=0))
+    second.restore(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert losses(second, 7) == expected[9:]
+    assert second.avatar.count == whole.avatar.count
+
+
+def test_the_number_of_gaussians_follows_the_budget_and_is_logged(trainer_of):
+    rules = Density(start=0.05, stop=0.1, rounds=2, budget=17_500, gradient=1e-7)
+    trainer = trainer_of(replace(SMALL, density=rules))
+    losses(trainer, 7)
+    assert trainer.avatar.count == 17_500
+    assert [(entry[0], entry[3]) for entry in trainer.log] == [
+        (3, "densified"),
+        (3, "pruned by volume"),
+        (6, "densified"),
+        (6, "pruned by volume"),
+    ]
+    assert all(entry[2] > entry[1] for entry in trainer.log if entry[3] == "densified")
+
+
+def test_every_triangle_keeps_a_gaussian(trainer_of, head):
+    rules = Density(start=0.05, stop=0.1, rounds=1, budget=1)
+    trainer = trainer_of(replace(SMALL, density=rules))
+    losses(trainer, 4)
+    assert sorted(trainer.avatar.binding.tolist()) == list(range(len(head.faces)))
+
+
+def test_the_baseline_prunes_by_opacity_and_resets(trainer_of):
+    rules = Density(start=0.05, stop=0.2, rounds=2, budget=0, resets=1)
+    trainer = trainer_of(replace(SMALL, color="sh", subdivide_teeth=False, density=rules))
+    losses(trainer, 13)
+    assert {entry[3] for entry in trainer.log} == {
+        "densified",
+        "pruned by opacity",
+        "opacities reset",
+    }
+    assert set(trainer.avatar.color.per_gaussian) == {"constant", "harmonics"}
+
+
+def test_a_loss_that_is_no_number_ends_the_training(trainer_of):
+    trainer = trainer_of()
+    with torch.no_grad():
+        trainer.avatar.color.second_bias.fill_(float("nan"))
+    with pytest.raises(BadInputError, match="The loss is nan at step 1"):
+        trainer.advance()
+
+
+TWO_PROCESSES = """
+import sys
+import torch
+from dataclasses import replace
+from lightning_fabric import Fabric
+from engine.splatting.cpu.backend import CpuBackend
+from tests.training.avatar.conftest import SMALL
+from training.avatar.run import process_fabric, use_threads
+from training.avatar.trainer import AvatarTrainer, seeded_avatar
+from training.data.multiview import MultiViewCapture
+from training.losses.avatar import AvatarLoss
+
+use_threads(1)
+settings = replace(SMALL, steps=40)
+capture = MultiViewCapture.open(sys.argv[1])
+backend = CpuBackend()
+fabric = process_fabric("cpu", backend)
+assert fabric.world_size == 2
+avatar = seeded_avatar(capture, settings, backend, views=2)
+trainer = AvatarTrainer(capture, avatar, settings, backend, fabric, AvatarLoss(settings.losses))
+for _ in range(3):
+    trainer.advance()
+state = trainer.state()
+if fabric.global_rank == 0:
+    torch.save(state, sys.argv[2])
+"""
+
+
+def test_two_processes_take_the_steps_of_one(small_capture, tmp_path, trainer_of, capture):
+    from training.avatar.trainer import AvatarTrainer, seeded_avatar
+
+    settings = replace(SMALL, steps=40, views=2)
+    (tmp_path / "worker.py").write_text(TWO_PROCESSES)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    words = [str(tmp_path / "worker.py"), str(small_capture), str(tmp_path / "two.pt")]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    together = subprocess.Popen([*command, *words], env=environment, cwd=tmp_path)
+    one = trainer_of(settings)
+    avatar = seeded_avatar(capture, settings, one.backend, views=2)
+    one = AvatarTrainer(capture, avatar, settings, one.backend, one.fabric, one.loss)
+    losses(one, 3)
+    assert together.wait(120) == 0
+    ours, theirs = one.state(), torch.load(tmp_path / "two.pt", weights_only=True)
+    assert torch.equal(ours["binding"], theirs["binding"])
+    moments = ours["optimiser"]["state"], theirs["optimiser"]["state"]
+    for parameter, state in moments[0].items():
+        found = moments[1][parameter]["exp_avg"]
+        scale = float(state["exp_avg"].abs().max())
+        assert scale > 0
+        assert torch.allclose(found, state["exp_avg"], rtol=1e-3, atol=1e-4 * scale), parameter
+    for mine, other in zip(ours["gradients"], theirs["gradients"], strict=True):
+        assert torch.allclose(mine.sum(), other.sum(), rtol=1e-2)
