@@ -59,9 +59,21 @@ def publish(best: Path, path: Path, head: Head, *, tuned: bool) -> None:
         tuned: whether there is such an encoder.
     """
     found = load_model(best, head)
+    encoder = load_wav2vec2(found.model.config.encoder_source) if tuned else None
+    save_with_encoder(path, found.model, head, found.name, found.notes, encoder)
+
+
+def save_with_encoder(
+    path: Path,
+    model: SpeechModel,
+    head: Head,
+    name: str,
+    notes: dict[str, Any],
+    encoder: Wav2Vec2Encoder | None,
+) -> None:
+    """Save a model, and beside it an encoder that was tuned with it, where there is one."""
     source = None
-    if tuned:
+    if encoder is not None:
         source = BESIDE + path.stem + _SUFFIX
-        encoder = load_wav2vec2(found.model.config.encoder_source)
         encoder.save(path.with_name(path.stem + _SUFFIX))
-    save_model(path, found.model, head, found.name, found.notes, encoder_source=source)
+    save_model(path, model, head, name, notes, encoder_source=source)

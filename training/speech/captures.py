@@ -14,7 +14,7 @@ For every clip NAME the folder holds
 
 ``split.json``, with lists of names under ``training``, ``validation`` and ``test``, says what is
 for what; without it the clips are split 6 : 1 : 1 in the order of their names, as the paper's
-300 / 50 / 50.
+300 / 50 / 50. A single clip is split in time, 7 : 1.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from engine.speech.model_config import SpeechModelConfig
 from engine.speech.resampling import Resampler
 from engine.speech.wrinkles import SkinTension
 from training.speech.captured_motion import CapturedHead, CapturedMotion, read_motion
-from training.speech.sequences import SpeechSequence
+from training.speech.sequences import SpeechSequence, parted
 
 Float = NDArray[np.float32]
 
@@ -44,6 +44,8 @@ _AUDIO = (".wav", ".flac", ".ogg", ".mp3")
 _WRINKLES = ".wrinkles.npy"
 SPLITS = ("training", "validation", "test")
 _PCA_FRAMES = 1_500
+_OF_ONE = 7 / 8
+"""Part of a single clip that is trained on."""
 _RIDGE = 1e-4
 
 
@@ -116,6 +118,10 @@ def load_captures(
             folder, name, moved, weights, speeches[name], head, config, encoder, tension
         )
     progress(1.0, "Captures read")
+    if len(names) == 1:
+        (only,) = made.values()
+        first, rest = parted(only, round(only.frames * _OF_ONE), config)
+        return Captures(basis, worst, (first,), (rest,), ())
     training, validation, test = (tuple(made[name] for name in split[part]) for part in SPLITS)
     return Captures(basis, worst, training, validation, test)
 
@@ -143,10 +149,10 @@ def _names(folder: Path) -> list[str]:
     if not folder.is_dir():
         raise BadInputError(f"There is no folder {folder}.", "Give the folder of the captures.")
     names = sorted({p.stem for p in folder.iterdir() if p.suffix.lower() in _AUDIO})
-    if len(names) < 2:
+    if not names:
         raise BadInputError(
-            f"{folder} holds {len(names)} recordings.",
-            "It needs at least two, with NAME.wav and NAME.performance.npz for each.",
+            f"{folder} holds 0 recordings.",
+            "It needs at least one, with NAME.wav and NAME.performance.npz for each.",
         )
     return names
 
@@ -157,6 +163,8 @@ def _audio(folder: Path, name: str) -> Path:
 
 def _split(folder: Path, names: Sequence[str]) -> dict[str, list[str]]:
     path = folder / "split.json"
+    if len(names) == 1:
+        return {"training": list(names), "validation": [], "test": []}
     if not path.is_file():
         each = max(1, round(len(names) / 8)) if len(names) > 2 else 1
         test = each if len(names) > 2 else 0

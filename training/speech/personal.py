@@ -27,6 +27,8 @@ from engine.speech.learned import STARTER_FILE
 from engine.speech.model import SpeechModel
 from engine.speech.model_config import PRESETS, SpeechModelConfig, for_head
 from engine.speech.predict import STARTER
+from training.data.filmed_speech import RECORD as CAPTURE
+from training.data.filmed_speech import SPEECH
 from training.speech.captured_motion import CapturedHead
 from training.speech.captures import load_captures, measured_wrinkles
 from training.speech.config import TrainingConfig
@@ -44,7 +46,7 @@ class PersonalTraining:
     """What to train.
 
     Attributes:
-        data: folder of the captures.
+        data: folder of the captures, or of a multi-view capture with speech.
         out: folder of the run; a broken run in it is resumed.
         head: id or file of the head that was captured.
         start: "starter", the file of a model, or "none".
@@ -121,13 +123,14 @@ def train_personal(
         MissingDependencyError: weights that are not on this machine.
         CancelledError: ``progress`` or ``watch`` raised it; the run can be resumed.
     """
-    wrinkles = measured_wrinkles(plan.data)
+    data = recordings(plan.data)
+    wrinkles = measured_wrinkles(data)
     who = _heads(plan, part(progress, 0.0, _HEAD_MADE))
     model = _model(plan, who.trained, wrinkles)
     encoder = load_encoder(model.config.encoder, model.config.encoder_source)
     _check_encoder(encoder, model)
     reading = part(progress, _HEAD_MADE, _READ)
-    captures = load_captures(plan.data, who, model.config, encoder, reading)
+    captures = load_captures(data, who, model.config, encoder, reading)
     if model.config.learned_basis and plan.start == SCRATCH:
         model.mapper.basis.data.copy_(torch.from_numpy(captures.basis))
     trainer = SpeechTrainer(
@@ -150,6 +153,12 @@ def train_personal(
     after = trainer.run(part(progress, _READ, 1.0), watch)
     residual = captures.residual * 1000.0
     return Outcome(plan.out / MODEL, before, after, residual, plan.training.seed)
+
+
+def recordings(folder: Path) -> Path:
+    """The folder of the recordings, which in a multi-view capture is one of its own."""
+    inside = folder / SPEECH
+    return inside if (folder / CAPTURE).is_file() and inside.is_dir() else folder
 
 
 def _resumed(plan: PersonalTraining, trainer: SpeechTrainer) -> float | None:
@@ -203,7 +212,7 @@ def _model(plan: PersonalTraining, head: Head, wrinkles: int | None) -> SpeechMo
     if plan.start != SCRATCH:
         path = STARTER_FILE if plan.start == STARTER else Path(plan.start)
         model = load_model(path, head).model
-        return _fitted(model, _switched(for_head(model.config, head), plan, wrinkles))
+        return fitted(model, _switched(for_head(model.config, head), plan, wrinkles))
     config = _switched(for_head(PRESETS[plan.preset], head), plan, wrinkles)
     source = plan.encoder_source or config.encoder_source
     encoder = load_encoder(config.encoder, source)
@@ -231,15 +240,15 @@ def _switched(
     )
 
 
-def _fitted(model: SpeechModel, config: SpeechModelConfig) -> SpeechModel:
+def fitted(model: SpeechModel, config: SpeechModelConfig) -> SpeechModel:
     """The model in another configuration; what has another shape there starts anew."""
     if config == model.config:
         return model
-    fitted = SpeechModel(config)
-    shapes = {key: value.shape for key, value in fitted.state_dict().items()}
+    made = SpeechModel(config)
+    shapes = {key: value.shape for key, value in made.state_dict().items()}
     kept = {k: v for k, v in model.state_dict().items() if shapes.get(k) == v.shape}
-    fitted.load_state_dict(kept, strict=False)
-    return fitted
+    made.load_state_dict(kept, strict=False)
+    return made
 
 
 def _check_encoder(encoder: AudioEncoder, model: SpeechModel) -> None:

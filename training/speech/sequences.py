@@ -107,6 +107,29 @@ class SpeechSequence:
             )
 
 
+def parted(
+    sequence: SpeechSequence, frame: int, config: SpeechModelConfig
+) -> tuple[SpeechSequence, SpeechSequence]:
+    """A sequence cut in two at a frame."""
+
+    def part(first: int, last: int) -> SpeechSequence:
+        ratio = config.feature_rate / config.motion_rate
+        step = SAMPLE_RATE / config.motion_rate
+        samples = sequence.samples
+        if samples is not None:
+            samples = samples[round(first * step) : round(last * step)]
+        return replace(
+            sequence,
+            heard=sequence.heard[:, round(first * ratio) : round(last * ratio)],
+            weights=sequence.weights[first:last],
+            expression=sequence.expression[first:last],
+            wrinkles=sequence.wrinkles[first:last],
+            samples=samples,
+        )
+
+    return part(0, frame), part(frame, sequence.frames)
+
+
 @dataclass(frozen=True, eq=False)
 class Batch:
     """Crops of B clips.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, cast
@@ -150,7 +150,7 @@ class SpeechTrainer:
         self._write_config()
         try:
             while self.step < self.config.steps and self.since_best < self.config.patience:
-                terms = self._advance()
+                terms = self.advance()
                 self._record(terms)
                 last = self.step == self.config.steps
                 if self.step % self.config.validate_every == 0 or last:
@@ -166,7 +166,7 @@ class SpeechTrainer:
         publish(self.out / BEST, self.out / MODEL, self.head, tuned=self.encoder is not None)
         return self.best
 
-    def _advance(self) -> dict[str, float]:
+    def advance(self) -> dict[str, float]:
         """One step of the optimiser; returns the terms of the loss."""
         config = self.config
         batch = crops(
@@ -292,7 +292,12 @@ class SpeechTrainer:
 
     def save(self) -> None:
         """Write the state from which :meth:`resume` goes on."""
-        state = {
+        with written_whole(self.out / STATE) as temporary:
+            torch.save(self.state(), temporary)
+
+    def state(self) -> dict[str, Any]:
+        """What :meth:`restore` goes on from."""
+        return {
             "model": self.model.state_dict(),
             "encoder": {} if self.encoder is None else self.encoder.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -306,8 +311,6 @@ class SpeechTrainer:
             "cuda": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
             "config": self.config.to_dict(),
         }
-        with written_whole(self.out / STATE) as temporary:
-            torch.save(state, temporary)
 
     def resume(self) -> None:
         """Go on where a run in this folder stopped, to the same losses as an unbroken one.
@@ -320,19 +323,28 @@ class SpeechTrainer:
             raise BadInputError(f"There is no run to resume in {self.out}.", "Start a new one.")
         try:
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-            self.model.load_state_dict(state["model"])
-            if self.encoder is not None:
-                self.encoder.load_state_dict(state["encoder"])
-            self.optimiser.load_state_dict(state["optimiser"])
+            self.restore(state)
         except (RuntimeError, KeyError, ValueError, OSError, EOFError) as error:
             raise BadInputError(
                 f"{path} does not fit this run: {error}", "Start a new run in another folder."
             ) from error
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state.
+
+        Raises:
+            BadInputError: it is of a run with other settings.
+            RuntimeError, KeyError, ValueError: it does not fit the model.
+        """
         if state["config"] != self.config.to_dict():
             raise BadInputError(
                 f"The run in {self.out} has other settings than these.",
                 "Resume with the settings of its config.json.",
             )
+        self.model.load_state_dict(state["model"])
+        if self.encoder is not None:
+            self.encoder.load_state_dict(state["encoder"])
+        self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.best = state["step"], state["best"]
         self.since_best, self.history = state["since_best"], state["history"]
         self._recent = state["recent"]

@@ -70,6 +70,15 @@ def test_clips_are_split_by_name_order(head, tmp_path):
     assert captures.validation[0].name == "c6"
 
 
+def test_a_single_clip_is_split_in_time(head, tmp_path):
+    captures = _load(write_recordings(tmp_path, head, clips=1), head, motion_rate=FPS)
+    (first,), (rest,) = captures.training, captures.validation
+    assert (first.frames, rest.frames, captures.test) == (22, 3, ())
+    together = np.concatenate([first.weights, rest.weights])
+    np.testing.assert_array_equal(together, motion_of(head, 0))
+    assert first.heard.shape[1] + rest.heard.shape[1] == 100
+
+
 def test_a_split_can_be_given(head, tmp_path):
     folder = write_recordings(tmp_path, head)
     chosen = {"training": ["c3", "c1"], "validation": ["c0"]}

@@ -78,6 +78,11 @@ def test_frames_that_nobody_filmed_follow_the_tension_of_the_mesh():
     np.testing.assert_allclose(exact - guessed, (exact - guessed)[4][None].repeat(10, 0), atol=1e-5)
 
 
+_NOWHERE = json.dumps(
+    {"timesteps": [{"timestep_index": 0, "performance": "speech/x.performance.npz", "frame": 0}]}
+)
+
+
 class _Maps(torch.nn.Module):
     def forward(self, x):
         return torch.cat([x[:, :1], x[:, 1:2]], dim=1)
@@ -129,8 +134,7 @@ def test_what_was_filmed_of_a_recording_is_read(capture):
             "cannot be read",
         ),
         (
-            '{"timesteps": [{"timestep_index": 0, "performance": "speech/x.performance.npz", '
-            '"frame": 0}]}',
+            _NOWHERE,
             "x.performance.npz, which is missing",
         ),
     ],
