@@ -171,12 +171,7 @@ def splats(
         BadInputError: another number of vertices than the avatar's head has, or a matrix that
             flattens space.
     """
-    if tuple(vertices.shape) != (avatar.vertex_count, 3):
-        raise BadInputError(
-            f"The mesh has {vertices.shape[0]} vertices, the avatar's head '{avatar.head}' has "
-            f"{avatar.vertex_count}.",
-            "Use the mesh of the avatar's own head, without modifiers that change its topology.",
-        )
+    check_mesh(avatar, tuple(vertices.shape))
     frame = Frame(vertices, expression)
     if matrix is not None:
         frame = frame._replace(matrix=matrix.to(vertices))
@@ -185,6 +180,20 @@ def splats(
     if camera_position is not None:
         frame = frame._replace(eye=camera_position.to(vertices))
     return splats_of(avatar, frame)
+
+
+def check_mesh(avatar: GaussianAvatar, shape: tuple[int, ...]) -> None:
+    """See that vertices are those of the avatar's head.
+
+    Raises:
+        BadInputError: they have another shape than (V, 3).
+    """
+    if tuple(shape) != (avatar.vertex_count, 3):
+        raise BadInputError(
+            f"The mesh has {shape[0]} vertices, the avatar's head '{avatar.head}' has "
+            f"{avatar.vertex_count}.",
+            "Use the mesh of the avatar's own head, without modifiers that change its topology.",
+        )
 
 
 class Frame(NamedTuple):

@@ -7,15 +7,13 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from engine.errors import BadInputError
 from engine.progress import part
 from engine.serving.loaded import Cache, Heads, file_key
 from engine.serving.request import Params, Reply, Request
 
 if TYPE_CHECKING:
-    from engine.avatar import GaussianAvatar
+    from engine.avatar import AvatarPipeline
     from engine.splatting.backend import Backend, Splats
     from engine.splatting.camera import Camera
 
@@ -37,7 +35,7 @@ class AvatarMethods:
 
     def __init__(self, heads: Heads) -> None:
         self._heads = heads
-        self._cache: Cache[GaussianAvatar] = Cache()
+        self._cache: Cache[AvatarPipeline] = Cache()
         self._sources: dict[str, tuple[str, str]] = {}
         self._backend: Backend | None = None
 
@@ -47,7 +45,7 @@ class AvatarMethods:
         head = request.params.text("head", "default")
         request.params.no_others()
         request.progress(0.0, "loading the avatar")
-        avatar = self._get(source, head)
+        avatar = self._get(source, head).avatar
         # Compiled once per machine: better under this progress than in the first picture.
         self._rasteriser().warm_up(part(request.progress, 0.2, 1.0))
         identity = f"{source}|{head}"
@@ -58,33 +56,31 @@ class AvatarMethods:
         """One picture of any number of avatars, which hide each other where they should."""
         import torch
 
+        from engine.splatting.transfer import Download, uploaded
+
         started = time.perf_counter()
         params = request.params
         camera = _camera(params.group("camera"))
         background = params.numbers("background", 3, None)
         items = params.groups("items")
         params.no_others()
-        with torch.no_grad():
-            splats = _joined(
-                [self._splats(request, i, item, camera) for i, item in enumerate(items)]
-            )
+        rasteriser = self._rasteriser()
+        with torch.inference_mode():
+            parts = []
+            for index, item in enumerate(items):
+                made = self._splats(request, index, item, camera)
+                # An avatar that is in the scene twice puts its next splats where these are.
+                parts.append(made if len(items) == 1 else _copied(made))
+            splats = _joined(parts)
             request.progress(0.3, "splatting")
-            image = self._rasteriser().render(
-                splats, camera, None if background is None else torch.from_numpy(background)
-            )
-        arrays = {
-            "rgb": image.rgb.cpu().numpy(),
-            "alpha": image.alpha.cpu().numpy(),
-            "depth": image.depth.cpu().numpy(),
-        }
+            behind = None if background is None else uploaded(background, rasteriser.device)
+            image = rasteriser.render(splats, camera, behind)
+            down = Download(*image)
+        arrays = dict(zip(("rgb", "alpha", "depth"), down.arrays(), strict=True))
         body = {"seconds": time.perf_counter() - started, "gaussians": len(splats.means)}
         return Reply(body, arrays)
 
     def _splats(self, request: Request, index: int, item: Params, camera: Camera) -> Splats:
-        import torch
-
-        from engine.avatar import splats
-
         identity = item.text("avatar")
         matrix = item.numbers("matrix", 16).reshape(4, 4)
         item.no_others()
@@ -92,24 +88,22 @@ class AvatarMethods:
             raise BadInputError(
                 f"The avatar {identity!r} is not loaded.", "Load it with avatar.load first."
             )
-        avatar = self._get(*self._sources[identity])
-        vertices = request.floats(f"vertices/{index}", (avatar.vertex_count, 3))
+        pipeline = self._get(*self._sources[identity])
+        vertices = request.floats(f"vertices/{index}", (pipeline.avatar.vertex_count, 3))
         name = f"expression/{index}"
         expression = request.floats(name, (None,)) if name in request.arrays else None
         request.progress(0.1, "placing the Gaussians")
-        return splats(
-            avatar,
-            torch.from_numpy(np.array(vertices)),
-            None if expression is None else torch.from_numpy(np.array(expression)),
-            torch.from_numpy(matrix),
-            torch.from_numpy(np.array(camera.viewpoint, np.float32)),
-        )
+        return pipeline.splats(vertices, expression, matrix, camera.viewpoint)
 
-    def _get(self, source: str, head: str) -> GaussianAvatar:
-        from engine.avatar import load_avatar
+    def _get(self, source: str, head: str) -> AvatarPipeline:
+        from engine.avatar import AvatarPipeline, load_avatar
 
-        key = (file_key(source), file_key(head))
-        return self._cache.get(key, lambda: load_avatar(source, self._heads.get(head)))
+        def made() -> AvatarPipeline:
+            return AvatarPipeline(
+                load_avatar(source, self._heads.get(head)), self._rasteriser().device
+            )
+
+        return self._cache.get((file_key(source), file_key(head)), made)
 
     def _rasteriser(self) -> Backend:
         from engine.splatting.registry import choose_backend
@@ -146,6 +140,12 @@ def _camera(params: Params) -> Camera:
     return camera
 
 
+def _copied(splats: Splats) -> Splats:
+    from engine.splatting.backend import Splats
+
+    return Splats(*(tensor.clone() for tensor in splats))
+
+
 def _joined(parts: list[Splats]) -> Splats:
     import torch
 
@@ -154,4 +154,6 @@ def _joined(parts: list[Splats]) -> Splats:
     if not parts:
         empty = torch.zeros(0, 3)
         return Splats(empty, torch.zeros(0, 4), empty, torch.zeros(0), empty)
+    if len(parts) == 1:
+        return parts[0]
     return Splats(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))

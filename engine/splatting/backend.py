@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 
+from engine.errors import BadInputError
 from engine.progress import Progress, silent
 from engine.splatting.camera import Camera, look_at
 
@@ -38,7 +40,7 @@ class Splats(NamedTuple):
         quats: (G, 4) wxyz, any norm.
         scales: (G, 3) standard deviations, metres.
         opacities: (G,) in [0, 1].
-        colors: (G, 3) display-referred sRGB.
+        colors: (G, 3) display-referred sRGB; for several cameras also (C, G, 3), one set each.
     """
 
     means: torch.Tensor
@@ -49,7 +51,7 @@ class Splats(NamedTuple):
 
 
 class Image(NamedTuple):
-    """One rendered view.
+    """One rendered view, or C of them with C as the first size of each tensor.
 
     Attributes:
         rgb: (H, W, 3) float32: Σ colourᵢ·αᵢ·Tᵢ + background·T, that is premultiplied over the
@@ -65,15 +67,40 @@ class Image(NamedTuple):
 
 
 class Backend(Protocol):
-    """A rasteriser: differentiable with respect to every attribute of the splats."""
+    """A rasteriser: differentiable with respect to every attribute of the splats.
+
+    Attributes:
+        name: as in :mod:`engine.splatting.registry`.
+        semantics: the constants of its blending.
+        device: where its images lie, and where splats are best made.
+    """
 
     name: str
     semantics: Semantics
+    device: torch.device
 
     def render(
         self, splats: Splats, camera: Camera, background: torch.Tensor | None = None
     ) -> Image:
         """Render one view; ``background`` is (3,) display-referred sRGB, default black."""
+        ...
+
+    def render_views(
+        self, splats: Splats, cameras: Sequence[Camera], background: torch.Tensor | None = None
+    ) -> Image:
+        """Render the same splats for C cameras at once.
+
+        Args:
+            splats: with colours (G, 3), or (C, G, 3) where they depend on the view.
+            cameras: one or more, alike in size, clip planes and kind of projection.
+            background: (3,) display-referred sRGB, default black.
+
+        Returns:
+            rgb (C, H, W, 3), alpha and depth (C, H, W).
+
+        Raises:
+            BadInputError: no cameras, or cameras that are not alike.
+        """
         ...
 
     def warm_up(self, progress: Progress = silent) -> None:
@@ -92,3 +119,39 @@ def one_splat() -> tuple[Splats, Camera]:
     )
     eye, target = np.array([0, 0, 1], np.float32), np.zeros(3, np.float32)
     return splats, look_at(eye, target, width=16, height=16, vertical_fov=0.5)
+
+
+def check_alike(cameras: Sequence[Camera]) -> None:
+    """See that cameras can share one call.
+
+    Raises:
+        BadInputError: no cameras, or cameras of different sizes, clip planes or projections.
+    """
+    if not cameras:
+        raise BadInputError("There is no camera to render for.")
+    kinds = {(c.width, c.height, c.near, c.far, c.orthographic) for c in cameras}
+    if len(kinds) > 1:
+        raise BadInputError(
+            "Cameras that are rendered together differ in size, clip planes or projection.",
+            "Render each kind of camera in a call of its own.",
+        )
+
+
+def check_shapes(splats: Splats, views: int | None = None) -> None:
+    """See that the attributes of splats fit each other.
+
+    Args:
+        splats: the splats.
+        views: C, where colours may be (C, G, 3) too.
+
+    Raises:
+        BadInputError: they do not; the message names the attribute.
+    """
+    count = len(splats.means)
+    shapes = ((count, 3), (count, 4), (count, 3), (count,), (count, 3))
+    for name, tensor, shape in zip(Splats._fields, splats, shapes, strict=True):
+        per_view = name == "colors" and views is not None and tuple(tensor.shape) == (views, *shape)
+        if tuple(tensor.shape) != shape and not per_view:
+            raise BadInputError(
+                f"The {name} of the splats have shape {tuple(tensor.shape)}, expected {shape}."
+            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,14 @@ from numpy.typing import NDArray
 
 from engine.errors import BadInputError
 from engine.progress import Progress, silent
-from engine.splatting.backend import Image, Semantics, Splats, one_splat
+from engine.splatting.backend import (
+    Image,
+    Semantics,
+    Splats,
+    check_alike,
+    check_shapes,
+    one_splat,
+)
 from engine.splatting.camera import Camera
 from engine.splatting.cpu import (
     binning,
@@ -214,6 +222,7 @@ class CpuBackend:
     """
 
     name = "cpu"
+    device = torch.device("cpu")
 
     def __init__(self, semantics: Semantics | None = None) -> None:
         """Make a backend; constants default to gsplat's.
@@ -238,12 +247,33 @@ class CpuBackend:
         Raises:
             BadInputError: attributes of different lengths, or an empty image.
         """
-        _checked(splats)
+        check_shapes(splats)
         tensors = [tensor.to("cpu", torch.float32) for tensor in splats]
         behind = torch.zeros(3) if background is None else background
         behind_array = np.ascontiguousarray(behind.detach().to("cpu", torch.float32).numpy())
         images = _Rasterise.apply(*tensors, camera, self.semantics, behind_array)  # type: ignore[no-untyped-call]
         return Image(*images)
+
+    def render_views(
+        self, splats: Splats, cameras: Sequence[Camera], background: torch.Tensor | None = None
+    ) -> Image:
+        """Render each view in turn; see :class:`engine.splatting.backend.Backend`.
+
+        What splats have in common before a camera is chosen, their covariances, takes a hundredth
+        of a frame: nothing of it is kept.
+
+        Raises:
+            BadInputError: no cameras, cameras that are not alike, or attributes of different
+                lengths.
+        """
+        check_alike(cameras)
+        check_shapes(splats, len(cameras))
+        colors = splats.colors if splats.colors.ndim == 3 else [splats.colors] * len(cameras)
+        views = [
+            self.render(splats._replace(colors=seen), camera, background)
+            for seen, camera in zip(colors, cameras, strict=True)
+        ]
+        return Image(*(torch.stack(tensors) for tensors in zip(*views, strict=True)))
 
     def warm_up(self, progress: Progress = silent, *, gradients: bool = False) -> None:
         """Compile the kernels, the avatar's too, or load them from the user's cache.
@@ -270,13 +300,3 @@ class CpuBackend:
                 placing_gradients.warm_up()
                 shading_gradients.warm_up()
         progress(1.0, "The CPU rasteriser is ready")
-
-
-def _checked(splats: Splats) -> None:
-    count = len(splats.means)
-    shapes = Splats((count, 3), (count, 4), (count, 3), (count,), (count, 3))  # type: ignore[arg-type]
-    for name, tensor, shape in zip(Splats._fields, splats, shapes, strict=True):
-        if tuple(tensor.shape) != shape:
-            raise BadInputError(
-                f"The {name} of the splats have shape {tuple(tensor.shape)}, expected {shape}."
-            )
