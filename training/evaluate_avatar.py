@@ -40,12 +40,13 @@ from training.report.avatar_page import AvatarPictures, page  # noqa: E402
 from training.report.avatar_pictures import (  # noqa: E402
     TURNTABLE_FPS,
     comparison,
+    regions_picture,
     strip,
     turntable,
 )
 
 _SHOWN = 5
-_TURNTABLE = (360, 440)
+_TURNTABLE, _FRAMES = (360, 440), 80
 _SETTINGS = ("name", "steps", "scale", "seed", "color", "latent", "hidden", "subdivide_teeth")
 """Settings of a training that a reader wants to know."""
 
@@ -182,10 +183,12 @@ def _write(
     config = {} if job is None else read_config(job)
     curves = {} if job is None else read_curves(job)
     size = _TURNTABLE
-    frames = turntable(avatar, head, backend, size, progress=part(progress, 0.85, 0.98))
+    turning = part(progress, 0.85, 0.98)
+    frames = turntable(avatar, head, backend, size, frames=_FRAMES, progress=turning)
     write_video(out / TURNTABLE_NAME, frames, TURNTABLE_FPS, quality=23)
     pictures = AvatarPictures(
         views=compared,
+        regions=regions_picture(open_mouthed(views, report), head),
         strip=strip(avatar, head, backend, size),
         turntable=(out / TURNTABLE_NAME).read_bytes(),
         curves=curves_figure(curves) if curves else None,
@@ -194,6 +197,15 @@ def _write(
     report.save(out / REPORT_NAME)
     with written_whole(out / PAGE_NAME) as temporary:
         temporary.write_text(page(report, pictures), encoding="utf-8")
+
+
+def open_mouthed(views: Sequence[View], report: AvatarReport) -> View:
+    """Of some views the one that shows most of the mouth's inside."""
+    pixels = {
+        (view.camera_id, view.timestep): view.regions["mouth interior"].pixels
+        for view in report.views
+    }
+    return max(views, key=lambda view: pixels[view.camera_id, view.timestep])
 
 
 def _spread(count: int, most: int) -> list[int]:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from training.metrics.image_scores import REGION_NAMES
 from training.report.avatar import AvatarReport, decibel_text
-from training.report.avatar_pictures import ERROR_TOP, Frame, jpeg
+from training.report.avatar_pictures import ERROR_TOP, REGION_COLOURS, Frame, jpeg
 
 _STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;color:#1d2125;background:#fff;margin:2rem auto;
@@ -34,6 +34,7 @@ class AvatarPictures:
 
     Attributes:
         views: caption and (H, 3·W, 3) truth, avatar and error map of some test views.
+        regions: what the regions of the table are, in a test view.
         strip: the avatar from several sides.
         turntable: bytes of the video.
         curves: of the training; ``None`` without.
@@ -41,6 +42,7 @@ class AvatarPictures:
     """
 
     views: Sequence[tuple[str, Frame]]
+    regions: Frame
     strip: Frame
     turntable: bytes
     curves: Figure | None = None
@@ -68,6 +70,8 @@ def page(report: AvatarReport, pictures: AvatarPictures) -> str:
         ),
         *(_picture(frame, caption) for caption, frame in pictures.views),
     ]
+    colours = ", ".join(f"{name} {colour}" for name, (colour, _) in REGION_COLOURS.items())
+    parts += ["<h2>Regions</h2>", _picture(pictures.regions, f"{colours}.".capitalize())]
     if pictures.curves is not None:
         parts += ["<h2>Training</h2>", _figure(pictures.curves, "Weighted terms by step.")]
     if pictures.settings:

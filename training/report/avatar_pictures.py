@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from matplotlib import colormaps
@@ -18,12 +18,22 @@ from engine.heads.head import Head
 from engine.progress import Progress, silent
 from engine.render import portrait_camera, render_frame, studio_backdrop
 from engine.splatting.backend import Backend
+from training.data.multiview import View
+from training.metrics.image_regions import region_masks
 
 Frame = NDArray[np.uint8]
 
 ERROR_TOP = 0.25
 """Mean difference of the channels that the error map shows in its lightest colour."""
 TURNTABLE_FPS = 25.0
+REGION_COLOURS: Mapping[str, tuple[str, tuple[float, float, float]]] = {
+    "skin": ("green", (0.2, 0.7, 0.3)),
+    "wrinkles": ("white", (1.0, 1.0, 1.0)),
+    "hair": ("yellow", (0.95, 0.75, 0.1)),
+    "eyes": ("blue", (0.1, 0.4, 1.0)),
+    "mouth interior": ("red", (1.0, 0.15, 0.1)),
+}
+"""Colours of the regions by name, in the order in which they are laid over each other."""
 _SWING = 75.0
 """Degrees to either side: as far as the cameras of a capture stand round a face."""
 _STRIP = (-70, -35, 0, 35, 70)
@@ -43,13 +53,31 @@ def comparison(ours: Tensor, true: Tensor) -> Frame:
     return sheet
 
 
+def regions_picture(view: View, head: Head) -> Frame:
+    """(H, W, 3) the true picture, grey, with its regions in the colours of :data:`REGION_COLOURS`.
+
+    Args:
+        view: a test view.
+        head: its regions.
+    """
+    masks = region_masks(
+        head, view.vertices.numpy(), view.camera, view.alpha.numpy(), view.image.numpy()
+    )
+    grey = view.image.mean(dim=2, keepdim=True).expand(-1, -1, 3).numpy()
+    picture = 0.6 * grey
+    for name, (_, colour) in REGION_COLOURS.items():
+        picture[masks[name]] = 0.5 * grey[masks[name]] + 0.5 * np.array(colour, np.float32)
+    frame: Frame = (picture.clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    return frame
+
+
 def turntable(
     avatar: GaussianAvatar,
     head: Head,
     backend: Backend,
     size: tuple[int, int],
     *,
-    frames: int = 80,
+    frames: int,
     progress: Progress = silent,
 ) -> Iterator[Frame]:
     """The neutral avatar swung from side to side and back, once, without a jump at the end.

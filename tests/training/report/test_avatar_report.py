@@ -20,11 +20,13 @@ from engine.avatar import load_avatar, save_avatar
 from engine.errors import BadInputError
 from engine.heads import load_head
 from training.commands.evaluate_avatar import avatar as command
+from training.data.multiview import MultiViewCapture
 from training.evaluate_avatar import Wanted, evaluate, pictured
+from training.metrics.image_regions import region_masks
 from training.metrics.image_scores import REGION_NAMES, RegionError, ViewScores, together
 from training.report.avatar import write_report
 from training.report.avatar_curves import curves_figure, read_curves
-from training.report.avatar_pictures import ERROR_TOP, comparison
+from training.report.avatar_pictures import ERROR_TOP, comparison, regions_picture
 
 EIGHT_BITS = 10 * math.log10(12 * 255**2)
 """PSNR of rounding to bytes: a uniform error of one step."""
@@ -82,6 +84,7 @@ def test_lpips_is_not_available_without_weights_and_says_so(small_capture):
 
 def test_the_report_of_a_job(small_capture, shifted, monkeypatch):
     monkeypatch.setattr("training.evaluate_avatar._TURNTABLE", (72, 88))
+    monkeypatch.setattr("training.evaluate_avatar._FRAMES", 16)
     write_report(shifted, small_capture)
     values = json.loads((shifted / "report.json").read_text())
     assert values["psnr"] == pytest.approx(np.mean([view["psnr"] for view in values["views"]]))
@@ -93,13 +96,14 @@ def test_the_report_of_a_job(small_capture, shifted, monkeypatch):
     pictures = re.findall(r'src="data:image/(\w+);base64,([^"]+)"', page)
     sizes = [Image.open(io.BytesIO(base64.b64decode(data))).size for _, data in pictures]
     assert sizes.count((3 * 44, 64)) == 3
+    assert sizes.count((44, 64)) == 1
     assert pictures[-1][0] == "png"
     assert "<td>steps</td><td>50</td>" in page
     with av.open(str(shifted / "turntable.mp4")) as video:
         frames = [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
-    assert len(frames) == 80
-    apart = np.abs(frames[0].astype(int) - frames[20].astype(int)).mean()
-    assert apart > 2 * np.abs(frames[0].astype(int) - frames[-1].astype(int)).mean()
+    assert len(frames) == 16
+    apart = np.abs(frames[0].astype(int) - frames[4].astype(int)).mean()
+    assert apart > np.abs(frames[0].astype(int) - frames[-1].astype(int)).mean()
 
 
 def test_the_command_prints_json(small_capture, shifted, capsys):
@@ -159,6 +163,19 @@ def test_comparison_shows_truth_avatar_and_difference():
     heat = sheet[:, 10:].astype(int).sum(2)
     assert heat.argmax() == 1 * 5 + 2
     assert heat[1, 2] > 600
+
+
+def test_regions_are_shown_where_they_are_measured(small_capture):
+    capture = MultiViewCapture.open(small_capture)
+    view = capture.split("test")[1]
+    masks = region_masks(
+        capture.head, view.vertices.numpy(), view.camera, view.alpha.numpy(), view.image.numpy()
+    )
+    picture = regions_picture(view, capture.head).astype(int)
+    red = picture[..., 0] - picture[..., 1:].max(2)
+    assert masks["mouth interior"].sum() > 30
+    assert (red[masks["mouth interior"]] > 20).all()
+    assert not (red[~masks["mouth interior"]] > 60).any()
 
 
 def test_curves_are_read_with_their_gaps(shifted):
