@@ -3,11 +3,9 @@ import dataclasses
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from engine.avatar import splats
+from engine.avatar import ShColor, binding, splats
 from engine.avatar.binding import transformed, triangle_frames
 from engine.errors import BadInputError
 
@@ -79,6 +77,24 @@ def test_an_object_turned_with_its_camera_keeps_its_look(head, kind, request):
     assert not torch.allclose(from_behind.colors, plain.colors, atol=1e-3)
 
 
+@pytest.mark.parametrize("kind", ["sh_avatar", "mlp_avatar"])
+def test_several_cameras_see_colours_of_their_own(head, kind, request):
+    avatar, vertices = request.getfixturevalue(kind), torch.from_numpy(head.template)
+    matrix = matrix_of(TURN, [2.0, 1.0, 2.0], [1.0, -2.0, 0.5])
+    eyes = torch.tensor([[0.2, 0.1, 1.0], [-1.0, 0.5, 0.3], [0.0, 2.0, 0.0]])
+    together = splats(avatar, vertices, None, matrix, eyes)
+    assert together.means.shape == (avatar.count, 3)
+    for eye, colors in zip(eyes, together.colors, strict=True):
+        torch.testing.assert_close(colors, splats(avatar, vertices, None, matrix, eye).colors)
+    assert not torch.allclose(together.colors[0], together.colors[1], atol=1e-3)
+
+
+def test_colours_without_a_view_are_the_same_for_every_camera(head, sh_avatar):
+    plain = dataclasses.replace(sh_avatar, color=ShColor.constant(torch.rand(sh_avatar.count, 3)))
+    colors = splats(plain, torch.from_numpy(head.template), camera_position=torch.eye(3)).colors
+    assert colors.shape == (3, plain.count, 3)
+
+
 def test_the_expression_reaches_the_colour_network(head, mlp_avatar):
     vertices = torch.from_numpy(head.template)
     neutral = splats(mlp_avatar, vertices)
@@ -102,30 +118,8 @@ def test_gradients_reach_the_vertices_and_every_attribute(head, sh_avatar):
         assert gradient.abs().sum() > 0
 
 
-@pytest.mark.parametrize("kind", ["sh_avatar", "mlp_avatar"])
-@given(seed=st.integers(0, 2**31))
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-def test_frames_without_gradients_are_those_with_them(head, kind, seed, request):
-    avatar = request.getfixturevalue(kind)
-    random = torch.Generator().manual_seed(seed)
-    vertices = 0.1 * torch.randn(6, 3, generator=random)
-    psi, eye = torch.rand(2, generator=random), torch.randn(3, generator=random)
-    with torch.no_grad():
-        quick = splats(avatar, vertices, psi, None, eye)
-    slow = splats(avatar, vertices.requires_grad_(), psi.requires_grad_(), None, eye)
-    assert slow.means.requires_grad
-    assert not quick.means.requires_grad
-    torch.testing.assert_close(quick.means, slow.means.detach(), atol=1e-6, rtol=1e-5)
-    torch.testing.assert_close(quick.scales, slow.scales.detach(), atol=1e-6, rtol=1e-5)
-    torch.testing.assert_close(covariances(quick), covariances(slow), atol=1e-6, rtol=1e-4)
-    torch.testing.assert_close(quick.opacities, slow.opacities)
-    torch.testing.assert_close(quick.colors, slow.colors.detach(), atol=1e-5, rtol=1e-4)
-
-
 @pytest.mark.parametrize("flat", ["point", "line", "first edge", "second edge", "tiny"])
-def test_triangles_without_area_make_no_nan_in_either_way(flat, head, sh_avatar):
+def test_triangles_without_area_make_no_nan_in_either_way(flat, head, sh_avatar, monkeypatch):
     vertices = torch.from_numpy(head.template.copy())
     i, j, k = head.faces[0]
     if flat == "point":
@@ -140,11 +134,12 @@ def test_triangles_without_area_make_no_nan_in_either_way(flat, head, sh_avatar)
         vertices *= 1e-9
     avatar = dataclasses.replace(sh_avatar, binding=torch.zeros_like(sh_avatar.binding))
     quick = splats(avatar, vertices)
-    slow = splats(avatar, vertices.clone().requires_grad_())
+    monkeypatch.setattr(binding, "compilable", lambda *_: False)
+    slow = splats(avatar, vertices)
     for result in (quick, slow):
         assert all(torch.isfinite(tensor).all() for tensor in result)
         torch.testing.assert_close(result.quats.norm(dim=1), torch.ones(avatar.count))
-    torch.testing.assert_close(quick.scales, slow.scales.detach(), atol=1e-9, rtol=1e-4)
+    torch.testing.assert_close(quick.scales, slow.scales, atol=1e-9, rtol=1e-4)
 
 
 def test_corners_beyond_the_heads_vertices_are_refused(sh_avatar):
