@@ -43,6 +43,7 @@ def ingredients(
         "settings": settings.to_dict(),
         "audio": digests,
         "sample_voice": sample,
+        "look": _look(),
     }
 
 
@@ -68,7 +69,7 @@ def check_resumable(folder: Path, wanted: dict[str, Any]) -> None:
         told = ", ".join(f"{key} {before.get(key)} (now {now.get(key)})" for key in different)
         raise BadInputError(
             f"{folder} holds a capture made with {told}.",
-            "Give the same options to go on with it, or another folder with --out.",
+            "Go on with it by the same options and version, or give another folder with --out.",
         )
 
 
@@ -107,6 +108,14 @@ def write_record(
     }
     with written_whole(folder / RECORD) as temporary:
         temporary.write_text(json.dumps(content, indent=1), "utf-8")
+
+
+def _look() -> str:
+    """A digest of how the person looks: pictures of two versions of it do not fit together."""
+    digest = hashlib.sha256()
+    for path in sorted((Path(__file__).parent / "look").glob("*.py")):
+        digest.update(path.read_bytes().replace(b"\r\n", b"\n"))
+    return digest.hexdigest()[:12]
 
 
 def _spoken(moment: Moment) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 """The cameras of a capture, placed as those of the paper's data: 16 round the front of the head.
 
 NeRSemble's stand in three rows about a metre away and reach to both ears; here the middle row spans
-±56° and the rows above and below it stand 20° off. Lenses cover 40 cm of height at the head, so
+±56° and the rows above and below it stand 20° off. Lenses cover 37.5 cm of height at the head, so
 that it fills the picture and may still turn.
 """
 
@@ -19,7 +19,7 @@ from engine.splatting.camera import Camera, look_at
 from training.capture.settings import CaptureSettings
 
 DISTANCE = 1.1
-_COVERED = 0.40
+_COVERED = 0.375
 """Metres: from the cameras to the head, and the height that a picture covers there."""
 _OFF_CENTRE = 0.01
 """Part of the width by which a sensor may be off its lens's axis: real ones never are exact."""
