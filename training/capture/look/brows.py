@@ -41,14 +41,17 @@ def eyebrows(head: Head, front: Front, random: np.random.Generator, count: int) 
     u = random.uniform(0, 1, total) ** 0.92
     v = random.normal(0, 0.48, total).clip(-1.15, 1.15)
     sign = np.repeat([-1.0, 1.0], count)
-    x = low + (high - low) * u + 0.0013 * step(0.2, 0.0, u) * random.normal(size=total)
+    x = low + (high - low) * u + 0.0010 * step(0.2, 0.0, u) * random.normal(size=total)
     arch = floor + np.interp(u, [0, 0.15, 0.3, 0.5, 0.66, 0.85, 1], _ARCH)
     half = 0.0046 * step(-0.25, 0.15, u) * (1 - 0.60 * step(0.45, 1.0, u))
     roots, found = front.at(sign * x, arch + half * v)
-    kept = found & (random.uniform(0, 1, total) < 0.45 + 0.55 * step(-0.02, 0.22, u))
+    kept = found & (
+        random.uniform(0, 1, total)
+        < (0.35 + 0.65 * step(-0.02, 0.25, u)) * (1 - 0.65 * step(0.6, 1.0, u))
+    )
     roots, u, v, sign = roots.chosen(kept), u[kept], v[kept], sign[kept]
     number = len(u)
-    turn = np.radians(64 - 58 * step(0.0, 0.5, u) - 26 * step(0.5, 1, u) - 20 * v)
+    turn = np.radians(54 - 48 * step(0.0, 0.5, u) - 26 * step(0.5, 1, u) - 20 * v)
     turn += 0.16 * random.normal(size=number)
     lying = np.stack([sign * np.cos(turn), np.sin(turn), np.zeros(number)], 1)
     lying -= (lying * roots.normals).sum(1, keepdims=True) * roots.normals

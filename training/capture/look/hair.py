@@ -32,8 +32,8 @@ def scalp_hair(head: Head, skin: Index, random: np.random.Generator, count: int)
     """
     roots = _roots(head, skin, random, count)
     clumps = _roots(head, skin, random, _CLUMPS)
-    guides = _grown(head, skin, clumps, random, stray=0.16)
-    points = _grown(head, skin, roots, random, stray=0.10)
+    guides = _grown(head, skin, clumps, random, stray=0.13)
+    points = _grown(head, skin, roots, random, stray=0.08)
     distance, near = cKDTree(clumps.points).query(roots.points, k=2)
     # Hairs keep to a strand the more the nearer the tip; a few go their own way.
     along = np.linspace(0, 1, POINTS)
@@ -115,7 +115,7 @@ def _grown(
     _, y, z = roots.points.T
     top = step(0.055, 0.105, y)
     front = step(0.045, 0.085, z) * step(0.066, 0.085, y)
-    rise = 0.24 + 0.50 * top + 0.75 * front
+    rise = 0.22 + 0.24 * top + 0.75 * front
     direction = _flow(roots.points, roots.normals) + rise[:, None] * roots.normals
     direction += stray * random.normal(size=(count, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
@@ -128,7 +128,7 @@ def _grown(
             _flow(place, normal)
             + (0.10 - 6.0 * (height - 0.010).clip(-0.01, 0.05))[:, None] * normal
         )
-        direction = direction + 0.52 * lying + 0.5 * stray * random.normal(size=(count, 3))
+        direction = direction + 0.62 * lying + 0.4 * stray * random.normal(size=(count, 3))
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     return np.stack(points, 1)
 

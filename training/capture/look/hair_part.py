@@ -72,7 +72,7 @@ def hair_material(name: str, *, melanin: float, redness: float) -> bpy.types.Mat
         {
             "Melanin": melanin,
             "Melanin Redness": redness,
-            "Roughness": 0.32,
+            "Roughness": 0.28,
             "Radial Roughness": 0.40,
             "Coat": 0.0,
             "Random Color": 0.35,

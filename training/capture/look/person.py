@@ -121,7 +121,7 @@ def build_person(scene: Any, head: Head, *, seed: int = 0, hairs: int = HAIRS) -
             meshes[part].set_attribute(name, values)
     random = np.random.default_rng(seed)
     front = Front(head, skin)
-    brown = hair_material("hair", melanin=0.87, redness=0.40)
+    brown = hair_material("hair", melanin=0.88, redness=0.55)
     dark = hair_material("lashes", melanin=0.97, redness=0.3)
     fields = {
         "hair": (scalp_hair(head, skin, random, hairs), brown),

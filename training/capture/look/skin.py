@@ -23,7 +23,7 @@ _MOLES = (
 )
 """x, y and radius in metres."""
 _SCATTERING = np.array([1.04, 1.10, 1.17])
-_SCALP = np.array([0.34, 0.25, 0.20])
+_SCALP = np.array([0.36, 0.245, 0.185])
 
 
 def linear(color: Array) -> Array:
@@ -53,7 +53,7 @@ def skin_attributes(head: Head, vertices: NDArray[np.intp]) -> dict[str, NDArray
     color += (wet - color) * step(0.35, 0.75, inside)[:, None]
     x, y, z = template.T
     # The skin between the hairs is in their shade.
-    covered = hair_cover(template) ** 1.5 * (1 - region["ears"])
+    covered = hair_cover(template) ** 2.2 * (1 - region["ears"])
     color += (_SCALP - color) * (0.80 * covered)[:, None]
     front = step(0.03, 0.08, z)
     freckles = np.exp(-(((np.abs(x) - 0.034) / 0.020) ** 2) - ((y - 0.000) / 0.013) ** 2)

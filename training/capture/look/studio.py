@@ -27,12 +27,12 @@ class _Lamp(NamedTuple):
 
 _LAMPS = {
     "key": _Lamp((-0.75, -1.15, 0.62), (0.70, 0.70), 21.0, (1.0, 0.965, 0.92)),
-    "fill": _Lamp((1.05, -1.0, 0.10), (1.1, 1.1), 5.0, (0.93, 0.96, 1.0)),
-    "top": _Lamp((0.0, -0.35, 1.3), (0.9, 0.6), 5.0, (1.0, 1.0, 1.0)),
+    "fill": _Lamp((1.05, -1.0, 0.10), (1.1, 1.1), 6.5, (0.94, 0.965, 1.0)),
+    "top": _Lamp((0.0, -0.35, 1.3), (0.9, 0.6), 3.6, (1.0, 1.0, 1.0)),
     "rim left": _Lamp((0.85, 0.75, 0.45), (0.35, 0.9), 6.5, (0.97, 0.98, 1.0)),
     "rim right": _Lamp((-0.95, 0.70, 0.30), (0.35, 0.9), 4.5, (1.0, 0.98, 0.95)),
 }
-_SURROUND = (0.15, 0.155, 0.165)
+_SURROUND = (0.18, 0.185, 0.19)
 
 
 def light_studio(scene: Any) -> None:
@@ -73,13 +73,15 @@ def prepare_rendering(scene: Any, samples: int = 16) -> None:
     cycles = scene.cycles
     cycles.device = "CPU"
     cycles.samples = samples
-    cycles.use_adaptive_sampling = False
+    cycles.use_adaptive_sampling = True
+    cycles.adaptive_threshold = 0.02
+    cycles.adaptive_min_samples = 8
     cycles.use_denoising = True
     cycles.denoiser = "OPENIMAGEDENOISE"
-    cycles.max_bounces = 6
+    cycles.max_bounces = 4
     cycles.diffuse_bounces = 2
     cycles.glossy_bounces = 2
-    cycles.transmission_bounces = 4
+    cycles.transmission_bounces = 3
     cycles.transparent_max_bounces = 8
     cycles.caustics_reflective = cycles.caustics_refractive = False
     cycles.sample_clamp_indirect = 4.0
