@@ -61,7 +61,7 @@ class Density:
         grow: at most this part of the present number is added at once.
     """
 
-    start: float = 0.05
+    start: float = 0.1
     stop: float = 0.6
     rounds: int = 12
     gradient: float = 2e-4
@@ -137,7 +137,15 @@ class AvatarSettings:
 DEFAULT = AvatarSettings()
 PRESETS: dict[str, AvatarSettings] = {
     "default": DEFAULT,
-    "quick": replace(DEFAULT, steps=2_000, scale=0.5, evaluate_every=500),
+    "quick": replace(
+        DEFAULT,
+        steps=2_000,
+        scale=0.5,
+        latent=16,
+        hidden=64,
+        density=Density(start=0.15, rounds=4),
+        evaluate_every=500,
+    ),
     "baseline": replace(
         DEFAULT,
         color="sh",

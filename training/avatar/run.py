@@ -24,7 +24,7 @@ from engine.splatting.backend import Backend  # noqa: E402
 from engine.splatting.cpu.backend import CpuBackend  # noqa: E402
 from engine.splatting.registry import choose_backend  # noqa: E402
 from training.avatar.config import AvatarSettings  # noqa: E402
-from training.avatar.model import TrainableAvatar, from_avatar  # noqa: E402
+from training.avatar.model import TrainableAvatar  # noqa: E402
 from training.avatar.preview import liveliest, measured, save_preview  # noqa: E402
 from training.avatar.recording import (  # noqa: E402
     AVATAR,
@@ -37,7 +37,8 @@ from training.avatar.recording import (  # noqa: E402
     save_checkpoint,
     write_json,
 )
-from training.avatar.trainer import AvatarTrainer, seeded_avatar  # noqa: E402
+from training.avatar.start import VIEWS, avatar_to_go_on_from, seeded_avatar  # noqa: E402
+from training.avatar.trainer import AvatarTrainer  # noqa: E402
 from training.data.multiview import MultiViewCapture, View  # noqa: E402
 from training.job_worker import JobHandle  # noqa: E402
 from training.losses.avatar import AvatarLoss  # noqa: E402
@@ -282,12 +283,13 @@ def _first_avatar(
     *,
     going_on: bool,
 ) -> TrainableAvatar:
-    if settings.initial is not None:
-        return from_avatar(load_avatar(settings.initial, capture.head), settings, capture.head)
-    if going_on:
-        return seeded_avatar(capture, settings, backend, views=0)
-    _tell(job, 0, "Taking the first colours from the pictures")
-    return seeded_avatar(capture, settings, backend)
+    views = 0 if going_on else VIEWS
+    if views:
+        _tell(job, 0, "Taking the first colours from the pictures")
+    if settings.initial is None:
+        return seeded_avatar(capture, settings, backend, views=views)
+    given = load_avatar(settings.initial, capture.head)
+    return avatar_to_go_on_from(given, capture, settings, backend, views=views)
 
 
 def _tell(job: JobHandle | None, step: int, message: str) -> None:

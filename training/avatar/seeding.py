@@ -18,6 +18,10 @@ _COVER = 1.25
 """Standard deviations against those of the triangle's own area; at 1 there are gaps between."""
 _FLAT = 0.15
 """Thickness against the mean of the other two axes."""
+_CLEARLY = 0.05
+"""Sum of squared cosines of view above which a Gaussian counts as seen: once at 77° or less."""
+_LENDERS = 24
+"""Nearest seen Gaussians that lend one a colour; so many that single ones do not show."""
 _BEHIND = 0.006
 """Metres behind the visible surface up to which a Gaussian counts as seen."""
 
@@ -104,8 +108,8 @@ class ColorGathering:
 
     @property
     def seen(self) -> Tensor:
-        """(G,) whether any picture showed the Gaussian."""
-        return self.weight > 0
+        """(G,) whether the pictures showed the Gaussian well enough."""
+        return self.weight > _CLEARLY
 
     def add(
         self,
@@ -140,17 +144,20 @@ class ColorGathering:
         self.total += weight[:, None] * image[y, x]
         self.weight += weight
 
-    def colors(self, places: Tensor, groups: Tensor) -> Tensor:
-        """(G, 3) colours; those never seen take the mean of their eight nearest seen ones.
+    def colors(self, places: Tensor, groups: Tensor, before: Tensor | None = None) -> Tensor:
+        """(G, 3) colours; those not seen take the mean of the nearest seen ones.
 
         Args:
             places: (G, 3) on the neutral head.
             groups: (G,) part of the head; only Gaussians of a part lend each other colours, where
                 the part has any.
+            before: (G, 3) colours until now, where there are: those never seen change by the mean
+                of what their nearest seen ones change.
         """
-        result = self.total / self.weight.clamp(min=1e-9)[:, None]
+        base = torch.zeros_like(self.total) if before is None else before
+        result = self.total / self.weight.clamp(min=1e-9)[:, None] - base
         if not self.seen.any():
-            return torch.full_like(result, 0.5)
+            return torch.full_like(result, 0.5) if before is None else before
         for group in set(groups.tolist()):
             here = groups == group
             lending = here & self.seen
@@ -160,10 +167,10 @@ class ColorGathering:
             if not wanting.any():
                 continue
             tree = cKDTree(places[lending].numpy())
-            count = min(8, int(lending.sum()))
+            count = min(_LENDERS, int(lending.sum()))
             _, nearest = tree.query(places[wanting].numpy(), k=range(1, count + 1))
             result[wanting] = result[lending][torch.from_numpy(nearest)].mean(1)
-        return result
+        return (result + base).clamp(0, 1)
 
 
 def face_groups(head: Head) -> NDArray[np.int64]:

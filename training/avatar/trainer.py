@@ -18,22 +18,20 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from engine.avatar.binding import triangle_frames
 from engine.errors import BadInputError
 from engine.splatting.backend import Backend
-from training.avatar import density, rows, seeding
+from training.avatar import density, rows
 from training.avatar.config import AvatarSettings
 from training.avatar.density import ScreenGradients
-from training.avatar.model import TrainableAvatar, new_color
-from training.avatar.preview import spread
+from training.avatar.model import TrainableAvatar
 from training.avatar.views import KeptViews, on_backdrop, shuffled
 from training.data.multiview import MultiViewCapture, View
 from training.losses.avatar import AvatarLoss
 
-_SEEDED_BY = 32
-"""Views that the first colours are taken from."""
 _STEADIED = 2048
 """Gaussians whose colour is held steady at a step."""
+_MADE_UP = 3
+"""Expressions that are active together, on average, in a face that is made up for that."""
 _LOW_OPACITY = 0.01
 _GIGABYTE = 1e9
 
@@ -138,11 +136,14 @@ class AvatarTrainer:
         return {name: float(value.detach()) for name, value in terms.items()}
 
     def _steady(self) -> None:
-        """Hold colours seen from where no camera stands near those that the cameras see.
+        """Hold colours that no picture shows near what is known of them.
 
-        The network is free to say anything about directions that no picture shows; an avatar is
-        looked at from there, too. Some Gaussians' colours from a random direction are drawn
-        towards their mean over directions, which is left as it is.
+        The network is free to say anything about directions from which no camera looks, about
+        faces that were not made, and about Gaussians that were never seen; an avatar is looked at
+        from everywhere and makes any face. Some Gaussians' colours from a random direction at
+        random expressions are drawn towards their own at rest, or, where no loss ever reached a
+        Gaussian, towards those it was given at the start. Only the network learns from that: the
+        latents stay with what the pictures say.
         """
         generator = self._chance("steady")
         device = self.fabric.device
@@ -150,12 +151,26 @@ class AvatarTrainer:
         chosen = torch.randint(self.avatar.count, (count,), generator=generator).to(device)
         view = torch.randn(count, 3, generator=generator)
         view = torch.nn.functional.normalize(view, dim=-1).to(device)
-        neutral = torch.zeros(len(self.capture.head.expression_names), device=device)
-        ours = self.avatar.colors(neutral, view, chosen)
+        size = len(self.capture.head.expression_names)
+        active = torch.rand(size, generator=generator) < _MADE_UP / size
+        expression = (active * torch.rand(size, generator=generator)).to(device)
+        latents = self.avatar.gaussians["latents"].detach()[chosen]
+        rows = {"latents": latents}
+        ours = self.avatar.color(rows, expression, view)
         with torch.no_grad():
-            mean = self.avatar.colors(neutral, torch.zeros_like(view), chosen)
-        term = (ours - mean).square().mean()
+            target = self.avatar.color(rows, torch.zeros_like(expression), torch.zeros_like(view))
+            reached = self._reached()[chosen, None]
+            target = torch.where(reached, target, latents[:, :3].sigmoid())
+        term = (ours - target).square().mean()
         torch.autograd.backward([self.settings.steady * term])
+
+    def _reached(self) -> Tensor:
+        """(G,) whether any loss ever had a gradient for a Gaussian."""
+        logits = self.avatar.gaussians["opacity_logits"]
+        state = self.optimiser.state.get(logits)
+        if not state:
+            return torch.ones(len(logits), dtype=torch.bool, device=logits.device)
+        return cast("Tensor", state["exp_avg_sq"]) > 0
 
     def _average_gradients(self) -> None:
         if self.fabric.world_size == 1:
@@ -194,7 +209,10 @@ class AvatarTrainer:
         self.gradients = ScreenGradients.empty(self.avatar.count, self.fabric.device)
 
     def prune(self) -> None:
-        """Take Gaussians away: by volume down to the budget, or by opacity without one."""
+        """Take Gaussians away: by volume down to the budget, or by opacity without one.
+
+        Those that no loss ever reached are left: no picture tells what is behind a head.
+        """
         rules = self.settings.density
         before = self.avatar.count
         opacities, scales = self._at_rest()
@@ -202,9 +220,11 @@ class AvatarTrainer:
         faces = len(self.avatar.faces)
         if rules.budget:
             values = density.volumes(opacities, scales)
+            values = torch.where(self._reached(), values, math.inf)
             kept = density.kept_by_volume(values, rules.budget, bound, faces)
             why = "pruned by volume"
         else:
+            opacities = torch.where(self._reached(), opacities, 1.0)
             kept = density.kept_by_opacity(opacities, rules.least_opacity, bound, faces)
             why = "pruned by opacity"
         if len(kept) < before:
@@ -294,52 +314,6 @@ class AvatarTrainer:
             # What all have gathered; the others add to it.
             self.gradients = ScreenGradients(*(part.to(device) for part in state["gradients"]))
         self._factor = 0
-
-
-def seeded_avatar(
-    capture: MultiViewCapture,
-    settings: AvatarSettings,
-    backend: Backend,
-    *,
-    views: int = _SEEDED_BY,
-) -> TrainableAvatar:
-    """One Gaussian a triangle (four on the teeth's), in the colours of the training views.
-
-    Args:
-        capture: the pictures.
-        settings: how.
-        backend: rasteriser.
-        views: how many pictures are looked at; with none, all is grey.
-    """
-    head = capture.head
-    binding, shape = seeding.on_triangles(head, subdivide_teeth=settings.subdivide_teeth)
-    color = new_color(settings, head)
-    generator = torch.Generator().manual_seed(settings.seed)
-    grey = color.rows(torch.full((len(binding), 3), 0.5), generator)
-    avatar = TrainableAvatar(head, color, binding, shape | grey)
-    pictures = capture.split("train")
-    gathering = seeding.ColorGathering(len(binding))
-    with torch.no_grad():
-        for index in spread(len(pictures), views):
-            view = pictures[index]
-            splats = avatar.splats(
-                view.vertices,
-                view.expression,
-                torch.from_numpy(view.camera.viewpoint),
-                view.head_matrix,
-            )
-            image = backend.render(splats, view.camera)
-            frames = triangle_frames(view.vertices, avatar.faces)
-            normals = frames.rotations[binding.long(), :, 1]
-            gathering.add(
-                splats.means, normals, image.depth.cpu(), view.image, view.alpha, view.camera
-            )
-        places, _, _ = avatar.placed(torch.from_numpy(head.template))
-        groups = torch.from_numpy(seeding.face_groups(head))[binding.long()]
-        colors = gathering.colors(places, groups)
-        for name, value in color.rows(colors, generator).items():
-            avatar.gaussians[name].copy_(value)
-    return avatar
 
 
 def _own_share(everyone: Iterator[int], views: int, rank: int, processes: int) -> Iterator[int]:

@@ -8,7 +8,8 @@ from engine.heads import load_head
 from engine.splatting.cpu.backend import CpuBackend
 from training.avatar.config import PRESETS, Density
 from training.avatar.run import use_threads
-from training.avatar.trainer import AvatarTrainer, seeded_avatar
+from training.avatar.start import seeded_avatar
+from training.avatar.trainer import AvatarTrainer
 from training.data.multiview import MultiViewCapture
 from training.losses.avatar import AvatarLoss
 from training.losses.config import AvatarLossConfig

@@ -49,10 +49,10 @@ def test_a_resumed_training_goes_on_to_equal_losses(trainer_of, tmp_path):
 
 
 def test_the_number_of_gaussians_follows_the_budget_and_is_logged(trainer_of):
-    rules = Density(start=0.05, stop=0.1, rounds=2, budget=17_500, gradient=1e-7)
+    rules = Density(start=0.05, stop=0.1, rounds=2, budget=19_500, gradient=1e-7)
     trainer = trainer_of(replace(SMALL, density=rules))
     losses(trainer, 7)
-    assert trainer.avatar.count == 17_500
+    assert trainer.avatar.count == 19_500
     assert [(entry[0], entry[3]) for entry in trainer.log] == [
         (3, "densified"),
         (3, "pruned by volume"),
@@ -62,11 +62,41 @@ def test_the_number_of_gaussians_follows_the_budget_and_is_logged(trainer_of):
     assert all(entry[2] > entry[1] for entry in trainer.log if entry[3] == "densified")
 
 
-def test_every_triangle_keeps_a_gaussian(trainer_of, head):
+def test_every_triangle_keeps_a_gaussian(trainer_of, head, monkeypatch):
     rules = Density(start=0.05, stop=0.1, rounds=1, budget=1)
     trainer = trainer_of(replace(SMALL, density=rules))
+    monkeypatch.setattr(trainer, "_reached", lambda: torch.ones(trainer.avatar.count) > 0)
     losses(trainer, 4)
     assert sorted(trainer.avatar.binding.tolist()) == list(range(len(head.faces)))
+
+
+def test_what_no_picture_showed_is_not_pruned(trainer_of, head):
+    back = torch.from_numpy(head.template[head.faces].mean(1)[:, 2] < -0.09)
+    for rules in (
+        Density(rounds=0, budget=16_500),
+        Density(rounds=0, budget=0, least_opacity=0.99),
+    ):
+        trainer = trainer_of(replace(SMALL, subdivide_teeth=False, density=rules))
+        losses(trainer, 3)
+        trainer.prune()
+        kept = torch.bincount(trainer.avatar.binding, minlength=len(head.faces))
+        assert (kept[back] > 0).all()
+
+
+def test_colours_that_no_picture_shows_stay_what_they_were(trainer_of, head):
+    settings = replace(SMALL, steady=10.0, density=Density(rounds=0))
+    changes = []
+    for weight in (0.0, 10.0):
+        trainer = trainer_of(replace(settings, steady=weight))
+        given = trainer.avatar.gaussians["latents"].detach()[:, :3].sigmoid().clone()
+        losses(trainer, 30)
+        unseen = ~trainer._reached()
+        assert unseen.sum() > 1000
+        view = torch.tensor([0.0, 0.0, 1.0]).expand(trainer.avatar.count, 3)
+        behind = trainer.avatar.colors(torch.zeros(len(head.expression_names)), view)
+        changes.append(float((behind - given)[unseen].detach().abs().mean()))
+    assert changes[1] < 0.02
+    assert changes[1] < 0.5 * changes[0]
 
 
 def test_the_baseline_prunes_by_opacity_and_resets(trainer_of):
@@ -97,7 +127,8 @@ from lightning_fabric import Fabric
 from engine.splatting.cpu.backend import CpuBackend
 from tests.training.avatar.conftest import SMALL
 from training.avatar.run import process_fabric, use_threads
-from training.avatar.trainer import AvatarTrainer, seeded_avatar
+from training.avatar.start import seeded_avatar
+from training.avatar.trainer import AvatarTrainer
 from training.data.multiview import MultiViewCapture
 from training.losses.avatar import AvatarLoss
 
@@ -118,7 +149,8 @@ if fabric.global_rank == 0:
 
 
 def test_two_processes_take_the_steps_of_one(small_capture, tmp_path, trainer_of, capture):
-    from training.avatar.trainer import AvatarTrainer, seeded_avatar
+    from training.avatar.start import seeded_avatar
+    from training.avatar.trainer import AvatarTrainer
 
     settings = replace(SMALL, steps=40, views=2)
     (tmp_path / "worker.py").write_text(TWO_PROCESSES)

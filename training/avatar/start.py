@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a training starts from: Gaussians on the triangles, or an avatar that there is."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from engine.avatar.binding import triangle_frames
+from engine.avatar.color import MlpColor
+from engine.avatar.gaussian_avatar import GaussianAvatar
+from engine.splatting.backend import Backend
+from training.avatar.coloring import NetworkColor
+from training.avatar.config import AvatarSettings
+from training.avatar.model import TrainableAvatar, from_avatar, new_color
+from training.avatar.preview import spread
+from training.avatar.seeding import ColorGathering, face_groups, on_triangles
+from training.data.multiview import MultiViewCapture
+
+VIEWS = 32
+"""Pictures that the first colours are taken from."""
+
+
+def seeded_avatar(
+    capture: MultiViewCapture,
+    settings: AvatarSettings,
+    backend: Backend,
+    *,
+    views: int = VIEWS,
+) -> TrainableAvatar:
+    """One Gaussian a triangle (four on the teeth's), in the colours of the training views.
+
+    Args:
+        capture: the pictures.
+        settings: how.
+        backend: rasteriser.
+        views: how many pictures are looked at; with none, all is grey.
+    """
+    head = capture.head
+    binding, shape = on_triangles(head, subdivide_teeth=settings.subdivide_teeth)
+    color = new_color(settings, head)
+    generator = torch.Generator().manual_seed(settings.seed)
+    grey = color.rows(torch.full((len(binding), 3), 0.5), generator)
+    avatar = TrainableAvatar(head, color, binding, shape | grey)
+    if views:
+        gathering, places, groups = _gathered(avatar, capture, backend, views)
+        _recolour(avatar, gathering.colors(places, groups), settings)
+    return avatar
+
+
+def avatar_to_go_on_from(
+    given: GaussianAvatar,
+    capture: MultiViewCapture,
+    settings: AvatarSettings,
+    backend: Backend,
+    *,
+    views: int = VIEWS,
+) -> TrainableAvatar:
+    """An avatar that there is; one without a colour network takes the pictures' colours.
+
+    Where no picture shows a Gaussian its own colour is kept, shifted by what the nearest ones that
+    are seen change: a nape keeps its strands and takes the tone of the hair.
+
+    Args:
+        given: the avatar.
+        capture: the pictures.
+        settings: how.
+        backend: rasteriser.
+        views: how many pictures are looked at; with none, the colours stay.
+
+    Raises:
+        BadInputError: its network has other sizes than the settings.
+    """
+    avatar = from_avatar(given, settings, capture.head)
+    trained = isinstance(given.color, MlpColor) and isinstance(avatar.color, NetworkColor)
+    if views and not trained:
+        with torch.no_grad():
+            before = given.color.colors(None, None)
+        gathering, places, groups = _gathered(avatar, capture, backend, views)
+        _recolour(avatar, gathering.colors(places, groups, before), settings)
+    return avatar
+
+
+@torch.no_grad()
+def _gathered(
+    avatar: TrainableAvatar, capture: MultiViewCapture, backend: Backend, views: int
+) -> tuple[ColorGathering, Tensor, Tensor]:
+    """The colours that pictures show of an avatar on the CPU, its places at rest, its parts."""
+    pictures = capture.split("train")
+    gathering = ColorGathering(avatar.count)
+    face = avatar.binding.long()
+    for index in spread(len(pictures), views):
+        view = pictures[index]
+        splats = avatar.splats(
+            view.vertices,
+            view.expression,
+            torch.from_numpy(view.camera.viewpoint),
+            view.head_matrix,
+        )
+        depth = backend.render(splats, view.camera).depth.cpu()
+        normals = triangle_frames(view.vertices, avatar.faces).rotations[face, :, 1]
+        gathering.add(splats.means, normals, depth, view.image, view.alpha, view.camera)
+    places, _, _ = avatar.placed(torch.from_numpy(capture.head.template))
+    groups = torch.from_numpy(face_groups(capture.head))[face]
+    return gathering, places, groups
+
+
+@torch.no_grad()
+def _recolour(avatar: TrainableAvatar, colors: Tensor, settings: AvatarSettings) -> None:
+    generator = torch.Generator().manual_seed(settings.seed)
+    for name, value in avatar.color.rows(colors, generator).items():
+        avatar.gaussians[name].copy_(value)
