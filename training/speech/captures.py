@@ -94,7 +94,7 @@ def load_captures(
     split = _split(folder, names)
     measured_wrinkles(folder)
     tension = SkinTension(head)
-    speeches = {name: load_speech(_audio(folder, name)) for name in names}
+    speeches = {name: load_speech(audio_of(folder, name)) for name in names}
 
     def motion(name: str) -> CapturedMotion:
         # Read when it is needed: dense motion of hundreds of clips fits no memory.
@@ -157,8 +157,19 @@ def _names(folder: Path) -> list[str]:
     return names
 
 
-def _audio(folder: Path, name: str) -> Path:
-    return next(folder / f"{name}{s}" for s in _AUDIO if (folder / f"{name}{s}").is_file())
+def audio_of(folder: Path, name: str) -> Path:
+    """The sound of a recording.
+
+    Raises:
+        BadInputError: there is none.
+    """
+    found = [folder / f"{name}{suffix}" for suffix in _AUDIO]
+    for path in found:
+        if path.is_file():
+            return path
+    raise BadInputError(
+        f"The recording {name} in {folder} has no sound.", f"Put {found[0].name} beside its motion."
+    )
 
 
 def _split(folder: Path, names: Sequence[str]) -> dict[str, list[str]]:

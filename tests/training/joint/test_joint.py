@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The joint stage: turns, what they may change, what they bring, and how they go on."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from engine.avatar import load_avatar, save_avatar
+from engine.errors import BadInputError
+from engine.heads import load_head
+from engine.speech.checkpoint import load_model, save_model
+from engine.speech.model import SpeechModel
+from tests.training.data.speaking_capture import write_speaking_capture
+from tests.training.speech.recordings import tiny_config
+from training import jobs
+from training.__main__ import main
+from training.avatar.config import AvatarSettings
+from training.avatar.model import SHAPE, from_avatar
+from training.avatar.run import use_threads
+from training.data.multiview import MultiViewCapture
+from training.job_status import State
+from training.job_worker import JobHandle
+from training.joint.config import JointSettings
+from training.joint.predicted import Predictions, filmed_clips
+from training.joint.run import BEFORE, TUNED, UNTUNED, train
+from training.losses.config import AvatarLossConfig
+
+PLAIN = AvatarLossConfig(position=0.0, scaling=0.0, face=0.0, patch=0.0, wrinkle=0.0)
+QUICK = JointSettings(
+    rounds=3,
+    speech_steps=6,
+    color_steps=12,
+    tracked=0.0,
+    speech_rate=5e-3,
+    network_rate=3e-3,
+    latent_rate=1e-2,
+    batch=2,
+    frames=20,
+    losses=PLAIN,
+    threads=1,
+    device="cpu",
+    backend="cpu",
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    use_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def head():
+    return load_head("default")
+
+
+@pytest.fixture(scope="module")
+def given(head, tmp_path_factory):
+    """A capture with speech, an avatar with a colour network, and a speech model."""
+    folder = tmp_path_factory.mktemp("joint")
+    write_speaking_capture(folder / "capture")
+    settings = replace(AvatarSettings(), latent=8, hidden=16)
+    avatar = from_avatar(load_avatar("default", head), settings, head).avatar()
+    save_avatar(avatar, folder / "avatar.safetensors")
+    torch.manual_seed(0)
+    model = SpeechModel(tiny_config(head))
+    save_model(folder / "speech.safetensors", model, head, "speech")
+    return folder
+
+
+def _job(folder):
+    jobs.adopt_job(folder, ["nothing"])
+    return JobHandle(folder)
+
+
+def _train(given, out, settings=QUICK, **changes):
+    files = {"data": "capture", "avatar": "avatar.safetensors"}
+    where = {name: given / path for name, path in files.items()} | changes
+    model = str(where.pop("speech_model", given / "speech.safetensors"))
+    with _job(out) as job:
+        return train(where["data"], where["avatar"], model, settings, out, job)
+
+
+@pytest.fixture(scope="module")
+def done(given, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "done"
+    return out, {row.what: row for row in _train(given, out)}
+
+
+def test_refined_colours_fit_the_predicted_faces_better_on_held_out_views(done):
+    _, rows = done
+    assert rows[TUNED].psnr > rows[UNTUNED].psnr + 0.3
+    assert rows[TUNED].views == 6
+
+
+def test_the_scores_are_kept(done):
+    out, rows = done
+    scores = json.loads((out / "scores.json").read_text())
+    assert [row["what"] for row in scores["rows"]] == list(rows)
+    assert scores["rows"][1]["what"] == BEFORE
+    assert scores["seed"] == 0
+    assert (out / "losses.png").is_file()
+    assert (out / "preview.png").is_file()
+
+
+def test_only_the_colour_network_and_the_latents_change(head, given, done):
+    out, _ = done
+    before = load_avatar(given / "avatar.safetensors", head)
+    after = load_avatar(out / "avatar.safetensors", head)
+    for name in (*SHAPE, "binding"):
+        ours, theirs = getattr(after, name), getattr(before, name)
+        # Stored in half precision.
+        torch.testing.assert_close(ours.float(), theirs.float(), atol=2e-2, rtol=2e-3)
+    moved = {
+        name: float((value - before.color.tensors()[name]).abs().max())
+        for name, value in after.color.tensors().items()
+    }
+    assert moved["latents"] > 0.02
+    assert moved["first_weight"] > 0.01
+
+
+def test_the_speech_model_learns_from_vertices_alone(head, given, done, tmp_path):
+    out, _ = done
+    alone = tmp_path / "alone"
+    _train(given, alone, replace(QUICK, color=False))
+    ours = load_model(out / "speech_model.safetensors", head).model.state_dict()
+    theirs = load_model(alone / "speech_model.safetensors", head).model.state_dict()
+    for name, value in ours.items():
+        torch.testing.assert_close(value, theirs[name], atol=0, rtol=0)
+    start = load_model(given / "speech.safetensors", head).model.state_dict()
+    assert any(not torch.equal(value, start[name]) for name, value in ours.items())
+
+
+def test_without_colours_the_avatar_stays_and_table_4s_row_is_printed(given, tmp_path, capsys):
+    rows = _train(given, tmp_path / "run", replace(QUICK, rounds=1, color=False))
+    assert rows[-1].what == UNTUNED
+    assert f"{UNTUNED}  " in capsys.readouterr().out
+
+
+def test_a_broken_training_goes_on_to_the_same_results(given, done, tmp_path, monkeypatch):
+    whole, rows = done
+    out = tmp_path / "broken"
+    update = JobHandle.update
+
+    def cancelling(self, step, **told):
+        update(self, step, **told)
+        if step == 25:
+            (out / "cancel").touch()
+
+    monkeypatch.setattr(JobHandle, "update", cancelling)
+    jobs.adopt_job(out, ["nothing"])
+    with JobHandle(out) as job:
+        train(given / "capture", given / "avatar.safetensors", _model(given), QUICK, out, job)
+    monkeypatch.undo()
+    assert jobs.show(out).status.state is State.CANCELLED
+    again = {row.what: row for row in _train(given, out)}
+    assert again == rows
+    name = "avatar.safetensors"
+    assert (out / name).read_bytes() == (whole / name).read_bytes()
+
+
+def _model(given):
+    return str(given / "speech.safetensors")
+
+
+def test_predicted_faces_stand_where_the_filmed_ones_did(head, given):
+    from engine.audio.encoder import PhoneticEncoder
+    from training.data.filmed_speech import read_filmed_speech
+
+    capture = MultiViewCapture.open(given / "capture")
+    clips = filmed_clips(read_filmed_speech(given / "capture"), head)
+    predictions = Predictions(clips, head, PhoneticEncoder(), tuned=False)
+    predictions.renew(load_model(_model(given), head).model, "x")
+    assert sorted(predictions.faces) == list(range(6))
+    view = capture.split("test")[3]
+    shown = predictions.shown(view)
+    # An untrained model rests, but for blinks.
+    still = np.abs(head.deform(shown.expression.numpy()) - head.template).max()
+    matrix = view.head_matrix.numpy()
+    expected = head.template @ matrix[:3, :3].T + matrix[:3, 3]
+    assert np.abs(shown.vertices.numpy() - expected).max() < still + 0.01
+    assert not torch.equal(shown.vertices, view.vertices)
+
+
+def test_the_command_trains_in_the_foreground(given, tmp_path, capsys):
+    words = ["train", "joint", "--data", str(given / "capture")]
+    words += ["--avatar", str(given / "avatar.safetensors"), "--speech-model", _model(given)]
+    words += ["--out", str(tmp_path / "run"), "--rounds", "1", "--speech-steps", "2"]
+    words += ["--color-steps", "2", "--batch", "1", "--frames", "10", "--threads", "1"]
+    assert main([*words, "--face", "0", "--patch", "0"]) == 0
+    assert TUNED in capsys.readouterr().out
+    job = jobs.show(tmp_path / "run")
+    assert job.status.state is State.FINISHED
+    assert job.config["kind"] == "joint"
+    assert (job.status.step, job.status.total) == (4, 4)
+
+
+def test_an_avatar_without_colour_network_is_refused(given, tmp_path):
+    with pytest.raises(BadInputError, match="colours are of the kind 'sh'"):
+        _train(given, tmp_path / "run", avatar="default")
+
+
+def test_a_speech_model_of_other_expressions_is_refused(head, given, tmp_path):
+    names = tuple(f"expr_{i:03d}" for i in range(6))
+    other = replace(
+        head, id="other", expression_names=names, expression_basis=head.expression_basis[:6]
+    )
+    path = tmp_path / "other.safetensors"
+    save_model(path, SpeechModel(tiny_config(other)), other, "other")
+    with pytest.raises(BadInputError, match=r"other\.safetensors is for the head 'other'"):
+        _train(given, tmp_path / "run", speech_model=path)
+
+
+def test_a_capture_without_speech_is_refused(given, tmp_path):
+    shutil.copytree(given / "capture", tmp_path / "capture")
+    (tmp_path / "capture" / "capture.json").unlink()
+    with pytest.raises(BadInputError, match="does not tell what is said"):
+        _train(given, tmp_path / "run", data=tmp_path / "capture")
+
+
+def test_a_recording_without_sound_is_refused(given, tmp_path):
+    shutil.copytree(given / "capture", tmp_path / "capture")
+    (tmp_path / "capture" / "speech" / "c1.wav").unlink()
+    with pytest.raises(BadInputError, match=r"c1 .* has no sound"):
+        _train(given, tmp_path / "run", data=tmp_path / "capture")
+
+
+@pytest.mark.parametrize("change", [{"rounds": 0}, {"tracked": 1.0}, {"latent_rate": 0.0}])
+def test_impossible_settings_are_refused(change):
+    with pytest.raises(BadInputError, match=next(iter(change))):
+        replace(QUICK, **change)

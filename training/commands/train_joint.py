@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``gaussianspeech train joint``: a speech model and an avatar, refined for each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from training.commands.job_run import run_as_job
+from training.job_worker import JobHandle
+from training.joint.config import JointSettings
+
+
+def joint(
+    *,
+    data: Path,
+    avatar: Path,
+    out: Path,
+    speech_model: str = "starter",
+    head: str | None = None,
+    settings: Annotated[JointSettings, tyro.conf.arg(name="")] = JointSettings(),  # noqa: B008 - frozen.
+    background: bool = False,
+    json: bool = False,
+) -> int:
+    """Refine a speech model on a capture's motion and an avatar's colours on what it predicts.
+
+    OUT is the job's folder and gets speech_model.safetensors, avatar.safetensors and scores.json,
+    which compares held-out views under predicted faces with and without refined colours.
+
+    Args:
+        data: folder of a capture with speech (docs/joint-training.md).
+        avatar: file of an avatar of its head, trained with the colour network.
+        out: folder of the job; that of one that stopped goes on.
+        speech_model: "starter" or the file of a speech model for this head.
+        head: file of the capture's head, where the capture does not tell.
+        settings: how.
+        background: return at once and train on; see 'gaussianspeech jobs'.
+        json: print the result as JSON.
+    """
+    known = speech_model == "starter"
+    model = speech_model if known else str(Path(speech_model).resolve())
+    where = {"data": data.resolve(), "avatar": avatar.resolve()}
+
+    def work(job: JobHandle) -> None:
+        from training.joint.run import train
+
+        rows = train(where["data"], where["avatar"], model, settings, out, job, head=head)
+        job.update(job.status.step, message=f"{rows[-1].what}: {rows[-1].psnr:.2f} dB")
+
+    config = {
+        "kind": "joint",
+        **{name: str(path) for name, path in where.items()},
+        "speech_model": model,
+        **replace(settings).to_dict(),
+    }
+    return run_as_job(out, config, work, background=background, json=json)

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a speech model predicts for the filmed moments of a capture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.audio.encoder import AudioEncoder, AudioFeatures
+from engine.audio.loading import Speech, load_speech
+from engine.errors import BadInputError
+from engine.heads.head import Head
+from engine.speech.checkpoint import TrainedModel
+from engine.speech.learned import perform_learned
+from engine.speech.model import SpeechModel
+from engine.speech.performance import Performance
+from training.data.filmed_speech import FilmedSpeech
+from training.data.multiview import View
+from training.speech.captures import audio_of
+
+
+class Face(NamedTuple):
+    """A predicted moment.
+
+    Attributes:
+        vertices: (V, 3) head space, metres.
+        expression: (E,) ψ.
+    """
+
+    vertices: Tensor
+    expression: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """A recording of which there are pictures.
+
+    Attributes:
+        speech: the sound.
+        text: what is said, where ``NAME.txt`` tells.
+        fps: frames per second of its motion.
+        frames: timestep by filmed frame.
+    """
+
+    speech: Speech
+    text: str | None
+    fps: float
+    frames: Mapping[int, int]
+
+
+def filmed_clips(filmed: FilmedSpeech, head: Head) -> dict[str, Clip]:
+    """The recordings of a capture, by name.
+
+    Raises:
+        BadInputError: a recording is missing, or its motion is of another head; names it.
+    """
+    clips = {}
+    for name in filmed.names:
+        motion = Performance.load(filmed.folder / f"{name}.performance.npz")
+        if motion.head != head.id:
+            raise BadInputError(
+                f"The motion of {name} is of the head {motion.head!r}; the capture shows "
+                f"{head.id!r}.",
+                "Make the capture again, or give the head that was filmed.",
+            )
+        frames = filmed.timesteps(name)
+        if frames and max(frames) >= motion.frames:
+            raise BadInputError(
+                f"Frame {max(frames)} of {name} was filmed, but its motion has {motion.frames}.",
+                "Give the motion that was filmed.",
+            )
+        said = filmed.folder / f"{name}.txt"
+        text = said.read_text(encoding="utf-8") if said.is_file() else None
+        speech = load_speech(audio_of(filmed.folder, name))
+        clips[name] = Clip(speech, text, motion.fps, frames)
+    return clips
+
+
+class Predictions:
+    """The faces that a model predicts, made anew as it learns.
+
+    Args:
+        clips: by name.
+        head: who speaks.
+        encoder: hears the clips.
+        tuned: whether it changes, so that the clips have to be heard again each time.
+    """
+
+    def __init__(
+        self, clips: Mapping[str, Clip], head: Head, encoder: AudioEncoder, *, tuned: bool
+    ) -> None:
+        self._clips, self._head, self._encoder, self._tuned = clips, head, encoder, tuned
+        self._heard: dict[str, AudioFeatures] = {}
+        self.faces: dict[int, Face] = {}
+
+    def renew(self, model: SpeechModel, name: str) -> None:
+        """Predict the filmed moments as the product does: with lips settled, and with life."""
+        was_training = model.training
+        trained = TrainedModel(model.eval(), name, self._head.id, {})
+        for clip_name, clip in self._clips.items():
+            if self._tuned or clip_name not in self._heard:
+                self._heard[clip_name] = self._encoder.encode(clip.speech, text=clip.text)
+            made = perform_learned(self._heard[clip_name], self._head, clip.fps, trained)
+            for frame, timestep in clip.frames.items():
+                self.faces[timestep] = _face(made, frame, self._head)
+        model.train(was_training)
+
+    def shown(self, view: View) -> View:
+        """A view with the predicted face where it was filmed, in the pose that was filmed."""
+        face = self.faces[view.timestep]
+        device = view.vertices.device
+        matrix = view.head_matrix
+        vertices = face.vertices.to(device) @ matrix[:3, :3].T + matrix[:3, 3]
+        return replace(view, vertices=vertices, expression=face.expression.to(device))
+
+
+def _face(made: Performance, frame: int, head: Head) -> Face:
+    # A clip may be a frame shorter than its motion where their lengths are not whole frames.
+    frame = min(frame, made.frames - 1)
+    vertices = head.template + made.offsets(frame, frame + 1)[0]
+    return Face(
+        torch.from_numpy(np.ascontiguousarray(vertices, np.float32)),
+        torch.from_numpy(np.ascontiguousarray(made.expression[frame], np.float32)),
+    )

@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The joint stage from a capture, an avatar and a speech model to both of them refined.
+
+Round by round the speech model learns from the tracked motion (L_vertices, Eq. 13 and 14), then the
+colours from the pictures under the faces that it predicts (L_photo).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from engine import runtime
+
+runtime.prepare()
+
+import torch  # noqa: E402 - after runtime.prepare, which it reads
+
+from engine.audio.encoder import load_encoder  # noqa: E402
+from engine.audio.wav2vec2 import Wav2Vec2Encoder  # noqa: E402
+from engine.avatar import load_avatar, save_avatar  # noqa: E402
+from engine.errors import BadInputError, CancelledError  # noqa: E402
+from engine.speech.checkpoint import head_for_model, load_model  # noqa: E402
+from engine.speech.learned import STARTER_FILE  # noqa: E402
+from engine.speech.model_config import for_head  # noqa: E402
+from engine.speech.predict import STARTER  # noqa: E402
+from engine.splatting.cpu.backend import CpuBackend  # noqa: E402
+from engine.splatting.registry import choose_backend  # noqa: E402
+from training.avatar.preview import save_preview  # noqa: E402
+from training.avatar.recording import (  # noqa: E402
+    AVATAR,
+    CONFIG,
+    PREVIEW,
+    SCORES,
+    STATE,
+    Record,
+    load_checkpoint,
+    save_checkpoint,
+    write_json,
+)
+from training.avatar.run import use_threads  # noqa: E402
+from training.data.filmed_speech import read_filmed_speech  # noqa: E402
+from training.data.multiview import MultiViewCapture  # noqa: E402
+from training.job_worker import JobHandle  # noqa: E402
+from training.joint.coloring import ColorTrainer, colored  # noqa: E402
+from training.joint.config import JointSettings  # noqa: E402
+from training.joint.predicted import Predictions, filmed_clips  # noqa: E402
+from training.joint.scoring import Row, scored, spoken_views, table  # noqa: E402
+from training.losses.avatar import AvatarLoss  # noqa: E402
+from training.speech.best import save_with_encoder  # noqa: E402
+from training.speech.captured_motion import CapturedHead  # noqa: E402
+from training.speech.captures import load_captures, measured_wrinkles  # noqa: E402
+from training.speech.config import TrainingConfig  # noqa: E402
+from training.speech.curves import save_curves  # noqa: E402
+from training.speech.personal import fitted  # noqa: E402
+from training.speech.trainer import MODEL, SpeechTrainer  # noqa: E402
+
+BEFORE, UNTUNED, TUNED = (
+    "predicted faces, before",
+    "predicted faces, without colour and latent fine-tuning",
+    "predicted faces, with colour and latent fine-tuning",
+)
+"""Rows of the scores; the second is Table 4's fourth row."""
+_DRAWN = ("step", "speech total", "photo total", "validation LVE (mm)", "test PSNR (dB)")
+
+
+def train(
+    data: Path,
+    avatar: Path,
+    speech_model: str,
+    settings: JointSettings,
+    folder: Path,
+    job: JobHandle,
+    *,
+    head: str | None = None,
+) -> list[Row]:
+    """Train, or go on with a training that was broken off.
+
+    Args:
+        data: folder of the capture.
+        avatar: file of an avatar of its head, with a colour network.
+        speech_model: ``"starter"`` or the file of a model that speaks for this head.
+        settings: how.
+        folder: the job's; gets both results, curves, a preview, checkpoints and scores.
+        job: told how far it is.
+        head: id or file of the capture's head, where the capture does not tell.
+
+    Returns:
+        The scores on held-out views.
+
+    Raises:
+        BadInputError: capture, avatar and model do not fit each other; before training starts.
+        MissingDependencyError: weights that are not on this machine.
+        CancelledError: the user asked to stop; a checkpoint was saved.
+    """
+    job.update(job.status.step, total=settings.steps, message="Checking the capture")
+    stage = _Stage(data, avatar, speech_model, settings, folder, job, head)
+    about = {"data": str(data), "avatar": str(avatar), "speech_model": speech_model}
+    write_json(folder / CONFIG, about | settings.to_dict())
+    return stage.run()
+
+
+class _Stage:
+    """Both trainers, and the loop round them."""
+
+    def __init__(
+        self,
+        data: Path,
+        avatar: Path,
+        speech_model: str,
+        settings: JointSettings,
+        folder: Path,
+        job: JobHandle,
+        head: str | None,
+    ) -> None:
+        self.settings, self.folder, self.job = settings, folder, job
+        self.capture = MultiViewCapture.open(data, scale=settings.scale, head=head)
+        filmed = read_filmed_speech(data)
+        use_threads(settings.threads)
+        self._check_head(avatar, speech_model)
+        self._load_avatar(avatar)
+        self._load_speech(filmed.folder, speech_model)
+        clips = filmed_clips(filmed, self.head)
+        tuned = self.speech.model.config.tunes_audio
+        self.predictions = Predictions(clips, self.head, self.encoder, tuned=tuned)
+        self._predict()
+        self.held_out = spoken_views(self.capture, "test", self.predictions.faces)
+        self.colors = ColorTrainer(
+            self.capture, self.avatar, settings, self.backend, self.loss, self.predictions
+        )
+        self.record = Record(folder, f"{settings.name}: joint training")
+        self.round = 0
+        self.rows: list[Row] = []
+
+    def _check_head(self, avatar: Path, speech_model: str) -> None:
+        """The model's head, with the expressions that the avatar's colours follow."""
+        capture = self.capture.head
+        self.model_file = STARTER_FILE if speech_model == STARTER else Path(speech_model)
+        self.head = head_for_model(self.model_file, capture)
+        if self.head.expression_names != capture.expression_names:
+            raise BadInputError(
+                f"{speech_model} speaks in {len(self.head.expression_names)} expressions "
+                f"({self.head.expression_names[0]} …), the colours of {avatar} follow the "
+                f"{len(capture.expression_names)} of the capture "
+                f"({capture.expression_names[0]} …).",
+                "Train a speech model on this head: gaussianspeech train speech --from none.",
+            )
+
+    def _load_avatar(self, path: Path) -> None:
+        self.backend = choose_backend(self.settings.backend)
+        device = torch.device("cuda" if self.backend.name == "gsplat" else "cpu")
+        self.given = load_avatar(path, self.capture.head)
+        self.avatar = colored(self.given, self.capture.head).to(device)
+        notes: list[str] = []
+        self.loss = AvatarLoss(self.settings.losses, device, notes.append)
+        for note in notes:
+            print(note, flush=True)
+        if isinstance(self.backend, CpuBackend):
+            self.backend.warm_up(gradients=True)
+        else:
+            self.backend.warm_up()
+
+    def _load_speech(self, recordings: Path, name: str) -> None:
+        settings = self.settings
+        torch.manual_seed(settings.seed)
+        model = load_model(self.model_file, self.head).model
+        config = for_head(model.config, self.head)
+        config = replace(config, wrinkles=measured_wrinkles(recordings) or config.wrinkles)
+        model = fitted(model, config)
+        self.encoder = load_encoder(config.encoder, config.encoder_source)
+        self.job.update(self.job.status.step, message="Hearing the recordings")
+        captures = load_captures(
+            recordings, CapturedHead.of(self.head), config, self.encoder, self._told
+        )
+        steps = settings.rounds * settings.speech_steps
+        self.speech = SpeechTrainer(
+            model,
+            self.head,
+            captures.training,
+            captures.validation,
+            TrainingConfig(
+                steps=steps,
+                batch=settings.batch,
+                frames=settings.frames,
+                learning_rate=settings.speech_rate,
+                encoder_rate=settings.encoder_rate,
+                warm_up=max(1, steps // 20),
+                validate_every=steps,
+                seed=settings.seed,
+                device=settings.device,
+                precision=settings.precision,
+            ),
+            self.folder / "speech",
+            name=settings.name,
+            basis=captures.basis,
+            encoder=self.encoder if isinstance(self.encoder, Wav2Vec2Encoder) else None,
+        )
+        self.model_name = name
+
+    def _told(self, _fraction: float, message: str) -> None:
+        if self.job.cancel_requested:
+            raise CancelledError
+        self.job.update(self.job.status.step, message=message)
+
+    def _predict(self) -> None:
+        self.predictions.renew(self.speech.model, self.settings.name)
+
+    def run(self) -> list[Row]:
+        checkpoint = self.job.checkpoints / STATE
+        try:
+            if checkpoint.is_file():
+                self._restore(checkpoint)
+            else:
+                self._measure_before()
+            while self.round < self.settings.rounds:
+                self._speech_turn()
+                if self.settings.color:
+                    self._color_turn()
+                self.round += 1
+                self._after_round()
+        finally:
+            self.record.close()
+        return self._finish()
+
+    def _speech_turn(self) -> None:
+        for _ in range(self.settings.speech_steps):
+            terms = self.speech.advance()
+            self._step({f"speech {name}": value for name, value in terms.items()}, terms["total"])
+        self._predict()
+
+    def _color_turn(self) -> None:
+        for _ in range(self.settings.color_steps):
+            terms = self.colors.advance()
+            shown = {f"photo {n}": v for n, v in terms.items() if not n.startswith("raw/")}
+            self._step(shown, terms["total"])
+
+    def _step(self, terms: dict[str, float], loss: float) -> None:
+        # Between rounds there are checkpoints; a cancel within one goes back to its begin.
+        if self.job.cancel_requested:
+            raise CancelledError
+        step = self.speech.step + self.colors.step
+        self.record.add(step, terms, self.avatar.count)
+        self.job.update(step, total=self.settings.steps, loss=loss, message=self._message())
+
+    def _message(self) -> str:
+        return f"round {min(self.round + 1, self.settings.rounds)} of {self.settings.rounds}"
+
+    def _after_round(self) -> None:
+        step = self.speech.step + self.colors.step
+        views = self.held_out
+        row = scored("held out", self.avatar, views, self.backend, self.predictions)
+        lve = self.speech.validation_lve()
+        self.record.measure(step, {"test PSNR (dB)": row.psnr, "validation LVE (mm)": lve})
+        rows = [{k: row[k] for k in _DRAWN if k in row} for row in self.record.history]
+        save_curves(self.folder / "losses.png", rows, f"{self.settings.name}: losses, LVE and PSNR")
+        preview = self.folder / PREVIEW
+        save_preview(preview, self.avatar, [self.predictions.shown(views[0])], self.backend)
+        save_checkpoint(
+            self.job.checkpoints / STATE,
+            {
+                "settings": self.settings.to_dict(),
+                "speech": self.speech.state(),
+                "colors": self.colors.state(),
+                "record": self.record.state(),
+                "round": self.round,
+                "rows": [row.to_dict() for row in self.rows],
+            },
+        )
+        self.job.update(step, preview=preview, message=f"{self._message()}, {row.psnr:.2f} dB")
+
+    def _restore(self, checkpoint: Path) -> None:
+        state = load_checkpoint(checkpoint, self.settings.to_dict())
+        try:
+            self.speech.restore(state["speech"])
+            self.colors.restore(state["colors"])
+            self.record.restore(state["record"])
+            self.round = int(state["round"])
+            self.rows = [Row(**row) for row in state["rows"]]
+        except (RuntimeError, KeyError, ValueError, TypeError) as error:
+            raise BadInputError(
+                f"The checkpoint {checkpoint} does not fit this avatar and speech model: {error}",
+                "Resume with those the job was started with.",
+            ) from error
+        self._predict()
+
+    def _measure_before(self) -> None:
+        lve = self.speech.validation_lve()
+        self.rows = [
+            self._scored("tracked faces, before", tracked=True),
+            self._scored(BEFORE),
+        ]
+        self.record.measure(0, {"validation LVE (mm)": lve, "test PSNR (dB)": self.rows[1].psnr})
+
+    def _scored(self, what: str, *, tracked: bool = False, avatar: Any = None) -> Row:
+        shown = None if tracked else self.predictions
+        return scored(what, avatar or self.avatar, self.held_out, self.backend, shown)
+
+    def _finish(self) -> list[Row]:
+        settings = self.settings
+        before = colored(self.given, self.capture.head).to(self.avatar.binding.device)
+        rows = [*self.rows, self._scored(UNTUNED, avatar=before)]
+        if settings.color:
+            rows += [self._scored(TUNED), self._scored("tracked faces, after", tracked=True)]
+        told = {
+            "made by": "gaussianspeech train joint",
+            "capture": self.capture.folder.resolve().name,
+            "speech model": Path(self.model_name).name,
+            "rounds": str(settings.rounds),
+            "seed": str(settings.seed),
+        }
+        save_avatar(
+            self.avatar.avatar({**self.given.provenance, **told}), self.folder / AVATAR, half=True
+        )
+        lve = self.speech.validation_lve()
+        save_with_encoder(
+            self.folder / MODEL,
+            self.speech.model,
+            self.head,
+            settings.name,
+            {**told, "validation_lve_mm": lve},
+            self.speech.encoder,
+        )
+        content = {"rows": [row.to_dict() for row in rows], "validation_lve_mm": lve}
+        write_json(self.folder / SCORES, content | {"seed": settings.seed})
+        print(table(rows), flush=True)
+        return rows

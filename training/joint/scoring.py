@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How well an avatar looks under predicted faces: held-out views of filmed speech."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from engine.errors import BadInputError
+from engine.splatting.backend import Backend
+from training.avatar.model import TrainableAvatar
+from training.avatar.preview import rendered
+from training.data.layout import Split
+from training.data.multiview import MultiViewCapture, View, Views
+from training.joint.predicted import Predictions
+from training.metrics.image import psnr, ssim
+
+_WINDOW = 11
+
+
+@dataclass(frozen=True)
+class Row:
+    """Means over the held-out views that show speech.
+
+    Attributes:
+        what: which faces and which colours.
+        psnr: decibels, whole pictures on black.
+        ssim: 0 to 1; NaN where pictures are smaller than its window.
+        views: how many.
+    """
+
+    what: str
+    psnr: float
+    ssim: float
+    views: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def spoken_views(capture: MultiViewCapture, split: Split, timesteps: Iterable[int]) -> Views:
+    """The views of a split whose moment shows speech.
+
+    Raises:
+        BadInputError: there are none.
+    """
+    shown = set(timesteps)
+    chosen = [frame for frame in capture.split(split).frames if frame.timestep in shown]
+    if not chosen:
+        raise BadInputError(
+            f"No picture of {capture.folder} to {split} on shows speech.",
+            "Capture more moments, or more of them with speech.",
+        )
+    return Views(capture, chosen)
+
+
+@torch.no_grad()
+def scored(
+    what: str,
+    avatar: TrainableAvatar,
+    views: Sequence[View],
+    backend: Backend,
+    predictions: Predictions | None,
+) -> Row:
+    """Compare an avatar with true pictures.
+
+    Args:
+        what: name of the row.
+        avatar: the avatar.
+        views: composited on black.
+        backend: rasteriser.
+        predictions: the faces to show; the tracked ones without.
+    """
+    noise, structure = [], []
+    for view in views:
+        shown = view if predictions is None else predictions.shown(view)
+        ours = rendered(avatar, shown, backend)
+        noise.append(psnr(ours, view.image))
+        if min(ours.shape[:2]) >= _WINDOW:
+            structure.append(ssim(ours, view.image))
+    return Row(what, float(np.mean(noise)), float(np.mean(structure or [np.nan])), len(noise))
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows for people."""
+    width = max(len(row.what) for row in rows)
+    lines = [f"{'held-out views of speech':<{width}}  PSNR dB   SSIM    views"]
+    lines += [f"{r.what:<{width}}  {r.psnr:7.2f}  {r.ssim:6.4f}  {r.views:5d}" for r in rows]
+    return "\n".join(lines)
