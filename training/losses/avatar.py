@@ -18,11 +18,13 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import BadInputError, MissingDependencyError
+from engine.heads.head import Head
 from engine.speech.wrinkles import RidgeDetector, load_detector
 from engine.splatting.backend import Image
+from engine.splatting.camera import Camera
 from training.losses.config import TERMS, AvatarLossConfig
 from training.losses.face_recognition import face_backbone
-from training.losses.perceptual import FaceLoss, PatchLoss, WrinkleLoss
+from training.losses.perceptual import FaceLoss, PatchLoss, WrinkleLoss, face_box, head_box
 from training.losses.ssim import ssim
 from training.losses.vgg import vgg16
 from training.weights import load_weights, why_missing
@@ -47,6 +49,16 @@ class TrueView(Protocol):
         ...
 
     @property
+    def camera(self) -> Camera:
+        """Of the picture."""
+        ...
+
+    @property
+    def vertices(self) -> Tensor:
+        """(V, 3) of the head in the camera's world."""
+        ...
+
+    @property
     def timestep(self) -> int:
         """Frame of the capture."""
         ...
@@ -59,6 +71,11 @@ class TrueView(Protocol):
 
 class Bound(Protocol):
     """What the loss needs of a model: Gaussians in the frames of their triangles."""
+
+    @property
+    def head(self) -> Head:
+        """What they are bound to; its region ``face`` is what L_global looks at."""
+        ...
 
     @property
     def positions(self) -> Tensor:
@@ -171,7 +188,8 @@ class AvatarLoss(nn.Module):
         if step % self.every == 0:
             factor = self.every
             if self.face is not None:
-                raw["global"] = self.face(ours, true, alpha)
+                box = _face_of(view, model)
+                raw["global"] = ours.new_zeros(()) if box is None else self.face(ours, true, box)
             if self.patch is not None:
                 raw["patch"] = self.patch(ours, true, alpha, self._chance(view, step))
             if self.wrinkle is not None:
@@ -210,6 +228,15 @@ def scaling_loss(log_scales: Tensor, free: float = 0.6) -> Tensor:
     excess = torch.relu(torch.exp(log_scales) - free)
     lengths: Tensor = torch.linalg.vector_norm(excess, dim=1)
     return lengths.mean()
+
+
+def _face_of(view: TrueView, model: Bound) -> tuple[int, int, int, int] | None:
+    """Where the face is; the whole person where the head does not name its face."""
+    face = model.head.regions.get("face")
+    if face is None or view.camera.orthographic:
+        return head_box(view.alpha)
+    index = torch.as_tensor(face, dtype=torch.long, device=view.vertices.device)
+    return face_box(view.vertices[index], view.camera)
 
 
 def _face_loss(config: AvatarLossConfig) -> FaceLoss:

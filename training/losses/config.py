@@ -20,7 +20,7 @@ class AvatarLossConfig:
         position_free: distance from its triangle, in the triangle's size, that costs nothing.
         scaling: of L_scaling.
         scaling_free: standard deviation, in the triangle's size, that costs nothing.
-        face: of L_global, the face recognition features.
+        face: of L_global, the face recognition features of the square round the face.
         face_style: of their Gram matrices beside the features themselves.
         face_size: pixels of the square that face recognition looks at.
         patch: of L_patch, the VGG16 features.

@@ -16,10 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engine.splatting.camera import Camera
 from training.losses.vgg import FeatureStack
 
 _INSIDE = 0.5
 """Alpha above which a pixel belongs to the head."""
+_SMALLEST_FACE = 8
+"""Pixels: of less there is nothing to recognise."""
 
 
 def planes(picture: Tensor) -> Tensor:
@@ -47,6 +50,34 @@ def head_box(alpha: Tensor, margin: int = 0) -> tuple[int, int, int, int] | None
     )
 
 
+def face_box(
+    vertices: Tensor, camera: Camera, margin: float = 0.05
+) -> tuple[int, int, int, int] | None:
+    """Rows and columns (top, bottom, left, right) of the square round a face, inside the picture.
+
+    Args:
+        vertices: (N, 3) of the face, in the camera's world.
+        camera: a pinhole camera.
+        margin: around the face, in sides of the square.
+
+    Returns:
+        ``None`` where the face lies behind the camera or next to nothing of it in the picture.
+    """
+    viewmat = torch.from_numpy(camera.viewmat).to(vertices)
+    seen = vertices @ viewmat[:3, :3].T + viewmat[:3, 3]
+    if not len(seen) or float(seen[:, 2].min()) < camera.near:
+        return None
+    pixels = (seen / seen[:, 2:]) @ torch.from_numpy(camera.K).to(vertices).T
+    low, high = pixels[:, :2].amin(0), pixels[:, :2].amax(0)
+    half = (0.5 + margin) * float((high - low).max())
+    x, y = (0.5 * (low + high)).tolist()
+    left, right = max(0, round(x - half)), min(camera.width, round(x + half))
+    top, bottom = max(0, round(y - half)), min(camera.height, round(y + half))
+    if min(right - left, bottom - top) < _SMALLEST_FACE:
+        return None
+    return top, bottom, left, right
+
+
 def gram(features: Tensor) -> Tensor:
     """(B, C, H, W) to (B, C, C): which features occur together (Gatys et al. 2016)."""
     flat = features.flatten(2)
@@ -69,17 +100,14 @@ class FaceLoss(nn.Module):
         super().__init__()
         self.network, self.size, self.style = network, size, style
 
-    def forward(self, ours: Tensor, true: Tensor, alpha: Tensor) -> Tensor:
-        """Compare the square round the head.
+    def forward(self, ours: Tensor, true: Tensor, box: tuple[int, int, int, int]) -> Tensor:
+        """Compare a part of the pictures.
 
         Args:
             ours: (H, W, 3).
             true: (H, W, 3).
-            alpha: (H, W) of the true picture.
+            box: top, bottom, left, right of the part, as :func:`face_box` gives it.
         """
-        box = head_box(alpha)
-        if box is None:
-            return ours.new_zeros(())
         with torch.no_grad():
             wanted = self.network(self._face(true, box))
         loss = ours.new_zeros(())
@@ -90,7 +118,7 @@ class FaceLoss(nn.Module):
         return loss / len(wanted)
 
     def _face(self, picture: Tensor, box: tuple[int, int, int, int]) -> Tensor:
-        """The square round the head, as large as the network wants it, in [−1, 1]."""
+        """The part as a square, as large as the network wants it, in [−1, 1]; black beside it."""
         top, bottom, left, right = box
         part = planes(picture[top:bottom, left:right])
         height, width = part.shape[2:]

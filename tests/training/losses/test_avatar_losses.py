@@ -7,15 +7,17 @@ import math
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from engine.errors import BadInputError, MissingDependencyError
 from engine.splatting.backend import Image
+from engine.splatting.camera import look_at
 from tests.training.losses.weight_files import ir_se_tensors, iresnet_tensors, vgg16_tensors
 from training.losses.avatar import AvatarLoss, position_loss, scaling_loss
 from training.losses.config import AvatarLossConfig
-from training.losses.perceptual import WrinkleLoss, gram, head_box, patch_corners
+from training.losses.perceptual import WrinkleLoss, face_box, gram, head_box, patch_corners
 from training.losses.ssim import plain_ssim
 
 HEIGHT, WIDTH = 70, 60
@@ -40,12 +42,24 @@ def view():
     alpha = torch.zeros(HEIGHT, WIDTH)
     alpha[10:60, 8:50] = 1.0
     image = torch.rand(HEIGHT, WIDTH, 3, generator=chance) * alpha[..., None]
-    return SimpleNamespace(image=image, alpha=alpha, timestep=3, camera_id="front")
+    camera = look_at(
+        np.array([0, 0, 1], np.float32), np.zeros(3), width=WIDTH, height=HEIGHT, vertical_fov=0.5
+    )
+    vertices = torch.tensor([[-0.1, -0.12, 0.0], [0.08, 0.1, 0.02], [0.0, 0.0, 0.1]])
+    return SimpleNamespace(
+        image=image,
+        alpha=alpha,
+        timestep=3,
+        camera_id="front",
+        camera=camera,
+        vertices=vertices,
+    )
 
 
 @pytest.fixture
 def model():
     return SimpleNamespace(
+        head=SimpleNamespace(regions={"face": np.array([0, 1], np.int32)}),
         positions=torch.tensor([[3.0, 4.0, 0.0], [0.1, 0.0, 0.0]], requires_grad=True),
         log_scales=torch.log(torch.tensor([[0.9, 1.0, 0.1], [0.6, 0.2, 0.1]])).requires_grad_(),
     )
@@ -208,6 +222,7 @@ def test_wrinkles_beside_the_head_count_nothing(view):
 def test_a_view_without_a_head_has_no_perceptual_loss(view, model, weights):
     view.alpha = torch.zeros(HEIGHT, WIDTH)
     config = AvatarLossConfig(weights=weights, every=1, patches=2)
+    model.head = SimpleNamespace(regions={})
     terms = AvatarLoss(config)(rendered(off(view.image)), view, model)
     assert terms["global"].item() == terms["patch"].item() == terms["wrinkle"].item() == 0.0
 
@@ -244,3 +259,34 @@ def test_box_of_the_head(view):
     assert head_box(view.alpha) == (10, 60, 8, 50)
     assert head_box(view.alpha, margin=12) == (0, 70, 0, 60)
     assert head_box(torch.zeros(4, 4)) is None
+
+
+def test_box_of_the_face_is_square_round_its_projection(view):
+    camera, face = view.camera, view.vertices[:2]
+    seen = face.numpy() @ camera.viewmat[:3, :3].T + camera.viewmat[:3, 3]
+    pixels = (seen / seen[:, 2:]) @ camera.K.T
+    side = 1.1 * np.ptp(pixels[:, :2], axis=0).max()
+    top, bottom, left, right = face_box(face, camera)
+    assert bottom - top == pytest.approx(side, abs=1)
+    assert 0.5 * (top + bottom) == pytest.approx(pixels[:, 1].mean(), abs=1)
+    assert 0.5 * (left + right) == pytest.approx(pixels[:, 0].mean(), abs=1)
+
+
+def test_face_outside_the_picture_or_behind_the_camera_has_no_box(view):
+    aside = view.vertices + torch.tensor([5.0, 0.0, 0.0])
+    assert face_box(aside, view.camera) is None
+    assert face_box(view.vertices + torch.tensor([0.0, 0.0, 3.0]), view.camera) is None
+
+
+def test_global_term_looks_at_the_face_alone(view, model, weights):
+    config = AvatarLossConfig(weights=weights, patch=0, wrinkle=0, face_size=32, every=1)
+    loss = AvatarLoss(config)
+    top, bottom, left, right = face_box(view.vertices[:2], view.camera)
+    beside = view.image.clone()
+    beside[:, right:] += 0.5
+    assert loss(rendered(beside), view, model)["global"].item() == 0.0
+    inside = view.image.clone()
+    inside[top:bottom, left:right] += 0.5
+    assert loss(rendered(inside), view, model)["global"].item() > 0.0
+    model.head = SimpleNamespace(regions={})
+    assert loss(rendered(beside), view, model)["global"].item() > 0.0
