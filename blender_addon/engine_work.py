@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..engine import protocol
-from ..engine.errors import ERROR_KINDS, CancelledError, GaussianSpeechError
+from ..engine.errors import ERROR_KINDS, GaussianSpeechError
 
 
 class Work(Protocol):
@@ -99,51 +99,25 @@ class Pending:
             self._finished.set()
 
 
-class InTurn:
-    """A request and what is asked besides, waited for as one.
+class Known:
+    """An answer that is there already, where one is waited for."""
 
-    Args:
-        first: without which all fails.
-        others: in the order in which they were sent; each may fail alone.
-    """
+    done = True
 
-    def __init__(self, first: Work, *others: Work) -> None:
-        self._works = (first, *others)
-
-    @property
-    def done(self) -> bool:
-        """Whether all are."""
-        return all(work.done for work in self._works)
+    def __init__(self, value: Any) -> None:
+        self._value = value
 
     def poll(self) -> tuple[float, str]:
-        """Part of all that is done, and what the present one is at."""
-        for index, work in enumerate(self._works):
-            if not work.done:
-                fraction, message = work.poll()
-                return (index + fraction) / len(self._works), message
-        return 1.0, ""
+        """All of it is done."""
+        return (1.0, "")
 
-    def wait(self, timeout: float) -> bool:
-        """Wait at most ``timeout`` seconds; returns :attr:`done`."""
-        present = next((work for work in self._works if not work.done), None)
-        if present is not None:
-            present.wait(timeout)
-        return self.done
+    def wait(self, _timeout: float) -> bool:
+        """There is nothing to wait for."""
+        return True
 
-    def result(self, timeout: float | None = None) -> list[Any]:
-        """What each gives, or why it does not; raises why the first does not, or a cancel."""
-        first, *others = self._works
-        results = [first.result(timeout)]
-        for work in others:
-            try:
-                results.append(work.result(timeout))
-            except CancelledError:
-                raise
-            except GaussianSpeechError as error:
-                results.append(error)
-        return results
+    def result(self, _timeout: float | None = None) -> Any:
+        """The answer."""
+        return self._value
 
     def cancel(self) -> None:
-        """Ask all to stop."""
-        for work in self._works:
-            work.cancel()
+        """There is nothing to stop."""

@@ -18,6 +18,7 @@ PARTS = (
     "preferences",
     "engine_session",
     "tasks",
+    "later",
     "engine_ops",
     "panels",
     "heads",

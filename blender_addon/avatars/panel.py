@@ -40,13 +40,15 @@ class GAUSSIANSPEECH_PT_avatar(bpy.types.Panel):
             default = avatar.source == DEFAULT_AVATAR
             name = "Default avatar" if default else PurePath(avatar.source).name
             row = layout.row(align=True)
-            row.prop(avatar, "enabled", text=f"{name}, {avatar.gaussians:,} Gaussians")
+            size = f", {avatar.gaussians:,} Gaussians" if avatar.gaussians else ""
+            row.prop(avatar, "enabled", text=name + size)
             row.operator(GAUSSIANSPEECH_OT_unbind_avatar.bl_idname, text="", icon="X")
         column = layout.column(align=True)
-        operator = column.operator(
-            GAUSSIANSPEECH_OT_bind_avatar.bl_idname, text="Use Default Avatar", icon="USER"
-        )
-        operator.avatar = DEFAULT_AVATAR
+        if avatar.source != DEFAULT_AVATAR:
+            operator = column.operator(
+                GAUSSIANSPEECH_OT_bind_avatar.bl_idname, text="Use Default Avatar", icon="USER"
+            )
+            operator.avatar = DEFAULT_AVATAR
         column.operator(
             GAUSSIANSPEECH_OT_open_avatar.bl_idname, text="Open Avatar…", icon="FILE_FOLDER"
         )

@@ -4,24 +4,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
+from weakref import WeakKeyDictionary
 
 import bpy
 from bpy_extras.io_utils import ImportHelper
 
-from ...engine.errors import BadInputError, GaussianSpeechError, one_line
-from ..engine_client import Work
+from ...engine.errors import BadInputError
+from ...engine.protocol import Message
+from ..engine_client import EngineClient, Work
 from ..engine_session import get_engine
-from ..engine_work import InTurn
-from ..status import show_error, tell
+from ..engine_work import Known
+from ..later import later
+from ..status import tell
 from ..tasks import EngineTask
 from .mesh import build_head
+from .properties import engine_name, is_head
 
 DEFAULT_HEAD = "default"
 """The head that ships with the engine."""
 
 DEFAULT_AVATAR = "default"
 """The avatar that ships with the engine, for that head."""
+
+_default_heads: WeakKeyDictionary[EngineClient, Message] = WeakKeyDictionary()
+"""The default head as each engine gave it."""
 
 
 class GAUSSIANSPEECH_OT_add_head(EngineTask, bpy.types.Operator):
@@ -41,67 +48,102 @@ class GAUSSIANSPEECH_OT_add_head(EngineTask, bpy.types.Operator):
     )
     with_avatar: bpy.props.BoolProperty(
         name="With Avatar",
-        description="Let the head wear an avatar at once: the default head its own",
+        description="Let the head wear the avatar that ships with it",
         default=True,
     )
     avatar: bpy.props.StringProperty(
         name="Avatar",
-        description="'default' for the avatar of the default head, or an avatar file",
+        description="'default' for the avatar that ships with the default head, or an avatar file",
         default=DEFAULT_AVATAR,
         options={"SKIP_SAVE", "HIDDEN"},
     )
 
-    @property
-    def _brings_avatar(self) -> bool:
-        fits = self.head == DEFAULT_HEAD or self.avatar != DEFAULT_AVATAR
-        return self.with_avatar and fits
+    frame: bpy.props.BoolProperty(
+        name="Frame First Head",
+        description=(
+            "Move the view to a scene's first head: it is as small as a real one, and hidden "
+            "inside the cube that Blender starts with"
+        ),
+        default=True,
+    )
 
     def draw(self, _context: bpy.types.Context) -> None:
-        """Offer to leave the avatar away."""
+        """Offer to leave the default head's avatar away."""
         if self.head == DEFAULT_HEAD:
             self.layout.prop(self, "with_avatar")
+        self.layout.prop(self, "frame")
 
     def begin(self, context: bpy.types.Context) -> Work:
-        """Ask for the head's geometry, and have the avatar loaded for it."""
+        """Ask for the head's geometry."""
         if context.mode != "OBJECT":
             raise BadInputError(
                 "A head can only be added in Object Mode.", "Leave the current mode first."
             )
-        engine, head = get_engine(context), _absolute(self.head)
-        asked = engine.request("head.load", {"head": head})
-        if not self._brings_avatar:
-            return InTurn(asked)
-        params = {"avatar": _absolute(self.avatar), "head": head}
-        return InTurn(asked, engine.request("avatar.load", params))
+        engine = get_engine(context)
+        if self.head == DEFAULT_HEAD and engine in _default_heads and engine.hello:
+            # The redo panel adds the head anew, and must not wait for what the engine is at.
+            return Known(_default_heads[engine])
+        return engine.request("head.load", {"head": _absolute(self.head)})
 
-    def finish(self, context: bpy.types.Context, replies: list[Any]) -> None:
+    def finish(self, context: bpy.types.Context, reply: Message) -> None:
         """Make the mesh at the 3D cursor, selected and active."""
-        reply, *avatar = replies
         name = "Head" if self.head == DEFAULT_HEAD else Path(_absolute(self.head)).stem
         obj = build_head(name, reply.body, reply.arrays)
         obj.location = context.scene.cursor.location
-        head = obj.gaussianspeech_head
+        engine, head = get_engine(context), obj.gaussianspeech_head
         head.id, head.source = reply.body["id"], self.head
-        head.version = get_engine(context).hello["package"]
+        head.version = engine.hello["package"]
+        if self.head == DEFAULT_HEAD:
+            _default_heads[engine] = reply
         head.vertex_count = len(obj.data.vertices)
         context.collection.objects.link(obj)
         for other in context.selected_objects:
             other.select_set(False)
         obj.select_set(True)
         context.view_layer.objects.active = obj
-        text = f"Added '{obj.name}' with {len(reply.body['expression_names'])} expressions"
-        for answer in avatar:
-            if isinstance(answer, GaussianSpeechError):
-                tell(self, context, text)
-                # The head is of use without; Avatar in the panel offers it again.
-                show_error(context, answer)
-                self.report({"WARNING"}, f"The head wears no avatar: {one_line(answer)}")
-                return
-            worn = obj.gaussianspeech_avatar
-            worn.source, worn.enabled = self.avatar, True
-            worn.gaussians = answer.body["gaussians"]
-            text += f" and an avatar of {worn.gaussians:,} Gaussians"
-        tell(self, context, text)
+        keys = len(reply.body["expression_names"])
+        tell(self, context, f"Added '{obj.name}' with {keys} expressions")
+        if self.frame and sum(map(is_head, context.scene.objects)) == 1:
+            _frame(context)
+        if self.with_avatar and (self.head == DEFAULT_HEAD or self.avatar != DEFAULT_AVATAR):
+            dress(context, obj, self.avatar)
+
+
+def _frame(context: bpy.types.Context) -> None:
+    """Show what is selected in the 3D view that the operator was called from."""
+    area = context.area
+    if area is None or area.type != "VIEW_3D" or bpy.app.background:
+        return
+    region = next((region for region in area.regions if region.type == "WINDOW"), None)
+    if region is None or area.spaces.active.region_3d.view_perspective == "CAMERA":
+        return  # Who looks through a camera has framed the picture already.
+    with context.temp_override(area=area, region=region):
+        bpy.ops.view3d.view_selected()
+
+
+def dress(context: bpy.types.Context, obj: bpy.types.Object, avatar: str) -> None:
+    """Let a new head wear an avatar, which the engine gets ready in the meantime.
+
+    The first time on a machine the engine compiles its kernels for it: that is no reason to wait
+    for a head. The default avatar ships with its head and fits, so it is worn at once; another
+    when the engine has found that it fits.
+    """
+    name, worn = obj.name, obj.gaussianspeech_avatar
+    if avatar == DEFAULT_AVATAR:
+        worn.source, worn.enabled = avatar, True
+    before = worn.source
+    params = {"avatar": _absolute(avatar), "head": engine_name(obj)}
+    work = get_engine(context).request("avatar.load", params)
+
+    def loaded(reply: Message) -> str:
+        head = bpy.data.objects.get(name)
+        if head is None or head.gaussianspeech_avatar.source != before:
+            return ""  # It has been removed, or dressed otherwise.
+        worn = head.gaussianspeech_avatar
+        worn.source, worn.enabled, worn.gaussians = avatar, True, reply.body["gaussians"]
+        return f"'{name}' wears {worn.gaussians:,} Gaussians"
+
+    later("Preparing the avatar", work, loaded)
 
 
 class GAUSSIANSPEECH_OT_open_head(bpy.types.Operator, ImportHelper):

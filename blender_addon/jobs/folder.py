@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -105,15 +104,6 @@ class JobFolder:
                 f"The folder of the job {job} cannot be deleted: {error.strerror or error}.",
                 f"Close programs that use {folder} and delete what is left of it.",
             ) from error
-
-    def free_name(self, wanted: str) -> str:
-        """The name of a new job's folder: as wanted, without odd characters, with a number."""
-        stem = re.sub(r"[^\w.-]+", "-", wanted).strip("-.") or "job"
-        name, number = stem, 1
-        while (self.root / name).exists():
-            number += 1
-            name = f"{stem}-{number}"
-        return name
 
     def _own(self, job: str) -> Path:
         folder = self.root / job

@@ -11,7 +11,9 @@ import bpy
 
 from ...engine.errors import BadInputError, GaussianSpeechError
 from ..heads.properties import active_head, require_head
-from ..status import tell, tell_error
+from ..later import later
+from ..status import say, tell, tell_error
+from .command import ThreadWork
 from .job import AVATAR, CAPTURE, SPEECH, Job
 from .place import Place
 from .properties import choose
@@ -37,14 +39,16 @@ def act(
             by then.
     """
     if not bpy.app.background:
-        watcher.act(label, function, done)
+        say(context, "")  # What went wrong before is over.
+        later(label, ThreadWork(function, label), done)
         return {"FINISHED"}
     try:
-        tell(operator, context, done(function(threading.Event())))
+        message = done(function(threading.Event()))
     except GaussianSpeechError as error:
         tell_error(operator, context, error)
         return {"CANCELLED"}
     watcher.read_now()
+    tell(operator, context, message)
     return {"FINISHED"}
 
 
@@ -303,10 +307,12 @@ class GAUSSIANSPEECH_OT_use_job(JobOperator, bpy.types.Operator):
 
     def _wear(self, context: bpy.types.Context, path: str) -> set[str]:
         mode = "EXEC_DEFAULT" if bpy.app.background else "INVOKE_DEFAULT"
-        bind = active_head(context) is not None
-        operator = bpy.ops.gaussianspeech.bind_avatar if bind else bpy.ops.gaussianspeech.add_head
+        operators = bpy.ops.gaussianspeech
         try:
-            result = operator(mode, avatar=path)
+            if active_head(context) is None:
+                result = operators.add_head(mode, with_avatar=True, avatar=path)
+            else:
+                result = operators.bind_avatar(mode, avatar=path)
         except RuntimeError as error:  # What the operator reported; it is in the panel too.
             self.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
             return {"CANCELLED"}

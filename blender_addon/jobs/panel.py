@@ -8,6 +8,7 @@ import bpy
 from ..heads.properties import active_head
 from ..panels import CATEGORY, PARENT_ID
 from ..panels.main import draw_wrapped
+from ..preferences import get_preferences
 from .job import AVATAR, CAPTURE, SPEECH, Job, State, progress_text
 from .ops import (
     GAUSSIANSPEECH_OT_cancel_job,
@@ -84,10 +85,10 @@ class GAUSSIANSPEECH_PT_training(bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the list and the chosen training."""
         layout, listed, reading = self.layout, get_jobs(context), watcher.reading
+        watcher.drawn()
+        _draw_place(layout, context)
         if reading.error is not None:
             draw_wrapped(layout, context, str(reading.error), icon="ERROR")
-        for action in watcher.actions:
-            layout.label(text=f"{action.work.label}…", icon="TIME")
         if not reading.jobs:
             layout.label(text="No trainings yet", icon="INFO")
             return
@@ -132,20 +133,20 @@ class GAUSSIANSPEECH_PT_new_training(bpy.types.Panel):
             column.prop(settings, "data")
             column.prop(settings, "title", placeholder=_suggested(settings.data))
             column.prop(settings, "preset")
-            column.prop(settings, "steps")
+            steps = _draw_steps(column, settings)
             operator = button.operator(GAUSSIANSPEECH_OT_train_avatar.bl_idname, icon="PLAY")
             operator.data, operator.preset = settings.data, settings.preset
-            operator.steps = settings.steps
+            operator.steps = steps
         elif settings.kind == "SPEECH":
             column.prop(settings, "recordings")
             column.prop(settings, "title", placeholder=_suggested(settings.recordings))
-            column.prop(settings, "steps")
+            steps = _draw_steps(column, settings)
             head = active_head(context)
             if head is None:
                 column.label(text="Select the head it is for", icon="INFO")
             button.enabled = head is not None
             operator = button.operator(GAUSSIANSPEECH_OT_train_speech.bl_idname, icon="PLAY")
-            operator.data, operator.steps = settings.recordings, settings.steps
+            operator.data, operator.steps = settings.recordings, steps
         else:
             column.prop(settings, "title", placeholder="capture")
             for name in ("scale", "cameras", "timesteps"):
@@ -156,6 +157,29 @@ class GAUSSIANSPEECH_PT_new_training(bpy.types.Panel):
         operator.title = settings.title
 
 
+def _draw_place(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """Say whose jobs these are, where that is not plain."""
+    if watcher.place is not None and watcher.place.remote:
+        text = f"On another machine, by '{watcher.place.name}': its folders, not this machine's"
+        draw_wrapped(layout, context, text, icon="URL")
+    elif get_preferences(context).engine_command.strip():
+        text = (
+            "Trainings run on this machine, by Engine Python: where Engine Command runs is known "
+            "only if it ends in 'serve'"
+        )
+        draw_wrapped(layout, context, text, icon="INFO")
+
+
+def _draw_steps(column: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> int:
+    """Draw the number of steps; returns it, or 0 for as many as are usual."""
+    row = column.row(heading="Steps")
+    row.prop(settings, "limit_steps", text="")
+    number = row.row()
+    number.enabled = settings.limit_steps
+    number.prop(settings, "steps", text="")
+    return settings.steps if settings.limit_steps else 0
+
+
 def _draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, job: Job) -> None:
     box = layout.box()
     icon = icon_of(job)
@@ -163,13 +187,12 @@ def _draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, job: Job) 
         box.template_icon(icon_value=icon, scale=_PICTURE)
     _draw_state(box, context, job)
     _draw_results(box, job)
-    row = box.row(align=True)
     if job.state is State.CANCELLING:
-        row.operator(GAUSSIANSPEECH_OT_end_job.bl_idname, icon="X").job = job.id
+        box.operator(GAUSSIANSPEECH_OT_end_job.bl_idname, icon="X").job = job.id
     elif job.running:
-        row.operator(GAUSSIANSPEECH_OT_cancel_job.bl_idname, text="Cancel", icon="X").job = job.id
+        box.operator(GAUSSIANSPEECH_OT_cancel_job.bl_idname, text="Cancel", icon="X").job = job.id
     elif job.resumable:
-        row.operator(
+        box.operator(
             GAUSSIANSPEECH_OT_resume_job.bl_idname, text="Resume", icon="PLAY"
         ).job = job.id
     _draw_files(box, context, job)
@@ -179,7 +202,8 @@ def _draw_state(box: bpy.types.UILayout, context: bpy.types.Context, job: Job) -
     if job.state in (State.RUNNING, State.CANCELLING) or job.state is State.CANCELLED:
         box.progress(factor=job.fraction, text=progress_text(job))
     elif job.state is State.FINISHED:
-        box.label(text=f"Finished: {progress_text(job)}", icon=_STATES[job.state])
+        steps = f", {job.total:,} steps" if job.total else ""
+        box.label(text=f"Finished{steps}", icon=_STATES[job.state])
     if job.loss is not None and job.state is not State.FAILED:
         box.label(text=f"Loss {job.loss:.4g}", icon="GRAPH")
     message = "Starting" if job.state is State.STARTING else job.message

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where jobs run: this machine, whose folder is read, or one that only commands reach. No bpy.
+"""Where jobs run: this machine, whose folder is read, or another (``remote.py``). No bpy.
 
-Both are asked from threads: disks, networks and processes may take their time.
+Places are asked from threads: disks, networks and processes may take their time.
 """
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ class Reading:
 
     Attributes:
         jobs: the latest first.
-        log: last lines of the job that was asked about.
+        log: last lines of the chosen job, where they were asked for.
         error: why there is nothing newer.
     """
 
@@ -67,8 +68,8 @@ class Place(Protocol):
     name: str
     remote: bool
 
-    def read(self, log_of: str = "") -> Reading:
-        """All jobs, and the end of one's log."""
+    def read(self, chosen: str = "", *, with_log: bool = False) -> Reading:
+        """All jobs, and the end of the chosen one's log."""
 
     def start(self, name: str, order: Order, cancelled: threading.Event) -> str:
         """Start a command as a job in a new folder; returns the job's id."""
@@ -104,13 +105,13 @@ class ThisMachine:
         """Folder of the jobs."""
         return self._folder.root
 
-    def read(self, log_of: str = "") -> Reading:
-        """All jobs, and the end of one's log."""
+    def read(self, chosen: str = "", *, with_log: bool = False) -> Reading:
+        """All jobs, and the end of the chosen one's log."""
         try:
             jobs = tuple(self._folder.read())
         except GaussianSpeechError as error:
             return Reading(error=error)
-        log = self._folder.log_tail(log_of, LOG_LINES) if log_of else ()
+        log = self._folder.log_tail(chosen, LOG_LINES) if with_log and chosen else ()
         return Reading(jobs, log)
 
     def start(self, name: str, order: Order, cancelled: threading.Event) -> str:
@@ -119,7 +120,7 @@ class ThisMachine:
         Raises:
             GaussianSpeechError: what the command said.
         """
-        name = self._folder.free_name(name)
+        name = file_name(name, lambda candidate: (self.root / candidate).exists())
         out = str(self.root / name)
         answer: Any = self._commands().run(*order.words(out), cancelled=cancelled)
         return str(answer["job"]) if isinstance(answer, dict) and "job" in answer else name
@@ -153,3 +154,13 @@ class ThisMachine:
 
     def _run(self, command: str, job: str, *options: str) -> None:
         self._commands().output("jobs", command, job, "--folder", str(self.root), *options)
+
+
+def file_name(wanted: str, taken: Callable[[str], bool]) -> str:
+    """The name of a new job's folder: as wanted, without odd characters, with a number if taken."""
+    stem = re.sub(r"[^\w.-]+", "-", wanted).strip("-.") or "job"
+    name, number = stem, 1
+    while taken(name):
+        number += 1
+        name = f"{stem}-{number}"
+    return name

@@ -11,14 +11,14 @@ from .session import current_place
 from .watch import watcher
 
 
-def _on_chosen(self: GAUSSIANSPEECH_PG_jobs, _context: bpy.types.Context) -> None:
-    if 0 <= self.index < len(self.entries):
+def _on_chosen(self: GAUSSIANSPEECH_PG_jobs, context: bpy.types.Context) -> None:
+    if 0 <= self.index < len(self.entries) and self.chosen != self.entries[self.index].name:
         self.chosen = self.entries[self.index].name
-    _on_log(self, _context)
+        _on_look(self, context)
 
 
-def _on_log(self: GAUSSIANSPEECH_PG_jobs, _context: bpy.types.Context) -> None:
-    watcher.log_of = self.chosen if self.show_log else ""
+def _on_look(self: GAUSSIANSPEECH_PG_jobs, _context: bpy.types.Context) -> None:
+    watcher.chosen, watcher.with_log = self.chosen, self.show_log
     watcher.read_soon()
 
 
@@ -36,7 +36,7 @@ class GAUSSIANSPEECH_PG_jobs(bpy.types.PropertyGroup):
         name="Log",
         description="Show the last lines that the training printed",
         options={"SKIP_SAVE"},
-        update=_on_log,
+        update=_on_look,
     )
 
 
@@ -79,11 +79,14 @@ class GAUSSIANSPEECH_PG_training(bpy.types.PropertyGroup):
             ("baseline", "Baseline", "In the way of GaussianAvatars, to compare with"),
         ),
     )
+    limit_steps: bpy.props.BoolProperty(
+        name="Steps", description="Train other than the usual number of steps"
+    )
     steps: bpy.props.IntProperty(
         name="Steps",
-        description="Steps of the training; 0 for as many as are usual",
-        default=0,
-        min=0,
+        description="Steps of the training",
+        default=2000,
+        min=1,
         soft_max=600_000,
     )
     scale: bpy.props.FloatProperty(
@@ -120,7 +123,7 @@ def choose(context: bpy.types.Context, job_id: str) -> None:
     """Choose a job of the list, now or as soon as it is there."""
     listed = get_jobs(context)
     listed.chosen = job_id
-    watcher.read_soon()
+    watcher.expect()
 
 
 def sync(context: bpy.types.Context) -> bool:
@@ -135,11 +138,12 @@ def sync(context: bpy.types.Context) -> bool:
         listed.entries.clear()
         for job_id in wanted:
             listed.entries.add().name = job_id
-    if listed.chosen not in wanted and wanted and not watcher.actions:
+    if listed.chosen not in wanted and wanted and watcher.settled:
         listed.chosen = wanted[0]
     if listed.chosen in wanted and listed.index != wanted.index(listed.chosen):
         listed.index = wanted.index(listed.chosen)
         changed = True
+    watcher.chosen, watcher.with_log = listed.chosen, listed.show_log
     return changed
 
 

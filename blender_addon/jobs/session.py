@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import bpy
@@ -10,9 +11,10 @@ import bpy
 from .. import engine_process
 from ..engine_session import user_folder
 from ..preferences import default_jobs_folder, get_preferences
-from .command import Commands
+from .command import Commands, remote_words
 from .folder import JobFolder
 from .place import Place, ThisMachine
+from .remote import OtherMachine
 from .watch import watcher
 
 _made: tuple[tuple[str, ...], Place] | None = None
@@ -38,17 +40,19 @@ def current_place(context: bpy.types.Context) -> Place:
     return _made[1]
 
 
-def _make_place(python: str, _engine_command: str, device: str, folder: str) -> Place:
-    root = Path(bpy.path.abspath(folder)) if folder.strip() else default_jobs_folder()
+def _make_place(python: str, engine_command: str, device: str, folder: str) -> Place:
     configured, home = bpy.path.abspath(python), user_folder()
+    environment = engine_process.engine_environment(home / "cache", device.lower())
+    words = remote_words(engine_command)
+    if words is not None:
+        # Blender removes its temporary folder when it quits.
+        pictures = Path(bpy.app.tempdir or tempfile.gettempdir()) / "gaussianspeech-jobs"
+        return OtherMachine(" ".join(words), Commands(words, environment, cwd=home), pictures)
+    root = Path(bpy.path.abspath(folder)) if folder.strip() else default_jobs_folder()
 
     def commands() -> Commands:
         program = engine_process.find_python(configured)
-        return Commands(
-            [program, "-m", "training"],
-            engine_process.engine_environment(home / "cache", device.lower()),
-            cwd=home,
-            install_hint=engine_process.install_hint(program),
-        )
+        hint = engine_process.install_hint(program)
+        return Commands([program, "-m", "training"], environment, cwd=home, install_hint=hint)
 
     return ThisMachine(JobFolder(root), commands)

@@ -2,20 +2,18 @@
 """Keeps what the panel shows in step with the jobs, without ever making Blender wait.
 
 A thread reads; a timer, which outlives the loading of files, takes what it has read, notices what
-has ended and redraws the sidebars. The same timer takes the answers of commands under way.
+has ended and redraws the sidebars.
 """
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import bpy
 
-from ...engine.errors import CancelledError, GaussianSpeechError
+from ...engine.errors import GaussianSpeechError
+from ..later import redraw_sidebars
 from ..status import get_status, say, show_error
 from .command import ThreadWork
 from .job import Job, State
@@ -28,33 +26,29 @@ _LOCAL_PAUSES = (1.0, 4.0)
 """Seconds between readings of a folder while a job runs, and while none does."""
 
 _REMOTE_PAUSES = (10.0, 60.0)
-"""The same for another machine, where each reading starts a process."""
+"""The same for another machine, where each reading starts a process: it is asked only while
+somebody looks at the section, and now and then while it works."""
 
-
-@dataclass(frozen=True)
-class Action:
-    """A command under way.
-
-    Attributes:
-        work: it.
-        done: what to do with its answer, on Blender's own thread; returns what to say.
-    """
-
-    work: ThreadWork
-    done: Callable[[Any], str]
+_LOOKED_AWAY = 60.0
+"""Seconds after the section was last drawn."""
 
 
 class Watcher:
-    """The latest reading of a place, and the commands under way."""
+    """The latest reading of a place."""
 
     def __init__(self) -> None:
         self.reading = Reading()
         self.place: Place | None = None
-        self.log_of = ""
-        self.actions: list[Action] = []
+        self.chosen, self.with_log = "", False
         self._thread: ThreadWork | None = None
-        self._read_at = 0.0
+        self._read_at = self._taken_at = self._expecting_since = 0.0
+        self._drawn_at = -_LOOKED_AWAY
         self._wanted = False
+
+    @property
+    def settled(self) -> bool:
+        """Whether the reading is of after the last :meth:`expect`."""
+        return self._taken_at >= self._expecting_since
 
     def job(self, job_id: str) -> Job | None:
         """A job of the latest reading."""
@@ -64,66 +58,70 @@ class Watcher:
         """Watch another place."""
         if place is not self.place:
             self.place, self.reading, self._thread = place, Reading(), None
+            self._wanted = place is not None and not place.remote
+
+    def drawn(self) -> None:
+        """Somebody looks at the jobs."""
+        if not self._looked_at:
             self._wanted = True
+        self._drawn_at = time.monotonic()
 
     def read_soon(self) -> None:
         """Read at the next tick."""
         self._wanted = True
 
+    def expect(self) -> None:
+        """Something is new that the present reading does not tell: read soon."""
+        self._expecting_since = time.monotonic()
+        self._wanted = True
+
     def read_now(self) -> None:
         """Read and wait for it; for scripts and tests."""
         if self.place is not None:
-            self._thread = None
-            self._take(self.place.read(self.log_of))
-
-    def act(
-        self,
-        label: str,
-        function: Callable[[threading.Event], Any],
-        done: Callable[[Any], str],
-    ) -> None:
-        """Do something that takes a while, and ``done`` with what it gives at a later tick."""
-        self.actions.append(Action(ThreadWork(function, label), done))
+            self._thread, self._read_at = None, time.monotonic()
+            self._take(self.place.read(self.chosen, with_log=self.with_log))
 
     def tick(self) -> bool:
         """Take what is there and start what is due; whether anything has changed."""
-        changed = self._finish_actions()
+        changed = False
         if self._thread is not None and self._thread.done:
             thread, self._thread = self._thread, None
             try:
                 changed |= self._take(thread.result(0))
             except GaussianSpeechError as error:
-                changed |= self._take(Reading(self.reading.jobs, self.reading.log, error))
+                changed |= self._take(Reading(error=error))
         if self._thread is None and self.place is not None and self._due():
-            place, log_of = self.place, self.log_of
+            read = partial(self.place.read, self.chosen, with_log=self.with_log)
             self._wanted, self._read_at = False, time.monotonic()
-            self._thread = ThreadWork(lambda _: place.read(log_of), "reading the jobs")
+            self._thread = ThreadWork(lambda _: read(), "Reading the jobs")
         return changed
 
+    @property
+    def _looked_at(self) -> bool:
+        return time.monotonic() - self._drawn_at < _LOOKED_AWAY
+
     def _due(self) -> bool:
-        busy, calm = _REMOTE_PAUSES if self.place and self.place.remote else _LOCAL_PAUSES
-        pause = busy if any(job.running for job in self.reading.jobs) else calm
+        running, pauses = any(job.running for job in self.reading.jobs), _LOCAL_PAUSES
+        busy = running
+        if self.place is not None and self.place.remote:
+            pauses, busy = _REMOTE_PAUSES, running and self._looked_at
+            if not running and not self._looked_at:
+                return self._wanted
+        pause = pauses[0] if busy else pauses[1]
         return self._wanted or time.monotonic() - self._read_at >= pause
 
     def _take(self, reading: Reading) -> bool:
-        before, self.reading = self.reading, reading
+        before = self.reading
+        if reading.error is not None:
+            # What was seen last is better than nothing.
+            reading = Reading(before.jobs, before.log, reading.error)
+        self.reading = reading
+        self._taken_at = self._read_at
         for job in reading.jobs:
             earlier = next((other for other in before.jobs if other.id == job.id), None)
             if earlier is not None and earlier.running and not job.running:
                 _announce(job)
         return before != reading
-
-    def _finish_actions(self) -> bool:
-        finished = [action for action in self.actions if action.work.done]
-        self.actions = [action for action in self.actions if not action.work.done]
-        for action in finished:
-            try:
-                say(bpy.context, action.done(action.work.result(0)))
-            except CancelledError:
-                continue
-            except GaussianSpeechError as error:
-                show_error(bpy.context, error)
-        return bool(finished)
 
 
 watcher = Watcher()
@@ -140,7 +138,7 @@ def _announce(job: Job) -> None:
         )
         show_error(bpy.context, error)
         status.is_engine = False
-    elif job.state is State.FINISHED:
+    elif job.state is State.FINISHED and not status.is_error:
         say(bpy.context, f"The training '{job.id}' has finished")
 
 
@@ -149,21 +147,11 @@ def _on_timer() -> float:
 
     try:
         if watcher.tick() | sync(bpy.context):
-            redraw(bpy.context)
+            redraw_sidebars(bpy.context)
     except (AttributeError, ReferenceError):
         # Between two files, or while the add-on is being taken down, there is nothing to show on.
         return _TICK
     return _TICK
-
-
-def redraw(context: bpy.types.Context) -> None:
-    """Redraw the sidebars, and not the 3D views beside them."""
-    for window in context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                for region in area.regions:
-                    if region.type == "UI":
-                        region.tag_redraw()
 
 
 def register() -> None:
@@ -173,10 +161,7 @@ def register() -> None:
 
 
 def unregister() -> None:
-    """Stop it. Commands under way end by themselves; jobs go on, as they should."""
+    """Stop it; jobs go on, as they should."""
     if bpy.app.timers.is_registered(_on_timer):
         bpy.app.timers.unregister(_on_timer)
-    for action in watcher.actions:
-        action.work.cancel()
-    watcher.actions.clear()
     watcher.look_at(None)

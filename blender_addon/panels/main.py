@@ -8,6 +8,7 @@ import textwrap
 import bpy
 
 from ..engine_ops import GAUSSIANSPEECH_OT_open_log
+from ..later import under_way
 from ..status import get_status
 from ..tasks import GAUSSIANSPEECH_OT_cancel
 
@@ -41,6 +42,8 @@ class GAUSSIANSPEECH_PT_main(bpy.types.Panel):
                 box.operator(GAUSSIANSPEECH_OT_open_log.bl_idname, icon="TEXT")
         elif status.message:
             draw_wrapped(layout, context, status.message, icon="INFO")
+        for line in under_way():
+            draw_wrapped(layout, context, f"{line}…", icon="TIME")
 
 
 def draw_wrapped(

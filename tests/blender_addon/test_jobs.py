@@ -36,7 +36,7 @@ with JobHandle.current(total=2000) as job:
 
 
 @pytest.fixture
-def jobs(blender, tmp_path, addon):
+def jobs(blender, tmp_path):
     """The folder of the jobs, chosen in the preferences."""
     preferences = blender.context.preferences.addons[PACKAGE].preferences
     root = tmp_path / "jobs"
@@ -44,7 +44,6 @@ def jobs(blender, tmp_path, addon):
     preferences.jobs_folder = str(root)
     yield root
     preferences.jobs_folder = preferences.engine_command = ""
-    addon("jobs.watch").watcher.actions.clear()
 
 
 @pytest.fixture
@@ -127,7 +126,7 @@ def test_reading_happens_in_a_thread_and_the_tick_takes_it(jobs, listed, watcher
 def test_a_slow_disk_does_not_hold_the_tick(jobs, listed, watcher, monkeypatch):
     listed()
 
-    def slow(_log_of):
+    def slow(*_args, **_options):
         time.sleep(1.0)
         return watcher.reading
 
@@ -325,3 +324,72 @@ def test_a_real_job_is_followed_cancelled_resumed_and_ended(engine_ready, jobs, 
     engine_ready.ops.gaussianspeech.end_job(job=name)
     assert state() == "cancelled"
     assert f"from {reached}" in (jobs / name / "log.txt").read_text()
+
+
+@pytest.fixture
+def other_machine(engine_ready, jobs, tmp_path, monkeypatch):
+    """An engine command that goes through a stand-in of ssh; the jobs lie elsewhere then."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "there"))
+    ssh = tmp_path / "ssh"
+    ssh.write_text('#!/bin/sh\nshift\nexec sh -c "$*"\n')
+    ssh.chmod(0o755)
+    python = os.environ["GAUSSIANSPEECH_PYTHON"]
+    preferences = engine_ready.context.preferences.addons[PACKAGE].preferences
+    preferences.engine_command = f"{ssh} gpu {python} -m engine serve"
+    return tmp_path / "there" / "gaussianspeech" / "jobs"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in of ssh is a shell script")
+def test_jobs_of_another_machine_are_followed_through_its_commands(
+    engine_ready, other_machine, listed, watcher, addon
+):
+    assert listed() == []
+    make_job(other_machine, "running here", created=2.0, message="densifying")
+    folder = make_job(other_machine, "anna", "finished", created=1.0, preview="preview.png")
+    write_picture(folder / "preview.png")
+    (folder / "avatar.safetensors").write_bytes(b"an avatar")
+    (folder / "log.txt").write_text("one\ntwo\n")
+    assert listed() == ["running here", "anna"]
+    addon("jobs.properties").choose(engine_ready.context, "anna")
+    engine_ready.context.window_manager.gaussianspeech_jobs.show_log = True
+    listed()
+    listed()
+    job = watcher.job("anna")
+    assert (job.kind, job.state, job.folder) == ("avatar", "finished", str(folder))
+    assert job.results == {"avatar": str(folder / "avatar.safetensors")}
+    assert job.preview.read_bytes() == (folder / "preview.png").read_bytes()
+    assert job.preview.parent != folder
+    assert watcher.reading.log == ("one", "two")
+    engine_ready.context.window_manager.gaussianspeech_jobs.show_log = False
+    engine_ready.ops.gaussianspeech.cancel_job(job="running here")
+    assert watcher.job("running here").state == "cancelling"
+    engine_ready.ops.gaussianspeech.remove_job(job="anna")
+    assert not folder.exists()
+    with pytest.raises(RuntimeError, match="is on another machine"):
+        engine_ready.ops.gaussianspeech.open_job(job="running here", what="LOG")
+
+
+def test_a_machine_that_cannot_be_reached_is_told(blender, jobs, listed, watcher):
+    preferences = blender.context.preferences.addons[PACKAGE].preferences
+    preferences.engine_command = "/no/such/ssh gpu gaussianspeech serve"
+    listed()
+    assert "/no/such/ssh" in watcher.reading.error.message
+
+
+def test_another_machine_is_left_in_peace_while_nobody_looks(addon):
+    watcher = addon("jobs.watch").Watcher()
+    questions = []
+
+    class Place:
+        name, remote = "gpu", True
+
+        def read(self, *_args, **_options):
+            questions.append(1)
+            return addon("jobs.place").Reading()
+
+    watcher.look_at(Place())
+    watcher.tick()
+    assert watcher._thread is None
+    watcher.drawn()
+    watcher.tick()
+    until(lambda: questions)

@@ -14,6 +14,7 @@ from tests.blender_addon.job_folders import make_job, write_picture
 
 pytest.importorskip("bpy", reason="Blender's Python module (bpy) is not installed")
 folders = addon_module("jobs.folder")
+places = addon_module("jobs.place")
 seen = addon_module("jobs.job")
 errors = sys.modules["gaussianspeech.engine.errors"]
 
@@ -141,10 +142,9 @@ def test_only_jobs_of_the_folder_are_removed(tmp_path, name):
     assert (root / "plain").is_dir()
 
 
-def test_a_new_job_takes_a_name_of_its_own(jobs, tmp_path):
-    make_job(tmp_path, "Anna-1", "finished")
-    assert jobs.free_name("Anna 1!") == "Anna-1-2"
-    assert jobs.free_name("../..") == "job"
+def test_a_new_job_takes_a_name_of_its_own():
+    assert places.file_name("Anna 1!", {"Anna-1"}.__contains__) == "Anna-1-2"
+    assert places.file_name("../..", lambda _name: False) == "job"
 
 
 @pytest.mark.parametrize(

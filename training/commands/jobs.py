@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json as json_format
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,13 +15,21 @@ from rich.table import Table
 from tyro.extras import SubcommandApp
 
 from engine.commands.console import print_result
+from engine.errors import BadInputError
 from engine.runtime import cache_folder
 from training import jobs as job_folders
+from training.job_status import State
 from training.jobs import Job
 
 app = SubcommandApp()
 
 _LOG_LINES = 10
+
+RESULTS = {"avatar": "avatar.safetensors", "speech": "speech_model.safetensors"}
+"""What a job leaves in its folder for others to use, by kind."""
+
+VIEWS = "transforms_train.json"
+"""What makes a folder a capture that can be trained on."""
 
 
 def default_folder() -> Path:
@@ -37,7 +47,7 @@ def list_all(*, folder: Path | None = None, json: bool = False) -> int:
     """
     found = job_folders.list_jobs(folder or default_folder())
     if json:
-        print(json_format.dumps([_facts(job) for job in found], default=str))
+        print(json_format.dumps([_facts(job) | _details(job) for job in found], default=str))
         return 0
     if not found:
         print(f"There are no jobs in {folder or default_folder()}.")
@@ -64,7 +74,7 @@ def show(
     """
     found = job_folders.show(_folder_of(job, folder))
     log = job_folders.log_tail(found.folder, _LOG_LINES)
-    print_result(_facts(found) | ({"log": log} if json else {}), as_json=json)
+    print_result(_facts(found) | (_details(found) | {"log": log} if json else {}), as_json=json)
     if not json:
         print(*log, sep="\n")
     return 0
@@ -99,8 +109,74 @@ def resume(job: Annotated[str, tyro.conf.Positional], *, folder: Path | None = N
     return 0
 
 
+@app.command
+def remove(job: Annotated[str, tyro.conf.Positional], *, folder: Path | None = None) -> int:
+    """Delete the folder of a job that has ended, with all that it made.
+
+    Args:
+        job: id of the job.
+        folder: folder of the jobs.
+    """
+    found = job_folders.show(_folder_of(job, folder))
+    if found.running:
+        raise BadInputError(f"The job {found.id} is running.", "Cancel it first.")
+    shutil.rmtree(found.folder)
+    return 0
+
+
+@app.command
+def preview(job: Annotated[str, tyro.conf.Positional], *, folder: Path | None = None) -> int:
+    """Write a job's latest picture, a PNG, to stdout: for programs on other machines.
+
+    Args:
+        job: id of the job.
+        folder: folder of the jobs.
+    """
+    found = job_folders.show(_folder_of(job, folder))
+    picture = found.folder / found.status.preview
+    if not found.status.preview or not picture.is_file():
+        raise BadInputError(f"The job {found.id} has no picture yet.", "Try again later.")
+    sys.stdout.buffer.write(picture.read_bytes())
+    return 0
+
+
+@app.command(name="folder")
+def print_folder(*, json: bool = False) -> int:
+    """Tell where jobs lie unless --folder says otherwise.
+
+    Args:
+        json: print one JSON object.
+    """
+    print_result({"folder": default_folder()}, as_json=json)
+    return 0
+
+
 def _folder_of(job: str, folder: Path | None) -> Path:
     return (folder or default_folder()) / job
+
+
+def _details(job: Job) -> dict[str, Any]:
+    """What programs want to know besides: numbers, times and what there is to use."""
+    status = job.status
+    picture = job.folder / status.preview
+    seen = bool(status.preview) and picture.is_file()
+    made = {
+        kind: job.folder / name
+        for kind, name in RESULTS.items()
+        if not job.running and (job.folder / name).is_file()
+    }
+    if status.state is State.FINISHED and (job.folder / VIEWS).is_file():
+        made["capture"] = job.folder
+    return {
+        "kind": str(job.config.get("kind", "")),
+        "data": str(job.config.get("data", "")),
+        "steps": status.step,
+        "total": status.total,
+        "created": job.created,
+        "updated": status.updated,
+        "preview": picture.stat().st_mtime_ns if seen else 0,
+        "results": {kind: str(path) for kind, path in made.items()},
+    }
 
 
 def _facts(job: Job) -> dict[str, Any]:

@@ -29,7 +29,8 @@ def job(tmp_path):
     yield started
     from training.jobs import cancel
 
-    cancel(started.folder, at_once=True)
+    if started.folder.exists():
+        cancel(started.folder, at_once=True)
 
 
 def until(condition, seconds=30.0):
@@ -59,6 +60,46 @@ def test_a_cancelled_job_can_be_resumed(job, tmp_path, capsys):
     assert show(job.folder).status.state == "cancelled"
     assert main(["jobs", "resume", job.id, "--folder", str(tmp_path)]) == 0
     until(lambda: show(job.folder).status.state == "running")
+
+
+def test_programs_are_told_numbers_times_and_results(job, tmp_path, capsys):
+    from training.jobs import cancel
+
+    main(["jobs", "list", "--folder", str(tmp_path), "--json"])
+    (facts,) = json.loads(capsys.readouterr().out)
+    assert facts["total"] == 1000
+    assert facts["steps"] > 0
+    assert facts["updated"] >= facts["created"] > 0
+    assert facts["results"] == {}
+    (job.folder / "avatar.safetensors").write_bytes(b"an avatar")
+    cancel(job.folder, at_once=True)
+    main(["jobs", "show", job.id, "--folder", str(tmp_path), "--json"])
+    made = json.loads(capsys.readouterr().out)["results"]
+    assert made == {"avatar": str(job.folder / "avatar.safetensors")}
+
+
+def test_the_latest_picture_is_written_to_stdout(job, tmp_path, capfdbinary):
+    assert main(["jobs", "preview", job.id, "--folder", str(tmp_path)]) == 2
+    (job.folder / "preview.png").write_bytes(b"a picture")
+    status = json.loads((job.folder / "status.json").read_text())
+    from training.jobs import cancel
+
+    cancel(job.folder, at_once=True)
+    status = status | {"state": "cancelled", "preview": "preview.png"}
+    (job.folder / "status.json").write_text(json.dumps(status))
+    capfdbinary.readouterr()
+    assert main(["jobs", "preview", job.id, "--folder", str(tmp_path)]) == 0
+    assert capfdbinary.readouterr().out == b"a picture"
+
+
+def test_only_a_job_that_has_ended_is_removed(job, tmp_path, capsys):
+    from training.jobs import cancel
+
+    assert main(["jobs", "remove", job.id, "--folder", str(tmp_path)]) == 2
+    assert "is running" in capsys.readouterr().err
+    cancel(job.folder, at_once=True)
+    assert main(["jobs", "remove", job.id, "--folder", str(tmp_path)]) == 0
+    assert not job.folder.exists()
 
 
 def test_an_unknown_job_is_named(tmp_path, capsys):
