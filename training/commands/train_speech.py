@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from engine import runtime
 from engine.commands.console import print_result, progress_bar
 from engine.errors import CancelledError
 from training.commands.job_run import run_as_job
@@ -71,6 +72,8 @@ def speech(
         background: return at once and train on; see 'gaussianspeech jobs'.
         json: print the result as JSON.
     """
+    # Before torch is imported: its threads must not spin while others work.
+    runtime.prepare()
     from training.speech.config import TrainingConfig
     from training.speech.personal import PersonalTraining, train_personal
     from training.speech.trainer import CURVES, Step
