@@ -21,7 +21,6 @@ from engine.heads.flame_teeth import add_teeth
 from engine.heads.head import Head
 from engine.heads.skinning import flame_vertices
 from engine.speech.performance import Performance
-from engine.timing import frame_count
 
 Float = NDArray[np.float32]
 
@@ -30,6 +29,7 @@ SUFFIXES = (PERFORMANCE, PLAIN, FLAME_PARAM)
 _REPAIR = "Repair or leave out this recording."
 _OTHER_HEAD = "Train on the head that was captured, or retarget the captures first."
 _PIECE = 64
+_SLOWEST, _FASTEST = 10.0, 240.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +123,12 @@ def read_motion(folder: Path, name: str, head: CapturedHead, speech: Speech) -> 
             f"{motion.path} moves {found} vertices; the head {head.trained.id!r} has {expected}.",
             _OTHER_HEAD,
         )
-    frames = frame_count(speech.duration, motion.fps)
+    if not _SLOWEST <= motion.fps <= _FASTEST:
+        raise BadInputError(
+            f"{motion.path} says that it has {motion.fps:g} frames per second.",
+            f"Give its true rate, {_SLOWEST:g} to {_FASTEST:g}.",
+        )
+    frames = round(speech.duration * motion.fps)
     if abs(len(motion.weights) - frames) > 1:
         raise BadInputError(
             f"{motion.path} has {len(motion.weights)} frames at {motion.fps:g} per second for "

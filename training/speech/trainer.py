@@ -22,6 +22,7 @@ from engine.progress import Progress, silent
 from engine.speech.checkpoint import set_basis
 from engine.speech.inference import MotionStream
 from engine.speech.model import Motion, SpeechModel
+from training.avatar.recording import save_checkpoint
 from training.losses.speech import MM, LossTerms, SpeechLoss
 from training.speech.best import keep_best, publish
 from training.speech.config import TrainingConfig
@@ -291,9 +292,12 @@ class SpeechTrainer:
         return torch.from_numpy(weights)[None].to(self.device)
 
     def save(self) -> None:
-        """Write the state from which :meth:`resume` goes on."""
-        with written_whole(self.out / STATE) as temporary:
-            torch.save(self.state(), temporary)
+        """Write the state from which :meth:`resume` goes on.
+
+        Raises:
+            GaussianSpeechError: it cannot be written; the last good one is still there.
+        """
+        save_checkpoint(self.out / STATE, self.state())
 
     def state(self) -> dict[str, Any]:
         """What :meth:`restore` goes on from."""

@@ -169,3 +169,17 @@ def test_a_file_that_says_too_little_is_refused(head, tmp_path):
     save_file({"x": torch.zeros(3)}, str(tmp_path / "x.safetensors"), {"gaussianspeech": about})
     with pytest.raises(BadInputError, match="does not say its config"):
         load_model(tmp_path / "x.safetensors", head)
+
+
+def test_a_model_of_a_newer_version_is_refused(head, saved):
+    import json
+
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    with safe_open(str(saved), "pt") as file:
+        about = json.loads(file.metadata()["gaussianspeech"])
+    about["config"]["antennae"] = 2
+    save_file(load_file(str(saved)), str(saved), {"gaussianspeech": json.dumps(about)})
+    with pytest.raises(BadInputError, match="antennae"):
+        load_model(saved, head)

@@ -11,6 +11,7 @@ from engine.audio.encoder import PhoneticEncoder
 from engine.errors import BadInputError
 from engine.heads import load_head
 from engine.speech.model import SpeechModel
+from engine.speech.performance import Performance
 from tests.training.speech.recordings import (
     FPS,
     motion_of,
@@ -210,6 +211,60 @@ def test_vertices_of_no_head_are_named_with_expected_and_found(head, tmp_path):
         vertices=np.zeros((25, 5023, 3)),
     )
     with pytest.raises(BadInputError, match=rf"5023.*expected \(T, {head.vertex_count}, 3\)"):
+        _load(tmp_path, head)
+
+
+def test_a_performance_of_another_head_is_named_with_expected_and_found(head, tmp_path):
+    (write_recordings(tmp_path, head) / "c1.motion.npz").unlink()
+    basis = head.expression_basis[:, :5023]
+    weights = motion_of(head, 1)
+    Performance(FPS, weights, basis, weights, head.expression_names, "flame").save(
+        tmp_path / "c1.performance.npz"
+    )
+    found = rf"c1\.performance\.npz moves 5023 vertices.* has {head.vertex_count}"
+    with pytest.raises(BadInputError, match=found):
+        _load(tmp_path, head)
+
+
+@pytest.mark.parametrize("fps", [0.0, np.nan, 1e6, -25.0])
+def test_an_impossible_frame_rate_is_named(head, tmp_path, fps):
+    write_recordings(tmp_path, head)
+    np.savez(tmp_path / "c1.motion.npz", fps=fps, expression=motion_of(head, 1))
+    with pytest.raises(BadInputError, match=r"c1\.motion\.npz says that it has"):
+        _load(tmp_path, head)
+
+
+@pytest.mark.parametrize(
+    "arrays", [{"fps": FPS}, {"expression": np.zeros((25, 52))}, {"fps": FPS, "expression": 3.0}]
+)
+def test_motion_without_its_arrays_is_named(head, tmp_path, arrays):
+    np.savez(write_recordings(tmp_path, head) / "c1.motion.npz", **arrays)
+    with pytest.raises(BadInputError, match=r"c1\.motion\.npz"):
+        _load(tmp_path, head)
+
+
+def test_damaged_motion_is_named(head, tmp_path):
+    path = write_recordings(tmp_path, head) / "c1.motion.npz"
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(BadInputError, match=r"c1\.motion\.npz cannot be read as motion"):
+        _load(tmp_path, head)
+
+
+def test_a_performance_with_nan_is_named(head, tmp_path):
+    folder = write_recordings(tmp_path, head, "performance")
+    with np.load(folder / "c1.performance.npz") as held:
+        arrays = dict(held)
+    arrays["weights"] = arrays["weights"].copy()
+    arrays["weights"][3] = np.nan
+    np.savez(folder / "c1.performance.npz", **arrays)
+    with pytest.raises(BadInputError, match=r"c1\.performance\.npz"):
+        _load(folder, head)
+
+
+def test_flames_parameters_are_refused_on_a_head_that_is_not_flame(head, tmp_path):
+    (write_recordings(tmp_path, head) / "c1.motion.npz").unlink()
+    np.savez(tmp_path / "c1.flame_param.npz", fps=FPS)
+    with pytest.raises(BadInputError, match=r"c1\.flame_param\.npz .*'default' is no FLAME"):
         _load(tmp_path, head)
 
 

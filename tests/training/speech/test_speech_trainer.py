@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The training loop: it learns, it stops, and a broken run goes on as if it had never broken."""
 
+import errno
 import json
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from engine.errors import BadInputError, CancelledError
+from engine.errors import BadInputError, CancelledError, GaussianSpeechError
 from engine.heads import load_head
 from engine.speech.checkpoint import load_model
 from engine.speech.inference import MotionStream
@@ -17,7 +18,7 @@ from engine.speech.model import SpeechModel
 from engine.speech.model_config import STARTER, for_head
 from training.speech.config import TrainingConfig
 from training.speech.sequences import SpeechSequence, crops
-from training.speech.trainer import BEST, SpeechTrainer
+from training.speech.trainer import BEST, STATE, SpeechTrainer
 
 QUICK = TrainingConfig(
     steps=12, batch=2, frames=30, warm_up=2, validate_every=4, learning_rate=3e-3
@@ -206,3 +207,27 @@ def test_a_damaged_sequence_is_named(tmp_path):
     (tmp_path / "cut.npz").write_bytes(b"PK\x03\x04 no archive")
     with pytest.raises(BadInputError, match=r"cut\.npz"):
         SpeechSequence.load(tmp_path / "cut.npz")
+
+
+def test_a_full_disk_keeps_the_last_good_checkpoint(head, sequences, tmp_path, monkeypatch):
+    trainer = _trainer(head, sequences, tmp_path)
+    trainer.run()
+    good = (tmp_path / STATE).read_bytes()
+
+    def full(*_arguments, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(
+        GaussianSpeechError, match=r"the disk is full.*last good checkpoint is kept"
+    ):
+        trainer.save()
+    assert (tmp_path / STATE).read_bytes() == good
+
+
+def test_a_damaged_checkpoint_is_named(head, sequences, tmp_path):
+    _trainer(head, sequences, tmp_path).run()
+    path = tmp_path / STATE
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(BadInputError, match=r"last\.pt does not fit"):
+        _trainer(head, sequences, tmp_path).resume()
