@@ -41,7 +41,8 @@ from engine.splatting.backend import Backend, Splats
 from engine.splatting.cpu.backend import CpuBackend
 from engine.splatting.registry import choose_backend
 from training.avatar.config import PRESETS, AvatarSettings
-from training.avatar.trainer import AvatarTrainer, seeded_avatar
+from training.avatar.start import seeded_avatar
+from training.avatar.trainer import AvatarTrainer
 from training.data.multiview import MultiViewCapture
 from training.evaluate_avatar import rendered
 from training.losses.avatar import AvatarLoss
