@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any, cast
 
 import numpy as np
@@ -24,8 +24,9 @@ from training.avatar import density, rows
 from training.avatar.config import AvatarSettings
 from training.avatar.density import ScreenGradients
 from training.avatar.model import TrainableAvatar
-from training.avatar.views import KeptViews, on_backdrop, shuffled
-from training.data.multiview import MultiViewCapture, View
+from training.avatar.views import KeptViews, on_backdrop, own_share, shuffled
+from training.data.multiview import MultiViewCapture, View, Views
+from training.data.multiview_prefetch import prefetched
 from training.losses.avatar import AvatarLoss
 
 _STEADIED = 2048
@@ -34,6 +35,8 @@ _MADE_UP = 3
 """Expressions that are active together, on average, in a face that is made up for that."""
 _LOW_OPACITY = 0.01
 _GIGABYTE = 1e9
+_AHEAD = 3
+"""Pictures that are decoded before their turn."""
 
 
 class AvatarTrainer:
@@ -70,9 +73,8 @@ class AvatarTrainer:
         self.gradients = ScreenGradients.empty(avatar.count, fabric.device)
         self._rounds = _rounds(settings)
         self._resets = _resets(settings)
-        self._views = KeptViews(capture.split("train"), 1, 0.0)
         self._factor = 0
-        self._order: Iterator[int] = iter(())
+        self._views: Iterator[View] = iter(())
         self._template = torch.from_numpy(capture.head.template).to(fabric.device)
         low, high = capture.head.template.min(0), capture.head.template.max(0)
         self._split_above = settings.density.split_above * float(high[1] - low[1])
@@ -93,7 +95,7 @@ class AvatarTrainer:
             group["lr"] = _rate(group["name"], self.step / settings.steps, settings)
         terms: dict[str, float] = {}
         for _ in range(settings.views):
-            view = self._on_device(self._views[next(self._order)])
+            view = next(self._views)
             for name, value in self._accumulate(view).items():
                 terms[name] = terms.get(name, 0.0) + value / settings.views
         if settings.steady and settings.color == "mlp":
@@ -116,7 +118,8 @@ class AvatarTrainer:
     def _accumulate(self, view: View) -> dict[str, float]:
         """Forward and backward for one view."""
         settings = self.settings
-        view = on_backdrop(view, self._backdrop())
+        backdrop = self._backdrop()
+        view = on_backdrop(view, backdrop)
         splats = self.avatar.splats(
             view.vertices,
             view.expression,
@@ -127,13 +130,15 @@ class AvatarTrainer:
         watched = self.step < settings.density.stop * settings.steps
         if watched:
             means.retain_grad()
-        image = self.backend.render(splats, view.camera, self._backdrop())
+        image = self.backend.render(splats, view.camera, backdrop)
         terms: Mapping[str, Tensor] = self.loss(image, view, self.avatar, step=self.step)
         torch.autograd.backward([terms["total"] / settings.views])
         if watched and means.grad is not None:
             with torch.no_grad():
                 self.gradients.add(means, settings.views * means.grad, view.camera)
-        return {name: float(value.detach()) for name, value in terms.items()}
+        # One transfer: each number by itself would wait for the device.
+        values = torch.stack([value.detach() for value in terms.values()]).tolist()
+        return dict(zip(terms, values, strict=True))
 
     def _steady(self) -> None:
         """Hold colours that no picture shows near what is known of them.
@@ -255,13 +260,14 @@ class AvatarTrainer:
         if factor == self._factor:
             return
         self._factor = factor
-        views = self.capture.split("train")
-        self._views = KeptViews(views, factor, self.settings.memory * _GIGABYTE)
+        room = self.settings.memory * _GIGABYTE
+        views = KeptViews(self.capture.split("train"), factor, room, self.fabric.device)
         together = self.settings.views * self.fabric.world_size
         everyone = shuffled(len(views), self.settings.seed, self.step * together)
-        self._order = _own_share(
+        order = own_share(
             everyone, self.settings.views, self.fabric.global_rank, self.fabric.world_size
         )
+        self._views = prefetched(cast("Views", views), order, ahead=_AHEAD)
 
     def _backdrop(self) -> Tensor:
         kind = self.settings.backdrop
@@ -275,15 +281,6 @@ class AvatarTrainer:
         """Chance that depends on the seed and the step alone; the same in all processes."""
         seed = np.random.SeedSequence([self.settings.seed, self.step, *what.encode()])
         return torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
-
-    def _on_device(self, view: View) -> View:
-        if self.fabric.device.type == "cpu":
-            return view
-        moved = {
-            name: self.fabric.to_device(getattr(view, name))
-            for name in ("image", "alpha", "vertices", "expression", "head_matrix")
-        }
-        return replace(view, **moved)
 
     def state(self) -> dict[str, Any]:
         """What :meth:`restore` goes on from; all processes have to ask for it together."""
@@ -314,13 +311,6 @@ class AvatarTrainer:
             # What all have gathered; the others add to it.
             self.gradients = ScreenGradients(*(part.to(device) for part in state["gradients"]))
         self._factor = 0
-
-
-def _own_share(everyone: Iterator[int], views: int, rank: int, processes: int) -> Iterator[int]:
-    """Of each step's indices those of one process."""
-    for number, index in enumerate(everyone):
-        if number // views % processes == rank:
-            yield index
 
 
 def _optimiser(avatar: TrainableAvatar, settings: AvatarSettings) -> torch.optim.Adam:

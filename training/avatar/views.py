@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from threading import Lock
@@ -21,14 +20,23 @@ class KeptViews:
     Args:
         views: composited on black.
         factor: whole number that width and height are divided by.
-        memory: bytes of pictures that are kept; the ones used longest ago go first.
+        memory: bytes of pictures that are kept. The first that fit stay: all are looked at equally
+            often, so that dropping one for another would gain nothing.
+        device: where they are kept and given.
     """
 
-    def __init__(self, views: Sequence[View], factor: int, memory: float) -> None:
+    def __init__(
+        self,
+        views: Sequence[View],
+        factor: int,
+        memory: float,
+        device: torch.device | str = "cpu",
+    ) -> None:
         self._views = views
+        self._device = device
         self._factor = factor
         self._room = memory
-        self._kept: OrderedDict[int, tuple[Tensor, View]] = OrderedDict()
+        self._kept: dict[int, tuple[Tensor, View]] = {}
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -40,28 +48,31 @@ class KeptViews:
         Raises:
             BadInputError: a file that became unreadable after the capture was opened.
         """
-        with self._lock:
-            found = self._kept.get(index)
-            if found is not None:
-                self._kept.move_to_end(index)
+        found = self._kept.get(index)
         if found is None:
             view = reduced(self._views[index], self._factor)
             pixels = torch.cat([view.image, view.alpha[..., None]], -1)
-            found = (pixels.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8), _without(view))
+            levels = pixels.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
+            found = (levels.to(self._device), _on(view, self._device))
             with self._lock:
                 if index not in self._kept and found[0].numel() <= self._room:
                     self._kept[index] = found
                     self._room -= found[0].numel()
-                    while self._room < 0:
-                        _, (dropped, _) = self._kept.popitem(last=False)
-                        self._room += dropped.numel()
         pixels = found[0].float().mul_(1 / 255)
         return replace(found[1], image=pixels[..., :3], alpha=pixels[..., 3])
 
 
-def _without(view: View) -> View:
+def _on(view: View, device: torch.device | str) -> View:
+    """A view on a device without its picture."""
     nothing = torch.empty(0)
-    return replace(view, image=nothing, alpha=nothing)
+    return replace(
+        view,
+        image=nothing,
+        alpha=nothing,
+        vertices=view.vertices.to(device),
+        expression=view.expression.to(device),
+        head_matrix=view.head_matrix.to(device),
+    )
 
 
 def reduced(view: View, factor: int) -> View:
@@ -80,8 +91,6 @@ def reduced(view: View, factor: int) -> View:
 
 def on_backdrop(view: View, backdrop: Tensor) -> View:
     """A view that was composited on black, before a (3,) colour."""
-    if not bool(backdrop.any()):
-        return view
     return replace(view, image=torch.addcmul(view.image, 1 - view.alpha[..., None], backdrop))
 
 
@@ -99,3 +108,10 @@ def shuffled(count: int, seed: int, first: int = 0) -> Iterator[int]:
         order = torch.randperm(count, generator=generator).tolist()
         yield from order[skipped:]
         turn, skipped = turn + 1, 0
+
+
+def own_share(everyone: Iterator[int], views: int, rank: int, processes: int) -> Iterator[int]:
+    """Of all processes' indices those of one: ``views`` in a row of each step's."""
+    for number, index in enumerate(everyone):
+        if number // views % processes == rank:
+            yield index
