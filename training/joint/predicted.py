@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,13 +16,38 @@ from engine.audio.encoder import AudioEncoder, AudioFeatures
 from engine.audio.loading import Speech, load_speech
 from engine.errors import BadInputError
 from engine.heads.head import Head
-from engine.speech.checkpoint import TrainedModel
-from engine.speech.learned import perform_learned
+from engine.speech.checkpoint import TrainedModel, head_for_model
+from engine.speech.learned import STARTER_FILE, perform_learned
 from engine.speech.model import SpeechModel
 from engine.speech.performance import Performance
+from engine.speech.predict import STARTER
 from training.data.filmed_speech import FilmedSpeech
 from training.data.multiview import View
 from training.speech.captures import audio_of
+
+
+def speaking_head(speech_model: str, captured: Head, avatar: str) -> tuple[Path, Head]:
+    """The file of a speech model, and the head with the expressions that it speaks in.
+
+    Args:
+        speech_model: ``"starter"`` or a file.
+        captured: the head of the capture.
+        avatar: what to call the avatar in messages.
+
+    Raises:
+        MissingDependencyError: there is no such model.
+        BadInputError: it speaks in other expressions than the avatar's colours follow.
+    """
+    path = STARTER_FILE if speech_model == STARTER else Path(speech_model)
+    head = head_for_model(path, captured)
+    if head.expression_names != captured.expression_names:
+        ours, theirs = head.expression_names, captured.expression_names
+        raise BadInputError(
+            f"{speech_model} speaks in {len(ours)} expressions ({ours[0]} …); the colours of "
+            f"{avatar} follow the {len(theirs)} of the capture ({theirs[0]} …).",
+            "Train a speech model on this head: gaussianspeech train speech --from none.",
+        )
+    return path, head
 
 
 class Face(NamedTuple):

@@ -21,10 +21,8 @@ from engine.audio.encoder import load_encoder  # noqa: E402
 from engine.audio.wav2vec2 import Wav2Vec2Encoder  # noqa: E402
 from engine.avatar import load_avatar, save_avatar  # noqa: E402
 from engine.errors import BadInputError, CancelledError  # noqa: E402
-from engine.speech.checkpoint import head_for_model, load_model  # noqa: E402
-from engine.speech.learned import STARTER_FILE  # noqa: E402
+from engine.speech.checkpoint import load_model  # noqa: E402
 from engine.speech.model_config import for_head  # noqa: E402
-from engine.speech.predict import STARTER  # noqa: E402
 from engine.splatting.cpu.backend import CpuBackend  # noqa: E402
 from engine.splatting.registry import choose_backend  # noqa: E402
 from training.avatar.preview import save_preview  # noqa: E402
@@ -45,7 +43,7 @@ from training.data.multiview import MultiViewCapture  # noqa: E402
 from training.job_worker import JobHandle  # noqa: E402
 from training.joint.coloring import ColorTrainer, colored  # noqa: E402
 from training.joint.config import JointSettings  # noqa: E402
-from training.joint.predicted import Predictions, filmed_clips  # noqa: E402
+from training.joint.predicted import Predictions, filmed_clips, speaking_head  # noqa: E402
 from training.joint.scoring import Row, scored, spoken_views, table  # noqa: E402
 from training.losses.avatar import AvatarLoss  # noqa: E402
 from training.speech.best import save_with_encoder  # noqa: E402
@@ -118,7 +116,7 @@ class _Stage:
         self.capture = MultiViewCapture.open(data, scale=settings.scale, head=head)
         filmed = read_filmed_speech(data)
         use_threads(settings.threads)
-        self._check_head(avatar, speech_model)
+        self.model_file, self.head = speaking_head(speech_model, self.capture.head, str(avatar))
         self._load_avatar(avatar)
         self._load_speech(filmed.folder, speech_model)
         clips = filmed_clips(filmed, self.head)
@@ -132,20 +130,6 @@ class _Stage:
         self.record = Record(folder, f"{settings.name}: joint training")
         self.round = 0
         self.rows: list[Row] = []
-
-    def _check_head(self, avatar: Path, speech_model: str) -> None:
-        """The model's head, with the expressions that the avatar's colours follow."""
-        capture = self.capture.head
-        self.model_file = STARTER_FILE if speech_model == STARTER else Path(speech_model)
-        self.head = head_for_model(self.model_file, capture)
-        if self.head.expression_names != capture.expression_names:
-            raise BadInputError(
-                f"{speech_model} speaks in {len(self.head.expression_names)} expressions "
-                f"({self.head.expression_names[0]} …), the colours of {avatar} follow the "
-                f"{len(capture.expression_names)} of the capture "
-                f"({capture.expression_names[0]} …).",
-                "Train a speech model on this head: gaussianspeech train speech --from none.",
-            )
 
     def _load_avatar(self, path: Path) -> None:
         self.backend = choose_backend(self.settings.backend)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``python -m training.speech.starter --out DIR``: the shipped speech model, from nothing.
 
-Speech is synthesised into ``DIR/clips``, prepared into ``DIR/sequences`` and learned in
-``DIR/run``; ``DIR/speech_model.safetensors``, with half-precision weights, is the asset.
+Speech is synthesised into ``DIR/clips``, prepared into ``DIR/sequences``, learned in ``DIR/run``
+and given the teacher's amplitude; ``DIR/speech_model.safetensors``, with half-precision weights, is
+the asset.
 ``DIR/starter.json`` records the settings, the voices and the versions of everything that decides
 the result: the same record gives the same sequences, and on the same kind of machine the same
 weights. A broken run goes on where it stopped.
@@ -33,8 +34,10 @@ from engine.speech.model import SpeechModel
 from engine.speech.model_config import STARTER as SIZES
 from engine.speech.model_config import for_head
 from engine.speech.predict import STARTER
+from training.losses.speech import LossWeights
+from training.speech.amplitude import amplify, amplitudes
 from training.speech.config import TrainingConfig
-from training.speech.prepare import RECOGNISED, Preparation, prepare
+from training.speech.prepare import RECOGNISED, TRUE, Preparation, prepare
 from training.speech.sequences import SpeechSequence
 from training.speech.synthesise import Synthesis, synthesise
 from training.speech.trainer import BEST, STATE, SpeechTrainer
@@ -45,7 +48,9 @@ RECORD = "starter.json"
 
 _SHARES = (0.4, 0.5, 0.1)
 """How often a clip is heard with its true sounds, with recognised ones, and without any."""
-_NUMBER = re.compile(r"\b\d+\.\d+")
+_LOSSES = LossWeights(bite=0.3, width=0.15, contact=1.0)
+"""Lips round, and f and v touch: what a regression is loosest in."""
+_NUMBER = re.compile(r"\d+\.\d+(\.\d+)*")
 _SPOKEN, _PREPARED = 0.15, 0.5
 """Parts of the time after which all clips are spoken, and prepared."""
 
@@ -78,7 +83,7 @@ class StarterTraining:
     workers: int = 1
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
-            steps=4000, hearing=_SHARES, validate_every=100, patience=30
+            steps=4000, hearing=_SHARES, validate_every=100, patience=30, losses=_LOSSES
         )
     )
 
@@ -141,6 +146,9 @@ def _learned(
         trainer.resume()
     trainer.run(progress)
     best = load_model(run / BEST, head)
+    held = sequences[: plan.validation]
+    factors = amplitudes(best.model, head.expression_names, held, (TRUE, RECOGNISED))
+    amplify(best.model, factors)
     hours = sum(s.frames for s in sequences) / SIZES.motion_rate / 3600
     notes = best.notes | {"hours": round(hours, 2), "made_with": record}
     path = plan.out / MODEL_FILE
@@ -190,14 +198,14 @@ def _recorded(plan: StarterTraining) -> dict[str, Any]:
 
 
 def _version(program: str) -> str:
-    """What a synthesiser says about its version."""
+    """The version that a synthesiser tells."""
     found = shutil.which(program)
     assert found is not None
     run = subprocess.run(  # noqa: S603 - one of three known programs.
         [found, "--version"], capture_output=True, text=True, timeout=20, check=False
     )
-    lines = (run.stdout + run.stderr).splitlines()
-    return next((line.strip() for line in lines if _NUMBER.search(line)), "unknown")
+    found_number = _NUMBER.search(run.stdout + run.stderr)
+    return found_number.group() if found_number else "unknown"
 
 
 def main() -> int:

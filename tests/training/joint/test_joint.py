@@ -4,6 +4,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from training.avatar.run import use_threads
 from training.data.multiview import MultiViewCapture
 from training.job_status import State
 from training.job_worker import JobHandle
+from training.joint.compare import Comparison, compare
 from training.joint.config import JointSettings
 from training.joint.predicted import Predictions, filmed_clips
 from training.joint.run import BEFORE, TUNED, UNTUNED, train
@@ -97,6 +99,26 @@ def test_refined_colours_fit_the_predicted_faces_better_on_held_out_views(done):
     _, rows = done
     assert rows[TUNED].psnr > rows[UNTUNED].psnr + 0.3
     assert rows[TUNED].views == 6
+
+
+def test_a_comparison_finds_the_scores_of_the_training_again(given, done):
+    out, rows = done
+    found = compare(
+        Comparison(
+            given / "capture",
+            (given / "avatar.safetensors", out / "avatar.safetensors"),
+            str(out / "speech_model.safetensors"),
+            backend="cpu",
+        )
+    )
+    for row, name in ((found[1], UNTUNED), (found[3], TUNED), (found[2], "tracked faces, after")):
+        assert row.psnr == pytest.approx(rows[name].psnr, abs=0.05)
+        assert row.views == 6
+
+
+def test_harmonics_are_compared_too(given):
+    rows = compare(Comparison(given / "capture", (Path("default"),), backend="cpu"))
+    assert [row.views for row in rows] == [6, 6]
 
 
 def test_the_scores_are_kept(done):
