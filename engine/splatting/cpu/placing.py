@@ -104,8 +104,10 @@ def axes(vertices: Any, corners: Any, room: Any) -> tuple[Any, Any, Any, Any]:
     i, j, k = corners[0], corners[1], corners[2]
     squared_first, squared_second = 0.0, 0.0
     for c in range(3):
-        first[c] = a0[c] = vertices[j, c] - vertices[i, c]
-        second[c] = other[c] = vertices[k, c] - vertices[i, c]
+        # In float64 from here: the normal of a sliver is a difference of nearly equal numbers.
+        origin = np.float64(vertices[i, c])
+        first[c] = a0[c] = np.float64(vertices[j, c]) - origin
+        second[c] = other[c] = np.float64(vertices[k, c]) - origin
         axis[c] = 1.0 if c == 0 else 0.0
         squared_first += first[c] * first[c]
         squared_second += second[c] * second[c]
