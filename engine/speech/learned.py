@@ -29,7 +29,7 @@ from engine.speech.inference import infer
 from engine.speech.liveliness import enliven
 from engine.speech.performance import Performance
 from engine.speech.predict import STARTER, on_head
-from engine.speech.visemes import lip_closure
+from engine.speech.visemes import lip_closure, lip_tuck
 from engine.timing import frame_count
 
 Float = NDArray[np.float32]
@@ -49,9 +49,15 @@ reached. Where the model opens further than that, it has heard better than the r
 _LEAST_CLOSING = 0.002
 """Metres by which mouthClose must close a part of the slit to have a say there."""
 
+_UNROLLED, _ROLLED = 0.15, 0.40
+"""Weights of mouthRollLower from which an f or v is half heard, and heard."""
+_UNDER_TEETH = np.float32(0.86)
+"""That of the taught f and v."""
+_KEEPING, _LET_GO = ("mouthFunnel", "mouthLowerDown"), 0.7
+"""What keeps the lower lip from the teeth, and how much of it is let go."""
 
-_PARTING = ("mouthFunnel", "mouthLowerDown", "mouthUpperUp", "tongueOut")
-"""What only parts lips: no lips that touch do it."""
+_PARTING = ("mouthFunnel", "mouthLowerDown", "mouthRollLower", "mouthUpperUp", "tongueOut")
+"""What lips that touch do not do: part, or roll under the teeth."""
 
 
 def predict_learned(
@@ -185,10 +191,37 @@ def perform_learned(
         weights = settled(made.weights, head)
     else:
         asked = lip_closure(heard.phones, made.frames, fps, settings)
-        weights = settled(made.weights, head, asked)
+        tuck = lip_tuck(heard.phones, made.frames, fps, settings)
+        weights = settled(tucked(made.weights, head, tuck), head, asked)
         curves = enliven(heard.phones, made.frames, fps, settings)
         weights = np.maximum(weights, on_head(curves, head))
     return replace(made, weights=weights, expression=weights)
+
+
+def tucked(weights: Float, head: Head, asked: NDArray[np.float64]) -> Float:
+    """Expression weights whose lower lip reaches the teeth where an f or v was heard.
+
+    Where the model rolls the lip in, but less far than such a sound needs, it is rolled in all the
+    way, and what keeps it from the teeth is let go. A model that hardly rolls it has heard another
+    sound than the recogniser, and is believed.
+
+    Args:
+        weights: (T, E) of the head's expressions.
+        head: without ``mouthRollLower`` nothing changes.
+        asked: (T,) how far the sounds that were heard bring the lower lip to the teeth, 0 to 1.
+    """
+    if "mouthRollLower" not in head.expression_names:
+        return weights
+    made = weights.copy()
+    column = head.expression_index("mouthRollLower")
+    rolled = made[:, column]
+    meant = smoothstep((rolled.astype(np.float64) - _UNROLLED) / (_ROLLED - _UNROLLED))
+    full = (asked * meant).astype(np.float32)
+    made[:, column] = np.maximum(rolled, rolled + full * (_UNDER_TEETH - rolled))
+    for i, name in enumerate(head.expression_names):
+        if name.startswith(_KEEPING):
+            made[:, i] *= 1.0 - full * np.float32(_LET_GO)
+    return made
 
 
 def settled(weights: Float, head: Head, asked: NDArray[np.float64] | None = None) -> Float:

@@ -8,12 +8,18 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float32]
 
+_COARSE = 4 / 3
+"""Ratio of the rates above which values are smoothed first."""
+_ASIDE = 0.25
+"""Weight of each neighbour then: a triangle that is two steps of half the rate wide."""
+
 
 class Resampler:
     """Frames at the model's rate in, frames at any other rate out, as a stream.
 
     Catmull and Rom's cubic through the two frames on each side: the curve passes through the
-    frames, and equal rates give them back untouched.
+    frames, and equal rates give them back untouched. To much lower rates it passes through means
+    of neighbouring frames: what moves faster than the rate can show would come out as jitter.
 
     Args:
         rate: frames per second that come in.
@@ -23,6 +29,7 @@ class Resampler:
 
     def __init__(self, rate: float, fps: float, columns: int) -> None:
         self._rate, self._fps = rate, fps
+        self._aside = _ASIDE if rate / fps > _COARSE else 0.0
         self._held = np.zeros((0, columns), np.float32)
         self._first = 0
         self._made = 0
@@ -31,14 +38,14 @@ class Resampler:
         """The (n, C) values that arrived give the frames before ``upto`` that became final."""
         self._held = np.concatenate([self._held, values])
         known = self._first + len(self._held)
-        # A moment needs two values after it, except on a value and at the clip's end.
+        # A moment needs values after it, but for the clip's end.
         stop = self._made
         while stop < upto and (final or self._needs(stop) < known):
             stop += 1
         moments = np.arange(self._made, stop, dtype=np.float64) * self._rate / self._fps
         result = self._at(moments)
         self._made = stop
-        spare = min(int(stop * self._rate / self._fps) - 1 - self._first, len(self._held) - 4)
+        spare = min(int(stop * self._rate / self._fps) - 2 - self._first, len(self._held) - 5)
         if spare > 0:
             self._held = self._held[spare:].copy()
             self._first += spare
@@ -48,7 +55,8 @@ class Resampler:
         """The last value that a frame depends on."""
         moment = frame * self._rate / self._fps
         whole = int(moment + 1e-9)
-        return whole if moment - whole < 1e-9 else whole + 2
+        last = whole if moment - whole < 1e-9 else whole + 2
+        return last + 1 if self._aside else last
 
     def _at(self, moments: NDArray[np.float64]) -> Float:
         if not len(moments):
@@ -56,10 +64,7 @@ class Resampler:
         whole = np.floor(moments + 1e-9).astype(np.int64)
         t = np.clip(moments - whole, 0.0, 1.0)
         t[t < 1e-9] = 0.0
-        before, here, after, beyond = (
-            self._held[np.clip(whole - self._first + k, 0, len(self._held) - 1)]
-            for k in (-1, 0, 1, 2)
-        )
+        before, here, after, beyond = (self._value(whole + k) for k in (-1, 0, 1, 2))
         u = t[:, None].astype(np.float32)
         cubic = (
             2.0 * here
@@ -68,3 +73,12 @@ class Resampler:
             + (3.0 * (here - after) + beyond - before) * u**3
         )
         return np.asarray(0.5 * cubic, np.float32)
+
+    def _value(self, index: NDArray[np.int64]) -> Float:
+        """The values that the curve passes through; the first and last go on for ever."""
+        before, here, after = (
+            self._held[np.clip(index - self._first + k, 0, len(self._held) - 1)] for k in (-1, 0, 1)
+        )
+        if not self._aside:
+            return here
+        return np.asarray((1.0 - 2.0 * self._aside) * here + self._aside * (before + after))

@@ -88,6 +88,13 @@ def lip_closure(phones: Sequence[Phone], frames: int, fps: float, settings: Arti
     return held(closures(known, fps, settings), frames, fps)
 
 
+def lip_tuck(phones: Sequence[Phone], frames: int, fps: float, settings: Articulation) -> Array:
+    """How far f and v bring the lower lip to the teeth at each frame: (T,) float64, 0 to 1."""
+    known = _in_silence(phones, frames / fps)
+    tucked: Array = held(tucks(known, fps, settings), frames, fps)
+    return tucked * (1.0 - held(closures(known, fps, settings), frames, fps))
+
+
 def _in_silence(phones: Sequence[Phone], duration: float) -> list[Phone]:
     """Tidied phones; a silence that the clip cuts off goes on beyond it, however little is left."""
     known = list(tidied(phones, duration))

@@ -30,6 +30,8 @@ _CLOSED_BELOW = 0.05
 """Part of the open gap under which lips count as shut, as in the lip-sync measures."""
 _BITING = 2.0
 """Millimetres from the upper teeth under which the lower lip is at them."""
+_TOUCHING = 1.0
+"""Millimetres from the upper teeth that count as a contact."""
 _OPEN = 6.0
 """Millimetres of the mean open gap of ordinary speech."""
 
@@ -48,6 +50,8 @@ class LossWeights:
         touch: factor of the gap where the lips are truly shut, and of the bite where the lower lip
             is truly at the upper teeth.
         velocity: of the change of the lips from frame to frame, mm².
+        width: of the width of the mouth, mm².
+        contact: of what the lower lip lacks to the upper teeth where it is truly at them, mm².
     """
 
     lip: float = 0.3
@@ -60,6 +64,8 @@ class LossWeights:
     bite: float = 0.15
     touch: float = 6.0
     velocity: float = 1.0
+    width: float = 0.0
+    contact: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +81,8 @@ class LossTerms:
     gap: Tensor
     bite: Tensor
     velocity: Tensor
+    width: Tensor
+    contact: Tensor
 
 
 class SpeechLoss(nn.Module):
@@ -96,6 +104,7 @@ class SpeechLoss(nn.Module):
     upper: Tensor
     lower: Tensor
     teeth: Tensor
+    corners: Tensor
     template: Tensor
 
     def __init__(
@@ -118,6 +127,7 @@ class SpeechLoss(nn.Module):
             ("upper", "inner_lip_upper"),
             ("lower", "inner_lip_lower"),
             ("teeth", "upper_teeth_edge"),
+            ("corners", "mouth_corners"),
         ):
             index = head.landmarks.get(landmark, np.zeros(0, np.int32))
             self.register_buffer(name, torch.from_numpy(np.asarray(index, np.int64)))
@@ -154,7 +164,8 @@ class SpeechLoss(nn.Module):
         expressions = _mean((motion.expression - expression).square().sum(dim=-1), present)
         every, of_lips = self._squared(model, motion.weights, weights)
         vertices = _mean(every, present)
-        gap, bite = (_mean(x, present) for x in self._contacts(model, motion.weights, weights))
+        found = self._contacts(model, motion.weights, weights)
+        gap, bite, width, contact = (_mean(x, present) for x in found)
         own = lip.new_zeros(())
         if not model.config.learned_basis:
             own = _mean((motion.weights - weights).square().sum(dim=-1), present)
@@ -171,8 +182,22 @@ class SpeechLoss(nn.Module):
             + weigh.gap * gap
             + weigh.bite * bite
             + weigh.velocity * velocity
+            + weigh.width * width
+            + weigh.contact * contact
         )
-        return LossTerms(total, lip, wrinkle, expressions, vertices, own, gap, bite, velocity)
+        return LossTerms(
+            total,
+            lip,
+            wrinkle,
+            expressions,
+            vertices,
+            own,
+            gap,
+            bite,
+            velocity,
+            width,
+            contact,
+        )
 
     def _squared(self, model: SpeechModel, ours: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T) mean squared distance of all vertices, and of the lips, mm²."""
@@ -188,13 +213,14 @@ class SpeechLoss(nn.Module):
         every, lips = ((difference @ g * difference).sum(-1).clamp(min=0.0) for g in grams)
         return every, lips
 
-    def _contacts(self, model: SpeechModel, ours: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T) squared errors of the mouth's opening and of the lower lip's place, mm².
+    def _contacts(self, model: SpeechModel, ours: Tensor, true: Tensor) -> tuple[Tensor, ...]:
+        """(B, T) squared errors of the mouth, mm²: opening, lower lip, width, reach of the teeth.
 
-        Both count for more where there is truly a contact: lips shut, lower lip at the teeth.
+        The first two count for more where there is truly a contact: lips shut, lower lip at the
+        teeth. The last is only there, and only what is missing.
         """
-        if not (len(self.upper) and len(self.lower) and len(self.teeth)):
-            return ours.new_zeros(ours.shape[:2]), ours.new_zeros(ours.shape[:2])
+        if not all(map(len, (self.upper, self.lower, self.teeth, self.corners))):
+            return (ours.new_zeros(ours.shape[:2]),) * 4
         basis = model.mapper.basis * MM if model.config.learned_basis else self.basis
         upper, lower = self._moved(basis, ours, self.upper), self._moved(basis, ours, self.lower)
         true_upper = self._moved(self.basis, true, self.upper)
@@ -203,16 +229,34 @@ class SpeechLoss(nn.Module):
         opened = true_upper[..., 1] - true_lower[..., 1] - rest
         gap = (upper[..., 1] - lower[..., 1] - rest - opened).square().mean(dim=-1)
         shut = opened.amax(dim=-1) < _CLOSED_BELOW * _OPEN
-        teeth = self._moved(self.basis, true, self.teeth)
-        reach = (true_lower[..., :, None, :] - teeth[..., None, :, :]).norm(dim=-1)
-        biting = reach.flatten(-2).amin(dim=-1) < _BITING
+        biting = _reach(true_lower, self._moved(self.basis, true, self.teeth)) < _BITING
         bite = (lower - true_lower).square().sum(dim=-1).mean(dim=-1)
+        third = len(self.lower) // 3
+        middle = lower[..., third : len(self.lower) - third, :]
+        missing = _reach(middle, self._moved(basis, ours, self.teeth)) - _TOUCHING
+        width = _width(self._moved(basis, ours, self.corners))
+        width = (width - _width(self._moved(self.basis, true, self.corners))).square()
         one, more = gap.new_ones(()), gap.new_full((), self.weigh.touch)
-        return torch.where(shut, more, one) * gap, torch.where(biting, more, one) * bite
+        return (
+            torch.where(shut, more, one) * gap,
+            torch.where(biting, more, one) * bite,
+            width,
+            biting * missing.clamp(min=0.0).square(),
+        )
 
     def _moved(self, basis: Tensor, weights: Tensor, vertices: Tensor) -> Tensor:
         """(B, T, P, 3) places of some vertices, mm."""
         return self.template[vertices] + torch.einsum("btk,kvc->btvc", weights, basis[:, vertices])
+
+
+def _reach(lips: Tensor, teeth: Tensor) -> Tensor:
+    """(B, T) smallest distance of (B, T, P, 3) from (B, T, Q, 3)."""
+    return (lips[..., :, None, :] - teeth[..., None, :, :]).norm(dim=-1).flatten(-2).amin(dim=-1)
+
+
+def _width(corners: Tensor) -> Tensor:
+    """(B, T) distance between (B, T, 2, 3)."""
+    return (corners[..., 0, :] - corners[..., 1, :]).norm(dim=-1)
 
 
 def _gram(basis: Tensor) -> Tensor:

@@ -3,9 +3,11 @@
 
 A regression answers doubt with the mean: where a sound is uncertain or brief, what it predicts
 varies less than the truth, so lips round less and f and v do not reach the teeth. The last layer is
-linear, and rest is 0, so the loss of amplitude is undone by a factor for each expression: the ratio
-of the standard deviations of truth and prediction, on clips that the model was not trained on, at
-the frame rate at which it is seen.
+linear, and rest is 0, so the loss of amplitude is undone by a factor for each expression: by how
+much the prediction falls short wherever the truth is large, which is the slope of the prediction on
+the truth, on clips that the model was not trained on, at the frame rate at which it is seen. The
+jaw is heard well and moves most of what can be seen as jitter: it gets back half of what it lacks,
+and what closes the lips goes with it, for closures are balances of the two.
 """
 
 from __future__ import annotations
@@ -26,15 +28,20 @@ _KNOWN = 0.6
 _MOVING = 0.01
 """Standard deviation under which an expression hardly moves."""
 _MOST = 1.6
+_JAW, _WITH_IT = "jawOpen", ("jaw", "mouthClose", "mouthPress")
 
 
 def amplitudes(
-    model: SpeechModel, sequences: Sequence[SpeechSequence], ways: Sequence[int]
+    model: SpeechModel,
+    names: Sequence[str],
+    sequences: Sequence[SpeechSequence],
+    ways: Sequence[int],
 ) -> NDArray[np.float64]:
     """(E,) factors from 1 on that bring each expression to its true amplitude.
 
     Args:
         model: in evaluation mode, on a head's own expressions.
+        names: of the E expressions.
         sequences: that it was not trained on.
         ways: in which the clips are heard.
     """
@@ -55,8 +62,12 @@ def amplitudes(
     both = (predicted - predicted.mean(axis=0)) * (taught - taught.mean(axis=0))
     alike = both.mean(axis=0) / np.maximum(spread * wanted, 1e-12)
     known = (alike > _KNOWN) & (wanted > _MOVING)
-    factors = np.clip(wanted / np.maximum(spread, 1e-12), 1.0, _MOST)
+    factors = np.clip(wanted / np.maximum(spread * np.abs(alike), 1e-12), 1.0, _MOST)
     chosen: NDArray[np.float64] = np.where(known, factors, 1.0)
+    if _JAW in names:
+        jaw = list(names).index(_JAW)
+        lacking = max(wanted[jaw] / max(spread[jaw], 1e-12), 1.0) - 1.0 if known[jaw] else 0.0
+        chosen[[name.startswith(_WITH_IT) for name in names]] = 1.0 + lacking / 2
     return chosen
 
 

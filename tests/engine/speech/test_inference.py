@@ -163,7 +163,21 @@ def test_the_native_rate_is_not_resampled(head):
     with torch.no_grad():
         whole = model(torch.from_numpy(clip.values)[None], 102).weights[0].numpy()
     np.testing.assert_allclose(infer(model, clip, head, 50.0).weights, whole[:100], atol=1e-5)
-    np.testing.assert_allclose(infer(model, clip, head, 25.0).weights, whole[:100:2], atol=1e-5)
+
+
+def test_half_the_rate_gives_means_of_neighbouring_frames(head):
+    model = _model(head)
+    clip = _clip(model, 2.0)
+    native = infer(model, clip, head, 50.0).weights
+    before, here, after = native[1:-2:2], native[2:-1:2], native[3::2]
+    made = infer(model, clip, head, 25.0).weights[1:]
+    np.testing.assert_allclose(made, 0.25 * before + 0.5 * here + 0.25 * after, atol=1e-5)
+
+
+def test_what_half_the_rate_cannot_show_is_gone():
+    flicker = np.tile(np.float32([[1.0], [-1.0]]), (40, 1))
+    made = Resampler(50.0, 25.0, 1).push(flicker, 40, final=True)
+    np.testing.assert_allclose(made[1:-1], 0.0, atol=1e-6)
 
 
 def test_resampling_follows_a_straight_line_exactly():

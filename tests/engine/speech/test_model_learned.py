@@ -14,7 +14,7 @@ from engine.errors import BadInputError, MissingDependencyError
 from engine.heads import load_head
 from engine.speech.articulation import Articulation
 from engine.speech.checkpoint import TrainedModel, save_model, set_basis
-from engine.speech.learned import perform_learned, predict_learned, settled
+from engine.speech.learned import perform_learned, predict_learned, settled, tucked
 from engine.speech.model import SpeechModel
 from engine.speech.model_config import STARTER, for_head
 from engine.speech.performance import Phone
@@ -85,6 +85,19 @@ def test_a_mouth_on_its_way_opens_without_a_jump(head):
     gap = _gap(head, settled(path, head))
     assert (np.diff(gap) >= -1e-4).all()
     assert np.diff(gap).max() < 5 * np.diff(_gap(head, path)).max()
+
+
+def test_a_lip_that_rolls_goes_under_the_teeth_where_an_f_was_heard(head):
+    nearly = _mouth(head, jawOpen=0.1, mouthRollLower=0.5, mouthFunnel=0.2)
+    made = tucked(nearly, head, np.ones(1))
+    assert made[0, head.expression_index("mouthRollLower")] == pytest.approx(0.86)
+    assert made[0, head.expression_index("mouthFunnel")] < 0.1
+    np.testing.assert_array_equal(tucked(nearly, head, np.zeros(1)), nearly)
+
+
+def test_a_lip_that_hardly_rolls_overrules_an_f_that_was_misheard(head):
+    other = _mouth(head, jawOpen=0.3, mouthRollLower=0.1)
+    np.testing.assert_array_equal(tucked(other, head, np.ones(1)), other)
 
 
 def test_weights_end_in_their_range(head):

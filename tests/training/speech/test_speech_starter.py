@@ -91,8 +91,18 @@ def test_the_mouth_follows_the_voice_more_closely_than_the_teachers(learned, tau
 
 
 @needs_speech
-def test_rounded_and_spread_vowels_differ(learned):
-    assert learned.spread_width - learned.rounded_width > 4.0
+def test_f_and_v_bring_the_lip_to_the_teeth(learned):
+    assert learned.contact_rate == 1.0
+
+
+@needs_speech
+def test_lips_do_not_pass_through_each_other(learned):
+    assert learned.overlap < 0.5
+
+
+@needs_speech
+def test_rounded_and_spread_vowels_differ_as_the_teachers(learned, taught):
+    assert learned.rounding_contrast > 0.95 * taught.rounding_contrast
 
 
 def test_the_starter_is_among_the_models():
