@@ -131,7 +131,9 @@ class AvatarTrainer:
         if watched:
             means.retain_grad()
         image = self.backend.render(splats, view.camera, backdrop)
-        terms: Mapping[str, Tensor] = self.loss(image, view, self.avatar, step=self.step)
+        terms: Mapping[str, Tensor] = self.loss(
+            image, view, self.avatar, step=self.step, visible=self._reached()
+        )
         torch.autograd.backward([terms["total"] / settings.views])
         if watched and means.grad is not None:
             with torch.no_grad():
@@ -174,7 +176,7 @@ class AvatarTrainer:
         logits = self.avatar.gaussians["opacity_logits"]
         state = self.optimiser.state.get(logits)
         if not state:
-            return torch.ones(len(logits), dtype=torch.bool, device=logits.device)
+            return torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
         return cast("Tensor", state["exp_avg_sq"]) > 0
 
     def _average_gradients(self) -> None:
