@@ -16,17 +16,19 @@ Pixels = NDArray[np.uint8]
 
 _QUALITY = 94
 _SOLID = 26
-"""Alpha, of 255, from which a colour is known well enough to be spread outwards."""
-_SPREAD = 24.0
-"""Pixels over which the person's edge fades into plain grey, where nobody looks."""
-_GREY = 128.0
+"""Alpha, of 255, from which a colour is known well enough to be kept."""
+_SPREAD = 6.0
+"""Pixels over which colours spread outwards."""
+_FADED = 0.01
+"""Weight of plain grey against what spreads: it takes over where little arrives."""
+_GREY = 128
 
 
 def filled(rgba: Pixels) -> Pixels:
     """Colours without a hard edge at the person's outline, which JPEG would smear.
 
-    Outside of the person the colour is that of the nearest solid pixel, fading to grey. It never
-    shows: alpha is zero there.
+    Outside of the person the colour is a mean of what lies near, and grey farther away. It never
+    shows: alpha is zero there, or so small that the colour is not known well.
 
     Args:
         rgba: (H, W, 4) uint8, not multiplied by alpha.
@@ -34,13 +36,12 @@ def filled(rgba: Pixels) -> Pixels:
     Returns:
         (H, W, 3) uint8.
     """
-    solid = rgba[..., 3] >= _SOLID
-    if not solid.any():
-        return np.full((*rgba.shape[:2], 3), int(_GREY), np.uint8)
-    away, (row, column) = ndimage.distance_transform_edt(~solid, return_indices=True)
-    nearest = rgba[..., :3][row, column].astype(np.float32)
-    fade = np.clip(away / _SPREAD, 0, 1)[..., None].astype(np.float32)
-    result: Pixels = (nearest + (_GREY - nearest) * fade + 0.5).astype(np.uint8)
+    solid = rgba[..., 3:] >= _SOLID
+    weight = np.where(solid, rgba[..., 3:], 0).astype(np.float32) / 255
+    spread = (_SPREAD, _SPREAD, 0)
+    arrived = ndimage.gaussian_filter(rgba[..., :3] * weight, spread) + _FADED * _GREY
+    around = arrived / (ndimage.gaussian_filter(weight, spread) + _FADED)
+    result: Pixels = np.where(solid, rgba[..., :3], around + 0.5).astype(np.uint8)
     return result
 
 
@@ -56,3 +57,16 @@ def store(rgba: Pixels, image: Path, mask: Path) -> None:
         Picture.fromarray(filled(rgba)).save(temporary, quality=_QUALITY, subsampling=0)
     with written_whole(mask) as temporary:
         Picture.fromarray(np.ascontiguousarray(rgba[..., 3])).save(temporary, optimize=True)
+
+
+def store_preview(rgba: Pixels, path: Path) -> None:
+    """Write a picture for people, the person before grey.
+
+    Args:
+        rgba: (H, W, 4) uint8 sRGB, not multiplied by alpha.
+        path: JPEG.
+    """
+    picture = Picture.fromarray(rgba)
+    behind = Picture.new("RGBA", picture.size, (_GREY, _GREY, _GREY, 255))
+    with written_whole(path) as temporary:
+        Picture.alpha_composite(behind, picture).convert("RGB").save(temporary, quality=90)

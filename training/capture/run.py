@@ -34,6 +34,7 @@ from training.job_worker import JobHandle
 if TYPE_CHECKING:
     from training.capture.film import FilmSet
 
+PREVIEW = "preview.jpg"
 _SPEECH_PART = 0.02
 
 
@@ -135,14 +136,15 @@ class _Filming:
 
     def _take(self, film: FilmSet, shot: Shot) -> None:
         # Deferred with the film set: scipy and Blender are only needed where pictures are taken.
-        from training.capture.developing import store
+        from training.capture.developing import store, store_preview
 
         seed = shot.timestep * len(self._rig) + shot.camera
         rgba = film.shoot(self._rig[shot.camera].camera, seed)
         image, mask = self._paths(shot)
         store(rgba, self._folder / image, self._folder / mask)
+        store_preview(rgba, self._folder / PREVIEW)
         self._taken.append(shot)
-        self._job.update(len(self._taken), total=self._total, preview=image)
+        self._job.update(len(self._taken), total=self._total, preview=PREVIEW)
 
     def _tell(self, timestep: int) -> None:
         done = len(self._taken)

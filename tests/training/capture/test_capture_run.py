@@ -48,7 +48,9 @@ class StandIn:
     def shoot(self, camera, seed):
         self.at(self.taken)
         self.taken += 1
-        return np.full((camera.height, camera.width, 4), 40 + seed, np.uint8)
+        picture = np.full((camera.height, camera.width, 4), 255, np.uint8)
+        picture[..., :3] = self.grey = 40 + 5 * seed
+        return picture
 
 
 @pytest.fixture
@@ -177,13 +179,19 @@ def test_a_full_disk_is_told_and_keeps_the_pictures(film, tmp_path):
     assert len(MultiViewCapture.open(folder).split("train")) == 3
 
 
-def test_the_preview_is_the_latest_picture(film, tmp_path):
+def test_the_preview_shows_the_latest_picture(film, tmp_path):
     folder = tmp_path / "capture"
     shown = []
-    film(lambda number: shown.append(jobs.show(folder).status.preview))
+
+    def look(number):
+        if number:
+            with Picture.open(folder / jobs.show(folder).status.preview) as picture:
+                shown.append((np.asarray(picture.convert("L")).mean(), stand_in.grey))
+
+    stand_in = film(look)
     capture(out=folder, **OPTIONS)
-    assert shown[1] == image_path(0, 0)
-    assert (folder / jobs.show(folder).status.preview).is_file()
+    assert len(shown) == PICTURES - 1
+    assert all(abs(seen - taken) < 2 for seen, taken in shown)
 
 
 def test_a_recording_that_is_not_there(tmp_path):
