@@ -37,7 +37,7 @@ from training.data.filmed_speech import read_filmed_speech  # noqa: E402
 from training.data.multiview import MultiViewCapture  # noqa: E402
 from training.joint.coloring import colored  # noqa: E402
 from training.joint.predicted import Predictions, filmed_clips, speaking_head  # noqa: E402
-from training.joint.scoring import Row, scored, spoken_views, table  # noqa: E402
+from training.joint.scoring import Row, judged_views, scored, table  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,11 @@ class Comparison:
     backend: str = "auto"
 
 
-def compare(plan: Comparison, progress: Progress = silent) -> list[Row]:
+def compare(plan: Comparison, progress: Progress = silent) -> tuple[list[Row], str]:
     """Score each avatar under tracked and under predicted faces.
+
+    Returns:
+        The rows, and what to call the views that they are means over.
 
     Raises:
         BadInputError: capture, avatars and model do not fit each other.
@@ -79,7 +82,7 @@ def compare(plan: Comparison, progress: Progress = silent) -> list[Row]:
     predictions = Predictions(filmed_clips(filmed, head), head, encoder, tuned=False)
     progress(0.1, "Predicting faces")
     predictions.renew(trained.model, trained.name)
-    views = spoken_views(capture, "test", predictions.faces)
+    views, title = judged_views(capture, predictions.faces)
     backend = choose_backend(plan.backend)
     backend.warm_up()
     device = torch.device("cuda" if backend.name == "gsplat" else "cpu")
@@ -90,7 +93,7 @@ def compare(plan: Comparison, progress: Progress = silent) -> list[Row]:
         rows.append(scored(f"{path}, tracked faces", avatar, views, backend, None))
         rows.append(scored(f"{path}, predicted faces", avatar, views, backend, predictions))
     progress(1.0, "Compared")
-    return rows
+    return rows, title
 
 
 def _renderable(avatar: GaussianAvatar, head: Head) -> TrainableAvatar:
@@ -105,10 +108,10 @@ def main() -> int:
     plan = tyro.cli(Comparison, description=__doc__)
     try:
         with progress_bar("compare") as progress:
-            rows = compare(plan, progress)
+            rows, title = compare(plan, progress)
     except GaussianSpeechError as error:
         return print_error(error)
-    print(table(rows))
+    print(table(rows, title))
     return 0
 
 

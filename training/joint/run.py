@@ -44,7 +44,7 @@ from training.job_worker import JobHandle  # noqa: E402
 from training.joint.coloring import ColorTrainer, colored  # noqa: E402
 from training.joint.config import JointSettings  # noqa: E402
 from training.joint.predicted import Predictions, filmed_clips, speaking_head  # noqa: E402
-from training.joint.scoring import Row, scored, spoken_views, table  # noqa: E402
+from training.joint.scoring import Row, judged_views, scored, table  # noqa: E402
 from training.losses.avatar import AvatarLoss  # noqa: E402
 from training.speech.best import save_with_encoder  # noqa: E402
 from training.speech.captured_motion import CapturedHead  # noqa: E402
@@ -123,7 +123,7 @@ class _Stage:
         tuned = self.speech.model.config.tunes_audio
         self.predictions = Predictions(clips, self.head, self.encoder, tuned=tuned)
         self._predict()
-        self.held_out = spoken_views(self.capture, "test", self.predictions.faces)
+        self.views, self.title = judged_views(self.capture, self.predictions.faces)
         self.colors = ColorTrainer(
             self.capture, self.avatar, settings, self.backend, self.loss, self.predictions
         )
@@ -232,7 +232,7 @@ class _Stage:
 
     def _after_round(self) -> None:
         step = self.speech.step + self.colors.step
-        views = self.held_out
+        views = self.views
         row = scored("held out", self.avatar, views, self.backend, self.predictions)
         lve = self.speech.validation_lve()
         self.record.measure(step, {"test PSNR (dB)": row.psnr, "validation LVE (mm)": lve})
@@ -278,7 +278,7 @@ class _Stage:
 
     def _scored(self, what: str, *, tracked: bool = False, avatar: Any = None) -> Row:
         shown = None if tracked else self.predictions
-        return scored(what, avatar or self.avatar, self.held_out, self.backend, shown)
+        return scored(what, avatar or self.avatar, self.views, self.backend, shown)
 
     def _finish(self) -> list[Row]:
         settings = self.settings
@@ -305,7 +305,11 @@ class _Stage:
             {**told, "validation_lve_mm": lve},
             self.speech.encoder,
         )
-        content = {"rows": [row.to_dict() for row in rows], "validation_lve_mm": lve}
+        content = {
+            "views": self.title,
+            "rows": [row.to_dict() for row in rows],
+            "validation_lve_mm": lve,
+        }
         write_json(self.folder / SCORES, content | {"seed": settings.seed})
-        print(table(rows), flush=True)
+        print(table(rows, self.title), flush=True)
         return rows

@@ -43,20 +43,41 @@ class Row:
         return asdict(self)
 
 
+HELD_OUT = "held-out views of speech"
+SEEN = "training views of speech (none are held out)"
+
+
 def spoken_views(capture: MultiViewCapture, split: Split, timesteps: Iterable[int]) -> Views:
-    """The views of a split whose moment shows speech.
+    """The views of a split whose moment shows speech; there may be none."""
+    shown = set(timesteps)
+    return Views(capture, [f for f in capture.split(split).frames if f.timestep in shown])
+
+
+def judged_views(capture: MultiViewCapture, timesteps: Iterable[int]) -> tuple[Views, str]:
+    """The views that scores are taken on, and what to call them.
+
+    Those of the held-out camera that show speech; where a small capture has none, those that
+    training sees.
 
     Raises:
-        BadInputError: there are none.
+        BadInputError: no picture shows speech.
     """
-    shown = set(timesteps)
-    chosen = [frame for frame in capture.split(split).frames if frame.timestep in shown]
-    if not chosen:
+    steps = list(timesteps)
+    kept = [
+        *spoken_views(capture, "test", steps).frames,
+        *spoken_views(capture, "val", steps).frames,
+    ]
+    # A capture may list the same pictures for both.
+    frames = list({frame.image: frame for frame in kept}.values())
+    if frames:
+        return Views(capture, frames), HELD_OUT
+    seen = spoken_views(capture, "train", steps)
+    if not len(seen):
         raise BadInputError(
-            f"No picture of {capture.folder} to {split} on shows speech.",
+            f"No picture of {capture.folder} shows speech.",
             "Capture more moments, or more of them with speech.",
         )
-    return Views(capture, chosen)
+    return seen, SEEN
 
 
 @torch.no_grad()
@@ -86,9 +107,9 @@ def scored(
     return Row(what, float(np.mean(noise)), float(np.mean(structure or [np.nan])), len(noise))
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[Row], title: str = HELD_OUT) -> str:
     """The rows for people."""
-    width = max(len(row.what) for row in rows)
-    lines = [f"{'held-out views of speech':<{width}}  PSNR dB   SSIM    views"]
+    width = max(len(title), *(len(row.what) for row in rows))
+    lines = [f"{title:<{width}}  PSNR dB   SSIM    views"]
     lines += [f"{r.what:<{width}}  {r.psnr:7.2f}  {r.ssim:6.4f}  {r.views:5d}" for r in rows]
     return "\n".join(lines)

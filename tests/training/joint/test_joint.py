@@ -29,6 +29,7 @@ from training.joint.compare import Comparison, compare
 from training.joint.config import JointSettings
 from training.joint.predicted import Predictions, filmed_clips
 from training.joint.run import BEFORE, TUNED, UNTUNED, train
+from training.joint.scoring import HELD_OUT, SEEN
 from training.losses.config import AvatarLossConfig
 
 PLAIN = AvatarLossConfig(position=0.0, scaling=0.0, face=0.0, patch=0.0, wrinkle=0.0)
@@ -103,7 +104,7 @@ def test_refined_colours_fit_the_predicted_faces_better_on_held_out_views(done):
 
 def test_a_comparison_finds_the_scores_of_the_training_again(given, done):
     out, rows = done
-    found = compare(
+    found, title = compare(
         Comparison(
             given / "capture",
             (given / "avatar.safetensors", out / "avatar.safetensors"),
@@ -111,13 +112,14 @@ def test_a_comparison_finds_the_scores_of_the_training_again(given, done):
             backend="cpu",
         )
     )
+    assert title == HELD_OUT
     for row, name in ((found[1], UNTUNED), (found[3], TUNED), (found[2], "tracked faces, after")):
         assert row.psnr == pytest.approx(rows[name].psnr, abs=0.05)
         assert row.views == 6
 
 
 def test_harmonics_are_compared_too(given):
-    rows = compare(Comparison(given / "capture", (Path("default"),), backend="cpu"))
+    rows, _ = compare(Comparison(given / "capture", (Path("default"),), backend="cpu"))
     assert [row.views for row in rows] == [6, 6]
 
 
@@ -189,6 +191,25 @@ def test_a_broken_training_goes_on_to_the_same_results(given, done, tmp_path, mo
 
 def _model(given):
     return str(given / "speech.safetensors")
+
+
+def test_where_no_view_of_speech_is_held_out_training_views_are_judged_and_it_is_said(
+    given, tmp_path, capsys
+):
+    shutil.copytree(given / "capture", tmp_path / "capture")
+    for split in ("val", "test"):
+        path = tmp_path / "capture" / f"transforms_{split}.json"
+        listed = json.loads(path.read_text())
+        listed["frames"] = [f for f in listed["frames"] if f["timestep_index"] == 2]
+        path.write_text(json.dumps(listed))
+    told = tmp_path / "capture" / "capture.json"
+    record = json.loads(told.read_text())
+    record["timesteps"] = [t for t in record["timesteps"] if t["timestep_index"] != 2]
+    told.write_text(json.dumps(record))
+    quick = replace(QUICK, rounds=1, speech_steps=1, color_steps=1)
+    rows = _train(given, tmp_path / "run", quick, data=tmp_path / "capture")
+    assert rows[0].views == 15
+    assert SEEN in capsys.readouterr().out
 
 
 def test_predicted_faces_stand_where_the_filmed_ones_did(head, given):
