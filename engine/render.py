@@ -19,6 +19,7 @@ from numpy.typing import NDArray  # noqa: E402
 from PIL import Image as Picture  # noqa: E402
 
 from engine.avatar import AvatarPipeline, GaussianAvatar  # noqa: E402
+from engine.avatar.expression import in_order  # noqa: E402
 from engine.errors import BadInputError  # noqa: E402
 from engine.export.video import check_sound  # noqa: E402
 from engine.export.video import write_video as encode  # noqa: E402
@@ -180,8 +181,8 @@ def render_performance(
         )
     backend.warm_up(part(progress, 0.0, 0.0))
     studio = Studio(avatar, backend, camera, backdrop)
-    # The rules' performances carry the head's own expressions; colours take them by their order.
-    fits = performance.expression_names == head.expression_names
+    names, wanted = performance.expression_names, head.expression_names
+    expression = in_order(performance.expression, names, wanted)
     ahead: deque[Download] = deque()
     for start, offsets in performance.offset_chunks():
         for index, offset in enumerate(offsets, start):
@@ -189,7 +190,7 @@ def render_performance(
                 index / performance.frames,
                 f"Rendering frame {index + 1} of {performance.frames} ({backend.name})",
             )
-            psi = performance.expression[index] if fits else None
+            psi = None if expression is None else expression[index]
             ahead.append(studio.begin(head.template + offset, psi))
             if len(ahead) > (backend.device.type == "cuda"):
                 yield ahead.popleft().arrays()[0]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from engine.avatar import GaussianAvatar, splats
 from engine.avatar.binding import matrix_to_quaternion, quaternion_product, transformed
 from engine.avatar.color import ShColor
+from engine.avatar.expression import in_order
 from engine.avatar.gaussian_avatars import SPLAT_FIELDS, splat_columns
 from engine.avatar.ply import write_columns
 from engine.avatar.sh_fit import ShFit, fit_sh, turned
@@ -128,11 +129,12 @@ def _frames(
     performance: Performance, head: Head, avatar: GaussianAvatar, degree: int
 ) -> Iterator[tuple[int, torch.Tensor, ShFit]]:
     """Each frame's number, vertices and colours."""
-    follows = performance.expression_names == head.expression_names
+    names, wanted = performance.expression_names, head.expression_names
+    expression = in_order(performance.expression, names, wanted)
     fit: ShFit | None = None
     for start, offsets in performance.offset_chunks(16):
         for frame, offset in enumerate(offsets, start):
-            psi = torch.from_numpy(performance.expression[frame]) if follows else None
+            psi = None if expression is None else torch.from_numpy(expression[frame])
             if fit is None or not isinstance(avatar.color, ShColor):
                 fit = fit_sh(avatar.color, psi, degree)
             yield frame, torch.from_numpy(head.template + offset), fit

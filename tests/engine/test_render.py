@@ -5,9 +5,10 @@ import av
 import numpy as np
 import pytest
 import soundfile
+import torch
 from PIL import Image as Picture
 
-from engine.avatar import load_avatar
+from engine.avatar import MlpColor, load_avatar
 from engine.errors import BadInputError, CancelledError
 from engine.heads.default import load_default_head
 from engine.render import (
@@ -85,6 +86,48 @@ def test_an_open_mouth_is_darker_than_the_closed_one(head, avatar, performance):
     assert rows.min() > 80
     assert frames[-1][changed].mean() < frames[0][changed].mean()
     assert 60 < np.median(columns) < 100
+
+
+@pytest.fixture
+def blusher(avatar, head):
+    """The default avatar with a colour network: 0.2 grey, and 0.8 in red where the jaw is open."""
+    width = 1 + 3 + len(head.expression_names)
+    first = torch.zeros(1, width)
+    first[0, 4 + head.expression_index("jawOpen")] = 1
+    low, high = torch.logit(torch.tensor([0.2, 0.8]))
+    network = MlpColor(
+        torch.zeros(avatar.count, 1),
+        first,
+        torch.zeros(1),
+        torch.stack([high - low, torch.tensor(0.0), torch.tensor(0.0)])[:, None],
+        low.expand(3).clone(),
+    )
+    return dataclasses.replace(avatar, color=network)
+
+
+def reversed_names(performance):
+    """The same performance with its expressions the other way round, and one that no head has."""
+    return dataclasses.replace(
+        performance,
+        expression=np.concatenate([performance.expression[:, ::-1], np.ones((10, 1), "f4")], 1),
+        expression_names=(*performance.expression_names[::-1], "twirlMoustache"),
+    )
+
+
+@pytest.mark.parametrize("change", [lambda same: same, reversed_names])
+def test_a_networks_colours_follow_the_performance(head, blusher, performance, change):
+    camera = portrait_camera(head, 48, 48)
+    shut, *_, opened = render_performance(change(performance), head, blusher, BACKEND, camera)
+    np.testing.assert_allclose(shut[20, 24], [51, 51, 51], atol=2)
+    np.testing.assert_allclose(opened[20, 24], [204, 51, 51], atol=2)
+
+
+def test_expressions_that_no_head_knows_leave_the_colours_neutral(head, blusher, performance):
+    camera = portrait_camera(head, 48, 48)
+    names = tuple(f"latent{index}" for index in range(len(head.expression_names)))
+    strange = dataclasses.replace(performance, expression_names=names)
+    *_, last = render_performance(strange, head, blusher, BACKEND, camera)
+    np.testing.assert_allclose(last[20, 24], [51, 51, 51], atol=2)
 
 
 def test_the_video_has_every_frame_and_the_sound(head, avatar, performance, tmp_path):
