@@ -33,8 +33,9 @@ def speeches(
 ) -> list[Spoken]:
     """The performances of a capture, made by the engine's rules and kept in the capture.
 
-    ``speech/<name>.performance.npz`` and the recording beside it let the joint training predict
-    the expressions of filmed frames. Those that lie there already are read, not made again.
+    ``speech/<name>.performance.npz``, and the recording and transcript beside it, let the joint
+    training predict the expressions of filmed frames. Those that lie there already are read, not
+    made again.
 
     Args:
         folder: of the capture.
@@ -87,6 +88,9 @@ def _performance(
     performance = predict(speech, head, FPS, text=text, progress=progress)
     with written_whole(folder / recording.name) as temporary:
         shutil.copyfile(recording, temporary)
+    if text is not None:
+        with written_whole(folder / f"{recording.stem}.txt") as temporary:
+            temporary.write_text(text, "utf-8")
     performance.save(stored)
     return performance
 

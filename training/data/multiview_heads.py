@@ -28,6 +28,7 @@ _FLAME_REMEDY = (
     "Give the FLAME model the capture was fitted with (--head generic_model.pkl, flame2023.pkl …); "
     "it is yours to download from flame.is.tue.mpg.de."
 )
+_MASKS = ("FLAME_masks.pkl", "FLAME_masks.npz")
 _SAME_PERSON = 1e-4
 
 
@@ -138,8 +139,8 @@ class _FlameMotion:
         self._person = person = load_flame_param(first)
         if canonical.is_file():
             person = _canonical(canonical, person)
-        masks_file = path.with_name("FLAME_masks.pkl")
-        masks = read_masks(masks_file) if masks_file.is_file() else {}
+        beside = [path.with_name(name) for name in _MASKS if path.with_name(name).is_file()]
+        masks = read_masks(beside[0]) if beside else {}
         skin_count = len(skin.v_template)
         static = person.static_offset[0]
         model = replace(skin, v_template=skin.shaped(person.shape))
