@@ -4,7 +4,8 @@
 
 Prints milliseconds by stage, each as the least and the median of several runs: on a machine that
 others use too, the least is what the program needs, the median what the moment gave. Then the
-ratios to the float64 reference of the tests and to gsplat's own functions in plain torch.
+ratios to the float64 reference of the tests and to gsplat's own functions in plain torch, and where
+gsplat runs a table of the GPU (see :mod:`splatting_gpu`).
 
 With ``--cpu`` everything runs in one thread and the processor's time in it is counted, which other
 programs hardly change; all but sort and bins are otherwise shared among the cores.
@@ -30,8 +31,9 @@ import numba
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "engine" / "splatting"))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "engine" / "splatting")]
 import reference
+import splatting_gpu
 from scenes import camera_of, splats_of
 
 from engine.avatar import ColorModel, GaussianAvatar, MlpColor, ShColor, load_avatar, splats
@@ -44,6 +46,7 @@ from engine.splatting.camera import Camera
 from engine.splatting.cpu import backend as cpu
 from engine.splatting.cpu import binning, projection
 from engine.splatting.cpu.layout import COLUMNS, DEPTH
+from engine.splatting.gsplat_backend import GsplatBackend, why_unavailable
 
 SIZES = ((550, 802), (1100, 1604))
 COUNTS = (32_000, 100_000)
@@ -253,6 +256,28 @@ def print_ratios(head: Head) -> None:
         )
 
 
+def print_gpu(head: Head) -> None:
+    """gsplat alone against the whole way from vertices to RGBA, where there is a GPU."""
+    lacking = why_unavailable()
+    if lacking is not None:
+        print(f"no table of the GPU: {lacking[0]}")
+        return
+    backend = GsplatBackend()
+    backend.warm_up(lambda _fraction, message: print(message, flush=True))
+    print(f"{torch.cuda.get_device_name(backend.device)}, ms a frame, Mlp colours; target at")
+    print(
+        f"32,000 splats, 1100×1604: {splatting_gpu.TARGET_FPS} frames/s and at most "
+        f"{splatting_gpu.TARGET_RATIO}× gsplat alone\n{splatting_gpu.header()}"
+    )
+    for count in COUNTS:
+        models = color_models(count, len(head.expression_names))
+        avatar = replace(avatar_of(head, count), color=models["Mlp"])
+        for width, height in SIZES:
+            camera = portrait_camera(head, width, height)
+            row = splatting_gpu.measure(avatar, head, camera, backend)
+            print(splatting_gpu.line(count, camera, row))
+
+
 def main() -> None:
     """Print the tables."""
     global clock  # noqa: PLW0603 - a script's one switch.
@@ -291,6 +316,8 @@ def main() -> None:
         print(f"default avatar ({avatar.count:,} splats), {width}×{height}, a whole frame: {frame}")
     print()
     print_ratios(head)
+    print()
+    print_gpu(head)
 
 
 if __name__ == "__main__":
