@@ -55,8 +55,8 @@ class GAUSSIANSPEECH_PG_speech(bpy.types.PropertyGroup):
         name="Model",
         description="What makes motion of the speech",
         items=(
+            ("starter", "Learned", "The learned model that ships, for every head"),
             ("rules", "Rules", "Articulation by rule from the recognised sounds"),
-            ("starter", "Learned", "The learned model that ships for the default head"),
             ("FILE", "Trained", "A model of your own, from its file"),
         ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import tyro
 
@@ -19,6 +19,8 @@ from engine.commands.console import (
 )
 from engine.errors import BadInputError
 from engine.progress import Progress, part
+from engine.speech.articulation import Articulation
+from engine.speech.style import Style
 
 
 def animate(
@@ -26,10 +28,13 @@ def animate(
     out: Path,
     *,
     head: str = "default",
-    speech_model: str = "rules",
+    speech_model: str = "starter",
     fps: float = 25.0,
     text: str | None = None,
     text_file: Path | None = None,
+    articulation: float = 1.0,
+    smile: float = 0.0,
+    upper_face: float = 1.0,
     dense: bool = False,
     json: bool = False,
 ) -> int:
@@ -39,15 +44,19 @@ def animate(
         audio: WAV, FLAC, OGG or MP3 files; mono or stereo, 8 to 96 kHz, 0.2 s to one hour.
         out: folder for the results.
         head: "default", a FLAME file (.pkl, .npz), or a mesh of your own (.obj, .ply, .glb).
-        speech_model: "rules", "starter" (learned from the rules), or the file of a trained model.
+        speech_model: "starter" (learned), "rules", or the file of a trained model.
         fps: frames per second, 12 to 120, for example 24, 23.976 or 60.
         text: what is said; makes the lip sync more exact.
         text_file: a UTF-8 text file with what is said, instead of --text.
+        articulation: how strongly jaw and lips articulate, 0 to 2.
+        smile: -1 frowns, 1 smiles; lips still close.
+        upper_face: how much eyes blink and brows move, 0 to 2.
         dense: also store the offsets of every vertex of every frame.
         json: print the results as JSON, one object a file.
     """
     _check_names(audio)
     transcript = _transcript(text, text_file)
+    asked = _Asked(Style(articulation, smile), Articulation(liveliness=upper_face))
     existing_folder(out)
     failed = 0
     for path in audio:
@@ -60,6 +69,7 @@ def animate(
                     model=speech_model,
                     fps=fps,
                     text=transcript,
+                    asked=asked,
                     dense=dense,
                     progress=progress,
                 )
@@ -72,6 +82,13 @@ def animate(
     return EXIT_BAD_INPUT if failed else 0
 
 
+class _Asked(NamedTuple):
+    """What the artist asks for."""
+
+    style: Style
+    settings: Articulation
+
+
 def _animate_one(
     path: Path,
     target: Path,
@@ -80,6 +97,7 @@ def _animate_one(
     model: str,
     fps: float,
     text: str | None,
+    asked: _Asked,
     dense: bool,
     progress: Progress,
 ) -> tuple[dict[str, object], list[str]]:
@@ -90,7 +108,14 @@ def _animate_one(
     progress(0.0, "loading")
     speech = load_speech(path)
     prediction = predict(
-        speech, load_head(head), fps, text=text, model=model, progress=part(progress, 0.02, 0.95)
+        speech,
+        load_head(head),
+        fps,
+        text=text,
+        model=model,
+        settings=asked.settings,
+        style=asked.style,
+        progress=part(progress, 0.02, 0.95),
     )
     progress(0.95, "saving")
     prediction.save(target, dense=dense)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from engine.heads.head import Head
     from engine.speech.performance import Performance
 
+DEFAULT_MODEL = "starter"
+"""Speaks unless another model is asked for."""
 DEFAULT_TOLERANCE_MM = 0.1
 """Largest vertex error of the editable shape keys, millimetres."""
 
@@ -39,7 +41,7 @@ class SpeechMethods:
         head_name = params.text("head", "default")
         fps = params.number("fps")
         text = params.text("text", None)
-        model = params.text("model", "rules")
+        model = params.text("model", DEFAULT_MODEL)
         tolerance = params.number("tolerance_mm", DEFAULT_TOLERANCE_MM)
         save = params.text("save", None)
         speech = _load(request, part(progress, 0.0, _LOADED))

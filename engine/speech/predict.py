@@ -18,6 +18,7 @@ from engine.speech.liveliness import enliven
 from engine.speech.loudness import loudness
 from engine.speech.performance import Performance, Phone
 from engine.speech.sealing import sealed
+from engine.speech.style import NEUTRAL, Style, lip_parting, styled
 from engine.speech.visemes import articulate, lip_closure
 from engine.timing import frame_count
 
@@ -31,7 +32,9 @@ RULES = "rules"
 """Id of the rule-based model."""
 STARTER = "starter"
 """Id of the shipped learned model of the default head."""
-MODELS: tuple[str, ...] = (RULES, STARTER)
+DEFAULT = STARTER
+"""Id of the model that speaks unless another is asked for."""
+MODELS: tuple[str, ...] = (STARTER, RULES)
 """Ids of the speech models; the file of a trained model is one too."""
 MODEL_SUFFIX = ".safetensors"
 
@@ -47,8 +50,9 @@ def predict(
     fps: float,
     *,
     text: str | None = None,
-    model: str = RULES,
+    model: str = DEFAULT,
     settings: Articulation | None = None,
+    style: Style | None = None,
     progress: Progress = silent,
 ) -> Performance:
     """The performance of a head that speaks a clip.
@@ -62,6 +66,7 @@ def predict(
         model: one of :data:`MODELS`, or the ``.safetensors`` of a trained one.
         settings: how the rules articulate; an ordinary speaker by default. A learned model takes
             the amplitudes and the liveliness.
+        style: what an artist asks for on top; nothing by default.
         progress: told how far it is.
 
     Returns:
@@ -87,9 +92,10 @@ def predict(
 
             head = head_for_model(model, head, part(progress, 0.0, _FITTED))
             progress = part(progress, _FITTED, 1.0)
-        return predict_learned(
+        learned = predict_learned(
             speech, head, fps, model=model, text=text, settings=settings, progress=progress
         )
+        return in_style(learned, head, style)
     if model != RULES:
         raise BadInputError(
             f"There is no speech model {model!r}.",
@@ -101,7 +107,33 @@ def predict(
     progress(_HEARD, "articulating")
     performance = perform(heard.phones, speech, head, fps, settings=settings)
     progress(1.0, "articulated")
-    return replace(performance, warnings=heard.warnings)
+    return in_style(replace(performance, warnings=heard.warnings), head, style)
+
+
+def in_style(performance: Performance, head: Head, style: Style | None) -> Performance:
+    """A performance in the style that an artist asks for; itself where nothing is asked for.
+
+    Args:
+        performance: in the head's own expressions.
+        head: whose landmarks tell when lips touch.
+        style: what is asked for.
+
+    Raises:
+        BadInputError: the performance is not in ARKit expressions, so no style can be laid over it.
+    """
+    if style is None or style == NEUTRAL:
+        return performance
+    names = performance.expression_names
+    if performance.weights.shape != performance.expression.shape or "jawOpen" not in names:
+        raise BadInputError(
+            f"The speech model {performance.model!r} moves {performance.head!r} in components of "
+            "its own; no articulation and no smile can be laid over them.",
+            "Leave both at their defaults, or use 'starter' or 'rules'.",
+        )
+    upper, lower = (head.landmarks.get(f"inner_lip_{side}", ()) for side in ("upper", "lower"))
+    parting = lip_parting(performance.basis, list(upper), list(lower))
+    weights = styled(performance.weights, names, style, parting)
+    return replace(performance, weights=weights, expression=weights)
 
 
 def perform(

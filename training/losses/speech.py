@@ -251,12 +251,15 @@ class SpeechLoss(nn.Module):
 
 def _reach(lips: Tensor, teeth: Tensor) -> Tensor:
     """(B, T) smallest distance of (B, T, P, 3) from (B, T, Q, 3)."""
-    return (lips[..., :, None, :] - teeth[..., None, :, :]).norm(dim=-1).flatten(-2).amin(dim=-1)
+    apart = torch.linalg.vector_norm(lips[..., :, None, :] - teeth[..., None, :, :], dim=-1)
+    nearest: Tensor = apart.flatten(-2).amin(dim=-1)
+    return nearest
 
 
 def _width(corners: Tensor) -> Tensor:
     """(B, T) distance between (B, T, 2, 3)."""
-    return (corners[..., 0, :] - corners[..., 1, :]).norm(dim=-1)
+    width: Tensor = torch.linalg.vector_norm(corners[..., 0, :] - corners[..., 1, :], dim=-1)
+    return width
 
 
 def _gram(basis: Tensor) -> Tensor:
