@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import bpy
 import mathutils
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Picture
 
-from engine.errors import GaussianSpeechError
+from engine.errors import GaussianSpeechError, MissingDependencyError
 from engine.heads.axes import HEAD_TO_BLENDER
 from engine.heads.head import Head
 from engine.splatting.camera import Camera
@@ -25,6 +25,10 @@ from training.capture.look import build_person, light_studio, prepare_rendering
 from training.capture.moments import Moment
 
 Pixels = NDArray[np.uint8]
+Device = Literal["cpu", "gpu"]
+
+GPU_KINDS = ("OPTIX", "CUDA", "HIP", "METAL", "ONEAPI")
+"""As Cycles calls them, the quicker first where a device is of two kinds."""
 
 _SENSOR = 36.0
 _OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
@@ -33,17 +37,25 @@ _OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
 class FilmSet:
     """A Blender scene with the person, the lights and one camera; there is one at a time."""
 
-    def __init__(self, head: Head, samples: int, *, threads: int | None = None) -> None:
+    def __init__(
+        self, head: Head, samples: int, *, threads: int | None = None, device: Device = "cpu"
+    ) -> None:
         """Build the scene in an empty file.
 
         Args:
             head: who is filmed.
             samples: of Cycles, a pixel.
             threads: of Cycles; all processors by default.
+            device: whether a GPU renders.
+
+        Raises:
+            MissingDependencyError: a GPU is wanted and Blender finds none.
         """
         # Cycles looks for devices here, and prints what it finds.
         with _silenced():
             self._build(head, samples, threads or os.cpu_count() or 1)
+            if device == "gpu":
+                use_gpu(self._scene)
 
     def _build(self, head: Head, samples: int, threads: int) -> None:
         bpy.ops.wm.read_factory_settings(use_empty=True)
@@ -94,6 +106,31 @@ class FilmSet:
                 )
             with Picture.open(path) as picture:
                 return np.asarray(picture.convert("RGBA"))
+
+
+def use_gpu(scene: Any) -> None:
+    """Let a GPU render: of the first kind that Blender finds one of.
+
+    Raises:
+        MissingDependencyError: there is none.
+    """
+    preferences = bpy.context.preferences.addons["cycles"].preferences
+    for kind in GPU_KINDS:
+        try:
+            preferences.compute_device_type = kind
+        except TypeError:
+            # Blender is not built for this kind on this system.
+            continue
+        preferences.refresh_devices()
+        if any(device.type == kind for device in preferences.devices):
+            for device in preferences.devices:
+                device.use = device.type == kind
+            scene.cycles.device = "GPU"
+            return
+    preferences.compute_device_type = "NONE"
+    raise MissingDependencyError(
+        "Blender finds no GPU that Cycles can use here.", "Render with --device cpu."
+    )
 
 
 def aim(scene: Any, camera: Camera) -> None:

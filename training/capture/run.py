@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from engine.errors import CancelledError, GaussianSpeechError, MissingDependencyError
 from engine.heads import load_head
@@ -34,6 +34,8 @@ from training.job_worker import JobHandle
 if TYPE_CHECKING:
     from training.capture.film import FilmSet
 
+Device = Literal["cpu", "gpu"]
+
 PREVIEW = "preview.jpg"
 _SPEECH_PART = 0.02
 
@@ -47,6 +49,7 @@ def make_capture(
     progress: Progress,
     *,
     threads: int | None = None,
+    device: Device = "cpu",
 ) -> None:
     """Film the default head; what lies in the folder already is kept.
 
@@ -61,10 +64,11 @@ def make_capture(
         job: told of each picture; its cancel ends the work after the picture at hand.
         progress: for people.
         threads: of Cycles; all processors by default.
+        device: whether a GPU renders.
 
     Raises:
         CancelledError: the job was cancelled; all pictures are kept.
-        MissingDependencyError: Blender's Python module is not there.
+        MissingDependencyError: Blender's Python module is not there, or no GPU where one is wanted.
         GaussianSpeechError: the disk is full; all pictures are kept.
     """
     head = load_head(made_of["head"])
@@ -86,7 +90,7 @@ def make_capture(
 
         def film_set() -> FilmSet:
             progress(_SPEECH_PART, "dressing the person")
-            return _new_film_set(made_of["head"], settings.samples, threads)
+            return _new_film_set(made_of["head"], settings.samples, threads, device)
 
         _Filming(folder, rig, programme, plan, job, part(progress, _SPEECH_PART, 1)).run(film_set)
     except OSError as error:
@@ -182,7 +186,7 @@ class _Filming:
         )
 
 
-def _new_film_set(head: str, samples: int, threads: int | None) -> FilmSet:
+def _new_film_set(head: str, samples: int, threads: int | None, device: Device) -> FilmSet:
     try:
         from training.capture.film import FilmSet
     except ImportError as error:
@@ -190,7 +194,7 @@ def _new_film_set(head: str, samples: int, threads: int | None) -> FilmSet:
             f"Filming needs Blender as a Python module, which is not installed: {error}.",
             "Install it with: pip install 'gaussianspeech[blender]'.",
         ) from error
-    return FilmSet(load_head(head), samples, threads=threads)
+    return FilmSet(load_head(head), samples, threads=threads, device=device)
 
 
 def _clear_halves(folder: Path) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from engine.commands.console import progress_bar
 from training.commands.job_run import run_as_job
@@ -24,6 +25,7 @@ def capture(
     sample_voice: bool = True,
     seed: int = 0,
     threads: int | None = None,
+    device: Literal["cpu", "gpu"] = "cpu",
     background: bool = False,
     json: bool = False,
 ) -> int:
@@ -43,6 +45,7 @@ def capture(
         sample_voice: whether the person speaks the shipped sample voice.
         seed: of head poses and mixed faces.
         threads: of Cycles; all processors by default.
+        device: "gpu" renders on the first kind that Blender finds: OptiX, CUDA, HIP, Metal, oneAPI.
         background: return at once and film on; see 'gaussianspeech jobs'.
         json: print the result as JSON.
     """
@@ -64,7 +67,7 @@ def capture(
         from training.capture.run import make_capture
 
         with progress_bar("capture") as bar:
-            make_capture(out, made_of, settings, audio, job, bar, threads=threads)
+            make_capture(out, made_of, settings, audio, job, bar, threads=threads, device=device)
 
     config = {"kind": "capture", **made_of}
     return run_as_job(out, config, work, background=background, json=json)

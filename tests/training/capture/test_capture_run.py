@@ -39,7 +39,7 @@ class StandIn:
     def __init__(self, at=lambda number: None):
         self.at, self.taken = at, 0
 
-    def __call__(self, head, samples, threads):
+    def __call__(self, head, samples, threads, device):
         return self
 
     def pose(self, moment):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
+from engine.errors import MissingDependencyError
 from engine.heads import load_head
 from engine.heads.axes import head_to_blender
 from training.__main__ import main
@@ -59,6 +60,19 @@ def test_blender_sees_points_where_the_cameras_project_them(bulbs, tmp_path):
         expected = (seen @ camera.K.T)[:, :2] / seen[:, 2:]
         nearest = np.linalg.norm(found[None] - expected[:, None], axis=-1).min(1)
         assert nearest.max() < 0.15
+
+
+def test_a_gpu_that_is_not_there_is_told(bulbs):
+    from training.capture.film import GPU_KINDS, use_gpu
+
+    preferences = bpy.context.preferences.addons["cycles"].preferences
+    preferences.refresh_devices()
+    if any(device.type in GPU_KINDS for device in preferences.devices):
+        pytest.skip("Blender finds a GPU here")
+    with pytest.raises(MissingDependencyError) as caught:
+        use_gpu(bulbs)
+    assert "--device cpu" in caught.value.hint
+    assert bulbs.cycles.device == "CPU"
 
 
 def test_a_tiny_capture_can_be_opened_to_train_on(tmp_path):
