@@ -61,13 +61,23 @@ def _library(name: str) -> str:
 
 
 def _splatting() -> dict[str, str]:
+    from engine.splatting import gsplat_backend
     from engine.splatting.registry import available_backends, choose_backend
 
+    backends = available_backends()
     rows = {
-        name: "available" if available else f"not available: {reason}"
-        for name, available, reason in available_backends()
+        name: "available" if available else f"not available: {reason} {remedy}"
+        for name, available, reason, remedy in backends
     }
-    rows["used by 'auto'"] = choose_backend("auto").name
+    if backends[0].available and not gsplat_backend.kernels_are_built():
+        rows["gsplat"] += "; compiles its kernels before the first picture, once, for minutes"
+    used = choose_backend("auto").name
+    better = next((backend for backend in backends if not backend.available), None)
+    rows["used by 'auto'"] = used + (
+        f", because {better.name} is not available"
+        if better is not None and used != backends[0].name
+        else ", the fastest there is"
+    )
     return rows
 
 

@@ -25,5 +25,5 @@ def list_backends() -> list[dict[str, Any]]:
 
     return [
         {"name": name, "available": available, "reason": reason}
-        for name, available, reason in available_backends()
+        for name, available, reason, _ in available_backends()
     ]

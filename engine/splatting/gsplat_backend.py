@@ -41,16 +41,32 @@ def why_unavailable() -> tuple[str, str] | None:
         )
     if importlib.util.find_spec("gsplat") is None:
         return "gsplat is not installed.", "Install it with: pip install 'gaussianspeech[gpu]'."
-    if not (_kernels_are_built() or _has_compiler()):
+    return None if kernels_are_built() else _why_not_compiled()
+
+
+def _why_not_compiled() -> tuple[str, str] | None:
+    """As :func:`why_unavailable`, of the kernels alone."""
+    if not _has_nvcc():
         return (
             "gsplat compiles its CUDA kernels at first use, and there is no nvcc to do it.",
             "Install the CUDA toolkit of PyTorch's CUDA version, or a prebuilt gsplat wheel.",
         )
+    missing = [name for name in ("ninja", "packaging") if importlib.util.find_spec(name) is None]
+    if missing:
+        return (
+            f"gsplat compiles its CUDA kernels at first use, which takes {' and '.join(missing)}.",
+            "Install it with: pip install 'gaussianspeech[gpu]'.",
+        )
+    if not any(shutil.which(name) for name in ("c++", "g++", "clang++", "cl")):
+        return (
+            "gsplat compiles its CUDA kernels at first use, and there is no C++ compiler for nvcc.",
+            "Install g++ (on Windows the Visual Studio build tools), or a prebuilt gsplat wheel.",
+        )
     return None
 
 
-def _kernels_are_built() -> bool:
-    """Whether this gsplat is a wheel with its kernels inside."""
+def kernels_are_built() -> bool:
+    """Whether this gsplat is a wheel with its kernels inside; others compile them, for minutes."""
     spec = importlib.util.find_spec("gsplat")
     folders = list(spec.submodule_search_locations or []) if spec is not None else []
     return any(
@@ -58,7 +74,7 @@ def _kernels_are_built() -> bool:
     )
 
 
-def _has_compiler() -> bool:
+def _has_nvcc() -> bool:
     """Whether nvcc stands on the path or where PyTorch's builds look for it."""
     folders = [os.environ.get("CUDA_HOME"), os.environ.get("CUDA_PATH"), "/usr/local/cuda"]
     return shutil.which("nvcc") is not None or any(

@@ -20,11 +20,13 @@ class Availability(NamedTuple):
         name: as given to :func:`choose_backend`.
         available: it can.
         reason: why not; empty when it can.
+        remedy: what would help; empty when it can.
     """
 
     name: str
     available: bool
-    reason: str
+    reason: str = ""
+    remedy: str = ""
 
 
 _BACKENDS: dict[str, Callable[[], Backend]] = {"gsplat": GsplatBackend, "cpu": CpuBackend}
@@ -41,7 +43,7 @@ def available_backends() -> list[Availability]:
     result = []
     for name in _BACKENDS:
         lacking = _LACKING[name]()
-        result.append(Availability(name, lacking is None, lacking[0] if lacking else ""))
+        result.append(Availability(name, lacking is None, *(lacking or ())))
     return result
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from scenes import camera_of, splats_of
 
+from engine.commands.doctor import examine
 from engine.errors import BadInputError, MissingDependencyError
 from engine.splatting import registry
 from engine.splatting.cpu.backend import CpuBackend
@@ -17,17 +18,23 @@ from engine.splatting.gsplat_backend import GsplatBackend, why_unavailable
 ON_PATH = None
 
 
-def pretend(monkeypatch, *, cuda, gsplat, nvcc):
+def pretend(monkeypatch, *, cuda, gsplat, nvcc, lacking=()):
     """Stand a machine in: what torch, the import system and the path would say there."""
     find = importlib.util.find_spec
     found = types.SimpleNamespace(submodule_search_locations=[])
+    there = {"gsplat": gsplat, "ninja": "ninja" not in lacking, "packaging": True}
+
+    def find_spec(name, *rest):
+        return (found if there[name] else None) if name in there else find(name, *rest)
+
+    def which(name, path=None):
+        if name == "nvcc":
+            return name if path == nvcc else None
+        return name if name == "g++" and "g++" not in lacking else None
+
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    monkeypatch.setattr(
-        importlib.util,
-        "find_spec",
-        lambda name, *rest: (found if gsplat else None) if name == "gsplat" else find(name, *rest),
-    )
-    monkeypatch.setattr(shutil, "which", lambda _, path=None: "nvcc" if path == nvcc else None)
+    monkeypatch.setattr(importlib.util, "find_spec", find_spec)
+    monkeypatch.setattr(shutil, "which", which)
     monkeypatch.setenv("CUDA_HOME", "/opt/cuda")
 
 
@@ -48,6 +55,16 @@ def test_auto_prefers_gsplat_where_it_can_run(monkeypatch, nvcc):
         ({"cuda": False, "gsplat": True, "nvcc": ON_PATH}, "no CUDA device", "'cpu' backend"),
         ({"cuda": True, "gsplat": False, "nvcc": ON_PATH}, "not installed", "pip install"),
         ({"cuda": True, "gsplat": True, "nvcc": "nowhere"}, "nvcc", "CUDA toolkit"),
+        (
+            {"cuda": True, "gsplat": True, "nvcc": ON_PATH, "lacking": ["ninja"]},
+            "takes ninja",
+            "pip install",
+        ),
+        (
+            {"cuda": True, "gsplat": True, "nvcc": ON_PATH, "lacking": ["g++"]},
+            "no C++ compiler",
+            "g++",
+        ),
     ],
 )
 def test_asking_for_gsplat_where_it_cannot_run_says_why_and_what_to_do(
@@ -63,8 +80,24 @@ def test_asking_for_gsplat_where_it_cannot_run_says_why_and_what_to_do(
 def test_the_list_names_every_backend_with_its_reason(monkeypatch):
     pretend(monkeypatch, cuda=False, gsplat=False, nvcc="nowhere")
     gsplat, cpu = registry.available_backends()
-    assert gsplat == ("gsplat", False, "PyTorch sees no CUDA device.")
-    assert cpu == ("cpu", True, "")
+    assert gsplat[:3] == ("gsplat", False, "PyTorch sees no CUDA device.")
+    assert "CUDA build of PyTorch" in gsplat.remedy
+    assert cpu == ("cpu", True, "", "")
+
+
+def test_doctor_tells_which_backend_is_used_and_why(monkeypatch):
+    pretend(monkeypatch, cuda=False, gsplat=True, nvcc=ON_PATH)
+    rows = examine()["splatting"]
+    assert rows["used by 'auto'"] == "cpu, because gsplat is not available"
+    assert "sees no CUDA device" in rows["gsplat"]
+    assert "CUDA build of PyTorch" in rows["gsplat"]
+
+
+def test_doctor_tells_of_a_gpu_and_of_the_wait_for_its_kernels(monkeypatch):
+    pretend(monkeypatch, cuda=True, gsplat=True, nvcc=ON_PATH)
+    rows = examine()["splatting"]
+    assert rows["used by 'auto'"] == "gsplat, the fastest there is"
+    assert "compiles its kernels before the first picture" in rows["gsplat"]
 
 
 def test_an_unknown_name_is_refused_with_the_choices():
