@@ -104,7 +104,7 @@ class _Run:
         if job is not None:
             self.record = Record(folder, f"{self.settings.name}: losses and test PSNR")
         test = trainer.capture.split("test")
-        self._shown: list[View] = [test[0], test[liveliest(test)]]
+        self._shown: list[View] = [test[index] for index in sorted({0, liveliest(test)})]
         self._psnr = 0.0
         self._seconds = 0.0
         self._since = time.monotonic()

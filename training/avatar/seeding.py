@@ -13,7 +13,7 @@ from engine.avatar.binding import TriangleFrames, matrix_to_quaternion, triangle
 from engine.heads.head import Head
 from engine.splatting.camera import Camera
 
-_OPACITY = 0.8
+_OPACITY = 0.9
 _COVER = 1.25
 """Standard deviations against those of the triangle's own area; at 1 there are gaps between."""
 _FLAT = 0.15

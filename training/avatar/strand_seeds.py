@@ -16,7 +16,7 @@ from torch import Tensor
 from engine.avatar.binding import matrix_to_quaternion, triangle_frames
 from engine.heads.head import Head
 
-_OPACITY = 0.8
+_OPACITY = 0.9
 _LONG = 1.2
 """Standard deviation along a piece of strand against that of the piece itself."""
 

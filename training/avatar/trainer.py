@@ -19,12 +19,13 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from engine.errors import BadInputError
-from engine.splatting.backend import Backend
+from engine.splatting.backend import Backend, Splats
 from training.avatar import density, rows
 from training.avatar.config import AvatarSettings
 from training.avatar.density import ScreenGradients
 from training.avatar.model import TrainableAvatar
 from training.avatar.views import KeptViews, on_backdrop, own_share, shuffled
+from training.avatar.visibility import hidden
 from training.data.multiview import MultiViewCapture, View, Views
 from training.data.multiview_prefetch import prefetched
 from training.losses.avatar import AvatarLoss
@@ -126,18 +127,24 @@ class AvatarTrainer:
             torch.from_numpy(view.camera.viewpoint).to(view.vertices.device),
             view.head_matrix,
         )
-        means = splats.means
-        watched = self.step < settings.density.stop * settings.steps
-        if watched:
-            means.retain_grad()
-        image = self.backend.render(splats, view.camera, backdrop)
+        # The rasteriser's gradients stop at leaves, where those of hidden Gaussians are taken out.
+        leaves = Splats(*(tensor.detach().requires_grad_() for tensor in splats))
+        image = self.backend.render(leaves, view.camera, backdrop)
         terms: Mapping[str, Tensor] = self.loss(
             image, view, self.avatar, step=self.step, visible=self._reached()
         )
         torch.autograd.backward([terms["total"] / settings.views])
-        if watched and means.grad is not None:
-            with torch.no_grad():
-                self.gradients.add(means, settings.views * means.grad, view.camera)
+        with torch.no_grad():
+            shown = ~hidden(splats, image, view.camera)
+            incoming = [
+                torch.zeros_like(leaf)
+                if leaf.grad is None
+                else leaf.grad * shown.view(-1, *[1] * (leaf.ndim - 1))
+                for leaf in leaves
+            ]
+            if self.step < settings.density.stop * settings.steps:
+                self.gradients.add(splats.means, settings.views * incoming[0], view.camera)
+        torch.autograd.backward(list(splats), incoming)
         # One transfer: each number by itself would wait for the device.
         values = torch.stack([value.detach() for value in terms.values()]).tolist()
         return dict(zip(terms, values, strict=True))
