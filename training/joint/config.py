@@ -27,7 +27,8 @@ class JointSettings:
         color: whether the colour network and the latents are refined; without, only the speech
             model learns (a row of Table 4).
         tracked: part of the colours' steps that see the tracked face instead of the predicted one,
-            on any picture of the capture, so that they do not forget the other faces.
+            on any picture of the capture, so that they do not forget the other faces; 1 is the
+            control that tells what predicted faces bring from what more steps bring.
         speech_rate: highest learning rate of the speech model.
         encoder_rate: of its audio encoder, where it is fine-tuned.
         network_rate: learning rate of the colour network θ.
@@ -84,9 +85,9 @@ class JointSettings:
                     f"Joint training cannot have {name} = {getattr(self, name)}.",
                     "Choose more than 0.",
                 )
-        if not 0 <= self.tracked < 1:
+        if not 0 <= self.tracked <= 1:
             raise BadInputError(
-                f"Joint training cannot have tracked = {self.tracked}.", "Choose 0 to below 1."
+                f"Joint training cannot have tracked = {self.tracked}.", "Choose 0 to 1."
             )
 
     @property

@@ -34,8 +34,8 @@ from training.losses.config import AvatarLossConfig
 
 PLAIN = AvatarLossConfig(position=0.0, scaling=0.0, face=0.0, patch=0.0, wrinkle=0.0)
 QUICK = JointSettings(
-    rounds=3,
-    speech_steps=6,
+    rounds=2,
+    speech_steps=5,
     color_steps=12,
     tracked=0.0,
     speech_rate=5e-3,
@@ -174,7 +174,7 @@ def test_a_broken_training_goes_on_to_the_same_results(given, done, tmp_path, mo
 
     def cancelling(self, step, **told):
         update(self, step, **told)
-        if step == 25:
+        if step == 24:
             (out / "cancel").touch()
 
     monkeypatch.setattr(JobHandle, "update", cancelling)
@@ -274,7 +274,7 @@ def test_a_recording_without_sound_is_refused(given, tmp_path):
         _train(given, tmp_path / "run", data=tmp_path / "capture")
 
 
-@pytest.mark.parametrize("change", [{"rounds": 0}, {"tracked": 1.0}, {"latent_rate": 0.0}])
+@pytest.mark.parametrize("change", [{"rounds": 0}, {"tracked": 1.1}, {"latent_rate": 0.0}])
 def test_impossible_settings_are_refused(change):
     with pytest.raises(BadInputError, match=next(iter(change))):
         replace(QUICK, **change)

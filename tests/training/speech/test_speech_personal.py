@@ -60,6 +60,15 @@ def test_a_personal_model_starts_from_another(head, tmp_path):
     assert load_model(outcome.model, head).name == "personal"
 
 
+def test_the_recordings_of_a_multi_view_capture_are_found_inside(head, tmp_path):
+    (tmp_path / "data").mkdir()
+    write_recordings(tmp_path / "data" / "speech", head)
+    (tmp_path / "data" / "capture.json").write_text("{}")
+    quick = TrainingConfig(steps=1, batch=1, frames=10, warm_up=1, validate_every=1)
+    plan = _plan(tmp_path, start=str(_start(head, tmp_path)), training=quick)
+    assert train_personal(plan).model.is_file()
+
+
 def test_a_broken_personal_training_is_resumed(head, tmp_path):
     write_recordings(tmp_path / "data", head)
     plan = _plan(tmp_path, start=str(_start(head, tmp_path)))

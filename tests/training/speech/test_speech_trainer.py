@@ -66,6 +66,14 @@ def test_training_lowers_the_validation_lve(head, sequences, tmp_path):
     assert trainer.run() < 0.6 * before
 
 
+def test_training_in_mixed_precision_lowers_it_too(head, sequences, tmp_path):
+    config = replace(QUICK, steps=60, validate_every=20, precision="bfloat16")
+    trainer = _trainer(head, sequences, tmp_path, config)
+    before = trainer.validation_lve()
+    assert trainer.run() < 0.7 * before
+    assert all(p.dtype == torch.float32 for p in trainer.model.parameters())
+
+
 def test_a_broken_run_resumes_to_the_losses_of_an_unbroken_one(head, sequences, tmp_path):
     whole = _trainer(head, sequences, tmp_path / "whole")
     whole.run()
