@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from ..engine.protocol import Message
 from . import compat
 from .engine_session import get_engine
 from .rendering.avatar_scene import set_up_composite
+from .rendering.portrait import ABOVE, BELOW, add_portrait_camera
 from .speech.bake import bake, corrective_names
 from .speech.prediction import prediction_from_reply
 from .speech.properties import adjustments
@@ -26,15 +26,6 @@ from .tasks import finished_within
 __all__ = ["GaussianSpeechError", "one_line", "write_talk_scene"]
 
 RESOLUTION = (720, 900)
-_LENS, _SENSOR_HEIGHT = 85.0, 24.0
-"""Millimetres: a portrait lens on a small-format sensor."""
-
-_ABOVE, _BELOW = 0.055, 0.025
-"""Metres of air above the head, and of the neck's end that the frame cuts off."""
-
-_TURN = math.radians(7)
-"""The camera stands a little to the side: a face seen square on looks flat."""
-
 _PATIENCE = 600.0
 """Seconds the engine may take for one request of an hour of speech."""
 
@@ -120,9 +111,9 @@ def set_stage(scene: bpy.types.Scene, head: bpy.types.Object) -> None:
     """Camera, lights, backdrop and render settings round a head."""
     corners = np.array([head.matrix_world @ Vector(corner) for corner in head.bound_box])
     low, high = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
-    top, bottom = high[2] + _ABOVE, low[2] + _BELOW
+    top, bottom = high[2] + ABOVE, low[2] + BELOW
     target = Vector(((low[0] + high[0]) / 2, (low[1] + high[1]) / 2, (top + bottom) / 2))
-    _set_camera(scene, target, top - bottom)
+    add_portrait_camera(scene, head, "Camera")
     _set_backdrop(scene, target)
     size = top - bottom
     for name, place, width, watts, color in (
@@ -139,18 +130,6 @@ def set_stage(scene: bpy.types.Scene, head: bpy.types.Object) -> None:
     scene.cycles.samples, scene.cycles.max_bounces, scene.cycles.use_denoising = 8, 2, True
     render.resolution_x, render.resolution_y = RESOLUTION
     render.resolution_percentage, render.use_persistent_data = 100, True
-
-
-def _set_camera(scene: bpy.types.Scene, target: Vector, height: float) -> None:
-    data = bpy.data.cameras.new("Camera")
-    data.lens, data.sensor_fit, data.sensor_height = _LENS, "VERTICAL", _SENSOR_HEIGHT
-    data.clip_start = 0.01
-    camera = bpy.data.objects.new("Camera", data)
-    distance = height * _LENS / _SENSOR_HEIGHT
-    camera.location = target + distance * Vector((math.sin(_TURN), -math.cos(_TURN), 0.0))
-    camera.rotation_euler = (math.pi / 2, 0.0, _TURN)
-    scene.collection.objects.link(camera)
-    scene.camera = camera
 
 
 def _set_backdrop(scene: bpy.types.Scene, target: Vector) -> None:

@@ -16,6 +16,9 @@ from .ops import (
 )
 from .properties import DEFAULT_AVATAR
 
+_COMMON_NAMES = ("avatar", "point_cloud")
+"""What trainings call every avatar, here and in GaussianAvatars."""
+
 
 class GAUSSIANSPEECH_PT_avatar(bpy.types.Panel):
     """Which avatar the head wears."""
@@ -37,8 +40,7 @@ class GAUSSIANSPEECH_PT_avatar(bpy.types.Panel):
             return
         avatar = head.gaussianspeech_avatar
         if avatar.source:
-            default = avatar.source == DEFAULT_AVATAR
-            name = "Default avatar" if default else PurePath(avatar.source).name
+            name = _shown_name(avatar.source)
             row = layout.row(align=True)
             size = f", {avatar.gaussians:,} Gaussians" if avatar.gaussians else ""
             row.prop(avatar, "enabled", text=name + size)
@@ -52,6 +54,14 @@ class GAUSSIANSPEECH_PT_avatar(bpy.types.Panel):
         column.operator(
             GAUSSIANSPEECH_OT_open_avatar.bl_idname, text="Open Avatar…", icon="FILE_FOLDER"
         )
+
+
+def _shown_name(source: str) -> str:
+    """A name for people: trainings call their avatars alike, and their folders by their person."""
+    if source == DEFAULT_AVATAR:
+        return "Default avatar"
+    path = PurePath(source.replace("\\", "/"))
+    return path.parent.name if path.stem in _COMMON_NAMES and path.parent.name else path.stem
 
 
 CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PT_avatar,)

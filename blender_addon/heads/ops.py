@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import ClassVar
 from weakref import WeakKeyDictionary
 
 import bpy
 from bpy_extras.io_utils import ImportHelper
+from mathutils import Euler
 
 from ...engine.errors import BadInputError
 from ...engine.protocol import Message
@@ -26,6 +28,9 @@ DEFAULT_HEAD = "default"
 
 DEFAULT_AVATAR = "default"
 """The avatar that ships with the engine, for that head."""
+
+_THREE_QUARTER = (math.radians(80), 0.0, math.radians(25))
+"""Turn of a view that sees a face from a little above and from its left."""
 
 _default_heads: WeakKeyDictionary[EngineClient, Message] = WeakKeyDictionary()
 """The default head as each engine gave it."""
@@ -110,13 +115,14 @@ class GAUSSIANSPEECH_OT_add_head(EngineTask, bpy.types.Operator):
 
 
 def _frame(context: bpy.types.Context) -> None:
-    """Show what is selected in the 3D view that the operator was called from."""
+    """Show the selected head's face in the 3D view that the operator was called from."""
     area = context.area
     if area is None or area.type != "VIEW_3D" or bpy.app.background:
         return
     region = next((region for region in area.regions if region.type == "WINDOW"), None)
     if region is None or area.spaces.active.region_3d.view_perspective == "CAMERA":
         return  # Who looks through a camera has framed the picture already.
+    area.spaces.active.region_3d.view_rotation = Euler(_THREE_QUARTER).to_quaternion()
     with context.temp_override(area=area, region=region):
         bpy.ops.view3d.view_selected()
 

@@ -170,6 +170,7 @@ def _as_seen(
         folder=str(folder),
         preview=preview,
         preview_time=preview_time,
+        report=state in ENDED and (folder / "report.html").is_file(),
         results=_results(folder, state),
     )
 

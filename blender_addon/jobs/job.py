@@ -44,6 +44,7 @@ class Job:
         folder: its folder, as the machine that it runs on names it.
         preview: file of its latest picture on this machine.
         preview_time: when that was written; a new picture may have an old name.
+        report: whether there is a page about it, ``report.html`` in its folder on this machine.
         results: what there is to use of it, by kind, as the machine that it runs on names it.
     """
 
@@ -61,6 +62,7 @@ class Job:
     folder: str = ""
     preview: Path | None = None
     preview_time: int = 0
+    report: bool = False
     results: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -213,21 +214,25 @@ class GAUSSIANSPEECH_OT_open_job(JobOperator, bpy.types.Operator):
     bl_label = "Open"
 
     what: bpy.props.EnumProperty(
-        items=(("FOLDER", "Folder", "The job's folder"), ("LOG", "Log", "All that it printed")),
+        items=(
+            ("FOLDER", "Folder", "The job's folder"),
+            ("LOG", "Log", "All that it printed"),
+            ("REPORT", "Report", "The page about what it reached"),
+        ),
         options={"SKIP_SAVE"},
     )
 
     @classmethod
     def description(cls, _context: bpy.types.Context, properties: Any) -> str:
         """What opens."""
-        what = "whole log" if properties.what == "LOG" else "folder"
-        return f"Open the job's {what} with the system's program for it"
+        return f"Open the job's {properties.what.lower()} with the system's program for it"
 
     def do(self, _context: bpy.types.Context, place: Place, job: Job) -> set[str]:
         """Open."""
         if place.remote:
             raise BadInputError(f"{job.folder} is on another machine.", "Open it there.")
-        path = job.folder if self.what == "FOLDER" else f"{job.folder}/log.txt"
+        files = {"LOG": "log.txt", "REPORT": "report.html", "FOLDER": ""}
+        path = str(Path(job.folder) / files[self.what])
         try:
             bpy.ops.wm.path_open(filepath=path)
         except RuntimeError as error:

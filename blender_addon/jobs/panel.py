@@ -7,7 +7,7 @@ import bpy
 
 from ..heads.properties import active_head
 from ..panels import CATEGORY, PARENT_ID
-from ..panels.main import draw_wrapped
+from ..panels.main import draw_wrapped, wrapped
 from ..preferences import get_preferences
 from .job import AVATAR, CAPTURE, SPEECH, Job, State, progress_text
 from .ops import (
@@ -40,8 +40,8 @@ _STATES = {
 _PICTURE = 8.0
 """Size of the preview, in buttons."""
 
-_LABEL = 60
-"""Characters of a log's line that are shown."""
+_LOG_ROWS = 16
+"""Rows of the panel for the end of a log."""
 
 
 class GAUSSIANSPEECH_UL_jobs(bpy.types.UIList):
@@ -199,7 +199,7 @@ def _draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, job: Job) 
 
 
 def _draw_state(box: bpy.types.UILayout, context: bpy.types.Context, job: Job) -> None:
-    if job.state in (State.RUNNING, State.CANCELLING) or job.state is State.CANCELLED:
+    if job.total and job.state in (State.RUNNING, State.CANCELLING, State.CANCELLED):
         box.progress(factor=job.fraction, text=progress_text(job))
     elif job.state is State.FINISHED:
         steps = f", {job.total:,} steps" if job.total else ""
@@ -236,14 +236,17 @@ def _draw_files(box: bpy.types.UILayout, context: bpy.types.Context, job: Job) -
     row = box.row(align=True)
     row.prop(listed, "show_log", icon="TRIA_DOWN" if listed.show_log else "TRIA_RIGHT")
     if watcher.place is not None and not watcher.place.remote:
-        for what, icon in (("LOG", "TEXT"), ("FOLDER", "FILE_FOLDER")):
+        shown = [("LOG", "TEXT"), ("FOLDER", "FILE_FOLDER")]
+        for what, icon in [("REPORT", "DOCUMENTS"), *shown] if job.report else shown:
             operator = row.operator(GAUSSIANSPEECH_OT_open_job.bl_idname, text="", icon=icon)
             operator.job, operator.what = job.id, what
     if listed.show_log:
         lines = box.column(align=True)
         lines.scale_y = 0.7
-        for line in watcher.reading.log or ("Nothing yet",):
-            lines.label(text=line if len(line) <= _LABEL else line[:_LABEL] + "…")
+        told = watcher.reading.log or ("Nothing yet",)
+        pieces = [piece for line in told for piece in wrapped(context, line)]
+        for piece in pieces[-_LOG_ROWS:]:
+            lines.label(text=piece)
 
 
 def _suggested(data: str) -> str:

@@ -134,12 +134,12 @@ def _announce(job: Job) -> None:
         return
     if job.state is State.FAILED:
         error = GaussianSpeechError(
-            f"The training '{job.id}' failed: {job.message}", "Its log in Training may say more."
+            f"'{job.id}' failed: {job.message}", "Its log in Training may say more."
         )
         show_error(bpy.context, error)
         status.is_engine = False
     elif job.state is State.FINISHED and not status.is_error:
-        say(bpy.context, f"The training '{job.id}' has finished")
+        say(bpy.context, f"'{job.id}' has finished")
 
 
 def _on_timer() -> float:

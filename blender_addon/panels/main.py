@@ -12,6 +12,9 @@ from ..later import under_way
 from ..status import get_status
 from ..tasks import GAUSSIANSPEECH_OT_cancel
 
+_ROWS = 2
+"""Rows of the status where it is short."""
+
 
 class GAUSSIANSPEECH_PT_main(bpy.types.Panel):
     """Shell of the tab."""
@@ -23,7 +26,7 @@ class GAUSSIANSPEECH_PT_main(bpy.types.Panel):
     bl_region_type = "UI"
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Draw the status line."""
+        """Draw the status: two rows, whatever it says, so that no button moves under the mouse."""
         status = get_status(context)
         layout = self.layout
         if status.busy:
@@ -40,22 +43,30 @@ class GAUSSIANSPEECH_PT_main(bpy.types.Panel):
             draw_wrapped(box, context, status.hint)
             if status.is_engine:
                 box.operator(GAUSSIANSPEECH_OT_open_log.bl_idname, icon="TEXT")
-        elif status.message:
-            draw_wrapped(layout, context, status.message, icon="INFO")
-        for line in under_way():
-            draw_wrapped(layout, context, f"{line}…", icon="TIME")
+        else:
+            said = wrapped(context, status.message or "Ready")
+            rows = [(piece, "BLANK1" if row else "INFO") for row, piece in enumerate(said)]
+            rows += [(f"{label}…", "TIME") for label in under_way()]
+            column = layout.column(align=True)
+            for text, icon in rows + [("", "NONE")] * (_ROWS - len(rows)):
+                column.label(text=text, icon=icon)
 
 
 def draw_wrapped(
     layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: str = "NONE"
 ) -> None:
     """Draw a text over as many lines as the panel's width asks for."""
-    scale = context.preferences.system.ui_scale
-    # A character of the interface font is about 6.5 units wide; the box and the icon take the rest.
-    width = max(20, int((context.region.width / scale - 50) / 6.5))
     column = layout.column(align=True)
     column.scale_y = 0.8
     for line in text.splitlines():
-        for piece in textwrap.wrap(line, width) or [""]:
+        for piece in wrapped(context, line):
             column.label(text=piece, icon=icon)
             icon = "BLANK1" if icon != "NONE" else "NONE"
+
+
+def wrapped(context: bpy.types.Context, line: str) -> list[str]:
+    """A line in pieces that the panel is wide enough for; at least one."""
+    scale = context.preferences.system.ui_scale
+    # A character of the interface font is about 6.5 units wide; the box and the icon take the rest.
+    width = max(20, int((context.region.width / scale - 50) / 6.5))
+    return textwrap.wrap(line, width) or [""]

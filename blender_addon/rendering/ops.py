@@ -6,9 +6,11 @@ from __future__ import annotations
 import bpy
 
 from ...engine.errors import GaussianSpeechError
+from ..heads.properties import active_head
 from ..status import tell, tell_error
 from .avatar_scene import remove_composite, set_up_composite
 from .engine import GaussianSpeechRenderEngine
+from .portrait import add_portrait_camera
 
 
 class GAUSSIANSPEECH_OT_render_avatars(bpy.types.Operator):
@@ -70,7 +72,31 @@ class GAUSSIANSPEECH_OT_remove_composite(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class GAUSSIANSPEECH_OT_portrait_camera(bpy.types.Operator):
+    """Put a camera before the head and look through it."""
+
+    bl_idname = "gaussianspeech.portrait_camera"
+    bl_label = "Portrait Camera"
+    bl_description = "Put a camera before the head, make it the scene's, and look through it"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """There is a head to look at."""
+        return active_head(context) is not None
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Add the camera; the selection stays."""
+        head = active_head(context)
+        camera = add_portrait_camera(context.scene, head)
+        if context.area is not None and context.area.type == "VIEW_3D":
+            context.area.spaces.active.region_3d.view_perspective = "CAMERA"
+        tell(self, context, f"'{camera.name}' looks at '{head.name}'")
+        return {"FINISHED"}
+
+
 CLASSES: tuple[type, ...] = (
+    GAUSSIANSPEECH_OT_portrait_camera,
     GAUSSIANSPEECH_OT_render_avatars,
     GAUSSIANSPEECH_OT_set_up_composite,
     GAUSSIANSPEECH_OT_remove_composite,

@@ -9,6 +9,7 @@ from ..panels import CATEGORY, PARENT_ID
 from .compositor import built_view
 from .engine import GaussianSpeechRenderEngine
 from .ops import (
+    GAUSSIANSPEECH_OT_portrait_camera,
     GAUSSIANSPEECH_OT_remove_composite,
     GAUSSIANSPEECH_OT_render_avatars,
     GAUSSIANSPEECH_OT_set_up_composite,
@@ -30,9 +31,11 @@ class GAUSSIANSPEECH_PT_render(bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the two ways to render and what is set up."""
         scene, column = context.scene, self.layout.column()
+        column.operator(GAUSSIANSPEECH_OT_portrait_camera.bl_idname, icon="CAMERA_DATA")
         if scene.render.engine == GaussianSpeechRenderEngine.bl_idname:
             column.label(text="F12 renders the avatars alone", icon="RENDER_STILL")
             column.prop(scene.render, "film_transparent")
+            column.prop(scene.render, "engine", text="")
             return
         view = built_view(scene)
         if view is None:

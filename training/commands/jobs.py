@@ -126,7 +126,7 @@ def remove(job: Annotated[str, tyro.conf.Positional], *, folder: Path | None = N
 
 @app.command
 def preview(job: Annotated[str, tyro.conf.Positional], *, folder: Path | None = None) -> int:
-    """Write a job's latest picture, a PNG, to stdout: for programs on other machines.
+    """Write a job's latest picture to stdout, as its file is: for programs on other machines.
 
     Args:
         job: id of the job.
