@@ -19,6 +19,8 @@ TINY = 1e-24
 """As in :mod:`engine.avatar.binding`: below this squared length a direction is undefined."""
 SHORTEST = 1e-12
 """Metres: edges are not divided by less."""
+CHUNK = 256
+"""Triangles that a thread works off at once."""
 QUAT, SIZE, CENTER = 9, 13, 14
 """Where a frame's quaternion, size and centre stand, after its rotation by rows."""
 COLUMNS = 17
@@ -134,24 +136,28 @@ def frames_of(vertices: Float, faces: Index) -> Any:
         faces: (F, 3) int32.
     """
     frames = np.empty((faces.shape[0], COLUMNS), np.float32)
-    for f in prange(faces.shape[0]):
+    for chunk in prange((faces.shape[0] + CHUNK - 1) // CHUNK):
+        # Once a chunk: making small arrays takes longer than what is worked out in them.
         room, m, q = np.empty((8, 3)), np.empty(9), np.empty(4)
-        axes(vertices, faces[f], room)
         first, second, a0, a1, a2 = room[0], room[1], room[2], room[3], room[4]
-        row = frames[f]
-        base, height = 0.0, 0.0
-        for c in range(3):
-            base += first[c] * a0[c]
-            height += second[c] * a2[c]
-            m[3 * c], m[3 * c + 1], m[3 * c + 2] = a0[c], a1[c], a2[c]
-            corners = vertices[faces[f, 0], c] + vertices[faces[f, 1], c] + vertices[faces[f, 2], c]
-            row[CENTER + c] = corners / 3
-        quaternion(m, q)
-        for c in range(9):
-            row[c] = m[c]
-        for c in range(4):
-            row[QUAT + c] = q[c]
-        row[SIZE] = 0.5 * (abs(base) + abs(height))
+        for f in range(chunk * CHUNK, min(faces.shape[0], (chunk + 1) * CHUNK)):
+            axes(vertices, faces[f], room)
+            row = frames[f]
+            base, height = 0.0, 0.0
+            for c in range(3):
+                base += first[c] * a0[c]
+                height += second[c] * a2[c]
+                m[3 * c], m[3 * c + 1], m[3 * c + 2] = a0[c], a1[c], a2[c]
+                corners = (
+                    vertices[faces[f, 0], c] + vertices[faces[f, 1], c] + vertices[faces[f, 2], c]
+                )
+                row[CENTER + c] = corners / 3
+            quaternion(m, q)
+            for c in range(9):
+                row[c] = m[c]
+            for c in range(4):
+                row[QUAT + c] = q[c]
+            row[SIZE] = 0.5 * (abs(base) + abs(height))
     return frames
 
 

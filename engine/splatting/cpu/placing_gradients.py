@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from engine.splatting.cpu.layout import Float, Index
 from engine.splatting.cpu.placing import (
     CENTER,
+    CHUNK,
     COLUMNS,
     QUAT,
     SHORTEST,
@@ -175,33 +176,38 @@ def _axes_backward(
 def _from_frames(vertices: Float, faces: Index, v_frames: Double) -> Double:
     """(F, 3, 3) gradients by each triangle's corners."""
     result = np.zeros((faces.shape[0], 3, 3))
-    for f in prange(faces.shape[0]):
-        room, v_room, m, q = np.empty((8, 3)), np.zeros((7, 3)), np.empty(9), np.empty(4)
-        lengths = axes(vertices, faces[f], room)
+    for chunk in prange((faces.shape[0] + CHUNK - 1) // CHUNK):
+        # Once a chunk: making small arrays takes longer than what is worked out in them.
+        room, v_room = np.empty((8, 3)), np.empty((7, 3))
+        m, q, v_m = np.empty(9), np.empty(4), np.empty(9)
         first, second, a0, a1, a2 = room[0], room[1], room[2], room[3], room[4]
-        v_frame, v_m = v_frames[f], v_frames[f, :9].copy()
-        base, height = 0.0, 0.0
-        for c in range(3):
-            m[3 * c], m[3 * c + 1], m[3 * c + 2] = a0[c], a1[c], a2[c]
-            base += first[c] * a0[c]
-            height += second[c] * a2[c]
-        quaternion(m, q)
-        _quaternion_backward(m, q, v_frame[QUAT : QUAT + 4], v_m)
-        # size = ½(|first·a0| + |second·a2|); of a side or height of zero the sign is chance.
-        v_base = 0.5 * v_frame[SIZE] * (np.sign(base) if lengths[0] > TINY else 0.0)
-        v_height = 0.5 * v_frame[SIZE] * (np.sign(height) if lengths[2] > TINY else 0.0)
-        for c in range(3):
-            v_room[0, c] = v_base * a0[c]
-            v_room[1, c] = v_height * a2[c]
-            v_room[2, c] = v_m[3 * c] + v_base * first[c]
-            v_room[3, c] = v_m[3 * c + 1]
-            v_room[4, c] = v_m[3 * c + 2] + v_height * second[c]
-        _axes_backward(room, lengths, v_room)
-        for c in range(3):
-            third = v_frame[CENTER + c] / 3
-            result[f, 0, c] = third - v_room[0, c] - v_room[1, c]
-            result[f, 1, c] = third + v_room[0, c]
-            result[f, 2, c] = third + v_room[1, c]
+        for f in range(chunk * CHUNK, min(faces.shape[0], (chunk + 1) * CHUNK)):
+            lengths = axes(vertices, faces[f], room)
+            v_frame = v_frames[f]
+            v_m[:] = v_frame[:9]
+            base, height = 0.0, 0.0
+            for c in range(3):
+                m[3 * c], m[3 * c + 1], m[3 * c + 2] = a0[c], a1[c], a2[c]
+                base += first[c] * a0[c]
+                height += second[c] * a2[c]
+            quaternion(m, q)
+            _quaternion_backward(m, q, v_frame[QUAT : QUAT + 4], v_m)
+            # size = ½(|first·a0| + |second·a2|); of a side or height of zero the sign is chance.
+            v_base = 0.5 * v_frame[SIZE] * (np.sign(base) if lengths[0] > TINY else 0.0)
+            v_height = 0.5 * v_frame[SIZE] * (np.sign(height) if lengths[2] > TINY else 0.0)
+            for c in range(3):
+                v_room[0, c] = v_base * a0[c]
+                v_room[1, c] = v_height * a2[c]
+                v_room[2, c] = v_m[3 * c] + v_base * first[c]
+                v_room[3, c] = v_m[3 * c + 1]
+                v_room[4, c] = v_m[3 * c + 2] + v_height * second[c]
+                v_room[5, c] = v_room[6, c] = 0.0
+            _axes_backward(room, lengths, v_room)
+            for c in range(3):
+                third = v_frame[CENTER + c] / 3
+                result[f, 0, c] = third - v_room[0, c] - v_room[1, c]
+                result[f, 1, c] = third + v_room[0, c]
+                result[f, 2, c] = third + v_room[1, c]
     return result
 
 
