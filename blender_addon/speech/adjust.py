@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...engine.speech.style import NEUTRAL, Style, styled
 from .prediction import Prediction
 
 Float = NDArray[np.float32]
@@ -30,22 +31,35 @@ class Adjustments:
         smoothing: standard deviation of the blur in time, seconds.
         lip_closure: factor of the expressions that bring the lips together.
         upper_face: factor of brows, eyes and nose.
+        style: strength of articulation, and smile or frown.
     """
 
     strength: float = 1.0
     smoothing: float = 0.0
     lip_closure: float = 1.0
     upper_face: float = 1.0
+    style: Style = NEUTRAL
 
 
-def adjusted(prediction: Prediction, adjustments: Adjustments) -> Float:
+def adjusted(
+    prediction: Prediction, adjustments: Adjustments, parting: Float | None = None
+) -> Float:
     """The (T, N) key values to bake, within the prediction's ranges.
 
     The lips never close by more than the jaw opens them, unless the prediction did: beyond that
     they would pass through each other.
+
+    Args:
+        prediction: what the engine predicted.
+        adjustments: what the artist asks for.
+        parting: (N, P) metres by which each key parts the pairs of the inner lips; needed where a
+            style is asked for and the lips are to meet all the same.
     """
-    values = prediction.values.astype(np.float32, copy=True)
     names = prediction.names
+    none = np.zeros((len(names), 0), np.float32)
+    values = styled(
+        prediction.values, names, adjustments.style, none if parting is None else parting
+    ).astype(np.float32, copy=True)
     before = values.copy()
     factors = np.ones(len(names), np.float32)
     factors[_starting_with(names, CLOSURE_PREFIXES)] = adjustments.lip_closure

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ...engine.errors import BadInputError
 from ...engine.heads.axes import head_to_blender
+from ...engine.speech.style import NEUTRAL
 from .. import compat
 from ..heads.mesh import set_key_points
 from ..heads.properties import check_vertex_count
@@ -167,7 +168,8 @@ def _fill(
     retired: list[str],
     notes: list[str],
 ) -> Baked:
-    values = adjusted(prediction, adjustments)
+    parting = _parting(keys, prediction) if adjustments.style != NEUTRAL else None
+    values = adjusted(prediction, adjustments, parting)
     start, rate = _placement(context, prediction)
     frames = start + offset + np.arange(len(values)) * rate
     before = {*retired, *animated_keys(action, keys)}
@@ -179,6 +181,25 @@ def _fill(
     notes += _driven(keys, animated)
     keys.id_data.update_tag()
     return Baked(action, len(values), len(animated), tuple(notes))
+
+
+def _parting(keys: bpy.types.Key, prediction: Prediction) -> Float:
+    """(N, P) metres by which each key parts the pairs of the inner lips, on the mesh as it is."""
+    upper, lower = (list(side) for side in prediction.lip_pairs)
+    parting = np.zeros((len(prediction.names), len(upper)), np.float32)
+    if not upper:
+        return parting
+    points = np.empty(3 * len(keys.reference_key.points), np.float32)
+
+    def opened(name: str) -> Float:
+        keys.key_blocks[name].points.foreach_get("co", points)
+        height = points[2::3]
+        return height[upper] - height[lower]
+
+    rest = opened(keys.reference_key.name)
+    for row, name in enumerate(prediction.names):
+        parting[row] = opened(name) - rest
+    return parting
 
 
 def _placement(context: bpy.types.Context, prediction: Prediction) -> tuple[float, float]:

@@ -78,6 +78,8 @@ class GAUSSIANSPEECH_PT_adjust(bpy.types.Panel):
         settings = obj.gaussianspeech_speech
         action = active_bake(obj)
         column = layout.column()
+        column.prop(settings, "articulation")
+        column.prop(settings, "smile")
         column.prop(settings, "strength")
         column.prop(settings, "lip_closure")
         column.prop(settings, "upper_face")

@@ -46,6 +46,8 @@ class Prediction:
         source_sha256: of the audio.
         performance: path of the saved performance, or empty.
         phones: sounds with their start and end, seconds from the first value, where known.
+        lip_pairs: vertices of the upper and of the lower inner lip, opposite each other, where the
+            head names them.
     """
 
     clip: str
@@ -62,6 +64,7 @@ class Prediction:
     source_sha256: str = ""
     performance: str = ""
     phones: tuple[tuple[str, float, float], ...] = ()
+    lip_pairs: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -105,6 +108,7 @@ class Prediction:
                 fields[name] = tuple(fields[name])
             fields["ranges"] = tuple((low, high) for low, high in fields["ranges"])
             fields["phones"] = _phones(fields.get("phones", ()))
+            fields["lip_pairs"] = _lip_pairs(fields.get("lip_pairs", ((), ())))
             prediction = cls(**fields, values=shares)
             return replace(prediction, values=shares * prediction._reach)
         except (ValueError, KeyError, TypeError, zlib.error) as error:
@@ -148,7 +152,13 @@ def prediction_from_reply(
         source_sha256=body.get("source_sha256") or "",
         performance=body.get("performance") or "",
         phones=_phones(body.get("phones", ())),
+        lip_pairs=_lip_pairs(body.get("lip_pairs", ((), ()))),
     )
+
+
+def _lip_pairs(pairs: Iterable[Iterable[int]]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    upper, lower = (tuple(int(vertex) for vertex in side) for side in pairs)
+    return upper, lower
 
 
 def _phones(listed: Iterable[Any]) -> tuple[tuple[str, float, float], ...]:

@@ -9,6 +9,7 @@ from typing import Any
 import bpy
 
 from ...engine.errors import BadInputError
+from ...engine.speech.style import Style
 from .. import compat
 from .adjust import Adjustments
 
@@ -84,6 +85,26 @@ class GAUSSIANSPEECH_PG_speech(bpy.types.PropertyGroup):
         subtype="FACTOR",
         update=_on_adjusted,
     )
+    articulation: bpy.props.FloatProperty(
+        name="Articulation",
+        description="How strongly jaw, lips and tongue speak, on heads with ARKit expressions; "
+        "lips that close still do",
+        default=1.0,
+        min=0.0,
+        max=2.0,
+        subtype="FACTOR",
+        update=_on_adjusted,
+    )
+    smile: bpy.props.FloatProperty(
+        name="Smile",
+        description="From a frown to a smile, on heads with ARKit expressions; "
+        "lips that close still do",
+        default=0.0,
+        min=-1.0,
+        max=1.0,
+        subtype="FACTOR",
+        update=_on_adjusted,
+    )
     smoothing: bpy.props.FloatProperty(
         name="Smoothing",
         description="Blur in time, in milliseconds; more is calmer and closes the lips less",
@@ -144,6 +165,7 @@ def adjustments(settings: GAUSSIANSPEECH_PG_speech) -> Adjustments:
         smoothing=settings.smoothing / 1000,
         lip_closure=settings.lip_closure,
         upper_face=settings.upper_face,
+        style=Style(settings.articulation, settings.smile),
     )
 
 

@@ -116,6 +116,10 @@ def _shape_keys(
             "key_ranges": key_bounds(head).T.tolist() + [[-1.0, 1.0]] * len(fit.corrective_deltas),
             "max_error_mm": fit.max_error_mm,
             "source_sha256": performance.source_sha256,
+            "lip_pairs": [
+                [int(vertex) for vertex in head.landmarks.get(f"inner_lip_{side}", ())]
+                for side in ("upper", "lower")
+            ],
         },
         {"key_values": fit.key_values, "corrective_deltas": fit.corrective_deltas},
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Strength, smile and frown over a finished performance: lips still close, defaults change nothing."""
+"""Strength, smile and frown over a finished performance: lips still close, 0 changes nothing."""
 
 from __future__ import annotations
 

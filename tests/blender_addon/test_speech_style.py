@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Articulation and smile on a baked head: at once, without the engine, and the lips still meet."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+NAMES = ("jawOpen", "mouthClose", "mouthSmileLeft", "eyeBlinkLeft")
+UPPER, LOWER = 1, 0
+OFFSETS = {
+    "jawOpen": {LOWER: (0, 0, -0.03)},
+    "mouthClose": {LOWER: (0, 0, 0.03)},
+    # This smile lifts the upper lip by 5 mm at weight 1.
+    "mouthSmileLeft": {UPPER: (0.002, 0, 0.005)},
+    "eyeBlinkLeft": {},
+}
+SHUT = slice(10, 20)
+
+
+@pytest.fixture
+def head(blender):
+    """Two lips and two vertices more, with four expressions."""
+    mesh = blender.data.meshes.new("Small")
+    mesh.from_pydata([(0, 0, 0), (0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 2, 3), (1, 2, 3)])
+    obj = blender.data.objects.new("Small", mesh)
+    blender.context.collection.objects.link(obj)
+    blender.context.view_layer.objects.active = obj
+    obj.shape_key_add(name="Basis")
+    for name in NAMES:
+        key = obj.shape_key_add(name=name, from_mix=False)
+        key.value = 0
+        for vertex, offset in OFFSETS[name].items():
+            key.points[vertex].co = offset
+    obj.gaussianspeech_head.id = "small"
+    obj.gaussianspeech_head.vertex_count = 4
+    blender.context.scene.render.fps = 25
+    return obj
+
+
+@pytest.fixture
+def spoken(blender, addon, head):
+    """The values of a bake in which the lips meet in the middle of an open mouth."""
+    values = np.zeros((30, len(NAMES)), np.float32)
+    values[:, 0] = 0.4
+    values[SHUT, 1] = 0.4
+    values[5, 3] = 1.0
+    prediction = addon("speech.prediction").Prediction(
+        clip="voice",
+        head="small",
+        model="starter",
+        fps=25.0,
+        start=1.0,
+        strip_start=None,
+        expressions=NAMES,
+        correctives=(),
+        ranges=((0.0, 1.0),) * len(NAMES),
+        values=values,
+        lip_pairs=((UPPER,), (LOWER,)),
+    )
+    bake, plain = addon("speech.bake"), addon("speech.adjust").Adjustments()
+    bake.bake(blender.context, head, prediction, np.zeros((0, 4, 3), np.float32), plain, 0)
+    addon("engine_session").stop_engine()
+    return values
+
+
+def played(blender, head):
+    """(30, N) values of the keys, and (30,) metres between the lips."""
+    keys, rows = head.data.shape_keys.key_blocks, []
+    for frame in range(1, 31):
+        blender.context.scene.frame_set(frame)
+        rows.append([keys[name].value for name in NAMES])
+    heights = np.array([keys[n].points[UPPER].co.z - keys[n].points[LOWER].co.z for n in NAMES])
+    return np.array(rows), np.array(rows) @ heights
+
+
+def test_a_smile_is_baked_at_once_and_the_lips_still_meet(blender, addon, head, spoken):
+    head.gaussianspeech_speech.smile = 1.0
+    values, gap = played(blender, head)
+    assert values[:, 2].min() > 0.4
+    assert np.abs(gap[SHUT]).max() < 1e-5
+    assert gap[0] > 0.011
+    assert addon("engine_session").current_engine() is None
+
+
+def test_articulation_scales_the_mouth_and_the_lips_still_meet(blender, head, spoken):
+    head.gaussianspeech_speech.articulation = 1.5
+    values, gap = played(blender, head)
+    np.testing.assert_allclose(values[:, 0], 0.6, atol=1e-4)
+    assert np.abs(gap[SHUT]).max() < 1e-5
+    assert values[5, 3] == 1.0
+
+
+def test_back_at_the_defaults_it_is_what_was_predicted(blender, head, spoken):
+    settings = head.gaussianspeech_speech
+    settings.smile, settings.articulation = -0.5, 0.3
+    settings.smile, settings.articulation = 0.0, 1.0
+    np.testing.assert_allclose(played(blender, head)[0], spoken, atol=2e-5)
+
+
+def test_a_bake_kept_from_before_smiles_too(blender, addon, head, spoken):
+    action = head.data.shape_keys.animation_data.action
+    kept = addon("speech.action").read_prediction(action)
+    about, packed = kept.pack()
+    older = json.loads(about)
+    del older["lip_pairs"]
+    again = addon("speech.prediction").Prediction.unpack(json.dumps(older), packed)
+    assert again.lip_pairs == ((), ())
+    adjust, style = addon("speech.adjust"), addon("speech.properties").Style(smile=1.0)
+    values = adjust.adjusted(again, adjust.Adjustments(style=style))
+    assert values[:, 2].min() > 0.4
