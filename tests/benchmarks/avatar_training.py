@@ -68,14 +68,15 @@ class Options:
         data: folder of the capture.
         steps: of each row.
         scale: size of the pictures beside the capture's.
-        rows: names of rows; all without.
+        rows: names of rows, in the order in which they run; all without.
         views: test views that the table is measured on, spread over all; 0 takes every one.
         watch_every: steps between looks at the test PSNR.
         threads: of the CPU.
         cpu: count the processor's time, in one thread.
         backend: rasteriser.
         seed: of everything that is drawn by chance.
-        out: folder for the avatars and table.json; nothing is written without.
+        out: folder for the avatars and table.json, which grows row by row; without, nothing is
+            written.
     """
 
     data: Path
@@ -259,6 +260,20 @@ def show(rows: list[Row], options: Options, bare: float, notes: list[str]) -> No
         print(note)
 
 
+def save(rows: list[Row], options: Options, bare: float | None, notes: list[str]) -> None:
+    """Write what there is so far: a long run that is broken off leaves its rows."""
+    if options.out is None:
+        return
+    content = {
+        "options": json.loads(json.dumps(asdict(options), default=str)),
+        "notes": notes,
+        "rows": [asdict(row) for row in rows],
+        "free_steps_a_second": bare,
+    }
+    with written_whole(options.out / "table.json") as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
 def say(line: str) -> None:
     """On stderr, at once."""
     print(line, file=sys.stderr, flush=True)
@@ -293,22 +308,15 @@ def main(options: Options) -> int:
     if {"global", "patch"} <= set(off) and "w/o perceptual" in wanted:
         del wanted["w/o perceptual"]
         notes.append("'w/o perceptual' is left out: without weights it is the same run as 'full'.")
-    rows = []
-    for name, settings in wanted.items():
-        if options.rows and name not in options.rows:
-            continue
-        rows.append(train_row(name, settings, capture, backend, options))
+    chosen = options.rows or tuple(wanted)
+    rows: list[Row] = []
+    for name in chosen:
+        if name in wanted:
+            rows.append(train_row(name, wanted[name], capture, backend, options))
+            save(rows, options, None, notes)
     bare = bare_steps_a_second(capture, backend, options)
+    save(rows, options, bare, notes)
     show(rows, options, bare, notes)
-    if options.out is not None:
-        content = {
-            "options": json.loads(json.dumps(asdict(options), default=str)),
-            "notes": notes,
-            "rows": [asdict(row) for row in rows],
-            "free_steps_a_second": bare,
-        }
-        with written_whole(options.out / "table.json") as temporary:
-            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
