@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from engine.avatar import GaussianAvatar, ShColor, save_avatar
+from engine.avatar import AvatarPipeline, GaussianAvatar, ShColor, save_avatar
 from engine.errors import BadInputError
 from engine.heads import load_head
 from engine.heads.axes import HEAD_TO_BLENDER
 from engine.serving.methods import make_methods
 from engine.serving.request import Params, Request
+from engine.splatting.backend import Splats
 
 SIZE = 48
 
@@ -140,6 +141,28 @@ def test_an_avatar_that_was_not_loaded_is_named(call, head):
 def test_a_missing_avatar_file_is_named(call, tmp_path):
     with pytest.raises(BadInputError, match=r"gone\.safetensors"):
         call("avatar.load", avatar=str(tmp_path / "gone.safetensors"), head="default")
+
+
+def test_an_avatar_that_stands_in_the_scene_twice_is_drawn_twice(
+    call, avatar_file, head, monkeypatch
+):
+    identity = call("avatar.load", avatar=str(avatar_file), head="default").body["id"]
+    items = [item(identity, (0.12, 0, 0)), item(identity, (-0.12, 0, 0))]
+    expected = render(call, items, head.template).arrays["alpha"]
+    assert (expected[:, : SIZE // 2] > 0.9).any()
+    assert (expected[:, SIZE // 2 :] > 0.9).any()
+    made = AvatarPipeline.splats
+    room = []
+
+    def in_the_same_memory(*arguments):
+        """As a CUDA graph does."""
+        splats = made(*arguments)
+        if not room:
+            room.append(splats)
+        return Splats(*(there.copy_(new) for there, new in zip(room[0], splats, strict=True)))
+
+    monkeypatch.setattr(AvatarPipeline, "splats", torch.inference_mode()(in_the_same_memory))
+    np.testing.assert_array_equal(render(call, items, head.template).arrays["alpha"], expected)
 
 
 def test_an_impossible_picture_size_is_refused(call):
