@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import BadInputError
+# Inside Blender the package round these has a name of Blender's choosing.
+from ..errors import BadInputError  # noqa: TID252
 
 Float = NDArray[np.float32]
 
