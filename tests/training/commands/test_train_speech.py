@@ -37,7 +37,14 @@ def words(head, tmp_path_factory):
     write_recordings(folder / "data", head)
     torch.manual_seed(0)
     save_model(folder / "start.safetensors", SpeechModel(tiny_config(head)), head, "start")
-    options = {"batch": 2, "frames": 20, "steps": 100, "validate-every": 5, "device": "cpu"}
+    options = {
+        "batch": 2,
+        "frames": 20,
+        "steps": 100,
+        "validate-every": 5,
+        "patience": 99,
+        "device": "cpu",
+    }
     given = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     start = ["--from", str(folder / "start.safetensors")]
     return ["train", "speech", "--data", str(folder / "data"), *start, *given]
