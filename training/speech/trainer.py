@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
 
 from engine.audio.wav2vec2 import Wav2Vec2Encoder
 from engine.errors import BadInputError, MissingDependencyError
@@ -133,7 +134,7 @@ class SpeechTrainer:
         self.step, self.best, self.since_best = 0, math.inf, 0
         self.history: list[dict[str, float]] = []
         self._recent: list[dict[str, float]] = []
-        self._board = _tensorboard(out / "tensorboard")
+        self._board: Any = SummaryWriter(str(out / "tensorboard"))  # type: ignore[no-untyped-call]
 
     def run(self, progress: Progress = silent, watch: Watch = unwatched) -> float:
         """Train to the end, or until the validation LVE stops falling.
@@ -238,11 +239,10 @@ class SpeechTrainer:
             self._show(row)
 
     def _show(self, row: dict[str, float]) -> None:
-        if self._board is not None:
-            for name, value in row.items():
-                if name != "step":
-                    self._board.add_scalar(name, value, int(row["step"]))
-            self._board.flush()
+        for name, value in row.items():
+            if name != "step":
+                self._board.add_scalar(name, value, int(row["step"]))
+        self._board.flush()
 
     def _validate(self) -> None:
         lve = self.validation_lve()
@@ -402,12 +402,3 @@ def _device(asked: str) -> torch.device:
     if asked == "auto":
         asked = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(asked)
-
-
-def _tensorboard(folder: Path) -> Any:
-    """A writer of scalars where TensorBoard is installed, ``None`` elsewhere."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
