@@ -105,12 +105,13 @@ class JobHandle:
         now = time.monotonic()
         if total is not None:
             self._status = replace(self._status, total=total)
-        if self._first_step is None:
+        # What is told before the steps are known is preparation, and says nothing of their pace.
+        if self._first_step is None and self._status.total:
             self._first_step, self._first_time = step, now
-        done = step - self._first_step
         eta = None
-        if done > 0 and self._status.total:
-            eta = max(0, self._status.total - step) * (now - self._first_time) / done
+        if self._first_step is not None and step > self._first_step:
+            pace = (now - self._first_time) / (step - self._first_step)
+            eta = max(0, self._status.total - step) * pace
         shown = None if preview is None else self._relative(preview)
         self._status = replace(
             self._status,

@@ -425,3 +425,15 @@ def test_steps_wanted_may_become_known_later(tmp_path):
         handle.update(1, total=4)
         handle.update(2)
     assert (jobs.show(job.folder).status.step, jobs.show(job.folder).status.total) == (2, 4)
+
+
+def test_preparation_says_nothing_of_the_pace_of_a_resumed_run(handle, monkeypatch):
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr("training.job_worker.time.monotonic", lambda: float(next(clock)))
+    resumed = JobHandle(handle.folder)
+    resumed.update(0, message="reading the data")
+    resumed.update(1000, total=2000)
+    assert resumed.status.eta is None
+    resumed.update(1010)
+    # Ten steps in ten seconds, or twenty with a look at the clock for a write; 990 to go.
+    assert 990 <= resumed.status.eta <= 1980
