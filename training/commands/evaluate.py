@@ -22,7 +22,7 @@ def speech(
     *,
     out: Path | None = None,
     head: str = "default",
-    speech_model: str = "rules",
+    speech_model: str = "starter",
     fps: float = 25.0,
     transcript: Literal["both", "with", "without"] = "both",
     truth: Path | None = None,
@@ -38,7 +38,7 @@ def speech(
         audio: audio files, or folders of them.
         out: folder for the report.
         head: who speaks.
-        speech_model: "rules", "starter" (learned from the rules), or the file of a trained model.
+        speech_model: "starter" (learned), "rules", or the file of a trained model.
         fps: frames per second.
         transcript: measure with the transcript of the alignment, without it, or both.
         truth: folder of captured motion, <name>.performance.npz or <name>.motion.npz, for LVE, FDD

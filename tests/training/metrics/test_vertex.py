@@ -99,3 +99,15 @@ def test_the_squared_error_is_that_of_torchmetrics():
     predicted, truth = np.random.default_rng(0).normal(size=(2, 30, 100, 3))
     found = errors(predicted, truth, lips=np.array([3, 5, 8, 50]))
     assert found.lve_squared == pytest.approx(12.418515072495325, rel=1e-12)
+
+
+def test_it_agrees_with_torchmetrics_where_that_is_installed():
+    pytest.importorskip("torchmetrics", reason="torchmetrics is not installed")
+    import torch
+    from torchmetrics.functional.multimodal.lve import lip_vertex_error
+
+    predicted, truth = np.random.default_rng(1).normal(size=(2, 20, 40, 3))
+    lips = [2, 3, 17]
+    theirs = lip_vertex_error(torch.from_numpy(predicted), torch.from_numpy(truth), lips)
+    found = errors(predicted, truth, lips=np.array(lips))
+    assert found.lve_squared == pytest.approx(float(theirs), rel=1e-9)
