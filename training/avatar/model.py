@@ -14,7 +14,6 @@ from engine.avatar.binding import quaternion_product, triangle_frames
 from engine.avatar.color import MlpColor, ShColor
 from engine.avatar.compiled import placed
 from engine.avatar.gaussian_avatar import GaussianAvatar
-from engine.errors import BadInputError
 from engine.heads.head import Head
 from engine.splatting.backend import Splats
 from engine.splatting.cpu.threads import compilable
@@ -138,24 +137,23 @@ def new_color(settings: AvatarSettings, head: Head) -> ColorHead:
     return NetworkColor(settings.latent, settings.hidden, len(head.expression_names), settings.seed)
 
 
-def from_avatar(avatar: GaussianAvatar, settings: AvatarSettings, head: Head) -> TrainableAvatar:
-    """Go on from an avatar; colours of another kind are taken over as constants.
+def goes_on(avatar: GaussianAvatar, settings: AvatarSettings, head: Head) -> bool:
+    """Whether an avatar has a colour network as the settings want it."""
+    given = avatar.color
+    return (
+        settings.color == "mlp"
+        and isinstance(given, MlpColor)
+        and given.latents.shape[1] == settings.latent
+        and len(given.first_bias) == settings.hidden
+        and given.expression_size == len(head.expression_names)
+    )
 
-    Raises:
-        BadInputError: its network has other sizes than the settings.
-    """
+
+def from_avatar(avatar: GaussianAvatar, settings: AvatarSettings, head: Head) -> TrainableAvatar:
+    """Go on from an avatar; colours of another kind or size are taken over as constants."""
     color = new_color(settings, head)
     given = avatar.color
-    if isinstance(given, MlpColor) and isinstance(color, NetworkColor):
-        fits = (
-            given.latents.shape[1] == settings.latent and len(given.first_bias) == settings.hidden
-        )
-        if not fits or given.expression_size != len(head.expression_names):
-            raise BadInputError(
-                f"The initial avatar's colour network has a latent of {given.latents.shape[1]} and "
-                f"{len(given.first_bias)} hidden units.",
-                "Give the same with --latent and --hidden.",
-            )
+    if goes_on(avatar, settings, head) and isinstance(given, MlpColor):
         names = ("first_weight", "first_bias", "second_weight", "second_bias")
         color.load_state_dict({name: getattr(given, name) for name in names})
         rows = {"latents": given.latents}

@@ -7,12 +7,10 @@ import torch
 from torch import Tensor
 
 from engine.avatar.binding import triangle_frames
-from engine.avatar.color import MlpColor
 from engine.avatar.gaussian_avatar import GaussianAvatar
 from engine.splatting.backend import Backend
-from training.avatar.coloring import NetworkColor
 from training.avatar.config import AvatarSettings
-from training.avatar.model import TrainableAvatar, from_avatar, new_color
+from training.avatar.model import TrainableAvatar, from_avatar, goes_on, new_color
 from training.avatar.preview import spread
 from training.avatar.seeding import ColorGathering, face_groups, on_triangles
 from training.data.multiview import MultiViewCapture
@@ -43,7 +41,7 @@ def seeded_avatar(
     grey = color.rows(torch.full((len(binding), 3), 0.5), generator)
     avatar = TrainableAvatar(head, color, binding, shape | grey)
     if views:
-        gathering, places, groups = _gathered(avatar, capture, backend, views)
+        gathering, places, groups = gathered(avatar, capture, backend, views)
         _recolour(avatar, gathering.colors(places, groups), settings)
     return avatar
 
@@ -56,7 +54,7 @@ def avatar_to_go_on_from(
     *,
     views: int = VIEWS,
 ) -> TrainableAvatar:
-    """An avatar that there is; one without a colour network takes the pictures' colours.
+    """An avatar that there is; without a colour network of the size it takes the pictures' colours.
 
     Where no picture shows a Gaussian its own colour is kept, shifted by what the nearest ones that
     are seen change: a nape keeps its strands and takes the tone of the hair.
@@ -67,25 +65,31 @@ def avatar_to_go_on_from(
         settings: how.
         backend: rasteriser.
         views: how many pictures are looked at; with none, the colours stay.
-
-    Raises:
-        BadInputError: its network has other sizes than the settings.
     """
     avatar = from_avatar(given, settings, capture.head)
-    trained = isinstance(given.color, MlpColor) and isinstance(avatar.color, NetworkColor)
-    if views and not trained:
+    if views and not goes_on(given, settings, capture.head):
         with torch.no_grad():
             before = given.color.colors(None, None)
-        gathering, places, groups = _gathered(avatar, capture, backend, views)
+        gathering, places, groups = gathered(avatar, capture, backend, views)
         _recolour(avatar, gathering.colors(places, groups, before), settings)
     return avatar
 
 
 @torch.no_grad()
-def _gathered(
+def gathered(
     avatar: TrainableAvatar, capture: MultiViewCapture, backend: Backend, views: int
 ) -> tuple[ColorGathering, Tensor, Tensor]:
-    """The colours that pictures show of an avatar on the CPU, its places at rest, its parts."""
+    """What pictures show of an avatar.
+
+    Args:
+        avatar: on the CPU.
+        capture: the pictures.
+        backend: rasteriser.
+        views: how many of them are looked at.
+
+    Returns:
+        The colours; (G, 3) places on the neutral head, metres; (G,) parts of the head.
+    """
     pictures = capture.split("train")
     gathering = ColorGathering(avatar.count)
     face = avatar.binding.long()

@@ -4,8 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from engine.avatar import load_avatar, splats
-from engine.errors import BadInputError
+from engine.avatar import ShColor, load_avatar, splats
 from training.avatar.coloring import HarmonicColor, NetworkColor
 from training.avatar.config import PRESETS
 from training.avatar.model import from_avatar
@@ -15,7 +14,9 @@ SETTINGS = replace(PRESETS["default"], latent=8, hidden=16)
 
 @pytest.fixture(scope="module")
 def shipped(head):
-    return load_avatar("default", head)
+    """The shipped avatar with constant colours, as avatars of other tools have them."""
+    avatar = load_avatar("default", head)
+    return replace(avatar, color=ShColor.constant(avatar.color.colors(None, None)))
 
 
 def a_moment(head):
@@ -59,10 +60,13 @@ def test_colours_of_another_kind_are_taken_over(head, shipped):
     assert torch.allclose(colors, shipped.color.colors().clamp(0.02, 0.98), atol=1e-5)
 
 
-def test_a_network_of_another_size_is_refused(head, shipped):
+def test_a_network_of_another_size_lends_its_colours_at_rest(head, shipped):
     trained = from_avatar(shipped, SETTINGS, head).avatar()
-    with pytest.raises(BadInputError, match="latent of 8 and 16 hidden"):
-        from_avatar(trained, PRESETS["default"], head)
+    larger = from_avatar(trained, PRESETS["default"], head)
+    assert larger.gaussians["latents"].shape[1] == PRESETS["default"].latent
+    view = torch.zeros(shipped.count, 3)
+    colors = larger.colors(torch.zeros(len(head.expression_names)), view)
+    assert torch.allclose(colors, trained.color.colors().clamp(0.02, 0.98), atol=1e-5)
 
 
 def test_the_network_starts_as_the_colours_it_is_given():
