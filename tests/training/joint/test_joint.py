@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.avatar import load_avatar, save_avatar
+from engine.avatar import ShColor, load_avatar, save_avatar
 from engine.errors import BadInputError
 from engine.heads import load_head
 from engine.speech.checkpoint import load_model, save_model
@@ -244,9 +244,12 @@ def test_the_command_trains_in_the_foreground(given, tmp_path, capsys):
     assert (job.status.step, job.status.total) == (4, 4)
 
 
-def test_an_avatar_without_colour_network_is_refused(given, tmp_path):
+def test_an_avatar_without_colour_network_is_refused(head, given, tmp_path):
+    avatar = load_avatar("default", head)
+    constant = replace(avatar, color=ShColor.constant(avatar.color.colors(None, None)))
+    save_avatar(constant, tmp_path / "constant.safetensors")
     with pytest.raises(BadInputError, match="colours are of the kind 'sh'"):
-        _train(given, tmp_path / "run", avatar="default")
+        _train(given, tmp_path / "run", avatar=str(tmp_path / "constant.safetensors"))
 
 
 def test_a_speech_model_of_other_expressions_is_refused(head, given, tmp_path):
