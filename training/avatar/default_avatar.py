@@ -176,7 +176,13 @@ def finished_avatar(trained: GaussianAvatar, start: GaussianAvatar, data: Path) 
         quats=joined["quats"],
         opacity_logits=joined["opacity_logits"],
         color=MlpColor.from_tensors(layers),
-        provenance=trained.provenance,
+        provenance={
+            "made by": "gaussianspeech train avatar, then training.avatar.default_avatar finish",
+            "capture": trained.provenance.get("capture", ""),
+            "seed": trained.provenance.get("seed", ""),
+            "scores": "engine/assets/PROVENANCE.md",
+            "licence": "CC0-1.0",
+        },
     )
 
 
