@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Puts the demo's still and the tour's screenshots where the README shows them, made smaller.
+"""Puts the demo's still, the tour's shots and a training's preview where the README shows them.
 
-python docs/tour/pictures.py DEMO_FOLDER SCREENSHOTS_FOLDER
+python docs/tour/pictures.py DEMO_FOLDER SCREENSHOTS_FOLDER TRAINING_JOB_FOLDER
 """
 
 from __future__ import annotations
@@ -17,14 +17,18 @@ WIDTH = 1200
 """Pixels of a screenshot."""
 
 
-def main(demo: Path, screenshots: Path) -> None:
+def smaller(picture: Path) -> Image.Image:
+    whole = Image.open(picture).convert("RGB")
+    height = round(whole.height * WIDTH / whole.width)
+    return whole.resize((WIDTH, height), Image.Resampling.LANCZOS)
+
+
+def main(demo: Path, screenshots: Path, training: Path) -> None:
     Image.open(demo / "still.png").save(IMAGES / "demo.png", optimize=True)
     for shot, name in NAMES.items():
-        picture = Image.open(screenshots / f"{shot}.png").convert("RGB")
-        height = round(picture.height * WIDTH / picture.width)
-        smaller = picture.resize((WIDTH, height), Image.Resampling.LANCZOS)
-        smaller.save(IMAGES / f"tour-{name}.png", optimize=True)
+        smaller(screenshots / f"{shot}.png").save(IMAGES / f"tour-{name}.png", optimize=True)
+    smaller(training / "preview.png").save(IMAGES / "avatar-training.jpg", quality=88)
 
 
 if __name__ == "__main__":
-    main(*(Path(argument) for argument in sys.argv[1:3]))
+    main(*(Path(argument) for argument in sys.argv[1:4]))
