@@ -17,7 +17,7 @@ from training.joint.config import JointSettings
 def joint(
     *,
     data: Path,
-    avatar: Path,
+    avatar: str,
     out: Path,
     speech_model: str = "starter",
     head: str | None = None,
@@ -32,7 +32,8 @@ def joint(
 
     Args:
         data: folder of a capture with speech (docs/joint-training.md).
-        avatar: file of an avatar of its head, trained with the colour network.
+        avatar: "default" or the file of an avatar of the capture's head, trained with the colour
+            network.
         out: folder of the job; that of one that stopped goes on.
         speech_model: "starter" or the file of a speech model for this head.
         head: file of the capture's head, where the capture does not tell.
@@ -42,17 +43,19 @@ def joint(
     """
     known = speech_model == "starter"
     model = speech_model if known else str(Path(speech_model).resolve())
-    where = {"data": data.resolve(), "avatar": avatar.resolve()}
+    shown = avatar if avatar == "default" else str(Path(avatar).resolve())
+    where = data.resolve()
 
     def work(job: JobHandle) -> None:
         from training.joint.run import train
 
-        rows = train(where["data"], where["avatar"], model, settings, out, job, head=head)
+        rows = train(where, shown, model, settings, out, job, head=head)
         job.update(job.status.step, message=f"{rows[-1].what}: {rows[-1].psnr:.2f} dB")
 
     config = {
         "kind": "joint",
-        **{name: str(path) for name, path in where.items()},
+        "data": str(where),
+        "avatar": shown,
         "speech_model": model,
         **replace(settings).to_dict(),
     }

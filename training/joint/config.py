@@ -79,12 +79,17 @@ class JointSettings:
                     f"Joint training cannot have {name} = {getattr(self, name)}.",
                     "Choose at least 1.",
                 )
-        for name in ("speech_rate", "network_rate", "latent_rate"):
+        for name in ("speech_rate", "encoder_rate", "network_rate", "latent_rate", "memory"):
             if not getattr(self, name) > 0:
                 raise BadInputError(
                     f"Joint training cannot have {name} = {getattr(self, name)}.",
                     "Choose more than 0.",
                 )
+        if self.threads < 0:
+            raise BadInputError(
+                f"Joint training cannot have threads = {self.threads}.",
+                "Choose at least 1, or 0 for the cores that are free.",
+            )
         if not 0 <= self.tracked <= 1:
             raise BadInputError(
                 f"Joint training cannot have tracked = {self.tracked}.", "Choose 0 to 1."

@@ -8,6 +8,7 @@ colours from the pictures under the faces that it predicts (L_photo).
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ _DRAWN = ("step", "speech total", "photo total", "validation LVE (mm)", "test PS
 
 def train(
     data: Path,
-    avatar: Path,
+    avatar: str | Path,
     speech_model: str,
     settings: JointSettings,
     folder: Path,
@@ -77,7 +78,7 @@ def train(
 
     Args:
         data: folder of the capture.
-        avatar: file of an avatar of its head, with a colour network.
+        avatar: ``"default"`` or the file of an avatar of its head, with a colour network.
         speech_model: ``"starter"`` or the file of a model that speaks for this head.
         settings: how.
         folder: the job's; gets both results, curves, a preview, checkpoints and scores.
@@ -105,7 +106,7 @@ class _Stage:
     def __init__(
         self,
         data: Path,
-        avatar: Path,
+        avatar: str | Path,
         speech_model: str,
         settings: JointSettings,
         folder: Path,
@@ -131,7 +132,7 @@ class _Stage:
         self.round = 0
         self.rows: list[Row] = []
 
-    def _load_avatar(self, path: Path) -> None:
+    def _load_avatar(self, path: str | Path) -> None:
         self.backend = choose_backend(self.settings.backend)
         device = torch.device("cuda" if self.backend.name == "gsplat" else "cpu")
         self.given = load_avatar(path, self.capture.head)
@@ -243,7 +244,7 @@ class _Stage:
         save_checkpoint(
             self.job.checkpoints / STATE,
             {
-                "settings": self.settings.to_dict(),
+                "settings": self._begun_with(),
                 "speech": self.speech.state(),
                 "colors": self.colors.state(),
                 "record": self.record.state(),
@@ -253,8 +254,15 @@ class _Stage:
         )
         self.job.update(step, preview=preview, message=f"{self._message()}, {row.psnr:.2f} dB")
 
+    def _begun_with(self) -> dict[str, Any]:
+        # Colours of one avatar would load into another of as many Gaussians, and fit none of it.
+        places = sha256(self.given.positions.cpu().numpy().tobytes())
+        model = sha256(self.model_file.read_bytes())
+        given = {"avatar": places.hexdigest(), "speech_model": model.hexdigest()}
+        return self.settings.to_dict() | given
+
     def _restore(self, checkpoint: Path) -> None:
-        state = load_checkpoint(checkpoint, self.settings.to_dict())
+        state = load_checkpoint(checkpoint, self._begun_with())
         try:
             self.speech.restore(state["speech"])
             self.colors.restore(state["colors"])

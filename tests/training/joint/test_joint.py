@@ -189,6 +189,27 @@ def test_a_broken_training_goes_on_to_the_same_results(given, done, tmp_path, mo
     assert (out / name).read_bytes() == (whole / name).read_bytes()
 
 
+def test_a_broken_training_does_not_go_on_with_another_avatar(head, given, tmp_path, monkeypatch):
+    update = JobHandle.update
+
+    def cancelling(self, step, **told):
+        update(self, step, **told)
+        if step == 24:
+            (tmp_path / "run" / "cancel").touch()
+
+    monkeypatch.setattr(JobHandle, "update", cancelling)
+    jobs.adopt_job(tmp_path / "run", ["nothing"])
+    with JobHandle(tmp_path / "run") as job:
+        avatar = given / "avatar.safetensors"
+        train(given / "capture", avatar, _model(given), QUICK, tmp_path / "run", job)
+    monkeypatch.undo()
+    ours = load_avatar(given / "avatar.safetensors", head)
+    moved = replace(ours, positions=ours.positions + 0.1)
+    save_avatar(moved, tmp_path / "moved.safetensors")
+    with pytest.raises(BadInputError, match="other settings: avatar"):
+        _train(given, tmp_path / "run", avatar=tmp_path / "moved.safetensors")
+
+
 def _model(given):
     return str(given / "speech.safetensors")
 
@@ -244,6 +265,14 @@ def test_the_command_trains_in_the_foreground(given, tmp_path, capsys):
     assert (job.status.step, job.status.total) == (4, 4)
 
 
+def test_the_command_refines_the_shipped_avatar_too(given, tmp_path):
+    words = ["train", "joint", "--data", str(given / "capture"), "--avatar", "default"]
+    words += ["--speech-model", _model(given), "--out", str(tmp_path / "run"), "--rounds", "1"]
+    words += ["--speech-steps", "1", "--color-steps", "1", "--batch", "1", "--frames", "10"]
+    assert main([*words, "--threads", "1", "--face", "0", "--patch", "0"]) == 0
+    assert jobs.show(tmp_path / "run").config["avatar"] == "default"
+
+
 def test_an_avatar_without_colour_network_is_refused(head, given, tmp_path):
     avatar = load_avatar("default", head)
     constant = replace(avatar, color=ShColor.constant(avatar.color.colors(None, None)))
@@ -277,7 +306,9 @@ def test_a_recording_without_sound_is_refused(given, tmp_path):
         _train(given, tmp_path / "run", data=tmp_path / "capture")
 
 
-@pytest.mark.parametrize("change", [{"rounds": 0}, {"tracked": 1.1}, {"latent_rate": 0.0}])
+@pytest.mark.parametrize(
+    "change", [{"rounds": 0}, {"tracked": 1.1}, {"latent_rate": 0.0}, {"threads": -1}]
+)
 def test_impossible_settings_are_refused(change):
     with pytest.raises(BadInputError, match=next(iter(change))):
         replace(QUICK, **change)
