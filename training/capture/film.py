@@ -21,7 +21,8 @@ from engine.errors import GaussianSpeechError, MissingDependencyError
 from engine.heads.axes import HEAD_TO_BLENDER
 from engine.heads.head import Head
 from engine.splatting.camera import Camera
-from training.capture.look import build_person, light_studio, prepare_rendering
+from training.capture.look.person import build_person
+from training.capture.look.studio import light_studio, prepare_rendering
 from training.capture.moments import Moment
 
 Pixels = NDArray[np.uint8]

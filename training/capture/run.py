@@ -189,9 +189,11 @@ class _Filming:
 def _new_film_set(head: str, samples: int, threads: int | None, device: Device) -> FilmSet:
     try:
         from training.capture.film import FilmSet
-    except ImportError as error:
+    except ModuleNotFoundError as error:
+        if error.name != "bpy":
+            raise
         raise MissingDependencyError(
-            f"Filming needs Blender as a Python module, which is not installed: {error}.",
+            "Filming needs Blender as a Python module, which is not installed.",
             "Install it with: pip install 'gaussianspeech[blender]'.",
         ) from error
     return FilmSet(load_head(head), samples, threads=threads, device=device)

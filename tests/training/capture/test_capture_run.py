@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from engine.errors import BadInputError, GaussianSpeechError
+from engine.errors import BadInputError, GaussianSpeechError, MissingDependencyError
 from training import jobs
 from training.capture import run
 from training.commands.capture import capture
@@ -211,3 +211,30 @@ def test_colours_beyond_the_outline_do_not_reach_the_edge(tmp_path):
     assert np.abs(colours[10:30, 10:30] - [200, 120, 90]).max() <= 4
     with Picture.open(tmp_path / "a.png") as mask:
         assert np.array_equal(np.asarray(mask), rgba[..., 3])
+
+
+def test_filming_without_blenders_module_says_how_to_install_it(monkeypatch):
+    monkeypatch.delitem(sys.modules, "training.capture.film", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Without("bpy"), *sys.meta_path])
+    monkeypatch.delitem(sys.modules, "bpy", raising=False)
+    with pytest.raises(MissingDependencyError) as caught:
+        run._new_film_set("default", 1, 1, "cpu")
+    assert "gaussianspeech[blender]" in caught.value.hint
+
+
+def test_another_missing_module_is_not_taken_for_blender(monkeypatch):
+    monkeypatch.delitem(sys.modules, "training.capture.film", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Without("training.capture.film"), *sys.meta_path])
+    with pytest.raises(ModuleNotFoundError, match=r"training\.capture\.film"):
+        run._new_film_set("default", 1, 1, "cpu")
+
+
+class Without:
+    """Finds every module but one."""
+
+    def __init__(self, missing):
+        self.missing = missing
+
+    def find_spec(self, name, path=None, target=None):
+        if name == self.missing:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How the filmed synthetic person looks in Cycles.
 
-The whole interface::
+The whole interface, of the modules ``person`` and ``studio``::
 
     scene = bpy.context.scene                     # fresh: no lamps, no objects
     light_studio(scene)                           # key, fill, top and rim lights, a dim surround
@@ -12,10 +12,7 @@ The whole interface::
     bpy.ops.render.render(write_still=True)       # cameras, size and files are the caller's
 
 Vertices are in head space (+Y up, +Z forward, metres); Blender space is that of
-``engine.heads.axes``. The lights stand in the world and do not turn with the person. Needs ``bpy``.
+``engine.heads.axes``. The lights stand in the world and do not turn with the person.
+
+Nothing is imported here: what only computes (colours, furrows, hair) needs no ``bpy``.
 """
-
-from training.capture.look.person import Person, build_person
-from training.capture.look.studio import light_studio, prepare_rendering
-
-__all__ = ["Person", "build_person", "light_studio", "prepare_rendering"]

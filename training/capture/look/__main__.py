@@ -19,7 +19,8 @@ from PIL import Image
 
 from engine.heads import load_head
 from engine.heads.head import Head
-from training.capture.look import build_person, light_studio, prepare_rendering
+from training.capture.look.person import build_person
+from training.capture.look.studio import light_studio, prepare_rendering
 
 EXPRESSIONS = {
     "neutral": "",

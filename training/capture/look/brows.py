@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 from scipy.spatial import cKDTree
 
-from engine.assets.build.avatar_palette import step
 from engine.heads.head import Head
+from training.capture.look.patterns import step
 from training.capture.look.strands import Field, Front, Roots, joined
 
 Array = NDArray[np.float64]

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from engine.assets.build.avatar_palette import noise, step
 from engine.heads.head import Head
+from training.capture.look.patterns import noise, step
 
 Array = NDArray[np.float64]
 

@@ -7,11 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from engine.assets.build.avatar_palette import noise, step
-from engine.assets.build.avatar_strands import hair_mask
-from engine.assets.build.avatar_surface import vertex_normals
 from engine.heads.head import Head
+from training.capture.look.patterns import noise, step
 from training.capture.look.strands import Field, Index, Roots, scattered
+from training.capture.look.surface import vertex_normals
 
 Array = NDArray[np.float64]
 
@@ -63,8 +62,23 @@ def hair_cover(points: Array) -> Array:
     for turn in np.radians([-6.0, 0.0, 6.0]):
         turned = x * np.cos(turn) + z * np.sin(turn), z * np.cos(turn) - x * np.sin(turn)
         for shift in (-0.008, 0.0, 0.008):
-            total += hair_mask(np.stack([turned[0], y + shift, turned[1]], 1))
+            total += _grows(np.stack([turned[0], y + shift, turned[1]], 1))
     return total / 9
+
+
+def _grows(points: Array) -> Array:
+    """(N,) 1 where hair grows on the skull, 0 on bare skin, with an uneven line between.
+
+    The hairline is a height by the angle round the head: high over the forehead with receding
+    corners, down in front of the ear as a sideburn, round the ear, and low at the nape.
+    """
+    x, y, z = points.T
+    angle = np.degrees(np.arctan2(np.abs(x), z - 0.002))
+    knots = [0, 18, 30, 42, 56, 66, 74, 80, 88, 102, 116, 132, 150, 180]
+    heights = [84, 86, 90, 78, 54, 22, 2, 4, 31, 33, 14, -18, -34, -38]
+    line = np.interp(angle, knots, np.array(heights) * 1e-3)
+    ragged = 0.0022 * noise(points, 0.006, 11) + 0.0016 * noise(points, 0.0022, 12)
+    return step(-0.0075, 0.0060, y - line + ragged)
 
 
 def _roots(head: Head, skin: Index, random: np.random.Generator, count: int) -> Roots:

@@ -7,9 +7,9 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.assets.build.avatar_palette import noise, step
 from engine.heads.head import Head
 from training.capture.look.nodes import Graph
+from training.capture.look.patterns import noise, step
 
 Array = NDArray[np.float64]
 

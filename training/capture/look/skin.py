@@ -7,12 +7,13 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.assets.build.avatar_palette import mouth_interior, oil, skin, soften, step
-from engine.assets.build.avatar_surface import vertex_normals
 from engine.heads.head import Head
 from training.capture.look import furrows
 from training.capture.look.hair import hair_cover
 from training.capture.look.nodes import Graph, Socket
+from training.capture.look.palette import mouth_interior, oil, skin
+from training.capture.look.patterns import step
+from training.capture.look.surface import soften, vertex_normals
 
 Array = NDArray[np.float64]
 
@@ -44,7 +45,7 @@ def skin_attributes(head: Head, vertices: NDArray[np.intp]) -> dict[str, NDArray
         ``oil``, ``inside`` (the mouth), ``freckles``, each in [0, 1].
     """
     rounds = {"lips": 2, "inner_lips": 1, "ears": 3, "eyelids": 3, "mouth_interior": 1}
-    region = soften(head, rounds).region
+    region = soften(head, rounds)
     template = head.template.astype(np.float64)
     normals = vertex_normals(template, head.faces)
     color = skin(template, normals, region)

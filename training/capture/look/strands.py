@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from engine.assets.build.avatar_surface import vertex_normals
 from engine.heads.head import Head
+from training.capture.look.surface import vertex_normals
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]

@@ -6,8 +6,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-pytest.importorskip("bpy", reason="Blender's Python module (bpy) is not installed")
-
 from training.capture.look import furrows
 from training.capture.look.furrows import CAUSES, LAYERS, strengths
 

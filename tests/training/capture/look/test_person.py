@@ -13,8 +13,9 @@ import bpy
 
 from engine.errors import BadInputError
 from engine.heads.axes import head_to_blender
-from training.capture.look import build_person, light_studio, prepare_rendering
+from training.capture.look.person import build_person
 from training.capture.look.skin import furrow_attributes
+from training.capture.look.studio import light_studio, prepare_rendering
 
 HAIRS = 600
 

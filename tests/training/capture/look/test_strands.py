@@ -5,8 +5,6 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-pytest.importorskip("bpy", reason="Blender's Python module (bpy) is not installed")
-
 from training.capture.look.brows import eyebrows, eyelashes, lid_edges
 from training.capture.look.hair import hair_cover, scalp_hair
 from training.capture.look.strands import Binding, Front, joined, scattered
