@@ -50,10 +50,11 @@ def test_an_open_jaw_shows_in_the_picture(engine_ready, portrait, head, tmp_path
     shut = rendered(engine_ready, portrait, tmp_path)
     head.data.shape_keys.key_blocks["jawOpen"].value = 1.0
     opened = rendered(engine_ready, portrait, tmp_path)
-    changed = np.abs(opened - shut)[..., :3].max(axis=2) > 0.1
-    assert changed[120:].mean() > 0.02
-    # The forehead and the hair stay where they are.
-    assert not changed[:70].any()
+    change = np.abs(opened - shut)[..., :3].max(axis=2)
+    assert (change[120:] > 0.1).mean() > 0.02
+    # The forehead and the hair stay where they are; trained colours follow the face a little.
+    assert change[:70].max() < 0.15
+    assert change[:70].mean() < 0.01
 
 
 def test_an_engine_killed_in_the_middle_of_a_render_fails_it_and_the_next_works(
