@@ -56,7 +56,10 @@ class Density:
         split_above: size in metres, as part of the head's height, above which it is split.
         budget: Gaussians kept by the pruning by volume; 0 prunes by opacity instead.
         least_opacity: below this a Gaussian is dropped where opacity prunes.
-        resets: how often all opacities are brought low while there is densification.
+        resets: how often all opacities are lowered while there is densification.
+        reset_to: what they are lowered to, between 0 and 1. An opacity close to 1 hardly comes
+            down by itself; half is enough to lose Gaussians that stick out beside the head, and
+            leaves more of the mouth's interior than 0.01.
         keep_faces: every triangle that had a Gaussian keeps one.
         grow: at most this part of the present number is added at once.
     """
@@ -68,7 +71,8 @@ class Density:
     split_above: float = 0.006
     budget: int = 25_000
     least_opacity: float = 0.005
-    resets: int = 0
+    resets: int = 3
+    reset_to: float = 0.5
     keep_faces: bool = True
     grow: float = 0.3
 
@@ -150,7 +154,7 @@ PRESETS: dict[str, AvatarSettings] = {
         DEFAULT,
         color="sh",
         subdivide_teeth=False,
-        density=Density(budget=0, resets=3),
+        density=Density(budget=0, resets=3, reset_to=0.01),
         losses=AvatarLossConfig(face=0.0, patch=0.0, wrinkle=0.0),
     ),
 }

@@ -34,7 +34,6 @@ _STEADIED = 2048
 """Gaussians whose colour is held steady at a step."""
 _MADE_UP = 3
 """Expressions that are active together, on average, in a face that is made up for that."""
-_LOW_OPACITY = 0.01
 _GIGABYTE = 1e9
 _AHEAD = 3
 """Pictures that are decoded before their turn."""
@@ -254,7 +253,8 @@ class AvatarTrainer:
     @torch.no_grad()
     def _reset_opacities(self) -> None:
         logits = self.avatar.gaussians["opacity_logits"]
-        logits.clamp_(max=math.log(_LOW_OPACITY / (1 - _LOW_OPACITY)))
+        low = self.settings.density.reset_to
+        logits.clamp_(max=math.log(low / (1 - low)))
         state = self.optimiser.state.get(logits, {})
         for name in ("exp_avg", "exp_avg_sq"):
             if name in state:
@@ -360,7 +360,12 @@ def _rounds(settings: AvatarSettings) -> frozenset[int]:
 
 def _resets(settings: AvatarSettings) -> frozenset[int]:
     rules = settings.density
-    if rules.resets < 1:
+    if not 0 < rules.reset_to < 1:
+        raise BadInputError(
+            f"Opacities cannot be lowered to {rules.reset_to}.",
+            "Give --reset-to between 0 and 1, or --resets 0.",
+        )
+    if rules.resets < 1 or rules.rounds < 1:
         return frozenset()
     # The last one leaves as much time to recover as lies between two.
     times = np.linspace(rules.start, rules.stop, rules.resets + 2)[1:-1] * settings.steps

@@ -10,7 +10,7 @@ import torch
 
 from engine.errors import BadInputError
 from tests.training.avatar.conftest import SMALL
-from training.avatar.config import Density
+from training.avatar.config import PRESETS, Density
 from training.avatar.preview import measured
 
 REPOSITORY = Path(__file__).parents[3]
@@ -49,7 +49,7 @@ def test_a_resumed_training_goes_on_to_equal_losses(trainer_of, tmp_path):
 
 
 def test_the_number_of_gaussians_follows_the_budget_and_is_logged(trainer_of):
-    rules = Density(start=0.05, stop=0.1, rounds=2, budget=19_500, gradient=1e-7)
+    rules = Density(start=0.05, stop=0.1, rounds=2, budget=19_500, gradient=1e-7, resets=0)
     trainer = trainer_of(replace(SMALL, density=rules))
     losses(trainer, 7)
     assert trainer.avatar.count == 19_500
@@ -109,6 +109,32 @@ def test_the_baseline_prunes_by_opacity_and_resets(trainer_of):
         "opacities reset",
     }
     assert set(trainer.avatar.color.per_gaussian) == {"constant", "harmonics"}
+
+
+def test_opacities_are_lowered_to_what_the_settings_say(trainer_of):
+    for reset_to in (0.5, 0.01):
+        rules = Density(start=0.05, stop=0.2, rounds=1, budget=0, resets=1, reset_to=reset_to)
+        trainer = trainer_of(replace(SMALL, density=rules))
+        losses(trainer, 7)
+        with torch.no_grad():
+            trainer.avatar.gaussians["opacity_logits"].fill_(8.0)
+        losses(trainer, 1)
+        assert trainer.log[-1][3] == "opacities reset"
+        logits = trainer.avatar.gaussians["opacity_logits"]
+        assert torch.allclose(torch.sigmoid(logits), torch.tensor(reset_to))
+        assert not trainer.optimiser.state[logits]["exp_avg_sq"].any()
+
+
+def test_the_presets_lower_opacities_while_they_densify(trainer_of):
+    assert (PRESETS["default"].density.resets, PRESETS["default"].density.reset_to) == (3, 0.5)
+    assert PRESETS["baseline"].density.reset_to == 0.01
+    assert not trainer_of(replace(SMALL, density=Density(rounds=0)))._resets
+
+
+@pytest.mark.parametrize("reset_to", [0.0, 1.0, -0.5])
+def test_an_opacity_to_reset_to_is_between_0_and_1(trainer_of, reset_to):
+    with pytest.raises(BadInputError, match="Opacities cannot be lowered to"):
+        trainer_of(replace(SMALL, density=Density(reset_to=reset_to)))
 
 
 def test_a_loss_that_is_no_number_ends_the_training(trainer_of):
