@@ -14,6 +14,7 @@ from engine.errors import BadInputError
 from engine.heads.head import Head
 
 app = SubcommandApp()
+app.__doc__ = "Write performances and avatars for other tools."
 
 
 @app.command

@@ -13,6 +13,7 @@ from engine.commands.console import existing_folder, progress_bar
 from training.commands.evaluate_avatar import avatar
 
 app = SubcommandApp()
+app.__doc__ = "Measure lip sync, or an avatar on pictures it never saw."
 app.command(avatar)
 
 

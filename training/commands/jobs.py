@@ -22,6 +22,7 @@ from training.job_status import State
 from training.jobs import Job
 
 app = SubcommandApp()
+app.__doc__ = "Look after trainings and captures in the background."
 
 _LOG_LINES = 10
 

@@ -9,6 +9,7 @@ import importlib.util
 from tyro.extras import SubcommandApp
 
 app = SubcommandApp()
+app.__doc__ = "Train an avatar, a speech model, or both for each other."
 
 for _name in ("avatar", "speech", "joint"):
     # Each kind of training is a file of its own with one function of the command's name.
