@@ -145,7 +145,8 @@ def adopt_job(
         if before.running or before.status.state is State.FINISHED:
             ended = "has finished" if before.status.state is State.FINISHED else "is running"
             raise BadInputError(f"The job {before.id} {ended}.", "Choose another folder.")
-        job = replace(before, command=tuple(command), runs=before.runs + 1)
+        kept = before.config if config is None else dict(config)
+        job = replace(before, command=tuple(command), config=kept, runs=before.runs + 1)
     else:
         job = replace(_described(_given_folder(folder), command, config, None), runs=1)
         write_status(folder, JobStatus(updated=time.time()))

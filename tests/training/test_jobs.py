@@ -437,3 +437,13 @@ def test_preparation_says_nothing_of_the_pace_of_a_resumed_run(handle, monkeypat
     resumed.update(1010)
     # Ten steps in ten seconds, or twenty with a look at the clock for a write; 990 to go.
     assert 990 <= resumed.status.eta <= 1980
+
+
+def test_a_job_given_again_tells_of_its_new_settings(tmp_path):
+    folder = tmp_path / "job"
+    jobs.adopt_job(folder, ["true"], config={"avatar": "old"})
+    with pytest.raises(BadInputError), JobHandle(folder):
+        raise BadInputError("There is no such avatar.")
+    again = jobs.adopt_job(folder, ["true"], config={"avatar": "new"})
+    assert again.config == {"avatar": "new"}
+    assert again.runs == 2

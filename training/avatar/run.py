@@ -19,7 +19,7 @@ import torch  # noqa: E402
 from lightning_fabric import Fabric  # noqa: E402
 
 from engine.avatar import load_avatar, save_avatar  # noqa: E402
-from engine.errors import CancelledError, GaussianSpeechError  # noqa: E402
+from engine.errors import BadInputError, CancelledError, GaussianSpeechError  # noqa: E402
 from engine.splatting.backend import Backend  # noqa: E402
 from engine.splatting.cpu.backend import CpuBackend  # noqa: E402
 from engine.splatting.registry import choose_backend  # noqa: E402
@@ -249,7 +249,12 @@ def use_threads(wanted: int) -> int:
 
     A step is many short parallel parts, each of which waits for its slowest thread: on a busy
     machine two threads are slower than one, up to ten times.
+
+    Raises:
+        BadInputError: ``wanted`` is negative.
     """
+    if wanted < 0:
+        raise BadInputError(f"--threads is {wanted}.", "Give 0 for the free cores, or how many.")
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )

@@ -160,3 +160,8 @@ def test_cancelling_while_a_checkpoint_cannot_be_written_says_so(
     with pytest.raises(GaussianSpeechError, match="checkpoint cannot be written"):
         work(folder, small_capture)
     assert jobs.show(folder).status.state is State.FAILED
+
+
+def test_a_negative_number_of_threads_is_refused():
+    with pytest.raises(BadInputError, match="--threads is -3"):
+        run.use_threads(-3)
