@@ -10,13 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.avatar.binding import quaternion_product, triangle_frames
+from engine.avatar.binding import place
 from engine.avatar.color import MlpColor, ShColor
-from engine.avatar.compiled import placed
 from engine.avatar.gaussian_avatar import GaussianAvatar
 from engine.heads.head import Head
 from engine.splatting.backend import Splats
-from engine.splatting.cpu.threads import compilable
 from training.avatar.coloring import ColorHead, HarmonicColor, NetworkColor
 from training.avatar.config import AvatarSettings
 
@@ -106,14 +104,7 @@ class TrainableAvatar(nn.Module):
         g = self.gaussians
         local = torch.nn.functional.normalize(g["quats"], dim=-1)
         scales = g["log_scales"].exp()
-        if compilable(vertices, g["positions"], local, scales):
-            return placed(vertices, self.faces, self.binding, g["positions"], local, scales)
-        frames = triangle_frames(vertices, self.faces)
-        face = self.binding.long()
-        size = frames.scales[face, None]
-        turned = torch.einsum("gij,gj->gi", frames.rotations[face], g["positions"])
-        means = turned * size + frames.centers[face]
-        return means, quaternion_product(frames.quats[face], local), size * scales
+        return place(vertices, self.faces, self.binding, g["positions"], local, scales)
 
     def avatar(self, provenance: Mapping[str, str] | None = None) -> GaussianAvatar:
         """A copy as the engine has it, on the CPU."""
