@@ -148,17 +148,15 @@ class GAUSSIANSPEECH_OT_train_speech(Training, bpy.types.Operator):
         """Look for views, or for recordings with their motion."""
         if (folder / VIEWS).is_file():
             return
-        with_motion = [
-            path
-            for path in folder.iterdir()
-            if path.suffix.lower() in SOUNDS
+        if not any(
+            path.suffix.lower() in SOUNDS
             and any((folder / f"{path.stem}{motion}").is_file() for motion in MOTIONS)
-        ]
-        if len(with_motion) < 2:
+            for path in folder.iterdir()
+        ):
             raise BadInputError(
-                f"{folder} holds {len(with_motion)} recordings with motion.",
-                "It needs at least two, with NAME.wav and NAME.performance.npz for each; Export, "
-                "Performance writes the latter.",
+                f"{folder} holds no recording with motion.",
+                "It needs NAME.wav and NAME.performance.npz for each; Export, Performance writes "
+                "the latter.",
             )
 
     def order(self, context: bpy.types.Context, place: Place) -> Order:

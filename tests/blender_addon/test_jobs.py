@@ -232,7 +232,7 @@ def test_speech_is_trained_on_recordings_with_their_motion(blender, jobs, tmp_pa
     add_plain_head()
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "one.wav").write_bytes(b"")
-    with pytest.raises(RuntimeError, match="holds 0 recordings with motion"):
+    with pytest.raises(RuntimeError, match="holds no recording with motion"):
         blender.ops.gaussianspeech.train_speech(data=str(tmp_path / "data"))
 
 
