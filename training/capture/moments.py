@@ -25,7 +25,7 @@ _ROUND = ("mouth", "eyes", "mouth", "speech", "mouth", "eyes", "whole", "speech"
 most, and is the hardest."""
 _TURNS = ((0, 0, 0), (18, 0, 0), (-18, 0, 0), (0, 10, 0), (0, -12, 0), (10, -6, 7), (-10, 6, -7))
 """Degrees of turning to the head's left, nodding down, and tilting to its left shoulder, taken in
-turn; the turns change the light on the face, and what hides behind what."""
+turn, at a turning of 1; they change the light on the face, and what hides behind what."""
 _SWAY = (1.5, 0.004)
 """Degrees and metres by which no two moments of a living head are alike."""
 _EXACT = 1e-6
@@ -63,7 +63,9 @@ class Moment:
     frame: tuple[str, int] | None = None
 
 
-def moments(head: Head, spoken: Sequence[Spoken], count: int, seed: int) -> list[Moment]:
+def moments(
+    head: Head, spoken: Sequence[Spoken], count: int, seed: int, turning: float = 1.0
+) -> list[Moment]:
     """The first ``count`` moments of an endless programme; a longer capture begins the same.
 
     Args:
@@ -72,6 +74,7 @@ def moments(head: Head, spoken: Sequence[Spoken], count: int, seed: int) -> list
             before it as can be.
         count: moments wanted.
         seed: of head poses and mixed faces.
+        turning: factor of how far the head turns.
 
     Raises:
         BadInputError: the head lacks ARKit expressions, or a performance is of another head.
@@ -88,7 +91,8 @@ def moments(head: Head, spoken: Sequence[Spoken], count: int, seed: int) -> list
     while len(made) < count:
         for kind in _ROUND:
             for name, expression, vertices, frame in islice(streams[kind], 1):
-                matrix = head_pose(_TURNS[len(made) % len(_TURNS)], rng)
+                yaw, nod, tilt = _TURNS[len(made) % len(_TURNS)]
+                matrix = head_pose((turning * yaw, turning * nod, turning * tilt), rng)
                 exact = float(np.abs(head.deform(expression) - vertices).max()) <= _EXACT
                 param = HeadParam(
                     head.id, expression, head.expression_names, matrix, None if exact else vertices

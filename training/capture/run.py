@@ -79,7 +79,7 @@ def make_capture(
         sample=made_of["sample_voice"],
         progress=part(progress, 0, _SPEECH_PART),
     )
-    programme = moments(head, spoken, settings.timesteps, settings.seed)
+    programme = moments(head, spoken, settings.timesteps, settings.seed, settings.turning)
     rig = camera_rig(head, settings)
     plan = shots(settings.timesteps, [camera.around for camera in rig], settings.views_per_timestep)
     try:

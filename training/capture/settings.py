@@ -26,6 +26,8 @@ class CaptureSettings:
         views_per_timestep: cameras that film each moment, a rotating choice; every third moment
             the front camera is one of them.
         samples: of Cycles, per pixel, before denoising.
+        turning: how far the head turns, nods and tilts; at 1 it turns by 18°. The studio's light
+            stays where it is, and an avatar's light is part of its colours: what turns smears it.
         seed: of head poses, mixed expressions and the cameras' small misalignments.
     """
 
@@ -34,6 +36,7 @@ class CaptureSettings:
     timesteps: int = 72
     views_per_timestep: int = MOST_CAMERAS
     samples: int = 64
+    turning: float = 0.3
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -54,6 +57,10 @@ class CaptureSettings:
                     f"{name} is {getattr(self, name)}.",
                     f"Give --{name.replace('_', '-')} from {low} to {high}.",
                 )
+        if not 0 <= self.turning <= 2:
+            raise BadInputError(
+                f"The turning is {self.turning}.", "Give --turning from 0 to 2; 1 turns by 18°."
+            )
         if not 0.02 <= self.scale <= 4:
             raise BadInputError(
                 f"The scale is {self.scale}.",

@@ -21,6 +21,7 @@ def capture(
     timesteps: int = 72,
     views_per_timestep: int | None = None,
     samples: int = 64,
+    turning: float = 0.3,
     audio: tuple[Path, ...] = (),
     sample_voice: bool = True,
     seed: int = 0,
@@ -43,6 +44,7 @@ def capture(
         audio: recordings that the person speaks, besides the sample voice; <name>.txt beside one
             may hold its transcript.
         sample_voice: whether the person speaks the shipped sample voice.
+        turning: how far the head turns, nods and tilts: 1 is up to 18° to a side, 0 holds it still.
         seed: of head poses and mixed faces.
         threads: of Cycles; all processors by default.
         device: "gpu" renders on the first kind that Blender finds: OptiX, CUDA, HIP, Metal, oneAPI.
@@ -58,6 +60,7 @@ def capture(
         timesteps=timesteps,
         views_per_timestep=cameras if views_per_timestep is None else views_per_timestep,
         samples=samples,
+        turning=turning,
         seed=seed,
     )
     made_of = ingredients(_HEAD, settings, audio, sample=sample_voice)

@@ -77,6 +77,16 @@ def test_the_seed_changes_poses(head):
     assert not np.allclose(one, other)
 
 
+def test_the_head_turns_as_far_as_is_asked(head):
+    def farthest(turning):
+        matrices = [moment.param.head_matrix for moment in moments(head, [], 7, 0, turning)]
+        return max(np.degrees(np.arccos(matrix[2, 2])) for matrix in matrices)
+
+    assert 15 < farthest(1.0) < 22
+    assert 3 < farthest(0.3) < 9
+    assert farthest(0.0) < 3
+
+
 def test_farthest_first_covers_the_points_quickly():
     random = np.random.default_rng(0)
     clusters = 10 * np.eye(6)[random.integers(0, 6, 300)] + 0.1 * random.standard_normal((300, 6))

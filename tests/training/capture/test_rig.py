@@ -70,6 +70,8 @@ def test_the_sensors_are_not_quite_centred(head):
         {"timesteps": 0},
         {"samples": 0},
         {"scale": 0.0},
+        {"turning": -0.1},
+        {"turning": 2.5},
         {"cameras": 4, "views_per_timestep": 5},
         {"views_per_timestep": 1},
     ],
