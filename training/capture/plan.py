@@ -12,6 +12,7 @@ from training.data.layout import Split
 _FRONT = 0
 _FRONT_EVERY = 3
 _VAL_EVERY = 4
+_BEHIND_EVERY = 3
 
 
 class Shot(NamedTuple):
@@ -28,7 +29,9 @@ class Shot(NamedTuple):
     split: Split
 
 
-def shots(timesteps: int, around: Sequence[float], views: int) -> list[list[Shot]]:
+def shots(
+    timesteps: int, around: Sequence[float], views: int, behind: int = 0
+) -> list[list[Shot]]:
     """The pictures of each timestep.
 
     The cameras that film a moment are spread over the whole arc, and rotate from moment to moment:
@@ -39,6 +42,7 @@ def shots(timesteps: int, around: Sequence[float], views: int) -> list[list[Shot
         timesteps: number of moments.
         around: degrees round the head of each camera of the rig; the first is the front one.
         views: cameras that film each moment.
+        behind: number of further cameras behind the head, which film by turns.
     """
     others = sorted(range(1, len(around)), key=lambda camera: around[camera])
     stride = _stride(len(others), views)
@@ -54,6 +58,9 @@ def shots(timesteps: int, around: Sequence[float], views: int) -> list[list[Shot
         cameras = [order[(used + number) % len(order)] for number in range(count)]
         used += count
         taken += [Shot(timestep, camera, "train") for camera in cameras]
+        if behind and timestep % _BEHIND_EVERY == 1:
+            turn = timestep // _BEHIND_EVERY % behind
+            taken.append(Shot(timestep, len(around) + turn, "train"))
         planned.append(taken)
     return planned
 

@@ -29,6 +29,8 @@ _ROWS: tuple[tuple[float, tuple[float, ...]], ...] = (
     (-20.0, (-40.0, 40.0, -13.0, 13.0)),
 )
 """Degrees above the head's middle, and degrees round it to its left."""
+_BEHIND = ((0.0, 180.0), (5.0, 95.0), (5.0, -95.0), (20.0, 140.0), (-10.0, -140.0), (50.0, 180.0))
+"""The same of the cameras that see what the paper's do not."""
 
 
 class RigCamera(NamedTuple):
@@ -53,13 +55,15 @@ def camera_rig(head: Head, settings: CaptureSettings) -> list[RigCamera]:
 
     Args:
         head: who is filmed; neutral.
-        settings: number of cameras, size and seed.
+        settings: number of cameras, size and seed; those behind the head come last.
     """
     places = _spread([(above, around) for above, row in _ROWS for around in row])
     rng = np.random.default_rng([settings.seed, 1])
     return [
         RigCamera(f"{index:02d}", _camera(head, above, around, settings, rng), around)
-        for index, (above, around) in enumerate(places[: settings.cameras])
+        for index, (above, around) in enumerate(
+            [*places[: settings.cameras], *_BEHIND[: settings.behind]]
+        )
     ]
 
 

@@ -81,7 +81,8 @@ def make_capture(
     )
     programme = moments(head, spoken, settings.timesteps, settings.seed, settings.turning)
     rig = camera_rig(head, settings)
-    plan = shots(settings.timesteps, [camera.around for camera in rig], settings.views_per_timestep)
+    around = [camera.around for camera in rig[: settings.cameras]]
+    plan = shots(settings.timesteps, around, settings.views_per_timestep, settings.behind)
     try:
         _clear_halves(folder)
         write_record(folder, made_of, head, rig, programme)

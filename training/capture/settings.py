@@ -11,6 +11,7 @@ from engine.errors import BadInputError
 FULL_WIDTH, FULL_HEIGHT = 1100, 1604
 """Pixels of the paper's pictures (NeRSemble at half size)."""
 MOST_CAMERAS = 16
+MOST_BEHIND = 6
 _MOST_TIMESTEPS = 100_000
 """File names count timesteps with five digits."""
 
@@ -22,6 +23,8 @@ class CaptureSettings:
     Attributes:
         scale: of the pictures against 1100×1604 pixels.
         cameras: how many stand round the front of the head, 2 to 16; the first is the front one.
+        behind: how many stand at the sides and behind it besides; they film every third moment, one
+            at a time, for training alone.
         timesteps: moments filmed.
         views_per_timestep: cameras that film each moment, a rotating choice; every third moment
             the front camera is one of them.
@@ -33,6 +36,7 @@ class CaptureSettings:
 
     scale: float = 1.0
     cameras: int = MOST_CAMERAS
+    behind: int = 0
     timesteps: int = 72
     views_per_timestep: int = MOST_CAMERAS
     samples: int = 64
@@ -47,6 +51,7 @@ class CaptureSettings:
         """
         ranges = {
             "cameras": (2, MOST_CAMERAS),
+            "behind": (0, MOST_BEHIND),
             "timesteps": (1, _MOST_TIMESTEPS),
             "views_per_timestep": (2, self.cameras),
             "samples": (1, 65536),

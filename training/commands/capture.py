@@ -18,6 +18,7 @@ def capture(
     out: Path,
     scale: float = 1.0,
     cameras: int = 16,
+    behind: int = 0,
     timesteps: int = 72,
     views_per_timestep: int | None = None,
     samples: int = 64,
@@ -38,6 +39,7 @@ def capture(
         out: folder of the capture, and of its job.
         scale: of the pictures; 1 is 1100×1604 pixels.
         cameras: round the front of the head, 2 to 16.
+        behind: cameras at its sides and behind it besides, 0 to 6, for avatars that turn round.
         timesteps: moments filmed: faces, gazes, head poses and frames of speech in turn.
         views_per_timestep: cameras that film each moment, by turns; all by default.
         samples: of Cycles, a pixel; the pictures are denoised.
@@ -57,6 +59,7 @@ def capture(
     settings = CaptureSettings(
         scale=scale,
         cameras=cameras,
+        behind=behind,
         timesteps=timesteps,
         views_per_timestep=cameras if views_per_timestep is None else views_per_timestep,
         samples=samples,

@@ -37,6 +37,14 @@ def test_any_beginning_of_a_capture_is_balanced(timesteps, cameras, data):
         assert max(counts) - min(counts) <= 1
 
 
+def test_cameras_behind_film_every_third_moment_by_turns_and_change_nothing_else():
+    with_back, without = shots(36, AROUND, 3, behind=4), shots(36, AROUND, 3)
+    extra = [(shot.timestep, shot.camera) for planned in with_back for shot in planned[3:]]
+    assert extra == [(1 + 3 * turn, 16 + turn % 4) for turn in range(12)]
+    assert [planned[:3] for planned in with_back] == without
+    assert {shot.split for planned in with_back for shot in planned[3:]} == {"train"}
+
+
 def test_the_cameras_of_a_moment_stand_apart():
     for planned in shots(60, AROUND, 4):
         around = sorted(AROUND[shot.camera] for shot in planned if shot.camera)

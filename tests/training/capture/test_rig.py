@@ -54,6 +54,19 @@ def test_fewer_cameras_still_spread(head):
     assert sorted(camera.around for camera in rig) == [-56, 0, 56]
 
 
+def test_cameras_behind_come_last_and_see_the_whole_head(head):
+    front, rig = camera_rig(head, CaptureSettings()), camera_rig(head, CaptureSettings(behind=6))
+    assert [camera.id for camera in rig] == [f"{index:02d}" for index in range(22)]
+    for one, other in zip(front, rig, strict=False):
+        assert np.array_equal(one.camera.viewmat, other.camera.viewmat)
+    for camera in rig[16:]:
+        assert abs(camera.around) >= 90
+        assert camera.camera.position[2] < 0
+        found = pixels(camera.camera, head.template) / [1100, 1604]
+        assert found.min() > 0
+        assert found.max() < 1
+
+
 def test_the_sensors_are_not_quite_centred(head):
     """So that who ignores cx and cy is found out."""
     rig = camera_rig(head, CaptureSettings())
@@ -70,6 +83,7 @@ def test_the_sensors_are_not_quite_centred(head):
         {"timesteps": 0},
         {"samples": 0},
         {"scale": 0.0},
+        {"behind": 7},
         {"turning": -0.1},
         {"turning": 2.5},
         {"cameras": 4, "views_per_timestep": 5},
