@@ -29,9 +29,7 @@ class Shot(NamedTuple):
     split: Split
 
 
-def shots(
-    timesteps: int, around: Sequence[float], views: int, behind: int = 0
-) -> list[list[Shot]]:
+def shots(timesteps: int, around: Sequence[float], views: int, behind: int = 0) -> list[list[Shot]]:
     """The pictures of each timestep.
 
     The cameras that film a moment are spread over the whole arc, and rotate from moment to moment:
