@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Avatars of heads: which one a head wears, and binding it."""
+"""Avatars of heads: which one a head wears, binding it, and saving it to a file."""
 
 from __future__ import annotations
 
-from . import ops, panel, properties
+from . import ops, panel, properties, saving
 
-CLASSES: tuple[type, ...] = (*properties.CLASSES, *ops.CLASSES, *panel.CLASSES)
+CLASSES: tuple[type, ...] = (
+    *properties.CLASSES,
+    *ops.CLASSES,
+    *saving.CLASSES,
+    *panel.CLASSES,
+)
 
 
 def register() -> None:

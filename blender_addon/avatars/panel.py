@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
-
 import bpy
 
 from ..heads.properties import active_head
@@ -14,10 +12,8 @@ from .ops import (
     GAUSSIANSPEECH_OT_open_avatar,
     GAUSSIANSPEECH_OT_unbind_avatar,
 )
-from .properties import DEFAULT_AVATAR
-
-_COMMON_NAMES = ("avatar", "point_cloud")
-"""What trainings call every avatar, here and in GaussianAvatars."""
+from .properties import DEFAULT_AVATAR, shown_name
+from .saving import GAUSSIANSPEECH_OT_save_avatar
 
 
 class GAUSSIANSPEECH_PT_avatar(bpy.types.Panel):
@@ -40,7 +36,7 @@ class GAUSSIANSPEECH_PT_avatar(bpy.types.Panel):
             return
         avatar = head.gaussianspeech_avatar
         if avatar.source:
-            name = _shown_name(avatar.source)
+            name = shown_name(avatar.source)
             row = layout.row(align=True)
             size = f", {avatar.gaussians:,} Gaussians" if avatar.gaussians else ""
             row.prop(avatar, "enabled", text=name + size)
@@ -54,14 +50,9 @@ class GAUSSIANSPEECH_PT_avatar(bpy.types.Panel):
         column.operator(
             GAUSSIANSPEECH_OT_open_avatar.bl_idname, text="Open Avatar…", icon="FILE_FOLDER"
         )
-
-
-def _shown_name(source: str) -> str:
-    """A name for people: trainings call their avatars alike, and their folders by their person."""
-    if source == DEFAULT_AVATAR:
-        return "Default avatar"
-    path = PurePath(source.replace("\\", "/"))
-    return path.parent.name if path.stem in _COMMON_NAMES and path.parent.name else path.stem
+        column.operator(
+            GAUSSIANSPEECH_OT_save_avatar.bl_idname, text="Save Avatar…", icon="FILE_TICK"
+        )
 
 
 CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PT_avatar,)

@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import PurePath
+
 import bpy
 
 from ..heads.properties import engine_name, is_head
 
 DEFAULT_AVATAR = "default"
 """The avatar that ships with the engine."""
+
+_COMMON_NAMES = ("avatar", "point_cloud")
+"""What trainings call every avatar, here and in GaussianAvatars."""
 
 
 class GAUSSIANSPEECH_PG_avatar(bpy.types.PropertyGroup):
@@ -37,6 +43,30 @@ def bound_avatar(obj: bpy.types.Object) -> tuple[str, str] | None:
 def avatar_path(source: str) -> str:
     """What the engine calls an avatar: the default's name, or an absolute path."""
     return source if source == DEFAULT_AVATAR else bpy.path.abspath(source)
+
+
+def shown_name(source: str) -> str:
+    """A name for people: trainings call their avatars alike, and their folders by their person."""
+    if source == DEFAULT_AVATAR:
+        return "Default avatar"
+    path = PurePath(source.replace("\\", "/"))
+    return path.parent.name if path.stem in _COMMON_NAMES and path.parent.name else path.stem
+
+
+def wearers(path: str) -> list[bpy.types.Object]:
+    """The heads of the file that wear the avatar of this file."""
+    return [
+        obj
+        for obj in bpy.data.objects
+        if is_head(obj)
+        and obj.gaussianspeech_avatar.source not in ("", DEFAULT_AVATAR)
+        and _same(avatar_path(obj.gaussianspeech_avatar.source), path)
+    ]
+
+
+def _same(one: str, other: str) -> bool:
+    # By name alone: whoever draws a panel cannot wait for a disk.
+    return os.path.normcase(os.path.normpath(one)) == os.path.normcase(os.path.normpath(other))
 
 
 CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PG_avatar,)

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from . import ops, panel, pictures, properties, start_ops, watch
+from . import joint_ops, new_panel, ops, panel, pictures, properties, start_ops, watch
 
 CLASSES: tuple[type, ...] = (
     *properties.CLASSES,
     *ops.CLASSES,
     *start_ops.CLASSES,
+    *joint_ops.CLASSES,
     *panel.CLASSES,
+    *new_panel.CLASSES,
 )
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 AVATAR, SPEECH, CAPTURE = "avatar", "speech", "capture"
 """Kinds of jobs, and of what they make."""
 
+JOINT = "joint"
+"""Kind of a job that makes an avatar and a speech model for each other."""
+
 
 class State(StrEnum):
     """What a job is doing."""
@@ -31,7 +34,7 @@ class Job:
 
     Attributes:
         id: name of its folder.
-        kind: ``avatar``, ``speech`` or another command's name; empty where unknown.
+        kind: ``avatar``, ``speech``, ``joint`` or another command's name; empty where unknown.
         state: what it is doing.
         step: steps done.
         total: steps wanted; 0 where unknown.

@@ -11,10 +11,11 @@ from typing import Any
 import bpy
 
 from ...engine.errors import BadInputError, GaussianSpeechError
-from ..heads.properties import active_head, require_head
+from ..avatars.properties import wearers
+from ..heads.properties import active_head, is_head, require_head
 from ..later import later
 from ..status import say, tell, tell_error
-from .command import ThreadWork
+from ..thread_work import ThreadWork
 from .job import AVATAR, CAPTURE, SPEECH, Job
 from .place import Place
 from .properties import choose
@@ -57,6 +58,25 @@ def chosen(job: str, message: str) -> str:
     """Choose a job of the list, and hand on what to say of it."""
     choose(bpy.context, job)
     return message
+
+
+_MADE = {AVATAR: "avatar", SPEECH: "speech model", CAPTURE: "capture"}
+"""What a training has made, for people."""
+
+
+def _users(job: Job) -> list[str]:
+    """The heads of the file that wear its avatar or speak by its model."""
+    heads = wearers(job.results.get(AVATAR, ""))
+    model = job.results.get(SPEECH)
+    heads += [
+        obj
+        for obj in bpy.data.objects
+        if is_head(obj)
+        and obj not in heads
+        and obj.gaussianspeech_speech.model == "FILE"
+        and bpy.path.abspath(obj.gaussianspeech_speech.model_file) == model
+    ]
+    return [f"'{head.name}'" for head in heads]
 
 
 class JobOperator:
@@ -183,8 +203,11 @@ class GAUSSIANSPEECH_OT_remove_job(JobOperator, bpy.types.Operator):
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Ask first, and say what is lost."""
         job = watcher.job(self.job)
-        made = " and ".join(job.results) if job is not None else ""
-        what = f" with its trained {made}" if made else ""
+        made = " and ".join(_MADE[kind] for kind in job.results) if job is not None else ""
+        what = f" with its {made}" if made else ""
+        users = _users(job) if job is not None else []
+        if users:
+            what += f", which {' and '.join(users)} use{'s' if len(users) == 1 else ''}"
         return context.window_manager.invoke_confirm(
             self,
             event,

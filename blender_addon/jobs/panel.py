@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Training section of the add-on's tab: what is being trained, and starting more."""
+"""The Training section of the add-on's tab: what is being trained."""
 
 from __future__ import annotations
 
 import bpy
 
+from ..avatars.properties import wearers
+from ..avatars.saving import GAUSSIANSPEECH_OT_save_avatar
 from ..heads.properties import active_head
 from ..panels import CATEGORY, PARENT_ID
 from ..panels.main import draw_wrapped, wrapped
 from ..preferences import get_preferences
-from .job import AVATAR, CAPTURE, SPEECH, Job, State, progress_text
+from .job import AVATAR, CAPTURE, JOINT, SPEECH, Job, State, progress_text
 from .ops import (
     GAUSSIANSPEECH_OT_cancel_job,
     GAUSSIANSPEECH_OT_end_job,
@@ -21,14 +23,9 @@ from .ops import (
 )
 from .pictures import icon_of
 from .properties import get_jobs
-from .start_ops import (
-    GAUSSIANSPEECH_OT_make_capture,
-    GAUSSIANSPEECH_OT_train_avatar,
-    GAUSSIANSPEECH_OT_train_speech,
-)
 from .watch import watcher
 
-_KINDS = {AVATAR: "USER", SPEECH: "SPEAKER", CAPTURE: "CAMERA_DATA"}
+_KINDS = {AVATAR: "USER", SPEECH: "SPEAKER", JOINT: "LINKED", CAPTURE: "CAMERA_DATA"}
 _STATES = {
     State.STARTING: "TIME",
     State.RUNNING: "PLAY",
@@ -110,53 +107,6 @@ class GAUSSIANSPEECH_PT_training(bpy.types.Panel):
             _draw_job(layout, context, job)
 
 
-class GAUSSIANSPEECH_PT_new_training(bpy.types.Panel):
-    """Starting a training."""
-
-    bl_idname = "GAUSSIANSPEECH_PT_new_training"
-    bl_parent_id = "GAUSSIANSPEECH_PT_training"
-    bl_label = "New Training"
-    bl_category = CATEGORY
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-
-    def draw(self, context: bpy.types.Context) -> None:
-        """Draw the settings and the button."""
-        layout, settings = self.layout, context.scene.gaussianspeech_training
-        layout.row().prop(settings, "kind", expand=True)
-        layout.use_property_split = True
-        layout.use_property_decorate = False
-        column = layout.column()
-        button = layout.row()
-        button.scale_y = 1.4
-        if settings.kind == "AVATAR":
-            column.prop(settings, "data")
-            column.prop(settings, "title", placeholder=_suggested(settings.data))
-            column.prop(settings, "preset")
-            steps = _draw_steps(column, settings)
-            operator = button.operator(GAUSSIANSPEECH_OT_train_avatar.bl_idname, icon="PLAY")
-            operator.data, operator.preset = settings.data, settings.preset
-            operator.steps = steps
-        elif settings.kind == "SPEECH":
-            column.prop(settings, "recordings")
-            column.prop(settings, "title", placeholder=_suggested(settings.recordings))
-            steps = _draw_steps(column, settings)
-            head = active_head(context)
-            if head is None:
-                column.label(text="Select the head it is for", icon="INFO")
-            button.enabled = head is not None
-            operator = button.operator(GAUSSIANSPEECH_OT_train_speech.bl_idname, icon="PLAY")
-            operator.data, operator.steps = settings.recordings, steps
-        else:
-            column.prop(settings, "title", placeholder="capture")
-            for name in ("scale", "cameras", "timesteps"):
-                column.prop(settings, name)
-            operator = button.operator(GAUSSIANSPEECH_OT_make_capture.bl_idname, icon="PLAY")
-            operator.scale, operator.cameras = settings.scale, settings.cameras
-            operator.timesteps = settings.timesteps
-        operator.title = settings.title
-
-
 def _draw_place(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """Say whose jobs these are, where that is not plain."""
     if watcher.place is not None and watcher.place.remote:
@@ -170,23 +120,13 @@ def _draw_place(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         draw_wrapped(layout, context, text, icon="INFO")
 
 
-def _draw_steps(column: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> int:
-    """Draw the number of steps; returns it, or 0 for as many as are usual."""
-    row = column.row(heading="Steps")
-    row.prop(settings, "limit_steps", text="")
-    number = row.row()
-    number.enabled = settings.limit_steps
-    number.prop(settings, "steps", text="")
-    return settings.steps if settings.limit_steps else 0
-
-
 def _draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, job: Job) -> None:
     box = layout.box()
     icon = icon_of(job)
     if icon:
         box.template_icon(icon_value=icon, scale=_PICTURE)
     _draw_state(box, context, job)
-    _draw_results(box, job)
+    _draw_results(box, context, job)
     if job.state is State.CANCELLING:
         box.operator(GAUSSIANSPEECH_OT_end_job.bl_idname, icon="X").job = job.id
     elif job.running:
@@ -217,18 +157,21 @@ def _draw_state(box: bpy.types.UILayout, context: bpy.types.Context, job: Job) -
         draw_wrapped(box, context, message, icon="INFO")
 
 
-def _draw_results(box: bpy.types.UILayout, job: Job) -> None:
+def _draw_results(box: bpy.types.UILayout, context: bpy.types.Context, job: Job) -> None:
     labels = {
         AVATAR: ("Use Avatar", "USER"),
         SPEECH: ("Use Speech Model", "SPEAKER"),
         CAPTURE: ("Train on This", "FORWARD"),
     }
-    for kind in job.results:
+    head = active_head(context)
+    for kind, path in job.results.items():
         text, icon = labels[kind]
-        row = box.row()
+        row = box.row(align=True)
         row.scale_y = 1.3
         operator = row.operator(GAUSSIANSPEECH_OT_use_job.bl_idname, text=text, icon=icon)
         operator.job, operator.kind = job.id, kind.upper()
+        if kind == AVATAR and head is not None and head in wearers(path):
+            row.operator(GAUSSIANSPEECH_OT_save_avatar.bl_idname, text="", icon="FILE_TICK")
 
 
 def _draw_files(box: bpy.types.UILayout, context: bpy.types.Context, job: Job) -> None:
@@ -249,12 +192,4 @@ def _draw_files(box: bpy.types.UILayout, context: bpy.types.Context, job: Job) -
             lines.label(text=piece)
 
 
-def _suggested(data: str) -> str:
-    return data.rstrip("/\\").replace("\\", "/").rpartition("/")[2]
-
-
-CLASSES: tuple[type, ...] = (
-    GAUSSIANSPEECH_UL_jobs,
-    GAUSSIANSPEECH_PT_training,
-    GAUSSIANSPEECH_PT_new_training,
-)
+CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_UL_jobs, GAUSSIANSPEECH_PT_training)

@@ -49,6 +49,7 @@ class GAUSSIANSPEECH_PG_training(bpy.types.PropertyGroup):
         items=(
             ("AVATAR", "Avatar", "A Gaussian avatar from a multi-view capture"),
             ("SPEECH", "Speech", "A speech model in one person's manner of speaking"),
+            ("JOINT", "Joint", "An avatar and a speech model, refined for each other"),
             ("CAPTURE", "Capture", "A synthetic capture to try a training with"),
         ),
     )
@@ -88,6 +89,46 @@ class GAUSSIANSPEECH_PG_training(bpy.types.PropertyGroup):
         default=2000,
         min=1,
         soft_max=600_000,
+    )
+    avatar: bpy.props.EnumProperty(
+        name="Avatar",
+        description="Whose colours are refined",
+        items=(
+            ("HEAD", "The Head's", "The avatar that the active head wears"),
+            ("DEFAULT", "Default", "The avatar that ships with the add-on"),
+            ("FILE", "From File", "An avatar trained with the preset Full or Quick"),
+        ),
+    )
+    avatar_file: bpy.props.StringProperty(
+        name="Avatar File",
+        description="The .safetensors of a trained avatar",
+        subtype="FILE_PATH",
+        options=compat.blend_relative(),
+    )
+    speech_model: bpy.props.EnumProperty(
+        name="Speech",
+        description="Which speech model is refined",
+        items=(
+            ("HEAD", "The Head's", "The model that the active head speaks by"),
+            ("STARTER", "Learned", "The learned model that ships, for every head"),
+            ("FILE", "From File", "A model of your own"),
+        ),
+    )
+    speech_file: bpy.props.StringProperty(
+        name="Model File",
+        description="The .safetensors of a trained speech model",
+        subtype="FILE_PATH",
+        options=compat.blend_relative(),
+    )
+    limit_rounds: bpy.props.BoolProperty(
+        name="Rounds", description="Train other than the usual number of rounds"
+    )
+    rounds: bpy.props.IntProperty(
+        name="Rounds",
+        description="How often speech model and colours take turns",
+        default=20,
+        min=1,
+        soft_max=1000,
     )
     scale: bpy.props.FloatProperty(
         name="Picture Scale",

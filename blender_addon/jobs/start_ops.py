@@ -72,12 +72,6 @@ class Training(Starter):
         subtype="DIR_PATH",
         options={"SKIP_SAVE", *compat.blend_relative()},
     )
-    steps: bpy.props.IntProperty(
-        name="Steps",
-        description="Steps of the training; 0 for as many as are usual",
-        min=0,
-        options={"SKIP_SAVE"},
-    )
 
     def default_title(self) -> str:
         """As its data."""
@@ -105,7 +99,18 @@ class Training(Starter):
         raise NotImplementedError
 
 
-class GAUSSIANSPEECH_OT_train_avatar(Training, bpy.types.Operator):
+class Stepped(Training):
+    """Mixin for trainings of so many steps."""
+
+    steps: bpy.props.IntProperty(
+        name="Steps",
+        description="Steps of the training; 0 for as many as are usual",
+        min=0,
+        options={"SKIP_SAVE"},
+    )
+
+
+class GAUSSIANSPEECH_OT_train_avatar(Stepped, bpy.types.Operator):
     """Train a Gaussian avatar from a multi-view capture, in a process of its own."""
 
     bl_idname = "gaussianspeech.train_avatar"
@@ -121,20 +126,16 @@ class GAUSSIANSPEECH_OT_train_avatar(Training, bpy.types.Operator):
 
     def check(self, folder: Path) -> None:
         """Look for what names the views."""
-        if not (folder / VIEWS).is_file():
-            raise BadInputError(
-                f"{folder} is no multi-view capture: it has no {VIEWS}.",
-                f"Choose the folder that holds {VIEWS}, images and flame_param.",
-            )
+        check_views(folder)
 
     def order(self, context: bpy.types.Context, place: Place) -> Order:
         """The options of the training itself come after its preset."""
-        preset = [self.preset, *_device(context)]
+        preset = [self.preset, *device_options(context), *rasteriser_options(context)]
         preset += ["--steps", str(self.steps)] if self.steps else []
         return Order(("train", "avatar"), ("--data", self._folder(place)), tuple(preset))
 
 
-class GAUSSIANSPEECH_OT_train_speech(Training, bpy.types.Operator):
+class GAUSSIANSPEECH_OT_train_speech(Stepped, bpy.types.Operator):
     """Train a speech model in the manner of the head's person, in a process of its own."""
 
     bl_idname = "gaussianspeech.train_speech"
@@ -162,7 +163,7 @@ class GAUSSIANSPEECH_OT_train_speech(Training, bpy.types.Operator):
     def order(self, context: bpy.types.Context, place: Place) -> Order:
         """For the active head."""
         options = ["--data", self._folder(place), "--head", engine_name(require_head(context))]
-        options += ["--name", self.title.strip() or self.default_title(), *_device(context)]
+        options += ["--name", self.title.strip() or self.default_title(), *device_options(context)]
         options += ["--steps", str(self.steps)] if self.steps else []
         return Order(("train", "speech"), tuple(options))
 
@@ -195,9 +196,30 @@ class GAUSSIANSPEECH_OT_make_capture(Starter, bpy.types.Operator):
         return Order(("capture",), (*options, "--timesteps", str(self.timesteps)))
 
 
-def _device(context: bpy.types.Context) -> list[str]:
+def check_views(folder: Path) -> None:
+    """Look for what a multi-view capture is known by.
+
+    Raises:
+        BadInputError: it is none.
+    """
+    if not (folder / VIEWS).is_file():
+        raise BadInputError(
+            f"{folder} is no multi-view capture: it has no {VIEWS}.",
+            f"Choose the folder that holds {VIEWS}, images and flame_param.",
+        )
+
+
+def device_options(context: bpy.types.Context) -> list[str]:
+    """What the preferences say a training is computed on."""
     device = get_preferences(context).device.lower()
     return [] if device == "auto" else ["--device", device]
+
+
+def rasteriser_options(context: bpy.types.Context) -> list[str]:
+    """The rasteriser of that device: left to itself a training takes the fastest there is."""
+    rasterisers = {"CPU": "cpu", "CUDA": "gsplat"}
+    name = rasterisers.get(get_preferences(context).device)
+    return [] if name is None else ["--backend", name]
 
 
 CLASSES: tuple[type, ...] = (

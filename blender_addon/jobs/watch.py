@@ -15,7 +15,7 @@ import bpy
 from ...engine.errors import GaussianSpeechError
 from ..later import redraw_sidebars
 from ..status import get_status, say, show_error
-from .command import ThreadWork
+from ..thread_work import ThreadWork
 from .job import Job, State
 from .place import Place, Reading
 

@@ -99,3 +99,40 @@ def addon(installed):
         return importlib.import_module(f"{PACKAGE}.blender_addon.{name}")
 
     return load
+
+
+@pytest.fixture
+def jobs(blender, tmp_path):
+    """The folder of the jobs, chosen in the preferences."""
+    preferences = blender.context.preferences.addons[PACKAGE].preferences
+    root = tmp_path / "jobs"
+    root.mkdir()
+    preferences.jobs_folder = str(root)
+    yield root
+    preferences.jobs_folder = preferences.engine_command = ""
+
+
+@pytest.fixture
+def listed(blender, jobs, addon):
+    """Read the folder and give the list's names."""
+
+    def read() -> list[str]:
+        blender.ops.gaussianspeech.refresh_jobs()
+        addon("jobs.properties").sync(blender.context)
+        return blender.context.window_manager.gaussianspeech_jobs.entries.keys()
+
+    return read
+
+
+@pytest.fixture
+def add_plain_head(blender):
+    """Make an object that the add-on takes for a head."""
+
+    def add():
+        blender.ops.mesh.primitive_cube_add()
+        obj = blender.context.object
+        known = obj.gaussianspeech_head
+        known.id, known.source, known.vertex_count = "default", "default", len(obj.data.vertices)
+        return obj
+
+    return add

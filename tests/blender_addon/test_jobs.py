@@ -36,29 +36,6 @@ with JobHandle.current(total=2000) as job:
 
 
 @pytest.fixture
-def jobs(blender, tmp_path):
-    """The folder of the jobs, chosen in the preferences."""
-    preferences = blender.context.preferences.addons[PACKAGE].preferences
-    root = tmp_path / "jobs"
-    root.mkdir()
-    preferences.jobs_folder = str(root)
-    yield root
-    preferences.jobs_folder = preferences.engine_command = ""
-
-
-@pytest.fixture
-def listed(blender, jobs, addon):
-    """Read the folder and give the list's names."""
-
-    def read() -> list[str]:
-        blender.ops.gaussianspeech.refresh_jobs()
-        addon("jobs.properties").sync(blender.context)
-        return blender.context.window_manager.gaussianspeech_jobs.entries.keys()
-
-    return read
-
-
-@pytest.fixture
 def watcher(addon):
     return addon("jobs.watch").watcher
 
@@ -236,20 +213,6 @@ def test_speech_is_trained_on_recordings_with_their_motion(blender, jobs, tmp_pa
         blender.ops.gaussianspeech.train_speech(data=str(tmp_path / "data"))
 
 
-@pytest.fixture
-def add_plain_head(blender):
-    """Make an object that the add-on takes for a head."""
-
-    def add():
-        blender.ops.mesh.primitive_cube_add()
-        obj = blender.context.object
-        known = obj.gaussianspeech_head
-        known.id, known.source, known.vertex_count = "default", "default", len(obj.data.vertices)
-        return obj
-
-    return add
-
-
 def test_a_trained_speech_model_is_used_with_one_click(
     blender, jobs, listed, add_plain_head, addon
 ):
@@ -260,6 +223,35 @@ def test_a_trained_speech_model_is_used_with_one_click(
     blender.ops.gaussianspeech.use_job(job="anna-speech", kind="SPEECH")
     name = addon("speech.properties").model_name(head.gaussianspeech_speech)
     assert Path(name) == folder / "speech_model.safetensors"
+
+
+def test_a_finished_joint_training_offers_avatar_and_speech_model(
+    blender, jobs, listed, add_plain_head, watcher
+):
+    head = add_plain_head()
+    folder = make_job(jobs, "anna", "finished", kind="joint")
+    (folder / "avatar.safetensors").write_bytes(b"")
+    (folder / "speech_model.safetensors").write_bytes(b"")
+    listed()
+    assert list(watcher.job("anna").results) == ["avatar", "speech"]
+    blender.ops.gaussianspeech.use_job(job="anna", kind="SPEECH")
+    model = head.gaussianspeech_speech.model_file
+    assert Path(model) == folder / "speech_model.safetensors"
+
+
+def test_who_uses_what_a_training_made_is_known_before_it_is_removed(
+    blender, jobs, listed, add_plain_head, watcher, addon
+):
+    folder = make_job(jobs, "anna", "finished", kind="joint")
+    (folder / "avatar.safetensors").write_bytes(b"")
+    (folder / "speech_model.safetensors").write_bytes(b"")
+    wearer, speaker, _other = add_plain_head(), add_plain_head(), add_plain_head()
+    wearer.gaussianspeech_avatar.source = str(folder / "avatar.safetensors")
+    speaker.gaussianspeech_speech.model = "FILE"
+    speaker.gaussianspeech_speech.model_file = str(folder / "speech_model.safetensors")
+    listed()
+    users = addon("jobs.ops")._users(watcher.job("anna"))
+    assert users == [f"'{wearer.name}'", f"'{speaker.name}'"]
 
 
 def test_a_finished_capture_is_chosen_for_a_training(blender, jobs, listed):

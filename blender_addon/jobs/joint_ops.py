@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starting a joint training: an avatar and a speech model, refined for each other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import bpy
+
+from ...engine.errors import BadInputError
+from ..avatars.properties import DEFAULT_AVATAR, avatar_path
+from ..heads.ops import DEFAULT_HEAD
+from ..heads.properties import active_head, engine_name, require_head
+from ..speech.properties import model_name
+from .place import Order, Place
+from .start_ops import SOUNDS, Training, check_views, device_options, rasteriser_options
+
+OF_THE_HEAD = "head"
+"""Avatar or speech model: that of the active head."""
+
+STARTER, RULES = "starter", "rules"
+"""The speech models without a file: the learned one that ships, and the one that learns nothing."""
+
+_RECORD, _SPEECH, _MOTION = "capture.json", "speech", ".performance.npz"
+"""What tells which filmed moments are speech, and where in a capture the recordings lie."""
+
+
+class GAUSSIANSPEECH_OT_train_joint(Training, bpy.types.Operator):
+    """Refine an avatar and a speech model for each other, in a process of its own."""
+
+    bl_idname = "gaussianspeech.train_joint"
+    bl_label = "Train Joint"
+    bl_description = (
+        "Refine a speech model on a capture's motion, and an avatar's colours on the faces that it "
+        "predicts, in a process of its own"
+    )
+
+    avatar: bpy.props.StringProperty(
+        name="Avatar",
+        description="'head' for the one that the active head wears, 'default', or an avatar file",
+        default=OF_THE_HEAD,
+        options={"SKIP_SAVE"},
+    )
+    speech_model: bpy.props.StringProperty(
+        name="Speech Model",
+        description=(
+            "'head' for the one that the active head speaks by, 'starter' for the learned one that "
+            "ships, or a model's file"
+        ),
+        default=OF_THE_HEAD,
+        options={"SKIP_SAVE"},
+    )
+    rounds: bpy.props.IntProperty(
+        name="Rounds",
+        description="How often the two take turns; 0 for as often as is usual",
+        min=0,
+        options={"SKIP_SAVE"},
+    )
+
+    def check(self, folder: Path) -> None:
+        """Look for views, and for what is said in them."""
+        check_views(folder)
+        check_filmed_speech(folder)
+
+    def order(self, context: bpy.types.Context, place: Place) -> Order:
+        """The capture, the two to begin with, and how often they take turns."""
+        options = ["--data", self._folder(place), "--avatar", self._avatar(context, place)]
+        options += ["--speech-model", self._speech_model(context, place)]
+        options += ["--name", self.title.strip() or self.default_title()]
+        head = active_head(context)
+        if head is not None and head.gaussianspeech_head.source != DEFAULT_HEAD:
+            # A capture of FLAME does not bring the model that it was fitted with.
+            options += ["--head", engine_name(head)]
+        options += [*device_options(context), *rasteriser_options(context)]
+        options += ["--rounds", str(self.rounds)] if self.rounds else []
+        return Order(("train", "joint"), tuple(options))
+
+    def _avatar(self, context: bpy.types.Context, place: Place) -> str:
+        source = self.avatar.strip()
+        if source == OF_THE_HEAD:
+            head = require_head(context)
+            source = head.gaussianspeech_avatar.source
+            if not source:
+                raise BadInputError(
+                    f"'{head.name}' wears no avatar.",
+                    "Let it wear the one to refine, or choose another in New Training.",
+                )
+        if source == DEFAULT_AVATAR:
+            return source
+        path = _file(avatar_path(source), place, "avatar")
+        if path.lower().endswith(".ply"):
+            raise BadInputError(
+                f"The colours of {path} are harmonics, which follow no face: there is nothing to "
+                "refine.",
+                "Choose an avatar of Train Avatar, with the preset Full or Quick.",
+            )
+        return path
+
+    def _speech_model(self, context: bpy.types.Context, place: Place) -> str:
+        name = self.speech_model.strip()
+        if name == OF_THE_HEAD:
+            head = require_head(context)
+            name = model_name(head.gaussianspeech_speech)
+            if name == RULES:
+                raise BadInputError(
+                    f"'{head.name}' speaks by rules, which learn nothing.",
+                    "Choose Learned or a trained model as the speech model in New Training.",
+                )
+        return name if name == STARTER else _file(bpy.path.abspath(name), place, "speech model")
+
+
+def check_filmed_speech(folder: Path) -> None:
+    """Look for what is said in a capture, as ``training/data/filmed_speech.py`` reads it.
+
+    Raises:
+        BadInputError: nothing is, or a recording is missing; names the file.
+    """
+    remedy = "Choose a capture with speech, as New Training, Capture makes it."
+    record = folder / _RECORD
+    if not record.is_file():
+        raise BadInputError(f"{folder} does not tell what is said: it has no {_RECORD}.", remedy)
+    try:
+        moments = json.loads(record.read_text(encoding="utf-8"))["timesteps"]
+        said = {str(moment["performance"]) for moment in moments if moment.get("performance")}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadInputError(f"{record} cannot be read: {error!r}.", remedy) from error
+    if not said:
+        raise BadInputError(f"Nothing is said in {folder}: {_RECORD} names no speech.", remedy)
+    for motion in sorted(said):
+        recording = folder / _SPEECH / Path(motion).name.removesuffix(_MOTION)
+        if not recording.with_name(recording.name + _MOTION).is_file():
+            missing = f"{recording}{_MOTION}"
+        elif not any(recording.with_name(recording.name + end).is_file() for end in SOUNDS):
+            missing = f"{recording}.wav"
+        else:
+            continue
+        raise BadInputError(f"{record} names {motion}, but {missing} is missing.", remedy)
+
+
+def _file(path: str, place: Place, what: str) -> str:
+    """A file as the machine of the jobs names it; checked where that is this one.
+
+    Raises:
+        BadInputError: none is chosen, or there is none.
+    """
+    if not path:
+        raise BadInputError(f"No {what} is chosen.", "Choose its file in New Training.")
+    if place.remote:
+        return path
+    if not Path(path).is_file():
+        raise BadInputError(f"There is no {what} {path}.", "Choose another in New Training.")
+    return str(Path(path).resolve())
+
+
+CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_OT_train_joint,)

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The New Training section of the add-on's tab: what is to be trained, and the button."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from ..avatars.properties import shown_name
+from ..heads.properties import active_head
+from ..panels import CATEGORY
+from .joint_ops import OF_THE_HEAD, GAUSSIANSPEECH_OT_train_joint
+from .start_ops import (
+    GAUSSIANSPEECH_OT_make_capture,
+    GAUSSIANSPEECH_OT_train_avatar,
+    GAUSSIANSPEECH_OT_train_speech,
+)
+
+_LABELS = 0.4
+"""Part of a row that a property's name takes."""
+
+
+class GAUSSIANSPEECH_PT_new_training(bpy.types.Panel):
+    """Starting a training."""
+
+    bl_idname = "GAUSSIANSPEECH_PT_new_training"
+    bl_parent_id = "GAUSSIANSPEECH_PT_training"
+    bl_label = "New Training"
+    bl_category = CATEGORY
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the settings of the kind and its button."""
+        layout, settings = self.layout, context.scene.gaussianspeech_training
+        layout.row().prop(settings, "kind", expand=True)
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        column = layout.column()
+        button = layout.row()
+        button.scale_y = 1.4
+        drawn = {
+            "AVATAR": _draw_avatar,
+            "SPEECH": _draw_speech,
+            "JOINT": _draw_joint,
+            "CAPTURE": _draw_capture,
+        }
+        operator = drawn[settings.kind](column, button, context, settings)
+        operator.title = settings.title
+
+
+def _draw_avatar(
+    column: bpy.types.UILayout,
+    button: bpy.types.UILayout,
+    _context: bpy.types.Context,
+    settings: bpy.types.PropertyGroup,
+) -> Any:
+    _draw_data(column, settings, "data")
+    column.prop(settings, "preset")
+    steps = _draw_number(column, settings, "steps")
+    operator = button.operator(GAUSSIANSPEECH_OT_train_avatar.bl_idname, icon="PLAY")
+    operator.data, operator.preset, operator.steps = settings.data, settings.preset, steps
+    return operator
+
+
+def _draw_speech(
+    column: bpy.types.UILayout,
+    button: bpy.types.UILayout,
+    context: bpy.types.Context,
+    settings: bpy.types.PropertyGroup,
+) -> Any:
+    _draw_data(column, settings, "recordings")
+    steps = _draw_number(column, settings, "steps")
+    if active_head(context) is None:
+        _ask_for_head(column, button)
+    operator = button.operator(GAUSSIANSPEECH_OT_train_speech.bl_idname, icon="PLAY")
+    operator.data, operator.steps = settings.recordings, steps
+    return operator
+
+
+def _draw_joint(
+    column: bpy.types.UILayout,
+    button: bpy.types.UILayout,
+    context: bpy.types.Context,
+    settings: bpy.types.PropertyGroup,
+) -> Any:
+    head = active_head(context)
+    _draw_data(column, settings, "data")
+    column.prop(settings, "avatar")
+    if settings.avatar == "FILE":
+        column.prop(settings, "avatar_file", text="File")
+    elif settings.avatar == "HEAD" and head is not None:
+        worn = head.gaussianspeech_avatar.source
+        _tell(column, shown_name(worn) if worn else "It wears none", "USER")
+    column.prop(settings, "speech_model")
+    if settings.speech_model == "FILE":
+        column.prop(settings, "speech_file", text="File")
+    elif settings.speech_model == "HEAD" and head is not None:
+        _tell(column, _model_of(head), "SPEAKER")
+    rounds = _draw_number(column, settings, "rounds")
+    if head is None and "HEAD" in (settings.avatar, settings.speech_model):
+        _ask_for_head(column, button)
+    operator = button.operator(GAUSSIANSPEECH_OT_train_joint.bl_idname, icon="PLAY")
+    operator.data, operator.rounds = settings.data, rounds
+    avatars = {"HEAD": OF_THE_HEAD, "DEFAULT": "default", "FILE": settings.avatar_file}
+    models = {"HEAD": OF_THE_HEAD, "STARTER": "starter", "FILE": settings.speech_file}
+    operator.avatar = avatars[settings.avatar]
+    operator.speech_model = models[settings.speech_model]
+    return operator
+
+
+def _draw_capture(
+    column: bpy.types.UILayout,
+    button: bpy.types.UILayout,
+    _context: bpy.types.Context,
+    settings: bpy.types.PropertyGroup,
+) -> Any:
+    column.prop(settings, "title", placeholder="capture")
+    for name in ("scale", "cameras", "timesteps"):
+        column.prop(settings, name)
+    operator = button.operator(GAUSSIANSPEECH_OT_make_capture.bl_idname, icon="PLAY")
+    operator.scale, operator.cameras = settings.scale, settings.cameras
+    operator.timesteps = settings.timesteps
+    return operator
+
+
+def _draw_data(column: bpy.types.UILayout, settings: bpy.types.PropertyGroup, folder: str) -> None:
+    """Draw what it learns from and its name, which is that folder's where none is given."""
+    column.prop(settings, folder)
+    data = getattr(settings, folder).rstrip("/\\").replace("\\", "/")
+    column.prop(settings, "title", placeholder=data.rpartition("/")[2])
+
+
+def _draw_number(column: bpy.types.UILayout, settings: bpy.types.PropertyGroup, name: str) -> int:
+    """Draw the number of steps or rounds; returns it, or 0 for as many as are usual."""
+    row = column.row(heading=name.title())
+    limited = f"limit_{name}"
+    row.prop(settings, limited, text="")
+    number = row.row()
+    number.enabled = getattr(settings, limited)
+    number.prop(settings, name, text="")
+    return getattr(settings, name) if getattr(settings, limited) else 0
+
+
+def _tell(column: bpy.types.UILayout, text: str, icon: str) -> None:
+    """Draw what a choice comes to, below it."""
+    row = column.split(factor=_LABELS)
+    row.label(text="")
+    row.label(text=text, icon=icon)
+
+
+def _ask_for_head(column: bpy.types.UILayout, button: bpy.types.UILayout) -> None:
+    column.label(text="Select the head it is for", icon="INFO")
+    button.enabled = False
+
+
+def _model_of(head: bpy.types.Object) -> str:
+    settings = head.gaussianspeech_speech
+    if settings.model == "FILE":
+        # Trainings call their models alike, and their folders by their person.
+        parts = settings.model_file.replace("\\", "/").split("/")
+        return parts[-2] if len(parts) > 1 and parts[-2] else parts[-1]
+    return "Rules learn nothing" if settings.model == "rules" else "Learned"
+
+
+CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PT_new_training,)

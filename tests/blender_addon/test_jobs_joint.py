@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starting a joint training: what it begins with, and what is refused before it starts."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.blender_addon.conftest import PACKAGE
+
+PATIENCE = 90
+
+
+@pytest.fixture
+def capture(tmp_path) -> Path:
+    """What is looked at of a capture with speech before a training starts."""
+    folder = tmp_path / "anna"
+    (folder / "speech").mkdir(parents=True)
+    (folder / "transforms_train.json").write_text("{}")
+    for name in ("hello.wav", "hello.performance.npz"):
+        (folder / "speech" / name).write_bytes(b"")
+    moments = [
+        {"timestep_index": 0, "performance": None},
+        {"timestep_index": 1, "performance": "speech/hello.performance.npz", "frame": 3},
+    ]
+    (folder / "capture.json").write_text(json.dumps({"timesteps": moments}))
+    return folder
+
+
+@pytest.fixture
+def head(add_plain_head, tmp_path):
+    """A head that wears an avatar and speaks by a model, both from files."""
+    obj = add_plain_head()
+    for name in ("avatar", "model"):
+        (tmp_path / f"{name}.safetensors").write_bytes(b"")
+    obj.gaussianspeech_avatar.source = str(tmp_path / "avatar.safetensors")
+    obj.gaussianspeech_speech.model = "FILE"
+    obj.gaussianspeech_speech.model_file = str(tmp_path / "model.safetensors")
+    return obj
+
+
+@pytest.fixture
+def ordered(blender, jobs, addon, monkeypatch):
+    """Call the operator and give the options of what it would have started."""
+    orders = []
+
+    def start(_name, order, _cancelled):
+        orders.append(order)
+        return "anna"
+
+    def order(**options) -> dict[str, str]:
+        place = addon("jobs.session").current_place(blender.context)
+        monkeypatch.setattr(place, "start", start)
+        blender.ops.gaussianspeech.train_joint(**options)
+        words = orders[-1].options
+        assert orders[-1].command == ("train", "joint")
+        return dict(zip(words[::2], words[1::2], strict=True))
+
+    return order
+
+
+def test_it_begins_with_what_the_head_wears_and_speaks_by(ordered, capture, head, tmp_path):
+    assert ordered(data=str(capture)) == {
+        "--data": str(capture),
+        "--avatar": str(tmp_path / "avatar.safetensors"),
+        "--speech-model": str(tmp_path / "model.safetensors"),
+        "--name": "anna",
+    }
+
+
+def test_what_ships_goes_by_its_name(ordered, capture, add_plain_head):
+    add_plain_head().gaussianspeech_avatar.source = "default"
+    options = ordered(data=str(capture))
+    assert (options["--avatar"], options["--speech-model"]) == ("default", "starter")
+
+
+def test_avatar_and_model_may_be_others_than_the_heads(ordered, capture, head, tmp_path):
+    (tmp_path / "other.safetensors").write_bytes(b"")
+    other = str(tmp_path / "other.safetensors")
+    options = ordered(data=str(capture), avatar="default", speech_model=other)
+    assert (options["--avatar"], options["--speech-model"]) == ("default", other)
+
+
+def test_with_both_chosen_it_needs_no_head(ordered, capture):
+    assert ordered(data=str(capture), avatar="default", speech_model="starter")
+
+
+def test_its_rounds_are_the_usual_number_unless_told(ordered, capture, head):
+    assert "--rounds" not in ordered(data=str(capture))
+    assert ordered(data=str(capture), rounds=3)["--rounds"] == "3"
+
+
+def test_a_capture_of_flame_gets_the_heads_file(ordered, capture, head):
+    assert "--head" not in ordered(data=str(capture))
+    head.gaussianspeech_head.source = "/models/flame2023.pkl"
+    assert ordered(data=str(capture))["--head"] == "/models/flame2023.pkl"
+
+
+def test_the_preferences_device_holds_for_the_pictures_too(blender, ordered, capture, head):
+    preferences = blender.context.preferences.addons[PACKAGE].preferences
+    preferences.device = "CPU"
+    try:
+        options = ordered(data=str(capture))
+    finally:
+        preferences.device = "AUTO"
+    assert (options["--device"], options["--backend"]) == ("cpu", "cpu")
+
+
+def remove(name):
+    return lambda capture: (capture / name).unlink()
+
+
+def write(text):
+    return lambda capture: (capture / "capture.json").write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (remove("transforms_train.json"), r"no multi-view capture"),
+        (remove("capture.json"), r"does not tell what is said: it has no capture\.json"),
+        (write('{"timesteps": [{"performance": null}]}'), r"Nothing is said in"),
+        (write('{"half'), r"capture\.json cannot be read"),
+        (write("[]"), r"capture\.json cannot be read"),
+        (remove("speech/hello.wav"), r"hello\.wav is missing"),
+        (remove("speech/hello.performance.npz"), r"hello\.performance\.npz is missing"),
+    ],
+)
+def test_a_capture_without_speech_is_refused(ordered, capture, head, spoil, message):
+    spoil(capture)
+    with pytest.raises(RuntimeError, match=message):
+        ordered(data=str(capture))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"avatar": "/none.safetensors"}, r"There is no avatar .*none\.safetensors"),
+        ({"avatar": ""}, "No avatar is chosen"),
+        ({"speech_model": "/none.safetensors"}, r"There is no speech model .*none\.safetensors"),
+        ({"speech_model": ""}, "No speech model is chosen"),
+    ],
+)
+def test_a_file_that_is_not_there_is_named(ordered, capture, head, options, message):
+    with pytest.raises(RuntimeError, match=message):
+        ordered(data=str(capture), **options)
+
+
+def test_an_avatar_of_harmonics_is_refused(ordered, capture, head, tmp_path):
+    (tmp_path / "point_cloud.ply").write_bytes(b"ply")
+    with pytest.raises(RuntimeError, match="follow no face"):
+        ordered(data=str(capture), avatar=str(tmp_path / "point_cloud.ply"))
+
+
+def test_a_head_without_an_avatar_is_told_so(ordered, capture, head):
+    head.gaussianspeech_avatar.source = ""
+    with pytest.raises(RuntimeError, match=f"'{head.name}' wears no avatar"):
+        ordered(data=str(capture))
+
+
+def test_a_head_that_speaks_by_rules_is_told_so(ordered, capture, head):
+    head.gaussianspeech_speech.model = "rules"
+    with pytest.raises(RuntimeError, match="speaks by rules, which learn nothing"):
+        ordered(data=str(capture))
+
+
+def test_files_of_another_machine_are_not_looked_for(blender, ordered, head):
+    preferences = blender.context.preferences.addons[PACKAGE].preferences
+    preferences.engine_command = "ssh gpu gaussianspeech serve"
+    head.gaussianspeech_avatar.source = "/there/avatar.safetensors"
+    options = ordered(data="/there/anna", speech_model="/there/model.safetensors")
+    assert options["--data"] == "/there/anna"
+    assert options["--avatar"] == "/there/avatar.safetensors"
+    assert options["--speech-model"] == "/there/model.safetensors"
+
+
+def test_it_starts_and_tells_why_it_cannot_go_on(
+    engine_ready, jobs, listed, addon, capture, add_plain_head
+):
+    add_plain_head().gaussianspeech_avatar.source = "default"
+    engine_ready.ops.gaussianspeech.train_joint(data=str(capture), title="both", rounds=2)
+    watcher, end = addon("jobs.watch").watcher, time.monotonic() + PATIENCE
+    while listed() and watcher.job("both").running:
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    job = watcher.job("both")
+    assert (job.kind, job.state, job.data) == ("joint", "failed", str(capture))
+    assert "transforms_train.json" in job.message
