@@ -54,7 +54,9 @@ class Density:
         gradient: mean gradient of the loss by the place on the screen, in half image sizes, above
             which a Gaussian is cloned or split.
         split_above: size in metres, as part of the head's height, above which it is split.
-        budget: Gaussians kept by the pruning by volume; 0 prunes by opacity instead.
+        budget: Gaussians kept by the pruning by volume before each densification, so that the
+            avatar ends with those and what the last densification adds; 0 prunes by opacity
+            instead, after each.
         least_opacity: below this a Gaussian is dropped where opacity prunes.
         resets: how often all opacities are lowered while there is densification.
         reset_to: what they are lowered to, between 0 and 1. An opacity close to 1 hardly comes

@@ -37,6 +37,8 @@ from training.capture.look.hair import hair_cover, scalp_hair
 from training.capture.look.strands import Field, Front
 from training.data.multiview import MultiViewCapture
 
+_FINEST = 0.0035
+"""Metres: the root of the area of the largest triangles of the face that stay whole."""
 _HAIR_RADIUS = 0.00045
 _BROW_RADIUS = 0.00028
 _LASH_RADIUS = 0.00018
@@ -79,7 +81,7 @@ def starting_avatar(hairs: int, brows: int, lashes: int, seed: int = 0) -> Gauss
         (eyebrows(head, front, random, brows), 1, _BROW_RADIUS),
         (eyelashes(head, front, random, lashes), 2, _LASH_RADIUS),
     ]
-    parts = [on_triangles(head, subdivide_teeth=True)]
+    parts = [on_triangles(head, subdivide_teeth=True, finest=_FINEST)]
     parts += [
         along_strands(head, field.roots.face, field.points, pieces, radius)
         for field, pieces, radius in fields
@@ -192,7 +194,7 @@ app = SubcommandApp()
 @app.command(name="start")
 def write_start(
     out: Annotated[Path, tyro.conf.Positional],
-    hairs: int = 4200,
+    hairs: int = 3100,
     brows: int = 560,
     lashes: int = 150,
 ) -> None:

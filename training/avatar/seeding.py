@@ -33,7 +33,9 @@ def teeth_faces(head: Head) -> NDArray[np.bool_]:
     return inside
 
 
-def on_triangles(head: Head, *, subdivide_teeth: bool) -> tuple[Tensor, dict[str, Tensor]]:
+def on_triangles(
+    head: Head, *, subdivide_teeth: bool, finest: float | None = None
+) -> tuple[Tensor, dict[str, Tensor]]:
     """One Gaussian in the middle of each triangle, four on each of the teeth.
 
     Each has the orientation and, slightly enlarged, the second moments of its (sub-)triangle's
@@ -44,6 +46,8 @@ def on_triangles(head: Head, *, subdivide_teeth: bool) -> tuple[Tensor, dict[str
     Args:
         head: the head.
         subdivide_teeth: four Gaussians on a triangle of the teeth instead of one.
+        finest: metres; triangles of the face whose area is more than its square are divided in four
+            until it is not, so that furrows find Gaussians as narrow as they are.
 
     Returns:
         Binding (G,) int32, and the parameters of shape by name.
@@ -53,13 +57,37 @@ def on_triangles(head: Head, *, subdivide_teeth: bool) -> tuple[Tensor, dict[str
     triangles = vertices[faces]
     numbers = torch.arange(len(faces))
     if subdivide_teeth:
-        teeth = torch.from_numpy(teeth_faces(head))
-        triangles = torch.cat([triangles[~teeth], _four(triangles[teeth]).reshape(-1, 3, 3)])
-        numbers = torch.cat([numbers[~teeth], numbers[teeth].repeat_interleave(4)])
+        triangles, numbers = _divided(triangles, numbers, torch.from_numpy(teeth_faces(head)))
+    while finest is not None:
+        coarse = torch.from_numpy(_of_face(head))[numbers] & (_areas(triangles) > finest**2)
+        if not coarse.any():
+            break
+        triangles, numbers = _divided(triangles, numbers, coarse)
     frames = triangle_frames(vertices, faces)
     order = torch.argsort(numbers, stable=True)
     triangles, numbers = triangles[order], numbers[order]
     return numbers.to(torch.int32), _moments(triangles, numbers, frames)
+
+
+def _of_face(head: Head) -> NDArray[np.bool_]:
+    """(F,) whether a triangle is of the skin of the face; the mesh of ears is fine already."""
+    face = np.setdiff1d(head.regions["face"], head.regions.get("ears", ()))
+    inside: NDArray[np.bool_] = np.isin(head.faces, face).all(1)
+    return inside
+
+
+def _areas(triangles: Tensor) -> Tensor:
+    a, b, c = triangles.unbind(1)
+    return 0.5 * torch.linalg.cross(b - a, c - a).norm(dim=1)
+
+
+def _divided(triangles: Tensor, numbers: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """Some of (T, 3, 3) triangles in four, with the numbers (T,) of those they came from."""
+    parts = _four(triangles[chosen]).reshape(-1, 3, 3)
+    return (
+        torch.cat([triangles[~chosen], parts]),
+        torch.cat([numbers[~chosen], numbers[chosen].repeat_interleave(4)]),
+    )
 
 
 def _four(triangles: Tensor) -> Tensor:

@@ -45,6 +45,19 @@ def test_the_four_lie_within_their_triangle_and_apart(head):
     assert np.allclose(four.mean(0), corners.mean(0), atol=1e-7)
 
 
+def test_large_triangles_of_the_face_are_divided_until_none_is(head):
+    binding, shape = on_triangles(head, subdivide_teeth=False, finest=0.003)
+    a, b, c = np.moveaxis(head.template[head.faces], 1, 0)
+    area = 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    face = np.setdiff1d(head.regions["face"], head.regions["ears"])
+    divided = np.isin(head.faces, face).all(1)
+    levels = np.ceil(np.log(np.maximum(area / 0.003**2, 1)) / np.log(4) - 1e-6).astype(int)
+    counts = np.bincount(binding.numpy(), minlength=len(head.faces))
+    assert levels[divided].max() >= 2
+    assert np.array_equal(counts, np.where(divided, 4**levels, 1))
+    assert all(len(values) == len(binding) for values in shape.values())
+
+
 def test_gaussians_are_as_large_as_their_triangles(head):
     avatar = seeded(head, subdivide=False)
     vertices = torch.from_numpy(head.template)

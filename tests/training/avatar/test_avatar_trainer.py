@@ -52,18 +52,35 @@ def test_the_number_of_gaussians_follows_the_budget_and_is_logged(trainer_of):
     rules = Density(start=0.05, stop=0.1, rounds=2, budget=19_500, gradient=1e-7, resets=0)
     trainer = trainer_of(replace(SMALL, density=rules))
     losses(trainer, 7)
-    assert trainer.avatar.count == 19_500
     assert [(entry[0], entry[3]) for entry in trainer.log] == [
-        (3, "densified"),
         (3, "pruned by volume"),
-        (6, "densified"),
+        (3, "densified"),
         (6, "pruned by volume"),
+        (6, "densified"),
     ]
+    assert all(entry[2] == 19_500 for entry in trainer.log if "volume" in entry[3])
     assert all(entry[2] > entry[1] for entry in trainer.log if entry[3] == "densified")
+    assert trainer.avatar.count == trainer.log[-1][2]
+
+
+def test_what_was_densified_came_from_what_the_loss_pulled_hardest(trainer_of):
+    """The pruning before it moves the rows that the gradients belong to."""
+    rules = Density(start=0.05, stop=0.1, rounds=1, budget=17_000, grow=0.001, resets=0)
+    trainer = trainer_of(replace(SMALL, density=replace(rules, gradient=0.0)))
+    losses(trainer, 2)
+    chosen = trainer.avatar.count - 5
+    with torch.no_grad():
+        trainer.gradients.total[chosen], trainer.gradients.seen[chosen] = 1e6, 1
+        trainer.avatar.gaussians["log_scales"][chosen] += 1.0
+    face = int(trainer.avatar.binding[chosen])
+    before = int((trainer.avatar.binding == face).sum())
+    losses(trainer, 1)
+    assert trainer.avatar.count == 17_000 + 17
+    assert int((trainer.avatar.binding == face).sum()) == before + 1
 
 
 def test_every_triangle_keeps_a_gaussian(trainer_of, head, monkeypatch):
-    rules = Density(start=0.05, stop=0.1, rounds=1, budget=1)
+    rules = Density(start=0.05, stop=0.1, rounds=1, budget=1, gradient=1e9)
     trainer = trainer_of(replace(SMALL, density=rules))
     monkeypatch.setattr(trainer, "_reached", lambda: torch.ones(trainer.avatar.count) > 0)
     losses(trainer, 4)
