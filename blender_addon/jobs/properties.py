@@ -106,7 +106,7 @@ class GAUSSIANSPEECH_PG_training(bpy.types.PropertyGroup):
         options=compat.blend_relative(),
     )
     speech_model: bpy.props.EnumProperty(
-        name="Speech",
+        name="Speech Model",
         description="Which speech model is refined",
         items=(
             ("HEAD", "The Head's", "The model that the active head speaks by"),
