@@ -59,8 +59,8 @@ class GAUSSIANSPEECH_OT_copy_avatar(EngineTask, bpy.types.Operator):
             if head.library is None:
                 head.gaussianspeech_avatar.source = self._target
                 names.append(f"'{head.name}'")
-        now = f"; {' and '.join(names)} wear{'s' if len(names) == 1 else ''} it" if names else ""
-        tell(self, context, f"Saved {self._target}{now}")
+        now = f": {' and '.join(names)} wear{'s' if len(names) == 1 else ''} it" if names else ""
+        tell(self, context, f"Saved {Path(self._target).name}{now}")
 
 
 class GAUSSIANSPEECH_OT_save_avatar(bpy.types.Operator, ExportHelper):

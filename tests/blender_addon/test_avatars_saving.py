@@ -34,7 +34,7 @@ def test_the_head_wears_the_copy(blender, head, tmp_path):
     assert head.gaussianspeech_avatar.source == str(target)
     assert head.gaussianspeech_avatar.gaussians == 35_000
     assert blender.context.window_manager.gaussianspeech_status.message == (
-        f"Saved {target}; '{head.name}' wears it"
+        f"Saved anna.safetensors: '{head.name}' wears it"
     )
 
 
