@@ -29,6 +29,8 @@ _JOB, _STATUS, _LOG, _CANCEL, _STARTING = (
     "starting",
 )
 _RESULTS = {AVATAR: "avatar.safetensors", SPEECH: "speech_model.safetensors"}
+_NEEDS = ("data", "avatar", "speech_model", "start")
+"""Where the configuration of a training names what it reads, in ``job.json``."""
 _VIEWS = "transforms_train.json"
 _LINE = 400
 """Bytes of a log that are read for each line asked for."""
@@ -167,6 +169,7 @@ def _as_seen(
         created=float(about.get("created", 0.0)),
         updated=float(status.get("updated", 0.0)),
         data=str(config.get("data", "")),
+        needs=tuple(str(config[name]) for name in _NEEDS if config.get(name)),
         folder=str(folder),
         preview=preview,
         preview_time=preview_time,

@@ -44,6 +44,7 @@ class Job:
         created: seconds since 1970.
         updated: when it last told, seconds since 1970.
         data: what it learns from; empty where unknown.
+        needs: files and folders that it reads again when it is resumed, as its machine names them.
         folder: its folder, as the machine that it runs on names it.
         preview: file of its latest picture on this machine.
         preview_time: when that was written; a new picture may have an old name.
@@ -62,6 +63,7 @@ class Job:
     created: float = 0.0
     updated: float = 0.0
     data: str = ""
+    needs: tuple[str, ...] = ()
     folder: str = ""
     preview: Path | None = None
     preview_time: int = 0
@@ -77,6 +79,13 @@ class Job:
     def resumable(self) -> bool:
         """Whether it ended before its time."""
         return self.state in (State.CANCELLED, State.FAILED)
+
+    def reads(self, folder: str) -> bool:
+        """Whether it still has to read something in a folder."""
+        if not folder or self.state is State.FINISHED:
+            return False
+        inside = (folder + "/", folder + "\\")
+        return any(path == folder or path.startswith(inside) for path in self.needs)
 
     @property
     def fraction(self) -> float:

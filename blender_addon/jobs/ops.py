@@ -65,7 +65,7 @@ _MADE = {AVATAR: "avatar", SPEECH: "speech model", CAPTURE: "capture"}
 
 
 def _users(job: Job) -> list[str]:
-    """The heads of the file that wear its avatar or speak by its model."""
+    """The heads of the file that use what it made, and the trainings that are not done with it."""
     heads = wearers(job.results.get(AVATAR, ""))
     model = job.results.get(SPEECH)
     heads += [
@@ -76,7 +76,8 @@ def _users(job: Job) -> list[str]:
         and obj.gaussianspeech_speech.model == "FILE"
         and bpy.path.abspath(obj.gaussianspeech_speech.model_file) == model
     ]
-    return [f"'{head.name}'" for head in heads]
+    readers = [other.id for other in watcher.reading.jobs if other.reads(job.folder)]
+    return [*(f"'{head.name}'" for head in heads), *(f"the training '{name}'" for name in readers)]
 
 
 class JobOperator:

@@ -126,6 +126,7 @@ def _job(facts: Mapping[str, Any]) -> Job:
         created=float(facts["created"]),
         updated=float(facts["updated"]),
         data=str(facts["data"]),
+        needs=(str(facts["data"]),),
         folder=str(facts["folder"]),
         preview_time=int(facts["preview"]),
         results=dict(facts["results"]),

@@ -254,6 +254,19 @@ def test_who_uses_what_a_training_made_is_known_before_it_is_removed(
     assert users == [f"'{wearer.name}'", f"'{speaker.name}'"]
 
 
+def test_a_training_that_still_reads_another_is_known_before_that_is_removed(
+    jobs, listed, watcher, addon
+):
+    folder = make_job(jobs, "capture", "finished", kind="capture")
+    make_job(jobs, "running", data=str(folder))
+    make_job(jobs, "cancelled", "cancelled", data=str(folder))
+    make_job(jobs, "finished", "finished", data=str(folder))
+    make_job(jobs, "another", data=str(folder) + "-2")
+    listed()
+    users = addon("jobs.ops")._users(watcher.job("capture"))
+    assert sorted(users) == ["the training 'cancelled'", "the training 'running'"]
+
+
 def test_a_finished_capture_is_chosen_for_a_training(blender, jobs, listed):
     folder = make_job(jobs, "capture", "finished", kind="capture")
     (folder / "transforms_train.json").write_text("{}")

@@ -36,6 +36,17 @@ def test_a_running_job_tells_how_far_it_is(jobs, tmp_path):
     assert (job.message, job.data, job.fraction) == ("densifying", "/captures/anna", 0.25)
 
 
+def test_a_joint_training_needs_its_avatar_and_its_speech_model(jobs, tmp_path):
+    folder = make_job(tmp_path, "both", "cancelled", kind="joint", data="/captures/anna")
+    about = json.loads((folder / "job.json").read_text())
+    about["config"] |= {"avatar": "default", "speech_model": "/jobs/anna/speech_model.safetensors"}
+    (folder / "job.json").write_text(json.dumps(about))
+    (job,) = jobs.read()
+    assert job.reads("/captures/anna")
+    assert job.reads("/jobs/anna")
+    assert not job.reads("/jobs/an")
+
+
 def test_the_latest_job_comes_first_and_other_folders_are_passed_over(jobs, tmp_path):
     make_job(tmp_path, "older", created=10.0)
     make_job(tmp_path, "newer", created=20.0)
