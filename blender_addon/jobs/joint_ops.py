@@ -10,11 +10,17 @@ import bpy
 
 from ...engine.errors import BadInputError
 from ..avatars.properties import DEFAULT_AVATAR, avatar_path
-from ..heads.ops import DEFAULT_HEAD
-from ..heads.properties import active_head, engine_name, require_head
+from ..heads.properties import require_head
 from ..speech.properties import model_name
 from .place import Order, Place
-from .start_ops import SOUNDS, Training, check_views, device_options, rasteriser_options
+from .start_ops import (
+    SOUNDS,
+    Training,
+    check_views,
+    device_options,
+    head_options,
+    rasteriser_options,
+)
 
 OF_THE_HEAD = "head"
 """Avatar or speech model: that of the active head."""
@@ -65,13 +71,11 @@ class GAUSSIANSPEECH_OT_train_joint(Training, bpy.types.Operator):
 
     def order(self, context: bpy.types.Context, place: Place) -> Order:
         """The capture, the two to begin with, and how often they take turns."""
-        options = ["--data", self._folder(place), "--avatar", self._avatar(context, place)]
+        folder = self._folder(place)
+        options = ["--data", folder, "--avatar", self._avatar(context, place)]
         options += ["--speech-model", self._speech_model(context, place)]
         options += ["--name", self.title.strip() or self.default_title()]
-        head = active_head(context)
-        if head is not None and head.gaussianspeech_head.source != DEFAULT_HEAD:
-            # A capture of FLAME does not bring the model that it was fitted with.
-            options += ["--head", engine_name(head)]
+        options += head_options(context, place, folder)
         options += [*device_options(context), *rasteriser_options(context)]
         options += ["--rounds", str(self.rounds)] if self.rounds else []
         return Order(("train", "joint"), tuple(options))

@@ -9,7 +9,8 @@ import bpy
 
 from ...engine.errors import BadInputError, GaussianSpeechError
 from .. import compat
-from ..heads.properties import engine_name, require_head
+from ..heads.ops import DEFAULT_HEAD
+from ..heads.properties import active_head, engine_name, require_head
 from ..preferences import get_preferences
 from ..status import tell_error
 from .ops import act, chosen
@@ -18,6 +19,9 @@ from .session import current_place
 
 VIEWS = "transforms_train.json"
 """What a multi-view capture is known by."""
+
+_FLAME = "flame_param"
+"""Folder of a capture that was tracked with FLAME."""
 
 SOUNDS = frozenset({".wav", ".flac", ".ogg", ".mp3"})
 MOTIONS = (".performance.npz", ".motion.npz", ".flame_param.npz")
@@ -132,7 +136,9 @@ class GAUSSIANSPEECH_OT_train_avatar(Stepped, bpy.types.Operator):
         """The options of the training itself come after its preset."""
         preset = [self.preset, *device_options(context), *rasteriser_options(context)]
         preset += ["--steps", str(self.steps)] if self.steps else []
-        return Order(("train", "avatar"), ("--data", self._folder(place)), tuple(preset))
+        folder = self._folder(place)
+        options = ("--data", folder, *head_options(context, place, folder))
+        return Order(("train", "avatar"), options, tuple(preset))
 
 
 class GAUSSIANSPEECH_OT_train_speech(Stepped, bpy.types.Operator):
@@ -207,6 +213,15 @@ def check_views(folder: Path) -> None:
             f"{folder} is no multi-view capture: it has no {VIEWS}.",
             f"Choose the folder that holds {VIEWS}, images and flame_param.",
         )
+
+
+def head_options(context: bpy.types.Context, place: Place, folder: str) -> list[str]:
+    """The active head's FLAME file: a capture does not bring the model that it was tracked with."""
+    head = active_head(context)
+    if head is None or head.gaussianspeech_head.source == DEFAULT_HEAD:
+        return []
+    of_flame = place.remote or (Path(folder) / _FLAME).is_dir()
+    return ["--head", engine_name(head)] if of_flame else []
 
 
 def device_options(context: bpy.types.Context) -> list[str]:

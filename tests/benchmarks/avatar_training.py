@@ -66,6 +66,7 @@ class Options:
 
     Attributes:
         data: folder of the capture.
+        head: its FLAME model, or its head, where it is not the default one.
         steps: of each row.
         scale: size of the pictures beside the capture's.
         rows: names of rows, in the order in which they run; all without.
@@ -80,6 +81,7 @@ class Options:
     """
 
     data: Path
+    head: str | None = None
     steps: int = 1_500
     scale: float = 0.5
     rows: tuple[str, ...] = ()
@@ -284,7 +286,7 @@ def main(options: Options) -> int:
     threads = 1 if options.cpu else options.threads
     torch.set_num_threads(threads)
     numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
-    capture = MultiViewCapture.open(options.data, scale=options.scale)
+    capture = MultiViewCapture.open(options.data, scale=options.scale, head=options.head)
     backend = choose_backend(options.backend)
     if isinstance(backend, CpuBackend):
         backend.warm_up(gradients=True)

@@ -51,12 +51,12 @@ def ordered(blender, jobs, addon, monkeypatch):
         orders.append(order)
         return "anna"
 
-    def order(**options) -> dict[str, str]:
+    def order(training="joint", **options) -> dict[str, str]:
         place = addon("jobs.session").current_place(blender.context)
         monkeypatch.setattr(place, "start", start)
-        blender.ops.gaussianspeech.train_joint(**options)
+        getattr(blender.ops.gaussianspeech, f"train_{training}")(**options)
         words = orders[-1].options
-        assert orders[-1].command == ("train", "joint")
+        assert orders[-1].command == ("train", training)
         return dict(zip(words[::2], words[1::2], strict=True))
 
     return order
@@ -96,7 +96,16 @@ def test_its_rounds_are_the_usual_number_unless_told(ordered, capture, head):
 def test_a_capture_of_flame_gets_the_heads_file(ordered, capture, head):
     assert "--head" not in ordered(data=str(capture))
     head.gaussianspeech_head.source = "/models/flame2023.pkl"
+    assert "--head" not in ordered(data=str(capture))
+    (capture / "flame_param").mkdir()
     assert ordered(data=str(capture))["--head"] == "/models/flame2023.pkl"
+
+
+def test_an_avatar_of_a_flame_capture_is_trained_with_the_heads_file(ordered, capture, head):
+    head.gaussianspeech_head.source = "/models/flame2023.pkl"
+    assert "--head" not in ordered("avatar", data=str(capture))
+    (capture / "flame_param").mkdir()
+    assert ordered("avatar", data=str(capture))["--head"] == "/models/flame2023.pkl"
 
 
 def test_the_preferences_device_holds_for_the_pictures_too(blender, ordered, capture, head):

@@ -194,7 +194,7 @@ app = SubcommandApp()
 @app.command(name="start")
 def write_start(
     out: Annotated[Path, tyro.conf.Positional],
-    hairs: int = 3100,
+    hairs: int = 2900,
     brows: int = 560,
     lashes: int = 150,
 ) -> None:

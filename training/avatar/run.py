@@ -47,7 +47,14 @@ _QUICK_VIEWS = 8
 """Views of the held-out camera that are measured while training."""
 
 
-def train(data: Path, settings: AvatarSettings, folder: Path, job: JobHandle | None) -> None:
+def train(
+    data: Path,
+    settings: AvatarSettings,
+    folder: Path,
+    job: JobHandle | None,
+    *,
+    head: str | None = None,
+) -> None:
     """Train, or go on with a training that was broken off.
 
     Args:
@@ -55,6 +62,7 @@ def train(data: Path, settings: AvatarSettings, folder: Path, job: JobHandle | N
         settings: how.
         folder: the job's; gets avatar.safetensors, previews, curves, checkpoints and scores.
         job: told how far it is; ``None`` in processes other than the first.
+        head: FLAME model of the capture, or its head, where it is not the default one.
 
     Raises:
         BadInputError: the capture or the settings cannot be used; before training starts.
@@ -62,7 +70,7 @@ def train(data: Path, settings: AvatarSettings, folder: Path, job: JobHandle | N
         GaussianSpeechError: out of memory, or a checkpoint cannot be written.
     """
     _tell(job, 0, "Checking the capture")
-    capture = MultiViewCapture.open(data, scale=settings.scale)
+    capture = MultiViewCapture.open(data, scale=settings.scale, head=head)
     threads = use_threads(settings.threads)
     backend = choose_backend(settings.backend)
     fabric = process_fabric(settings.device, backend)
@@ -77,7 +85,7 @@ def train(data: Path, settings: AvatarSettings, folder: Path, job: JobHandle | N
             f"{fabric.world_size} process(es), {threads} thread(s), seed {settings.seed}",
             flush=True,
         )
-        write_json(folder / CONFIG, {"data": str(data), **settings.to_dict()})
+        write_json(folder / CONFIG, {"data": str(data), "head": head, **settings.to_dict()})
         _tell(job, 0, "Preparing the rasteriser")
     if isinstance(backend, CpuBackend):
         backend.warm_up(gradients=True)

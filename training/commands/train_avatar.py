@@ -21,6 +21,7 @@ def avatar(
     *,
     data: Path,
     out: Path,
+    head: str | None = None,
     settings: Annotated[_Preset, tyro.conf.arg(name="")] = PRESETS["default"],  # type: ignore[valid-type]
     background: bool = False,
     json: bool = False,
@@ -30,6 +31,7 @@ def avatar(
     Args:
         data: folder of the capture (docs/capture.md).
         out: folder of the job; that of one that stopped goes on.
+        head: FLAME model of the capture (.pkl, .npz), or its head where it is not the default one.
         settings: preset, and what differs from it.
         background: return at once and train on; see 'gaussianspeech jobs'.
         json: print the result as JSON.
@@ -39,11 +41,11 @@ def avatar(
     def work(job: JobHandle | None) -> None:
         from training.avatar.run import train
 
-        train(data, chosen, out, job)
+        train(data, chosen, out, job, head=head)
 
     if int(os.environ.get("RANK", "0")) > 0:
         # One of the other processes of torchrun: the first one keeps the job.
         work(None)
         return 0
-    config = {"kind": "avatar", "data": str(data), **chosen.to_dict()}
+    config = {"kind": "avatar", "data": str(data), "head": head, **chosen.to_dict()}
     return run_as_job(out, config, work, background=background, json=json)

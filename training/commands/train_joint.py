@@ -47,10 +47,11 @@ def joint(
     where = data.resolve()
 
     def work(job: JobHandle) -> None:
-        from training.joint.run import train
+        from training.joint.run import TUNED, UNTUNED, train
 
-        rows = train(where, shown, model, settings, out, job, head=head)
-        job.update(job.status.step, message=f"{rows[-1].what}: {rows[-1].psnr:.2f} dB")
+        rows = {row.what: row for row in train(where, shown, model, settings, out, job, head=head)}
+        reached = rows[TUNED if settings.color else UNTUNED]
+        job.update(job.status.step, message=f"{reached.what}: {reached.psnr:.2f} dB")
 
     config = {
         "kind": "joint",

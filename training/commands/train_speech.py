@@ -114,7 +114,7 @@ def speech(
                 bar(fraction, message)
 
             def watch(step: Step) -> None:
-                validated = step.number % validate_every == 0
+                validated = step.number % validate_every == 0 or step.number == steps
                 job.update(step.number, loss=step.loss, preview=CURVES if validated else None)
 
             outcome = train_personal(plan, told, watch)

@@ -118,6 +118,7 @@ class _Stage:
         filmed = read_filmed_speech(data)
         use_threads(settings.threads)
         self.model_file, self.head = speaking_head(speech_model, self.capture.head, str(avatar))
+        self._model_digest = sha256(self.model_file.read_bytes()).hexdigest()
         self._load_avatar(avatar)
         self._load_speech(filmed.folder, speech_model)
         clips = filmed_clips(filmed, self.head)
@@ -257,8 +258,7 @@ class _Stage:
     def _begun_with(self) -> dict[str, Any]:
         # Colours of one avatar would load into another of as many Gaussians, and fit none of it.
         places = sha256(self.given.positions.cpu().numpy().tobytes())
-        model = sha256(self.model_file.read_bytes())
-        given = {"avatar": places.hexdigest(), "speech_model": model.hexdigest()}
+        given = {"avatar": places.hexdigest(), "speech_model": self._model_digest}
         return self.settings.to_dict() | given
 
     def _restore(self, checkpoint: Path) -> None:

@@ -176,6 +176,7 @@ def write_report(folder: Path, data: Path) -> AvatarReport:
         scale=float(config.get("scale", 1.0)),
         views=_VIEWS,
         backend=str(config.get("backend", "auto")),
+        head=config.get("head"),
     )
     return evaluate(folder / _AVATAR, data, folder, wanted, job=folder)
 

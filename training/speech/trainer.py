@@ -158,8 +158,9 @@ class SpeechTrainer:
                 if self.step % self.config.validate_every == 0 or last:
                     self._validate()
                     self.save()
-                told = f"step {self.step}, loss {terms['total']:.4g}, best LVE {self.best:.3f} mm"
-                message = f"training, {told}"
+                message = f"training, step {self.step}, loss {terms['total']:.4g}"
+                if math.isfinite(self.best):
+                    message += f", best LVE {self.best:.3f} mm"
                 watch(Step(self.step, self.config.steps, terms["total"], message))
                 progress(self.step / self.config.steps, message)
         except BaseException:

@@ -3,13 +3,17 @@ import errno
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image as Picture
 
 from engine.avatar import load_avatar
 from engine.errors import BadInputError, CancelledError, GaussianSpeechError
+from engine.heads import load_head
+from tests.engine.heads.flame_files import flame_arrays
 from tests.training.avatar.conftest import SMALL
+from tests.training.data.flame_capture import as_flame_capture
 from training import jobs
 from training.avatar import run
 from training.avatar.recording import load_checkpoint, save_checkpoint
@@ -20,10 +24,10 @@ from training.job_worker import JobHandle
 SHORT = replace(SMALL, steps=6, preview_every=3, checkpoint_every=3, evaluate_every=3)
 
 
-def work(folder, data, settings=SHORT):
+def work(folder, data, settings=SHORT, head=None):
     jobs.adopt_job(folder, ["true"], config=settings.to_dict())
     with JobHandle(folder) as job:
-        run.train(data, settings, folder, job)
+        run.train(data, settings, folder, job, head=head)
     return jobs.show(folder)
 
 
@@ -47,6 +51,18 @@ def test_a_job_leaves_an_avatar_that_the_engine_renders(finished, head):
     assert avatar.provenance["seed"] == "0"
     assert scores["test PSNR (dB)"] > 15
     assert f"{avatar.count:,} Gaussians" in finished.status.message
+
+
+def test_a_capture_tracked_with_flame_is_trained_on_with_the_users_model(small_capture, tmp_path):
+    model = tmp_path / "flame.npz"
+    np.savez(model, **flame_arrays())
+    data = as_flame_capture(small_capture, tmp_path / "capture")
+    settings = replace(SHORT, steps=2)
+    done = work(tmp_path / "job", data, settings, head=str(model))
+    assert load_avatar(done.folder / "avatar.safetensors", load_head(str(model))).count > 10_000
+    assert (done.folder / "report.html").is_file()
+    with pytest.raises(BadInputError, match="FLAME"):
+        work(tmp_path / "other", data, settings)
 
 
 def test_a_job_shows_how_it_goes(finished):

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import json
-import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -12,9 +11,15 @@ from engine.errors import BadInputError
 from engine.heads.flame import load_flame, read_flame
 from engine.heads.skinning import flame_vertices
 from tests.engine.heads.flame_files import flame_arrays
+from tests.training.data.flame_capture import (
+    MOVED,
+    SKIN,
+    TEETH,
+    as_flame_capture,
+    param,
+    write_params,
+)
 from training.data.multiview import MultiViewCapture
-
-SKIN, TEETH = 5023, 5143
 
 
 @pytest.fixture(scope="module")
@@ -24,48 +29,9 @@ def model(tmp_path_factory):
     return path
 
 
-def param(vertices, timestep=0, **changes):
-    random = np.random.default_rng(0)
-    shape = random.standard_normal(300).astype(np.float32)
-    made = replace(
-        FlameParam.neutral(vertices, shape=shape),
-        static_offset=1e-3 * random.standard_normal((1, vertices, 3)).astype(np.float32),
-        expr=np.random.default_rng(timestep).standard_normal((1, 100)).astype(np.float32),
-    )
-    return replace(made, **{k: np.array([v], np.float32) for k, v in changes.items()})
-
-
-MOVED = {
-    "rotation": [0.1, -0.3, 0.05],
-    "neck_pose": [0.05, 0.1, 0.0],
-    "jaw_pose": [0.25, 0.04, 0.0],
-    "eyes_pose": [0.1, 0.2, 0.1, 0.2, 0, 0],
-    "translation": [0.02, -0.1, 0.3],
-}
-
-
 @pytest.fixture
 def capture(small_capture, tmp_path):
-    """The pictures of the small capture in GaussianAvatars' layout with FLAME's parameters."""
-    folder = shutil.copytree(small_capture, tmp_path / "capture")
-    shutil.rmtree(folder / "head_param")
-    for split in ("train", "val", "test"):
-        path = folder / f"transforms_{split}.json"
-        text = path.read_text().replace("head_param_path", "flame_param_path")
-        path.write_text(text.replace("head_param/", "flame_param/"))
-    write_params(folder, TEETH)
-    return folder
-
-
-def write_params(folder, vertices):
-    (folder / "flame_param").mkdir(exist_ok=True)
-    for timestep in range(3):
-        moved = {} if timestep == 0 else MOVED
-        made = param(vertices, timestep, **moved)
-        save_flame_param(made, folder / f"flame_param/{timestep:05d}.npz")
-    np.savez(
-        folder / "canonical_flame_param.npz", shape=made.shape, static_offset=made.static_offset
-    )
+    return as_flame_capture(small_capture, tmp_path / "capture")
 
 
 def view_at(opened, timestep):
