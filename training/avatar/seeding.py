@@ -78,7 +78,8 @@ def _of_face(head: Head) -> NDArray[np.bool_]:
 
 def _areas(triangles: Tensor) -> Tensor:
     a, b, c = triangles.unbind(1)
-    return 0.5 * torch.linalg.cross(b - a, c - a).norm(dim=1)
+    areas: Tensor = 0.5 * torch.linalg.cross(b - a, c - a).norm(dim=1)
+    return areas
 
 
 def _divided(triangles: Tensor, numbers: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
