@@ -114,8 +114,14 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
         ) from error
 
 
+_MACHINE = frozenset(
+    {"threads", "memory", "backend", "device", "preview_every", "checkpoint_every", "evaluate_every"}
+)
+"""Settings that may change on the way: where and how watched a run is, not what it learns."""
+
+
 def load_checkpoint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Read a checkpoint of a run with the same settings.
+    """Read a checkpoint of a run with the same settings, but for those of the machine.
 
     Raises:
         BadInputError: it is damaged, or its run had other settings.
@@ -128,7 +134,11 @@ def load_checkpoint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
             f"The checkpoint {path} cannot be read: {' '.join(str(error).split())[:200]}.",
             "Remove it to train from the start in the same folder.",
         ) from error
-    differing = [name for name in settings if before.get(name) != settings[name]]
+    differing = [
+        name
+        for name in settings
+        if name not in _MACHINE and before.get(name) != settings[name]
+    ]
     if differing:
         raise BadInputError(
             f"The run in {path.parent.parent} had other settings: {', '.join(differing)}.",

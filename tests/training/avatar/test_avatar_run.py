@@ -102,6 +102,8 @@ def test_another_runs_checkpoint_is_refused(finished):
     path = finished.folder / "checkpoints" / "last.pt"
     with pytest.raises(BadInputError, match=r"other settings: steps, seed"):
         load_checkpoint(path, replace(SHORT, steps=7, seed=3).to_dict())
+    elsewhere = replace(SHORT, threads=2, memory=0.5, device="cpu", preview_every=1)
+    assert load_checkpoint(path, elsewhere.to_dict())["step"] == SHORT.steps
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):
