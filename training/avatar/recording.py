@@ -115,7 +115,15 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
 
 
 _MACHINE = frozenset(
-    {"threads", "memory", "backend", "device", "preview_every", "checkpoint_every", "evaluate_every"}
+    {
+        "threads",
+        "memory",
+        "backend",
+        "device",
+        "preview_every",
+        "checkpoint_every",
+        "evaluate_every",
+    }
 )
 """Settings that may change on the way: where and how watched a run is, not what it learns."""
 
@@ -135,9 +143,7 @@ def load_checkpoint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
             "Remove it to train from the start in the same folder.",
         ) from error
     differing = [
-        name
-        for name in settings
-        if name not in _MACHINE and before.get(name) != settings[name]
+        name for name in settings if name not in _MACHINE and before.get(name) != settings[name]
     ]
     if differing:
         raise BadInputError(
