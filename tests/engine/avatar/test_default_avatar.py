@@ -32,14 +32,16 @@ def seen(head, avatar, *, at, tall, turn=0.0, **weights):
     towards = np.array([np.sin(turn), 0, np.cos(turn)])
     fov = 2 * np.arctan(0.5 * tall)
     camera = look_at(at + towards, np.asarray(at), width=120, height=120, vertical_fov=fov)
-    gaussians = splats(avatar, torch.from_numpy(head.deform(expression)))
+    gaussians = splats(
+        avatar, torch.from_numpy(head.deform(expression)), torch.from_numpy(expression)
+    )
     return BACKEND.render(gaussians, camera, torch.tensor([0.0, 1.0, 0.0]))
 
 
 def test_the_asset_is_small_enough_to_ship(avatar):
     path = Path(engine.assets.__file__).parent / "default_avatar.safetensors"
     assert path.stat().st_size < 5e6
-    assert 25_000 <= avatar.count <= 45_000
+    assert 25_000 <= avatar.count <= 35_000
 
 
 @pytest.mark.parametrize("turn", [-0.9, 0.0, 0.9, 3.1])
@@ -80,3 +82,23 @@ def test_closed_lips_show_no_teeth(head, avatar):
     red, green, blue = image.rgb.unbind(-1)
     assert ((red - blue) > 0.05).float().mean() > 0.97
     assert (green < red).all()
+
+
+def test_raised_brows_furrow_the_forehead(head, avatar):
+    def lines(**weights):
+        image = seen(head, avatar, at=[0, 0.0667, 0.09], tall=0.02, **weights)
+        profile = image.rgb.mean(-1)[:, 40:80].mean(1).numpy()
+        down = np.arange(len(profile))
+        return np.std(profile - np.polyval(np.polyfit(down, profile, 3), down))
+
+    raised = lines(browInnerUp=1, browOuterUpLeft=1, browOuterUpRight=1)
+    assert raised > 1.5 * lines()
+
+
+def test_the_back_of_the_head_has_hair_and_the_neck_has_none(head, avatar):
+    hair = seen(head, avatar, at=[0, 0.04, -0.08], tall=0.06, turn=np.pi).rgb.mean(-1)
+    neck = seen(head, avatar, at=[0, -0.1, -0.05], tall=0.02, turn=np.pi).rgb
+    assert hair.mean() < 0.3
+    red, _, blue = neck.mean(dim=(0, 1))
+    assert red > 0.4
+    assert red > blue
