@@ -84,7 +84,8 @@ def load_avatar(id_or_path: str | Path, head: Head) -> GaussianAvatar:
                     f"{path} is not a GaussianSpeech avatar of version 1.",
                     "Choose a file that 'gaussianspeech train avatar' wrote.",
                 )
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # Copies: the file is mapped, and who writes over it would change an avatar in use.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
         return _assembled(json.loads(metadata[FORMAT]), tensors, head, path)
     except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
         raise BadInputError(

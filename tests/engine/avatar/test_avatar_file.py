@@ -21,6 +21,16 @@ def test_what_is_saved_comes_back_the_same(kind, head, tmp_path, request):
     assert (back.head, back.vertex_count, back.provenance) == (head.id, 6, {"licence": "CC0-1.0"})
 
 
+def test_writing_over_the_file_of_an_avatar_in_use_does_not_change_it(mlp_avatar, head, tmp_path):
+    path = tmp_path / "a.safetensors"
+    save_avatar(mlp_avatar, path)
+    loaded = load_avatar(path, head)
+    with path.open("r+b") as file:
+        file.write(b"\xff" * path.stat().st_size)
+    assert torch.equal(loaded.binding, mlp_avatar.binding)
+    assert torch.equal(loaded.positions, mlp_avatar.positions)
+
+
 def test_the_same_avatar_gives_the_same_file(sh_avatar, tmp_path):
     for name in ("a", "b"):
         save_avatar(sh_avatar, tmp_path / f"{name}.safetensors")
