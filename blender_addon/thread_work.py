@@ -25,7 +25,7 @@ class ThreadWork:
         self._finished = threading.Event()
         self._value: Any = None
         self._error: GaussianSpeechError | None = None
-        threading.Thread(target=self._run, name=f"jobs-{label}", daemon=True).start()
+        threading.Thread(target=self._run, name=label or None, daemon=True).start()
 
     @property
     def done(self) -> bool:

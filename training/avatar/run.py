@@ -327,5 +327,5 @@ def memory_hint(settings: AvatarSettings) -> Iterator[None]:
             lower.append(f"--memory {settings.memory / 2:g}")
         raise GaussianSpeechError(
             "The training ran out of memory.",
-            f"Lower what it holds: {', '.join(lower)}, or --density.budget.",
+            f"Lower what it holds: {', '.join(lower)}, or --budget.",
         ) from error

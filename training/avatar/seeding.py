@@ -58,11 +58,10 @@ def on_triangles(
     numbers = torch.arange(len(faces))
     if subdivide_teeth:
         triangles, numbers = _divided(triangles, numbers, torch.from_numpy(teeth_faces(head)))
-    while finest is not None:
-        coarse = torch.from_numpy(_of_face(head))[numbers] & (_areas(triangles) > finest**2)
-        if not coarse.any():
-            break
-        triangles, numbers = _divided(triangles, numbers, coarse)
+    if finest is not None:
+        face = torch.from_numpy(_of_face(head))
+        while (coarse := face[numbers] & (_areas(triangles) > finest**2)).any():
+            triangles, numbers = _divided(triangles, numbers, coarse)
     frames = triangle_frames(vertices, faces)
     order = torch.argsort(numbers, stable=True)
     triangles, numbers = triangles[order], numbers[order]
