@@ -14,6 +14,31 @@ from engine.avatar.color import ColorModel, MlpColor, ShColor, sh_basis
 _Y0 = 0.28209479177387814
 _EDGE = 0.02
 """Colours are held this far from 0 and 1 at the start, where a sigmoid has no slope left."""
+_PLACED = 0.4
+"""Size of what a latent tells of its Gaussian's place at the start."""
+
+
+def whereabouts(places: Tensor, normals: Tensor, size: int) -> Tensor:
+    """What tells the network which Gaussians are neighbours: a start for latents.
+
+    Furrows and shadows of an expression belong to a place, and the way in which skin turns from the
+    light to its normal. From random latents the network has to find that out for each Gaussian.
+
+    Args:
+        places: (G, 3) on the neutral head; the longest side of their box is 2.
+        normals: (G, 3) unit vectors.
+        size: how many numbers there is room for.
+
+    Returns:
+        (G, K), K ≤ size: the normal, then sines and cosines of the place, a period of the head's
+        size first and half of the one before from then on (Mildenhall et al. 2020, Eq. 4).
+    """
+    parts = [normals]
+    turns = torch.pi * places
+    while sum(part.shape[1] for part in parts) + 6 <= size:
+        parts += [turns.sin(), turns.cos()]
+        turns = 2 * turns
+    return _PLACED * torch.cat(parts, 1)[:, :size]
 
 
 class ColorHead(nn.Module):
@@ -35,8 +60,17 @@ class ColorHead(nn.Module):
         """
         raise NotImplementedError
 
-    def rows(self, colors: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """The rows that give Gaussians these (G, 3) colours from everywhere, at any expression."""
+    def rows(
+        self, colors: Tensor, places: Tensor, normals: Tensor, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """The rows that give Gaussians these colours from everywhere, at any expression.
+
+        Args:
+            colors: (G, 3) display-referred sRGB.
+            places: (G, 3) on the neutral head; the longest side of its box is 2.
+            normals: (G, 3) unit vectors of the neutral head.
+            generator: of what is drawn by chance.
+        """
         raise NotImplementedError
 
     def model(self, rows: Mapping[str, Tensor]) -> ColorModel:
@@ -95,10 +129,14 @@ class NetworkColor(ColorHead):
         )
         return colors
 
-    def rows(self, colors: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def rows(
+        self, colors: Tensor, places: Tensor, normals: Tensor, generator: torch.Generator
+    ) -> dict[str, Tensor]:
         """See :class:`ColorHead`."""
         latents = 0.1 * torch.randn(len(colors), self.latent, generator=generator)
         latents[:, :3] = torch.logit(colors.clamp(_EDGE, 1 - _EDGE))
+        known = whereabouts(places, normals, self.latent - 3)
+        latents[:, 3 : 3 + known.shape[1]] = known
         return {"latents": latents}
 
     def model(self, rows: Mapping[str, Tensor]) -> MlpColor:
@@ -167,9 +205,11 @@ class HarmonicColor(ColorHead):
             colors = colors + torch.einsum("gk,gkc->gc", basis, rows["harmonics"])
         return colors.clamp(min=0)
 
-    def rows(self, colors: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def rows(
+        self, colors: Tensor, places: Tensor, normals: Tensor, generator: torch.Generator
+    ) -> dict[str, Tensor]:
         """See :class:`ColorHead`."""
-        del generator
+        del places, normals, generator
         return {
             "constant": (colors - 0.5) / _Y0,
             "harmonics": torch.zeros(len(colors), (self.degree + 1) ** 2 - 1, 3),

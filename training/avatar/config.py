@@ -39,7 +39,7 @@ class Rates:
     opacity_logits: float = 5e-2
     harmonics: float = 2.5e-3
     latents: float = 1e-2
-    network: float = 2e-3
+    network: float = 6e-3
     color_end: float = 0.1
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.avatar.binding import place
+from engine.avatar.binding import place, triangle_frames
 from engine.avatar.color import MlpColor, ShColor
 from engine.avatar.gaussian_avatar import GaussianAvatar
 from engine.heads.head import Head
@@ -128,6 +128,37 @@ def new_color(settings: AvatarSettings, head: Head) -> ColorHead:
     return NetworkColor(settings.latent, settings.hidden, len(head.expression_names), settings.seed)
 
 
+@torch.no_grad()
+def first_colors(
+    color: ColorHead,
+    head: Head,
+    binding: Tensor,
+    shape: Mapping[str, Tensor],
+    colors: Tensor,
+    settings: AvatarSettings,
+) -> dict[str, Tensor]:
+    """The rows of a colour model that nothing has been learned of yet.
+
+    Args:
+        color: the model.
+        head: what the Gaussians are bound to.
+        binding: (G,) triangles.
+        shape: parameters of :data:`SHAPE`, on the CPU.
+        colors: (G, 3) display-referred sRGB from everywhere, at any expression.
+        settings: the seed.
+    """
+    template = torch.from_numpy(head.template)
+    faces = torch.from_numpy(np.array(head.faces, np.int32))
+    local = torch.nn.functional.normalize(shape["quats"], dim=-1)
+    scales = shape["log_scales"].exp()
+    means, _, _ = place(template, faces, binding, shape["positions"], local, scales)
+    low, high = template.amin(0), template.amax(0)
+    places = (2 * means - low - high) / (high - low).max()
+    normals = triangle_frames(template, faces).rotations[binding.long(), :, 1]
+    generator = torch.Generator().manual_seed(settings.seed)
+    return color.rows(colors, places, normals, generator)
+
+
 def goes_on(avatar: GaussianAvatar, settings: AvatarSettings, head: Head) -> bool:
     """Whether an avatar has a colour network as the settings want it."""
     given = avatar.color
@@ -144,6 +175,7 @@ def from_avatar(avatar: GaussianAvatar, settings: AvatarSettings, head: Head) ->
     """Go on from an avatar; colours of another kind or size are taken over as constants."""
     color = new_color(settings, head)
     given = avatar.color
+    shape = {name: getattr(avatar, name) for name in SHAPE}
     if goes_on(avatar, settings, head) and isinstance(given, MlpColor):
         names = ("first_weight", "first_bias", "second_weight", "second_bias")
         color.load_state_dict({name: getattr(given, name) for name in names})
@@ -155,8 +187,8 @@ def from_avatar(avatar: GaussianAvatar, settings: AvatarSettings, head: Head) ->
         harmonics[:, :shared] = given.coefficients[:, 1 : 1 + shared]
         rows = {"constant": constant, "harmonics": harmonics}
     else:
-        generator = torch.Generator().manual_seed(settings.seed)
         with torch.no_grad():
-            rows = color.rows(given.colors(None, None), generator)
-    shape = {name: getattr(avatar, name) for name in SHAPE}
+            rows = first_colors(
+                color, head, avatar.binding, shape, given.colors(None, None), settings
+            )
     return TrainableAvatar(head, color, avatar.binding, shape | rows)

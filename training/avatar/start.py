@@ -10,7 +10,14 @@ from engine.avatar.binding import triangle_frames
 from engine.avatar.gaussian_avatar import GaussianAvatar
 from engine.splatting.backend import Backend
 from training.avatar.config import AvatarSettings
-from training.avatar.model import TrainableAvatar, from_avatar, goes_on, new_color
+from training.avatar.model import (
+    SHAPE,
+    TrainableAvatar,
+    first_colors,
+    from_avatar,
+    goes_on,
+    new_color,
+)
 from training.avatar.preview import spread
 from training.avatar.seeding import ColorGathering, face_groups, on_triangles
 from training.data.multiview import MultiViewCapture
@@ -37,8 +44,7 @@ def seeded_avatar(
     head = capture.head
     binding, shape = on_triangles(head, subdivide_teeth=settings.subdivide_teeth)
     color = new_color(settings, head)
-    generator = torch.Generator().manual_seed(settings.seed)
-    grey = color.rows(torch.full((len(binding), 3), 0.5), generator)
+    grey = first_colors(color, head, binding, shape, torch.full((len(binding), 3), 0.5), settings)
     avatar = TrainableAvatar(head, color, binding, shape | grey)
     if views:
         gathering, places, groups = gathered(avatar, capture, backend, views)
@@ -111,6 +117,7 @@ def gathered(
 
 @torch.no_grad()
 def _recolour(avatar: TrainableAvatar, colors: Tensor, settings: AvatarSettings) -> None:
-    generator = torch.Generator().manual_seed(settings.seed)
-    for name, value in avatar.color.rows(colors, generator).items():
+    shape = {name: avatar.gaussians[name] for name in SHAPE}
+    rows = first_colors(avatar.color, avatar.head, avatar.binding, shape, colors, settings)
+    for name, value in rows.items():
         avatar.gaussians[name].copy_(value)

@@ -5,14 +5,16 @@ import torch
 from engine.avatar.binding import triangle_frames
 from engine.render import portrait_camera
 from training.avatar.config import PRESETS
-from training.avatar.model import TrainableAvatar, new_color
+from training.avatar.model import TrainableAvatar, first_colors, new_color
 from training.avatar.seeding import ColorGathering, on_triangles, teeth_faces
 
 
 def seeded(head, *, subdivide):
     binding, shape = on_triangles(head, subdivide_teeth=subdivide)
-    color = new_color(PRESETS["baseline"], head)
-    rows = color.rows(torch.full((len(binding), 3), 0.5), torch.Generator())
+    settings = PRESETS["baseline"]
+    color = new_color(settings, head)
+    grey = torch.full((len(binding), 3), 0.5)
+    rows = first_colors(color, head, binding, shape, grey, settings)
     return TrainableAvatar(head, color, binding, shape | rows)
 
 
