@@ -101,10 +101,7 @@ class TrainableAvatar(nn.Module):
 
     def placed(self, vertices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Means (G, 3), quaternions (G, 4) and scales (G, 3) on (V, 3) vertices in world space."""
-        g = self.gaussians
-        local = torch.nn.functional.normalize(g["quats"], dim=-1)
-        scales = g["log_scales"].exp()
-        return place(vertices, self.faces, self.binding, g["positions"], local, scales)
+        return _placed(vertices, self.faces, self.binding, dict(self.gaussians.items()))
 
     def avatar(self, provenance: Mapping[str, str] | None = None) -> GaussianAvatar:
         """A copy as the engine has it, on the CPU."""
@@ -149,14 +146,20 @@ def first_colors(
     """
     template = torch.from_numpy(head.template)
     faces = torch.from_numpy(np.array(head.faces, np.int32))
-    local = torch.nn.functional.normalize(shape["quats"], dim=-1)
-    scales = shape["log_scales"].exp()
-    means, _, _ = place(template, faces, binding, shape["positions"], local, scales)
+    means, _, _ = _placed(template, faces, binding, shape)
     low, high = template.amin(0), template.amax(0)
     places = (2 * means - low - high) / (high - low).max()
     normals = triangle_frames(template, faces).rotations[binding.long(), :, 1]
     generator = torch.Generator().manual_seed(settings.seed)
     return color.rows(colors, places, normals, generator)
+
+
+def _placed(
+    vertices: Tensor, faces: Tensor, binding: Tensor, shape: Mapping[str, Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    local = torch.nn.functional.normalize(shape["quats"], dim=-1)
+    scales = shape["log_scales"].exp()
+    return place(vertices, faces, binding, shape["positions"], local, scales)
 
 
 def goes_on(avatar: GaussianAvatar, settings: AvatarSettings, head: Head) -> bool:
