@@ -3,16 +3,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import bpy
 
 from ..engine.errors import GaussianSpeechError
-from ..engine.runtime import cache_folder
-from .engine_process import PYTHON_VARIABLE, find_python
-
-ROOT_PACKAGE = __package__.rpartition(".")[0]
-"""The extension's package, by which Blender knows its preferences and its user folder."""
+from .engine_link.ops import draw_engine
+from .engine_link.process import PYTHON_VARIABLE, find_python
+from .settings import ROOT_PACKAGE, default_jobs_folder
 
 
 class GAUSSIANSPEECH_AP_preferences(bpy.types.AddonPreferences):
@@ -67,28 +63,7 @@ class GAUSSIANSPEECH_AP_preferences(bpy.types.AddonPreferences):
         column.prop(self, "engine_command")
         column.prop(self, "device")
         column.prop(self, "jobs_folder", placeholder=str(default_jobs_folder()))
-        from .engine_ops import draw_engine
-
         draw_engine(layout)
-
-
-def get_preferences(context: bpy.types.Context) -> GAUSSIANSPEECH_AP_preferences:
-    """The add-on's preferences.
-
-    Raises:
-        GaussianSpeechError: the add-on is registered without being enabled.
-    """
-    addon = context.preferences.addons.get(ROOT_PACKAGE)
-    if addon is None:
-        raise GaussianSpeechError(
-            f"The add-on {ROOT_PACKAGE} is not enabled.", "Enable it in the preferences."
-        )
-    return addon.preferences
-
-
-def default_jobs_folder() -> Path:
-    """Where jobs lie unless the preferences say otherwise, for ``gaussianspeech jobs`` too."""
-    return cache_folder() / "jobs"
 
 
 def _placeholder() -> str:

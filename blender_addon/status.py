@@ -34,31 +34,31 @@ def get_status(context: bpy.types.Context) -> GAUSSIANSPEECH_PG_status:
     return context.window_manager.gaussianspeech_status
 
 
-def tell(operator: bpy.types.Operator, context: bpy.types.Context, message: str) -> None:
+def report(operator: bpy.types.Operator, context: bpy.types.Context, message: str) -> None:
     """Say what was done: a report and the panel's status line."""
     operator.report({"INFO"}, message)
-    say(context, message)
+    set_message(context, message)
 
 
-def say(context: bpy.types.Context, message: str) -> None:
+def set_message(context: bpy.types.Context, message: str) -> None:
     """Say something in the panel's status line, where no operator can report it."""
     status = get_status(context)
     status.message, status.hint, status.is_error = message, "", False
 
 
-def show_error(context: bpy.types.Context, error: GaussianSpeechError) -> None:
+def set_error(context: bpy.types.Context, error: GaussianSpeechError) -> None:
     """Put an error and its remedy into the panel."""
     status = get_status(context)
     status.message, status.hint, status.is_error = error.message, error.hint, True
     status.is_engine = not isinstance(error, BadInputError)
 
 
-def tell_error(
+def report_error(
     operator: bpy.types.Operator, context: bpy.types.Context, error: GaussianSpeechError
 ) -> None:
     """Say what went wrong and the remedy: one report and the panel's status line."""
     # Status first: a report of an error becomes an exception when a script called the operator.
-    show_error(context, error)
+    set_error(context, error)
     operator.report({"ERROR"}, one_line(error))
 
 

@@ -29,10 +29,10 @@ def main(arguments: list[str] | None = None) -> int:
     except ImportError as error:
         print(f"Blender's Python module is missing: {error}. pip install bpy", file=sys.stderr)
         return 2
-    stage = addon_module("talk_stage")
+    stage = addon_module("demo_scene")
     with enabled_addon(options.engine_python):
         try:
-            stage.write_talk_scene(
+            stage.write_demo_scene(
                 performance=options.performance,
                 audio=options.audio,
                 out=options.out,

@@ -9,11 +9,11 @@ import bpy
 from bpy_extras.io_utils import ImportHelper
 
 from ...engine.protocol import Message
-from ..engine_client import Work
-from ..engine_session import get_engine
+from ..engine_link.future import Future
+from ..engine_link.session import get_engine
+from ..engine_link.tasks import EngineTask
 from ..heads.properties import active_head, engine_name, require_head
-from ..status import tell
-from ..tasks import EngineTask
+from ..status import report
 from .properties import DEFAULT_AVATAR, avatar_path
 
 
@@ -38,7 +38,7 @@ class GAUSSIANSPEECH_OT_bind_avatar(EngineTask, bpy.types.Operator):
         """There is a head to wear it."""
         return active_head(context) is not None
 
-    def begin(self, context: bpy.types.Context) -> Work:
+    def begin(self, context: bpy.types.Context) -> Future:
         """Have the engine load the avatar for this head."""
         head = require_head(context)
         self._head_name = head.name
@@ -50,7 +50,7 @@ class GAUSSIANSPEECH_OT_bind_avatar(EngineTask, bpy.types.Operator):
         avatar = bpy.data.objects[self._head_name].gaussianspeech_avatar
         avatar.source, avatar.enabled = self.avatar, True
         avatar.gaussians = reply.body["gaussians"]
-        tell(self, context, f"'{self._head_name}' wears {avatar.gaussians:,} Gaussians")
+        report(self, context, f"'{self._head_name}' wears {avatar.gaussians:,} Gaussians")
 
 
 class GAUSSIANSPEECH_OT_open_avatar(bpy.types.Operator, ImportHelper):
@@ -99,7 +99,7 @@ class GAUSSIANSPEECH_OT_unbind_avatar(bpy.types.Operator):
         head = active_head(context)
         avatar = head.gaussianspeech_avatar
         avatar.source, avatar.gaussians = "", 0
-        tell(self, context, f"'{head.name}' wears no avatar")
+        report(self, context, f"'{head.name}' wears no avatar")
         return {"FINISHED"}
 
 

@@ -53,7 +53,7 @@ def shown_name(source: str) -> str:
     return path.parent.name if path.stem in _COMMON_NAMES and path.parent.name else path.stem
 
 
-def wearers(path: str) -> list[bpy.types.Object]:
+def heads_using(path: str) -> list[bpy.types.Object]:
     """The heads of the file that wear the avatar of this file."""
     return [
         obj

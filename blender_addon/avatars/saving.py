@@ -11,14 +11,13 @@ import bpy
 from bpy_extras.io_utils import ExportHelper
 
 from ...engine.errors import BadInputError
-from ..engine_work import Work
+from ..engine_link.future import Future, ThreadFuture
+from ..engine_link.tasks import EngineTask
 from ..heads.properties import active_head
-from ..preferences import get_preferences
-from ..status import tell
-from ..tasks import EngineTask
-from ..thread_work import ThreadWork
+from ..settings import get_preferences
+from ..status import report
 from .copying import copy_avatar
-from .properties import DEFAULT_AVATAR, avatar_path, shown_name, wearers
+from .properties import DEFAULT_AVATAR, avatar_path, heads_using, shown_name
 
 
 class GAUSSIANSPEECH_OT_copy_avatar(EngineTask, bpy.types.Operator):
@@ -39,7 +38,7 @@ class GAUSSIANSPEECH_OT_copy_avatar(EngineTask, bpy.types.Operator):
         """There is a file to copy."""
         return _savable(cls, context)
 
-    def begin(self, context: bpy.types.Context) -> Work:
+    def begin(self, context: bpy.types.Context) -> Future:
         """Copy in a thread: avatars have tens of megabytes, and disks can be far away."""
         source = Path(avatar_path(active_head(context).gaussianspeech_avatar.source))
         if not _has_name(self.filepath):
@@ -50,17 +49,17 @@ class GAUSSIANSPEECH_OT_copy_avatar(EngineTask, bpy.types.Operator):
         def copy(cancelled: threading.Event) -> None:
             copy_avatar(source, target, cancelled)
 
-        return ThreadWork(copy, "Copying")
+        return ThreadFuture(copy, "Copying")
 
     def finish(self, context: bpy.types.Context, _reply: None) -> None:
         """Let the heads that wear the avatar wear the copy: it looks the same, and stays."""
         names = []
-        for head in wearers(self._source):
+        for head in heads_using(self._source):
             if head.library is None:
                 head.gaussianspeech_avatar.source = self._target
                 names.append(f"'{head.name}'")
         now = f": {' and '.join(names)} wear{'s' if len(names) == 1 else ''} it" if names else ""
-        tell(self, context, f"Saved {Path(self._target).name}{now}")
+        report(self, context, f"Saved {Path(self._target).name}{now}")
 
 
 class GAUSSIANSPEECH_OT_save_avatar(bpy.types.Operator, ExportHelper):

@@ -13,7 +13,7 @@ from bpy_extras.io_utils import ExportHelper
 from ...engine.errors import BadInputError, GaussianSpeechError
 from ..heads.properties import active_head, require_head
 from ..speech.bake import active_bake
-from ..status import tell, tell_error
+from ..status import report, report_error
 from .mesh_files import export_mesh
 from .performance_file import export_performance
 
@@ -89,10 +89,10 @@ class GAUSSIANSPEECH_OT_export(bpy.types.Operator, ExportHelper):
             else:
                 export_mesh(context, head, path, self.format, frames)
         except GaussianSpeechError as error:
-            tell_error(self, context, error)
+            report_error(self, context, error)
             return {"CANCELLED"}
         size = path.stat().st_size / 1e6
-        tell(
+        report(
             self, context, f"Wrote {len(frames)} frames of '{head.name}' to {path} ({size:.1f} MB)"
         )
         return {"FINISHED"}

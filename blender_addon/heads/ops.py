@@ -14,12 +14,12 @@ from mathutils import Euler
 
 from ...engine.errors import BadInputError
 from ...engine.protocol import Message
-from ..engine_client import EngineClient, Work
-from ..engine_session import get_engine
-from ..engine_work import Known
-from ..later import later
-from ..status import tell
-from ..tasks import EngineTask
+from ..engine_link import background
+from ..engine_link.client import EngineClient
+from ..engine_link.future import CompletedFuture, Future
+from ..engine_link.session import get_engine
+from ..engine_link.tasks import EngineTask
+from ..status import report
 from .mesh import build_head
 from .properties import engine_name, is_head
 
@@ -78,7 +78,7 @@ class GAUSSIANSPEECH_OT_add_head(EngineTask, bpy.types.Operator):
             self.layout.prop(self, "with_avatar")
         self.layout.prop(self, "frame")
 
-    def begin(self, context: bpy.types.Context) -> Work:
+    def begin(self, context: bpy.types.Context) -> Future:
         """Ask for the head's geometry."""
         if context.mode != "OBJECT":
             raise BadInputError(
@@ -87,7 +87,7 @@ class GAUSSIANSPEECH_OT_add_head(EngineTask, bpy.types.Operator):
         engine = get_engine(context)
         if self.head == DEFAULT_HEAD and engine in _default_heads and engine.hello:
             # The redo panel adds the head anew, and must not wait for what the engine is at.
-            return Known(_default_heads[engine])
+            return CompletedFuture(_default_heads[engine])
         return engine.request("head.load", {"head": _absolute(self.head)})
 
     def finish(self, context: bpy.types.Context, reply: Message) -> None:
@@ -107,7 +107,7 @@ class GAUSSIANSPEECH_OT_add_head(EngineTask, bpy.types.Operator):
         obj.select_set(True)
         context.view_layer.objects.active = obj
         keys = len(reply.body["expression_names"])
-        tell(self, context, f"Added '{obj.name}' with {keys} expressions")
+        report(self, context, f"Added '{obj.name}' with {keys} expressions")
         if self.frame and sum(map(is_head, context.scene.objects)) == 1:
             _frame(context)
         if self.with_avatar and (self.head == DEFAULT_HEAD or self.avatar != DEFAULT_AVATAR):
@@ -149,7 +149,7 @@ def dress(context: bpy.types.Context, obj: bpy.types.Object, avatar: str) -> Non
         worn.source, worn.enabled, worn.gaussians = avatar, True, reply.body["gaussians"]
         return f"'{name}' wears {worn.gaussians:,} Gaussians"
 
-    later("Preparing the avatar", work, loaded)
+    background.run("Preparing the avatar", work, loaded)
 
 
 class GAUSSIANSPEECH_OT_open_head(bpy.types.Operator, ImportHelper):

@@ -11,11 +11,11 @@ from typing import Any
 import bpy
 
 from ...engine.errors import BadInputError, GaussianSpeechError
-from ..avatars.properties import wearers
+from ..avatars.properties import heads_using
+from ..engine_link import background
+from ..engine_link.future import ThreadFuture
 from ..heads.properties import active_head, is_head, require_head
-from ..later import later
-from ..status import say, tell, tell_error
-from ..thread_work import ThreadWork
+from ..status import report, report_error, set_message
 from .job import AVATAR, CAPTURE, SPEECH, Job
 from .place import Place
 from .properties import choose
@@ -41,16 +41,16 @@ def act(
             by then.
     """
     if not bpy.app.background:
-        say(context, "")  # What went wrong before is over.
-        later(label, ThreadWork(function, label), done)
+        set_message(context, "")  # What went wrong before is over.
+        background.run(label, ThreadFuture(function, label), done)
         return {"FINISHED"}
     try:
         message = done(function(threading.Event()))
     except GaussianSpeechError as error:
-        tell_error(operator, context, error)
+        report_error(operator, context, error)
         return {"CANCELLED"}
     watcher.read_now()
-    tell(operator, context, message)
+    report(operator, context, message)
     return {"FINISHED"}
 
 
@@ -66,7 +66,7 @@ _MADE = {AVATAR: "avatar", SPEECH: "speech model", CAPTURE: "capture"}
 
 def _users(job: Job) -> list[str]:
     """The heads of the file that use what it made, and the trainings that are not done with it."""
-    heads = wearers(job.results.get(AVATAR, ""))
+    heads = heads_using(job.results.get(AVATAR, ""))
     model = job.results.get(SPEECH)
     heads += [
         obj
@@ -100,7 +100,7 @@ class JobOperator:
                 raise BadInputError(f"There is no job {self.job!r}.", "Refresh the list.")
             return self.do(context, place, job)
         except GaussianSpeechError as error:
-            tell_error(self, context, error)
+            report_error(self, context, error)
             return {"CANCELLED"}
 
     def do(self, context: bpy.types.Context, place: Place, job: Job) -> set[str]:
@@ -277,7 +277,7 @@ class GAUSSIANSPEECH_OT_refresh_jobs(bpy.types.Operator):
         try:
             current_place(context)
         except GaussianSpeechError as error:
-            tell_error(self, context, error)
+            report_error(self, context, error)
             return {"CANCELLED"}
         if bpy.app.background:
             watcher.read_now()
@@ -326,12 +326,12 @@ class GAUSSIANSPEECH_OT_use_job(JobOperator, bpy.types.Operator):
         if self.kind == CAPTURE.upper():
             settings = context.scene.gaussianspeech_training
             settings.kind, settings.data = "AVATAR", path
-            tell(self, context, f"'{job.id}' is chosen for a new training")
+            report(self, context, f"'{job.id}' is chosen for a new training")
             return {"FINISHED"}
         head = require_head(context)
         head.gaussianspeech_speech.model = "FILE"
         head.gaussianspeech_speech.model_file = path
-        tell(self, context, f"'{head.name}' speaks by '{job.id}': predict to hear it")
+        report(self, context, f"'{head.name}' speaks by '{job.id}': predict to hear it")
         return {"FINISHED"}
 
     def _wear(self, context: bpy.types.Context, path: str) -> set[str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import bpy
 
-from ..avatars.properties import wearers
+from ..avatars.properties import heads_using
 from ..avatars.saving import GAUSSIANSPEECH_OT_save_avatar
 from ..heads.properties import active_head
 from ..panels import CATEGORY, PARENT_ID
 from ..panels.main import draw_wrapped, wrapped
-from ..preferences import get_preferences
+from ..settings import get_preferences
 from .job import AVATAR, CAPTURE, JOINT, SPEECH, Job, State, progress_text
 from .ops import (
     GAUSSIANSPEECH_OT_cancel_job,
@@ -170,7 +170,7 @@ def _draw_results(box: bpy.types.UILayout, context: bpy.types.Context, job: Job)
         row.scale_y = 1.3
         operator = row.operator(GAUSSIANSPEECH_OT_use_job.bl_idname, text=text, icon=icon)
         operator.job, operator.kind = job.id, kind.upper()
-        if kind == AVATAR and head is not None and head in wearers(path):
+        if kind == AVATAR and head is not None and head in heads_using(path):
             row.operator(GAUSSIANSPEECH_OT_save_avatar.bl_idname, text="", icon="FILE_TICK")
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import bpy
 
-from .. import engine_process
-from ..engine_session import user_folder
-from ..preferences import default_jobs_folder, get_preferences
+from ..engine_link import process as engine_process
+from ..engine_link.session import user_folder
+from ..settings import default_jobs_folder, get_preferences
 from .command import Commands, remote_words
 from .folder import JobFolder
 from .place import Place, ThisMachine

@@ -11,8 +11,8 @@ from ...engine.errors import BadInputError, GaussianSpeechError
 from .. import compat
 from ..heads.ops import DEFAULT_HEAD
 from ..heads.properties import active_head, engine_name, require_head
-from ..preferences import get_preferences
-from ..status import tell_error
+from ..settings import get_preferences
+from ..status import report_error
 from .ops import act, chosen
 from .place import Order, Place
 from .session import current_place
@@ -43,7 +43,7 @@ class Starter:
             place = current_place(context)
             order = self.order(context, place)
         except GaussianSpeechError as error:
-            tell_error(self, context, error)
+            report_error(self, context, error)
             return {"CANCELLED"}
         name = self.title.strip() or self.default_title()
         return act(

@@ -13,9 +13,9 @@ from functools import partial
 import bpy
 
 from ...engine.errors import GaussianSpeechError
-from ..later import redraw_sidebars
-from ..status import get_status, say, show_error
-from ..thread_work import ThreadWork
+from ..engine_link.background import redraw_sidebars
+from ..engine_link.future import ThreadFuture
+from ..status import get_status, set_error, set_message
 from .job import Job, State
 from .place import Place, Reading
 
@@ -40,7 +40,7 @@ class Watcher:
         self.reading = Reading()
         self.place: Place | None = None
         self.chosen, self.with_log = "", False
-        self._thread: ThreadWork | None = None
+        self._thread: ThreadFuture | None = None
         self._read_at = self._taken_at = self._expecting_since = 0.0
         self._drawn_at = -_LOOKED_AWAY
         self._wanted = False
@@ -93,7 +93,7 @@ class Watcher:
         if self._thread is None and self.place is not None and self._due():
             read = partial(self.place.read, self.chosen, with_log=self.with_log)
             self._wanted, self._read_at = False, time.monotonic()
-            self._thread = ThreadWork(lambda _: read(), "Reading the jobs")
+            self._thread = ThreadFuture(lambda _: read(), "Reading the jobs")
         return changed
 
     @property
@@ -136,10 +136,10 @@ def _announce(job: Job) -> None:
         error = GaussianSpeechError(
             f"'{job.id}' failed: {job.message}", "Its log in Training may say more."
         )
-        show_error(bpy.context, error)
+        set_error(bpy.context, error)
         status.is_engine = False
     elif job.state is State.FINISHED and not status.is_error:
-        say(bpy.context, f"'{job.id}' has finished")
+        set_message(bpy.context, f"'{job.id}' has finished")
 
 
 def _on_timer() -> float:

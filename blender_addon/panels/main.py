@@ -7,10 +7,10 @@ import textwrap
 
 import bpy
 
-from ..engine_ops import GAUSSIANSPEECH_OT_open_log
-from ..later import under_way
+from ..engine_link.background import running_tasks
+from ..engine_link.ops import GAUSSIANSPEECH_OT_open_log
+from ..engine_link.tasks import GAUSSIANSPEECH_OT_cancel
 from ..status import get_status
-from ..tasks import GAUSSIANSPEECH_OT_cancel
 
 _ROWS = 2
 """Rows of the status where it is short."""
@@ -46,7 +46,7 @@ class GAUSSIANSPEECH_PT_main(bpy.types.Panel):
         else:
             said = wrapped(context, status.message or "Ready")
             rows = [(piece, "BLANK1" if row else "INFO") for row, piece in enumerate(said)]
-            rows += [(f"{label}…", "TIME") for label in under_way()]
+            rows += [(f"{label}…", "TIME") for label in running_tasks()]
             column = layout.column(align=True)
             for text, icon in rows + [("", "NONE")] * (_ROWS - len(rows)):
                 column.label(text=text, icon=icon)

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from ...engine.errors import BadInputError, CancelledError, GaussianSpeechError, one_line
 from ...engine.protocol import Message
 from .. import compat
-from ..engine_client import Pending
-from ..engine_session import get_engine
+from ..engine_link.future import EngineFuture
+from ..engine_link.session import get_engine
 from ..status import get_status
-from . import film
-from .actors import actors
+from . import render_passes
 from .camera import camera_view, render_region
-from .picture import Picture, take_picture
+from .images import RenderedImage, render_image
+from .instances import visible_avatars
 from .properties import is_avatar_scene
 from .viewport import Viewport
 
@@ -78,7 +78,9 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
             crop = render_region(depsgraph.scene.render)
             shape = (crop.height, crop.width)
             rgb = np.broadcast_to(_ALARM, (*shape, 3))
-            alarm = Picture(rgb, np.ones(shape, np.float32), np.zeros(shape, np.float32), 0.0, 0)
+            alarm = RenderedImage(
+                rgb, np.ones(shape, np.float32), np.zeros(shape, np.float32), 0.0, 0
+            )
             self._write(depsgraph.view_layer.name, alarm, None)
 
     def _render(self, depsgraph: bpy.types.Depsgraph) -> None:
@@ -89,8 +91,8 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
             )
         camera_object = scene.camera.evaluated_get(depsgraph)
         camera = camera_view(camera_object.matrix_world, camera_object.data, scene.render)
-        cast = actors(depsgraph)
-        if not cast:
+        instances = visible_avatars(depsgraph)
+        if not instances:
             raise BadInputError(
                 f"No head with an avatar is visible in the view layer "
                 f"'{depsgraph.view_layer.name}' of '{scene.name}'.",
@@ -98,7 +100,7 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
             )
         self.update_stats("GaussianSpeech", "Waiting for the engine")
         started = time.monotonic()
-        picture = take_picture(get_engine(bpy.context), cast, camera, self._wait)
+        picture = render_image(get_engine(bpy.context), instances, camera, self._wait)
         background = None if scene.render.film_transparent else world_color(scene.world)
         self._write(depsgraph.view_layer.name, picture, background)
         self.update_stats(
@@ -106,7 +108,7 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
             f"Engine {picture.seconds:.2f} s of {time.monotonic() - started:.2f} s",
         )
 
-    def _wait(self, pending: Pending) -> Message:
+    def _wait(self, pending: EngineFuture) -> Message:
         while not pending.done:
             if self.test_break():
                 pending.cancel()
@@ -119,15 +121,17 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
             pending.wait(_PATIENCE)
         return pending.result()
 
-    def _write(self, layer: str, picture: Picture, background: NDArray[np.float32] | None) -> None:
+    def _write(
+        self, layer: str, picture: RenderedImage, background: NDArray[np.float32] | None
+    ) -> None:
         height, width = picture.alpha.shape
         result = self.begin_result(0, 0, width, height, layer=layer)
         passes = result.layers[0].passes
-        image = film.combined(picture.rgb, picture.alpha, background)
+        image = render_passes.combined(picture.rgb, picture.alpha, background)
         passes["Combined"].rect.foreach_set(image.reshape(-1))
         # The layer has a depth only where its pass is switched on.
         if "Depth" in passes:
-            depth = film.planar_depth(picture.depth, picture.alpha)
+            depth = render_passes.planar_depth(picture.depth, picture.alpha)
             passes["Depth"].rect.foreach_set(depth.reshape(-1))
         self.end_result(result)
 

@@ -7,7 +7,7 @@ import bpy
 
 from ...engine.errors import GaussianSpeechError
 from ..heads.properties import active_head
-from ..status import tell, tell_error
+from ..status import report, report_error
 from .avatar_scene import remove_composite, set_up_composite
 from .engine import GaussianSpeechRenderEngine
 from .portrait import add_portrait_camera
@@ -26,7 +26,7 @@ class GAUSSIANSPEECH_OT_render_avatars(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Choose the engine."""
         context.scene.render.engine = GaussianSpeechRenderEngine.bl_idname
-        tell(self, context, "F12 renders this scene's avatars")
+        report(self, context, "F12 renders this scene's avatars")
         return {"FINISHED"}
 
 
@@ -46,9 +46,11 @@ class GAUSSIANSPEECH_OT_set_up_composite(bpy.types.Operator):
         try:
             avatar_scene = set_up_composite(context.scene)
         except GaussianSpeechError as error:
-            tell_error(self, context, error)
+            report_error(self, context, error)
             return {"CANCELLED"}
-        tell(self, context, f"F12 composites the avatars of '{avatar_scene.name}' over this scene")
+        report(
+            self, context, f"F12 composites the avatars of '{avatar_scene.name}' over this scene"
+        )
         return {"FINISHED"}
 
 
@@ -66,9 +68,9 @@ class GAUSSIANSPEECH_OT_remove_composite(bpy.types.Operator):
             error = GaussianSpeechError(
                 f"'{context.scene.name}' has no composite.", "There is nothing to remove."
             )
-            tell_error(self, context, error)
+            report_error(self, context, error)
             return {"CANCELLED"}
-        tell(self, context, "The avatar composite is removed")
+        report(self, context, "The avatar composite is removed")
         return {"FINISHED"}
 
 
@@ -91,7 +93,7 @@ class GAUSSIANSPEECH_OT_portrait_camera(bpy.types.Operator):
         camera = add_portrait_camera(context.scene, head)
         if context.area is not None and context.area.type == "VIEW_3D":
             context.area.spaces.active.region_3d.view_perspective = "CAMERA"
-        tell(self, context, f"'{camera.name}' looks at '{head.name}'")
+        report(self, context, f"'{camera.name}' looks at '{head.name}'")
         return {"FINISHED"}
 
 

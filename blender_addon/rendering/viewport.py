@@ -17,14 +17,15 @@ from gpu_extras.presets import draw_texture_2d
 
 from ...engine.errors import GaussianSpeechError, one_line
 from ...engine.protocol import Message
-from ..engine_client import EngineClient, Pending
-from ..engine_session import get_engine
-from . import film
-from .actors import Actor, actors
+from ..engine_link.client import EngineClient
+from ..engine_link.future import EngineFuture
+from ..engine_link.session import get_engine
+from . import render_passes
 from .camera import ViewCamera, region_view
-from .picture import take_picture
+from .images import render_image
+from .instances import AvatarInstance, visible_avatars
 
-_ROUGH = 0.5
+_PREVIEW_SCALE = 0.5
 """Share of the pixels along each side while things move; the full size follows when they rest."""
 
 _POLL_SECONDS = 1 / 60
@@ -43,12 +44,12 @@ def unregister() -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class _Wish:
+class RenderRequest:
     """One picture to take: who, from where, and how finely."""
 
-    actors: tuple[Actor, ...]
+    instances: tuple[AvatarInstance, ...]
     camera: ViewCamera
-    rough: bool
+    preview: bool
 
 
 class Viewport:
@@ -61,28 +62,28 @@ class Viewport:
     def __init__(self, owner: bpy.types.RenderEngine) -> None:
         self._owner = owner
         self._timer = self._poll  # Blender knows a timer by its object, and methods are made anew.
-        self._cast: tuple[Actor, ...] = ()
+        self._instances: tuple[AvatarInstance, ...] = ()
         self._engine: EngineClient | None = None
         self._changed = True
         self._seen: bytes = b""
-        self._wish: _Wish | None = None
+        self._requested: RenderRequest | None = None
         self._worker: threading.Thread | None = None
-        self._taken: tuple[_Wish, np.ndarray] | None = None
+        self._taken: tuple[RenderRequest, np.ndarray] | None = None
         self._texture: Any = None
-        self._shown: _Wish | None = None
+        self._shown: RenderRequest | None = None
         self._problem = ""
 
     def update(self, depsgraph: bpy.types.Depsgraph) -> None:
-        """Gather the actors anew; something of the scene has changed."""
+        """Gather the instances anew; something of the scene has changed."""
         try:
-            self._cast = tuple(actors(depsgraph))
+            self._instances = tuple(visible_avatars(depsgraph))
         except GaussianSpeechError as error:
-            self._cast, self._problem = (), one_line(error)
+            self._instances, self._problem = (), one_line(error)
         self._changed = True
 
     def draw(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
         """Draw the newest picture and wish for a better one where it is out of date."""
-        self._take_over()
+        self._upload_result()
         region, view = context.region, context.region_data
         camera = region_view(
             view.view_matrix,
@@ -95,10 +96,12 @@ class Viewport:
         self._changed, moved = False, self._changed or seen != self._seen
         self._seen = seen
         if moved:
-            self._ask(context, _Wish(self._cast, camera.scaled(_ROUGH), rough=True))
-        elif self._shown is not None and self._shown.rough and self._idle:
-            self._ask(context, _Wish(self._cast, camera, rough=False))
-        if self._texture is not None and self._cast:
+            self._ask(
+                context, RenderRequest(self._instances, camera.scaled(_PREVIEW_SCALE), preview=True)
+            )
+        elif self._shown is not None and self._shown.preview and self._idle:
+            self._ask(context, RenderRequest(self._instances, camera, preview=False))
+        if self._texture is not None and self._instances:
             _draw_over(self._owner, depsgraph.scene, self._texture, region)
         if self._problem:
             _draw_text(self._problem)
@@ -107,23 +110,23 @@ class Viewport:
 
     @property
     def _idle(self) -> bool:
-        return self._wish is None and self._worker is None
+        return self._requested is None and self._worker is None
 
-    def _ask(self, context: bpy.types.Context, wish: _Wish) -> None:
-        if not wish.actors:
+    def _ask(self, context: bpy.types.Context, wish: RenderRequest) -> None:
+        if not wish.instances:
             return
         try:
             self._engine = get_engine(context)
         except GaussianSpeechError as error:
             self._problem = one_line(error)
         else:
-            self._wish = wish
+            self._requested = wish
             self._start()
 
     def _start(self) -> None:
-        if self._worker is not None or self._wish is None:
+        if self._worker is not None or self._requested is None:
             return
-        wish, self._wish = self._wish, None
+        wish, self._requested = self._requested, None
         self._worker = threading.Thread(
             target=self._work, args=(self._engine, wish), name="avatar-viewport", daemon=True
         )
@@ -132,16 +135,16 @@ class Viewport:
             bpy.app.timers.register(self._timer, first_interval=_POLL_SECONDS)
             _timers.add(self._timer)
 
-    def _work(self, engine: EngineClient, wish: _Wish) -> None:
+    def _work(self, engine: EngineClient, wish: RenderRequest) -> None:
         try:
-            picture = take_picture(engine, wish.actors, wish.camera, _wait)
+            picture = render_image(engine, wish.instances, wish.camera, _wait)
         except GaussianSpeechError as error:
             self._problem = one_line(error)
         except Exception as error:  # noqa: BLE001 - a thread's exception would go unseen
             self._problem = f"{type(error).__name__}: {error}"
         else:
             self._problem = ""
-            self._taken = wish, film.combined(picture.rgb, picture.alpha)
+            self._taken = wish, render_passes.combined(picture.rgb, picture.alpha)
 
     def _poll(self) -> float | None:
         """Timer on the main thread, because only that may touch the interface."""
@@ -157,7 +160,7 @@ class Viewport:
         _timers.discard(self._timer)
         return None
 
-    def _take_over(self) -> None:
+    def _upload_result(self) -> None:
         taken, self._taken = self._taken, None
         if taken is None:
             return
@@ -167,7 +170,7 @@ class Viewport:
         self._texture = gpu.types.GPUTexture((width, height), format="RGBA16F", data=data)
 
 
-def _wait(pending: Pending) -> Message:
+def _wait(pending: EngineFuture) -> Message:
     return pending.result()
 
 

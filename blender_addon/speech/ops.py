@@ -14,12 +14,12 @@ from bpy_extras.io_utils import ImportHelper
 from ...engine.errors import BadInputError, GaussianSpeechError
 from ...engine.protocol import Message
 from .. import compat
-from ..engine_client import Work
-from ..engine_session import get_engine
+from ..engine_link.future import Future
+from ..engine_link.session import get_engine
+from ..engine_link.tasks import EngineTask
 from ..heads.properties import active_head, engine_name, is_head, require_head
-from ..preferences import get_preferences
-from ..status import tell, tell_error
-from ..tasks import EngineTask
+from ..settings import get_preferences
+from ..status import report, report_error
 from .bake import Baked, bake, check_bakeable, corrective_names
 from .prediction import prediction_from_reply
 from .properties import adjustments, model_name
@@ -49,9 +49,9 @@ class GAUSSIANSPEECH_OT_import_sound(bpy.types.Operator, ImportHelper):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Add the strip."""
         try:
-            tell(self, context, self._import(context))
+            report(self, context, self._import(context))
         except GaussianSpeechError as error:
-            tell_error(self, context, error)
+            report_error(self, context, error)
             return {"CANCELLED"}
         return {"FINISHED"}
 
@@ -102,7 +102,7 @@ class GAUSSIANSPEECH_OT_predict(EngineTask, bpy.types.Operator):
     _clip: Clip | None = None
     _head_name = ""
 
-    def begin(self, context: bpy.types.Context) -> Work:
+    def begin(self, context: bpy.types.Context) -> Future:
         """Find the sound and send it."""
         obj = require_head(context)
         check_bakeable(obj)
@@ -149,7 +149,7 @@ class GAUSSIANSPEECH_OT_predict(EngineTask, bpy.types.Operator):
         settings = obj.gaussianspeech_speech
         done = bake(context, obj, prediction, deltas, adjustments(settings), settings.offset)
         done = replace(done, notes=(*reply.body.get("warnings", ()), *done.notes))
-        tell(self, context, _summary(done, prediction.max_error_mm))
+        report(self, context, _summary(done, prediction.max_error_mm))
 
     def clean_up(self) -> None:
         """Remove the temporary sound file."""
@@ -173,9 +173,9 @@ class GAUSSIANSPEECH_OT_rebake(bpy.types.Operator):
         try:
             done = rebake_settings(context, require_head(context))
         except GaussianSpeechError as error:
-            tell_error(self, context, error)
+            report_error(self, context, error)
             return {"CANCELLED"}
-        tell(self, context, _summary(done))
+        report(self, context, _summary(done))
         return {"FINISHED"}
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ...engine.errors import GaussianSpeechError
-from ..status import show_error
+from ..status import set_error
 from .action import read_prediction
 from .bake import Baked, active_bake, rebake
 from .properties import LIVE_LIMIT, adjustments
@@ -32,4 +32,4 @@ def rebake_live(obj: bpy.types.Object, context: bpy.types.Context) -> None:
             rebake_settings(context, obj)
     except GaussianSpeechError as error:
         # A property's update has no operator to report with; the panel tells.
-        show_error(context, error)
+        set_error(context, error)

@@ -27,18 +27,18 @@ def main(*arguments: str) -> None:
     own = []
     with enabled_addon(engine_python):
         engine = addon_module("rendering.engine")
-        take_picture = engine.take_picture
+        render_image = engine.render_image
 
         def watched(*given):
-            picture = take_picture(*given)
+            picture = render_image(*given)
             own.append(picture.seconds)
             return picture
 
-        engine.take_picture = watched
+        engine.render_image = watched
         bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
         bpy.ops.gaussianspeech.add_head()
         bpy.ops.gaussianspeech.bind_avatar()
-        addon_module("talk_stage").set_stage(bpy.context.scene, bpy.context.object)
+        addon_module("demo_scene").set_up(bpy.context.scene, bpy.context.object)
         bpy.ops.gaussianspeech.render_avatars()
         count = bpy.context.object.gaussianspeech_avatar.gaussians
         print(f"Blender {bpy.app.version_string}, {count:,} Gaussians")
@@ -68,7 +68,7 @@ def time_renders(bpy, size, own) -> float:
 
 
 def print_memory(bpy) -> None:
-    pid = addon_module("engine_session").current_engine().wait_ready()["pid"]
+    pid = addon_module("engine_link.session").current_engine().wait_ready()["pid"]
     held = memory_of_animation(bpy, pid, FRAMES)
     for frame in range(REPORTED, FRAMES + 1, REPORTED):
         blender, engine = held[frame - 1]

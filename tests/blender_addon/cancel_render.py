@@ -26,22 +26,22 @@ def main() -> None:
         bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
         bpy.ops.gaussianspeech.add_head()
         bpy.ops.gaussianspeech.bind_avatar()
-        addon_module("talk_stage").set_stage(bpy.context.scene, bpy.context.object)
+        addon_module("demo_scene").set_up(bpy.context.scene, bpy.context.object)
         bpy.ops.gaussianspeech.render_avatars()
         before = render(SMALL)
-        take_picture, ends = addon_module("rendering.engine").take_picture, []
+        render_image, ends = addon_module("rendering.engine").render_image, []
 
         def break_off(*given):
             threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
             try:
-                return take_picture(*given)
+                return render_image(*given)
             except Exception as error:
                 ends.append(type(error).__name__)
                 raise
 
-        addon_module("rendering.engine").take_picture = break_off
+        addon_module("rendering.engine").render_image = break_off
         broken = render(LARGE)
-        addon_module("rendering.engine").take_picture = take_picture
+        addon_module("rendering.engine").render_image = render_image
         result = {"before": before, "broken": broken, "ends": ends, "after": render(SMALL)}
     print("RESULT", json.dumps(result), flush=True)
 

@@ -22,7 +22,7 @@ def portrait(engine_ready, head, addon):
     """The head with the default avatar, ready for F12 of the avatar alone."""
     engine_ready.ops.gaussianspeech.bind_avatar()
     scene = engine_ready.context.scene
-    addon("talk_stage").set_stage(scene, head)
+    addon("demo_scene").set_up(scene, head)
     engine_ready.ops.gaussianspeech.render_avatars()
     scene.render.resolution_x, scene.render.resolution_y = 160, 200
     scene.render.film_transparent = True
@@ -60,9 +60,9 @@ def test_an_open_jaw_shows_in_the_picture(engine_ready, portrait, head, tmp_path
 def test_an_engine_killed_in_the_middle_of_a_render_fails_it_and_the_next_works(
     engine_ready, portrait, addon, tmp_path, monkeypatch
 ):
-    session = addon("engine_session")
+    session = addon("engine_link.session")
     rendered(engine_ready, portrait, tmp_path)
-    picture = addon("rendering.picture")
+    picture = addon("rendering.images")
     ask = picture.load_avatar
 
     def ask_and_kill(engine, *arguments):
@@ -124,7 +124,7 @@ def test_an_avatar_is_taken_off(engine_ready, head):
 
 def test_undo_and_redo_of_binding_and_of_the_composite(engine_ready, head, addon):
     bpy, name = engine_ready, head.name
-    addon("talk_stage").set_stage(bpy.context.scene, head)
+    addon("demo_scene").set_up(bpy.context.scene, head)
     bpy.ops.ed.undo_push(message="head")
     bpy.ops.gaussianspeech.bind_avatar()
     bpy.ops.ed.undo_push(message="bind")

@@ -221,7 +221,7 @@ def test_a_scene_that_renders_avatars_itself_is_refused(blender, scene):
 def test_a_failed_avatar_render_leaves_a_frame_that_cannot_pass_for_finished(
     blender, scene, disc, addon, tmp_path
 ):
-    EngineGoneError = addon("engine_client").EngineGoneError
+    EngineGoneError = addon("engine_link.client").EngineGoneError
     blender.ops.gaussianspeech.set_up_composite()
     disc.error = EngineGoneError("The engine ended.", "Try again.")
     np.testing.assert_allclose(rendered(scene, tmp_path).mean((0, 1)), [1, 0, 1], atol=0.01)

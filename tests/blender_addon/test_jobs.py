@@ -85,7 +85,7 @@ def test_without_a_folder_in_the_preferences_the_panel_reads_what_the_commands_r
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "cache"))
     blender.context.preferences.addons[PACKAGE].preferences.jobs_folder = ""
     place = addon("jobs.session").current_place(blender.context)
-    assert place.root == addon("preferences").default_jobs_folder()
+    assert place.root == addon("settings").default_jobs_folder()
     assert place.root.name == "jobs"
 
 

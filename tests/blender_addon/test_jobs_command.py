@@ -15,7 +15,7 @@ from blender_addon.standalone import addon_module
 pytest.importorskip("bpy", reason="Blender's Python module (bpy) is not installed")
 command = addon_module("jobs.command")
 places = addon_module("jobs.place")
-thread_work = addon_module("thread_work")
+future = addon_module("engine_link.future")
 errors = sys.modules["gaussianspeech.engine.errors"]
 
 
@@ -59,9 +59,7 @@ def test_a_program_that_is_not_there_is_named():
 def test_breaking_off_ends_the_process(tmp_path):
     marker = tmp_path / "lived"
     slow = saying(f"import time, pathlib; time.sleep(5); pathlib.Path({str(marker)!r}).touch()")
-    work = thread_work.ThreadWork(
-        lambda cancelled: slow.run("train", cancelled=cancelled), "Starting"
-    )
+    work = future.ThreadFuture(lambda cancelled: slow.run("train", cancelled=cancelled), "Starting")
     time.sleep(0.3)
     assert not work.done
     work.cancel()
@@ -75,7 +73,7 @@ def test_a_failure_of_any_kind_ends_the_work_with_an_error():
         raise ZeroDivisionError("oh")
 
     with pytest.raises(errors.GaussianSpeechError, match=r"Reading failed.*oh"):
-        thread_work.ThreadWork(fail, "Reading").result(10)
+        future.ThreadFuture(fail, "Reading").result(10)
 
 
 @pytest.mark.parametrize(

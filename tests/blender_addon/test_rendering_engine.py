@@ -292,12 +292,12 @@ def test_the_matrix_takes_head_space_to_the_world(scene, head, disc, tmp_path):
 
 
 def test_instances_of_a_head_are_drawn_where_they_stand(blender, scene, head, disc, tmp_path):
-    cast = blender.data.collections.new("Cast")
-    cast.objects.link(head)
+    extras = blender.data.collections.new("Extras")
+    extras.objects.link(head)
     scene.collection.objects.unlink(head)
     for x in (-1.0, 1.0):
         empty = blender.data.objects.new("Instance", None)
-        empty.instance_type, empty.instance_collection = "COLLECTION", cast
+        empty.instance_type, empty.instance_collection = "COLLECTION", extras
         empty.location.x = x
         scene.collection.objects.link(empty)
     rendered(scene, tmp_path)
@@ -341,14 +341,14 @@ def test_a_deforming_modifier_reaches_the_avatar(scene, head, disc, tmp_path):
 
 
 def test_the_engines_error_names_the_head(blender, scene, head, disc, addon):
-    BadInputError = addon("rendering.picture").BadInputError
+    BadInputError = addon("rendering.images").BadInputError
     disc.error = BadInputError("8 vertices do not fit the avatar.", "Bind it again.")
     with pytest.raises(RuntimeError, match=r"'Anna': 8 vertices do not fit the avatar\. Bind"):
         blender.ops.render.render()
 
 
 def test_an_engine_that_ends_in_the_middle_fails_the_render(blender, scene, head, disc, addon):
-    gone = addon("engine_client").EngineGoneError
+    gone = addon("engine_link.client").EngineGoneError
     disc.error = gone("The engine ended with exit code -9.", "Try again.")
     with pytest.raises(RuntimeError, match=r"The engine ended with exit code -9\. Try again\."):
         blender.ops.render.render()

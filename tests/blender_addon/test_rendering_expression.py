@@ -55,7 +55,7 @@ def jaw(engine_ready, blusher, addon):
     engine_ready.ops.gaussianspeech.add_head(with_avatar=False)
     head, scene = engine_ready.context.object, engine_ready.context.scene
     engine_ready.ops.gaussianspeech.bind_avatar(avatar=str(blusher))
-    addon("talk_stage").set_stage(scene, head)
+    addon("demo_scene").set_up(scene, head)
     engine_ready.ops.gaussianspeech.render_avatars()
     scene.render.resolution_x, scene.render.resolution_y = 48, 60
     scene.render.film_transparent = True
@@ -85,7 +85,9 @@ def test_the_viewport_shows_the_colours_of_the_keys_as_they_are(engine_ready, ja
     for value, color in ((0.0, SHUT), (1.0, OPEN)):
         jaw.value = value
         viewport.update(engine_ready.context.evaluated_depsgraph_get())
-        viewport._ask(engine_ready.context, module._Wish(viewport._cast, camera, rough=False))
+        viewport._ask(
+            engine_ready.context, module.RenderRequest(viewport._instances, camera, preview=False)
+        )
         viewport._worker.join(SECONDS)
         assert viewport._problem == ""
         _, pixels = viewport._taken

@@ -20,9 +20,9 @@ def test_memory_stays_flat_through_an_animation(engine_ready, addon):
     bpy = engine_ready
     bpy.ops.gaussianspeech.add_head()
     bpy.ops.gaussianspeech.bind_avatar()
-    addon("talk_stage").set_stage(bpy.context.scene, bpy.context.object)
+    addon("demo_scene").set_up(bpy.context.scene, bpy.context.object)
     bpy.ops.gaussianspeech.render_avatars()
-    pid = addon("engine_session").current_engine().wait_ready()["pid"]
+    pid = addon("engine_link.session").current_engine().wait_ready()["pid"]
     held = np.array(memory_of_animation(bpy, pid, FRAMES))
     assert len(held) == FRAMES
     # The median of a stretch: single frames are seen with buffers of the pipe or without.

@@ -18,20 +18,20 @@ def stage(addon, blender, monkeypatch):
     module = addon("rendering.viewport")
     allow, taken = threading.Semaphore(0), []
 
-    def take_picture(_engine, _actors, camera, _wait):
+    def render_image(_engine, _actors, camera, _wait):
         assert allow.acquire(timeout=SECONDS)
         taken.append(camera.width)
         flat = np.zeros((2, 2), np.float32)
         return SimpleNamespace(rgb=np.zeros((2, 2, 3), np.float32), alpha=flat)
 
-    monkeypatch.setattr(module, "take_picture", take_picture)
+    monkeypatch.setattr(module, "render_image", render_image)
     monkeypatch.setattr(module, "get_engine", lambda _context: object())
     redraws = []
     owner = SimpleNamespace(tag_redraw=lambda: redraws.append(1))
     viewport = module.Viewport(owner)
 
     def wish(number):
-        return module._Wish(("actor",), SimpleNamespace(width=number), rough=False)
+        return module.RenderRequest(("instance",), SimpleNamespace(width=number), preview=False)
 
     def ask(number):
         viewport._ask(blender.context, wish(number))
@@ -83,17 +83,17 @@ def test_a_finished_picture_asks_for_a_redraw(stage):
 
 
 def test_an_error_is_kept_to_be_shown_and_the_next_picture_clears_it(stage, addon, monkeypatch):
-    error = addon("engine_client").EngineGoneError("The engine ended.", "Try again.")
-    working = stage.module.take_picture
+    error = addon("engine_link.client").EngineGoneError("The engine ended.", "Try again.")
+    working = stage.module.render_image
 
     def failing(*_arguments):
         raise error
 
-    monkeypatch.setattr(stage.module, "take_picture", failing)
+    monkeypatch.setattr(stage.module, "render_image", failing)
     stage.ask(1)
     stage.tick()
     assert stage.viewport._problem == "The engine ended. Try again."
-    monkeypatch.setattr(stage.module, "take_picture", working)
+    monkeypatch.setattr(stage.module, "render_image", working)
     stage.ask(2)
     stage.finish()
     assert stage.viewport._problem == ""

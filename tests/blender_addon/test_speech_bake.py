@@ -213,13 +213,13 @@ def test_an_edited_bake_is_kept_beside_the_new_one(addon, head, speak):
 
 
 def test_a_moved_slider_bakes_again_without_an_engine(blender, addon, head, speak):
-    addon("engine_session").stop_engine()
+    addon("engine_link.session").stop_engine()
     speak()
     head.gaussianspeech_speech.strength = 0.5
     np.testing.assert_allclose(played(blender, head), 0.5 * curves(), atol=2e-5)
     head.gaussianspeech_speech.strength = 1.0
     np.testing.assert_allclose(played(blender, head), curves(), atol=2e-5)
-    assert addon("engine_session").current_engine() is None
+    assert addon("engine_link.session").current_engine() is None
 
 
 def test_bake_again_works_in_a_saved_and_reopened_file(blender, head, speak, tmp_path):

@@ -95,7 +95,7 @@ def test_an_engine_command_gets_the_sound_itself(engine_ready, addon, head, stat
     engine_ready.ops.gaussianspeech.predict()
     by_file = addon("speech.action").read_prediction(action_of(head)).values
     sent = []
-    client = addon("engine_client").EngineClient
+    client = addon("engine_link.client").EngineClient
     request = client.request
 
     def watched(self, method, params=None, arrays=None):
@@ -103,7 +103,7 @@ def test_an_engine_command_gets_the_sound_itself(engine_ready, addon, head, stat
         return request(self, method, params, arrays)
 
     monkeypatch.setattr(client, "request", watched)
-    preferences = addon("preferences").get_preferences(engine_ready.context)
+    preferences = addon("settings").get_preferences(engine_ready.context)
     preferences.engine_command = f"{os.environ['GAUSSIANSPEECH_PYTHON']} -m engine serve"
     try:
         assert engine_ready.ops.gaussianspeech.predict() == {"FINISHED"}
@@ -143,7 +143,7 @@ def test_undo_and_redo_after_each_step(engine_ready, addon):
 
 
 def test_an_engine_killed_in_mid_request(engine_ready, addon, head, status):
-    engine = addon("engine_session").get_engine(engine_ready.context)
+    engine = addon("engine_link.session").get_engine(engine_ready.context)
     pid = engine.wait_ready(60)["pid"]
 
     def kill_when_working():
@@ -159,7 +159,7 @@ def test_an_engine_killed_in_mid_request(engine_ready, addon, head, status):
 
 
 def test_an_engine_python_without_torch(engine_ready, addon, head, status):
-    preferences = addon("preferences").get_preferences(engine_ready.context)
+    preferences = addon("settings").get_preferences(engine_ready.context)
     # The Python under this environment: it has no libraries of its own.
     bare = str(Path(sys._base_executable).resolve())
     preferences.engine_python = bare
@@ -173,7 +173,7 @@ def test_an_engine_python_without_torch(engine_ready, addon, head, status):
 
 
 def test_an_engine_python_that_is_not_there(engine_ready, addon, head, status):
-    preferences = addon("preferences").get_preferences(engine_ready.context)
+    preferences = addon("settings").get_preferences(engine_ready.context)
     preferences.engine_python = "/no/such/python"
     try:
         assert_refused(engine_ready, head, status, "/no/such/python")

@@ -62,7 +62,7 @@ def spoken(blender, addon, head):
     )
     bake, plain = addon("speech.bake"), addon("speech.adjust").Adjustments()
     bake.bake(blender.context, head, prediction, np.zeros((0, 4, 3), np.float32), plain, 0)
-    addon("engine_session").stop_engine()
+    addon("engine_link.session").stop_engine()
     return values
 
 
@@ -82,7 +82,7 @@ def test_a_smile_is_baked_at_once_and_the_lips_still_meet(blender, addon, head, 
     assert values[:, 2].min() > 0.4
     assert np.abs(gap[SHUT]).max() < 1e-5
     assert gap[0] > 0.011
-    assert addon("engine_session").current_engine() is None
+    assert addon("engine_link.session").current_engine() is None
 
 
 def test_articulation_scales_the_mouth_and_the_lips_still_meet(blender, head, spoken):

@@ -15,7 +15,7 @@ import pytest
 
 from blender_addon.standalone import addon_module
 
-client = addon_module("engine_client")
+client = addon_module("engine_link.client")
 errors = sys.modules["gaussianspeech.engine.errors"]
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Work the engine has under way, seen from Blender. No bpy."""
+"""Results that are not there yet: of the engine, or of a thread of Blender's own. No bpy."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..engine import protocol
-from ..engine.errors import ERROR_KINDS, GaussianSpeechError
+from ...engine import protocol
+from ...engine.errors import ERROR_KINDS, GaussianSpeechError
 
 
-class Work(Protocol):
-    """Something the engine is doing: a request, or its start."""
+class Future(Protocol):
+    """A result that is being made; safe to use from any thread."""
 
     @property
     def done(self) -> bool:
@@ -25,16 +25,24 @@ class Work(Protocol):
         """Wait at most ``timeout`` seconds; returns :attr:`done`."""
 
     def result(self, timeout: float | None = None) -> Any:
-        """Wait for what it gives, or raise why it does not."""
+        """Wait for the result, or raise why there is none.
+
+        Raises:
+            GaussianSpeechError: it failed or was cancelled.
+            TimeoutError: not done within ``timeout`` seconds.
+        """
 
     def cancel(self) -> None:
-        """Ask to stop."""
+        """Ask to stop; it then ends with ``CancelledError``."""
 
 
-class Pending:
-    """A request under way.
+class EngineFuture:
+    """The reply to a request, made by :meth:`EngineClient.request`.
 
-    Made by :meth:`EngineClient.request`; safe to use from any thread.
+    Args:
+        request_id: of the request.
+        method: of the request, for messages.
+        send: queues a message to the engine.
     """
 
     def __init__(
@@ -62,7 +70,7 @@ class Pending:
         return self._finished.wait(timeout)
 
     def cancel(self) -> None:
-        """Ask the engine to stop; the request then ends with ``CancelledError``."""
+        """Ask the engine to stop."""
         if not self.done:
             self._send(protocol.Message("cancel", self.id))
 
@@ -99,8 +107,12 @@ class Pending:
             self._finished.set()
 
 
-class Known:
-    """An answer that is there already, where one is waited for."""
+class CompletedFuture:
+    """A result that is known already, where a future is expected.
+
+    Args:
+        value: the result.
+    """
 
     done = True
 
@@ -116,8 +128,66 @@ class Known:
         return True
 
     def result(self, _timeout: float | None = None) -> Any:
-        """The answer."""
+        """The value."""
         return self._value
 
     def cancel(self) -> None:
         """There is nothing to stop."""
+
+
+class ThreadFuture:
+    """What a function returns that runs in a thread of its own.
+
+    Args:
+        function: receives an event that is set when the work is cancelled.
+        label: what it does, for the progress and for messages.
+    """
+
+    def __init__(self, function: Callable[[threading.Event], Any], label: str = "") -> None:
+        self.label = label
+        self._function = function
+        self._cancelled = threading.Event()
+        self._finished = threading.Event()
+        self._value: Any = None
+        self._error: GaussianSpeechError | None = None
+        threading.Thread(target=self._run, name=label or None, daemon=True).start()
+
+    @property
+    def done(self) -> bool:
+        """Whether :meth:`result` returns or raises at once."""
+        return self._finished.is_set()
+
+    def poll(self) -> tuple[float, str]:
+        """How far it is cannot be known."""
+        return (0.0, self.label)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait at most ``timeout`` seconds; returns :attr:`done`."""
+        return self._finished.wait(timeout)
+
+    def cancel(self) -> None:
+        """Ask to stop."""
+        self._cancelled.set()
+
+    def result(self, timeout: float | None = None) -> Any:
+        """What the function returned.
+
+        Raises:
+            GaussianSpeechError: what it raised.
+            TimeoutError: it is not done within ``timeout`` seconds.
+        """
+        if not self._finished.wait(timeout):
+            raise TimeoutError(f"{self.label} has not finished in {timeout:g} s.")
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+    def _run(self) -> None:
+        try:
+            self._value = self._function(self._cancelled)
+        except GaussianSpeechError as error:
+            self._error = error
+        except Exception as error:  # noqa: BLE001 - it reaches the caller, as any other failure
+            self._error = GaussianSpeechError(f"{self.label} failed: {error!r}.")
+        finally:
+            self._finished.set()

@@ -2,8 +2,8 @@
 """The add-on's end of the connection to the engine process.
 
 No bpy here: this is used and tested without Blender. Nothing in it blocks the caller but
-:meth:`EngineClient.wait_ready`, :meth:`Pending.result` and :meth:`EngineClient.shutdown`, and these
-take a timeout.
+:meth:`EngineClient.wait_ready`, :meth:`EngineFuture.result` and :meth:`EngineClient.shutdown`, and
+these take a timeout.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ..engine import protocol
-from ..engine.errors import EngineGoneError, GaussianSpeechError
-from .engine_connection import LOG_LINES, Connection, State, log_tail
-from .engine_work import Pending, Work
+from ...engine import protocol
+from ...engine.errors import EngineGoneError, GaussianSpeechError
+from .connection import LOG_LINES, Connection, State, log_tail
+from .future import EngineFuture
 
 HELLO_TIMEOUT = 120.0
 """Seconds: a first start compiles bytecode and imports torch from a cold disk."""
@@ -102,17 +102,17 @@ class EngineClient:
             raise EngineGoneError("The engine is not running.", "Start it first.")
         return connection.wait_ready(timeout)
 
-    def greeting(self) -> Greeting:
+    def greeting(self) -> HelloFuture:
         """The engine's start as something to wait for; starts it where needed."""
         self.start()
-        return Greeting(self)
+        return HelloFuture(self)
 
     def request(
         self,
         method: str,
         params: Mapping[str, Any] | None = None,
         arrays: Mapping[str, NDArray[Any]] | None = None,
-    ) -> Pending:
+    ) -> EngineFuture:
         """Send a request, starting the engine where needed; returns at once.
 
         Args:
@@ -155,7 +155,7 @@ class EngineClient:
         return log_tail(self.log_path, lines)
 
 
-class Greeting:
+class HelloFuture:
     """The engine's start, to be waited for like a request; gives the engine's ``hello``."""
 
     def __init__(self, client: EngineClient) -> None:
@@ -183,6 +183,3 @@ class Greeting:
     def cancel(self) -> None:
         """End the engine."""
         self._client.shutdown()
-
-
-__all__ = ["EngineClient", "Greeting", "Pending", "State", "Work"]

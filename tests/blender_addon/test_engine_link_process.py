@@ -11,7 +11,7 @@ import pytest
 
 from blender_addon.standalone import addon_module
 
-process = addon_module("engine_process")
+process = addon_module("engine_link.process")
 
 needs_posix = pytest.mark.skipif(os.name == "nt", reason="paths of POSIX environments")
 

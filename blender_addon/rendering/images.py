@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asking the engine for one picture of the actors: avatars loaded, then rendered. No ``bpy`` calls.
+"""Asking the engine for one image of the avatars in a scene. No ``bpy`` calls.
 
 Runs in the render thread for F12 and in a thread of its own for the viewport.
 """
@@ -16,17 +16,18 @@ from numpy.typing import NDArray
 
 from ...engine.errors import BadInputError, GaussianSpeechError
 from ...engine.protocol import Message
-from ..engine_client import EngineClient, Pending
-from .actors import Actor, expression
+from ..engine_link.client import EngineClient
+from ..engine_link.future import EngineFuture
 from .camera import ViewCamera
+from .instances import AvatarInstance, expression
 
 Float = NDArray[np.float32]
-Wait = Callable[[Pending], Message]
+Wait = Callable[[EngineFuture], Message]
 """Waits for a request in the caller's own way (progress, cancel) and returns or raises its end."""
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class RenderedImage:
     """One rendered view.
 
     Attributes:
@@ -48,31 +49,34 @@ _expression_names: WeakKeyDictionary[EngineClient, dict[str, list[str]]] = WeakK
 """Names of each head's expressions, asked once of each engine."""
 
 
-def take_picture(
-    engine: EngineClient, actors: Sequence[Actor], camera: ViewCamera, wait: Wait
-) -> Picture:
-    """Render the actors through the camera, over nothing.
+def render_image(
+    engine: EngineClient, instances: Sequence[AvatarInstance], camera: ViewCamera, wait: Wait
+) -> RenderedImage:
+    """Render the instances through the camera, over nothing.
 
     Raises:
         GaussianSpeechError: what the engine answered, naming the head where there is one.
     """
     items: list[dict[str, Any]] = []
     arrays: dict[str, NDArray[Any]] = {}
-    for index, actor in enumerate(actors):
-        avatar = load_avatar(engine, actor.avatar, actor.head, wait)
+    for index, instance in enumerate(instances):
+        avatar = load_avatar(engine, instance.avatar, instance.head, wait)
         items.append(
-            {"avatar": avatar["id"], "matrix": [float(value) for value in actor.matrix.reshape(-1)]}
+            {
+                "avatar": avatar["id"],
+                "matrix": [float(value) for value in instance.matrix.reshape(-1)],
+            }
         )
-        arrays[f"vertices/{index}"] = actor.vertices
-        weights = expression(actor, expression_names(engine, actor.head, wait))
+        arrays[f"vertices/{index}"] = instance.vertices
+        weights = expression(instance, expression_names(engine, instance.head, wait))
         if weights is not None:
             arrays[f"expression/{index}"] = weights
     params = {"items": items, "camera": camera.body(), "background": None}
     try:
         reply = wait(engine.request("avatar.render", params, arrays))
     except BadInputError as error:
-        if len(actors) == 1:
-            raise BadInputError(f"'{actors[0].name}': {error.message}", error.hint) from error
+        if len(instances) == 1:
+            raise BadInputError(f"'{instances[0].name}': {error.message}", error.hint) from error
         raise
     return _picture(reply, camera)
 
@@ -95,7 +99,7 @@ def expression_names(engine: EngineClient, head: str, wait: Wait) -> list[str]:
     return known[head]
 
 
-def _picture(reply: Message, camera: ViewCamera) -> Picture:
+def _picture(reply: Message, camera: ViewCamera) -> RenderedImage:
     size = (camera.height, camera.width)
     shapes = {"rgb": (*size, 3), "alpha": size, "depth": size}
     for name, shape in shapes.items():
@@ -104,7 +108,7 @@ def _picture(reply: Message, camera: ViewCamera) -> Picture:
                 f"The engine's picture has no {name} of shape {shape}.",
                 "Restart the engine; its version may differ from the add-on's.",
             )
-    return Picture(
+    return RenderedImage(
         **{name: np.asarray(reply.arrays[name], np.float32) for name in shapes},
         seconds=float(reply.body.get("seconds", 0.0)),
         gaussians=int(reply.body.get("gaussians", 0)),

@@ -7,12 +7,12 @@ from typing import ClassVar
 
 import bpy
 
-from ..engine.errors import GaussianSpeechError
-from . import engine_session
-from .engine_client import EngineClient, Greeting, State
-from .engine_process import find_python, install_command
-from .preferences import get_preferences
-from .status import tell, tell_error
+from ...engine.errors import GaussianSpeechError
+from ..settings import get_preferences
+from ..status import report, report_error
+from . import session
+from .client import EngineClient, HelloFuture, State
+from .process import find_python, install_command
 from .tasks import EngineTask
 
 
@@ -24,13 +24,13 @@ class GAUSSIANSPEECH_OT_check_engine(EngineTask, bpy.types.Operator):
     bl_description = "Start the engine and show what it says of itself"
     task_label: ClassVar[str] = "Starting the engine"
 
-    def begin(self, context: bpy.types.Context) -> Greeting:
+    def begin(self, context: bpy.types.Context) -> HelloFuture:
         """Start the engine."""
-        return engine_session.get_engine(context).greeting()
+        return session.get_engine(context).greeting()
 
     def finish(self, context: bpy.types.Context, reply: dict) -> None:
         """Show the greeting."""
-        tell(self, context, "Engine ready: " + describe(reply))
+        report(self, context, "Engine ready: " + describe(reply))
 
 
 class GAUSSIANSPEECH_OT_restart_engine(bpy.types.Operator):
@@ -42,13 +42,13 @@ class GAUSSIANSPEECH_OT_restart_engine(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Restart."""
-        engine_session.stop_engine()
+        session.stop_engine()
         try:
-            engine_session.get_engine(context)
+            session.get_engine(context)
         except GaussianSpeechError as error:
-            tell_error(self, context, error)
+            report_error(self, context, error)
             return {"CANCELLED"}
-        tell(self, context, "The engine is starting")
+        report(self, context, "The engine is starting")
         return {"FINISHED"}
 
 
@@ -61,10 +61,10 @@ class GAUSSIANSPEECH_OT_open_log(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Open the file with the system's program for it."""
-        path = engine_session.log_path()
+        path = session.log_path()
         if not path.is_file():
             error = GaussianSpeechError("There is no engine log yet.", "Start the engine first.")
-            tell_error(self, context, error)
+            report_error(self, context, error)
             return {"CANCELLED"}
         bpy.ops.wm.path_open(filepath=str(path))
         return {"FINISHED"}
@@ -82,10 +82,10 @@ class GAUSSIANSPEECH_OT_copy_install_command(bpy.types.Operator):
         try:
             python = find_python(bpy.path.abspath(get_preferences(context).engine_python))
         except GaussianSpeechError as error:
-            tell_error(self, context, error)
+            report_error(self, context, error)
             return {"CANCELLED"}
         context.window_manager.clipboard = install_command(python)
-        tell(self, context, "Copied; paste it into a terminal")
+        report(self, context, "Copied; paste it into a terminal")
         return {"FINISHED"}
 
 
@@ -101,7 +101,7 @@ def describe(hello: dict) -> str:
 
 def draw_engine(layout: bpy.types.UILayout) -> None:
     """Draw the engine's state and its operators."""
-    engine = engine_session.current_engine()
+    engine = session.current_engine()
     box = layout.box()
     row = box.row(align=True)
     row.operator(GAUSSIANSPEECH_OT_check_engine.bl_idname, icon="CHECKMARK")

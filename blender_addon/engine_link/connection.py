@@ -16,9 +16,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from ..engine import protocol
-from ..engine.errors import EngineGoneError, GaussianSpeechError, MissingDependencyError
-from .engine_work import Pending
+from ...engine import protocol
+from ...engine.errors import EngineGoneError, GaussianSpeechError, MissingDependencyError
+from .future import EngineFuture
 
 LOG_LINES = 4
 """Last lines of the log that an error shows."""
@@ -53,7 +53,7 @@ class Connection:
         self._command = command
         self._log_path = log_path
         self._install_hint = install_hint
-        self._pending: dict[int, Pending] = {}
+        self._pending: dict[int, EngineFuture] = {}
         self._next_id = 1
         self._lock = threading.Lock()
         self._greeted = threading.Event()
@@ -99,10 +99,10 @@ class Connection:
             raise self.error
         return self.hello
 
-    def expect(self, method: str) -> Pending:
+    def expect(self, method: str) -> EngineFuture:
         """A new request's place for its reply; failed at once when the engine is gone."""
         with self._lock:
-            pending = Pending(self._next_id, method, self.send)
+            pending = EngineFuture(self._next_id, method, self.send)
             self._next_id += 1
             if self.state is State.GONE:
                 assert self.error is not None

@@ -13,9 +13,9 @@ from typing import Any
 
 import bpy
 
-from ..engine.errors import CancelledError, GaussianSpeechError
-from .engine_work import Work
-from .status import get_status, say, show_error
+from ...engine.errors import CancelledError, GaussianSpeechError
+from ..status import get_status, set_error, set_message
+from .future import Future
 
 _TICK = 0.25
 """Seconds between looks of the timer."""
@@ -28,14 +28,14 @@ no operator and no data of the file: both can be gone by then."""
 @dataclass(frozen=True)
 class _Awaited:
     label: str
-    work: Work
+    work: Future
     done: Done
 
 
 _awaited: list[_Awaited] = []
 
 
-def later(label: str, work: Work, done: Done) -> None:
+def run(label: str, work: Future, done: Done) -> None:
     """Let work go on by itself; background Blender, which has no timers, waits for it.
 
     Args:
@@ -47,17 +47,17 @@ def later(label: str, work: Work, done: Done) -> None:
     if bpy.app.background:
         while not work.wait(_TICK):
             pass
-        collect()
+        poll_finished()
     elif not bpy.app.timers.is_registered(_on_timer):
         bpy.app.timers.register(_on_timer, first_interval=_TICK, persistent=True)
 
 
-def under_way() -> list[str]:
+def running_tasks() -> list[str]:
     """What is being done, a line each."""
     return [entry.label for entry in _awaited]
 
 
-def collect() -> bool:
+def poll_finished() -> bool:
     """Take the answers that are there; whether there were any."""
     finished = [entry for entry in _awaited if entry.work.done]
     for entry in finished:
@@ -67,11 +67,11 @@ def collect() -> bool:
             status = get_status(bpy.context)
             # A task that the user waits for has the status line, and an error stays to be read.
             if message and not status.busy and not status.is_error:
-                say(bpy.context, message)
+                set_message(bpy.context, message)
         except CancelledError:
             continue
         except GaussianSpeechError as error:
-            show_error(bpy.context, error)
+            set_error(bpy.context, error)
     return bool(finished)
 
 
@@ -86,7 +86,7 @@ def redraw_sidebars(context: bpy.types.Context) -> None:
 
 
 def _on_timer() -> float | None:
-    collect()
+    poll_finished()
     redraw_sidebars(bpy.context)
     return _TICK if _awaited else None
 

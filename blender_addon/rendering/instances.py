@@ -18,7 +18,7 @@ Float = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Actor:
+class AvatarInstance:
     """One head with its avatar, as the engine is asked to draw it.
 
     Attributes:
@@ -38,7 +38,7 @@ class Actor:
     keys: dict[str, float]
 
 
-def actors(depsgraph: bpy.types.Depsgraph) -> list[Actor]:
+def visible_avatars(depsgraph: bpy.types.Depsgraph) -> list[AvatarInstance]:
     """The visible heads with an enabled avatar, instances included, in the depsgraph's order.
 
     Raises:
@@ -55,7 +55,7 @@ def actors(depsgraph: bpy.types.Depsgraph) -> list[Actor]:
         avatar, head = binding
         matrix = np.array(instance.matrix_world, np.float32) @ HEAD_TO_BLENDER
         found.append(
-            Actor(
+            AvatarInstance(
                 name=evaluated.name,
                 avatar=avatar,
                 head=head,
@@ -67,11 +67,11 @@ def actors(depsgraph: bpy.types.Depsgraph) -> list[Actor]:
     return found
 
 
-def expression(actor: Actor, names: list[str]) -> Float | None:
+def expression(instance: AvatarInstance, names: list[str]) -> Float | None:
     """(E,) values of the head's expressions, or ``None`` where no key has such a name."""
-    if not actor.keys.keys() & set(names):
+    if not instance.keys.keys() & set(names):
         return None
-    return np.array([actor.keys.get(name, 0.0) for name in names], np.float32)
+    return np.array([instance.keys.get(name, 0.0) for name in names], np.float32)
 
 
 def _vertices(evaluated: bpy.types.Object) -> Float:

@@ -14,23 +14,23 @@ from ..engine.errors import BadInputError, GaussianSpeechError, one_line
 from ..engine.files import written_whole
 from ..engine.protocol import Message
 from . import compat
-from .engine_session import get_engine
+from .engine_link.session import get_engine
+from .engine_link.tasks import finished_within
 from .rendering.avatar_scene import set_up_composite
 from .rendering.portrait import ABOVE, BELOW, add_portrait_camera
 from .speech.bake import bake, corrective_names
 from .speech.prediction import prediction_from_reply
 from .speech.properties import adjustments
 from .speech.strip import add_sound_strip
-from .tasks import finished_within
 
-__all__ = ["GaussianSpeechError", "one_line", "write_talk_scene"]
+__all__ = ["GaussianSpeechError", "one_line", "write_demo_scene"]
 
 RESOLUTION = (720, 900)
 _PATIENCE = 600.0
 """Seconds the engine may take for one request of an hour of speech."""
 
 
-def write_talk_scene(*, performance: Path, audio: Path, out: Path, head: str, avatar: str) -> None:
+def write_demo_scene(*, performance: Path, audio: Path, out: Path, head: str, avatar: str) -> None:
     """Write a .blend in which a head speaks.
 
     Args:
@@ -58,7 +58,7 @@ def write_talk_scene(*, performance: Path, audio: Path, out: Path, head: str, av
     reply = _load(context, performance, head)
     _set_frames(scene, reply.body["fps"], reply.body["frames"])
     _speak(context, obj, reply, audio)
-    set_stage(scene, obj)
+    set_up(scene, obj)
     set_up_composite(scene)
     _set_screens()
     scene.frame_set(scene.frame_start)
@@ -107,7 +107,7 @@ def _speak(context: bpy.types.Context, obj: bpy.types.Object, reply: Message, au
     bake(context, obj, prediction, deltas, adjustments(settings), 0)
 
 
-def set_stage(scene: bpy.types.Scene, head: bpy.types.Object) -> None:
+def set_up(scene: bpy.types.Scene, head: bpy.types.Object) -> None:
     """Camera, lights, backdrop and render settings round a head."""
     corners = np.array([head.matrix_world @ Vector(corner) for corner in head.bound_box])
     low, high = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()

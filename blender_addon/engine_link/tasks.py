@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 
 import bpy
 
-from ..engine.errors import CancelledError, EngineGoneError, GaussianSpeechError
-from .engine_client import Work
-from .status import get_status, tell_error
+from ...engine.errors import CancelledError, EngineGoneError, GaussianSpeechError
+from ..status import get_status, report_error
+from .future import Future
 
 _INTERVAL = 0.1
 _PATIENCE = 0.1
@@ -34,7 +34,7 @@ class EngineTask:
 
     task_label: ClassVar[str] = "Working"
 
-    def begin(self, context: bpy.types.Context) -> Work:
+    def begin(self, context: bpy.types.Context) -> Future:
         """Check the input and send the request.
 
         Raises:
@@ -63,7 +63,7 @@ class EngineTask:
                 manager.progress_update(int(100 * work.poll()[0]))
             self.finish(context, work.result(0))
         except GaussianSpeechError as error:
-            tell_error(self, context, error)
+            report_error(self, context, error)
             return {"CANCELLED"}
         finally:
             self.clean_up()
@@ -79,13 +79,13 @@ class EngineTask:
             busy = GaussianSpeechError(
                 f"{status.task} is still under way.", "Wait for it or cancel it."
             )
-            tell_error(self, context, busy)
+            report_error(self, context, busy)
             return {"CANCELLED"}
         try:
             self._work = self.begin(context)
         except GaussianSpeechError as error:
             self.clean_up()
-            tell_error(self, context, error)
+            report_error(self, context, error)
             return {"CANCELLED"}
         status.busy, status.cancel_asked = True, False
         status.task, status.step, status.fraction = self.task_label, "", 0.0
@@ -134,7 +134,7 @@ class EngineTask:
             self.report({"INFO"}, "Cancelled")
             return {"CANCELLED"}
         except GaussianSpeechError as error:
-            tell_error(self, context, error)
+            report_error(self, context, error)
             return {"CANCELLED"}
         return {"FINISHED"}
 
@@ -160,7 +160,7 @@ class GAUSSIANSPEECH_OT_cancel(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def finished_within(work: Work, seconds: float) -> Any:
+def finished_within(work: Future, seconds: float) -> Any:
     """The reply to a short request, waited for.
 
     Raises:

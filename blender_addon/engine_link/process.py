@@ -12,9 +12,9 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..engine.errors import BadInputError, MissingDependencyError
+from ...engine.errors import BadInputError, MissingDependencyError
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 """The extension's folder; it is put on the engine's PYTHONPATH, so both sides are one version."""
 
 PYTHON_VARIABLE = "GAUSSIANSPEECH_PYTHON"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import bpy
 
-from . import engine_process
-from .engine_client import EngineClient
-from .preferences import ROOT_PACKAGE, get_preferences
+from ..settings import ROOT_PACKAGE, get_preferences
+from . import process
+from .client import EngineClient
 
 _engine: EngineClient | None = None
 _settings: tuple[str, ...] = ()
@@ -65,13 +65,13 @@ def user_folder() -> Path:
 
 def _make_engine(python: str, override: str, device: str) -> EngineClient:
     python = bpy.path.abspath(python)
-    program = "" if override.strip() else engine_process.find_python(python)
+    program = "" if override.strip() else process.find_python(python)
     return EngineClient(
-        engine_process.engine_command(program, override),
-        engine_process.engine_environment(user_folder() / "cache", device.lower()),
+        process.engine_command(program, override),
+        process.engine_environment(user_folder() / "cache", device.lower()),
         log_path(),
         cwd=user_folder(),
-        install_hint=engine_process.install_hint(program) if program else "",
+        install_hint=process.install_hint(program) if program else "",
     )
 
 
