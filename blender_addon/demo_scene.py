@@ -10,9 +10,9 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
-from ..engine.errors import BadInputError, GaussianSpeechError, one_line
-from ..engine.files import written_whole
-from ..engine.protocol import Message
+from ..engine.core.errors import BadInputError, GaussianSpeechError, one_line
+from ..engine.core.files import atomic_write
+from ..engine.core.protocol import Message
 from . import compat
 from .engine_link.session import get_engine
 from .engine_link.tasks import finished_within
@@ -181,7 +181,7 @@ def _save(out: Path) -> None:
     filepaths = bpy.context.preferences.filepaths
     versions, filepaths.save_version = filepaths.save_version, 0
     try:
-        with written_whole(out) as temporary:
+        with atomic_write(out) as temporary:
             bpy.ops.wm.save_as_mainfile(filepath=str(temporary.resolve()), compress=True)
     except (OSError, RuntimeError) as error:
         raise BadInputError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..engine.errors import GaussianSpeechError
+from ..engine.core.errors import GaussianSpeechError
 from .engine_link.ops import draw_engine
 from .engine_link.process import PYTHON_VARIABLE, find_python
 from .settings import ROOT_PACKAGE, default_jobs_folder

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import bpy
 
-from ..engine.errors import GaussianSpeechError
-from ..engine.runtime import cache_folder
+from ..engine.core.errors import GaussianSpeechError
+from ..engine.core.runtime import cache_folder
 
 ROOT_PACKAGE = __package__.rpartition(".")[0]
 """The extension's package, by which Blender knows its preferences and its user folder."""

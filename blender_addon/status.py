@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..engine.errors import BadInputError, GaussianSpeechError, one_line
+from ..engine.core.errors import BadInputError, GaussianSpeechError, one_line
 
 
 class GAUSSIANSPEECH_PG_status(bpy.types.PropertyGroup):

@@ -15,7 +15,7 @@ Conventions, used everywhere unless a docstring says otherwise (docs/conventions
   ``K`` components of a performance.
 
 Importing this package is light: torch is imported by the modules that compute with it, never here,
-because Blender imports :mod:`engine.protocol` and has no torch.
+because Blender imports :mod:`engine.core.protocol` and has no torch.
 """
 
 __version__ = "0.1.0"

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line ``gaussianspeech``.
+"""``python -m engine``: the commands of ``gaussianspeech`` that need no training.
 
-Packages that build on the engine add their own commands (``evaluate``, ``jobs``) through the
-entry-point group ``gaussianspeech.commands``, so that the engine imports none of them.
+:mod:`training.cli` adds the commands that train and evaluate; that is ``gaussianspeech``.
 """
 
 from __future__ import annotations
@@ -10,11 +9,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import entry_points
 
 import tyro
 from tyro.extras import SubcommandApp
 
+from engine.commands import jobs
 from engine.commands.animate import animate
 from engine.commands.console import EXIT_FAILED, EXIT_INTERRUPTED, print_error
 from engine.commands.demo import demo
@@ -23,30 +22,29 @@ from engine.commands.export import app as export
 from engine.commands.render import render
 from engine.commands.retarget import retarget
 from engine.commands.serve import serve
-from engine.errors import GaussianSpeechError
-
-COMMANDS_GROUP = "gaussianspeech.commands"
+from engine.core.errors import GaussianSpeechError
+from engine.core.runtime import prepare
 
 
 def build_app() -> SubcommandApp:
-    """All commands: the engine's own, then those of installed packages by name."""
+    """The engine's commands."""
     app = SubcommandApp()
     for command in (demo, animate, render, retarget, doctor, serve):
         app.command(command)
     app.command(export, name="export")
-    for point in sorted(entry_points(group=COMMANDS_GROUP), key=lambda point: point.name):
-        app.command(point.load(), name=point.name)
+    app.command(jobs.app, name="jobs")
     return app
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run one command.
+def run(app: SubcommandApp, args: Sequence[str] | None = None) -> int:
+    """Run one command of an app, with what numba and torch read from the environment set.
 
     Returns:
         0 on success, 2 for bad input, 1 for other failures, 130 when interrupted.
     """
+    prepare()
     try:
-        result = build_app().cli(
+        result = app.cli(
             prog="gaussianspeech",
             description="Talking Gaussian avatars: speech in, an animated and rendered head out.",
             args=args,
@@ -62,3 +60,8 @@ def main(args: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     return result if isinstance(result, int) else 0
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one of the engine's commands; see :func:`run`."""
+    return run(build_app(), args)

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import BadInputError, MissingDependencyError
-from engine.runtime import cache_folder
+from engine.core.errors import BadInputError, MissingDependencyError
+from engine.core.runtime import cache_folder
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,8 +9,8 @@ import threading
 from pathlib import Path
 from typing import BinaryIO
 
-from ...engine.errors import BadInputError, CancelledError
-from ...engine.files import written_whole
+from ...engine.core.errors import BadInputError, CancelledError
+from ...engine.core.files import atomic_write
 
 FLAME_PARAM = "flame_param.npz"
 """GaussianAvatars' motion and identity: its programs look for it beside ``point_cloud.ply``."""
@@ -70,7 +70,7 @@ def _copy(source: Path, target: Path, cancelled: threading.Event) -> None:
     with contextlib.suppress(OSError):
         if target.samefile(source):
             return
-    with written_whole(target) as temporary, source.open("rb") as old, temporary.open("wb") as new:
+    with atomic_write(target) as temporary, source.open("rb") as old, temporary.open("wb") as new:
         _pump(old, new, cancelled)
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 import bpy
 from bpy_extras.io_utils import ImportHelper
 
-from ...engine.protocol import Message
+from ...engine.core.protocol import Message
 from ..engine_link.future import Future
 from ..engine_link.session import get_engine
 from ..engine_link.tasks import EngineTask

@@ -10,7 +10,7 @@ from typing import ClassVar
 import bpy
 from bpy_extras.io_utils import ExportHelper
 
-from ...engine.errors import BadInputError
+from ...engine.core.errors import BadInputError
 from ..engine_link.future import Future, ThreadFuture
 from ..engine_link.tasks import EngineTask
 from ..heads.properties import active_head

@@ -13,7 +13,7 @@ from typing import Any
 
 import bpy
 
-from ...engine.errors import CancelledError, GaussianSpeechError
+from ...engine.core.errors import CancelledError, GaussianSpeechError
 from ..status import get_status, set_error, set_message
 from .future import Future
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ...engine import protocol
-from ...engine.errors import EngineGoneError, GaussianSpeechError
+from ...engine.core import protocol
+from ...engine.core.errors import EngineGoneError, GaussianSpeechError
 from .connection import LOG_LINES, Connection, State, log_tail
 from .future import EngineFuture
 

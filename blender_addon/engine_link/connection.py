@@ -16,8 +16,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from ...engine import protocol
-from ...engine.errors import EngineGoneError, GaussianSpeechError, MissingDependencyError
+from ...engine.core import protocol
+from ...engine.core.errors import EngineGoneError, GaussianSpeechError, MissingDependencyError
 from .future import EngineFuture
 
 LOG_LINES = 4

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ...engine import protocol
-from ...engine.errors import ERROR_KINDS, GaussianSpeechError
+from ...engine.core import protocol
+from ...engine.core.errors import ERROR_KINDS, GaussianSpeechError
 
 
 class Future(Protocol):

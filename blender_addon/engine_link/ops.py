@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import bpy
 
-from ...engine.errors import GaussianSpeechError
+from ...engine.core.errors import GaussianSpeechError
 from ..settings import get_preferences
 from ..status import report, report_error
 from . import session

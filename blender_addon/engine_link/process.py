@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...engine.errors import BadInputError, MissingDependencyError
+from ...engine.core.errors import BadInputError, MissingDependencyError
 
 ROOT = Path(__file__).resolve().parents[2]
 """The extension's folder; it is put on the engine's PYTHONPATH, so both sides are one version."""

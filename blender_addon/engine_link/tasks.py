@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import bpy
 
-from ...engine.errors import CancelledError, EngineGoneError, GaussianSpeechError
+from ...engine.core.errors import CancelledError, EngineGoneError, GaussianSpeechError
 from ..status import get_status, report_error
 from .future import Future
 

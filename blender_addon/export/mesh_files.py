@@ -13,8 +13,8 @@ from pathlib import Path
 
 import bpy
 
-from ...engine.errors import BadInputError, GaussianSpeechError
-from ...engine.files import written_whole
+from ...engine.core.errors import BadInputError, GaussianSpeechError
+from ...engine.core.files import atomic_write
 from .. import compat
 
 Exporter = Callable[[Path, int, int], object]
@@ -42,7 +42,7 @@ def export_mesh(
             "Show it in the viewport, then export.",
         )
     try:
-        with _only(context, obj, frames), written_whole(path) as temporary:
+        with _only(context, obj, frames), atomic_write(path) as temporary:
             _run(EXPORTERS[kind], temporary, frames)
     except OSError as error:
         raise BadInputError(

@@ -10,7 +10,7 @@ from typing import ClassVar
 import bpy
 from bpy_extras.io_utils import ExportHelper
 
-from ...engine.errors import BadInputError, GaussianSpeechError
+from ...engine.core.errors import BadInputError, GaussianSpeechError
 from ..heads.properties import active_head, require_head
 from ..speech.bake import active_bake
 from ..status import report, report_error

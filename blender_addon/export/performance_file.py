@@ -17,8 +17,8 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from ...engine.errors import BadInputError
-from ...engine.files import written_whole
+from ...engine.core.errors import BadInputError
+from ...engine.core.files import atomic_write
 from ...engine.heads.axes import blender_to_head
 from ..speech.action import read_prediction
 from ..speech.bake import active_bake, check_bakeable
@@ -49,7 +49,7 @@ def export_performance(
     check_bakeable(obj)
     try:
         with (
-            written_whole(path) as temporary,
+            atomic_write(path) as temporary,
             zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
         ):
             _write(context, obj, archive, frames, dense=dense)

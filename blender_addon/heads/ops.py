@@ -12,8 +12,8 @@ import bpy
 from bpy_extras.io_utils import ImportHelper
 from mathutils import Euler
 
-from ...engine.errors import BadInputError
-from ...engine.protocol import Message
+from ...engine.core.errors import BadInputError
+from ...engine.core.protocol import Message
 from ..engine_link import background
 from ..engine_link.client import EngineClient
 from ..engine_link.future import CompletedFuture, Future

@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from ...engine.errors import BadInputError
+from ...engine.core.errors import BadInputError
 
 
 class GAUSSIANSPEECH_PG_head(bpy.types.PropertyGroup):

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from ...engine.errors import (
+from ...engine.core.errors import (
     BadInputError,
     CancelledError,
     GaussianSpeechError,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The folder of this machine's jobs: one folder a job, which its worker keeps writing. No bpy.
 
-Read as training's own commands read it (``training/jobs.py`` says what lies in it), so that what
+Read as ``gaussianspeech jobs`` reads it (``engine/jobs/folder.py`` says what lies in it): what
 was started here is found there and the other way round. Everything here may wait for a disk or a
 network: it is called from threads.
 """
@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...engine.errors import BadInputError
-from ...training import detached
+from ...engine.core.errors import BadInputError
+from ...engine.jobs import process as detached
 from .job import AVATAR, CAPTURE, ENDED, SPEECH, Job, State
 
 _FORMAT = "gaussianspeech-job-1"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import bpy
 
-from ...engine.errors import BadInputError
+from ...engine.core.errors import BadInputError
 from ..avatars.properties import DEFAULT_AVATAR, avatar_path
 from ..heads.properties import require_head
 from ..speech.properties import model_name

@@ -10,7 +10,7 @@ from typing import Any
 
 import bpy
 
-from ...engine.errors import BadInputError, GaussianSpeechError
+from ...engine.core.errors import BadInputError, GaussianSpeechError
 from ..avatars.properties import heads_using
 from ..engine_link import background
 from ..engine_link.future import ThreadFuture

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ...engine.errors import GaussianSpeechError
+from ...engine.core.errors import GaussianSpeechError
 from .command import Commands
 from .folder import JobFolder
 from .job import Job

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from ...engine.errors import GaussianSpeechError
+from ...engine.core.errors import GaussianSpeechError
 from .. import compat
 from .session import current_place
 from .watch import watcher

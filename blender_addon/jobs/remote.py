@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...engine.errors import GaussianSpeechError
+from ...engine.core.errors import GaussianSpeechError
 from .command import Commands
 from .job import Job, State
 from .place import Order, Reading, file_name

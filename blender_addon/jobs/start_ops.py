@@ -7,7 +7,7 @@ from pathlib import Path
 
 import bpy
 
-from ...engine.errors import BadInputError, GaussianSpeechError
+from ...engine.core.errors import BadInputError, GaussianSpeechError
 from .. import compat
 from ..heads.ops import DEFAULT_HEAD
 from ..heads.properties import active_head, engine_name, require_head

@@ -12,7 +12,7 @@ from functools import partial
 
 import bpy
 
-from ...engine.errors import GaussianSpeechError
+from ...engine.core.errors import GaussianSpeechError
 from ..engine_link.background import redraw_sidebars
 from ..engine_link.future import ThreadFuture
 from ..status import get_status, set_error, set_message

@@ -10,7 +10,7 @@ from __future__ import annotations
 import bpy
 from bpy.app.handlers import persistent
 
-from ...engine.errors import BadInputError
+from ...engine.core.errors import BadInputError
 from ..avatars.properties import bound_avatar
 from .compositor import build_nodes, remove_nodes, write_layers
 from .engine import GaussianSpeechRenderEngine

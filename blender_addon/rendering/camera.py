@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...engine.errors import BadInputError
+from ...engine.core.errors import BadInputError
 
 Float = NDArray[np.float64]
 

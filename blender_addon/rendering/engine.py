@@ -11,8 +11,8 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from ...engine.errors import BadInputError, CancelledError, GaussianSpeechError, one_line
-from ...engine.protocol import Message
+from ...engine.core.errors import BadInputError, CancelledError, GaussianSpeechError, one_line
+from ...engine.core.protocol import Message
 from .. import compat
 from ..engine_link.future import EngineFuture
 from ..engine_link.session import get_engine

@@ -14,8 +14,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from ...engine.errors import BadInputError, GaussianSpeechError
-from ...engine.protocol import Message
+from ...engine.core.errors import BadInputError, GaussianSpeechError
+from ...engine.core.protocol import Message
 from ..engine_link.client import EngineClient
 from ..engine_link.future import EngineFuture
 from .camera import ViewCamera

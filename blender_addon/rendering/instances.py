@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from ...engine.errors import BadInputError
+from ...engine.core.errors import BadInputError
 from ...engine.heads.axes import HEAD_TO_BLENDER, blender_to_head
 from ..avatars.properties import bound_avatar
 from ..heads.properties import check_vertex_count

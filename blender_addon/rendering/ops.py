@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from ...engine.errors import GaussianSpeechError
+from ...engine.core.errors import GaussianSpeechError
 from ..heads.properties import active_head
 from ..status import report, report_error
 from .avatar_scene import remove_composite, set_up_composite

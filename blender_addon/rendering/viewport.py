@@ -15,8 +15,8 @@ import gpu
 import numpy as np
 from gpu_extras.presets import draw_texture_2d
 
-from ...engine.errors import GaussianSpeechError, one_line
-from ...engine.protocol import Message
+from ...engine.core.errors import GaussianSpeechError, one_line
+from ...engine.core.protocol import Message
 from ..engine_link.client import EngineClient
 from ..engine_link.future import EngineFuture
 from ..engine_link.session import get_engine

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...engine.speech.style import NEUTRAL, Style, styled
+from ...engine.motion.style import NEUTRAL, Style, styled
 from .prediction import Prediction
 
 Float = NDArray[np.float32]

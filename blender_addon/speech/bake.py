@@ -15,9 +15,9 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from ...engine.errors import BadInputError
+from ...engine.core.errors import BadInputError
 from ...engine.heads.axes import head_to_blender
-from ...engine.speech.style import NEUTRAL
+from ...engine.motion.style import NEUTRAL
 from .. import compat
 from ..heads.mesh import set_key_points
 from ..heads.properties import check_vertex_count

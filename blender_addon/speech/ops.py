@@ -11,8 +11,8 @@ import bpy
 import numpy as np
 from bpy_extras.io_utils import ImportHelper
 
-from ...engine.errors import BadInputError, GaussianSpeechError
-from ...engine.protocol import Message
+from ...engine.core.errors import BadInputError, GaussianSpeechError
+from ...engine.core.protocol import Message
 from .. import compat
 from ..engine_link.future import Future
 from ..engine_link.session import get_engine

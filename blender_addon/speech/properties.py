@@ -8,8 +8,8 @@ from typing import Any
 
 import bpy
 
-from ...engine.errors import BadInputError
-from ...engine.speech.style import Style
+from ...engine.core.errors import BadInputError
+from ...engine.motion.style import Style
 from .. import compat
 from .adjust import Adjustments
 

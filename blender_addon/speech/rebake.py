@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from ...engine.errors import GaussianSpeechError
+from ...engine.core.errors import GaussianSpeechError
 from ..status import set_error
 from .action import read_prediction
 from .bake import Baked, active_bake, rebake

@@ -16,7 +16,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from ...engine.errors import BadInputError
+from ...engine.core.errors import BadInputError
 from .. import compat
 
 Float = NDArray[np.float32]

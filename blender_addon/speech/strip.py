@@ -8,7 +8,7 @@ from typing import Any
 
 import bpy
 
-from ...engine.errors import BadInputError
+from ...engine.core.errors import BadInputError
 from .. import compat
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 
 Float = NDArray[np.float32]
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import fft, signal
 
 from engine.audio.loading import SAMPLE_RATE, Speech
-from engine.progress import Progress, silent
+from engine.core.progress import Progress, no_progress
 
 Float = NDArray[np.float32]
 
@@ -58,7 +58,7 @@ def frame_total(speech: Speech) -> int:
     return max(1, round(speech.duration * FRAME_RATE))
 
 
-def features(samples: Float, frames: int, progress: Progress = silent) -> Features:
+def features(samples: Float, frames: int, progress: Progress = no_progress) -> Features:
     """Features of ``frames`` frames of 16 kHz ``samples`` (n,)."""
     mel = np.empty((frames, MEL_BANDS), np.float32)
     level = np.empty(frames, np.float32)

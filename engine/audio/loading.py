@@ -18,8 +18,8 @@ import soxr
 from numpy.typing import ArrayLike, NDArray
 
 from engine.audio.decoding import Source, open_source
-from engine.errors import BadInputError
-from engine.progress import Progress, silent
+from engine.core.errors import BadInputError
+from engine.core.progress import Progress, no_progress
 
 Float = NDArray[np.float32]
 
@@ -66,7 +66,7 @@ def load_speech(
     path: str | Path,
     start: float = 0.0,
     duration: float | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> Speech:
     """Decode a file, or a stretch of it, to 16 kHz mono.
 

@@ -16,10 +16,10 @@ from safetensors.torch import save_file
 from engine.avatar.color import ColorModel, MlpColor, ShColor
 from engine.avatar.gaussian_avatar import GaussianAvatar
 from engine.avatar.gaussian_avatars import load_point_cloud
-from engine.avatar.head_mark import faces_digest
-from engine.errors import BadInputError
-from engine.files import written_whole
+from engine.core.errors import BadInputError
+from engine.core.files import atomic_write
 from engine.heads.head import Head
+from engine.heads.topology import faces_digest
 
 FORMAT = "gaussianspeech-avatar-1"
 DEFAULT_AVATAR = "default"
@@ -55,7 +55,7 @@ def save_avatar(avatar: GaussianAvatar, path: str | Path, *, half: bool = False)
     }
     # One entry: safetensors writes several in an order that changes from run to run.
     metadata = {FORMAT: json.dumps(about, sort_keys=True)}
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         save_file(stored, temporary, metadata)
 
 

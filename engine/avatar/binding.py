@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 
-from engine.avatar import compiled
+from engine.avatar.kernels import autograd as compiled
 from engine.splatting.cpu.threads import compilable
 
 _TINY = 1e-12

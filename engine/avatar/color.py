@@ -10,8 +10,8 @@ from typing import ClassVar, Protocol
 
 import torch
 
-from engine.avatar import compiled
-from engine.errors import BadInputError
+from engine.avatar.kernels import autograd as compiled
+from engine.core.errors import BadInputError
 from engine.splatting.cpu.threads import compilable
 
 

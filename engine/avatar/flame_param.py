@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import BadInputError
-from engine.files import written_whole
+from engine.core.errors import BadInputError
+from engine.core.files import atomic_write
 from engine.heads.flame import JAW_DIRECTIONS
 from engine.heads.flame_model import COEFFICIENT, EXPRESSIONS, SHAPES
 from engine.heads.head import Head
-from engine.speech.performance import Performance
+from engine.motion.performance import Performance
 
 Float = NDArray[np.float32]
 
@@ -149,7 +149,7 @@ def save_flame_param(param: FlameParam, path: str | Path) -> None:
         path: final name.
     """
     arrays = {field.name: getattr(param, field.name) for field in fields(param)}
-    with written_whole(path) as temporary, temporary.open("wb") as stream:
+    with atomic_write(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, **arrays)
 
 

@@ -12,7 +12,7 @@ import torch
 
 from engine.avatar.binding import place, transformed
 from engine.avatar.color import ColorModel
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.splatting.backend import Splats
 
 _TENSORS = ("faces", "binding", "positions", "log_scales", "quats", "opacity_logits")

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from engine.avatar.color import ShColor
 from engine.avatar.gaussian_avatar import GaussianAvatar
-from engine.avatar.head_mark import faces_digest
 from engine.avatar.ply import read_columns, read_header, write_columns
 from engine.avatar.sh_fit import ShFit, fit_sh
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads.head import Head
+from engine.heads.topology import faces_digest
 
 Float = NDArray[np.float32]
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.avatar.ply_header import PlyHeader, read_header
-from engine.errors import BadInputError
-from engine.files import written_whole
+from engine.core.errors import BadInputError
+from engine.core.files import atomic_write
 
 Float = NDArray[np.float32]
 
@@ -79,7 +79,7 @@ def write_columns(
         *(f"property float {name}" for name in names),
         "end_header\n",
     ]
-    with written_whole(path) as temporary, temporary.open("wb") as stream:
+    with atomic_write(path) as temporary, temporary.open("wb") as stream:
         stream.write("\n".join(lines).encode("ascii"))
         for start in range(0, len(columns), _BLOCK):
             stream.write(np.ascontiguousarray(columns[start : start + _BLOCK], "<f4").data)

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 
 MAX_HEADER = 65536
 """Bytes; that of a 3D Gaussian Splatting scene has about 1,500."""

@@ -17,10 +17,10 @@ from engine.commands.console import (
     print_warnings,
     progress_bar,
 )
-from engine.errors import BadInputError
-from engine.progress import Progress, part
-from engine.speech.articulation import Articulation
-from engine.speech.style import Style
+from engine.core.errors import BadInputError
+from engine.core.progress import Progress, subprogress
+from engine.motion.articulation import Articulation
+from engine.motion.style import Style
 
 
 def animate(
@@ -103,7 +103,7 @@ def _animate_one(
 ) -> tuple[dict[str, object], list[str]]:
     from engine.audio.loading import load_speech
     from engine.heads import load_head
-    from engine.speech.predict import predict
+    from engine.motion.predict import predict
 
     progress(0.0, "loading")
     speech = load_speech(path)
@@ -115,7 +115,7 @@ def _animate_one(
         model=model,
         settings=asked.settings,
         style=asked.style,
-        progress=part(progress, 0.02, 0.95),
+        progress=subprogress(progress, 0.02, 0.95),
     )
     progress(0.95, "saving")
     prediction.save(target, dense=dense)

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from engine.errors import BadInputError, GaussianSpeechError, one_line
-from engine.progress import Progress
+from engine.core.errors import BadInputError, GaussianSpeechError, one_line
+from engine.core.progress import Progress
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.commands.console import existing_folder, print_result, progress_bar
-from engine.errors import GaussianSpeechError, MissingDependencyError
-from engine.progress import Progress, part
+from engine.core.errors import GaussianSpeechError, MissingDependencyError
+from engine.core.progress import Progress, subprogress
 
 if TYPE_CHECKING:
-    from engine.speech.performance import Performance
+    from engine.motion.performance import Performance
 
 _FPS = 25.0
 _SIZE = (720, 720)
@@ -47,7 +47,7 @@ def demo(out: Path = Path("demo"), *, blend: bool = True) -> int:
         saved = out / "talk.performance.npz"
         performance.save(saved)
         with _scene_being_built(saved, voice, out / "talk.blend", enabled=blend) as finish_scene:
-            _film(performance, voice, out, part(bar, 0.1, 0.9))
+            _film(performance, voice, out, subprogress(bar, 0.1, 0.9))
             if blend:
                 bar(0.9, "waiting for Blender to write talk.blend")
                 finish_scene()
@@ -62,7 +62,7 @@ def demo(out: Path = Path("demo"), *, blend: bool = True) -> int:
 def _speak(voice: Path) -> Performance:
     from engine.audio.loading import load_speech
     from engine.heads import load_head
-    from engine.speech.predict import predict
+    from engine.motion.predict import predict
 
     line = json.loads((files("engine.assets") / "sample_voice.json").read_text("utf-8"))["text"]
     return predict(load_speech(voice), load_head("default"), _FPS, text=line)
@@ -70,9 +70,9 @@ def _speak(voice: Path) -> Performance:
 
 def _film(performance: Performance, voice: Path, out: Path, progress: Progress) -> None:
     from engine.avatar import load_avatar
-    from engine.export.poster import poster_frame
     from engine.heads import load_head
-    from engine.render import portrait_camera, render_still, write_still, write_video
+    from engine.rendering.frames import portrait_camera, render_still, write_still, write_video
+    from engine.rendering.poster import poster_frame
     from engine.splatting.registry import choose_backend
 
     head = load_head(performance.head)

@@ -10,7 +10,7 @@ import tyro
 from tyro.extras import SubcommandApp
 
 from engine.commands.console import existing_folder, print_result, print_warnings, progress_bar
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads.head import Head
 
 app = SubcommandApp()
@@ -84,9 +84,9 @@ def splats(
         json: print the result as JSON.
     """
     from engine.avatar import load_avatar
-    from engine.export.splat_frames import write_splat_frames
     from engine.heads import load_head
-    from engine.speech.performance import Performance
+    from engine.motion.performance import Performance
+    from engine.rendering.splat_frames import write_splat_frames
 
     played = Performance.load(performance)
     face = load_head(head or played.head)
@@ -115,7 +115,7 @@ def _write_motion(path: Path, head: Head, performance: Path | None) -> dict[str,
         is_flame,
         save_flame_param,
     )
-    from engine.speech.performance import Performance
+    from engine.motion.performance import Performance
 
     if not is_flame(head):
         if performance is not None:

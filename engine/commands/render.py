@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from engine.commands.console import print_result, progress_bar
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 
 _STILLS = (".png", ".jpg", ".jpeg")
 _VIDEOS = (".mp4", ".mov", ".mkv")
@@ -40,10 +40,10 @@ def render(
         json: print the result as JSON.
     """
     from engine.avatar import load_avatar
-    from engine.export.poster import poster_frame
     from engine.heads import load_head
-    from engine.render import portrait_camera, render_still, write_still, write_video
-    from engine.speech.performance import Performance
+    from engine.motion.performance import Performance
+    from engine.rendering.frames import portrait_camera, render_still, write_still, write_video
+    from engine.rendering.poster import poster_frame
     from engine.splatting.registry import choose_backend
 
     width, height = _pixels(size)

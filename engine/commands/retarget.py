@@ -6,8 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.commands.console import print_result, progress_bar
-from engine.errors import BadInputError
-from engine.progress import part
+from engine.core.errors import BadInputError
+from engine.core.progress import subprogress
 
 _SUFFIX = ".npz"
 
@@ -33,8 +33,8 @@ def retarget(
         json: print the result as JSON.
     """
     from engine.heads import load_head
-    from engine.speech.performance import Performance
-    from engine.speech.retargeting import retarget as carry
+    from engine.motion.performance import Performance
+    from engine.motion.retargeting import retarget as carry
 
     if out.suffix.lower() != _SUFFIX:
         raise BadInputError(f"The kind of {out} is unknown.", "End it in .performance.npz.")
@@ -42,7 +42,7 @@ def retarget(
         progress(0.0, "loading")
         played = Performance.load(performance)
         made_for, goes_to = load_head(source or _shipped(played.head)), load_head(head)
-        carried = carry(played, made_for, goes_to, progress=part(progress, 0.05, 0.95))
+        carried = carry(played, made_for, goes_to, progress=subprogress(progress, 0.05, 0.95))
         progress(0.95, "saving")
         carried.save(out, dense=dense)
     result = {

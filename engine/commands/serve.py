@@ -6,6 +6,6 @@ from __future__ import annotations
 
 def serve() -> int:
     """Answer requests on stdin and stdout (docs/protocol.md) until stdin closes."""
-    from engine.server import serve as run
+    from engine.serving.server import serve as run
 
     return run()

@@ -15,7 +15,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import cKDTree
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads.head import Head
 from engine.heads.surface import Surface
 

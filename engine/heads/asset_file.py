@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import BadInputError
-from engine.files import written_whole
+from engine.core.errors import BadInputError
+from engine.core.files import atomic_write
 from engine.heads.head import Float, Head, Index, Skeleton
 
 _FORMAT = "gaussianspeech-head-1"
-_REMEDY = "Get the file again, or make it again with 'python -m engine.assets.build.default_head'."
+_REMEDY = "Get the file again, or make it again with 'python -m training.assets.head.default_head'."
 # Offsets on this grid (7.6 µm) fit int16 up to a quarter of a metre.
 _GRID = 2.0**-17
 _MAX_BYTES = 1 << 30
@@ -60,7 +60,7 @@ def save_head(head: Head, path: str | Path) -> None:
     }
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
     with (
-        written_whole(path) as temporary,
+        atomic_write(path) as temporary,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive,
     ):
         for name, array in arrays.items():

@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 
 ROLL = "mouthRollLower"
 _POSE = {ROLL: 0.86, "jawOpen": 0.065}
-"""The mouth of f and v as :mod:`engine.speech.visemes` makes it."""
+"""The mouth of f and v as :mod:`engine.motion.rules.visemes` makes it."""
 _MOST = 0.008
 """Metres that the roll is lengthened at most; teeth farther behind are not to be reached."""
 _BETWEEN = 8

@@ -18,11 +18,11 @@ from scipy.sparse import csc_matrix, diags
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
+from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads.anatomy import Anatomy
 from engine.heads.head import Head
 from engine.heads.registration import Registration
 from engine.heads.surface import Closest, Surface
-from engine.progress import Progress, part, silent
 
 Array = NDArray[np.float64]
 Float = NDArray[np.float32]
@@ -72,7 +72,7 @@ class Correspondence:
     jacobians: Array
     parts: dict[str, Where]
 
-    def carry(self, offsets: Float, *, progress: Progress = silent) -> Float:
+    def carry(self, offsets: Float, *, progress: Progress = no_progress) -> Float:
         """Offsets of the source as offsets of the target.
 
         Args:
@@ -85,7 +85,7 @@ class Correspondence:
         skin = offsets[:, self.source.skin].astype(np.float64)
         turned = np.einsum("vij,kvj->kvi", self.jacobians, skin)
         carried = np.zeros((len(offsets), self.target.head.vertex_count, 3))
-        carried[:, self.target.skin] = self._on_skin(turned, part(progress, 0.0, 0.7))
+        carried[:, self.target.skin] = self._on_skin(turned, subprogress(progress, 0.0, 0.7))
         moving: dict[str, tuple[Array, Array]] = {}
         for number, (name, vertices) in enumerate(self.parts.items()):
             progress(0.7 + 0.3 * number / len(self.parts), "carrying teeth, tongue and eyes")

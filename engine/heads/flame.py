@@ -9,8 +9,8 @@ from the joint is 1.0 mm off it. Whoever needs the full model takes :func:`read_
 :func:`~engine.heads.skinning.flame_vertices`.
 
 FLAME's expression directions are principal components and have no meaning of their own, so they
-carry no ARKit names. The rules of :mod:`engine.speech` need ARKit expressions: speech comes to a
-FLAME head by retargeting a performance of the default head.
+carry no ARKit names. The rules of :mod:`engine.motion.rules` need ARKit expressions: speech
+comes to a FLAME head by retargeting a performance of the default head.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads.flame_file import read_flame, read_masks
 from engine.heads.flame_model import COEFFICIENT, EXPRESSIONS, JOINTS, SHAPES, FlameModel
 from engine.heads.flame_teeth import add_teeth, tooth_regions

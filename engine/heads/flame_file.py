@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads.flame_model import JOINTS, FlameModel, Index
 from engine.heads.pickled_arrays import array
 from engine.heads.safe_pickle import MAX_BYTES, PickleError, read_pickle

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads.flame_model import JOINTS, SHAPES, FlameModel, Index
 
 COLUMNS = 15

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import trimesh
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads.head import Head, Skeleton
 
 _FEWEST = 200

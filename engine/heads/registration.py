@@ -24,10 +24,10 @@ from scipy.sparse import csc_matrix, diags
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
+from engine.core.progress import Progress, no_progress
 from engine.heads.anatomy import Anatomy
 from engine.heads.surface import Surface
-from engine.progress import Progress, silent
 
 Array = NDArray[np.float64]
 
@@ -97,7 +97,7 @@ def similarity_of(source: Array, target: Array, weights: Array | None = None) ->
     return Similarity(scale, rotation, middles[1] - scale * rotation @ middles[0])
 
 
-def register(source: Anatomy, target: Anatomy, *, progress: Progress = silent) -> Registration:
+def register(source: Anatomy, target: Anatomy, *, progress: Progress = no_progress) -> Registration:
     """Lay a head onto another.
 
     Args:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads.asset_file import load_head_file
 from engine.heads.default import DEFAULT_HEAD, load_default_head
 from engine.heads.head import Head

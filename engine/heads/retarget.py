@@ -19,15 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from engine.files import written_whole
+from engine.core.files import atomic_write
+from engine.core.progress import Progress, no_progress, subprogress
+from engine.core.runtime import cache_folder
 from engine.heads.anatomy import Anatomy, anatomy
 from engine.heads.bite import with_bite
 from engine.heads.correspondence import Correspondence, correspondence
 from engine.heads.default import load_default_head
 from engine.heads.head import Float, Head, Index
 from engine.heads.registration import Registration, Similarity, register
-from engine.progress import Progress, part, silent
-from engine.runtime import cache_folder
 
 MOUTH_SHAPES = ("jawOpen", "mouthClose", "mouthFunnel", "mouthPucker")
 """Without these ARKit expressions a head cannot speak by itself."""
@@ -45,7 +45,7 @@ def speaks(head: Head) -> bool:
     return set(MOUTH_SHAPES) <= set(head.expression_names)
 
 
-def expressive(head: Head, *, progress: Progress = silent) -> Head:
+def expressive(head: Head, *, progress: Progress = no_progress) -> Head:
     """The head itself where it has ARKit mouth shapes, else with the default head's expressions.
 
     Made once per head and process.
@@ -68,14 +68,14 @@ def expressive(head: Head, *, progress: Progress = silent) -> Head:
     return _MADE[head]
 
 
-def retargeted_head(source: Head, target: Head, *, progress: Progress = silent) -> Head:
+def retargeted_head(source: Head, target: Head, *, progress: Progress = no_progress) -> Head:
     """The target with the source's expressions, and its regions and landmarks where it lacks them.
 
     Raises:
         BadInputError: the source's face cannot be laid onto the target.
     """
-    found = correspond(source, target, progress=part(progress, 0.0, _REGISTERED))
-    basis = found.carry(source.expression_basis, progress=part(progress, _REGISTERED, 1.0))
+    found = correspond(source, target, progress=subprogress(progress, 0.0, _REGISTERED))
+    basis = found.carry(source.expression_basis, progress=subprogress(progress, _REGISTERED, 1.0))
     made = replace(
         target,
         expression_basis=basis,
@@ -87,7 +87,7 @@ def retargeted_head(source: Head, target: Head, *, progress: Progress = silent) 
     return replace(made, expression_basis=fitted)
 
 
-def retarget_basis(source: Head, target: Head, *, progress: Progress = silent) -> Float:
+def retarget_basis(source: Head, target: Head, *, progress: Progress = no_progress) -> Float:
     """The source's expressions as offsets of the target.
 
     Args:
@@ -104,7 +104,7 @@ def retarget_basis(source: Head, target: Head, *, progress: Progress = silent) -
     return retargeted_head(source, target, progress=progress).expression_basis
 
 
-def correspond(source: Head, target: Head, *, progress: Progress = silent) -> Correspondence:
+def correspond(source: Head, target: Head, *, progress: Progress = no_progress) -> Correspondence:
     """Which point of the source each vertex of the target follows.
 
     The registration comes from the cache where it was made before.
@@ -146,7 +146,7 @@ def _digest(source: Head, target: Head) -> str:
 
 
 def _keep(path: Path, made: Registration) -> None:
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         np.savez(
             temporary,
             vertices=made.vertices,

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 
 MAX_BYTES = 1 << 30
 """Largest file read; the FLAME models have 50 to 110 MB."""

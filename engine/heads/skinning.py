@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import torch
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads.flame_model import EXPRESSIONS, JOINTS, SHAPES, FlameModel
 
 

@@ -7,9 +7,9 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from engine.errors import BadInputError
-from engine.progress import part
-from engine.serving.loaded import Cache, Heads, file_key
+from engine.core.errors import BadInputError
+from engine.core.progress import subprogress
+from engine.serving.cache import Cache, Heads, file_key
 from engine.serving.request import Params, Reply, Request
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ class AvatarMethods:
         request.progress(0.0, "loading the avatar")
         avatar = self._get(source, head).avatar
         # Compiled once per machine: better under this progress than in the first picture.
-        self._rasteriser().warm_up(part(request.progress, 0.2, 1.0))
+        from engine.avatar.kernels import warm_up
+
+        warm_up(self._rasteriser(), subprogress(request.progress, 0.2, 1.0))
         identity = f"{source}|{head}"
         self._sources[identity] = (source, head)
         return Reply({"id": identity, "gaussians": avatar.count, "head": avatar.head})

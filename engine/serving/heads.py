@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from engine.serving.loaded import Heads
+from engine.serving.cache import Heads
 from engine.serving.request import Reply, Request
 
 
@@ -19,7 +19,7 @@ class HeadMethods:
 
     def load(self, request: Request) -> Reply:
         """The geometry, expressions, regions and landmarks of a head."""
-        from engine.speech.shapekeys import key_bounds
+        from engine.motion.shape_keys import key_bounds
 
         name = request.params.text("head", "default")
         request.params.no_others()

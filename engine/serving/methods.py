@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.serving.avatars import AvatarMethods
+from engine.serving.cache import Heads
 from engine.serving.heads import HeadMethods
-from engine.serving.loaded import Heads
 from engine.serving.request import Method
 from engine.serving.speech import SpeechMethods
 

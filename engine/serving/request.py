@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import BadInputError
-from engine.progress import Progress, silent
+from engine.core.errors import BadInputError
+from engine.core.progress import Progress, no_progress
 
 Float = NDArray[np.float32]
 
@@ -162,7 +162,7 @@ class Request:
     method: str
     params: Params
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    progress: Progress = silent
+    progress: Progress = no_progress
 
     def floats(self, name: str, shape: tuple[int | None, ...]) -> Float:
         """An array of the request as float32.

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.errors import BadInputError
-from engine.progress import Progress, part
-from engine.serving.loaded import Heads
+from engine.core.errors import BadInputError
+from engine.core.progress import Progress, subprogress
+from engine.serving.cache import Heads
 from engine.serving.request import Reply, Request
 
 if TYPE_CHECKING:
     from engine.audio.loading import Speech
     from engine.heads.head import Head
-    from engine.speech.performance import Performance
+    from engine.motion.performance import Performance
 
 DEFAULT_MODEL = "starter"
 """Speaks unless another model is asked for."""
@@ -35,7 +35,7 @@ class SpeechMethods:
 
     def predict(self, request: Request) -> Reply:
         """From a file, a stretch of it or samples to shape-key values."""
-        from engine.speech.predict import predict
+        from engine.motion.predict import predict
 
         params, progress = request.params, request.progress
         head_name = params.text("head", "default")
@@ -44,7 +44,7 @@ class SpeechMethods:
         model = params.text("model", DEFAULT_MODEL)
         tolerance = params.number("tolerance_mm", DEFAULT_TOLERANCE_MM)
         save = params.text("save", None)
-        speech = _load(request, part(progress, 0.0, _LOADED))
+        speech = _load(request, subprogress(progress, 0.0, _LOADED))
         params.no_others()
         head = self._heads.get(head_name)
         performance = predict(
@@ -53,9 +53,11 @@ class SpeechMethods:
             fps,
             text=text or None,
             model=model,
-            progress=part(progress, _LOADED, _PREDICTED),
+            progress=subprogress(progress, _LOADED, _PREDICTED),
         )
-        reply = _shape_keys(performance, head, tolerance, part(progress, _PREDICTED, _FITTED))
+        reply = _shape_keys(
+            performance, head, tolerance, subprogress(progress, _PREDICTED, _FITTED)
+        )
         if save:
             performance.save(save)
         return Reply(
@@ -64,7 +66,7 @@ class SpeechMethods:
 
     def load(self, request: Request) -> Reply:
         """From a saved performance to shape-key values."""
-        from engine.speech.performance import Performance
+        from engine.motion.performance import Performance
 
         params = request.params
         path = params.text("path")
@@ -80,7 +82,9 @@ class SpeechMethods:
                 f"{performance.vertex_count} vertices; {head.id!r} has {head.vertex_count}.",
                 "Choose the head it was made for.",
             )
-        reply = _shape_keys(performance, head, tolerance, part(request.progress, 0.1, _FITTED))
+        reply = _shape_keys(
+            performance, head, tolerance, subprogress(request.progress, 0.1, _FITTED)
+        )
         return Reply(reply.body | {"performance": path, "warnings": []}, reply.arrays)
 
 
@@ -101,7 +105,7 @@ def _load(request: Request, progress: Progress) -> Speech:
 def _shape_keys(
     performance: Performance, head: Head, tolerance_mm: float, progress: Progress
 ) -> Reply:
-    from engine.speech.shapekeys import fit_shape_keys, key_bounds
+    from engine.motion.shape_keys import fit_shape_keys, key_bounds
 
     progress(0.0, "fitting the shape keys")
     fit = fit_shape_keys(performance, head, tolerance_mm=tolerance_mm, progress=progress)

@@ -1,6 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Splatting: cameras, and the backends that turn Gaussians into pixels."""
-
-from engine import runtime
-
-runtime.prepare()

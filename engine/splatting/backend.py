@@ -10,8 +10,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import torch
 
-from engine.errors import BadInputError
-from engine.progress import Progress, silent
+from engine.core.errors import BadInputError
+from engine.core.progress import Progress, no_progress
 from engine.splatting.camera import Camera, look_at
 
 
@@ -103,7 +103,7 @@ class Backend(Protocol):
         """
         ...
 
-    def warm_up(self, progress: Progress = silent) -> None:
+    def warm_up(self, progress: Progress = no_progress) -> None:
         """Compile or load what the first frame needs; ``progress`` announces the wait."""
         ...
 

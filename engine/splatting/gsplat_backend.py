@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.errors import MissingDependencyError
-from engine.progress import Progress, silent
+from engine.core.errors import MissingDependencyError
+from engine.core.progress import Progress, no_progress
 from engine.splatting.backend import (
     Image,
     Semantics,
@@ -197,7 +197,7 @@ class GsplatBackend:
             rgb = torch.addcmul(rgb, 1 - alphas, behind)
         return Image(rgb, alpha, values[..., 3])
 
-    def warm_up(self, progress: Progress = silent) -> None:
+    def warm_up(self, progress: Progress = no_progress) -> None:
         """Have gsplat load its kernels, which it compiles when they are first used.
 
         Args:

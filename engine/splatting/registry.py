@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.splatting import gsplat_backend
 from engine.splatting.backend import Backend
 from engine.splatting.cpu.backend import CpuBackend

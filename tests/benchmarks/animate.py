@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Seconds per second of speech for the steps of ``animate``: printed, never asserted.
 
-    python tests/benchmarks/animate.py [AUDIO...]
+    python -m tests.benchmarks.animate [AUDIO...]
 
 Without files the sample voice is used. The reference of the ratio is decoding the phones alone, in
 the same run on the same machine.
@@ -19,9 +19,9 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.audio.loading import load_speech
-from engine.audio.phonetic import encode
 from engine.heads import load_head
-from engine.speech.predict import predict
+from engine.motion.predict import predict
+from engine.recognition.recognizer import encode
 
 RUNS = 5
 

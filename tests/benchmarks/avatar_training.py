@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# ruff: noqa: E402 - runtime.prepare comes before the imports that read its variables.
 """What each part of the avatar training is worth: ``avatar_training.py --data CAPTURE``.
 
 Trains the rows of the paper's Table 2 from the same seed on the same views in the same number of
@@ -23,10 +22,6 @@ import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from engine import runtime
-
-runtime.prepare()
-
 import numba
 import numpy as np
 import torch
@@ -36,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.avatar import save_avatar
-from engine.files import written_whole
+from engine.core.files import atomic_write
 from engine.splatting.backend import Backend, Splats
 from engine.splatting.cpu.backend import CpuBackend
 from engine.splatting.registry import choose_backend
@@ -44,7 +39,7 @@ from training.avatar.config import PRESETS, AvatarSettings
 from training.avatar.start import seeded_avatar
 from training.avatar.trainer import AvatarTrainer
 from training.data.multiview import MultiViewCapture
-from training.evaluate_avatar import rendered
+from training.evaluation.avatar import rendered
 from training.losses.avatar import AvatarLoss
 from training.losses.ssim import ssim
 from training.metrics.image import psnr
@@ -272,7 +267,7 @@ def save(rows: list[Row], options: Options, bare: float | None, notes: list[str]
         "rows": [asdict(row) for row in rows],
         "free_steps_a_second": bare,
     }
-    with written_whole(options.out / "table.json") as temporary:
+    with atomic_write(options.out / "table.json") as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``python tests/benchmarks/personal_speech.py``: what five minutes of a new speaker are worth.
+"""``python -m tests.benchmarks.personal_speech``: what five minutes of a new speaker are worth.
 
 The speaker is one who articulates otherwise than the starter's teacher: the rules with a wide jaw
 and lazy lips, on synthesised speech (flite). The starter is fine-tuned on it; printed are the
@@ -13,14 +13,14 @@ import tempfile
 import time
 from pathlib import Path
 
+from engine.core.progress import no_progress
 from engine.heads import load_head
-from engine.progress import silent
-from engine.speech.articulation import Articulation
-from engine.speech.predict import perform
+from engine.motion.articulation import Articulation
+from engine.motion.predict import perform
+from training.assets.synthesise import Synthesis, synthesise
 from training.data.speech import load_aligned_speech
 from training.speech.config import TrainingConfig
 from training.speech.personal import PersonalTraining, train_personal
-from training.speech.synthesise import Synthesis, synthesise
 from training.speech.trainer import Step
 
 SPEAKER = Articulation(jaw=1.5, lips=0.6, liveliness=0.0)
@@ -62,7 +62,7 @@ def main() -> None:
                 print(f"{time.monotonic() - begun:6.1f} s  {step.message}", flush=True)
 
         plan = PersonalTraining(data, Path(place) / "run", training=settings)
-        made = train_personal(plan, silent, watch)
+        made = train_personal(plan, no_progress, watch)
     saved = 100 * (1 - made.after / made.before)
     print(f"{count} recordings, {given.minutes:g} minutes, {given.steps} steps, seed {made.seed}")
     print(f"validation LVE {made.before:.2f} -> {made.after:.2f} mm, {saved:.0f} % lower")

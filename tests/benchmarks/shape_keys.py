@@ -15,8 +15,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from engine.heads.default import load_default_head
-from engine.speech.performance import Performance
-from engine.speech.shapekeys import fit_shape_keys
+from engine.motion.performance import Performance
+from engine.motion.shape_keys import fit_shape_keys
 
 COMPONENTS = 64
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the speech model costs: ``python tests/benchmarks/speech_model.py``; asserts nothing.
+"""What the speech model costs: ``python -m tests.benchmarks.speech_model``; asserts nothing.
 
 Prints seconds of computing per second of speech for the whole way from sound to motion, for whole
 clips and streams of the model alone, the delay of a stream, and the time against a decoder that
@@ -22,12 +22,12 @@ import torch
 from torch import Tensor
 
 from engine.audio.loading import load_speech, speech_from_samples
-from engine.audio.phonetic import encode
 from engine.heads import load_head
-from engine.speech.inference import MotionStream, SpeechStream
-from engine.speech.learned import perform_sounds
-from engine.speech.model import SpeechModel
-from engine.speech.model_config import STARTER
+from engine.motion.learned import perform_sounds
+from engine.motion.model.config import STARTER
+from engine.motion.model.inference import MotionStream, SpeechStream
+from engine.motion.model.network import SpeechModel
+from engine.recognition.recognizer import encode
 
 _RATE = 16_000
 

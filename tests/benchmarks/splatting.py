@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# ruff: noqa: E402 - runtime.prepare comes before the imports that read its variables.
-"""How long an avatar's frame takes on the CPU: ``python tests/benchmarks/splatting.py``.
+"""How long an avatar's frame takes on the CPU: ``python -m tests.benchmarks.splatting``.
 
 Prints milliseconds by stage, each as the least and the median of several runs: on a machine that
 others use too, the least is what the program needs, the median what the moment gave. Then the
@@ -20,33 +19,26 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
-
-from engine import runtime
-
-runtime.prepare()
 
 import numba
 import numpy as np
 import torch
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "engine" / "splatting")]
-import reference
-import splatting_gpu
-from scenes import camera_of, splats_of
-
 from engine.avatar import ColorModel, GaussianAvatar, MlpColor, ShColor, load_avatar, splats
 from engine.avatar.binding import triangle_frames
 from engine.heads.default import load_default_head
 from engine.heads.head import Head
-from engine.render import portrait_camera
+from engine.rendering.frames import portrait_camera
 from engine.splatting.backend import Semantics, Splats
 from engine.splatting.camera import Camera
 from engine.splatting.cpu import backend as cpu
 from engine.splatting.cpu import binning, projection
 from engine.splatting.cpu.layout import COLUMNS, DEPTH
 from engine.splatting.gsplat_backend import GsplatBackend, why_unavailable
+from tests.benchmarks import splatting_gpu
+from tests.engine.splatting import reference
+from tests.engine.splatting.scenes import camera_of, splats_of
 
 SIZES = ((550, 802), (1100, 1604))
 COUNTS = (32_000, 100_000)

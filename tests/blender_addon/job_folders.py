@@ -37,7 +37,7 @@ def make_job(root: Path, name: str, state: str = "running", **changes) -> Path:
 
 def start_time() -> str:
     """When this process started, as the training's own code tells it."""
-    code = f"from training import detached; print(detached.start_time({os.getpid()}))"
+    code = f"from engine.jobs import process as detached; print(detached.start_time({os.getpid()}))"
     repository = Path(__file__).resolve().parents[2]
     done = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=repository

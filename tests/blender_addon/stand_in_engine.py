@@ -8,10 +8,10 @@ import os
 import sys
 import time
 
-from engine import protocol
-from engine.errors import BadInputError
-from engine.server import Server, claim_stdout
+from engine.core import protocol
+from engine.core.errors import BadInputError
 from engine.serving.request import Reply
+from engine.serving.server import Server, claim_stdout
 
 
 def echo(request):

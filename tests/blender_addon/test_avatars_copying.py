@@ -12,7 +12,7 @@ from blender_addon.standalone import addon_module
 
 pytest.importorskip("bpy", reason="Blender's Python module (bpy) is not installed")
 copying = addon_module("avatars.copying")
-errors = sys.modules["gaussianspeech.engine.errors"]
+errors = sys.modules["gaussianspeech.engine.core.errors"]
 
 
 @pytest.fixture

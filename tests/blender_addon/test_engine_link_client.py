@@ -16,7 +16,7 @@ import pytest
 from blender_addon.standalone import addon_module
 
 client = addon_module("engine_link.client")
-errors = sys.modules["gaussianspeech.engine.errors"]
+errors = sys.modules["gaussianspeech.engine.core.errors"]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STAND_IN = Path(__file__).with_name("stand_in_engine.py")

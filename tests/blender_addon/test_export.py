@@ -178,7 +178,7 @@ def test_a_performance_is_in_head_space(blender, head, tmp_path):
 
 
 def test_a_performance_is_read_by_the_engine(blender, head, tmp_path):
-    performance = pytest.importorskip("engine.speech.performance")
+    performance = pytest.importorskip("engine.motion.performance")
     path = tmp_path / "anna.performance.npz"
     blender.ops.gaussianspeech.export(filepath=str(path), format="NPZ")
     loaded = performance.Performance.load(path)

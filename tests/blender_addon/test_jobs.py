@@ -21,8 +21,8 @@ PATIENCE = 60
 
 WORKER = """
 import time
-from engine.errors import CancelledError
-from training.job_worker import JobHandle
+from engine.core.errors import CancelledError
+from engine.jobs.worker import JobHandle
 with JobHandle.current(total=2000) as job:
     first = int((job.checkpoints / "step").read_text()) if job.resumed else 0
     print("from", first, flush=True)
@@ -306,7 +306,7 @@ def test_without_a_head_a_trained_avatar_brings_one(engine_ready, jobs, listed):
 def test_a_real_job_is_followed_cancelled_resumed_and_ended(engine_ready, jobs, listed, watcher):
     python = os.environ["GAUSSIANSPEECH_PYTHON"]
     code = (
-        "import sys; from training.jobs import start_job;"
+        "import sys; from engine.jobs.folder import start_job;"
         f"print(start_job({str(jobs)!r}, 'real', [sys.executable, '-c', {WORKER!r}]).id)"
     )
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}

@@ -16,7 +16,7 @@ pytest.importorskip("bpy", reason="Blender's Python module (bpy) is not installe
 command = addon_module("jobs.command")
 places = addon_module("jobs.place")
 future = addon_module("engine_link.future")
-errors = sys.modules["gaussianspeech.engine.errors"]
+errors = sys.modules["gaussianspeech.engine.core.errors"]
 
 
 def saying(code: str):

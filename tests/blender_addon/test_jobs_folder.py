@@ -16,7 +16,7 @@ pytest.importorskip("bpy", reason="Blender's Python module (bpy) is not installe
 folders = addon_module("jobs.folder")
 places = addon_module("jobs.place")
 seen = addon_module("jobs.job")
-errors = sys.modules["gaussianspeech.engine.errors"]
+errors = sys.modules["gaussianspeech.engine.core.errors"]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from engine.errors import BadInputError, MissingDependencyError
+from engine.core.errors import BadInputError, MissingDependencyError
 from training import weights
 from training.weights import WEIGHTS, find_weights, load_weights, why_missing
 

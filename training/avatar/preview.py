@@ -12,7 +12,7 @@ import torch
 from PIL import Image as Picture
 from torch import Tensor
 
-from engine.files import written_whole
+from engine.core.files import atomic_write
 from engine.splatting.backend import Backend
 from training.avatar.model import TrainableAvatar
 from training.data.multiview import View
@@ -99,7 +99,7 @@ def save_preview(
         error = (_ERROR_GAIN * (ours - view.image).abs()).clamp(0, 1)
         sheet.append(torch.cat([view.image, ours, error], 1))
     pixels = (torch.cat(sheet, 0) * 255 + 0.5).to(torch.uint8).numpy()
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         Picture.fromarray(pixels).save(temporary, "PNG")
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
-from engine.errors import BadInputError, GaussianSpeechError
-from engine.files import written_whole
+from engine.core.errors import BadInputError, GaussianSpeechError
+from engine.core.files import atomic_write
 from training.speech.curves import save_curves, save_table
 
 AVATAR = "avatar.safetensors"
@@ -98,7 +98,7 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
         GaussianSpeechError: it cannot be written; the last good one is still there.
     """
     try:
-        with written_whole(path) as temporary:
+        with atomic_write(path) as temporary:
             torch.save(dict(state), temporary)
     except (OSError, RuntimeError) as error:
         # torch's writer of zip files tells a full disk as a RuntimeError without its number.
@@ -155,5 +155,5 @@ def load_checkpoint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def write_json(path: Path, content: Mapping[str, Any] | Sequence[Any]) -> None:
     """Write JSON, whole or not at all."""
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2), encoding="utf-8")

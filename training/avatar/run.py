@@ -10,23 +10,20 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine import runtime
+import numba
+import torch
+from lightning_fabric import Fabric
 
-runtime.prepare()
-
-import numba  # noqa: E402 - after runtime.prepare, which it reads
-import torch  # noqa: E402
-from lightning_fabric import Fabric  # noqa: E402
-
-from engine.avatar import load_avatar, save_avatar  # noqa: E402
-from engine.errors import BadInputError, CancelledError, GaussianSpeechError  # noqa: E402
-from engine.splatting.backend import Backend  # noqa: E402
-from engine.splatting.cpu.backend import CpuBackend  # noqa: E402
-from engine.splatting.registry import choose_backend  # noqa: E402
-from training.avatar.config import AvatarSettings  # noqa: E402
-from training.avatar.model import TrainableAvatar  # noqa: E402
-from training.avatar.preview import liveliest, measured, save_preview  # noqa: E402
-from training.avatar.recording import (  # noqa: E402
+from engine.avatar import load_avatar, save_avatar
+from engine.avatar.kernels import warm_up
+from engine.core.errors import BadInputError, CancelledError, GaussianSpeechError
+from engine.jobs.worker import JobHandle
+from engine.splatting.backend import Backend
+from engine.splatting.registry import choose_backend
+from training.avatar.config import AvatarSettings
+from training.avatar.model import TrainableAvatar
+from training.avatar.preview import liveliest, measured, save_preview
+from training.avatar.recording import (
     AVATAR,
     CONFIG,
     PREVIEW,
@@ -37,11 +34,10 @@ from training.avatar.recording import (  # noqa: E402
     save_checkpoint,
     write_json,
 )
-from training.avatar.start import VIEWS, avatar_to_go_on_from, seeded_avatar  # noqa: E402
-from training.avatar.trainer import AvatarTrainer  # noqa: E402
-from training.data.multiview import MultiViewCapture, View  # noqa: E402
-from training.job_worker import JobHandle  # noqa: E402
-from training.losses.avatar import AvatarLoss  # noqa: E402
+from training.avatar.start import VIEWS, avatar_to_go_on_from, seeded_avatar
+from training.avatar.trainer import AvatarTrainer
+from training.data.multiview import MultiViewCapture, View
+from training.losses.avatar import AvatarLoss
 
 _QUICK_VIEWS = 8
 """Views of the held-out camera that are measured while training."""
@@ -87,10 +83,7 @@ def train(
         )
         write_json(folder / CONFIG, {"data": str(data), "head": head, **settings.to_dict()})
         _tell(job, 0, "Preparing the rasteriser")
-    if isinstance(backend, CpuBackend):
-        backend.warm_up(gradients=True)
-    else:
-        backend.warm_up()
+    warm_up(backend, gradients=True)
     with memory_hint(settings):
         checkpoint = folder / "checkpoints" / STATE
         going_on = checkpoint.exists()
@@ -244,7 +237,7 @@ class _Run:
 
 def _report(folder: Path, data: Path) -> None:
     """The report's page; a training that went well does not fail for its want."""
-    from training.report.avatar import write_report
+    from training.evaluation.report.avatar import write_report
 
     try:
         write_report(folder, data)

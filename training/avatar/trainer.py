@@ -18,7 +18,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.splatting.backend import Backend, Splats
 from training.avatar import density, rows
 from training.avatar.config import AvatarSettings

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from engine.commands.console import progress_bar
+from engine.jobs.worker import JobHandle
 from training.commands.job_run import run_as_job
-from training.job_worker import JobHandle
 
 _HEAD = "default"
 
@@ -53,8 +53,8 @@ def capture(
         background: return at once and film on; see 'gaussianspeech jobs'.
         json: print the result as JSON.
     """
-    from training.capture.record import check_resumable, ingredients
-    from training.capture.settings import CaptureSettings
+    from training.synthetic.record import check_resumable, ingredients
+    from training.synthetic.settings import CaptureSettings
 
     settings = CaptureSettings(
         scale=scale,
@@ -70,7 +70,7 @@ def capture(
     check_resumable(out, made_of)
 
     def work(job: JobHandle) -> None:
-        from training.capture.run import make_capture
+        from training.synthetic.run import make_capture
 
         with progress_bar("capture") as bar:
             make_capture(out, made_of, settings, audio, job, bar, threads=threads, device=device)

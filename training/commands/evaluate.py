@@ -49,7 +49,7 @@ def speech(
             mesh.
     """
     from engine.heads import load_head
-    from training.evaluate_speech import Wanted, evaluate
+    from training.evaluation.speech import Wanted, evaluate
 
     if out is not None:
         existing_folder(out)

@@ -44,7 +44,7 @@ def avatar(
         job: folder of the training, for its curves; by default the avatar's own folder.
         json: print the report as JSON.
     """
-    from training.evaluate_avatar import Wanted, evaluate
+    from training.evaluation.avatar import Wanted, evaluate
 
     if out is not None:
         existing_folder(out)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.commands.console import print_result
-from training import jobs
-from training.job_worker import JobHandle
+from engine.jobs import folder as jobs
+from engine.jobs.worker import JobHandle
 
 
 def run_as_job(
@@ -31,7 +31,7 @@ def run_as_job(
     Args:
         out: the job's folder.
         config: full configuration, saved in ``job.json``; values that JSON has.
-        work: the work; may raise :class:`engine.errors.CancelledError` once all is saved.
+        work: the work; may raise :class:`engine.core.errors.CancelledError` once all is saved.
         background: detach.
         json: print the result as one JSON object.
 

@@ -3,16 +3,13 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-
 from tyro.extras import SubcommandApp
+
+from training.commands.train_avatar import avatar
+from training.commands.train_joint import joint
+from training.commands.train_speech import speech
 
 app = SubcommandApp()
 app.__doc__ = "Train an avatar, a speech model, or both for each other."
-
-for _name in ("avatar", "speech", "joint"):
-    # Each kind of training is a file of its own with one function of the command's name.
-    _module = f"training.commands.train_{_name}"
-    if importlib.util.find_spec(_module) is not None:
-        app.command(getattr(importlib.import_module(_module), _name), name=_name)
+for _command in (avatar, speech, joint):
+    app.command(_command)

@@ -9,9 +9,9 @@ from typing import Annotated, cast
 
 import tyro
 
+from engine.jobs.worker import JobHandle
 from training.avatar.config import PRESET_WORDS, PRESETS, AvatarSettings
 from training.commands.job_run import run_as_job
-from training.job_worker import JobHandle
 
 _Preset = tyro.extras.subcommand_type_from_defaults(PRESETS, PRESET_WORDS)
 

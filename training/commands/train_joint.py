@@ -9,8 +9,8 @@ from typing import Annotated
 
 import tyro
 
+from engine.jobs.worker import JobHandle
 from training.commands.job_run import run_as_job
-from training.job_worker import JobHandle
 from training.joint.config import JointSettings
 
 

@@ -10,13 +10,12 @@ from typing import Annotated, Literal
 
 import tyro
 
-from engine import runtime
 from engine.commands.console import print_result, progress_bar
-from engine.errors import CancelledError
+from engine.commands.jobs import default_folder
+from engine.core.errors import CancelledError
+from engine.jobs.folder import ENVIRONMENT
+from engine.jobs.worker import JobHandle
 from training.commands.job_run import run_as_job
-from training.commands.jobs import default_folder
-from training.job_worker import JobHandle
-from training.jobs import ENVIRONMENT
 
 _IDS = ("default", "starter", "none")
 
@@ -72,8 +71,6 @@ def speech(
         background: return at once and train on; see 'gaussianspeech jobs'.
         json: print the result as JSON.
     """
-    # Before torch is imported: its threads must not spin while others work.
-    runtime.prepare()
     from training.speech.config import TrainingConfig
     from training.speech.personal import PersonalTraining, train_personal
     from training.speech.trainer import CURVES, Step

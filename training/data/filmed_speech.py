@@ -13,7 +13,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 
 RECORD = "capture.json"
 SPEECH = "speech"

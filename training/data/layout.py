@@ -25,8 +25,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import BadInputError
-from engine.files import written_whole
+from engine.core.errors import BadInputError
+from engine.core.files import atomic_write
 from engine.splatting.camera import Camera
 
 Float = NDArray[np.float32]
@@ -106,7 +106,7 @@ def write_transforms(path: Path, frames: Iterable[Frame]) -> None:
         "timestep_indices": sorted({entry["timestep_index"] for entry in entries}),
         "camera_indices": sorted({entry["camera_index"] for entry in entries}),
     }
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1), "utf-8")
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import BadInputError
-from engine.files import written_whole
+from engine.core.errors import BadInputError
+from engine.core.files import atomic_write
 
 Float = NDArray[np.float32]
 
@@ -73,7 +73,7 @@ def save_head_param(param: HeadParam, path: Path) -> None:
     }
     if param.vertices is not None:
         arrays["vertices"] = param.vertices.astype(np.float32)
-    with written_whole(path) as temporary, temporary.open("wb") as stream:
+    with atomic_write(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, allow_pickle=False, **arrays)
 
 

@@ -16,7 +16,7 @@ from typing import overload
 import numpy as np
 import torch
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads.head import Head
 from engine.splatting.camera import Camera
 from training.data.layout import (

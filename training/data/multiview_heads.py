@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine.avatar.flame_param import FlameParam, load_flame_param
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads import load_head
 from engine.heads.flame import JAW_DIRECTIONS, head_of
 from engine.heads.flame_file import read_flame, read_masks

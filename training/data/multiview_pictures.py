@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Picture
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.splatting.camera import Camera
 
 Float = NDArray[np.float32]

@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.audio.loading import Speech, load_speech
-from engine.errors import BadInputError
-from engine.speech.performance import Phone
-from engine.speech.phonemes import normalised
+from engine.core.errors import BadInputError
+from engine.phonemes import Phone, normalize_label
 
 ALIGNMENT_SUFFIX = ".phones.json"
 _AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3"})
@@ -128,4 +127,4 @@ def _phone(entry: dict[str, Any]) -> Phone:
     if not (math.isfinite(start) and math.isfinite(duration) and start >= 0 and duration > 0):
         raise ValueError(f"phone {entry['t']!r} at {start:g} s for {duration:g} s")
     # Times are written in hundredths; the sum of two of them is not quite one.
-    return Phone(normalised(str(entry["t"])), start, round(start + duration, 6))
+    return Phone(normalize_label(str(entry["t"])), start, round(start + duration, 6))

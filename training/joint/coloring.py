@@ -17,7 +17,7 @@ import torch
 
 from engine.avatar.color import MlpColor
 from engine.avatar.gaussian_avatar import GaussianAvatar
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads.head import Head
 from engine.splatting.backend import Backend
 from training.avatar.config import AvatarSettings

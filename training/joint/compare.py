@@ -12,32 +12,29 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engine import runtime
+import torch
+import tyro
 
-runtime.prepare()
-
-import torch  # noqa: E402 - after runtime.prepare, which it reads
-import tyro  # noqa: E402
-
-from engine.audio.encoder import load_encoder  # noqa: E402
-from engine.avatar import load_avatar  # noqa: E402
-from engine.avatar.color import ShColor  # noqa: E402
-from engine.avatar.gaussian_avatar import GaussianAvatar  # noqa: E402
-from engine.commands.console import print_error, progress_bar  # noqa: E402
-from engine.errors import GaussianSpeechError  # noqa: E402
-from engine.heads.head import Head  # noqa: E402
-from engine.progress import Progress, silent  # noqa: E402
-from engine.speech.checkpoint import load_model  # noqa: E402
-from engine.speech.predict import STARTER  # noqa: E402
-from engine.splatting.registry import choose_backend  # noqa: E402
-from training.avatar.config import AvatarSettings  # noqa: E402
-from training.avatar.model import TrainableAvatar, from_avatar  # noqa: E402
-from training.avatar.run import use_threads  # noqa: E402
-from training.data.filmed_speech import read_filmed_speech  # noqa: E402
-from training.data.multiview import MultiViewCapture  # noqa: E402
-from training.joint.coloring import colored  # noqa: E402
-from training.joint.predicted import Predictions, filmed_clips, speaking_head  # noqa: E402
-from training.joint.scoring import Row, judged_views, scored, table  # noqa: E402
+from engine.avatar import load_avatar
+from engine.avatar.color import ShColor
+from engine.avatar.gaussian_avatar import GaussianAvatar
+from engine.avatar.kernels import warm_up
+from engine.commands.console import print_error, progress_bar
+from engine.core.errors import GaussianSpeechError
+from engine.core.progress import Progress, no_progress
+from engine.heads.head import Head
+from engine.motion.encoders.registry import load_encoder
+from engine.motion.model.checkpoint import load_model
+from engine.motion.predict import STARTER
+from engine.splatting.registry import choose_backend
+from training.avatar.config import AvatarSettings
+from training.avatar.model import TrainableAvatar, from_avatar
+from training.avatar.run import use_threads
+from training.data.filmed_speech import read_filmed_speech
+from training.data.multiview import MultiViewCapture
+from training.joint.coloring import colored
+from training.joint.predicted import Predictions, filmed_clips, speaking_head
+from training.joint.scoring import Row, judged_views, scored, table
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ class Comparison:
     backend: str = "auto"
 
 
-def compare(plan: Comparison, progress: Progress = silent) -> tuple[list[Row], str]:
+def compare(plan: Comparison, progress: Progress = no_progress) -> tuple[list[Row], str]:
     """Score each avatar under tracked and under predicted faces.
 
     Returns:
@@ -84,7 +81,7 @@ def compare(plan: Comparison, progress: Progress = silent) -> tuple[list[Row], s
     predictions.renew(trained.model, trained.name)
     views, title = judged_views(capture, predictions.faces)
     backend = choose_backend(plan.backend)
-    backend.warm_up()
+    warm_up(backend)
     device = torch.device("cuda" if backend.name == "gsplat" else "cpu")
     rows = []
     for number, path in enumerate(plan.avatars):

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from training.losses.config import AvatarLossConfig
 
 

@@ -12,15 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.audio.encoder import AudioEncoder, AudioFeatures
 from engine.audio.loading import Speech, load_speech
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads.head import Head
-from engine.speech.checkpoint import TrainedModel, head_for_model
-from engine.speech.learned import STARTER_FILE, perform_learned
-from engine.speech.model import SpeechModel
-from engine.speech.performance import Performance
-from engine.speech.predict import STARTER
+from engine.motion.encoders.registry import AudioEncoder, AudioFeatures
+from engine.motion.learned import STARTER_FILE, perform_learned
+from engine.motion.model.checkpoint import TrainedModel, head_for_model
+from engine.motion.model.network import SpeechModel
+from engine.motion.performance import Performance
+from engine.motion.predict import STARTER
 from training.data.filmed_speech import FilmedSpeech
 from training.data.multiview import View
 from training.speech.captures import audio_of

@@ -12,22 +12,19 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from engine import runtime
+import torch
 
-runtime.prepare()
-
-import torch  # noqa: E402 - after runtime.prepare, which it reads
-
-from engine.audio.encoder import load_encoder  # noqa: E402
-from engine.audio.wav2vec2 import Wav2Vec2Encoder  # noqa: E402
-from engine.avatar import load_avatar, save_avatar  # noqa: E402
-from engine.errors import BadInputError, CancelledError  # noqa: E402
-from engine.speech.checkpoint import load_model  # noqa: E402
-from engine.speech.model_config import for_head  # noqa: E402
-from engine.splatting.cpu.backend import CpuBackend  # noqa: E402
-from engine.splatting.registry import choose_backend  # noqa: E402
-from training.avatar.preview import save_preview  # noqa: E402
-from training.avatar.recording import (  # noqa: E402
+from engine.avatar import load_avatar, save_avatar
+from engine.avatar.kernels import warm_up
+from engine.core.errors import BadInputError, CancelledError
+from engine.jobs.worker import JobHandle
+from engine.motion.encoders.registry import load_encoder
+from engine.motion.encoders.wav2vec2 import Wav2Vec2Encoder
+from engine.motion.model.checkpoint import load_model
+from engine.motion.model.config import for_head
+from engine.splatting.registry import choose_backend
+from training.avatar.preview import save_preview
+from training.avatar.recording import (
     AVATAR,
     CONFIG,
     PREVIEW,
@@ -38,22 +35,21 @@ from training.avatar.recording import (  # noqa: E402
     save_checkpoint,
     write_json,
 )
-from training.avatar.run import use_threads  # noqa: E402
-from training.data.filmed_speech import read_filmed_speech  # noqa: E402
-from training.data.multiview import MultiViewCapture  # noqa: E402
-from training.job_worker import JobHandle  # noqa: E402
-from training.joint.coloring import ColorTrainer, colored  # noqa: E402
-from training.joint.config import JointSettings  # noqa: E402
-from training.joint.predicted import Predictions, filmed_clips, speaking_head  # noqa: E402
-from training.joint.scoring import Row, judged_views, scored, table  # noqa: E402
-from training.losses.avatar import AvatarLoss  # noqa: E402
-from training.speech.best import save_with_encoder  # noqa: E402
-from training.speech.captured_motion import CapturedHead  # noqa: E402
-from training.speech.captures import load_captures, measured_wrinkles  # noqa: E402
-from training.speech.config import TrainingConfig  # noqa: E402
-from training.speech.curves import save_curves  # noqa: E402
-from training.speech.personal import fitted  # noqa: E402
-from training.speech.trainer import MODEL, SpeechTrainer  # noqa: E402
+from training.avatar.run import use_threads
+from training.data.filmed_speech import read_filmed_speech
+from training.data.multiview import MultiViewCapture
+from training.joint.coloring import ColorTrainer, colored
+from training.joint.config import JointSettings
+from training.joint.predicted import Predictions, filmed_clips, speaking_head
+from training.joint.scoring import Row, judged_views, scored, table
+from training.losses.avatar import AvatarLoss
+from training.speech.best import save_with_encoder
+from training.speech.captured_motion import CapturedHead
+from training.speech.captures import load_captures, measured_wrinkles
+from training.speech.config import TrainingConfig
+from training.speech.curves import save_curves
+from training.speech.personal import fitted
+from training.speech.trainer import MODEL, SpeechTrainer
 
 BEFORE, UNTUNED, TUNED = (
     "predicted faces, before",
@@ -142,10 +138,7 @@ class _Stage:
         self.loss = AvatarLoss(self.settings.losses, device, notes.append)
         for note in notes:
             print(note, flush=True)
-        if isinstance(self.backend, CpuBackend):
-            self.backend.warm_up(gradients=True)
-        else:
-            self.backend.warm_up()
+        warm_up(self.backend, gradients=True)
 
     def _load_speech(self, recordings: Path, name: str) -> None:
         settings = self.settings

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.splatting.backend import Backend
 from training.avatar.model import TrainableAvatar
 from training.avatar.preview import rendered

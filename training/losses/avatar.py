@@ -17,9 +17,9 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from engine.errors import BadInputError, MissingDependencyError
+from engine.core.errors import BadInputError, MissingDependencyError
 from engine.heads.head import Head
-from engine.speech.wrinkles import RidgeDetector, load_detector
+from engine.motion.model.wrinkles import RidgeDetector, load_detector
 from engine.splatting.backend import Image
 from engine.splatting.camera import Camera
 from training.losses.config import TERMS, AvatarLossConfig

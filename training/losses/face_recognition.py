@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from training.weights import fitting
 
 

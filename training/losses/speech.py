@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads.head import Head
-from engine.speech.model import Motion, SpeechModel
+from engine.motion.model.network import Motion, SpeechModel
 
 MM = 1000.0
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.splatting.cpu.threads import KERNELS, array
 
 WINDOW = 11

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from training.losses.ssim import WINDOW, gaussian_window, structure
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from training.losses.vgg import FeatureStack, alexnet, vgg16
 from training.weights import load_weights, why_missing
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from engine.heads.head import Head
-from engine.speech.wrinkles import RidgeDetector
+from engine.motion.model.wrinkles import RidgeDetector
 from engine.splatting.camera import Camera
 from engine.splatting.cpu.threads import KERNELS
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.speech.phonemes import (
+from engine.phonemes import (
     BILABIALS,
     LABIODENTALS,
     OPEN_VOWELS,
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engine.heads.head import Head
-    from engine.speech.performance import Performance, Phone
+    from engine.motion.performance import Performance
+    from engine.phonemes import Phone
 
 CLOSED_BELOW = 0.05
 """Lips count as closed under this part of the mean open gap."""

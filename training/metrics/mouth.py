@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads.head import Head
-from engine.speech.performance import Performance
+from engine.motion.performance import Performance
 
 Array = NDArray[np.float64]
 

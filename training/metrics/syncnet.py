@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engine.audio.loading import SAMPLE_RATE
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from training.metrics.mfcc import RATE, cepstra
 from training.metrics.sync_error import SyncError, sync_error
 from training.weights import fitting, load_weights, read_tensors

@@ -2,7 +2,7 @@
 """Vertex errors between a predicted and a true motion, as the field computes them.
 
 All take dense motion in pieces, pairs of (n, V, 3) arrays for the same frames, as
-:meth:`engine.speech.performance.Performance.offset_chunks` gives them, so an hour of motion needs
+:meth:`engine.motion.performance.Performance.offset_chunks` gives them, so an hour of motion needs
 the memory of one piece. Sums are float64. Units follow the input: metres in, metres or m² out.
 """
 
@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads.head import Head
-from engine.speech.performance import Performance
+from engine.motion.performance import Performance
 
 Motion = NDArray[np.floating[Any]]
 

@@ -11,10 +11,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from engine.audio.wav2vec2 import Wav2Vec2Encoder, load_wav2vec2
 from engine.heads.head import Head
-from engine.speech.checkpoint import BESIDE, load_model, save_model
-from engine.speech.model import SpeechModel
+from engine.motion.encoders.wav2vec2 import Wav2Vec2Encoder, load_wav2vec2
+from engine.motion.model.checkpoint import BESIDE, load_model, save_model
+from engine.motion.model.network import SpeechModel
 
 _SUFFIX = ".wav2vec2"
 

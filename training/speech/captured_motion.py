@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from engine.audio.loading import Speech
 from engine.avatar.flame_param import is_flame, load_flame_param
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads import load_head
 from engine.heads.flame_file import read_flame, read_masks
 from engine.heads.flame_model import SHAPES, FlameModel
 from engine.heads.flame_teeth import add_teeth
 from engine.heads.head import Head
 from engine.heads.skinning import flame_vertices
-from engine.speech.performance import Performance
+from engine.motion.performance import Performance
 
 Float = NDArray[np.float32]
 

@@ -27,14 +27,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.audio.encoder import AudioEncoder
 from engine.audio.loading import Speech, load_speech
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
+from engine.core.progress import Progress, no_progress
 from engine.heads.head import Head
-from engine.progress import Progress, silent
-from engine.speech.model_config import SpeechModelConfig
-from engine.speech.resampling import Resampler
-from engine.speech.wrinkles import SkinTension
+from engine.motion.encoders.registry import AudioEncoder
+from engine.motion.model.config import SpeechModelConfig
+from engine.motion.model.resampling import Resampler
+from engine.motion.model.wrinkles import SkinTension
 from training.speech.captured_motion import CapturedHead, CapturedMotion, read_motion
 from training.speech.sequences import SpeechSequence, parted
 
@@ -72,7 +72,7 @@ def load_captures(
     who: Head | CapturedHead,
     config: SpeechModelConfig,
     encoder: AudioEncoder,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> Captures:
     """Read a folder of captures.
 

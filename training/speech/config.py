@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from training.losses.speech import LossWeights
 
 
@@ -25,7 +25,7 @@ class TrainingConfig:
         clip: norm that gradients are cut to.
         feature_noise: standard deviation of noise on the features.
         hearing: how often each way of hearing a clip is drawn, in the order of
-            :mod:`training.speech.prepare`; all alike where empty.
+            :mod:`training.assets.prepare`; all alike where empty.
         validate_every: steps between validations and checkpoints.
         patience: validations without a better LVE after which training stops.
         seed: of weights, crops and dropout.

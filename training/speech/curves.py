@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from engine.files import written_whole
+from engine.core.files import atomic_write
 
 _SIZE = (900, 480)
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 180, 30, 45
@@ -20,7 +20,7 @@ _COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#8c564b", "#
 def save_table(path: Path, rows: Sequence[dict[str, float]]) -> None:
     """Rows of named numbers as CSV."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    with written_whole(path) as temporary, temporary.open("w", newline="") as file:
+    with atomic_write(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, names, restval="")
         writer.writeheader()
         writer.writerows(rows)
@@ -69,5 +69,5 @@ def save_curves(path: Path, rows: Sequence[dict[str, float]], title: str) -> Non
             label = f"{name} {curve[-1, 1]:.4g}"
             draw.text((_SIZE[0] - _RIGHT + 12, _TOP + 18 * number), label, fill=colour)
     draw.text((_LEFT + width // 2 - 15, _SIZE[1] - 18), "steps", fill="black")
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         image.save(temporary, "PNG")

@@ -15,18 +15,18 @@ from typing import Any
 
 import torch
 
-from engine.audio.encoder import AudioEncoder, load_encoder
-from engine.audio.wav2vec2 import Wav2Vec2Encoder
-from engine.errors import BadInputError
-from engine.files import written_whole
+from engine.core.errors import BadInputError
+from engine.core.files import atomic_write
+from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads.head import Head
 from engine.heads.retarget import expressive
-from engine.progress import Progress, part, silent
-from engine.speech.checkpoint import head_for_model, load_model
-from engine.speech.learned import STARTER_FILE
-from engine.speech.model import SpeechModel
-from engine.speech.model_config import PRESETS, SpeechModelConfig, for_head
-from engine.speech.predict import STARTER
+from engine.motion.encoders.registry import AudioEncoder, load_encoder
+from engine.motion.encoders.wav2vec2 import Wav2Vec2Encoder
+from engine.motion.learned import STARTER_FILE
+from engine.motion.model.checkpoint import head_for_model, load_model
+from engine.motion.model.config import PRESETS, SpeechModelConfig, for_head
+from engine.motion.model.network import SpeechModel
+from engine.motion.predict import STARTER
 from training.data.filmed_speech import RECORD as CAPTURE
 from training.data.filmed_speech import SPEECH
 from training.speech.captured_motion import CapturedHead
@@ -109,7 +109,7 @@ class Outcome:
 
 
 def train_personal(
-    plan: PersonalTraining, progress: Progress = silent, watch: Watch = unwatched
+    plan: PersonalTraining, progress: Progress = no_progress, watch: Watch = unwatched
 ) -> Outcome:
     """Train, or go on with a broken training.
 
@@ -125,11 +125,11 @@ def train_personal(
     """
     data = recordings(plan.data)
     wrinkles = measured_wrinkles(data)
-    who = _heads(plan, part(progress, 0.0, _HEAD_MADE))
+    who = _heads(plan, subprogress(progress, 0.0, _HEAD_MADE))
     model = _model(plan, who.trained, wrinkles)
     encoder = load_encoder(model.config.encoder, model.config.encoder_source)
     _check_encoder(encoder, model)
-    reading = part(progress, _HEAD_MADE, _READ)
+    reading = subprogress(progress, _HEAD_MADE, _READ)
     captures = load_captures(data, who, model.config, encoder, reading)
     if model.config.learned_basis and plan.start == SCRATCH:
         model.mapper.basis.data.copy_(torch.from_numpy(captures.basis))
@@ -148,9 +148,9 @@ def train_personal(
     if before is None:
         before = trainer.validation_lve()
         record = {"plan": plan.to_dict(), "validation_lve_mm": before}
-        with written_whole(plan.out / RECORD) as temporary:
+        with atomic_write(plan.out / RECORD) as temporary:
             temporary.write_text(json.dumps(record, indent=2), encoding="utf-8")
-    after = trainer.run(part(progress, _READ, 1.0), watch)
+    after = trainer.run(subprogress(progress, _READ, 1.0), watch)
     residual = captures.residual * 1000.0
     return Outcome(plan.out / MODEL, before, after, residual, plan.training.seed)
 

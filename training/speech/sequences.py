@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.audio.loading import SAMPLE_RATE
-from engine.errors import BadInputError
-from engine.files import written_whole
-from engine.speech.model_config import SpeechModelConfig
+from engine.core.errors import BadInputError
+from engine.core.files import atomic_write
+from engine.motion.model.config import SpeechModelConfig
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ class SpeechSequence:
 
     def save(self, path: Path) -> None:
         """Write the sequence file."""
-        with written_whole(path) as temporary:
+        with atomic_write(path) as temporary:
             np.savez(
                 temporary,
                 heard=self.heard,

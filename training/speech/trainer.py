@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from engine.audio.wav2vec2 import Wav2Vec2Encoder
-from engine.errors import BadInputError, MissingDependencyError
-from engine.files import written_whole
+from engine.core.errors import BadInputError, MissingDependencyError
+from engine.core.files import atomic_write
+from engine.core.progress import Progress, no_progress
 from engine.heads.head import Head
-from engine.progress import Progress, silent
-from engine.speech.checkpoint import set_basis
-from engine.speech.inference import MotionStream
-from engine.speech.model import Motion, SpeechModel
+from engine.motion.encoders.wav2vec2 import Wav2Vec2Encoder
+from engine.motion.model.checkpoint import set_basis
+from engine.motion.model.inference import MotionStream
+from engine.motion.model.network import Motion, SpeechModel
 from training.avatar.recording import save_checkpoint
 from training.losses.speech import MM, LossTerms, SpeechLoss
 from training.speech.best import keep_best, publish
@@ -58,7 +58,7 @@ class Step:
 
 
 Watch = Callable[[Step], None]
-"""Told of every step; may raise :class:`engine.errors.CancelledError`."""
+"""Told of every step; may raise :class:`engine.core.errors.CancelledError`."""
 
 
 def unwatched(_step: Step) -> None:
@@ -136,7 +136,7 @@ class SpeechTrainer:
         self._recent: list[dict[str, float]] = []
         self._board: Any = SummaryWriter(str(out / "tensorboard"))  # type: ignore[no-untyped-call]
 
-    def run(self, progress: Progress = silent, watch: Watch = unwatched) -> float:
+    def run(self, progress: Progress = no_progress, watch: Watch = unwatched) -> float:
         """Train to the end, or until the validation LVE stops falling.
 
         A cancel, raised by the progress or the watch, leaves a checkpoint to go on from.
@@ -366,7 +366,7 @@ class SpeechTrainer:
             "training": self.config.to_dict(),
             "sequences": {"training": len(self.training), "validation": len(self.validation)},
         }
-        with written_whole(self.out / "config.json") as temporary:
+        with atomic_write(self.out / "config.json") as temporary:
             temporary.write_text(json.dumps(about, indent=2), encoding="utf-8")
 
 

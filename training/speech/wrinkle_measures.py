@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engine.commands.console import print_error, print_result, progress_bar
-from engine.errors import BadInputError, GaussianSpeechError
-from engine.files import written_whole
+from engine.core.errors import BadInputError, GaussianSpeechError
+from engine.core.files import atomic_write
+from engine.core.progress import Progress, no_progress
 from engine.heads.head import Head
-from engine.progress import Progress, silent
-from engine.speech.performance import Performance
-from engine.speech.wrinkles import REGIONS, RidgeDetector, SkinTension, load_detector
+from engine.motion.model.wrinkles import REGIONS, RidgeDetector, SkinTension, load_detector
+from engine.motion.performance import Performance
 from training.data.filmed_speech import read_filmed_speech
 from training.data.multiview import MultiViewCapture, View
 from training.metrics.image_regions import visible_faces
@@ -58,7 +58,7 @@ class Measuring:
     scale: float = 1.0
 
 
-def measure(plan: Measuring, progress: Progress = silent) -> dict[str, tuple[int, int]]:
+def measure(plan: Measuring, progress: Progress = no_progress) -> dict[str, tuple[int, int]]:
     """Measure all recordings of a capture.
 
     Returns:
@@ -92,7 +92,7 @@ def measure(plan: Measuring, progress: Progress = silent) -> dict[str, tuple[int
             )
         rows = fit.completed(tension.features(motion.expression), filmed)
         path = speech.folder / f"{name}.wrinkles.npy"
-        with written_whole(path) as temporary, temporary.open("wb") as file:
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
             np.save(file, rows)
         told[name] = (len(filmed), len(rows))
     about = {
@@ -102,7 +102,7 @@ def measure(plan: Measuring, progress: Progress = silent) -> dict[str, tuple[int
         "features": int(fit.size),
         "filmed of all frames": told,
     }
-    with written_whole(speech.folder / RECORD) as temporary:
+    with atomic_write(speech.folder / RECORD) as temporary:
         temporary.write_text(json.dumps(about, indent=2), encoding="utf-8")
     progress(1.0, "Wrinkles measured")
     return told

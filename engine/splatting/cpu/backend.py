@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.errors import BadInputError
-from engine.progress import Progress, silent
+from engine.core.errors import BadInputError
+from engine.core.progress import Progress, no_progress
 from engine.splatting.backend import (
     Image,
     Semantics,
@@ -29,11 +29,7 @@ from engine.splatting.cpu import (
     binning,
     blending,
     gradients,
-    placing,
-    placing_gradients,
     projection,
-    shading,
-    shading_gradients,
 )
 from engine.splatting.cpu.layout import COLUMNS, DEPTH, GRADIENTS, Float, Index, Offset
 from engine.splatting.cpu.threads import KERNELS
@@ -275,8 +271,8 @@ class CpuBackend:
         ]
         return Image(*(torch.stack(tensors) for tensors in zip(*views, strict=True)))
 
-    def warm_up(self, progress: Progress = silent, *, gradients: bool = False) -> None:
-        """Compile the kernels, the avatar's too, or load them from the user's cache.
+    def warm_up(self, progress: Progress = no_progress, *, gradients: bool = False) -> None:
+        """Compile the kernels, or load them from the user's cache.
 
         Compiling happens once per machine and version and takes ten to thirty seconds; loading
         takes less than one.
@@ -290,13 +286,7 @@ class CpuBackend:
         splats, camera = one_splat()
         leaves = Splats(*(tensor.requires_grad_(gradients) for tensor in splats))
         image = self.render(leaves, camera)
-        with KERNELS:
-            placing.warm_up()
-            shading.warm_up()
         if gradients:
             progress(0.5, "Preparing the CPU rasteriser's gradients")
             torch.autograd.backward([image.rgb.sum() + image.alpha.sum()])
-            with KERNELS:
-                placing_gradients.warm_up()
-                shading_gradients.warm_up()
         progress(1.0, "The CPU rasteriser is ready")

@@ -10,8 +10,8 @@ import pytest
 import soundfile
 
 from engine.audio.loading import load_speech, speech_from_samples
-from engine.errors import BadInputError, CancelledError
-from engine.timing import frame_count
+from engine.core.errors import BadInputError, CancelledError
+from engine.core.timing import frame_count
 
 FORMATS = [
     ("wav", "PCM_16"),

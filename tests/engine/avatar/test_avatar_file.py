@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from engine.avatar import load_avatar, save_avatar
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 
 
 @pytest.mark.parametrize("kind", ["sh_avatar", "mlp_avatar"])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from engine.avatar.color import MlpColor, ShColor, sh_basis
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 
 RANDOM = torch.Generator().manual_seed(4)
 

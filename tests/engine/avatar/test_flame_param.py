@@ -11,8 +11,8 @@ from engine.avatar.flame_param import (
     load_flame_param,
     save_flame_param,
 )
-from engine.errors import BadInputError
-from engine.speech.performance import Performance
+from engine.core.errors import BadInputError
+from engine.motion.performance import Performance
 
 SHAPES = {
     "shape": (300,),

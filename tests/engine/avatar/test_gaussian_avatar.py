@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from engine.avatar import ShColor, binding, splats
 from engine.avatar.binding import transformed, triangle_frames
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 
 
 def matrix_of(rotation, scale, translation):

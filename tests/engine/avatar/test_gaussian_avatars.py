@@ -9,7 +9,7 @@ import torch
 from engine.avatar import ShColor, load_avatar, splats
 from engine.avatar.gaussian_avatars import FIELDS, save_point_cloud
 from engine.avatar.ply import read_columns, read_header, write_columns
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 
 PUBLISHED = (
     "x y z nx ny nz f_dc_0 f_dc_1 f_dc_2 "

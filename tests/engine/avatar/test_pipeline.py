@@ -9,9 +9,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from engine.avatar import AvatarPipeline, binding, color, load_avatar, pipeline, splats
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads import load_head
-from engine.render import Studio, portrait_camera
+from engine.rendering.frames import Studio, portrait_camera
 from engine.splatting.backend import Image, Semantics
 from engine.splatting.cpu.backend import CpuBackend
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine.avatar.ply import read_columns, read_header, write_columns
 from engine.avatar.ply_header import MAX_HEADER
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 
 GOOD = ["format binary_little_endian 1.0", "element vertex 2", "property float x", "property int n"]
 DATA = struct.pack("<fifi", 1.5, 2, -0.25, 7)

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from engine.cli import main
-from engine.speech.performance import Performance
-from engine.timing import frame_count
+from engine.core.timing import frame_count
+from engine.motion.performance import Performance
+from training.cli import main
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from engine.avatar import load_avatar
 from engine.avatar.flame_param import load_flame_param
 from engine.avatar.gaussian_avatars import FIELDS
 from engine.avatar.ply import read_header, write_columns
-from engine.cli import main
 from engine.heads import load_head
-from engine.speech.performance import Performance
+from engine.motion.performance import Performance
+from training.cli import main
 
 
 @pytest.fixture(scope="module")

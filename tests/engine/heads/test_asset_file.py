@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads import Head, Skeleton, load_head
 from engine.heads.asset_file import load_head_file, save_head
 

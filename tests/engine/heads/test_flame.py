@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads.flame import load_flame, read_flame
 from tests.engine.heads.flame_files import (
     EYE_VERTICES,

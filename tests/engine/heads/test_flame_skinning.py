@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads.flame_model import FlameModel
 from engine.heads.skinning import flame_vertices, rotation_matrices
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads import load_head
 
 

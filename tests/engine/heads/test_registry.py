@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import pytest
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads import load_head
 from engine.heads.asset_file import save_head
 

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from engine.audio.loading import Speech
-from engine.cli import main
-from engine.errors import BadInputError, CancelledError
+from engine.core.errors import BadInputError, CancelledError
 from engine.heads import load_head
 from engine.heads import retarget as retargeting
 from engine.heads.anatomy import anatomy
 from engine.heads.retarget import expressive, retarget_basis, speaks
-from engine.speech.arkit import ARKIT_NAMES
-from engine.speech.performance import Performance, Phone
-from engine.speech.predict import perform
-from engine.speech.retargeting import retarget
+from engine.motion.arkit import ARKIT_NAMES
+from engine.motion.performance import Performance
+from engine.motion.predict import perform
+from engine.motion.retargeting import retarget
+from engine.phonemes import Phone
 from tests.engine.heads.flame_faces import (
     another_person,
     facing_backwards,
@@ -26,6 +26,7 @@ from tests.engine.heads.flame_faces import (
     without_names,
 )
 from tests.engine.heads.flame_files import write_flame_pickle
+from training.cli import main
 from training.data.speech import find_speech, load_aligned_speech
 from training.metrics.lip_sync import combined, lip_sync
 

@@ -10,7 +10,7 @@ import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads import safe_pickle
 from engine.heads.pickled_arrays import array
 from engine.heads.safe_pickle import PickleError, read_pickle

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from engine.avatar import AvatarPipeline, GaussianAvatar, ShColor, save_avatar
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads import load_head
 from engine.heads.axes import HEAD_TO_BLENDER
 from engine.serving.methods import make_methods

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from engine.errors import BadInputError, CancelledError
+from engine.core.errors import BadInputError, CancelledError
 from engine.serving.methods import make_methods
 from engine.serving.request import Params, Request
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from scenes import KINDS, camera_of, scenes, splats_of
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.splatting.backend import Semantics, Splats
 from engine.splatting.cpu.backend import CpuBackend
 

@@ -10,7 +10,7 @@ import torch
 from scenes import camera_of, splats_of
 
 from engine.commands.doctor import examine
-from engine.errors import BadInputError, MissingDependencyError
+from engine.core.errors import BadInputError, MissingDependencyError
 from engine.splatting import registry
 from engine.splatting.cpu.backend import CpuBackend
 from engine.splatting.gsplat_backend import GsplatBackend, why_unavailable

@@ -11,7 +11,7 @@ import pytest
 import torch
 from scenes import camera_of, splats_of
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.splatting import gsplat_backend
 from engine.splatting.backend import Splats
 from engine.splatting.camera import Camera

@@ -9,17 +9,17 @@ import torch
 from PIL import Image as Picture
 
 from engine.avatar import load_avatar
-from engine.errors import BadInputError, CancelledError, GaussianSpeechError
+from engine.core.errors import BadInputError, CancelledError, GaussianSpeechError
 from engine.heads import load_head
+from engine.jobs import folder as jobs
+from engine.jobs.status import State
+from engine.jobs.worker import JobHandle
 from tests.engine.heads.flame_files import flame_arrays
 from tests.training.avatar.conftest import SMALL
 from tests.training.data.flame_capture import as_flame_capture
-from training import jobs
 from training.avatar import run
 from training.avatar.recording import load_checkpoint, save_checkpoint
 from training.avatar.trainer import AvatarTrainer
-from training.job_status import State
-from training.job_worker import JobHandle
 
 SHORT = replace(SMALL, steps=6, preview_every=3, checkpoint_every=3, evaluate_every=3)
 

@@ -3,7 +3,7 @@ import numpy as np
 import torch
 
 from engine.avatar.binding import triangle_frames
-from engine.render import portrait_camera
+from engine.rendering.frames import portrait_camera
 from training.avatar.config import PRESETS
 from training.avatar.model import TrainableAvatar, first_colors, new_color
 from training.avatar.seeding import ColorGathering, on_triangles, teeth_faces

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from tests.training.avatar.conftest import SMALL
 from training.avatar.config import PRESETS, Density
 from training.avatar.preview import measured

@@ -5,10 +5,11 @@ import time
 
 import pytest
 
-from training import detached, jobs
-from training.__main__ import main
+from engine.jobs import folder as jobs
+from engine.jobs import process as detached
+from engine.jobs.status import ENDED, State
+from training.cli import main
 from training.commands import train_avatar
-from training.job_status import ENDED, State
 
 
 @pytest.fixture

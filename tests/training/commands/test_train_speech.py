@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 import torch
 
-from engine.cli import main as gaussianspeech
 from engine.heads import load_head
-from engine.speech.checkpoint import load_model, save_model
-from engine.speech.model import SpeechModel
-from engine.speech.performance import Performance
+from engine.jobs import folder as jobs
+from engine.jobs.status import State
+from engine.motion.model.checkpoint import load_model, save_model
+from engine.motion.model.network import SpeechModel
+from engine.motion.performance import Performance
 from tests.training.speech.recordings import tiny_config, write_recordings
-from training import jobs
-from training.__main__ import main
-from training.job_status import State
+from training.cli import main
+from training.cli import main as gaussianspeech
 from training.speech.personal import RECORD
 
 

@@ -7,7 +7,7 @@ import torch
 
 from engine.avatar import load_avatar, splats
 from engine.heads import load_head
-from engine.speech.performance import Performance
+from engine.motion.performance import Performance
 from engine.splatting.cpu.backend import CpuBackend
 from tests.training.data.small_capture import (
     ANGLES,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from tests.training.data.small_capture import FRONT
 from training.data.layout import head_param_path, image_path, mask_path
 from training.data.layout_head_param import HeadParam, load_head_param, save_head_param

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from engine.avatar.flame_param import FlameParam, save_flame_param
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads.flame import load_flame, read_flame
 from engine.heads.skinning import flame_vertices
 from tests.engine.heads.flame_files import flame_arrays

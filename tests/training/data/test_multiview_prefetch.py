@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from training.data.multiview import MultiViewCapture
 from training.data.multiview_prefetch import prefetched
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from engine.errors import BadInputError
-from engine.speech.performance import Phone
+from engine.core.errors import BadInputError
+from engine.phonemes import Phone
 from training.data.speech import find_speech, load_aligned_speech, load_alignment
 
 HUMAN = Path(__file__).parents[4] / "shared" / "audio"

@@ -11,20 +11,20 @@ import pytest
 import torch
 
 from engine.avatar import ShColor, load_avatar, save_avatar
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads import load_head
-from engine.speech.checkpoint import load_model, save_model
-from engine.speech.model import SpeechModel
+from engine.jobs import folder as jobs
+from engine.jobs.status import State
+from engine.jobs.worker import JobHandle
+from engine.motion.model.checkpoint import load_model, save_model
+from engine.motion.model.network import SpeechModel
 from tests.training.data.speaking_capture import write_speaking_capture
 from tests.training.speech.recordings import tiny_config
-from training import jobs
-from training.__main__ import main
 from training.avatar.config import AvatarSettings
 from training.avatar.model import SHAPE, from_avatar
 from training.avatar.run import use_threads
+from training.cli import main
 from training.data.multiview import MultiViewCapture
-from training.job_status import State
-from training.job_worker import JobHandle
 from training.joint.compare import Comparison, compare
 from training.joint.config import JointSettings
 from training.joint.predicted import Predictions, filmed_clips
@@ -234,7 +234,7 @@ def test_where_no_view_of_speech_is_held_out_training_views_are_judged_and_it_is
 
 
 def test_predicted_faces_stand_where_the_filmed_ones_did(head, given):
-    from engine.audio.encoder import PhoneticEncoder
+    from engine.motion.encoders.registry import PhoneticEncoder
     from training.data.filmed_speech import read_filmed_speech
 
     capture = MultiViewCapture.open(given / "capture")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.errors import BadInputError, MissingDependencyError
+from engine.core.errors import BadInputError, MissingDependencyError
 from engine.splatting.backend import Image
 from engine.splatting.camera import look_at
 from tests.training.losses.weight_files import ir_se_tensors, iresnet_tensors, vgg16_tensors

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import batch_norm, conv2d, prelu
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from tests.training.losses.weight_files import ir_se_tensors, iresnet_tensors
 from training.losses.face_recognition import face_backbone
 

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from training.losses import ssim as ssim_module
 from training.losses.ssim import plain_ssim, ssim
 

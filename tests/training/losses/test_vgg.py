@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import conv2d, max_pool2d
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from tests.training.losses.weight_files import alexnet_tensors, vgg16_tensors
 from training.losses.vgg import alexnet, vgg16
 

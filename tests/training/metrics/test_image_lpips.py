@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn.functional import conv2d, max_pool2d
 
-from engine.errors import BadInputError, MissingDependencyError
+from engine.core.errors import BadInputError, MissingDependencyError
 from tests.training.losses.weight_files import VGG16, alexnet_tensors, vgg16_tensors
 from training.metrics.image_lpips import Lpips, why_no_lpips
 

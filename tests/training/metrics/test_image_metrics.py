@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.ndimage import correlate1d
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from training.metrics.image import psnr, ssim
 
 

@@ -6,9 +6,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads.head import Head, Skeleton
-from engine.speech.performance import Performance, Phone
+from engine.motion.performance import Performance
+from engine.phonemes import Phone
 from training.metrics.lip_sync import CLOSED_BELOW, combined, lip_sync
 from training.metrics.mouth import mouth_track
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from training.metrics.sync_error import REACH, sync_error
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.errors import BadInputError, MissingDependencyError
+from engine.core.errors import BadInputError, MissingDependencyError
 from training.metrics.syncnet import SyncNet, load_syncnet, measure
 
 SMALL = ((4, 4, 4, 4, 4, 8), (4, 4, 4, 4, 4, 8))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import BadInputError
-from engine.speech.performance import Performance
+from engine.core.errors import BadInputError
+from engine.motion.performance import Performance
 from training.metrics.vertex import paired_chunks, vertex_errors
 
 LIPS, UPPER = np.array([0, 1]), np.array([2])

@@ -7,9 +7,9 @@ import numpy as np
 import soundfile
 import torch
 
-from engine.audio.wav2vec2 import load_wav2vec2
-from engine.speech.model_config import STARTER, for_head
-from engine.speech.performance import Performance
+from engine.motion.encoders.wav2vec2 import load_wav2vec2
+from engine.motion.model.config import STARTER, for_head
+from engine.motion.performance import Performance
 
 FPS = 25.0
 SECONDS = 1.0

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from engine.audio.encoder import PhoneticEncoder
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads import load_head
-from engine.speech.model import SpeechModel
-from engine.speech.performance import Performance
+from engine.motion.encoders.registry import PhoneticEncoder
+from engine.motion.model.network import SpeechModel
+from engine.motion.performance import Performance
 from tests.training.speech.recordings import (
     FPS,
     motion_of,

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from engine.errors import BadInputError
+from engine.core.errors import BadInputError
 from engine.heads import load_head
-from engine.speech.checkpoint import set_basis
-from engine.speech.model import Motion, SpeechModel
-from engine.speech.model_config import STARTER, for_head
+from engine.motion.model.checkpoint import set_basis
+from engine.motion.model.config import STARTER, for_head
+from engine.motion.model.network import Motion, SpeechModel
 from training.losses.speech import LossWeights, SpeechLoss
 
 T = 6

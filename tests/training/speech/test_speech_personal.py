@@ -9,16 +9,15 @@ import pytest
 import torch
 
 from engine.audio.loading import load_speech
-from engine.audio.wav2vec2 import load_wav2vec2
 from engine.avatar.flame_param import FlameParam, save_flame_param
-from engine.cli import main
-from engine.errors import BadInputError, CancelledError, MissingDependencyError
+from engine.core.errors import BadInputError, CancelledError, MissingDependencyError
 from engine.heads import load_head
-from engine.speech.checkpoint import load_model, save_model
-from engine.speech.model import SpeechModel
-from engine.speech.model_config import PRESETS, for_head
-from engine.speech.performance import Performance
-from engine.speech.predict import predict
+from engine.motion.encoders.wav2vec2 import load_wav2vec2
+from engine.motion.model.checkpoint import load_model, save_model
+from engine.motion.model.config import PRESETS, for_head
+from engine.motion.model.network import SpeechModel
+from engine.motion.performance import Performance
+from engine.motion.predict import predict
 from tests.engine.heads.flame_faces import another_person, flame_dressed
 from tests.engine.heads.flame_files import write_flame_pickle
 from tests.training.speech.recordings import (
@@ -29,6 +28,7 @@ from tests.training.speech.recordings import (
     write_sound,
     write_wav2vec2,
 )
+from training.cli import main
 from training.speech.config import TrainingConfig
 from training.speech.personal import RECORD, SCRATCH, PersonalTraining, train_personal
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
-from engine.errors import BadInputError, CancelledError, GaussianSpeechError
+from engine.core.errors import BadInputError, CancelledError, GaussianSpeechError
 from engine.heads import load_head
-from engine.speech.checkpoint import load_model
-from engine.speech.inference import MotionStream
-from engine.speech.model import SpeechModel
-from engine.speech.model_config import STARTER, for_head
+from engine.motion.model.checkpoint import load_model
+from engine.motion.model.config import STARTER, for_head
+from engine.motion.model.inference import MotionStream
+from engine.motion.model.network import SpeechModel
 from training.speech.config import TrainingConfig
 from training.speech.sequences import SpeechSequence, crops
 from training.speech.trainer import BEST, STATE, SpeechTrainer

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from engine.errors import BadInputError, MissingDependencyError
-from engine.speech.wrinkles import REGIONS, RidgeDetector
+from engine.core.errors import BadInputError, MissingDependencyError
+from engine.motion.model.wrinkles import REGIONS, RidgeDetector
 from tests.training.data.speaking_capture import FILMED, write_speaking_capture
 from training.data.filmed_speech import read_filmed_speech
 from training.data.multiview import MultiViewCapture

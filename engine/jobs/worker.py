@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The worker's side of a job: telling how far it is, and learning that it should stop.
+
+Used by a training loop like this::
+
+    with JobHandle.current(total=config.steps) as job:
+        for step in range(first, config.steps):
+            loss = train_step()
+            job.update(step + 1, loss=loss)
+            if job.cancel_requested:
+                save_checkpoint(job.checkpoints)
+                raise CancelledError
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from engine.core.errors import BadInputError, CancelledError, one_line
+from engine.jobs.folder import ENVIRONMENT, cancel_requested, show, withdraw_cancel
+from engine.jobs.status import JobStatus, State, read_status, write_status
+
+_INTERVAL = 0.5
+
+
+class JobHandle:
+    """What a worker holds of its job; a context that tells how the work ended.
+
+    Leaving it after :class:`~engine.core.errors.CancelledError` marks the job cancelled and ends
+    the error; after any other error the job is failed and the error goes on, into the log.
+
+    Attributes:
+        folder: the job's folder.
+        checkpoints: folder for what a resumed run starts from.
+        resumed: whether an earlier run of this job left off somewhere.
+    """
+
+    def __init__(self, folder: str | Path, *, total: int = 0) -> None:
+        """Take hold of a job.
+
+        Args:
+            folder: the job's folder.
+            total: steps wanted; 0 where unknown.
+
+        Raises:
+            BadInputError: the folder holds no job.
+        """
+        job = show(folder)
+        self.folder = job.folder
+        self.checkpoints = job.checkpoints
+        self.resumed = job.runs > 1
+        before = read_status(self.folder)
+        self._status = replace(before, state=State.RUNNING, total=total, message="")
+        self._first_step: int | None = None
+        self._first_time = self._written = time.monotonic()
+
+    @classmethod
+    def current(cls, *, total: int = 0) -> Self:
+        """The job this process was started for.
+
+        Raises:
+            BadInputError: it was not started as a job.
+        """
+        folder = os.environ.get(ENVIRONMENT)
+        if not folder:
+            raise BadInputError(
+                "This process was not started as a job.", f"Set {ENVIRONMENT} to a job's folder."
+            )
+        return cls(folder, total=total)
+
+    @property
+    def status(self) -> JobStatus:
+        """What was last told, written or about to be."""
+        return self._status
+
+    @property
+    def cancel_requested(self) -> bool:
+        """Whether the user asked to stop; save a checkpoint, then raise ``CancelledError``."""
+        return cancel_requested(self.folder)
+
+    def update(
+        self,
+        step: int,
+        *,
+        total: int | None = None,
+        loss: float | None = None,
+        preview: str | Path | None = None,
+        message: str | None = None,
+    ) -> None:
+        """Tell how far the work is; written at most twice a second, a new preview at once.
+
+        Args:
+            step: steps done in all runs together.
+            total: steps wanted, where that became known or changed.
+            loss: latest loss.
+            preview: a picture in the job's folder.
+            message: what it is at.
+        """
+        now = time.monotonic()
+        if total is not None:
+            self._status = replace(self._status, total=total)
+        # What is told before the steps are known is preparation, and says nothing of their pace.
+        if self._first_step is None and self._status.total:
+            self._first_step, self._first_time = step, now
+        eta = None
+        if self._first_step is not None and step > self._first_step:
+            pace = (now - self._first_time) / (step - self._first_step)
+            eta = max(0, self._status.total - step) * pace
+        shown = None if preview is None else self._relative(preview)
+        self._status = replace(
+            self._status,
+            step=step,
+            loss=self._status.loss if loss is None else float(loss),
+            eta=eta,
+            preview=self._status.preview if shown is None else shown,
+            message=self._status.message if message is None else message,
+        )
+        if shown is not None or now - self._written >= _INTERVAL:
+            # Hours of training do not end because a status could not be written; the next may be.
+            with contextlib.suppress(OSError):
+                self._write()
+
+    def progress(self, fraction: float, message: str) -> None:
+        """As :data:`engine.core.progress.Progress`, for parts of the work that know no steps.
+
+        Raises:
+            CancelledError: the user asked to stop.
+        """
+        if self.cancel_requested:
+            raise CancelledError
+        total = self._status.total
+        self.update(round(fraction * total) if total else self._status.step, message=message)
+
+    def __enter__(self) -> Self:
+        self._write()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if error is None:
+            state, message = State.FINISHED, self._status.message
+        elif isinstance(error, (CancelledError, KeyboardInterrupt)):
+            state, message = State.CANCELLED, "Cancelled."
+        else:
+            state, message = State.FAILED, one_line(error)
+        self._status = replace(self._status, state=state, message=message, eta=None)
+        self._write()
+        withdraw_cancel(self.folder)
+        return isinstance(error, CancelledError)
+
+    def _relative(self, preview: str | Path) -> str:
+        path = Path(preview)
+        if path.is_absolute():
+            try:
+                path = path.resolve().relative_to(self.folder.resolve())
+            except ValueError:
+                raise BadInputError(
+                    f"The preview {path} is not in the job's folder {self.folder}.",
+                    "Write previews into the job's folder.",
+                ) from None
+        return path.as_posix()
+
+    def _write(self) -> None:
+        self._written = time.monotonic()
+        write_status(self.folder, replace(self._status, updated=time.time()))

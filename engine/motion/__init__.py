@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Speech to motion: phones and audio features to a performance of a head."""

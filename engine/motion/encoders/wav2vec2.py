@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""wav2vec 2.0 (Baevski et al. 2020) through transformers: the paper's audio encoder.
+
+Clips of any length are encoded in bounded working memory. Two things in the network see the whole
+clip: the GroupNorm of the first convolution, over time, and the transformer's attention. The
+statistics of the first are gathered in a pass of their own and then fixed, so the convolutional
+features are those of the whole clip exactly. The second sees a window on a fixed grid with context
+on both sides; the grid, not the reader, decides, so pieces never show.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from engine.audio.loading import SAMPLE_RATE, Speech
+from engine.core.errors import BadInputError, MissingDependencyError
+from engine.core.progress import Progress, no_progress
+from engine.motion.encoders.registry import AudioFeatures
+
+Float = NDArray[np.float32]
+
+DEFAULT_SOURCE = "facebook/wav2vec2-base-960h"
+_WINDOW = 16.0
+_CONTEXT = 2.0
+"""Seconds of a window of the transformer, and of what it sees on both sides of it besides."""
+
+
+class Wav2Vec2Encoder(nn.Module):
+    """The network with its preprocessing; trainable but for its convolutions.
+
+    Args:
+        network: ``transformers.Wav2Vec2Model``.
+        normalise: whether the model was trained on clips of zero mean and unit variance.
+    """
+
+    id = "wav2vec2"
+
+    network: Any
+
+    def __init__(self, network: Any, *, normalise: bool) -> None:
+        super().__init__()
+        self.network = network
+        self.normalise = normalise
+        # The convolutional extractor stays frozen, as the field does when it fine-tunes.
+        for parameter in self.network.feature_extractor.parameters():
+            parameter.requires_grad = False
+        config: Any = network.config
+        # Spans masked at random are for pretraining; clips shorter than a span would not even run.
+        config.apply_spec_augment = False
+        self.size: int = int(config.hidden_size)
+        self._stride = int(np.prod(config.conv_stride))
+        self._receptive = 1
+        for kernel, stride in zip(
+            reversed(config.conv_kernel), reversed(config.conv_stride), strict=True
+        ):
+            self._receptive = (self._receptive - 1) * stride + kernel
+        self.rate = SAMPLE_RATE / self._stride
+        self.start = self._receptive / 2 / SAMPLE_RATE
+
+    def count(self, samples: int) -> int:
+        """Features of so many samples; what is too short for one more is left out."""
+        return max(0, (samples - self._receptive) // self._stride + 1)
+
+    def prepared(self, samples: Float) -> Float:
+        """The (N,) samples as the network was trained on them."""
+        if not self.normalise:
+            return samples
+        mean, variance = samples.mean(dtype=np.float64), samples.var(dtype=np.float64)
+        return np.asarray((samples - mean) / np.sqrt(variance + 1e-7), np.float32)
+
+    def prepared_batch(self, samples: Tensor) -> Tensor:
+        """:meth:`prepared` for (B, N) samples, each clip by itself."""
+        if not self.normalise:
+            return samples
+        variance, mean = torch.var_mean(samples, dim=1, correction=0, keepdim=True)
+        return (samples - mean) / torch.sqrt(variance + 1e-7)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the network as transformers does, for :func:`load_wav2vec2`; whole or not at all.
+
+        Args:
+            folder: what is there already is replaced.
+        """
+        from transformers import Wav2Vec2FeatureExtractor
+
+        folder = Path(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        extractor: Any = Wav2Vec2FeatureExtractor
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".wav2vec2.") as temporary:
+            made = Path(temporary) / "model"
+            self.network.save_pretrained(made)
+            extractor(do_normalize=self.normalise).save_pretrained(made)
+            if folder.exists():
+                shutil.rmtree(folder)
+            made.replace(folder)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """(B, N) prepared samples → (B, M, C), whole clips at once; for training."""
+        return cast("Tensor", self.network(samples).last_hidden_state)
+
+    @torch.inference_mode()
+    def encode(
+        self,
+        speech: Speech,
+        text: str | None = None,  # noqa: ARG002 - wav2vec 2.0 has no use for it.
+        progress: Progress = no_progress,
+    ) -> AudioFeatures:
+        """See :meth:`engine.motion.encoders.registry.AudioEncoder.encode`."""
+        self.eval()
+        samples = torch.from_numpy(self.prepared(speech.samples))
+        total = self.count(len(samples))
+        progress(0.0, "Measuring the recording")
+        statistics = self._statistics(samples)
+        values = np.empty((total, self.size), np.float32)
+        for first, start, stop, last in self._windows(total):
+            progress(first / total, "Listening with wav2vec 2.0")
+            heard = self._convolved(samples, start, stop, statistics)
+            hidden, _ = self.network.feature_projection(heard)
+            encoded = self.network.encoder(hidden).last_hidden_state[0]
+            values[first:last] = encoded[first - start : last - start].float().cpu().numpy()
+        progress(1.0, "Listened")
+        return AudioFeatures(
+            values, self.rate, self.start, speech.duration, warnings=speech.warnings
+        )
+
+    def _windows(self, total: int) -> Iterator[tuple[int, int, int, int]]:
+        """First feature, begin and end of the window with context, and end, for each window."""
+        window, context = round(_WINDOW * self.rate), round(_CONTEXT * self.rate)
+        for first in range(0, total, window):
+            last = min(first + window, total)
+            # What is left of a clip goes into its last full window rather than into a stump.
+            if total - last <= context:
+                last = total
+            yield first, max(0, first - context), min(total, last + context), last
+            if last == total:
+                return
+
+    def _convolved(
+        self, samples: Tensor, start: int, stop: int, statistics: tuple[Tensor, Tensor] | None
+    ) -> Tensor:
+        """(1, stop − start, channels) convolutional features of the whole clip."""
+        device = next(self.network.parameters()).device
+        begin = start * self._stride
+        end = (stop - 1) * self._stride + self._receptive
+        x: Tensor = samples[None, begin:end].to(device)
+        first, *others = self.network.feature_extractor.conv_layers
+        if statistics is None:
+            x = first(x[:, None])
+        else:
+            mean, deviation = statistics
+            norm = first.layer_norm
+            x = (first.conv(x[:, None]) - mean[:, None]) / deviation[:, None]
+            x = first.activation(x * norm.weight[:, None] + norm.bias[:, None])
+        for layer in others:
+            x = layer(x)
+        return x.transpose(1, 2)
+
+    def _statistics(self, samples: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Mean and deviation over time of the first convolution's channels.
+
+        ``None`` where the network norms each frame by itself.
+        """
+        layer = self.network.feature_extractor.conv_layers[0]
+        norm = getattr(layer, "layer_norm", None)
+        if not isinstance(norm, nn.GroupNorm):
+            return None
+        if norm.num_groups != norm.num_channels:
+            raise BadInputError(
+                f"This wav2vec 2.0 norms {norm.num_channels} channels in {norm.num_groups} groups.",
+                "Use a model of the original layout, such as facebook/wav2vec2-base-960h.",
+            )
+        config = self.network.config
+        kernel, stride = config.conv_kernel[0], config.conv_stride[0]
+        total = (len(samples) - kernel) // stride + 1
+        device = next(self.network.parameters()).device
+        count, mean = 0, torch.zeros(norm.num_channels, dtype=torch.float64, device=device)
+        square = torch.zeros_like(mean)
+        size = round(_WINDOW * SAMPLE_RATE / stride)
+        for start in range(0, total, size):
+            stop = min(start + size, total)
+            piece = samples[start * stride : (stop - 1) * stride + kernel].to(device)
+            x = layer.conv(piece[None, None])[0].double()
+            # Chan et al. 1979: sums of squares about the mean, merged piece by piece.
+            n, own = stop - start, x.mean(dim=1)
+            delta = own - mean
+            square += (x - own[:, None]).square().sum(dim=1)
+            square += delta.square() * (count * n / (count + n))
+            mean += delta * (n / (count + n))
+            count += n
+        deviation = torch.sqrt(square / count + norm.eps)
+        return mean.float(), deviation.float()
+
+
+def load_wav2vec2(source: str | Path = DEFAULT_SOURCE) -> Wav2Vec2Encoder:
+    """Load the encoder from this machine; nothing is downloaded.
+
+    Args:
+        source: a folder with the weights, or the hub id of weights that are in the local cache.
+
+    Raises:
+        MissingDependencyError: the weights are not there; says how to get them.
+        BadInputError: the folder holds another kind of model, or one for another sample rate.
+    """
+    from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
+
+    source = str(source)
+    try:
+        config = Wav2Vec2Config.from_pretrained(source, local_files_only=True)
+        extractor = Wav2Vec2FeatureExtractor.from_pretrained(source, local_files_only=True)
+        network: Any = Wav2Vec2Model.from_pretrained(source, local_files_only=True)
+    except OSError as error:
+        raise _missing(source) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInputError(
+            f"{source} cannot be read as wav2vec 2.0: {error}",
+            f"Give a folder with a wav2vec 2.0 model, such as {DEFAULT_SOURCE}.",
+        ) from error
+    if config.model_type != "wav2vec2":
+        raise BadInputError(
+            f"{source} is a model of type {config.model_type!r}.",
+            f"Give a wav2vec 2.0 model, such as {DEFAULT_SOURCE}.",
+        )
+    if extractor.sampling_rate != SAMPLE_RATE:
+        raise BadInputError(
+            f"{source} was trained at {extractor.sampling_rate} Hz.",
+            f"Give a model for {SAMPLE_RATE} Hz.",
+        )
+    return Wav2Vec2Encoder(network.eval(), normalise=bool(extractor.do_normalize))
+
+
+def _missing(source: str) -> MissingDependencyError:
+    if Path(source).is_dir():
+        return MissingDependencyError(
+            f"The folder {source} holds no complete wav2vec 2.0 model.",
+            "It needs config.json, preprocessor_config.json and model.safetensors.",
+        )
+    return MissingDependencyError(
+        f"The weights of wav2vec 2.0 {source!r} are not on this machine.",
+        f"With a connection, run 'hf download {source}' once; or copy the folder here and give "
+        "its path.",
+    )

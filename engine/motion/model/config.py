@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Dimensions and switches of the speech model, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from engine.core.errors import BadInputError
+from engine.heads.head import Head
+
+
+@dataclass(frozen=True)
+class SpeechModelConfig:
+    """Everything that decides the model's shape; saved with every checkpoint.
+
+    Windows are counted in motion frames. The look-ahead of the encoders adds up, layer by layer,
+    and with it the delay of a stream: :attr:`look_ahead`.
+
+    Attributes:
+        encoder: id of the audio encoder, ``"phonetic"`` or ``"wav2vec2"``.
+        encoder_source: hub id or folder of the encoder's weights, where it has any.
+        features: C, size of an audio feature.
+        feature_rate: audio features per second.
+        feature_start: seconds of the first feature's centre.
+        motion_rate: frames per second at which motion is predicted; other rates are resampled.
+        dimension: d, size of the hidden states.
+        heads: attention heads, a divisor of the dimension.
+        feed_forward: hidden size of the feed-forward layers.
+        lip_layers: layers of the lip transformer encoder.
+        wrinkle_layers: layers of the wrinkle transformer encoder.
+        expression_layers: layers of the expression encoder.
+        decoder_layers: layers of the motion decoder.
+        past: frames that every attention sees before its own.
+        ahead: frames that each layer of the encoders sees after its own; the decoder sees none.
+        lip_vertices: L, vertices that the lip encoder is trained on.
+        wrinkles: W, size of the wrinkle features.
+        expressions: E, expression weights of the head.
+        components: K, columns of the last layer.
+        vertices: V, vertices of the head.
+        styles: names of the inputs an artist can set; all are 0 by default.
+        dropout: in training.
+        learned_basis: whether the (K, V, 3) basis of the vertex mapper is trained and stored, or
+            is the head's own expression basis.
+        alignment_mask: Eq. 11; without it a frame attends to the audio of its whole window
+            (Table 4).
+        finetune_audio: whether training goes on through an audio encoder that has weights
+            (Table 4); its convolutions stay frozen.
+        wrinkle_features: whether there is a wrinkle encoder (Table 4).
+        autoregressive: whether the last frame's components are fed back, for comparison.
+    """
+
+    encoder: str = "phonetic"
+    encoder_source: str = ""
+    features: int = 81
+    feature_rate: float = 100.0
+    feature_start: float = 0.005
+    motion_rate: float = 50.0
+    dimension: int = 96
+    heads: int = 4
+    feed_forward: int = 192
+    lip_layers: int = 2
+    wrinkle_layers: int = 1
+    expression_layers: int = 1
+    decoder_layers: int = 2
+    past: int = 24
+    ahead: int = 3
+    lip_vertices: int = 270
+    wrinkles: int = 24
+    expressions: int = 52
+    components: int = 52
+    vertices: int = 5814
+    styles: tuple[str, ...] = ("articulation", "smile")
+    dropout: float = 0.1
+    learned_basis: bool = False
+    alignment_mask: bool = True
+    finetune_audio: bool = True
+    wrinkle_features: bool = True
+    autoregressive: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that the values make a model.
+
+        Raises:
+            BadInputError: names the value.
+        """
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in _COUNTS and (not isinstance(value, int) or value < 1):
+                raise _refused(field.name, value, "Choose a whole number of at least 1.")
+            if field.name in _RATES and not 1.0 <= value <= 1000.0:
+                raise _refused(field.name, value, "Choose 1 to 1000 per second.")
+        if self.dimension % self.heads:
+            raise _refused("heads", self.heads, f"Choose a divisor of {self.dimension}.")
+        if self.past < 0 or self.ahead < 0:
+            raise _refused("past, ahead", (self.past, self.ahead), "Choose at least 0.")
+        if not 0.0 <= self.dropout < 1.0:
+            raise _refused("dropout", self.dropout, "Choose 0 to 1.")
+
+    @property
+    def encoder_layers(self) -> int:
+        """Layers with look-ahead that lie behind each other."""
+        wrinkle = self.wrinkle_layers if self.wrinkle_features else 0
+        return self.lip_layers + wrinkle + self.expression_layers
+
+    @property
+    def tunes_audio(self) -> bool:
+        """Whether training goes on through the encoder: asked for, and it has weights."""
+        return self.finetune_audio and self.encoder == "wav2vec2"
+
+    @property
+    def look_ahead(self) -> int:
+        """Motion frames after its own that a predicted frame depends on.
+
+        The decoder adds none: without the alignment mask it sees ``ahead`` frames of audio, which
+        the encoders have waited for already.
+        """
+        return self.encoder_layers * self.ahead
+
+    @property
+    def delay(self) -> float:
+        """Seconds of audio features after its own moment that a predicted frame waits for."""
+        spread = max(1.0 / self.feature_rate, 1.0 / self.motion_rate)
+        return self.look_ahead / self.motion_rate + spread
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> SpeechModelConfig:
+        """Back from JSON.
+
+        Raises:
+            BadInputError: unknown names, or values that make no model.
+        """
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise BadInputError(
+                f"The configuration of the speech model has unknown entries: {', '.join(unknown)}.",
+                "It was written by a newer version; update GaussianSpeech.",
+            )
+        given = dict(values)
+        if "styles" in given:
+            given["styles"] = tuple(given["styles"])
+        try:
+            return cls(**given)
+        except TypeError as error:
+            raise BadInputError(
+                f"The configuration of the speech model is wrong: {error}"
+            ) from None
+
+
+_COUNTS = frozenset(
+    {"features", "dimension", "heads", "feed_forward", "lip_layers", "expression_layers"}
+    | {"decoder_layers", "wrinkle_layers", "lip_vertices", "wrinkles", "expressions"}
+    | {"components", "vertices"}
+)
+_RATES = frozenset({"feature_rate", "motion_rate"})
+
+
+def _refused(name: str, value: object, hint: str) -> BadInputError:
+    return BadInputError(f"The speech model cannot have {name} = {value!r}.", hint)
+
+
+def for_head(config: SpeechModelConfig, head: Head) -> SpeechModelConfig:
+    """The configuration with the sizes of a head; components too where the basis is the head's."""
+    expressions = len(head.expression_names)
+    return replace(
+        config,
+        vertices=head.vertex_count,
+        expressions=expressions,
+        components=config.components if config.learned_basis else expressions,
+        lip_vertices=len(head.regions["lips"]),
+    )
+
+
+STARTER = SpeechModelConfig()
+"""The shipped model of the default head: its sizes suit a few hours of synthesised speech."""
+
+PERSONAL = replace(
+    STARTER,
+    encoder="wav2vec2",
+    encoder_source="facebook/wav2vec2-base-960h",
+    features=768,
+    feature_rate=50.0,
+    feature_start=0.0125,
+    motion_rate=25.0,
+    dimension=256,
+    feed_forward=1024,
+    lip_layers=3,
+    wrinkle_layers=1,
+    expression_layers=1,
+    decoder_layers=4,
+    past=32,
+    ahead=1,
+    components=128,
+    learned_basis=True,
+    styles=(),
+)
+"""A person's model from a capture, the size of the paper's: wav2vec 2.0 and a learned basis."""
+
+PRESETS: dict[str, SpeechModelConfig] = {
+    "starter": STARTER,
+    "personal": PERSONAL,
+    "without_alignment_mask": replace(PERSONAL, alignment_mask=False),
+    "without_audio_finetuning": replace(PERSONAL, finetune_audio=False),
+    "without_wrinkle_features": replace(PERSONAL, wrinkle_features=False),
+    "autoregressive": replace(PERSONAL, autoregressive=True),
+}
+"""Configurations by name; the three ``without_…`` are Table 4's rows that concern speech."""

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A saved performance on another head."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.core.errors import BadInputError
+from engine.core.progress import Progress, no_progress, subprogress
+from engine.heads.head import Head
+from engine.heads.retarget import correspond, expressive, retargeted_head, speaks
+from engine.motion.arkit import ARKIT_NAMES, COLUMN
+from engine.motion.articulation import Articulation
+from engine.motion.lip_contact import sealed
+from engine.motion.performance import Performance
+from engine.motion.rules.visemes import lip_closure
+
+_KNOWN = 0.4
+_MATCHED = 0.8
+
+
+def retarget(
+    performance: Performance, source: Head, target: Head, *, progress: Progress = no_progress
+) -> Performance:
+    """Carry a performance from one head to another.
+
+    Where the performance is made of the source's ARKit expressions, it stays made of them, on the
+    target's own expressions of those names where it has them; its closures of the lips are fitted
+    to the target's lips. Any other basis is carried as it is.
+
+    Args:
+        performance: of ``source``.
+        source: the head it was made for.
+        target: any head in head space with closed lips.
+        progress: told how far it is; may raise to cancel.
+
+    Returns:
+        The performance with offsets of the target; ``expression`` keeps its names.
+
+    Raises:
+        BadInputError: the performance is of another head, or the heads cannot be matched.
+    """
+    _check(performance, source)
+    if performance.head == target.id and performance.vertex_count == target.vertex_count:
+        return performance
+    # A head such as FLAME gets names and regions first, by which it can be laid onto another.
+    source = expressive(source, progress=subprogress(progress, 0.0, _KNOWN))
+    progress = subprogress(progress, _KNOWN, 1.0)
+    if not _is_arkit(performance, source):
+        found = correspond(source, target, progress=subprogress(progress, 0.0, _MATCHED))
+        basis = found.carry(performance.basis, progress=subprogress(progress, _MATCHED, 1.0))
+        return replace(performance, basis=basis, head=target.id)
+    face = target if speaks(target) else retargeted_head(source, target, progress=progress)
+    curves = np.zeros((performance.frames, len(ARKIT_NAMES)), np.float32)
+    for column, name in enumerate(performance.expression_names):
+        curves[:, COLUMN[name]] = performance.weights[:, column]
+    curves = _resealed(curves, performance, source, face)
+    weights = np.zeros((performance.frames, len(face.expression_names)), np.float32)
+    for column, name in enumerate(face.expression_names):
+        if name in COLUMN:
+            weights[:, column] = curves[:, COLUMN[name]]
+    return replace(
+        performance,
+        weights=weights,
+        basis=face.expression_basis,
+        expression=weights,
+        expression_names=face.expression_names,
+        head=target.id,
+    )
+
+
+def _resealed(
+    curves: NDArray[np.float32], performance: Performance, source: Head, target: Head
+) -> NDArray[np.float32]:
+    """What sealing added for the source's lips taken off, what it adds for the target's put on."""
+    if not performance.phones:
+        return curves
+    shut = lip_closure(performance.phones, performance.frames, performance.fps, Articulation())
+    column = COLUMN["mouthClose"]
+    before = sealed(curves, shut, source)[:, column]
+    after = sealed(curves, shut, target)[:, column]
+    result = curves.copy()
+    result[:, column] = np.clip(curves[:, column] + after - before, 0.0, 1.0)
+    return result
+
+
+def _is_arkit(performance: Performance, source: Head) -> bool:
+    return (
+        set(performance.expression_names) <= set(COLUMN)
+        and performance.expression_names == source.expression_names
+        and performance.basis.shape == source.expression_basis.shape
+        and np.array_equal(performance.basis, source.expression_basis)
+        and np.array_equal(performance.weights, performance.expression)
+    )
+
+
+def _check(performance: Performance, source: Head) -> None:
+    if performance.head != source.id or performance.vertex_count != source.vertex_count:
+        raise BadInputError(
+            f"The performance is of the head {performance.head!r} with "
+            f"{performance.vertex_count} vertices; {source.id!r} has {source.vertex_count}.",
+            "Give the head that it was made for.",
+        )

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The phonetic encoder: speech becomes phones with times, log-mel energies and loudness."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.audio.features import FRAME_RATE, Features, features, frame_total
+from engine.audio.loading import Speech
+from engine.core.progress import Progress, no_progress, subprogress
+from engine.phonemes import Phone
+from engine.recognition.alignment import Aligner, chain_of
+from engine.recognition.chunking import Piece, cut
+from engine.recognition.phone_loop import Heard, PhoneLoop
+from engine.recognition.pronunciation import pronunciations
+from engine.recognition.senones import SILENCE, acoustic_model, senone_scores
+from engine.recognition.transcript import spoken_words
+from engine.recognition.voice_activity import AUDIBLE, OVER_NOISE, Activity, find_activity, runs
+
+Float = NDArray[np.float32]
+
+_LOUD = -20.0
+"""dB to which loud voiced frames are brought before recognition and in ``mel``."""
+
+_DYNAMICS = 45.0
+"""dB between energy 0 and 1."""
+
+_MISFIT = -6.0
+"""Mean log score per frame under which words are not what is said. Right transcripts of human and
+synthetic speech have -2.1 to -3.7, those of other sentences -7.9 to -11.7."""
+
+_LOCAL = 50
+"""Frames of the shortest region in which words are judged by themselves."""
+
+_CONTRAST = 25.0
+"""dB that loud speech has over the background, at the least, in a recording with no pause."""
+
+_SOFT = 50
+"""Frames around sound in which a known line may go on, too softly to stand out."""
+
+
+@dataclass(frozen=True, eq=False)
+class PhoneticEncoding:
+    """What is spoken, and how loudly.
+
+    Attributes:
+        phones: contiguous, from 0 to exactly the clip's duration; ``SIL`` where nobody speaks.
+        mel: (N, 40) float32 log-mel energies at 100 Hz of the levelled recording, N =
+            round(duration · 100); the centre of frame i is (i + 0.5) / 100 s.
+        energy: (N,) float32 in [0, 1]: loudness of the speech, 1 at this recording's loud voiced
+            sounds, 0 where no phone is spoken and 45 dB below.
+        warnings: things the user should know, one sentence each, the speech's own among them.
+    """
+
+    phones: tuple[Phone, ...]
+    mel: Float
+    energy: Float
+    warnings: tuple[str, ...] = ()
+
+
+def encode(
+    speech: Speech, text: str | None = None, progress: Progress = no_progress
+) -> PhoneticEncoding:
+    """Find the phones of a recording.
+
+    Without a text the phones are recognised one by one, by how they sound in their context and by
+    how phones follow each other in English. With a text its words are found in the sound, which is
+    far more exact; where the words do not fit the sound, the recognised phones stand in and a
+    warning says so.
+
+    Args:
+        speech: from :func:`engine.audio.loading.load_speech`.
+        text: what is said, where it is known; any script, any length.
+        progress: told how far the work is; may raise to cancel.
+    """
+    found = features(speech.samples, frame_total(speech), subprogress(progress, 0.0, 0.1))
+    activity = find_activity(found)
+    words = [said for word in spoken_words(text or "") if (said := pronunciations(word))]
+    warnings = list(speech.warnings)
+    if text and text.strip() and not words:
+        warnings.append("The text holds no words that can be spoken; it was not used.")
+    loud = activity.loud if activity.regions else float(np.percentile(found.level, 95))
+    gain = float(10 ** ((_LOUD - max(loud, AUDIBLE)) / 20))
+    pieces = cut(_listened(found, activity, bool(words)), found.level)
+    phones, misfits = _recognised(speech.samples, gain, pieces, activity, words, progress)
+    if misfits:
+        warnings.append(_warning(misfits, speech.duration))
+    progress(1.0, "Speech recognised")
+    return PhoneticEncoding(
+        _covering(phones, speech.duration),
+        found.mel + np.float32(2 * np.log(gain)),
+        _energy(found.level, loud, phones),
+        tuple(warnings),
+    )
+
+
+def _listened(found: Features, activity: Activity, words: bool) -> list[tuple[int, int]]:  # noqa: FBT001
+    """The frames that the recogniser hears."""
+    if not words:
+        return list(activity.regions)
+    # A line is known to be spoken: whispers and trailing words count, which alone pass for noise.
+    quiet, loud = np.percentile(found.level, (10, 95))
+    threshold = max(min(quiet, loud - _CONTRAST) + OVER_NOISE, AUDIBLE)
+    sound = [*activity.regions, *runs(found.level > threshold)]
+    return [(start - _SOFT, stop + _SOFT) for start, stop in sound]
+
+
+def _recognised(
+    samples: Float,
+    gain: float,
+    pieces: Sequence[Piece],
+    activity: Activity,
+    words: Sequence[Sequence[Sequence[str]]],
+    progress: Progress,
+) -> tuple[list[Phone], list[tuple[float, float]]]:
+    """The phones spoken, and the seconds in which the words are not what is said."""
+    if not pieces:
+        return [], []
+    loop = PhoneLoop()
+    aligner = Aligner(chain_of(words)) if words else None
+    for number, piece in enumerate(pieces):
+        progress(0.1 + 0.9 * number / len(pieces), "Recognising speech")
+        sound = piece.samples(samples) * np.float32(gain)
+        scores = np.ascontiguousarray(piece.own(senone_scores(sound)))
+        loop.hear(scores)
+        if aligner:
+            aligner.hear(scores)
+    frames = np.concatenate([piece.frames for piece in pieces])
+    free = _spoken(loop.finish(), frames, activity)
+    aligned = aligner.finish() if aligner else None
+    if aligned is None:
+        whole = (float(frames[0]) / FRAME_RATE, float(frames[-1] + 1) / FRAME_RATE)
+        return free, [whole] if words else []
+    misfits = _misfits(aligned.scores, frames, activity)
+    return _chosen(_timed(aligned.phones, frames), free, misfits), misfits
+
+
+def _timed(heard: Sequence[Heard], frames: NDArray[np.int64]) -> list[Phone]:
+    """Phones in the recording's own time, without the silences."""
+    labels = acoustic_model().labels
+    # A phone at a silence that was left out ends there.
+    jumps = np.append(np.flatnonzero(np.diff(frames) > 1) + 1, len(frames))
+    timed = []
+    for phone, start, stop in heard:
+        if labels[phone] != SILENCE:
+            last = min(stop, int(jumps[np.searchsorted(jumps, start, "right")])) - 1
+            times = (float(frames[start]) / FRAME_RATE, float(frames[last] + 1) / FRAME_RATE)
+            timed.append(Phone(labels[phone], *times))
+    return timed
+
+
+def _spoken(heard: Sequence[Heard], frames: NDArray[np.int64], activity: Activity) -> list[Phone]:
+    """The phones without those that lie wholly outside speech: breaths, clicks."""
+    spoken: list[Phone] = []
+    run: list[Phone] = []
+    for phone in [*_timed(heard, frames), Phone(SILENCE, np.inf, np.inf)]:
+        if run and phone.start > run[-1].end:
+            span = (run[0].start * FRAME_RATE, run[-1].end * FRAME_RATE)
+            if any(start < span[1] and stop > span[0] for start, stop in activity.regions):
+                spoken += run
+            run = []
+        run.append(phone)
+    return spoken
+
+
+def _misfits(
+    scores: Float, frames: NDArray[np.int64], activity: Activity
+) -> list[tuple[float, float]]:
+    """The seconds in which the aligned words score too badly to be what is said."""
+    if scores.mean() < _MISFIT:
+        return [(float(frames[0]) / FRAME_RATE, float(frames[-1] + 1) / FRAME_RATE)]
+    misfits = []
+    for start, stop in activity.regions:
+        inside = scores[np.searchsorted(frames, start) : np.searchsorted(frames, stop)]
+        if len(inside) >= _LOCAL and inside.mean() < _MISFIT:
+            misfits.append((start / FRAME_RATE, stop / FRAME_RATE))
+    return misfits
+
+
+def _chosen(
+    aligned: list[Phone], free: list[Phone], misfits: list[tuple[float, float]]
+) -> list[Phone]:
+    """The aligned phones, the free ones where the words do not fit."""
+
+    def misfit(phone: Phone) -> bool:
+        middle = (phone.start + phone.end) / 2
+        return any(start <= middle < end for start, end in misfits)
+
+    kept = [phone for phone in aligned if not misfit(phone)]
+    return sorted(kept + [phone for phone in free if misfit(phone)], key=lambda phone: phone.start)
+
+
+def _warning(misfits: list[tuple[float, float]], duration: float) -> str:
+    if sum(end - start for start, end in misfits) > duration / 2:
+        where = "the sound"
+    else:
+        where = "the sound at " + ", ".join(f"{a:.1f} to {b:.1f} s" for a, b in misfits[:5])
+    return f"The text does not fit {where}: the phones there were recognised without it."
+
+
+def _covering(phones: list[Phone], duration: float) -> tuple[Phone, ...]:
+    """Sorted phones made contiguous over [0, duration], gaps being silence."""
+    covered: list[Phone] = []
+    time = 0.0
+    for label, begin, stop in phones:
+        start, end = max(begin, time), min(stop, duration)
+        if end <= start:
+            continue
+        if start > time:
+            covered.append(Phone(SILENCE, time, start))
+        covered.append(Phone(label, start, end))
+        time = end
+    if time < duration:
+        covered.append(Phone(SILENCE, time, duration))
+    return tuple(covered)
+
+
+def _energy(level: Float, loud: float, phones: Sequence[Phone]) -> Float:
+    """Loudness in [0, 1] of the frames in which somebody speaks: (N,)."""
+    spoken = np.zeros(len(level), bool)
+    for phone in phones:
+        spoken[round(phone.start * FRAME_RATE) : round(phone.end * FRAME_RATE)] = True
+    over = (level - (loud - _DYNAMICS)) / _DYNAMICS
+    return np.where(spoken, np.clip(over, 0.0, 1.0), 0.0).astype(np.float32)

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine process: answers Blender's requests over stdin and stdout (docs/protocol.md).
+
+The main thread works off requests one after the other; a second thread reads messages meanwhile, so
+that ping, cancel and shutdown are answered while work runs. The process ends when stdin closes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO
+
+from engine import __version__
+from engine.core import protocol
+from engine.core.errors import (
+    CancelledError,
+    GaussianSpeechError,
+    MissingDependencyError,
+    one_line,
+)
+from engine.core.runtime import prepare
+from engine.serving.request import Method, Params, Request
+
+log = logging.getLogger(__name__)
+
+_PROGRESS_INTERVAL = 0.05
+"""Seconds between two progress messages."""
+
+_GRACE = 5.0
+"""Seconds that running work gets to stop after stdin has closed."""
+
+
+def serve() -> int:
+    """Serve the process's own stdin and stdout until stdin closes.
+
+    Returns:
+        Exit code: 0 after ``shutdown`` or the end of stdin, 1 when the stream is broken.
+    """
+    stdout = claim_stdout()
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    prepare()
+    from engine.serving.methods import make_methods
+
+    server = Server(sys.stdin.buffer, stdout, make_methods(), on_close=_leave_after_grace)
+    return server.run(describe_engine())
+
+
+def claim_stdout() -> BinaryIO:
+    """Keep stdout for the protocol, and let whatever prints write to stderr instead."""
+    sys.stdout.flush()
+    stdout = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return stdout
+
+
+def describe_engine() -> dict[str, Any]:
+    """The body of ``hello``."""
+    try:
+        import torch
+    except ImportError:
+        # Without torch the greeting still goes out: Blender then names the remedy.
+        log.exception("torch cannot be used")
+        torch_version, devices, backends = None, [], []
+    else:
+        from engine.serving.devices import list_backends, list_devices
+
+        torch_version, devices, backends = torch.__version__, list_devices(), list_backends()
+    return {
+        "protocol": protocol.VERSION,
+        "package": __version__,
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "torch": torch_version,
+        "devices": devices,
+        "backends": backends,
+        "pid": os.getpid(),
+    }
+
+
+class Server:
+    """Answers the messages of one stream.
+
+    Args:
+        stdin: where messages come from.
+        stdout: where answers go.
+        methods: by name.
+        on_close: called with the exit code when the stream from Blender has ended.
+    """
+
+    def __init__(
+        self,
+        stdin: BinaryIO,
+        stdout: BinaryIO,
+        methods: Mapping[str, Method],
+        on_close: Callable[[int], None] = lambda _code: None,
+    ) -> None:
+        self._stdin = stdin
+        self._stdout = stdout
+        self._methods = methods
+        self._on_close = on_close
+        self._requests: queue.SimpleQueue[protocol.Message | None] = queue.SimpleQueue()
+        self._cancelled: set[int] = set()
+        self._write_lock = threading.Lock()
+        self._closing = threading.Event()
+        self._exit_code = 0
+
+    def run(self, hello: dict[str, Any]) -> int:
+        """Say hello and work until the stream ends; returns the exit code."""
+        self._send(protocol.Message("hello", body=hello))
+        threading.Thread(target=self._read_all, name="reader", daemon=True).start()
+        while (message := self._requests.get()) is not None:
+            self._answer(message)
+            self._cancelled.discard(message.id)
+        return self._exit_code
+
+    def _read_all(self) -> None:
+        try:
+            while (message := protocol.read(self._stdin)) is not None:
+                if message.type == "shutdown":
+                    break
+                self._receive(message)
+        except (protocol.ProtocolError, OSError):
+            log.exception("the stream from Blender is broken")
+            self._exit_code = 1
+        self._closing.set()
+        self._requests.put(None)
+        self._on_close(self._exit_code)
+
+    def _receive(self, message: protocol.Message) -> None:
+        if message.type == "request":
+            self._requests.put(message)
+        elif message.type == "cancel":
+            self._cancelled.add(message.id)
+        elif message.type == "ping":
+            self._send(protocol.Message("pong", message.id))
+        else:
+            log.warning("unexpected message of type %r", message.type)
+
+    def _answer(self, message: protocol.Message) -> None:
+        started = time.perf_counter()
+        name = str(message.body.get("method"))
+        try:
+            self._send(self._work(message, name))
+            log.info("%s took %.3f s", name, time.perf_counter() - started)
+        except GaussianSpeechError as error:
+            self._send_error(message.id, error)
+            log.info("%s: %s: %s", name, error.kind, one_line(error))
+        except ModuleNotFoundError as error:
+            log.exception("%s failed", name)
+            self._send_error(message.id, _missing(error))
+        except Exception as error:
+            log.exception("%s failed", name)
+            what = f"{name} failed: {traceback.format_exception_only(error)[-1].strip()}"
+            self._send_error(message.id, GaussianSpeechError(what, "The engine's log says more."))
+
+    def _work(self, message: protocol.Message, name: str) -> protocol.Message:
+        method = self._methods.get(name)
+        if method is None:
+            raise GaussianSpeechError(
+                f"The engine has no method {name!r}.", f"It knows: {', '.join(self._methods)}."
+            )
+        params = message.body.get("params")
+        progress = self._progress_of(message.id)
+        progress(0.0, "")
+        request = Request(
+            name, Params(params if isinstance(params, dict) else {}, name), message.arrays, progress
+        )
+        reply = method(request)
+        return protocol.Message("result", message.id, reply.body, reply.arrays)
+
+    def _progress_of(self, request_id: int) -> Callable[[float, str], None]:
+        last = (-_PROGRESS_INTERVAL, "")
+
+        def progress(fraction: float, text: str) -> None:
+            nonlocal last
+            if request_id in self._cancelled or self._closing.is_set():
+                raise CancelledError
+            now = time.monotonic()
+            if text != last[1] or now - last[0] >= _PROGRESS_INTERVAL:
+                last = (now, text)
+                body = {"fraction": min(max(float(fraction), 0.0), 1.0), "message": text}
+                self._send(protocol.Message("progress", request_id, body))
+
+        return progress
+
+    def _send_error(self, request_id: int, error: GaussianSpeechError) -> None:
+        body = {"kind": error.kind, "message": error.message, "hint": error.hint}
+        self._send(protocol.Message("error", request_id, body))
+
+    def _send(self, message: protocol.Message) -> None:
+        try:
+            with self._write_lock:
+                protocol.write(self._stdout, message)
+        except OSError:
+            # Blender is gone; the reader ends the process.
+            if not self._closing.is_set():
+                log.warning("%s could not be sent: nobody reads", message.type)
+
+
+def _missing(error: ModuleNotFoundError) -> MissingDependencyError:
+    return MissingDependencyError(
+        f"The engine's Python {sys.executable} has no {error.name}.",
+        f'Install it: "{sys.executable}" -m pip install {error.name}',
+    )
+
+
+def _leave_after_grace(exit_code: int) -> None:
+    """End the process though a library is still at work: nobody would hear its result."""
+
+    def leave() -> None:
+        logging.shutdown()
+        os._exit(exit_code)
+
+    timer = threading.Timer(_GRACE, leave)
+    timer.daemon = True
+    timer.start()

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from engine.audio.loading import Speech, load_speech
+from engine.phonemes import Phone
+from engine.recognition.recognizer import encode
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+HUMAN = REPOSITORY.parent / "shared" / "audio"
+ASSETS = REPOSITORY / "engine" / "assets"
+
+BILABIALS = {"P", "B", "M"}
+
+
+class Clip(NamedTuple):
+    speech: Speech
+    text: str
+    phones: list[Phone]
+
+
+@pytest.fixture(scope="session")
+def human_clips():
+    if not HUMAN.is_dir():
+        pytest.skip(f"No human speech with phone alignments at {HUMAN}.")
+    clips = []
+    for path in sorted(HUMAN.glob("*.phones.json")):
+        about = json.loads(path.read_text(encoding="utf-8"))
+        phones = [
+            Phone(p["t"] if p["t"].isalpha() else "SIL", p["b"], p["b"] + p["d"])
+            for word in about["w"]
+            for p in word["w"]
+        ]
+        speech = load_speech(path.with_name(path.name.replace(".phones.json", ".wav")))
+        clips.append(Clip(speech, about["t"], phones))
+    return clips
+
+
+@pytest.fixture(scope="session")
+def sample_voice():
+    about = json.loads((ASSETS / "sample_voice.json").read_text(encoding="utf-8"))
+    return load_speech(ASSETS / "sample_voice.wav"), about["text"]
+
+
+@pytest.fixture(scope="session")
+def sample_encoding(sample_voice):
+    return encode(sample_voice[0])
+
+
+@pytest.fixture(scope="session")
+def closures():
+    """How many bilabials of a reference are found within 40 ms, of how many."""
+
+    def count(reference, phones):
+        wanted = [p for p in reference if p.label in BILABIALS]
+        found = sum(
+            any(
+                q.label in BILABIALS and q.start < p.end + 0.04 and q.end > p.start - 0.04
+                for q in phones
+            )
+            for p in wanted
+        )
+        return found, len(wanted)
+
+    return count
+
+
+@pytest.fixture(scope="session")
+def label_at():
+    def label(phones, time):
+        return next((p.label for p in phones if p.start <= time < p.end), "SIL")
+
+    return label
+
+
+@pytest.fixture
+def tone():
+    def make(rate, seconds=1.2345, channels=1, pitch=440.0):
+        time = np.arange(round(rate * seconds)) / rate
+        return np.repeat(0.5 * np.sin(2 * np.pi * pitch * time)[:, None], channels, axis=1)
+
+    return make

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the speech model hears: phones with soft boundaries, energies, loudness."""
+
+import numpy as np
+import pytest
+
+from engine.audio.features import features
+from engine.audio.loading import speech_from_samples
+from engine.core.errors import BadInputError
+from engine.motion.encoders.registry import (
+    PHONES,
+    AcousticStream,
+    PhoneticEncoder,
+    acoustic_features,
+    load_encoder,
+    phonetic_features,
+)
+from engine.phonemes import Phone
+
+MEL = np.full((100, 40), -8.0, np.float32)
+ENERGY = np.linspace(0, 1, 100, dtype=np.float32)
+
+
+def _sounds(*phones):
+    return phonetic_features(tuple(phones), MEL, ENERGY)[:, : len(PHONES)]
+
+
+def test_sounds_are_shares_that_add_up_to_one():
+    sounds = _sounds(Phone("SIL", 0.0, 0.213), Phone("M", 0.213, 0.4), Phone("IY", 0.4, 1.0))
+    np.testing.assert_allclose(sounds.sum(axis=1), 1.0, atol=1e-6)
+
+
+def test_the_middle_of_a_sound_is_that_sound_alone():
+    sounds = _sounds(Phone("SIL", 0.0, 0.2), Phone("B", 0.2, 0.4), Phone("AA", 0.4, 1.0))
+    assert PHONES[sounds[30].argmax()] == "B"
+    assert sounds[30].max() == pytest.approx(1.0)
+
+
+def test_a_boundary_within_a_frame_is_kept():
+    early = _sounds(Phone("SIL", 0.0, 0.202), Phone("B", 0.202, 1.0))[:, PHONES.index("B")]
+    late = _sounds(Phone("SIL", 0.0, 0.208), Phone("B", 0.208, 1.0))[:, PHONES.index("B")]
+    assert early.sum() - late.sum() == pytest.approx(0.6, abs=1e-5)
+
+
+def test_an_unknown_label_counts_as_silence():
+    sounds = _sounds(Phone("+NSN+", 0.0, 1.0))
+    assert PHONES[sounds[50].argmax()] == "SIL"
+
+
+def test_loudness_is_the_last_number():
+    np.testing.assert_array_equal(
+        phonetic_features((Phone("SIL", 0.0, 1.0),), MEL, ENERGY)[:, -1], ENERGY
+    )
+
+
+def test_sound_alone_has_no_phones():
+    heard = acoustic_features(MEL)
+    assert heard.shape == (100, PhoneticEncoder.size)
+    assert (heard[:, : len(PHONES)] == 0).all()
+
+
+def test_speech_at_the_levelled_loudness_has_energy_one():
+    loud = np.full((1, 40), np.log(10**-2 / 40), np.float32)
+    assert acoustic_features(loud)[0, -1] == pytest.approx(1.0)
+
+
+def test_a_clip_has_features_at_100_hz():
+    rng = np.random.default_rng(0)
+    speech = speech_from_samples(rng.normal(size=16_000).astype(np.float32) * 0.01, 16_000)
+    encoder = PhoneticEncoder()
+    heard = encoder.encode(speech)
+    assert heard.values.shape == (100, encoder.size)
+    assert heard.values.dtype == np.float32
+    assert (heard.rate, heard.start, heard.duration) == (100.0, 0.005, 1.0)
+
+
+@pytest.mark.parametrize("piece", [100, 160, 1111, 16_000])
+def test_a_stream_of_sound_gives_the_features_of_the_whole(piece):
+    samples = np.random.default_rng(1).normal(size=16_000).astype(np.float32) * 0.1
+    stream = AcousticStream(gain=2.0)
+    made = [stream.push(samples[i : i + piece]) for i in range(0, len(samples), piece)]
+    made.append(stream.finish())
+    whole = acoustic_features(features(samples * 2.0, 100).mel)
+    np.testing.assert_allclose(np.concatenate(made), whole, atol=1e-5)
+
+
+def test_a_stream_of_sound_is_12_ms_behind():
+    stream = AcousticStream()
+    assert len(stream.push(np.zeros(160 + 119, np.float32))) == 0
+    assert len(stream.push(np.zeros(1, np.float32))) == 1
+
+
+def test_encoders_are_found_by_id():
+    assert load_encoder("phonetic").id == "phonetic"
+    with pytest.raises(BadInputError, match="'hubert'"):
+        load_encoder("hubert")

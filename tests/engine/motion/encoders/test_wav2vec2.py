@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""wav2vec 2.0 with small random weights, against transformers' own network and processor."""
+
+import numpy as np
+import pytest
+import torch
+from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
+
+from engine.audio import wav2vec2
+from engine.audio.loading import SAMPLE_RATE, speech_from_samples
+from engine.core.errors import BadInputError, MissingDependencyError
+from engine.motion.encoders.registry import load_encoder
+from engine.motion.encoders.wav2vec2 import load_wav2vec2
+
+
+def _config(**changes):
+    return Wav2Vec2Config(
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        conv_dim=(8,) * 7,
+        num_conv_pos_embeddings=16,
+        num_conv_pos_embedding_groups=4,
+        **changes,
+    )
+
+
+@pytest.fixture(scope="module", params=["group", "layer"])
+def folder(request, tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp(request.param)
+    large = request.param == "layer"
+    model = Wav2Vec2Model(
+        _config(feat_extract_norm=request.param, do_stable_layer_norm=large, conv_bias=large)
+    )
+    for layer in model.feature_extractor.conv_layers:
+        if hasattr(layer, "layer_norm"):
+            torch.nn.init.normal_(layer.layer_norm.weight, 1.0, 0.2)
+            torch.nn.init.normal_(layer.layer_norm.bias, 0.0, 0.2)
+    model.save_pretrained(path)
+    Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(path)
+    return path
+
+
+def _speech(seconds, seed=0):
+    rng = np.random.default_rng(seed)
+    count = round(seconds * SAMPLE_RATE)
+    loudness = 0.1 + 0.3 * np.abs(np.sin(np.arange(count) / 3000))
+    samples = (rng.normal(size=count) * loudness + 0.05).astype(np.float32)
+    return speech_from_samples(samples, SAMPLE_RATE)
+
+
+def _reference(folder, speech):
+    """What transformers itself makes of the clip, in one pass."""
+    processor = Wav2Vec2FeatureExtractor.from_pretrained(folder)
+    inputs = processor(speech.samples, sampling_rate=SAMPLE_RATE, return_tensors="pt")
+    with torch.inference_mode():
+        return Wav2Vec2Model.from_pretrained(folder).eval()(**inputs).last_hidden_state[0].numpy()
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.521, 3.0])
+def test_a_clip_of_one_window_is_encoded_as_transformers_does(folder, seconds):
+    speech = _speech(seconds)
+    heard = load_wav2vec2(folder).encode(speech)
+    expected = _reference(folder, speech)
+    assert heard.values.shape == expected.shape
+    np.testing.assert_allclose(heard.values, expected, atol=2e-5)
+
+
+def test_normalisation_is_the_processors(folder):
+    speech = _speech(1.3)
+    processor = Wav2Vec2FeatureExtractor.from_pretrained(folder)
+    expected = processor(speech.samples, sampling_rate=SAMPLE_RATE)["input_values"][0]
+    np.testing.assert_allclose(load_wav2vec2(folder).prepared(speech.samples), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("samples", [400, 719, 720, 16_000, 16_001, 33_333])
+def test_the_number_of_features_is_transformers_own(folder, samples):
+    encoder = load_wav2vec2(folder)
+    expected = encoder.network._get_feat_extract_output_lengths(torch.tensor(samples))
+    assert encoder.count(samples) == int(expected)
+
+
+def test_features_come_50_times_a_second_from_the_middle_of_their_window(folder):
+    encoder = load_wav2vec2(folder)
+    assert encoder.rate == 50.0
+    assert encoder.start == pytest.approx(0.0125)
+
+
+def test_convolutional_features_of_a_piece_are_those_of_the_whole_clip(folder):
+    encoder = load_wav2vec2(folder)
+    samples = torch.from_numpy(encoder.prepared(_speech(4.0).samples))
+    with torch.inference_mode():
+        whole = encoder.network.feature_extractor(samples[None]).transpose(1, 2)
+        piece = encoder._convolved(samples, 70, 110, encoder._statistics(samples))
+    torch.testing.assert_close(piece, whole[:, 70:110], atol=1e-5, rtol=1e-4)
+
+
+def test_the_statistics_do_not_depend_on_the_pieces(folder, monkeypatch):
+    encoder = load_wav2vec2(folder)
+    samples = torch.from_numpy(encoder.prepared(_speech(3.0).samples))
+    with torch.inference_mode():
+        whole = encoder._statistics(samples)
+        monkeypatch.setattr(wav2vec2, "_WINDOW", 0.3)
+        pieces = encoder._statistics(samples)
+    if whole is None:
+        assert pieces is None
+        return
+    for ours, theirs in zip(pieces, whole, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
+
+
+def test_windows_cover_a_long_clip_once(folder):
+    encoder = load_wav2vec2(folder)
+    for total in (10, 799, 800, 801, 900, 901, 5000):
+        windows = list(encoder._windows(total))
+        covered = [i for first, _, _, last in windows for i in range(first, last)]
+        assert covered == list(range(total))
+        assert all(start <= first < last <= stop for first, start, stop, last in windows)
+
+
+def test_windows_of_a_long_clip_stay_close_to_the_single_pass(folder, monkeypatch):
+    monkeypatch.setattr(wav2vec2, "_WINDOW", 2.0)
+    monkeypatch.setattr(wav2vec2, "_CONTEXT", 1.0)
+    speech = _speech(7.0)
+    heard = load_wav2vec2(folder).encode(speech).values
+    expected = _reference(folder, speech)
+    assert heard.shape == expected.shape
+    # Attention over 4 s instead of 7 s: near, not equal.
+    assert np.abs(heard - expected).mean() < 0.1 * np.abs(expected).mean()
+
+
+def test_the_convolutions_are_frozen_and_the_rest_is_not(folder):
+    encoder = load_wav2vec2(folder).train()
+    encoder(torch.randn(1, 3200)).sum().backward()
+    network = encoder.network
+    assert all(p.grad is None for p in network.feature_extractor.parameters())
+    assert network.feature_projection.projection.weight.grad is not None
+
+
+def test_it_is_found_by_id(folder):
+    assert load_encoder("wav2vec2", str(folder)).size == 16
+
+
+def test_weights_that_are_not_here_tell_how_to_get_them(monkeypatch, tmp_path):
+    with pytest.raises(MissingDependencyError, match="hf download some/where"):
+        load_wav2vec2("some/where")
+
+
+def test_an_empty_folder_tells_what_it_needs(tmp_path):
+    with pytest.raises(MissingDependencyError, match=r"model\.safetensors"):
+        load_wav2vec2(tmp_path)
+
+
+def test_another_sample_rate_is_refused(tmp_path):
+    Wav2Vec2Model(_config()).save_pretrained(tmp_path)
+    Wav2Vec2FeatureExtractor(sampling_rate=8000).save_pretrained(tmp_path)
+    with pytest.raises(BadInputError, match="8000 Hz"):
+        load_wav2vec2(tmp_path)

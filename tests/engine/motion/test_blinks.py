@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.motion.arkit import ARKIT_NAMES, COLUMN
+from engine.motion.articulation import Articulation
+from engine.motion.blinks import enliven
+from engine.phonemes import Phone
+
+PHONES = [Phone("SIL", 8.0, 8.5), Phone("AA", 0.2, 0.5), Phone("AA", 12.0, 12.4)]
+
+
+def lids(fps=25.0, seconds=30, **settings):
+    curves = enliven(PHONES, round(seconds * fps), fps, Articulation(**settings))
+    return curves[:, COLUMN["eyeBlinkLeft"]]
+
+
+def blinks(curve):
+    shut = curve > 0.99
+    return int((shut[1:] & ~shut[:-1]).sum())
+
+
+@pytest.mark.parametrize("fps", [12.0, 24.0, 60.0])
+def test_a_speaker_blinks_every_few_seconds_and_fully(fps):
+    assert 5 <= blinks(lids(fps)) <= 15
+
+
+def test_both_eyes_blink_together():
+    curves = enliven(PHONES, 500, 25.0, Articulation())
+    assert np.array_equal(curves[:, COLUMN["eyeBlinkLeft"]], curves[:, COLUMN["eyeBlinkRight"]])
+
+
+def test_the_seed_decides():
+    assert np.array_equal(lids(seed=3), lids(seed=3))
+    assert not np.array_equal(lids(seed=3), lids(seed=4))
+
+
+def test_eyes_are_open_most_of_the_time():
+    assert (lids() == 0).mean() > 0.8
+
+
+def test_a_blink_near_a_pause_moves_to_it():
+    near_pause = [lids(100.0, seed=seed)[round(8.05 * 100)] > 0.99 for seed in range(40)]
+    elsewhere = [lids(100.0, seed=seed)[round(20.05 * 100)] > 0.99 for seed in range(40)]
+    assert sum(near_pause) > sum(elsewhere)
+
+
+def test_brows_rise_on_drawn_out_vowels():
+    brows = enliven(PHONES, 750, 25.0, Articulation())[:, COLUMN["browInnerUp"]]
+    assert brows[round(12.2 * 25)] > 0.03
+    assert brows[16 * 25] == 0
+
+
+def test_the_mouth_is_left_alone():
+    curves = enliven(PHONES, 750, 25.0, Articulation(liveliness=3))
+    for name in ARKIT_NAMES:
+        if name.startswith(("mouth", "jaw", "tongue", "cheek")):
+            assert not curves[:, COLUMN[name]].any()
+    assert curves.max() <= 1
+
+
+def test_it_can_be_switched_off():
+    assert not enliven(PHONES, 100, 25.0, Articulation(liveliness=0)).any()
+
+
+def test_a_clip_too_short_to_blink_in_is_left_alone():
+    assert not enliven([], 6, 25.0, Articulation()).any()

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from engine.core.errors import BadInputError
+from engine.motion.performance import Performance
+from engine.phonemes import Phone
+
+
+def make(frames=7, components=3, vertices=5, seed=0):
+    rng = np.random.default_rng(seed)
+    return Performance(
+        fps=23.976,
+        weights=rng.random((frames, components), np.float32),
+        basis=rng.standard_normal((components, vertices, 3)).astype(np.float32),
+        expression=rng.random((frames, 2), np.float32),
+        expression_names=("jawOpen", "mouthClose"),
+        head="default",
+        source_sha256="ab" * 32,
+        model="rules",
+        phones=(Phone("SIL", 0.0, 0.1), Phone("B", 0.1, 0.25)),
+    )
+
+
+def test_offsets_are_weights_times_basis():
+    performance = make()
+    expected = np.einsum("tk,kvc->tvc", performance.weights.astype(np.float64), performance.basis)
+    np.testing.assert_allclose(performance.offsets(), expected, atol=1e-5)
+    np.testing.assert_array_equal(performance.offsets(2, 4), performance.offsets()[2:4])
+
+
+def test_chunks_cover_every_frame_once():
+    performance = make(frames=10)
+    starts, chunks = zip(*performance.offset_chunks(4), strict=True)
+    assert starts == (0, 4, 8)
+    np.testing.assert_allclose(np.concatenate(chunks), performance.offsets(), atol=1e-6)
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_what_is_saved_loads_bit_for_bit(tmp_path, dense):
+    performance = make()
+    performance.save(tmp_path / "a.performance.npz", dense=dense)
+    loaded = Performance.load(tmp_path / "a.performance.npz")
+    for name in ("weights", "basis", "expression"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(performance, name))
+    for name in ("fps", "expression_names", "head", "source_sha256", "model", "phones"):
+        assert getattr(loaded, name) == getattr(performance, name)
+
+
+def test_dense_files_hold_the_offsets_for_plain_numpy(tmp_path):
+    performance = make(frames=130)
+    performance.save(tmp_path / "a.npz", dense=True)
+    with np.load(tmp_path / "a.npz") as data:
+        np.testing.assert_allclose(data["offsets"], performance.offsets(), atol=1e-6)
+
+
+def test_saving_dense_offsets_does_not_hold_them_in_memory(tmp_path):
+    performance = make(frames=4000, components=2, vertices=1000)
+    whole = 4000 * 1000 * 3 * 4
+    tracemalloc.start()
+    performance.save(tmp_path / "a.npz", dense=True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < whole / 4
+
+
+def test_arrays_that_do_not_fit_are_refused():
+    good = make()
+    with pytest.raises(BadInputError, match="basis has shape"):
+        Performance(
+            25.0, good.weights, good.basis[:2], good.expression, good.expression_names, "default"
+        )
+    with pytest.raises(BadInputError, match="7 frames and 1 names"):
+        Performance(25.0, good.weights, good.basis, good.expression, ("jawOpen",), "default")
+
+
+def test_nan_is_refused():
+    good = make()
+    weights = good.weights.copy()
+    weights[3, 1] = np.nan
+    with pytest.raises(BadInputError, match="weights"):
+        Performance(25.0, weights, good.basis, good.expression, good.expression_names, "default")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(BadInputError, match=r"nothing\.npz"):
+        Performance.load(tmp_path / "nothing.npz")
+
+
+def test_a_truncated_file_is_refused(tmp_path):
+    path = tmp_path / "a.npz"
+    make().save(path)
+    data = path.read_bytes()
+    for size in (0, 10, len(data) // 2, len(data) - 5):
+        path.write_bytes(data[:size])
+        with pytest.raises(BadInputError, match=r"a\.npz"):
+            Performance.load(path)
+
+
+def test_another_archive_is_refused(tmp_path):
+    np.savez(tmp_path / "other.npz", weights=np.zeros((2, 2)))
+    with pytest.raises(BadInputError, match="not a GaussianSpeech performance"):
+        Performance.load(tmp_path / "other.npz")
+
+
+def test_pickled_objects_are_never_loaded(tmp_path):
+    np.savez(tmp_path / "evil.npz", format=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(BadInputError):
+        Performance.load(tmp_path / "evil.npz")

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The searches against slow, obvious ones and against PocketSphinx itself."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from pocketsphinx import Decoder
+
+from engine.audio import alignment
+from engine.recognition.alignment import Aligner, chain_of
+from engine.recognition.phone_loop import PhoneLoop
+from engine.recognition.pronunciation import pronunciations
+from engine.recognition.senones import SCORE_UNIT, acoustic_model, senone_scores
+from engine.recognition.transcript import spoken_words
+
+
+@pytest.fixture(scope="module")
+def scores(sample_voice):
+    return np.ascontiguousarray(senone_scores(sample_voice[0].samples))
+
+
+@pytest.fixture(scope="module")
+def words(sample_voice):
+    return [pronunciations(word) for word in spoken_words(sample_voice[1])]
+
+
+def aligned(chain, scores, cuts=1):
+    aligner = Aligner(chain)
+    for piece in np.array_split(scores, cuts):
+        aligner.hear(np.ascontiguousarray(piece))
+    return aligner.finish()
+
+
+def obvious_viterbi(chain, scores):
+    """Dense float64 Viterbi over the whole chain: the log score of the best way."""
+    count = len(chain.senones)
+    arcs = np.full((count, count), -np.inf)
+    start = np.full(count, -np.inf)
+    for state in range(count):
+        arcs[state, state] = chain.stay[state]
+        entries = range(chain.first_entry[state], chain.first_entry[state + 1])
+        for k in entries:
+            source, cost = chain.entries[k], chain.costs[k]
+            if source < 0:
+                start[state] = max(start[state], cost)
+            else:
+                arcs[source, state] = max(arcs[source, state], chain.leave[source] + cost)
+        if not entries:
+            arcs[state - 1, state] = chain.leave[state - 1]
+    best = start - SCORE_UNIT * scores[0, chain.senones]
+    for row in scores[1:]:
+        best = (best[:, None] + arcs).max(axis=0) - SCORE_UNIT * row[chain.senones]
+    return best[chain.finals].max()
+
+
+def score_of(chain, found):
+    """The log score of the way that an alignment took, its transitions added up again."""
+    path = found.states
+    total = float(found.scores.sum())
+    for before, after in itertools.pairwise(path):
+        if before == after:
+            total += chain.stay[before]
+            continue
+        entries = range(chain.first_entry[after], chain.first_entry[after + 1])
+        costs = [chain.costs[k] for k in entries if chain.entries[k] == before]
+        total += chain.leave[before] + max(costs, default=0)
+    first = range(chain.first_entry[path[0]], chain.first_entry[path[0] + 1])
+    return total + max(chain.costs[k] for k in first if chain.entries[k] < 0)
+
+
+def test_the_alignment_is_the_best_there_is(scores, words):
+    chain = chain_of(words[:4])
+    found = aligned(chain, scores[:150])
+    assert score_of(chain, found) == pytest.approx(obvious_viterbi(chain, scores[:150]), abs=0.5)
+
+
+@pytest.mark.parametrize("cuts", [3, 6])
+def test_an_alignment_in_pieces_is_the_same(scores, words, cuts):
+    chain = chain_of(words)
+    assert aligned(chain, scores, cuts).phones == aligned(chain, scores).phones
+
+
+def test_a_narrow_window_finds_the_same(monkeypatch, scores, words):
+    chain = chain_of(words)
+    whole = aligned(chain, scores).phones
+    monkeypatch.setattr(alignment, "_WINDOW", 120)
+    assert aligned(chain, scores).phones == whole
+
+
+def test_phones_come_in_the_order_of_the_words(scores, words):
+    model = acoustic_model()
+    found = [model.labels[phone.phone] for phone in aligned(chain_of(words), scores).phones]
+    said = [label for label in found if label != "SIL"]
+    choices = [["".join(phones) for phones in word] for word in words]
+    rest = "".join(said)
+    for options in choices:
+        option = next(
+            option for option in sorted(options, key=len)[::-1] if rest.startswith(option)
+        )
+        rest = rest[len(option) :]
+    assert rest == ""
+
+
+def test_words_that_never_come_are_not_aligned(scores, words):
+    assert aligned(chain_of(words * 40), scores) is None
+
+
+def test_the_phone_loop_in_pieces_is_the_same(scores):
+    whole, cut = PhoneLoop(), PhoneLoop()
+    whole.hear(scores)
+    for piece in np.array_split(scores, 5):
+        cut.hear(np.ascontiguousarray(piece))
+    assert cut.finish() == whole.finish()
+
+
+def test_phones_of_the_loop_are_contiguous(scores):
+    loop = PhoneLoop()
+    loop.hear(scores)
+    phones = loop.finish()
+    assert phones[0].start == 0
+    assert phones[-1].stop == len(scores)
+    assert all(a.stop == b.start for a, b in itertools.pairwise(phones))
+    # Three states take three frames.
+    assert all(phone.stop - phone.start >= 3 for phone in phones)
+
+
+def test_the_phone_loop_finds_known_phones_in_made_up_scores():
+    model = acoustic_model()
+    spoken = ["SIL", "M", "UW", "V", "SIL"]
+    numbers = [model.index(label) for label in spoken]
+    scores = np.full((len(spoken) * 12, 5126), 120, np.int16)
+    around = [numbers[-1], *numbers, numbers[0]]
+    for i, number in enumerate(numbers):
+        for state in range(3):
+            frames = slice(12 * i + 4 * state, 12 * i + 4 * state + 4)
+            scores[frames, model.senones[0, around[i], number, around[i + 2], state]] = 0
+    loop = PhoneLoop()
+    loop.hear(scores)
+    assert [(model.labels[p.phone], p.start, p.stop) for p in loop.finish()] == [
+        (label, 12 * i, 12 * i + 12) for i, label in enumerate(spoken)
+    ]
+
+
+def test_times_agree_with_pocketsphinx_where_that_can_align(scores, sample_voice):
+    speech, text = sample_voice
+    decoder = Decoder(lm=None, cmn="batch", loglevel="FATAL")
+    decoder.set_align_text(" ".join(spoken_words(text)))
+    pcm = (speech.samples * 32767).astype("<i2").tobytes()
+
+    def decode():
+        decoder.start_utt()
+        decoder.process_raw(pcm, full_utt=True)
+        decoder.end_utt()
+
+    decode()
+    if decoder.hyp() is None:
+        pytest.skip("PocketSphinx's own aligner gave up on the sample voice.")
+    decoder.set_alignment()
+    decode()
+    theirs = [(p.name, p.start) for p in decoder.get_alignment().phones() if p.name.isalpha()]
+    model = acoustic_model()
+    chain = chain_of([pronunciations(word) for word in spoken_words(text)])
+    ours = [(model.labels[p.phone], p.start) for p in aligned(chain, scores).phones]
+    theirs = [item for item in theirs if item[0] != "SIL"]
+    ours = [item for item in ours if item[0] != "SIL"]
+    assert [name for name, _ in ours] == [name for name, _ in theirs]
+    late = np.array([a[1] - b[1] for a, b in zip(ours, theirs, strict=True)])
+    assert np.median(np.abs(late)) <= 1
+    assert np.mean(np.abs(late) <= 3) > 0.9
+
+
+def test_the_trigram_is_a_distribution():
+    trigram = acoustic_model().trigram
+    # The rest is the end of a sentence.
+    totals = np.exp(trigram.astype(np.float64)).sum(axis=2)
+    assert (totals < 1.001).all()
+    assert np.median(totals) > 0.9
+
+
+def test_scores_do_not_depend_on_what_was_heard_before(sample_voice, scores):
+    senone_scores(np.random.default_rng(0).normal(0, 0.3, 16000).astype(np.float32))
+    np.testing.assert_array_equal(senone_scores(sample_voice[0].samples), scores)

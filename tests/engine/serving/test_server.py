@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine process: in-process with pipes, and once as the real process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.core import protocol
+from engine.core.errors import BadInputError
+from engine.core.protocol import Message
+from engine.serving.request import Params, Reply, Request
+from engine.serving.server import Server
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+class Connection:
+    """Blender's end of a server that runs in a thread."""
+
+    def __init__(self, methods):
+        read_request, write_request = os.pipe()
+        read_answer, write_answer = os.pipe()
+        self.stdin, self.stdout = os.fdopen(write_request, "wb"), os.fdopen(read_answer, "rb")
+        self._ends = os.fdopen(read_request, "rb"), os.fdopen(write_answer, "wb")
+        self.exit_code = None
+        server = Server(*self._ends, methods)
+        self.thread = threading.Thread(target=self._run, args=(server,), daemon=True)
+        self.thread.start()
+        assert self.read().type == "hello"
+
+    def _run(self, server):
+        self.exit_code = server.run({"protocol": protocol.VERSION})
+
+    def write(self, *args, **kwargs):
+        protocol.write(self.stdin, Message(*args, **kwargs))
+
+    def ask(self, method, request_id=1, **params):
+        self.write("request", request_id, {"method": method, "params": params})
+
+    def read(self):
+        return protocol.read(self.stdout)
+
+    def answer(self):
+        while (message := self.read()).type == "progress":
+            pass
+        return message
+
+    def close(self):
+        self.stdin.close()
+        self.thread.join(10)
+        for stream in (self.stdout, *self._ends):
+            stream.close()
+
+
+class Work:
+    """A method that works until it is let go, telling its progress."""
+
+    def __init__(self):
+        self.started = threading.Event()
+        self.let_go = threading.Event()
+
+    def __call__(self, request):
+        self.started.set()
+        while not self.let_go.wait(0.01):
+            request.progress(0.5, "working")
+        return Reply({"done": True})
+
+
+def echo(request: Request) -> Reply:
+    return Reply({"value": request.params.text("value")}, dict(request.arrays))
+
+
+def refuse(_request: Request) -> Reply:
+    raise BadInputError("voice.wav is empty.", "Export it again.")
+
+
+def crash(_request: Request) -> Reply:
+    raise ZeroDivisionError("a bug")
+
+
+def need(_request: Request) -> Reply:
+    raise ModuleNotFoundError("No module named 'spam'", name="spam")
+
+
+@pytest.fixture
+def work():
+    work = Work()
+    yield work
+    work.let_go.set()
+
+
+@pytest.fixture
+def connection(work):
+    connection = Connection(
+        {"echo": echo, "refuse": refuse, "crash": crash, "need": need, "work": work}
+    )
+    yield connection
+    work.let_go.set()
+    connection.close()
+
+
+def test_a_request_is_answered_with_its_id_and_arrays(connection):
+    array = np.arange(3, dtype=np.float32)
+    body = {"method": "echo", "params": {"value": "hello"}}
+    connection.write("request", 7, body, {"a": array})
+    answer = connection.answer()
+    assert (answer.type, answer.id, answer.body) == ("result", 7, {"value": "hello"})
+    np.testing.assert_array_equal(answer.arrays["a"], array)
+
+
+def test_a_known_failure_travels_with_kind_message_and_hint(connection):
+    connection.ask("refuse")
+    answer = connection.answer()
+    assert answer.type == "error"
+    assert answer.body == {
+        "kind": "bad_input",
+        "message": "voice.wav is empty.",
+        "hint": "Export it again.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "kind", "word"),
+    [
+        ("crash", "error", "a bug"),
+        ("need", "missing_dependency", "spam"),
+        ("unheard", "error", "unheard"),
+    ],
+)
+def test_other_failures_name_what_happened_and_the_next_request_works(
+    connection, method, kind, word
+):
+    connection.ask(method)
+    answer = connection.answer()
+    assert answer.type == "error"
+    assert answer.body["kind"] == kind
+    assert word in answer.body["message"]
+    assert answer.body["hint"]
+    connection.ask("echo", 2, value="again")
+    assert connection.answer().body == {"value": "again"}
+
+
+def test_a_wrong_parameter_names_method_and_parameter(connection):
+    connection.ask("echo", value=5)
+    body = connection.answer().body
+    assert body["kind"] == "bad_input"
+    assert "echo" in body["message"]
+    assert "'value'" in body["message"]
+
+
+def test_ping_is_answered_while_work_runs(connection, work):
+    connection.ask("work")
+    assert work.started.wait(10)
+    connection.write("ping", 5)
+    while (message := connection.read()).type == "progress":
+        pass
+    assert (message.type, message.id) == ("pong", 5)
+
+
+def test_cancel_ends_the_request_and_no_other(connection, work):
+    connection.ask("work", 1)
+    connection.ask("echo", 2, value="next")
+    assert work.started.wait(10)
+    connection.write("cancel", 1)
+    answer = connection.answer()
+    assert (answer.id, answer.body["kind"]) == (1, "cancelled")
+    answer = connection.answer()
+    assert (answer.id, answer.body) == (2, {"value": "next"})
+
+
+def test_a_request_cancelled_while_it_waits_does_not_begin(connection, work):
+    connection.ask("work", 1)
+    connection.ask("echo", 2, value="never")
+    assert work.started.wait(10)
+    connection.write("cancel", 2)
+    connection.write("ping", 3)
+    while connection.read().type != "pong":
+        pass
+    work.let_go.set()
+    assert connection.answer().id == 1
+    answer = connection.answer()
+    assert (answer.id, answer.body["kind"]) == (2, "cancelled")
+
+
+def test_progress_is_told_with_fraction_and_message(connection, work):
+    connection.ask("work")
+    assert work.started.wait(10)
+    seen = [connection.read() for _ in range(3)]
+    assert any(m.body == {"fraction": 0.5, "message": "working"} for m in seen)
+
+
+def test_shutdown_ends_the_server_with_zero(connection):
+    connection.write("shutdown")
+    connection.thread.join(10)
+    assert connection.exit_code == 0
+
+
+def test_the_end_of_stdin_ends_running_work_and_the_server(connection, work):
+    connection.ask("work")
+    assert work.started.wait(10)
+    connection.close()
+    assert connection.exit_code == 0
+
+
+def test_garbage_ends_the_server_with_one(connection):
+    connection.stdin.write(b"no protocol at all")
+    connection.stdin.flush()
+    connection.thread.join(10)
+    assert connection.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("read", "values"),
+    [
+        (lambda p: p.text("a"), {}),
+        (lambda p: p.text("a"), {"a": 1}),
+        (lambda p: p.number("a"), {"a": "1"}),
+        (lambda p: p.number("a"), {"a": True}),
+        (lambda p: p.number("a"), {"a": float("inf")}),
+        (lambda p: p.flag("a", default=False), {"a": 1}),
+        (lambda p: p.numbers("a", 3), {"a": [1, 2]}),
+        (lambda p: p.numbers("a", 2), {"a": [1, "2"]}),
+        (lambda p: p.group("a"), {"a": []}),
+        (lambda p: p.groups("a"), {"a": [{}, 1]}),
+        (lambda p: p.no_others(), {"a": 1}),
+    ],
+)
+def test_parameters_of_the_wrong_type_are_named(read, values):
+    with pytest.raises(BadInputError, match=r"m\b.*\ba\b"):
+        read(Params(values, "m"))
+
+
+@pytest.mark.parametrize("array", [None, np.zeros(3), np.zeros((2, 4)), np.full((2, 3), np.nan)])
+def test_arrays_of_the_wrong_shape_or_value_are_named(array):
+    arrays = {} if array is None else {"vertices": array}
+    with pytest.raises(BadInputError, match="vertices"):
+        Request("m", Params({}, "m"), arrays).floats("vertices", (None, 3))
+
+
+def test_the_real_process_speaks_only_the_protocol_and_serves_a_head(tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "PYTHONSAFEPATH": "1"}
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(
+            [sys.executable, "-m", "engine", "serve"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            cwd=tmp_path,
+            env=environment,
+        ) as process,
+    ):
+        hello = protocol.read(process.stdout)
+        assert hello.body["protocol"] == protocol.VERSION
+        assert hello.body["torch"]
+        assert "cpu" in hello.body["devices"]
+        assert any(backend["available"] for backend in hello.body["backends"])
+        body = {"method": "head.load", "params": {"head": "default"}}
+        protocol.write(process.stdin, Message("request", 1, body))
+        while (answer := protocol.read(process.stdout)).type == "progress":
+            pass
+        assert answer.type == "result", answer.body
+        assert answer.body["id"] == "default"
+        names = answer.body["expression_names"]
+        vertices = len(answer.arrays["template"])
+        assert answer.arrays["expression_basis"].shape == (len(names), vertices, 3)
+        assert answer.arrays["faces"].max() < vertices
+        process.stdin.close()
+        assert process.wait(20) == 0
+        assert process.stdout.read() == b""

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shipped model on human speech that it never heard, beside its teacher."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.heads import load_head
+from engine.motion.articulation import Articulation
+from engine.motion.learned import STARTER_FILE, predict_learned
+from engine.motion.predict import MODELS, STARTER, perform, predict
+from engine.recognition.recognizer import encode
+from training.data.speech import find_speech, load_aligned_speech
+from training.metrics.lip_sync import combined, lip_sync
+
+AUDIO = Path(__file__).parents[4] / "shared" / "audio"
+STILL = Articulation(liveliness=0.0)
+
+needs_speech = pytest.mark.skipif(
+    not AUDIO.is_dir(), reason="there is no human speech in ../shared/audio"
+)
+
+
+@pytest.fixture(scope="module")
+def head():
+    return load_head("default")
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return [load_aligned_speech(file) for file in find_speech([AUDIO])]
+
+
+def _measured(performances, head, clips):
+    return combined(
+        [
+            lip_sync(made, head, clip.phones, clip.speech.samples, 16_000)
+            for made, clip in zip(performances, clips, strict=True)
+        ]
+    )
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["guessed", "with transcript"])
+def learned(request, head, clips):
+    texts = [clip.transcript if request.param else None for clip in clips]
+    made = [
+        predict_learned(clip.speech, head, 25.0, text=text, settings=STILL)
+        for clip, text in zip(clips, texts, strict=True)
+    ]
+    return _measured(made, head, clips)
+
+
+@pytest.fixture(scope="module")
+def taught(head, clips):
+    made = [
+        perform(encode(clip.speech).phones, clip.speech, head, 25.0, settings=STILL)
+        for clip in clips
+    ]
+    return _measured(made, head, clips)
+
+
+@needs_speech
+def test_p_b_and_m_close_the_lips(learned):
+    assert learned.closed / learned.bilabials >= 0.93
+
+
+@needs_speech
+def test_open_vowels_stay_open(learned):
+    assert learned.falsely_closed / learned.open_vowels <= 0.03
+
+
+@needs_speech
+def test_the_mouth_moves_with_the_voice(learned):
+    assert abs(learned.synchrony.lag_ms) <= 15.0
+
+
+@needs_speech
+def test_silence_is_still(learned):
+    assert learned.silence_motion < 0.1
+
+
+@needs_speech
+def test_the_model_is_smoother_than_its_teacher(learned, taught):
+    assert learned.jitter <= taught.jitter
+
+
+@needs_speech
+def test_the_mouth_follows_the_voice_more_closely_than_the_teachers(learned, taught):
+    assert learned.synchrony.strength > taught.synchrony.strength
+
+
+@needs_speech
+def test_f_and_v_bring_the_lip_to_the_teeth(learned):
+    assert learned.contact_rate == 1.0
+
+
+@needs_speech
+def test_lips_do_not_pass_through_each_other(learned):
+    assert learned.overlap < 0.5
+
+
+@needs_speech
+def test_rounded_and_spread_vowels_differ_as_the_teachers(learned, taught):
+    assert learned.rounding_contrast > 0.95 * taught.rounding_contrast
+
+
+def test_the_starter_is_among_the_models():
+    assert STARTER in MODELS
+    assert STARTER_FILE.stat().st_size < 3_000_000
+
+
+def test_the_starter_speaks_through_predict(head):
+    from engine.audio.loading import speech_from_samples
+
+    rng = np.random.default_rng(0)
+    speech = speech_from_samples(rng.normal(size=8_000).astype(np.float32) * 0.01, 16_000)
+    made = predict(speech, head, 24.0, model=STARTER)
+    assert (made.model, made.frames) == (STARTER, 12)

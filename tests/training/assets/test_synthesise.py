@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Texts, voices, recording conditions, the teacher, and what is prepared from them."""
+
+import shutil
+
+import numpy as np
+import pytest
+from pocketsphinx import get_model_path
+
+from engine.audio.loading import Speech
+from engine.core.errors import MissingDependencyError
+from engine.heads import load_head
+from engine.motion.articulation import Articulation
+from engine.motion.model.config import STARTER
+from engine.motion.model.wrinkles import SkinTension
+from engine.motion.predict import perform
+from engine.phonemes import MOUTHS, Phone
+from training.assets.augment import recorded
+from training.assets.prepare import RECOGNISED, TRUE, UNKNOWN, prepared
+from training.assets.synthesise import Synthesis, synthesise
+from training.assets.teacher import Style, taught_motion
+from training.assets.texts import sentence, vocabulary
+from training.assets.voices import Voice, installed, speak
+from training.data.speech import load_aligned_speech
+
+needs_flite = pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
+
+SENTENCE = (
+    Phone("SIL", 0.0, 0.3),
+    Phone("M", 0.3, 0.36),
+    Phone("AA", 0.36, 0.6),
+    Phone("B", 0.6, 0.65),
+    Phone("IY", 0.65, 0.9),
+    Phone("SIL", 0.9, 1.4),
+)
+
+
+@pytest.fixture(scope="module")
+def head():
+    return load_head("default")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
+    files = synthesise(Synthesis(folder, hours=2 / 3600, programs=("flite",)))
+    return load_aligned_speech(files[0])
+
+
+def _gap(head, weights):
+    upper, lower = head.landmarks["inner_lip_upper"], head.landmarks["inner_lip_lower"]
+    basis = head.expression_basis[:, upper, 1] - head.expression_basis[:, lower, 1]
+    return (weights @ basis).max(axis=1) * 1000
+
+
+def test_the_texts_use_every_sound_of_english():
+    from pathlib import Path
+
+    said = set()
+    words = vocabulary()
+    for line in Path(get_model_path("en-us/cmudict-en-us.dict")).read_text().splitlines():
+        word, *phones = line.split()
+        if word in words:
+            said |= set(phones)
+    assert set(MOUTHS) <= said
+
+
+def test_sentences_repeat_with_their_seed_and_vary_without():
+    made = [sentence(np.random.default_rng(seed)) for seed in range(200)]
+    assert made == [sentence(np.random.default_rng(seed)) for seed in range(200)]
+    assert len(set(made)) > 150
+
+
+def test_sentences_use_only_the_vocabulary():
+    known = vocabulary()
+    for seed in range(100):
+        for word in sentence(np.random.default_rng(seed)).lower().split():
+            plain = word.strip(".,!?:")
+            assert plain in known | {
+                "was",
+                "and",
+                "it",
+                "did",
+                "you",
+                "say",
+                "that",
+                "how",
+                "is",
+            } | {"said"}
+
+
+def test_no_synthesiser_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
+    with pytest.raises(MissingDependencyError, match="apt-get install flite"):
+        installed()
+
+
+@needs_flite
+def test_a_voice_tells_when_its_sounds_fall():
+    utterance = speak(Voice("flite", "slt", 180.0), "Maybe Bob moved.")
+    labels = [p.label for p in utterance.phones if p.label != "SIL"]
+    assert labels[:4] == ["M", "EY", "B", "IY"]
+    assert utterance.phones[-1].end == pytest.approx(len(utterance.samples) / 16_000)
+
+
+@needs_flite
+def test_a_slower_voice_takes_longer():
+    voice = Voice("flite", "rms", 105.0)
+    slow, quick = (speak(voice, "A purple boat.", stretch=s) for s in (1.4, 0.8))
+    assert len(slow.samples) > 1.5 * len(quick.samples)
+
+
+@needs_flite
+def test_the_same_seed_makes_the_same_clips(tmp_path):
+    plan = Synthesis(tmp_path / "a", hours=6 / 3600, programs=("flite",))
+    first = synthesise(plan)
+    again = synthesise(Synthesis(tmp_path / "b", hours=6 / 3600, programs=("flite",)))
+    assert [f.read_bytes() for f in first] == [f.read_bytes() for f in again]
+    assert synthesise(plan) == first
+
+
+@needs_flite
+def test_clips_carry_their_sounds_and_words(clip):
+    assert clip.transcript
+    assert clip.phones[0].start == 0.0
+    assert clip.phones[-1].end == pytest.approx(clip.speech.duration, abs=0.01)
+    power = np.square(clip.speech.samples)
+
+    def mean(labels):
+        chosen = [p for p in clip.phones if p.label in labels]
+        return np.mean([power[int(p.start * 16e3) : int(p.end * 16e3)].mean() for p in chosen])
+
+    assert mean({"AA", "AE", "IY", "OW", "AH", "EY", "UW"}) > 20 * mean({"SIL"})
+
+
+def test_recording_keeps_the_time_of_the_sound():
+    rng = np.random.default_rng(0)
+    samples = np.zeros(32_000, np.float32)
+    samples[16_000:17_000] = rng.normal(size=1_000) * 0.3
+    for seed in range(20):
+        heard = recorded(samples, np.random.default_rng(seed))
+        assert heard.shape == samples.shape
+        assert np.isfinite(heard).all()
+        power = np.square(heard).reshape(-1, 500).mean(axis=1)
+        assert abs(int(power.argmax()) * 500 - 16_000) <= 1_000
+
+
+def test_lips_are_shut_in_every_bilabial_at_any_phase_of_25_frames(head):
+    samples = np.random.default_rng(0).normal(size=22_400).astype(np.float32) * 0.05
+    gap = _gap(head, taught_motion(SENTENCE, samples, 70, 50.0, head))
+    for phone in (SENTENCE[1], SENTENCE[3]):
+        for phase in (0, 1):
+            times = np.arange(phase, 70, 2) / 50.0
+            near = (times >= phone.start - 0.03) & (times <= phone.end + 0.03)
+            assert gap[phase::2][near].min() < 0.1
+    assert gap[24] > 2.0
+
+
+def test_the_taught_motion_at_25_frames_is_the_rules_own(head):
+    samples = np.random.default_rng(0).normal(size=22_400).astype(np.float32) * 0.05
+    ours = taught_motion(SENTENCE, samples, 70, 50.0, head)[::2]
+    speech = Speech(samples, 1.4, "")
+    rules = perform(SENTENCE, speech, head, 25.0, settings=Articulation(liveliness=0.0))
+    np.testing.assert_allclose(ours, rules.weights, atol=1e-6)
+
+
+def test_styles_do_what_they_are_called(head):
+    samples = np.random.default_rng(0).normal(size=22_400).astype(np.float32) * 0.05
+
+    def taught(**style):
+        return taught_motion(SENTENCE, samples, 70, 50.0, head, Style(**style))
+
+    plain, smile = taught(), head.expression_index("mouthSmileLeft")
+    jaw = head.expression_index("jawOpen")
+    assert taught(articulation=1.0)[:, jaw].max() > 1.3 * plain[:, jaw].max()
+    assert (taught(smile=1.0)[:, smile] > plain[:, smile] + 0.2).all()
+    frown = head.expression_index("mouthFrownLeft")
+    assert (taught(smile=-1.0)[:, frown] > plain[:, frown] + 0.2).all()
+
+
+@needs_flite
+def test_a_clip_is_heard_in_three_ways(head, clip):
+    sequence = prepared(clip, head, SkinTension(head), STARTER, np.random.default_rng(0))
+    assert sequence.heard.shape == (3, round(clip.speech.duration * 100), STARTER.features)
+    assert sequence.frames == round(clip.speech.duration * 50)
+    sounds = sequence.heard[:, :, :40].astype(np.float32)
+    assert (sounds[UNKNOWN] == 0).all()
+    np.testing.assert_allclose(sounds[RECOGNISED].sum(axis=1), 1.0, atol=0.02)
+    np.testing.assert_array_equal(sequence.heard[TRUE][:, 40:80], sequence.heard[UNKNOWN][:, 40:80])
+    assert sequence.wrinkles.shape == (sequence.frames, STARTER.wrinkles)

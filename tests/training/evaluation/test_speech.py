@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.core.errors import BadInputError, CancelledError
+from engine.heads import load_head
+from engine.motion.predict import perform
+from engine.phonemes import Phone
+from training.data.speech import find_speech, load_aligned_speech
+from training.evaluation.speech import Wanted, evaluate, phones_right
+
+HUMAN = Path(__file__).parents[4] / "shared" / "audio"
+human = pytest.mark.skipif(
+    not HUMAN.is_dir(), reason="the human recordings in ../shared/audio are absent"
+)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    if not HUMAN.is_dir():
+        pytest.skip("the human recordings in ../shared/audio are absent")
+    out = tmp_path_factory.mktemp("report")
+    return evaluate([HUMAN], out, load_head("default"), Wanted("starter")), out
+
+
+def test_the_rules_articulate_known_sounds_rightly(report):
+    sync = report[0].every_total()["aligned", "rules"].lip_sync
+    assert sync.closure_rate == 1.0
+    assert sync.false_closure_rate == 0.0
+    assert sync.contact_rate == 1.0
+    assert sync.rounding_contrast > 5.0
+    assert abs(sync.lag_ms) < 20
+    assert sync.silence_motion < 0.05
+    assert sync.overlap < 1.5
+
+
+def test_a_transcript_helps(report):
+    totals = report[0].totals()
+    with_text, without = totals["with_transcript"], totals["without_transcript"]
+    assert with_text.phones_right > without.phones_right
+    assert with_text.lip_sync.closed >= without.lip_sync.closed
+
+
+def test_the_report_is_written_as_it_was_returned(report):
+    made, out = report
+    written = json.loads((out / "report.json").read_text())
+    assert written == json.loads(json.dumps(made.as_json()))
+    assert {(total["mode"], total["model"]) for total in written["totals"]} == {
+        (mode, model)
+        for mode in ("aligned", "without_transcript", "with_transcript")
+        for model in ("starter", "rules")
+    }
+    assert written["head"] == "default"
+
+
+def test_known_sounds_drive_the_model_that_was_chosen(report):
+    totals = report[0].every_total()
+    ours, rules = totals["aligned", "starter"].lip_sync, totals["aligned", "rules"].lip_sync
+    assert ours.closure_rate == 1.0
+    assert ours.jitter != rules.jitter
+    assert report[0].totals()["aligned"].lip_sync.jitter == ours.jitter
+
+
+def test_the_page_needs_nothing_beside_it(report):
+    page = (report[1] / "report.html").read_text()
+    # Bars of measures and classes, faces, and a plot of each of the three clips.
+    assert page.count("<img ") == 3 + 3
+    assert page.count('src="data:image/') == page.count("src=")
+    for words in ("austen-0870", "total, starter", "total, rules", "Rhubarb"):
+        assert words in page
+
+
+def test_faces_are_shown_of_model_and_rules_at_every_kind_of_sound(report):
+    with Image.open(report[1] / "faces.png") as sheet:
+        faces = np.asarray(sheet.convert("RGB"), np.float32)
+    rows, columns = faces.shape[0] // 240, faces.shape[1] // 240
+    assert (rows, columns) == (2, 10)
+    tiles = faces[-480:, -2400:].reshape(2, 240, 10, 240, 3).swapaxes(1, 2)
+    assert (tiles.std(axis=(2, 3, 4)) > 10).all()
+    closed, open_ = tiles[:, 0], tiles[:, 6]
+    assert (np.abs(closed - open_).mean(axis=(1, 2, 3)) > 1).all()
+
+
+def test_the_table_names_every_clip_and_the_reference(report, capsys):
+    report[0].show()
+    shown = capsys.readouterr().out
+    for name in ("austen-0870", "austen-0880", "austen-0890", "total", "Rhubarb"):
+        assert name in shown
+
+
+@human
+def test_captured_motion_gives_vertex_errors(tmp_path):
+    head = load_head("default")
+    clip = load_aligned_speech(find_speech([HUMAN])[0])
+    spoken = perform(clip.phones, clip.speech, head, 25.0)
+    spoken.save(tmp_path / f"{clip.path.stem}.performance.npz")
+    wanted = Wanted("rules", with_text=True, truth=tmp_path)
+    made = evaluate([clip.path], None, head, wanted)
+    same, other = (made.totals()[mode].vertices for mode in ("aligned", "with_transcript"))
+    assert same.lve == pytest.approx(0.0, abs=1e-9)
+    assert same.fdd == pytest.approx(0.0, abs=1e-12)
+    assert 0.0001 < other.lve < 0.01
+    assert other.lve_squared >= other.lve**2
+    with pytest.raises(BadInputError, match="25 frames per second") as caught:
+        evaluate([clip.path], None, head, Wanted(fps=30.0, truth=tmp_path))
+    assert "--fps 25" in caught.value.hint
+
+
+@human
+def test_a_cancelled_evaluation_leaves_no_report(tmp_path):
+    def cancel(fraction, _message):
+        if fraction > 0.1:
+            raise CancelledError
+
+    with pytest.raises(CancelledError):
+        evaluate([HUMAN], tmp_path, load_head("default"), progress=cancel)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sounds_right_is_a_part_of_time():
+    true = [Phone("AA", 0.0, 0.5), Phone("M", 0.5, 1.0)]
+    used = [Phone("AA", 0.0, 0.25), Phone("M", 0.25, 1.0)]
+    assert phones_right(true, true, 1.0) == 1.0
+    assert phones_right(used, true, 1.0) == pytest.approx(0.75)
+    assert phones_right([], true, 1.0) == 0.0

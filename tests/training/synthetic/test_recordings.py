@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import shutil
+from importlib.resources import files
+
+import numpy as np
+import pytest
+
+from engine.core.errors import BadInputError
+from engine.heads import load_head
+from engine.motion import predict as prediction
+from training.synthetic.recordings import speeches
+from training.synthetic.schedule import moments
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A capture in which the sample voice speaks."""
+    folder = tmp_path_factory.mktemp("speeches")
+    speeches(folder, load_head("default"))
+    return folder
+
+
+def test_recording_transcript_and_performance_lie_beside_each_other(folder):
+    stem = folder / "speech" / "sample_voice"
+    voice = (files("engine.assets") / "sample_voice.wav").read_bytes()
+    assert stem.with_suffix(".wav").read_bytes() == voice
+    assert len(stem.with_suffix(".txt").read_text("utf-8").split()) > 5
+    assert stem.with_suffix(".performance.npz").is_file()
+
+
+def test_performances_are_made_once(folder, monkeypatch):
+    def again(*arguments, **options):
+        pytest.fail("The performance was made again.")
+
+    monkeypatch.setattr(prediction, "predict", again)
+    (spoken,) = speeches(folder, load_head("default"))
+    assert spoken.name == "sample_voice"
+    assert spoken.performance.frames > 100
+
+
+def test_what_is_filmed_is_what_the_engine_performs(folder):
+    head = load_head("default")
+    spoken = speeches(folder, head)
+    filmed = [moment for moment in moments(head, spoken, 40, 0) if moment.frame]
+    jaw = head.expression_index("jawOpen")
+    assert len(filmed) == 10
+    assert np.ptp([moment.param.expression[jaw] for moment in filmed]) > 0.15
+    for moment in filmed:
+        frame = moment.frame[1]
+        offsets = spoken[0].performance.offsets(frame, frame + 1)[0]
+        assert np.abs(moment.vertices - head.template - offsets).max() < 1e-6
+
+
+def test_two_recordings_of_one_name_are_refused(tmp_path):
+    for place in ("one", "two"):
+        (tmp_path / place).mkdir()
+        shutil.copy(files("engine.assets") / "sample_voice.wav", tmp_path / place / "talk.wav")
+    audio = [tmp_path / place / "talk.wav" for place in ("one", "two")]
+    with pytest.raises(BadInputError, match="called 'talk'"):
+        speeches(tmp_path, load_head("default"), audio, sample=False)
+
+
+def test_a_recording_that_is_no_sound_is_named(tmp_path):
+    (tmp_path / "noise.wav").write_bytes(b"no sound at all")
+    with pytest.raises(BadInputError, match=r"noise\.wav"):
+        speeches(tmp_path, load_head("default"), [tmp_path / "noise.wav"], sample=False)
+    assert not (tmp_path / "speech").exists()

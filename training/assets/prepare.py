@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``python -m training.assets.prepare --clips DIR --out DIR``: clips to training sequences.
+
+Every clip of :mod:`training.assets.synthesise` (or any aligned speech) is recorded under random
+conditions, heard in three ways and given the rules' motion for its true sounds. What is there
+already is kept, so a broken run can go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from engine.audio.loading import Speech
+from engine.commands.console import print_result, progress_bar
+from engine.core.progress import Progress, no_progress
+from engine.heads import load_head
+from engine.heads.head import Head
+from engine.motion.articulation import Articulation
+from engine.motion.encoders.registry import acoustic_features, phonetic_features
+from engine.motion.model.config import STARTER, SpeechModelConfig
+from engine.motion.model.wrinkles import SkinTension
+from engine.phonemes import Phone
+from engine.recognition.recognizer import encode
+from training.assets.augment import recorded
+from training.assets.teacher import Style, taught_motion
+from training.data.speech import AlignedSpeech, find_speech, load_aligned_speech
+from training.speech.sequences import SpeechSequence
+
+TRUE, RECOGNISED, UNKNOWN = 0, 1, 2
+"""The ways in which a clip is heard: with its true sounds, with those that the recogniser finds,
+and without any."""
+
+_BOUNDARY_ERROR = 0.012
+_FARTHEST = (-0.03, 0.03)
+"""Seconds by which a forced alignment misses a boundary: standard deviation and range."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What to prepare.
+
+    Attributes:
+        clips: folder of audio files with alignments.
+        out: folder of the sequence files.
+        head: id of the head.
+        seed: of recording conditions and styles.
+        workers: processes; their number changes nothing but the time.
+    """
+
+    clips: Path
+    out: Path
+    head: str = "default"
+    seed: int = 0
+    workers: int = 1
+
+
+def prepare(plan: Preparation, progress: Progress = no_progress) -> list[Path]:
+    """Make the sequence files.
+
+    Raises:
+        BadInputError: no clips, or a clip that cannot be read.
+    """
+    files = find_speech([plan.clips])
+    made = [plan.out / f"{file.stem}.npz" for file in files]
+    missing = [number for number, path in enumerate(made) if not path.is_file()]
+    done = len(files) - len(missing)
+    progress(done / len(files), "Preparing sequences")
+    for _ in _each(plan, [(number, files[number], made[number]) for number in missing]):
+        done += 1
+        progress(done / len(files), "Preparing sequences")
+    progress(1.0, "Sequences prepared")
+    return made
+
+
+_Task = tuple[int, Path, Path]
+
+
+def _each(plan: Preparation, tasks: list[_Task]) -> Iterator[Path]:
+    """Prepare each clip, here or in processes; gives each file as it is done."""
+    if plan.workers <= 1 or len(tasks) < 2:
+        for task in tasks:
+            yield _prepare_one(plan.head, plan.seed, *task)
+        return
+    # Spawned: a fork would inherit the threads of the libraries in whatever state they are.
+    with ProcessPoolExecutor(plan.workers, get_context("spawn")) as pool:
+        jobs = [pool.submit(_prepare_one, plan.head, plan.seed, *task) for task in tasks]
+        try:
+            for job in as_completed(jobs):
+                yield job.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _prepare_one(head_id: str, seed: int, number: int, file: Path, path: Path) -> Path:
+    head, tension = _head(head_id)
+    rng = np.random.default_rng([seed, number])
+    prepared(load_aligned_speech(file), head, tension, STARTER, rng).save(path)
+    return path
+
+
+@lru_cache(maxsize=1)
+def _head(head_id: str) -> tuple[Head, SkinTension]:
+    head = load_head(head_id)
+    return head, SkinTension(head)
+
+
+def prepared(
+    clip: AlignedSpeech,
+    head: Head,
+    tension: SkinTension,
+    config: SpeechModelConfig,
+    rng: np.random.Generator,
+) -> SpeechSequence:
+    """The training sequence of one aligned clip.
+
+    Args:
+        clip: speech with its true sounds.
+        head: who is to speak.
+        tension: measures the wrinkles of that head.
+        config: of the model.
+        rng: decides on recording conditions and style; half of the clips have the default style.
+    """
+    samples = recorded(clip.speech.samples, rng)
+    speech = Speech(samples, clip.speech.duration, clip.speech.sha256)
+    heard = encode(speech)
+    aligned = _misplaced(clip.phones, rng)
+    style = Style()
+    if rng.random() < 0.5:
+        style = Style(*(float(v) for v in rng.uniform(-1.0, 1.0, 2)))
+    frames = round(clip.speech.duration * config.motion_rate)
+    weights = taught_motion(
+        clip.phones,
+        clip.speech.samples,
+        frames,
+        config.motion_rate,
+        head,
+        style,
+        Articulation(liveliness=0.0),
+    )
+    ways = (
+        phonetic_features(aligned, heard.mel, heard.energy),
+        phonetic_features(heard.phones, heard.mel, heard.energy),
+        acoustic_features(heard.mel),
+    )
+    return SpeechSequence(
+        name=clip.path.stem,
+        heard=np.stack(ways).astype(np.float16),
+        weights=weights,
+        expression=weights.astype(np.float16),
+        wrinkles=tension.features(weights).astype(np.float16),
+        style=np.array([style.articulation, style.smile], np.float32),
+    )
+
+
+def _misplaced(phones: tuple[Phone, ...], rng: np.random.Generator) -> tuple[Phone, ...]:
+    """The sounds with boundaries as far off as those of a forced alignment."""
+    off = np.clip(rng.normal(0.0, _BOUNDARY_ERROR, len(phones) + 1), *_FARTHEST)
+    off[0] = off[-1] = 0.0
+    return tuple(
+        Phone(p.label, p.start + begin, p.end + end)
+        for p, begin, end in zip(phones, off[:-1], off[1:], strict=True)
+    )
+
+
+def main() -> None:
+    """The command."""
+    plan = tyro.cli(Preparation, description=__doc__)
+    with progress_bar("prepare") as progress:
+        files = prepare(plan, progress)
+    print_result({"sequences": len(files), "folder": plan.out}, as_json=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line ``gaussianspeech``: the engine's commands, and those that train and evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.cli import build_app, run
+from training.commands import evaluate, train
+from training.commands.capture import capture
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 on success, 2 for bad input, 1 for other failures, 130 when interrupted.
+    """
+    app = build_app()
+    app.command(capture)
+    app.command(evaluate.app, name="evaluate")
+    app.command(train.app, name="train")
+    return run(app, args)

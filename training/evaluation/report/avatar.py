@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report on an avatar: a JSON file, a table, and a page with pictures."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from engine.core.errors import BadInputError
+from engine.core.files import atomic_write
+from training.metrics.image_scores import REGION_NAMES, Scores, ViewScores, together
+
+REPORT_NAME = "report.json"
+PAGE_NAME = "report.html"
+TURNTABLE_NAME = "turntable.mp4"
+_AVATAR, _CONFIG = "avatar.safetensors", "config.json"
+"""What a training leaves in its job's folder."""
+_VIEWS = 60
+"""Views that the report at the end of a training measures."""
+_WIDTH = 100
+
+
+@dataclass(frozen=True)
+class AvatarReport:
+    """An avatar on the test camera of a capture.
+
+    Attributes:
+        avatar: file or id.
+        capture: name of the capture.
+        camera: id of the test camera.
+        size: (width, height) pixels.
+        gaussians: G.
+        color: kind of the colour model.
+        file_bytes: size of the file; ``None`` for the shipped avatar.
+        backend: rasteriser.
+        frame_seconds: median time of a frame: placing, colours and rasterising.
+        lpips_net: network of LPIPS.
+        lpips_missing: why there is no LPIPS; empty where there is.
+        views: scores view by view.
+    """
+
+    avatar: str
+    capture: str
+    camera: str
+    size: tuple[int, int]
+    gaussians: int
+    color: str
+    file_bytes: int | None
+    backend: str
+    frame_seconds: float
+    lpips_net: str
+    lpips_missing: str
+    views: tuple[ViewScores, ...]
+
+    @property
+    def scores(self) -> Scores:
+        """Of all views together."""
+        return together(self.views)
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Names and values of what the table shows."""
+        scores = self.scores
+        rows = [
+            ("PSNR", decibel_text(scores.psnr)),
+            ("SSIM", f"{scores.ssim:.4f}"),
+            (f"LPIPS ({self.lpips_net})", _number(scores.lpips, 4)),
+            *((f"PSNR, {name}", decibel_text(scores.regions[name])) for name in REGION_NAMES),
+            ("Gaussians", f"{self.gaussians:,}"),
+        ]
+        if self.file_bytes is not None:
+            rows.append(("file", f"{self.file_bytes / 1e6:.2f} MB"))
+        rows.append((f"frame, {self.backend}", f"{1000 * self.frame_seconds:.1f} ms"))
+        return rows
+
+    def notes(self) -> list[str]:
+        """What one has to know to read the numbers."""
+        width, height = self.size
+        notes = [
+            (
+                f"{len(self.views)} views of camera '{self.camera}', which training did not see, "
+                f"at {width}×{height}, on black."
+            ),
+            (
+                "PSNR, SSIM and LPIPS are means over views; PSNR of a region is over its pixels in "
+                "all views together."
+            ),
+            "Wrinkles: the tenth of the facial skin with the deepest furrows in the true picture.",
+        ]
+        if self.lpips_missing:
+            notes.append(f"No LPIPS: {self.lpips_missing}")
+        return notes
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; ``null`` where there is no number."""
+        scores = self.scores
+        return {
+            "avatar": self.avatar,
+            "capture": self.capture,
+            "camera": self.camera,
+            "size": list(self.size),
+            "gaussians": self.gaussians,
+            "color": self.color,
+            "file_bytes": self.file_bytes,
+            "backend": self.backend,
+            "frame_seconds": self.frame_seconds,
+            "psnr": finite(scores.psnr),
+            "ssim": scores.ssim,
+            "lpips": scores.lpips,
+            "lpips_net": self.lpips_net,
+            "regions_psnr": {name: finite(scores.regions[name]) for name in REGION_NAMES},
+            "notes": self.notes(),
+            "views": [
+                {
+                    "camera": view.camera_id,
+                    "timestep": view.timestep,
+                    "psnr": finite(view.psnr),
+                    "ssim": view.ssim,
+                    "lpips": view.lpips,
+                    "regions_psnr": {
+                        name: finite(view.regions[name].psnr) for name in REGION_NAMES
+                    },
+                    "regions_pixels": {name: view.regions[name].pixels for name in REGION_NAMES},
+                }
+                for view in self.views
+            ],
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write the JSON; appears only when it is complete."""
+        with atomic_write(path) as temporary:
+            temporary.write_text(json.dumps(self.as_json(), indent=1) + "\n", encoding="utf-8")
+
+    def show(self, console: Console | None = None) -> None:
+        """Print the table."""
+        console = console or Console(width=_WIDTH)
+        table = Table(title=f"{Path(self.avatar).name} on {self.capture}", show_header=False)
+        table.add_column()
+        table.add_column(justify="right")
+        for name, value in self.rows():
+            table.add_row(name, value)
+        console.print(table)
+        for note in self.notes():
+            console.print(note, highlight=False, markup=False)
+
+
+def decibel_text(value: float | None) -> str:
+    """``27.31 dB``, or n/a."""
+    return "n/a" if value is None or math.isnan(value) else f"{value:.2f} dB"
+
+
+def finite(value: float | None) -> float | None:
+    """JSON has neither infinity nor NaN."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def write_report(folder: Path, data: Path) -> AvatarReport:
+    """The report on a training that has ended, in its job's folder.
+
+    Args:
+        folder: of the job, with avatar.safetensors and config.json.
+        data: folder of the capture.
+
+    Raises:
+        BadInputError: the job has no avatar, or the capture cannot be used any more.
+    """
+    from training.evaluation.avatar import Wanted, evaluate
+
+    config = read_config(folder)
+    wanted = Wanted(
+        scale=float(config.get("scale", 1.0)),
+        views=_VIEWS,
+        backend=str(config.get("backend", "auto")),
+        head=config.get("head"),
+    )
+    return evaluate(folder / _AVATAR, data, folder, wanted, job=folder)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The settings of a training; empty where the job's folder has none.
+
+    Raises:
+        BadInputError: the file is damaged.
+    """
+    path = folder / _CONFIG
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInputError(f"{path} cannot be read: {error}.", "Train again.") from error
+    if not isinstance(content, dict):
+        raise BadInputError(f"{path} holds no settings.", "Train again.")
+    return content
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "n/a" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report on lip sync: a JSON file and a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from engine.core.files import atomic_write
+from training.metrics.lip_sync import CLOSED_BELOW, TOUCHING, WITHIN, LipSync, combined
+from training.metrics.mouth import MM
+from training.metrics.sync_error import SyncError
+from training.metrics.vertex import VertexErrors
+
+MODES: dict[str, str] = {
+    "aligned": "true sounds",
+    "without_transcript": "without transcript",
+    "with_transcript": "with transcript",
+}
+"""What the mouth was driven by: the alignment itself, recognised sounds, or aligned words."""
+
+REFERENCES: tuple[dict[str, Any], ...] = (
+    {
+        "name": "Rhubarb 1.14, words",
+        "bilabials": 29,
+        "closed": 26,
+        "open_vowels": 52,
+        "falsely_closed": 7,
+    },
+    {
+        "name": "Rhubarb 1.14, phonetic",
+        "bilabials": 29,
+        "closed": 21,
+        "open_vowels": 52,
+        "falsely_closed": 8,
+    },
+)
+"""Measured on five clips of the same recordings, of which the test clips are three; its mouth is
+closed where it shows shape A or X."""
+REFERENCE_NOTE = (
+    "True sounds: articulation alone. Rhubarb Lip Sync: on five clips of these recordings, closed "
+    "= shape A or X."
+)
+
+
+@dataclass(frozen=True)
+class ClipResult:
+    """One clip in one mode.
+
+    Attributes:
+        name: the clip.
+        mode: key of :data:`MODES`.
+        model: id of what spoke.
+        lip_sync: the measures.
+        phones_right: part of the 10 ms steps in which the sound used is the true one.
+        vertices: errors against the captured motion, where there is any.
+        sync_error: LSE-D and LSE-C, where SyncNet's weights were given.
+    """
+
+    name: str
+    mode: str
+    model: str
+    lip_sync: LipSync
+    phones_right: float
+    vertices: VertexErrors | None = None
+    sync_error: SyncError | None = None
+
+
+@dataclass(frozen=True)
+class SpeechReport:
+    """Lip sync of clips in one or more modes.
+
+    Attributes:
+        head, model: ids; the model is what was evaluated.
+        fps: frames per second.
+        clips: results, by mode, model and clip; the rules, where they are not the model, are there
+            for comparison.
+    """
+
+    head: str
+    model: str
+    fps: float
+    clips: tuple[ClipResult, ...]
+
+    def totals(self) -> dict[str, ClipResult]:
+        """All clips of each mode as one, of the model evaluated."""
+        return {
+            mode: total
+            for (mode, model), total in self.every_total().items()
+            if model == self.model
+        }
+
+    def every_total(self) -> dict[tuple[str, str], ClipResult]:
+        """All clips of each mode and model as one."""
+        groups: dict[tuple[str, str], list[ClipResult]] = {}
+        for result in self.clips:
+            groups.setdefault((result.mode, result.model), []).append(result)
+        return {key: _total(of_group) for key, of_group in groups.items()}
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, as written to ``report.json``; ``null`` where there was no such sound."""
+        return {
+            "head": self.head,
+            "model": self.model,
+            "fps": self.fps,
+            "definitions": {
+                "closed_below_mean_open_gap": CLOSED_BELOW,
+                "within_seconds": WITHIN,
+                "touching_mm": TOUCHING,
+                "lag": "positive where the mouth is later than the sound",
+                "jitter": "mean second difference of the lip vertices, mm/frame^2",
+                "lve_mm": "mean over frames of the largest lip vertex distance",
+                "lve_squared_mm2": "the same with squared distances",
+                "fdd_mm2": "signed; positive where the upper face moves too little",
+                "mve_mm": "mean vertex distance",
+                "upper_face_mm": "mean vertex distance of the upper face",
+                "lse_d, lse_c": "SyncNet's smallest mean distance over offsets, and how far that "
+                "lies under their median; null without its weights",
+            },
+            "clips": [_plain(result) for result in self.clips],
+            "totals": [_plain(result) for result in self.every_total().values()],
+            "references": list(REFERENCES),
+            "references_note": REFERENCE_NOTE,
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write the JSON; appears only when it is complete."""
+        with atomic_write(path) as temporary:
+            temporary.write_text(json.dumps(self.as_json(), indent=1) + "\n", encoding="utf-8")
+
+    def show(self, console: Console | None = None) -> None:
+        """Print the table: a row per clip, a total per mode and model, and the reference."""
+        console = console or Console(width=_WIDTH)
+        extra = columns(self.clips)
+        table = Table(
+            title=f"Lip sync: {self.model} on head {self.head} at {self.fps:g} fps",
+            caption=REFERENCE_NOTE,
+        )
+        table.add_column("clip", no_wrap=True)
+        for column in headings(extra):
+            table.add_column(column, justify="right", no_wrap=True)
+        for (mode, model), total in self.every_total().items():
+            table.add_section()
+            if model == self.model:
+                table.add_row(f"[bold]{MODES[mode]}")
+                for result in self.clips:
+                    if (result.mode, result.model) == (mode, model):
+                        table.add_row(result.name, *cells(result, extra))
+            table.add_row(f"total, {model}", *cells(total, extra), style="bold")
+        table.add_section()
+        for reference in REFERENCES:
+            table.add_row(
+                reference["name"],
+                _counted(reference["closed"], reference["bilabials"]),
+                _counted(reference["falsely_closed"], reference["open_vowels"]),
+            )
+        console.print(table)
+
+
+def _total(of_group: Sequence[ClipResult]) -> ClipResult:
+    """Counts add up, rates and errors are weighted by seconds."""
+    first = of_group[0]
+    seconds = [result.lip_sync.seconds for result in of_group]
+
+    def mean(values: Sequence[float]) -> float:
+        return float(np.average(values, weights=seconds))
+
+    vertices = [r.vertices for r in of_group if r.vertices is not None]
+    errors = [r.sync_error for r in of_group if r.sync_error is not None]
+    whole = len(of_group)
+    return ClipResult(
+        "total",
+        first.mode,
+        first.model,
+        combined([r.lip_sync for r in of_group]),
+        mean([r.phones_right for r in of_group]),
+        averaged(vertices) if len(vertices) == whole else None,
+        SyncError(
+            mean([e.distance for e in errors]),
+            mean([e.confidence for e in errors]),
+            mean([e.offset for e in errors]),
+        )
+        if len(errors) == whole
+        else None,
+    )
+
+
+def averaged(errors: Sequence[VertexErrors]) -> VertexErrors:
+    """The mean over sequences, as the field reports it; frames add up."""
+    names = [field.name for field in fields(VertexErrors) if field.name != "frames"]
+    means = {name: float(np.mean([getattr(e, name) for e in errors])) for name in names}
+    return VertexErrors(frames=sum(e.frames for e in errors), **means)
+
+
+_WIDTH = 160
+_COLUMNS = (
+    "p b m\nclosed",
+    "open vow.\nshut",
+    "f v\ntouch",
+    "rounding\nmm",
+    "lag\nms",
+    "silence\nmm",
+    "jitter\nmm/f²",
+    "open\nmm",
+    "overlap\nmm",
+    "sounds\nright",
+)
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column that is shown where somebody has a value for it."""
+
+    title: str
+    value: Callable[[ClipResult], float | None]
+    digits: int = 2
+
+
+def _vertex(name: str, scale: float) -> Callable[[ClipResult], float | None]:
+    def value(result: ClipResult) -> float | None:
+        return None if result.vertices is None else scale * float(getattr(result.vertices, name))
+
+    return value
+
+
+def _sync(name: str) -> Callable[[ClipResult], float | None]:
+    def value(result: ClipResult) -> float | None:
+        return None if result.sync_error is None else float(getattr(result.sync_error, name))
+
+    return value
+
+
+_EXTRA = (
+    _Column("LVE\nmm", _vertex("lve", MM)),
+    _Column("LVE²\nmm²", _vertex("lve_squared", MM**2)),
+    _Column("FDD\nmm²", _vertex("fdd", MM**2), 3),
+    _Column("MVE\nmm", _vertex("mve", MM), 3),
+    _Column("upper\nmm", _vertex("upper_face", MM), 3),
+    _Column("LSE-D", _sync("distance")),
+    _Column("LSE-C", _sync("confidence")),
+)
+
+
+def columns(results: Sequence[ClipResult]) -> list[_Column]:
+    """The columns, beside those that always are there, for which there are values."""
+    return [c for c in _EXTRA if any(c.value(result) is not None for result in results)]
+
+
+def headings(extra: Sequence[_Column]) -> tuple[str, ...]:
+    """Headings of the table's columns, that of the clip left out."""
+    return (*_COLUMNS, *(column.title for column in extra))
+
+
+def cells(result: ClipResult, extra: Sequence[_Column] = ()) -> tuple[str, ...]:
+    """A row of the table as text, in the order of :func:`headings`."""
+    sync = result.lip_sync
+    return (
+        _counted(sync.closed, sync.bilabials),
+        _counted(sync.falsely_closed, sync.open_vowels),
+        _counted(sync.touching, sync.labiodentals),
+        _number(sync.rounding_contrast, 1),
+        _number(sync.lag_ms, 0),
+        _number(sync.silence_motion if sync.silence else None, 3),
+        _number(sync.jitter, 3),
+        _number(sync.open_gap, 1),
+        _number(sync.overlap, 1),
+        f"{result.phones_right:.0%}",
+        *(_number(column.value(result), column.digits) for column in extra),
+    )
+
+
+def _counted(part: int, whole: int) -> str:
+    return f"{part}/{whole} {part / whole:4.0%}" if whole else "–"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _plain(result: ClipResult) -> dict[str, Any]:
+    sync = result.lip_sync
+    counts = ("bilabials", "closed", "open_vowels", "falsely_closed", "labiodentals", "touching")
+    rates = ("closure_rate", "false_closure_rate", "contact_rate")
+    return {
+        "name": result.name,
+        "mode": result.mode,
+        "model": result.model,
+        "seconds": sync.seconds,
+        **{name: getattr(sync, name) for name in (*counts, *rates)},
+        "rounding_contrast_mm": sync.rounding_contrast,
+        "rounded_width_mm": sync.rounded_width if sync.rounded else None,
+        "spread_width_mm": sync.spread_width if sync.spread else None,
+        "lag_ms": sync.lag_ms,
+        "lag_correlation": sync.synchrony.strength,
+        "silence_seconds": sync.silence,
+        "silence_motion_mm": sync.silence_motion if sync.silence else None,
+        "silence_gap_mm": sync.silence_gap if sync.silence else None,
+        "jitter_mm_per_frame2": sync.jitter,
+        "open_gap_mm": sync.open_gap,
+        "overlap_mm": sync.overlap,
+        "phones_right": result.phones_right,
+        "vertex_errors": result.vertices and _in_millimetres(result.vertices),
+        "sync_error": result.sync_error and result.sync_error._asdict(),
+    }
+
+
+def _in_millimetres(errors: VertexErrors) -> dict[str, float]:
+    return {
+        "frames": errors.frames,
+        "lve_mm": errors.lve * MM,
+        "lve_squared_mm2": errors.lve_squared * MM**2,
+        "fdd_mm2": errors.fdd * MM**2,
+        "mve_mm": errors.mve * MM,
+        "upper_face_mm": errors.upper_face * MM,
+    }

@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``gaussianspeech evaluate speech``: lip sync on recordings with known sounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.audio.loading import SAMPLE_RATE
+from engine.core.errors import BadInputError
+from engine.core.files import atomic_write
+from engine.core.progress import Progress, no_progress, subprogress
+from engine.heads.head import Head
+from engine.heads.retarget import expressive, speaks
+from engine.motion.performance import Performance
+from engine.motion.predict import MODEL_SUFFIX, MODELS, RULES, perform
+from engine.phonemes import Phone, normalize_segments
+from engine.recognition.recognizer import PhoneticEncoding, encode
+from training.data.speech import AlignedSpeech, find_speech, load_aligned_speech
+from training.evaluation.report.speech import ClipResult, SpeechReport
+from training.metrics.lip_sync import lip_sync
+from training.metrics.mouth import lip_vertices
+from training.metrics.vertex import VertexErrors, paired_chunks, upper_face, vertex_errors
+
+if TYPE_CHECKING:
+    from training.metrics.sync_error import SyncError
+    from training.metrics.syncnet import SyncNet
+
+REPORT_NAME = "report.json"
+PAGE_NAME = "report.html"
+SHEET_NAME = "faces.png"
+_STEP = 0.010
+_HEARD, _SPOKEN, _SEEN = 0.6, 0.7, 0.9
+
+Performances = Mapping[str, Mapping[str, Sequence[Performance]]]
+"""Of all clips, by mode and model."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to evaluate, and how.
+
+    Attributes:
+        model: id of the speech model.
+        fps: frames per second.
+        with_text: only with the transcript, only without it, or both for ``None``.
+        truth: folder of captured motion, ``<clip>.performance.npz`` or ``<clip>.motion.npz``;
+            without it there are no vertex errors.
+        syncnet: weights of SyncNet; without them there are no LSE-D and LSE-C.
+        avatar: ``"default"`` or an avatar file for the pictures; ``None`` takes the default one
+            where it fits, and the mesh elsewhere.
+    """
+
+    model: str = RULES
+    fps: float = 25.0
+    with_text: bool | None = None
+    truth: Path | None = None
+    syncnet: Path | None = None
+    avatar: str | None = None
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """Keys of :data:`training.evaluation.report.speech.MODES`."""
+        without = ("without_transcript",) if self.with_text in (None, False) else ()
+        given = ("with_transcript",) if self.with_text in (None, True) else ()
+        return ("aligned", *without, *given)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The model, and the rules to compare it with."""
+        return tuple(dict.fromkeys((self.model, RULES)))
+
+
+def evaluate(
+    paths: Iterable[str | Path],
+    out: str | Path | None,
+    head: Head,
+    wanted: Wanted | None = None,
+    progress: Progress = no_progress,
+) -> SpeechReport:
+    """Measure lip sync on audio files with alignments and print a table.
+
+    The true sounds always drive a run of their own, so that what recognition loses and what
+    articulation loses are told apart. A learned model is measured beside the rules.
+
+    Args:
+        paths: audio files with ``<stem>.phones.json`` beside them, or folders of such.
+        out: folder for ``report.json``, ``report.html`` and ``faces.png``, which appear together at
+            the end; ``None`` writes none.
+        head: who speaks.
+        wanted: the rules by default.
+        progress: told how far it is.
+
+    Raises:
+        BadInputError: a file is missing or unusable, the model is unknown, or the head cannot be
+            measured.
+    """
+    wanted = wanted or Wanted()
+    if wanted.model not in MODELS and not wanted.model.endswith(MODEL_SUFFIX):
+        raise BadInputError(
+            f"There is no speech model {wanted.model!r}.",
+            f"Choose from: {', '.join(MODELS)}, or give the {MODEL_SUFFIX} file of a trained one.",
+        )
+    head = head if speaks(head) or wanted.model not in MODELS else expressive(head)
+    clips = [load_aligned_speech(file) for file in find_speech(paths)]
+    truths = [_truth(wanted, clip, head) for clip in clips]
+    sounds = _heard(clips, wanted.modes, subprogress(progress, 0.0, _HEARD))
+    made = _spoken(clips, sounds, wanted, head, subprogress(progress, _HEARD, _SPOKEN))
+    errors = _sync_errors(clips, sounds, wanted, head, subprogress(progress, _SPOKEN, _SEEN))
+    results = []
+    for mode, by_model in made.items():
+        for model, performances in by_model.items():
+            for index, (clip, performance) in enumerate(zip(clips, performances, strict=True)):
+                truth = truths[index]
+                results.append(
+                    ClipResult(
+                        name=clip.path.stem,
+                        mode=mode,
+                        model=model,
+                        lip_sync=lip_sync(
+                            performance, head, clip.phones, clip.speech.samples, SAMPLE_RATE
+                        ),
+                        phones_right=phones_right(
+                            performance.phones, clip.phones, clip.speech.duration
+                        ),
+                        vertices=None if truth is None else _errors(performance, truth, head),
+                        sync_error=errors.get((mode, model, index)),
+                    )
+                )
+    report = SpeechReport(head.id, wanted.model, wanted.fps, tuple(results))
+    if out is not None:
+        _write(Path(out), report, clips, made, head, wanted, subprogress(progress, _SEEN, 1.0))
+    report.show()
+    return report
+
+
+def _heard(
+    clips: Sequence[AlignedSpeech], modes: Sequence[str], progress: Progress
+) -> dict[str, list[PhoneticEncoding]]:
+    """What each clip sounds like in each mode."""
+    free = []
+    for index, clip in enumerate(clips):
+        step = subprogress(progress, index / len(clips) / 2, (index + 1) / len(clips) / 2)
+        step(0.0, f"Listening to {clip.path.name}")
+        free.append(encode(clip.speech, progress=step))
+    heard = {
+        "aligned": [
+            replace(sounds, phones=clip.phones, warnings=clip.speech.warnings)
+            for sounds, clip in zip(free, clips, strict=True)
+        ],
+        "without_transcript": free,
+    }
+    if "with_transcript" in modes:
+        heard["with_transcript"] = []
+        for index, clip in enumerate(clips):
+            step = subprogress(
+                progress, (1 + index / len(clips)) / 2, (1 + (index + 1) / len(clips)) / 2
+            )
+            step(0.0, f"Aligning {clip.path.name}")
+            aligned = encode(clip.speech, text=clip.transcript, progress=step)
+            heard["with_transcript"].append(aligned)
+    return {mode: heard[mode] for mode in modes}
+
+
+def _spoken(
+    clips: Sequence[AlignedSpeech],
+    heard: Mapping[str, Sequence[PhoneticEncoding]],
+    wanted: Wanted,
+    head: Head,
+    progress: Progress,
+) -> Performances:
+    made: dict[str, dict[str, list[Performance]]] = {}
+    for done, (mode, sounds) in enumerate(heard.items()):
+        progress(done / len(heard), "Articulating")
+        made[mode] = {
+            model: [
+                speak(clip, known, head, model, wanted.fps)
+                for clip, known in zip(clips, sounds, strict=True)
+            ]
+            for model in wanted.models
+        }
+    return made
+
+
+def speak(
+    clip: AlignedSpeech, sounds: PhoneticEncoding, head: Head, model: str, fps: float
+) -> Performance:
+    """What a model, or the rules, make of sounds that are known.
+
+    Args:
+        clip: the recording.
+        sounds: that drive the mouth.
+        head: who speaks.
+        model: id of the speech model.
+        fps: frames per second.
+    """
+    if model == RULES:
+        return perform(sounds.phones, clip.speech, head, fps)
+    from engine.motion.learned import perform_sounds
+
+    return perform_sounds(sounds, clip.speech, head, fps, model=model)
+
+
+def _truth(wanted: Wanted, clip: AlignedSpeech, head: Head) -> Performance | None:
+    """The captured motion of a clip, where there is a folder of it."""
+    if wanted.truth is None:
+        return None
+    from training.speech.captured_motion import CapturedHead, read_motion
+
+    motion = read_motion(wanted.truth, clip.path.stem, CapturedHead.of(head), clip.speech)
+    expression = np.zeros((len(motion.weights), 0), np.float32)
+    truth = Performance(motion.fps, motion.weights, motion.basis, expression, (), head.id)
+    if truth.fps != wanted.fps:
+        raise BadInputError(
+            f"The captured motion of {clip.path.stem} has {truth.fps:g} frames per second, the "
+            f"evaluation {wanted.fps:g}.",
+            f"Evaluate with --fps {truth.fps:g}.",
+        )
+    return truth
+
+
+def _errors(performance: Performance, truth: Performance, head: Head) -> VertexErrors:
+    # A capture may be a frame shorter or longer than its sound.
+    frames = min(performance.frames, truth.frames)
+    pairs = paired_chunks(_first(performance, frames), _first(truth, frames))
+    return vertex_errors(pairs, lip_vertices(head), upper_face(head))
+
+
+def _first(performance: Performance, frames: int) -> Performance:
+    return replace(
+        performance,
+        weights=performance.weights[:frames],
+        expression=performance.expression[:frames],
+    )
+
+
+def _sync_errors(
+    clips: Sequence[AlignedSpeech],
+    heard: Mapping[str, Sequence[PhoneticEncoding]],
+    wanted: Wanted,
+    head: Head,
+    progress: Progress,
+) -> dict[tuple[str, str, int], SyncError]:
+    """LSE-D and LSE-C by mode, model and clip; empty without weights."""
+    if wanted.syncnet is None:
+        return {}
+    from training.metrics.syncnet import load_syncnet
+
+    network = load_syncnet(wanted.syncnet)
+    jobs = [
+        (mode, model, index)
+        for mode in heard
+        for model in wanted.models
+        for index in range(len(clips))
+    ]
+    found = {}
+    for done, (mode, model, index) in enumerate(jobs):
+        step = subprogress(progress, done / len(jobs), (done + 1) / len(jobs))
+        found[mode, model, index] = _seen(
+            clips[index], heard[mode][index], model, network, wanted.avatar, head, step
+        )
+    return found
+
+
+def _seen(
+    clip: AlignedSpeech,
+    sounds: PhoneticEncoding,
+    model: str,
+    network: SyncNet,
+    avatar: str | None,
+    head: Head,
+    progress: Progress,
+) -> SyncError:
+    from training.evaluation.report.speech_frames import FacePictures
+    from training.metrics.syncnet import FPS, SIZE, measure
+
+    performance = speak(clip, sounds, head, model, FPS)
+    frames = FacePictures(head, avatar).film(performance, SIZE, progress)
+    return measure(network, frames, clip.speech.samples)
+
+
+def _write(
+    out: Path,
+    report: SpeechReport,
+    clips: Sequence[AlignedSpeech],
+    made: Performances,
+    head: Head,
+    wanted: Wanted,
+    progress: Progress,
+) -> None:
+    from training.evaluation.report.speech_frames import FacePictures
+    from training.evaluation.report.speech_page import contact_sheet, page, shown_mode
+
+    pictures = FacePictures(head, wanted.avatar)
+    sheet = contact_sheet(clips, made[shown_mode(made)], pictures, report.model, progress)
+    html = page(report, clips, made, head, sheet)
+    out.mkdir(parents=True, exist_ok=True)
+    with atomic_write(out / SHEET_NAME) as temporary:
+        sheet.save(temporary, "PNG")
+    with atomic_write(out / PAGE_NAME) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+    report.save(out / REPORT_NAME)
+
+
+def phones_right(used: Sequence[Phone], true: Sequence[Phone], duration: float) -> float:
+    """Part of the clip's 10 ms steps in which the sound used is the true one."""
+    moments = np.arange(_STEP / 2, duration, _STEP)
+    ours, theirs = _at(moments, used, duration), _at(moments, true, duration)
+    return float(np.mean([a == b for a, b in zip(ours, theirs, strict=True)]))
+
+
+def _at(moments: NDArray[np.float64], phones: Sequence[Phone], duration: float) -> list[str]:
+    known = normalize_segments(phones, duration)
+    ends = np.array([phone.end for phone in known])
+    index = np.minimum(np.searchsorted(ends, moments, side="right"), len(known) - 1)
+    return [known[i].label for i in index]

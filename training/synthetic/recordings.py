@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the filmed person says: recordings and performances, stored beside the pictures."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from engine.core.errors import BadInputError
+from engine.core.files import atomic_write
+from engine.core.progress import Progress, no_progress, subprogress
+from engine.heads.head import Head
+from engine.motion.performance import Performance
+from training.synthetic.schedule import Spoken
+
+FOLDER = "speech"
+FPS = 25.0
+_SAMPLE = "sample_voice"
+
+
+def speeches(
+    folder: Path,
+    head: Head,
+    audio: Sequence[Path] = (),
+    *,
+    sample: bool = True,
+    progress: Progress = no_progress,
+) -> list[Spoken]:
+    """The performances of a capture, made by the engine's rules and kept in the capture.
+
+    ``speech/<name>.performance.npz``, and the recording and transcript beside it, let the joint
+    training predict the expressions of filmed frames. Those that lie there already are read, not
+    made again.
+
+    Args:
+        folder: of the capture.
+        head: who speaks.
+        audio: recordings; the transcript of ``<name>.txt`` beside one is taken where there is one.
+        sample: whether the shipped sample voice speaks, too.
+        progress: told how far it is.
+
+    Raises:
+        BadInputError: a recording that cannot be used, or two of one name.
+    """
+    names = [*([_SAMPLE] if sample else []), *(path.stem for path in audio)]
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise BadInputError(
+            f"Two recordings are called '{twice[0]}'.", "Rename one of them: names tell them apart."
+        )
+    with ExitStack() as stack:
+        recordings: list[tuple[Path, str | None]] = []
+        if sample:
+            assets = files("engine.assets")
+            line = json.loads((assets / f"{_SAMPLE}.json").read_text("utf-8"))["text"]
+            recordings.append((stack.enter_context(as_file(assets / f"{_SAMPLE}.wav")), line))
+        recordings += [(path, _transcript(path)) for path in audio]
+        return [
+            Spoken(
+                name,
+                _performance(
+                    folder / FOLDER,
+                    recording,
+                    text,
+                    head,
+                    subprogress(progress, number / len(names), (number + 1) / len(names)),
+                ),
+            )
+            for number, (name, (recording, text)) in enumerate(zip(names, recordings, strict=True))
+        ]
+
+
+def _performance(
+    folder: Path, recording: Path, text: str | None, head: Head, progress: Progress
+) -> Performance:
+    stored = folder / f"{recording.stem}.performance.npz"
+    if stored.is_file():
+        return Performance.load(stored)
+    # Deferred: recognising loads the audio libraries, which a resumed capture does without.
+    from engine.audio.loading import load_speech
+    from engine.motion.predict import predict
+
+    speech = load_speech(recording)
+    performance = predict(speech, head, FPS, text=text, progress=progress)
+    with atomic_write(folder / recording.name) as temporary:
+        shutil.copyfile(recording, temporary)
+    if text is not None:
+        with atomic_write(folder / f"{recording.stem}.txt") as temporary:
+            temporary.write_text(text, "utf-8")
+    performance.save(stored)
+    return performance
+
+
+def _transcript(recording: Path) -> str | None:
+    beside = recording.with_suffix(".txt")
+    try:
+        return beside.read_text("utf-8") if beside.is_file() else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInputError(f"{beside} cannot be read: {error}.", "Save it as UTF-8.") from error

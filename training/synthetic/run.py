@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Making a synthetic capture: picture after picture, each found again when the work goes on."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from engine.core.errors import CancelledError, GaussianSpeechError, MissingDependencyError
+from engine.core.progress import Progress, subprogress
+from engine.heads import load_head
+from engine.jobs.worker import JobHandle
+from training.data.layout import (
+    IMAGES,
+    MASKS,
+    SPLITS,
+    Frame,
+    head_param_path,
+    image_path,
+    mask_path,
+    transforms_path,
+    write_transforms,
+)
+from training.data.layout_head_param import save_head_param
+from training.synthetic.cameras import RigCamera, camera_rig
+from training.synthetic.plan import Shot, shots
+from training.synthetic.record import write_record
+from training.synthetic.recordings import speeches
+from training.synthetic.schedule import Moment, moments
+from training.synthetic.settings import CaptureSettings
+
+if TYPE_CHECKING:
+    from training.synthetic.cycles_rig import FilmSet
+
+Device = Literal["cpu", "gpu"]
+
+PREVIEW = "preview.jpg"
+_SPEECH_PART = 0.02
+
+
+def make_capture(
+    folder: Path,
+    made_of: dict[str, Any],
+    settings: CaptureSettings,
+    audio: Sequence[Path],
+    job: JobHandle,
+    progress: Progress,
+    *,
+    threads: int | None = None,
+    device: Device = "cpu",
+) -> None:
+    """Film the default head; what lies in the folder already is kept.
+
+    After each timestep the transforms files list all pictures there are, so that training can
+    begin before the capture is complete, and a capture that broke off is one.
+
+    Args:
+        folder: of the capture, and of the job.
+        made_of: of :func:`training.synthetic.record.ingredients`, kept in ``capture.json``.
+        settings: the capture.
+        audio: recordings that the person speaks.
+        job: told of each picture; its cancel ends the work after the picture at hand.
+        progress: for people.
+        threads: of Cycles; all processors by default.
+        device: whether a GPU renders.
+
+    Raises:
+        CancelledError: the job was cancelled; all pictures are kept.
+        MissingDependencyError: Blender's Python module is not there, or no GPU where one is wanted.
+        GaussianSpeechError: the disk is full; all pictures are kept.
+    """
+    head = load_head(made_of["head"])
+    spoken = speeches(
+        folder,
+        head,
+        audio,
+        sample=made_of["sample_voice"],
+        progress=subprogress(progress, 0, _SPEECH_PART),
+    )
+    programme = moments(head, spoken, settings.timesteps, settings.seed, settings.turning)
+    rig = camera_rig(head, settings)
+    around = [camera.around for camera in rig[: settings.cameras]]
+    plan = shots(settings.timesteps, around, settings.views_per_timestep, settings.behind)
+    try:
+        _clear_halves(folder)
+        write_record(folder, made_of, head, rig, programme)
+        for timestep, moment in enumerate(programme):
+            save_head_param(moment.param, folder / head_param_path(timestep))
+
+        def film_set() -> FilmSet:
+            progress(_SPEECH_PART, "dressing the person")
+            return _new_film_set(made_of["head"], settings.samples, threads, device)
+
+        _Filming(folder, rig, programme, plan, job, subprogress(progress, _SPEECH_PART, 1)).run(
+            film_set
+        )
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise GaussianSpeechError(
+            f"The disk of {folder} is full.",
+            "Make room and give the same command again: the pictures taken so far are kept.",
+        ) from error
+
+
+class _Filming:
+    def __init__(
+        self,
+        folder: Path,
+        rig: Sequence[RigCamera],
+        programme: Sequence[Moment],
+        plan: Sequence[Sequence[Shot]],
+        job: JobHandle,
+        progress: Progress,
+    ) -> None:
+        self._folder, self._rig, self._programme, self._plan = folder, rig, programme, plan
+        self._job, self._progress = job, progress
+        self._total = sum(map(len, plan))
+        self._taken: list[Shot] = []
+
+    def run(self, film_set: Callable[[], FilmSet]) -> None:
+        """Take the pictures that are missing; the set is built when the first of them is found."""
+        film: FilmSet | None = None
+        for timestep, planned in enumerate(self._plan):
+            missing = [shot for shot in planned if not self._is_taken(shot)]
+            self._taken += [shot for shot in planned if shot not in missing]
+            if missing:
+                film = film or film_set()
+                film.pose(self._programme[timestep])
+            for shot in missing:
+                self._tell(timestep)
+                if self._job.cancel_requested:
+                    self._list()
+                    raise CancelledError
+                assert film is not None
+                self._take(film, shot)
+            if missing:
+                self._list()
+        self._list()
+        self._tell(len(self._plan) - 1)
+
+    def _take(self, film: FilmSet, shot: Shot) -> None:
+        # Deferred with the film set: scipy and Blender are only needed where pictures are taken.
+        from training.synthetic.image_output import store, store_preview
+
+        seed = shot.timestep * len(self._rig) + shot.camera
+        rgba = film.shoot(self._rig[shot.camera].camera, seed)
+        image, mask = self._paths(shot)
+        store(rgba, self._folder / image, self._folder / mask)
+        store_preview(rgba, self._folder / PREVIEW)
+        self._taken.append(shot)
+        self._job.update(len(self._taken), total=self._total, preview=PREVIEW)
+
+    def _tell(self, timestep: int) -> None:
+        done = len(self._taken)
+        message = f"{done} of {self._total} pictures, timestep {timestep + 1}: "
+        message += self._programme[timestep].name
+        self._job.update(done, total=self._total, message=message)
+        self._progress(done / self._total, message)
+
+    def _paths(self, shot: Shot) -> tuple[str, str]:
+        return image_path(shot.timestep, shot.camera), mask_path(shot.timestep, shot.camera)
+
+    def _is_taken(self, shot: Shot) -> bool:
+        return all((self._folder / path).is_file() for path in self._paths(shot))
+
+    def _list(self) -> None:
+        """Write the transforms files, once there is something to train and to test on."""
+        if len({shot.split == "train" for shot in self._taken}) < 2:
+            return
+        for split in SPLITS:
+            frames = [self._frame(shot) for shot in self._taken if shot.split == split]
+            write_transforms(transforms_path(self._folder, split), frames)
+
+    def _frame(self, shot: Shot) -> Frame:
+        image, mask = self._paths(shot)
+        camera = self._rig[shot.camera]
+        return Frame(
+            timestep=shot.timestep,
+            camera_index=shot.camera,
+            camera_id=camera.id,
+            camera=camera.camera,
+            image=image,
+            mask=mask,
+            param=head_param_path(shot.timestep),
+            kind="head",
+        )
+
+
+def _new_film_set(head: str, samples: int, threads: int | None, device: Device) -> FilmSet:
+    try:
+        from training.synthetic.cycles_rig import FilmSet
+    except ModuleNotFoundError as error:
+        if error.name != "bpy":
+            raise
+        raise MissingDependencyError(
+            "Filming needs Blender as a Python module, which is not installed.",
+            "Install it with: pip install 'gaussianspeech[blender]'.",
+        ) from error
+    return FilmSet(load_head(head), samples, threads=threads, device=device)
+
+
+def _clear_halves(folder: Path) -> None:
+    """Remove what a killed run was writing."""
+    for name in (IMAGES, MASKS):
+        for half in (folder / name).glob(".*.part*"):
+            half.unlink(missing_ok=True)
