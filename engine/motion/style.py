@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Inside Blender the package round these has a name of Blender's choosing.
-from ..errors import BadInputError  # noqa: TID252
+from ..core.errors import BadInputError  # noqa: TID252
 
 Float = NDArray[np.float32]
 

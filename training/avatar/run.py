@@ -23,7 +23,11 @@ from engine.splatting.registry import choose_backend
 from training.avatar.config import AvatarSettings
 from training.avatar.model import TrainableAvatar
 from training.avatar.preview import liveliest, measured, save_preview
-from training.avatar.recording import (
+from training.avatar.start import VIEWS, avatar_to_go_on_from, seeded_avatar
+from training.avatar.trainer import AvatarTrainer
+from training.data.multiview import MultiViewCapture, View
+from training.losses.avatar import AvatarLoss
+from training.run.recording import (
     AVATAR,
     CONFIG,
     PREVIEW,
@@ -34,10 +38,6 @@ from training.avatar.recording import (
     save_checkpoint,
     write_json,
 )
-from training.avatar.start import VIEWS, avatar_to_go_on_from, seeded_avatar
-from training.avatar.trainer import AvatarTrainer
-from training.data.multiview import MultiViewCapture, View
-from training.losses.avatar import AvatarLoss
 
 _QUICK_VIEWS = 8
 """Views of the held-out camera that are measured while training."""

@@ -210,7 +210,7 @@ def _truth(wanted: Wanted, clip: AlignedSpeech, head: Head) -> Performance | Non
     """The captured motion of a clip, where there is a folder of it."""
     if wanted.truth is None:
         return None
-    from training.speech.captured_motion import CapturedHead, read_motion
+    from training.data.recorded_motion import CapturedHead, read_motion
 
     motion = read_motion(wanted.truth, clip.path.stem, CapturedHead.of(head), clip.speech)
     expression = np.zeros((len(motion.weights), 0), np.float32)

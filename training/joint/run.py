@@ -24,7 +24,17 @@ from engine.motion.model.checkpoint import load_model
 from engine.motion.model.config import for_head
 from engine.splatting.registry import choose_backend
 from training.avatar.preview import save_preview
-from training.avatar.recording import (
+from training.avatar.run import use_threads
+from training.data.filmed_speech import read_filmed_speech
+from training.data.multiview import MultiViewCapture
+from training.data.recorded_motion import CapturedHead
+from training.joint.coloring import ColorTrainer, colored
+from training.joint.config import JointSettings
+from training.joint.predicted import Predictions, filmed_clips, speaking_head
+from training.joint.scoring import Row, judged_views, scored, table
+from training.losses.avatar import AvatarLoss
+from training.run.curves import save_curves
+from training.run.recording import (
     AVATAR,
     CONFIG,
     PREVIEW,
@@ -35,19 +45,9 @@ from training.avatar.recording import (
     save_checkpoint,
     write_json,
 )
-from training.avatar.run import use_threads
-from training.data.filmed_speech import read_filmed_speech
-from training.data.multiview import MultiViewCapture
-from training.joint.coloring import ColorTrainer, colored
-from training.joint.config import JointSettings
-from training.joint.predicted import Predictions, filmed_clips, speaking_head
-from training.joint.scoring import Row, judged_views, scored, table
-from training.losses.avatar import AvatarLoss
 from training.speech.best import save_with_encoder
-from training.speech.captured_motion import CapturedHead
 from training.speech.captures import load_captures, measured_wrinkles
 from training.speech.config import TrainingConfig
-from training.speech.curves import save_curves
 from training.speech.personal import fitted
 from training.speech.trainer import MODEL, SpeechTrainer
 

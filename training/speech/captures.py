@@ -35,7 +35,7 @@ from engine.motion.encoders.registry import AudioEncoder
 from engine.motion.model.config import SpeechModelConfig
 from engine.motion.model.resampling import Resampler
 from engine.motion.model.wrinkles import SkinTension
-from training.speech.captured_motion import CapturedHead, CapturedMotion, read_motion
+from training.data.recorded_motion import CapturedHead, CapturedMotion, read_motion
 from training.speech.sequences import SpeechSequence, parted
 
 Float = NDArray[np.float32]

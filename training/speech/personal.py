@@ -29,7 +29,7 @@ from engine.motion.model.network import SpeechModel
 from engine.motion.predict import STARTER
 from training.data.filmed_speech import RECORD as CAPTURE
 from training.data.filmed_speech import SPEECH
-from training.speech.captured_motion import CapturedHead
+from training.data.recorded_motion import CapturedHead
 from training.speech.captures import load_captures, measured_wrinkles
 from training.speech.config import TrainingConfig
 from training.speech.trainer import MODEL, STATE, SpeechTrainer, Watch, unwatched

@@ -23,11 +23,11 @@ from engine.motion.encoders.wav2vec2 import Wav2Vec2Encoder
 from engine.motion.model.checkpoint import set_basis
 from engine.motion.model.inference import MotionStream
 from engine.motion.model.network import Motion, SpeechModel
-from training.avatar.recording import save_checkpoint
 from training.losses.speech import MM, LossTerms, SpeechLoss
+from training.run.curves import save_curves, save_table
+from training.run.recording import save_checkpoint
 from training.speech.best import keep_best, publish
 from training.speech.config import TrainingConfig
-from training.speech.curves import save_curves, save_table
 from training.speech.sequences import Batch, SpeechSequence, check_fit, crops, whole
 
 STATE = "checkpoints/last.pt"

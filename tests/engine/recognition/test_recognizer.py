@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.signal import istft, stft
 
-from engine.audio import pieces
 from engine.audio.loading import speech_from_samples
 from engine.core.errors import CancelledError
+from engine.recognition import chunking as pieces
 from engine.recognition.recognizer import encode
 
 RATE = 16000

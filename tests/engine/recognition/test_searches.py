@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pocketsphinx import Decoder
 
-from engine.audio import alignment
+from engine.recognition import alignment
 from engine.recognition.alignment import Aligner, chain_of
 from engine.recognition.phone_loop import PhoneLoop
 from engine.recognition.pronunciation import pronunciations

@@ -18,8 +18,8 @@ from tests.engine.heads.flame_files import flame_arrays
 from tests.training.avatar.conftest import SMALL
 from tests.training.data.flame_capture import as_flame_capture
 from training.avatar import run
-from training.avatar.recording import load_checkpoint, save_checkpoint
 from training.avatar.trainer import AvatarTrainer
+from training.run.recording import load_checkpoint, save_checkpoint
 
 SHORT = replace(SMALL, steps=6, preview_every=3, checkpoint_every=3, evaluate_every=3)
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
-from engine.audio import wav2vec2
 from engine.audio.loading import SAMPLE_RATE, speech_from_samples
 from engine.core.errors import BadInputError, MissingDependencyError
+from engine.motion.encoders import wav2vec2
 from engine.motion.encoders.registry import load_encoder
 from engine.motion.encoders.wav2vec2 import load_wav2vec2
 

@@ -16,7 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from engine.core.errors import BadInputError, GaussianSpeechError
 from engine.core.files import atomic_write
-from training.speech.curves import save_curves, save_table
+from training.run.curves import save_curves, save_table
 
 AVATAR = "avatar.safetensors"
 CONFIG = "config.json"
