@@ -1,7 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import pytest
 
+from engine.heads import load_head
+
 from tests.training.data.small_capture import write_small_capture
+
+
+@pytest.fixture(scope="session")
+def head():
+    return load_head("default")
 
 
 @pytest.fixture(scope="session")

@@ -49,11 +49,12 @@ def test_every_system_has_its_cache_folder(monkeypatch, platform, variables, exp
     assert runtime.cache_folder() == expected
 
 
-def test_importing_the_rasteriser_prepares_the_process_before_torch_and_numba(tmp_path):
+def test_the_command_line_prepares_the_process_before_torch_and_numba(tmp_path):
     code = (
         "import os, sys\n"
-        "import engine.splatting\n"
+        "from training.cli import main\n"
         "assert 'torch' not in sys.modules and 'numba' not in sys.modules\n"
+        "main(['jobs', 'folder'])\n"
         "print(os.environ['NUMBA_CACHE_DIR'], os.environ['OMP_WAIT_POLICY'])\n"
     )
     environment = {
@@ -65,6 +66,6 @@ def test_importing_the_rasteriser_prepares_the_process_before_torch_and_numba(tm
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
-    folder, policy = done.stdout.split()
+    folder, policy = done.stdout.splitlines()[-1].split()
     assert policy == "PASSIVE"
     assert "gaussianspeech" in folder

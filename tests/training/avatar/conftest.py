@@ -4,7 +4,6 @@ from dataclasses import replace
 import pytest
 from lightning_fabric import Fabric
 
-from engine.heads import load_head
 from engine.splatting.cpu.backend import CpuBackend
 from training.avatar.config import PRESETS, Density
 from training.avatar.run import use_threads
@@ -28,11 +27,6 @@ SMALL = replace(
     checkpoint_every=1000,
     evaluate_every=1000,
 )
-
-
-@pytest.fixture(scope="session")
-def head():
-    return load_head("default")
 
 
 @pytest.fixture(scope="session")
