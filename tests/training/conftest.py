@@ -2,7 +2,6 @@
 import pytest
 
 from engine.heads import load_head
-
 from tests.training.data.small_capture import write_small_capture
 
 
