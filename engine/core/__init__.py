@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Errors, files, progress, timing and the wire protocol; standard library and numpy only."""
+"""Errors, files, npz, progress, timing and the wire protocol; standard library and numpy only."""

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.errors import BadInputError
-from engine.heads.flame_model import JOINTS, FlameModel, Index
-from engine.heads.pickled_arrays import array
-from engine.heads.safe_pickle import MAX_BYTES, PickleError, read_pickle
+from engine.core.npz import read_npz
+from engine.heads.flame_model import JOINTS, FlameModel, Float, Index
+from engine.heads.pickled_arrays import PickledArrays
+from engine.heads.safe_pickle import PickleError, excerpt
 
 VERTICES = 5023
 FACES = 9976
@@ -27,10 +27,17 @@ _SHAPES: dict[str, tuple[int, ...]] = {
     "kintree_table": (2, len(JOINTS)),
     "weights": (VERTICES, len(JOINTS)),
 }
+_TEXTURE = ("vt", "ft")
+_MAX_PICKLE = 1 << 30
+_MAX_NPZ = 1 << 27
+"""FLAME's arrays have 55 MB in float64; its pickles with everything else 50 to 110 MB."""
+
+_FARTHEST = 1e6
 _REMEDY = (
-    "Choose generic_model.pkl (FLAME 2020), flame2023.pkl or flame2023_Open.pkl from "
-    "https://flame.is.tue.mpg.de, or the same arrays as .npz."
+    "Choose generic_model.pkl, flame2023.pkl or flame2023_Open.pkl from "
+    "https://flame.is.tue.mpg.de, or their arrays as .npz."
 )
+_MASKS_REMEDY = "Choose FLAME_masks.pkl from https://flame.is.tue.mpg.de."
 
 
 def read_flame(path: str | Path) -> FlameModel:
@@ -44,24 +51,19 @@ def read_flame(path: str | Path) -> FlameModel:
             names something other than arrays.
     """
     path = Path(path)
-    get = _opened(path)
-    arrays = {name: _checked(path, name, get(name), shape) for name, shape in _SHAPES.items()}
+    _, get = _open(path, _REMEDY, (*_SHAPES, *_TEXTURE))
+    arrays = {name: _required(path, name, get(name), shape) for name, shape in _SHAPES.items()}
     faces = _indices(path, "f", arrays["f"], VERTICES)
-    uv = uv_faces = None
-    if get("vt") is not None and get("ft") is not None:
-        uv = np.asarray(get("vt"), np.float32)[:, :2]
-        uv_faces = _indices(path, "ft", np.asarray(get("ft")), len(uv))
-        if uv_faces.shape != faces.shape:
-            raise BadInputError(f"{path}: ft has shape {uv_faces.shape}, f {faces.shape}.", _REMEDY)
-    weights = arrays["weights"].astype(np.float32)
+    weights = _floats(path, "weights", arrays["weights"])
     if (weights < -1e-6).any() or np.abs(weights.sum(1) - 1).max() > 1e-3:
         raise BadInputError(f"{path}: the skinning weights do not sum to one.", _REMEDY)
+    uv, uv_faces = _texture(path, get("vt"), get("ft"))
     return FlameModel(
-        v_template=arrays["v_template"].astype(np.float32),
+        v_template=_floats(path, "v_template", arrays["v_template"]),
         f=faces,
-        shapedirs=arrays["shapedirs"].astype(np.float32),
-        posedirs=arrays["posedirs"].astype(np.float32),
-        J_regressor=arrays["J_regressor"].astype(np.float32),
+        shapedirs=_floats(path, "shapedirs", arrays["shapedirs"]),
+        posedirs=_floats(path, "posedirs", arrays["posedirs"]),
+        J_regressor=_floats(path, "J_regressor", arrays["J_regressor"]),
         parents=_parents(path, arrays["kintree_table"]),
         weights=weights,
         uv=uv,
@@ -76,95 +78,112 @@ def read_masks(path: str | Path, vertices: int = VERTICES) -> dict[str, Index]:
         BadInputError: no such file, or not vertex indices of a FLAME mesh.
     """
     path = Path(path)
-    names, get = _opened_with_names(path)
+    names, get = _open(path, _MASKS_REMEDY)
     masks = {}
     for name in names:
         found = get(name)
         if found is None or found.ndim != 1 or found.dtype.kind not in "iu":
             raise BadInputError(
-                f"{path}: {name!r} is not a list of vertex numbers.",
-                "Choose FLAME_masks.pkl from https://flame.is.tue.mpg.de.",
+                f"{path}: {excerpt(name)} is not a list of vertex numbers.",
+                _MASKS_REMEDY,
             )
-        masks[name] = np.unique(_indices(path, name, found, vertices))
+        inside = np.zeros(vertices, bool)
+        inside[_indices(path, name, found, vertices)] = True
+        masks[name] = np.flatnonzero(inside).astype(np.int32)
     return masks
 
 
 _Get = Callable[[str], NDArray[Any] | None]
 
 
-def _opened(path: Path) -> _Get:
-    return _opened_with_names(path)[1]
-
-
-def _opened_with_names(path: Path) -> tuple[tuple[str, ...], _Get]:
+def _open(
+    path: Path, hint: str, wanted: tuple[str, ...] | None = None
+) -> tuple[tuple[str, ...], _Get]:
     """The names of a file and a function that gives the array of a name, or ``None``."""
     if path.suffix.lower() == ".npz":
-        content = _npz(path)
+        content = read_npz(path, limit=_MAX_NPZ, hint=hint, names=wanted)
         return tuple(content), content.get
-    records = read_pickle(path)
+    try:
+        arrays = PickledArrays(_read(path, hint))
+    except PickleError as error:
+        raise BadInputError(f"{path} cannot be read as a pickle: {error}.", hint) from error
 
     def get(name: str) -> NDArray[Any] | None:
         try:
-            return array(records[name]) if name in records else None
+            return arrays.get(name)
         except PickleError as error:
-            raise BadInputError(f"{path}: {name} cannot be read: {error}.", _REMEDY) from error
+            raise BadInputError(f"{path}: {excerpt(name)} is no array: {error}.", hint) from error
 
-    return tuple(records), get
+    return arrays.names, get
 
 
-def _npz(path: Path) -> Mapping[str, NDArray[Any]]:
-    if not path.is_file():
-        raise BadInputError(f"There is no file {path}.", "Check the path.")
-    content = {}
+def _read(path: Path, hint: str) -> bytes:
     try:
-        with zipfile.ZipFile(path) as archive:
-            # The directory tells the unpacked size: a small file must not fill the memory.
-            if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
-                raise BadInputError(f"{path} unpacks to more than {MAX_BYTES >> 20} MB.", _REMEDY)
-        with np.load(path, allow_pickle=False) as data:
-            for name in data.files:
-                try:
-                    content[name] = data[name]
-                except ValueError as error:
-                    if name in _SHAPES or "allow_pickle" not in str(error):
-                        raise
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        KeyError,
-        zipfile.BadZipFile,
-        NotImplementedError,
-    ) as error:
-        raise BadInputError(f"{path} cannot be read as a model: {error}.", _REMEDY) from error
-    return content
+        size = path.stat().st_size if path.is_file() else None
+        data = path.read_bytes() if size is not None and size <= _MAX_PICKLE else b""
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be read: {error.strerror}.", hint) from error
+    if size is None:
+        raise BadInputError(f"There is no file {path}.", "Check the path.")
+    if size > _MAX_PICKLE:
+        raise BadInputError(f"{path} has over {_MAX_PICKLE >> 20} MB, as no model has.", hint)
+    return data
 
 
-def _checked(
+def _required(
     path: Path, name: str, value: NDArray[Any] | None, shape: tuple[int, ...]
 ) -> NDArray[Any]:
     if value is None:
         raise BadInputError(f"{path} is no FLAME model: it has no {name}.", _REMEDY)
     if value.shape != shape:
         raise BadInputError(
-            f"{path} is no FLAME model: {name} has the shape {value.shape} instead of {shape}.",
+            f"{path} is no FLAME model: {name} has the shape {str(value.shape)[:60]} instead of "
+            f"{shape}.",
             _REMEDY,
         )
-    if value.dtype.kind not in "iuf" or not np.isfinite(value).all():
-        raise BadInputError(f"{path}: {name} holds values that are not finite numbers.", _REMEDY)
     return value
 
 
+def _floats(path: Path, name: str, value: NDArray[Any]) -> Float:
+    numbers = value.dtype.kind in "iuf"
+    if not numbers or not ((value > -_FARTHEST) & (value < _FARTHEST)).all():
+        raise BadInputError(
+            f"{path}: {name} holds values that are not finite numbers of a head's size.", _REMEDY
+        )
+    return value.astype(np.float32)
+
+
 def _indices(path: Path, name: str, value: NDArray[Any], count: int) -> Index:
-    if value.dtype.kind not in "iuf" or (value.size and (value.min() < 0 or value.max() >= count)):
-        raise BadInputError(f"{path}: {name} refers to vertices that do not exist.", _REMEDY)
+    """Whole numbers from 0 to ``count`` − 1, which some files hold as floats."""
+    fault = None
+    if value.dtype.kind not in "iuf":
+        fault = "holds values that are not numbers"
+    elif not ((value >= 0) & (value < count)).all() or (value % 1 != 0).any():
+        fault = "refers to elements that do not exist"
+    if fault:
+        raise BadInputError(f"{path}: {excerpt(name)} {fault}.", _REMEDY)
     return value.astype(np.int32)
+
+
+def _texture(
+    path: Path, vt: NDArray[Any] | None, ft: NDArray[Any] | None
+) -> tuple[Float | None, Index | None]:
+    """Texture coordinates and the triangles of them, where the file has both."""
+    if vt is None or ft is None:
+        return None, None
+    if vt.ndim != 2 or vt.shape[1] not in (2, 3) or ft.shape != (FACES, 3):
+        raise BadInputError(
+            f"{path}: vt and ft have the shapes {str(vt.shape)[:40]} and {str(ft.shape)[:40]} "
+            f"instead of (…, 2) and {(FACES, 3)}.",
+            _REMEDY,
+        )
+    return _floats(path, "vt", vt[:, :2]), _indices(path, "ft", ft, len(vt))
 
 
 def _parents(path: Path, kintree: NDArray[Any]) -> Index:
     """The first row of the table; the root's parent is −1 or 2³² − 1 there."""
-    parents = kintree[0].astype(np.int64)
-    parents[0] = -1
-    if any(not -1 < parent < joint for joint, parent in enumerate(parents.tolist()) if joint):
+    parents = np.full(len(JOINTS), -1, np.int32)
+    parents[1:] = _indices(path, "kintree_table", kintree[0, 1:], len(JOINTS))
+    if (parents >= np.arange(len(JOINTS))).any():
         raise BadInputError(f"{path}: kintree_table is not a tree of joints.", _REMEDY)
-    return np.asarray(parents, np.int32)
+    return parents

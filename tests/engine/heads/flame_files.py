@@ -5,9 +5,12 @@ import contextlib
 import pickle
 import struct
 import sys
+import time
+import tracemalloc
 import types
 
 import numpy as np
+import pytest
 import scipy.sparse
 
 EYE_HEIGHT, EYE_SIDE, MOUTH_HEIGHT = 0.03, 0.031, -0.035
@@ -102,16 +105,18 @@ class _Ch:
         self.__dict__.update(x=x, _dirty_vars=set(), _itr=None, _status="new", lmult=None)
 
 
-class _Select:
-    def __init__(self, a, idxs, preferred_shape):
-        self.__dict__.update(
-            a=a, idxs=idxs, preferred_shape=preferred_shape, _dirty_vars={"a"}, _itr=4
-        )
+class _Reordering:
+    """Stands for a class of ``chumpy.reordering`` likewise."""
+
+    def __init__(self, **state):
+        self.__dict__.update(state, _dirty_vars={"a"}, _itr=4)
 
 
 _Ch.__module__, _Ch.__qualname__, _Ch.__name__ = "chumpy.ch", "Ch", "Ch"
-_Select.__module__ = "chumpy.reordering"
-_Select.__qualname__ = _Select.__name__ = "Select"
+_REORDERINGS = {
+    name: type(name, (_Reordering,), {"__module__": "chumpy.reordering"})
+    for name in ("Select", "Reshape", "transpose")
+}
 
 
 @contextlib.contextmanager
@@ -122,7 +127,8 @@ def chumpy_modules():
         "chumpy.ch": types.ModuleType("chumpy.ch"),
         "chumpy.reordering": types.ModuleType("chumpy.reordering"),
     }
-    names["chumpy.ch"].Ch, names["chumpy.reordering"].Select = _Ch, _Select
+    names["chumpy.ch"].Ch = _Ch
+    names["chumpy.reordering"].__dict__.update(_REORDERINGS)
     sys.modules.update(names)
     try:
         yield
@@ -170,6 +176,11 @@ def chumpy(value):
     return _Ch(value)
 
 
+def reordered(name, **state):
+    """A selection, reshape or transpose of a chumpy array, by the name of its class."""
+    return _REORDERINGS[name](**state)
+
+
 def write_pickle(path, content, *, protocol=2, python2=True):
     """Write a pickle as Python 2 did, or as this Python does."""
     with chumpy_modules(), path.open("wb") as file:
@@ -181,8 +192,9 @@ def write_pickle(path, content, *, protocol=2, python2=True):
 
 def write_flame_pickle(path, arrays, **options):
     """A FLAME pickle: chumpy arrays, a sparse regressor, and the entries nobody reads."""
-    selected = _Select(
-        _Ch(arrays["v_template"]), np.arange(arrays["v_template"].size), arrays["v_template"].shape
+    template = arrays["v_template"]
+    selected = reordered(
+        "Select", a=_Ch(template), idxs=np.arange(template.size), preferred_shape=template.shape
     )
     content = dict(
         arrays,
@@ -194,3 +206,22 @@ def write_flame_pickle(path, arrays, **options):
         bs_type="lrotmin",
     )
     write_pickle(path, content, **options)
+
+
+def refusal_within_bounds(read, data, error):
+    """The message of the error that reading the data ends in, having checked what that cost."""
+    began = time.process_time()
+    with contextlib.suppress(error):
+        read(data)
+    assert time.process_time() - began < 1
+    tracemalloc.start()
+    try:
+        with pytest.raises(error) as refusal:
+            read(data)
+        assert tracemalloc.get_traced_memory()[1] < 3 * len(data) + 64e6
+    finally:
+        tracemalloc.stop()
+    message = str(refusal.value)
+    assert message.isprintable()
+    assert len(message) < 130
+    return message

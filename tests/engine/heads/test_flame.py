@@ -186,6 +186,37 @@ def test_texture_coordinates_of_the_file_are_kept_and_teeth_get_their_own(tmp_pa
     assert head.uv_faces.max() == len(head.uv) - 1
 
 
+FT = np.zeros((9976, 3), np.int32)
+
+
+@pytest.mark.parametrize("suffix", ["npz", "pkl"])
+@pytest.mark.parametrize(
+    ("vt", "ft", "reason"),
+    [
+        (np.full((5118, 2), np.nan), FT, "vt.*not finite"),
+        (np.full((5118, 2), 1e300), FT, "vt.*not finite"),
+        (np.full((5118, 2), "a"), FT, "vt.*not finite"),
+        (np.zeros(5118), FT, "vt.*shape"),
+        (np.zeros((5118, 1)), FT, "vt.*shape"),
+        (np.zeros((5118, 2, 2)), FT, "vt.*shape"),
+        (np.zeros((0, 2)), FT, "ft.*do not exist"),
+        (np.zeros((5118, 2)), FT[:-1], "ft.*shape"),
+        (np.zeros((5118, 2)), FT[0], "ft.*shape"),
+        (np.zeros((5118, 2)), np.full(FT.shape, np.nan), "ft.*do not exist"),
+        (np.zeros((5118, 2)), np.full(FT.shape, 5118), "ft.*do not exist"),
+        (np.zeros((5118, 2)), np.full(FT.shape, -1), "ft.*do not exist"),
+        (np.zeros((5118, 2)), np.full(FT.shape, 0.5), "ft.*do not exist"),
+        (np.zeros((5118, 2)), np.full(FT.shape, "a"), "ft.*not numbers"),
+    ],
+)
+def test_wrong_texture_coordinates_are_named(tmp_path, arrays, suffix, vt, ft, reason):
+    path = tmp_path / f"wrong.{suffix}"
+    write = np.savez if suffix == "npz" else lambda path, **content: write_pickle(path, content)
+    write(path, **arrays | {"vt": vt, "ft": ft})
+    with pytest.raises(BadInputError, match=rf"wrong\.{suffix}.*{reason}"):
+        read_flame(path)
+
+
 def test_without_texture_coordinates_no_triangle_spans_the_seam(head):
     assert head.uv_faces.shape == head.faces.shape
     from_axis = np.linalg.norm((head.template - head.template.mean(0))[:, [0, 2]], axis=1)
@@ -218,7 +249,16 @@ def test_a_missing_array_is_named(tmp_path, arrays, key):
         ("v_template", np.full((5023, 3), np.nan), "not finite"),
         ("weights", np.zeros((5023, 5)), "sum to one"),
         ("kintree_table", np.array([[-1, 3, 1, 1, 1], [0, 1, 2, 3, 4]]), "tree of joints"),
-        ("f", np.full((9976, 3), "a"), "not finite numbers"),
+        ("f", np.full((9976, 3), "a"), "not numbers"),
+        ("f", np.full((9976, 3), np.nan), "do not exist"),
+        ("f", np.full((9976, 3), 0.5), "do not exist"),
+        ("v_template", np.full((5023, 3), "a"), "not finite numbers"),
+        ("shapedirs", np.full((5023, 3, 400), 1e300), "not finite numbers"),
+        ("posedirs", np.full((5023, 3, 36), -np.inf), "not finite numbers"),
+        ("weights", np.full((5023, 5), 1e30), "not finite numbers"),
+        ("weights", np.full((5023, 5), 0.2 + 0j), "not finite numbers"),
+        ("kintree_table", np.array([[-1, np.nan, 1, 1, 1], [0, 1, 2, 3, 4]]), "do not exist"),
+        ("J_regressor", np.zeros((5, 5022)), "shape"),
     ],
 )
 def test_wrong_values_are_named(tmp_path, arrays, key, value, reason):

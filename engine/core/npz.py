@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading ``.npz`` files that came from anywhere: every size is checked before it is allocated.
+
+Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html. :func:`numpy.load`
+allocates what a header claims, and lets the exceptions of five libraries through.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+import struct
+import zipfile
+import zlib
+from collections.abc import Collection
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.core.errors import BadInputError
+
+_MAX_HEADER = 4096
+_DTYPE = re.compile(r"[<>=|]?(b1|[iufc]\d{1,2}|[SU]\d{1,4})")
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_ENCRYPTED = 1
+
+
+def read_npz(
+    path: str | Path, *, limit: int, hint: str, names: Collection[str] | None = None
+) -> dict[str, NDArray[Any]]:
+    """The arrays of an npz file.
+
+    Args:
+        path: the file.
+        limit: most bytes that all arrays read may have together.
+        hint: of the error.
+        names: the arrays to read, if the file has them; others are not looked at. All by default.
+
+    Returns:
+        Arrays of numbers, booleans or text by name.
+
+    Raises:
+        BadInputError: no such file, not an npz, truncated, damaged, over the limit, or an array of
+            anything else (objects, structures, dates); the message names the file.
+    """
+    path = Path(path)
+    try:
+        if path.is_file():
+            with zipfile.ZipFile(path) as archive:
+                return _members(archive, limit, names)
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        KeyError,
+        IndexError,
+        OverflowError,
+        NotImplementedError,
+        RuntimeError,
+        struct.error,
+        zlib.error,
+        zipfile.BadZipFile,
+    ) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BadInputError(f"{path} cannot be read: {reason[:120]}.", hint) from error
+    raise BadInputError(f"There is no file {path}.", "Check the path.")
+
+
+def _members(
+    archive: zipfile.ZipFile, limit: int, names: Collection[str] | None
+) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {}
+    for member in archive.infolist():
+        name = member.filename.removesuffix(".npy")
+        if names is not None and name not in names:
+            continue
+        if name in arrays:
+            raise ValueError("it holds two arrays of one name")
+        limit -= member.file_size
+        if limit < 0:
+            raise ValueError("it unpacks to more than such a file may have")
+        # numpy writes no others, and those of LZMA may ask for gigabytes to unpack.
+        if member.compress_type not in _COMPRESSIONS or member.flag_bits & _ENCRYPTED:
+            raise ValueError("it is compressed as no npz is")
+        with archive.open(member) as stream:
+            arrays[name] = _array(stream, member.file_size)
+    return arrays
+
+
+def _array(stream: IO[bytes], size: int) -> NDArray[Any]:
+    """The array of a member of ``size`` bytes."""
+    magic = stream.read(8)
+    if magic[:6] != b"\x93NUMPY" or magic[6:] not in (b"\1\0", b"\2\0", b"\3\0"):
+        raise ValueError("a member is no array")
+    form = "<H" if magic[6:] == b"\1\0" else "<I"
+    (length,) = struct.unpack(form, stream.read(struct.calcsize(form)))
+    if length > _MAX_HEADER:
+        raise ValueError("an array has a header of thousands of letters")
+    dtype, shape, order = _header(stream.read(length))
+    left = size - 8 - struct.calcsize(form) - length
+    if not dtype.itemsize or math.prod(shape) * dtype.itemsize != left:
+        raise ValueError(f"an array of {dtype} and {len(shape)} dimensions has {left} bytes")
+    data = stream.read()
+    if len(data) != left:
+        raise ValueError("it ends in the middle")
+    return np.frombuffer(data, dtype).reshape(shape, order=order)
+
+
+def _header(text: bytes) -> tuple[np.dtype[Any], tuple[int, ...], Any]:
+    """Type, shape and order; the header is a literal dictionary of Python 2 or 3."""
+    try:
+        header = ast.literal_eval(re.sub(rb"(?<=\d)L(?=[,)])", b"", text).decode("latin-1").strip())
+        code, shape, fortran = (header[key] for key in ("descr", "shape", "fortran_order"))
+    except (SyntaxError, TypeError, MemoryError, RecursionError, KeyError) as error:
+        raise ValueError("an array has a damaged header") from error
+    if not isinstance(code, str) or not _DTYPE.fullmatch(code):
+        raise ValueError("an array holds other than numbers or text")
+    if (
+        not isinstance(shape, tuple)
+        or len(shape) > 16
+        or not all(type(extent) is int and 0 <= extent < 1 << 40 for extent in shape)
+    ):
+        raise ValueError("an array has no valid shape")
+    try:
+        return np.dtype(code), shape, "F" if fortran else "C"
+    except TypeError as error:
+        raise ValueError("an array has an unknown type") from error
