@@ -33,10 +33,17 @@ class TrainableAvatar(nn.Module):
         color: the colour model.
         binding: (G,) int32.
         rows: the parameters by name, (G, …) each.
+
+    Attributes:
+        binding: (G,) int32, the triangle of each.
+        faces: (F, 3) int32.
+        ever_visible: (G,) bool, whether the loss of any view ever had a gradient for a Gaussian, or
+            for the one that it was cloned or split from.
     """
 
     binding: Tensor
     faces: Tensor
+    ever_visible: Tensor
 
     def __init__(
         self, head: Head, color: ColorHead, binding: Tensor, rows: Mapping[str, Tensor]
@@ -45,6 +52,7 @@ class TrainableAvatar(nn.Module):
         self.head = head
         self.color = color
         self.register_buffer("binding", binding.to(torch.int32))
+        self.register_buffer("ever_visible", torch.zeros(len(binding), dtype=torch.bool))
         self.register_buffer("faces", torch.from_numpy(np.array(head.faces, np.int32)))
         self.gaussians = nn.ParameterDict(
             {
@@ -67,6 +75,12 @@ class TrainableAvatar(nn.Module):
     def log_scales(self) -> Tensor:
         """(G, 3) logarithms of the standard deviations, same units."""
         return cast("Tensor", self.gaussians["log_scales"])
+
+    def note_visible(self) -> None:
+        """Take those whose opacity has a gradient now into :attr:`ever_visible`."""
+        gradient = self.gaussians["opacity_logits"].grad
+        if gradient is not None:
+            self.ever_visible |= gradient != 0
 
     def splats(
         self, vertices: Tensor, expression: Tensor, viewpoint: Tensor, head_matrix: Tensor

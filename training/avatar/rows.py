@@ -36,8 +36,8 @@ def clone_and_split(
 ) -> Tensor:
     """Copy some Gaussians and replace others by two smaller ones drawn from each.
 
-    All new ones are bound to the triangle of the one they came from. The optimiser remembers
-    nothing of them.
+    All new ones are bound to the triangle of the one they came from, and as visible as that. The
+    optimiser remembers nothing of them.
 
     Args:
         avatar: changed in place.
@@ -94,6 +94,7 @@ def _replace(
         for group in optimiser.param_groups:
             group["params"] = [parameter if p is old else p for p in group["params"]]
     avatar.binding = avatar.binding[source]
+    avatar.ever_visible = avatar.ever_visible[source]
 
 
 def _state_rows(value: Tensor, old: Tensor, source: Tensor, fresh: Tensor) -> Tensor:

@@ -101,6 +101,8 @@ class AvatarTrainer:
         if settings.steady and settings.color == "mlp":
             self._steady()
         self._average_gradients()
+        # Of all processes' views: they prune alike.
+        self.avatar.note_visible()
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self.step += 1
@@ -130,7 +132,7 @@ class AvatarTrainer:
         leaves = Splats(*(tensor.detach().requires_grad_() for tensor in splats))
         image = self.backend.render(leaves, view.camera, backdrop)
         terms: Mapping[str, Tensor] = self.loss(
-            image, view, self.avatar, step=self.step, visible=self._reached()
+            image, view, self.avatar, step=self.step, visible=self.avatar.ever_visible
         )
         torch.autograd.backward([terms["total"] / settings.views])
         with torch.no_grad():
@@ -172,18 +174,10 @@ class AvatarTrainer:
         ours = self.avatar.color(rows, expression, view)
         with torch.no_grad():
             target = self.avatar.color(rows, torch.zeros_like(expression), torch.zeros_like(view))
-            reached = self._reached()[chosen, None]
-            target = torch.where(reached, target, latents[:, :3].sigmoid())
+            visible = self.avatar.ever_visible[chosen, None]
+            target = torch.where(visible, target, latents[:, :3].sigmoid())
         term = (ours - target).square().mean()
         torch.autograd.backward([self.settings.steady * term])
-
-    def _reached(self) -> Tensor:
-        """(G,) whether any loss ever had a gradient for a Gaussian."""
-        logits = self.avatar.gaussians["opacity_logits"]
-        state = self.optimiser.state.get(logits)
-        if not state:
-            return torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
-        return cast("Tensor", state["exp_avg_sq"]) > 0
 
     def _average_gradients(self) -> None:
         if self.fabric.world_size == 1:
@@ -245,11 +239,11 @@ class AvatarTrainer:
         faces = len(self.avatar.faces)
         if rules.budget:
             values = density.volumes(opacities, scales)
-            values = torch.where(self._reached(), values, math.inf)
+            values = torch.where(self.avatar.ever_visible, values, math.inf)
             kept = density.kept_by_volume(values, rules.budget, bound, faces)
             why = "pruned by volume"
         else:
-            opacities = torch.where(self._reached(), opacities, 1.0)
+            opacities = torch.where(self.avatar.ever_visible, opacities, 1.0)
             kept = density.kept_by_opacity(opacities, rules.least_opacity, bound, faces)
             why = "pruned by opacity"
         if len(kept) < before:
@@ -310,6 +304,7 @@ class AvatarTrainer:
         return {
             "rows": {name: value.detach().cpu() for name, value in self.avatar.gaussians.items()},
             "binding": self.avatar.binding.cpu(),
+            "ever_visible": self.avatar.ever_visible.cpu(),
             "color": self.avatar.color.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
@@ -326,6 +321,10 @@ class AvatarTrainer:
         self.avatar.color.load_state_dict(state["color"])
         self.optimiser = _optimiser(self.avatar, self.settings)
         self.optimiser.load_state_dict(state["optimiser"])
+        visible = state.get("ever_visible")
+        self.avatar.ever_visible = (
+            self._with_moments() if visible is None else visible.to(device)
+        )
         self.step = int(state["step"])
         self.log = [tuple(entry) for entry in state["log"]]
         self.gradients = ScreenGradients.empty(self.avatar.count, device)
@@ -333,6 +332,19 @@ class AvatarTrainer:
             # What all have gathered; the others add to it.
             self.gradients = ScreenGradients(*(part.to(device) for part in state["gradients"]))
         self._factor = 0
+
+    def _with_moments(self) -> Tensor:
+        """(G,) which Gaussians were visible, of a checkpoint of version 0.1.0.
+
+        Adam's second moment of what had a gradient is above 0. That of the opacities is empty after
+        a reset, that of the positions never.
+        """
+        visible = torch.zeros_like(self.avatar.ever_visible)
+        for name in ("positions", "opacity_logits"):
+            moments = self.optimiser.state.get(self.avatar.gaussians[name])
+            if moments:
+                visible |= moments["exp_avg_sq"].view(len(visible), -1).any(1)
+        return visible
 
 
 def _optimiser(avatar: TrainableAvatar, settings: AvatarSettings) -> torch.optim.Adam:

@@ -65,6 +65,17 @@ def test_new_gaussians_are_bound_where_they_came_from(learning):
     assert source.tolist().count(1) == 2
 
 
+def test_new_gaussians_are_as_visible_as_what_they_came_from(learning):
+    avatar, optimiser = learning
+    avatar.ever_visible[[1, 7, 9]] = True
+    source = clone_and_split(
+        avatar, optimiser, torch.tensor([1, 2]), torch.tensor([7]), torch.Generator()
+    )
+    assert source[avatar.ever_visible].tolist() == [1, 9, 1, 7, 7]
+    select(avatar, optimiser, torch.tensor([0, 1, 400]))
+    assert avatar.ever_visible.tolist() == [False, True, False]
+
+
 def test_the_optimiser_remembers_nothing_of_new_gaussians(learning):
     avatar, optimiser = learning
     clone_and_split(avatar, optimiser, torch.tensor([1]), torch.tensor([7]), torch.Generator())

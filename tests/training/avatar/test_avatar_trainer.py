@@ -79,10 +79,10 @@ def test_what_was_densified_came_from_what_the_loss_pulled_hardest(trainer_of):
     assert int((trainer.avatar.binding == face).sum()) == before + 1
 
 
-def test_every_triangle_keeps_a_gaussian(trainer_of, head, monkeypatch):
+def test_every_triangle_keeps_a_gaussian(trainer_of, head):
     rules = Density(start=0.05, stop=0.1, rounds=1, budget=1, gradient=1e9)
     trainer = trainer_of(replace(SMALL, density=rules))
-    monkeypatch.setattr(trainer, "_reached", lambda: torch.ones(trainer.avatar.count) > 0)
+    trainer.avatar.ever_visible[:] = True
     losses(trainer, 4)
     assert sorted(trainer.avatar.binding.tolist()) == list(range(len(head.faces)))
 
@@ -107,7 +107,7 @@ def test_colours_that_no_picture_shows_stay_what_they_were(trainer_of, head):
         trainer = trainer_of(replace(settings, steady=weight))
         given = trainer.avatar.gaussians["latents"].detach()[:, :3].sigmoid().clone()
         losses(trainer, 30)
-        unseen = ~trainer._reached()
+        unseen = ~trainer.avatar.ever_visible
         assert unseen.sum() > 1000
         view = torch.tensor([0.0, 0.0, 1.0]).expand(trainer.avatar.count, 3)
         behind = trainer.avatar.colors(torch.zeros(len(head.expression_names)), view)
@@ -140,6 +140,56 @@ def test_opacities_are_lowered_to_what_the_settings_say(trainer_of):
         logits = trainer.avatar.gaussians["opacity_logits"]
         assert torch.allclose(torch.sigmoid(logits), torch.tensor(reset_to))
         assert not trainer.optimiser.state[logits]["exp_avg_sq"].any()
+
+
+RESET = Density(start=0.05, stop=0.2, rounds=1, budget=0, resets=1, gradient=1e9)
+"""Opacities are reset after the eighth of :data:`SMALL`'s steps; nothing is densified."""
+
+
+def test_a_reset_of_opacities_leaves_what_was_visible(trainer_of):
+    trainer = trainer_of(replace(SMALL, density=replace(RESET, least_opacity=0.0)))
+    losses(trainer, 7)
+    before = trainer.avatar.ever_visible.clone()
+    assert 1000 < before.sum() < trainer.avatar.count - 1000
+    losses(trainer, 1)
+    assert trainer.log[-1][3] == "opacities reset"
+    assert not (before & ~trainer.avatar.ever_visible).any()
+
+
+@pytest.mark.parametrize("budget", [0, 18_000])
+def test_what_was_visible_is_pruned_after_a_reset_too(trainer_of, budget):
+    rules = replace(RESET, budget=budget, least_opacity=0.0, keep_faces=False)
+    trainer = trainer_of(replace(SMALL, density=rules))
+    losses(trainer, 8)
+    assert trainer.log[-1][3] == "opacities reset"
+    count, visible = trainer.avatar.count, int(trainer.avatar.ever_visible.sum())
+    rules = replace(rules, budget=budget and count - visible // 2, least_opacity=0.99)
+    trainer.settings = replace(trainer.settings, density=rules)
+    trainer.prune()
+    assert trainer.avatar.count == (count - visible // 2 if budget else count - visible)
+
+
+def test_a_resumed_training_knows_what_was_visible(trainer_of, tmp_path):
+    settings = replace(SMALL, density=RESET)
+    first = trainer_of(settings)
+    losses(first, 8)
+    torch.save(first.state(), tmp_path / "state.pt")
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    second = trainer_of(settings)
+    second.restore(state)
+    assert torch.equal(second.avatar.ever_visible, first.avatar.ever_visible)
+
+
+def test_a_checkpoint_of_version_0_1_0_knows_what_was_visible(trainer_of):
+    """It has no buffer, and its reset emptied the opacities' part of Adam's memory alone."""
+    settings = replace(SMALL, density=RESET)
+    first = trainer_of(settings)
+    losses(first, 8)
+    state = first.state()
+    del state["ever_visible"]
+    second = trainer_of(settings)
+    second.restore(state)
+    assert torch.equal(second.avatar.ever_visible, first.avatar.ever_visible)
 
 
 def test_the_presets_lower_opacities_while_they_densify(trainer_of):
@@ -208,6 +258,7 @@ def test_two_processes_take_the_steps_of_one(small_capture, tmp_path, trainer_of
     assert together.wait(120) == 0
     ours, theirs = one.state(), torch.load(tmp_path / "two.pt", weights_only=True)
     assert torch.equal(ours["binding"], theirs["binding"])
+    assert torch.equal(ours["ever_visible"], theirs["ever_visible"])
     moments = ours["optimiser"]["state"], theirs["optimiser"]["state"]
     for parameter, state in moments[0].items():
         found = moments[1][parameter]["exp_avg"]
