@@ -13,6 +13,7 @@ import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.autograd.function import once_differentiable
 
 from engine.core.errors import BadInputError
 from engine.core.progress import Progress, no_progress
@@ -47,8 +48,6 @@ class _View:
 
     @classmethod
     def of(cls, camera: Camera) -> _View:
-        if camera.width < 1 or camera.height < 1:
-            raise BadInputError(f"An image of {camera.width}×{camera.height} pixels is empty.")
         return cls(
             np.ascontiguousarray(camera.viewmat, np.float64),
             np.ascontiguousarray(camera.K, np.float64),
@@ -154,23 +153,23 @@ class _Rasterise(torch.autograd.Function):
         semantics: Semantics,
         background: Float,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        arrays = [
-            np.ascontiguousarray(tensor.detach().numpy())
-            for tensor in (means, quats, scales, opacities, colors)
-        ]
+        tensors = [tensor.contiguous() for tensor in (means, quats, scales, opacities, colors)]
         with KERNELS:
-            prepared = prepare(arrays, camera, semantics)
+            prepared = prepare([tensor.numpy() for tensor in tensors], camera, semantics)
             images = composite(prepared, camera, semantics, background)
-        ctx.state = (arrays, prepared, images, camera, semantics)
         rgb, alpha, depth = (torch.from_numpy(image) for image in images)
+        # PyTorch then refuses the backward of what was written over in the meantime.
+        ctx.save_for_backward(*tensors, rgb, alpha, depth)
+        ctx.constants = (prepared, camera, semantics)
         return rgb, alpha, depth
 
     @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(  # type: ignore[override]
         ctx: Any, v_rgb: torch.Tensor, v_alpha: torch.Tensor, v_depth: torch.Tensor
     ) -> tuple[torch.Tensor | None, ...]:
-        arrays, prepared, images, camera, semantics = ctx.state
-        rgb, alpha, depth = images
+        *arrays, rgb, alpha, depth = (tensor.detach().numpy() for tensor in ctx.saved_tensors)
+        prepared, camera, semantics = ctx.constants
         means, quats, scales = arrays[:3]
         v_means, v_quats, v_scales, v_opacities, v_colors = map(np.zeros_like, arrays)
         pairs = np.empty((len(prepared.entries), GRADIENTS), np.float32)
@@ -243,6 +242,7 @@ class CpuBackend:
         Raises:
             BadInputError: attributes of different lengths, or an empty image.
         """
+        check_alike([camera])
         check_shapes(splats)
         tensors = [tensor.to("cpu", torch.float32) for tensor in splats]
         behind = torch.zeros(3) if background is None else background
@@ -259,8 +259,8 @@ class CpuBackend:
         of a frame: nothing of it is kept.
 
         Raises:
-            BadInputError: no cameras, cameras that are not alike, or attributes of different
-                lengths.
+            BadInputError: no cameras, cameras that are not alike, an empty image, or attributes of
+                different lengths.
         """
         check_alike(cameras)
         check_shapes(splats, len(cameras))

@@ -97,6 +97,26 @@ def test_renders_and_gradients_are_equal_to_the_bit_each_time():
         assert torch.equal(first, second)
 
 
+@pytest.mark.parametrize("written", [*Splats._fields, "rgb", "alpha", "depth"])
+def test_what_is_written_over_before_the_backward_is_refused(written):
+    leaves = Splats(*(tensor.requires_grad_() for tensor in splats_of("plain", 30, 5)))
+    splats = Splats(*(tensor * 1 for tensor in leaves))
+    image = BACKEND.render(splats, camera_of(33, 33, shift=0.0, orthographic=False))
+    loss = sum(tensor.sum() for tensor in image)
+    with torch.no_grad():
+        (getattr(splats, written) if written in Splats._fields else getattr(image, written)).zero_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def test_second_derivatives_are_refused():
+    leaves = Splats(*(tensor.requires_grad_() for tensor in splats_of("plain", 30, 5)))
+    image = BACKEND.render(leaves, camera_of(33, 33, shift=0.0, orthographic=False))
+    first = torch.autograd.grad(image.rgb.square().sum(), leaves, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        sum(gradient.sum() for gradient in first).backward()
+
+
 def test_where_alpha_is_held_at_its_bound_only_the_colour_has_a_gradient():
     leaves = Splats(
         torch.zeros(1, 3, requires_grad=True),
