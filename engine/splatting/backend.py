@@ -99,7 +99,7 @@ class Backend(Protocol):
             rgb (C, H, W, 3), alpha and depth (C, H, W).
 
         Raises:
-            BadInputError: no cameras, or cameras that are not alike.
+            BadInputError: no cameras, cameras that are not alike, or an empty image.
         """
         ...
 
@@ -125,7 +125,8 @@ def check_alike(cameras: Sequence[Camera]) -> None:
     """See that cameras can share one call.
 
     Raises:
-        BadInputError: no cameras, or cameras of different sizes, clip planes or projections.
+        BadInputError: no cameras, cameras of different sizes, clip planes or projections, or an
+            image without pixels.
     """
     if not cameras:
         raise BadInputError("There is no camera to render for.")
@@ -135,6 +136,9 @@ def check_alike(cameras: Sequence[Camera]) -> None:
             "Cameras that are rendered together differ in size, clip planes or projection.",
             "Render each kind of camera in a call of its own.",
         )
+    width, height = cameras[0].width, cameras[0].height
+    if width < 1 or height < 1:
+        raise BadInputError(f"An image of {width}×{height} pixels is empty.")
 
 
 def check_shapes(splats: Splats, views: int | None = None) -> None:

@@ -137,6 +137,7 @@ class GsplatBackend:
         """Render one view; see :class:`engine.splatting.backend.Backend`.
 
         Raises:
+            BadInputError: attributes of different lengths, or an empty image.
             MissingDependencyError: gsplat's kernels could not be compiled or loaded.
         """
         check_shapes(splats)
@@ -148,8 +149,8 @@ class GsplatBackend:
         """Render all views in one call; see :class:`engine.splatting.backend.Backend`.
 
         Raises:
-            BadInputError: no cameras, cameras that are not alike, or attributes of different
-                lengths.
+            BadInputError: no cameras, cameras that are not alike, an empty image, or attributes of
+                different lengths.
             MissingDependencyError: gsplat's kernels could not be compiled or loaded.
         """
         check_alike(cameras)
@@ -162,6 +163,11 @@ class GsplatBackend:
         means, quats, scales, opacities, colors = (
             tensor.to(self.device, torch.float32) for tensor in splats
         )
+        if not len(means):
+            # gsplat divides by their number, and the process ends.
+            nothing = torch.stack([tensor.sum() for tensor in splats]).sum().to(self.device)
+            alphas = nothing.expand(count, first.height, first.width, 1)
+            return self._image(alphas.expand(-1, -1, -1, 4), alphas, background)
         try:
             values, alphas = self._rasterization()(
                 means=means,
@@ -191,11 +197,17 @@ class GsplatBackend:
                 f"gsplat cannot render: {' '.join(str(error).split())[:200]}.",
                 "Check its CUDA toolkit against PyTorch's, or use the 'cpu' backend.",
             ) from error
-        alpha, rgb = alphas[..., 0], values[..., :3]
+        return self._image(values, alphas, background)
+
+    def _image(
+        self, values: torch.Tensor, alphas: torch.Tensor, background: torch.Tensor | None
+    ) -> Image:
+        """Of gsplat's colours with depth (C, H, W, 4) and alphas (C, H, W, 1)."""
+        rgb = values[..., :3]
         if background is not None:
             behind = background.to(self.device, torch.float32, non_blocking=True)
             rgb = torch.addcmul(rgb, 1 - alphas, behind)
-        return Image(rgb, alpha, values[..., 3])
+        return Image(rgb, alphas[..., 0], values[..., 3])
 
     def warm_up(self, progress: Progress = no_progress) -> None:
         """Have gsplat load its kernels, which it compiles when they are first used.

@@ -322,9 +322,7 @@ class AvatarTrainer:
         self.optimiser = _optimiser(self.avatar, self.settings)
         self.optimiser.load_state_dict(state["optimiser"])
         visible = state.get("ever_visible")
-        self.avatar.ever_visible = (
-            self._with_moments() if visible is None else visible.to(device)
-        )
+        self.avatar.ever_visible = self._with_moments() if visible is None else visible.to(device)
         self.step = int(state["step"])
         self.log = [tuple(entry) for entry in state["log"]]
         self.gradients = ScreenGradients.empty(self.avatar.count, device)

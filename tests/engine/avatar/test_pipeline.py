@@ -215,16 +215,3 @@ def test_bad_frames_are_refused_before_anything_is_queued(head, mlp_avatar):
         made.splats(vertices, np.zeros(7, np.float32), matrix, eye)
     with pytest.raises(BadInputError, match="flattens"):
         made.splats(vertices, psi, matrix * np.array([1, 0, 1, 1], np.float32), eye)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("kind", ["sh_avatar", "mlp_avatar"])
-@pytest.mark.parametrize("graph", [False, True])
-def test_a_gpu_gives_the_cpus_splats(head, kind, graph, request):
-    avatar = request.getfixturevalue(kind)
-    there, here = AvatarPipeline(avatar, "cuda", graph=graph), AvatarPipeline(avatar, "cpu")
-    for seed in range(3):
-        inputs = frame(head, seed)
-        for mine, expected in zip(there.splats(*inputs), here.splats(*inputs), strict=True):
-            torch.testing.assert_close(mine.cpu(), expected, atol=1e-5, rtol=1e-5)
-    assert there._graph == graph

@@ -4,6 +4,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from gsplat.exporter import export_splats
 from scipy.spatial.transform import Rotation
 
 from engine.avatar import GaussianAvatar, MlpColor, ShColor, splats
@@ -151,14 +152,11 @@ def test_another_heads_performance_and_unknown_axes_are_refused(
 def test_every_field_is_the_one_that_gsplats_own_exporter_writes(
     head, avatar, performance, tmp_path
 ):
-    gsplat = pytest.importorskip(
-        "gsplat.exporter", reason="gsplat is not installed (the 'gpu' extra)"
-    )
     write_splat_frames(tmp_path, performance, head, avatar)
     placed = splats(avatar, torch.from_numpy(head.template + performance.offsets()[0]))
     harmonics = torch.zeros(COUNT, 16, 3)
     harmonics[:, :9] = avatar.color.coefficients
-    gsplat.export_splats(
+    export_splats(
         placed.means,
         placed.scales.log(),
         placed.quats,

@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 import torch
+from gsplat.cuda import _torch_impl as theirs
 from scenes import KINDS, camera_of, splats_of
 
 from engine.avatar.binding import quaternion_product
@@ -11,11 +12,6 @@ from engine.avatar.color import ShColor
 from engine.splatting.backend import Semantics, Splats
 from engine.splatting.cpu import backend as cpu
 from engine.splatting.cpu.layout import DEPTH, MEAN_X, MEAN_Y, PRECISION, PRECISION_Y, SLOPE
-
-pytest.importorskip("gsplat", reason="gsplat is not installed (the 'gpu' extra)")
-theirs = pytest.importorskip(
-    "gsplat.cuda._torch_impl", reason="this gsplat has no functions in plain torch"
-)
 
 SEMANTICS = Semantics()
 

@@ -1,22 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Several cameras in one call, on the CPU and as gsplat is asked for them."""
+"""Several cameras in one call; test_gsplat_rasterization.py has the same of gsplat."""
 
 import dataclasses
-import importlib.util
-import inspect
-import sys
-import types
 
 import pytest
 import torch
 from scenes import camera_of, splats_of
 
 from engine.core.errors import BadInputError
-from engine.splatting import gsplat_backend
 from engine.splatting.backend import Splats
-from engine.splatting.camera import Camera
 from engine.splatting.cpu.backend import CpuBackend
-from engine.splatting.gsplat_backend import GsplatBackend, why_unavailable
 
 BACKGROUND = torch.tensor([0.1, 0.2, 0.3])
 
@@ -33,45 +26,6 @@ def colored(splats, views):
     random = torch.Generator().manual_seed(1)
     colors = torch.rand(views, len(splats.means), 3, generator=random)
     return splats._replace(colors=colors)
-
-
-class Rasterization:
-    """gsplat's function, made of the CPU backend; remembers what it was called with."""
-
-    def __init__(self):
-        self.calls = []
-
-    def __call__(self, **arguments):
-        self.calls.append(arguments)
-        colors = arguments["colors"]
-        images = []
-        for view, (viewmat, K) in enumerate(
-            zip(arguments["viewmats"], arguments["Ks"], strict=True)
-        ):
-            camera = Camera(
-                viewmat.numpy(),
-                K.numpy(),
-                arguments["width"],
-                arguments["height"],
-                arguments["near_plane"],
-                arguments["far_plane"],
-                arguments["camera_model"] == "ortho",
-            )
-            names = ("means", "quats", "scales", "opacities")
-            seen = colors[view] if colors.ndim == 3 else colors
-            splats = Splats(*(arguments[name] for name in names), seen)
-            images.append(CpuBackend().render(splats, camera))
-        rgb, alpha, depth = (torch.stack(tensors) for tensors in zip(*images, strict=True))
-        return torch.cat([rgb, depth[..., None]], -1), alpha[..., None], {}
-
-
-@pytest.fixture
-def gsplat(monkeypatch):
-    """A machine on which gsplat runs, as far as the backend can tell."""
-    rasterization = Rasterization()
-    monkeypatch.setattr(gsplat_backend, "why_unavailable", lambda: None)
-    monkeypatch.setitem(sys.modules, "gsplat", types.SimpleNamespace(rasterization=rasterization))
-    return rasterization
 
 
 def gradients(backend, splats, views, weights):
@@ -133,106 +87,3 @@ def test_no_camera_at_all_is_refused():
 def test_colours_for_another_number_of_views_are_refused():
     with pytest.raises(BadInputError, match="colors"):
         CpuBackend().render_views(colored(splats_of("plain", 3, 0), 2), cameras(3))
-
-
-@pytest.mark.parametrize("per_view", [False, True])
-@pytest.mark.parametrize("orthographic", [False, True])
-def test_gsplat_is_asked_once_for_all_views(gsplat, per_view, orthographic):
-    views, splats = cameras(orthographic=orthographic), splats_of("plain", 120, 3)
-    splats = colored(splats, 3) if per_view else splats
-    found = GsplatBackend(device="cpu").render_views(splats, views, BACKGROUND)
-    assert len(gsplat.calls) == 1
-    expected = CpuBackend().render_views(splats, views, BACKGROUND)
-    for mine, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(mine, other, atol=1e-5, rtol=1e-5)
-
-
-def test_gradients_pass_through_gsplats_pictures(gsplat):
-    views, splats = cameras(2), colored(splats_of("plain", 60, 4), 2)
-    weights = weights_for(CpuBackend().render_views(splats, views))
-    found = gradients(GsplatBackend(device="cpu"), splats, views, weights)
-    expected = gradients(CpuBackend(), splats, views, weights)
-    assert len(gsplat.calls) == 1
-    for mine, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(mine, other, atol=1e-4, rtol=1e-3)
-
-
-def test_gsplats_settings_are_those_of_the_semantics(gsplat):
-    backend = GsplatBackend(device="cpu")
-    backend.render(splats_of("plain", 3, 0), cameras(1)[0])
-    asked = gsplat.calls[0]
-    assert asked["eps2d"] == backend.semantics.eps2d == CpuBackend().semantics.eps2d
-    assert asked["rasterize_mode"] == "classic"
-    assert asked["render_mode"] == "RGB+ED"
-    assert asked["radius_clip"] == 0
-    assert asked["sh_degree"] is None
-
-
-def test_gsplat_keeps_only_what_is_seen_where_there_is_much(gsplat, monkeypatch):
-    backend, splats = GsplatBackend(device="cpu"), splats_of("plain", 10, 0)
-    monkeypatch.setattr(gsplat_backend, "PACKED_FROM", 25)
-    backend.render_views(splats, cameras(2))
-    backend.render_views(splats, cameras(3))
-    assert [call["packed"] for call in gsplat.calls] == [False, True]
-
-
-def test_colours_for_several_views_are_refused_where_there_is_one(gsplat):
-    with pytest.raises(BadInputError, match="colors"):
-        GsplatBackend(device="cpu").render(colored(splats_of("plain", 3, 0), 1), cameras(1)[0])
-    assert not gsplat.calls
-
-
-@pytest.mark.skipif(
-    importlib.util.find_spec("gsplat") is None, reason="gsplat is not installed (the 'gpu' extra)"
-)
-def test_the_installed_gsplat_takes_the_arguments_it_is_given(monkeypatch):
-    import gsplat as installed
-
-    signature = inspect.signature(installed.rasterization)
-    fake = Rasterization()
-    monkeypatch.setattr(gsplat_backend, "why_unavailable", lambda: None)
-    monkeypatch.setattr(installed, "rasterization", fake)
-    GsplatBackend(device="cpu").render_views(splats_of("plain", 3, 0), cameras(2))
-    bound = signature.bind(**fake.calls[0])
-    bound.apply_defaults()
-    given = set(fake.calls[0])
-    # What is not given must be what is meant, should a later gsplat change it.
-    assert bound.arguments["covars"] is None
-    assert bound.arguments["backgrounds"] is None
-    assert not any(bound.arguments[name] for name in ("with_ut", "with_eval3d", "distributed"))
-    assert given <= set(signature.parameters)
-
-
-needs_gsplat = pytest.mark.skipif(
-    why_unavailable() is not None, reason="needs CUDA, gsplat and its kernels"
-)
-
-
-@needs_gsplat
-@pytest.mark.parametrize("orthographic", [False, True])
-def test_a_gpu_gives_the_cpus_pictures(orthographic):
-    views, splats = cameras(orthographic=orthographic), colored(splats_of("plain", 150, 3), 3)
-    ours = CpuBackend().render_views(splats, views, BACKGROUND)
-    theirs = GsplatBackend().render_views(splats, views, BACKGROUND)
-    for mine, other in zip(ours, theirs, strict=True):
-        # A pixel on the 1/255 cut may fall on either side.
-        assert ((mine - other.cpu()).abs() < 1e-3).float().mean() > 0.99
-
-
-@needs_gsplat
-@pytest.mark.parametrize("orthographic", [False, True])
-@pytest.mark.parametrize("packed", [False, True])
-def test_a_gpu_gives_the_cpus_gradients(orthographic, packed, monkeypatch):
-    monkeypatch.setattr(gsplat_backend, "PACKED_FROM", 0 if packed else 1 << 30)
-    views, splats = cameras(orthographic=orthographic), colored(splats_of("plain", 60, 4), 3)
-    weights = weights_for(CpuBackend().render_views(splats, views))
-    ours = gradients(CpuBackend(), splats, views, weights)
-    theirs = gradients(
-        GsplatBackend(),
-        Splats(*(tensor.cuda() for tensor in splats)),
-        views,
-        [weight.cuda() for weight in weights],
-    )
-    for mine, other in zip(ours, theirs, strict=True):
-        # Pixels on the 1/255 cut again: a few of thousands.
-        assert (mine - other.cpu()).norm() < 2e-2 * mine.norm()

@@ -1,6 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-import importlib.util
-
 import pytest
 import torch
 
@@ -118,7 +116,6 @@ def test_halves_are_drawn_from_the_gaussian_they_replace(learning):
     assert torch.allclose(avatar.log_scales.exp(), shrunk.expand(2 * COUNT, 3))
 
 
-@pytest.mark.skipif(importlib.util.find_spec("gsplat") is None, reason="gsplat is not installed")
 def test_cloning_does_what_gsplats_strategies_do(learning):
     from gsplat.strategy.ops import duplicate
 
