@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sounds of English (ARPAbet): their classes and the mouth each one asks for.
+"""The phones of English (ARPAbet): their articulatory classes and their viseme targets.
 
-A sound commands only the articulators it needs, each with a *dominance* (Cohen and Massaro 1993,
-"Modeling coarticulation in synthetic visual speech"): /s/ insists on a narrow jaw and leaves the
+A phone sets targets only for the articulators it needs, each with a *dominance* (Cohen and Massaro
+1993, "Modeling coarticulation in synthetic visual speech"): /s/ dominates the jaw and leaves the
 rounding of the lips to its neighbours, /k/ leaves nearly everything to them. That tongue sounds do
 not shape the lips, that sibilants narrow the jaw and that lip-heavy sounds spread furthest are the
 rules of JALI (Edwards et al. 2016, section 4).
@@ -51,23 +51,23 @@ _LABELS = frozenset(
 )
 
 
-class Command(NamedTuple):
-    """What a sound asks of one articulator.
+class ArticulatorTarget(NamedTuple):
+    """The target of one articulator in one phone.
 
     Attributes:
         target: expression weight, 0 to 1.
-        dominance: how firmly it is asked for; 0 leaves the articulator to the neighbours.
+        dominance: its weight against the neighbours' targets; 0 leaves the articulator to them.
     """
 
     target: float
     dominance: float
 
 
-_FREE = Command(0.0, 0.0)
+_FREE = ArticulatorTarget(0.0, 0.0)
 
 
-class Mouth(NamedTuple):
-    """One command for each articulator, in the order of the columns of the blending.
+class VisemeTarget(NamedTuple):
+    """One target for each articulator, in the order of the columns of the blending.
 
     Attributes:
         jaw: jaw drop (jawOpen).
@@ -80,17 +80,17 @@ class Mouth(NamedTuple):
         tongue: tongue tip forward (tongueOut).
     """
 
-    jaw: Command = _FREE
-    funnel: Command = _FREE
-    pucker: Command = _FREE
-    stretch: Command = _FREE
-    smile: Command = _FREE
-    upper: Command = _FREE
-    lower: Command = _FREE
-    tongue: Command = _FREE
+    jaw: ArticulatorTarget = _FREE
+    funnel: ArticulatorTarget = _FREE
+    pucker: ArticulatorTarget = _FREE
+    stretch: ArticulatorTarget = _FREE
+    smile: ArticulatorTarget = _FREE
+    upper: ArticulatorTarget = _FREE
+    lower: ArticulatorTarget = _FREE
+    tongue: ArticulatorTarget = _FREE
 
 
-ARTICULATORS: tuple[str, ...] = Mouth._fields
+ARTICULATORS: tuple[str, ...] = VisemeTarget._fields
 """Names of the articulators, the columns of the blending."""
 
 
@@ -103,76 +103,76 @@ def _vowel(
     smile: float = 0.0,
     upper: float = 0.0,
     lower: float = 0.0,
-    firmness: float = 0.45,
-) -> Mouth:
-    """A vowel commands jaw and lips; ``firmness`` is how much it minds its neighbours' rounding."""
-    rounding = 1.5 if pucker > 0.5 else 1.0 if funnel + pucker > 0 else firmness
-    return Mouth(
-        jaw=Command(jaw, 1.0),
-        funnel=Command(funnel, rounding),
-        pucker=Command(pucker, rounding),
-        stretch=Command(stretch, 0.8),
-        smile=Command(smile, 0.8),
-        upper=Command(upper, 0.6),
-        lower=Command(lower, 0.6),
-        tongue=Command(0.0, 0.5),
+    dominance: float = 0.45,
+) -> VisemeTarget:
+    """A vowel sets jaw and lips; ``dominance`` is that of its lips where they are unrounded."""
+    rounding = 1.5 if pucker > 0.5 else 1.0 if funnel + pucker > 0 else dominance
+    return VisemeTarget(
+        jaw=ArticulatorTarget(jaw, 1.0),
+        funnel=ArticulatorTarget(funnel, rounding),
+        pucker=ArticulatorTarget(pucker, rounding),
+        stretch=ArticulatorTarget(stretch, 0.8),
+        smile=ArticulatorTarget(smile, 0.8),
+        upper=ArticulatorTarget(upper, 0.6),
+        lower=ArticulatorTarget(lower, 0.6),
+        tongue=ArticulatorTarget(0.0, 0.5),
     )
 
 
-def _tongue(jaw: float, firmness: float, tongue: float = 0.0, lower: float = 0.1) -> Mouth:
+def _tongue(jaw: float, dominance: float, tongue: float = 0.0, lower: float = 0.1) -> VisemeTarget:
     """A sound made by the tongue: the jaw assists, the lips follow the neighbours."""
-    return Mouth(
-        jaw=Command(jaw, firmness),
-        lower=Command(lower, 0.3),
-        tongue=Command(tongue, 1.0 if tongue else 0.4),
+    return VisemeTarget(
+        jaw=ArticulatorTarget(jaw, dominance),
+        lower=ArticulatorTarget(lower, 0.3),
+        tongue=ArticulatorTarget(tongue, 1.0 if tongue else 0.4),
     )
 
 
-_POSTALVEOLAR = Mouth(
-    jaw=Command(0.07, 1.6),
-    funnel=Command(0.42, 0.9),
-    pucker=Command(0.18, 0.9),
-    stretch=Command(0.0, 0.5),
-    smile=Command(0.0, 0.5),
-    upper=Command(0.14, 0.6),
-    lower=Command(0.14, 0.6),
-    tongue=Command(0.0, 0.5),
+_POSTALVEOLAR = VisemeTarget(
+    jaw=ArticulatorTarget(0.07, 1.6),
+    funnel=ArticulatorTarget(0.42, 0.9),
+    pucker=ArticulatorTarget(0.18, 0.9),
+    stretch=ArticulatorTarget(0.0, 0.5),
+    smile=ArticulatorTarget(0.0, 0.5),
+    upper=ArticulatorTarget(0.14, 0.6),
+    lower=ArticulatorTarget(0.14, 0.6),
+    tongue=ArticulatorTarget(0.0, 0.5),
 )
-_SIBILANT = Mouth(
-    jaw=Command(0.05, 2.0),
-    funnel=Command(0.0, 0.2),
-    pucker=Command(0.0, 0.2),
-    stretch=Command(0.24, 0.6),
-    smile=Command(0.08, 0.4),
-    upper=Command(0.24, 0.6),
-    lower=Command(0.30, 0.7),
-    tongue=Command(0.0, 0.5),
+_SIBILANT = VisemeTarget(
+    jaw=ArticulatorTarget(0.05, 2.0),
+    funnel=ArticulatorTarget(0.0, 0.2),
+    pucker=ArticulatorTarget(0.0, 0.2),
+    stretch=ArticulatorTarget(0.24, 0.6),
+    smile=ArticulatorTarget(0.08, 0.4),
+    upper=ArticulatorTarget(0.24, 0.6),
+    lower=ArticulatorTarget(0.30, 0.7),
+    tongue=ArticulatorTarget(0.0, 0.5),
 )
-_BILABIAL = Mouth(
-    jaw=Command(0.06, 0.8),
-    upper=Command(0.0, 0.5),
-    lower=Command(0.0, 0.5),
-    tongue=Command(0.0, 0.8),
+_BILABIAL = VisemeTarget(
+    jaw=ArticulatorTarget(0.06, 0.8),
+    upper=ArticulatorTarget(0.0, 0.5),
+    lower=ArticulatorTarget(0.0, 0.5),
+    tongue=ArticulatorTarget(0.0, 0.8),
 )
-_LABIODENTAL = Mouth(
-    jaw=Command(0.06, 0.9),
-    funnel=Command(0.0, 0.3),
-    pucker=Command(0.0, 0.3),
-    upper=Command(0.10, 0.6),
-    lower=Command(0.0, 0.8),
-    tongue=Command(0.0, 0.8),
+_LABIODENTAL = VisemeTarget(
+    jaw=ArticulatorTarget(0.06, 0.9),
+    funnel=ArticulatorTarget(0.0, 0.3),
+    pucker=ArticulatorTarget(0.0, 0.3),
+    upper=ArticulatorTarget(0.10, 0.6),
+    lower=ArticulatorTarget(0.0, 0.8),
+    tongue=ArticulatorTarget(0.0, 0.8),
 )
 _AA = _vowel(0.42, upper=0.14, lower=0.10)
-_EH = _vowel(0.27, stretch=0.18, smile=0.12, upper=0.18, lower=0.14, firmness=0.7)
-_IY = _vowel(0.12, stretch=0.36, smile=0.24, upper=0.24, lower=0.26, firmness=0.8)
+_EH = _vowel(0.27, stretch=0.18, smile=0.12, upper=0.18, lower=0.14, dominance=0.7)
+_IY = _vowel(0.12, stretch=0.36, smile=0.24, upper=0.24, lower=0.26, dominance=0.8)
 _AO = _vowel(0.36, funnel=0.34, pucker=0.08)
 _UW = _vowel(0.08, funnel=0.14, pucker=0.85)
 _UH = _vowel(0.16, funnel=0.26, pucker=0.26)
 
-MOUTHS: dict[str, tuple[Mouth, ...]] = {
+VISEMES: dict[str, tuple[VisemeTarget, ...]] = {
     "AA": (_AA,),
     "AE": (_vowel(0.40, stretch=0.16, smile=0.12, upper=0.20, lower=0.16),),
-    "AH": (_vowel(0.28, upper=0.10, lower=0.10, firmness=0.25),),
+    "AH": (_vowel(0.28, upper=0.10, lower=0.10, dominance=0.25),),
     "AO": (_AO,),
     "AW": (_AA, _UH),
     "AY": (_AA, _IY),
@@ -186,33 +186,33 @@ MOUTHS: dict[str, tuple[Mouth, ...]] = {
     "UH": (_UH,),
     "UW": (_UW,),
     "W": (
-        Mouth(
-            jaw=Command(0.05, 1.1),
-            funnel=Command(0.08, 1.6),
-            pucker=Command(0.90, 2.0),
-            stretch=Command(0.0, 1.0),
-            smile=Command(0.0, 1.0),
-            upper=Command(0.0, 0.5),
-            lower=Command(0.0, 0.5),
-            tongue=Command(0.0, 0.5),
+        VisemeTarget(
+            jaw=ArticulatorTarget(0.05, 1.1),
+            funnel=ArticulatorTarget(0.08, 1.6),
+            pucker=ArticulatorTarget(0.90, 2.0),
+            stretch=ArticulatorTarget(0.0, 1.0),
+            smile=ArticulatorTarget(0.0, 1.0),
+            upper=ArticulatorTarget(0.0, 0.5),
+            lower=ArticulatorTarget(0.0, 0.5),
+            tongue=ArticulatorTarget(0.0, 0.5),
         ),
     ),
     "R": (
-        Mouth(
-            jaw=Command(0.12, 0.6),
-            funnel=Command(0.32, 0.7),
-            pucker=Command(0.16, 0.7),
-            stretch=Command(0.0, 0.4),
-            smile=Command(0.0, 0.4),
-            lower=Command(0.10, 0.4),
+        VisemeTarget(
+            jaw=ArticulatorTarget(0.12, 0.6),
+            funnel=ArticulatorTarget(0.32, 0.7),
+            pucker=ArticulatorTarget(0.16, 0.7),
+            stretch=ArticulatorTarget(0.0, 0.4),
+            smile=ArticulatorTarget(0.0, 0.4),
+            lower=ArticulatorTarget(0.10, 0.4),
         ),
     ),
     "Y": (
-        Mouth(
-            jaw=Command(0.10, 0.6),
-            stretch=Command(0.26, 0.6),
-            smile=Command(0.14, 0.6),
-            lower=Command(0.14, 0.4),
+        VisemeTarget(
+            jaw=ArticulatorTarget(0.10, 0.6),
+            stretch=ArticulatorTarget(0.26, 0.6),
+            smile=ArticulatorTarget(0.14, 0.6),
+            lower=ArticulatorTarget(0.14, 0.4),
         ),
     ),
     **dict.fromkeys(("SH", "ZH", "CH", "JH"), (_POSTALVEOLAR,)),
@@ -226,11 +226,11 @@ MOUTHS: dict[str, tuple[Mouth, ...]] = {
     **dict.fromkeys(("K", "G", "NG"), (_tongue(0.14, 0.3),)),
     "HH": (_tongue(0.16, 0.1),),
 }
-"""The mouths a sound passes through; diphthongs have two."""
+"""The viseme targets a phone passes through; diphthongs have two."""
 
-RESTING = Mouth(*(Command(0.0, 0.5) for _ in ARTICULATORS))
+RESTING = VisemeTarget(*(ArticulatorTarget(0.0, 0.5) for _ in ARTICULATORS))
 """Silence: every articulator returns to neutral, lips touching."""
-PAUSING = Mouth(jaw=Command(0.08, 0.3), lower=Command(0.06, 0.2))
+PAUSING = VisemeTarget(jaw=ArticulatorTarget(0.08, 0.3), lower=ArticulatorTarget(0.06, 0.2))
 """A pause too short to shut the mouth for."""
 
 

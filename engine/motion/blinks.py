@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.motion.arkit import ARKIT_NAMES, COLUMN, sides
 from engine.motion.articulation import Articulation
-from engine.motion.rules.coarticulation import Array, Holds, held
+from engine.motion.rules.coarticulation import Array, ContactIntervals, envelope
 from engine.phonemes import SILENCE, VOWELS, Phone, normalize_segments
 
 _BLINK_EVERY = 3.6
@@ -45,8 +45,8 @@ def enliven(
     duration = frames / fps
     known = normalize_segments(phones, duration)
     rng = np.random.default_rng(settings.seed)
-    lids = min(settings.liveliness, 1.0) * held(_blinks(known, duration, fps, rng), frames, fps)
-    brows = np.clip(0.22 * settings.liveliness * held(_raises(known, rng), frames, fps), 0, 1)
+    lids = min(settings.liveliness, 1.0) * envelope(_blinks(known, duration, fps, rng), frames, fps)
+    brows = np.clip(0.22 * settings.liveliness * envelope(_raises(known, rng), frames, fps), 0, 1)
     for name, curve in (
         ("eyeBlink", lids),
         ("browInnerUp", brows),
@@ -59,7 +59,7 @@ def enliven(
 
 def _blinks(
     phones: Sequence[Phone], duration: float, fps: float, rng: np.random.Generator
-) -> Holds:
+) -> ContactIntervals:
     """Blinks at irregular intervals, drawn to pauses, each shut for at least one frame."""
     pauses = np.array([p.start + 0.05 for p in phones if p.label == SILENCE and p.start > 0])
     moments: list[float] = []
@@ -79,7 +79,7 @@ def _blinks(
     return _even(middle - half, middle + half, _LIDS_FALL, _LIDS_RISE, np.ones(len(middle)))
 
 
-def _raises(phones: Sequence[Phone], rng: np.random.Generator) -> Holds:
+def _raises(phones: Sequence[Phone], rng: np.random.Generator) -> ContactIntervals:
     """Brow raises on drawn-out vowels, not too close to each other."""
     chosen: list[float] = []
     for phone in phones:
@@ -93,5 +93,7 @@ def _raises(phones: Sequence[Phone], rng: np.random.Generator) -> Holds:
     return _even(middles - 0.05, middles + 0.05, _BROW_RISE, _BROW_FALL, amount)
 
 
-def _even(start: Array, end: Array, rise: float, fall: float, amount: Array) -> Holds:
-    return Holds(start, end, np.full(len(start), rise), np.full(len(start), fall), amount)
+def _even(start: Array, end: Array, rise: float, fall: float, amount: Array) -> ContactIntervals:
+    return ContactIntervals(
+        start, end, np.full(len(start), rise), np.full(len(start), fall), amount
+    )

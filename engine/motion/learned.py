@@ -30,7 +30,7 @@ from engine.motion.performance import Performance
 from engine.motion.predict import STARTER, on_head
 from engine.motion.rules.coarticulation import smoothstep
 from engine.motion.rules.visemes import lip_closure, lip_tuck
-from engine.recognition.recognizer import PhoneticEncoding
+from engine.recognition.recognizer import RecognizedSpeech
 
 Float = NDArray[np.float32]
 
@@ -109,7 +109,7 @@ def predict_learned(
 
 
 def perform_sounds(
-    sounds: PhoneticEncoding,
+    sounds: RecognizedSpeech,
     speech: Speech,
     head: Head,
     fps: float,

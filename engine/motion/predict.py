@@ -80,7 +80,7 @@ def predict(
         MissingDependencyError: the file of the learned model is not there.
         CancelledError: ``progress`` raised it.
     """
-    from engine.recognition.recognizer import encode
+    from engine.recognition.recognizer import recognize
 
     if model == STARTER or model.endswith(MODEL_SUFFIX):
         from engine.motion.learned import predict_learned
@@ -104,7 +104,7 @@ def predict(
         )
     frame_count(speech.duration, fps)
     head, progress = _expressive(head, progress)
-    heard = encode(speech, text=text, progress=subprogress(progress, 0.0, _HEARD))
+    heard = recognize(speech, text=text, progress=subprogress(progress, 0.0, _HEARD))
     progress(_HEARD, "articulating")
     performance = perform(heard.phones, speech, head, fps, settings=settings)
     progress(1.0, "articulated")

@@ -3,7 +3,8 @@
 
 The words become one chain of triphone states with an optional silence before each word and the
 dictionary's pronunciations side by side. Only a window of the chain around the likeliest state is
-followed, and the past is settled as the recording goes on, so memory does not grow with its length.
+followed, and the past becomes final as the recording proceeds, so that memory does not grow with
+the length.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.recognition.phone_loop import Heard
+from engine.recognition.phone_loop import PhoneSegment
 from engine.recognition.senones import BEGIN, END, INTERNAL, SCORE_UNIT, SINGLE, acoustic_model
 
 Float = NDArray[np.float32]
@@ -135,32 +136,32 @@ class Alignment(NamedTuple):
     """What an aligner found.
 
     Attributes:
-        phones: contiguous over the frames that were heard, silences among them.
+        phones: contiguous over the frames that were accepted, silences among them.
         scores: (T,) float32 log score of each frame in its state, 0 where no senone fits better.
         states: (T,) int32 states of the chain.
     """
 
-    phones: list[Heard]
+    phones: list[PhoneSegment]
     scores: Float
     states: Int
 
 
 class Aligner:
-    """Follows a chain through a recording that arrives in pieces."""
+    """Follows a chain through a recording that arrives in chunks."""
 
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
         self._score = np.full(len(chain.senones), _NEVER, np.float32)
         self._low = 0
         self._started = False
-        self._held: list[tuple[NDArray[np.uint8], Int, Short]] = []
+        self._pending: list[tuple[NDArray[np.uint8], Int, Short]] = []
         self._path: list[Int] = []
         self._scores: list[Float] = []
 
-    def hear(self, scores: Short) -> None:
-        """Take the senone scores (T, S) of the next piece, T ≥ 1.
+    def accept_scores(self, scores: Short) -> None:
+        """Take the senone scores (T, S) of the next chunk, T ≥ 1.
 
-        What was heard two pieces ago is settled: by then all likely paths agree on it.
+        What lies two chunks back is final: by then all likely paths agree on it.
         """
         back, lows = _advance(
             scores, *self._chain[:3], *self._chain[5:8], self._score, self._low, self._started,
@@ -168,39 +169,39 @@ class Aligner:
         )  # fmt: skip
         self._started = True
         self._low = int(lows[-1])
-        self._held.append((back, lows, scores))
-        if len(self._held) > 2:
-            self._settle(self._traced(int(np.argmax(self._score)))[:1])
+        self._pending.append((back, lows, scores))
+        if len(self._pending) > 2:
+            self._finalize(self._traced(int(np.argmax(self._score)))[:1])
 
     def finish(self) -> Alignment | None:
         """The alignment; ``None`` when the recording ended long before the words did."""
         reached = self._score[self._chain.finals]
-        if not self._held or reached.max() <= _NEVER / 2:
+        if not self._pending or reached.max() <= _NEVER / 2:
             return None
-        self._settle(self._traced(int(self._chain.finals[np.argmax(reached)])))
+        self._finalize(self._traced(int(self._chain.finals[np.argmax(reached)])))
         path = np.concatenate(self._path)
         edges = np.flatnonzero(np.diff(self._chain.instance[path], prepend=-1, append=-1))
         phones = [
-            Heard(int(self._chain.phone[path[start]]), int(start), int(stop))
+            PhoneSegment(int(self._chain.phone[path[start]]), int(start), int(stop))
             for start, stop in itertools.pairwise(edges)
         ]
         return Alignment(phones, np.concatenate(self._scores), path)
 
-    def _settle(self, paths: list[Int]) -> None:
-        """Take the ways through the oldest held pieces for final."""
+    def _finalize(self, paths: list[Int]) -> None:
+        """Make the paths through the oldest pending chunks final."""
         for path in paths:
-            scores = self._held.pop(0)[2]
+            scores = self._pending.pop(0)[2]
             chosen = scores[np.arange(len(path)), self._chain.senones[path]]
             self._path.append(path)
             self._scores.append(-SCORE_UNIT * chosen.astype(np.float32))
 
     def _traced(self, state: int) -> list[Int]:
-        """The states of each held piece on the best way to ``state``."""
-        pieces: list[Int] = []
-        for back, lows, _ in reversed(self._held):
+        """The states of each pending chunk on the best path to ``state``."""
+        chunks: list[Int] = []
+        for back, lows, _ in reversed(self._pending):
             path, state = _trace(back, lows, self._chain.entries, self._chain.first_entry, state)
-            pieces.insert(0, path)
-        return pieces
+            chunks.insert(0, path)
+        return chunks
 
 
 @numba.njit(cache=True)
@@ -208,9 +209,9 @@ def _advance(  # noqa: C901 - one loop, compiled as a whole.
     scores: Any, senones: Any, stay: Any, leave: Any, entries: Any, costs: Any, first_entry: Any,
     score: Any, low: Any, started: Any, unit: Any, width: Any,
 ) -> Any:  # fmt: skip
-    """One piece of Viterbi; ``score`` (n,) is carried on.
+    """One chunk of Viterbi; ``score`` (n,) is carried on.
 
-    ``back[t, i]`` tells how state ``lows[t] + i`` was reached: 0 from itself, 1 from the state
+    ``back[t, i]`` says how state ``lows[t] + i`` was reached: 0 from itself, 1 from the state
     before it, 2 + k by its k-th entry.
     """
     never = np.float32(-1e9)
@@ -259,7 +260,7 @@ def _advance(  # noqa: C901 - one loop, compiled as a whole.
 
 @numba.njit(cache=True)
 def _trace(back: Any, lows: Any, entries: Any, first_entry: Any, state: Any) -> Any:
-    """The states (T,) on the way to ``state`` at the end, and the state before the piece."""
+    """The states (T,) on the path to ``state`` at the end, and the state before the chunk."""
     frames = len(lows)
     path = np.empty(frames, np.int32)
     for frame in range(frames - 1, -1, -1):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a long recording is cut into pieces for the recogniser: at silences, leaving those out."""
+"""How a long recording is cut into chunks for the recogniser: at silences, leaving those out."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ Int = NDArray[np.int64]
 _HOP = 160
 
 MARGIN = 25
-"""Frames of the silence around speech that the recogniser hears: room for soft consonants."""
+"""Frames of the silence around speech that the recogniser gets: room for soft consonants."""
 
 _LONGEST = 1_000
-"""Frames of the longest piece: ten seconds, in which a cancel is felt within a second."""
+"""Frames of the longest chunk: ten seconds, in which a cancel is felt within a second."""
 
 _CONTEXT = 30
-"""Frames of sound around a piece that settle the recogniser's noise tracking and derivatives."""
+"""Frames of sound around a chunk that steady the recogniser's noise tracking and derivatives."""
 
 _ADVANCE = 60
-"""Samples by which the recogniser would hear phones early, from synthetic speech of known times."""
+"""Samples by which the recogniser places phones early, from synthetic speech of known times."""
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class SpeechChunk:
     """Frames of the recording that are recognised together.
 
     Attributes:
@@ -38,7 +38,7 @@ class Piece:
     frames: Int
 
     def samples(self, recording: Float) -> Float:
-        """The piece's sound from 16 kHz ``recording`` (n,), with context; see :meth:`own`."""
+        """The chunk's sound from 16 kHz ``recording`` (n,), with context on both sides."""
         first, last = int(self.frames[0]), int(self.frames[-1])
         wide = np.concatenate((
             np.arange(first - _CONTEXT, first),
@@ -49,16 +49,16 @@ class Piece:
         inside = (index >= 0) & (index < len(recording))
         return np.where(inside, recording[np.where(inside, index, 0)], np.float32(0))
 
-    def own(self, scores: NDArray[np.int16]) -> NDArray[np.int16]:
-        """The (T, S) rows of ``scores`` of :meth:`samples` that are the piece's, not context."""
+    def trim_context(self, scores: NDArray[np.int16]) -> NDArray[np.int16]:
+        """The (T, S) rows of ``scores`` of :meth:`samples` that are the chunk's, not context."""
         return scores[_CONTEXT : _CONTEXT + len(self.frames)]
 
 
-def cut(regions: Sequence[tuple[int, int]], level: Float) -> list[Piece]:
-    """Cut the speech into pieces.
+def split_at_silence(regions: Sequence[tuple[int, int]], level: Float) -> list[SpeechChunk]:
+    """Cut the speech into chunks.
 
-    Regions close to each other share a piece; a region that is longer than a piece is cut where it
-    is quietest.
+    Regions close to each other share a chunk; one that is longer than a chunk is cut where it is
+    quietest.
 
     Args:
         regions: frames [start, stop) of speech, in any order.
@@ -68,15 +68,15 @@ def cut(regions: Sequence[tuple[int, int]], level: Float) -> list[Piece]:
     for start, stop in regions:
         spoken[max(0, start - MARGIN) : stop + MARGIN] = True
     frames = np.flatnonzero(spoken)
-    pieces = []
+    chunks = []
     while len(frames) > _LONGEST:
         half = _LONGEST // 2
         at = half + _quietest(level[frames[half:_LONGEST]])
-        pieces.append(Piece(frames[:at]))
+        chunks.append(SpeechChunk(frames[:at]))
         frames = frames[at:]
     if len(frames):
-        pieces.append(Piece(frames))
-    return pieces
+        chunks.append(SpeechChunk(frames))
+    return chunks
 
 
 def _quietest(level: Float) -> int:

@@ -26,7 +26,7 @@ LANGUAGE_WEIGHT = 2.0
 _NEVER = np.float32(-1e9)
 
 
-class Heard(NamedTuple):
+class PhoneSegment(NamedTuple):
     """A phone found by a search: its number in the acoustic model, frames [start, stop)."""
 
     phone: int
@@ -35,10 +35,10 @@ class Heard(NamedTuple):
 
 
 class PhoneLoop:
-    """The likeliest phones when nothing is known of what is said; hears a recording in pieces.
+    """The likeliest phones when nothing is known of what is said; takes a recording chunk by chunk.
 
-    The search goes on from piece to piece, so no phone is cut in two; memory is 6.4 kB for each
-    frame of the last two pieces.
+    The search is carried on from chunk to chunk, so no phone is cut in two; memory is 6.4 kB for
+    each frame of the last two chunks.
     """
 
     def __init__(self) -> None:
@@ -48,51 +48,51 @@ class PhoneLoop:
         self._tokens = np.full((3, size**3), -1, np.int32)
         self._junctions = np.full(size**2, _NEVER, np.float32)
         self._junctions[(size - 1) * size :] = 0
-        self._held: list[tuple[int, Int]] = []
+        self._pending: list[tuple[int, Int]] = []
         self._frames = 0
-        self._settled: list[Heard] = []
+        self._final: list[PhoneSegment] = []
 
-    def hear(self, scores: Short) -> None:
-        """Take the senone scores (T, S) of the next piece, T ≥ 1.
+    def accept_scores(self, scores: Short) -> None:
+        """Take the senone scores (T, S) of the next chunk, T ≥ 1.
 
-        What was heard two pieces ago is settled: by then all likely ways agree on it.
+        What lies two chunks back is final: by then all likely paths agree on it.
         """
         model = acoustic_model()
         back = _phone_loop(
             scores, _loop_senones(), model.stay, model.leave, _loop_entry(), SCORE_UNIT,
             self._scores, self._tokens, self._junctions, self._frames,
         )  # fmt: skip
-        self._held.append((self._frames, back))
+        self._pending.append((self._frames, back))
         self._frames += len(scores)
-        if len(self._held) > 2:
-            self._settle(self._traced(int(np.argmax(self._junctions))), self._held[1][0])
-            del self._held[0]
+        if len(self._pending) > 2:
+            self._finalize(self._traced(int(np.argmax(self._junctions))), self._pending[1][0])
+            del self._pending[0]
 
-    def finish(self) -> list[Heard]:
-        """All phones, silences among them, contiguous over the frames that were heard."""
+    def finish(self) -> list[PhoneSegment]:
+        """All phones, silences among them, contiguous over the frames that were accepted."""
         # The recording ends in silence: some phone is followed by it.
         last = int(np.argmax(self._junctions[self._size - 1 :: self._size]))
-        if self._held:
-            self._settle(self._traced(last * self._size + self._size - 1), self._frames)
-        return self._settled
+        if self._pending:
+            self._finalize(self._traced(last * self._size + self._size - 1), self._frames)
+        return self._final
 
-    def _settle(self, phones: list[Heard], until: int) -> None:
-        """Add what begins before frame ``until``, from where the settled phones end."""
-        end = self._settled[-1].stop if self._settled else 0
+    def _finalize(self, phones: list[PhoneSegment], until: int) -> None:
+        """Add what begins before frame ``until``, from where the final phones end."""
+        end = self._final[-1].stop if self._final else 0
         for phone, start, stop in phones:
             if start < until and stop > end:
-                self._settled.append(Heard(phone, max(start, end), stop))
+                self._final.append(PhoneSegment(phone, max(start, end), stop))
                 end = stop
 
-    def _traced(self, pair: int) -> list[Heard]:
-        """The phones of the held pieces on the way to a junction at the end."""
-        phones: list[Heard] = []
+    def _traced(self, pair: int) -> list[PhoneSegment]:
+        """The phones of the pending chunks on the path to a junction at the end."""
+        phones: list[PhoneSegment] = []
         frame = self._frames
-        for begin, back in reversed(self._held):
+        for begin, back in reversed(self._pending):
             while frame > begin:
                 token = int(back[frame - begin - 1, pair])
                 start = 0 if token < 0 else token // self._size**2
-                phones.append(Heard(pair // self._size, start, frame))
+                phones.append(PhoneSegment(pair // self._size, start, frame))
                 frame, pair = start, token % self._size**2
         return phones[::-1]
 
@@ -115,7 +115,7 @@ def _phone_loop(  # noqa: C901 - one loop, compiled as a whole.
     scores: Any, senones: Any, stay: Any, leave: Any, entry: Any, unit: Any,
     node_scores: Any, node_tokens: Any, junction: Any, begin: Any,
 ) -> Any:  # fmt: skip
-    """One piece of Viterbi through all triphones; the last three arrays are carried on.
+    """One chunk of Viterbi through all triphones; the last three arrays are carried on.
 
     A pair (phone, right) names the junction where ``phone`` ends and ``right`` must follow. Token
     frame · P² + pair says where a triphone was entered; ``back[t, pair]`` is the token of the

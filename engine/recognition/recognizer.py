@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The phonetic encoder: speech becomes phones with times, log-mel energies and loudness."""
+"""Recognition: speech becomes phones with times, log-mel energies and loudness."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ from engine.audio.loading import Speech
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.phonemes import Phone
 from engine.recognition.alignment import Aligner, chain_of
-from engine.recognition.chunking import Piece, cut
-from engine.recognition.phone_loop import Heard, PhoneLoop
+from engine.recognition.chunking import SpeechChunk, split_at_silence
+from engine.recognition.phone_loop import PhoneLoop, PhoneSegment
 from engine.recognition.pronunciation import pronunciations
 from engine.recognition.senones import SILENCE, acoustic_model, senone_scores
 from engine.recognition.transcript import spoken_words
-from engine.recognition.voice_activity import AUDIBLE, OVER_NOISE, Activity, find_activity, runs
+from engine.recognition.voice_activity import (
+    AUDIBLE,
+    OVER_NOISE,
+    SpeechRegions,
+    detect_voice_activity,
+    runs,
+)
 
 Float = NDArray[np.float32]
 
@@ -40,11 +46,11 @@ _CONTRAST = 25.0
 """dB that loud speech has over the background, at the least, in a recording with no pause."""
 
 _SOFT = 50
-"""Frames around sound in which a known line may go on, too softly to stand out."""
+"""Frames around sound in which a known line may continue, too softly to stand out."""
 
 
 @dataclass(frozen=True, eq=False)
-class PhoneticEncoding:
+class RecognizedSpeech:
     """What is spoken, and how loudly.
 
     Attributes:
@@ -62,9 +68,9 @@ class PhoneticEncoding:
     warnings: tuple[str, ...] = ()
 
 
-def encode(
+def recognize(
     speech: Speech, text: str | None = None, progress: Progress = no_progress
-) -> PhoneticEncoding:
+) -> RecognizedSpeech:
     """Find the phones of a recording.
 
     Without a text the phones are recognised one by one, by how they sound in their context and by
@@ -78,19 +84,19 @@ def encode(
         progress: told how far the work is; may raise to cancel.
     """
     found = features(speech.samples, frame_total(speech), subprogress(progress, 0.0, 0.1))
-    activity = find_activity(found)
+    activity = detect_voice_activity(found)
     words = [said for word in spoken_words(text or "") if (said := pronunciations(word))]
     warnings = list(speech.warnings)
     if text and text.strip() and not words:
         warnings.append("The text holds no words that can be spoken; it was not used.")
     loud = activity.loud if activity.regions else float(np.percentile(found.level, 95))
     gain = float(10 ** ((_LOUD - max(loud, AUDIBLE)) / 20))
-    pieces = cut(_listened(found, activity, bool(words)), found.level)
-    phones, misfits = _recognised(speech.samples, gain, pieces, activity, words, progress)
+    chunks = split_at_silence(_frames_to_recognize(found, activity, words=bool(words)), found.level)
+    phones, misfits = _recognize_chunks(speech.samples, gain, chunks, activity, words, progress)
     if misfits:
         warnings.append(_warning(misfits, speech.duration))
     progress(1.0, "Speech recognised")
-    return PhoneticEncoding(
+    return RecognizedSpeech(
         _covering(phones, speech.duration),
         found.mel + np.float32(2 * np.log(gain)),
         _energy(found.level, loud, phones),
@@ -98,54 +104,56 @@ def encode(
     )
 
 
-def _listened(found: Features, activity: Activity, words: bool) -> list[tuple[int, int]]:  # noqa: FBT001
-    """The frames that the recogniser hears."""
+def _frames_to_recognize(
+    found: Features, activity: SpeechRegions, *, words: bool
+) -> list[tuple[int, int]]:
+    """The frames that are recognised."""
     if not words:
         return list(activity.regions)
-    # A line is known to be spoken: whispers and trailing words count, which alone pass for noise.
+    # A line is known to be spoken: whispers and trailing words count too.
     quiet, loud = np.percentile(found.level, (10, 95))
     threshold = max(min(quiet, loud - _CONTRAST) + OVER_NOISE, AUDIBLE)
     sound = [*activity.regions, *runs(found.level > threshold)]
     return [(start - _SOFT, stop + _SOFT) for start, stop in sound]
 
 
-def _recognised(
+def _recognize_chunks(
     samples: Float,
     gain: float,
-    pieces: Sequence[Piece],
-    activity: Activity,
+    chunks: Sequence[SpeechChunk],
+    activity: SpeechRegions,
     words: Sequence[Sequence[Sequence[str]]],
     progress: Progress,
 ) -> tuple[list[Phone], list[tuple[float, float]]]:
     """The phones spoken, and the seconds in which the words are not what is said."""
-    if not pieces:
+    if not chunks:
         return [], []
     loop = PhoneLoop()
     aligner = Aligner(chain_of(words)) if words else None
-    for number, piece in enumerate(pieces):
-        progress(0.1 + 0.9 * number / len(pieces), "Recognising speech")
-        sound = piece.samples(samples) * np.float32(gain)
-        scores = np.ascontiguousarray(piece.own(senone_scores(sound)))
-        loop.hear(scores)
+    for number, chunk in enumerate(chunks):
+        progress(0.1 + 0.9 * number / len(chunks), "Recognising speech")
+        sound = chunk.samples(samples) * np.float32(gain)
+        scores = np.ascontiguousarray(chunk.trim_context(senone_scores(sound)))
+        loop.accept_scores(scores)
         if aligner:
-            aligner.hear(scores)
-    frames = np.concatenate([piece.frames for piece in pieces])
-    free = _spoken(loop.finish(), frames, activity)
+            aligner.accept_scores(scores)
+    frames = np.concatenate([chunk.frames for chunk in chunks])
+    free = _within_speech(loop.finish(), frames, activity)
     aligned = aligner.finish() if aligner else None
     if aligned is None:
         whole = (float(frames[0]) / FRAME_RATE, float(frames[-1] + 1) / FRAME_RATE)
         return free, [whole] if words else []
     misfits = _misfits(aligned.scores, frames, activity)
-    return _chosen(_timed(aligned.phones, frames), free, misfits), misfits
+    return _merge(_to_seconds(aligned.phones, frames), free, misfits), misfits
 
 
-def _timed(heard: Sequence[Heard], frames: NDArray[np.int64]) -> list[Phone]:
+def _to_seconds(segments: Sequence[PhoneSegment], frames: NDArray[np.int64]) -> list[Phone]:
     """Phones in the recording's own time, without the silences."""
     labels = acoustic_model().labels
     # A phone at a silence that was left out ends there.
     jumps = np.append(np.flatnonzero(np.diff(frames) > 1) + 1, len(frames))
     timed = []
-    for phone, start, stop in heard:
+    for phone, start, stop in segments:
         if labels[phone] != SILENCE:
             last = min(stop, int(jumps[np.searchsorted(jumps, start, "right")])) - 1
             times = (float(frames[start]) / FRAME_RATE, float(frames[last] + 1) / FRAME_RATE)
@@ -153,11 +161,13 @@ def _timed(heard: Sequence[Heard], frames: NDArray[np.int64]) -> list[Phone]:
     return timed
 
 
-def _spoken(heard: Sequence[Heard], frames: NDArray[np.int64], activity: Activity) -> list[Phone]:
+def _within_speech(
+    segments: Sequence[PhoneSegment], frames: NDArray[np.int64], activity: SpeechRegions
+) -> list[Phone]:
     """The phones without those that lie wholly outside speech: breaths, clicks."""
     spoken: list[Phone] = []
     run: list[Phone] = []
-    for phone in [*_timed(heard, frames), Phone(SILENCE, np.inf, np.inf)]:
+    for phone in [*_to_seconds(segments, frames), Phone(SILENCE, np.inf, np.inf)]:
         if run and phone.start > run[-1].end:
             span = (run[0].start * FRAME_RATE, run[-1].end * FRAME_RATE)
             if any(start < span[1] and stop > span[0] for start, stop in activity.regions):
@@ -168,7 +178,7 @@ def _spoken(heard: Sequence[Heard], frames: NDArray[np.int64], activity: Activit
 
 
 def _misfits(
-    scores: Float, frames: NDArray[np.int64], activity: Activity
+    scores: Float, frames: NDArray[np.int64], activity: SpeechRegions
 ) -> list[tuple[float, float]]:
     """The seconds in which the aligned words score too badly to be what is said."""
     if scores.mean() < _MISFIT:
@@ -181,7 +191,7 @@ def _misfits(
     return misfits
 
 
-def _chosen(
+def _merge(
     aligned: list[Phone], free: list[Phone], misfits: list[tuple[float, float]]
 ) -> list[Phone]:
     """The aligned phones, the free ones where the words do not fit."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where somebody speaks: stretches with voiced sound in them, so that noise moves no lips.
+"""Voice activity detection: stretches with voiced sound in them, so that noise moves no lips.
 
-A stretch needs a nucleus, voiced sound that is strong for this recording; around it the weaker
-sounds of the same syllables (fricatives, closures) belong to it. Breaths, clicks and white noise
-have no nucleus; hum has one that never changes, and is told by that.
+A region needs a voiced core, sound with pitch that is strong for this recording; around it the
+weaker sounds of the same syllables (fricatives, closures) belong to it. Breaths, clicks and white
+noise have no voiced core; hum has one that never changes, by which it is recognised.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ Mask = NDArray[np.bool_]
 _VOICED = 0.6
 """Autocorrelation peak from which a frame is voiced; white noise reaches 0.4."""
 
-_NUCLEUS_RANGE = 27.0
-"""dB under the recording's loud voiced frames down to which voiced sound makes a nucleus."""
+_CORE_RANGE = 27.0
+"""dB under the recording's loud voiced frames down to which voiced sound makes a core."""
 
-_NUCLEUS_FRAMES = 4
+_CORE_FRAMES = 4
 _SPEECH_RANGE = 45.0
-"""dB under the loud voiced frames down to which sound next to a nucleus belongs to it."""
+"""dB under the loud voiced frames down to which sound next to a core belongs to it."""
 
 OVER_NOISE = 5.0
 """dB over the noise floor that any sound of speech has."""
 
 _REACH = 35
-"""Frames from a nucleus that its consonants may reach."""
+"""Frames from a voiced core that its consonants may reach."""
 
 _BRIDGE = 25
-"""Frames between two nuclei's sounds that are a closure, not a pause."""
+"""Frames between two regions that are a closure, not a pause."""
 
 _STEADY = 0.12
 """Nats of change within 50 ms; speech changes by several times as much, hum by less."""
@@ -45,7 +45,7 @@ AUDIBLE = -88.0
 
 
 @dataclass(frozen=True)
-class Activity:
+class SpeechRegions:
     """What was found.
 
     Attributes:
@@ -59,27 +59,27 @@ class Activity:
     noise: float
 
 
-def find_activity(features: Features) -> Activity:
+def detect_voice_activity(features: Features) -> SpeechRegions:
     """Find the stretches of speech in a recording's features."""
     level, voicing = features.level, features.voicing
     noise = float(np.percentile(level, 10))
     voiced = (voicing > _VOICED) & (level > AUDIBLE)
-    voiced = _without_short(voiced, _NUCLEUS_FRAMES)
+    voiced = _without_short(voiced, _CORE_FRAMES)
     if not voiced.any():
-        return Activity((), AUDIBLE, noise)
+        return SpeechRegions((), AUDIBLE, noise)
     loud = float(np.percentile(level[voiced], 95))
     # Speech without a pause has no background in it: its quietest tenth is no noise floor.
     noise = min(noise, loud - 25.0)
-    nucleus = _without_short(voiced & (level > loud - _NUCLEUS_RANGE), _NUCLEUS_FRAMES)
+    voiced_core = _without_short(voiced & (level > loud - _CORE_RANGE), _CORE_FRAMES)
     sound = level > max(noise + OVER_NOISE, loud - _SPEECH_RANGE, AUDIBLE)
-    regions = _bridged(_around(nucleus, sound))
+    regions = _bridged(_around(voiced_core, sound))
     change = _change(features.mel)
     spoken = [
         (start, stop)
         for start, stop in regions
-        if np.median(change[start:stop][nucleus[start:stop]]) > _STEADY
+        if np.median(change[start:stop][voiced_core[start:stop]]) > _STEADY
     ]
-    return Activity(tuple(spoken), loud, noise)
+    return SpeechRegions(tuple(spoken), loud, noise)
 
 
 def runs(mask: Mask) -> list[tuple[int, int]]:
@@ -95,10 +95,10 @@ def _without_short(mask: Mask, shortest: int) -> Mask:
     return kept
 
 
-def _around(nucleus: Mask, sound: Mask) -> list[tuple[int, int]]:
-    """Each nucleus with the sound it reaches, closures bridged on the way."""
+def _around(voiced_core: Mask, sound: Mask) -> list[tuple[int, int]]:
+    """Each voiced core with the sound within its reach."""
     reached = []
-    for start, stop in runs(nucleus):
+    for start, stop in runs(voiced_core):
         before = np.flatnonzero(sound[max(0, start - _REACH) : start])
         after = np.flatnonzero(sound[stop : stop + _REACH])
         first = max(0, start - _REACH) + int(before[0]) if len(before) else start

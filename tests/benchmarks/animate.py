@@ -21,7 +21,7 @@ from rich.table import Table
 from engine.audio.loading import load_speech
 from engine.heads import load_head
 from engine.motion.predict import predict
-from engine.recognition.recognizer import encode
+from engine.recognition.recognizer import recognize
 
 RUNS = 5
 
@@ -42,12 +42,12 @@ def main(paths):
         table.add_column(column, justify="right")
     for path in paths:
         speech = load_speech(path)
-        encode(speech)  # the models are loaded once per process, as in the engine
+        recognize(speech)  # the models are loaded once per process, as in the engine
         performance = predict(speech, head, 25.0)
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / "a.performance.npz"
             load = seconds(lambda path=path: load_speech(path))
-            phones = seconds(lambda speech=speech: encode(speech))
+            phones = seconds(lambda speech=speech: recognize(speech))
             whole = seconds(lambda speech=speech: predict(speech, head, 25.0))
             save = seconds(lambda p=performance, target=target: p.save(target))
         d = speech.duration

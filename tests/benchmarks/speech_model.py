@@ -27,7 +27,7 @@ from engine.motion.learned import perform_sounds
 from engine.motion.model.config import STARTER
 from engine.motion.model.inference import MotionStream, SpeechStream
 from engine.motion.model.network import SpeechModel
-from engine.recognition.recognizer import encode
+from engine.recognition.recognizer import recognize
 
 _RATE = 16_000
 
@@ -62,9 +62,9 @@ def whole_way(seconds: float) -> tuple[Cost, Cost]:
     with as_file(files("engine.assets") / "sample_voice.wav") as voice:
         samples = load_speech(voice).samples
     speech = speech_from_samples(np.resize(samples, round(seconds * _RATE)), _RATE)
-    heard = encode(speech)
+    heard = recognize(speech)
     return (
-        timed(lambda: encode(speech), 2),
+        timed(lambda: recognize(speech), 2),
         timed(lambda: perform_sounds(heard, speech, head, 25.0), 2),
     )
 

@@ -10,7 +10,7 @@ import pytest
 
 from engine.audio.loading import Speech, load_speech
 from engine.phonemes import Phone
-from engine.recognition.recognizer import encode
+from engine.recognition.recognizer import recognize
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HUMAN = REPOSITORY.parent / "shared" / "audio"
@@ -50,7 +50,7 @@ def sample_voice():
 
 @pytest.fixture(scope="session")
 def sample_encoding(sample_voice):
-    return encode(sample_voice[0])
+    return recognize(sample_voice[0])
 
 
 @pytest.fixture(scope="session")

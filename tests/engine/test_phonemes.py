@@ -11,9 +11,9 @@ from engine.phonemes import (
     ARTICULATORS,
     BILABIALS,
     LABIODENTALS,
-    MOUTHS,
     OPEN_VOWELS,
     SILENCE,
+    VISEMES,
     VOWELS,
     Phone,
     normalize_label,
@@ -38,11 +38,11 @@ phones = st.lists(
 
 
 def test_every_english_sound_has_a_mouth():
-    assert set(MOUTHS) == set(ARPABET)
+    assert set(VISEMES) == set(ARPABET)
 
 
 def test_every_command_is_an_expression_weight():
-    for mouths in MOUTHS.values():
+    for mouths in VISEMES.values():
         for mouth in mouths:
             assert len(mouth) == len(ARTICULATORS)
             assert all(0 <= c.target <= 1 and 0 <= c.dominance <= 2 for c in mouth)
@@ -50,19 +50,19 @@ def test_every_command_is_an_expression_weight():
 
 def test_tongue_sounds_leave_rounding_to_their_neighbours():
     for label in ("T", "D", "N", "L", "K", "G", "NG", "TH", "DH", "HH"):
-        for mouth in MOUTHS[label]:
+        for mouth in VISEMES[label]:
             assert mouth.funnel.dominance == mouth.pucker.dominance == 0
 
 
 def test_sibilants_ask_for_a_narrower_jaw_than_any_vowel():
-    narrowest = min(mouth.jaw.target for v in VOWELS for mouth in MOUTHS[v])
+    narrowest = min(mouth.jaw.target for v in VOWELS for mouth in VISEMES[v])
     for label in ("S", "Z", "SH", "ZH", "CH", "JH"):
-        assert MOUTHS[label][0].jaw.target < narrowest
+        assert VISEMES[label][0].jaw.target < narrowest
 
 
 def test_open_vowels_drop_the_jaw_furthest():
     for label in OPEN_VOWELS:
-        assert MOUTHS[label][0].jaw.target > MOUTHS["IY"][0].jaw.target
+        assert VISEMES[label][0].jaw.target > VISEMES["IY"][0].jaw.target
 
 
 @pytest.mark.parametrize(

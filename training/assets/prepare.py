@@ -28,7 +28,7 @@ from engine.motion.encoders.registry import acoustic_features, phonetic_features
 from engine.motion.model.config import STARTER, SpeechModelConfig
 from engine.motion.model.wrinkles import SkinTension
 from engine.phonemes import Phone
-from engine.recognition.recognizer import encode
+from engine.recognition.recognizer import recognize
 from training.assets.augment import recorded
 from training.assets.teacher import Style, taught_motion
 from training.data.speech import AlignedSpeech, find_speech, load_aligned_speech
@@ -130,7 +130,7 @@ def prepared(
     """
     samples = recorded(clip.speech.samples, rng)
     speech = Speech(samples, clip.speech.duration, clip.speech.sha256)
-    heard = encode(speech)
+    heard = recognize(speech)
     aligned = _misplaced(clip.phones, rng)
     style = Style()
     if rng.random() < 0.5:

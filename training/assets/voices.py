@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from engine.audio.loading import Speech, load_speech
 from engine.core.errors import BadInputError, MissingDependencyError
-from engine.phonemes import MOUTHS, SILENCE, Phone, normalize_segments
-from engine.recognition.recognizer import encode
+from engine.phonemes import SILENCE, VISEMES, Phone, normalize_segments
+from engine.recognition.recognizer import recognize
 
 _LIMIT = 60.0
 """Seconds after which a synthesiser counts as stuck."""
@@ -170,7 +170,7 @@ def _espeak(voice: Voice, text: str, stretch: float, raised: float, wave: Path) 
 
 def _aligned(speech: Speech, text: str) -> tuple[Phone, ...] | None:
     """Times by forced alignment; ``None`` where the aligner had to guess."""
-    heard = encode(speech, text=text)
+    heard = recognize(speech, text=text)
     if set(heard.warnings) - set(speech.warnings):
         return None
     return heard.phones
@@ -195,6 +195,6 @@ def _arpabet(label: str) -> str:
     plain = _RADIO.get(plain, plain)
     if plain in _PAUSES:
         return SILENCE
-    if plain not in MOUTHS:
+    if plain not in VISEMES:
         raise BadInputError(f"The synthesiser named an unknown sound {label!r}.")
     return plain

@@ -20,7 +20,7 @@ from engine.heads.retarget import expressive, speaks
 from engine.motion.performance import Performance
 from engine.motion.predict import MODEL_SUFFIX, MODELS, RULES, perform
 from engine.phonemes import Phone, normalize_segments
-from engine.recognition.recognizer import PhoneticEncoding, encode
+from engine.recognition.recognizer import RecognizedSpeech, recognize
 from training.data.speech import AlignedSpeech, find_speech, load_aligned_speech
 from training.evaluation.report.speech import ClipResult, SpeechReport
 from training.metrics.lip_sync import lip_sync
@@ -141,13 +141,13 @@ def evaluate(
 
 def _heard(
     clips: Sequence[AlignedSpeech], modes: Sequence[str], progress: Progress
-) -> dict[str, list[PhoneticEncoding]]:
+) -> dict[str, list[RecognizedSpeech]]:
     """What each clip sounds like in each mode."""
     free = []
     for index, clip in enumerate(clips):
         step = subprogress(progress, index / len(clips) / 2, (index + 1) / len(clips) / 2)
         step(0.0, f"Listening to {clip.path.name}")
-        free.append(encode(clip.speech, progress=step))
+        free.append(recognize(clip.speech, progress=step))
     heard = {
         "aligned": [
             replace(sounds, phones=clip.phones, warnings=clip.speech.warnings)
@@ -162,14 +162,14 @@ def _heard(
                 progress, (1 + index / len(clips)) / 2, (1 + (index + 1) / len(clips)) / 2
             )
             step(0.0, f"Aligning {clip.path.name}")
-            aligned = encode(clip.speech, text=clip.transcript, progress=step)
+            aligned = recognize(clip.speech, text=clip.transcript, progress=step)
             heard["with_transcript"].append(aligned)
     return {mode: heard[mode] for mode in modes}
 
 
 def _spoken(
     clips: Sequence[AlignedSpeech],
-    heard: Mapping[str, Sequence[PhoneticEncoding]],
+    heard: Mapping[str, Sequence[RecognizedSpeech]],
     wanted: Wanted,
     head: Head,
     progress: Progress,
@@ -188,7 +188,7 @@ def _spoken(
 
 
 def speak(
-    clip: AlignedSpeech, sounds: PhoneticEncoding, head: Head, model: str, fps: float
+    clip: AlignedSpeech, sounds: RecognizedSpeech, head: Head, model: str, fps: float
 ) -> Performance:
     """What a model, or the rules, make of sounds that are known.
 
@@ -241,7 +241,7 @@ def _first(performance: Performance, frames: int) -> Performance:
 
 def _sync_errors(
     clips: Sequence[AlignedSpeech],
-    heard: Mapping[str, Sequence[PhoneticEncoding]],
+    heard: Mapping[str, Sequence[RecognizedSpeech]],
     wanted: Wanted,
     head: Head,
     progress: Progress,
@@ -269,7 +269,7 @@ def _sync_errors(
 
 def _seen(
     clip: AlignedSpeech,
-    sounds: PhoneticEncoding,
+    sounds: RecognizedSpeech,
     model: str,
     network: SyncNet,
     avatar: str | None,

@@ -17,8 +17,8 @@ from engine.audio.features import FRAME_RATE, MEL_BANDS, features
 from engine.audio.loading import SAMPLE_RATE, Speech
 from engine.core.errors import BadInputError
 from engine.core.progress import Progress, no_progress
-from engine.phonemes import MOUTHS, SILENCE, Phone, normalize_label
-from engine.recognition.recognizer import encode
+from engine.phonemes import SILENCE, VISEMES, Phone, normalize_label
+from engine.recognition.recognizer import recognize
 
 Float = NDArray[np.float32]
 
@@ -75,7 +75,7 @@ class AudioEncoder(Protocol):
         """
 
 
-PHONES: tuple[str, ...] = (SILENCE, *sorted(MOUTHS))
+PHONES: tuple[str, ...] = (SILENCE, *sorted(VISEMES))
 """Sounds in the order of their columns."""
 
 _COLUMN = {label: column for column, label in enumerate(PHONES)}
@@ -104,14 +104,14 @@ class PhoneticEncoder:
         self, speech: Speech, text: str | None = None, progress: Progress = no_progress
     ) -> AudioFeatures:
         """See :meth:`AudioEncoder.encode`."""
-        heard = encode(speech, text=text, progress=progress)
+        recognized = recognize(speech, text=text, progress=progress)
         return AudioFeatures(
-            phonetic_features(heard.phones, heard.mel, heard.energy),
+            phonetic_features(recognized.phones, recognized.mel, recognized.energy),
             self.rate,
             self.start,
             speech.duration,
-            heard.phones,
-            heard.warnings,
+            recognized.phones,
+            recognized.warnings,
         )
 
 

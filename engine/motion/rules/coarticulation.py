@@ -14,19 +14,19 @@ Array = NDArray[np.float64]
 _REACH = 4.5
 """Widths after which a dominance (below 2e-9) is left out."""
 _REST_DOMINANCE = 0.02
-"""What pulls an articulator that no sound commands back to neutral."""
+"""Dominance of neutral, to which an articulator without a target returns."""
 _ROWS = 100_000
 """Pairs of sound and frame worked on at once; bounds the memory of a long clip."""
 
 
-class Segments(NamedTuple):
-    """Commanded stretches of time.
+class TargetIntervals(NamedTuple):
+    """Intervals with articulator targets.
 
     Attributes:
-        start, end: (P,) seconds in which a command holds fully.
-        target: (P, C) value asked of each articulator.
-        dominance: (P, C) firmness; 0 leaves the articulator free.
-        lead, lag: (P, C) seconds over which a command builds up before and fades after.
+        start, end: (P,) seconds in which a target holds fully.
+        target: (P, C) target of each articulator.
+        dominance: (P, C); 0 leaves the articulator free.
+        lead, lag: (P, C) seconds over which dominance builds up before and fades after.
     """
 
     start: Array
@@ -37,34 +37,34 @@ class Segments(NamedTuple):
     lag: Array
 
 
-def blended(segments: Segments, frames: int, fps: float) -> Array:
+def blend_targets(intervals: TargetIntervals, frames: int, fps: float) -> Array:
     """Articulators at the frame times ``i / fps``.
 
-    Cohen and Massaro (1993, eq. 2 to 4): each segment commands with a dominance that falls off
+    Cohen and Massaro (1993, eq. 2 to 4): each interval has a dominance that falls off
     with the distance τ from it, and an articulator takes the mean of all targets weighted by
     dominance. Their exponential has a kink at τ = 0; the falloff here is Gaussian,
     ``α·exp(−(τ/σ)²)`` with σ the lead before and the lag after the segment, so the curves have
     continuous first derivatives. Every sound reaches a bounded number of frames: O(T + P) time.
 
     Args:
-        segments: P commanded stretches of C articulators.
+        intervals: P intervals of C articulators.
         frames: T.
         fps: frames per second.
 
     Returns:
         (T, C) float64 within the hull of the targets and 0.
     """
-    C = segments.target.shape[1]
+    C = intervals.target.shape[1]
     weighted = np.zeros((frames, C))
     total = np.full((frames, C), _REST_DOMINANCE)
-    for rows, frame in _pairs(segments, frames, fps):
+    for rows, frame in _pairs(intervals, frames, fps):
         first, last = int(frame.min()), int(frame.max()) + 1
         time = frame / fps
-        before = np.maximum(segments.start[rows] - time, 0.0)[:, None]
-        after = np.maximum(time - segments.end[rows], 0.0)[:, None]
-        distance = before / segments.lead[rows] + after / segments.lag[rows]
-        dominance = segments.dominance[rows] * np.exp(-(distance**2))
-        pull = dominance * segments.target[rows]
+        before = np.maximum(intervals.start[rows] - time, 0.0)[:, None]
+        after = np.maximum(time - intervals.end[rows], 0.0)[:, None]
+        distance = before / intervals.lead[rows] + after / intervals.lag[rows]
+        dominance = intervals.dominance[rows] * np.exp(-(distance**2))
+        pull = dominance * intervals.target[rows]
         local = frame - first
         for c in range(C):
             size = last - first
@@ -75,13 +75,13 @@ def blended(segments: Segments, frames: int, fps: float) -> Array:
 
 
 def _pairs(
-    segments: Segments, frames: int, fps: float
+    intervals: TargetIntervals, frames: int, fps: float
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     """Blocks of (segment, frame) pairs within each other's reach."""
-    lead = _REACH * segments.lead.max(axis=1)
-    lag = _REACH * segments.lag.max(axis=1)
-    first = np.clip(np.ceil((segments.start - lead) * fps), 0, frames).astype(np.intp)
-    stop = np.clip(np.floor((segments.end + lag) * fps) + 1, 0, frames).astype(np.intp)
+    lead = _REACH * intervals.lead.max(axis=1)
+    lag = _REACH * intervals.lag.max(axis=1)
+    first = np.clip(np.ceil((intervals.start - lead) * fps), 0, frames).astype(np.intp)
+    stop = np.clip(np.floor((intervals.end + lag) * fps) + 1, 0, frames).astype(np.intp)
     counts = np.maximum(stop - first, 0)
     begin, P = 0, len(counts)
     ends = np.cumsum(counts)
@@ -96,11 +96,11 @@ def _pairs(
         begin = upto
 
 
-class Holds(NamedTuple):
-    """Stretches of time in which something holds completely, with ramps on both sides.
+class ContactIntervals(NamedTuple):
+    """Intervals in which a contact is complete, with ramps on both sides.
 
     Attributes:
-        start, end: (N,) seconds of the complete hold.
+        start, end: (N,) seconds of the complete contact.
         rise, fall: (N,) seconds of the ramps before and after, > 0.
         amount: (N,) how completely, 0 to 1.
     """
@@ -112,15 +112,15 @@ class Holds(NamedTuple):
     amount: Array
 
 
-def held(holds: Holds, frames: int, fps: float) -> Array:
-    """How far the holds are in force at the frame times: (T,) float64, inside exactly the amount.
+def envelope(intervals: ContactIntervals, frames: int, fps: float) -> Array:
+    """The contacts at the frame times: (T,) float64, inside exactly the amount.
 
-    Ramps are quintic smoothsteps (first and second derivative continuous). Overlapping holds
+    Ramps are quintic smoothsteps (first and second derivative continuous). Overlapping contacts
     join as ``1 − Π(1 − hᵢ)``, which is as smooth as they are and merges neighbours into one.
     """
     open_ = np.ones(frames)
     slack = 1e-9
-    for start, end, rise, fall, amount in zip(*holds, strict=True):
+    for start, end, rise, fall, amount in zip(*intervals, strict=True):
         first = max(0, int(np.ceil((start - rise) * fps)))
         stop = min(frames, int(np.floor((end + fall) * fps)) + 1)
         if stop <= first:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from engine.motion.articulation import Articulation
-from engine.motion.rules.coarticulation import Array, Holds, smoothstep
+from engine.motion.rules.coarticulation import Array, ContactIntervals, smoothstep
 from engine.phonemes import BILABIALS, LABIODENTALS, SILENCE, VOWELS, Phone
 
 _SHUT_WITHIN = {"P": (0.05, 0.70), "B": (0.05, 0.75), "M": (0.05, 0.85)}
@@ -28,7 +28,9 @@ _PREPARING = (0.14, 0.40)
 """Movement into and out of rest: at most so many seconds, and at most this part of the silence."""
 
 
-def closures(phones: Sequence[Phone], fps: float, settings: Articulation) -> Holds:
+def bilabial_closures(
+    phones: Sequence[Phone], fps: float, settings: Articulation
+) -> ContactIntervals:
     """Lips shut for p, b and m.
 
     Each hold lasts at least one frame interval, so at least one sampled frame is fully shut
@@ -55,7 +57,9 @@ def closures(phones: Sequence[Phone], fps: float, settings: Articulation) -> Hol
     return _gathered(holds)
 
 
-def tucks(phones: Sequence[Phone], fps: float, settings: Articulation) -> Holds:
+def labiodental_contacts(
+    phones: Sequence[Phone], fps: float, settings: Articulation
+) -> ContactIntervals:
     """Lower lip on the upper teeth for f and v, visible at any frame rate as the closures are."""
     holds = []
     for i, phone in enumerate(phones):
@@ -66,7 +70,7 @@ def tucks(phones: Sequence[Phone], fps: float, settings: Articulation) -> Holds:
     return _gathered(holds)
 
 
-def rests(phones: Sequence[Phone], fps: float) -> Holds:
+def rest_intervals(phones: Sequence[Phone], fps: float) -> ContactIntervals:
     """The mouth at rest in silences longer than a breath, with time to settle and to prepare."""
     holds = []
     low, high = _BREATH
@@ -142,6 +146,6 @@ def _nearest(phones: Sequence[Phone], positions: range, labels: Collection[str])
     return None
 
 
-def _gathered(holds: list[tuple[float, float, float, float, float]]) -> Holds:
+def _gathered(holds: list[tuple[float, float, float, float, float]]) -> ContactIntervals:
     columns: Array = np.array(holds, np.float64).reshape(-1, 5)
-    return Holds(*columns.T)
+    return ContactIntervals(*columns.T)

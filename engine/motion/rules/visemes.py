@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 from engine.audio.level import LOUDNESS_RATE
 from engine.motion.arkit import ARKIT_NAMES, COLUMN, sides
 from engine.motion.articulation import Articulation
-from engine.motion.rules.coarticulation import Array, Segments, blended, held
-from engine.motion.rules.contacts import closures, rests, tucks
+from engine.motion.rules.coarticulation import Array, TargetIntervals, blend_targets, envelope
+from engine.motion.rules.contacts import bilabial_closures, labiodental_contacts, rest_intervals
 from engine.phonemes import (
     ARTICULATORS,
-    MOUTHS,
     PAUSING,
     RESTING,
     SILENCE,
+    VISEMES,
     VOWELS,
     Phone,
     normalize_segments,
@@ -75,24 +75,26 @@ def articulate(
     """
     settings = settings or Articulation()
     known = _in_silence(phones, frames / fps)
-    mouth = blended(_segments(known, _effort(known, loudness, settings), settings), frames, fps)
-    shut = held(closures(known, fps, settings), frames, fps)
-    tucked = held(tucks(known, fps, settings), frames, fps)
-    awake = 1.0 - held(rests(known, fps), frames, fps)
+    mouth = blend_targets(
+        _segments(known, _effort(known, loudness, settings), settings), frames, fps
+    )
+    shut = envelope(bilabial_closures(known, fps, settings), frames, fps)
+    tucked = envelope(labiodental_contacts(known, fps, settings), frames, fps)
+    awake = 1.0 - envelope(rest_intervals(known, fps), frames, fps)
     return _expressions(mouth, shut, tucked * (1.0 - shut), awake, settings)
 
 
 def lip_closure(phones: Sequence[Phone], frames: int, fps: float, settings: Articulation) -> Array:
     """How far p, b and m shut the lips at each frame: (T,) float64, 0 to 1."""
     known = _in_silence(phones, frames / fps)
-    return held(closures(known, fps, settings), frames, fps)
+    return envelope(bilabial_closures(known, fps, settings), frames, fps)
 
 
 def lip_tuck(phones: Sequence[Phone], frames: int, fps: float, settings: Articulation) -> Array:
     """How far f and v bring the lower lip to the teeth at each frame: (T,) float64, 0 to 1."""
     known = _in_silence(phones, frames / fps)
-    tucked: Array = held(tucks(known, fps, settings), frames, fps)
-    return tucked * (1.0 - held(closures(known, fps, settings), frames, fps))
+    tucked: Array = envelope(labiodental_contacts(known, fps, settings), frames, fps)
+    return tucked * (1.0 - envelope(bilabial_closures(known, fps, settings), frames, fps))
 
 
 def _in_silence(phones: Sequence[Phone], duration: float) -> list[Phone]:
@@ -105,11 +107,11 @@ def _in_silence(phones: Sequence[Phone], duration: float) -> list[Phone]:
     return known
 
 
-def _segments(phones: Sequence[Phone], effort: Array, settings: Articulation) -> Segments:
+def _segments(phones: Sequence[Phone], effort: Array, settings: Articulation) -> TargetIntervals:
     """The stretches in which each mouth of each phone holds; diphthongs have two."""
     times, commands, jaws = [], [], []
     for phone, scale in zip(phones, effort, strict=True):
-        mouths = MOUTHS.get(phone.label)
+        mouths = VISEMES.get(phone.label)
         if mouths is None:
             resting = phone.end - phone.start > _PAUSE_RESTS_FROM
             mouths = (RESTING if resting else PAUSING,)
@@ -126,7 +128,7 @@ def _segments(phones: Sequence[Phone], effort: Array, settings: Articulation) ->
     target = table[:, :, 0].copy()
     target[:, ARTICULATORS.index("jaw")] *= np.array(jaws)
     widths = np.ones((len(times), 1)) * settings.anticipation
-    return Segments(
+    return TargetIntervals(
         start=start,
         end=end,
         target=target,

@@ -16,7 +16,7 @@ from engine.motion.learned import perform_sounds
 from engine.motion.predict import in_style, perform, predict
 from engine.motion.style import Style, styled
 from engine.phonemes import Phone
-from engine.recognition.recognizer import encode
+from engine.recognition.recognizer import recognize
 from training.data.speech import find_speech, load_aligned_speech
 from training.metrics.lip_sync import combined, lip_sync
 
@@ -47,7 +47,7 @@ def spoken(request, head):
         if request.param == "rules":
             made.append(perform(clip.phones, clip.speech, head, 25.0))
         else:
-            sounds = replace(encode(clip.speech), phones=clip.phones)
+            sounds = replace(recognize(clip.speech), phones=clip.phones)
             made.append(perform_sounds(sounds, clip.speech, head, 25.0))
     return clips, made
 

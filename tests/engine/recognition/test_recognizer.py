@@ -11,7 +11,7 @@ from scipy.signal import istft, stft
 from engine.audio.loading import speech_from_samples
 from engine.core.errors import CancelledError
 from engine.recognition import chunking as pieces
-from engine.recognition.recognizer import encode
+from engine.recognition.recognizer import recognize
 
 RATE = 16000
 BILABIALS = {"P", "B", "M"}
@@ -68,7 +68,7 @@ def test_features_have_a_hundred_frames_a_second(sample_voice, sample_encoding):
 
 
 def test_silence_is_one_silence():
-    encoding = encode(speech_of(np.zeros(RATE)))
+    encoding = recognize(speech_of(np.zeros(RATE)))
     assert encoding.phones == (("SIL", 0.0, 1.0),)
     assert not encoding.energy.any()
     assert any("silent" in warning for warning in encoding.warnings)
@@ -76,7 +76,7 @@ def test_silence_is_one_silence():
 
 @pytest.mark.parametrize("kind", noises())
 def test_noise_moves_no_lips(kind):
-    assert labels(encode(speech_of(noises()[kind]))) == ["SIL"]
+    assert labels(recognize(speech_of(noises()[kind]))) == ["SIL"]
 
 
 def test_noise_around_speech_stays_silent(sample_voice):
@@ -85,14 +85,14 @@ def test_noise_around_speech_stays_silent(sample_voice):
     noise = rng.normal(0, 2e-3, 3 * RATE).astype(np.float32)
     samples = np.concatenate((noise, speech, noise))
     samples[: len(noise)] += 0.05 * np.sin(2 * np.pi * 50 * seconds(3)).astype(np.float32)
-    found = spoken(encode(speech_of(samples)))
+    found = spoken(recognize(speech_of(samples)))
     assert 2.6 < found[0].start < 3.4
     assert 3 + sample_voice[0].duration - 0.5 < found[-1].end < 3.4 + sample_voice[0].duration
 
 
 @pytest.mark.parametrize("gain", [1e-3, 0.03, 3.0])
 def test_level_does_not_matter(sample_voice, sample_encoding, label_at, gain):
-    other = encode(speech_of(sample_voice[0].samples * gain))
+    other = recognize(speech_of(sample_voice[0].samples * gain))
     times = np.arange(0.005, sample_voice[0].duration, 0.01)
     same = [label_at(other.phones, t) == label_at(sample_encoding.phones, t) for t in times]
     assert np.mean(same) > 0.9
@@ -101,20 +101,20 @@ def test_level_does_not_matter(sample_voice, sample_encoding, label_at, gain):
 @pytest.mark.parametrize("duration", [0.2, 0.21, 0.5, 1.003])
 def test_very_short_clips_are_covered(sample_voice, duration):
     samples = sample_voice[0].samples[RATE : RATE + round(duration * RATE)]
-    encoding = encode(speech_of(samples))
+    encoding = recognize(speech_of(samples))
     assert encoding.phones[-1].end == len(samples) / RATE
 
 
 def test_the_same_speech_gives_the_same_phones_whatever_came_before(sample_voice, sample_encoding):
-    encode(speech_of(np.random.default_rng(1).normal(0, 0.1, RATE)), "Something else")
-    assert encode(sample_voice[0]).phones == sample_encoding.phones
+    recognize(speech_of(np.random.default_rng(1).normal(0, 0.1, RATE)), "Something else")
+    assert recognize(sample_voice[0]).phones == sample_encoding.phones
 
 
 def test_no_phone_is_lost_or_doubled_where_long_speech_is_cut(monkeypatch, sample_voice, label_at):
     samples = np.tile(sample_voice[0].samples, 2)
-    whole = encode(speech_of(samples))
+    whole = recognize(speech_of(samples))
     monkeypatch.setattr(pieces, "_LONGEST", 150)
-    cut = encode(speech_of(samples))
+    cut = recognize(speech_of(samples))
     # Each piece has its own cepstral mean, so single phones may be heard otherwise.
     assert len(spoken(cut)) == pytest.approx(len(spoken(whole)), rel=0.12)
     times = np.arange(0.005, len(samples) / RATE, 0.01)
@@ -125,7 +125,7 @@ def test_no_phone_is_lost_or_doubled_where_long_speech_is_cut(monkeypatch, sampl
 
 def test_a_long_silence_between_words_is_one_silence(sample_voice):
     voice = sample_voice[0].samples
-    encoding = encode(speech_of(np.concatenate((voice, np.zeros(30 * RATE, np.float32), voice))))
+    encoding = recognize(speech_of(np.concatenate((voice, np.zeros(30 * RATE, np.float32), voice))))
     longest = max(encoding.phones, key=lambda phone: phone.end - phone.start)
     assert longest.label == "SIL"
     assert longest.end - longest.start > 29.5
@@ -138,15 +138,15 @@ def test_a_whisper_is_found_when_the_line_is_known(sample_voice, closures):
     spectrum = stft(speech.samples, RATE, nperseg=320)[2]
     phase = np.exp(2j * np.pi * rng.random(spectrum.shape))
     whisper = istft(np.abs(spectrum) * phase, RATE, nperseg=320)[1][: len(speech.samples)]
-    aligned = encode(speech_of(whisper), text)
-    found, wanted = closures(encode(speech, text).phones, aligned.phones)
+    aligned = recognize(speech_of(whisper), text)
+    found, wanted = closures(recognize(speech, text).phones, aligned.phones)
     assert found / wanted >= 0.8
 
 
 def test_progress_rises_to_one(sample_voice):
     told = []
     speech = speech_of(np.tile(sample_voice[0].samples, 3))
-    encode(speech, progress=lambda fraction, message: told.append(fraction))
+    recognize(speech, progress=lambda fraction, message: told.append(fraction))
     assert told == sorted(told)
     assert told[0] == 0
     assert told[-1] == 1
@@ -159,8 +159,8 @@ def test_cancelling_stops_the_work_and_the_next_try_works(sample_voice, sample_e
             raise CancelledError
 
     with pytest.raises(CancelledError):
-        encode(sample_voice[0], progress=cancel)
-    assert encode(sample_voice[0]).phones == sample_encoding.phones
+        recognize(sample_voice[0], progress=cancel)
+    assert recognize(sample_voice[0]).phones == sample_encoding.phones
 
 
 def test_memory_does_not_grow_with_what_was_recognised(sample_voice):
@@ -171,7 +171,7 @@ def test_memory_does_not_grow_with_what_was_recognised(sample_voice):
         samples[start * 60 * RATE :][: len(voice)] = voice
     speech = speech_of(samples)
     tracemalloc.start()
-    encode(speech, progress=lambda fraction, message: None)
+    recognize(speech, progress=lambda fraction, message: None)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 180e6
@@ -180,7 +180,7 @@ def test_memory_does_not_grow_with_what_was_recognised(sample_voice):
 def test_free_recognition_closes_the_lips_of_human_speech(human_clips, closures, label_at):
     found = wanted = false = vowels = 0
     for clip in human_clips:
-        phones = encode(clip.speech).phones
+        phones = recognize(clip.speech).phones
         hits, count = closures(clip.phones, phones)
         found, wanted = found + hits, wanted + count
         middles = [(p.start + p.end) / 2 for p in clip.phones if p.label in OPEN_VOWELS]
@@ -195,12 +195,12 @@ def test_a_transcript_beats_free_recognition_on_human_speech(human_clips, closur
     agreement = {"free": [], "text": []}
     found = wanted = 0
     for clip in human_clips:
-        aligned = encode(clip.speech, clip.text)
+        aligned = recognize(clip.speech, clip.text)
         assert not aligned.warnings
         hits, count = closures(clip.phones, aligned.phones)
         found, wanted = found + hits, wanted + count
         times = np.arange(0.005, clip.speech.duration, 0.01)
-        for kind, phones in (("text", aligned.phones), ("free", encode(clip.speech).phones)):
+        for kind, phones in (("text", aligned.phones), ("free", recognize(clip.speech).phones)):
             agreement[kind] += [label_at(phones, t) == label_at(clip.phones, t) for t in times]
     assert found / wanted >= 0.97
     assert np.mean(agreement["text"]) > 0.9
@@ -209,7 +209,7 @@ def test_a_transcript_beats_free_recognition_on_human_speech(human_clips, closur
 
 def test_the_sample_voice_is_recognised_both_ways(sample_voice, sample_encoding, closures):
     speech, text = sample_voice
-    aligned = encode(speech, text)
+    aligned = recognize(speech, text)
     assert not aligned.warnings
     expected = "L EH N D M IY Y UH R V OY S AE N D AY W AH L M UW V M AY M AW TH"
     assert " ".join(p.label for p in spoken(aligned)).startswith(expected)
@@ -219,7 +219,7 @@ def test_the_sample_voice_is_recognised_both_ways(sample_voice, sample_encoding,
 
 
 def test_a_text_that_is_not_what_is_said_is_reported_and_not_used(sample_voice, sample_encoding):
-    encoding = encode(
+    encoding = recognize(
         sample_voice[0], "She sells sea shells, and nothing here fits anything at all"
     )
     assert any("does not fit" in warning for warning in encoding.warnings)
@@ -228,24 +228,24 @@ def test_a_text_that_is_not_what_is_said_is_reported_and_not_used(sample_voice, 
 
 @pytest.mark.parametrize("text", ["word " * 3000, "a"])
 def test_texts_far_too_long_or_short_are_reported(sample_voice, text):
-    assert any("does not fit" in warning for warning in encode(sample_voice[0], text).warnings)
+    assert any("does not fit" in warning for warning in recognize(sample_voice[0], text).warnings)
 
 
 @pytest.mark.parametrize("text", ["", "   \n"])
 def test_an_empty_text_is_no_text(sample_voice, sample_encoding, text):
-    encoding = encode(sample_voice[0], text)
+    encoding = recognize(sample_voice[0], text)
     assert encoding.phones == sample_encoding.phones
     assert not encoding.warnings
 
 
 def test_a_text_nobody_can_say_is_reported(sample_voice, sample_encoding):
-    encoding = encode(sample_voice[0], "*** ??? ***")
+    encoding = recognize(sample_voice[0], "*** ??? ***")
     assert encoding.phones == sample_encoding.phones
     assert any("no words" in warning for warning in encoding.warnings)
 
 
 def test_a_text_over_silence_says_nothing():
-    assert labels(encode(speech_of(np.zeros(RATE)), "Hello there")) == ["SIL"]
+    assert labels(recognize(speech_of(np.zeros(RATE)), "Hello there")) == ["SIL"]
 
 
 def test_a_wrong_line_in_the_middle_leaves_the_others_aligned(sample_voice):
@@ -253,9 +253,9 @@ def test_a_wrong_line_in_the_middle_leaves_the_others_aligned(sample_voice):
     gap = np.zeros(RATE, np.float32)
     samples = np.concatenate((speech.samples, gap, speech.samples, gap, speech.samples))
     wrong = "Yesterday she sat in the garden and read a letter from the king"
-    encoding = encode(speech_of(samples), f"{text} {wrong} {text}")
+    encoding = recognize(speech_of(samples), f"{text} {wrong} {text}")
     assert any("does not fit" in warning for warning in encoding.warnings)
-    line = [p.label for p in spoken(encode(speech, text))]
+    line = [p.label for p in spoken(recognize(speech, text))]
     aligned = [p.label for p in spoken(encoding)]
     assert aligned[: len(line) - 8] == line[:-8]
     assert aligned[8 - len(line) :] == line[8:]
@@ -266,7 +266,7 @@ def test_a_long_transcript_is_followed_line_by_line(sample_voice):
     gap = np.zeros(RATE // 2, np.float32)
     repeats = 6
     samples = np.concatenate([np.concatenate((speech.samples, gap))] * repeats)
-    encoding = encode(speech_of(samples), " ".join([text] * repeats))
+    encoding = recognize(speech_of(samples), " ".join([text] * repeats))
     assert not encoding.warnings
     period = speech.duration + 0.5
     booms = [p.start for p in encoding.phones if p.label == "UW" and p.start % period > 5]

@@ -30,7 +30,7 @@ def words(sample_voice):
 def aligned(chain, scores, cuts=1):
     aligner = Aligner(chain)
     for piece in np.array_split(scores, cuts):
-        aligner.hear(np.ascontiguousarray(piece))
+        aligner.accept_scores(np.ascontiguousarray(piece))
     return aligner.finish()
 
 
@@ -110,15 +110,15 @@ def test_words_that_never_come_are_not_aligned(scores, words):
 
 def test_the_phone_loop_in_pieces_is_the_same(scores):
     whole, cut = PhoneLoop(), PhoneLoop()
-    whole.hear(scores)
+    whole.accept_scores(scores)
     for piece in np.array_split(scores, 5):
-        cut.hear(np.ascontiguousarray(piece))
+        cut.accept_scores(np.ascontiguousarray(piece))
     assert cut.finish() == whole.finish()
 
 
 def test_phones_of_the_loop_are_contiguous(scores):
     loop = PhoneLoop()
-    loop.hear(scores)
+    loop.accept_scores(scores)
     phones = loop.finish()
     assert phones[0].start == 0
     assert phones[-1].stop == len(scores)
@@ -138,7 +138,7 @@ def test_the_phone_loop_finds_known_phones_in_made_up_scores():
             frames = slice(12 * i + 4 * state, 12 * i + 4 * state + 4)
             scores[frames, model.senones[0, around[i], number, around[i + 2], state]] = 0
     loop = PhoneLoop()
-    loop.hear(scores)
+    loop.accept_scores(scores)
     assert [(model.labels[p.phone], p.start, p.stop) for p in loop.finish()] == [
         (label, 12 * i, 12 * i + 12) for i, label in enumerate(spoken)
     ]

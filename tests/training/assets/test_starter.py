@@ -10,7 +10,7 @@ from engine.heads import load_head
 from engine.motion.articulation import Articulation
 from engine.motion.learned import STARTER_FILE, predict_learned
 from engine.motion.predict import MODELS, STARTER, perform, predict
-from engine.recognition.recognizer import encode
+from engine.recognition.recognizer import recognize
 from training.data.speech import find_speech, load_aligned_speech
 from training.metrics.lip_sync import combined, lip_sync
 
@@ -54,7 +54,7 @@ def learned(request, head, clips):
 @pytest.fixture(scope="module")
 def taught(head, clips):
     made = [
-        perform(encode(clip.speech).phones, clip.speech, head, 25.0, settings=STILL)
+        perform(recognize(clip.speech).phones, clip.speech, head, 25.0, settings=STILL)
         for clip in clips
     ]
     return _measured(made, head, clips)

@@ -14,7 +14,7 @@ from engine.motion.articulation import Articulation
 from engine.motion.model.config import STARTER
 from engine.motion.model.wrinkles import SkinTension
 from engine.motion.predict import perform
-from engine.phonemes import MOUTHS, Phone
+from engine.phonemes import VISEMES, Phone
 from training.assets.augment import recorded
 from training.assets.prepare import RECOGNISED, TRUE, UNKNOWN, prepared
 from training.assets.synthesise import Synthesis, synthesise
@@ -62,7 +62,7 @@ def test_the_texts_use_every_sound_of_english():
         word, *phones = line.split()
         if word in words:
             said |= set(phones)
-    assert set(MOUTHS) <= said
+    assert set(VISEMES) <= said
 
 
 def test_sentences_repeat_with_their_seed_and_vary_without():

@@ -7,13 +7,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.motion.rules import coarticulation as dominance
-from engine.motion.rules.coarticulation import Holds, Segments, blended, held, smoothstep
+from engine.motion.rules.coarticulation import (
+    ContactIntervals,
+    TargetIntervals,
+    blend_targets,
+    envelope,
+    smoothstep,
+)
 
 
 def segments(rows):
     """Rows of start, end, target, dominance, lead, lag for one articulator."""
     columns = np.array(rows, float).T
-    return Segments(columns[0], columns[1], *(column[:, None] for column in columns[2:]))
+    return TargetIntervals(columns[0], columns[1], *(column[:, None] for column in columns[2:]))
 
 
 def slowly(seg, frames, fps):
@@ -46,35 +52,35 @@ rows = st.lists(
 @settings(deadline=None)
 def test_blending_is_the_definition(given_rows, fps):
     seg = segments(given_rows)
-    assert np.allclose(blended(seg, 50, fps), slowly(seg, 50, fps), atol=1e-4)
+    assert np.allclose(blend_targets(seg, 50, fps), slowly(seg, 50, fps), atol=1e-4)
 
 
 def test_blocks_of_work_do_not_change_the_result(monkeypatch):
     rng = np.random.default_rng(0)
     start = np.sort(rng.uniform(0, 5, 40))
     seg = segments([(s, s + 0.1, rng.random(), 1, 0.08, 0.05) for s in start])
-    whole = blended(seg, 150, 30.0)
+    whole = blend_targets(seg, 150, 30.0)
     monkeypatch.setattr(dominance, "_ROWS", 7)
-    assert np.allclose(blended(seg, 150, 30.0), whole, atol=1e-12)
+    assert np.allclose(blend_targets(seg, 150, 30.0), whole, atol=1e-12)
 
 
 def test_a_lone_command_nearly_reaches_its_target_and_fades():
-    curve = blended(segments([(0.5, 0.6, 0.8, 1, 0.07, 0.07)]), 120, 100.0)[:, 0]
+    curve = blend_targets(segments([(0.5, 0.6, 0.8, 1, 0.07, 0.07)]), 120, 100.0)[:, 0]
     assert curve[55] == pytest.approx(0.8 / 1.02)
     assert curve[0] < 1e-3
     assert curve[119] < 1e-3
 
 
 def test_a_free_articulator_stays_neutral():
-    assert not blended(segments([(0.1, 0.2, 0.9, 0, 0.07, 0.07)]), 30, 100.0).any()
+    assert not blend_targets(segments([(0.1, 0.2, 0.9, 0, 0.07, 0.07)]), 30, 100.0).any()
 
 
 def holds(*spans):
-    return Holds(*np.array(spans, float).reshape(-1, 5).T)
+    return ContactIntervals(*np.array(spans, float).reshape(-1, 5).T)
 
 
 def test_a_hold_is_complete_inside_and_nothing_outside_its_ramps():
-    curve = held(holds((0.3, 0.4, 0.1, 0.05, 1.0)), 100, 100.0)
+    curve = envelope(holds((0.3, 0.4, 0.1, 0.05, 1.0)), 100, 100.0)
     assert (curve[30:41] == 1).all()
     assert not curve[:20].any()
     assert not curve[46:].any()
@@ -84,17 +90,17 @@ def test_a_hold_is_complete_inside_and_nothing_outside_its_ramps():
 @given(st.floats(0, 1), st.sampled_from([12.0, 24.0, 29.97, 50.0, 120.0]))
 @settings(deadline=None)
 def test_a_hold_of_one_frame_interval_always_shows(start, fps):
-    curve = held(holds((start, start + 1 / fps, 0.05, 0.05, 1.0)), int(2 * fps), fps)
+    curve = envelope(holds((start, start + 1 / fps, 0.05, 0.05, 1.0)), int(2 * fps), fps)
     assert curve.max() == 1
 
 
 def test_overlapping_holds_merge():
-    curve = held(holds((0.2, 0.3, 0.1, 0.1, 1.0), (0.32, 0.4, 0.1, 0.1, 1.0)), 60, 100.0)
+    curve = envelope(holds((0.2, 0.3, 0.1, 0.1, 1.0), (0.32, 0.4, 0.1, 0.1, 1.0)), 60, 100.0)
     assert curve[20:41].min() > 0.99
 
 
 def test_no_holds_hold_nothing():
-    assert not held(holds(), 10, 25.0).any()
+    assert not envelope(holds(), 10, 25.0).any()
 
 
 def test_smoothstep_has_flat_ends():

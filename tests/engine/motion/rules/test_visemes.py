@@ -14,10 +14,10 @@ from engine.motion.articulation import Articulation
 from engine.motion.lip_contact import sealed
 from engine.motion.predict import on_head
 from engine.motion.rules.visemes import articulate, lip_closure
-from engine.phonemes import BILABIALS, LABIODENTALS, MOUTHS, OPEN_VOWELS, Phone
+from engine.phonemes import BILABIALS, LABIODENTALS, OPEN_VOWELS, VISEMES, Phone
 
 FPS = st.sampled_from([12.0, 15.0, 23.976, 24.0, 25.0, 29.97, 30.0, 60.0, 120.0])
-LABELS = [*sorted(MOUTHS), "SIL"]
+LABELS = [*sorted(VISEMES), "SIL"]
 SEQUENCE = st.lists(
     st.tuples(st.sampled_from(LABELS), st.floats(0.02, 0.4)), min_size=1, max_size=25
 )
@@ -262,7 +262,7 @@ def test_memory_and_work_are_linear_in_time():
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(sorted(MOUTHS)), st.floats(0.06, 0.2)), min_size=1, max_size=20
+        st.tuples(st.sampled_from(sorted(VISEMES)), st.floats(0.06, 0.2)), min_size=1, max_size=20
     ),
     st.sampled_from([24.0, 25.0, 30.0, 60.0]),
 )
