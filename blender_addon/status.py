@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the panel tells: the last result or error, and how far running work is.
+"""What the panel shows: the last result or error, and the progress of running work.
 
 Kept on the window manager: not saved with the file and not part of undo.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import bpy
 
@@ -35,13 +37,13 @@ def get_status(context: bpy.types.Context) -> GAUSSIANSPEECH_PG_status:
 
 
 def report(operator: bpy.types.Operator, context: bpy.types.Context, message: str) -> None:
-    """Say what was done: a report and the panel's status line."""
+    """Report what was done, in the panel's status line too."""
     operator.report({"INFO"}, message)
     set_message(context, message)
 
 
 def set_message(context: bpy.types.Context, message: str) -> None:
-    """Say something in the panel's status line, where no operator can report it."""
+    """Put a message into the panel's status line, where no operator can report it."""
     status = get_status(context)
     status.message, status.hint, status.is_error = message, "", False
 
@@ -56,10 +58,52 @@ def set_error(context: bpy.types.Context, error: GaussianSpeechError) -> None:
 def report_error(
     operator: bpy.types.Operator, context: bpy.types.Context, error: GaussianSpeechError
 ) -> None:
-    """Say what went wrong and the remedy: one report and the panel's status line."""
+    """Report what went wrong and the remedy, in the panel too."""
     # Status first: a report of an error becomes an exception when a script called the operator.
     set_error(context, error)
     operator.report({"ERROR"}, one_line(error))
+
+
+class ReportMixin:
+    """Mixin for operators that report what they did, or an error with its remedy.
+
+    An operator defines :meth:`run` and lists this class before ``bpy.types.Operator``.
+    """
+
+    def run(self, context: bpy.types.Context) -> str:
+        """Do the work; returns what was done.
+
+        Raises:
+            GaussianSpeechError: shown to the user; nothing was changed.
+        """
+        raise NotImplementedError
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Run and report."""
+        try:
+            message = self.run(context)
+        except GaussianSpeechError as error:
+            report_error(self, context, error)
+            return {"CANCELLED"}
+        report(self, context, message)
+        return {"FINISHED"}
+
+
+def invoke_operator(operator: bpy.types.Operator, target: Any, **options: Any) -> set[str]:
+    """Call another operator as the interface does, and end as it ends.
+
+    Args:
+        operator: the one that calls.
+        target: of ``bpy.ops``.
+        options: of the target.
+    """
+    mode = "EXEC_DEFAULT" if bpy.app.background else "INVOKE_DEFAULT"
+    try:
+        result = target(mode, **options)
+    except RuntimeError as error:  # The target's report; it is in the panel too.
+        operator.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
+        return {"CANCELLED"}
+    return {"CANCELLED"} if "CANCELLED" in result else {"FINISHED"}
 
 
 CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PG_status,)
