@@ -3,12 +3,30 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from typing import Any
+
 import bpy
 
 from ..engine.core.errors import GaussianSpeechError
 from .engine_link.ops import draw_engine
 from .engine_link.process import PYTHON_VARIABLE, find_python
 from .settings import ROOT_PACKAGE, default_jobs_folder
+
+
+def _keep_absolute(name: str) -> Callable[[Any, bpy.types.Context], None]:
+    """An update that makes a path absolute which was chosen relative to the open file.
+
+    What is kept must not depend on the file that is open later.
+    """
+
+    def update(preferences: Any, _context: bpy.types.Context) -> None:
+        path = getattr(preferences, name)
+        if path.startswith("//") and bpy.data.filepath:
+            setattr(preferences, name, os.path.normpath(bpy.path.abspath(path)))
+
+    return update
 
 
 class GAUSSIANSPEECH_AP_preferences(bpy.types.AddonPreferences):
@@ -24,6 +42,7 @@ class GAUSSIANSPEECH_AP_preferences(bpy.types.AddonPreferences):
             "the home folder, or the python on the PATH"
         ),
         subtype="FILE_PATH",
+        update=_keep_absolute("engine_python"),
     )
     engine_command: bpy.props.StringProperty(
         name="Engine Command",
@@ -49,6 +68,7 @@ class GAUSSIANSPEECH_AP_preferences(bpy.types.AddonPreferences):
             "'gaussianspeech jobs' uses, in the user's cache"
         ),
         subtype="DIR_PATH",
+        update=_keep_absolute("jobs_folder"),
     )
 
     def draw(self, context: bpy.types.Context) -> None:

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Work that nobody waits for: it goes on while the user does other things.
+"""Work that no operator waits for, beside what the user does.
 
 An operator that has done its part hands the rest over and ends. A timer, which outlives the loading
-of files, takes the answer; what went wrong is told in the panel.
+of files, takes the result; errors are shown in the panel.
 """
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,34 +19,34 @@ from ..status import get_status, set_error, set_message
 from .future import Future
 
 _TICK = 0.25
-"""Seconds between looks of the timer."""
+"""Seconds between two polls."""
 
-Done = Callable[[Any], str]
-"""Told what the work gave, on Blender's own thread; returns what to say, or nothing. It may hold
-no operator and no data of the file: both can be gone by then."""
+OnResult = Callable[[Any], str]
+"""Receives the result on Blender's main thread; returns a message for the panel, or nothing. It may
+hold no operator and no data of the file: both can be gone by then."""
 
 
 @dataclass(frozen=True)
-class _Awaited:
+class _Task:
     label: str
-    work: Future
-    done: Done
+    future: Future
+    on_result: OnResult
 
 
-_awaited: list[_Awaited] = []
+_tasks: list[_Task] = []
 
 
-def run(label: str, work: Future, done: Done) -> None:
-    """Let work go on by itself; background Blender, which has no timers, waits for it.
+def run(label: str, future: Future, on_result: OnResult) -> None:
+    """Take a result when it is there; background Blender, which has no timers, waits for it.
 
     Args:
         label: what is being done, for the panel.
-        work: under way.
-        done: takes its answer.
+        future: the result.
+        on_result: called with it.
     """
-    _awaited.append(_Awaited(label, work, done))
+    _tasks.append(_Task(label, future, on_result))
     if bpy.app.background:
-        while not work.wait(_TICK):
+        while not future.wait(_TICK):
             pass
         poll_finished()
     elif not bpy.app.timers.is_registered(_on_timer):
@@ -53,25 +54,30 @@ def run(label: str, work: Future, done: Done) -> None:
 
 
 def running_tasks() -> list[str]:
-    """What is being done, a line each."""
-    return [entry.label for entry in _awaited]
+    """The labels of what is being done."""
+    return [task.label for task in _tasks]
 
 
 def poll_finished() -> bool:
-    """Take the answers that are there; whether there were any."""
-    finished = [entry for entry in _awaited if entry.work.done]
-    for entry in finished:
-        _awaited.remove(entry)
+    """Take the results that are there; whether there were any."""
+    finished = [task for task in _tasks if task.future.done]
+    for task in finished:
+        _tasks.remove(task)
         try:
-            message = entry.done(entry.work.result(0))
-            status = get_status(bpy.context)
-            # A task that the user waits for has the status line, and an error stays to be read.
-            if message and not status.busy and not status.is_error:
-                set_message(bpy.context, message)
+            message = task.on_result(task.future.result(0))
         except CancelledError:
             continue
         except GaussianSpeechError as error:
             set_error(bpy.context, error)
+        except Exception as error:  # noqa: BLE001 - the other tasks and the timer go on
+            traceback.print_exc()
+            what = f"{task.label} failed: {type(error).__name__}: {error}"
+            set_error(bpy.context, GaussianSpeechError(what, "The system console says more."))
+        else:
+            status = get_status(bpy.context)
+            # A task that the user waits for has the status line, and an error stays to be read.
+            if message and not status.busy and not status.is_error:
+                set_message(bpy.context, message)
     return bool(finished)
 
 
@@ -88,16 +94,13 @@ def redraw_sidebars(context: bpy.types.Context) -> None:
 def _on_timer() -> float | None:
     poll_finished()
     redraw_sidebars(bpy.context)
-    return _TICK if _awaited else None
-
-
-CLASSES: tuple[type, ...] = ()
+    return _TICK if _tasks else None
 
 
 def unregister() -> None:
-    """Give up what is under way."""
+    """Cancel what is being done."""
     if bpy.app.timers.is_registered(_on_timer):
         bpy.app.timers.unregister(_on_timer)
-    for entry in _awaited:
-        entry.work.cancel()
-    _awaited.clear()
+    for task in _tasks:
+        task.future.cancel()
+    _tasks.clear()

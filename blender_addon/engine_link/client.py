@@ -10,19 +10,23 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from ...engine.core import protocol
-from ...engine.core.errors import EngineGoneError, GaussianSpeechError
+from ...engine.core.errors import CancelledError, EngineGoneError, GaussianSpeechError
 from .connection import LOG_LINES, Connection, State, log_tail
-from .future import EngineFuture
+from .future import EngineFuture, ThreadFuture
 
 HELLO_TIMEOUT = 120.0
 """Seconds: a first start compiles bytecode and imports torch from a cold disk."""
+
+
+_CANCEL_INTERVAL = 0.05
+"""Seconds between two checks whether a request of a thread is to be cancelled."""
 
 
 class EngineClient:
@@ -137,22 +141,57 @@ class EngineClient:
         if self._connection is not None:
             self._connection.send(message)
 
-    def restart(self) -> None:
-        """End the process and start it anew; requests under way fail."""
-        with self._lock:
-            self.shutdown()
-            self.start()
+    def shutdown(self, timeout: float = 2.0, *, wait: bool = True) -> None:
+        """End the process; requests under way fail at once, and the next one starts it anew.
 
-    def shutdown(self, timeout: float = 2.0) -> None:
-        """End the process: ask, wait ``timeout`` seconds, then kill. Requests under way fail."""
+        Args:
+            timeout: seconds that the process gets to end by itself before it is killed.
+            wait: for the process to end; otherwise a thread does.
+        """
         with self._lock:
             connection, self._connection = self._connection, None
         if connection is not None:
-            connection.close(timeout)
+            connection.close(timeout, wait=wait)
 
     def log_tail(self, lines: int = LOG_LINES) -> str:
         """The last non-empty lines of the log, oldest first."""
         return log_tail(self.log_path, lines)
+
+
+class PreparedFuture(ThreadFuture):
+    """The reply to a request whose parameters take a while to make, which a thread does.
+
+    Args:
+        client: the engine.
+        method: one of docs/protocol.md.
+        prepare: gives parameters and arrays; runs in the thread.
+        label: what ``prepare`` does, for the progress.
+    """
+
+    def __init__(
+        self,
+        client: EngineClient,
+        method: str,
+        prepare: Callable[[], tuple[Mapping[str, Any], Mapping[str, NDArray[Any]]]],
+        label: str,
+    ) -> None:
+        self._client, self._method, self._prepare = client, method, prepare
+        self._request: EngineFuture | None = None
+        super().__init__(self._ask, label)
+
+    def poll(self) -> tuple[float, str]:
+        """Fraction in [0, 1] and message of the last progress."""
+        return super().poll() if self._request is None else self._request.poll()
+
+    def _ask(self, cancelled: threading.Event) -> protocol.Message:
+        params, arrays = self._prepare()
+        if cancelled.is_set():
+            raise CancelledError
+        self._request = self._client.request(self._method, params, arrays)
+        while not self._request.wait(_CANCEL_INTERVAL):
+            if cancelled.is_set():
+                self._request.cancel()
+        return self._request.result(0)
 
 
 class HelloFuture:
@@ -182,4 +221,4 @@ class HelloFuture:
 
     def cancel(self) -> None:
         """End the engine."""
-        self._client.shutdown()
+        self._client.shutdown(wait=False)

@@ -71,6 +71,9 @@ class Connection:
         self._log_path.parent.mkdir(parents=True, exist_ok=True)
         # On Windows a console program started by a windowed one would open a console.
         flags = subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
+        # A former engine that is still ending keeps the file it writes to.
+        with contextlib.suppress(OSError):
+            self._log_path.unlink()
         try:
             with self._log_path.open("wb") as log:
                 # The user's own command line from the preferences; no shell is involved.
@@ -100,7 +103,7 @@ class Connection:
         return self.hello
 
     def expect(self, method: str) -> EngineFuture:
-        """A new request's place for its reply; failed at once when the engine is gone."""
+        """The future of a new request; failed at once when the engine is gone."""
         with self._lock:
             pending = EngineFuture(self._next_id, method, self.send)
             self._next_id += 1
@@ -115,28 +118,32 @@ class Connection:
         """Queue a message; it is written after the engine said hello."""
         self._outbox.put(message)
 
-    def close(self, timeout: float) -> None:
-        """Ask the engine to end, wait ``timeout`` seconds, then kill it."""
+    def close(self, timeout: float, *, wait: bool) -> None:
+        """Ask the engine to end and kill it after ``timeout`` seconds; wait for that or not."""
+        starting = self.state is State.STARTING
         self._outbox.put(protocol.Message("shutdown"))
-        self._outbox.put(None)
-        if self.state is State.STARTING:
+        self._end(EngineGoneError("The engine was stopped.", "Start the work again."))
+        if starting:
             self._process.kill()
+        if wait:
+            self._reap(timeout)
+        else:
+            # No daemon: Blender must not quit before the process has ended.
+            threading.Thread(target=self._reap, args=(timeout,), name="engine-reaper").start()
+
+    def _reap(self, timeout: float) -> None:
         try:
             self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._end(EngineGoneError("The engine was stopped.", "Start the work again."))
 
     def _write_all(self) -> None:
         self._greeted.wait()
         stdin = self._process.stdin
         assert stdin is not None
-        with contextlib.suppress(OSError):  # A broken pipe: the reader learns why, and tells.
-            while self.state is not State.GONE:
-                message = self._outbox.get()
-                if message is None:
-                    break
+        with contextlib.suppress(OSError):  # A broken pipe: the reader finds out why.
+            while (message := self._outbox.get()) is not None:
                 self._write_one(stdin, message)
         with contextlib.suppress(OSError):
             stdin.close()
@@ -246,7 +253,7 @@ class Connection:
 
     def _log_hint(self) -> str:
         tail = log_tail(self._log_path, LOG_LINES)
-        last = f"Its last words: {tail}" if tail else "It left no log."
+        last = f"Last in its log: {tail}" if tail else "It left no log."
         return f"Try again; it starts anew. {last} (log: {self._log_path})"
 
 

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import bpy
 
-from ...engine.core.errors import GaussianSpeechError
+from ...engine.core.errors import BadInputError
 from ..settings import get_preferences
-from ..status import report, report_error
+from ..status import ReportMixin, report
 from . import session
 from .client import EngineClient, HelloFuture, State
 from .process import find_python, install_command
@@ -17,11 +17,11 @@ from .tasks import EngineTask
 
 
 class GAUSSIANSPEECH_OT_check_engine(EngineTask, bpy.types.Operator):
-    """Start the engine and show what it says of itself."""
+    """Start the engine and show its versions and devices."""
 
     bl_idname = "gaussianspeech.check_engine"
     bl_label = "Check Engine"
-    bl_description = "Start the engine and show what it says of itself"
+    bl_description = "Start the engine and show its versions and devices"
     task_label: ClassVar[str] = "Starting the engine"
 
     def begin(self, context: bpy.types.Context) -> HelloFuture:
@@ -33,60 +33,48 @@ class GAUSSIANSPEECH_OT_check_engine(EngineTask, bpy.types.Operator):
         report(self, context, "Engine ready: " + describe(reply))
 
 
-class GAUSSIANSPEECH_OT_restart_engine(bpy.types.Operator):
-    """End the engine and start it anew; work under way is given up."""
+class GAUSSIANSPEECH_OT_restart_engine(ReportMixin, bpy.types.Operator):
+    """End the engine and start it again; running work is cancelled."""
 
     bl_idname = "gaussianspeech.restart_engine"
     bl_label = "Restart Engine"
-    bl_description = "End the engine and start it anew; work under way is given up"
+    bl_description = "End the engine and start it again; running work is cancelled"
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def run(self, context: bpy.types.Context) -> str:
         """Restart."""
         session.stop_engine()
-        try:
-            session.get_engine(context)
-        except GaussianSpeechError as error:
-            report_error(self, context, error)
-            return {"CANCELLED"}
-        report(self, context, "The engine is starting")
-        return {"FINISHED"}
+        session.get_engine(context)
+        return "The engine is starting"
 
 
-class GAUSSIANSPEECH_OT_open_log(bpy.types.Operator):
+class GAUSSIANSPEECH_OT_open_log(ReportMixin, bpy.types.Operator):
     """Open the engine's log file."""
 
     bl_idname = "gaussianspeech.open_log"
     bl_label = "Open Log"
     bl_description = "Open the engine's log file"
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def run(self, context: bpy.types.Context) -> str:
         """Open the file with the system's program for it."""
         path = session.log_path()
         if not path.is_file():
-            error = GaussianSpeechError("There is no engine log yet.", "Start the engine first.")
-            report_error(self, context, error)
-            return {"CANCELLED"}
+            raise BadInputError("There is no engine log yet.", "Start the engine first.")
         bpy.ops.wm.path_open(filepath=str(path))
-        return {"FINISHED"}
+        return f"Opened {path}"
 
 
-class GAUSSIANSPEECH_OT_copy_install_command(bpy.types.Operator):
+class GAUSSIANSPEECH_OT_copy_install_command(ReportMixin, bpy.types.Operator):
     """Copy the command that installs the engine's libraries into Engine Python."""
 
     bl_idname = "gaussianspeech.copy_install_command"
     bl_label = "Copy Install Command"
     bl_description = "Copy the command that installs the engine's libraries into Engine Python"
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def run(self, context: bpy.types.Context) -> str:
         """Put the command on the clipboard."""
-        try:
-            python = find_python(bpy.path.abspath(get_preferences(context).engine_python))
-        except GaussianSpeechError as error:
-            report_error(self, context, error)
-            return {"CANCELLED"}
+        python = find_python(get_preferences(context).engine_python)
         context.window_manager.clipboard = install_command(python)
-        report(self, context, "Copied; paste it into a terminal")
-        return {"FINISHED"}
+        return "Copied; paste it into a terminal"
 
 
 def describe(hello: dict) -> str:

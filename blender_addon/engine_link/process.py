@@ -32,7 +32,7 @@ def find_python(configured: str = "", environ: Mapping[str, str] = os.environ) -
         environ: environment variables.
 
     Raises:
-        BadInputError: the configured path is not a file.
+        BadInputError: the configured path is not absolute, or not a file.
         MissingDependencyError: there is no Python at all.
     """
     for source, path in (
@@ -40,18 +40,13 @@ def find_python(configured: str = "", environ: Mapping[str, str] = os.environ) -
         (PYTHON_VARIABLE, environ.get(PYTHON_VARIABLE, "")),
     ):
         if path:
-            if not Path(path).expanduser().is_file():
-                raise BadInputError(
-                    f"{source} is {path!r}, which is not a file.",
-                    "Set it to the python program of the engine's environment.",
-                )
-            return str(Path(path).expanduser())
+            return _checked_program(source, path)
     for folder in _environment_folders(environ):
         python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
         if python.is_file():
             return str(python)
     for name in ("python3", "python"):
-        found = shutil.which(name, path=environ.get("PATH"))
+        found = _on_path(name, environ)
         if found:
             return found
     raise MissingDependencyError(
@@ -60,24 +55,67 @@ def find_python(configured: str = "", environ: Mapping[str, str] = os.environ) -
     )
 
 
-def engine_command(python: str, override: str = "") -> list[str]:
-    """The command line that starts the engine.
+def engine_command(
+    python: str, override: str = "", environ: Mapping[str, str] = os.environ
+) -> list[str]:
+    """The command line that starts the engine; its program is an absolute path.
 
     Args:
         python: the engine's Python.
         override: a whole command line instead, for example ``ssh host python -m engine serve``.
+        environ: environment variables.
 
     Raises:
-        BadInputError: unbalanced quotes in the override.
+        BadInputError: unbalanced quotes in the override, or a relative path to its program.
+        MissingDependencyError: its program is not on the PATH.
     """
     if not override.strip():
         return [python, "-m", "engine", "serve"]
     try:
-        return shlex.split(override, posix=os.name != "nt")
+        program, *arguments = shlex.split(override, posix=os.name != "nt")
     except ValueError as error:
         raise BadInputError(
             f"Engine Command in the preferences cannot be read: {error}.", "Check its quotes."
         ) from error
+    program = program.strip('"')  # Windows' rules keep the quotes.
+    if Path(program).name != program:
+        return [_checked_program("The program of Engine Command", program), *arguments]
+    found = _on_path(program, environ)
+    if found is None:
+        raise MissingDependencyError(
+            f"The engine cannot be started: there is no program {program!r} on the PATH.",
+            "Install it, or give its whole path in Engine Command in the preferences.",
+        )
+    return [found, *arguments]
+
+
+def _checked_program(source: str, path: str) -> str:
+    """The absolute path of a program that was configured.
+
+    Relative paths are refused: they would start what lies beside the open file, or in the folder
+    that Blender was started from, and both can come from a download.
+    """
+    program = Path(path).expanduser()
+    if not program.is_absolute() or path.startswith("//"):
+        wrong = "not an absolute path"
+    elif not program.is_file():
+        wrong = "not a file"
+    else:
+        return str(program)
+    raise BadInputError(
+        f"{source} is {path!r}, which is {wrong}.",
+        "Give the whole path of the program: the python of the engine's environment.",
+    )
+
+
+def _on_path(name: str, environ: Mapping[str, str]) -> str | None:
+    """A program in the absolute folders of the PATH; never in the current folder, as on Windows."""
+    names = [name]
+    if os.name == "nt" and not Path(name).suffix:
+        names = [name + suffix for suffix in environ.get("PATHEXT", ".EXE").split(os.pathsep)]
+    folders = map(Path, environ.get("PATH", "").split(os.pathsep))
+    programs = (str(folder / name) for folder in folders if folder.is_absolute() for name in names)
+    return next((found for program in programs if (found := shutil.which(program))), None)
 
 
 def engine_environment(
@@ -133,6 +171,7 @@ def _dependencies() -> list[str]:
 
 
 def _environment_folders(environ: Mapping[str, str]) -> list[Path]:
-    folders = [Path(environ[name]) for name in ("VIRTUAL_ENV", "CONDA_PREFIX") if environ.get(name)]
+    active = (Path(environ.get(name, "")) for name in ("VIRTUAL_ENV", "CONDA_PREFIX"))
+    folders = [folder for folder in active if folder.is_absolute()]
     home = Path(environ.get("USERPROFILE" if sys.platform == "win32" else "HOME") or Path.home())
     return folders + [home / name for name in ENVIRONMENT_NAMES]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import atexit
+import threading
 from pathlib import Path
 
 import bpy
@@ -14,6 +15,8 @@ from .client import EngineClient
 
 _engine: EngineClient | None = None
 _settings: tuple[str, ...] = ()
+_lock = threading.RLock()
+"""Renders ask for the engine from threads of their own."""
 
 
 def get_engine(context: bpy.types.Context) -> EngineClient:
@@ -29,12 +32,13 @@ def get_engine(context: bpy.types.Context) -> EngineClient:
         preferences.engine_command,
         preferences.device,
     )
-    if _engine is None or settings != _settings:
-        stop_engine()
-        _engine = _make_engine(*settings)
-        _settings = settings
-    _engine.start()
-    return _engine
+    with _lock:
+        if _engine is None or settings != _settings:
+            stop_engine()
+            _engine = _make_engine(*settings)
+            _settings = settings
+        _engine.start()
+        return _engine
 
 
 def current_engine() -> EngineClient | None:
@@ -42,12 +46,17 @@ def current_engine() -> EngineClient | None:
     return _engine
 
 
-def stop_engine() -> None:
-    """End the engine; requests under way fail."""
+def stop_engine(*, wait: bool = False) -> None:
+    """End the engine; requests under way fail at once.
+
+    Args:
+        wait: until its process has ended.
+    """
     global _engine
-    engine, _engine = _engine, None
+    with _lock:
+        engine, _engine = _engine, None
     if engine is not None:
-        engine.shutdown()
+        engine.shutdown(wait=wait)
 
 
 def log_path() -> Path:
@@ -64,7 +73,6 @@ def user_folder() -> Path:
 
 
 def _make_engine(python: str, override: str, device: str) -> EngineClient:
-    python = bpy.path.abspath(python)
     program = "" if override.strip() else process.find_python(python)
     return EngineClient(
         process.engine_command(program, override),
@@ -77,13 +85,10 @@ def _make_engine(python: str, override: str, device: str) -> EngineClient:
 
 def register() -> None:
     """Make sure that no engine outlives Blender."""
-    atexit.register(stop_engine)
+    atexit.register(stop_engine, wait=True)
 
 
 def unregister() -> None:
     """End the engine with the add-on."""
     atexit.unregister(stop_engine)
     stop_engine()
-
-
-CLASSES: tuple[type, ...] = ()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Operators that wait for the engine without freezing Blender.
 
-In a window the operator runs modal: a timer looks for the reply, progress is shown in the status
+In a window the operator runs modal: a timer polls the reply, progress is shown in the status
 bar and the panel, Escape or the panel's button cancels, and everything else stays usable. Called
 from a script, or in background Blender, it waits.
 """
@@ -17,7 +17,7 @@ from ..status import get_status, report_error
 from .future import Future
 
 _INTERVAL = 0.1
-_PATIENCE = 0.1
+"""Seconds between two polls of the future."""
 
 
 class EngineTask:
@@ -58,10 +58,10 @@ class EngineTask:
         manager = context.window_manager
         manager.progress_begin(0, 100)
         try:
-            work = self.begin(context)
-            while not work.wait(_PATIENCE):
-                manager.progress_update(int(100 * work.poll()[0]))
-            self.finish(context, work.result(0))
+            future = self.begin(context)
+            while not future.wait(_INTERVAL):
+                manager.progress_update(int(100 * future.poll()[0]))
+            self.finish(context, future.result(0))
         except GaussianSpeechError as error:
             report_error(self, context, error)
             return {"CANCELLED"}
@@ -71,7 +71,7 @@ class EngineTask:
         return {"FINISHED"}
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
-        """Ask, and look for the reply while Blender goes on."""
+        """Ask, and run modal until the reply is there."""
         if bpy.app.background:
             return self.execute(context)
         status = get_status(context)
@@ -82,7 +82,7 @@ class EngineTask:
             report_error(self, context, busy)
             return {"CANCELLED"}
         try:
-            self._work = self.begin(context)
+            self._future = self.begin(context)
         except GaussianSpeechError as error:
             self.clean_up()
             report_error(self, context, error)
@@ -96,7 +96,7 @@ class EngineTask:
         return {"RUNNING_MODAL"}
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Look for the reply at each tick of the timer."""
+        """Poll the reply at each tick of the timer."""
         status = get_status(context)
         if event.type == "ESC" and event.value == "PRESS":
             status.cancel_asked = True
@@ -104,20 +104,20 @@ class EngineTask:
             return {"PASS_THROUGH"}
         if status.cancel_asked:
             status.cancel_asked = False
-            self._work.cancel()
-        if not self._work.done:
+            self._future.cancel()
+        if not self._future.done:
             self._show(context)
             return {"RUNNING_MODAL" if event.type == "ESC" else "PASS_THROUGH"}
         return self._end(context)
 
     def cancel(self, context: bpy.types.Context) -> None:
         """Blender ends the operator itself: a new file is loaded, or Blender quits."""
-        self._work.cancel()
+        self._future.cancel()
         self._leave(context)
 
     def _show(self, context: bpy.types.Context) -> None:
         status = get_status(context)
-        status.fraction, status.step = self._work.poll()
+        status.fraction, status.step = self._future.poll()
         done = f"{round(100 * status.fraction)} %"
         step = f" ({status.step})" if status.step else ""
         text = f"{self.task_label}: {done}{step}.  Esc cancels"
@@ -127,7 +127,7 @@ class EngineTask:
     def _end(self, context: bpy.types.Context) -> set[str]:
         self._leave(context)
         try:
-            self.finish(context, self._work.result(0))
+            self.finish(context, self._future.result(0))
         except CancelledError:
             status = get_status(context)
             status.message, status.is_error, status.hint = "Cancelled", False, ""
@@ -148,28 +148,28 @@ class EngineTask:
 
 
 class GAUSSIANSPEECH_OT_cancel(bpy.types.Operator):
-    """Stop the work under way; nothing is changed in the file."""
+    """Cancel the running work; nothing is changed in the file."""
 
     bl_idname = "gaussianspeech.cancel"
     bl_label = "Cancel"
-    bl_description = "Stop the work under way; nothing is changed in the file"
+    bl_description = "Cancel the running work; nothing is changed in the file"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Tell the running operator."""
+        """Ask the running operator to."""
         get_status(context).cancel_asked = True
         return {"FINISHED"}
 
 
-def finished_within(work: Future, seconds: float) -> Any:
+def finished_within(future: Future, seconds: float) -> Any:
     """The reply to a short request, waited for.
 
     Raises:
         GaussianSpeechError: what the engine answered, or that it took too long.
     """
     try:
-        return work.result(seconds)
+        return future.result(seconds)
     except TimeoutError as error:
-        work.cancel()
+        future.cancel()
         raise EngineGoneError(str(error), "Restart the engine in the preferences.") from error
 
 

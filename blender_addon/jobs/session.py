@@ -41,7 +41,7 @@ def current_place(context: bpy.types.Context) -> Place:
 
 
 def _make_place(python: str, engine_command: str, device: str, folder: str) -> Place:
-    configured, home = bpy.path.abspath(python), user_folder()
+    configured, home = python, user_folder()
     environment = engine_process.engine_environment(home / "cache", device.lower())
     words = remote_words(engine_command)
     if words is not None:

@@ -206,11 +206,57 @@ def test_shutdown_does_not_wait_for_an_engine_that_ignores_it(start):
         os.kill(pid, 0)
 
 
-def test_restart_is_another_process(engine):
-    engine.start()
-    first = engine.wait_ready(PATIENCE)["pid"]
-    engine.restart()
-    assert engine.wait_ready(PATIENCE)["pid"] != first
+def test_nobody_has_to_wait_for_an_engine_that_ignores_shutdown(start):
+    engine = start("ignores shutdown")
+    pid = engine.greeting().result(PATIENCE)["pid"]
+    pending = engine.request("echo")
+    began = time.monotonic()
+    engine.shutdown(2, wait=False)
+    assert time.monotonic() - began < 1
+    with pytest.raises(errors.EngineGoneError, match="was stopped"):
+        pending.result(0)
+    deadline = time.monotonic() + PATIENCE
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_after_a_shutdown_the_next_request_starts_another_process(engine):
+    first = engine.greeting().result(PATIENCE)["pid"]
+    engine.shutdown(wait=False)
+    assert engine.request("echo", {"value": "again"}).result(PATIENCE).body["value"] == "again"
+    assert engine.hello["pid"] != first
+
+
+def test_a_request_can_be_prepared_in_a_thread(engine):
+    threads = []
+
+    def prepare():
+        threads.append(threading.current_thread())
+        return {"value": "prepared"}, {"a": np.zeros(3, np.float32)}
+
+    reply = client.PreparedFuture(engine, "echo", prepare, "Reading the sound").result(PATIENCE)
+    assert (reply.body["value"], reply.arrays["a"].shape) == ("prepared", (3,))
+    assert threads != [threading.main_thread()]
+
+
+def test_cancelling_a_prepared_request_cancels_the_engines_work(engine):
+    future = client.PreparedFuture(engine, "slow", lambda: ({}, {}), "Reading the sound")
+    deadline = time.monotonic() + PATIENCE
+    while future.poll()[1] != "working" and time.monotonic() < deadline:
+        time.sleep(0.01)
+    future.cancel()
+    with pytest.raises(errors.CancelledError):
+        future.result(PATIENCE)
+
+
+def test_what_cannot_be_prepared_is_not_sent(engine):
+    def prepare():
+        raise errors.BadInputError("voice.wav cannot be read.", "Check the file.")
+
+    with pytest.raises(errors.BadInputError, match=r"voice\.wav"):
+        client.PreparedFuture(engine, "echo", prepare, "Reading the sound").result(PATIENCE)
+    assert engine.state is client.State.STOPPED
 
 
 def test_the_greeting_can_be_waited_for_like_a_request(engine):

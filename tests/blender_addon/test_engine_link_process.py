@@ -78,9 +78,37 @@ def test_the_command_serves():
 
 
 @needs_posix
-def test_a_command_of_ones_own_is_split_like_a_shell_does():
-    command = process.engine_command("", "ssh gpu 'my env/python' -m engine serve")
-    assert command == ["ssh", "gpu", "my env/python", "-m", "engine", "serve"]
+def test_a_command_of_ones_own_is_split_like_a_shell_does(tmp_path):
+    ssh = tmp_path / "bin" / "ssh"
+    ssh.parent.mkdir()
+    ssh.touch(0o755)
+    command = process.engine_command(
+        "", "ssh gpu 'my env/python' -m engine serve", environ(tmp_path, PATH=str(ssh.parent))
+    )
+    assert command == [str(ssh), "gpu", "my env/python", "-m", "engine", "serve"]
+
+
+@needs_posix
+def test_a_python_by_a_relative_path_is_refused(python, tmp_path, monkeypatch):
+    python("env")
+    monkeypatch.chdir(tmp_path)
+    for path in ("env/bin/python", "//env/bin/python"):
+        with pytest.raises(Exception, match="not an absolute path") as caught:
+            process.find_python(path, environ(tmp_path))
+        assert caught.value.kind == "bad_input"
+
+
+@needs_posix
+def test_no_program_of_the_current_folder_is_started(python, tmp_path, monkeypatch):
+    folder = Path(python("here")).parent
+    monkeypatch.chdir(folder)
+    for path in ("", ".", f".{os.pathsep}"):
+        with pytest.raises(Exception, match="No Python"):
+            process.find_python("", environ(tmp_path, PATH=path))
+        with pytest.raises(Exception, match="no program 'python' on the PATH"):
+            process.engine_command("", "python serve", environ(tmp_path, PATH=path))
+    with pytest.raises(Exception, match="not an absolute path"):
+        process.engine_command("", "./python serve", environ(tmp_path))
 
 
 @needs_posix
