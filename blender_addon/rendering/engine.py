@@ -16,7 +16,7 @@ from ...engine.core.protocol import Message
 from .. import compat
 from ..engine_link.future import EngineFuture
 from ..engine_link.session import get_engine
-from ..status import get_status
+from ..status import set_error
 from . import render_passes
 from .camera import camera_view, render_region
 from .images import RenderedImage, render_image
@@ -24,14 +24,13 @@ from .instances import visible_avatars
 from .properties import is_avatar_scene
 from .viewport import Viewport
 
-_PATIENCE = 0.02
-"""Seconds between two looks at a request: short against any render."""
+_POLL_SECONDS = 0.02
+"""Seconds between two polls of a request: short against any render."""
 
 _CANCEL_SECONDS = 5.0
-"""How long a cancelled request may take to end before the render goes on without it."""
+"""How long a cancelled request may take to end before the render is left without it."""
 
-
-_ALARM = np.array([1, 0, 1], np.float32)
+_MISSING = np.array([1, 0, 1], np.float32)
 """Blender's colour for what is missing."""
 
 
@@ -60,7 +59,7 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
             return
         except GaussianSpeechError as error:
             self._fail(depsgraph, error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the user must hear of it
+        except Exception as error:  # noqa: BLE001 - whatever it is, the user must see it
             message = f"The render failed: {type(error).__name__}: {error}"
             self._fail(depsgraph, GaussianSpeechError(message))
 
@@ -68,20 +67,20 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
         self.report({"ERROR"}, one_line(error))
         if bpy.app.background:
             # Where a script can see it: a composite's render itself says that it has finished.
-            tell_status(error)
+            show_in_status(error)
         else:
             # The status line belongs to the interface's thread; this is the render's.
-            bpy.app.timers.register(partial(tell_status, error), first_interval=0.0)
+            bpy.app.timers.register(partial(show_in_status, error), first_interval=0.0)
         if is_avatar_scene(depsgraph.scene.original):
             # Blender does not hand an error on from a scene rendered for another's compositor:
             # the frame must not pass for a finished one.
             crop = render_region(depsgraph.scene.render)
             shape = (crop.height, crop.width)
-            rgb = np.broadcast_to(_ALARM, (*shape, 3))
-            alarm = RenderedImage(
+            rgb = np.broadcast_to(_MISSING, (*shape, 3))
+            missing = RenderedImage(
                 rgb, np.ones(shape, np.float32), np.zeros(shape, np.float32), 0.0, 0
             )
-            self._write(depsgraph.view_layer.name, alarm, None)
+            self._write(depsgraph.view_layer.name, missing, None)
 
     def _render(self, depsgraph: bpy.types.Depsgraph) -> None:
         scene = depsgraph.scene
@@ -100,59 +99,58 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
             )
         self.update_stats("GaussianSpeech", "Waiting for the engine")
         started = time.monotonic()
-        picture = render_image(get_engine(bpy.context), instances, camera, self._wait)
+        image = render_image(get_engine(bpy.context), instances, camera, self._wait)
         background = None if scene.render.film_transparent else world_color(scene.world)
-        self._write(depsgraph.view_layer.name, picture, background)
+        self._write(depsgraph.view_layer.name, image, background)
         self.update_stats(
-            f"{picture.gaussians:,} Gaussians",
-            f"Engine {picture.seconds:.2f} s of {time.monotonic() - started:.2f} s",
+            f"{image.gaussians:,} Gaussians",
+            f"Engine {image.seconds:.2f} s of {time.monotonic() - started:.2f} s",
         )
 
-    def _wait(self, pending: EngineFuture) -> Message:
-        while not pending.done:
+    def _wait(self, future: EngineFuture) -> Message:
+        while not future.done:
             if self.test_break():
-                pending.cancel()
-                pending.wait(_CANCEL_SECONDS)
+                future.cancel()
+                future.wait(_CANCEL_SECONDS)
                 raise CancelledError
-            fraction, message = pending.poll()
+            fraction, message = future.poll()
             self.update_progress(fraction)
             if message:
                 self.update_stats("GaussianSpeech", message)
-            pending.wait(_PATIENCE)
-        return pending.result()
+            future.wait(_POLL_SECONDS)
+        return future.result()
 
     def _write(
-        self, layer: str, picture: RenderedImage, background: NDArray[np.float32] | None
+        self, layer: str, image: RenderedImage, background: NDArray[np.float32] | None
     ) -> None:
-        height, width = picture.alpha.shape
+        height, width = image.alpha.shape
         result = self.begin_result(0, 0, width, height, layer=layer)
         passes = result.layers[0].passes
-        image = render_passes.combined(picture.rgb, picture.alpha, background)
-        passes["Combined"].rect.foreach_set(image.reshape(-1))
+        combined = render_passes.combined(image.rgb, image.alpha, background)
+        passes["Combined"].rect.foreach_set(combined.reshape(-1))
         # The layer has a depth only where its pass is switched on.
         if "Depth" in passes:
-            depth = render_passes.planar_depth(picture.depth, picture.alpha)
+            depth = render_passes.planar_depth(image.depth, image.alpha)
             passes["Depth"].rect.foreach_set(depth.reshape(-1))
         self.end_result(result)
 
     def view_update(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
-        """Note what the viewport shows now."""
-        self._shown().update(depsgraph)
+        """Gather what the viewport shows now."""
+        self._view().update(depsgraph)
 
     def view_draw(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
-        """Draw the newest finished picture and ask for the next."""
-        self._shown().draw(context, depsgraph)
+        """Draw the newest image and ask for the next."""
+        self._view().draw(context, depsgraph)
 
-    def _shown(self) -> Viewport:
+    def _view(self) -> Viewport:
         if self._viewport is None:
             self._viewport = Viewport(self)
         return self._viewport
 
 
-def tell_status(error: GaussianSpeechError) -> None:
+def show_in_status(error: GaussianSpeechError) -> None:
     """Put an error on the panel's status line; runs once, as a timer."""
-    status = get_status(bpy.context)
-    status.message, status.hint, status.is_error = error.message, error.hint, True
+    set_error(bpy.context, error)
 
 
 def world_color(world: bpy.types.World | None) -> NDArray[np.float32]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of a scene the engine draws: the visible heads that have an avatar, at one moment."""
+"""What of a scene the engine draws: the visible heads with an avatar, at one frame."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Float = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class AvatarInstance:
-    """One head with its avatar, as the engine is asked to draw it.
+    """One head with its avatar, as the engine is asked to render it.
 
     Attributes:
         name: of the object, for messages.
@@ -27,7 +27,8 @@ class AvatarInstance:
         head: the head the mesh was made from, as the engine names it.
         matrix: (4, 4) head space to world.
         vertices: (V, 3) evaluated vertices in head space, metres.
-        keys: values of the shape keys by name; empty where the mesh has no relative keys.
+        keys: values of the shape keys by name; empty where the mesh has no relative keys. The
+            engine takes those that are expressions of the head.
     """
 
     name: str
@@ -65,13 +66,6 @@ def visible_avatars(depsgraph: bpy.types.Depsgraph) -> list[AvatarInstance]:
             )
         )
     return found
-
-
-def expression(instance: AvatarInstance, names: list[str]) -> Float | None:
-    """(E,) values of the head's expressions, or ``None`` where no key has such a name."""
-    if not instance.keys.keys() & set(names):
-        return None
-    return np.array([instance.keys.get(name, 0.0) for name in names], np.float32)
 
 
 def _vertices(evaluated: bpy.types.Object) -> Float:

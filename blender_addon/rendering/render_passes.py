@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the engine's pictures to Blender's render passes: colour space, alpha, depth, row order."""
+"""From the engine's images to Blender's render passes: colour space, alpha, depth, row order."""
 
 from __future__ import annotations
 
@@ -46,6 +46,12 @@ def combined(rgb: Float, alpha: Float, background: Float | None = None) -> Float
     row, column = np.divmod(seen, width)
     image.reshape(-1, 4)[(height - 1 - row) * width + column] = drawn
     return image
+
+
+def combined_from_display(rgba: NDArray[np.uint8]) -> Float:
+    """:func:`combined` of an (H, W, 4) eight-bit picture: premultiplied sRGB and alpha."""
+    colors = rgba.astype(np.float32) / np.float32(255)
+    return combined(colors[..., :3], np.ascontiguousarray(colors[..., 3]))
 
 
 def planar_depth(depth: Float, alpha: Float) -> Float:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The avatar in a 3D viewport: asked for in a thread, drawn when it is there, never waited for."""
+"""The avatars in a 3D viewport: rendered in a thread, drawn when they are there."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import blf
@@ -14,29 +15,31 @@ import bpy
 import gpu
 import numpy as np
 from gpu_extras.presets import draw_texture_2d
+from numpy.typing import NDArray
 
 from ...engine.core.errors import GaussianSpeechError, one_line
 from ...engine.core.protocol import Message
 from ..engine_link.client import EngineClient
-from ..engine_link.future import EngineFuture
+from ..engine_link.future import EngineFuture, ThreadFuture
 from ..engine_link.session import get_engine
 from . import render_passes
 from .camera import ViewCamera, region_view
-from .images import render_image
+from .images import render_preview
 from .instances import AvatarInstance, visible_avatars
+
+Float = NDArray[np.float32]
 
 _PREVIEW_SCALE = 0.5
 """Share of the pixels along each side while things move; the full size follows when they rest."""
 
 _POLL_SECONDS = 1 / 60
 
-
 _timers: set[Callable[[], float | None]] = set()
-"""Timers of viewports that wait for a picture."""
+"""Timers of viewports that wait for an image."""
 
 
 def unregister() -> None:
-    """Stop waiting for pictures; Blender must not call into an add-on that is gone."""
+    """Stop waiting for images; Blender must not call into an add-on that is gone."""
     while _timers:
         timer = _timers.pop()
         if bpy.app.timers.is_registered(timer):
@@ -45,7 +48,13 @@ def unregister() -> None:
 
 @dataclass(frozen=True, eq=False)
 class RenderRequest:
-    """One picture to take: who, from where, and how finely."""
+    """One image to render.
+
+    Attributes:
+        instances: who.
+        camera: from where, and how large.
+        preview: whether a finer image is to follow.
+    """
 
     instances: tuple[AvatarInstance, ...]
     camera: ViewCamera
@@ -53,36 +62,45 @@ class RenderRequest:
 
 
 class Viewport:
-    """The state of one viewport that shows avatars.
+    """The state of one viewport that shows avatars; used on Blender's main thread alone.
 
-    At most one picture is under way. While it is, newer wishes replace each other: a viewport that
-    cannot keep up drops frames, it does not fall behind.
+    At most one image is being rendered. While it is, newer requests replace each other: a viewport
+    that cannot keep up drops frames, it does not fall behind.
     """
 
     def __init__(self, owner: bpy.types.RenderEngine) -> None:
         self._owner = owner
         self._timer = self._poll  # Blender knows a timer by its object, and methods are made anew.
         self._instances: tuple[AvatarInstance, ...] = ()
-        self._engine: EngineClient | None = None
+        self._scene_error = ""
         self._changed = True
         self._seen: bytes = b""
+        self._engine: EngineClient | None = None
         self._requested: RenderRequest | None = None
-        self._worker: threading.Thread | None = None
-        self._taken: tuple[RenderRequest, np.ndarray] | None = None
+        self._rendering: tuple[RenderRequest, ThreadFuture] | None = None
+        self._result: tuple[RenderRequest, Float] | None = None
+        self._render_error = ""
         self._texture: Any = None
         self._shown: RenderRequest | None = None
-        self._problem = ""
+
+    @property
+    def error(self) -> str:
+        """What is wrong with the scene as it is now, or with its last image; empty if nothing."""
+        return self._scene_error or self._render_error
 
     def update(self, depsgraph: bpy.types.Depsgraph) -> None:
-        """Gather the instances anew; something of the scene has changed."""
+        """Gather the avatars anew; something of the scene has changed."""
+        self._instances, self._scene_error = (), ""
         try:
             self._instances = tuple(visible_avatars(depsgraph))
         except GaussianSpeechError as error:
-            self._instances, self._problem = (), one_line(error)
+            self._scene_error = one_line(error)
+        if not self._instances:
+            self._requested, self._render_error = None, ""
         self._changed = True
 
     def draw(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
-        """Draw the newest picture and wish for a better one where it is out of date."""
+        """Draw the newest image and ask for a better one where it is out of date."""
         self._upload_result()
         region, view = context.region, context.region_data
         camera = region_view(
@@ -96,82 +114,83 @@ class Viewport:
         self._changed, moved = False, self._changed or seen != self._seen
         self._seen = seen
         if moved:
-            self._ask(
-                context, RenderRequest(self._instances, camera.scaled(_PREVIEW_SCALE), preview=True)
-            )
+            smaller = camera.scaled(_PREVIEW_SCALE)
+            self._ask(context, RenderRequest(self._instances, smaller, preview=True))
         elif self._shown is not None and self._shown.preview and self._idle:
             self._ask(context, RenderRequest(self._instances, camera, preview=False))
         if self._texture is not None and self._instances:
             _draw_over(self._owner, depsgraph.scene, self._texture, region)
-        if self._problem:
-            _draw_text(self._problem)
+        if self.error:
+            _draw_text(self.error)
         elif self._texture is None and not self._idle:
             _draw_text("Waiting for the engine")
 
     @property
     def _idle(self) -> bool:
-        return self._requested is None and self._worker is None
+        """Whether nothing is under way; after an error only a change is a reason to try again."""
+        return self._requested is None and self._rendering is None and not self._render_error
 
-    def _ask(self, context: bpy.types.Context, wish: RenderRequest) -> None:
-        if not wish.instances:
+    def _ask(self, context: bpy.types.Context, request: RenderRequest) -> None:
+        if not request.instances:
             return
         try:
             self._engine = get_engine(context)
         except GaussianSpeechError as error:
-            self._problem = one_line(error)
+            self._render_error = one_line(error)
         else:
-            self._requested = wish
+            self._requested = request
             self._start()
 
     def _start(self) -> None:
-        if self._worker is not None or self._requested is None:
+        if self._rendering is not None or self._requested is None:
             return
-        wish, self._requested = self._requested, None
-        self._worker = threading.Thread(
-            target=self._work, args=(self._engine, wish), name="avatar-viewport", daemon=True
-        )
-        self._worker.start()
+        request, self._requested = self._requested, None
+        assert self._engine is not None
+        work = partial(_render, self._engine, request)
+        self._rendering = request, ThreadFuture(work, "Rendering the avatars")
         if not bpy.app.timers.is_registered(self._timer):
             bpy.app.timers.register(self._timer, first_interval=_POLL_SECONDS)
             _timers.add(self._timer)
 
-    def _work(self, engine: EngineClient, wish: RenderRequest) -> None:
-        try:
-            picture = render_image(engine, wish.instances, wish.camera, _wait)
-        except GaussianSpeechError as error:
-            self._problem = one_line(error)
-        except Exception as error:  # noqa: BLE001 - a thread's exception would go unseen
-            self._problem = f"{type(error).__name__}: {error}"
-        else:
-            self._problem = ""
-            self._taken = wish, render_passes.combined(picture.rgb, picture.alpha)
-
     def _poll(self) -> float | None:
         """Timer on the main thread, because only that may touch the interface."""
-        if self._worker is not None and self._worker.is_alive():
-            return _POLL_SECONDS
-        self._worker = None
+        if self._rendering is not None:
+            request, future = self._rendering
+            if not future.done:
+                return _POLL_SECONDS
+            self._rendering = None
+            try:
+                self._result = request, future.result(0)
+                self._render_error = ""
+            except GaussianSpeechError as error:
+                self._render_error = one_line(error) if self._instances else ""
         # The viewport may have been closed meanwhile, and its engine freed.
         with contextlib.suppress(ReferenceError):
             self._owner.tag_redraw()
             self._start()
-        if self._worker is not None:
+        if self._rendering is not None:
             return _POLL_SECONDS
         _timers.discard(self._timer)
         return None
 
     def _upload_result(self) -> None:
-        taken, self._taken = self._taken, None
-        if taken is None:
+        """Make a texture of the newest image; where Blender draws, there is a GPU context."""
+        if self._result is None:
             return
-        self._shown, image = taken
+        self._shown, image = self._result
+        self._result = None
         height, width = image.shape[:2]
         data = gpu.types.Buffer("FLOAT", image.size, np.ascontiguousarray(image).reshape(-1))
         self._texture = gpu.types.GPUTexture((width, height), format="RGBA16F", data=data)
 
 
-def _wait(pending: EngineFuture) -> Message:
-    return pending.result()
+def _render(engine: EngineClient, request: RenderRequest, _cancelled: threading.Event) -> Float:
+    rgba = render_preview(engine, request.instances, request.camera, _wait)
+    return render_passes.combined_from_display(rgba)
+
+
+def _wait(future: EngineFuture) -> Message:
+    return future.result()
 
 
 def _draw_over(owner: Any, scene: Any, texture: Any, region: Any) -> None:

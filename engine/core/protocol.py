@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-VERSION = 1
+VERSION = 2
 """Raised whenever a message changes its meaning; both sides must agree."""
 
 MAGIC = b"GSP1"

@@ -5,16 +5,19 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from engine.core.errors import BadInputError
-from engine.core.progress import subprogress
-from engine.serving.cache import Cache, Heads, file_key
+from engine.core.progress import Progress, subprogress
+from engine.serving.cache import Cache, Heads, file_version
 from engine.serving.request import Params, Reply, Request
 
 if TYPE_CHECKING:
     from engine.avatar import AvatarPipeline
-    from engine.splatting.backend import Backend, Splats
+    from engine.splatting.backend import Backend, Image, Splats
     from engine.splatting.camera import Camera
 
 DEVICE_VARIABLE = "GAUSSIANSPEECH_DEVICE"
@@ -29,6 +32,9 @@ _BACKENDS = {"auto": "auto", "cuda": "gsplat", "cpu": "cpu"}
 class AvatarMethods:
     """Methods about avatars.
 
+    Avatars are loaded when they are first named and once more when their file or their head's has
+    changed; the rasteriser is made ready with the first of them.
+
     Args:
         heads: the loaded ones.
     """
@@ -36,37 +42,34 @@ class AvatarMethods:
     def __init__(self, heads: Heads) -> None:
         self._heads = heads
         self._cache: Cache[AvatarPipeline] = Cache()
-        self._sources: dict[str, tuple[str, str]] = {}
         self._backend: Backend | None = None
 
     def load(self, request: Request) -> Reply:
-        """Load an avatar for a head."""
+        """See that an avatar fits a head, and have it ready for its first picture."""
         source = request.params.text("avatar", "default")
         head = request.params.text("head", "default")
         request.params.no_others()
-        request.progress(0.0, "loading the avatar")
-        avatar = self._get(source, head).avatar
-        # Compiled once per machine: better under this progress than in the first picture.
-        from engine.avatar.kernels import warm_up
-
-        warm_up(self._rasteriser(), subprogress(request.progress, 0.2, 1.0))
-        identity = f"{source}|{head}"
-        self._sources[identity] = (source, head)
-        return Reply({"id": identity, "gaussians": avatar.count, "head": avatar.head})
+        avatar = self._pipeline(source, head, request.progress).avatar
+        return Reply({"gaussians": avatar.count, "head": avatar.head})
 
     def render(self, request: Request) -> Reply:
         """One picture of any number of avatars, which hide each other where they should."""
         import torch
 
-        from engine.splatting.transfer import Download, uploaded
+        from engine.splatting.transfer import uploaded
 
         started = time.perf_counter()
         params = request.params
         camera = _camera(params.group("camera"))
         background = params.numbers("background", 3, None)
+        output = params.text("output", "float32")
+        if output not in _OUTPUTS:
+            raise BadInputError(
+                f"{request.method}: 'output' is {output!r}.", f"Use one of: {', '.join(_OUTPUTS)}."
+            )
         items = params.groups("items")
         params.no_others()
-        rasteriser = self._rasteriser()
+        rasteriser = self._rasteriser(subprogress(request.progress, 0.0, 0.1))
         with torch.inference_mode():
             parts = []
             for index, item in enumerate(items):
@@ -76,38 +79,36 @@ class AvatarMethods:
             splats = _joined(parts)
             request.progress(0.3, "splatting")
             behind = None if background is None else uploaded(background, rasteriser.device)
-            image = rasteriser.render(splats, camera, behind)
-            down = Download(*image)
-        arrays = dict(zip(("rgb", "alpha", "depth"), down.arrays(), strict=True))
+            arrays = _OUTPUTS[output](rasteriser.render(splats, camera, behind))
         body = {"seconds": time.perf_counter() - started, "gaussians": len(splats.means)}
         return Reply(body, arrays)
 
     def _splats(self, request: Request, index: int, item: Params, camera: Camera) -> Splats:
-        identity = item.text("avatar")
+        source, head_name = item.text("avatar"), item.text("head", "default")
         matrix = item.numbers("matrix", 16).reshape(4, 4)
+        values = item.mapping("expression")
         item.no_others()
-        if identity not in self._sources:
-            raise BadInputError(
-                f"The avatar {identity!r} is not loaded.", "Load it with avatar.load first."
-            )
-        pipeline = self._get(*self._sources[identity])
+        pipeline = self._pipeline(source, head_name, subprogress(request.progress, 0.1, 0.2))
         vertices = request.floats(f"vertices/{index}", (pipeline.avatar.vertex_count, 3))
-        name = f"expression/{index}"
-        expression = request.floats(name, (None,)) if name in request.arrays else None
-        request.progress(0.1, "placing the Gaussians")
+        names = self._heads.get(head_name).expression_names
+        expression = None
+        if not values.keys().isdisjoint(names):
+            expression = np.array([values.get(name, 0.0) for name in names], np.float32)
+        request.progress(0.2, "placing the Gaussians")
         return pipeline.splats(vertices, expression, matrix, camera.viewpoint)
 
-    def _get(self, source: str, head: str) -> AvatarPipeline:
+    def _pipeline(self, source: str, head: str, progress: Progress) -> AvatarPipeline:
         from engine.avatar import AvatarPipeline, load_avatar
 
         def made() -> AvatarPipeline:
-            return AvatarPipeline(
-                load_avatar(source, self._heads.get(head)), self._rasteriser().device
-            )
+            progress(0.0, "loading the avatar")
+            avatar = load_avatar(source, self._heads.get(head))
+            return AvatarPipeline(avatar, self._rasteriser(subprogress(progress, 0.2, 1.0)).device)
 
-        return self._cache.get((file_key(source), file_key(head)), made)
+        return self._cache.get((source, head), (file_version(source), file_version(head)), made)
 
-    def _rasteriser(self) -> Backend:
+    def _rasteriser(self, progress: Progress) -> Backend:
+        from engine.avatar.kernels import warm_up
         from engine.splatting.registry import choose_backend
 
         if self._backend is None:
@@ -116,8 +117,32 @@ class AvatarMethods:
                 raise BadInputError(
                     f"{DEVICE_VARIABLE} is {device!r}.", f"Use one of: {', '.join(_BACKENDS)}."
                 )
-            self._backend = choose_backend(_BACKENDS[device])
+            backend = choose_backend(_BACKENDS[device])
+            # Compiled once per machine and loaded once per process: announced by its own message.
+            warm_up(backend, progress)
+            self._backend = backend
         return self._backend
+
+
+def _float32(image: Image) -> dict[str, NDArray[Any]]:
+    from engine.splatting.transfer import Download
+
+    return dict(zip(("rgb", "alpha", "depth"), Download(*image).arrays(), strict=True))
+
+
+def _rgba8(image: Image) -> dict[str, NDArray[Any]]:
+    """A fifth of the bytes, for who shows the picture and does nothing else with it."""
+    import torch
+
+    from engine.splatting.transfer import Download
+
+    rgba = torch.cat([image.rgb, image.alpha[..., None]], dim=-1)
+    (shown,) = Download((rgba.clamp(0, 1) * 255).round().to(torch.uint8)).arrays()
+    return {"rgba": shown}
+
+
+_OUTPUTS = {"float32": _float32, "rgba8": _rgba8}
+"""Forms of a picture: what each makes of the rendered image."""
 
 
 def _camera(params: Params) -> Camera:

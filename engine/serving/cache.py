@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Heads and avatars the engine keeps, so that a render does not read them again."""
+"""Heads and avatars that the engine keeps in memory, so that a render does not read them again."""
 
 from __future__ import annotations
 
@@ -17,28 +17,30 @@ T = TypeVar("T")
 
 
 class Cache(Generic[T]):
-    """The last few things made, by key; a changed file is a new key.
+    """The last few things made, by name; made again where the version differs.
 
     Args:
-        size: how many are kept.
+        size: how many are kept: more than a scene has, or each picture would make them all again.
     """
 
-    def __init__(self, size: int = 4) -> None:
+    def __init__(self, size: int = 16) -> None:
         self._size = size
-        self._items: OrderedDict[Hashable, T] = OrderedDict()
+        self._items: OrderedDict[Hashable, tuple[Hashable, T]] = OrderedDict()
 
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """The thing of ``key``, made where it is not there."""
-        if key not in self._items:
-            self._items[key] = make()
-            while len(self._items) > self._size:
+    def get(self, name: Hashable, version: Hashable, make: Callable[[], T]) -> T:
+        """The thing of a name, made where it is not there in this version."""
+        kept = self._items.get(name)
+        if kept is None or kept[0] != version:
+            self._items.pop(name, None)  # Two versions need not be in memory at once.
+            self._items[name] = kept = version, make()
+            if len(self._items) > self._size:
                 self._items.popitem(last=False)
-        self._items.move_to_end(key)
-        return self._items[key]
+        self._items.move_to_end(name)
+        return kept[1]
 
 
-def file_key(name: str) -> tuple[str, int, int]:
-    """Identity of a named thing: a file's path with its time and size, or a built-in's name.
+def file_version(name: str) -> tuple[int, ...]:
+    """Time, size and identity of a named file, by which a change is noticed; () of a built-in.
 
     Raises:
         BadInputError: a path that is not a file.
@@ -46,10 +48,10 @@ def file_key(name: str) -> tuple[str, int, int]:
     path = Path(name)
     if path.is_file():
         stat = path.stat()
-        return (str(path.resolve()), stat.st_mtime_ns, stat.st_size)
+        return stat.st_mtime_ns, stat.st_size, stat.st_ino
     if path.suffix or path.is_absolute():
         raise BadInputError(f"There is no file {name}.", "Check the path.")
-    return (name, 0, 0)
+    return ()
 
 
 class Heads:
@@ -66,4 +68,4 @@ class Heads:
         """
         from engine.heads.registry import load_head
 
-        return self._cache.get(file_key(name), lambda: load_head(name))
+        return self._cache.get(name, file_version(name), lambda: load_head(name))

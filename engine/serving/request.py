@@ -100,6 +100,20 @@ class Params:
             raise self._wrong(name, f"a list of {count} finite numbers", value)
         return np.array(value, np.float32)
 
+    def mapping(self, name: str) -> dict[str, float]:
+        """Finite numbers by name; empty where it is missing or null.
+
+        Raises:
+            BadInputError: anything else.
+        """
+        value = self._take(name, {})
+        good = isinstance(value, dict) and all(
+            isinstance(number, int | float) and math.isfinite(number) for number in value.values()
+        )
+        if not good:
+            raise self._wrong(name, "an object of finite numbers", value)
+        return dict(value)
+
     def group(self, name: str) -> Params:
         """A JSON object with parameters of its own.
 

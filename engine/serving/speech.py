@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import re
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.core.errors import BadInputError
@@ -95,11 +98,24 @@ def _load(request: Request, progress: Progress) -> Speech:
     audio = params.text("audio", None)
     rate = params.number("rate", None)
     start, duration = params.number("start", 0.0), params.number("duration", None)
+    name = params.text("audio_name", "audio")
     if audio is not None:
         return load_speech(audio, start, duration, progress)
+    if "audio_file" in request.arrays:
+        with tempfile.TemporaryDirectory(prefix="gaussianspeech-") as folder:
+            path = Path(folder, _file_name(name))
+            path.write_bytes(request.arrays["audio_file"].tobytes())
+            return load_speech(path, start, duration, progress)
     if "samples" not in request.arrays or rate is None:
-        raise BadInputError(f"{request.method} needs 'audio', or the array 'samples' with 'rate'.")
+        raise BadInputError(
+            f"{request.method} needs 'audio', the array 'audio_file', or 'samples' with 'rate'."
+        )
     return speech_from_samples(request.arrays["samples"], rate)
+
+
+def _file_name(name: str) -> str:
+    """A name that stands in messages and whose suffix tells the format, safe as a file's."""
+    return re.sub(r"[^\w. -]", "_", name)[-80:].strip(". ") or "audio"
 
 
 def _shape_keys(

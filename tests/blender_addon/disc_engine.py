@@ -52,10 +52,7 @@ class DiscEngine:
         self.thread_names.add(threading.current_thread().name)
         if self.error is not None and method == "avatar.render":
             return Answer(error=self.error)
-        if method == "avatar.load":
-            return Answer({"id": f"avatar:{params['avatar']}", "gaussians": 1, "head": "default"})
-        if method == "head.load":
-            return Answer({"expression_names": ["jawOpen", "mouthClose"]})
+        assert (method, params["output"]) == ("avatar.render", "float32")
         rgb, alpha, depth = self._render(params, arrays)
         body = {"seconds": 0.01, "gaussians": len(params["items"])}
         return Answer(body, {"rgb": rgb, "alpha": alpha, "depth": depth})

@@ -62,16 +62,16 @@ def test_an_engine_killed_in_the_middle_of_a_render_fails_it_and_the_next_works(
 ):
     session = addon("engine_link.session")
     rendered(engine_ready, portrait, tmp_path)
-    picture = addon("rendering.images")
-    ask = picture.load_avatar
+    images = addon("rendering.images")
+    ask = images._render
 
-    def ask_and_kill(engine, *arguments):
-        # Killed once the request for the picture is under way.
+    def ask_and_kill(engine, *arguments, **options):
+        # Killed once the request for the image is under way.
         pid = engine.hello["pid"]
         threading.Timer(0.3, os.kill, (pid, signal.SIGKILL)).start()
-        return ask(engine, *arguments)
+        return ask(engine, *arguments, **options)
 
-    monkeypatch.setattr(picture, "load_avatar", ask_and_kill)
+    monkeypatch.setattr(images, "_render", ask_and_kill)
     portrait.render.resolution_x = portrait.render.resolution_y = 5000
     with pytest.raises(RuntimeError, match="The engine was ended by signal 9"):
         engine_ready.ops.render.render()
@@ -102,7 +102,7 @@ def test_a_file_that_is_no_avatar_is_refused(engine_ready, head, tmp_path):
     assert head.gaussianspeech_avatar.source == ""
 
 
-def test_a_changed_mesh_cannot_wear_an_avatar(engine_ready, head):
+def test_no_avatar_is_bound_to_a_changed_mesh(engine_ready, head):
     engine_ready.ops.object.mode_set(mode="EDIT")
     engine_ready.ops.mesh.select_all(action="SELECT")
     engine_ready.ops.mesh.subdivide()
@@ -116,7 +116,7 @@ def test_without_a_head_binding_is_greyed_out(blender):
     assert not blender.ops.gaussianspeech.unbind_avatar.poll()
 
 
-def test_an_avatar_is_taken_off(engine_ready, head):
+def test_an_avatar_is_removed(engine_ready, head):
     engine_ready.ops.gaussianspeech.bind_avatar()
     engine_ready.ops.gaussianspeech.unbind_avatar()
     assert head.gaussianspeech_avatar.source == ""

@@ -159,8 +159,8 @@ def test_several_avatars_stand_in_one_picture_each_with_its_own_file(scene, head
     pixels = rendered(scene, tmp_path)
     items = disc.last("avatar.render")[1]["items"]
     assert {(item["avatar"], item["matrix"][3]) for item in items} == {
-        ("avatar:default", 0.0),
-        (f"avatar:{path}", 1.5),
+        ("default", 0.0),
+        (path, 1.5),
     }
     scale = 60 * 50 / 36 / 6
     assert pixels[20, 30, 3] == pixels[20, int(30 + 1.5 * scale), 3] == 1
@@ -264,8 +264,8 @@ def test_animated_shape_keys_drive_vertices_and_expression(scene, head, disc, tm
     key.keyframe_insert("value", frame=11)
     scene.frame_set(6)
     rendered(scene, tmp_path)
-    _, _, arrays = disc.last("avatar.render")
-    np.testing.assert_allclose(arrays["expression/0"], [0.5, 0.0], atol=1e-6)
+    _, params, arrays = disc.last("avatar.render")
+    assert params["items"][0]["expression"]["jawOpen"] == pytest.approx(0.5)
     # Head space has +Y up: the mean height of the vertices fell by half a metre.
     np.testing.assert_allclose(arrays["vertices/0"].mean(0), [0, -0.5, 0], atol=1e-6)
 
@@ -275,12 +275,19 @@ def test_a_muted_shape_key_is_at_rest(scene, head, disc, tmp_path):
     key = head.shape_key_add(name="jawOpen")
     key.value, key.mute = 1.0, True
     rendered(scene, tmp_path)
-    assert disc.last("avatar.render")[2]["expression/0"].tolist() == [0, 0]
+    assert disc.last("avatar.render")[1]["items"][0]["expression"]["jawOpen"] == 0
 
 
-def test_a_head_without_expression_keys_sends_none(scene, head, disc, tmp_path):
+def test_a_head_without_shape_keys_sends_no_expression(scene, head, disc, tmp_path):
     rendered(scene, tmp_path)
-    assert set(disc.last("avatar.render")[2]) == {"vertices/0"}
+    assert disc.last("avatar.render")[1]["items"][0]["expression"] == {}
+
+
+def test_a_frame_is_one_request(blender, scene, head, disc, tmp_path):
+    scene.frame_start, scene.frame_end = 1, 3
+    scene.render.filepath = str(tmp_path / "frame-")
+    blender.ops.render.render(animation=True)
+    assert [method for method, *_ in disc.requests] == ["avatar.render"] * 3
 
 
 def test_the_matrix_takes_head_space_to_the_world(scene, head, disc, tmp_path):

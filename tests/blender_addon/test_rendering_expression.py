@@ -51,7 +51,7 @@ def blusher(tmp_path_factory):
 
 @pytest.fixture
 def jaw(engine_ready, blusher, addon):
-    """The shape key of the jaw, on a head that wears the avatar before a camera."""
+    """The shape key of the jaw, on a head with the avatar before a camera."""
     engine_ready.ops.gaussianspeech.add_head(with_avatar=False)
     head, scene = engine_ready.context.object, engine_ready.context.scene
     engine_ready.ops.gaussianspeech.bind_avatar(avatar=str(blusher))
@@ -88,11 +88,11 @@ def test_the_viewport_shows_the_colours_of_the_keys_as_they_are(engine_ready, ja
         viewport._ask(
             engine_ready.context, module.RenderRequest(viewport._instances, camera, preview=False)
         )
-        viewport._worker.join(SECONDS)
-        assert viewport._problem == ""
-        _, pixels = viewport._taken
+        viewport._rendering[1].wait(SECONDS)
+        viewport._poll()
+        assert viewport.error == ""
+        _, pixels = viewport._result
         linear = ((np.array(color) + 0.055) / 1.055) ** 2.4
         middle = np.reshape(pixels, (60, 48, 4))[36, 24]
         np.testing.assert_allclose(middle, [*linear, 1], atol=0.02)
-        viewport._worker = None
     module.unregister()

@@ -77,10 +77,10 @@ def render(call, items, vertices, **options):
     return call("avatar.render", arrays, items=items, camera=camera(), **options)
 
 
-def item(identity, move=(0, 0, 0)):
+def item(avatar, move=(0, 0, 0), **more):
     matrix = HEAD_TO_BLENDER.copy()
     matrix[:3, 3] = move
-    return {"avatar": identity, "matrix": matrix.ravel().tolist()}
+    return {"avatar": str(avatar), "matrix": matrix.ravel().tolist(), **more}
 
 
 def test_a_loaded_avatar_tells_its_size_and_head(call, avatar_file, head):
@@ -90,8 +90,7 @@ def test_a_loaded_avatar_tells_its_size_and_head(call, avatar_file, head):
 
 
 def test_the_avatar_is_seen_in_the_middle_at_its_distance(call, avatar_file, head):
-    identity = call("avatar.load", avatar=str(avatar_file), head="default").body["id"]
-    reply = render(call, [item(identity)], head.template)
+    reply = render(call, [item(avatar_file)], head.template)
     middle = SIZE // 2
     assert reply.arrays["rgb"].shape == (SIZE, SIZE, 3)
     assert reply.arrays["alpha"][middle, middle] > 0.9
@@ -103,20 +102,18 @@ def test_the_avatar_is_seen_in_the_middle_at_its_distance(call, avatar_file, hea
 
 
 def test_a_higher_object_is_seen_higher(call, avatar_file, head):
-    identity = call("avatar.load", avatar=str(avatar_file), head="default").body["id"]
     rows = np.arange(SIZE)[:, None]
 
     def height(move):
-        alpha = render(call, [item(identity, move)], head.template).arrays["alpha"]
+        alpha = render(call, [item(avatar_file, move)], head.template).arrays["alpha"]
         return (rows * alpha).sum() / alpha.sum()
 
     assert height((0, 0, 0.05)) < height((0, 0, 0)) - 3
 
 
 def test_the_nearer_of_two_avatars_hides_the_other(call, avatar_file, head):
-    identity = call("avatar.load", avatar=str(avatar_file), head="default").body["id"]
-    items = [item(identity, (0, 0.5, 0)), item(identity)]
-    near = render(call, [item(identity)], head.template).arrays["depth"]
+    items = [item(avatar_file, (0, 0.5, 0)), item(avatar_file)]
+    near = render(call, [item(avatar_file)], head.template).arrays["depth"]
     both = render(call, items, head.template).arrays["depth"]
     middle = SIZE // 2
     assert both[middle, middle] == pytest.approx(near[middle, middle], abs=0.02)
@@ -128,14 +125,13 @@ def test_nothing_to_draw_is_an_empty_picture(call):
 
 
 def test_a_mesh_of_another_size_is_refused(call, avatar_file, head):
-    identity = call("avatar.load", avatar=str(avatar_file), head="default").body["id"]
     with pytest.raises(BadInputError, match="vertices/0"):
-        render(call, [item(identity)], head.template[:-1])
+        render(call, [item(avatar_file)], head.template[:-1])
 
 
-def test_an_avatar_that_was_not_loaded_is_named(call, head):
-    with pytest.raises(BadInputError, match="someone"):
-        render(call, [item("someone")], head.template)
+def test_an_avatar_that_is_not_there_is_named(call, head):
+    with pytest.raises(BadInputError, match=r"someone\.safetensors"):
+        render(call, [item("someone.safetensors")], head.template)
 
 
 def test_a_missing_avatar_file_is_named(call, tmp_path):
@@ -146,8 +142,7 @@ def test_a_missing_avatar_file_is_named(call, tmp_path):
 def test_an_avatar_that_stands_in_the_scene_twice_is_drawn_twice(
     call, avatar_file, head, monkeypatch
 ):
-    identity = call("avatar.load", avatar=str(avatar_file), head="default").body["id"]
-    items = [item(identity, (0.12, 0, 0)), item(identity, (-0.12, 0, 0))]
+    items = [item(avatar_file, (0.12, 0, 0)), item(avatar_file, (-0.12, 0, 0))]
     expected = render(call, items, head.template).arrays["alpha"]
     assert (expected[:, : SIZE // 2] > 0.9).any()
     assert (expected[:, SIZE // 2 :] > 0.9).any()
@@ -163,6 +158,98 @@ def test_an_avatar_that_stands_in_the_scene_twice_is_drawn_twice(
 
     monkeypatch.setattr(AvatarPipeline, "splats", torch.inference_mode()(in_the_same_memory))
     np.testing.assert_array_equal(render(call, items, head.template).arrays["alpha"], expected)
+
+
+@pytest.fixture
+def loads(monkeypatch):
+    """Names of the avatars that are read, and how often the rasteriser is made ready."""
+    import engine.avatar
+    from engine.splatting.cpu.backend import CpuBackend
+
+    counted = {"avatars": [], "warm_ups": 0}
+    load_avatar, warm_up = engine.avatar.load_avatar, CpuBackend.warm_up
+
+    def loading(path, head):
+        counted["avatars"].append(path)
+        return load_avatar(path, head)
+
+    def warming(backend, *arguments, **options):
+        counted["warm_ups"] += 1
+        return warm_up(backend, *arguments, **options)
+
+    monkeypatch.setenv("GAUSSIANSPEECH_DEVICE", "cpu")
+    monkeypatch.setattr(engine.avatar, "load_avatar", loading)
+    monkeypatch.setattr(CpuBackend, "warm_up", warming)
+    return counted
+
+
+def test_avatars_and_rasteriser_are_loaded_once_for_all_pictures(
+    call, avatar_file, head, loads, tmp_path
+):
+    files = [tmp_path / f"{number}.safetensors" for number in range(6)]
+    for file in files:
+        file.write_bytes(avatar_file.read_bytes())
+    call("avatar.load", avatar=str(files[0]), head="default")
+    for _ in range(3):
+        render(call, [item(file) for file in files], head.template)
+    assert loads["avatars"] == [str(file) for file in files]
+    assert loads["warm_ups"] == 1
+
+
+def test_only_the_first_picture_says_that_anything_is_loaded(avatar_file, head, loads):
+    methods, said = make_methods(), []
+
+    def picture():
+        said.clear()
+        params = Params({"items": [item(avatar_file)], "camera": camera()}, "avatar.render")
+        arrays = {"vertices/0": head.template}
+        methods["avatar.render"](
+            Request("avatar.render", params, arrays, lambda _fraction, text: said.append(text))
+        )
+        return list(said)
+
+    assert {"loading the avatar", "splatting"} < set(picture())
+    assert picture() == ["placing the Gaussians", "splatting"]
+
+
+def test_a_changed_avatar_shows_in_the_next_picture(call, avatar_file, head, loads, tmp_path):
+    path = tmp_path / "avatar.safetensors"
+    path.write_bytes(avatar_file.read_bytes())
+    render(call, [item(path)], head.template)
+    path.write_bytes(b"no avatar any more")
+    with pytest.raises(BadInputError, match=r"avatar\.safetensors"):
+        render(call, [item(path)], head.template)
+
+
+def test_eight_bits_are_the_rounded_picture_without_depth(call, avatar_file, head):
+    exact = render(call, [item(avatar_file)], head.template).arrays
+    reply = render(call, [item(avatar_file)], head.template, output="rgba8")
+    assert set(reply.arrays) == {"rgba"}
+    rgba = reply.arrays["rgba"]
+    assert rgba.dtype == np.uint8
+    expected = 255 * np.clip(np.dstack([exact["rgb"], exact["alpha"]]), 0, 1)
+    np.testing.assert_allclose(rgba, expected, atol=0.5001)
+
+
+def test_an_unknown_form_of_picture_is_named(call):
+    with pytest.raises(BadInputError, match="rgba16"):
+        call("avatar.render", items=[], camera=camera(), output="rgba16")
+
+
+def test_expressions_are_taken_by_name_and_other_keys_left(call, avatar_file, head, monkeypatch):
+    given = []
+    splats = AvatarPipeline.splats
+
+    def watched(pipeline, vertices, expression, *more):
+        given.append(expression)
+        return splats(pipeline, vertices, expression, *more)
+
+    monkeypatch.setattr(AvatarPipeline, "splats", watched)
+    for keys in ({"jawOpen": 0.5, "clip corrective 01": 1.0}, {"Key 1": 1.0}, {}):
+        render(call, [item(avatar_file, expression=keys)], head.template)
+    assert given[0][head.expression_index("jawOpen")] == 0.5
+    assert given[0].sum() == 0.5
+    assert given[1:] == [None, None]
 
 
 def test_an_impossible_picture_size_is_refused(call):

@@ -82,6 +82,23 @@ def test_samples_give_what_their_file_gives(call, voice):
     )
 
 
+def test_a_file_that_is_sent_gives_what_its_path_gives(call, voice):
+    content = np.frombuffer(voice.read_bytes(), np.uint8)
+    stretch = {"fps": 25.0, "start": 0.1, "duration": 0.5}
+    by_path = call("speech.predict", audio=str(voice), **stretch)
+    sent = call("speech.predict", {"audio_file": content}, audio_name="../voice.flac", **stretch)
+    np.testing.assert_array_equal(sent.arrays["key_values"], by_path.arrays["key_values"])
+    assert sent.body["source_sha256"] == by_path.body["source_sha256"]
+
+
+@pytest.mark.parametrize("name", ["voice.wav", "..", "", "a" * 300 + ".wav", "bad\0name.wav"])
+def test_a_sent_file_that_is_no_sound_is_refused_whatever_its_name(call, name):
+    content = np.frombuffer(b"this is no sound at all", np.uint8)
+    with pytest.raises(BadInputError) as caught:
+        call("speech.predict", {"audio_file": content}, audio_name=name, fps=25.0)
+    assert caught.value.hint
+
+
 def test_a_saved_performance_loads_as_it_was_predicted(call, voice, tmp_path):
     path = str(tmp_path / "voice.performance.npz")
     predicted = call("speech.predict", fps=25.0, audio=str(voice), save=path)
