@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which avatar a head wears."""
+"""The avatar that is bound to a head."""
 
 from __future__ import annotations
 
@@ -17,18 +17,25 @@ _COMMON_NAMES = ("avatar", "point_cloud")
 """What trainings call every avatar, here and in GaussianAvatars."""
 
 
+def _tag_object(avatar: GAUSSIANSPEECH_PG_avatar, _context: bpy.types.Context) -> None:
+    """Have viewports and composites notice: properties of an add-on's own do not."""
+    avatar.id_data.update_tag()
+
+
 class GAUSSIANSPEECH_PG_avatar(bpy.types.PropertyGroup):
     """The avatar of one head object."""
 
     source: bpy.props.StringProperty(
         name="Avatar",
         description="The avatar that ships with the add-on ('default'), or an avatar file",
+        update=_tag_object,
     )
     gaussians: bpy.props.IntProperty(name="Gaussians", description="Size of the avatar")
     enabled: bpy.props.BoolProperty(
         name="Show Avatar",
         description="Draw the avatar in renders and in the viewport of the GaussianSpeech engine",
         default=True,
+        update=_tag_object,
     )
 
 
@@ -54,7 +61,7 @@ def shown_name(source: str) -> str:
 
 
 def heads_using(path: str) -> list[bpy.types.Object]:
-    """The heads of the file that wear the avatar of this file."""
+    """The heads of the .blend file that an avatar file is bound to."""
     return [
         obj
         for obj in bpy.data.objects

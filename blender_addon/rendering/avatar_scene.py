@@ -2,7 +2,8 @@
 """The scene that holds a main scene's avatars, so that each is rendered by its own engine.
 
 The heads are linked into both scenes. The avatar scene draws them as Gaussians; in the main scene
-they are hidden from camera rays only, so their shadows and reflections stay.
+they are hidden from camera rays only, so their shadows and reflections stay, and only as long as
+they show an avatar.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from bpy.app.handlers import persistent
 
 from ...engine.core.errors import BadInputError
 from ..avatars.properties import bound_avatar
+from .camera_visibility import hide_from_camera
 from .compositor import build_nodes, remove_nodes, write_layers
 from .engine import GaussianSpeechRenderEngine
 from .properties import composite_of
@@ -63,10 +65,12 @@ def set_up_composite(scene: bpy.types.Scene) -> bpy.types.Scene:
     composite = composite_of(scene)
     if composite.avatar_scene is None:
         composite.avatar_scene = bpy.data.scenes.new(f"{scene.name} Avatar")
+        composite.keeps_visibility = True
     avatar_scene = composite.avatar_scene
     avatar_scene.render.engine = GaussianSpeechRenderEngine.bl_idname
     avatar_scene.render.film_transparent = True
     _link_heads(avatar_scene, heads)
+    hide_from_camera(composite, heads)
     follow(scene, avatar_scene)
     _link_camera(avatar_scene)
     scene.render.use_compositing = True
@@ -83,12 +87,10 @@ def remove_composite(scene: bpy.types.Scene) -> bool:
     """
     composite = composite_of(scene)
     found = remove_nodes(scene)
+    hide_from_camera(composite, ())
     avatar_scene, composite.avatar_scene = composite.avatar_scene, None
     if avatar_scene is None:
         return found
-    for obj in avatar_scene.collection.objects:
-        if obj.type == "MESH":
-            obj.visible_camera = True
     bpy.data.scenes.remove(avatar_scene)
     return True
 
@@ -107,7 +109,6 @@ def _link_heads(avatar_scene: bpy.types.Scene, heads: list[bpy.types.Object]) ->
     for obj in heads:
         if obj.name not in collection.objects:
             collection.objects.link(obj)
-        obj.visible_camera = False
 
 
 def _link_camera(avatar_scene: bpy.types.Scene) -> None:
@@ -131,9 +132,17 @@ def _copy(source: object, target: object, names: tuple[str, ...]) -> None:
 @persistent
 def _on_change(*_args: object) -> None:
     for scene in bpy.data.scenes:
-        avatar_scene = composite_of(scene).avatar_scene
+        composite = composite_of(scene)
+        avatar_scene, heads = composite.avatar_scene, []
         if avatar_scene is not None:
             follow(scene, avatar_scene)
+            heads = [obj for obj in avatar_scene.collection.objects if _shows_avatar(obj)]
+        if heads or composite.hidden_heads:
+            hide_from_camera(composite, heads)
+
+
+def _shows_avatar(obj: bpy.types.Object) -> bool:
+    return obj.type == "MESH" and bound_avatar(obj) is not None
 
 
 def _handlers() -> tuple[list, ...]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 
 from .. import compat
+from .camera_visibility import GAUSSIANSPEECH_PG_hidden_head
 from .compositor import built_view, write_layers
 
 
@@ -22,6 +23,11 @@ class GAUSSIANSPEECH_PG_composite(bpy.types.PropertyGroup):
         name="Avatar Scene",
         description="The scene that renders this scene's avatars",
         type=bpy.types.Scene,
+    )
+    hidden_heads: bpy.props.CollectionProperty(type=GAUSSIANSPEECH_PG_hidden_head)
+    keeps_visibility: bpy.props.BoolProperty(
+        name="Keeps Visibility",
+        description="Whether the composite notes what it hides; those of 0.1.0 did not",
     )
     write_layers: bpy.props.BoolProperty(
         name="Write Layers",
@@ -51,7 +57,7 @@ def is_avatar_scene(scene: bpy.types.Scene) -> bool:
     return any(composite_of(other).avatar_scene == scene for other in bpy.data.scenes)
 
 
-CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PG_composite,)
+CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PG_hidden_head, GAUSSIANSPEECH_PG_composite)
 
 
 def register() -> None:

@@ -354,3 +354,75 @@ def test_a_render_region_composites_its_part_of_the_frame(blender, scene, tmp_pa
     scene.render.border_min_y, scene.render.border_max_y = 0.25, 0.75
     part = rendered(scene, tmp_path)[16:48, 24:48]
     np.testing.assert_allclose(part, whole[16:48, 24:48], atol=0.03)
+
+
+@pytest.fixture
+def head(blender, scene):
+    return blender.data.objects["Head"]
+
+
+def updated(blender):
+    blender.context.view_layer.update()
+
+
+def test_a_head_whose_avatar_is_removed_is_seen_by_the_camera_again(blender, scene, head):
+    blender.ops.gaussianspeech.set_up_composite()
+    blender.ops.gaussianspeech.unbind_avatar()
+    updated(blender)
+    assert head.visible_camera
+    with pytest.raises(RuntimeError, match="No head"):
+        blender.ops.gaussianspeech.set_up_composite()
+    blender.ops.gaussianspeech.remove_composite()
+    assert head.visible_camera
+
+
+def test_set_up_again_shows_the_heads_without_an_avatar(blender, scene, head):
+    other = head.copy()
+    scene.collection.objects.link(other)
+    blender.ops.gaussianspeech.set_up_composite()
+    assert not head.visible_camera
+    assert not other.visible_camera
+    head.gaussianspeech_avatar.source = ""
+    blender.ops.gaussianspeech.set_up_composite()
+    assert head.visible_camera
+    assert not other.visible_camera
+    blender.ops.gaussianspeech.remove_composite()
+    assert other.visible_camera
+
+
+def test_switching_an_avatar_off_shows_the_mesh_and_on_hides_it(blender, scene, head):
+    blender.ops.gaussianspeech.set_up_composite()
+    for enabled in (False, True):
+        head.gaussianspeech_avatar.enabled = enabled
+        updated(blender)
+        assert head.visible_camera is not enabled
+
+
+def test_a_head_that_the_artist_hid_from_the_camera_stays_hidden(blender, scene, head):
+    head.visible_camera = False
+    blender.ops.gaussianspeech.set_up_composite()
+    for enabled in (False, True):
+        head.gaussianspeech_avatar.enabled = enabled
+        updated(blender)
+        assert not head.visible_camera
+    blender.ops.gaussianspeech.set_up_composite()
+    blender.ops.gaussianspeech.remove_composite()
+    assert not head.visible_camera
+
+
+def test_deleting_the_avatar_scene_shows_the_heads_again(blender, scene, head):
+    blender.ops.gaussianspeech.set_up_composite()
+    blender.data.scenes.remove(scene.gaussianspeech_composite.avatar_scene)
+    updated(blender)
+    assert head.visible_camera
+
+
+def test_a_composite_of_0_1_0_shows_its_heads_when_it_is_removed(blender, scene, head):
+    blender.ops.gaussianspeech.set_up_composite()
+    composite = scene.gaussianspeech_composite
+    composite.hidden_heads.clear()
+    composite.keeps_visibility = False
+    updated(blender)
+    assert not head.visible_camera
+    blender.ops.gaussianspeech.remove_composite()
+    assert head.visible_camera
