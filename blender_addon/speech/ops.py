@@ -4,33 +4,37 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import bpy
 import numpy as np
 from bpy_extras.io_utils import ImportHelper
+from numpy.typing import NDArray
 
-from ...engine.core.errors import BadInputError, GaussianSpeechError
+from ...engine.core.errors import BadInputError
 from ...engine.core.protocol import Message
 from .. import compat
+from ..engine_link.client import PreparedFuture
 from ..engine_link.future import Future
 from ..engine_link.session import get_engine
 from ..engine_link.tasks import EngineTask
 from ..heads.properties import active_head, engine_name, is_head, require_head
 from ..settings import get_preferences
-from ..status import report, report_error
+from ..status import ReportMixin, report
+from .adjust import adjustments
 from .bake import Baked, bake, check_bakeable, corrective_names
 from .prediction import prediction_from_reply
-from .properties import adjustments, model_name
+from .properties import model_name
 from .rebake import rebake_settings
-from .sound import Clip, clip_of_settings, samples_of
+from .sound import Clip, clip_of_settings
 from .strip import add_sound_strip
 
 AUDIO_FILES = "*.wav;*.flac;*.ogg;*.oga;*.mp3;*.aif;*.aiff;*.m4a;*.aac;*.opus;*.mp4;*.mov;*.mkv"
 
 
-class GAUSSIANSPEECH_OT_import_sound(bpy.types.Operator, ImportHelper):
+class GAUSSIANSPEECH_OT_import_sound(ReportMixin, bpy.types.Operator, ImportHelper):
     """Add a sound file as a strip at the current frame, and let the head speak it."""
 
     bl_idname = "gaussianspeech.import_sound"
@@ -46,16 +50,8 @@ class GAUSSIANSPEECH_OT_import_sound(bpy.types.Operator, ImportHelper):
         default=True,
     )
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def run(self, context: bpy.types.Context) -> str:
         """Add the strip."""
-        try:
-            report(self, context, self._import(context))
-        except GaussianSpeechError as error:
-            report_error(self, context, error)
-            return {"CANCELLED"}
-        return {"FINISHED"}
-
-    def _import(self, context: bpy.types.Context) -> str:
         path = Path(bpy.path.abspath(self.filepath))
         if not path.is_file():
             raise BadInputError(f"There is no sound file {path}.", "Choose another file.")
@@ -115,20 +111,18 @@ class GAUSSIANSPEECH_OT_predict(EngineTask, bpy.types.Operator):
             "fps": self._clip.fps,
             "model": model_name(settings),
             "tolerance_mm": settings.tolerance,
+            "start": self._clip.start,
         }
-        arrays = {}
-        if get_preferences(context).engine_command.strip():
-            # It may run on another machine, which has not this machine's files.
-            arrays["samples"], params["rate"] = samples_of(self._clip)
-        else:
-            params |= {"audio": str(self._clip.path), "start": self._clip.start}
-            if self._clip.duration is not None:
-                params["duration"] = self._clip.duration
+        if self._clip.duration is not None:
+            params["duration"] = self._clip.duration
         if settings.text.strip():
             params["text"] = settings.text.strip()
         if self.save:
             params["save"] = bpy.path.abspath(self.save)
-        return engine.request("speech.predict", params, arrays)
+        # With a command of the user's own it may run on another machine, without our files.
+        remote = bool(get_preferences(context).engine_command.strip())
+        prepare = partial(_with_sound, self._clip, params, remote=remote)
+        return PreparedFuture(engine, "speech.predict", prepare, "Reading the sound")
 
     def finish(self, context: bpy.types.Context, reply: Message) -> None:
         """Bake what the engine predicted."""
@@ -157,26 +151,30 @@ class GAUSSIANSPEECH_OT_predict(EngineTask, bpy.types.Operator):
             self._clip.clean_up()
 
 
-class GAUSSIANSPEECH_OT_rebake(bpy.types.Operator):
+class GAUSSIANSPEECH_OT_rebake(ReportMixin, bpy.types.Operator):
     """Bake the predicted speech again with the settings."""
 
     bl_idname = "gaussianspeech.rebake"
     bl_label = "Bake Again"
     bl_description = (
-        "Bake the predicted speech again with these settings and the strip's place. "
+        "Bake the predicted speech again with these settings and the strip's position. "
         "Needs no engine; a bake you have edited is kept beside the new one"
     )
     bl_options = {"REGISTER", "UNDO"}
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def run(self, context: bpy.types.Context) -> str:
         """Bake."""
-        try:
-            done = rebake_settings(context, require_head(context))
-        except GaussianSpeechError as error:
-            report_error(self, context, error)
-            return {"CANCELLED"}
-        report(self, context, _summary(done))
-        return {"FINISHED"}
+        return _summary(rebake_settings(context, require_head(context)))
+
+
+def _with_sound(
+    clip: Clip, params: dict[str, Any], *, remote: bool
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The parameters and arrays of ``speech.predict`` with the clip; not on the main thread."""
+    if remote:
+        return params | {"audio_name": clip.path.name}, {"audio_file": clip.content()}
+    clip.prepare()
+    return params | {"audio": str(clip.path)}, {}
 
 
 def _summary(done: Baked, max_error_mm: float | None = None) -> str:

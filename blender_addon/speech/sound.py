@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...engine.core.errors import BadInputError
+from ...engine.core.protocol import MAX_PAYLOAD
 from .. import compat
 
-Float = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Clip:
     Attributes:
         name: of the strip or file, for the Action.
         path: audio file for the engine.
+        packed: what :meth:`prepare` writes to ``path``, where the sound is packed in the .blend.
         temporary: whether ``path`` is to be removed afterwards.
         start: seconds into the file at which the first frame lies.
         duration: seconds; ``None`` is to the end of the file.
@@ -39,6 +41,7 @@ class Clip:
 
     name: str
     path: Path
+    packed: bytes | None
     temporary: bool
     start: float
     duration: float | None
@@ -46,38 +49,36 @@ class Clip:
     strip_start: float | None
     fps: float
 
+    def prepare(self) -> None:
+        """Write a packed sound to ``path``; takes a while, so not on Blender's main thread."""
+        if self.packed is not None:
+            self.path.write_bytes(self.packed)
+
+    def content(self) -> Bytes:
+        """(N,) uint8, the whole file, for an engine that may be on another machine.
+
+        Takes a while, so not on Blender's main thread.
+
+        Raises:
+            BadInputError: it cannot be read, or is larger than a message of the protocol.
+        """
+        try:
+            data = self.path.read_bytes() if self.packed is None else self.packed
+        except OSError as error:
+            raise BadInputError(
+                f"{self.path} cannot be read: {error.strerror or error}.", "Check the file."
+            ) from error
+        if len(data) > MAX_PAYLOAD:
+            raise BadInputError(
+                f"{self.path} has {len(data) / 1e9:.1f} GB: too much to send to the engine.",
+                "Export its sound to a file of its own, for example FLAC.",
+            )
+        return np.frombuffer(data, np.uint8)
+
     def clean_up(self) -> None:
         """Remove the temporary file."""
         if self.temporary:
             self.path.unlink(missing_ok=True)
-
-
-def samples_of(clip: Clip) -> tuple[Float, int]:
-    """The clip's own stretch as (N, C) float32 samples and their rate, decoded by Blender.
-
-    For an engine on another machine, which cannot read the file.
-
-    Raises:
-        BadInputError: this Blender cannot decode it.
-    """
-    if not compat.has_audio():
-        raise BadInputError(
-            "This Blender has no sound system to decode the sound for a remote engine.",
-            "Use an engine on this machine, or a Blender with sound.",
-        )
-    import aud
-
-    try:
-        sound = aud.Sound.file(str(clip.path))
-        rate = round(sound.specs[0])
-        samples = np.asarray(sound.data(), np.float32)
-    except aud.error as error:
-        raise BadInputError(
-            f"Blender cannot read {clip.path} as sound: {error}.", "Convert it to WAV."
-        ) from error
-    first = round(clip.start * rate)
-    last = None if clip.duration is None else first + round(clip.duration * rate)
-    return samples.reshape(len(samples), -1)[first:last], rate
 
 
 def scene_fps(scene: bpy.types.Scene) -> float:
@@ -140,11 +141,12 @@ def clip_of_strip(scene: bpy.types.Scene, strip: Any) -> Clip:
     if frame >= right:
         raise BadInputError(f"The strip '{strip.name}' plays none of its sound.", "Trim it less.")
     trimmed_at_end = right < content + compat.strip_content_length(strip) - 0.5
-    path, temporary = _audio_file(strip)
+    path, packed = _audio_file(strip)
     return Clip(
         name=strip.name,
         path=path,
-        temporary=temporary,
+        packed=packed,
+        temporary=packed is not None,
         start=start,
         duration=(right - frame) / fps if trimmed_at_end else None,
         frame=frame,
@@ -157,7 +159,7 @@ def _clip_of_file(filepath: str, frame: int, scene: bpy.types.Scene) -> Clip:
     path = Path(bpy.path.abspath(filepath))
     if not path.is_file():
         raise BadInputError(f"There is no sound file {path}.", "Choose another file.")
-    return Clip(path.name, path, False, 0.0, None, frame, None, scene_fps(scene))
+    return Clip(path.name, path, None, False, 0.0, None, frame, None, scene_fps(scene))
 
 
 def _clip_of_mixdown(context: bpy.types.Context, scene: bpy.types.Scene, strip: Any) -> Clip:
@@ -187,6 +189,7 @@ def _clip_of_mixdown(context: bpy.types.Context, scene: bpy.types.Scene, strip: 
     return Clip(
         name=strip.name,
         path=path,
+        packed=None,
         temporary=True,
         start=0.0,
         duration=(right - left) / scene_fps(scene),  # The encoder fills its last block.
@@ -219,7 +222,7 @@ def _alone(scene: bpy.types.Scene, strip: Any, left: int, right: int) -> Iterato
         for item in (*compat.all_strips(scene.sequence_editor), *bpy.data.speakers)
         if item != strip
     ]
-    # A meta strip that holds the strip has to play for the strip to be heard.
+    # A meta strip that contains the strip has to be unmuted for the strip to sound.
     silenced = [(item, _muted(item)) for item in others if getattr(item, "type", "") != "META"]
     muted, frame_range = strip.mute, (scene.frame_start, scene.frame_end)
     preview = scene.use_preview_range
@@ -246,15 +249,13 @@ def _set_muted(item: Any, value: bool) -> None:  # noqa: FBT001 - a plain setter
     setattr(item, "muted" if hasattr(item, "muted") else "mute", value)
 
 
-def _audio_file(strip: Any) -> tuple[Path, bool]:
-    """File with the strip's sound; whether it is temporary."""
+def _audio_file(strip: Any) -> tuple[Path, bytes | None]:
+    """File for the strip's sound, and what goes into it where the sound is packed."""
     sound = strip.sound
     _check_present(strip)
     if sound.packed_file is None:
-        return _sound_path(sound), False
-    path = temporary_file(Path(sound.filepath).suffix or ".wav")
-    path.write_bytes(sound.packed_file.data)
-    return path, True
+        return _sound_path(sound), None
+    return temporary_file(Path(sound.filepath).suffix or ".wav"), sound.packed_file.data
 
 
 def _check_present(strip: Any) -> None:

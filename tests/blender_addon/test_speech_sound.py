@@ -160,7 +160,9 @@ def test_a_packed_sound_is_written_to_a_temporary_file(strip, clip, ramp):
     strip.sound.filepath = "//nowhere/ramp.wav"
     found = clip(strip)
     assert found.temporary
+    found.prepare()
     assert found.path.read_bytes() == content
+    assert found.content().tobytes() == content
     found.clean_up()
     assert not found.path.exists()
 
