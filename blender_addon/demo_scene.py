@@ -18,15 +18,15 @@ from .engine_link.session import get_engine
 from .engine_link.tasks import finished_within
 from .rendering.avatar_scene import set_up_composite
 from .rendering.portrait import ABOVE, BELOW, add_portrait_camera
+from .speech.adjust import adjustments
 from .speech.bake import bake, corrective_names
 from .speech.prediction import prediction_from_reply
-from .speech.properties import adjustments
 from .speech.strip import add_sound_strip
 
 __all__ = ["GaussianSpeechError", "one_line", "write_demo_scene"]
 
 RESOLUTION = (720, 900)
-_PATIENCE = 600.0
+_TIMEOUT = 600.0
 """Seconds the engine may take for one request of an hour of speech."""
 
 
@@ -74,7 +74,7 @@ def _operate(operator: Any, **options: Any) -> None:
 
 def _load(context: bpy.types.Context, performance: Path, head: str) -> Message:
     params = {"path": str(performance.resolve()), "head": head}
-    return finished_within(get_engine(context).request("performance.load", params), _PATIENCE)
+    return finished_within(get_engine(context).request("performance.load", params), _TIMEOUT)
 
 
 def _set_frames(scene: bpy.types.Scene, fps: float, frames: int) -> None:
@@ -116,12 +116,12 @@ def set_up(scene: bpy.types.Scene, head: bpy.types.Object) -> None:
     add_portrait_camera(scene, head, "Camera")
     _set_backdrop(scene, target)
     size = top - bottom
-    for name, place, width, watts, color in (
+    for name, offset, width, watts, color in (
         ("Key", (-2.2, -2.6, 1.8), 2.0, 22.0, (1.0, 0.93, 0.86)),
         ("Fill", (2.8, -2.2, 0.4), 3.0, 7.0, (0.82, 0.9, 1.0)),
         ("Back", (1.2, 2.2, 2.4), 1.5, 16.0, (1.0, 0.97, 0.92)),
     ):
-        _add_light(scene, name, target, Vector(place) * size, width * size, watts, color)
+        _add_light(scene, name, target, Vector(offset) * size, width * size, watts, color)
     scene.world = bpy.data.worlds.new("Studio")
     scene.world.color = (0.05, 0.05, 0.055)
     render = scene.render
@@ -166,7 +166,7 @@ def _add_light(
 
 
 def _set_screens() -> None:
-    """Open on the head: every 3D view looks through the camera."""
+    """Have every 3D view show what the camera does."""
     for screen in bpy.data.screens:
         for area in screen.areas:
             if area.type != "VIEW_3D":
@@ -185,7 +185,7 @@ def _save(out: Path) -> None:
             bpy.ops.wm.save_as_mainfile(filepath=str(temporary.resolve()), compress=True)
     except (OSError, RuntimeError) as error:
         raise BadInputError(
-            f"{out} cannot be written: {error}.", "Choose another place."
+            f"{out} cannot be written: {error}.", "Choose another folder."
         ) from error
     finally:
         filepaths.save_version = versions

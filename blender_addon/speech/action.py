@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Actions of this add-on: recognised, filled, and told apart from those an artist has changed."""
+"""Actions of this add-on: which they are, filling them, and whether an artist has changed them."""
 
 from __future__ import annotations
 
@@ -25,6 +25,22 @@ _ID = "gaussianspeech_id"
 
 _LINEAR = 1
 """Number of the interpolation LINEAR in ``foreach_set``."""
+
+_FORM = "2:"
+"""Begins the fingerprints of this form; those of 0.1.0 have no such mark."""
+
+_SHAPING = (
+    ("handle_left", 2, np.float32),
+    ("handle_right", 2, np.float32),
+    ("easing", 1, np.int32),
+    ("amplitude", 1, np.float32),
+    ("back", 1, np.float32),
+    ("period", 1, np.float32),
+)
+"""What shapes a curve between keys that are not joined by straight lines."""
+
+_NOT_SHAPING = {"rna_type", "show_expanded", "active", "is_valid", "name"}
+"""Properties of modifiers that are about the interface."""
 
 
 def is_bake(action: bpy.types.Action | None) -> bool:
@@ -57,8 +73,10 @@ def store_prediction(action: bpy.types.Action, prediction: Prediction) -> None:
 
 
 def is_edited(action: bpy.types.Action) -> bool:
-    """Whether somebody has changed the keys since the bake."""
-    return action.get(_FINGERPRINT) != _fingerprint(action)
+    """Whether somebody has changed the curves since the bake."""
+    kept = str(action.get(_FINGERPRINT, ""))
+    current = _fingerprint if kept.startswith(_FORM) else _positions_fingerprint
+    return kept != current(action)
 
 
 def fill(
@@ -111,11 +129,46 @@ def _set_keys(curve: Any, frames: NDArray[np.float64], values: Float) -> None:
 
 
 def _fingerprint(action: bpy.types.Action) -> str:
+    """Checksum of everything that shapes the curves."""
     checksum = 0
     for curve in sorted(compat.fcurves(action), key=lambda curve: curve.data_path):
-        points = curve.keyframe_points
-        values = np.empty(2 * len(points), np.float32)
-        points.foreach_get("co", values)
+        muted = curve.mute or (curve.group is not None and curve.group.mute)
+        about = [curve.data_path, curve.extrapolation, muted, _properties(curve.modifiers)]
+        checksum = zlib.crc32(repr(about).encode(), checksum)
+        shapes = _key_array(curve, "interpolation", 1, np.int32)
+        checksum = zlib.crc32(shapes.tobytes(), checksum)
+        checksum = zlib.crc32(_key_array(curve, "co", 2, np.float32).tobytes(), checksum)
+        if (shapes != _LINEAR).any():
+            # Only then; where they shape nothing, versions of Blender put handles differently.
+            for name, size, kind in _SHAPING:
+                checksum = zlib.crc32(_key_array(curve, name, size, kind).tobytes(), checksum)
+    return f"{_FORM}{checksum:08x}"
+
+
+def _key_array(curve: bpy.types.FCurve, name: str, size: int, kind: type) -> NDArray[Any]:
+    points = curve.keyframe_points
+    values = np.empty(size * len(points), kind)
+    points.foreach_get(name, values)
+    return values
+
+
+def _properties(values: Any) -> Any:
+    """The settings of modifiers as plain values, to compare them by."""
+    if isinstance(values, bpy.types.bpy_prop_collection):
+        return [_properties(value) for value in values]
+    if isinstance(values, bpy.types.bpy_struct):
+        return [
+            (known.identifier, _properties(getattr(values, known.identifier)))
+            for known in values.bl_rna.properties
+            if known.identifier not in _NOT_SHAPING
+        ]
+    return values if isinstance(values, bool | int | float | str) else list(values)
+
+
+def _positions_fingerprint(action: bpy.types.Action) -> str:
+    """What 0.1.0 kept: a checksum of the keys' positions."""
+    checksum = 0
+    for curve in sorted(compat.fcurves(action), key=lambda curve: curve.data_path):
         checksum = zlib.crc32(curve.data_path.encode(), checksum)
-        checksum = zlib.crc32(values.tobytes(), checksum)
+        checksum = zlib.crc32(_key_array(curve, "co", 2, np.float32).tobytes(), checksum)
     return f"{checksum:08x}"

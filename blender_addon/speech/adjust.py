@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,10 @@ CLOSURE_PREFIXES = ("mouthClose", "mouthPress", "mouthRoll")
 
 UPPER_FACE_PREFIXES = ("brow", "eye", "cheekSquint", "noseSneer")
 """Expressions above the mouth."""
+
+
+LIVE_LIMIT = 300_000
+"""Key values up to which a moved slider bakes at once; above, the button does."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,17 @@ class Adjustments:
     lip_closure: float = 1.0
     upper_face: float = 1.0
     style: Style = NEUTRAL
+
+
+def adjustments(settings: Any) -> Adjustments:
+    """The settings of a head (``GAUSSIANSPEECH_PG_speech``) that a bake applies."""
+    return Adjustments(
+        strength=settings.strength,
+        smoothing=settings.smoothing / 1000,
+        lip_closure=settings.lip_closure,
+        upper_face=settings.upper_face,
+        style=Style(settings.articulation, settings.smile),
+    )
 
 
 def adjusted(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The panel's second section: what the head says, and how it moves."""
+"""The panel's second section: sound, transcript and animation."""
 
 from __future__ import annotations
 

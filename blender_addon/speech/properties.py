@@ -9,12 +9,8 @@ from typing import Any
 import bpy
 
 from ...engine.core.errors import BadInputError
-from ...engine.motion.style import Style
 from .. import compat
-from .adjust import Adjustments
-
-LIVE_LIMIT = 300_000
-"""Key values up to which a moved slider bakes at once; above, the button does."""
+from .rebake import rebake_live
 
 
 def _sound_strips(_self: Any, context: bpy.types.Context, text: str) -> Iterator[str]:
@@ -25,13 +21,11 @@ def _sound_strips(_self: Any, context: bpy.types.Context, text: str) -> Iterator
 
 
 def _on_adjusted(self: GAUSSIANSPEECH_PG_speech, context: bpy.types.Context) -> None:
-    from .rebake import rebake_live
-
     rebake_live(self.id_data, context)
 
 
 class GAUSSIANSPEECH_PG_speech(bpy.types.PropertyGroup):
-    """What a head says, and how the animation is made of it."""
+    """The speech of a head, and how it is animated."""
 
     source: bpy.props.EnumProperty(
         name="Source",
@@ -50,7 +44,7 @@ class GAUSSIANSPEECH_PG_speech(bpy.types.PropertyGroup):
     )
     text: bpy.props.StringProperty(
         name="Transcript",
-        description="What is said, where you know it: the lips then follow the words exactly",
+        description="The words, where you know them: the lips then follow them exactly",
     )
     model: bpy.props.EnumProperty(
         name="Model",
@@ -156,17 +150,6 @@ def model_name(settings: GAUSSIANSPEECH_PG_speech) -> str:
             "No file of a trained speech model is chosen.", "Choose it in Speech, Model."
         )
     return str(bpy.path.abspath(settings.model_file))
-
-
-def adjustments(settings: GAUSSIANSPEECH_PG_speech) -> Adjustments:
-    """The settings that a bake applies."""
-    return Adjustments(
-        strength=settings.strength,
-        smoothing=settings.smoothing / 1000,
-        lip_closure=settings.lip_closure,
-        upper_face=settings.upper_face,
-        style=Style(settings.articulation, settings.smile),
-    )
 
 
 CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PG_speech,)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Baking again as soon as a slider moves."""
+"""Baking a head again with its settings, as soon as a slider moves."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import bpy
 from ...engine.core.errors import GaussianSpeechError
 from ..status import set_error
 from .action import read_prediction
+from .adjust import LIVE_LIMIT, adjustments
 from .bake import Baked, active_bake, rebake
-from .properties import LIVE_LIMIT, adjustments
 
 
 def rebake_settings(context: bpy.types.Context, obj: bpy.types.Object) -> Baked:
@@ -31,5 +31,5 @@ def rebake_live(obj: bpy.types.Object, context: bpy.types.Context) -> None:
         if read_prediction(action).values.size <= LIVE_LIMIT:
             rebake_settings(context, obj)
     except GaussianSpeechError as error:
-        # A property's update has no operator to report with; the panel tells.
+        # A property's update has no operator to report with.
         set_error(context, error)

@@ -34,7 +34,7 @@ def main() -> None:
             baking.rebake(bpy.context, head, settings, 0)
 
         def smile():
-            style = addon_module("speech.properties").Style(articulation=1.2, smile=0.5)
+            style = addon_module("speech.adjust").Style(articulation=1.2, smile=0.5)
             baking.rebake(bpy.context, head, adjust.Adjustments(style=style), 0)
 
         def play():

@@ -212,6 +212,77 @@ def test_an_edited_bake_is_kept_beside_the_new_one(addon, head, speak):
     assert "edited" in done.notes[0]
 
 
+def bend(curve):
+    curve.keyframe_points[3].interpolation = "BEZIER"
+
+
+def cycle(curve):
+    curve.modifiers.new("CYCLES").cycles_after = 3
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        bend,
+        cycle,
+        lambda curve: setattr(curve, "mute", True),
+        lambda curve: setattr(curve, "extrapolation", "LINEAR"),
+    ],
+    ids=["interpolation", "modifier", "mute", "extrapolation"],
+)
+def test_any_change_of_a_curve_is_an_edit(addon, head, speak, edit):
+    action, actions = speak().action, addon("speech.action")
+    assert not actions.is_edited(action)
+    edit(addon("compat").fcurves(action)[0])
+    assert actions.is_edited(action)
+    assert speak().action != action
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda curve: setattr(curve.keyframe_points[3], "handle_left", (1.5, 0.9)),
+        lambda curve: setattr(curve.modifiers[0], "cycles_after", 4),
+        lambda curve: setattr(curve.modifiers[0], "mute", True),
+        lambda curve: setattr(curve.modifiers[1].control_points[0], "max", 0.5),
+    ],
+    ids=["handle", "modifier", "muted modifier", "envelope"],
+)
+def test_changes_of_handles_and_modifiers_are_noticed(addon, head, speak, edit):
+    action, actions = speak().action, addon("speech.action")
+    curve = addon("compat").fcurves(action)[0]
+    bend(curve)
+    cycle(curve)
+    curve.modifiers.new("ENVELOPE").control_points.add(5.0)
+    curve.keyframe_points[3].handle_left_type = "FREE"
+    before = actions._fingerprint(action)
+    edit(curve)
+    assert actions._fingerprint(action) != before
+
+
+def test_looking_at_a_curve_is_no_edit(blender, addon, head, speak, tmp_path):
+    action, actions = speak().action, addon("speech.action")
+    curve = addon("compat").fcurves(action)[0]
+    curve.select, curve.lock, curve.hide = True, True, True
+    for point in curve.keyframe_points:
+        point.select_control_point = True
+    assert not actions.is_edited(action)
+    path = str(tmp_path / "talk.blend")
+    blender.ops.wm.save_as_mainfile(filepath=path)
+    blender.ops.wm.open_mainfile(filepath=path)
+    assert not actions.is_edited(action_of(blender.data.objects["Small"]))
+
+
+def test_a_bake_of_0_1_0_that_nobody_edited_is_replaced(addon, head, speak):
+    action, actions = speak().action, addon("speech.action")
+    action["gaussianspeech_fingerprint"] = actions._positions_fingerprint(action)
+    assert not actions.is_edited(action)
+    assert speak().action == action
+    action["gaussianspeech_fingerprint"] = actions._positions_fingerprint(action)
+    addon("compat").fcurves(action)[0].keyframe_points[3].co.y = 0.123
+    assert actions.is_edited(action)
+
+
 def test_a_moved_slider_bakes_again_without_an_engine(blender, addon, head, speak):
     addon("engine_link.session").stop_engine()
     speak()

@@ -108,6 +108,6 @@ def test_a_bake_kept_from_before_smiles_too(blender, addon, head, spoken):
     del older["lip_pairs"]
     again = addon("speech.prediction").Prediction.unpack(json.dumps(older), packed)
     assert again.lip_pairs == ((), ())
-    adjust, style = addon("speech.adjust"), addon("speech.properties").Style(smile=1.0)
+    adjust, style = addon("speech.adjust"), addon("speech.adjust").Style(smile=1.0)
     values = adjust.adjusted(again, adjust.Adjustments(style=style))
     assert values[:, 2].min() > 0.4
