@@ -28,7 +28,7 @@ def sequencer_scene(context: bpy.types.Context) -> bpy.types.Scene:
 
 
 def show_in_sequencer(context: bpy.types.Context, scene: bpy.types.Scene) -> None:
-    """Make the sequencer editors show a scene, where they show none: from 5.0 they must be told."""
+    """Make the sequencer editors show a scene where they show none, as new files do from 5.0."""
     workspace = context.workspace
     if getattr(workspace, "sequencer_scene", scene) is None:
         workspace.sequencer_scene = scene

@@ -29,18 +29,18 @@ def main(arguments: list[str] | None = None) -> int:
     except ImportError as error:
         print(f"Blender's Python module is missing: {error}. pip install bpy", file=sys.stderr)
         return 2
-    stage = addon_module("demo_scene")
+    demo_scene = addon_module("demo_scene")
     with enabled_addon(options.engine_python):
         try:
-            stage.write_demo_scene(
+            demo_scene.write_demo_scene(
                 performance=options.performance,
                 audio=options.audio,
                 out=options.out,
                 head=options.head,
                 avatar=options.avatar,
             )
-        except stage.GaussianSpeechError as error:
-            print(stage.one_line(error), file=sys.stderr)
+        except demo_scene.GaussianSpeechError as error:
+            print(demo_scene.one_line(error), file=sys.stderr)
             return 2
     print(options.out)
     return 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Avatars of heads: which one a head wears, binding it, and saving it to a file."""
+"""Avatars of heads: binding them, and saving them to files."""
 
 from __future__ import annotations
 

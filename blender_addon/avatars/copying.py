@@ -13,10 +13,10 @@ from ...engine.core.errors import BadInputError, CancelledError
 from ...engine.core.files import atomic_write
 
 FLAME_PARAM = "flame_param.npz"
-"""GaussianAvatars' motion and identity: its programs look for it beside ``point_cloud.ply``."""
+"""GaussianAvatars' motion and identity, which its programs expect beside ``point_cloud.ply``."""
 
 _BLOCK = 1 << 22
-"""Bytes between looks whether somebody has cancelled."""
+"""Bytes between two checks for a cancel."""
 
 
 def copy_avatar(source: Path, target: Path, cancelled: threading.Event) -> None:
@@ -35,11 +35,11 @@ def copy_avatar(source: Path, target: Path, cancelled: threading.Event) -> None:
     if not source.is_file():
         raise BadInputError(
             f"There is no avatar file {source}.",
-            "It was moved or deleted: let the head wear another, with Open Avatar or Use Avatar.",
+            "It was moved or deleted: bind another, with Open Avatar or Use Avatar.",
         )
     if target.exists() and target.samefile(source):
         raise BadInputError(
-            f"{target} is the avatar that the head wears.", "Choose another name or folder."
+            f"{target} is the avatar that is bound to the head.", "Choose another name or folder."
         )
     motion = source.with_name(FLAME_PARAM)
     takes_motion = source.suffix.lower() == ".ply" and motion.is_file()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Binding an avatar to a head, and taking it off."""
+"""Binding an avatar to a head, and removing it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ..engine_link.future import Future
 from ..engine_link.session import get_engine
 from ..engine_link.tasks import EngineTask
 from ..heads.properties import active_head, engine_name, require_head
-from ..status import report
+from ..status import ReportMixin, invoke_operator, report
 from .properties import DEFAULT_AVATAR, avatar_path
 
 
 class GAUSSIANSPEECH_OT_bind_avatar(EngineTask, bpy.types.Operator):
-    """Let the head wear an avatar; the engine checks that they fit."""
+    """Bind an avatar to the head; the engine checks that they fit."""
 
     bl_idname = "gaussianspeech.bind_avatar"
     bl_label = "Bind Avatar"
-    bl_description = "Let the head wear an avatar; the engine checks that they fit"
+    bl_description = "Bind an avatar to the head; the engine checks that they fit"
     bl_options = {"UNDO"}
     task_label: ClassVar[str] = "Loading the avatar"
 
@@ -35,7 +35,7 @@ class GAUSSIANSPEECH_OT_bind_avatar(EngineTask, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """There is a head to wear it."""
+        """There is a head to bind it to."""
         return active_head(context) is not None
 
     def begin(self, context: bpy.types.Context) -> Future:
@@ -46,11 +46,13 @@ class GAUSSIANSPEECH_OT_bind_avatar(EngineTask, bpy.types.Operator):
         return get_engine(context).request("avatar.load", params)
 
     def finish(self, context: bpy.types.Context, reply: Message) -> None:
-        """Note the avatar on the head."""
+        """Bind it."""
         avatar = bpy.data.objects[self._head_name].gaussianspeech_avatar
         avatar.source, avatar.enabled = self.avatar, True
         avatar.gaussians = reply.body["gaussians"]
-        report(self, context, f"'{self._head_name}' wears {avatar.gaussians:,} Gaussians")
+        report(
+            self, context, f"Avatar bound to '{self._head_name}' ({avatar.gaussians:,} Gaussians)"
+        )
 
 
 class GAUSSIANSPEECH_OT_open_avatar(bpy.types.Operator, ImportHelper):
@@ -66,41 +68,34 @@ class GAUSSIANSPEECH_OT_open_avatar(bpy.types.Operator, ImportHelper):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """There is a head to wear it."""
+        """There is a head to bind it to."""
         return active_head(context) is not None
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Bind the chosen file."""
-        mode = "EXEC_DEFAULT" if bpy.app.background else "INVOKE_DEFAULT"
-        try:
-            result = bpy.ops.gaussianspeech.bind_avatar(mode, avatar=self.filepath)
-        except RuntimeError as error:  # What the operator reported; it is in the panel too.
-            self.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
-            return {"CANCELLED"}
-        return {"CANCELLED"} if "CANCELLED" in result else {"FINISHED"}
+        return invoke_operator(self, bpy.ops.gaussianspeech.bind_avatar, avatar=self.filepath)
 
 
-class GAUSSIANSPEECH_OT_unbind_avatar(bpy.types.Operator):
-    """Take the avatar off the head."""
+class GAUSSIANSPEECH_OT_unbind_avatar(ReportMixin, bpy.types.Operator):
+    """Remove the avatar from the head."""
 
     bl_idname = "gaussianspeech.unbind_avatar"
     bl_label = "Remove Avatar"
-    bl_description = "Take the avatar off the head; its file stays"
+    bl_description = "Remove the avatar from the head; its file stays"
     bl_options = {"UNDO"}
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """The head wears one."""
+        """The head has one."""
         head = active_head(context)
         return head is not None and bool(head.gaussianspeech_avatar.source)
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """Forget the avatar."""
+    def run(self, context: bpy.types.Context) -> str:
+        """Unbind the avatar."""
         head = active_head(context)
         avatar = head.gaussianspeech_avatar
         avatar.source, avatar.gaussians = "", 0
-        report(self, context, f"'{head.name}' wears no avatar")
-        return {"FINISHED"}
+        return f"Avatar removed from '{head.name}'"
 
 
 CLASSES: tuple[type, ...] = (

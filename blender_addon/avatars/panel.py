@@ -17,7 +17,7 @@ from .saving import GAUSSIANSPEECH_OT_save_avatar
 
 
 class GAUSSIANSPEECH_PT_avatar(bpy.types.Panel):
-    """Which avatar the head wears."""
+    """The avatar that is bound to the head."""
 
     bl_idname = "GAUSSIANSPEECH_PT_avatar"
     bl_parent_id = PARENT_ID

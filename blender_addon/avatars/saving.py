@@ -15,17 +15,17 @@ from ..engine_link.future import Future, ThreadFuture
 from ..engine_link.tasks import EngineTask
 from ..heads.properties import active_head
 from ..settings import get_preferences
-from ..status import report
+from ..status import invoke_operator, report
 from .copying import copy_avatar
 from .properties import DEFAULT_AVATAR, avatar_path, heads_using, shown_name
 
 
 class GAUSSIANSPEECH_OT_copy_avatar(EngineTask, bpy.types.Operator):
-    """Copy the avatar that the head wears to a file, and let the head wear the copy."""
+    """Copy the bound avatar to a file, and bind the copy instead."""
 
     bl_idname = "gaussianspeech.copy_avatar"
     bl_label = "Save Avatar"
-    bl_description = "Copy the avatar that the head wears to a file, and let the head wear the copy"
+    bl_description = "Copy the bound avatar to a file, and bind the copy instead"
     bl_options = {"INTERNAL", "UNDO"}
     task_label: ClassVar[str] = "Saving the avatar"
 
@@ -52,23 +52,23 @@ class GAUSSIANSPEECH_OT_copy_avatar(EngineTask, bpy.types.Operator):
         return ThreadFuture(copy, "Copying")
 
     def finish(self, context: bpy.types.Context, _reply: None) -> None:
-        """Let the heads that wear the avatar wear the copy: it looks the same, and stays."""
+        """Bind the copy to the heads that use the avatar."""
         names = []
         for head in heads_using(self._source):
             if head.library is None:
                 head.gaussianspeech_avatar.source = self._target
                 names.append(f"'{head.name}'")
-        now = f": {' and '.join(names)} wear{'s' if len(names) == 1 else ''} it" if names else ""
-        report(self, context, f"Saved {Path(self._target).name}{now}")
+        bound = f" and bound it to {' and '.join(names)}" if names else ""
+        report(self, context, f"Saved {Path(self._target).name}{bound}")
 
 
 class GAUSSIANSPEECH_OT_save_avatar(bpy.types.Operator, ExportHelper):
-    """Save the avatar that the head wears to a file of one's own."""
+    """Save the bound avatar to a file of one's own."""
 
     bl_idname = "gaussianspeech.save_avatar"
     bl_label = "Save Avatar"
     bl_description = (
-        "Copy the avatar that the head wears to a file of yours, and let the head wear the copy. "
+        "Copy the bound avatar to a file of yours, and bind the copy instead. "
         "An avatar of a training is deleted with its training"
     )
     bl_options = {"INTERNAL"}
@@ -101,24 +101,18 @@ class GAUSSIANSPEECH_OT_save_avatar(bpy.types.Operator, ExportHelper):
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         """Copy to the chosen file."""
-        mode = "EXEC_DEFAULT" if bpy.app.background else "INVOKE_DEFAULT"
-        try:
-            result = bpy.ops.gaussianspeech.copy_avatar(mode, filepath=self.filepath)
-        except RuntimeError as error:  # What the operator reported; it is in the panel too.
-            self.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
-            return {"CANCELLED"}
-        return {"CANCELLED"} if "CANCELLED" in result else {"FINISHED"}
+        return invoke_operator(self, bpy.ops.gaussianspeech.copy_avatar, filepath=self.filepath)
 
 
 def _savable(operator: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
-    """Whether the active head wears an avatar whose file is on this machine; says why not."""
+    """Whether the active head has an avatar whose file is on this machine; or a message why not."""
     head = active_head(context)
     if head is None:
         operator.poll_message_set("Select a head")
     elif not head.gaussianspeech_avatar.source:
-        operator.poll_message_set(f"'{head.name}' wears no avatar")
+        operator.poll_message_set(f"'{head.name}' has no avatar")
     elif head.gaussianspeech_avatar.source == DEFAULT_AVATAR:
-        operator.poll_message_set("The default avatar comes with the add-on: it cannot get lost")
+        operator.poll_message_set("The default avatar comes with the add-on")
     elif get_preferences(context).engine_command.strip():
         operator.poll_message_set(
             "Engine Command may run the engine on another machine, where this avatar's file is: "

@@ -10,17 +10,17 @@ from typing import ClassVar
 import bpy
 from bpy_extras.io_utils import ExportHelper
 
-from ...engine.core.errors import BadInputError, GaussianSpeechError
+from ...engine.core.errors import BadInputError
 from ..heads.properties import active_head, require_head
 from ..speech.bake import active_bake
-from ..status import report, report_error
+from ..status import ReportMixin
 from .mesh_files import export_mesh
 from .performance_file import export_performance
 
 SUFFIXES = {"ABC": ".abc", "USD": ".usdc", "GLB": ".glb", "NPZ": ".performance.npz"}
 
 
-class GAUSSIANSPEECH_OT_export(bpy.types.Operator, ExportHelper):
+class GAUSSIANSPEECH_OT_export(ReportMixin, bpy.types.Operator, ExportHelper):
     """Export the head with its animation, and nothing else of the scene."""
 
     bl_idname = "gaussianspeech.export"
@@ -78,24 +78,17 @@ class GAUSSIANSPEECH_OT_export(bpy.types.Operator, ExportHelper):
         if self.format == "NPZ":
             layout.prop(self, "dense")
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def run(self, context: bpy.types.Context) -> str:
         """Write the file."""
-        try:
-            head = require_head(context)
-            frames = speech_frames(head) if self.frames == "BAKE" else scene_frames(context.scene)
-            path = with_suffix(Path(bpy.path.abspath(self.filepath)), self.format)
-            if self.format == "NPZ":
-                export_performance(context, head, path, frames, dense=self.dense)
-            else:
-                export_mesh(context, head, path, self.format, frames)
-        except GaussianSpeechError as error:
-            report_error(self, context, error)
-            return {"CANCELLED"}
+        head = require_head(context)
+        frames = speech_frames(head) if self.frames == "BAKE" else scene_frames(context.scene)
+        path = with_suffix(Path(bpy.path.abspath(self.filepath)), self.format)
+        if self.format == "NPZ":
+            export_performance(context, head, path, frames, dense=self.dense)
+        else:
+            export_mesh(context, head, path, self.format, frames)
         size = path.stat().st_size / 1e6
-        report(
-            self, context, f"Wrote {len(frames)} frames of '{head.name}' to {path} ({size:.1f} MB)"
-        )
-        return {"FINISHED"}
+        return f"Wrote {len(frames)} frames of '{head.name}' to {path} ({size:.1f} MB)"
 
 
 def speech_frames(head: bpy.types.Object) -> range:

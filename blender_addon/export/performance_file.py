@@ -109,9 +109,9 @@ def _phones(
         return []
     fps = scene_fps(context.scene)
     # The first key of a bake stands at the first value, wherever the strip was moved to.
-    later, end = (action.frame_range[0] - frames.start) / fps, len(frames) / fps
+    shift, end = (action.frame_range[0] - frames.start) / fps, len(frames) / fps
     cut = [
-        (label, max(0.0, start + later), min(end, stop + later))
+        (label, max(0.0, start + shift), min(end, stop + shift))
         for label, start, stop in prediction.phones
     ]
     return [(label, round(start, 6), round(stop, 6)) for label, start, stop in cut if start < stop]

@@ -15,12 +15,12 @@ from ..compat import shader_nodes
 Index = NDArray[np.int32]
 
 
-class Look(NamedTuple):
-    """A material's look.
+class RegionMaterial(NamedTuple):
+    """A material and the regions that get it.
 
     Attributes:
         name: of the material.
-        regions: of the head that wear it; the last look that claims a triangle has it.
+        regions: of the head; of several that contain a triangle the last gives its material.
         color: scene-linear base colour.
         roughness: of the surface.
         subsurface: weight of the light that scatters below the surface.
@@ -33,16 +33,16 @@ class Look(NamedTuple):
     subsurface: float
 
 
-SKIN = Look("Head Skin", (), (0.68, 0.40, 0.30), 0.5, 0.15)
-LOOKS = (
+SKIN = RegionMaterial("Head Skin", (), (0.68, 0.40, 0.30), 0.5, 0.15)
+MATERIALS = (
     SKIN,
-    Look("Head Lips", ("lips",), (0.54, 0.24, 0.20), 0.35, 0.15),
-    Look("Head Mouth", ("mouth_interior", "inner_lips"), (0.25, 0.05, 0.05), 0.3, 0.2),
-    Look("Head Tongue", ("tongue",), (0.48, 0.13, 0.13), 0.3, 0.2),
-    Look("Head Teeth", ("teeth",), (0.80, 0.75, 0.63), 0.15, 0.1),
-    Look("Head Eye White", ("eyeballs",), (0.82, 0.80, 0.78), 0.1, 0.05),
-    Look("Head Iris", ("irises",), (0.10, 0.17, 0.22), 0.1, 0.0),
-    Look("Head Pupil", ("pupils",), (0.004, 0.004, 0.004), 0.05, 0.0),
+    RegionMaterial("Head Lips", ("lips",), (0.54, 0.24, 0.20), 0.35, 0.15),
+    RegionMaterial("Head Mouth", ("mouth_interior", "inner_lips"), (0.25, 0.05, 0.05), 0.3, 0.2),
+    RegionMaterial("Head Tongue", ("tongue",), (0.48, 0.13, 0.13), 0.3, 0.2),
+    RegionMaterial("Head Teeth", ("teeth",), (0.80, 0.75, 0.63), 0.15, 0.1),
+    RegionMaterial("Head Eye White", ("eyeballs",), (0.82, 0.80, 0.78), 0.1, 0.05),
+    RegionMaterial("Head Iris", ("irises",), (0.10, 0.17, 0.22), 0.1, 0.0),
+    RegionMaterial("Head Pupil", ("pupils",), (0.004, 0.004, 0.004), 0.05, 0.0),
 )
 """From the widest region to the narrowest."""
 
@@ -55,36 +55,36 @@ def assign_materials(mesh: bpy.types.Mesh, faces: Index, regions: Mapping[str, I
     Args:
         mesh: of the head, with ``faces`` as its polygons.
         faces: (F, 3) vertex indices.
-        regions: vertex sets by name; looks whose regions are missing are left out.
+        regions: vertex sets by name; materials whose regions are missing are left out.
     """
     slots = np.zeros(len(faces), np.int32)
     vertices = len(mesh.vertices)
-    for look in LOOKS:
-        found = [regions[name] for name in look.regions if name in regions]
-        if look is not SKIN and not found:
+    for preset in MATERIALS:
+        found = [regions[name] for name in preset.regions if name in regions]
+        if preset is not SKIN and not found:
             continue
         if found:
             inside = np.zeros(vertices, bool)
             inside[np.concatenate(found)] = True
             slots[inside[faces].all(axis=1)] = len(mesh.materials)
-        mesh.materials.append(_material(look))
+        mesh.materials.append(_material(preset))
     mesh.polygons.foreach_set("material_index", slots)
 
 
-def _material(look: Look) -> bpy.types.Material:
+def _material(preset: RegionMaterial) -> bpy.types.Material:
     for material in bpy.data.materials:
-        # A look an artist has changed is shared by the next head, as Blender users expect.
-        if material.get(_MARK) == look.name and material.library is None:
+        # A material that an artist has changed is shared by the next head.
+        if material.get(_MARK) == preset.name and material.library is None:
             return material
-    material = bpy.data.materials.new(look.name)
-    material[_MARK] = look.name
+    material = bpy.data.materials.new(preset.name)
+    material[_MARK] = preset.name
     shader: Any = next(n for n in shader_nodes(material) if n.type == "BSDF_PRINCIPLED")
-    shader.inputs["Base Color"].default_value = (*look.color, 1.0)
-    shader.inputs["Roughness"].default_value = look.roughness
-    shader.inputs["Subsurface Weight"].default_value = look.subsurface
+    shader.inputs["Base Color"].default_value = (*preset.color, 1.0)
+    shader.inputs["Roughness"].default_value = preset.roughness
+    shader.inputs["Subsurface Weight"].default_value = preset.subsurface
     # Millimetres: light travels about this far in skin, red the farthest.
     shader.inputs["Subsurface Scale"].default_value = 0.004
     shader.inputs["Subsurface Radius"].default_value = (1.0, 0.35, 0.2)
-    material.diffuse_color = (*look.color, 1.0)
-    material.roughness = look.roughness
+    material.diffuse_color = (*preset.color, 1.0)
+    material.roughness = preset.roughness
     return material

@@ -19,7 +19,7 @@ from ..engine_link.client import EngineClient
 from ..engine_link.future import CompletedFuture, Future
 from ..engine_link.session import get_engine
 from ..engine_link.tasks import EngineTask
-from ..status import report
+from ..status import invoke_operator, report
 from .mesh import build_head
 from .properties import engine_name, is_head
 
@@ -30,7 +30,7 @@ DEFAULT_AVATAR = "default"
 """The avatar that ships with the engine, for that head."""
 
 _THREE_QUARTER = (math.radians(80), 0.0, math.radians(25))
-"""Turn of a view that sees a face from a little above and from its left."""
+"""Rotation of a three-quarter view, from a little above and from the face's left."""
 
 _default_heads: WeakKeyDictionary[EngineClient, Message] = WeakKeyDictionary()
 """The default head as each engine gave it."""
@@ -53,7 +53,7 @@ class GAUSSIANSPEECH_OT_add_head(EngineTask, bpy.types.Operator):
     )
     with_avatar: bpy.props.BoolProperty(
         name="With Avatar",
-        description="Let the head wear the avatar that ships with it",
+        description="Bind the avatar that ships with the head",
         default=True,
     )
     avatar: bpy.props.StringProperty(
@@ -73,7 +73,7 @@ class GAUSSIANSPEECH_OT_add_head(EngineTask, bpy.types.Operator):
     )
 
     def draw(self, _context: bpy.types.Context) -> None:
-        """Offer to leave the default head's avatar away."""
+        """Draw the options of the kind of head."""
         if self.head == DEFAULT_HEAD:
             self.layout.prop(self, "with_avatar")
         self.layout.prop(self, "frame")
@@ -86,7 +86,7 @@ class GAUSSIANSPEECH_OT_add_head(EngineTask, bpy.types.Operator):
             )
         engine = get_engine(context)
         if self.head == DEFAULT_HEAD and engine in _default_heads and engine.hello:
-            # The redo panel adds the head anew, and must not wait for what the engine is at.
+            # The redo panel adds the head anew, and must not wait for a busy engine.
             return CompletedFuture(_default_heads[engine])
         return engine.request("head.load", {"head": _absolute(self.head)})
 
@@ -111,7 +111,7 @@ class GAUSSIANSPEECH_OT_add_head(EngineTask, bpy.types.Operator):
         if self.frame and sum(map(is_head, context.scene.objects)) == 1:
             _frame(context)
         if self.with_avatar and (self.head == DEFAULT_HEAD or self.avatar != DEFAULT_AVATAR):
-            dress(context, obj, self.avatar)
+            bind_avatar_async(context, obj, self.avatar)
 
 
 def _frame(context: bpy.types.Context) -> None:
@@ -121,35 +121,35 @@ def _frame(context: bpy.types.Context) -> None:
         return
     region = next((region for region in area.regions if region.type == "WINDOW"), None)
     if region is None or area.spaces.active.region_3d.view_perspective == "CAMERA":
-        return  # Who looks through a camera has framed the picture already.
+        return  # The view through a camera is framed already.
     area.spaces.active.region_3d.view_rotation = Euler(_THREE_QUARTER).to_quaternion()
     with context.temp_override(area=area, region=region):
         bpy.ops.view3d.view_selected()
 
 
-def dress(context: bpy.types.Context, obj: bpy.types.Object, avatar: str) -> None:
-    """Let a new head wear an avatar, which the engine gets ready in the meantime.
+def bind_avatar_async(context: bpy.types.Context, obj: bpy.types.Object, avatar: str) -> None:
+    """Bind an avatar to a new head while the engine loads it.
 
     The first time on a machine the engine compiles its kernels for it: that is no reason to wait
-    for a head. The default avatar ships with its head and fits, so it is worn at once; another
+    for a head. The default avatar ships with its head and fits, so it is bound at once; another
     when the engine has found that it fits.
     """
-    name, worn = obj.name, obj.gaussianspeech_avatar
+    name, bound = obj.name, obj.gaussianspeech_avatar
     if avatar == DEFAULT_AVATAR:
-        worn.source, worn.enabled = avatar, True
-    before = worn.source
+        bound.source, bound.enabled = avatar, True
+    before = bound.source
     params = {"avatar": _absolute(avatar), "head": engine_name(obj)}
-    work = get_engine(context).request("avatar.load", params)
+    future = get_engine(context).request("avatar.load", params)
 
-    def loaded(reply: Message) -> str:
+    def on_loaded(reply: Message) -> str:
         head = bpy.data.objects.get(name)
         if head is None or head.gaussianspeech_avatar.source != before:
-            return ""  # It has been removed, or dressed otherwise.
-        worn = head.gaussianspeech_avatar
-        worn.source, worn.enabled, worn.gaussians = avatar, True, reply.body["gaussians"]
-        return f"'{name}' wears {worn.gaussians:,} Gaussians"
+            return ""  # It has been removed, or another avatar bound.
+        bound = head.gaussianspeech_avatar
+        bound.source, bound.enabled, bound.gaussians = avatar, True, reply.body["gaussians"]
+        return f"Avatar bound to '{name}' ({bound.gaussians:,} Gaussians)"
 
-    background.run("Preparing the avatar", work, loaded)
+    background.run("Preparing the avatar", future, on_loaded)
 
 
 class GAUSSIANSPEECH_OT_open_head(bpy.types.Operator, ImportHelper):
@@ -165,13 +165,7 @@ class GAUSSIANSPEECH_OT_open_head(bpy.types.Operator, ImportHelper):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Add the chosen head."""
-        mode = "EXEC_DEFAULT" if bpy.app.background else "INVOKE_DEFAULT"
-        try:
-            result = bpy.ops.gaussianspeech.add_head(mode, head=self.filepath)
-        except RuntimeError as error:  # What the operator reported; it is in the panel too.
-            self.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
-            return {"CANCELLED"}
-        return {"CANCELLED"} if "CANCELLED" in result else {"FINISHED"}
+        return invoke_operator(self, bpy.ops.gaussianspeech.add_head, head=self.filepath)
 
 
 def _absolute(name: str) -> str:

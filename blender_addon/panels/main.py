@@ -26,7 +26,7 @@ class GAUSSIANSPEECH_PT_main(bpy.types.Panel):
     bl_region_type = "UI"
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Draw the status: two rows, whatever it says, so that no button moves under the mouse."""
+        """Draw the status: two rows in any case, so that no button moves under the mouse."""
         status = get_status(context)
         layout = self.layout
         if status.busy:
@@ -44,8 +44,8 @@ class GAUSSIANSPEECH_PT_main(bpy.types.Panel):
             if status.is_engine:
                 box.operator(GAUSSIANSPEECH_OT_open_log.bl_idname, icon="TEXT")
         else:
-            said = wrapped(context, status.message or "Ready")
-            rows = [(piece, "BLANK1" if row else "INFO") for row, piece in enumerate(said)]
+            lines = wrapped(context, status.message or "Ready")
+            rows = [(text, "BLANK1" if row else "INFO") for row, text in enumerate(lines)]
             rows += [(f"{label}…", "TIME") for label in running_tasks()]
             column = layout.column(align=True)
             for text, icon in rows + [("", "NONE")] * (_ROWS - len(rows)):
@@ -59,13 +59,13 @@ def draw_wrapped(
     column = layout.column(align=True)
     column.scale_y = 0.8
     for line in text.splitlines():
-        for piece in wrapped(context, line):
-            column.label(text=piece, icon=icon)
+        for part in wrapped(context, line):
+            column.label(text=part, icon=icon)
             icon = "BLANK1" if icon != "NONE" else "NONE"
 
 
 def wrapped(context: bpy.types.Context, line: str) -> list[str]:
-    """A line in pieces that the panel is wide enough for; at least one."""
+    """A text as lines that fit the panel's width; at least one."""
     scale = context.preferences.system.ui_scale
     # A character of the interface font is about 6.5 units wide; the box and the icon take the rest.
     width = max(20, int((context.region.width / scale - 50) / 6.5))

@@ -2,7 +2,7 @@
 """The avatar over the main scene's picture: nodes that compare depths and keep the avatar's look.
 
 One group node does the work and stands directly behind the main scene's Render Layers, so an
-artist's own nodes go on as before, now with the avatar in their picture.
+artist's own nodes work as before, now with the avatar in their image.
 """
 
 from __future__ import annotations

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import bpy
 
-from ...engine.core.errors import GaussianSpeechError
+from ...engine.core.errors import BadInputError
 from ..heads.properties import active_head
-from ..status import report, report_error
+from ..status import ReportMixin
 from .avatar_scene import remove_composite, set_up_composite
 from .engine import GaussianSpeechRenderEngine
 from .portrait import add_portrait_camera
 
 
-class GAUSSIANSPEECH_OT_render_avatars(bpy.types.Operator):
+class GAUSSIANSPEECH_OT_render_avatars(ReportMixin, bpy.types.Operator):
     """Render this scene with the GaussianSpeech engine: avatars alone."""
 
     bl_idname = "gaussianspeech.render_avatars"
@@ -23,14 +23,13 @@ class GAUSSIANSPEECH_OT_render_avatars(bpy.types.Operator):
     )
     bl_options = {"REGISTER", "UNDO"}
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def run(self, context: bpy.types.Context) -> str:
         """Choose the engine."""
         context.scene.render.engine = GaussianSpeechRenderEngine.bl_idname
-        report(self, context, "F12 renders this scene's avatars")
-        return {"FINISHED"}
+        return "F12 renders this scene's avatars"
 
 
-class GAUSSIANSPEECH_OT_set_up_composite(bpy.types.Operator):
+class GAUSSIANSPEECH_OT_set_up_composite(ReportMixin, bpy.types.Operator):
     """Composite this scene's avatars over its own render, with correct occlusion both ways."""
 
     bl_idname = "gaussianspeech.set_up_composite"
@@ -41,20 +40,13 @@ class GAUSSIANSPEECH_OT_set_up_composite(bpy.types.Operator):
     )
     bl_options = {"REGISTER", "UNDO"}
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def run(self, context: bpy.types.Context) -> str:
         """Make the avatar scene and the nodes."""
-        try:
-            avatar_scene = set_up_composite(context.scene)
-        except GaussianSpeechError as error:
-            report_error(self, context, error)
-            return {"CANCELLED"}
-        report(
-            self, context, f"F12 composites the avatars of '{avatar_scene.name}' over this scene"
-        )
-        return {"FINISHED"}
+        avatar_scene = set_up_composite(context.scene)
+        return f"F12 composites the avatars of '{avatar_scene.name}' over this scene"
 
 
-class GAUSSIANSPEECH_OT_remove_composite(bpy.types.Operator):
+class GAUSSIANSPEECH_OT_remove_composite(ReportMixin, bpy.types.Operator):
     """Remove the avatar scene and its compositor nodes; other nodes stay."""
 
     bl_idname = "gaussianspeech.remove_composite"
@@ -62,39 +54,35 @@ class GAUSSIANSPEECH_OT_remove_composite(bpy.types.Operator):
     bl_description = "Remove the avatar scene and its compositor nodes; your own nodes stay"
     bl_options = {"REGISTER", "UNDO"}
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def run(self, context: bpy.types.Context) -> str:
         """Remove what the set-up made."""
         if not remove_composite(context.scene):
-            error = GaussianSpeechError(
+            raise BadInputError(
                 f"'{context.scene.name}' has no composite.", "There is nothing to remove."
             )
-            report_error(self, context, error)
-            return {"CANCELLED"}
-        report(self, context, "The avatar composite is removed")
-        return {"FINISHED"}
+        return "The avatar composite is removed"
 
 
-class GAUSSIANSPEECH_OT_portrait_camera(bpy.types.Operator):
-    """Put a camera before the head and look through it."""
+class GAUSSIANSPEECH_OT_portrait_camera(ReportMixin, bpy.types.Operator):
+    """Add a camera in front of the head and view through it."""
 
     bl_idname = "gaussianspeech.portrait_camera"
     bl_label = "Portrait Camera"
-    bl_description = "Put a camera before the head, make it the scene's, and look through it"
+    bl_description = "Add a camera in front of the head, make it active, and view through it"
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """There is a head to look at."""
+        """There is a head."""
         return active_head(context) is not None
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def run(self, context: bpy.types.Context) -> str:
         """Add the camera; the selection stays."""
         head = active_head(context)
         camera = add_portrait_camera(context.scene, head)
         if context.area is not None and context.area.type == "VIEW_3D":
             context.area.spaces.active.region_3d.view_perspective = "CAMERA"
-        report(self, context, f"'{camera.name}' looks at '{head.name}'")
-        return {"FINISHED"}
+        return f"Added '{camera.name}' in front of '{head.name}'"
 
 
 CLASSES: tuple[type, ...] = (

@@ -7,7 +7,7 @@ import bpy
 
 _ENGINE = "GAUSSIANSPEECH"
 
-_SENSELESS = frozenset(
+_EXCLUDED = frozenset(
     {
         "RENDER_PT_simplify",
         "RENDER_PT_gpencil",
@@ -39,5 +39,5 @@ def _general_panels() -> list[type]:
         panel
         for panel in bpy.types.Panel.__subclasses__()
         if "BLENDER_RENDER" in getattr(panel, "COMPAT_ENGINES", ())
-        and panel.__name__ not in _SENSELESS
+        and panel.__name__ not in _EXCLUDED
     ]

@@ -67,7 +67,7 @@ def test_an_avatar_that_is_gone_is_named(tmp_path):
 
 
 def test_an_avatar_is_not_copied_onto_itself(avatar):
-    with pytest.raises(errors.BadInputError, match="is the avatar that the head wears"):
+    with pytest.raises(errors.BadInputError, match="is the avatar that is bound to the head"):
         copy(avatar, avatar)
 
 

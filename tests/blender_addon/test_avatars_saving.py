@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Saving the avatar that a head wears to a file of the artist's own."""
+"""Saving the bound avatar to a file of the artist's own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.blender_addon.conftest import PACKAGE
 
 
 @pytest.fixture
-def worn(tmp_path) -> Path:
+def original(tmp_path) -> Path:
     """An avatar in the folder of a training."""
     path = tmp_path / "jobs" / "anna" / "avatar.safetensors"
     path.parent.mkdir(parents=True)
@@ -20,25 +20,25 @@ def worn(tmp_path) -> Path:
 
 
 @pytest.fixture
-def head(add_plain_head, worn):
+def head(add_plain_head, original):
     obj = add_plain_head()
-    obj.gaussianspeech_avatar.source = str(worn)
+    obj.gaussianspeech_avatar.source = str(original)
     obj.gaussianspeech_avatar.gaussians = 35_000
     return obj
 
 
-def test_the_head_wears_the_copy(blender, head, tmp_path):
+def test_the_copy_is_bound_to_the_head(blender, head, tmp_path):
     target = tmp_path / "anna.safetensors"
     blender.ops.gaussianspeech.save_avatar(filepath=str(target))
     assert target.read_bytes() == b"an avatar"
     assert head.gaussianspeech_avatar.source == str(target)
     assert head.gaussianspeech_avatar.gaussians == 35_000
     assert blender.context.window_manager.gaussianspeech_status.message == (
-        f"Saved anna.safetensors: '{head.name}' wears it"
+        f"Saved anna.safetensors and bound it to '{head.name}'"
     )
 
 
-def test_every_head_that_wears_it_wears_the_copy(blender, head, add_plain_head, tmp_path):
+def test_the_copy_is_bound_to_every_head_of_the_avatar(blender, head, add_plain_head, tmp_path):
     second, other = add_plain_head(), add_plain_head()
     second.gaussianspeech_avatar.source = head.gaussianspeech_avatar.source
     other.gaussianspeech_avatar.source = "default"
@@ -48,13 +48,13 @@ def test_every_head_that_wears_it_wears_the_copy(blender, head, add_plain_head, 
     assert other.gaussianspeech_avatar.source == "default"
 
 
-def test_undo_lets_the_head_wear_the_first_and_keeps_the_file(blender, head, worn, tmp_path):
+def test_undo_binds_the_first_again_and_keeps_the_file(blender, head, original, tmp_path):
     name = head.name
     blender.ops.ed.undo_push(message="head")
     blender.ops.gaussianspeech.save_avatar(filepath=str(tmp_path / "anna.safetensors"))
     blender.ops.ed.undo_push(message="save")
     blender.ops.ed.undo()
-    assert blender.data.objects[name].gaussianspeech_avatar.source == str(worn)
+    assert blender.data.objects[name].gaussianspeech_avatar.source == str(original)
     assert (tmp_path / "anna.safetensors").is_file()
 
 
@@ -69,17 +69,17 @@ def test_a_name_with_a_dot_stays_whole(blender, head, tmp_path):
     assert (tmp_path / "anna.v2.safetensors").is_file()
 
 
-def test_without_a_name_nothing_is_written(blender, head, worn, tmp_path):
+def test_without_a_name_nothing_is_written(blender, head, original, tmp_path):
     with pytest.raises(RuntimeError, match="No file is chosen"):
         blender.ops.gaussianspeech.save_avatar(filepath=f"{tmp_path}/")
-    assert head.gaussianspeech_avatar.source == str(worn)
+    assert head.gaussianspeech_avatar.source == str(original)
 
 
-def test_an_avatar_that_is_gone_is_named_and_changes_nothing(blender, head, worn, tmp_path):
-    worn.unlink()
+def test_an_avatar_that_is_gone_is_named_and_changes_nothing(blender, head, original, tmp_path):
+    original.unlink()
     with pytest.raises(RuntimeError, match=r"There is no avatar file .*avatar\.safetensors"):
         blender.ops.gaussianspeech.save_avatar(filepath=str(tmp_path / "anna.safetensors"))
-    assert head.gaussianspeech_avatar.source == str(worn)
+    assert head.gaussianspeech_avatar.source == str(original)
 
 
 @pytest.mark.parametrize("source", ["", "default"])

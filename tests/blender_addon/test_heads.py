@@ -83,10 +83,10 @@ def test_missing_head_file_is_one_report_and_adds_nothing(engine_ready, tmp_path
     assert not status.is_error
 
 
-def test_the_default_head_wears_its_avatar_at_once(head):
-    worn = head.gaussianspeech_avatar
-    assert (worn.source, worn.enabled) == ("default", True)
-    assert worn.gaussians > 1000
+def test_the_default_avatar_is_bound_at_once(head):
+    bound = head.gaussianspeech_avatar
+    assert (bound.source, bound.enabled) == ("default", True)
+    assert bound.gaussians > 1000
 
 
 def test_the_avatar_can_be_left_away(engine_ready):
@@ -94,7 +94,7 @@ def test_the_avatar_can_be_left_away(engine_ready):
     assert engine_ready.context.object.gaussianspeech_avatar.source == ""
 
 
-def test_an_avatar_that_cannot_be_loaded_is_told_and_the_head_stays(engine_ready, tmp_path):
+def test_an_avatar_that_cannot_be_loaded_is_reported_and_the_head_stays(engine_ready, tmp_path):
     missing = tmp_path / "nobody.safetensors"
     engine_ready.ops.gaussianspeech.add_head(avatar=str(missing))
     assert engine_ready.context.object.gaussianspeech_avatar.source == ""
