@@ -126,7 +126,7 @@ def test_what_cannot_be_sent_fails_alone(engine):
     assert good.result(PATIENCE).body["value"] == "fine"
 
 
-def test_an_engine_killed_in_mid_request_is_told_and_the_next_request_starts_anew(engine):
+def test_after_an_engine_was_killed_in_mid_request_the_next_request_starts_another(engine):
     pending = engine.request("slow")
     pid = engine.wait_ready(PATIENCE)["pid"]
     os.kill(pid, signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
@@ -138,13 +138,13 @@ def test_an_engine_killed_in_mid_request_is_told_and_the_next_request_starts_ane
     assert engine.hello["pid"] != pid
 
 
-def test_an_engine_that_dies_leaves_its_last_words(engine):
+def test_the_error_of_an_engine_that_died_ends_with_its_log(engine):
     with pytest.raises(errors.EngineGoneError, match="exit code 3") as caught:
         engine.request("die").result(PATIENCE)
     assert "something terrible" in caught.value.hint
 
 
-def test_every_waiting_request_hears_of_the_end(engine):
+def test_every_waiting_request_fails_with_the_engine(engine):
     waiting = [engine.request("die"), engine.request("echo"), engine.request("slow")]
     for pending in waiting:
         with pytest.raises(errors.EngineGoneError):

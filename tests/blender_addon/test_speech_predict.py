@@ -246,7 +246,7 @@ def test_no_head_at_all(engine_ready, status):
     assert status.is_error
 
 
-def test_check_engine_tells_versions_and_devices(engine_ready, status):
+def test_check_engine_reports_versions_and_devices(engine_ready, status):
     assert engine_ready.ops.gaussianspeech.check_engine() == {"FINISHED"}
     assert "torch" in status.message
     assert "cpu" in status.message

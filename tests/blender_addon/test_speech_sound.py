@@ -76,7 +76,7 @@ def trim_content(strip, frames):
     setattr(strip, name, frames)
 
 
-def heard(blender, frame, tmp_path):
+def seconds_played(blender, frame, tmp_path):
     """Seconds into the ramp that Blender itself plays at a frame."""
     scene = blender.context.scene
     path = tmp_path / "mix.wav"
@@ -145,7 +145,7 @@ def test_a_strip_that_begins_before_its_sound_waits_for_it(strip, clip):
 def test_the_clip_begins_where_blender_plays(mixing, addon, strip, clip, change, tmp_path):
     change(addon, strip)
     found = clip(strip)
-    assert heard(mixing, found.frame, tmp_path) == pytest.approx(found.start, abs=0.02)
+    assert seconds_played(mixing, found.frame, tmp_path) == pytest.approx(found.start, abs=0.02)
 
 
 def test_film_rate_is_exact(audible, strip, clip):
@@ -272,7 +272,7 @@ def length(strips):
     ("settings", "word"),
     [
         ({"source": "STRIP", "strip": ""}, "No sound strip"),
-        ({"source": "STRIP", "strip": "unheard"}, "'unheard'"),
+        ({"source": "STRIP", "strip": "missing"}, "'missing'"),
         ({"source": "FILE", "filepath": ""}, "No sound file"),
         ({"source": "FILE", "filepath": "/no/where.wav"}, r"where\.wav"),
     ],
