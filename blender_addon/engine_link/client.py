@@ -8,7 +8,6 @@ these take a timeout.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -194,30 +193,16 @@ class PreparedFuture(ThreadFuture):
         return self._request.result(0)
 
 
-class HelloFuture:
-    """The engine's start, to be waited for like a request; gives the engine's ``hello``."""
+class HelloFuture(ThreadFuture):
+    """The engine's ``hello``, once it has started.
+
+    Args:
+        client: the engine, which is starting.
+    """
 
     def __init__(self, client: EngineClient) -> None:
         self._client = client
-
-    @property
-    def done(self) -> bool:
-        """Whether the engine said hello or will not."""
-        return self._client.state is not State.STARTING
-
-    def poll(self) -> tuple[float, str]:
-        """How far a start is cannot be known."""
-        return (0.0, "Starting the engine")
-
-    def wait(self, timeout: float) -> bool:
-        """Wait at most ``timeout`` seconds; returns :attr:`done`."""
-        with contextlib.suppress(TimeoutError, GaussianSpeechError):
-            self._client.wait_ready(timeout)
-        return self.done
-
-    def result(self, timeout: float | None = None) -> dict[str, Any]:
-        """The ``hello``, or why there is none."""
-        return self._client.wait_ready(timeout)
+        super().__init__(lambda _cancelled: client.wait_ready(), "Starting the engine")
 
     def cancel(self) -> None:
         """End the engine."""

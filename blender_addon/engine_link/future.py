@@ -36,8 +36,46 @@ class Future(Protocol):
         """Ask to stop; it then ends with ``CancelledError``."""
 
 
-class EngineFuture:
+class _EventFuture:
+    """What the futures share that another thread completes.
+
+    Args:
+        label: what is awaited, for messages.
+    """
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self._finished = threading.Event()
+        self._value: Any = None
+        self._error: GaussianSpeechError | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether :meth:`result` returns or raises at once."""
+        return self._finished.is_set()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait at most ``timeout`` seconds; returns :attr:`done`."""
+        return self._finished.wait(timeout)
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for the result, or raise why there is none.
+
+        Raises:
+            GaussianSpeechError: it failed or was cancelled.
+            TimeoutError: not done within ``timeout`` seconds.
+        """
+        if not self._finished.wait(timeout):
+            raise TimeoutError(f"{self.label} has not finished in {timeout:g} s.")
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+
+class EngineFuture(_EventFuture):
     """The reply to a request, made by :meth:`EngineClient.request`.
+
+    Its result is a message with ``body`` and ``arrays`` as docs/protocol.md lists them.
 
     Args:
         request_id: of the request.
@@ -48,45 +86,19 @@ class EngineFuture:
     def __init__(
         self, request_id: int, method: str, send: Callable[[protocol.Message], None]
     ) -> None:
+        super().__init__(f"The engine's {method}")
         self.id = request_id
-        self.method = method
         self._send = send
-        self._finished = threading.Event()
         self._progress = (0.0, "waiting for the engine")
-        self._reply: protocol.Message | None = None
-        self._error: GaussianSpeechError | None = None
-
-    @property
-    def done(self) -> bool:
-        """Whether :meth:`result` returns or raises at once."""
-        return self._finished.is_set()
 
     def poll(self) -> tuple[float, str]:
         """Fraction in [0, 1] and message of the last progress."""
         return self._progress
 
-    def wait(self, timeout: float) -> bool:
-        """Wait at most ``timeout`` seconds; returns :attr:`done`."""
-        return self._finished.wait(timeout)
-
     def cancel(self) -> None:
         """Ask the engine to stop."""
         if not self.done:
             self._send(protocol.Message("cancel", self.id))
-
-    def result(self, timeout: float | None = None) -> protocol.Message:
-        """Wait for the reply: ``body`` and ``arrays`` as docs/protocol.md lists them.
-
-        Raises:
-            GaussianSpeechError: what the engine answered, by its kind, or that it ended.
-            TimeoutError: no answer within ``timeout`` seconds.
-        """
-        if not self._finished.wait(timeout):
-            raise TimeoutError(f"The engine has not answered {self.method} in {timeout:g} s.")
-        if self._error is not None:
-            raise self._error
-        assert self._reply is not None
-        return self._reply
 
     def receive(self, message: protocol.Message) -> None:
         """Take a message of this request from the connection."""
@@ -94,7 +106,7 @@ class EngineFuture:
         if message.type == "progress":
             self._progress = (float(body.get("fraction", 0.0)), str(body.get("message", "")))
         elif message.type == "result":
-            self._reply = message
+            self._value = message
             self._finished.set()
         elif message.type == "error":
             kind = ERROR_KINDS.get(str(body.get("kind")), GaussianSpeechError)
@@ -135,7 +147,7 @@ class CompletedFuture:
         """There is nothing to stop."""
 
 
-class ThreadFuture:
+class ThreadFuture(_EventFuture):
     """What a function returns that runs in a thread of its own.
 
     Args:
@@ -144,43 +156,18 @@ class ThreadFuture:
     """
 
     def __init__(self, function: Callable[[threading.Event], Any], label: str = "") -> None:
-        self.label = label
+        super().__init__(label)
         self._function = function
         self._cancelled = threading.Event()
-        self._finished = threading.Event()
-        self._value: Any = None
-        self._error: GaussianSpeechError | None = None
         threading.Thread(target=self._run, name=label or None, daemon=True).start()
-
-    @property
-    def done(self) -> bool:
-        """Whether :meth:`result` returns or raises at once."""
-        return self._finished.is_set()
 
     def poll(self) -> tuple[float, str]:
         """How far it is cannot be known."""
         return (0.0, self.label)
 
-    def wait(self, timeout: float) -> bool:
-        """Wait at most ``timeout`` seconds; returns :attr:`done`."""
-        return self._finished.wait(timeout)
-
     def cancel(self) -> None:
         """Ask to stop."""
         self._cancelled.set()
-
-    def result(self, timeout: float | None = None) -> Any:
-        """What the function returned.
-
-        Raises:
-            GaussianSpeechError: what it raised.
-            TimeoutError: it is not done within ``timeout`` seconds.
-        """
-        if not self._finished.wait(timeout):
-            raise TimeoutError(f"{self.label} has not finished in {timeout:g} s.")
-        if self._error is not None:
-            raise self._error
-        return self._value
 
     def _run(self) -> None:
         try:

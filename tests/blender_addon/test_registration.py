@@ -55,3 +55,43 @@ def test_the_extension_needs_nothing_but_itself(installed, tmp_path):
     )
     if "enabled alone" not in done.stdout:
         pytest.fail(done.stdout + done.stderr)
+
+
+def test_what_came_before_a_failure_is_unregistered(blender, addon, monkeypatch):
+    registration, calls = addon("registration"), []
+
+    class GAUSSIANSPEECH_PT_passing(blender.types.Panel):  # noqa: N801 - as Blender wants it
+        bl_label = "Passing"
+        bl_space_type, bl_region_type = "VIEW_3D", "UI"
+        draw = lambda self, context: None  # noqa: E731 - never drawn
+
+    class Good:
+        register = staticmethod(lambda: calls.append("register"))
+        unregister = staticmethod(lambda: calls.append("unregister"))
+
+    class Broken:
+        @staticmethod
+        def register():
+            assert hasattr(blender.types, "GAUSSIANSPEECH_PT_passing")
+            raise RuntimeError("oh")
+
+        unregister = staticmethod(lambda: calls.append("broken"))
+
+    monkeypatch.setattr(registration, "CLASSES", (GAUSSIANSPEECH_PT_passing,))
+    monkeypatch.setattr(registration, "HOOKS", (Good, Broken))
+    with pytest.raises(RuntimeError, match="oh"):
+        registration.register()
+    assert calls == ["register", "unregister"]
+    assert not hasattr(blender.types, "GAUSSIANSPEECH_PT_passing")
+
+
+def test_every_class_of_the_addon_is_registered(blender, addon):
+    registration = addon("registration")
+    assert len(set(registration.CLASSES)) == len(registration.CLASSES)
+    defined = {
+        cls
+        for base in ("Operator", "Panel", "PropertyGroup", "UIList", "RenderEngine", "Menu")
+        for cls in getattr(blender.types, base).__subclasses__()
+        if cls.__module__.startswith(f"{PACKAGE}.")
+    }
+    assert defined <= set(registration.CLASSES)
