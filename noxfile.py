@@ -1,46 +1,61 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every check of the project, each in an environment of its own: ``nox`` runs the tests.
+"""Every check of the project: ``nox`` runs the tests, as many at a time as there are processors.
 
 ``nox -s tests`` is the engine and the training, ``nox -s addon-5.2`` the add-on inside that
 Blender, ``nox -s lint`` style and types, ``nox -s demo`` the README's first command on an installed
-project, ``nox -s extension`` the zip that users install.
+project, ``nox -s lpips`` the agreement with the package of that name, ``nox -s extension`` the zip
+that users install. The sessions ``environment`` and ``blender-VERSION``, which the others require,
+make the environments; compiled kernels and byte code are kept in ``.nox`` and shared by all.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import nox
 
-nox.needs_version = ">=2025.2.9"
+nox.needs_version = ">=2026.10.20"
 
 ENGINE_PYTHON = "3.11"
 
 BLENDERS = {
-    "4.2": ("3.11", "bpy==4.2.23"),
-    "4.5": ("3.11", "bpy==4.5.15"),
-    "5.0": ("3.11", "bpy==5.0.1"),
     "5.2": ("3.13", "bpy==5.2.3"),
+    "5.0": ("3.11", "bpy==5.0.1"),
+    "4.5": ("3.11", "bpy==4.5.15"),
+    "4.2": ("3.11", "bpy==4.2.23"),
 }
 """Supported Blenders: the Python they bring, and their module on PyPI."""
 
 BUILDER = "5.2"
 """The Blender whose tool builds the zip."""
 
-nox.options.sessions = ["tests", *(f"addon-{version}" for version in BLENDERS)]
+LPIPS = ("lpips==0.1.4", "torchvision==0.28.0")
+"""The packages of the extra ``perceptual``; torchvision is the one for the pinned torch."""
 
-BUILD_TOOL = """
-import bpy, pathlib
-print(pathlib.Path(bpy.utils.system_resource("SCRIPTS")) / "addons_core/bl_pkg/cli/blender_ext.py")
-"""
+nox.options.sessions = ["tests", *(f"addon-{version}" for version in BLENDERS)]
+nox.options.parallel = "auto"
+nox.options.allow_parallel = True
+
+REPOSITORY = Path(__file__).resolve().parent
+SHARED = REPOSITORY / ".nox"
+COMPILED = {
+    "NUMBA_CACHE_DIR": str(SHARED / "kernels"),
+    "PYTHONPYCACHEPREFIX": str(SHARED / "bytecode"),
+}
+"""Environment variables: what is compiled once is there for all."""
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+"""Environment variables of sessions that share the processors with others."""
 
 
 def python_of(version: str) -> str:
-    """A Python of a version: from the PATH, or one that pyenv has installed."""
+    """A Python of a version: this one, one that pyenv has installed, or one from the PATH."""
+    if f"{sys.version_info.major}.{sys.version_info.minor}" == version:
+        return sys.executable
     program = f"python{version}"
     root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     installed = sorted(root.glob(f"versions/{version}*/bin/{program}"))
@@ -49,94 +64,181 @@ def python_of(version: str) -> str:
     return shutil.which(program) or version
 
 
-@nox.session(python=python_of(ENGINE_PYTHON))
+def location(environment: str) -> Path:
+    """The folder of the environment that a session has made; nox may shorten its name."""
+    made = (SHARED / f"{environment}.made").read_text(encoding="utf-8")
+    return Path(made.splitlines()[1])
+
+
+def program(environment: str, name: str) -> str:
+    """A program of the environment that a session has made."""
+    windows = sys.platform == "win32"
+    folder = location(environment) / ("Scripts" if windows else "bin")
+    return str(folder / (f"{name}.exe" if windows else name))
+
+
+def install(session: nox.Session, *arguments: str) -> None:
+    """Install with pip, unless the session's environment has been made from the same files.
+
+    Byte code is left to the first import: of most modules none is ever needed.
+    """
+    files = [REPOSITORY / name for name in ("pyproject.toml", "constraints.txt", "noxfile.py")]
+    made_from = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    record = f"{made_from}\n{session.virtualenv.location}\n"
+    made = SHARED / f"{session.name}.made"
+    if made.is_file() and made.read_text(encoding="utf-8") == record:
+        session.log("The environment is up to date.")
+        return
+    made.unlink(missing_ok=True)
+    session.install("--no-compile", *arguments)
+    made.write_text(record, encoding="utf-8")
+
+
+@nox.session(python=python_of(ENGINE_PYTHON), reuse_venv=True)
+def environment(session: nox.Session) -> None:
+    """The environment of the engine, the training and their tests; compiles the kernels."""
+    install(session, "-c", "constraints.txt", "-e", ".[blender,dev]")
+    session.run("python", "-m", "tests.compile_kernels", env=COMPILED)
+
+
+@nox.session(python=False, requires=["environment"])
 def tests(session: nox.Session) -> None:
-    """The engine and the training."""
-    install_engine(session)
-    session.run("pytest", "tests/engine", "tests/training", *session.posargs)
+    """All but the add-on: the engine and the training."""
+    session.run(
+        program("environment", "pytest"),
+        "-n=auto",
+        "--maxprocesses=8",
+        "--dist=worksteal",
+        "--durations=20",
+        *(session.posargs or ("tests", "--ignore=tests/blender_addon")),
+        env=COMPILED,
+        external=True,
+    )
 
 
 def addon(session: nox.Session, version: str) -> None:
-    """The installed zip inside one Blender, with the engine of the session ``tests``."""
-    engine = Path(session.virtualenv.location).with_name("tests") / (
-        "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
-    )
-    if not engine.is_file():
-        session.error("The engine's environment is missing: run 'nox -s tests' first.")
-    session.install(BLENDERS[version][1], "numpy")  # The constraints pin one Blender alone.
-    session.install("-c", "constraints.txt", "pytest", "hypothesis")
-    package = build_extension(session, Path(session.create_tmp()).resolve())
+    """The installed zip inside one Blender, with the engine of the session ``environment``."""
+    if not (SHARED / f"blender-{version}.made").is_file():
+        session.skip(f"Blender {version} needs Python {BLENDERS[version][0]}.")
+    python = program(f"blender-{version}", "python")
+    package = build_extension(session, version, Path(session.create_tmp()).resolve())
     session.run(
+        python,
+        "-m",
         "pytest",
-        "tests/blender_addon",
-        *session.posargs,
-        env={"GAUSSIANSPEECH_ZIP": str(package), "GAUSSIANSPEECH_PYTHON": str(engine)},
+        "--durations=20",
+        *(session.posargs or ("tests/blender_addon",)),
+        env=COMPILED
+        | ONE_THREAD
+        | {
+            "GAUSSIANSPEECH_ZIP": str(package),
+            "GAUSSIANSPEECH_PYTHON": program("environment", "python"),
+        },
+        external=True,
     )
 
 
-def add_addon_session(version: str) -> None:
-    """Make the session ``addon-VERSION``."""
+def add_blender(version: str) -> None:
+    """Make the sessions ``blender-VERSION``, the environment, and ``addon-VERSION``, the tests."""
+    python, package = BLENDERS[version]
 
-    @nox.session(name=f"addon-{version}", python=python_of(BLENDERS[version][0]))
-    def session(session: nox.Session) -> None:
+    @nox.session(name=f"blender-{version}", python=python_of(python), reuse_venv=True)
+    def _environment(session: nox.Session) -> None:
+        """Blender as a Python module, with what the add-on's tests need."""
+        # The constraints pin one Blender alone; numpy follows it.
+        install(session, package, "numpy", *test_requirements())
+
+    @nox.session(
+        name=f"addon-{version}", python=False, requires=["environment", f"blender-{version}"]
+    )
+    def _tests(session: nox.Session) -> None:
+        """The add-on, installed from the zip, inside one Blender."""
         addon(session, version)
 
 
+def test_requirements() -> list[str]:
+    """What the add-on's tests need beside Blender, as the constraints pin it."""
+    lines = (REPOSITORY / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line.startswith(("pytest==", "hypothesis=="))]
+
+
 for blender in BLENDERS:
-    add_addon_session(blender)
+    add_blender(blender)
 
 
-@nox.session(python=python_of(ENGINE_PYTHON))
+@nox.session(python=False, requires=["environment"])
 def lint(session: nox.Session) -> None:
     """Style, format and types."""
-    install_engine(session)
-    session.run("ruff", "check", ".")
-    session.run("ruff", "format", "--check", ".")
-    session.run("mypy")
-    session.run("lint-imports")
+    session.run(program("environment", "ruff"), "check", ".", external=True)
+    session.run(program("environment", "ruff"), "format", "--check", ".", external=True)
+    session.run(program("environment", "mypy"), external=True)
+    session.run(program("environment", "lint-imports"), external=True)
 
 
-@nox.session(python=python_of(ENGINE_PYTHON))
+@nox.session(python=False, requires=["environment"])
 def demo(session: nox.Session) -> None:
     """The README's first command, on the project as pip installs it, away from the checkout."""
-    session.install("-c", "constraints.txt", ".[blender]")
-    folder = Path(session.create_tmp()).resolve() / "demo"
+    folder = SHARED / "demo"
     shutil.rmtree(folder, ignore_errors=True)
-    session.chdir(folder.parent)
-    session.run("gaussianspeech", "demo", "--out", str(folder))
+    python, project = program("environment", "python"), folder / "project"
+    session.run(
+        *(python, "-m", "pip", "install", "-q", "--no-deps", "--target", str(project), "."),
+        external=True,
+    )
+    session.chdir(folder)
+    session.run(
+        *(python, str(project / "bin" / "gaussianspeech"), "demo", "--out", "out"),
+        # Before the checkout, which the environment knows as well.
+        env=COMPILED | {"PYTHONPATH": str(project)},
+        external=True,
+    )
     for name in ("talk.mp4", "talk.blend", "still.png", "talk.performance.npz"):
-        if not (folder / name).is_file():
+        if not (folder / "out" / name).is_file():
             session.error(f"The demo left no {name}.")
 
 
-@nox.session(python=python_of(BLENDERS[BUILDER][0]))
+@nox.session(python=False, requires=["environment"])
+def lpips(session: nox.Session) -> None:
+    """LPIPS against the package ``lpips``, which needs a torchvision that nothing else may see."""
+    folder = SHARED / "lpips"
+    python = program("environment", "python")
+    session.run(
+        *(python, "-m", "pip", "install", "-q", "--no-deps", "--upgrade", "--no-compile"),
+        *("--target", str(folder), *LPIPS),
+        external=True,
+    )
+    session.run(
+        *(python, "-m", "pytest", "tests/training/metrics/test_image_lpips.py"),
+        env=COMPILED | {"PYTHONPATH": str(folder)},
+        external=True,
+    )
+
+
+@nox.session(python=False, requires=[f"blender-{BUILDER}"])
 def extension(session: nox.Session) -> None:
     """Build the zip and validate it with Blender's own tool."""
-    session.install(BLENDERS[BUILDER][1], "numpy")
-    package = build_extension(session, Path("dist"))
-    session.run("python", build_tool(session), "validate", str(package))
+    package = build_extension(session, BUILDER, Path("dist"))
+    python = program(f"blender-{BUILDER}", "python")
+    session.run(python, build_tool(BUILDER), "validate", str(package), external=True)
     session.log(f"The extension is {package}")
 
 
-def install_engine(session: nox.Session) -> None:
-    """The project with everything its tests need."""
-    session.install("-c", "constraints.txt", "-e", ".[blender,dev]")
-
-
-def build_extension(session: nox.Session, folder: Path) -> Path:
-    """The zip of this checkout, in a folder."""
+def build_extension(session: nox.Session, version: str, folder: Path) -> Path:
+    """The zip of this checkout, built by one Blender's tool in a folder."""
     folder.mkdir(exist_ok=True)
     for old in folder.glob("*.zip"):
         old.unlink()
     session.run(
-        "python", build_tool(session), "build", "--source-dir", ".", "--output-dir", str(folder)
+        *(program(f"blender-{version}", "python"), build_tool(version)),
+        *("build", "--source-dir", ".", "--output-dir", str(folder)),
+        external=True,
     )
     (package,) = folder.glob("*.zip")
     return package
 
 
-def build_tool(session: nox.Session) -> str:
+def build_tool(version: str) -> str:
     """Blender's tool for extensions, which works without Blender."""
-    output = session.run("python", "-c", BUILD_TOOL, silent=True, stderr=subprocess.DEVNULL)
-    assert isinstance(output, str)
-    return output.strip().splitlines()[-1]
+    pattern = "**/site-packages/bpy/*/scripts/addons_core/bl_pkg/cli/blender_ext.py"
+    (tool,) = location(f"blender-{version}").glob(pattern)
+    return str(tool)

@@ -124,7 +124,8 @@ def engine_environment(
     """Environment of the engine process.
 
     Args:
-        cache: folder for compiled code; the extension's own folder stays unwritten.
+        cache: folder for compiled code, unless Blender's environment names another; the extension's
+            own folder stays unwritten.
         device: ``auto``, ``cuda`` or ``cpu``.
         environ: Blender's environment.
     """
@@ -137,13 +138,13 @@ def engine_environment(
         "__PYVENV_LAUNCHER__",
     }
     env = {key: value for key, value in environ.items() if key.upper() not in dropped}
+    env.setdefault("PYTHONPYCACHEPREFIX", str(cache / "pycache"))
+    env.setdefault("NUMBA_CACHE_DIR", str(cache / "numba"))
     env |= {
         "PYTHONPATH": str(ROOT),
         "PYTHONSAFEPATH": "1",  # The working folder must not stand before the extension's.
-        "PYTHONPYCACHEPREFIX": str(cache / "pycache"),
         "PYTHONUNBUFFERED": "1",
         "PYTHONUTF8": "1",
-        "NUMBA_CACHE_DIR": str(cache / "numba"),
         "OMP_WAIT_POLICY": "PASSIVE",  # torch's and numba's thread pools fight otherwise.
         "GAUSSIANSPEECH_DEVICE": device,
     }

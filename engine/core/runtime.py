@@ -42,9 +42,11 @@ def prepare() -> None:
 
     - ``NUMBA_CACHE_DIR``: compiled kernels are kept in the user's cache folder. numba would write
       them beside the source, and an extension's own folder is not to be written.
+    - ``NUMBA_CACHE_LOCATOR_CLASSES``: they are kept by what they are made of (`kernel_cache`).
     - ``OMP_WAIT_POLICY``: the thread pools of torch and numba take turns; threads of the idle one
       that spin instead of sleeping slow the other several times.
     """
     if "NUMBA_CACHE_DIR" not in os.environ:
         os.environ["NUMBA_CACHE_DIR"] = str(_writable(cache_folder() / "numba"))
+    os.environ.setdefault("NUMBA_CACHE_LOCATOR_CLASSES", "engine.core.kernel_cache.KernelLocator")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -129,6 +129,11 @@ def test_the_engine_sees_this_code_and_writes_nothing_beside_it(tmp_path):
         assert Path(env[name]).is_relative_to(tmp_path)
 
 
+def test_folders_for_compiled_code_that_the_user_has_set_stay(tmp_path):
+    mine = {"PYTHONPYCACHEPREFIX": "/bytecode", "NUMBA_CACHE_DIR": "/kernels"}
+    assert process.engine_environment(tmp_path, "cpu", mine).items() >= mine.items()
+
+
 def test_the_install_command_lists_the_projects_dependencies():
     command = process.install_command(sys.executable)
     assert f"{sys.executable} -m pip install" in command.replace('"', "")

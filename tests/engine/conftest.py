@@ -13,7 +13,6 @@ from engine.phonemes import Phone
 from engine.recognition.recognizer import recognize
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-HUMAN = REPOSITORY.parent / "shared" / "audio"
 ASSETS = REPOSITORY / "engine" / "assets"
 
 BILABIALS = {"P", "B", "M"}
@@ -26,11 +25,9 @@ class Clip(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def human_clips():
-    if not HUMAN.is_dir():
-        pytest.skip(f"No human speech with phone alignments at {HUMAN}.")
+def recorded_clips(recordings):
     clips = []
-    for path in sorted(HUMAN.glob("*.phones.json")):
+    for path in sorted(recordings.glob("*.phones.json")):
         about = json.loads(path.read_text(encoding="utf-8"))
         phones = [
             Phone(p["t"] if p["t"].isalpha() else "SIL", p["b"], p["b"] + p["d"])

@@ -262,7 +262,7 @@ def use_threads(wanted: int) -> int:
     busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     count = min(cores, wanted) if wanted else max(1, round(cores - busy))
     torch.set_num_threads(count)
-    numba.set_num_threads(min(count, cores))
+    numba.set_num_threads(min(count, vars(numba.config)["NUMBA_NUM_THREADS"]))
     return count
 
 

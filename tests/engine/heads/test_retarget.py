@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -30,7 +29,6 @@ from training.cli import main
 from training.data.speech import find_speech, load_aligned_speech
 from training.metrics.lip_sync import combined, lip_sync
 
-HUMAN = Path(__file__).parents[4] / "shared" / "audio"
 MM = 1000.0
 PHONES = (
     Phone("SIL", 0, 0.3),
@@ -212,10 +210,8 @@ def test_the_slit_is_found_without_knowledge_of_the_jaw():
     assert np.array_equal(told.surface.sides[both], seen.surface.sides[both])
 
 
-def test_lips_and_teeth_meet_on_flame_as_on_the_default_head(flame):
-    if not HUMAN.is_dir():
-        pytest.skip("the human recordings in ../shared/audio are absent")
-    clips = [load_aligned_speech(file) for file in find_speech([HUMAN])]
+def test_lips_and_teeth_meet_on_flame_as_on_the_default_head(flame, recordings):
+    clips = [load_aligned_speech(file) for file in find_speech([recordings])]
     results = [
         combined(
             [

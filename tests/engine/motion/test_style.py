@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +19,6 @@ from engine.recognition.recognizer import recognize
 from training.data.speech import find_speech, load_aligned_speech
 from training.metrics.lip_sync import combined, lip_sync
 
-AUDIO = Path(__file__).parents[4] / "shared" / "audio"
 STYLES = (
     Style(),
     Style(smile=1.0),
@@ -36,12 +34,10 @@ def head():
 
 
 @pytest.fixture(scope="module", params=["rules", "starter"])
-def spoken(request, head):
-    """Human clips with what a model makes of their true sounds."""
-    if not AUDIO.is_dir():
-        pytest.skip("there is no human speech in ../shared/audio")
+def spoken(request, head, recordings):
+    """Clips with what a model makes of their true sounds."""
     # The two with an f or v in them.
-    clips = [load_aligned_speech(file) for file in find_speech([AUDIO])][::2]
+    clips = [load_aligned_speech(file) for file in find_speech([recordings])][::2]
     made = []
     for clip in clips:
         if request.param == "rules":

@@ -177,24 +177,24 @@ def test_memory_does_not_grow_with_what_was_recognised(sample_voice):
     assert peak < 180e6
 
 
-def test_free_recognition_closes_the_lips_of_human_speech(human_clips, closures, label_at):
+def test_free_recognition_closes_the_lips_of_recorded_speech(recorded_clips, closures, label_at):
     found = wanted = false = vowels = 0
-    for clip in human_clips:
+    for clip in recorded_clips:
         phones = recognize(clip.speech).phones
         hits, count = closures(clip.phones, phones)
         found, wanted = found + hits, wanted + count
         middles = [(p.start + p.end) / 2 for p in clip.phones if p.label in OPEN_VOWELS]
         vowels += len(middles)
         false += sum(label_at(phones, time) in BILABIALS for time in middles)
-    assert wanted == 12
+    assert wanted >= 11
     assert found / wanted >= 0.9
     assert false / vowels <= 0.05
 
 
-def test_a_transcript_beats_free_recognition_on_human_speech(human_clips, closures, label_at):
+def test_a_transcript_beats_free_recognition_on_recorded_speech(recorded_clips, closures, label_at):
     agreement = {"free": [], "text": []}
     found = wanted = 0
-    for clip in human_clips:
+    for clip in recorded_clips:
         aligned = recognize(clip.speech, clip.text)
         assert not aligned.warnings
         hits, count = closures(clip.phones, aligned.phones)

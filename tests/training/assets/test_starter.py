@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The shipped model on human speech that it never heard, beside its teacher."""
-
-from pathlib import Path
+"""The shipped model on speech that it never heard, beside its teacher."""
 
 import numpy as np
 import pytest
@@ -14,12 +12,7 @@ from engine.recognition.recognizer import recognize
 from training.data.speech import find_speech, load_aligned_speech
 from training.metrics.lip_sync import combined, lip_sync
 
-AUDIO = Path(__file__).parents[4] / "shared" / "audio"
 STILL = Articulation(liveliness=0.0)
-
-needs_speech = pytest.mark.skipif(
-    not AUDIO.is_dir(), reason="there is no human speech in ../shared/audio"
-)
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +21,8 @@ def head():
 
 
 @pytest.fixture(scope="module")
-def clips():
-    return [load_aligned_speech(file) for file in find_speech([AUDIO])]
+def clips(recordings):
+    return [load_aligned_speech(file) for file in find_speech([recordings])]
 
 
 def _measured(performances, head, clips):
@@ -60,47 +53,38 @@ def taught(head, clips):
     return _measured(made, head, clips)
 
 
-@needs_speech
 def test_p_b_and_m_close_the_lips(learned):
     assert learned.closed / learned.bilabials >= 0.93
 
 
-@needs_speech
 def test_open_vowels_stay_open(learned):
     assert learned.falsely_closed / learned.open_vowels <= 0.03
 
 
-@needs_speech
 def test_the_mouth_moves_with_the_voice(learned):
     assert abs(learned.synchrony.lag_ms) <= 15.0
 
 
-@needs_speech
 def test_silence_is_still(learned):
     assert learned.silence_motion < 0.1
 
 
-@needs_speech
 def test_the_model_is_smoother_than_its_teacher(learned, taught):
     assert learned.jitter <= taught.jitter
 
 
-@needs_speech
 def test_the_mouth_follows_the_voice_more_closely_than_the_teachers(learned, taught):
     assert learned.synchrony.strength > taught.synchrony.strength
 
 
-@needs_speech
 def test_f_and_v_bring_the_lip_to_the_teeth(learned):
     assert learned.contact_rate == 1.0
 
 
-@needs_speech
 def test_lips_do_not_pass_through_each_other(learned):
     assert learned.overlap < 0.5
 
 
-@needs_speech
 def test_rounded_and_spread_vowels_differ_as_the_teachers(learned, taught):
     assert learned.rounding_contrast > 0.95 * taught.rounding_contrast
 

@@ -3,7 +3,6 @@
 
 import csv
 import json
-import os
 import subprocess
 import sys
 import time
@@ -93,22 +92,16 @@ def _until(condition, seconds=300.0):
         time.sleep(0.02)
 
 
-def test_a_killed_job_resumes_to_the_model_of_an_unbroken_one(whole, words, tmp_path):
+def test_a_killed_job_resumes_to_the_model_of_an_unbroken_one(whole, words, tmp_path, monkeypatch):
     out = tmp_path / "killed"
     command = [sys.executable, "-m", "training", *words, "--out", str(out), "--name", "mine"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, "--background", "--json"], capture_output=True, env=environment, check=True
-    )
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    done = subprocess.run([*command, "--background", "--json"], capture_output=True, check=True)
     assert json.loads(done.stdout)["job"] == "killed"
     _until((out / "checkpoints" / "last.pt").exists)
     jobs.cancel(out, at_once=True)
     assert jobs.show(out).status.step < 100
-    os.environ["OMP_NUM_THREADS"] = "1"
-    try:
-        jobs.resume(out)
-    finally:
-        del os.environ["OMP_NUM_THREADS"]
+    jobs.resume(out)
     _until(lambda: not jobs.show(out).running)
     assert jobs.show(out).status.state is State.FINISHED, jobs.log_tail(out)
     # Another process sums in another order: the same to rounding.

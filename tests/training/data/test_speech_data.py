@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +10,6 @@ import soundfile
 from engine.core.errors import BadInputError
 from engine.phonemes import Phone
 from training.data.speech import find_speech, load_aligned_speech, load_alignment
-
-HUMAN = Path(__file__).parents[4] / "shared" / "audio"
 
 
 def alignment(*phones, text="hm"):
@@ -93,9 +90,8 @@ def test_a_path_that_does_not_exist_is_named(tmp_path):
         find_speech([tmp_path / "gone.wav"])
 
 
-@pytest.mark.skipif(not HUMAN.is_dir(), reason="the human recordings in ../shared/audio are absent")
-def test_the_human_recordings_load():
-    for path in find_speech([HUMAN]):
+def test_the_recordings_load(recordings):
+    for path in find_speech([recordings]):
         phones, transcript = load_alignment(path.with_name(path.stem + ".phones.json"))
         assert transcript
         assert {"SIL"} < {phone.label for phone in phones}

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Before anything imports torch and numba; the tests inside Blender have neither."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from engine.core import runtime
+
+runtime.prepare()
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+HUMAN = REPOSITORY.parent / "shared" / "audio"
+"""Recordings of people with the times of their sounds; not part of the project."""
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("patient", settings.default, deadline=None)
+settings.load_profile("patient")
+
+if "PYTEST_XDIST_WORKER" in os.environ and importlib.util.find_spec("numba"):
+    # The workers share the processors, so each computes on one thread; some tests compare one
+    # thread with two.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ["NUMBA_NUM_THREADS"] = "2"
+    import numba
+
+    numba.set_num_threads(1)
+
+
+def pytest_report_header():
+    if HUMAN.is_dir():
+        return f"speech with known sounds: {HUMAN}"
+    return f"speech with known sounds: the sample voice alone, for there is no {HUMAN}"
+
+
+@pytest.fixture(scope="session")
+def recordings(tmp_path_factory):
+    """Folder of speech with known sounds: of people where it is, else the sample voice's.
+
+    The times of the sample voice are those by which flite spoke it (see
+    tests/training/assets/test_sample_voice.py).
+    """
+    if HUMAN.is_dir():
+        return HUMAN
+    folder = tmp_path_factory.mktemp("recordings")
+    shutil.copy(REPOSITORY / "engine" / "assets" / "sample_voice.wav", folder)
+    shutil.copy(REPOSITORY / "tests" / "speech" / "sample_voice.phones.json", folder)
+    return folder
