@@ -8,12 +8,13 @@ allocates what a header claims, and lets the exceptions of five libraries throug
 from __future__ import annotations
 
 import ast
+import contextlib
 import math
 import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,6 +27,9 @@ _MAX_HEADER = 4096
 _DTYPE = re.compile(r"[<>=|]?(b1|[iufc]\d{1,2}|[SU]\d{1,4})")
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 1
+_CHUNK = 1 << 20
+_LAST_CHARACTER = 0x10FFFF
+_SURROGATES = 0xD800 >> 11
 
 
 def read_npz(
@@ -46,11 +50,27 @@ def read_npz(
         BadInputError: no such file, not an npz, truncated, damaged, over the limit, or an array of
             anything else (objects, structures, dates); the message names the file.
     """
-    path = Path(path)
+    with _archive(Path(path), hint) as archive:
+        return _members(archive, limit, names)
+
+
+def npz_names(path: str | Path, *, hint: str) -> tuple[str, ...]:
+    """The names of the arrays of an npz file, of which nothing is read.
+
+    Raises:
+        BadInputError: no such file, or not an npz; the message names the file.
+    """
+    with _archive(Path(path), hint) as archive:
+        return tuple(name.removesuffix(".npy") for name in archive.namelist())
+
+
+@contextlib.contextmanager
+def _archive(path: Path, hint: str) -> Iterator[zipfile.ZipFile]:
     try:
         if path.is_file():
             with zipfile.ZipFile(path) as archive:
-                return _members(archive, limit, names)
+                yield archive
+            return
     except (
         OSError,
         ValueError,
@@ -103,10 +123,18 @@ def _array(stream: IO[bytes], size: int) -> NDArray[Any]:
     left = size - 8 - struct.calcsize(form) - length
     if not dtype.itemsize or math.prod(shape) * dtype.itemsize != left:
         raise ValueError(f"an array of {dtype} and {len(shape)} dimensions has {left} bytes")
-    data = stream.read()
-    if len(data) != left:
+    data = np.empty(left, np.uint8)
+    filled = 0
+    while chunk := stream.read(_CHUNK):
+        data[filled : filled + len(chunk)] = np.frombuffer(chunk, np.uint8)
+        filled += len(chunk)
+    if filled != left:
         raise ValueError("it ends in the middle")
-    return np.frombuffer(data, dtype).reshape(shape, order=order)
+    if dtype.kind == "U":
+        points = data.view(np.dtype("u4").newbyteorder(dtype.byteorder))
+        if ((points > _LAST_CHARACTER) | (points >> 11 == _SURROGATES)).any():
+            raise ValueError("an array holds what is no text")
+    return data.view(dtype).reshape(shape, order=order)
 
 
 def _header(text: bytes) -> tuple[np.dtype[Any], tuple[int, ...], Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
+from engine.core.npz import read_npz
 from engine.heads.head import Float, Head, Index, Skeleton
 
 _FORMAT = "gaussianspeech-head-1"
@@ -82,46 +82,13 @@ def load_head_file(path: str | Path) -> Head:
         BadInputError: no such file, not a head, truncated, or contents that do not fit each other.
     """
     path = Path(path)
-    if not path.is_file():
-        raise BadInputError(f"There is no head file {path}.", "Check the path.")
+    arrays = read_npz(path, limit=_MAX_BYTES, hint=_REMEDY)
     try:
-        with zipfile.ZipFile(path) as archive:
-            arrays = _arrays(archive)
         about = json.loads(arrays["about"].tobytes())
         return _checked(_head(about, arrays))
-    except (
-        OSError,
-        KeyError,
-        ValueError,
-        IndexError,
-        TypeError,
-        AttributeError,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-        MemoryError,
-        RecursionError,
-        zlib.error,
-        zipfile.BadZipFile,
-    ) as error:
-        raise BadInputError(f"{path} cannot be read as a head: {error}.", _REMEDY) from error
-
-
-def _arrays(archive: zipfile.ZipFile) -> dict[str, NDArray[Any]]:
-    """Every member as an array, with the whole size bounded before anything is unpacked."""
-    members = archive.infolist()
-    if sum(member.file_size for member in members) > _MAX_BYTES:
-        raise ValueError("it unpacks to more than a gigabyte")
-    arrays = {}
-    for member in members:
-        with archive.open(member) as stream:
-            array = np.lib.format.read_array(  # type: ignore[no-untyped-call]
-                stream, allow_pickle=False
-            )
-            if stream.read(1):
-                raise ValueError(f"{member.filename} holds more than its array")
-        arrays[member.filename.removesuffix(".npy")] = array
-    return arrays
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        reason = str(error)[:120]
+        raise BadInputError(f"{path} cannot be read as a head: {reason}.", _REMEDY) from error
 
 
 def _head(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Head:

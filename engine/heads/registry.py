@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 from engine.core.errors import BadInputError
+from engine.core.npz import npz_names
 from engine.heads.asset_file import load_head_file
 from engine.heads.default import DEFAULT_HEAD, load_default_head
 from engine.heads.head import Head
@@ -52,7 +52,6 @@ def load_head(id_or_path: str | Path) -> Head:
 
 def _is_head_file(path: Path) -> bool:
     try:
-        with zipfile.ZipFile(path) as archive:
-            return "about.npy" in archive.namelist()
-    except (OSError, zipfile.BadZipFile):
+        return "about" in npz_names(path, hint="")
+    except BadInputError:  # What it is instead, its own reader says.
         return False

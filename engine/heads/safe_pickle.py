@@ -24,9 +24,8 @@ from typing import Any
 MAX_OPERATIONS = 300_000
 """Most operations in a pickle, which bounds its objects; a FLAME model has a few thousand."""
 
-_MAX_LINE = 4096
-_MAX_KEY = 1000
-_LONG_TEXT = 1 << 16
+_MAX_NAME = 4096
+"""Most bytes of a number in decimal, a key, and a text that is not the bytes of an array."""
 
 _NUMPY = ("numpy.core", "numpy._core")
 _ALLOWED: dict[str, str] = {
@@ -81,8 +80,8 @@ class Instance:
 def load(data: bytes) -> dict[str, Any]:
     """The top-level dictionary of a pickle, with records in the place of objects.
 
-    Memory stays within three times the data and 64 MB, time within that of
-    :data:`MAX_OPERATIONS`.
+    Memory stays within four times the size of the data (five if it is all text in wide characters)
+    and 64 MB, time within that of :data:`MAX_OPERATIONS`.
 
     Args:
         data: a pickle of any protocol, from Python 2 or 3.
@@ -105,7 +104,7 @@ def load(data: bytes) -> dict[str, Any]:
     except (ValueError, OverflowError) as error:
         raise PickleError(f"it is damaged: {str(error)[:80]}") from error
     if not isinstance(content, dict):
-        raise PickleError(f"it holds a {type(content).__name__}, not a dictionary of arrays")
+        raise PickleError(f"it is a {type(content).__name__.lower()}, not a dictionary of arrays")
     return {
         key.decode("latin-1") if isinstance(key, bytes) else str(key): value
         for key, value in content.items()
@@ -124,7 +123,7 @@ class _Stream(io.BytesIO):
     """A pickle whose lines are bounded: the time of a decimal number grows with its square."""
 
     def readline(self, _size: int | None = None) -> bytes:
-        return super().readline(_MAX_LINE)
+        return super().readline(_MAX_NAME)
 
 
 def _operations(data: bytes) -> Iterator[tuple[str, Any]]:
@@ -148,7 +147,7 @@ def _operations(data: bytes) -> Iterator[tuple[str, Any]]:
 
 def _text(data: bytes, encoding: str) -> str:
     # One character beyond latin-1 makes all others of its text four times as large.
-    if len(data) > _LONG_TEXT and re.search(_BEYOND_LATIN_1[encoding], data):
+    if len(data) > _MAX_NAME and re.search(_BEYOND_LATIN_1[encoding], data):
         raise PickleError("a long text stands where the bytes of an array are expected")
     return str(data, encoding, "surrogatepass")
 
@@ -272,7 +271,7 @@ def _dictionary(pairs: Sequence[Any]) -> dict[Any, Any]:
         raise PickleError("a dictionary has a key without a value")
     for key in pairs[::2]:
         # Others can be nested so that hashing takes for ever, long ones so that comparing does.
-        if type(key) not in (str, int, bytes) or (type(key) is not int and len(key) > _MAX_KEY):
+        if type(key) not in (str, int, bytes) or (type(key) is not int and len(key) > _MAX_NAME):
             raise PickleError(f"a dictionary has a {type(key).__name__} as a key that is no name")
     return dict(zip(pairs[::2], pairs[1::2], strict=True))
 

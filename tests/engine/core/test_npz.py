@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.core.errors import BadInputError
-from engine.core.npz import read_npz
+from engine.core.npz import npz_names, read_npz
 
 LIMIT = 1 << 20
 GOOD = {
@@ -18,6 +18,7 @@ GOOD = {
     "b": np.asfortranarray(np.arange(6, dtype=">i2").reshape(2, 3)),
     "c": np.array(["text", "ä"]),
     "d": np.float32(1.5),
+    "f": np.array(["big", "🙂"], ">U3"),
     "e": np.zeros((0, 3), bool),
 }
 
@@ -52,6 +53,7 @@ def test_arrays_read_as_numpy_reads_them(tmp_path, write):
     for name, array in GOOD.items():
         np.testing.assert_array_equal(arrays[name], array)
         assert arrays[name].dtype == array.dtype
+        assert arrays[name].flags.writeable
 
 
 def test_headers_of_python_2_and_later_versions_read(tmp_path):
@@ -63,6 +65,11 @@ def test_headers_of_python_2_and_later_versions_read(tmp_path):
         *((f"new{v}.npy", member(new, bytes(16), bytes([v, 0]))) for v in (2, 3)),
     )
     assert [array.shape for array in read(path).values()] == [(2, 1)] * 3
+
+
+def test_the_names_are_those_of_the_arrays(tmp_path):
+    np.savez(tmp_path / "good.npz", **GOOD)
+    assert npz_names(tmp_path / "good.npz", hint="") == tuple(GOOD)
 
 
 def test_only_the_named_arrays_are_looked_at(tmp_path):
@@ -84,6 +91,8 @@ def test_only_the_named_arrays_are_looked_at(tmp_path):
         ([("a.npy", member(header(descr=[("x", "<f8")]), bytes(16)))], "other than numbers"),
         ([("a.npy", member(header(descr="<f3"), bytes(6)))], "unknown type"),
         ([("a.npy", member(header(descr="|S0")))], "has 0 bytes"),
+        ([("a.npy", member(header(descr="<U1"), b"a\0\0\0\0\0\x11\0"))], "no text"),
+        ([("a.npy", member(header(descr=">U1"), b"\0\0\0a\0\0\xd8\0"))], "no text"),
         ([("a.npy", member(b"(" * 4000))], "damaged header"),
         ([("a.npy", member(b"-" * 4000 + b"1"))], "damaged header"),
         ([("a.npy", member(b"{'descr': '''"))], "damaged header"),
@@ -136,8 +145,9 @@ def test_a_member_that_claims_less_than_it_unpacks_to_is_cut_off_there(tmp_path)
 @pytest.mark.parametrize("content", [b"", b"text\n" * 20, bytes(64), b"PK\5\6" + bytes(18)[:-1]])
 def test_files_of_something_else_are_named(tmp_path, content):
     (tmp_path / "other.npz").write_bytes(content)
-    with pytest.raises(BadInputError, match=r"other\.npz"):
-        read(tmp_path / "other.npz")
+    for reader in (read, lambda path: npz_names(path, hint="")):
+        with pytest.raises(BadInputError, match=r"other\.npz"):
+            reader(tmp_path / "other.npz")
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path):

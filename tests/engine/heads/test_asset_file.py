@@ -202,31 +202,30 @@ def test_a_file_that_unpacks_to_gigabytes_is_refused_before_it_is_unpacked(tmp_p
         with archive.open(info, "w") as stream:
             stream.write(b"\0" * 1024)
         archive.filelist[-1].file_size = 1 << 31
-    with pytest.raises(BadInputError, match="gigabyte"):
+    with pytest.raises(BadInputError, match="unpacks to more"):
         load_head_file(path)
 
 
-def test_an_array_header_that_claims_too_much_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (1099511627776, 3)}",
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (9" + b"9" * 30 + b",)}",
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (4, 3",
+        b"{'descr': '''<f4', 'fortran_order': False, 'shape': (4, 3)}",
+        b"(" * 1000,
+    ],
+    ids=["terabytes", "overflow", "unfinished", "open text", "brackets"],
+)
+def test_a_damaged_array_header_is_refused(tmp_path, header):
     path = tmp_path / "head.npz"
     save_head(small_head(), path)
-    stream = io.BytesIO()
-    header = {"descr": "<f4", "fortran_order": False, "shape": (1 << 40, 3)}
-    np.lib.format.write_array_header_1_0(stream, header)
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    members["template.npy"] = stream.getvalue()
+    size = len(header).to_bytes(2, "little")
+    members["template.npy"] = b"\x93NUMPY\x01\x00" + size + header + bytes(48)
     with zipfile.ZipFile(path, "w") as archive:
         for name, data in members.items():
             archive.writestr(name, data)
-    with pytest.raises(BadInputError):
+    with pytest.raises(BadInputError, match=r"head\.npz cannot be read"):
         load_head_file(path)
-
-
-def test_a_failed_save_leaves_the_older_file(tmp_path):
-    path = tmp_path / "head.npz"
-    save_head(small_head(), path)
-    before = path.read_bytes()
-    with pytest.raises(TypeError):
-        save_head(small_head(provenance={"source": object()}), path)
-    assert path.read_bytes() == before
-    assert [file.name for file in tmp_path.iterdir()] == ["head.npz"]
