@@ -131,7 +131,7 @@ def _array(stream: IO[bytes], size: int) -> NDArray[Any]:
     if filled != left:
         raise ValueError("it ends in the middle")
     if dtype.kind == "U":
-        points = data.view(np.dtype("u4").newbyteorder(dtype.byteorder))
+        points = data.view(f"{dtype.str[0]}u4")
         if ((points > _LAST_CHARACTER) | (points >> 11 == _SURROGATES)).any():
             raise ValueError("an array holds what is no text")
     return data.view(dtype).reshape(shape, order=order)
