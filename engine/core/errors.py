@@ -8,22 +8,33 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+MAX_LENGTH = 300
+"""Characters of a message: a file or a library may put any amount of text into one."""
+
+
+def _shortened(text: str) -> str:
+    """Start and end of a text that is too long; both may name the file."""
+    if len(text) <= MAX_LENGTH:
+        return text
+    half = MAX_LENGTH // 2
+    return f"{text[: half - 1]}…{text[-half:]}"
+
 
 class GaussianSpeechError(Exception):
     """A failure that is explained to the user rather than shown as a traceback.
 
     Attributes:
-        message: what is wrong, naming the file or object.
-        hint: what to do about it; empty where nothing can be advised.
+        message: what is wrong, naming the file or object; at most :data:`MAX_LENGTH` characters.
+        hint: what to do about it, no longer; empty where nothing can be advised.
         kind: stable identifier that travels over the protocol.
     """
 
     kind: ClassVar[str] = "error"
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = _shortened(message)
+        self.hint = _shortened(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()

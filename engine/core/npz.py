@@ -14,14 +14,22 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.checks import check_range, shown
 from engine.core.errors import BadInputError
+
+MAX_BYTES = 4 << 30
+"""What the arrays of a file may take together, whatever its size."""
+ALWAYS_BYTES = 64 << 20
+"""What any file may unpack to."""
+MAX_RATIO = 100
+"""What a larger file may unpack to, in its own size; ours reach 20."""
 
 _MAX_HEADER = 4096
 _DTYPE = re.compile(r"[<>=|]?(b1|[iufc]\d{1,2}|[SU]\d{1,4})")
@@ -30,6 +38,8 @@ _ENCRYPTED = 1
 _CHUNK = 1 << 20
 _LAST_CHARACTER = 0x10FFFF
 _SURROGATES = 0xD800 >> 11
+_MAX_EMPTY = 1 << 20
+"""Product of the other extents of an array without values: a loop over them must end."""
 
 
 def read_npz(
@@ -123,6 +133,8 @@ def _array(stream: IO[bytes], size: int) -> NDArray[Any]:
     left = size - 8 - struct.calcsize(form) - length
     if not dtype.itemsize or math.prod(shape) * dtype.itemsize != left:
         raise ValueError(f"an array of {dtype} and {len(shape)} dimensions has {left} bytes")
+    if not left and math.prod(extent or 1 for extent in shape) > _MAX_EMPTY:
+        raise ValueError("an array without values has no valid shape")
     data = np.empty(left, np.uint8)
     filled = 0
     while chunk := stream.read(_CHUNK):
@@ -156,3 +168,133 @@ def _header(text: bytes) -> tuple[np.dtype[Any], tuple[int, ...], Any]:
         return np.dtype(code), shape, "F" if fortran else "C"
     except TypeError as error:
         raise ValueError("an array has an unknown type") from error
+
+
+def open_npz(path: str | Path, hint: str = "", names: Collection[str] | None = None) -> NpzFile:
+    """The arrays of an npz file, to be read by name, kind and shape.
+
+    What is read may unpack to :data:`ALWAYS_BYTES`, or to :data:`MAX_RATIO` times the file where
+    that is more, and never to more than :data:`MAX_BYTES`.
+
+    Args:
+        path: the file.
+        hint: of every error about its content.
+        names: the arrays to read, if the file has them; all by default.
+
+    Raises:
+        BadInputError: as :func:`read_npz`.
+    """
+    try:
+        size = Path(path).stat().st_size
+    except OSError as error:
+        raise BadInputError(f"There is no file {path}.", hint or "Check the path.") from error
+    limit = min(max(ALWAYS_BYTES, MAX_RATIO * size), MAX_BYTES)
+    return NpzFile(path, read_npz(path, limit=limit, hint=hint, names=names), hint)
+
+
+class NpzFile(Mapping[str, NDArray[Any]]):
+    """The arrays of a file by name, in native byte order; every access names what is wrong.
+
+    Args:
+        path: for messages.
+        arrays: by name.
+        hint: of every error.
+    """
+
+    def __init__(
+        self, path: str | Path, arrays: Mapping[str, NDArray[Any]], hint: str = ""
+    ) -> None:
+        self.path = path
+        self._arrays = arrays
+        self._hint = hint
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """The array as it is in the file.
+
+        Raises:
+            BadInputError: there is none of that name.
+        """
+        if name not in self._arrays:
+            raise self.wrong(f"it has no array {name!r}")
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def numbers(
+        self,
+        name: str,
+        shape: tuple[int | None, ...],
+        dtype: type[np.generic] = np.float32,
+    ) -> NDArray[Any]:
+        """Finite numbers.
+
+        Args:
+            name: of the array.
+            shape: expected sizes; ``None`` for any.
+            dtype: converted to it; whole numbers must fit into a whole type.
+
+        Raises:
+            BadInputError: missing, of another shape or kind, NaN, infinite, or too large.
+        """
+        array = self[name]
+        fits = array.ndim == len(shape) and all(
+            wanted in (None, size) for wanted, size in zip(shape, array.shape, strict=True)
+        )
+        if not fits or array.dtype.kind not in ("iuf" if issubclass(dtype, np.floating) else "iu"):
+            expected = ", ".join("any" if size is None else f"{size}" for size in shape)
+            raise self.wrong(
+                f"{name!r} is {array.dtype} of shape {shown(array.shape)}, not numbers of shape "
+                f"({expected})"
+            )
+        if array.dtype.kind in "iu" and not issubclass(dtype, np.floating):
+            limits: Any = np.iinfo(cast("Any", dtype))
+            if array.size and not limits.min <= int(array.min()) <= int(array.max()) <= limits.max:
+                raise self.wrong(f"{name!r} holds numbers that are too large")
+            return array.astype(dtype, copy=False)
+        with np.errstate(over="ignore"):
+            converted = array.astype(dtype, copy=False)
+        if not np.isfinite(converted).all():
+            raise self.wrong(f"{name!r} holds NaN or infinite values")
+        return converted
+
+    def number(self, name: str, low: float = -math.inf, high: float = math.inf) -> float:
+        """One finite number within ``[low, high]``.
+
+        Raises:
+            BadInputError: missing, another kind or shape, or outside the range.
+        """
+        value = self[name]
+        if value.shape != () or value.dtype.kind not in "iuf":
+            raise self.wrong(f"{name!r} is {value.dtype} of shape {shown(value.shape)}, no number")
+        return check_range(f"{self.path}: {name!r}", value.item(), low, high, self._hint)
+
+    def text(self, name: str) -> str:
+        """One text.
+
+        Raises:
+            BadInputError: missing, or another kind or shape.
+        """
+        value = self[name]
+        if value.shape != () or value.dtype.kind != "U":
+            raise self.wrong(f"{name!r} is {value.dtype} of shape {shown(value.shape)}, no text")
+        return str(value)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of texts.
+
+        Raises:
+            BadInputError: missing, or another kind or shape.
+        """
+        value = self[name]
+        # numpy gives an empty list of names the type of numbers.
+        if value.ndim != 1 or (value.dtype.kind != "U" and value.size):
+            raise self.wrong(f"{name!r} is {value.dtype} of shape {shown(value.shape)}, no texts")
+        return tuple(map(str, value.tolist()))
+
+    def wrong(self, what: str) -> BadInputError:
+        """The error that the file's content is not as it must be."""
+        return BadInputError(f"{self.path} cannot be used: {what}.", self._hint)

@@ -6,7 +6,7 @@ the array buffers in the order of ``header["arrays"]``, raw, little-endian, C-co
 is ``{"type": str, "id": int, "body": {...}, "arrays": [{"name", "dtype", "shape"}, ...]}``.
 Sizes are bounded and checked before anything is allocated. docs/protocol.md lists the messages.
 
-Standard library and numpy only, and no import of the rest of the engine but its error classes.
+Standard library and numpy only, and no import of the engine outside :mod:`engine.core`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.checks import shown
+from engine.core.json_values import LARGEST_WHOLE, parse_json
+
 VERSION = 2
 """Raised whenever a message changes its meaning; both sides must agree."""
 
@@ -28,13 +31,18 @@ MAGIC = b"GSP1"
 MAX_HEADER = 4 << 20
 MAX_ARRAYS = 256
 MAX_PAYLOAD = 4 << 30
+MAX_NAME = 300
+"""Characters of a message's type and of an array's name."""
 DTYPES = frozenset({"<f4", "<f8", "<i4", "<i8", "<u4", "|u1", "|i1", "|b1", "<f2", "<u2", "<i2"})
 
 _PREFIX = struct.Struct("<4sI")
 
 
 class ProtocolError(Exception):
-    """The stream does not hold what the protocol says; the connection cannot go on."""
+    """Bytes that are not a message, or a message that cannot be sent.
+
+    Where :func:`read` raises it, the start of the next message is unknown: the connection ends.
+    """
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +67,8 @@ def write(stream: BinaryIO, message: Message) -> None:
     """Write one message and flush.
 
     Raises:
-        ProtocolError: an array's dtype cannot travel, or the message is over the bounds.
+        ProtocolError: an array's dtype cannot travel, the body is not JSON, or the message is over
+            the bounds; nothing was written.
     """
     buffers, entries = [], []
     for name, value in message.arrays.items():
@@ -68,11 +77,11 @@ def write(stream: BinaryIO, message: Message) -> None:
         entries.append({"name": name, "dtype": array.dtype.str, "shape": list(array.shape)})
         buffers.append(array)
     _checked_sizes(entries)
-    header = json.dumps(
-        {"type": message.type, "id": message.id, "body": message.body, "arrays": entries},
-        separators=(",", ":"),
-        allow_nan=False,
-    ).encode()
+    content = {"type": message.type, "id": message.id, "body": message.body, "arrays": entries}
+    try:
+        header = json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ProtocolError(f"The body of {message.type} is not JSON: {error}.") from error
     if len(header) > MAX_HEADER:
         raise ProtocolError(f"A header of {len(header)} bytes is over the bound of {MAX_HEADER}.")
     stream.write(_PREFIX.pack(MAGIC, len(header)) + header)
@@ -87,7 +96,7 @@ def read(stream: BinaryIO) -> Message | None:
 
     Raises:
         ProtocolError: bytes that are not this protocol, sizes over the bounds, or an end in the
-            middle of a message.
+            middle of a message. No other exception but the stream's own ``OSError``.
     """
     prefix = stream.read(_PREFIX.size)
     if not prefix:
@@ -101,42 +110,57 @@ def read(stream: BinaryIO) -> Message | None:
     header = _header(bytes(_exactly(stream, length)))
     arrays = {}
     for entry, size in zip(header["arrays"], _checked_sizes(header["arrays"]), strict=True):
-        dtype = np.dtype(entry["dtype"])
         buffer = _exactly(stream, size)
-        arrays[entry["name"]] = np.frombuffer(buffer, dtype).reshape(entry["shape"])
+        if entry["dtype"] == "|b1" and buffer.translate(None, b"\0\1"):
+            raise ProtocolError(f"Array {entry['name']!r} holds bytes that are no truth values.")
+        arrays[entry["name"]] = np.frombuffer(buffer, entry["dtype"]).reshape(entry["shape"])
     return Message(header["type"], header["id"], header["body"], arrays)
 
 
 def _header(data: bytes) -> dict[str, Any]:
     try:
-        header = json.loads(data)
+        header = parse_json(data)
     except ValueError as error:
         raise ProtocolError(f"The header is not JSON: {error}.") from error
     expected: Mapping[str, type] = {"type": str, "id": int, "body": dict, "arrays": list}
     if not isinstance(header, dict) or any(
-        not isinstance(header.get(key), kind) for key, kind in expected.items()
+        type(header.get(key)) is not kind for key, kind in expected.items()
     ):
         raise ProtocolError("The header lacks type, id, body or arrays.")
+    if len(header["type"]) > MAX_NAME or not 0 <= header["id"] <= LARGEST_WHOLE:
+        raise ProtocolError(
+            f"The header has the type {shown(header['type'])} and the id {shown(header['id'])}."
+        )
     return header
 
 
 def _checked_sizes(entries: list[Any]) -> list[int]:
+    """Bytes of each array.
+
+    Raises:
+        ProtocolError: a description that numpy could not follow, or more than the bounds.
+    """
     if len(entries) > MAX_ARRAYS:
         raise ProtocolError(f"{len(entries)} arrays are over the bound of {MAX_ARRAYS}.")
+    names: set[str] = set()
     sizes = []
     for entry in entries:
-        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
-            raise ProtocolError("An array has no name.")
-        shape = entry.get("shape")
+        name = entry.get("name") if isinstance(entry, dict) else None
+        if not isinstance(name, str) or len(name) > MAX_NAME or name in names:
+            raise ProtocolError(f"An array has the name {shown(name)}, or has it twice.")
+        names.add(name)
+        shape, dtype = entry.get("shape"), entry.get("dtype")
         if (
             not isinstance(shape, list)
             or len(shape) > 8
-            or any(type(size) is not int or size < 0 for size in shape)
+            or any(type(size) is not int or not 0 <= size <= MAX_PAYLOAD for size in shape)
+            # numpy refuses sizes that overflow, though another size is zero.
+            or math.prod(size or 1 for size in shape) > MAX_PAYLOAD
         ):
-            raise ProtocolError(f"Array {entry['name']!r} has the shape {shape!r}.")
-        if entry.get("dtype") not in DTYPES:
-            raise ProtocolError(f"Array {entry['name']!r} has the dtype {entry.get('dtype')!r}.")
-        sizes.append(math.prod(shape) * np.dtype(entry["dtype"]).itemsize)
+            raise ProtocolError(f"Array {shown(name)} has the shape {shown(shape)}.")
+        if not isinstance(dtype, str) or dtype not in DTYPES:
+            raise ProtocolError(f"Array {shown(name)} has the dtype {shown(dtype)}.")
+        sizes.append(math.prod(shape) * np.dtype(dtype).itemsize)
     if sum(sizes) > MAX_PAYLOAD:
         raise ProtocolError(f"{sum(sizes)} bytes of arrays are over the bound of {MAX_PAYLOAD}.")
     return sizes

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.errors import BadInputError
+from engine.core.json_values import JsonObject
 from engine.core.progress import Progress, subprogress
 from engine.serving.cache import Cache, Heads, file_version
-from engine.serving.request import Params, Reply, Request
+from engine.serving.request import Reply, Request
 
 if TYPE_CHECKING:
     from engine.avatar import AvatarPipeline
@@ -83,7 +84,7 @@ class AvatarMethods:
         body = {"seconds": time.perf_counter() - started, "gaussians": len(splats.means)}
         return Reply(body, arrays)
 
-    def _splats(self, request: Request, index: int, item: Params, camera: Camera) -> Splats:
+    def _splats(self, request: Request, index: int, item: JsonObject, camera: Camera) -> Splats:
         source, head_name = item.text("avatar"), item.text("head", "default")
         matrix = item.numbers("matrix", 16).reshape(4, 4)
         values = item.mapping("expression")
@@ -145,11 +146,11 @@ _OUTPUTS = {"float32": _float32, "rgba8": _rgba8}
 """Forms of a picture: what each makes of the rendered image."""
 
 
-def _camera(params: Params) -> Camera:
+def _camera(params: JsonObject) -> Camera:
     from engine.splatting.camera import Camera
 
-    width, height = (round(params.number(name)) for name in ("width", "height"))
-    if width < 1 or height < 1 or width * height > MAX_PIXELS:
+    width, height = (params.whole(name, low=1, high=MAX_PIXELS) for name in ("width", "height"))
+    if width * height > MAX_PIXELS:
         raise BadInputError(
             f"A picture of {width} × {height} pixels cannot be rendered.",
             "Choose a smaller resolution.",

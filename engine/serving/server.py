@@ -20,14 +20,16 @@ from typing import Any, BinaryIO
 
 from engine import __version__
 from engine.core import protocol
+from engine.core.checks import shown
 from engine.core.errors import (
     CancelledError,
     GaussianSpeechError,
     MissingDependencyError,
     one_line,
 )
+from engine.core.json_values import JsonObject
 from engine.core.runtime import prepare
-from engine.serving.request import Method, Params, Request
+from engine.serving.request import Method, Request
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +111,8 @@ class Server:
         self._methods = methods
         self._on_close = on_close
         self._requests: queue.SimpleQueue[protocol.Message | None] = queue.SimpleQueue()
-        self._cancelled: set[int] = set()
+        # By id, from the request's arrival to its answer; set when it is cancelled.
+        self._pending: dict[int, threading.Event] = {}
         self._write_lock = threading.Lock()
         self._closing = threading.Event()
         self._exit_code = 0
@@ -120,35 +123,46 @@ class Server:
         threading.Thread(target=self._read_all, name="reader", daemon=True).start()
         while (message := self._requests.get()) is not None:
             self._answer(message)
-            self._cancelled.discard(message.id)
+            del self._pending[message.id]
         return self._exit_code
 
     def _read_all(self) -> None:
+        """Read until the stream ends; whatever happens here ends the process."""
+        exit_code = 1
         try:
             while (message := protocol.read(self._stdin)) is not None:
                 if message.type == "shutdown":
                     break
                 self._receive(message)
-        except (protocol.ProtocolError, OSError):
-            log.exception("the stream from Blender is broken")
-            self._exit_code = 1
-        self._closing.set()
-        self._requests.put(None)
-        self._on_close(self._exit_code)
+            exit_code = 0
+        except protocol.ProtocolError as error:
+            log.error("The engine ends, for it was sent what is no message: %s", error)  # noqa: TRY400
+        except Exception:
+            log.exception("The engine ends: it cannot read from Blender.")
+        finally:
+            self._exit_code = exit_code
+            self._closing.set()
+            self._requests.put(None)
+            self._on_close(exit_code)
 
     def _receive(self, message: protocol.Message) -> None:
         if message.type == "request":
+            if not message.id or message.id in self._pending:
+                raise protocol.ProtocolError(f"The id {message.id} of a request is 0 or in use.")
+            self._pending[message.id] = threading.Event()
             self._requests.put(message)
         elif message.type == "cancel":
-            self._cancelled.add(message.id)
+            if pending := self._pending.get(message.id):
+                pending.set()
         elif message.type == "ping":
             self._send(protocol.Message("pong", message.id))
         else:
-            log.warning("unexpected message of type %r", message.type)
+            log.warning("unexpected message of type %s", shown(message.type))
 
     def _answer(self, message: protocol.Message) -> None:
         started = time.perf_counter()
-        name = str(message.body.get("method"))
+        name = message.body.get("method")
+        name = name if isinstance(name, str) and name in self._methods else shown(name)
         try:
             self._send(self._work(message, name))
             log.info("%s took %.3f s", name, time.perf_counter() - started)
@@ -167,23 +181,22 @@ class Server:
         method = self._methods.get(name)
         if method is None:
             raise GaussianSpeechError(
-                f"The engine has no method {name!r}.", f"It knows: {', '.join(self._methods)}."
+                f"The engine has no method {name}.", f"It knows: {', '.join(self._methods)}."
             )
-        params = message.body.get("params")
         progress = self._progress_of(message.id)
         progress(0.0, "")
-        request = Request(
-            name, Params(params if isinstance(params, dict) else {}, name), message.arrays, progress
-        )
+        params = JsonObject(message.body.get("params") or {}, name)
+        request = Request(name, params, message.arrays, progress)
         reply = method(request)
         return protocol.Message("result", message.id, reply.body, reply.arrays)
 
     def _progress_of(self, request_id: int) -> Callable[[float, str], None]:
+        cancelled = self._pending[request_id]
         last = (-_PROGRESS_INTERVAL, "")
 
         def progress(fraction: float, text: str) -> None:
             nonlocal last
-            if request_id in self._cancelled or self._closing.is_set():
+            if cancelled.is_set() or self._closing.is_set():
                 raise CancelledError
             now = time.monotonic()
             if text != last[1] or now - last[0] >= _PROGRESS_INTERVAL:
@@ -215,7 +228,7 @@ def _missing(error: ModuleNotFoundError) -> MissingDependencyError:
 
 
 def _leave_after_grace(exit_code: int) -> None:
-    """End the process though a library is still at work: nobody would hear its result."""
+    """End the process though a library is still at work: nobody waits for its result."""
 
     def leave() -> None:
         logging.shutdown()

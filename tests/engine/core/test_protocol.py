@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import random
 import struct
 
 import numpy as np
@@ -15,6 +17,7 @@ from hypothesis.extra import numpy as hnp
 
 from engine.core import protocol
 from engine.core.protocol import Message, ProtocolError
+from tests.fuzz.damage import damage_message
 
 json_values = st.recursive(
     st.none()
@@ -101,7 +104,14 @@ def test_fortran_order_and_big_endian_arrays_arrive_as_values():
         {"name": "a", "dtype": "<f4", "shape": "3"},
         {"name": "a", "dtype": "<f4", "shape": [1] * 9},
         {"name": "a", "dtype": "<f4", "shape": [1 << 40, 1 << 20]},
+        {"name": "a", "dtype": "<f4", "shape": [(1 << 62) + 1, 0]},
+        {"name": "a", "dtype": "<f4", "shape": [1 << 70, 0]},
+        {"name": "a", "dtype": [3.0], "shape": [1]},
+        {"name": "a", "dtype": {"<f4": 1}, "shape": [1]},
+        {"name": "a", "dtype": None, "shape": [1]},
+        {"name": "a" * (protocol.MAX_NAME + 1), "dtype": "<f4", "shape": [1]},
         {"name": 5, "dtype": "<f4", "shape": [1]},
+        {"name": ["a"], "dtype": "<f4", "shape": [1]},
         {"dtype": "<f4", "shape": [1]},
         "a",
     ],
@@ -109,6 +119,19 @@ def test_fortran_order_and_big_endian_arrays_arrive_as_values():
 def test_a_description_that_cannot_be_is_refused_before_memory_is_taken(entry):
     with pytest.raises(ProtocolError):
         protocol.read(framed(header_with(entry)))
+
+
+def test_two_arrays_of_one_name_are_refused():
+    entry = {"name": "a", "dtype": "|u1", "shape": [1]}
+    with pytest.raises(ProtocolError, match="twice"):
+        protocol.read(framed(header_with(entry) | {"arrays": [entry, entry]}, b"12"))
+
+
+def test_a_truth_value_of_other_than_zero_and_one_is_refused():
+    entry = {"name": "a", "dtype": "|b1", "shape": [2]}
+    assert protocol.read(framed(header_with(entry), b"\0\1")).arrays["a"].tolist() == [False, True]
+    with pytest.raises(ProtocolError, match="truth"):
+        protocol.read(framed(header_with(entry), b"\0\2"))
 
 
 def test_a_size_that_lies_takes_no_memory_for_what_does_not_arrive():
@@ -125,6 +148,11 @@ def test_a_size_that_lies_takes_no_memory_for_what_does_not_arrive():
         {"type": 1, "id": 1, "body": {}, "arrays": []},
         {"type": "result", "id": "1", "body": {}, "arrays": []},
         {"type": "result", "id": 1, "body": [], "arrays": []},
+        {"type": "result", "id": True, "body": {}, "arrays": []},
+        {"type": "result", "id": 1.0, "body": {}, "arrays": []},
+        {"type": "result", "id": -1, "body": {}, "arrays": []},
+        {"type": "result", "id": 2**64, "body": {}, "arrays": []},
+        {"type": "r" * (protocol.MAX_NAME + 1), "id": 1, "body": {}, "arrays": []},
     ],
 )
 def test_a_header_without_its_fields_is_refused(header):
@@ -137,9 +165,36 @@ def test_a_header_over_the_bound_is_refused_unread():
         protocol.read(io.BytesIO(struct.pack("<4sI", b"GSP1", protocol.MAX_HEADER + 1)))
 
 
-def test_a_header_that_is_not_json_is_refused():
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"{,}",
+        b"\xff\xfe{",
+        b"[" * 200_000,
+        b'{"a":' * 200_000,
+        b'{"type":"request","id":1,"body":{"x":NaN},"arrays":[]}',
+        b'{"type":"request","id":' + b"9" * 5_000 + b',"body":{},"arrays":[]}',
+    ],
+    ids=["syntax", "encoding", "lists", "objects", "nan", "digits"],
+)
+def test_a_header_that_is_not_json_is_refused(header):
     with pytest.raises(ProtocolError, match="JSON"):
-        protocol.read(io.BytesIO(struct.pack("<4sI", b"GSP1", 3) + b"{,}"))
+        protocol.read(io.BytesIO(struct.pack("<4sI", b"GSP1", len(header)) + header))
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_a_message_with_damage_is_a_message_or_a_protocol_error(seed):
+    whole = written(
+        Message(
+            "request",
+            3,
+            {"method": "avatar.render", "params": {"camera": {"K": [1, 0.5], "width": 8}}},
+            {"vertices/0": np.eye(3, dtype=np.float32), "mask": np.array([True, False])},
+        )
+    )
+    damaged = damage_message(whole, random.Random(seed))
+    with contextlib.suppress(ProtocolError):
+        protocol.read(io.BytesIO(damaged))
 
 
 def test_objects_cannot_be_written_and_leave_the_stream_untouched():
@@ -149,6 +204,9 @@ def test_objects_cannot_be_written_and_leave_the_stream_untouched():
     assert not stream.getvalue()
 
 
-def test_nan_in_the_body_cannot_be_written():
-    with pytest.raises(ValueError, match="JSON"):
-        written(Message("result", body={"x": float("nan")}))
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), object(), b"bytes"])
+def test_a_body_that_is_not_json_cannot_be_written_and_leaves_the_stream_untouched(value):
+    stream = io.BytesIO()
+    with pytest.raises(ProtocolError, match="JSON"):
+        protocol.write(stream, Message("result", body={"x": value}))
+    assert not stream.getvalue()

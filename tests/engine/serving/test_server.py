@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
+import random
+import struct
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +19,11 @@ import pytest
 
 from engine.core import protocol
 from engine.core.errors import BadInputError
+from engine.core.json_values import JsonObject
 from engine.core.protocol import Message
-from engine.serving.request import Params, Reply, Request
+from engine.serving.request import Reply, Request
 from engine.serving.server import Server
+from tests.fuzz.damage import damage_message
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -209,11 +216,112 @@ def test_the_end_of_stdin_ends_running_work_and_the_server(connection, work):
     assert connection.exit_code == 0
 
 
-def test_garbage_ends_the_server_with_one(connection):
-    connection.stdin.write(b"no protocol at all")
+def framed(header: bytes) -> bytes:
+    return struct.pack("<4sI", protocol.MAGIC, len(header)) + header
+
+
+REQUEST = {"type": "request", "id": 1, "body": {"method": "echo"}, "arrays": []}
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"no protocol at all",
+        framed(b"[" * 200_000),
+        framed(
+            json.dumps(REQUEST | {"arrays": [{"name": "a", "dtype": [3.0], "shape": [1]}]}).encode()
+        ),
+        framed(
+            json.dumps(
+                REQUEST | {"arrays": [{"name": "a", "dtype": "<f4", "shape": [2**62, 0]}]}
+            ).encode()
+        ),
+        framed(json.dumps(REQUEST | {"id": 0}).encode()),
+    ],
+    ids=["garbage", "depth", "dtype", "shape", "id"],
+)
+def test_what_is_no_message_ends_the_server_with_one(connection, sent):
+    connection.stdin.write(sent)
     connection.stdin.flush()
     connection.thread.join(10)
     assert connection.exit_code == 1
+
+
+def test_an_id_in_use_ends_the_server_with_one(connection, work):
+    connection.ask("work", 1)
+    assert work.started.wait(10)
+    connection.ask("echo", 1, value="twice")
+    connection.thread.join(10)
+    assert connection.exit_code == 1
+
+
+def test_whatever_the_reader_meets_the_server_ends():
+    class Exhausted(io.BytesIO):
+        def read(self, _size=-1):
+            raise MemoryError
+
+    assert Server(Exhausted(), io.BytesIO(), {}).run({}) == 1
+
+
+def test_a_cancel_that_comes_too_late_does_not_touch_the_next_request_of_that_id(connection):
+    connection.ask("echo", 1, value="first")
+    assert connection.answer().body == {"value": "first"}
+    connection.write("cancel", 1)
+    connection.write("cancel", 2)
+    for number in (1, 2):
+        connection.ask("echo", number, value="again")
+        assert connection.answer().body == {"value": "again"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"method": None},
+        {"method": [[[[["deep"]]]]]},
+        {"method": "x" * 1_000_000},
+        {"method": "echo", "params": [1]},
+        {"method": "echo", "params": {"value": ["x" * 1_000_000]}},
+        {"method": "echo", "params": {"x" * 1_000_000: 1}},
+    ],
+    ids=["none", "null", "list", "long", "params", "value", "key"],
+)
+def test_a_request_that_cannot_be_understood_is_answered_in_a_line(connection, body):
+    connection.write("request", 1, body)
+    answer = connection.answer()
+    assert answer.type == "error"
+    assert 0 < len(answer.body["message"]) <= 300
+    connection.ask("echo", 2, value="next")
+    assert connection.answer().body == {"value": "next"}
+
+
+class WaitingStream(io.BytesIO):
+    """Ends when the server has answered everything."""
+
+    server: Server
+
+    def read(self, size=-1):
+        data = super().read(size)
+        while not data and self.server._pending:
+            time.sleep(0.001)
+        return data
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_damaged_requests_are_answered_or_end_the_server(seed):
+    body = {"method": "echo", "params": {"value": "hello", "numbers": [1, 2.5]}}
+    stream = io.BytesIO()
+    protocol.write(stream, Message("request", 7, body, {"a": np.eye(3, dtype=np.float32)}))
+    damaged = damage_message(stream.getvalue(), random.Random(seed))
+    protocol.write(stream := io.BytesIO(), Message("request", 8, body))
+    stdin, answers = WaitingStream(damaged + stream.getvalue()), io.BytesIO()
+    stdin.server = Server(stdin, answers, {"echo": echo})
+    exit_code = stdin.server.run({})
+    answers.seek(0)
+    types = {}
+    while (message := protocol.read(answers)) is not None:
+        types[message.id] = message.type
+    assert exit_code == 1 or types[8] == "result"
 
 
 @pytest.mark.parametrize(
@@ -229,19 +337,28 @@ def test_garbage_ends_the_server_with_one(connection):
         (lambda p: p.numbers("a", 2), {"a": [1, "2"]}),
         (lambda p: p.group("a"), {"a": []}),
         (lambda p: p.groups("a"), {"a": [{}, 1]}),
+        (lambda p: p.number("a"), {"a": 10**400}),
+        (lambda p: p.number("a", low=0, high=1), {"a": 2}),
+        (lambda p: p.whole("a"), {"a": 1.5}),
+        (lambda p: p.whole("a"), {"a": 2**60}),
+        (lambda p: p.numbers("a", 1), {"a": [10**400]}),
+        (lambda p: p.numbers("a", 1), {"a": [1e39]}),
+        (lambda p: p.numbers("a", 1), {"a": [True]}),
+        (lambda p: p.matrix("a", 2, 2), {"a": [[1, 2], [3]]}),
+        (lambda p: p.texts("a"), {"a": ["b", 1]}),
         (lambda p: p.no_others(), {"a": 1}),
     ],
 )
 def test_parameters_of_the_wrong_type_are_named(read, values):
     with pytest.raises(BadInputError, match=r"m\b.*\ba\b"):
-        read(Params(values, "m"))
+        read(JsonObject(values, "m"))
 
 
 @pytest.mark.parametrize("array", [None, np.zeros(3), np.zeros((2, 4)), np.full((2, 3), np.nan)])
 def test_arrays_of_the_wrong_shape_or_value_are_named(array):
     arrays = {} if array is None else {"vertices": array}
     with pytest.raises(BadInputError, match="vertices"):
-        Request("m", Params({}, "m"), arrays).floats("vertices", (None, 3))
+        Request("m", JsonObject({}, "m"), arrays).floats("vertices", (None, 3))
 
 
 def test_the_real_process_speaks_only_the_protocol_and_serves_a_head(tmp_path):

@@ -9,10 +9,11 @@ import torch
 
 from engine.avatar import AvatarPipeline, GaussianAvatar, ShColor, save_avatar
 from engine.core.errors import BadInputError
+from engine.core.json_values import JsonObject
 from engine.heads import load_head
 from engine.heads.axes import HEAD_TO_BLENDER
 from engine.serving.methods import make_methods
-from engine.serving.request import Params, Request
+from engine.serving.request import Request
 from engine.splatting.backend import Splats
 
 SIZE = 48
@@ -50,7 +51,7 @@ def call():
     methods = make_methods()
 
     def ask(method, arrays=None, **params):
-        return methods[method](Request(method, Params(params, method), arrays or {}))
+        return methods[method](Request(method, JsonObject(params, method), arrays or {}))
 
     return ask
 
@@ -201,7 +202,7 @@ def test_only_the_first_picture_says_that_anything_is_loaded(avatar_file, head, 
 
     def picture():
         said.clear()
-        params = Params({"items": [item(avatar_file)], "camera": camera()}, "avatar.render")
+        params = JsonObject({"items": [item(avatar_file)], "camera": camera()}, "avatar.render")
         arrays = {"vertices/0": head.template}
         methods["avatar.render"](
             Request("avatar.render", params, arrays, lambda _fraction, text: said.append(text))

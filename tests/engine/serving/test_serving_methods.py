@@ -8,8 +8,9 @@ import pytest
 import soundfile
 
 from engine.core.errors import BadInputError, CancelledError
+from engine.core.json_values import JsonObject
 from engine.serving.methods import make_methods
-from engine.serving.request import Params, Request
+from engine.serving.request import Request
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +18,7 @@ def call():
     methods = make_methods()
 
     def ask(method, arrays=None, progress=lambda _fraction, _message: None, **params):
-        return methods[method](Request(method, Params(params, method), arrays or {}, progress))
+        return methods[method](Request(method, JsonObject(params, method), arrays or {}, progress))
 
     return ask
 
