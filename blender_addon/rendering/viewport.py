@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import blf
@@ -77,7 +75,8 @@ class Viewport:
         self._seen: bytes = b""
         self._engine: EngineClient | None = None
         self._requested: RenderRequest | None = None
-        self._rendering: tuple[RenderRequest, ThreadFuture] | None = None
+        self._rendering: _PreviewFuture | None = None
+        self._progress = ""
         self._result: tuple[RenderRequest, Float] | None = None
         self._render_error = ""
         self._texture: Any = None
@@ -122,8 +121,8 @@ class Viewport:
             _draw_over(self._owner, depsgraph.scene, self._texture, region)
         if self.error:
             _draw_text(self.error)
-        elif self._texture is None and not self._idle:
-            _draw_text("Waiting for the engine")
+        elif self._texture is None and self._progress:
+            _draw_text(self._progress[:1].upper() + self._progress[1:])
 
     @property
     def _idle(self) -> bool:
@@ -146,32 +145,41 @@ class Viewport:
             return
         request, self._requested = self._requested, None
         assert self._engine is not None
-        work = partial(_render, self._engine, request)
-        self._rendering = request, ThreadFuture(work, "Rendering the avatars")
+        self._rendering = _PreviewFuture(self._engine, request)
         if not bpy.app.timers.is_registered(self._timer):
             bpy.app.timers.register(self._timer, first_interval=_POLL_SECONDS)
             _timers.add(self._timer)
 
     def _poll(self) -> float | None:
         """Timer on the main thread, because only that may touch the interface."""
-        if self._rendering is not None:
-            request, future = self._rendering
-            if not future.done:
-                return _POLL_SECONDS
-            self._rendering = None
+        future = self._rendering
+        if future is not None and not future.done:
+            _, message = future.poll()
+            if self._texture is None and message not in ("", self._progress):
+                self._progress = message
+                self._redraw()
+            return _POLL_SECONDS
+        self._rendering, self._progress = None, ""
+        if future is not None:
             try:
-                self._result = request, future.result(0)
+                self._result = future.request, future.result(0)
                 self._render_error = ""
             except GaussianSpeechError as error:
                 self._render_error = one_line(error) if self._instances else ""
-        # The viewport may have been closed meanwhile, and its engine freed.
-        with contextlib.suppress(ReferenceError):
-            self._owner.tag_redraw()
+        if self._redraw():
             self._start()
         if self._rendering is not None:
             return _POLL_SECONDS
         _timers.discard(self._timer)
         return None
+
+    def _redraw(self) -> bool:
+        """Ask for a redraw; whether the viewport is still there: its render engine may be freed."""
+        try:
+            self._owner.tag_redraw()
+        except ReferenceError:
+            return False
+        return True
 
     def _upload_result(self) -> None:
         """Make a texture of the newest image; where Blender draws, there is a GPU context."""
@@ -184,13 +192,27 @@ class Viewport:
         self._texture = gpu.types.GPUTexture((width, height), format="RGBA16F", data=data)
 
 
-def _render(engine: EngineClient, request: RenderRequest, _cancelled: threading.Event) -> Float:
-    rgba = render_preview(engine, request.instances, request.camera, _wait)
-    return render_passes.combined_from_display(rgba)
+class _PreviewFuture(ThreadFuture):
+    """The image of a request, scene-linear; its progress is the engine's."""
 
+    def __init__(self, engine: EngineClient, request: RenderRequest) -> None:
+        self.request = request
+        self._engine = engine
+        self._reply: EngineFuture | None = None
+        super().__init__(self._render, "Rendering the avatars")
 
-def _wait(future: EngineFuture) -> Message:
-    return future.result()
+    def poll(self) -> tuple[float, str]:
+        """Fraction in [0, 1] and message of the last progress."""
+        return super().poll() if self._reply is None else self._reply.poll()
+
+    def _render(self, _cancelled: threading.Event) -> Float:
+        request = self.request
+        rgba = render_preview(self._engine, request.instances, request.camera, self._wait)
+        return render_passes.combined_from_display(rgba)
+
+    def _wait(self, future: EngineFuture) -> Message:
+        self._reply = future
+        return future.result()
 
 
 def _draw_over(owner: Any, scene: Any, texture: Any, region: Any) -> None:

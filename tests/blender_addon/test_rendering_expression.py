@@ -88,7 +88,7 @@ def test_the_viewport_shows_the_colours_of_the_keys_as_they_are(engine_ready, ja
         viewport._ask(
             engine_ready.context, module.RenderRequest(viewport._instances, camera, preview=False)
         )
-        viewport._rendering[1].wait(SECONDS)
+        viewport._rendering.wait(SECONDS)
         viewport._poll()
         assert viewport.error == ""
         _, pixels = viewport._result

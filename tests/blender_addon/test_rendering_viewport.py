@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -38,7 +39,7 @@ def stage(addon, blender, monkeypatch):
 
     def tick():
         """What Blender does with a timer; in the background it has no loop to do it in."""
-        viewport._rendering[1].wait(SECONDS)
+        viewport._rendering.wait(SECONDS)
         if viewport._poll() is None:
             blender.app.timers.unregister(viewport._timer)
 
@@ -63,7 +64,7 @@ def test_asking_returns_at_once_while_an_image_is_under_way(stage):
     stage.ask(1)
     stage.ask(2)
     assert stage.rendered == []
-    assert not stage.viewport._rendering[1].done
+    assert not stage.viewport._rendering.done
 
 
 def test_requests_between_two_images_are_dropped_but_the_last(stage):
@@ -136,6 +137,36 @@ def test_an_error_of_the_scene_goes_when_the_scene_is_mended(stage, blender, add
 def test_after_an_error_only_a_change_is_a_reason_to_ask_again(stage, monkeypatch):
     fail(stage, monkeypatch, "The engine ended.")
     assert not stage.viewport._idle
+
+
+def test_the_first_image_says_what_the_engine_does_meanwhile(stage, monkeypatch):
+    finish = threading.Event()
+
+    class Reply:
+        @staticmethod
+        def poll():
+            return 0.5, "Preparing the CPU rasteriser"
+
+        @staticmethod
+        def result():
+            assert finish.wait(SECONDS)
+            return np.zeros((2, 2, 4), np.uint8)
+
+    def render_preview(_engine, _instances, _camera, wait):
+        return wait(Reply)
+
+    monkeypatch.setattr(stage.module, "render_preview", render_preview)
+    stage.ask(1)
+    while stage.viewport._rendering._reply is None:
+        time.sleep(0.01)
+    assert stage.viewport._poll() is not None
+    assert stage.viewport._progress == "Preparing the CPU rasteriser"
+    assert stage.redraws == [1]
+    stage.viewport._poll()
+    assert stage.redraws == [1]
+    finish.set()
+    stage.tick()
+    assert stage.viewport._progress == ""
 
 
 def test_a_viewport_that_was_closed_is_left_alone(stage):
