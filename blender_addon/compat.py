@@ -77,14 +77,6 @@ def strip_range(strip: Any) -> tuple[int, int]:
     return int(strip.frame_final_start), int(strip.frame_final_end)
 
 
-def set_strip_handles(strip: Any, left: int, right: int) -> None:
-    """Trim the strip to the scene frames ``left`` to ``right`` (exclusive)."""
-    if hasattr(strip, "left_handle"):
-        strip.left_handle, strip.right_handle = left, right
-    else:
-        strip.frame_final_start, strip.frame_final_end = left, right
-
-
 # --- Actions: channels hang on the action in 4.2, on a slot from 4.4 ------------------------------
 
 
@@ -170,16 +162,6 @@ def ensure_compositor_tree(scene: bpy.types.Scene) -> bpy.types.NodeTree:
             if fresh:
                 tree.nodes.clear()
     return tree
-
-
-def drop_compositor_tree(scene: bpy.types.Scene) -> None:
-    """Composite the scene no longer; the nodes of an older Blender stay in the file, unused."""
-    if hasattr(scene, "compositing_node_group"):
-        tree, scene.compositing_node_group = scene.compositing_node_group, None
-        if tree is not None and tree.users == 0:
-            bpy.data.node_groups.remove(tree)
-    else:
-        scene.use_nodes = False
 
 
 def compositor_output(tree: bpy.types.NodeTree, *, make: bool) -> bpy.types.NodeSocket | None:

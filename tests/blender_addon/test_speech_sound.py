@@ -65,8 +65,11 @@ def clip(audible, addon):
     return clip
 
 
-def trim(addon, strip, left, right):
-    addon("compat").set_strip_handles(strip, left, right)
+def trim(strip, left, right):
+    if hasattr(strip, "left_handle"):
+        strip.left_handle, strip.right_handle = left, right
+    else:
+        strip.frame_final_start, strip.frame_final_end = left, right
 
 
 def trim_content(strip, frames):
@@ -103,7 +106,7 @@ def test_an_untouched_strip_is_its_whole_file(strip, clip, ramp):
 
 
 def test_a_trim_on_the_left_starts_later_in_file_and_scene(addon, strip, clip):
-    trim(addon, strip, 36, 111)
+    trim(strip, 36, 111)
     found = clip(strip)
     assert found.frame == 36
     assert found.start == pytest.approx(1.0)
@@ -111,7 +114,7 @@ def test_a_trim_on_the_left_starts_later_in_file_and_scene(addon, strip, clip):
 
 
 def test_a_trim_on_the_right_limits_the_duration(addon, strip, clip):
-    trim(addon, strip, 11, 61)
+    trim(strip, 11, 61)
     found = clip(strip)
     assert found.start == 0
     assert found.duration == pytest.approx(2.0)
@@ -135,9 +138,9 @@ def test_a_strip_that_begins_before_its_sound_waits_for_it(strip, clip):
     "change",
     [
         lambda addon, strip: None,
-        lambda addon, strip: trim(addon, strip, 36, 111),
+        lambda addon, strip: trim(strip, 36, 111),
         lambda addon, strip: trim_content(strip, 20),
-        lambda addon, strip: (trim_content(strip, 10), trim(addon, strip, 40, 90)),
+        lambda addon, strip: (trim_content(strip, 10), trim(strip, 40, 90)),
         lambda addon, strip: setattr(strip, "sound_offset", -0.4),
     ],
     ids=["whole", "left handle", "content", "content and handles", "sound offset"],
@@ -181,7 +184,7 @@ def test_a_mixdown_is_the_strip_alone_and_leaves_the_scene_as_it_was(
     other = addon("speech.strip").add_sound_strip(scene, ramp, 1)
     other.volume = 3.0
     scene.frame_start, scene.frame_end, scene.use_preview_range = 3, 77, True
-    trim(addon, strip, 36, 86)
+    trim(strip, 36, 86)
     found = addon("speech.sound")._clip_of_mixdown(mixing.context, scene, strip)
     with wave.open(str(found.path)) as file:
         assert file.getnframes() / file.getframerate() >= found.duration
