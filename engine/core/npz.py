@@ -192,7 +192,7 @@ def open_npz(path: str | Path, hint: str = "", names: Collection[str] | None = N
     return NpzFile(path, read_npz(path, limit=limit, hint=hint, names=names), hint)
 
 
-class NpzFile(Mapping[str, NDArray[Any]]):
+class NpzFile:
     """The arrays of a file by name, in native byte order; every access names what is wrong.
 
     Args:
@@ -218,11 +218,12 @@ class NpzFile(Mapping[str, NDArray[Any]]):
             raise self.wrong(f"it has no array {name!r}")
         return self._arrays[name]
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._arrays)
+    def __contains__(self, name: str) -> bool:
+        return name in self._arrays
 
-    def __len__(self) -> int:
-        return len(self._arrays)
+    def names(self) -> tuple[str, ...]:
+        """Of the arrays that were read, in the file's order."""
+        return tuple(self._arrays)
 
     def numbers(
         self,

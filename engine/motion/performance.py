@@ -13,13 +13,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.checks import check_range, shown
 from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
+from engine.core.json_values import parse_json
+from engine.core.npz import NpzFile, open_npz
 from engine.phonemes import Phone
 
 Float = NDArray[np.float32]
 
+MIN_FPS, MAX_FPS = 1.0, 1000.0
+"""Frame rates of performances; those that speech is predicted at are in engine.core.timing."""
+
 _FORMAT = "gaussianspeech-performance-1"
+_ARRAYS = (
+    *("format", "fps", "weights", "basis", "expression", "expression_names"),
+    *("head", "source_sha256", "model", "phones"),
+)
+"""What is read; ``offsets``, which may take gigabytes, follow from these."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +68,9 @@ class Performance:
         """Check that the arrays fit each other.
 
         Raises:
-            BadInputError: shapes disagree or values are not finite.
+            BadInputError: shapes disagree, values are not finite, or no such frame rate.
         """
+        check_range("The frame rate", self.fps, MIN_FPS, MAX_FPS)
         T, K = self.weights.shape
         if self.basis.shape[0] != K or self.basis.shape[2:] != (3,):
             raise BadInputError(
@@ -73,6 +85,9 @@ class Performance:
         for name in ("weights", "basis", "expression"):
             if not np.isfinite(getattr(self, name)).all():
                 raise BadInputError(f"The {name} of the performance hold NaN or infinite values.")
+        weight, offset = (float(np.abs(a).max(initial=0)) for a in (self.weights, self.basis))
+        if not K * weight * offset < np.finfo(np.float32).max:
+            raise BadInputError("The offsets of the performance overflow.")
 
     @property
     def frames(self) -> int:
@@ -143,37 +158,43 @@ class Performance:
         Raises:
             BadInputError: not a performance, truncated, or arrays that do not fit each other.
         """
-        path = Path(path)
-        remedy = "Make it again with 'gaussianspeech animate'."
-        if not path.is_file():
-            raise BadInputError(f"There is no file {path}.", "Check the path.")
+        data = open_npz(path, "Make it again with 'gaussianspeech animate'.", _ARRAYS)
+        found = data.text("format") if "format" in data else None
+        if found != _FORMAT:
+            raise data.wrong(
+                f"it is not a GaussianSpeech performance: its format is {shown(found)}, not "
+                f"{_FORMAT!r}"
+            )
         try:
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as data:
-                return cls._from_arrays(data)
+            return cls(
+                fps=data.number("fps", MIN_FPS, MAX_FPS),
+                weights=data.numbers("weights", (None, None)),
+                basis=data.numbers("basis", (None, None, 3)),
+                expression=data.numbers("expression", (None, None)),
+                expression_names=data.texts("expression_names"),
+                head=data.text("head"),
+                source_sha256=data.text("source_sha256"),
+                model=data.text("model"),
+                phones=_phones(data),
+            )
         except BadInputError as error:
-            raise BadInputError(f"{path}: {error.message}", error.hint or remedy) from error
-        except (OSError, KeyError, ValueError, IndexError, EOFError, zipfile.BadZipFile) as error:
-            raise BadInputError(
-                f"{path} cannot be read as a performance: {error}.", remedy
-            ) from error
+            if str(path) in error.message:
+                raise
+            raise data.wrong(error.message.rstrip(".")) from error
 
-    @classmethod
-    def _from_arrays(cls, data: Any) -> Performance:
-        if not isinstance(data, np.lib.npyio.NpzFile) or "format" not in data:
-            raise BadInputError("This is not a GaussianSpeech performance.")
-        if str(data["format"]) != _FORMAT:
-            raise BadInputError(f"The format {data['format']} is not known, {_FORMAT} is.")
-        return cls(
-            fps=float(data["fps"]),
-            weights=data["weights"].astype(np.float32, copy=False),
-            basis=data["basis"].astype(np.float32, copy=False),
-            expression=data["expression"].astype(np.float32, copy=False),
-            expression_names=tuple(str(name) for name in data["expression_names"]),
-            head=str(data["head"]),
-            source_sha256=str(data["source_sha256"]),
-            model=str(data["model"]),
-            phones=tuple(
-                Phone(str(label), float(start), float(end))
-                for label, start, end in json.loads(str(data["phones"]))
-            ),
-        )
+
+def _phones(data: NpzFile) -> tuple[Phone, ...]:
+    """The phones of a file: JSON ``[[label, start, end], …]``."""
+    try:
+        entries = parse_json(data.text("phones"))
+        if isinstance(entries, list):
+            return tuple(_phone(*entry) for entry in entries)
+    except (TypeError, ValueError) as error:
+        raise data.wrong(f"its phones are not [[label, start, end], …]: {error}") from error
+    raise data.wrong("its phones are no list")
+
+
+def _phone(label: object, start: object, end: object) -> Phone:
+    if not isinstance(label, str):
+        raise TypeError(f"{shown(label)} is no label")
+    return Phone(label, *(check_range("a time of the phones", time) for time in (start, end)))

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+import random
 import tracemalloc
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from engine.core.errors import BadInputError
 from engine.motion.performance import Performance
 from engine.phonemes import Phone
+from tests.fuzz.damage import damage
 
 
 def make(frames=7, components=3, vertices=5, seed=0):
@@ -109,3 +111,74 @@ def test_pickled_objects_are_never_loaded(tmp_path):
     np.savez(tmp_path / "evil.npz", format=np.array([{"a": 1}], dtype=object))
     with pytest.raises(BadInputError):
         Performance.load(tmp_path / "evil.npz")
+
+
+def changed(path, **changes):
+    """A sound file with other arrays; ``None`` takes one away."""
+    make().save(path)
+    with np.load(path) as data:
+        arrays = dict(data) | changes
+    np.savez_compressed(path, **{k: v for k, v in arrays.items() if v is not None})
+    return path
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"fps": np.array(value)} for value in (np.nan, np.inf, 0.0, -25.0, 1e9, "25", 25j)]
+    + [{"fps": np.array([25.0])}, {"fps": None}]
+    + [
+        {"weights": np.float32(1)},
+        {"weights": np.zeros((7, 3), bool)},
+        {"weights": np.full((7, 3), np.nan)},
+        {"weights": np.full((7, 3), 1e300)},
+        {"weights": np.full((7, 3), 3e38, np.float32), "basis": np.full((3, 5, 3), 9, np.float32)},
+        {"basis": np.zeros((3, 5))},
+        {"expression_names": np.zeros((10**6, 0))},
+        {"expression_names": np.array([1, 2])},
+        {"head": np.array(["default"])},
+        {"format": np.array("x" * 5000)},
+        {"phones": np.array("[[")},
+        {"phones": np.array("[" * 100_000)},
+        {"phones": np.array("{}")},
+        {"phones": np.array('[["B", 0]]')},
+        {"phones": np.array('[["B", NaN, 1]]')},
+        {"phones": np.array('[["B", 1e999, 1]]')},
+        {"phones": np.array('[["B", "0", 1]]')},
+        {"phones": np.array("[[[], 0, 1]]")},
+    ],
+    ids=lambda changes: repr(changes)[:60],
+)
+def test_contents_that_cannot_be_played_are_refused_in_a_line(tmp_path, changes):
+    path = changed(tmp_path / "a.npz", **changes)
+    with pytest.raises(BadInputError, match=r"a\.npz") as caught:
+        Performance.load(path)
+    assert len(caught.value.message) <= 300
+
+
+def test_a_small_file_does_not_become_a_large_one(tmp_path):
+    path = changed(tmp_path / "a.npz", weights=np.zeros((100_000, 300), np.float32))
+    assert path.stat().st_size < 200_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadInputError, match="unpacks to more"):
+            Performance.load(path)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_dense_offsets_are_not_unpacked(tmp_path):
+    path = changed(tmp_path / "a.npz", offsets=np.zeros((100_000, 300), np.float32))
+    assert Performance.load(path).frames == 7
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_damaged_file_ends_in_a_performance_or_a_line(tmp_path, seed):
+    path = tmp_path / "a.npz"
+    np.savez(path, **dict(np.load(changed(path))))
+    path.write_bytes(damage(path.read_bytes(), random.Random(seed)))
+    try:
+        message = str(Performance.load(path).fps)
+    except BadInputError as error:
+        message = error.message
+    assert len(message) <= 300
