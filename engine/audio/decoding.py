@@ -1,16 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two decoders behind one protocol: libsndfile for audio files, FFmpeg (PyAV) for all others."""
+"""Two decoders behind one function: FFmpeg (PyAV), and libsndfile for what FFmpeg cannot read.
+
+The length of a clip is what decodes, never what a header says. The header serves for two things:
+the padding of a codec's last block is cut off, and a file that ends before it should is reported.
+"""
 
 from __future__ import annotations
 
+import io
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import av
 import numpy as np
 import soundfile
+from av.codec.context import Flags2
 from numpy.typing import NDArray
 
 from engine.core.errors import BadInputError
@@ -18,159 +28,347 @@ from engine.core.errors import BadInputError
 Float = NDArray[np.float32]
 
 _BLOCK = 1 << 16
-"""Frames decoded at a time: 0.5 MB of stereo float32."""
+"""Frames handed on at a time: 0.5 MB of stereo float32."""
+
+_DECODER_DELAY = {"mp3": 529, "mp3float": 529, "mp2": 481, "mp2float": 481, "ac3": 256, "eac3": 256}
+"""Samples by which the filter bank of a codec delays the sound, whatever the encoder adds to it.
+
+They are skipped where the file does not state its delay. AAC's is a whole block: the first one
+overlaps with nothing, so it cannot hold sound yet (ISO/IEC 14496-3, 4.6.11)."""
+
+_STATES_LENGTH = {
+    *("aiff", "au", "caf", "flac", "flv", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2"),
+    *("nistsphere", "ogg", "tta", "w64", "wav", "wv"),
+}
+"""FFmpeg's names of the formats that say how long the sound is. For the others FFmpeg takes the
+last time stamp, or guesses from the bit rate."""
+
+_MAX_GAP = 600.0
+"""Seconds; where time stamps leap further than that, it is they that are wrong."""
+
+_NOT_FOR_FFMPEG = (b"\x38\0", b"\x40\0")
+"""WAV format tags of NMS ADPCM and G.721, which it takes for something else; and it takes the
+samples of big-endian RIFX for little-endian ones."""
+
+_FAILURES = (av.FFmpegError, ValueError, OSError, IndexError)
+"""What PyAV raises for a file that it cannot make sense of, or that cannot be read."""
+
+_REMEDY = "Use WAV, FLAC, OGG, MP3 or M4A, or export the file again."
 
 
-class Source(Protocol):
+class Source(ABC):
     """An open audio file.
 
     Attributes:
         rate: Hz.
-        frames: sample frames the header promises; 0 where it does not say.
-        truncated: after the blocks were read, what is missing; empty for a whole file.
+        frames: how many sample frames to expect, for progress; 0 where nothing is known.
     """
 
-    rate: float
-    frames: int
-    truncated: str
+    rate = 0.0
+    frames = 0
+    _position = 0
+    _ended = False
 
-    def blocks(self, first: int, count: int | None) -> Iterator[Float]:
-        """The frames from ``first`` on, ``count`` of them or to the end, as (n, C) float32."""
-        ...
+    def blocks(self, first: int = 0, count: int | None = None) -> Iterator[Float]:
+        """The frames from ``first`` on, ``count`` of them or to the end, as (n, C) float32.
 
+        C is the file's number of channels, and changes where the file's own does. To be called
+        once.
+        """
+        last = None if count is None else first + count
+        self._position, blocks = self._read_from(first)
+        for block in blocks:
+            begin, self._position = self._position, self._position + len(block)
+            kept = block[max(first - begin, 0) : None if last is None else max(last - begin, 0)]
+            if len(kept):
+                yield kept
+            if last is not None and self._position >= last:
+                return
+        self._ended = True
+
+    @property
+    @abstractmethod
+    def problem(self) -> str:
+        """What was missing or damaged in the blocks that were read; empty for sound ones."""
+
+    @abstractmethod
+    def _read_from(self, first: int) -> tuple[int, Iterator[Float]]:
+        """A position at or before ``first``, and the blocks from there to the end."""
+
+    @abstractmethod
     def close(self) -> None:
         """Close the file."""
-        ...
 
 
 def open_source(path: Path) -> Source:
-    """Open ``path`` with whichever decoder can read it.
+    """Open ``path`` with the first decoder that can read it.
 
     Raises:
         BadInputError: neither can, or there is no sound in it.
     """
     try:
-        return _SoundFile(path)
-    except (soundfile.LibsndfileError, TypeError):
+        with path.open("rb") as file:
+            head = file.read(22)
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be read: {error.strerror}.", "Check it.") from error
+    if head[:4] == b"RIFX" or (head[:4] == b"RIFF" and head[20:] in _NOT_FOR_FFMPEG):
+        with suppress(BadInputError):
+            return _SoundFile(path)
+    try:
+        return _FFmpeg(path)
+    except BadInputError as refusal:
+        # Of a damaged MP3 or MIDI dump libsndfile reads no more, but prints what is wrong with it.
+        if not head.startswith((b"ID3", b"\xff", b"\xf0")):
+            with suppress(BadInputError):
+                return _SoundFile(path)
+        raise refusal from None
+
+
+class _File(io.FileIO):
+    """For FFmpeg, which a damaged file sends before its start: an error code, no exception."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
         try:
-            return _Container(path)
-        except (av.FFmpegError, ValueError) as error:
-            raise BadInputError(
-                f"{path} is not audio that can be read.",
-                "Use WAV, FLAC, OGG, MP3 or M4A, or export the file again.",
-            ) from error
+            return super().seek(offset, whence)
+        except OSError:
+            return -1
 
 
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "error_string", error)).rstrip(".")
-
-
-class _SoundFile:
-    """A file libsndfile reads."""
+class _FFmpeg(Source):
+    """The first sound of a file that FFmpeg reads."""
 
     def __init__(self, path: Path) -> None:
-        self._file = soundfile.SoundFile(path)
+        self._path = path
+        self._container: Any = None
+        self._delay_stated = self._ends_badly = False
+        self._silenced = 0  # frames that could not be decoded
+        self._resampler: tuple[object, Any] = (None, None)
+        self._file = _File(path)
+        try:
+            self._open()
+        except BadInputError:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        try:
+            # A playlist must not make the decoder open other files, or addresses.
+            self._container = av.open(self._file, options={"protocol_whitelist": "none"})
+        except _FAILURES as error:
+            raise BadInputError(f"{self._path} is not audio that can be read.", _REMEDY) from error
+        if not self._container.streams.audio:
+            raise BadInputError(
+                f"{self._path} holds no sound.", "Choose a file with a sound track."
+            )
+        self._stream = self._container.streams.audio[0]
+        context, kind = self._stream.codec_context, self._container.format.name
+        ogg_vorbis = kind == "ogg" and context is not None and context.name == "vorbis"
+        if ogg_vorbis:
+            # FFmpeg cuts too much off the end of a stream of a single page: done here instead.
+            context.flags2 |= Flags2.skip_manual
+        blocks = self._decoded()
+        head = next(blocks, None)
+        if head is None:
+            raise BadInputError(f"{self._path} holds no sound that can be decoded.", _REMEDY)
+        self._started: Iterator[Float] = chain([head], blocks)
+        self._codec = context.name
+        self._skip = 0
+        if not self._delay_stated:
+            aac = self._codec.startswith("aac")
+            self._skip = len(head) if aac else _DECODER_DELAY.get(self._codec, 0)
+        seconds = (self._stream.duration or 0) * self._stream.time_base
+        seconds = seconds or Fraction(self._container.duration or 0, av.time_base)
+        self.frames = max(round(seconds * self.rate) - self._skip, 0)
+        if kind == "ogg" and self._codec == "opus":
+            self.frames -= context.delay  # RFC 7845, section 4.2
+        if ogg_vorbis:
+            self._skip = len(head)  # It only overlaps with the next (Vorbis I, section 4.3.8).
+        stated = kind in _STATES_LENGTH
+        if kind == "mp3":  # Only LAME's header states both.
+            stated = self._delay_stated
+        self._stated = self.frames if stated else 0
+        # Only where times count samples can they be cut, and sought, to the sample.
+        self._exact = stated and self._stream.time_base * round(self.rate) == 1
+
+    def _decoded(self) -> Iterator[Float]:
+        """The sound, a codec's block at a time; silence for what cannot be decoded within it."""
+        context = self._stream.codec_context
+        tick = float(self._stream.time_base or 0)
+        size = channels = lost = 0
+        end: float | None = None
+        self._first_time = -1
+        self._ends_badly = False
+        try:
+            for packet in self._container.demux(self._stream) if context else ():
+                if not size:
+                    self._delay_stated |= packet.has_sidedata("skip_samples") or context.delay > 0
+                if packet.size and self._stream.duration:
+                    self._ends_badly = packet.is_corrupt
+                try:
+                    frames = packet.decode()
+                except _FAILURES:
+                    lost += 1
+                    continue
+                for frame in frames:
+                    self.rate = self.rate or float(frame.sample_rate)
+                    start = end if frame.pts is None else frame.pts * tick * self.rate
+                    if size:
+                        leap = 0 if start is None or end is None else round(start - end)
+                        yield from self._silence(max(lost * size, self._real(leap, size)), channels)
+                    elif frame.pts is not None:
+                        self._first_time = frame.pts
+                    lost = 0
+                    for block in self._samples(frame):
+                        size, channels = block.shape
+                        end = None if start is None else start + size
+                        yield block
+        except _FAILURES:
+            lost += 1
+        self._last_block = size
+        self._ends_badly |= lost > 0
+
+    def _real(self, leap: int, size: int) -> int:
+        """Frames that are missing where time stamps leap: no rounding, no drift of a clock."""
+        least = size / 2 if self._exact else self.rate / 10
+        return leap if least < leap < _MAX_GAP * self.rate else 0
+
+    def _silence(self, frames: int, channels: int) -> Iterator[Float]:
+        self._silenced += frames
+        for begin in range(0, frames, _BLOCK):
+            yield np.zeros((min(_BLOCK, frames - begin), channels), np.float32)
+
+    def _samples(self, frame: Any) -> Iterator[Float]:
+        """(n, C) float32 in [-1, 1]. Not by FFmpeg, which converts at most 64 channels."""
+        frames = [frame]
+        if frame.sample_rate != self.rate:  # Recordings that were joined, say.
+            kind = (frame.sample_rate, frame.format.name, frame.layout.name)
+            if self._resampler[0] != kind:
+                self._resampler = kind, av.AudioResampler("fltp", rate=round(self.rate))
+            frame.pts = None
+            frames = self._resampler[1].resample(frame)
+        for ready in frames:
+            array = ready.to_ndarray()
+            if not ready.format.is_planar:
+                array = array.reshape(-1, ready.layout.nb_channels).T
+            kind = array.dtype.kind
+            scale = 1.0 if kind == "f" else 2.0 ** (8 * array.dtype.itemsize - 1)
+            with np.errstate(over="ignore", invalid="ignore"):  # The reader looks for those.
+                yield (array.T / scale - (kind == "u")).astype(np.float32)
+
+    def _read_from(self, first: int) -> tuple[int, Iterator[Float]]:
+        if first and self._exact and self._codec.startswith(("pcm_", "flac")):
+            try:
+                self._container.seek(first, stream=self._stream)
+                blocks = self._decoded()
+                head = next(blocks, None)
+                if head is not None and 0 <= self._first_time <= first:
+                    return self._first_time, self._gathered(self._first_time, chain([head], blocks))
+            except _FAILURES:
+                pass  # No index, say; from the start then.
+            self._container.seek(0, stream=self._stream)
+            self._started = self._decoded()
+        return -self._skip, self._gathered(-self._skip, self._started)
+
+    def _gathered(self, position: int, blocks: Iterator[Float]) -> Iterator[Float]:
+        """Larger blocks, without the padding that the file says its last block has."""
+        held: list[Float] = []
+        size = 0
+        for block in blocks:
+            if held and (size >= _BLOCK or block.shape[1] != held[0].shape[1]):
+                yield np.concatenate(held)
+                held, size = [], 0
+            held.append(block)
+            size += len(block)
+            position += len(block)
+        padding = position - self._stated
+        if self._exact and held and 0 < padding < len(held[-1]):
+            held[-1] = held[-1][:-padding]
+        if held:
+            yield np.concatenate(held)
+
+    @property
+    def problem(self) -> str:
+        if self._ended and (missing := self._missing_end()):
+            return missing
+        if self._silenced:
+            return f"{self._silenced / self.rate:.3g} s within it are damaged and stay silent"
+        return ""
+
+    def _missing_end(self) -> str:
+        kind, frames, expected = self._container.format.name, self._position, self._stated
+        slack = self._last_block
+        if not self._stream.duration:  # The file's, whose pictures may well outlast its sound.
+            slack = max(slack, round(self.rate / 4))
+        if kind == "wav" and expected <= frames + slack:
+            bit_rate = self._stream.codec_context.bit_rate or 1
+            expected = frames + round(_missing_riff(self._path) * 8 * self.rate / bit_rate)
+        if expected - frames > slack:
+            return f"the sound ends at {frames / self.rate:.4g} s of {expected / self.rate:.4g} s"
+        # Of a WAV written to a pipe the last packet always seems cut.
+        damaged = self._ends_badly and kind != "wav"
+        if damaged or (kind == "ogg" and _ends_early(self._path)):
+            return "the end of the sound is missing or damaged"
+        return ""
+
+    def close(self) -> None:
+        if self._container is not None:
+            self._container.close()
+        self._file.close()
+
+
+class _SoundFile(Source):
+    """A file that libsndfile reads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._file = soundfile.SoundFile(path)
+        except (soundfile.LibsndfileError, TypeError) as error:
+            raise BadInputError(f"{path} is not audio that can be read.", _REMEDY) from error
         self.rate = float(self._file.samplerate)
         self.frames = int(self._file.frames)
-        self.truncated = _missing_tail(path, self._file.format)
 
-    def blocks(self, first: int, count: int | None) -> Iterator[Float]:
-        available = max(self.frames - first, 0)
-        remaining = available if count is None else min(count, available)
-        if remaining == 0:
-            return
+    def _read_from(self, _first: int) -> tuple[int, Iterator[Float]]:
+        return 0, self._decoded()  # Some of its codecs cannot seek, and say that they can.
+
+    def _decoded(self) -> Iterator[Float]:
         try:
-            self._file.seek(first)
-            while remaining > 0:
-                block = self._file.read(min(_BLOCK, remaining), "float32", always_2d=True)
-                if not len(block):
-                    self.truncated = f"it ends {remaining / self.rate:.3g} s early"
-                    return
-                remaining -= len(block)
+            while len(block := self._file.read(_BLOCK, "float32", always_2d=True)):
                 yield block
-        except soundfile.LibsndfileError as error:
-            self.truncated = f"the sound cannot be decoded to its end ({_reason(error)})"
+        except soundfile.LibsndfileError:
+            return  # What is missing is then reported.
+
+    @property
+    def problem(self) -> str:
+        seconds = self._position / self.rate
+        if self._ended and (self._position < self.frames or _missing_riff(self._path)):
+            return f"the end of the sound is missing, after {seconds:.4g} s"
+        return ""
 
     def close(self) -> None:
         self._file.close()
 
 
-class _Container:
-    """The first sound of a file FFmpeg reads: M4A, AAC, or a video."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._container: Any = av.open(str(path))
-        if not self._container.streams.audio:
-            self._container.close()
-            raise BadInputError(f"{path} holds no sound.", "Choose a file with a sound track.")
-        self._stream: Any = self._container.streams.audio[0]
-        self.rate = float(self._stream.rate or 0)
-        seconds = float((self._stream.duration or 0) * (self._stream.time_base or 0))
-        self.frames = round(seconds * self.rate)
-        self.truncated = ""
-
-    def blocks(self, first: int, count: int | None) -> Iterator[Float]:
-        # Seeking inside compressed sound lands on packets, not on samples: decode from the start.
-        # Codecs with fixed frames pad the end; the container's duration says where the sound ends.
-        end = self.frames or None
-        last = end if count is None else first + count
-        position = 0
-        for frame in self._frames():
-            block = np.ascontiguousarray(frame.to_ndarray().T, np.float32)
-            begin, position = position, position + len(block)
-            lo = max(first - begin, 0)
-            hi = len(block) if last is None else min(last - begin, len(block))
-            if lo < hi:
-                yield block[lo:hi]
-            if last is not None and position >= last:
-                return
-        if self.frames and position < self.frames - self.rate / 4:
-            self.truncated = f"it ends {(self.frames - position) / self.rate:.3g} s early"
-
-    def _frames(self) -> Iterator[Any]:
-        planar = av.AudioResampler(format="fltp")
-        try:
-            for frame in self._container.decode(self._stream):
-                yield from planar.resample(frame)
-        except av.FFmpegError as error:
-            self.truncated = f"the sound cannot be decoded to its end ({error})"
-
-    def close(self) -> None:
-        self._container.close()
-
-
-def _missing_tail(path: Path, container: str) -> str:
-    """What the file's own sizes say is missing: libsndfile shortens such files without a word."""
-    if container in ("WAV", "WAVEX"):
-        return _missing_riff(path)
-    if container == "OGG":
-        return _missing_ogg(path)
-    return ""
-
-
-def _missing_riff(path: Path) -> str:
+def _missing_riff(path: Path) -> int:
+    """Bytes of sound that a RIFF or RIFX file announces and does not have."""
     size = path.stat().st_size
     with path.open("rb") as file:
-        order = "<" if file.read(4) == b"RIFF" else ">"
+        order = {b"RIFF": "<", b"RIFX": ">"}.get(file.read(4))
         position = 12
-        while position + 8 <= size:
+        while order and position + 8 <= size:
             file.seek(position)
             name, length = struct.unpack(f"{order}4sI", file.read(8))
-            missing = position + 8 + length - size
             # Writers to a pipe cannot know the size and leave a huge one.
             if name == b"data":
-                streamed = length >= 0x7FFF_0000
-                return f"{missing} bytes are missing" if missing > 0 and not streamed else ""
+                return max(position + 8 + length - size, 0) if length < 0x7FFF_0000 else 0
             position += 8 + length + length % 2
-    return ""
+    return 0
 
 
-def _missing_ogg(path: Path) -> str:
-    """An Ogg stream's last page carries the end-of-stream flag (RFC 3533, section 6)."""
+def _ends_early(path: Path) -> bool:
+    """Whether the last page of an Ogg file lacks the end-of-stream flag (RFC 3533, section 6)."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - (1 << 17)))
         tail = file.read()
     page = tail.rfind(b"OggS")
-    ended = page >= 0 and page + 6 <= len(tail) and tail[page + 5] & 4
-    return "" if ended else "the end of the stream is missing"
+    return page < 0 or page + 6 > len(tail) or not tail[page + 5] & 4

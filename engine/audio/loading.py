@@ -70,8 +70,8 @@ def load_speech(
 ) -> Speech:
     """Decode a file, or a stretch of it, to 16 kHz mono.
 
-    libsndfile reads WAV, FLAC, OGG, MP3, AIFF and more; PyAV reads the rest (M4A, video files).
-    Channels are averaged.
+    FFmpeg and libsndfile read WAV, AIFF, FLAC, OGG, MP3, M4A, video files and more. Channels are
+    averaged. Of a file that is cut short or damaged, what decodes is taken, with a warning.
 
     Args:
         path: the file.
@@ -81,7 +81,7 @@ def load_speech(
         progress: told how far the decoding is; may raise to cancel.
 
     Raises:
-        BadInputError: no such file, a folder, empty, not audio, truncated, no samples, NaN or
+        BadInputError: no such file, a folder, empty, not audio, nothing that decodes, NaN or
             infinite samples, an impossible stretch, or less than 0.2 s.
     """
     path = Path(path)
@@ -93,17 +93,13 @@ def load_speech(
         wanted = None if duration is None else round(duration * rate)
         blocks = _checked_blocks(source, first, wanted, path, progress)
         samples, frames = _resampled(blocks, rate)
-        if source.truncated:
-            raise BadInputError(
-                f"{path} is truncated: {source.truncated}.",
-                "Copy or export the file again.",
-            )
+        problem = source.problem
     if frames == 0 and first > 0:
         raise BadInputError(
             f"The stretch begins at {start:g} s, after the end of {path}.",
             "Choose an earlier start.",
         )
-    warnings = []
+    warnings = [f"{path.name}: {problem}."] if problem else []
     if wanted is not None and frames < wanted:
         warnings.append(
             f"{path.name} ends {(wanted - frames) / rate:.3g} s before the stretch asked for does."

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +16,7 @@ from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
+from engine.audio.decoding import open_source
 from engine.core.errors import BadInputError, GaussianSpeechError
 from engine.core.files import atomic_write
 
@@ -22,6 +24,8 @@ Frame = NDArray[np.uint8]
 
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 _SOUND_RATE = 48000
+_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+"""FFmpeg's names for the usual layouts of that many channels; others are averaged."""
 _BT709 = 1
 """Code of ITU-R BT.709 for primaries, transfer and matrix (ITU-T H.273)."""
 
@@ -54,24 +58,24 @@ def check_sound(path: Path) -> None:
 
 
 def _sound_frames(path: Path) -> Iterator[Any]:
-    """Decode a file to planar float stereo or mono at 48 kHz, frame by frame."""
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.audio:
-                return
-            stream = container.streams.audio[0]
-            layout = "mono" if stream.channels == 1 else "stereo"
-            resampler = AudioResampler(format="fltp", layout=layout, rate=_SOUND_RATE)
-            for frame in container.decode(stream):
-                # Some files start at a time other than zero; the performance starts at its sound.
-                frame.pts = None
-                yield from resampler.resample(frame)
+    """A file's sound as planar float mono or stereo at 48 kHz, decoded as the performance's was."""
+    with closing(open_source(path)) as source:
+        target, channels, resampler = "", 0, None
+        for block in source.blocks():
+            known = block if block.shape[1] in _LAYOUTS else block.mean(axis=1, keepdims=True)
+            if known.shape[1] != channels:
+                channels = known.shape[1]
+                target = target or ("mono" if channels == 1 else "stereo")
+                if resampler is not None:
+                    yield from resampler.resample(None)
+                resampler = AudioResampler(format="fltp", layout=target, rate=_SOUND_RATE)
+            frame = av.AudioFrame.from_ndarray(
+                np.ascontiguousarray(known.T), format="fltp", layout=_LAYOUTS[channels]
+            )
+            frame.sample_rate = round(source.rate)
+            yield from resampler.resample(frame)
+        if resampler is not None:
             yield from resampler.resample(None)
-    except FFmpegError as error:
-        raise BadInputError(
-            f"The sound {path} cannot be decoded: {error.strerror}.",
-            "Choose a WAV, FLAC, OGG or MP3 file.",
-        ) from error
 
 
 def _even(frame: Frame) -> Frame:

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+import av
 import numpy as np
 import pytest
 
@@ -83,3 +84,25 @@ def tone():
         return np.repeat(0.5 * np.sin(2 * np.pi * pitch * time)[:, None], channels, axis=1)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def write_container():
+    """Encode (C, N) float32 planes at 48 kHz with one of FFmpeg's codecs."""
+
+    def write(path, codec, planes, options=None):
+        layout = "mono" if len(planes) == 1 else "stereo"
+        kind = {".aac": "adts"}.get(path.suffix)
+        with av.open(str(path), "w", format=kind, options=options or {}) as container:
+            stream = container.add_stream(codec, rate=48000, layout=layout)
+            resampler = av.AudioResampler(stream.codec_context.format or "fltp", layout, 48000)
+            for start in range(0, planes.shape[1], 960):
+                block = np.ascontiguousarray(planes[:, start : start + 960])
+                frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=layout)
+                frame.sample_rate = 48000
+                frame.pts = start
+                for ready in resampler.resample(frame):
+                    container.mux(stream.encode(ready))
+            container.mux(stream.encode(None))
+
+    return write
