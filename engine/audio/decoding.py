@@ -139,11 +139,9 @@ class _FFmpeg(Source):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._container: Any = None
         self._delay_stated = self._ends_badly = False
         self._silenced = 0  # frames that could not be decoded
         self._resampler: tuple[object, Any] = (None, None)
-        self._file = _File(path)
         try:
             self._open()
         except BadInputError:
@@ -151,6 +149,8 @@ class _FFmpeg(Source):
             raise
 
     def _open(self) -> None:
+        self._container: Any = None
+        self._file = _File(self._path)
         try:
             # A playlist must not make the decoder open other files, or addresses.
             self._container = av.open(self._file, options={"protocol_whitelist": "none"})
@@ -264,9 +264,9 @@ class _FFmpeg(Source):
                 if head is not None and 0 <= self._first_time <= first:
                     return self._first_time, self._gathered(self._first_time, chain([head], blocks))
             except _FAILURES:
-                pass  # No index, say; from the start then.
-            self._container.seek(0, stream=self._stream)
-            self._started = self._decoded()
+                pass  # No index, say.
+            self.close()
+            self._open()
         return -self._skip, self._gathered(-self._skip, self._started)
 
     def _gathered(self, position: int, blocks: Iterator[Float]) -> Iterator[Float]:
