@@ -50,6 +50,10 @@ _NOT_FOR_FFMPEG = (b"\x38\0", b"\x40\0")
 """WAV format tags of NMS ADPCM and G.721, which it takes for something else; and it takes the
 samples of big-endian RIFX for little-endian ones."""
 
+_CUT_TOO_MUCH = {("ogg", "vorbis"), ("caf", "alac")}
+"""Formats and codecs of which FFmpeg drops sound with the padding: of Vorbis in a single page, and
+of ALAC whose last block is a short one."""
+
 _FAILURES = (av.FFmpegError, ValueError, OSError, IndexError)
 """What PyAV raises for a file that it cannot make sense of, or that cannot be read."""
 
@@ -162,26 +166,25 @@ class _FFmpeg(Source):
             )
         self._stream = self._container.streams.audio[0]
         context, kind = self._stream.codec_context, self._container.format.name
-        ogg_vorbis = kind == "ogg" and context is not None and context.name == "vorbis"
-        if ogg_vorbis:
-            # FFmpeg cuts too much off the end of a stream of a single page: done here instead.
-            context.flags2 |= Flags2.skip_manual
+        codec = "" if context is None else context.name
+        if (kind, codec) in _CUT_TOO_MUCH:
+            context.flags2 |= Flags2.skip_manual  # _gathered does it then.
         blocks = self._decoded()
         head = next(blocks, None)
         if head is None:
             raise BadInputError(f"{self._path} holds no sound that can be decoded.", _REMEDY)
         self._started: Iterator[Float] = chain([head], blocks)
-        self._codec = context.name
+        self._codec = codec
         self._skip = 0
         if not self._delay_stated:
-            aac = self._codec.startswith("aac")
-            self._skip = len(head) if aac else _DECODER_DELAY.get(self._codec, 0)
+            aac = codec.startswith("aac")
+            self._skip = len(head) if aac else _DECODER_DELAY.get(codec, 0)
         seconds = (self._stream.duration or 0) * self._stream.time_base
         seconds = seconds or Fraction(self._container.duration or 0, av.time_base)
         self.frames = max(round(seconds * self.rate) - self._skip, 0)
-        if kind == "ogg" and self._codec == "opus":
+        if (kind, codec) == ("ogg", "opus"):
             self.frames -= context.delay  # RFC 7845, section 4.2
-        if ogg_vorbis:
+        if (kind, codec) == ("ogg", "vorbis"):
             self._skip = len(head)  # It only overlaps with the next (Vorbis I, section 4.3.8).
         stated = kind in _STATES_LENGTH
         if kind == "mp3":  # Only LAME's header states both.
@@ -238,12 +241,15 @@ class _FFmpeg(Source):
             yield np.zeros((min(_BLOCK, frames - begin), channels), np.float32)
 
     def _samples(self, frame: Any) -> Iterator[Float]:
-        """(n, C) float32 in [-1, 1]. Not by FFmpeg, which converts at most 64 channels."""
+        """(n, C) float32 in [-1, 1]."""
         frames = [frame]
-        if frame.sample_rate != self.rate:  # Recordings that were joined, say.
+        # Recordings that were joined change their rate. Of eight planes and more PyAV reads one too
+        # many. Not for all: FFmpeg converts at most 64 channels.
+        planes = frame.layout.nb_channels if frame.format.is_planar else 1
+        if frame.sample_rate != self.rate or planes >= 8:
             kind = (frame.sample_rate, frame.format.name, frame.layout.name)
             if self._resampler[0] != kind:
-                self._resampler = kind, av.AudioResampler("fltp", rate=round(self.rate))
+                self._resampler = kind, av.AudioResampler("flt", rate=round(self.rate))
             frame.pts = None
             frames = self._resampler[1].resample(frame)
         for ready in frames:

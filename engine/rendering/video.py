@@ -70,7 +70,7 @@ def _sound_frames(path: Path) -> Iterator[Any]:
                     yield from resampler.resample(None)
                 resampler = AudioResampler(format="fltp", layout=target, rate=_SOUND_RATE)
             frame = av.AudioFrame.from_ndarray(
-                np.ascontiguousarray(known.T), format="fltp", layout=_LAYOUTS[channels]
+                known.reshape(1, -1), format="flt", layout=_LAYOUTS[channels]
             )
             frame.sample_rate = round(source.rate)
             yield from resampler.resample(frame)

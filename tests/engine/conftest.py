@@ -91,14 +91,14 @@ def write_container():
     """Encode (C, N) float32 planes at 48 kHz with one of FFmpeg's codecs."""
 
     def write(path, codec, planes, options=None):
-        layout = "mono" if len(planes) == 1 else "stereo"
+        layout = {1: "mono", 2: "stereo", 8: "7.1"}[len(planes)]
         kind = {".aac": "adts"}.get(path.suffix)
         with av.open(str(path), "w", format=kind, options=options or {}) as container:
             stream = container.add_stream(codec, rate=48000, layout=layout)
             resampler = av.AudioResampler(stream.codec_context.format or "fltp", layout, 48000)
             for start in range(0, planes.shape[1], 960):
-                block = np.ascontiguousarray(planes[:, start : start + 960])
-                frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=layout)
+                block = planes[:, start : start + 960].T.reshape(1, -1)
+                frame = av.AudioFrame.from_ndarray(block, format="flt", layout=layout)
                 frame.sample_rate = 48000
                 frame.pts = start
                 for ready in resampler.resample(frame):

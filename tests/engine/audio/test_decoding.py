@@ -10,6 +10,7 @@ import struct
 import time
 from contextlib import closing
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -48,14 +49,14 @@ SAMPLEWISE = [
 """(suffix, libsndfile's format, subtype, byte order), all of which give each sample back."""
 
 LOSSY = [
-    ("wav", "GSM610", 0),
-    ("wav", "MS_ADPCM", 0),
-    ("wav", "IMA_ADPCM", 4096),  # libsndfile writes the length of whole blocks.
-    ("wav", "G721_32", 120),
-    ("ogg", "VORBIS", 0),
-    ("mp3", "MPEG_LAYER_III", 0),
+    ("wav", "GSM610", 0, 0.9),
+    ("wav", "MS_ADPCM", 0, 0.98),
+    ("wav", "IMA_ADPCM", 4096, 0.98),  # libsndfile writes the length of whole blocks.
+    ("wav", "G721_32", 120, 0.98),
+    ("ogg", "VORBIS", 0, 0.96),
+    ("mp3", "MPEG_LAYER_III", 0, 0.96),
 ]
-"""(suffix, libsndfile's subtype, samples of padding that the file does not mention)."""
+"""(suffix, libsndfile's subtype, samples of padding that the file does not mention, likeness)."""
 
 ENCODED = [
     ("a.mp3", "libmp3lame", {}, 0, 0),
@@ -123,16 +124,18 @@ def test_samples_come_back_as_they_were_written(tmp_path, sound, suffix, kind, s
     np.testing.assert_array_equal(samples, soundfile.read(path, dtype="float32")[0])
 
 
-@pytest.mark.parametrize(("suffix", "subtype", "padding"), LOSSY)
+@pytest.mark.parametrize(("suffix", "subtype", "padding", "likeness"), LOSSY)
 def test_lossy_codecs_of_sound_files_keep_length_and_onset(
-    tmp_path, sound, suffix, subtype, padding
+    tmp_path, sound, suffix, subtype, padding, likeness
 ):
     path = tmp_path / f"a.{suffix}"
     soundfile.write(path, sound, RATE, subtype=subtype)
     samples, problem, _ = read(path)
     assert not problem
     assert 0 <= len(samples) - len(sound) <= padding
-    assert lag(samples, sound) == (0, pytest.approx(1, abs=0.04))
+    late, correlation = lag(samples, sound)
+    assert late == 0
+    assert correlation > likeness
 
 
 @pytest.mark.parametrize(("name", "codec", "options", "delay", "padding"), ENCODED)
@@ -145,7 +148,9 @@ def test_encoded_files_keep_length_and_onset(
     assert rate == RATE
     assert not problem
     assert -padding <= len(samples) - len(sound) - delay <= padding
-    assert lag(samples, sound) == (delay, pytest.approx(1, abs=0.04))
+    late, correlation = lag(samples, sound)
+    assert late == delay
+    assert correlation > 0.96
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.aiff", "a.mp3", "a.ogg", "a.w64"])
@@ -215,22 +220,19 @@ def test_a_wav_written_to_a_pipe_is_whole(tmp_path, sound, length):
 
 
 @pytest.mark.parametrize(
-    ("name", "codec", "options"),
-    [
-        ("a.mp3", "libmp3lame", {"write_xing": "0"}),
-        ("a.aac", "aac", {}),
-        ("a.flac", "flac", {}),
-    ],
+    ("name", "codec"), [("a.aac", "aac"), ("a.m4a", "aac"), ("a.flac", "flac"), ("a.mkv", "flac")]
 )
 def test_a_damaged_block_is_silent_and_what_follows_keeps_its_time(
-    tmp_path, sound, write_container, name, codec, options
+    tmp_path, sound, write_container, name, codec
 ):
     path = tmp_path / name
-    write_container(path, codec, sound[None], options)
+    write_container(path, codec, sound[None])
     whole, *_ = read(path)
-    data = bytearray(path.read_bytes())
-    middle = len(data) // 2
-    data[middle : middle + 60] = bytes(60)
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux() if packet.size]
+    middle, data = packets[len(packets) // 2], bytearray(path.read_bytes())
+    begin = data.index(bytes(middle))
+    data[begin + 16 : begin + middle.size] = bytes([255]) * (middle.size - 16)
     path.write_bytes(data)
     samples, problem, _ = read(path)
     assert len(samples) == len(whole)
@@ -270,6 +272,13 @@ def test_any_number_of_channels_is_read(tmp_path, channels):
     row = np.linspace(0, 0.5, channels, dtype=np.float32)
     soundfile.write(tmp_path / "a.wav", np.tile(row, (12_000, 1)), 16_000, subtype="PCM_16")
     np.testing.assert_allclose(read(tmp_path / "a.wav")[0], 0.25, atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.m4a", "aac"), ("a.opus", "libopus")])
+def test_eight_planes_are_read(tmp_path, sound, write_container, name, codec):
+    write_container(tmp_path / name, codec, np.tile(sound, (8, 1)))
+    samples, *_ = read(tmp_path / name)
+    assert lag(samples, sound)[0] == 0
 
 
 _NO_CODEC = struct.pack("<HHIIHHHHI", 0xFFFE, 2, 16000, 96000, 6, 24, 22, 24, 3) + b"\1" * 16
