@@ -60,10 +60,11 @@ def check_sound(path: Path) -> None:
 def _sound_frames(path: Path) -> Iterator[Any]:
     """A file's sound as planar float mono or stereo at 48 kHz, decoded as the performance's was."""
     with closing(open_source(path)) as source:
-        target, channels, resampler = "", 0, None
+        target, channels = "", 0
+        resampler: AudioResampler | None = None
         for block in source.blocks():
             known = block if block.shape[1] in _LAYOUTS else block.mean(axis=1, keepdims=True)
-            if known.shape[1] != channels:
+            if resampler is None or known.shape[1] != channels:
                 channels = known.shape[1]
                 target = target or ("mono" if channels == 1 else "stereo")
                 if resampler is not None:
