@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+import itertools
 import pickle
+import pickletools
 import tracemalloc
 
 import numpy as np
@@ -277,3 +279,61 @@ def test_an_array_of_several_names_is_decoded_once():
     values = np.zeros(100_000)
     arrays = arrays_of({str(name): values for name in range(1000)})
     assert all(arrays.get(name) is arrays.get("0") for name in arrays.names)
+
+
+def operations(data):
+    """The bytes of each operation."""
+    starts = [position for _, _, position in pickletools.genops(data)]
+    return [data[a:b] for a, b in itertools.pairwise([*starts, len(data)])]
+
+
+@pytest.fixture(scope="module")
+def whole_files(tmp_path_factory):
+    """Pickles of every protocol with each kind of array that is read."""
+    folder, values = tmp_path_factory.mktemp("whole"), np.arange(12.0).reshape(4, 3)
+    content = {
+        "a": values,
+        "c": chumpy(values),
+        "d": reordered("Select", a=chumpy(values), idxs=np.arange(6), preferred_shape=(2, 3)),
+        "e": reordered("transpose", a=values, axes=None),
+        "J": scipy.sparse.csc_matrix(np.eye(3)),
+        "K": scipy.sparse.csr_matrix(np.eye(3)),
+        "n": [[1, 2], [3, 4.5]],
+    }
+    for protocol in range(6):
+        for python2 in (True, False)[protocol > 2 :]:
+            path = folder / f"{protocol}{python2}.pkl"
+            write_pickle(path, content, protocol=protocol, python2=python2)
+    return [path.read_bytes() for path in sorted(folder.iterdir())]
+
+
+def assert_arrays_or_refusal(data):
+    try:
+        read_all(data)
+    except PickleError as error:
+        refusal = str(error)
+    else:
+        refusal = "none"
+    assert refusal.isprintable()
+    assert len(refusal) < 130
+
+
+@pytest.mark.filterwarnings("ignore:invalid")
+@given(data=st.data())
+def test_damaged_bytes_end_in_arrays_or_a_clear_error(whole_files, data):
+    damaged = bytearray(data.draw(st.sampled_from(whole_files)))
+    for _ in range(data.draw(st.integers(1, 3))):
+        position = data.draw(st.integers(0, len(damaged) - 1))
+        damaged[position : position + 1] = data.draw(st.binary(max_size=4))
+    assert_arrays_or_refusal(bytes(damaged))
+
+
+@given(data=st.data())
+def test_exchanged_operations_end_in_arrays_or_a_clear_error(whole_files, data):
+    whole = [file for file in whole_files if file[0] == 0x80]
+    spliced, other = (operations(data.draw(st.sampled_from(whole))) for _ in range(2))
+    for _ in range(data.draw(st.integers(1, 3))):
+        position = data.draw(st.integers(0, len(spliced) - 1))
+        start = data.draw(st.integers(0, len(other) - 1))
+        spliced[position : position + data.draw(st.integers(0, 2))] = other[start : start + 4]
+    assert_arrays_or_refusal(b"".join(spliced))
