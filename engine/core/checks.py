@@ -8,7 +8,7 @@ import math
 import reprlib
 from typing import Any
 
-from engine.core.errors import BadInputError
+from .errors import BadInputError
 
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlong = 2, 60, 60, 30

@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.checks import check_range, shown
-from engine.core.errors import BadInputError
+from .checks import check_range, shown
+from .errors import BadInputError
 
 MAX_BYTES = 64 << 20
 """The largest JSON file that is read; the transforms of 100,000 pictures take 60 MB."""

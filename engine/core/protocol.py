@@ -21,8 +21,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.checks import shown
-from engine.core.json_values import LARGEST_WHOLE, parse_json
+from .checks import shown
+from .json_values import LARGEST_WHOLE, parse_json
 
 VERSION = 2
 """Raised whenever a message changes its meaning; both sides must agree."""

@@ -74,3 +74,19 @@ def test_nothing_is_imported_that_blender_does_not_have():
     for name, found in FILES.items():
         tops = {other.partition(".")[0] for other in found}
         assert tops <= own | BLENDERS | sys.stdlib_module_names, name
+
+
+def test_the_light_modules_import_each_other_by_relative_imports():
+    # Inside Blender there is no package of the name engine, but one of Blender's choosing round it.
+    todo = [name for name in allowed_modules() if not name.startswith("blender_addon")]
+    done = set()
+    while todo:
+        name = todo.pop()
+        path = ROOT.joinpath(*name.split(".")).with_suffix(".py")
+        if name in done or not path.is_file():
+            continue
+        done.add(name)
+        text = path.read_text("utf-8")
+        assert not re.search(r"^\s*(from|import) (engine|training)\b", text, re.MULTILINE), name
+        todo += [other for other in imports(path) if other.startswith("engine.")]
+    assert "engine.core.json_values" in done
