@@ -6,18 +6,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from engine.avatar.color import ColorModel, MlpColor, ShColor
 from engine.avatar.gaussian_avatar import GaussianAvatar
 from engine.avatar.gaussian_avatars import load_point_cloud
+from engine.core.checks import shown
 from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
+from engine.core.json_values import JsonObject
+from engine.core.tensor_file import read_tensor_file
 from engine.heads.head import Head
 from engine.heads.topology import faces_digest
 
@@ -28,6 +29,10 @@ _ASSET = Path(__file__).parents[1] / "assets" / "default_avatar.safetensors"
 _COLOR_MODELS: dict[str, type[ShColor | MlpColor]] = {
     model.kind: model for model in (ShColor, MlpColor)
 }
+_REMEDY = (
+    "Choose a file that 'gaussianspeech train avatar' wrote; if it is damaged or incomplete, copy "
+    "or train it again."
+)
 _TENSORS = ("positions", "log_scales", "quats", "opacity_logits")
 
 
@@ -70,46 +75,42 @@ def load_avatar(id_or_path: str | Path, head: Head) -> GaussianAvatar:
         BadInputError: no such file, not an avatar, truncated, or made for another head.
     """
     path = _ASSET if str(id_or_path) == DEFAULT_AVATAR else Path(id_or_path)
+    if path.suffix.lower() == ".ply":
+        return load_point_cloud(path, head)
     if not path.is_file():
         raise BadInputError(
             f"There is no avatar file {path}.", f"Check the path, or use '{DEFAULT_AVATAR}'."
         )
-    if path.suffix.lower() == ".ply":
-        return load_point_cloud(path, head)
+    about, tensors = read_tensor_file(path, FORMAT, "GaussianSpeech avatar", _REMEDY)
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if FORMAT not in metadata:
-                raise BadInputError(
-                    f"{path} is not a GaussianSpeech avatar of version 1.",
-                    "Choose a file that 'gaussianspeech train avatar' wrote.",
-                )
-            # Copies: the file is mapped, and who writes over it would change an avatar in use.
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-        return _assembled(json.loads(metadata[FORMAT]), tensors, head, path)
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
-        raise BadInputError(
-            f"{path} cannot be read as an avatar: {' '.join(str(error).split())}.",
-            "The file is damaged or incomplete: copy or train it again.",
-        ) from error
+        return _assembled(about, tensors, head, path)
+    except KeyError as error:
+        raise BadInputError(f"{path} has no tensor {error}.", _REMEDY) from error
+    except BadInputError as error:
+        if str(path) in error.message:
+            raise
+        raise BadInputError(f"{path}: {error.message}", error.hint or _REMEDY) from error
 
 
 def _assembled(
-    about: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], head: Head, path: Path
+    about: JsonObject, tensors: Mapping[str, torch.Tensor], head: Head, path: Path
 ) -> GaussianAvatar:
     faces = torch.from_numpy(np.array(head.faces, np.int32))
-    if about["faces_sha256"] != faces_digest(faces):
-        same = about["head"] == head.id
+    made_for, vertex_count = about.text("head"), about.whole("vertex_count")
+    if about.text("faces_sha256") != faces_digest(faces):
+        same = made_for == head.id
         raise BadInputError(
-            f"{path} is an avatar of head '{about['head']}' "
-            f"({about['vertex_count']} vertices); it does not fit "
-            f"{'the present ' if same else ''}head '{head.id}' ({head.vertex_count} vertices).",
+            f"{path} is an avatar of head {shown(made_for)} ({vertex_count} vertices); it does not "
+            f"fit {'the present ' if same else ''}head '{head.id}' ({head.vertex_count} vertices).",
             "The head has changed since: make the avatar again."
             if same
-            else f"Load head '{about['head']}', or choose an avatar made for '{head.id}'.",
+            else f"Load head {shown(made_for)}, or choose an avatar made for '{head.id}'.",
         )
+    kind = about.text("color")
+    if kind not in _COLOR_MODELS:
+        raise BadInputError(f"{path} has colours of the unknown kind {shown(kind)}.", _REMEDY)
     prefix = "color."
-    color: ColorModel = _COLOR_MODELS[about["color"]].from_tensors(
+    color: ColorModel = _COLOR_MODELS[kind].from_tensors(
         {
             name.removeprefix(prefix): tensor.float()
             for name, tensor in tensors.items()
@@ -118,11 +119,18 @@ def _assembled(
     )
     values = {name: tensors[name].float() for name in _TENSORS}
     return GaussianAvatar(
-        head=about["head"],
+        head=made_for,
         faces=faces,
         vertex_count=head.vertex_count,
-        binding=tensors["binding"].to(torch.int32),
+        binding=_binding(tensors["binding"]),
         color=color,
-        provenance=about["provenance"],
+        provenance={key: str(value) for key, value in about.group("provenance").values.items()},
         **values,
     )
+
+
+def _binding(stored: torch.Tensor) -> torch.Tensor:
+    if stored.dtype not in {torch.int32, torch.int64}:
+        raise BadInputError(f"The avatar's binding is {stored.dtype}, not whole numbers.")
+    # Numbers that int32 cannot hold must not come round to valid triangles.
+    return stored.clamp(-1, 2**31 - 1).to(torch.int32)

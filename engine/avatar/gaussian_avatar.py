@@ -36,6 +36,16 @@ class Activated(NamedTuple):
     opacities: torch.Tensor
 
 
+_LARGEST = 1e6
+"""Of every attribute: products of two of them stay within float32, and so within finite numbers."""
+_LARGEST_LOG_SCALE = 30.0
+
+
+def _check_values(what: str, tensor: torch.Tensor) -> None:
+    if tensor.is_floating_point() and not bool((tensor.abs() <= _LARGEST).all()):
+        raise BadInputError(f"{what} hold NaN, infinite or far too large values.")
+
+
 @dataclass(frozen=True, eq=False)
 class GaussianAvatar:
     """G Gaussians bound to the triangles of a head; attributes before activation.
@@ -84,8 +94,11 @@ class GaussianAvatar:
                 raise BadInputError(
                     f"The avatar's {name} have shape {tuple(tensor.shape)}, expected {shape}."
                 )
-            if not torch.isfinite(tensor).all():
-                raise BadInputError(f"The avatar's {name} hold NaN or infinite values.")
+            _check_values(f"The avatar's {name}", tensor)
+        if G and float(self.log_scales.detach().max()) > _LARGEST_LOG_SCALE:
+            raise BadInputError("The avatar's Gaussians are larger than any head.")
+        for name, tensor in self.color.tensors().items():
+            _check_values(f"The {name} of the avatar's colours", tensor)
         if self.color.count != G:
             raise BadInputError(f"The avatar has {G} Gaussians and {self.color.count} colours.")
         corners = self.faces if self.faces.numel() else self.faces.new_zeros(1)

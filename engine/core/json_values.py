@@ -196,7 +196,7 @@ class JsonObject:
         self._read.add(name)
         value = self._values.get(name)
         if value is None and default is _ABSENT:
-            raise BadInputError(f"{self._where} needs {name!r}.", self._remedy)
+            raise BadInputError(f"{self._where} lacks {name!r}.", self._remedy)
         return default if value is None else value
 
     def _finite(self, name: str, value: list[Any], expected: str) -> NDArray[np.float64]:

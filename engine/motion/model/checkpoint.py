@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from engine.core.errors import BadInputError, MissingDependencyError
+from engine.core.checks import shown
+from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
 from engine.core.progress import Progress, no_progress
+from engine.core.tensor_file import read_tensor_file
 from engine.heads.default import load_default_head
 from engine.heads.head import Head
 from engine.heads.retarget import expressive, speaks
@@ -28,7 +30,7 @@ from engine.motion.model.network import SpeechModel
 
 _FORMAT = "gaussianspeech-speech-model-1"
 _KEY = "gaussianspeech"
-_TOPICS = {"name", "head", "expression_names", "template_sha256", "config", "notes"}
+_REMEDY = "Copy or train it again."
 BESIDE = "./"
 """Start of an encoder's source that lies beside the model's file: both can be moved together."""
 
@@ -102,22 +104,16 @@ def load_model(path: str | Path, head: Head) -> TrainedModel:
         head: who is to speak; must be the head that the model was trained on.
 
     Raises:
-        MissingDependencyError: there is no such file.
-        BadInputError: damaged, no speech model, of another version or of another head; names the
-            file, expected and found.
+        BadInputError: missing, damaged, no speech model, of another version or of another head;
+            names the file, expected and found.
     """
     path = Path(path)
     about, tensors = _read(path)
     config = _with_encoder(path, SpeechModelConfig.from_dict(about["config"]))
     _check(path, about, head, config)
+    _check_shapes(path, config, tensors)
     model = SpeechModel(config)
-    try:
-        model.load_state_dict({key: value.float() for key, value in tensors.items()})
-    except RuntimeError as error:
-        raise BadInputError(
-            f"{path} holds tensors that do not fit its own configuration: {error}",
-            "Copy or train it again.",
-        ) from error
+    model.load_state_dict({key: value.float() for key, value in tensors.items()})
     set_basis(model, head)
     return TrainedModel(model.eval(), about["name"], about["head"], about["notes"])
 
@@ -138,9 +134,8 @@ def head_for_model(path: str | Path, head: Head, progress: Progress = no_progres
         :func:`load_model` says what does not fit.
 
     Raises:
-        MissingDependencyError: there is no such file.
-        BadInputError: damaged, no speech model, of another version, or the default head's face
-            does not fit this head.
+        BadInputError: missing, damaged, no speech model, of another version, or the default head's
+            face does not fit this head.
     """
     names = tuple(_read(Path(path), tensors=False)[0]["expression_names"])
     if names == head.expression_names or speaks(head):
@@ -153,43 +148,54 @@ def head_for_model(path: str | Path, head: Head, progress: Progress = no_progres
 def _read(path: Path, *, tensors: bool = True) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """What a file says about its model, and its tensors where they are wanted."""
     if not path.is_file():
-        raise MissingDependencyError(
+        raise BadInputError(
             f"There is no speech model {path}.",
             "Train one with 'gaussianspeech train speech', or use the rules.",
         )
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            about = json.loads((file.metadata() or {}).get(_KEY, "{}"))
-            keys = file.keys() if tensors else []
-            held = {key: file.get_tensor(key) for key in keys}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise BadInputError(
-            f"{path} cannot be read as a speech model: {error}.", "Copy or train it again."
-        ) from error
-    found = about.get("format", "unknown") if isinstance(about, dict) else "unknown"
+    read, held = read_tensor_file(path, _KEY, "speech model", _REMEDY, tensors=tensors)
+    found = read.text("format", "unknown")
     if found != _FORMAT:
         raise BadInputError(
-            f"{path} is of format {found!r}; expected {_FORMAT!r}.",
+            f"{path} is of format {shown(found)}; expected {_FORMAT!r}.",
             "Give a speech model of this version of GaussianSpeech.",
         )
-    if missing := sorted(_TOPICS - set(about)):
-        raise BadInputError(
-            f"{path} does not say its {', '.join(missing)}.", "Copy or train it again."
-        )
+    about = {name: read.text(name) for name in ("name", "head", "template_sha256")}
+    about |= {name: dict(read.group(name).values) for name in ("config", "notes")}
+    about["expression_names"] = read.texts("expression_names")
+    about["basis_sha256"] = read.text("basis_sha256", "")
     return about, held
+
+
+def _check_shapes(
+    path: Path, config: SpeechModelConfig, tensors: Mapping[str, torch.Tensor]
+) -> None:
+    """Compare the file with the model that its configuration asks for, before that takes memory.
+
+    Raises:
+        BadInputError: a tensor is missing, of another shape, or one too many.
+    """
+    with torch.device("meta"):
+        expected = {key: value.shape for key, value in SpeechModel(config).state_dict().items()}
+    found = {key: value.shape for key, value in tensors.items()}
+    if wrong := sorted(key for key, _ in expected.items() ^ found.items()):
+        raise BadInputError(
+            f"{path} holds tensors that do not fit its own configuration: {shown(wrong[0])} is "
+            f"{shown(tuple(found.get(wrong[0], ())))}.",
+            _REMEDY,
+        )
 
 
 def _with_encoder(path: Path, config: SpeechModelConfig) -> SpeechModelConfig:
     """The configuration with the path of an encoder that lies beside the model.
 
     Raises:
-        MissingDependencyError: it is not there.
+        BadInputError: it is not there.
     """
     if not config.encoder_source.startswith(BESIDE):
         return config
     folder = path.parent / config.encoder_source.removeprefix(BESIDE)
     if not folder.is_dir():
-        raise MissingDependencyError(
+        raise BadInputError(
             f"{path} listens with an audio encoder of its own, but there is no folder {folder}.",
             f"Copy the folder {folder.name} to where the model is.",
         )

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from engine.core.checks import shown
 from engine.core.errors import BadInputError
 from engine.heads.head import Head
 
@@ -86,8 +87,9 @@ class SpeechModelConfig:
         """
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name in _COUNTS and (not isinstance(value, int) or value < 1):
-                raise _refused(field.name, value, "Choose a whole number of at least 1.")
+            most = _MOST_LAYERS if field.name.endswith("_layers") else _MOST
+            if field.name in _COUNTS and (type(value) is not int or not 1 <= value <= most):
+                raise _refused(field.name, value, f"Choose a whole number from 1 to {most:,}.")
             if field.name in _RATES and not 1.0 <= value <= 1000.0:
                 raise _refused(field.name, value, "Choose 1 to 1000 per second.")
         if self.dimension % self.heads:
@@ -142,16 +144,17 @@ class SpeechModelConfig:
                 "It was written by a newer version; update GaussianSpeech.",
             )
         given = dict(values)
-        if "styles" in given:
-            given["styles"] = tuple(given["styles"])
         try:
+            if "styles" in given:
+                given["styles"] = tuple(given["styles"])
             return cls(**given)
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise BadInputError(
                 f"The configuration of the speech model is wrong: {error}"
             ) from None
 
 
+_MOST, _MOST_LAYERS = 2_000_000, 64
 _COUNTS = frozenset(
     {"features", "dimension", "heads", "feed_forward", "lip_layers", "expression_layers"}
     | {"decoder_layers", "wrinkle_layers", "lip_vertices", "wrinkles", "expressions"}
@@ -161,7 +164,7 @@ _RATES = frozenset({"feature_rate", "motion_rate"})
 
 
 def _refused(name: str, value: object, hint: str) -> BadInputError:
-    return BadInputError(f"The speech model cannot have {name} = {value!r}.", hint)
+    return BadInputError(f"The speech model cannot have {name} = {shown(value)}.", hint)
 
 
 def for_head(config: SpeechModelConfig, head: Head) -> SpeechModelConfig:

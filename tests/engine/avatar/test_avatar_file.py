@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import dataclasses
+import json
+import random
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from engine.avatar import load_avatar, save_avatar
+from engine.avatar.avatar_file import FORMAT
 from engine.core.errors import BadInputError
+from tests.fuzz.damage import damage
 
 
 @pytest.mark.parametrize("kind", ["sh_avatar", "mlp_avatar"])
@@ -81,10 +86,93 @@ def test_other_safetensors_and_other_files_are_refused(head, tmp_path):
 def test_a_file_that_lacks_a_tensor_is_refused(sh_avatar, head, tmp_path):
     path = tmp_path / "a.safetensors"
     save_avatar(sh_avatar, path)
-    from safetensors import safe_open
-
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys() if name != "quats"}  # noqa: SIM118 - safe_open has no iterator.
         save_file(tensors, path, file.metadata())
     with pytest.raises(BadInputError, match="quats"):
         load_avatar(path, head)
+
+
+def changed(path, avatar, about=None, **tensors):
+    """The file of an avatar with other metadata or tensors."""
+    save_avatar(avatar, path)
+    with safe_open(path, framework="pt") as file:
+        kept = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata = json.loads(file.metadata()[FORMAT]) | (about or {})
+    save_file(kept | tensors, path, {FORMAT: json.dumps(metadata)})
+
+
+@pytest.mark.parametrize(
+    ("tensor", "value"),
+    [
+        ("color.coefficients", torch.nan),
+        ("color.coefficients", 1e38),
+        ("positions", torch.inf),
+        ("log_scales", 100.0),
+        ("quats", -1e30),
+        ("opacity_logits", torch.nan),
+    ],
+)
+def test_values_that_would_render_as_nan_are_refused_by_name(
+    sh_avatar, head, tmp_path, tensor, value
+):
+    path = tmp_path / "a.safetensors"
+    save_avatar(sh_avatar, path)
+    values = load_file(path)[tensor]
+    values.reshape(-1)[0] = value
+    changed(path, sh_avatar, **{tensor: values})
+    with pytest.raises(BadInputError, match=r"a\.safetensors"):
+        load_avatar(path, head)
+
+
+@pytest.mark.parametrize("binding", [[0.5], [2**32], [-1], [True]], ids=str)
+def test_a_binding_that_numbers_no_triangle_is_refused(sh_avatar, head, tmp_path, binding):
+    path = tmp_path / "a.safetensors"
+    changed(path, sh_avatar, binding=torch.tensor(binding * sh_avatar.count))
+    with pytest.raises(BadInputError, match=r"a\.safetensors"):
+        load_avatar(path, head)
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"head": 5},
+        {"head": None},
+        {"vertex_count": "x" * 5000},
+        {"faces_sha256": [1]},
+        {"faces_sha256": "0", "head": "x" * 5000},
+        {"color": ["mlp"]},
+        {"color": "x" * 5000},
+        {"provenance": 3},
+    ],
+    ids=lambda about: repr(about)[:40],
+)
+def test_metadata_of_other_types_is_refused_in_a_line(sh_avatar, head, tmp_path, about):
+    path = tmp_path / "a.safetensors"
+    changed(path, sh_avatar, about)
+    with pytest.raises(BadInputError, match=r"a\.safetensors") as caught:
+        load_avatar(path, head)
+    assert len(caught.value.message) <= 300
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{", '{"head": NaN}', "[]", "5"])
+def test_metadata_that_is_no_object_is_refused(sh_avatar, head, tmp_path, text):
+    path = tmp_path / "a.safetensors"
+    save_file({"binding": torch.zeros(1)}, path, {FORMAT: text})
+    with pytest.raises(BadInputError, match=r"a\.safetensors"):
+        load_avatar(path, head)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_damaged_file_ends_in_an_avatar_or_a_line(sh_avatar, head, tmp_path, seed):
+    path = tmp_path / "a.safetensors"
+    save_avatar(sh_avatar, path)
+    path.write_bytes(damage(path.read_bytes(), random.Random(seed)))
+    try:
+        colors = load_avatar(path, head).color.colors()
+    except BadInputError as error:
+        refusal, colors = error.message, torch.zeros(0)
+    else:
+        refusal = ""
+    assert len(refusal) <= 300
+    assert torch.isfinite(colors).all()
