@@ -177,3 +177,17 @@ def test_a_file_without_sound_is_refused(tmp_path):
     write_video(tmp_path / "silent.mp4", frames(2), 25)
     with pytest.raises(BadInputError, match="holds no sound"):
         write_video(tmp_path / "a.mp4", frames(2), 25, tmp_path / "silent.mp4")
+
+
+@pytest.mark.parametrize("channels", [1, 2, 8])
+def test_the_sound_begins_where_the_performance_made_of_it_does(
+    tmp_path, write_container, channels
+):
+    sound = np.random.default_rng(0).normal(0, 0.2, 48_000).astype(np.float32)
+    sound[:24_000] = 0
+    write_container(tmp_path / "voice.aac", "aac", np.tile(sound, (channels, 1)))
+    write_video(tmp_path / "a.mp4", frames(25), 25, sound=tmp_path / "voice.aac")
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        blocks = [frame.to_ndarray() for frame in container.decode(audio=0)]
+    written = np.abs(np.concatenate(blocks, axis=1)[0])
+    assert np.flatnonzero(written > 0.1)[0] / 48_000 == pytest.approx(0.5, abs=0.004)
