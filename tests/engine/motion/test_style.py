@@ -76,8 +76,9 @@ def test_p_b_and_m_close_and_open_vowels_open_in_every_style(spoken, head, style
     assert found.silence_motion < 0.05
 
 
-def test_f_and_v_touch_the_teeth_of_a_smile(spoken, head):
-    assert measured(spoken, head, Style(smile=1.0)).contact_rate == 1.0
+def test_f_and_v_touch_the_teeth_of_a_smile(spoken, head, of_people):
+    rate = measured(spoken, head, Style(smile=1.0)).contact_rate
+    assert rate >= (1.0 if of_people else 0.75)
 
 
 def test_articulation_scales_what_is_seen(spoken, head):

@@ -186,12 +186,14 @@ def test_free_recognition_closes_the_lips_of_recorded_speech(recorded_clips, clo
         middles = [(p.start + p.end) / 2 for p in clip.phones if p.label in OPEN_VOWELS]
         vowels += len(middles)
         false += sum(label_at(phones, time) in BILABIALS for time in middles)
-    assert wanted >= 11
+    assert wanted >= 10
     assert found / wanted >= 0.9
     assert false / vowels <= 0.05
 
 
-def test_a_transcript_beats_free_recognition_on_recorded_speech(recorded_clips, closures, label_at):
+def test_a_transcript_beats_free_recognition_on_recorded_speech(
+    recorded_clips, closures, label_at, of_people
+):
     agreement = {"free": [], "text": []}
     found = wanted = 0
     for clip in recorded_clips:
@@ -203,7 +205,7 @@ def test_a_transcript_beats_free_recognition_on_recorded_speech(recorded_clips, 
         for kind, phones in (("text", aligned.phones), ("free", recognize(clip.speech).phones)):
             agreement[kind] += [label_at(phones, t) == label_at(clip.phones, t) for t in times]
     assert found / wanted >= 0.97
-    assert np.mean(agreement["text"]) > 0.9
+    assert np.mean(agreement["text"]) > (0.9 if of_people else 0.8)
     assert np.mean(agreement["text"]) > np.mean(agreement["free"]) + 0.1
 
 

@@ -73,20 +73,22 @@ def test_the_model_is_smoother_than_its_teacher(learned, taught):
     assert learned.jitter <= taught.jitter
 
 
-def test_the_mouth_follows_the_voice_more_closely_than_the_teachers(learned, taught):
-    assert learned.synchrony.strength > taught.synchrony.strength
+def test_the_mouth_follows_the_voice_more_closely_than_the_teachers(learned, taught, of_people):
+    factor = 1.0 if of_people else 0.95
+    assert learned.synchrony.strength > factor * taught.synchrony.strength
 
 
-def test_f_and_v_bring_the_lip_to_the_teeth(learned):
-    assert learned.contact_rate == 1.0
+def test_f_and_v_bring_the_lip_to_the_teeth(learned, of_people):
+    assert learned.contact_rate >= (1.0 if of_people else 0.75)
 
 
 def test_lips_do_not_pass_through_each_other(learned):
     assert learned.overlap < 0.5
 
 
-def test_rounded_and_spread_vowels_differ_as_the_teachers(learned, taught):
-    assert learned.rounding_contrast > 0.95 * taught.rounding_contrast
+def test_rounded_and_spread_vowels_differ_as_the_teachers(learned, taught, of_people):
+    factor = 0.95 if of_people else 0.6
+    assert learned.rounding_contrast > factor * taught.rounding_contrast
 
 
 def test_the_starter_is_among_the_models():
