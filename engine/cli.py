@@ -23,6 +23,7 @@ from engine.commands.render import render
 from engine.commands.retarget import retarget
 from engine.commands.serve import serve
 from engine.core.errors import GaussianSpeechError
+from engine.core.files import refused_by_system
 from engine.core.runtime import prepare
 
 
@@ -50,16 +51,27 @@ def run(app: SubcommandApp, args: Sequence[str] | None = None) -> int:
             args=args,
             config=(tyro.conf.OmitArgPrefixes,),
         )
+        sys.stdout.flush()
     except GaussianSpeechError as error:
         return print_error(error)
     except KeyboardInterrupt:
         print("gaussianspeech: interrupted.", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader of our results is gone; Python would complain again while flushing at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our results is gone.
+        _drop_stdout()
         return EXIT_FAILED
+    except OSError as error:
+        # A disk, a folder or a permission: the user's to mend, like any other bad input.
+        if error.filename is None:
+            _drop_stdout()
+        return print_error(refused_by_system(error))
     return result if isinstance(result, int) else 0
+
+
+def _drop_stdout() -> None:
+    """Python would complain again while it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main(args: Sequence[str] | None = None) -> int:

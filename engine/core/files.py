@@ -1,13 +1,64 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writing results so that nothing half-written is ever found under the final name."""
+"""Writing results so that nothing half-written is ever found under the final name.
+
+Standard library only: the add-on imports this too.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
-import tempfile
+import re
+import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from engine.core.errors import BadInputError, GaussianSpeechError
+
+if sys.platform != "win32":
+    import fcntl
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file is larger than allowed",
+    errno.EROFS: "the disk is read-only",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.ENAMETOOLONG: "its name is too long",
+    errno.EISDIR: "it is a folder",
+    errno.ENOTDIR: "a part of its path is a file",
+}
+_HINT = "Choose another place, or make it writable and free some space."
+_FOREIGN = re.compile(r"\(os error (\d+)\)|file write failed|inline_container|iostream error")
+"""How safetensors and torch, which raise no OSError, report that the system refused to write."""
+_STEM = 60
+"""Letters of the final name in the temporary one: a file's name ends at 255 bytes."""
+
+
+def unwritable(path: str | Path, error: BaseException) -> BadInputError:
+    """The error for the user that a file cannot be written, from what the system said."""
+    return BadInputError(f"{path} cannot be written: {_reason(error)}.", _HINT)
+
+
+def refused_by_system(error: OSError) -> BadInputError:
+    """The error for the user from what the system said about a file that was read or written."""
+    what = "A result or a file" if error.filename is None else str(error.filename)
+    return BadInputError(
+        f"{what} cannot be used: {_reason(error)}.",
+        "Check the path, the permissions and the space on the disk.",
+    )
+
+
+def _reason(error: BaseException) -> str:
+    code = getattr(error, "errno", None)
+    if code is None and (found := _FOREIGN.search(str(error))):
+        code = int(found[1]) if found[1] else errno.ENOSPC
+    reason = _REASONS.get(code) if code is not None else None
+    return reason or getattr(error, "strerror", None) or " ".join(str(error).split())[:120]
 
 
 @contextmanager
@@ -15,18 +66,139 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` when the block succeeds.
 
     The temporary name keeps the final suffix (encoders choose their format by it). When the block
-    raises, the temporary file is removed and an older ``path`` stays as it was.
+    raises, the temporary file is removed and an older ``path`` stays as it was. A link stays: the
+    file that it leads to is written. The file has the older one's permissions, or those of the
+    umask. What a process that was killed left behind is removed by the next write of that name.
+
+    Args:
+        path: final name; its folder is made where it is missing.
+
+    Raises:
+        BadInputError: ``path`` is a folder, a device or write-protected, its folder cannot be
+            written, or the disk is full; names the file. Nothing is left.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(
-        prefix=f".{path.stem}.", suffix=f".part{path.suffix}", dir=path.parent
-    )
-    os.close(handle)
-    temporary = Path(name)
+    with contextlib.ExitStack() as locks, contextlib.ExitStack() as folders:
+        try:
+            target = Path(path).resolve()
+            mode = _replaceable(path, target)
+            _make_folder(target.parent, folders)
+            temporary = _reserve(target, locks)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise unwritable(path, error) from error
+        try:
+            yield temporary
+            if mode is not None:
+                temporary.chmod(mode)
+            temporary.replace(target)
+        except GaussianSpeechError:
+            raise
+        except Exception as error:
+            if _is_of_writing(error, temporary):
+                raise unwritable(path, error) from error
+            raise
+        finally:
+            temporary.unlink(missing_ok=True)
+        folders.pop_all()
+
+
+def _replaceable(path: str | Path, target: Path) -> int | None:
+    """The permissions of the file that is to be replaced; ``None`` where there is none.
+
+    Raises:
+        BadInputError: it must not be replaced.
+    """
     try:
-        yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(mode):
+        raise BadInputError(f"{path} cannot be written: it is a folder.", "Name a file in it.")
+    if not stat.S_ISREG(mode):
+        raise BadInputError(f"{path} cannot be written: it is no ordinary file.", _HINT)
+    if not mode & 0o222:
+        raise BadInputError(
+            f"{path} is write-protected.", "Choose another name, or allow writing to the file."
+        )
+    return stat.S_IMODE(mode)
+
+
+def _make_folder(folder: Path, undo: contextlib.ExitStack) -> None:
+    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    for parent in reversed(missing):
+        with contextlib.suppress(FileExistsError):
+            parent.mkdir()
+            undo.callback(_remove_empty, parent)
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+
+
+def _remove_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _reserve(target: Path, locks: contextlib.ExitStack) -> Path:
+    """A new temporary file for ``target``, locked while it is written where there are locks."""
+    flags = os.O_CREAT | os.O_EXCL | os.O_RDWR
+    for number in range(1000):
+        name = f".{target.stem[:_STEM]}{number or ''}.part{target.suffix[:_STEM]}"
+        temporary = target.with_name(name)
+        for _ in range(2):
+            try:
+                file = os.open(temporary, flags, 0o666)
+            except FileExistsError:
+                if not _remove_stale(temporary):
+                    break
+                continue
+            if sys.platform == "win32":
+                os.close(file)
+                return temporary
+            locks.callback(os.close, file)
+            _lock(file)
+            # Another process may have taken it for stale before it was locked.
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file), temporary.stat()):
+                    return temporary
+    raise FileExistsError(errno.EEXIST, "a thousand others are writing it", str(target))
+
+
+def _lock(file: int) -> bool:
+    """Lock an open file; whether it was free. A disk without locks counts as free of them."""
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+    return True
+
+
+def _remove_stale(temporary: Path) -> bool:
+    """Remove a temporary file that nobody writes any more; whether it is gone."""
+    try:
+        if sys.platform == "win32":
+            # Fails while somebody has it open.
+            temporary.unlink(missing_ok=True)
+            return True
+        file = os.open(temporary, os.O_RDWR | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    try:
+        if not _lock(file):
+            return False
         temporary.unlink(missing_ok=True)
+        return True
+    finally:
+        os.close(file)
+
+
+def _is_of_writing(error: Exception, temporary: Path) -> bool:
+    """Whether the system refused to write the file, rather than something else in the block."""
+    if isinstance(error, OSError):
+        mine = (None, str(temporary), temporary.name)
+        named = error.filename if not isinstance(error.filename, Path) else str(error.filename)
+        return not isinstance(error, BrokenPipeError | ConnectionError) and named in mine
+    return _FOREIGN.search(str(error)) is not None

@@ -27,6 +27,7 @@ from engine.core.errors import (
     MissingDependencyError,
     one_line,
 )
+from engine.core.files import refused_by_system
 from engine.core.json_values import JsonObject
 from engine.core.runtime import prepare
 from engine.serving.request import Method, Request
@@ -169,6 +170,9 @@ class Server:
         except GaussianSpeechError as error:
             self._send_error(message.id, error)
             log.info("%s: %s: %s", name, error.kind, one_line(error))
+        except OSError as error:
+            log.exception("%s failed", name)
+            self._send_error(message.id, refused_by_system(error))
         except ModuleNotFoundError as error:
             log.exception("%s failed", name)
             self._send_error(message.id, _missing(error))
