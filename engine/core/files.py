@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.core.errors import BadInputError, GaussianSpeechError
+from .errors import BadInputError, GaussianSpeechError
 
 if sys.platform != "win32":
     import fcntl

@@ -21,8 +21,8 @@ from typing import IO, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.checks import check_range, shown
-from engine.core.errors import BadInputError
+from .checks import check_range, shown
+from .errors import BadInputError
 
 MAX_BYTES = 4 << 30
 """What the arrays of a file may take together, whatever its size."""

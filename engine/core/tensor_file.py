@@ -10,9 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.core.checks import shown
-from engine.core.errors import BadInputError
-from engine.core.json_values import JsonObject, parse_json
+from .checks import shown
+from .errors import BadInputError
+from .json_values import JsonObject, parse_json
 
 if TYPE_CHECKING:
     import torch

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from engine.core.errors import BadInputError
+from .errors import BadInputError
 
 MIN_FPS = 12.0
 MAX_FPS = 120.0
