@@ -152,7 +152,7 @@ def prepared(
     )
     return SpeechSequence(
         name=clip.path.stem,
-        heard=np.stack(ways).astype(np.float16),
+        feature_variants=np.stack(ways).astype(np.float16),
         weights=weights,
         expression=weights.astype(np.float16),
         wrinkles=tension.features(weights).astype(np.float16),

@@ -39,9 +39,10 @@ from training.assets.prepare import RECOGNISED, TRUE, Preparation, prepare
 from training.assets.synthesise import Synthesis, synthesise
 from training.assets.voices import installed
 from training.losses.speech import LossWeights
+from training.run.checkpoints import STATE
 from training.speech.config import TrainingConfig
 from training.speech.sequences import SpeechSequence
-from training.speech.trainer import BEST, STATE, SpeechTrainer
+from training.speech.trainer import BEST, SpeechTrainer
 
 MODEL_FILE = "speech_model.safetensors"
 RECORD = "starter.json"
@@ -83,7 +84,7 @@ class StarterTraining:
     workers: int = 1
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
-            steps=4000, hearing=_SHARES, validate_every=100, patience=30, losses=_LOSSES
+            steps=4000, variant_probs=_SHARES, validate_every=100, patience=30, losses=_LOSSES
         )
     )
 
@@ -141,7 +142,7 @@ def _learned(
         plan.training,
         run,
         name=STARTER,
-        hears=RECOGNISED,
+        val_variant=RECOGNISED,
     )
     if (run / STATE).is_file():
         trainer.resume()

@@ -103,7 +103,7 @@ def save_preview(
         Picture.fromarray(pixels).save(temporary, "PNG")
 
 
-def liveliest(views: Sequence[View]) -> int:
+def most_expressive(views: Sequence[View]) -> int:
     """Index of the view with the strongest expression, among at most 32."""
     strengths = {index: float(views[index].expression.norm()) for index in spread(len(views), 32)}
     return max(strengths, key=lambda index: strengths[index])

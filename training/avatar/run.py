@@ -6,9 +6,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numba
 import torch
@@ -22,23 +22,20 @@ from engine.splatting.backend import Backend
 from engine.splatting.registry import choose_backend
 from training.avatar.config import AvatarSettings
 from training.avatar.model import TrainableAvatar
-from training.avatar.preview import liveliest, measured, save_preview
+from training.avatar.preview import measured, most_expressive, save_preview
 from training.avatar.start import VIEWS, avatar_to_go_on_from, seeded_avatar
 from training.avatar.trainer import AvatarTrainer
 from training.data.multiview import MultiViewCapture, View
 from training.losses.avatar import AvatarLoss
-from training.run.recording import (
-    AVATAR,
-    CONFIG,
-    PREVIEW,
-    SCORES,
-    STATE,
-    Record,
-    load_checkpoint,
-    save_checkpoint,
-    write_json,
-)
+from training.run.checkpoints import STATE, write_json
+from training.run.loop import Intervals, Step, TrainingLoop, Watch, report_to, unwatched
+from training.run.record import Record
 
+AVATAR = "avatar.safetensors"
+CONFIG = "config.json"
+PREVIEW = "preview.png"
+SCORES = "scores.json"
+_DRAWN = ("total", "rgb", "position", "scaling", "global", "patch", "wrinkle", "test PSNR (dB)")
 _QUICK_VIEWS = 8
 """Views of the held-out camera that are measured while training."""
 
@@ -51,13 +48,13 @@ def train(
     *,
     head: str | None = None,
 ) -> None:
-    """Train, or go on with a training that was broken off.
+    """Train, or resume a training that was interrupted.
 
     Args:
         data: folder of the capture.
         settings: how.
         folder: the job's; gets avatar.safetensors, previews, curves, checkpoints and scores.
-        job: told how far it is; ``None`` in processes other than the first.
+        job: gets reports; ``None`` in processes other than the first.
         head: FLAME model of the capture, or its head, where it is not the default one.
 
     Raises:
@@ -65,7 +62,7 @@ def train(
         CancelledError: the user asked to stop; a checkpoint was saved.
         GaussianSpeechError: out of memory, or a checkpoint cannot be written.
     """
-    _tell(job, 0, "Checking the capture")
+    _report_message(job, 0, "Checking the capture")
     capture = MultiViewCapture.open(data, scale=settings.scale, head=head)
     threads = use_threads(settings.threads)
     backend = choose_backend(settings.backend)
@@ -82,157 +79,130 @@ def train(
             flush=True,
         )
         write_json(folder / CONFIG, {"data": str(data), "head": head, **settings.to_dict()})
-        _tell(job, 0, "Preparing the rasteriser")
+        _report_message(job, 0, "Preparing the rasteriser")
     warm_up(backend, gradients=True)
     with memory_hint(settings):
-        checkpoint = folder / "checkpoints" / STATE
-        going_on = checkpoint.exists()
-        avatar = _first_avatar(capture, settings, backend, job, going_on=going_on)
+        record = None if job is None else Record(folder, f"{settings.name}: losses", _DRAWN)
+        resumes = (folder / STATE).exists()
+        avatar = _first_avatar(capture, settings, backend, job, resumes=resumes)
         trainer = AvatarTrainer(capture, avatar, settings, backend, fabric, loss)
-        run = _Run(trainer, folder, job)
-        if going_on:
-            run.restore(checkpoint)
-        run.to_the_end()
-
-
-class _Run:
-    """The loop round the steps: telling, saving, measuring, cancelling."""
-
-    def __init__(self, trainer: AvatarTrainer, folder: Path, job: JobHandle | None) -> None:
-        self.trainer, self.folder, self.job = trainer, folder, job
-        self.settings = trainer.settings
-        self.record = None
-        if job is not None:
-            self.record = Record(folder, f"{self.settings.name}: losses and test PSNR")
-        test = trainer.capture.split("test")
-        self._shown: list[View] = [test[index] for index in sorted({0, liveliest(test)})]
-        self._psnr = 0.0
-        self._seconds = 0.0
-        self._since = time.monotonic()
-
-    def restore(self, checkpoint: Path) -> None:
-        state = load_checkpoint(checkpoint, self.settings.to_dict())
-        self.trainer.restore(state)
-        self._seconds = float(state["seconds"])
-        self._psnr = float(state["psnr"])
-        if self.record is not None:
-            self.record.restore(state["record"])
-
-    def to_the_end(self) -> None:
-        settings, trainer = self.settings, self.trainer
-        self._since = time.monotonic()
-        try:
-            while trainer.step < settings.steps:
-                terms = trainer.advance()
-                self._after(trainer.step, terms)
-                self._stop_if_asked()
-        except (CancelledError, KeyboardInterrupt):
-            self._save()
-            self._export()
-            raise
-        finally:
-            if self.record is not None:
-                self.record.close()
-        self._finish()
-
-    def _after(self, step: int, terms: dict[str, float]) -> None:
-        """What follows a step, in the first process."""
-        settings = self.settings
-        last = step == settings.steps
-        if step % settings.checkpoint_every == 0 or last:
-            self._save()
-        if self.job is None or self.record is None:
-            return
-        self.record.add(step, terms, self.trainer.avatar.count)
-        if step % settings.evaluate_every == 0 and not last:
-            self._measure(_QUICK_VIEWS)
-            self._export()
-        preview = None
-        if step % settings.preview_every == 0 or last:
-            preview = self.folder / PREVIEW
-            save_preview(preview, self.trainer.avatar, self._shown, self.trainer.backend)
-        self.job.update(
-            step,
-            total=settings.steps,
-            loss=terms["total"],
-            preview=preview,
-            message=self._message(),
+        training = _AvatarTraining(trainer, folder)
+        intervals = Intervals(
+            settings.checkpoint_every, settings.evaluate_every, settings.preview_every
         )
+        loop = TrainingLoop(training, folder, settings.to_dict(), intervals, record)
+        if resumes:
+            loop.resume()
+        try:
+            loop.run(_watch_of_all(job, fabric))
+        except (CancelledError, KeyboardInterrupt):
+            if job is not None:
+                training.export()
+            raise
+    if job is not None:
+        training.save_scores(loop.seconds)
+        _report(folder, data)
 
-    def _message(self) -> str:
-        measured_at = f", test PSNR {self._psnr:.2f} dB" if self._psnr else ""
-        return f"{self.trainer.avatar.count:,} Gaussians{measured_at}"
 
-    def _measure(self, most: int) -> dict[str, float]:
+class _AvatarTraining:
+    """An avatar in training as the loop sees it."""
+
+    def __init__(self, trainer: AvatarTrainer, folder: Path) -> None:
+        self.trainer, self.folder = trainer, folder
+        self.total = trainer.settings.steps
+        self._test = trainer.capture.split("test")
+        self._shown: list[View] = [self._test[i] for i in sorted({0, most_expressive(self._test)})]
+        self._scores: dict[str, float] = {}
+
+    @property
+    def step(self) -> int:
+        return self.trainer.step
+
+    @property
+    def finished(self) -> bool:
+        return self.step >= self.total
+
+    @property
+    def message(self) -> str:
+        count = f"{self.trainer.avatar.count:,} Gaussians"
+        psnr = self._scores.get("test PSNR (dB)")
+        return count if psnr is None else f"{count}, test PSNR {psnr:.2f} dB"
+
+    def advance(self) -> dict[str, float]:
+        terms = self.trainer.advance()
+        return terms | {"gaussians": float(self.trainer.avatar.count)}
+
+    def validate(self) -> dict[str, float]:
         trainer = self.trainer
-        scores = measured(trainer.avatar, trainer.capture.split("test"), trainer.backend, most)
-        self._psnr = scores.psnr
-        values = {
+        most = len(self._test) if self.finished else _QUICK_VIEWS
+        scores = measured(trainer.avatar, self._test, trainer.backend, most)
+        self._scores = {
             "test PSNR (dB)": scores.psnr,
             "test SSIM": scores.ssim,
-            "seconds": self._elapsed(),
             "gaussians": float(trainer.avatar.count),
         }
-        if self.record is not None:
-            self.record.measure(trainer.step, values)
         print(
             f"step {trainer.step}: {trainer.avatar.count} Gaussians, PSNR {scores.psnr:.2f} dB, "
-            f"SSIM {scores.ssim:.4f} on {scores.views} views, {self._elapsed():.0f} s",
+            f"SSIM {scores.ssim:.4f} on {scores.views} views",
             flush=True,
         )
-        return values | {"views": float(scores.views)}
+        self.export()
+        return self._scores
 
-    def _elapsed(self) -> float:
-        return self._seconds + time.monotonic() - self._since
+    def preview(self) -> Path:
+        path = self.folder / PREVIEW
+        save_preview(path, self.trainer.avatar, self._shown, self.trainer.backend)
+        return path
 
-    def _stop_if_asked(self) -> None:
-        asked = self.job is not None and self.job.cancel_requested
-        if self.trainer.fabric.world_size > 1:
-            asked = bool(self.trainer.fabric.broadcast(asked))
-        if asked:
-            raise CancelledError
+    def state(self) -> dict[str, Any]:
+        return self.trainer.state() | {"psnr": self._scores.get("test PSNR (dB)", 0.0)}
 
-    def _save(self) -> None:
-        state = self.trainer.state()
-        if self.job is None or self.record is None:
-            return
-        state |= {
-            "settings": self.settings.to_dict(),
-            "record": self.record.state(),
-            "seconds": self._elapsed(),
-            "psnr": self._psnr,
-        }
-        save_checkpoint(self.job.checkpoints / STATE, state)
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.trainer.restore(state)
+        if state["psnr"]:
+            self._scores = {"test PSNR (dB)": float(state["psnr"])}
 
-    def _export(self, scores: dict[str, float] | None = None) -> None:
-        if self.job is None:
-            return
-        settings, trainer = self.settings, self.trainer
-        told = {
+    def export(self) -> None:
+        """Write the avatar as it is now."""
+        trainer = self.trainer
+        provenance = {
             "made by": "gaussianspeech train avatar",
             "capture": trainer.capture.folder.resolve().name,
-            "steps": f"{trainer.step} of {settings.steps}",
-            "seed": str(settings.seed),
+            "steps": f"{trainer.step} of {self.total}",
+            "seed": str(trainer.settings.seed),
             "gaussians": str(trainer.avatar.count),
         }
-        told |= {name: f"{value:.4g}" for name, value in (scores or {}).items()}
-        save_avatar(trainer.avatar.avatar(told), self.folder / AVATAR, half=True)
+        provenance |= {name: f"{value:.4g}" for name, value in self._scores.items()}
+        save_avatar(trainer.avatar.avatar(provenance), self.folder / AVATAR, half=True)
 
-    def _finish(self) -> None:
-        if self.job is None:
-            return
-        scores = self._measure(len(self.trainer.capture.split("test")))
-        self._export(scores)
-        write_json(
-            self.folder / SCORES,
-            {
-                **scores,
-                "steps": self.trainer.step,
-                "density": [list(entry) for entry in self.trainer.log],
-            },
-        )
-        self.job.update(self.trainer.step, message=self._message())
-        _report(self.folder, self.trainer.capture.folder)
+    def save_scores(self, seconds: float) -> None:
+        """Write the scores of the finished avatar on all held-out views."""
+        density = [list(entry) for entry in self.trainer.log]
+        rest = {
+            "views": float(len(self._test)),
+            "seconds": seconds,
+            "steps": self.step,
+            "density": density,
+        }
+        write_json(self.folder / SCORES, {**self._scores, **rest})
+
+
+def _watch_of_all(job: JobHandle | None, fabric: Fabric) -> Watch:
+    """What each process does after a step: the first one reports, and all stop together."""
+    watch = unwatched if job is None else report_to(job)
+    if fabric.world_size == 1:
+        return watch
+
+    def together(step: Step) -> None:
+        stop: CancelledError | None = None
+        try:
+            watch(step)
+        except CancelledError as error:
+            stop = error
+        if fabric.broadcast(stop is not None):
+            raise stop or CancelledError
+
+    return together
 
 
 def _report(folder: Path, data: Path) -> None:
@@ -287,18 +257,18 @@ def _first_avatar(
     backend: Backend,
     job: JobHandle | None,
     *,
-    going_on: bool,
+    resumes: bool,
 ) -> TrainableAvatar:
-    views = 0 if going_on else VIEWS
+    views = 0 if resumes else VIEWS
     if views:
-        _tell(job, 0, "Taking the first colours from the pictures")
+        _report_message(job, 0, "Taking the first colours from the pictures")
     if settings.initial is None:
         return seeded_avatar(capture, settings, backend, views=views)
     given = load_avatar(settings.initial, capture.head)
     return avatar_to_go_on_from(given, capture, settings, backend, views=views)
 
 
-def _tell(job: JobHandle | None, step: int, message: str) -> None:
+def _report_message(job: JobHandle | None, step: int, message: str) -> None:
     if job is not None:
         job.update(step, message=message)
 

@@ -71,9 +71,9 @@ def speech(
         background: return at once and train on; see 'gaussianspeech jobs'.
         json: print the result as JSON.
     """
+    from training.run.loop import report_to
     from training.speech.config import TrainingConfig
     from training.speech.personal import PersonalTraining, train_personal
-    from training.speech.trainer import CURVES, Step
 
     folder = _folder(out, name)
     plan = PersonalTraining(
@@ -104,17 +104,13 @@ def speech(
     def work(job: JobHandle) -> None:
         with progress_bar("train speech") as bar:
 
-            def told(fraction: float, message: str) -> None:
+            def report(fraction: float, message: str) -> None:
                 if job.cancel_requested:
                     raise CancelledError
                 job.update(job.status.step, total=steps, message=message)
                 bar(fraction, message)
 
-            def watch(step: Step) -> None:
-                validated = step.number % validate_every == 0 or step.number == steps
-                job.update(step.number, loss=step.loss, preview=CURVES if validated else None)
-
-            outcome = train_personal(plan, told, watch)
+            outcome = train_personal(plan, report, report_to(job))
         job.update(job.status.step, message=f"validation LVE {outcome.after:.3f} mm")
         if not json:
             print_result(

@@ -30,7 +30,6 @@ from training.evaluation.report.avatar import (
     decibel_text,
     read_config,
 )
-from training.evaluation.report.avatar_curves import curves_figure, read_curves
 from training.evaluation.report.avatar_page import AvatarPictures, page
 from training.evaluation.report.avatar_pictures import (
     TURNTABLE_FPS,
@@ -41,6 +40,7 @@ from training.evaluation.report.avatar_pictures import (
 )
 from training.metrics.image_lpips import Lpips, Net, why_no_lpips
 from training.metrics.image_scores import ViewScores, score_view
+from training.run.record import curves_figure, read_curves
 
 _SHOWN = 5
 _TURNTABLE, _FRAMES = (360, 440), 80

@@ -7,6 +7,7 @@ colours from the pictures under the faces that it predicts (L_photo).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 
 from engine.avatar import load_avatar, save_avatar
 from engine.avatar.kernels import warm_up
-from engine.core.errors import BadInputError, CancelledError
+from engine.core.errors import CancelledError
 from engine.jobs.worker import JobHandle
 from engine.motion.encoders.registry import load_encoder
 from engine.motion.encoders.wav2vec2 import Wav2Vec2Encoder
@@ -24,7 +25,7 @@ from engine.motion.model.checkpoint import load_model
 from engine.motion.model.config import for_head
 from engine.splatting.registry import choose_backend
 from training.avatar.preview import save_preview
-from training.avatar.run import use_threads
+from training.avatar.run import AVATAR, CONFIG, PREVIEW, SCORES, use_threads
 from training.data.filmed_speech import read_filmed_speech
 from training.data.multiview import MultiViewCapture
 from training.data.recorded_motion import CapturedHead
@@ -33,18 +34,9 @@ from training.joint.config import JointSettings
 from training.joint.predicted import Predictions, filmed_clips, speaking_head
 from training.joint.scoring import Row, judged_views, scored, table
 from training.losses.avatar import AvatarLoss
-from training.run.curves import save_curves
-from training.run.recording import (
-    AVATAR,
-    CONFIG,
-    PREVIEW,
-    SCORES,
-    STATE,
-    Record,
-    load_checkpoint,
-    save_checkpoint,
-    write_json,
-)
+from training.run.checkpoints import STATE, write_json
+from training.run.loop import Intervals, TrainingLoop, report_to
+from training.run.record import Record
 from training.speech.best import save_with_encoder
 from training.speech.captures import load_captures, measured_wrinkles
 from training.speech.config import TrainingConfig
@@ -57,7 +49,7 @@ BEFORE, UNTUNED, TUNED = (
     "predicted faces, with colour and latent fine-tuning",
 )
 """Rows of the scores; the second is Table 4's fourth row."""
-_DRAWN = ("step", "speech total", "photo total", "validation LVE (mm)", "test PSNR (dB)")
+_DRAWN = ("speech total", "photo total", "validation LVE (mm)", "test PSNR (dB)")
 
 
 def train(
@@ -70,7 +62,7 @@ def train(
     *,
     head: str | None = None,
 ) -> list[Row]:
-    """Train, or go on with a training that was broken off.
+    """Train, or resume a training that was interrupted.
 
     Args:
         data: folder of the capture.
@@ -78,7 +70,7 @@ def train(
         speech_model: ``"starter"`` or the file of a model that speaks for this head.
         settings: how.
         folder: the job's; gets both results, curves, a preview, checkpoints and scores.
-        job: told how far it is.
+        job: gets reports.
         head: id or file of the capture's head, where the capture does not tell.
 
     Returns:
@@ -90,14 +82,24 @@ def train(
         CancelledError: the user asked to stop; a checkpoint was saved.
     """
     job.update(job.status.step, total=settings.steps, message="Checking the capture")
-    stage = _Stage(data, avatar, speech_model, settings, folder, job, head)
+    training = _JointTraining(data, avatar, speech_model, settings, folder, job, head)
     about = {"data": str(data), "avatar": str(avatar), "speech_model": speech_model}
     write_json(folder / CONFIG, about | settings.to_dict())
-    return stage.run()
+    record = Record(folder, f"{settings.name}: losses, LVE and PSNR", _DRAWN)
+    per_round = settings.steps // settings.rounds
+    intervals = Intervals(per_round, per_round, per_round)
+    loop = TrainingLoop(training, folder, training.resumable_with(), intervals, record)
+    if (folder / STATE).is_file():
+        loop.resume()
+    else:
+        training.rows = training.score_before()
+        loop.measure()
+    loop.run(report_to(job))
+    return training.finish()
 
 
-class _Stage:
-    """Both trainers, and the loop round them."""
+class _JointTraining:
+    """Both trainers as one: round by round first the speech model, then the colours."""
 
     def __init__(
         self,
@@ -125,9 +127,8 @@ class _Stage:
         self.colors = ColorTrainer(
             self.capture, self.avatar, settings, self.backend, self.loss, self.predictions
         )
-        self.record = Record(folder, f"{settings.name}: joint training")
-        self.round = 0
         self.rows: list[Row] = []
+        self._psnr = 0.0
 
     def _load_avatar(self, path: str | Path) -> None:
         self.backend = choose_backend(self.settings.backend)
@@ -148,9 +149,9 @@ class _Stage:
         config = replace(config, wrinkles=measured_wrinkles(recordings) or config.wrinkles)
         model = fitted(model, config)
         self.encoder = load_encoder(config.encoder, config.encoder_source)
-        self.job.update(self.job.status.step, message="Hearing the recordings")
+        self.job.update(self.job.status.step, message="Reading the recordings")
         captures = load_captures(
-            recordings, CapturedHead.of(self.head), config, self.encoder, self._told
+            recordings, CapturedHead.of(self.head), config, self.encoder, self._report
         )
         steps = settings.rounds * settings.speech_steps
         self.speech = SpeechTrainer(
@@ -177,7 +178,7 @@ class _Stage:
         )
         self.model_name = name
 
-    def _told(self, _fraction: float, message: str) -> None:
+    def _report(self, _fraction: float, message: str) -> None:
         if self.job.cancel_requested:
             raise CancelledError
         self.job.update(self.job.status.step, message=message)
@@ -185,109 +186,90 @@ class _Stage:
     def _predict(self) -> None:
         self.predictions.renew(self.speech.model, self.settings.name)
 
-    def run(self) -> list[Row]:
-        checkpoint = self.job.checkpoints / STATE
-        try:
-            if checkpoint.is_file():
-                self._restore(checkpoint)
-            else:
-                self._measure_before()
-            while self.round < self.settings.rounds:
-                self._speech_turn()
-                if self.settings.color:
-                    self._color_turn()
-                self.round += 1
-                self._after_round()
-        finally:
-            self.record.close()
-        return self._finish()
+    @property
+    def step(self) -> int:
+        return self.speech.step + self.colors.step
 
-    def _speech_turn(self) -> None:
-        for _ in range(self.settings.speech_steps):
+    @property
+    def total(self) -> int:
+        return self.settings.steps
+
+    @property
+    def finished(self) -> bool:
+        return self.step >= self.total
+
+    @property
+    def message(self) -> str:
+        rounds = self.settings.rounds
+        current = min(self.step * rounds // self.total + 1, rounds)
+        measured = f", {self._psnr:.2f} dB" if self._psnr else ""
+        return f"round {current} of {rounds}{measured}"
+
+    def advance(self) -> dict[str, float]:
+        settings = self.settings
+        within = self.step % (settings.steps // settings.rounds)
+        if within < settings.speech_steps:
             terms = self.speech.advance()
-            self._step({f"speech {name}": value for name, value in terms.items()}, terms["total"])
-        self._predict()
-
-    def _color_turn(self) -> None:
-        for _ in range(self.settings.color_steps):
+            if within == settings.speech_steps - 1:
+                self._predict()
+            shown = {f"speech {name}": value for name, value in terms.items()}
+        else:
             terms = self.colors.advance()
             shown = {f"photo {n}": v for n, v in terms.items() if not n.startswith("raw/")}
-            self._step(shown, terms["total"])
+        return shown | {"total": terms["total"]}
 
-    def _step(self, terms: dict[str, float], loss: float) -> None:
-        # Between rounds there are checkpoints; a cancel within one goes back to its begin.
-        if self.job.cancel_requested:
-            raise CancelledError
-        step = self.speech.step + self.colors.step
-        self.record.add(step, terms, self.avatar.count)
-        self.job.update(step, total=self.settings.steps, loss=loss, message=self._message())
+    def validate(self) -> dict[str, float]:
+        psnr, lve = self._scored("held out").psnr, self.speech.validation_lve()
+        self._psnr = psnr
+        return {"test PSNR (dB)": psnr, "validation LVE (mm)": lve}
 
-    def _message(self) -> str:
-        return f"round {min(self.round + 1, self.settings.rounds)} of {self.settings.rounds}"
+    def preview(self) -> Path:
+        path = self.folder / PREVIEW
+        save_preview(path, self.avatar, [self.predictions.shown(self.views[0])], self.backend)
+        return path
 
-    def _after_round(self) -> None:
-        step = self.speech.step + self.colors.step
-        views = self.views
-        row = scored("held out", self.avatar, views, self.backend, self.predictions)
-        lve = self.speech.validation_lve()
-        self.record.measure(step, {"test PSNR (dB)": row.psnr, "validation LVE (mm)": lve})
-        rows = [{k: row[k] for k in _DRAWN if k in row} for row in self.record.history]
-        save_curves(self.folder / "losses.png", rows, f"{self.settings.name}: losses, LVE and PSNR")
-        preview = self.folder / PREVIEW
-        save_preview(preview, self.avatar, [self.predictions.shown(views[0])], self.backend)
-        save_checkpoint(
-            self.job.checkpoints / STATE,
-            {
-                "settings": self._begun_with(),
-                "speech": self.speech.state(),
-                "colors": self.colors.state(),
-                "record": self.record.state(),
-                "round": self.round,
-                "rows": [row.to_dict() for row in self.rows],
-            },
-        )
-        self.job.update(step, preview=preview, message=f"{self._message()}, {row.psnr:.2f} dB")
+    def state(self) -> dict[str, Any]:
+        return {
+            "speech": self.speech.state(),
+            "colors": self.colors.state(),
+            "rows": [row.to_dict() for row in self.rows],
+        }
 
-    def _begun_with(self) -> dict[str, Any]:
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.speech.restore(state["speech"])
+        self.colors.restore(state["colors"])
+        self.rows = [Row(**row) for row in state["rows"]]
+        # Within a round the colours learn from what the speech model of that round predicts, and
+        # that is the one of the state: it does not change while they learn.
+        self._predict()
+
+    def score_before(self) -> list[Row]:
+        """The scores of what the training starts from, on tracked and on predicted faces."""
+        return [self._scored("tracked faces, before", tracked=True), self._scored(BEFORE)]
+
+    def resumable_with(self) -> dict[str, Any]:
+        """The settings and inputs with which alone a run resumes."""
         # Colours of one avatar would load into another of as many Gaussians, and fit none of it.
         places = sha256(self.given.positions.cpu().numpy().tobytes())
         given = {"avatar": places.hexdigest(), "speech_model": self._model_digest}
         return self.settings.to_dict() | given
 
-    def _restore(self, checkpoint: Path) -> None:
-        state = load_checkpoint(checkpoint, self._begun_with())
-        try:
-            self.speech.restore(state["speech"])
-            self.colors.restore(state["colors"])
-            self.record.restore(state["record"])
-            self.round = int(state["round"])
-            self.rows = [Row(**row) for row in state["rows"]]
-        except (RuntimeError, KeyError, ValueError, TypeError) as error:
-            raise BadInputError(
-                f"The checkpoint {checkpoint} does not fit this avatar and speech model: {error}",
-                "Resume with those the job was started with.",
-            ) from error
-        self._predict()
-
-    def _measure_before(self) -> None:
-        lve = self.speech.validation_lve()
-        self.rows = [
-            self._scored("tracked faces, before", tracked=True),
-            self._scored(BEFORE),
-        ]
-        self.record.measure(0, {"validation LVE (mm)": lve, "test PSNR (dB)": self.rows[1].psnr})
-
     def _scored(self, what: str, *, tracked: bool = False, avatar: Any = None) -> Row:
         shown = None if tracked else self.predictions
         return scored(what, avatar or self.avatar, self.views, self.backend, shown)
 
-    def _finish(self) -> list[Row]:
+    def finish(self) -> list[Row]:
+        """Write both results and their scores.
+
+        Returns:
+            The scores on held-out views.
+        """
         settings = self.settings
         before = colored(self.given, self.capture.head).to(self.avatar.binding.device)
         rows = [*self.rows, self._scored(UNTUNED, avatar=before)]
         if settings.color:
             rows += [self._scored(TUNED), self._scored("tracked faces, after", tracked=True)]
-        told = {
+        provenance = {
             "made by": "gaussianspeech train joint",
             "capture": self.capture.folder.resolve().name,
             "speech model": Path(self.model_name).name,
@@ -295,7 +277,9 @@ class _Stage:
             "seed": str(settings.seed),
         }
         save_avatar(
-            self.avatar.avatar({**self.given.provenance, **told}), self.folder / AVATAR, half=True
+            self.avatar.avatar({**self.given.provenance, **provenance}),
+            self.folder / AVATAR,
+            half=True,
         )
         lve = self.speech.validation_lve()
         save_with_encoder(
@@ -303,7 +287,7 @@ class _Stage:
             self.speech.model,
             self.head,
             settings.name,
-            {**told, "validation_lve_mm": lve},
+            {**provenance, "validation_lve_mm": lve},
             self.speech.encoder,
         )
         content = {

@@ -263,7 +263,7 @@ def _sequence(
     )
     sequence = SpeechSequence(
         name=name,
-        heard=heard.values[None].astype(np.float16),
+        feature_variants=heard.values[None].astype(np.float16),
         weights=weights,
         expression=expression.astype(np.float16),
         wrinkles=wrinkles.astype(np.float16),

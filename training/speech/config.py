@@ -24,7 +24,7 @@ class TrainingConfig:
         weight_decay: of AdamW.
         clip: norm that gradients are cut to.
         feature_noise: standard deviation of noise on the features.
-        hearing: how often each way of hearing a clip is drawn, in the order of
+        variant_probs: how often each feature variant of a clip is drawn, in the order of
             :mod:`training.assets.prepare`; all alike where empty.
         validate_every: steps between validations and checkpoints.
         patience: validations without a better LVE after which training stops.
@@ -43,7 +43,7 @@ class TrainingConfig:
     weight_decay: float = 0.01
     clip: float = 1.0
     feature_noise: float = 0.05
-    hearing: tuple[float, ...] = ()
+    variant_probs: tuple[float, ...] = ()
     validate_every: int = 250
     patience: int = 8
     seed: int = 0
@@ -62,9 +62,10 @@ class TrainingConfig:
                 raise BadInputError(
                     f"Training cannot have {name} = {getattr(self, name)}.", "Choose at least 1."
                 )
-        if self.hearing and (min(self.hearing) < 0 or sum(self.hearing) <= 0):
+        if self.variant_probs and (min(self.variant_probs) < 0 or sum(self.variant_probs) <= 0):
             raise BadInputError(
-                f"Training cannot have hearing = {self.hearing}.", "Choose shares of 0 and more."
+                f"Training cannot have variant_probs = {self.variant_probs}.",
+                "Choose shares of 0 and more.",
             )
         for name in ("learning_rate", "clip"):
             if not getattr(self, name) > 0:
@@ -75,6 +76,6 @@ class TrainingConfig:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        values["hearing"] = list(self.hearing)
+        values["variant_probs"] = list(self.variant_probs)
         values["losses"] = {f.name: getattr(self.losses, f.name) for f in fields(self.losses)}
         return values

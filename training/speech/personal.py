@@ -16,7 +16,6 @@ from typing import Any
 import torch
 
 from engine.core.errors import BadInputError
-from engine.core.files import atomic_write
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads.head import Head
 from engine.heads.retarget import expressive
@@ -30,9 +29,11 @@ from engine.motion.predict import STARTER
 from training.data.filmed_speech import RECORD as CAPTURE
 from training.data.filmed_speech import SPEECH
 from training.data.recorded_motion import CapturedHead
+from training.run.checkpoints import STATE, write_json
+from training.run.loop import Watch, unwatched
 from training.speech.captures import load_captures, measured_wrinkles
 from training.speech.config import TrainingConfig
-from training.speech.trainer import MODEL, STATE, SpeechTrainer, Watch, unwatched
+from training.speech.trainer import MODEL, SpeechTrainer
 
 SCRATCH = "none"
 RECORD = "training.json"
@@ -148,8 +149,7 @@ def train_personal(
     if before is None:
         before = trainer.validation_lve()
         record = {"plan": plan.to_dict(), "validation_lve_mm": before}
-        with atomic_write(plan.out / RECORD) as temporary:
-            temporary.write_text(json.dumps(record, indent=2), encoding="utf-8")
+        write_json(plan.out / RECORD, record)
     after = trainer.run(subprogress(progress, _READ, 1.0), watch)
     residual = captures.residual * 1000.0
     return Outcome(plan.out / MODEL, before, after, residual, plan.training.seed)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sequences to train on: what a clip sounds like and the motion that goes with it.
 
-A sequence file is an npz. ``heard`` is (A, N, C) float16, the A ways in which the same clip may be
-heard (with true sounds, with recognised ones, without any); ``weights`` (T, K) float32 are of the
-set's one basis; ``expression`` (T, E) and ``wrinkles`` (T, W) float16; ``style`` (S,) float32.
+A sequence file is an npz. ``feature_variants`` is (A, N, C) float16, A variants of the features of
+one clip (with true phones, with recognised ones, without any); ``weights`` (T, K) float32 are of
+the set's one basis; ``expression`` (T, E) and ``wrinkles`` (T, W) float16; ``style`` (S,) float32.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
 from engine.motion.model.config import SpeechModelConfig
 
+_ARRAYS = ("feature_variants", "weights", "expression", "wrinkles", "style")
+
 
 @dataclass(frozen=True, eq=False)
 class SpeechSequence:
@@ -31,7 +33,7 @@ class SpeechSequence:
 
     Attributes:
         name: what to call it in messages.
-        heard: (A, N, C) audio features, each of A ways in which the clip may be heard.
+        feature_variants: (A, N, C) audio features in A variants: true phones, recognised, none.
         weights: (T, K) true weights of the set's basis.
         expression: (T, E) true expression weights.
         wrinkles: (T, W) measured wrinkle features.
@@ -40,7 +42,7 @@ class SpeechSequence:
     """
 
     name: str
-    heard: NDArray[np.float16]
+    feature_variants: NDArray[np.float16]
     weights: NDArray[np.float32]
     expression: NDArray[np.float16]
     wrinkles: NDArray[np.float16]
@@ -57,7 +59,7 @@ class SpeechSequence:
         with atomic_write(path) as temporary:
             np.savez(
                 temporary,
-                heard=self.heard,
+                feature_variants=self.feature_variants,
                 weights=self.weights,
                 expression=self.expression,
                 wrinkles=self.wrinkles,
@@ -75,7 +77,7 @@ class SpeechSequence:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
                 sequence = cls(
                     path.stem,
-                    *(data[n] for n in ("heard", "weights", "expression", "wrinkles", "style")),
+                    *(data[name] for name in _ARRAYS),
                 )
         except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise BadInputError(
@@ -90,7 +92,7 @@ class SpeechSequence:
         Raises:
             BadInputError: names the file and the array.
         """
-        for name in ("heard", "weights", "expression", "wrinkles", "style"):
+        for name in _ARRAYS:
             values = getattr(self, name)
             if not np.isfinite(values).all():
                 where = np.argwhere(~np.isfinite(values))[0]
@@ -99,7 +101,7 @@ class SpeechSequence:
                     "Repair or leave out this sequence.",
                 )
         lengths = {len(self.weights), len(self.expression), len(self.wrinkles)}
-        if len(lengths) != 1 or self.heard.ndim != 3:
+        if len(lengths) != 1 or self.feature_variants.ndim != 3:
             raise BadInputError(
                 f"{path}: weights, expression and wrinkles have {len(self.weights)}, "
                 f"{len(self.expression)} and {len(self.wrinkles)} frames.",
@@ -120,7 +122,9 @@ def parted(
             samples = samples[round(first * step) : round(last * step)]
         return replace(
             sequence,
-            heard=sequence.heard[:, round(first * ratio) : round(last * ratio)],
+            feature_variants=sequence.feature_variants[
+                :, round(first * ratio) : round(last * ratio)
+            ],
             weights=sequence.weights[first:last],
             expression=sequence.expression[first:last],
             wrinkles=sequence.wrinkles[first:last],
@@ -170,7 +174,7 @@ def check_fit(sequences: Sequence[SpeechSequence], config: SpeechModelConfig) ->
     """
     for sequence in sequences:
         for what, found, expected in (
-            ("audio features of size", sequence.heard.shape[2], config.features),
+            ("audio features of size", sequence.feature_variants.shape[2], config.features),
             ("weights of size", sequence.weights.shape[1], config.components),
             ("expressions of size", sequence.expression.shape[1], config.expressions),
             ("wrinkles of size", sequence.wrinkles.shape[1], config.wrinkles),
@@ -182,7 +186,7 @@ def check_fit(sequences: Sequence[SpeechSequence], config: SpeechModelConfig) ->
                     f"{expected}.",
                     "Prepare the data for this model's head and encoder.",
                 )
-        duration = sequence.heard.shape[1] / config.feature_rate
+        duration = sequence.feature_variants.shape[1] / config.feature_rate
         if abs(duration * config.motion_rate - sequence.frames) > 2 + config.motion_rate * 0.05:
             raise BadInputError(
                 f"The sequence {sequence.name} has {sequence.frames} frames for "
@@ -197,7 +201,7 @@ def crops(
     size: int,
     frames: int,
     generator: torch.Generator,
-    hearing: Sequence[float] = (),
+    variant_probs: Sequence[float] = (),
 ) -> Batch:
     """A batch of random stretches; longer clips are drawn more often.
 
@@ -207,26 +211,27 @@ def crops(
         size: B.
         frames: T.
         generator: all the randomness there is, so that training can be resumed exactly.
-        hearing: how often each way of hearing a clip is drawn; all alike where empty.
+        variant_probs: how often each feature variant is drawn; all alike where empty.
     """
     lengths = torch.tensor([float(s.frames) for s in sequences])
     chosen = torch.multinomial(lengths, size, replacement=True, generator=generator)
-    luck = torch.rand(size, 2, generator=generator)
+    draws = torch.rand(size, 2, generator=generator)
     ratio = config.feature_rate / config.motion_rate
     sounds: list[Tensor] = []
     rows = []
-    for index, (place, way) in zip(chosen.tolist(), luck.tolist(), strict=True):
+    for index, (place, luck) in zip(chosen.tolist(), draws.tolist(), strict=True):
         sequence = sequences[index]
         start = int(place * max(0, sequence.frames - frames + 1))
         begin = round(start * ratio)
-        heard = sequence.heard[_way(way, len(sequence.heard), hearing)]
+        variants = sequence.feature_variants
+        features = variants[_variant(luck, len(variants), variant_probs)]
         if sequence.samples is not None:
             first = round(start / config.motion_rate * SAMPLE_RATE)
             length = _sound_length(round(frames * ratio), config)
             sounds.append(_part(sequence.samples[:, None], first, length)[:, 0])
         rows.append(
             (
-                _part(heard, begin, round(frames * ratio), repeat=True),
+                _part(features, begin, round(frames * ratio), repeat=True),
                 _part(sequence.weights, start, frames),
                 _part(sequence.expression, start, frames),
                 _part(sequence.wrinkles, start, frames),
@@ -238,12 +243,12 @@ def crops(
     return replace(batch, samples=torch.stack(sounds)) if len(sounds) == size else batch
 
 
-def _way(luck: float, ways: int, hearing: Sequence[float]) -> int:
-    """The way of hearing that a number in [0, 1) stands for."""
-    shares = np.asarray(hearing[:ways] or [1.0] * ways, np.float64)
-    shares = np.pad(shares, (0, ways - len(shares)))
+def _variant(luck: float, count: int, probs: Sequence[float]) -> int:
+    """The feature variant that a number in [0, 1) stands for."""
+    shares = np.asarray(probs[:count] or [1.0] * count, np.float64)
+    shares = np.pad(shares, (0, count - len(shares)))
     bounds = np.cumsum(shares) / max(float(shares.sum()), 1e-12)
-    return min(int(np.searchsorted(bounds, luck, side="right")), ways - 1)
+    return min(int(np.searchsorted(bounds, luck, side="right")), count - 1)
 
 
 def _sound_length(features: int, config: SpeechModelConfig) -> int:
@@ -252,11 +257,11 @@ def _sound_length(features: int, config: SpeechModelConfig) -> int:
     return round((features - 1) * step + 2 * config.feature_start * SAMPLE_RATE)
 
 
-def whole(sequence: SpeechSequence, way: int) -> Batch:
-    """One whole clip, heard in one way."""
-    heard = sequence.heard[min(way, len(sequence.heard) - 1)]
+def whole(sequence: SpeechSequence, variant: int) -> Batch:
+    """One whole clip with one of its feature variants."""
+    features = sequence.feature_variants[min(variant, len(sequence.feature_variants) - 1)]
     return Batch(
-        torch.from_numpy(heard.astype(np.float32))[None],
+        torch.from_numpy(features.astype(np.float32))[None],
         torch.from_numpy(sequence.weights)[None],
         torch.from_numpy(sequence.expression.astype(np.float32))[None],
         torch.from_numpy(sequence.wrinkles.astype(np.float32))[None],

@@ -1,22 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The training loop of the speech model: seeded, resumable to the same losses, early stopping."""
+"""Training of the speech model: seeded, resumable to the same losses, with early stopping."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
 from engine.core.errors import BadInputError, MissingDependencyError
-from engine.core.files import atomic_write
 from engine.core.progress import Progress, no_progress
 from engine.heads.head import Head
 from engine.motion.encoders.wav2vec2 import Wav2Vec2Encoder
@@ -24,54 +21,25 @@ from engine.motion.model.checkpoint import set_basis
 from engine.motion.model.inference import MotionStream
 from engine.motion.model.network import Motion, SpeechModel
 from training.losses.speech import MM, LossTerms, SpeechLoss
-from training.run.curves import save_curves, save_table
-from training.run.recording import save_checkpoint
+from training.run.checkpoints import write_json
+from training.run.loop import Intervals, Step, TrainingLoop, Watch, unwatched
+from training.run.record import CURVES, Record
 from training.speech.best import keep_best, publish
 from training.speech.config import TrainingConfig
 from training.speech.sequences import Batch, SpeechSequence, check_fit, crops, whole
 
-STATE = "checkpoints/last.pt"
 BEST = "checkpoints/best.safetensors"
 MODEL = "speech_model.safetensors"
-CURVES = "losses.png"
 _LEAST_WRINKLE = 0.05
 """Part of the largest wrinkle feature's size that every other counts as at least."""
-_SMOOTHED = 25
-"""Steps whose mean makes a point of the curves."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """A step that was made.
-
-    Attributes:
-        number: steps made in all runs together.
-        total: steps wanted.
-        loss: what was minimised.
-        message: for people.
-    """
-
-    number: int
-    total: int
-    loss: float
-    message: str
-
-
-Watch = Callable[[Step], None]
-"""Told of every step; may raise :class:`engine.core.errors.CancelledError`."""
-
-
-def unwatched(_step: Step) -> None:
-    """A watch that looks away."""
 
 
 class SpeechTrainer:
-    """A run in a folder.
+    """A speech model in training, a :class:`~training.run.loop.Trainable`, and its run in a folder.
 
-    ``config.json`` says how, ``losses.csv`` and ``losses.png`` tell how it went,
-    ``checkpoints/last.pt`` is where it goes on, ``checkpoints/best.safetensors`` the model of the
-    lowest validation LVE; when all is done that is ``speech_model.safetensors``. An audio encoder
-    that was fine-tuned lies beside each of the two, and they name it.
+    ``config.json`` has the settings; ``checkpoints/best.safetensors`` is the model of the lowest
+    validation LVE, and in the end ``speech_model.safetensors``. An audio encoder that was
+    fine-tuned lies beside each of the two, and they name it.
 
     Args:
         model: with the configuration and, for fine-tuning, the weights to start from.
@@ -81,7 +49,7 @@ class SpeechTrainer:
         out: folder of the run.
         name: id of the trained model.
         basis: (K, V, 3) basis of the true weights; the head's expression basis by default.
-        hears: the way in which validation clips are heard.
+        val_variant: which feature variant of the validation clips is used.
         encoder: wav2vec 2.0 where the model's configuration fine-tunes it; saved with the model.
 
     Raises:
@@ -100,7 +68,7 @@ class SpeechTrainer:
         *,
         name: str = "speech",
         basis: np.ndarray[tuple[int, int, int], np.dtype[np.float32]] | None = None,
-        hears: int = 1,
+        val_variant: int = 1,
         encoder: Wav2Vec2Encoder | None = None,
     ) -> None:
         if not training or not validation:
@@ -115,7 +83,7 @@ class SpeechTrainer:
         set_basis(model, head)
         self.model = model.to(self.device)
         self.head, self.config, self.out, self.name = head, config, out, name
-        self.training, self.validation, self.hears = training, validation, hears
+        self.training, self.validation, self.val_variant = training, validation, val_variant
         scale = _spread(training)
         if model.wrinkle_encoder is not None:
             model.wrinkle_encoder.scale.copy_(scale)
@@ -132,42 +100,57 @@ class SpeechTrainer:
             groups.append({"params": tuned, "rate": config.encoder_rate})
         self.optimiser = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
         self.step, self.best, self.since_best = 0, math.inf, 0
-        self.history: list[dict[str, float]] = []
-        self._recent: list[dict[str, float]] = []
-        self._board: Any = SummaryWriter(str(out / "tensorboard"))  # type: ignore[no-untyped-call]
+        intervals = Intervals(*(3 * (config.validate_every,)))
+        self.record = Record(out, f"{name}: losses (mm²) and LVE")
+        self.loop = TrainingLoop(self, out, config.to_dict(), intervals, self.record)
+
+    @property
+    def total(self) -> int:
+        """Steps wanted."""
+        return self.config.steps
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are done, or patience with the LVE is."""
+        return self.step >= self.config.steps or self.since_best >= self.config.patience
+
+    @property
+    def message(self) -> str:
+        """The lowest LVE so far."""
+        return f"best LVE {self.best:.3f} mm" if math.isfinite(self.best) else "training"
 
     def run(self, progress: Progress = no_progress, watch: Watch = unwatched) -> float:
         """Train to the end, or until the validation LVE stops falling.
 
-        A cancel, raised by the progress or the watch, leaves a checkpoint to go on from.
-
         Args:
-            progress: told how far it is.
-            watch: told of every step.
+            progress: called after every step; may raise to cancel.
+            watch: called after every step; may raise to cancel.
 
         Returns:
             The lowest validation LVE, millimetres.
+
+        Raises:
+            CancelledError: ``progress`` or ``watch`` raised it; the state was saved.
         """
         self.out.mkdir(parents=True, exist_ok=True)
         self._write_config()
-        try:
-            while self.step < self.config.steps and self.since_best < self.config.patience:
-                terms = self.advance()
-                self._record(terms)
-                last = self.step == self.config.steps
-                if self.step % self.config.validate_every == 0 or last:
-                    self._validate()
-                    self.save()
-                message = f"training, step {self.step}, loss {terms['total']:.4g}"
-                if math.isfinite(self.best):
-                    message += f", best LVE {self.best:.3f} mm"
-                watch(Step(self.step, self.config.steps, terms["total"], message))
-                progress(self.step / self.config.steps, message)
-        except BaseException:
-            self.save()
-            raise
+
+        def both(step: Step) -> None:
+            watch(step)
+            text = f"training, step {step.number}, loss {step.loss:.4g}, {step.message}"
+            progress(step.number / step.total, text)
+
+        self.loop.run(both)
         publish(self.out / BEST, self.out / MODEL, self.head, tuned=self.encoder is not None)
         return self.best
+
+    def resume(self) -> None:
+        """Resume the run of this folder, to the same losses as one that was never interrupted.
+
+        Raises:
+            BadInputError: nothing to resume, a damaged file, or other settings.
+        """
+        self.loop.resume()
 
     def advance(self) -> dict[str, float]:
         """One step of the optimiser; returns the terms of the loss."""
@@ -178,7 +161,7 @@ class SpeechTrainer:
             config.batch,
             config.frames,
             self.generator,
-            config.hearing,
+            config.variant_probs,
         )
         noise = torch.randn(batch.features.shape, generator=self.generator).to(self.device)
         batch = batch.to(self.device)
@@ -186,7 +169,7 @@ class SpeechTrainer:
             group["lr"] = group["rate"] * _schedule(self.step, config)
         self.model.train()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._mixed()):
-            features = self._heard(batch)
+            features = self._features(batch)
             motion = self._predict(batch, features + config.feature_noise * noise)
         terms = self._terms(motion, batch)
         self.optimiser.zero_grad(set_to_none=True)
@@ -204,7 +187,7 @@ class SpeechTrainer:
             )
         return values
 
-    def _heard(self, batch: Batch) -> Tensor:
+    def _features(self, batch: Batch) -> Tensor:
         """The features of the batch, made anew where the encoder is being trained."""
         if self.encoder is None or batch.samples is None:
             return batch.features
@@ -230,26 +213,9 @@ class SpeechTrainer:
         chosen = self.config.precision
         return chosen == "bfloat16" or (chosen == "auto" and self.device.type == "cuda")
 
-    def _record(self, terms: dict[str, float]) -> None:
-        self._recent.append(terms)
-        if self.step % _SMOOTHED == 0:
-            row = {"step": float(self.step)}
-            row |= {k: float(np.mean([r[k] for r in self._recent])) for k in terms}
-            self.history.append(row)
-            self._recent.clear()
-            self._show(row)
-
-    def _show(self, row: dict[str, float]) -> None:
-        for name, value in row.items():
-            if name != "step":
-                self._board.add_scalar(name, value, int(row["step"]))
-        self._board.flush()
-
-    def _validate(self) -> None:
+    def validate(self) -> dict[str, float]:
+        """Measure the LVE, and keep the model where it is the lowest so far."""
         lve = self.validation_lve()
-        row = {"step": float(self.step), "validation LVE (mm)": lve}
-        self.history.append(row)
-        self._show(row)
         if lve < self.best:
             self.best, self.since_best = lve, 0
             notes = {"validation_lve_mm": lve, "step": self.step, "seed": self.config.seed}
@@ -258,8 +224,11 @@ class SpeechTrainer:
             )
         else:
             self.since_best += 1
-        save_table(self.out / "losses.csv", self.history)
-        save_curves(self.out / CURVES, self.history, f"{self.name}: losses (mm²) and LVE")
+        return {"validation LVE (mm)": lve}
+
+    def preview(self) -> Path:
+        """The curves."""
+        return self.out / CURVES
 
     @torch.no_grad()
     def validation_lve(self) -> float:
@@ -270,8 +239,8 @@ class SpeechTrainer:
         ours = self.model.mapper.basis[:, lips] * MM
         total = frames = 0.0
         for sequence in self.validation:
-            batch = whole(sequence, self.hears).to(self.device)
-            features = self._heard(batch)
+            batch = whole(sequence, self.val_variant).to(self.device)
+            features = self._features(batch)
             if self.model.config.autoregressive:
                 weights = self._fed_back(features, sequence)
             else:
@@ -292,16 +261,8 @@ class SpeechTrainer:
         weights = np.concatenate([frames.weights for frames in made])[: sequence.frames]
         return torch.from_numpy(weights)[None].to(self.device)
 
-    def save(self) -> None:
-        """Write the state from which :meth:`resume` goes on.
-
-        Raises:
-            GaussianSpeechError: it cannot be written; the last good one is still there.
-        """
-        save_checkpoint(self.out / STATE, self.state())
-
     def state(self) -> dict[str, Any]:
-        """What :meth:`restore` goes on from."""
+        """What :meth:`restore` resumes from."""
         return {
             "model": self.model.state_dict(),
             "encoder": {} if self.encoder is None else self.encoder.state_dict(),
@@ -309,50 +270,19 @@ class SpeechTrainer:
             "step": self.step,
             "best": self.best,
             "since_best": self.since_best,
-            "history": self.history,
-            "recent": self._recent,
             "crops": self.generator.get_state(),
             "dropout": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
-            "config": self.config.to_dict(),
         }
 
-    def resume(self) -> None:
-        """Go on where a run in this folder stopped, to the same losses as an unbroken one.
-
-        Raises:
-            BadInputError: nothing to resume, a damaged file, or other settings.
-        """
-        path = self.out / STATE
-        if not path.is_file():
-            raise BadInputError(f"There is no run to resume in {self.out}.", "Start a new one.")
-        try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-            self.restore(state)
-        except (RuntimeError, KeyError, ValueError, OSError, EOFError) as error:
-            raise BadInputError(
-                f"{path} does not fit this run: {error}", "Start a new run in another folder."
-            ) from error
-
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state.
-
-        Raises:
-            BadInputError: it is of a run with other settings.
-            RuntimeError, KeyError, ValueError: it does not fit the model.
-        """
-        if state["config"] != self.config.to_dict():
-            raise BadInputError(
-                f"The run in {self.out} has other settings than these.",
-                "Resume with the settings of its config.json.",
-            )
+        """Resume from a state."""
         self.model.load_state_dict(state["model"])
         if self.encoder is not None:
             self.encoder.load_state_dict(state["encoder"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.best = state["step"], state["best"]
-        self.since_best, self.history = state["since_best"], state["history"]
-        self._recent = state["recent"]
+        self.since_best = state["since_best"]
         self.generator.set_state(state["crops"])
         torch.set_rng_state(state["dropout"])
         if state["cuda"] and self.device.type == "cuda":
@@ -366,8 +296,7 @@ class SpeechTrainer:
             "training": self.config.to_dict(),
             "sequences": {"training": len(self.training), "validation": len(self.validation)},
         }
-        with atomic_write(self.out / "config.json") as temporary:
-            temporary.write_text(json.dumps(about, indent=2), encoding="utf-8")
+        write_json(self.out / "config.json", about)
 
 
 def _check_tuning(encoder: Wav2Vec2Encoder | None, sequences: Sequence[SpeechSequence]) -> None:

@@ -179,12 +179,19 @@ def test_styles_do_what_they_are_called(head):
 
 
 @needs_flite
-def test_a_clip_is_heard_in_three_ways(head, clip):
+def test_a_clip_has_three_feature_variants(head, clip):
     sequence = prepared(clip, head, SkinTension(head), STARTER, np.random.default_rng(0))
-    assert sequence.heard.shape == (3, round(clip.speech.duration * 100), STARTER.features)
+    variants = sequence.feature_variants
+    assert variants.shape == (
+        3,
+        round(clip.speech.duration * 100),
+        STARTER.features,
+    )
     assert sequence.frames == round(clip.speech.duration * 50)
-    sounds = sequence.heard[:, :, :40].astype(np.float32)
+    sounds = variants[:, :, :40].astype(np.float32)
     assert (sounds[UNKNOWN] == 0).all()
     np.testing.assert_allclose(sounds[RECOGNISED].sum(axis=1), 1.0, atol=0.02)
-    np.testing.assert_array_equal(sequence.heard[TRUE][:, 40:80], sequence.heard[UNKNOWN][:, 40:80])
+    np.testing.assert_array_equal(
+        sequence.feature_variants[TRUE][:, 40:80], sequence.feature_variants[UNKNOWN][:, 40:80]
+    )
     assert sequence.wrinkles.shape == (sequence.frames, STARTER.wrinkles)

@@ -19,7 +19,8 @@ from tests.training.avatar.conftest import SMALL
 from tests.training.data.flame_capture import as_flame_capture
 from training.avatar import run
 from training.avatar.trainer import AvatarTrainer
-from training.run.recording import load_checkpoint, save_checkpoint
+from training.run import loop
+from training.run.checkpoints import load_checkpoint, save_checkpoint
 
 SHORT = replace(SMALL, steps=6, preview_every=3, checkpoint_every=3, evaluate_every=3)
 
@@ -173,7 +174,7 @@ def test_cancelling_while_a_checkpoint_cannot_be_written_says_so(
     def stop(trainer):
         raise CancelledError
 
-    monkeypatch.setattr(run, "save_checkpoint", full)
+    monkeypatch.setattr(loop, "save_checkpoint", full)
     monkeypatch.setattr(AvatarTrainer, "advance", stop)
     with pytest.raises(GaussianSpeechError, match="checkpoint cannot be written"):
         work(folder, small_capture)

@@ -23,10 +23,10 @@ from training.commands.evaluate_avatar import avatar as command
 from training.data.multiview import MultiViewCapture
 from training.evaluation.avatar import Wanted, evaluate, pictured
 from training.evaluation.report.avatar import write_report
-from training.evaluation.report.avatar_curves import curves_figure, read_curves
 from training.evaluation.report.avatar_pictures import ERROR_TOP, comparison, regions_picture
 from training.metrics.image_regions import region_masks
 from training.metrics.image_scores import REGION_NAMES, RegionError, ViewScores, together
+from training.run.record import curves_figure, read_curves
 
 EIGHT_BITS = 10 * math.log10(12 * 255**2)
 """PSNR of rounding to bytes: a uniform error of one step."""

@@ -77,7 +77,7 @@ def test_a_single_clip_is_split_in_time(head, tmp_path):
     assert (first.frames, rest.frames, captures.test) == (22, 3, ())
     together = np.concatenate([first.weights, rest.weights])
     np.testing.assert_array_equal(together, motion_of(head, 0))
-    assert first.heard.shape[1] + rest.heard.shape[1] == 100
+    assert first.feature_variants.shape[1] + rest.feature_variants.shape[1] == 100
 
 
 def test_a_split_can_be_given(head, tmp_path):
@@ -187,7 +187,7 @@ def test_features_made_in_training_are_those_of_the_crop(head, tmp_path):
     from training.speech.sequences import crops
 
     batch = crops(trainer.training, trainer.model.config, 3, 20, torch.Generator())
-    assert trainer._heard(batch).shape == batch.features.shape
+    assert trainer._features(batch).shape == batch.features.shape
 
 
 def test_a_recording_without_motion_is_named(head, tmp_path):

@@ -16,9 +16,10 @@ from engine.motion.model.checkpoint import load_model
 from engine.motion.model.config import STARTER, for_head
 from engine.motion.model.inference import MotionStream
 from engine.motion.model.network import SpeechModel
+from training.run.checkpoints import STATE
 from training.speech.config import TrainingConfig
 from training.speech.sequences import SpeechSequence, crops
-from training.speech.trainer import BEST, STATE, SpeechTrainer
+from training.speech.trainer import BEST, SpeechTrainer
 
 QUICK = TrainingConfig(
     steps=12, batch=2, frames=30, warm_up=2, validate_every=4, learning_rate=3e-3
@@ -91,11 +92,19 @@ def test_a_broken_run_resumes_to_the_losses_of_an_unbroken_one(head, sequences, 
     resumed.resume()
     assert resumed.step == 7
     resumed.run()
-    assert resumed.history == whole.history
+    assert losses(resumed) == losses(whole)
     for ours, theirs in zip(
         resumed.model.state_dict().values(), whole.model.state_dict().values(), strict=True
     ):
         torch.testing.assert_close(ours, theirs, atol=0, rtol=0)
+
+
+def losses(trainer):
+    """The record but for the clock."""
+    return [
+        {name: value for name, value in row.items() if name != "seconds"}
+        for row in trainer.record.history
+    ]
 
 
 def test_the_same_seed_gives_the_same_model(head, sequences, tmp_path):
@@ -119,7 +128,7 @@ def test_a_run_leaves_model_curves_and_settings(head, sequences, tmp_path):
     about = json.loads((tmp_path / "config.json").read_text())
     assert about["training"]["seed"] == QUICK.seed
     with Image.open(tmp_path / "losses.png") as picture:
-        assert picture.size == (900, 480)
+        assert picture.size[0] > 900
     assert (tmp_path / "losses.csv").read_text().startswith("step,")
 
 
@@ -139,7 +148,10 @@ def test_the_autoregressive_variant_is_validated_on_its_own_frames(head, sequenc
         trainer.model.decoder.feedback.weight.mul_(20.0)
     sequence = trainer.validation[0]
     stream = MotionStream(trainer.model.eval())
-    made = [stream.push(sequence.heard[1].astype(np.float32)), stream.finish(sequence.frames)]
+    made = [
+        stream.push(sequence.feature_variants[1].astype(np.float32)),
+        stream.finish(sequence.frames),
+    ]
     weights = np.concatenate([frames.weights for frames in made])[: sequence.frames]
     lips = head.regions["lips"]
     off = np.einsum("tk,kvc->tvc", weights - sequence.weights, head.expression_basis[:, lips])
@@ -147,19 +159,20 @@ def test_the_autoregressive_variant_is_validated_on_its_own_frames(head, sequenc
     assert trainer.validation_lve() == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize(("hearing", "share"), [((), 0.5), ((1.0, 3.0), 0.75), ((1.0, 0.0), 0.0)])
-def test_ways_of_hearing_are_drawn_by_their_shares(sequences, hearing, share):
+@pytest.mark.parametrize(("probs", "share"), [((), 0.5), ((1.0, 3.0), 0.75), ((1.0, 0.0), 0.0)])
+def test_feature_variants_are_drawn_by_their_shares(sequences, probs, share):
     marked = replace(
-        sequences[0], heard=np.stack([np.full((160, 81), way) for way in (0, 1)]).astype(np.float16)
+        sequences[0],
+        feature_variants=np.stack([np.full((160, 81), way) for way in (0, 1)]).astype(np.float16),
     )
     config = replace(STARTER, expressions=52, components=52)
-    batch = crops([marked], config, 400, 10, torch.Generator().manual_seed(0), hearing)
+    batch = crops([marked], config, 400, 10, torch.Generator().manual_seed(0), probs)
     assert float(batch.features.mean()) == pytest.approx(share, abs=0.08)
 
 
-def test_impossible_shares_of_hearing_are_refused():
-    with pytest.raises(BadInputError, match="hearing"):
-        TrainingConfig(hearing=(0.0, 0.0))
+def test_impossible_shares_of_variants_are_refused():
+    with pytest.raises(BadInputError, match="variant_probs"):
+        TrainingConfig(variant_probs=(0.0, 0.0))
 
 
 def test_resuming_nothing_is_refused(head, sequences, tmp_path):
@@ -177,7 +190,7 @@ def test_resuming_with_other_settings_is_refused(head, sequences, tmp_path):
 def test_sequences_of_another_encoder_are_refused_by_name(head, sequences, tmp_path):
     heard = np.zeros((1, 160, 20), np.float16)
     with pytest.raises(BadInputError, match=r"s2 has audio features of size 20.*81"):
-        _trainer(head, [*sequences[:2], replace(sequences[2], heard=heard)], tmp_path)
+        _trainer(head, [*sequences[:2], replace(sequences[2], feature_variants=heard)], tmp_path)
 
 
 def test_motion_of_another_rate_is_refused_by_name(head, sequences, tmp_path):
@@ -199,7 +212,7 @@ def test_no_sequences_are_refused(head, sequences, tmp_path):
 def test_sequence_files_come_back_as_they_were(head, sequences, tmp_path):
     sequences[0].save(tmp_path / "s0.npz")
     back = SpeechSequence.load(tmp_path / "s0.npz")
-    for name in ("heard", "weights", "expression", "wrinkles", "style"):
+    for name in ("feature_variants", "weights", "expression", "wrinkles", "style"):
         np.testing.assert_array_equal(getattr(back, name), getattr(sequences[0], name))
 
 
@@ -229,7 +242,7 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(head, sequences, tmp_path, m
     with pytest.raises(
         GaussianSpeechError, match=r"the disk is full.*last good checkpoint is kept"
     ):
-        trainer.save()
+        trainer.loop.save()
     assert (tmp_path / STATE).read_bytes() == good
 
 
@@ -237,5 +250,5 @@ def test_a_damaged_checkpoint_is_named(head, sequences, tmp_path):
     _trainer(head, sequences, tmp_path).run()
     path = tmp_path / STATE
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(BadInputError, match=r"last\.pt does not fit"):
+    with pytest.raises(BadInputError, match=r"last\.pt cannot be read"):
         _trainer(head, sequences, tmp_path).resume()
