@@ -207,7 +207,7 @@ def _watch_of_all(job: JobHandle | None, fabric: Fabric) -> Watch:
 
 def _report(folder: Path, data: Path) -> None:
     """The report's page; a training that went well does not fail for its want."""
-    from training.evaluation.report.avatar import write_report
+    from training.evaluation.avatar import write_report
 
     try:
         write_report(folder, data)

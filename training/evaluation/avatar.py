@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,9 +30,8 @@ from training.evaluation.report.avatar import (
     TURNTABLE_NAME,
     AvatarReport,
     decibel_text,
-    read_config,
 )
-from training.evaluation.report.avatar_page import AvatarPictures, page
+from training.evaluation.report.avatar_page import AvatarPictures, avatar_page
 from training.evaluation.report.avatar_pictures import (
     TURNTABLE_FPS,
     comparison,
@@ -42,6 +43,10 @@ from training.metrics.image_lpips import Lpips, Net, why_no_lpips
 from training.metrics.image_scores import ViewScores, score_view
 from training.run.record import curves_figure, read_curves
 
+_AVATAR, _CONFIG = "avatar.safetensors", "config.json"
+"""What a training leaves in its folder."""
+_VIEWS = 60
+"""Views that the report at the end of a training measures."""
 _SHOWN = 5
 _TURNTABLE, _FRAMES = (360, 440), 80
 _SETTINGS = ("name", "steps", "scale", "seed", "color", "latent", "hidden", "subdivide_teeth")
@@ -193,7 +198,7 @@ def _write(
     )
     report.save(out / REPORT_NAME)
     with atomic_write(out / PAGE_NAME) as temporary:
-        temporary.write_text(page(report, pictures), encoding="utf-8")
+        temporary.write_text(avatar_page(report, pictures), encoding="utf-8")
 
 
 def open_mouthed(views: Sequence[View], report: AvatarReport) -> View:
@@ -210,3 +215,41 @@ def _spread(count: int, most: int) -> list[int]:
     wanted = min(count, most) if most else count
     places = np.linspace(0, count - 1, wanted).round().astype(int)
     return list(dict.fromkeys(places.tolist()))
+
+
+def write_report(folder: Path, data: Path) -> AvatarReport:
+    """The report on a training that has ended, in its job's folder.
+
+    Args:
+        folder: of the job, with avatar.safetensors and config.json.
+        data: folder of the capture.
+
+    Raises:
+        BadInputError: the job has no avatar, or the capture cannot be used any more.
+    """
+    config = read_config(folder)
+    wanted = Wanted(
+        scale=float(config.get("scale", 1.0)),
+        views=_VIEWS,
+        backend=str(config.get("backend", "auto")),
+        head=config.get("head"),
+    )
+    return evaluate(folder / _AVATAR, data, folder, wanted, job=folder)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The settings of a training; empty where the job's folder has none.
+
+    Raises:
+        BadInputError: the file is damaged.
+    """
+    path = folder / _CONFIG
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInputError(f"{path} cannot be read: {error}.", "Train again.") from error
+    if not isinstance(content, dict):
+        raise BadInputError(f"{path} holds no settings.", "Train again.")
+    return content

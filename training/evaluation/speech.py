@@ -294,11 +294,11 @@ def _write(
     progress: Progress,
 ) -> None:
     from training.evaluation.report.speech_frames import FacePictures
-    from training.evaluation.report.speech_page import contact_sheet, page, shown_mode
+    from training.evaluation.report.speech_page import contact_sheet, shown_mode, speech_page
 
     pictures = FacePictures(head, wanted.avatar)
     sheet = contact_sheet(clips, made[shown_mode(made)], pictures, report.model, progress)
-    html = page(report, clips, made, head, sheet)
+    html = speech_page(report, clips, made, head, sheet)
     out.mkdir(parents=True, exist_ok=True)
     with atomic_write(out / SHEET_NAME) as temporary:
         sheet.save(temporary, "PNG")

@@ -21,8 +21,7 @@ from engine.core.errors import BadInputError
 from engine.heads import load_head
 from training.commands.evaluate_avatar import avatar as command
 from training.data.multiview import MultiViewCapture
-from training.evaluation.avatar import Wanted, evaluate, pictured
-from training.evaluation.report.avatar import write_report
+from training.evaluation.avatar import Wanted, evaluate, pictured, write_report
 from training.evaluation.report.avatar_pictures import ERROR_TOP, comparison, regions_picture
 from training.metrics.image_regions import region_masks
 from training.metrics.image_scores import REGION_NAMES, RegionError, ViewScores, together

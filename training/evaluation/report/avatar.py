@@ -12,17 +12,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
 from training.metrics.image_scores import REGION_NAMES, Scores, ViewScores, together
 
 REPORT_NAME = "report.json"
 PAGE_NAME = "report.html"
 TURNTABLE_NAME = "turntable.mp4"
-_AVATAR, _CONFIG = "avatar.safetensors", "config.json"
-"""What a training leaves in its job's folder."""
-_VIEWS = 60
-"""Views that the report at the end of a training measures."""
 _WIDTH = 100
 
 
@@ -157,46 +152,6 @@ def decibel_text(value: float | None) -> str:
 def finite(value: float | None) -> float | None:
     """JSON has neither infinity nor NaN."""
     return value if value is not None and math.isfinite(value) else None
-
-
-def write_report(folder: Path, data: Path) -> AvatarReport:
-    """The report on a training that has ended, in its job's folder.
-
-    Args:
-        folder: of the job, with avatar.safetensors and config.json.
-        data: folder of the capture.
-
-    Raises:
-        BadInputError: the job has no avatar, or the capture cannot be used any more.
-    """
-    from training.evaluation.avatar import Wanted, evaluate
-
-    config = read_config(folder)
-    wanted = Wanted(
-        scale=float(config.get("scale", 1.0)),
-        views=_VIEWS,
-        backend=str(config.get("backend", "auto")),
-        head=config.get("head"),
-    )
-    return evaluate(folder / _AVATAR, data, folder, wanted, job=folder)
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """The settings of a training; empty where the job's folder has none.
-
-    Raises:
-        BadInputError: the file is damaged.
-    """
-    path = folder / _CONFIG
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadInputError(f"{path} cannot be read: {error}.", "Train again.") from error
-    if not isinstance(content, dict):
-        raise BadInputError(f"{path} holds no settings.", "Train again.")
-    return content
 
 
 def _number(value: float | None, digits: int) -> str:

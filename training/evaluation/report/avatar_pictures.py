@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 from matplotlib import colormaps
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from engine.avatar import GaussianAvatar
@@ -110,10 +108,3 @@ def _still(
     camera = portrait_camera(head, *size, turn=turn)
     expression = np.zeros(len(head.expression_names), np.float32)
     return render_frame(head.template, expression, avatar, backend, camera, studio_backdrop(*size))
-
-
-def jpeg(frame: Frame, quality: int = 90) -> bytes:
-    """A picture as small as a page wants it."""
-    buffer = io.BytesIO()
-    Image.fromarray(frame).save(buffer, "JPEG", quality=quality)
-    return buffer.getvalue()

@@ -26,29 +26,6 @@ MODES: dict[str, str] = {
 }
 """What the mouth was driven by: the alignment itself, recognised sounds, or aligned words."""
 
-REFERENCES: tuple[dict[str, Any], ...] = (
-    {
-        "name": "Rhubarb 1.14, words",
-        "bilabials": 29,
-        "closed": 26,
-        "open_vowels": 52,
-        "falsely_closed": 7,
-    },
-    {
-        "name": "Rhubarb 1.14, phonetic",
-        "bilabials": 29,
-        "closed": 21,
-        "open_vowels": 52,
-        "falsely_closed": 8,
-    },
-)
-"""Measured on five clips of the same recordings, of which the test clips are three; its mouth is
-closed where it shows shape A or X."""
-REFERENCE_NOTE = (
-    "True sounds: articulation alone. Rhubarb Lip Sync: on five clips of these recordings, closed "
-    "= shape A or X."
-)
-
 
 @dataclass(frozen=True)
 class ClipResult:
@@ -126,8 +103,6 @@ class SpeechReport:
             },
             "clips": [_plain(result) for result in self.clips],
             "totals": [_plain(result) for result in self.every_total().values()],
-            "references": list(REFERENCES),
-            "references_note": REFERENCE_NOTE,
         }
 
     def save(self, path: str | Path) -> None:
@@ -136,12 +111,12 @@ class SpeechReport:
             temporary.write_text(json.dumps(self.as_json(), indent=1) + "\n", encoding="utf-8")
 
     def show(self, console: Console | None = None) -> None:
-        """Print the table: a row per clip, a total per mode and model, and the reference."""
+        """Print the table: a row per clip, and a total per mode and model."""
         console = console or Console(width=_WIDTH)
         extra = columns(self.clips)
         table = Table(
             title=f"Lip sync: {self.model} on head {self.head} at {self.fps:g} fps",
-            caption=REFERENCE_NOTE,
+            caption="True sounds: articulation alone.",
         )
         table.add_column("clip", no_wrap=True)
         for column in headings(extra):
@@ -154,13 +129,6 @@ class SpeechReport:
                     if (result.mode, result.model) == (mode, model):
                         table.add_row(result.name, *cells(result, extra))
             table.add_row(f"total, {model}", *cells(total, extra), style="bold")
-        table.add_section()
-        for reference in REFERENCES:
-            table.add_row(
-                reference["name"],
-                _counted(reference["closed"], reference["bilabials"]),
-                _counted(reference["falsely_closed"], reference["open_vowels"]),
-            )
         console.print(table)
 
 

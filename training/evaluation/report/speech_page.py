@@ -1,21 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report on lip sync as one HTML page that needs nothing beside it."""
+"""The page of the report on lip sync, and its contact sheet."""
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
+from training.evaluation.report.html import Block, Note, Picture, Row, Section, Table, Terms, page
 from training.evaluation.report.speech import (
     MODES,
-    REFERENCE_NOTE,
-    REFERENCES,
     SpeechReport,
     cells,
     columns,
@@ -38,19 +33,7 @@ if TYPE_CHECKING:
 PLOTTED = 6
 """Clips that get a plot of their own."""
 _TILE = 240
-_DPI = 100
 _MARGIN = 34
-
-_STYLE = """
-body{font:15px/1.45 system-ui,sans-serif;color:#1d2125;background:#fff;margin:2rem auto;
-max-width:76rem;padding:0 1rem}h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem}
-table{border-collapse:collapse;font-size:.82rem;font-variant-numeric:tabular-nums}
-th,td{padding:.22rem .55rem;text-align:right;border-bottom:1px solid #e3e5e8;white-space:pre-line}
-td{white-space:nowrap}th:first-child,td:first-child{text-align:left}th{vertical-align:bottom}
-tr.mode td{font-weight:600;background:#f3f4f6}tr.total td{font-weight:600}tr.other td{color:#9a4d13}
-img{max-width:100%;height:auto}figure{margin:1rem 0}figcaption,.note{color:#555c63;font-size:.85rem}
-.wide{overflow-x:auto}dt{font-weight:600}dd{margin:0 0 .4rem 1rem}
-"""
 
 _MEANINGS = (
     ("p b m closed", "the gap falls under 5 % of the mean gap over all vowels within 40 ms"),
@@ -104,7 +87,7 @@ def contact_sheet(
     return sheet
 
 
-def page(
+def speech_page(
     report: SpeechReport,
     clips: Sequence[AlignedSpeech],
     performances: Mapping[str, Mapping[str, Sequence[Performance]]],
@@ -121,44 +104,30 @@ def page(
         sheet: the contact sheet.
     """
     shown = shown_mode(performances)
-    title = f"Lip sync of {report.model} on head {report.head}"
-    parts = [
-        f"<h1>{escape(title)}</h1>",
-        _note(
-            f"{len(clips)} clips, {sum(c.speech.duration for c in clips):.0f} s, "
-            f"{report.fps:g} frames per second. Plots and pictures: {MODES[shown]}."
-        ),
-        _table(report),
-        _note(REFERENCE_NOTE),
-        "<h2>Measures</h2>",
-        _figure(_plotted(measures_figure(report)), "All clips, by what drove the mouth."),
-        _figure(
-            _plotted(classes_figure(clips, performances[shown], report.model, head)),
-            "Means over the middle half of each sound.",
-        ),
-        "<h2>Faces</h2>",
-        _figure(_encoded(sheet), "The middle of the longest sounds of each kind."),
-        "<h2>Motion</h2>",
-    ]
+    about = (
+        f"{len(clips)} clips, {sum(c.speech.duration for c in clips):.0f} s, {report.fps:g} frames "
+        f"per second. Plots and pictures: {MODES[shown]}. True sounds: articulation alone."
+    )
+    classes = classes_figure(clips, performances[shown], report.model, head)
+    motion: list[Block] = []
     for index, clip in enumerate(clips[:PLOTTED]):
         spoken = {name: made[index] for name, made in performances[shown].items()}
         figure = motion_figure(clip, spoken, report.model, head)
-        parts.append(_figure(_plotted(figure), f"{clip.path.stem}: {clip.transcript}"))
-    note = (
-        "Red p b m, orange f v, purple rounded, green open vowels, grey silence and voiced level; "
-        "dotted: closed below."
-    )
-    if len(clips) > PLOTTED or any(c.speech.duration > LONGEST for c in clips):
-        note += f" The first {LONGEST:g} s of the first {PLOTTED} clips."
-    parts.append(_note(note))
-    terms = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in _MEANINGS)
-    parts.append(f"<h2>What is measured</h2><dl>{terms}</dl>")
-    return (
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>"
-        + "\n".join(parts)
-        + "</body></html>\n"
-    )
+        motion.append(Picture.of(figure, f"{clip.path.stem}: {clip.transcript}"))
+    sections = [
+        Section("", [Note(about), _table(report)]),
+        Section(
+            "Measures",
+            [
+                Picture.of(measures_figure(report), "All clips, by what drove the mouth."),
+                Picture.of(classes, "Means over the middle half of each sound."),
+            ],
+        ),
+        Section("Faces", [Picture.of(sheet, "The middle of the longest sounds of each kind.")]),
+        Section("Motion", [*motion, Note(_legend(clips))]),
+        Section("What is measured", [Terms(_MEANINGS)]),
+    ]
+    return page(f"Lip sync of {report.model} on head {report.head}", sections)
 
 
 def shown_mode(performances: Mapping[str, object]) -> str:
@@ -168,51 +137,28 @@ def shown_mode(performances: Mapping[str, object]) -> str:
     )
 
 
-def _table(report: SpeechReport) -> str:
+def _legend(clips: Sequence[AlignedSpeech]) -> str:
+    legend = (
+        "Red p b m, orange f v, purple rounded, green open vowels, grey silence and voiced level; "
+        "dotted: closed below."
+    )
+    if len(clips) > PLOTTED or any(c.speech.duration > LONGEST for c in clips):
+        legend += f" The first {LONGEST:g} s of the first {PLOTTED} clips."
+    return legend
+
+
+def _table(report: SpeechReport) -> Table:
     extra = columns(report.clips)
-    head = "".join(f"<th>{escape(title)}</th>" for title in ("clip", *headings(extra)))
     rows = []
     for (mode, model), total in report.every_total().items():
         own = model == report.model
         if own:
-            rows.append(_row("mode", (MODES[mode], *[""] * len(headings(extra)))))
+            rows.append(Row((MODES[mode], *[""] * len(headings(extra))), "group"))
             rows += [
-                _row("", (result.name, *cells(result, extra)))
+                Row((result.name, *cells(result, extra)))
                 for result in report.clips
                 if (result.mode, result.model) == (mode, model)
             ]
-        rows.append(_row("total" if own else "other", (f"total, {model}", *cells(total, extra))))
-    for reference in REFERENCES:
-        closed, shut = reference["closed"], reference["falsely_closed"]
-        counts = (f"{closed}/{reference['bilabials']}", f"{shut}/{reference['open_vowels']}")
-        rows.append(_row("other", (reference["name"], *counts)))
-    body = f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
-    return f'<div class="wide"><table>{body}</table></div>'
-
-
-def _note(text: str) -> str:
-    return f'<p class="note">{escape(text)}</p>'
-
-
-def _row(kind: str, values: Sequence[str]) -> str:
-    inner = "".join(f"<td>{escape(value)}</td>" for value in values)
-    return f'<tr class="{kind}">{inner}</tr>'
-
-
-def _figure(picture: str, caption: str) -> str:
-    return (
-        f'<figure><div class="wide"><img alt="{escape(caption)}" src="{picture}"></div>'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
-    )
-
-
-def _plotted(figure: Figure) -> str:
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=_DPI)
-    return "data:image/png;base64," + base64.b64encode(drawn.getvalue()).decode()
-
-
-def _encoded(picture: Image.Image) -> str:
-    drawn = io.BytesIO()
-    picture.save(drawn, "JPEG", quality=90)
-    return "data:image/jpeg;base64," + base64.b64encode(drawn.getvalue()).decode()
+        kind = "total" if own else "compared"
+        rows.append(Row((f"total, {model}", *cells(total, extra)), kind))
+    return Table(("clip", *headings(extra)), rows)
