@@ -20,7 +20,7 @@ from engine.core.files import atomic_write
 from engine.core.json_values import JsonObject
 from engine.core.tensor_file import read_tensor_file
 from engine.heads.head import Head
-from engine.heads.topology import faces_digest
+from engine.heads.topology import topology_hash
 
 FORMAT = "gaussianspeech-avatar-1"
 DEFAULT_AVATAR = "default"
@@ -54,7 +54,7 @@ def save_avatar(avatar: GaussianAvatar, path: str | Path, *, half: bool = False)
     about = {
         "head": avatar.head,
         "vertex_count": avatar.vertex_count,
-        "faces_sha256": faces_digest(avatar.faces),
+        "faces_sha256": topology_hash(avatar.faces),
         "color": avatar.color.kind,
         "provenance": dict(avatar.provenance),
     }
@@ -97,7 +97,7 @@ def _assembled(
 ) -> GaussianAvatar:
     faces = torch.from_numpy(np.array(head.faces, np.int32))
     made_for, vertex_count = about.text("head"), about.whole("vertex_count")
-    if about.text("faces_sha256") != faces_digest(faces):
+    if about.text("faces_sha256") != topology_hash(faces):
         same = made_for == head.id
         raise BadInputError(
             f"{path} is an avatar of head {shown(made_for)} ({vertex_count} vertices); it does not "

@@ -22,7 +22,7 @@ from engine.avatar.ply import read_columns, read_header, write_columns
 from engine.avatar.sh_fit import ShFit, fit_sh
 from engine.core.errors import BadInputError
 from engine.heads.head import Head
-from engine.heads.topology import faces_digest
+from engine.heads.topology import topology_hash
 
 Float = NDArray[np.float32]
 
@@ -110,7 +110,7 @@ def save_point_cloud(
     )
     binding = avatar.binding.cpu().numpy().astype(np.float32)[:, None]
     # The digest alone: an id may hold what a line of a header cannot.
-    mark = f"{_MARK} {faces_digest(avatar.faces)}"
+    mark = f"{_MARK} {topology_hash(avatar.faces)}"
     write_columns(path, FIELDS, np.concatenate([columns, binding], 1), [mark])
     return fit
 
@@ -192,7 +192,7 @@ def _binding(values: torch.Tensor, head: Head, path: Path) -> torch.Tensor:
 
 def _check_mark(comments: Sequence[str], head: Head, path: Path) -> None:
     """See that a file of our own is put on the mesh it was made for; others carry no mark."""
-    mine = faces_digest(torch.from_numpy(np.array(head.faces, np.int32)))
+    mine = topology_hash(torch.from_numpy(np.array(head.faces, np.int32)))
     for comment in comments:
         if comment.startswith(_MARK) and comment.split()[-1] != mine:
             raise BadInputError(

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where the parts of any head are: skin, eyes, nose and the slit of the mouth.
 
-Regions and landmarks tell it where a head has them, joints and skinning weights where not, and the
-geometry alone at the last.
+They come from the head's regions and landmarks, else from its joints and skinning weights, else
+from the geometry alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from engine.heads.head import Head
 from engine.heads.surface import Surface
 
 Array = NDArray[np.float64]
-Where = NDArray[np.intp]
+Indices = NDArray[np.intp]
 
 _TOUCHING = 0.065
 """Share of the eyes' distance within which the two lips count as touching: 4 mm of an adult."""
@@ -40,8 +40,8 @@ class Slit:
         corners: (2, 3) right and left end, metres.
     """
 
-    upper: Where
-    lower: Where
+    upper: Indices
+    lower: Indices
     corners: Array
 
 
@@ -61,15 +61,15 @@ class Anatomy:
     """
 
     head: Head
-    component: Where
-    skin: Where
+    component: Indices
+    skin: Indices
     surface: Surface
     points: dict[str, Array] = field(default_factory=dict)
     slit: Slit | None = None
     scale: float = 1.0
 
     @property
-    def lost(self) -> Where:
+    def vertex_to_skin(self) -> Indices:
         """(V,) number within the skin of each vertex of the head, −1 outside."""
         number = np.full(self.head.vertex_count, -1)
         number[self.skin] = np.arange(len(self.skin))
@@ -102,17 +102,17 @@ def anatomy(head: Head) -> Anatomy:
     number = np.full(head.vertex_count, -1, np.int32)
     number[skin] = np.arange(len(skin))
     faces = number[head.faces[(number[head.faces] >= 0).all(axis=1)]]
-    bare = Surface(vertices[skin], faces, np.zeros(len(skin)))
-    slit, sides = _mouth(head, bare, skin, points["nose"], scale)
+    skin_surface = Surface(vertices[skin], faces, np.zeros(len(skin)))
+    slit, sides = _mouth(head, skin_surface, skin, points["nose"], scale)
     if slit is not None:
         points["right_corner"], points["left_corner"] = slit.corners
-        middle = np.abs(bare.vertices[slit.upper, 0] - points["nose"][0]).argmin()
-        points["mouth"] = bare.vertices[[slit.upper[middle], slit.lower[middle]]].mean(0)
-    surface = Surface(bare.vertices, faces, sides)
+        middle = np.abs(skin_surface.vertices[slit.upper, 0] - points["nose"][0]).argmin()
+        points["mouth"] = skin_surface.vertices[[slit.upper[middle], slit.lower[middle]]].mean(0)
+    surface = Surface(skin_surface.vertices, faces, sides)
     return Anatomy(head, component, skin, surface, points, slit, scale)
 
 
-def _skin(head: Head) -> tuple[Where, Where]:
+def _skin(head: Head) -> tuple[Indices, Indices]:
     """Component of each vertex, and the vertices of the one with the largest surface."""
     a, b = head.faces[:, [0, 1]].ravel(), head.faces[:, [1, 2]].ravel()
     size = (head.vertex_count,) * 2
@@ -155,17 +155,17 @@ def _nose(head: Head, skin: Array, points: dict[str, Array], scale: float) -> Ar
 
 
 def _mouth(
-    head: Head, skin: Surface, own: Where, nose: Array, scale: float
+    head: Head, skin: Surface, own: Indices, nose: Array, scale: float
 ) -> tuple[Slit | None, Array]:
     """The slit, and (N,) sides of the mouth: +1 above, −1 below, 0 away from it."""
     reach = np.array([0.04, 0.03, 0.045]) * scale
     box = np.abs(skin.vertices - nose - np.array([0, -0.037, -0.02]) * scale) < reach
     near = np.flatnonzero(box.all(axis=1))
-    lower, told = _lower(head, own)
+    lower, known = _lower(head, own)
     # Without knowledge of the lips the one faces down where they touch, the other up.
     up = skin.normals[near, 1]
-    top = near[~lower[near] if told else up < -0.2]
-    bottom = near[lower[near] if told else up > 0.2]
+    top = near[~lower[near] if known else up < -0.2]
+    bottom = near[lower[near] if known else up > 0.2]
     none = np.zeros(len(own))
     if not len(top) or not len(bottom):
         return None, none
@@ -178,7 +178,7 @@ def _mouth(
     along = dijkstra(skin.edges, indices=top, limit=limit)
     far = np.isinf(along[np.arange(len(top)), partner])
     top, partner = top[far], partner[far]
-    if not told and len(top):
+    if not known and len(top):
         # Nostrils have such pairs too: the mouth's is the widest row of them.
         heights = skin.vertices[top, 1]
         widths = [
@@ -195,11 +195,11 @@ def _mouth(
         row = sign * (skin.vertices[top, 0] - skin.vertices[end, 0]) < 0.0015 * scale
         ends.append(skin.vertices[top[row][skin.vertices[top[row], 2].argmax()]])
     slit = Slit(top, partner, np.stack(ends))
-    return slit, _sides(skin, slit, lower if told else None, near, scale)
+    return slit, _sides(skin, slit, lower if known else None, near, scale)
 
 
-def _lower(head: Head, own: Where) -> tuple[NDArray[np.bool_], bool]:
-    """(N,) what belongs to the lower jaw, and whether the head tells it at all."""
+def _lower(head: Head, own: Indices) -> tuple[NDArray[np.bool_], bool]:
+    """(N,) what belongs to the lower jaw, and whether the head says so at all."""
     marked = np.zeros(head.vertex_count, bool)
     if "jaw" in head.skeleton.names:
         marked = head.skeleton.weights[:, head.skeleton.names.index("jaw")] > 0.5
@@ -214,7 +214,7 @@ def _lower(head: Head, own: Where) -> tuple[NDArray[np.bool_], bool]:
 
 
 def _sides(
-    skin: Surface, slit: Slit, lower: NDArray[np.bool_] | None, near: Where, scale: float
+    skin: Surface, slit: Slit, lower: NDArray[np.bool_] | None, near: Indices, scale: float
 ) -> Array:
     """Sides between the corners, where upper and lower must not be mixed up."""
     sides = np.zeros(len(skin.vertices))

@@ -26,7 +26,7 @@ from engine.heads.surface import Closest, Surface
 
 Array = NDArray[np.float64]
 Float = NDArray[np.float32]
-Where = NDArray[np.intp]
+Indices = NDArray[np.intp]
 
 _SPACING = 0.005
 _NEIGHBOURS = 24
@@ -70,14 +70,14 @@ class Correspondence:
     closest: Closest
     trust: Array
     jacobians: Array
-    parts: dict[str, Where]
+    parts: dict[str, Indices]
 
     def carry(self, offsets: Float, *, progress: Progress = no_progress) -> Float:
         """Offsets of the source as offsets of the target.
 
         Args:
             offsets: (K, Vs, 3) metres.
-            progress: told how far it is; may raise to cancel.
+            progress: called with the share done; may raise to cancel.
 
         Returns:
             (K, Vt, 3) float32, metres.
@@ -124,7 +124,7 @@ class Correspondence:
             self.source.surface.sides,
         )
 
-    def _attached(self, vertices: Where, carried: Array) -> Array:
+    def _attached(self, vertices: Indices, carried: Array) -> Array:
         """Lashes, brows and the like follow the nearest skin."""
         skin = self.target.skin
         template = self.target.head.template
@@ -155,7 +155,7 @@ class Correspondence:
         mean: Array = self.jacobians[near].mean(axis=0)
         return mean
 
-    def _moved(self, name: str, vertices: Where, places: Array, moves: Array) -> Array:
+    def _moved(self, name: str, vertices: Indices, places: Array, moves: Array) -> Array:
         points = self.target.head.template[vertices].astype(np.float64)
         if name == "tongue":
             distance, near = cKDTree(places).query(points, k=min(6, len(places)))
@@ -203,7 +203,7 @@ def correspondence(source: Anatomy, target: Anatomy, registration: Registration)
     )
 
 
-def part_of(head: Head, name: str) -> Where:
+def part_of(head: Head, name: str) -> Indices:
     """Vertices of one of the inner parts, as far as the head's regions know them."""
     sets = [head.regions[region] for region in _PARTS[name] if region in head.regions]
     return np.concatenate(sets).astype(np.intp) if sets else np.zeros(0, np.intp)
@@ -255,11 +255,11 @@ def _jacobians(source: Anatomy, registered: Surface) -> Array:
     return fitted
 
 
-def _parts(source: Anatomy, target: Anatomy, registration: Registration) -> dict[str, Where]:
+def _parts(source: Anatomy, target: Anatomy, registration: Registration) -> dict[str, Indices]:
     """Target vertices off the skin by part: as its regions say, else as the source's near them."""
     head = target.head
     left = np.setdiff1d(np.arange(head.vertex_count), target.skin)
-    parts: dict[str, list[Where]] = {}
+    parts: dict[str, list[Indices]] = {}
     for name in _PARTS:
         known = np.intersect1d(part_of(head, name), left)
         if len(known):

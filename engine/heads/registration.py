@@ -36,7 +36,7 @@ TOLERANCE = 0.0015
 
 _HOPELESS = 0.012
 """The same after the similarity, beyond which nothing else is tried."""
-_SETTLED = 2e-5
+_CONVERGED = 2e-5
 """Metres; a step in which no point moves farther is the last of its length."""
 _LENGTHS = (0.080, 0.060, 0.045, 0.032, 0.024, 0.017, 0.012, 0.009, 0.0065, 0.005)
 _ITERATIONS = 3
@@ -103,7 +103,7 @@ def register(source: Anatomy, target: Anatomy, *, progress: Progress = no_progre
     Args:
         source: with the regions of :class:`~engine.heads.head.Head`.
         target: any head in head space.
-        progress: told how far it is; may raise to cancel.
+        progress: called with the share done; may raise to cancel.
 
     Raises:
         BadInputError: the faces do not come together within :data:`TOLERANCE`.
@@ -157,7 +157,7 @@ def carried_along(points: Array, start: Array, end: Array) -> Array:
 def _data_weights(source: Anatomy) -> Array:
     """(N,) how much each vertex of the skin is drawn: the face wholly, what is hidden not."""
     regions = source.head.regions
-    number = source.lost
+    number = source.vertex_to_skin
 
     def of(*names: str) -> NDArray[np.intp]:
         sets = [number[regions[name]] for name in names if name in regions]
@@ -240,7 +240,7 @@ def _fitted(
             moved = start + splu(csc_matrix(system)).solve(drawn_to)
             step_length = float(np.abs(moved - skin).max())
             skin = moved
-            if step_length < _SETTLED * target.scale:
+            if step_length < _CONVERGED * target.scale:
                 break
     return skin
 

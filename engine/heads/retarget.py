@@ -23,10 +23,10 @@ from engine.core.files import atomic_write
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.core.runtime import cache_folder
 from engine.heads.anatomy import Anatomy, anatomy
-from engine.heads.bite import with_bite
 from engine.heads.correspondence import Correspondence, correspondence
 from engine.heads.default import load_default_head
 from engine.heads.head import Float, Head, Index
+from engine.heads.lower_lip_roll import fit_lower_lip_roll
 from engine.heads.registration import Registration, Similarity, register
 
 MOUTH_SHAPES = ("jawOpen", "mouthClose", "mouthFunnel", "mouthPucker")
@@ -40,19 +40,19 @@ _OWN_REGIONS_TRUSTED = 0.3
 _MADE: WeakKeyDictionary[Head, Head] = WeakKeyDictionary()
 
 
-def speaks(head: Head) -> bool:
+def has_arkit_visemes(head: Head) -> bool:
     """Whether a head has the mouth shapes that speech is made of."""
     return set(MOUTH_SHAPES) <= set(head.expression_names)
 
 
-def expressive(head: Head, *, progress: Progress = no_progress) -> Head:
+def with_arkit_expressions(head: Head, *, progress: Progress = no_progress) -> Head:
     """The head itself where it has ARKit mouth shapes, else with the default head's expressions.
 
     Made once per head and process.
 
     Args:
         head: any head.
-        progress: told how far it is; may raise to cancel.
+        progress: called with the share done; may raise to cancel.
 
     Returns:
         A head of the same id, mesh and skeleton whose expressions have ARKit names; regions and
@@ -61,7 +61,7 @@ def expressive(head: Head, *, progress: Progress = no_progress) -> Head:
     Raises:
         BadInputError: the default head's face cannot be laid onto this one.
     """
-    if speaks(head):
+    if has_arkit_visemes(head):
         return head
     if head not in _MADE:
         _MADE[head] = retargeted_head(load_default_head(), head, progress=progress)
@@ -83,7 +83,7 @@ def retargeted_head(source: Head, target: Head, *, progress: Progress = no_progr
         regions={**_regions(found), **target.regions},
         landmarks={**_landmarks(found), **target.landmarks},
     )
-    fitted = with_bite(source, made, found.registration.similarity)
+    fitted = fit_lower_lip_roll(source, made, found.registration.similarity)
     return replace(made, expression_basis=fitted)
 
 
@@ -93,7 +93,7 @@ def retarget_basis(source: Head, target: Head, *, progress: Progress = no_progre
     Args:
         source: a head with regions, such as the default head.
         target: any head in head space with closed lips.
-        progress: told how far it is; may raise to cancel.
+        progress: called with the share done; may raise to cancel.
 
     Returns:
         (E, Vt, 3) float32, metres.

@@ -61,7 +61,7 @@ def predict(
     Args:
         speech: the clip.
         head: who speaks; one without ARKit mouth shapes, such as FLAME, gets the default head's
-            by :func:`engine.heads.retarget.expressive`, once and within a minute.
+            by :func:`engine.heads.retarget.with_arkit_expressions`, once and within a minute.
         fps: frames per second, 12 to 120.
         text: what is said, where known: the sounds are then aligned rather than guessed.
         model: one of :data:`MODELS`, or the ``.safetensors`` of a trained one.
@@ -186,11 +186,11 @@ def _expressive(head: Head, progress: Progress) -> tuple[Head, Progress]:
     Raises:
         BadInputError: the default head's face does not fit this one.
     """
-    from engine.heads.retarget import expressive, speaks
+    from engine.heads.retarget import has_arkit_visemes, with_arkit_expressions
 
-    if speaks(head):
+    if has_arkit_visemes(head):
         return head, progress
-    found = expressive(head, progress=subprogress(progress, 0.0, _FITTED))
+    found = with_arkit_expressions(head, progress=subprogress(progress, 0.0, _FITTED))
     return found, subprogress(progress, _FITTED, 1.0)
 
 

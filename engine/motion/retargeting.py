@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 from engine.core.errors import BadInputError
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads.head import Head
-from engine.heads.retarget import correspond, expressive, retargeted_head, speaks
+from engine.heads.retarget import (
+    correspond,
+    has_arkit_visemes,
+    retargeted_head,
+    with_arkit_expressions,
+)
 from engine.motion.arkit import ARKIT_NAMES, COLUMN
 from engine.motion.articulation import Articulation
 from engine.motion.lip_contact import sealed
@@ -47,13 +52,15 @@ def retarget(
     if performance.head == target.id and performance.vertex_count == target.vertex_count:
         return performance
     # A head such as FLAME gets names and regions first, by which it can be laid onto another.
-    source = expressive(source, progress=subprogress(progress, 0.0, _KNOWN))
+    source = with_arkit_expressions(source, progress=subprogress(progress, 0.0, _KNOWN))
     progress = subprogress(progress, _KNOWN, 1.0)
     if not _is_arkit(performance, source):
         found = correspond(source, target, progress=subprogress(progress, 0.0, _MATCHED))
         basis = found.carry(performance.basis, progress=subprogress(progress, _MATCHED, 1.0))
         return replace(performance, basis=basis, head=target.id)
-    face = target if speaks(target) else retargeted_head(source, target, progress=progress)
+    face = (
+        target if has_arkit_visemes(target) else retargeted_head(source, target, progress=progress)
+    )
     curves = np.zeros((performance.frames, len(ARKIT_NAMES)), np.float32)
     for column, name in enumerate(performance.expression_names):
         curves[:, COLUMN[name]] = performance.weights[:, column]

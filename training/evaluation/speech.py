@@ -16,7 +16,7 @@ from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads.head import Head
-from engine.heads.retarget import expressive, speaks
+from engine.heads.retarget import with_arkit_expressions
 from engine.motion.performance import Performance
 from engine.motion.predict import MODEL_SUFFIX, MODELS, RULES, perform
 from engine.phonemes import Phone, normalize_segments
@@ -106,7 +106,8 @@ def evaluate(
             f"There is no speech model {wanted.model!r}.",
             f"Choose from: {', '.join(MODELS)}, or give the {MODEL_SUFFIX} file of a trained one.",
         )
-    head = head if speaks(head) or wanted.model not in MODELS else expressive(head)
+    if wanted.model in MODELS:
+        head = with_arkit_expressions(head)
     clips = [load_aligned_speech(file) for file in find_speech(paths)]
     truths = [_truth(wanted, clip, head) for clip in clips]
     sounds = _heard(clips, wanted.modes, subprogress(progress, 0.0, _HEARD))

@@ -18,7 +18,7 @@ import torch
 from engine.core.errors import BadInputError
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads.head import Head
-from engine.heads.retarget import expressive
+from engine.heads.retarget import with_arkit_expressions
 from engine.motion.encoders.registry import AudioEncoder, load_encoder
 from engine.motion.encoders.wav2vec2 import Wav2Vec2Encoder
 from engine.motion.learned import STARTER_FILE
@@ -194,10 +194,10 @@ def _heads(plan: PersonalTraining, progress: Progress) -> CapturedHead:
         start = STARTER_FILE if plan.start == STARTER else Path(plan.start)
         return replace(who, trained=head_for_model(start, head, progress))
     if not head.expression_names:
-        return replace(who, trained=expressive(head, progress=progress))
+        return replace(who, trained=with_arkit_expressions(head, progress=progress))
     if not len(head.regions.get("lips", ())):
         # FLAME without its masks: lips and landmarks are found by retargeting.
-        found = expressive(head, progress=progress)
+        found = with_arkit_expressions(head, progress=progress)
         named = replace(
             head,
             regions={**found.regions, **head.regions},

@@ -22,7 +22,7 @@ from engine.core.progress import Progress, no_progress
 from engine.core.tensor_file import read_tensor_file
 from engine.heads.default import load_default_head
 from engine.heads.head import Head
-from engine.heads.retarget import expressive, speaks
+from engine.heads.retarget import has_arkit_visemes, with_arkit_expressions
 from engine.motion.arkit import COLUMN
 from engine.motion.model.config import SpeechModelConfig
 from engine.motion.model.inference import check_head
@@ -138,11 +138,11 @@ def head_for_model(path: str | Path, head: Head, progress: Progress = no_progres
             face does not fit this head.
     """
     names = tuple(_read(Path(path), tensors=False)[0]["expression_names"])
-    if names == head.expression_names or speaks(head):
+    if names == head.expression_names or has_arkit_visemes(head):
         return head
     if names != load_default_head().expression_names:
         return head
-    return expressive(head, progress=progress)
+    return with_arkit_expressions(head, progress=progress)
 
 
 def _read(path: Path, *, tensors: bool = True) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:

@@ -12,7 +12,7 @@ from engine.core.errors import BadInputError, CancelledError
 from engine.heads import load_head
 from engine.heads import retarget as retargeting
 from engine.heads.anatomy import anatomy
-from engine.heads.retarget import expressive, retarget_basis, speaks
+from engine.heads.retarget import has_arkit_visemes, retarget_basis, with_arkit_expressions
 from engine.motion.arkit import ARKIT_NAMES
 from engine.motion.performance import Performance
 from engine.motion.predict import perform
@@ -57,7 +57,7 @@ def flame(kept, tmp_path_factory):
     write_flame_pickle(path, arrays)
     head = load_head(path)
     told = []
-    made = expressive(head, progress=lambda fraction, _: told.append(fraction))
+    made = with_arkit_expressions(head, progress=lambda fraction, _: told.append(fraction))
     truth = person.expression_basis[:, vertices]
     return SimpleNamespace(
         path=path, head=head, made=made, told=told, truth=truth, vertices=vertices, person=person
@@ -77,15 +77,15 @@ def clip(seconds=1.0):
 
 def test_flame_cannot_speak_by_its_jaw_alone(flame):
     assert "jawOpen" in flame.head.expression_names
-    assert not speaks(flame.head)
-    assert speaks(flame.made)
+    assert not has_arkit_visemes(flame.head)
+    assert has_arkit_visemes(flame.made)
     assert set(flame.made.expression_names) == set(ARKIT_NAMES)
     assert flame.made.id == flame.head.id
 
 
 def test_a_head_with_arkit_mouth_shapes_stays_as_it_is():
     head = load_head("default")
-    assert expressive(head) is head
+    assert with_arkit_expressions(head) is head
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_registration_can_be_cancelled(kept):
     head = load_head("default")
     longer = replace(without_names(head), template=head.template * np.float32(1.01))
     with pytest.raises(CancelledError):
-        expressive(longer, progress=cancel)
+        with_arkit_expressions(longer, progress=cancel)
 
 
 def test_a_head_that_looks_the_other_way_is_refused(kept):
@@ -198,7 +198,7 @@ def test_a_head_that_looks_the_other_way_is_refused(kept):
 def test_a_mesh_without_a_face_is_refused(kept):
     head = without_names(load_head("default"))
     with pytest.raises(BadInputError, match="no face"):
-        expressive(replace(head, faces=head.faces[:20]))
+        with_arkit_expressions(replace(head, faces=head.faces[:20]))
 
 
 def test_the_slit_is_found_without_knowledge_of_the_jaw():

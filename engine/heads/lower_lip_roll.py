@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lower lip under the upper teeth, for f and v: a roll of the lip fitted to the teeth.
+"""Labiodental contact on other heads: the roll of the lower lip, fitted to the upper teeth.
 
 How far teeth are behind the lips differs between heads by more than a lip is thick, most on FLAME,
 whose teeth are built. A roll that reaches the default head's teeth stops short of theirs.
@@ -18,13 +18,13 @@ Array = NDArray[np.float64]
 ROLL = "mouthRollLower"
 _POSE = {ROLL: 0.86, "jawOpen": 0.065}
 """The mouth of f and v as :mod:`engine.motion.rules.visemes` makes it."""
-_MOST = 0.008
+_LONGEST = 0.008
 """Metres that the roll is lengthened at most; teeth farther behind are not to be reached."""
 _BETWEEN = 8
 _NEEDED = ("inner_lip_lower", "upper_teeth_edge")
 
 
-def with_bite(source: Head, target: Head, similarity: Similarity) -> Float:
+def fit_lower_lip_roll(source: Head, target: Head, similarity: Similarity) -> Float:
     """The target's basis with its roll of the lower lip ending where the source's ends.
 
     Args:
@@ -46,7 +46,7 @@ def with_bite(source: Head, target: Head, similarity: Similarity) -> Float:
     more = (_left_over(target) - wanted) / _POSE[ROLL]
     # Teeth to the side of the lips are another matter.
     more[0] = 0.0
-    more *= min(1.0, _MOST * similarity.scale / max(float(np.linalg.norm(more)), 1e-9))
+    more *= min(1.0, _LONGEST * similarity.scale / max(float(np.linalg.norm(more)), 1e-9))
     roll = target.expression_index(ROLL)
     offsets = basis[roll].astype(np.float64)
     size = np.linalg.norm(offsets, axis=1)
