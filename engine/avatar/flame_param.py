@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
-import math
-import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
+from engine.core.npz import holds_only_zeros, open_npz
 from engine.heads.flame import JAW_DIRECTIONS
 from engine.heads.flame_model import COEFFICIENT, EXPRESSIONS, SHAPES
 from engine.heads.head import Head
@@ -21,9 +19,9 @@ from engine.motion.performance import Performance
 
 Float = NDArray[np.float32]
 
+_MAX_VERTICES = 10_000
 MAX_FRAMES = 20_000
 """Thirteen minutes at 25 frames per second; each takes 62 kB in memory."""
-_LARGEST = 8 * 3 * 5143 * MAX_FRAMES
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +72,9 @@ class FlameParam:
                 raise BadInputError(
                     f"{name} is {array.dtype} {array.shape}, expected float32 {expected}."
                 )
-            if not np.isfinite(array).all():
+            # Once along axes that repeat one value: a view of a zero may be of any size.
+            values = array[tuple(slice(None if step else 1) for step in array.strides)]
+            if not np.isfinite(values).all():
                 raise BadInputError(f"{name} holds NaN or infinite values.")
 
     @property
@@ -162,50 +162,26 @@ def load_flame_param(path: str | Path) -> FlameParam:
     Raises:
         BadInputError: no such file, or arrays that are missing, of other shapes, or far too large.
     """
-    path = Path(path)
     remedy = "Choose the flame_param.npz that lies beside a point_cloud.ply."
-    if not path.is_file():
-        raise BadInputError(f"There is no file {path}.", remedy)
+    names = [field.name for field in fields(FlameParam) if field.name != "dynamic_offset"]
+    data = open_npz(path, remedy, names)
+    if missing := [name for name in names if name not in data]:
+        raise data.wrong(f"it lacks {', '.join(missing)}")
+    frames = len(data.numbers("expr", (None, None)))
+    vertex_count = data.numbers("static_offset", (1, None, 3)).shape[1]
+    if frames > MAX_FRAMES or vertex_count > _MAX_VERTICES:
+        raise data.wrong(f"it has {frames:,} frames; up to {MAX_FRAMES:,} are read")
+    arrays = {name: data.numbers(name, (None,) * data[name].ndim) for name in data.names()}
+    arrays["dynamic_offset"] = _dynamic_offset(path, (frames, vertex_count, 3), remedy)
     try:
-        return _read(path)
+        return FlameParam(**arrays)
     except BadInputError as error:
-        raise BadInputError(f"{path}: {error.message}", error.hint or remedy) from error
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise BadInputError(f"{path} cannot be read: {error}.", remedy) from error
+        raise data.wrong(error.message.rstrip(".")) from error
 
 
-def _read(path: Path) -> FlameParam:
-    names = [field.name for field in fields(FlameParam)]
-    arrays: dict[str, Float] = {}
-    with zipfile.ZipFile(path) as archive:
-        held = {member.filename: member for member in archive.infolist()}
-        for name in names:
-            if f"{name}.npy" in held:
-                arrays[name] = _array(archive, held[f"{name}.npy"])
-    expr, static = arrays.get("expr"), arrays.get("static_offset")
-    if "dynamic_offset" not in arrays and expr is not None and static is not None:
-        arrays["dynamic_offset"] = np.zeros((len(expr), *static.shape[1:]), np.float32)
-    if missing := [name for name in names if name not in arrays]:
-        raise BadInputError(f"It lacks {', '.join(missing)}.")
-    return FlameParam(**arrays)
-
-
-def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Float:
-    """One array, after its size is found to be what it claims and within bounds."""
-    npy: Any = np.lib.format
-    with archive.open(member) as stream:
-        version = npy.read_magic(stream)
-        if version != (1, 0):
-            raise BadInputError(f"{member.filename} is an array file of version {version}.")
-        shape, _, dtype = npy.read_array_header_1_0(stream)
-        size = math.prod(shape) * dtype.itemsize
-        if dtype.kind not in "fiu" or size > _LARGEST or size > member.file_size:
-            raise BadInputError(
-                f"{member.filename} claims {dtype} {shape}; up to {MAX_FRAMES:,} frames of "
-                "numbers are read."
-            )
-    with archive.open(member) as stream:
-        array = npy.read_array(stream, allow_pickle=False)
-    with np.errstate(over="ignore"):
-        result: Float = np.ascontiguousarray(array, np.float32)
-    return result
+def _dynamic_offset(path: str | Path, shape: tuple[int, ...], remedy: str) -> Float:
+    """As in the file; where it holds zeros, as it nearly always does, a view of one zero."""
+    name = "dynamic_offset"
+    if holds_only_zeros(path, name):
+        return np.broadcast_to(np.float32(0), shape)
+    return open_npz(path, remedy, [name]).numbers(name, shape)

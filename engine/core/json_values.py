@@ -99,6 +99,13 @@ class JsonObject:
             return value
         raise self._wrong(name, "a text", value)
 
+    def label(self, name: str, default: str = _ABSENT) -> str:
+        """A text, or a whole number as text: names that other programs also number."""
+        value = self._take(name, default)
+        if isinstance(value, str) or type(value) is int:
+            return str(value)
+        raise self._wrong(name, "a text", value)
+
     def number(
         self,
         name: str,
@@ -192,11 +199,15 @@ class JsonObject:
             names = ", ".join(map(shown, others[:3]))
             raise BadInputError(f"{self._where} does not know the parameter {names}.", self._remedy)
 
+    def wrong(self, what: str) -> BadInputError:
+        """The error that the object's content is not as it must be."""
+        return BadInputError(f"{self._where}: {what}.", self._remedy)
+
     def _take(self, name: str, default: Any) -> Any:
         self._read.add(name)
         value = self._values.get(name)
         if value is None and default is _ABSENT:
-            raise BadInputError(f"{self._where} lacks {name!r}.", self._remedy)
+            raise BadInputError(f"{self._where}: lacks {name!r}.", self._remedy)
         return default if value is None else value
 
     def _finite(self, name: str, value: list[Any], expected: str) -> NDArray[np.float64]:

@@ -184,12 +184,48 @@ def open_npz(path: str | Path, hint: str = "", names: Collection[str] | None = N
     Raises:
         BadInputError: as :func:`read_npz`.
     """
+    return NpzFile(path, read_npz(path, limit=size_limit(path), hint=hint, names=names), hint)
+
+
+def size_limit(path: str | Path) -> int:
+    """Bytes that the arrays of a file may unpack to; see :func:`open_npz`.
+
+    Raises:
+        BadInputError: no such file.
+    """
     try:
         size = Path(path).stat().st_size
-    except OSError as error:
-        raise BadInputError(f"There is no file {path}.", hint or "Check the path.") from error
-    limit = min(max(ALWAYS_BYTES, MAX_RATIO * size), MAX_BYTES)
-    return NpzFile(path, read_npz(path, limit=limit, hint=hint, names=names), hint)
+    except (OSError, ValueError) as error:
+        raise BadInputError(f"There is no file {path}.", "Check the path.") from error
+    return min(max(ALWAYS_BYTES, MAX_RATIO * size), MAX_BYTES)
+
+
+def holds_only_zeros(path: str | Path, name: str) -> bool:
+    """Whether an array is absent or holds nothing but zeros, without keeping it in memory.
+
+    A thousand frames of zeros are 60 kB in the file and 60 MB when they are unpacked.
+
+    Raises:
+        BadInputError: no such file, or not an npz.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [m for m in archive.infolist() if m.filename == f"{name}.npy"]
+            if not members:
+                return True
+            if len(members) > 1 or members[0].compress_type not in _COMPRESSIONS:
+                return False
+            with archive.open(members[0]) as stream:
+                # The header is text, and ends at its newline.
+                start = stream.read(_MAX_HEADER)
+                chunk = start[start.find(b"\n") + 1 :]
+                while chunk and not chunk.strip(b"\0"):
+                    chunk = stream.read(_CHUNK)
+                return not chunk
+    # zipfile and zlib raise whatever they stumble over.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:120]
+        raise BadInputError(f"{path} cannot be read: {reason}.", "Copy it again.") from error
 
 
 class NpzFile:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
-from engine.core.npz import read_npz
+from engine.core.npz import read_npz, size_limit
 from engine.heads.head import Float, Head, Index, Skeleton
 
 _FORMAT = "gaussianspeech-head-1"
@@ -82,7 +82,7 @@ def load_head_file(path: str | Path) -> Head:
         BadInputError: no such file, not a head, truncated, or contents that do not fit each other.
     """
     path = Path(path)
-    arrays = read_npz(path, limit=_MAX_BYTES, hint=_REMEDY)
+    arrays = read_npz(path, limit=min(_MAX_BYTES, size_limit(path)), hint=_REMEDY)
     try:
         about = json.loads(arrays["about"].tobytes())
         return _checked(_head(about, arrays))

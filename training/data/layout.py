@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,8 +25,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
+from engine.core.json_values import JsonObject, read_json
 from engine.splatting.camera import Camera
 
 Float = NDArray[np.float32]
@@ -46,6 +46,11 @@ _PARAM_KEYS: dict[Kind, str] = {"flame": "flame_param_path", "head": "head_param
 _FLIP = np.diag([1.0, -1.0, -1.0, 1.0])
 """OpenGL camera axes to OpenCV's, and back."""
 _ROTATION_TOLERANCE = 1e-3
+_MOST = 10**7
+"""Timesteps and cameras."""
+_MOST_PIXELS = 1 << 16
+_FOCAL = (1e-3, 1e7)
+"""Focal lengths in pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,16 +121,13 @@ def read_transforms(path: Path) -> list[Frame]:
     Raises:
         BadInputError: not such a file; names the frame and the key that is wrong.
     """
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise BadInputError(f"{path} cannot be read: {error}.", LAYOUT_REMEDY) from error
-    if not isinstance(content, dict) or not isinstance(content.get("frames"), list):
-        raise BadInputError(f"{path} lists no frames.", LAYOUT_REMEDY)
-    shared = {key: value for key, value in content.items() if key != "frames"}
+    content = read_json(path, LAYOUT_REMEDY)
+    shared = {key: value for key, value in content.values.items() if key != "frames"}
     return [
-        _frame(f"{path.name}, frame {number}", shared, entry)
-        for number, entry in enumerate(content["frames"])
+        _frame(
+            JsonObject(shared | dict(entry.values), f"{path.name}, frame {number}", LAYOUT_REMEDY)
+        )
+        for number, entry in enumerate(content.groups("frames"))
     ]
 
 
@@ -153,51 +155,35 @@ def _entry(frame: Frame) -> dict[str, Any]:
     return entry
 
 
-def _frame(where: str, shared: Mapping[str, Any], entry: Any) -> Frame:
-    if not isinstance(entry, dict):
-        raise BadInputError(f"{where}: is no object.", LAYOUT_REMEDY)
-    values = dict(shared) | entry
-    try:
-        kind: Kind = "head" if _PARAM_KEYS["head"] in values else "flame"
-        index = int(values["camera_index"])
-        mask = values.get("fg_mask_path")
-        return Frame(
-            timestep=int(values["timestep_index"]),
-            camera_index=index,
-            camera_id=str(values.get("camera_id", f"{index:02d}")),
-            camera=_camera(values),
-            image=str(values["file_path"]),
-            mask=None if mask is None else str(mask),
-            param=str(values[_PARAM_KEYS[kind]]),
-            kind=kind,
-        )
-    except KeyError as error:
-        raise BadInputError(f"{where}: lacks {error.args[0]!r}.", LAYOUT_REMEDY) from error
-    except (TypeError, ValueError) as error:
-        raise BadInputError(f"{where}: {error}.", LAYOUT_REMEDY) from error
-
-
-def _camera(values: Mapping[str, Any]) -> Camera:
-    width, height = int(values["w"]), int(values["h"])
-    if width < 1 or height < 1:
-        raise ValueError(f"the size {width}×{height} is none")
-    focal_x = values.get("fl_x")
-    if focal_x is None:
-        focal_x = 0.5 * width / math.tan(0.5 * float(values["camera_angle_x"]))
-    K = np.array(
-        [
-            [float(focal_x), 0, float(values.get("cx", 0.5 * width))],
-            [0, float(values.get("fl_y", focal_x)), float(values.get("cy", 0.5 * height))],
-            [0, 0, 1],
-        ]
+def _frame(values: JsonObject) -> Frame:
+    kind: Kind = "head" if _PARAM_KEYS["head"] in values else "flame"
+    index = values.whole("camera_index", high=_MOST)
+    return Frame(
+        timestep=values.whole("timestep_index", high=_MOST),
+        camera_index=index,
+        camera_id=values.label("camera_id", f"{index:02d}"),
+        camera=_camera(values),
+        image=values.text("file_path"),
+        mask=values.text("fg_mask_path", None),
+        param=values.text(_PARAM_KEYS[kind]),
+        kind=kind,
     )
-    to_world = np.array(values["transform_matrix"], np.float64)
-    if to_world.shape != (4, 4) or not np.isfinite(to_world).all() or not np.isfinite(K).all():
-        raise ValueError("transform_matrix must be 4×4 finite numbers, and so the focal lengths")
-    if K[0, 0] <= 0 or K[1, 1] <= 0:
-        raise ValueError("the focal lengths must be positive")
+
+
+def _camera(values: JsonObject) -> Camera:
+    width, height = (values.whole(name, low=1, high=_MOST_PIXELS) for name in ("w", "h"))
+    focal_x = values.number("fl_x", None, *_FOCAL)
+    if focal_x is None:
+        focal_x = 0.5 * width / math.tan(0.5 * values.number("camera_angle_x", low=1e-3, high=3.14))
+    focal_y = values.number("fl_y", focal_x, *_FOCAL)
+    centre_x, centre_y = (
+        values.number(name, 0.5 * size, -_FOCAL[1], _FOCAL[1])
+        for name, size in (("cx", width), ("cy", height))
+    )
+    K = np.array([[focal_x, 0, centre_x], [0, focal_y, centre_y], [0, 0, 1]])
+    to_world = values.matrix("transform_matrix", 4, 4)
     rotation = to_world[:3, :3]
     if np.abs(rotation.T @ rotation - np.eye(3)).max() > _ROTATION_TOLERANCE:
-        raise ValueError("transform_matrix is no rotation and translation")
+        raise values.wrong("transform_matrix is no rotation and translation")
     viewmat = np.linalg.inv(to_world @ _FLIP)
     return Camera(viewmat.astype(np.float32), K.astype(np.float32), width, height)

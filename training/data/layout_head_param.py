@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
+from engine.core.npz import open_npz
 
 Float = NDArray[np.float32]
 
@@ -19,6 +19,9 @@ _REMEDY = (
     "Make the capture again with 'gaussianspeech capture', or write the file as docs/capture.md "
     "says."
 )
+
+
+_ARRAYS = ("head", "expression", "expression_names", "head_matrix", "vertices")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +77,7 @@ def save_head_param(param: HeadParam, path: Path) -> None:
     if param.vertices is not None:
         arrays["vertices"] = param.vertices.astype(np.float32)
     with atomic_write(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, allow_pickle=False, **arrays)
+        np.savez_compressed(stream, **arrays)
 
 
 def load_head_param(path: Path) -> HeadParam:
@@ -83,20 +86,16 @@ def load_head_param(path: Path) -> HeadParam:
     Raises:
         BadInputError: no such file, damaged, or arrays that do not fit; names the file.
     """
-    if not path.is_file():
-        raise BadInputError(f"There is no file {path}.", _REMEDY)
+    data = open_npz(path, _REMEDY, _ARRAYS)
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as data:
-            return HeadParam(
-                head=str(data["head"]),
-                expression=data["expression"].astype(np.float32),
-                expression_names=tuple(str(name) for name in data["expression_names"]),
-                head_matrix=data["head_matrix"].astype(np.float32),
-                vertices=data["vertices"].astype(np.float32) if "vertices" in data else None,
-            )
+        return HeadParam(
+            head=data.text("head"),
+            expression=data.numbers("expression", (None,)),
+            expression_names=data.texts("expression_names"),
+            head_matrix=data.numbers("head_matrix", (4, 4)),
+            vertices=data.numbers("vertices", (None, 3)) if "vertices" in data else None,
+        )
     except BadInputError as error:
-        raise BadInputError(f"{path}: {error.message}", error.hint or _REMEDY) from error
-    except KeyError as error:
-        raise BadInputError(f"{path}: {error.args[0]}.", _REMEDY) from error
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise BadInputError(f"{path} cannot be read: {error}.", _REMEDY) from error
+        if str(path) in error.message:
+            raise
+        raise data.wrong(error.message.rstrip(".")) from error

@@ -8,20 +8,20 @@ duration, in seconds; ``t`` of a phone is the ARPAbet label, ``SIL`` for silence
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from engine.audio.loading import Speech, load_speech
 from engine.core.errors import BadInputError
+from engine.core.json_values import JsonObject, read_json
 from engine.phonemes import Phone, normalize_label
 
 ALIGNMENT_SUFFIX = ".phones.json"
 _AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3"})
+_LONGEST = 1e6
+"""Seconds."""
 _REMEDY = "It must be an alignment with words 'w' of phones 'w' with begin 'b' and duration 'd'."
 _SLACK = 0.1
 
@@ -100,20 +100,13 @@ def load_alignment(path: Path) -> tuple[tuple[Phone, ...], str]:
     Raises:
         BadInputError: no such file, no JSON, or not an alignment; names the file.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    if not path.is_file():
         raise BadInputError(
             f"There is no alignment {path}.", "Lip sync is measured against known phones."
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInputError(f"{path} cannot be read: {error}.", _REMEDY) from error
-    try:
-        content = json.loads(text)
-        transcript = str(content["t"])
-        phones = tuple(_phone(phone) for word in content["w"] for phone in word["w"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInputError(f"{path} is not an alignment: {error!r}.", _REMEDY) from error
+        )
+    content = read_json(path, _REMEDY)
+    transcript = content.text("t")
+    phones = tuple(_phone(phone) for word in content.groups("w") for phone in word.groups("w"))
     if not phones:
         raise BadInputError(f"{path} holds no phones.", _REMEDY)
     for before, after in pairwise(phones):
@@ -122,9 +115,8 @@ def load_alignment(path: Path) -> tuple[tuple[Phone, ...], str]:
     return phones, transcript
 
 
-def _phone(entry: dict[str, Any]) -> Phone:
-    start, duration = float(entry["b"]), float(entry["d"])
-    if not (math.isfinite(start) and math.isfinite(duration) and start >= 0 and duration > 0):
-        raise ValueError(f"phone {entry['t']!r} at {start:g} s for {duration:g} s")
+def _phone(entry: JsonObject) -> Phone:
+    start = entry.number("b", low=0, high=_LONGEST)
+    duration = entry.number("d", low=1e-6, high=_LONGEST)
     # Times are written in hundredths; the sum of two of them is not quite one.
-    return Phone(normalize_label(str(entry["t"])), start, round(start + duration, 6))
+    return Phone(normalize_label(entry.text("t")), start, round(start + duration, 6))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import dataclasses
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -116,7 +117,7 @@ def test_an_array_that_claims_more_than_it_holds_is_refused_before_it_is_allocat
                 assert told in data
                 data = data.replace(told, b"(40000000, 100), }".ljust(len(told)))
             lying.writestr(name, data)
-    with pytest.raises(BadInputError, match=r"expr\.npy claims"):
+    with pytest.raises(BadInputError, match=r"b\.npz cannot be read"):
         load_flame_param(tmp_path / "b.npz")
 
 
@@ -154,3 +155,42 @@ def test_a_performance_of_another_head_is_refused(head, flame_head):
         flame_param_of(played, flame_head)
     with pytest.raises(BadInputError, match="FLAME parameters"):
         flame_param_of(played, head)
+
+
+def test_zeros_of_thousands_of_frames_take_no_memory(tmp_path):
+    frames, V = 4000, 3000
+    still = FlameParam.neutral(V, 1)
+    long = {
+        f.name: np.broadcast_to(value := getattr(still, f.name), (frames, *value.shape[1:]))
+        if f.name not in {"shape", "static_offset"}
+        else getattr(still, f.name)
+        for f in dataclasses.fields(still)
+    }
+    save_flame_param(FlameParam(**long), tmp_path / "a.npz")
+    tracemalloc.start()
+    try:
+        loaded = load_flame_param(tmp_path / "a.npz")
+        assert tracemalloc.get_traced_memory()[1] < 24 << 20
+    finally:
+        tracemalloc.stop()
+    assert loaded.dynamic_offset.shape == (frames, V, 3)
+    assert not loaded.dynamic_offset.any()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"expr": np.float32(1)},
+        {"expr": np.zeros((30_000, 100), np.float32)},
+        {"static_offset": np.zeros((1, 100_000, 3), np.float32)},
+        {"static_offset": np.zeros(3, np.float32)},
+        {"shape": np.full(300, np.nan)},
+        {"dynamic_offset": np.ones((2, 2, 3))},
+    ],
+    ids=lambda changes: f"{next(iter(changes))}",
+)
+def test_arrays_that_cannot_be_are_refused_in_a_line(arrays, tmp_path, changes):
+    np.savez_compressed(tmp_path / "a.npz", **(arrays | changes))
+    with pytest.raises(BadInputError, match=r"a\.npz") as caught:
+        load_flame_param(tmp_path / "a.npz")
+    assert len(caught.value.message) <= 300

@@ -163,7 +163,7 @@ def test_parameters_that_are_not_finite(capture):
         arrays = dict(data)
     arrays["head_matrix"][0, 3] = np.nan
     np.savez(path, **arrays)
-    assert "head_matrix holds NaN" in refused(capture)
+    assert "'head_matrix' holds NaN" in refused(capture)
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, 2.0])
