@@ -10,7 +10,7 @@ from typing import ClassVar, Protocol
 
 import torch
 
-from engine.avatar.kernels import autograd as compiled
+from engine.avatar.kernels import color_mlp
 from engine.core.errors import BadInputError
 from engine.splatting.cpu.threads import compilable
 
@@ -262,11 +262,11 @@ class MlpColor:
         """The rest of both layers: ``hidden`` (G, H) of the latents, ``bias`` of the frame."""
         D = self.latents.shape[1]
         view = self.latents.new_zeros(self.count, 3) if directions is None else directions
-        if compilable(hidden, bias, view, self.second_weight, self.second_bias):
-            first = torch.cat([bias[None], self.first_weight[:, D : D + 3].T])
-            return compiled.network_colors(
-                hidden, first, self.second_weight, self.second_bias, view
-            )
+        first = torch.cat([bias[None], self.first_weight[:, D : D + 3].T])
+        inputs = (hidden, first, self.second_weight, self.second_bias, view)
+        wants_gradient = torch.is_grad_enabled() and any(x.requires_grad for x in inputs)
+        if compilable(*inputs) and not wants_gradient:
+            return color_mlp.network_colors_of(*inputs)
         hidden = hidden + bias
         if directions is not None:
             hidden = torch.addmm(hidden, directions, self.first_weight[:, D : D + 3].T)

@@ -22,7 +22,6 @@ def warm_up(backend: Backend, progress: Progress = no_progress, *, gradients: bo
         binding,
         binding_gradients,
         color_mlp,
-        color_mlp_gradients,
     )
     from engine.splatting.cpu.backend import CpuBackend
     from engine.splatting.cpu.threads import KERNELS
@@ -36,4 +35,3 @@ def warm_up(backend: Backend, progress: Progress = no_progress, *, gradients: bo
         color_mlp.warm_up()
         if gradients:
             binding_gradients.warm_up()
-            color_mlp_gradients.warm_up()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Binding and colour through the CPU's compiled kernels, differentiable.
+"""Binding through the CPU's compiled kernels, differentiable.
 
-The tensor forms of :mod:`engine.avatar.binding` and :mod:`engine.avatar.color` say the same on any
-device and in any precision; these are taken for float32 in the CPU's memory.
+The tensor form in :mod:`engine.avatar.binding` gives the same on any device and in any precision;
+this one is for float32 in the CPU's memory.
 """
 
 from __future__ import annotations
@@ -15,11 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from engine.avatar.kernels import binding as placing
 from engine.avatar.kernels import binding_gradients as placing_gradients
-from engine.avatar.kernels import color_mlp as shading
-from engine.avatar.kernels import color_mlp_gradients as shading_gradients
 from engine.splatting.cpu.threads import KERNELS, array
-
-__all__ = ["network_colors", "placed"]
 
 
 def placed(
@@ -60,73 +56,26 @@ class _Placed(torch.autograd.Function):
         faces: torch.Tensor,
         binding: torch.Tensor,
     ) -> tuple[torch.Tensor, ...]:
-        indices = array(faces, np.int32), array(binding, np.int32)
-        bound = tuple(map(array, (positions, quats, scales)))
-        corners = array(vertices)
+        ctx.save_for_backward(vertices, faces, binding, positions, quats, scales)
+        triangles, bound_to = array(faces, np.int32), array(binding, np.int32)
         with KERNELS:
-            frames = placing.frames_of(corners, indices[0])
-            images = placing.place(frames, indices[1], *bound)
-        ctx.state = (corners, indices[0]), frames, (indices[1], *bound)
+            frames = placing.frames_of(array(vertices), triangles)
+            images = placing.place(frames, bound_to, *map(array, (positions, quats, scales)))
+        ctx.frames = frames
         return tuple(map(torch.from_numpy, images))
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, *incoming: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        mesh, frames, bound = ctx.state
-        v_means, v_quats, v_scales = map(array, incoming)
+        vertices, faces, binding, positions, quats, scales = ctx.saved_tensors
+        v_means, v_quats, v_scales = incoming
         with KERNELS:
             outgoing = placing_gradients.place_backward(
-                mesh,
-                frames,
-                bound,
-                (v_means, v_quats, v_scales),
+                (array(vertices), array(faces, np.int32)),
+                ctx.frames,
+                (array(binding, np.int32), array(positions), array(quats), array(scales)),
+                (array(v_means), array(v_quats), array(v_scales)),
                 by_vertices=ctx.needs_input_grad[0],
             )
         tensors = (None if values is None else torch.from_numpy(values) for values in outgoing)
         return (*tensors, None, None)
-
-
-def network_colors(
-    hidden: torch.Tensor,
-    first: torch.Tensor,
-    second_weight: torch.Tensor,
-    second_bias: torch.Tensor,
-    directions: torch.Tensor,
-) -> torch.Tensor:
-    """Colours of the two-layer network from what its first layer makes of the latents.
-
-    Args:
-        hidden: (G, H) float32, the latent part of the first layer.
-        first: (4, H): bias with the expression's part, then the weights of the direction.
-        second_weight: (3, H).
-        second_bias: (3,).
-        directions: (G, 3) unit vectors, or zeros.
-
-    Returns:
-        (G, 3).
-    """
-    colors: torch.Tensor = _NetworkColors.apply(  # type: ignore[no-untyped-call]
-        hidden, first, second_weight, second_bias, directions
-    )
-    return colors
-
-
-class _NetworkColors(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, *inputs: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
-        hidden, first, second, bias, directions = map(array, inputs)
-        colors = np.empty((len(hidden), 3), np.float32)
-        with KERNELS:
-            shading.network_colors(hidden, first, second, bias, directions, colors)
-        ctx.state = (hidden, first, second, directions, colors)
-        return torch.from_numpy(colors)
-
-    @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, v_colors: torch.Tensor) -> tuple[torch.Tensor, ...]:  # type: ignore[override]
-        hidden, first, second, directions, colors = ctx.state
-        with KERNELS:
-            outgoing = shading_gradients.network_colors_backward(
-                hidden, first, second, directions, colors, array(v_colors)
-            )
-        return tuple(map(torch.from_numpy, outgoing))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The colour network in one pass over the Gaussians.
 
-What :mod:`engine.avatar.color` says with tensors; nothing of a size between the inputs and the
-colours goes through memory. :mod:`engine.avatar.kernels.color_mlp_gradients` is the way back.
+The tensor form in :mod:`engine.avatar.color` gives the same; here nothing of a size between the
+inputs and the colours goes through memory. For pictures alone: what trains takes the tensor form.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import math
 from typing import Any
 
 import numpy as np
+import torch
 from numba import njit, prange
 
 from engine.splatting.cpu.layout import Float
+from engine.splatting.cpu.threads import KERNELS, array
 
 _0, _1 = np.float32(0), np.float32(1)
 
@@ -65,6 +67,21 @@ def network_colors(
         colors[g, 0] = _sigmoid(red + bias[0])
         colors[g, 1] = _sigmoid(green + bias[1])
         colors[g, 2] = _sigmoid(blue + bias[2])
+
+
+def network_colors_of(
+    hidden: torch.Tensor,
+    first: torch.Tensor,
+    second_weight: torch.Tensor,
+    second_bias: torch.Tensor,
+    directions: torch.Tensor,
+) -> torch.Tensor:
+    """(G, 3) colours of :func:`network_colors`, from float32 tensors on the CPU."""
+    colors = np.empty((len(hidden), 3), np.float32)
+    inputs = (array(hidden), array(first), array(second_weight), array(second_bias))
+    with KERNELS:
+        network_colors(*inputs, array(directions), colors)
+    return torch.from_numpy(colors)
 
 
 def warm_up() -> None:
