@@ -6,7 +6,6 @@ What a GPU alone can show, the kernels themselves, is in tests/gpu.
 
 import gsplat_operations
 import pytest
-import reference
 import torch
 from scenes import KINDS, camera_of, splats_of
 
@@ -15,8 +14,8 @@ from engine.splatting import gsplat_backend
 from engine.splatting.backend import Splats
 from engine.splatting.cpu.backend import CpuBackend
 from engine.splatting.gsplat_backend import GsplatBackend
+from tests.engine.splatting.comparison import BACKGROUND, cameras, colored, gradients, sure_pixels
 
-BACKGROUND = torch.tensor([0.1, 0.2, 0.3])
 CPU = CpuBackend()
 
 
@@ -38,40 +37,6 @@ def packed(request, monkeypatch):
 @pytest.fixture
 def backend(operations, packed):
     return GsplatBackend(device="cpu")
-
-
-def cameras(count=3, *, orthographic=False):
-    return [
-        camera_of(50, 41, shift=0.1 * index, orthographic=orthographic, turn=0.4 * index)
-        for index in range(count)
-    ]
-
-
-def colored(splats, views):
-    """Splats with a colour for each view."""
-    random = torch.Generator().manual_seed(1)
-    colors = torch.rand(views, len(splats.means), 3, generator=random)
-    return splats._replace(colors=colors)
-
-
-def sure_pixels(splats, views):
-    """(C, H, W) pixels that are not within rounding of a cut-off, where either side is right."""
-    colors = splats.colors if splats.colors.ndim == 3 else [splats.colors] * len(views)
-    found = [
-        reference.render(splats._replace(colors=seen), view, BACKGROUND, CPU.semantics).edge
-        for seen, view in zip(colors, views, strict=True)
-    ]
-    return ~torch.stack(found)
-
-
-def gradients(backend, splats, views, sure):
-    leaves = Splats(*(tensor.clone().requires_grad_() for tensor in splats))
-    random = torch.Generator().manual_seed(2)
-    loss = torch.zeros(())
-    for tensor in backend.render_views(leaves, views, BACKGROUND):
-        values = tensor.reshape(*sure.shape, -1) * sure[..., None]
-        loss = loss + (values * torch.randn(values.shape, generator=random)).sum()
-    return torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
 
 
 @pytest.mark.parametrize("kind", KINDS)

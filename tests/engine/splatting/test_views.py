@@ -5,27 +5,12 @@ import dataclasses
 
 import pytest
 import torch
-from scenes import camera_of, splats_of
+from scenes import splats_of
 
 from engine.core.errors import BadInputError
 from engine.splatting.backend import Splats
 from engine.splatting.cpu.backend import CpuBackend
-
-BACKGROUND = torch.tensor([0.1, 0.2, 0.3])
-
-
-def cameras(count=3, *, orthographic=False):
-    return [
-        camera_of(50, 41, shift=0.1 * index, orthographic=orthographic, turn=0.4 * index)
-        for index in range(count)
-    ]
-
-
-def colored(splats, views):
-    """Splats with a colour for each view."""
-    random = torch.Generator().manual_seed(1)
-    colors = torch.rand(views, len(splats.means), 3, generator=random)
-    return splats._replace(colors=colors)
+from tests.engine.splatting.comparison import BACKGROUND, cameras, colored
 
 
 def gradients(backend, splats, views, weights):

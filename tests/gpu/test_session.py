@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The session's script on a machine without a GPU, and the code of its parts, small, on a CPU."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.splatting import gsplat_backend
+from engine.splatting.cpu.backend import CpuBackend
+from engine.splatting.gsplat_backend import GsplatBackend
+from tests.benchmarks import splatting_gpu
+from tests.engine.splatting import comparison, gsplat_operations
+from tests.gpu import parts, session
+
+SCRIPT = Path(__file__).with_name("session.sh")
+
+
+@pytest.fixture
+def backend(monkeypatch):
+    """The gsplat backend with its operations in plain torch."""
+    gsplat_operations.install(monkeypatch, gsplat_operations.Operations())
+    monkeypatch.setattr(gsplat_backend, "why_unavailable", lambda: None)
+    return GsplatBackend(device="cpu")
+
+
+def test_without_cuda_every_part_says_so(tmp_path):
+    environment = os.environ | {
+        "GAUSSIANSPEECH_PYTHON": sys.executable,
+        "CUDA_VISIBLE_DEVICES": "",
+        "OUT": str(tmp_path / "given"),
+    }
+    done = subprocess.run(
+        [SCRIPT], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    report = json.loads((tmp_path / "given" / "session.json").read_text())
+    assert not report["passed"]
+    assert {name: part["status"] for name, part in report["parts"].items()} == dict.fromkeys(
+        session.LIMITS, "no CUDA device"
+    )
+    assert "sees none" in report["parts"]["training"]["message"]
+    assert "sees none" in (tmp_path / "given" / "session.txt").read_text()
+    assert sorted(file.name for file in (tmp_path / "given").iterdir()) == [
+        "session.json",
+        "session.txt",
+    ]
+
+
+def test_all_parts_fit_into_ten_minutes():
+    assert sum(session.LIMITS.values()) < 600
+
+
+PARTS = """
+import json, pathlib, subprocess, sys, time
+name, figures = sys.argv[1:]
+if name == "compile":
+    print("the compiler is missing")
+    sys.exit(1)
+if name == "parity":
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    pathlib.Path("other").write_text(str(other.pid))
+    time.sleep(60)
+pathlib.Path(figures).write_text(json.dumps({"answer": name}))
+"""
+
+
+def test_a_part_that_fails_or_hangs_does_not_stop_the_others(tmp_path, monkeypatch):
+    (tmp_path / "parts.py").write_text(PARTS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(session, "COMMAND", [sys.executable, str(tmp_path / "parts.py")])
+    monkeypatch.setattr(session, "LIMITS", {**session.LIMITS, "parity": 2})
+    assert session.main(tmp_path) == 1
+    report = json.loads((tmp_path / "session.json").read_text())
+    assert {name: part["status"] for name, part in report["parts"].items()} == {
+        "device": "passed",
+        "compile": "failed",
+        "parity": "timed out",
+        "graph": "passed",
+        "benchmark": "passed",
+        "training": "passed",
+    }
+    assert report["parts"]["compile"]["message"] == "the compiler is missing"
+    assert report["parts"]["training"]["figures"] == {"answer": "training"}
+    assert not report["passed"]
+    assert ended(int((tmp_path / "other").read_text()))
+
+
+def ended(process):
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_where_all_parts_pass_so_does_the_session(tmp_path, monkeypatch):
+    (tmp_path / "parts.py").write_text("")
+    monkeypatch.setattr(session, "COMMAND", [sys.executable, str(tmp_path / "parts.py")])
+    assert session.main(tmp_path) == 0
+    assert json.loads((tmp_path / "session.json").read_text())["passed"]
+
+
+def test_parity_is_measured_and_held_to_its_limits(backend, monkeypatch):
+    monkeypatch.setattr(comparison, "SIZE", (20, 17))
+    found = parts.parity(backend, kinds=("plain",), avatar_size=(24, 32))
+    assert 0 < found["others"]["rgb"] < 1e-5
+    assert 0 < found["others"]["gradients"] < 1e-4
+    assert found["decibels of the default avatar"] > 80
+    with monkeypatch.context() as patch, pytest.raises(AssertionError, match="rgb"):
+        patch.setattr(gsplat_operations, "OPAQUE", 0.5)
+        parts.parity(backend, kinds=("opaque",), avatar_size=(24, 32))
+
+
+@pytest.fixture
+def hurried(monkeypatch):
+    """Times from one run: what they are does not matter."""
+    monkeypatch.setattr(splatting_gpu, "REPEATS", 1)
+
+
+def test_the_operations_before_the_rasteriser_are_compared_and_timed(hurried):
+    found = parts.graph("cpu", frames=1)
+    assert sorted(found) == ["Mlp, graph", "Mlp, one by one", "Sh, graph", "Sh, one by one"]
+    assert all(row["milliseconds"] > 0 for row in found.values())
+
+
+def test_the_benchmark_has_a_row_for_each_size(backend, hurried):
+    found = parts.benchmark(backend, counts=(200,), sizes=((16, 24), (24, 32)), frames=1)
+    rows = found["milliseconds"]
+    assert [(row["splats"], row["width"]) for row in rows] == [(200, 16), (200, 24)]
+    assert all(row["gsplat"] > 0 and row["backward"] > 0 for row in rows)
+
+
+def test_a_short_training_learns_and_is_timed():
+    found = parts.training(CpuBackend(), size=(44, 64), steps=60, seconds=600)
+    assert found["steps"] == 60
+    assert found["decibels after"] > found["decibels before"] + 1
+    assert found["seconds a step"] > 0
