@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -59,9 +60,10 @@ class WindowAttention(nn.Module):
         self.key = nn.Linear(dimension, dimension)
         self.value = nn.Linear(dimension, dimension)
         self.out = nn.Linear(dimension, dimension)
-        slopes = 2.0 ** (-8.0 * (torch.arange(heads) + 1) / heads)
-        distance = torch.arange(-past, ahead + 1).abs()
-        self.bias = nn.Parameter(-slopes[:, None] * distance)
+        # In numpy: arithmetic on the meta device, where shapes are checked, imports torch._dynamo.
+        slopes = 2.0 ** (-8.0 * np.arange(1, heads + 1) / heads)
+        distance = np.abs(np.arange(-past, ahead + 1))
+        self.bias = nn.Parameter(torch.tensor(-slopes[:, None] * distance, dtype=torch.float32))
 
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
         """(B, T, d) frames attend to the (B, T, d) memory; their own selves, usually."""

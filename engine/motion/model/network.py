@@ -265,7 +265,10 @@ class VertexMapper(nn.Module):
         super().__init__()
         self.weights = nn.Linear(config.dimension, config.components)
         # An untrained model rests.
-        nn.init.normal_(self.weights.weight, std=0.01)
+        if (
+            not self.weights.weight.is_meta
+        ):  # There it would change nothing but import torch._dynamo.
+            nn.init.normal_(self.weights.weight, std=0.01)
         nn.init.zeros_(self.weights.bias)
         if config.learned_basis:
             self.basis = nn.Parameter(torch.zeros(config.components, config.vertices, 3))

@@ -2,7 +2,10 @@
 """Speech models on disk, and what is said when they do not fit."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +17,8 @@ from engine.heads import load_head
 from engine.motion.model.checkpoint import head_for_model, load_model, save_model, set_basis
 from engine.motion.model.config import STARTER, for_head
 from engine.motion.model.network import SpeechModel
+
+REPOSITORY = Path(__file__).resolve().parents[4]
 
 
 @pytest.fixture(scope="module")
@@ -217,3 +222,18 @@ def test_a_tensor_with_nan_is_named(head, saved):
     save_file(tensors, str(saved), about)
     with pytest.raises(BadInputError, match=name):
         load_model(saved, head)
+
+
+def test_a_model_is_loaded_without_torchs_compiler():
+    code = (
+        "import sys\n"
+        "from engine.heads import load_head\n"
+        "from engine.motion.learned import STARTER_FILE\n"
+        "from engine.motion.model.checkpoint import load_model\n"
+        "load_model(STARTER_FILE, load_head('default'))\n"
+        "print('torch._dynamo' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"  # Importing it takes longer than everything else.
