@@ -265,9 +265,7 @@ class VertexMapper(nn.Module):
         super().__init__()
         self.weights = nn.Linear(config.dimension, config.components)
         # An untrained model rests.
-        if (
-            not self.weights.weight.is_meta
-        ):  # There it would change nothing but import torch._dynamo.
+        if not self.weights.weight.is_meta:  # Nothing there, but it would import torch._dynamo.
             nn.init.normal_(self.weights.weight, std=0.01)
         nn.init.zeros_(self.weights.bias)
         if config.learned_basis:
