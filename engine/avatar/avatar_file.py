@@ -37,7 +37,7 @@ _TENSORS = ("positions", "log_scales", "quats", "opacity_logits")
 
 
 def save_avatar(avatar: GaussianAvatar, path: str | Path, *, half: bool = False) -> None:
-    """Write an avatar; the head itself is not in the file, only what tells that it fits.
+    """Write an avatar; the head itself is not in the file, only its id and hash.
 
     Args:
         avatar: the avatar.

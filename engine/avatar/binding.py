@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 
-from engine.avatar.kernels import autograd as compiled
+from engine.avatar.kernels import autograd
 from engine.splatting.cpu.threads import compilable
 
 _TINY = 1e-12
@@ -37,7 +37,7 @@ class TriangleFrames(NamedTuple):
     centers: torch.Tensor
 
 
-def place(
+def bind_to_triangles(
     vertices: torch.Tensor,
     faces: torch.Tensor,
     binding: torch.Tensor,
@@ -62,7 +62,7 @@ def place(
         Means (G, 3), quaternions (G, 4) and scales (G, 3) in the space of the vertices.
     """
     if compilable(vertices, positions, quats, scales):
-        return compiled.placed(vertices, faces, binding, positions, quats, scales)
+        return autograd.bind_to_triangles(vertices, faces, binding, positions, quats, scales)
     frames = triangle_frames(vertices, faces)
     F = len(frames.scales)
     rows = torch.cat(

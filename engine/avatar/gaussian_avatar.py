@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from engine.avatar.binding import place, transformed
+from engine.avatar.binding import bind_to_triangles, transformed
 from engine.avatar.color import ColorModel
 from engine.core.errors import BadInputError
 from engine.splatting.backend import Splats
@@ -237,7 +237,7 @@ def splats_of(avatar: GaussianAvatar, frame: Frame) -> Splats:
     vertices, expression, matrix, to_head, eye = frame
     world = vertices if matrix is None else transformed(vertices, matrix)
     fixed = avatar.activated()
-    means, quats, scales = place(
+    means, quats, scales = bind_to_triangles(
         world, fixed.faces, fixed.binding, avatar.positions, fixed.quats, fixed.scales
     )
     directions = None
@@ -257,8 +257,8 @@ def into_head(matrix: torch.Tensor) -> torch.Tensor:
         matrix: (4, 4) head space to world.
 
     Raises:
-        BadInputError: it flattens space. Only told of a matrix in the host's memory: to look at
-            one on a GPU is to wait for it.
+        BadInputError: it is singular. A matrix on a GPU is not checked: reading it would wait for
+            the device.
     """
     linear = matrix[:3, :3]
     if matrix.device.type == "cpu" and not abs(float(torch.linalg.det(linear.detach()))) > 1e-18:

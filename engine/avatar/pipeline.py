@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from engine.avatar.gaussian_avatar import Frame, GaussianAvatar, check_mesh, into_head, splats_of
 from engine.splatting.backend import Splats
-from engine.splatting.transfer import uploaded
+from engine.splatting.transfer import upload
 
 Float = NDArray[np.float32]
 Layout = tuple[tuple[int, ...] | None, ...]
@@ -78,12 +78,12 @@ class AvatarPipeline:
         check_mesh(self.avatar, vertices.shape)
         to_head = None
         if matrix is not None and eye is not None:
-            # Inverted on the host: nine numbers, and a flat matrix is told of without a wait.
+            # Inverted on the host: nine numbers, and a singular matrix is found without a wait.
             to_head = into_head(torch.from_numpy(np.array(matrix, np.float64))).numpy()
         parts = (vertices, expression, matrix, to_head, eye)
         layout = tuple(None if part is None else np.shape(part) for part in parts)
         flat = [np.asarray(part, np.float32).reshape(-1) for part in parts if part is not None]
-        packed = uploaded(np.concatenate(flat), self.avatar.device)
+        packed = upload(np.concatenate(flat), self.avatar.device)
         if self._graph:
             try:
                 if layout not in self._captured:

@@ -98,14 +98,14 @@ def _lines(stream: BinaryIO, path: Path) -> tuple[list[list[str]], int]:
 
 def _parsed(lines: list[list[str]], offset: int, path: Path) -> PlyHeader:
     comments = tuple(" ".join(words[1:]) for words in lines if words[:1] == ["comment"])
-    told = [words for words in lines if words and words[0] not in {"comment", "obj_info"}]
-    match told[:2]:
+    statements = [words for words in lines if words and words[0] not in {"comment", "obj_info"}]
+    match statements[:2]:
         case [["format", kind, "1.0"], ["element", "vertex", number]]:
             order, count = _order(kind, path), _count(number, path)
         case _:
             raise _damaged(path, "it does not start with a format 1.0 and the element vertex")
     properties: dict[str, str] = {}
-    for words in told[2:]:
+    for words in statements[2:]:
         match words:
             case ["property", kind, name] if kind in _TYPES:
                 if name in properties or len(properties) == MAX_PROPERTIES:

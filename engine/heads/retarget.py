@@ -200,32 +200,32 @@ def _landmarks(found: Correspondence) -> dict[str, Index]:
     """The source's landmarks on the target, as far as it has the parts they are on."""
     marks = found.source.head.landmarks
     target, vertices = found.target, found.target.head.template
-    placed = found.registration.vertices
+    registered = found.registration.vertices
     skin_tree = cKDTree(target.surface.vertices)
     result: dict[str, Index] = {}
     for name in ("nose_tip", "chin", "mouth_corners"):
         if name in marks:
-            _, near = skin_tree.query(placed[marks[name]])
+            _, near = skin_tree.query(registered[marks[name]])
             result[name] = target.skin[near].astype(np.int32)
     for row in ("upper", "lower"):
         own = found.parts.get(f"{row}_teeth", np.zeros(0, np.intp))
         if f"{row}_teeth_edge" in marks and len(own):
-            _, near = cKDTree(vertices[own]).query(placed[marks[f"{row}_teeth_edge"]])
+            _, near = cKDTree(vertices[own]).query(registered[marks[f"{row}_teeth_edge"]])
             result[f"{row}_teeth_edge"] = _distinct(own[near])
     if "inner_lip_upper" in marks and "inner_lip_lower" in marks:
-        upper, lower = _lip_pairs(target, placed, marks["inner_lip_upper"])
+        upper, lower = _lip_pairs(target, registered, marks["inner_lip_upper"])
         if len(upper):
             result["inner_lip_upper"], result["inner_lip_lower"] = upper, lower
     return result
 
 
-def _lip_pairs(target: Anatomy, placed: NDArray[np.float64], line: Index) -> tuple[Index, Index]:
+def _lip_pairs(target: Anatomy, source: NDArray[np.float64], line: Index) -> tuple[Index, Index]:
     """Vertices of the target's lips that touch, nearest to the source's line of contact."""
     if target.slit is None:
         return np.zeros(0, np.int32), np.zeros(0, np.int32)
     points = target.surface.vertices
     middles = 0.5 * (points[target.slit.upper] + points[target.slit.lower])
-    _, near = cKDTree(middles).query(placed[line])
+    _, near = cKDTree(middles).query(source[line])
     pairs = near[np.sort(np.unique(near, return_index=True)[1])]
     upper, lower = target.slit.upper[pairs], target.slit.lower[pairs]
     return target.skin[upper].astype(np.int32), target.skin[lower].astype(np.int32)

@@ -62,20 +62,20 @@ def skin(
     """
     joints = joints + torch.zeros_like(rotations[..., 0])
     rotations = rotations + torch.zeros_like(joints[..., None])
-    turned: list[torch.Tensor] = []
-    placed: list[torch.Tensor] = []
+    rotated: list[torch.Tensor] = []
+    posed: list[torch.Tensor] = []
     for joint, parent in enumerate(parents):
         rotation, position = rotations[..., joint, :, :], joints[..., joint, :]
         if parent < 0:
-            turned.append(rotation)
-            placed.append(position)
+            rotated.append(rotation)
+            posed.append(position)
         else:
             step = position - joints[..., parent, :]
-            turned.append(turned[parent] @ rotation)
-            placed.append(placed[parent] + (turned[parent] @ step[..., None])[..., 0])
-    rotation = torch.stack(turned, -3)
+            rotated.append(rotated[parent] @ rotation)
+            posed.append(posed[parent] + (rotated[parent] @ step[..., None])[..., 0])
+    rotation = torch.stack(rotated, -3)
     # Where the origin goes, so that a joint's own rest position is taken out of its rotation.
-    shift = torch.stack(placed, -2) - (rotation @ joints[..., None])[..., 0]
+    shift = torch.stack(posed, -2) - (rotation @ joints[..., None])[..., 0]
     blended = torch.einsum("vj,...jab->...vab", weights, rotation)
     return (blended @ vertices[..., None])[..., 0] + torch.einsum("vj,...ja->...va", weights, shift)
 

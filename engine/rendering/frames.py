@@ -26,7 +26,7 @@ from engine.rendering.video import check_sound
 from engine.rendering.video import write_video as encode
 from engine.splatting.backend import Backend
 from engine.splatting.camera import Camera, look_at
-from engine.splatting.transfer import Download, uploaded
+from engine.splatting.transfer import Download, upload
 
 Float = NDArray[np.float32]
 Frame = NDArray[np.uint8]
@@ -98,13 +98,13 @@ def render_frame(
     Returns:
         (H, W, 3) uint8 display-referred sRGB.
     """
-    studio = Studio(avatar, backend, camera, backdrop)
-    frame: Frame = studio.begin(vertices, expression).arrays()[0]
+    renderer = FrameRenderer(avatar, backend, camera, backdrop)
+    frame: Frame = renderer.submit(vertices, expression).numpy()[0]
     return frame
 
 
-class Studio:
-    """An avatar before a camera: what stays the same lies on the backend's device.
+class FrameRenderer:
+    """Renders an avatar for one camera; what stays the same lies on the backend's device.
 
     Args:
         avatar: the avatar, which stands at the origin.
@@ -122,10 +122,10 @@ class Studio:
     ) -> None:
         self._pipeline = AvatarPipeline(avatar, backend.device)
         self._backend, self._camera = backend, camera
-        self._backdrop = None if backdrop is None else uploaded(backdrop, backend.device)
+        self._backdrop = None if backdrop is None else upload(backdrop, backend.device)
 
     @torch.inference_mode()
-    def begin(self, vertices: Float, expression: Float | None) -> Download:
+    def submit(self, vertices: Float, expression: Float | None) -> Download:
         """Start a frame; its one array is (H, W, 3) uint8 display-referred sRGB.
 
         Args:
@@ -136,7 +136,7 @@ class Studio:
         rgb, alpha, _ = self._backend.render(gaussians, self._camera)
         if self._backdrop is not None:
             rgb = torch.addcmul(rgb, 1 - alpha[..., None], self._backdrop)
-        # Bytes before they come down: a quarter of the way, and of the work here.
+        # Bytes before the download: a quarter of the transfer, and of the work on the host.
         return Download(rgb.clamp(0, 1).mul_(255).add_(0.5).to(torch.uint8))
 
 
@@ -152,8 +152,8 @@ def render_performance(
 ) -> Iterator[Frame]:
     """Render a performance frame by frame, in memory that does not grow with its length.
 
-    On a GPU a frame is begun before the one before it is taken, so that the host's work and the
-    way down cost no time of the device.
+    On a GPU a frame is submitted before the one before it is downloaded, so that the host's work
+    and the transfer cost no time of the device.
 
     Args:
         performance: what the head does.
@@ -161,7 +161,7 @@ def render_performance(
         avatar: an avatar of that head.
         backend: rasteriser.
         camera: world is head space.
-        progress: told before each frame; a cancel it raises ends the work.
+        progress: called before each frame; a cancel it raises ends the work.
         backdrop: (H, W, 3) behind the avatar; black by default.
 
     Yields:
@@ -177,7 +177,7 @@ def render_performance(
             "Animate the sound again for this head, or retarget the performance.",
         )
     warm_up(backend, subprogress(progress, 0.0, 0.0))
-    studio = Studio(avatar, backend, camera, backdrop)
+    renderer = FrameRenderer(avatar, backend, camera, backdrop)
     names, wanted = performance.expression_names, head.expression_names
     expression = in_order(performance.expression, names, wanted)
     ahead: deque[Download] = deque()
@@ -188,11 +188,11 @@ def render_performance(
                 f"Rendering frame {index + 1} of {performance.frames} ({backend.name})",
             )
             psi = None if expression is None else expression[index]
-            ahead.append(studio.begin(head.template + offset, psi))
+            ahead.append(renderer.submit(head.template + offset, psi))
             if len(ahead) > (backend.device.type == "cuda"):
-                yield ahead.popleft().arrays()[0]
+                yield ahead.popleft().numpy()[0]
     for frame in ahead:
-        yield frame.arrays()[0]
+        yield frame.numpy()[0]
     progress(1.0, f"Rendered {performance.frames} frames")
 
 
@@ -214,13 +214,13 @@ def render_still(
         camera: world is head space.
         frame: index of the frame.
     """
-    moment = replace(
+    single = replace(
         performance,
         weights=performance.weights[frame : frame + 1],
         expression=performance.expression[frame : frame + 1],
     )
     backdrop = studio_backdrop(camera.width, camera.height)
-    return next(render_performance(moment, head, avatar, backend, camera, backdrop=backdrop))
+    return next(render_performance(single, head, avatar, backend, camera, backdrop=backdrop))
 
 
 def write_video(
@@ -243,7 +243,7 @@ def write_video(
         backend: rasteriser.
         camera: by default a portrait of 720×720 pixels.
         sound: the audio the performance was made from.
-        progress: told before each frame.
+        progress: called before each frame.
 
     Raises:
         BadInputError: inputs that do not fit each other, or a sound that cannot be decoded.

@@ -60,7 +60,7 @@ def write_splat_frames(
         performance: what the head does.
         head: the head it was made for.
         avatar: an avatar of that head.
-        progress: told before each frame; a cancel it raises ends the work between two files.
+        progress: called before each frame; a cancel it raises ends the work between two files.
         axes: one of :data:`AXES`.
         degree: of the harmonics fitted to colours that are not harmonics, 0 to 3.
         overwrite: replace frames that lie in the folder, and remove those beyond the last.
@@ -113,15 +113,15 @@ def scene_columns(
         matrix: (4, 4) rotation from head space to the file's.
     """
     still = replace(avatar, color=ShColor.constant(torch.zeros(avatar.count, 3)))
-    placed = splats(still, vertices)
+    bound = splats(still, vertices)
     rotation = matrix[:3, :3]
     return splat_columns(
-        transformed(placed.means, matrix),
+        transformed(bound.means, matrix),
         turned(fit.color, rotation).coefficients,
         avatar.opacity_logits,
         # A triangle without area gives splats without size, whose logarithm no viewer could read.
-        placed.scales.clamp(min=1e-12).log(),
-        quaternion_product(matrix_to_quaternion(rotation)[None], placed.quats),
+        bound.scales.clamp(min=1e-12).log(),
+        quaternion_product(matrix_to_quaternion(rotation)[None], bound.quats),
     )
 
 

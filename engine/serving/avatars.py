@@ -57,7 +57,7 @@ class AvatarMethods:
         """One picture of any number of avatars, which hide each other where they should."""
         import torch
 
-        from engine.splatting.transfer import uploaded
+        from engine.splatting.transfer import upload
 
         started = time.perf_counter()
         params = request.params
@@ -79,7 +79,7 @@ class AvatarMethods:
                 parts.append(made if len(items) == 1 else _copied(made))
             splats = _joined(parts)
             request.progress(0.3, "splatting")
-            behind = None if background is None else uploaded(background, rasteriser.device)
+            behind = None if background is None else upload(background, rasteriser.device)
             arrays = _OUTPUTS[output](rasteriser.render(splats, camera, behind))
         body = {"seconds": time.perf_counter() - started, "gaussians": len(splats.means)}
         return Reply(body, arrays)
@@ -128,7 +128,7 @@ class AvatarMethods:
 def _float32(image: Image) -> dict[str, NDArray[Any]]:
     from engine.splatting.transfer import Download
 
-    return dict(zip(("rgb", "alpha", "depth"), Download(*image).arrays(), strict=True))
+    return dict(zip(("rgb", "alpha", "depth"), Download(*image).numpy(), strict=True))
 
 
 def _rgba8(image: Image) -> dict[str, NDArray[Any]]:
@@ -138,7 +138,7 @@ def _rgba8(image: Image) -> dict[str, NDArray[Any]]:
     from engine.splatting.transfer import Download
 
     rgba = torch.cat([image.rgb, image.alpha[..., None]], dim=-1)
-    (shown,) = Download((rgba.clamp(0, 1) * 255).round().to(torch.uint8)).arrays()
+    (shown,) = Download((rgba.clamp(0, 1) * 255).round().to(torch.uint8)).numpy()
     return {"rgba": shown}
 
 

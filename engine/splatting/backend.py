@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The protocol every rasteriser follows, and the semantics they share."""
+"""The protocol every rasteriser follows, and the constants of blending that they share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engine.splatting.camera import Camera, look_at
 
 
 @dataclass(frozen=True)
-class Semantics:
+class BlendSettings:
     """The constants of the blending, as gsplat's classic mode.
 
     Attributes:
@@ -71,12 +71,12 @@ class Backend(Protocol):
 
     Attributes:
         name: as in :mod:`engine.splatting.registry`.
-        semantics: the constants of its blending.
+        blend_settings: the constants of its blending.
         device: where its images lie, and where splats are best made.
     """
 
     name: str
-    semantics: Semantics
+    blend_settings: BlendSettings
     device: torch.device
 
     def render(

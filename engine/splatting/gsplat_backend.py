@@ -17,15 +17,15 @@ import torch
 from engine.core.errors import MissingDependencyError
 from engine.core.progress import Progress, no_progress
 from engine.splatting.backend import (
+    BlendSettings,
     Image,
-    Semantics,
     Splats,
     check_alike,
     check_shapes,
     one_splat,
 )
 from engine.splatting.camera import Camera
-from engine.splatting.transfer import uploaded
+from engine.splatting.transfer import upload
 
 
 def why_unavailable() -> tuple[str, str] | None:
@@ -129,7 +129,7 @@ class GsplatBackend:
         self.device = torch.device(device)
         # Compiled into gsplat's kernels but for eps2d; stated here so that the CPU backend can be
         # held to them.
-        self.semantics = Semantics()
+        self.blend_settings = BlendSettings()
 
     def render(
         self, splats: Splats, camera: Camera, background: torch.Tensor | None = None
@@ -159,7 +159,7 @@ class GsplatBackend:
         matrices = np.concatenate(
             [np.concatenate([c.viewmat.reshape(-1), c.K.reshape(-1)]) for c in cameras]
         )
-        view = uploaded(matrices.astype(np.float32), self.device).reshape(count, 25)
+        view = upload(matrices.astype(np.float32), self.device).reshape(count, 25)
         means, quats, scales, opacities, colors = (
             tensor.to(self.device, torch.float32) for tensor in splats
         )
@@ -182,7 +182,7 @@ class GsplatBackend:
                 near_plane=first.near,
                 far_plane=first.far,
                 radius_clip=0.0,
-                eps2d=self.semantics.eps2d,
+                eps2d=self.blend_settings.eps2d,
                 sh_degree=None,
                 packed=count * len(means) >= PACKED_FROM,
                 tile_size=16,
@@ -213,7 +213,7 @@ class GsplatBackend:
         """Have gsplat load its kernels, which it compiles when they are first used.
 
         Args:
-            progress: is told before the work starts, so that a wait is announced.
+            progress: called before the work starts, so that a wait is announced.
 
         Raises:
             MissingDependencyError: the kernels could not be compiled or loaded.

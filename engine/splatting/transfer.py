@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Arrays to a device and pictures back, without waiting where that can be helped."""
+"""Arrays to a device and pictures back, without waiting where that is possible."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 Float = NDArray[np.float32]
 
 
-def uploaded(array: NDArray[Any], device: torch.device) -> torch.Tensor:
-    """An array on a device; the host goes on while it is copied.
+def upload(array: NDArray[Any], device: torch.device) -> torch.Tensor:
+    """An array on a device; the copy is asynchronous where the device allows it.
 
     Args:
         array: any shape. On a CPU the tensor shares its memory where it can.
-        device: where to.
+        device: of the result.
     """
     tensor = torch.from_numpy(np.ascontiguousarray(array))
     if device.type != "cuda":
@@ -30,7 +30,7 @@ class Download:
     """Tensors on their way to the host.
 
     The copies stand in the device's queue behind what makes the tensors, and the host is free until
-    :meth:`arrays` is asked for. On a CPU there is nothing to wait for.
+    :meth:`numpy` is asked for. On a CPU there is nothing to wait for.
 
     Args:
         tensors: without a gradient, or detached; on one device.
@@ -48,7 +48,7 @@ class Download:
         self._done = torch.cuda.Event()  # type: ignore[no-untyped-call]
         self._done.record(torch.cuda.current_stream(tensors[0].device))
 
-    def arrays(self) -> list[NDArray[Any]]:
+    def numpy(self) -> list[NDArray[Any]]:
         """The tensors as arrays, once they have arrived."""
         if self._done is not None:
             self._done.synchronize()

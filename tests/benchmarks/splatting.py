@@ -30,7 +30,7 @@ from engine.avatar.binding import triangle_frames
 from engine.heads.default import load_default_head
 from engine.heads.head import Head
 from engine.rendering.frames import portrait_camera
-from engine.splatting.backend import Semantics, Splats
+from engine.splatting.backend import BlendSettings, Splats
 from engine.splatting.camera import Camera
 from engine.splatting.cpu import backend as cpu
 from engine.splatting.cpu import binning, projection
@@ -139,19 +139,19 @@ def measure(head: Head, count: int, camera: Camera) -> Stages:
     psi = torch.rand(len(head.expression_names), generator=torch.Generator().manual_seed(1))
     models = color_models(count, len(psi))
     full = replace(body, color=models["Mlp"])
-    rasteriser, semantics = cpu.CpuBackend(), Semantics()
+    rasteriser, settings = cpu.CpuBackend(), BlendSettings()
     with torch.inference_mode():
         placed = splats(full, vertices, psi, None, eye)
         directions = torch.nn.functional.normalize(placed.means - eye, dim=-1)
         arrays = [tensor.contiguous().numpy() for tensor in placed]
-        project, sort, bins = prepared_stages(arrays, camera, semantics)
-        prepared = cpu.prepare(arrays, camera, semantics)
+        project, sort, bins = prepared_stages(arrays, camera, settings)
+        prepared = cpu.prepare(arrays, camera, settings)
         black = np.zeros(3, np.float32)
         times = {
             "binding": timed(lambda: splats(body, vertices)),
             "sh": timed(lambda: models["Sh"].colors(psi, directions)),
             "mlp": timed(lambda: models["Mlp"].colors(psi, directions)),
-            "raster": timed(lambda: cpu.composite(prepared, camera, semantics, black)),
+            "raster": timed(lambda: cpu.composite(prepared, camera, settings, black)),
             "total": timed(
                 lambda: rasteriser.render(splats(full, vertices, psi, None, eye), camera), 25
             ),
@@ -176,14 +176,14 @@ def measure(head: Head, count: int, camera: Camera) -> Stages:
 
 
 def prepared_stages(
-    arrays: list[cpu.Float], camera: Camera, semantics: Semantics
+    arrays: list[cpu.Float], camera: Camera, settings: BlendSettings
 ) -> tuple[Time, Time, Time]:
     """Projection, depth order with the gathering, and bins."""
     view, count = cpu._View.of(camera), len(arrays[0])
     footprints, visible = np.empty((count, COLUMNS), np.float32), np.empty(count, np.bool_)
 
     def project() -> None:
-        constants = (view.orthographic, semantics.eps2d, semantics.alpha_min)
+        constants = (view.orthographic, settings.eps2d, settings.alpha_min)
         projection.project(
             *arrays, view.viewmat, view.K, view.size, view.planes, *constants, footprints, visible
         )
@@ -204,7 +204,7 @@ def print_ratios(head: Head) -> None:
     """Against the tests' float64 reference, and against gsplat's functions on this CPU."""
     scene, camera = splats_of("plain", 400, 0), camera_of(96, 64, shift=0.0, orthographic=False)
     ours = timed(lambda: cpu.CpuBackend().render(scene, camera))
-    theirs = timed(lambda: reference.render(scene, camera, torch.zeros(3), Semantics()), runs=3)
+    theirs = timed(lambda: reference.render(scene, camera, torch.zeros(3), BlendSettings()), runs=3)
     print(
         f"400 splats, 96×64, whole render: {ours.least:.2f} ms; float64 reference "
         f"{theirs.least:.0f} ms, {theirs.least / ours.least:.0f}×"
@@ -228,7 +228,7 @@ def print_ratios(head: Head) -> None:
                 placed.means, covariances, V, K, camera.width, camera.height
             )
 
-        projected, _, _ = prepared_stages(arrays, camera, Semantics())
+        projected, _, _ = prepared_stages(arrays, camera, BlendSettings())
         view = torch.nn.functional.normalize(placed.means, dim=-1)
         model = color_models(count, 1)["Sh"]
         pairs = (

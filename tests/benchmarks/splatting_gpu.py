@@ -121,7 +121,7 @@ def measure(
         gsplat=alone,
         eager=milliseconds(lambda: rendered(eager), device, frames),
         graph=milliseconds(lambda: rendered(graph), device, frames),
-        down=milliseconds(lambda: Download(*rendered(graph)).arrays(), device, frames),
+        down=milliseconds(lambda: Download(*rendered(graph)).numpy(), device, frames),
         backward=milliseconds(backward, device, frames),
     )
 

@@ -14,15 +14,15 @@ from engine.avatar.color import ColorModel, MlpColor, ShColor, sh_basis
 _Y0 = 0.28209479177387814
 _EDGE = 0.02
 """Colours are held this far from 0 and 1 at the start, where a sigmoid has no slope left."""
-_PLACED = 0.4
-"""Size of what a latent tells of its Gaussian's place at the start."""
+_ENCODED = 0.4
+"""Amplitude of the positional encoding in the latents at the start."""
 
 
-def whereabouts(places: Tensor, normals: Tensor, size: int) -> Tensor:
-    """What tells the network which Gaussians are neighbours: a start for latents.
+def positional_encoding(places: Tensor, normals: Tensor, size: int) -> Tensor:
+    """Positional encoding of Gaussians (Mildenhall et al. 2020, Eq. 4): a start for latents.
 
-    Furrows and shadows of an expression belong to a place, and the way in which skin turns from the
-    light to its normal. From random latents the network has to find that out for each Gaussian.
+    Furrows and shadows of an expression depend on the position, shading on the normal. From random
+    latents the network has to learn both for each Gaussian.
 
     Args:
         places: (G, 3) on the neutral head; the longest side of their box is 2.
@@ -30,15 +30,15 @@ def whereabouts(places: Tensor, normals: Tensor, size: int) -> Tensor:
         size: how many numbers there is room for.
 
     Returns:
-        (G, K), K ≤ size: the normal, then sines and cosines of the place, a period of the head's
-        size first and half of the one before from then on (Mildenhall et al. 2020, Eq. 4).
+        (G, K), K ≤ size: the normal, then sines and cosines of the position; the first period is
+        the head's size, each further one half of the one before.
     """
     parts = [normals]
     turns = torch.pi * places
     while sum(part.shape[1] for part in parts) + 6 <= size:
         parts += [turns.sin(), turns.cos()]
         turns = 2 * turns
-    return _PLACED * torch.cat(parts, 1)[:, :size]
+    return _ENCODED * torch.cat(parts, 1)[:, :size]
 
 
 class ColorHead(nn.Module):
@@ -69,7 +69,7 @@ class ColorHead(nn.Module):
             colors: (G, 3) display-referred sRGB.
             places: (G, 3) on the neutral head; the longest side of its box is 2.
             normals: (G, 3) unit vectors of the neutral head.
-            generator: of what is drawn by chance.
+            generator: of the random part.
         """
         raise NotImplementedError
 
@@ -135,7 +135,7 @@ class NetworkColor(ColorHead):
         """See :class:`ColorHead`."""
         latents = 0.1 * torch.randn(len(colors), self.latent, generator=generator)
         latents[:, :3] = torch.logit(colors.clamp(_EDGE, 1 - _EDGE))
-        known = whereabouts(places, normals, self.latent - 3)
+        known = positional_encoding(places, normals, self.latent - 3)
         latents[:, 3 : 3 + known.shape[1]] = known
         return {"latents": latents}
 

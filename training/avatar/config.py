@@ -85,7 +85,7 @@ class AvatarSettings:
 
     Attributes:
         steps: steps of the optimiser, one view each and process.
-        seed: of everything that is drawn by chance.
+        seed: of all random numbers.
         scale: size of the training images beside the capture's.
         coarse: until these fractions of the schedule the images are a quarter and half that size.
         backdrop: what stands behind the head while training.
@@ -106,7 +106,8 @@ class AvatarSettings:
         evaluate_every: steps between measurements on the held-out camera.
         memory: gigabytes of decoded pictures that are kept.
         threads: of the CPU; 0 takes the cores that are free when the training starts.
-        steady: weight of the term that keeps colours the same where no camera looks from.
+        steady: weight of the colour prior, which keeps colours the same in directions without a
+            camera.
         name: id of the avatar in its file.
     """
 

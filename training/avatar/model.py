@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.avatar.binding import place, triangle_frames
+from engine.avatar.binding import bind_to_triangles, triangle_frames
 from engine.avatar.color import MlpColor, ShColor
 from engine.avatar.gaussian_avatar import GaussianAvatar
 from engine.heads.head import Head
@@ -25,8 +25,8 @@ SHAPE = ("positions", "log_scales", "quats", "opacity_logits")
 class TrainableAvatar(nn.Module):
     """G Gaussians bound to a head's triangles, with parameters before activation.
 
-    Rows come and go while training (:mod:`training.avatar.rows`); :attr:`gaussians` holds every
-    parameter that has a row for each Gaussian.
+    Training adds and removes Gaussians (:mod:`training.avatar.densify_ops`); :attr:`gaussians`
+    holds every parameter that has a row for each.
 
     Args:
         head: what it is bound to.
@@ -85,7 +85,7 @@ class TrainableAvatar(nn.Module):
     def splats(
         self, vertices: Tensor, expression: Tensor, viewpoint: Tensor, head_matrix: Tensor
     ) -> Splats:
-        """The splats of a moment for one camera, differentiable by all parameters.
+        """The splats of one timestep for one camera, differentiable by all parameters.
 
         Args:
             vertices: (V, 3) of the head in world space, its pose included.
@@ -93,7 +93,7 @@ class TrainableAvatar(nn.Module):
             viewpoint: (3,) of the camera in world space.
             head_matrix: (4, 4) head space to world; the view's direction is taken in head space.
         """
-        means, quats, scales = self.placed(vertices)
+        means, quats, scales = self.bind(vertices)
         with torch.no_grad():
             rays = (means - viewpoint) @ torch.linalg.inv(head_matrix[:3, :3]).T
             view = torch.nn.functional.normalize(rays, dim=-1)
@@ -113,9 +113,9 @@ class TrainableAvatar(nn.Module):
         colors: Tensor = self.color(values, expression, view)
         return colors
 
-    def placed(self, vertices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def bind(self, vertices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Means (G, 3), quaternions (G, 4) and scales (G, 3) on (V, 3) vertices in world space."""
-        return _placed(vertices, self.faces, self.binding, dict(self.gaussians.items()))
+        return _bind(vertices, self.faces, self.binding, dict(self.gaussians.items()))
 
     def avatar(self, provenance: Mapping[str, str] | None = None) -> GaussianAvatar:
         """A copy as the engine has it, on the CPU."""
@@ -160,7 +160,7 @@ def first_colors(
     """
     template = torch.from_numpy(head.template)
     faces = torch.from_numpy(np.array(head.faces, np.int32))
-    means, _, _ = _placed(template, faces, binding, shape)
+    means, _, _ = _bind(template, faces, binding, shape)
     low, high = template.amin(0), template.amax(0)
     places = (2 * means - low - high) / (high - low).max()
     normals = triangle_frames(template, faces).rotations[binding.long(), :, 1]
@@ -168,15 +168,15 @@ def first_colors(
     return color.rows(colors, places, normals, generator)
 
 
-def _placed(
+def _bind(
     vertices: Tensor, faces: Tensor, binding: Tensor, shape: Mapping[str, Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
     local = torch.nn.functional.normalize(shape["quats"], dim=-1)
     scales = shape["log_scales"].exp()
-    return place(vertices, faces, binding, shape["positions"], local, scales)
+    return bind_to_triangles(vertices, faces, binding, shape["positions"], local, scales)
 
 
-def goes_on(avatar: GaussianAvatar, settings: AvatarSettings, head: Head) -> bool:
+def can_resume_colors(avatar: GaussianAvatar, settings: AvatarSettings, head: Head) -> bool:
     """Whether an avatar has a colour network as the settings want it."""
     given = avatar.color
     return (
@@ -193,7 +193,7 @@ def from_avatar(avatar: GaussianAvatar, settings: AvatarSettings, head: Head) ->
     color = new_color(settings, head)
     given = avatar.color
     shape = {name: getattr(avatar, name) for name in SHAPE}
-    if goes_on(avatar, settings, head) and isinstance(given, MlpColor):
+    if can_resume_colors(avatar, settings, head) and isinstance(given, MlpColor):
         names = ("first_weight", "first_bias", "second_weight", "second_bias")
         color.load_state_dict({name: getattr(given, name) for name in names})
         rows = {"latents": given.latents}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How an avatar in training looks beside the truth, as numbers and as a picture."""
+"""An avatar in training beside the held-out views, as scores and as a picture."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def rendered(
 
     Args:
         avatar: the avatar.
-        view: moment and camera.
+        view: head pose, expression and camera.
         backend: rasteriser.
         backdrop: (3,) colour behind it; black without.
     """

@@ -13,9 +13,9 @@ from training.avatar.config import AvatarSettings
 from training.avatar.model import (
     SHAPE,
     TrainableAvatar,
+    can_resume_colors,
     first_colors,
     from_avatar,
-    goes_on,
     new_color,
 )
 from training.avatar.preview import spread
@@ -73,7 +73,7 @@ def avatar_to_go_on_from(
         views: how many pictures are looked at; with none, the colours stay.
     """
     avatar = from_avatar(given, settings, capture.head)
-    if views and not goes_on(given, settings, capture.head):
+    if views and not can_resume_colors(given, settings, capture.head):
         with torch.no_grad():
             before = given.color.colors(None, None)
         gathering, places, groups = gathered(avatar, capture, backend, views)
@@ -110,7 +110,7 @@ def gathered(
         depth = backend.render(splats, view.camera).depth.cpu()
         normals = triangle_frames(view.vertices, avatar.faces).rotations[face, :, 1]
         gathering.add(splats.means, normals, depth, view.image, view.alpha, view.camera)
-    places, _, _ = avatar.placed(torch.from_numpy(capture.head.template))
+    places, _, _ = avatar.bind(torch.from_numpy(capture.head.template))
     groups = torch.from_numpy(face_groups(capture.head))[face]
     return gathering, places, groups
 

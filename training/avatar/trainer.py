@@ -3,7 +3,7 @@
 
 Every process renders views of its own; gradients are averaged before the optimiser's step, and
 what decides about Gaussians is summed over all processes, so that all hold the same avatar. All
-chance follows from the seed and the step: a resumed run goes on to equal losses.
+random numbers follow from the seed and the step: a resumed run has equal losses.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from engine.core.errors import BadInputError
 from engine.splatting.backend import Backend, Splats
-from training.avatar import density, rows
+from training.avatar import densify_ops, density
 from training.avatar.config import AvatarSettings
 from training.avatar.density import ScreenGradients
 from training.avatar.model import TrainableAvatar
@@ -30,10 +30,10 @@ from training.data.multiview import MultiViewCapture, View, Views
 from training.data.multiview_prefetch import prefetched
 from training.losses.avatar import AvatarLoss
 
-_STEADIED = 2048
-"""Gaussians whose colour is held steady at a step."""
-_MADE_UP = 3
-"""Expressions that are active together, on average, in a face that is made up for that."""
+_PRIOR_SAMPLES = 2048
+"""Gaussians of which the colour prior is taken at a step."""
+_ACTIVE = 3
+"""Expressions that are active together, on average, in a random face of the prior."""
 _GIGABYTE = 1e9
 _AHEAD = 3
 """Pictures that are decoded before their turn."""
@@ -90,7 +90,7 @@ class AvatarTrainer:
             BadInputError: the loss is no longer a number.
         """
         settings = self.settings
-        self._prepare_stage()
+        self._prepare_views()
         for group in self.optimiser.param_groups:
             group["lr"] = _rate(group["name"], self.step / settings.steps, settings)
         terms: dict[str, float] = {}
@@ -99,7 +99,7 @@ class AvatarTrainer:
             for name, value in self._accumulate(view).items():
                 terms[name] = terms.get(name, 0.0) + value / settings.views
         if settings.steady and settings.color == "mlp":
-            self._steady()
+            self._color_prior()
         self._average_gradients()
         # Of all processes' views: they prune alike.
         self.avatar.note_visible()
@@ -150,24 +150,23 @@ class AvatarTrainer:
         values = torch.stack([value.detach() for value in terms.values()]).tolist()
         return dict(zip(terms, values, strict=True))
 
-    def _steady(self) -> None:
-        """Hold colours that no picture shows near what is known of them.
+    def _color_prior(self) -> None:
+        """The colour prior: hold colours that no picture shows near what is known of them.
 
-        The network is free to say anything about directions from which no camera looks, about
-        faces that were not made, and about Gaussians that were never seen; an avatar is looked at
-        from everywhere and makes any face. Some Gaussians' colours from a random direction at
-        random expressions are drawn towards their own at rest, or, where no loss ever reached a
-        Gaussian, towards those it was given at the start. Only the network learns from that: the
-        latents stay with what the pictures say.
+        The pictures do not determine the colours from directions without a camera, of expressions
+        that were not captured, and of Gaussians that were never visible. Some Gaussians' colours
+        from a random direction at random expressions are drawn towards their own neutral colour,
+        or, where the loss never had a gradient for a Gaussian, towards its initial one. Only the
+        network learns from that, not the latents.
         """
-        generator = self._chance("steady")
+        generator = self._generator("steady")
         device = self.fabric.device
-        count = min(_STEADIED, self.avatar.count)
+        count = min(_PRIOR_SAMPLES, self.avatar.count)
         chosen = torch.randint(self.avatar.count, (count,), generator=generator).to(device)
         view = torch.randn(count, 3, generator=generator)
         view = torch.nn.functional.normalize(view, dim=-1).to(device)
         size = len(self.capture.head.expression_names)
-        active = torch.rand(size, generator=generator) < _MADE_UP / size
+        active = torch.rand(size, generator=generator) < _ACTIVE / size
         expression = (active * torch.rand(size, generator=generator)).to(device)
         latents = self.avatar.gaussians["latents"].detach()[chosen]
         rows = {"latents": latents}
@@ -184,14 +183,14 @@ class AvatarTrainer:
             return
         parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
         parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-        flat = self._of_all(torch.cat([part.reshape(-1) for part in parts]))
+        flat = self._summed(torch.cat([part.reshape(-1) for part in parts]))
         flat /= self.fabric.world_size
         start = 0
         for parameter in parameters:
             parameter.grad = flat[start : start + parameter.numel()].view_as(parameter)
             start += parameter.numel()
 
-    def _of_all(self, tensor: Tensor) -> Tensor:
+    def _summed(self, tensor: Tensor) -> Tensor:
         """The sum over all processes."""
         if self.fabric.world_size == 1:
             return tensor
@@ -204,12 +203,12 @@ class AvatarTrainer:
         the last densification stays: the paper, which keeps 25,000, ends at 32,379.
         """
         rules = self.settings.density
-        total, seen = self._of_all(self.gradients.total), self._of_all(self.gradients.seen)
+        total, seen = self._summed(self.gradients.total), self._summed(self.gradients.seen)
         if rules.budget:
             kept = self.prune()
             total, seen = total[kept], seen[kept]
         before = self.avatar.count
-        _, scales = self._at_rest()
+        _, scales = self._neutral_size()
         cloned, split = density.to_densify(
             ScreenGradients(total, seen).mean(),
             scales.amax(dim=1),
@@ -217,7 +216,9 @@ class AvatarTrainer:
             self._split_above,
             int(rules.grow * before),
         )
-        rows.clone_and_split(self.avatar, self.optimiser, cloned, split, self._chance("densify"))
+        densify_ops.clone_and_split(
+            self.avatar, self.optimiser, cloned, split, self._generator("densify")
+        )
         grown = self.avatar.count
         self.log.append((self.step, before, grown, "densified"))
         if not rules.budget:
@@ -227,14 +228,14 @@ class AvatarTrainer:
     def prune(self) -> Tensor:
         """Take Gaussians away: by volume down to the budget, or by opacity without one.
 
-        Those that no loss ever reached are left: no picture tells what is behind a head.
+        Those that were never visible are left: no picture shows what is behind a head.
 
         Returns:
             Indices of those that are kept, among those before.
         """
         rules = self.settings.density
         before = self.avatar.count
-        opacities, scales = self._at_rest()
+        opacities, scales = self._neutral_size()
         bound = self.avatar.binding if rules.keep_faces else None
         faces = len(self.avatar.faces)
         if rules.budget:
@@ -247,14 +248,14 @@ class AvatarTrainer:
             kept = density.kept_by_opacity(opacities, rules.least_opacity, bound, faces)
             why = "pruned by opacity"
         if len(kept) < before:
-            rows.select(self.avatar, self.optimiser, kept)
+            densify_ops.select(self.avatar, self.optimiser, kept)
         self.log.append((self.step, before, len(kept), why))
         return kept
 
     @torch.no_grad()
-    def _at_rest(self) -> tuple[Tensor, Tensor]:
-        """(G,) opacities, and (G, 3) standard deviations in metres on the neutral head."""
-        _, _, scales = self.avatar.placed(self._template)
+    def _neutral_size(self) -> tuple[Tensor, Tensor]:
+        """Opacities (G,), and standard deviations (G, 3) in metres on the neutral head."""
+        _, _, scales = self.avatar.bind(self._template)
         return torch.sigmoid(self.avatar.gaussians["opacity_logits"]), scales
 
     @torch.no_grad()
@@ -268,7 +269,7 @@ class AvatarTrainer:
                 state[name].zero_()
         self.log.append((self.step, len(logits), len(logits), "opacities reset"))
 
-    def _prepare_stage(self) -> None:
+    def _prepare_views(self) -> None:
         """The pictures' size of this step, and where in their order it stands."""
         part = self.step / self.settings.steps
         quarter, half = self.settings.coarse
@@ -288,19 +289,19 @@ class AvatarTrainer:
     def _backdrop(self) -> Tensor:
         kind = self.settings.backdrop
         if kind == "random":
-            color = torch.rand(3, generator=self._chance("backdrop"))
+            color = torch.rand(3, generator=self._generator("backdrop"))
         else:
             color = torch.full((3,), float(kind == "white"))
         return color.to(self.fabric.device)
 
-    def _chance(self, what: str) -> torch.Generator:
-        """Chance that depends on the seed and the step alone; the same in all processes."""
+    def _generator(self, what: str) -> torch.Generator:
+        """Random numbers that depend on seed, step and purpose alone; the same in all processes."""
         seed = np.random.SeedSequence([self.settings.seed, self.step, *what.encode()])
         return torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
 
     def state(self) -> dict[str, Any]:
         """What :meth:`restore` goes on from; all processes have to ask for it together."""
-        gathered = self._of_all(self.gradients.total), self._of_all(self.gradients.seen)
+        gathered = self._summed(self.gradients.total), self._summed(self.gradients.seen)
         return {
             "rows": {name: value.detach().cpu() for name, value in self.avatar.gaussians.items()},
             "binding": self.avatar.binding.cpu(),
@@ -322,7 +323,9 @@ class AvatarTrainer:
         self.optimiser = _optimiser(self.avatar, self.settings)
         self.optimiser.load_state_dict(state["optimiser"])
         visible = state.get("ever_visible")
-        self.avatar.ever_visible = self._with_moments() if visible is None else visible.to(device)
+        self.avatar.ever_visible = (
+            self._visible_by_moments() if visible is None else visible.to(device)
+        )
         self.step = int(state["step"])
         self.log = [tuple(entry) for entry in state["log"]]
         self.gradients = ScreenGradients.empty(self.avatar.count, device)
@@ -331,7 +334,7 @@ class AvatarTrainer:
             self.gradients = ScreenGradients(*(part.to(device) for part in state["gradients"]))
         self._factor = 0
 
-    def _with_moments(self) -> Tensor:
+    def _visible_by_moments(self) -> Tensor:
         """(G,) which Gaussians were visible, of a checkpoint of version 0.1.0.
 
         Adam's second moment of what had a gradient is above 0. That of the opacities is empty after

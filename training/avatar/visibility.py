@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which Gaussians a picture tells nothing about."""
+"""Which Gaussians are hidden in a picture."""
 
 from __future__ import annotations
 

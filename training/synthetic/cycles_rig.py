@@ -35,7 +35,7 @@ _SENSOR = 36.0
 _OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
 
 
-class FilmSet:
+class CyclesRig:
     """A Blender scene with the person, the lights and one camera; there is one at a time."""
 
     def __init__(

@@ -32,7 +32,7 @@ from training.synthetic.schedule import Moment, moments
 from training.synthetic.settings import CaptureSettings
 
 if TYPE_CHECKING:
-    from training.synthetic.cycles_rig import FilmSet
+    from training.synthetic.cycles_rig import CyclesRig
 
 Device = Literal["cpu", "gpu"]
 
@@ -89,7 +89,7 @@ def make_capture(
         for timestep, moment in enumerate(programme):
             save_head_param(moment.param, folder / head_param_path(timestep))
 
-        def film_set() -> FilmSet:
+        def film_set() -> CyclesRig:
             progress(_SPEECH_PART, "dressing the person")
             return _new_film_set(made_of["head"], settings.samples, threads, device)
 
@@ -120,9 +120,9 @@ class _Filming:
         self._total = sum(map(len, plan))
         self._taken: list[Shot] = []
 
-    def run(self, film_set: Callable[[], FilmSet]) -> None:
+    def run(self, film_set: Callable[[], CyclesRig]) -> None:
         """Take the pictures that are missing; the set is built when the first of them is found."""
-        film: FilmSet | None = None
+        film: CyclesRig | None = None
         for timestep, planned in enumerate(self._plan):
             missing = [shot for shot in planned if not self._is_taken(shot)]
             self._taken += [shot for shot in planned if shot not in missing]
@@ -141,7 +141,7 @@ class _Filming:
         self._list()
         self._tell(len(self._plan) - 1)
 
-    def _take(self, film: FilmSet, shot: Shot) -> None:
+    def _take(self, film: CyclesRig, shot: Shot) -> None:
         # Deferred with the film set: scipy and Blender are only needed where pictures are taken.
         from training.synthetic.image_output import store, store_preview
 
@@ -189,9 +189,9 @@ class _Filming:
         )
 
 
-def _new_film_set(head: str, samples: int, threads: int | None, device: Device) -> FilmSet:
+def _new_film_set(head: str, samples: int, threads: int | None, device: Device) -> CyclesRig:
     try:
-        from training.synthetic.cycles_rig import FilmSet
+        from training.synthetic.cycles_rig import CyclesRig
     except ModuleNotFoundError as error:
         if error.name != "bpy":
             raise
@@ -199,7 +199,7 @@ def _new_film_set(head: str, samples: int, threads: int | None, device: Device) 
             "Filming needs Blender as a Python module, which is not installed.",
             "Install it with: pip install 'gaussianspeech[blender]'.",
         ) from error
-    return FilmSet(load_head(head), samples, threads=threads, device=device)
+    return CyclesRig(load_head(head), samples, threads=threads, device=device)
 
 
 def _clear_halves(folder: Path) -> None:

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch.autograd.function import once_differentiable
 
-from engine.avatar.kernels import binding as placing
-from engine.avatar.kernels import binding_gradients as placing_gradients
+from engine.avatar.kernels import binding as binding_kernels
+from engine.avatar.kernels import binding_gradients
 from engine.splatting.cpu.threads import KERNELS, array
 
 
-def placed(
+def bind_to_triangles(
     vertices: torch.Tensor,
     faces: torch.Tensor,
     binding: torch.Tensor,
@@ -39,13 +39,13 @@ def placed(
     Returns:
         Means (G, 3), quaternions (G, 4) and scales (G, 3) in the space of the vertices.
     """
-    outgoing: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = _Placed.apply(  # type: ignore[no-untyped-call]
+    outgoing: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = _BindToTriangles.apply(  # type: ignore[no-untyped-call]
         vertices, positions, quats, scales, faces, binding
     )
     return outgoing
 
 
-class _Placed(torch.autograd.Function):
+class _BindToTriangles(torch.autograd.Function):
     @staticmethod
     def forward(  # type: ignore[override]
         ctx: Any,
@@ -59,8 +59,8 @@ class _Placed(torch.autograd.Function):
         ctx.save_for_backward(vertices, faces, binding, positions, quats, scales)
         triangles, bound_to = array(faces, np.int32), array(binding, np.int32)
         with KERNELS:
-            frames = placing.frames_of(array(vertices), triangles)
-            images = placing.place(frames, bound_to, *map(array, (positions, quats, scales)))
+            frames = binding_kernels.frames_of(array(vertices), triangles)
+            images = binding_kernels.bind(frames, bound_to, *map(array, (positions, quats, scales)))
         ctx.frames = frames
         return tuple(map(torch.from_numpy, images))
 
@@ -70,7 +70,7 @@ class _Placed(torch.autograd.Function):
         vertices, faces, binding, positions, quats, scales = ctx.saved_tensors
         v_means, v_quats, v_scales = incoming
         with KERNELS:
-            outgoing = placing_gradients.place_backward(
+            outgoing = binding_gradients.bind_backward(
                 (array(vertices), array(faces, np.int32)),
                 ctx.frames,
                 (array(binding, np.int32), array(positions), array(quats), array(scales)),

@@ -188,7 +188,7 @@ def _on_triangles(
         out_quats[g, 3] = a * z + b * y - d * x + e * w
 
 
-def place(
+def bind(
     frames: Float, binding: Index, positions: Float, quats: Float, scales: Float
 ) -> tuple[Float, Float, Float]:
     """Means, quaternions and scales in the space of the vertices.
@@ -213,4 +213,4 @@ def warm_up() -> None:
     corners, first = np.eye(3, dtype=np.float32), np.zeros(1, np.int32)
     quats = np.array([[1, 0, 0, 0]], np.float32)
     frames = frames_of(corners, np.array([[0, 1, 2]], np.int32))
-    place(frames, first, corners[:1], quats, corners[:1])
+    bind(frames, first, corners[:1], quats, corners[:1])

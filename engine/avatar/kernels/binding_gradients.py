@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The way back from placed Gaussians to the triangles and what is bound to them.
+"""The way back from bound Gaussians to the triangles and what is bound to them.
 
 Derivatives of :mod:`engine.avatar.kernels.binding`, deterministic to the bit: triangles and corners
 gather their sums in the order of the Gaussians and of the triangles, whatever the threads do.
@@ -148,7 +148,7 @@ def _axes_backward(
     """Add to the gradients by the edges, ``v_room[:2]``, what those by the axes bring.
 
     Args:
-        room: as :func:`placing.axes` filled it.
+        room: as :func:`engine.avatar.kernels.binding.axes` filled it.
         lengths: what that returned.
         v_room: (7, 3) gradients by the two edges and the three axes, and room for two.
     """
@@ -225,7 +225,7 @@ def _by_vertex(faces: Index, corners: Double, out: Float) -> None:
             out[v, c] = sums[v, c]
 
 
-def place_backward(
+def bind_backward(
     mesh: tuple[Float, Index],
     frames: Float,
     bound: tuple[Index, Float, Float, Float],
@@ -233,11 +233,11 @@ def place_backward(
     *,
     by_vertices: bool,
 ) -> tuple[Float | None, Float, Float, Float]:
-    """Gradients of :func:`placing.place`.
+    """Gradients of :func:`engine.avatar.kernels.binding.bind`.
 
     Args:
         mesh: vertices (V, 3) and faces (F, 3), as on the way there.
-        frames: (F, COLUMNS) as :func:`placing.frames_of` gave them.
+        frames: (F, COLUMNS) as :func:`~engine.avatar.kernels.binding.frames_of` gave them.
         bound: binding (G,), positions (G, 3), quats (G, 4) and scales (G, 3), as there.
         incoming: gradients by means (G, 3), quaternions (G, 4) and scales (G, 3).
         by_vertices: whether those by the vertices are wanted.
@@ -264,4 +264,4 @@ def warm_up() -> None:
     frames = np.ones((1, COLUMNS), np.float32)
     one = corners[:1]
     bound = first, one, quat, one
-    place_backward((corners, faces), frames, bound, (one, quat, one), by_vertices=True)
+    bind_backward((corners, faces), frames, bound, (one, quat, one), by_vertices=True)

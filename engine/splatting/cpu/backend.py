@@ -18,8 +18,8 @@ from torch.autograd.function import once_differentiable
 from engine.core.errors import BadInputError
 from engine.core.progress import Progress, no_progress
 from engine.splatting.backend import (
+    BlendSettings,
     Image,
-    Semantics,
     Splats,
     check_alike,
     check_shapes,
@@ -76,13 +76,13 @@ class Prepared:
     tiles: Index
 
 
-def prepare(arrays: list[Float], camera: Camera, semantics: Semantics) -> Prepared:
+def prepare(arrays: list[Float], camera: Camera, settings: BlendSettings) -> Prepared:
     """Everything before the blending.
 
     Args:
         arrays: means, quats, scales, opacities, colors as C-contiguous float32.
         camera: the view.
-        semantics: constants.
+        settings: constants.
     """
     view, count = _View.of(camera), len(arrays[0])
     means, quats, scales, opacities, colors = arrays
@@ -98,8 +98,8 @@ def prepare(arrays: list[Float], camera: Camera, semantics: Semantics) -> Prepar
         view.size,
         view.planes,
         view.orthographic,
-        semantics.eps2d,
-        semantics.alpha_min,
+        settings.eps2d,
+        settings.alpha_min,
         footprints,
         visible,
     )
@@ -110,16 +110,16 @@ def prepare(arrays: list[Float], camera: Camera, semantics: Semantics) -> Prepar
     return Prepared(order, rows, starts, entries, binning.balanced(starts, numba.get_num_threads()))
 
 
-def _constants(semantics: Semantics) -> tuple[np.float32, np.float32, np.float32]:
+def _constants(settings: BlendSettings) -> tuple[np.float32, np.float32, np.float32]:
     return (
-        np.float32(semantics.alpha_max),
-        np.float32(semantics.alpha_min),
-        np.float32(semantics.transmittance_min),
+        np.float32(settings.alpha_max),
+        np.float32(settings.alpha_min),
+        np.float32(settings.transmittance_min),
     )
 
 
 def composite(
-    prepared: Prepared, camera: Camera, semantics: Semantics, background: Float
+    prepared: Prepared, camera: Camera, settings: BlendSettings, background: Float
 ) -> tuple[Float, Float, Float]:
     """Blend prepared splats: rgb (H, W, 3), alpha (H, W), depth (H, W)."""
     shape = (camera.height, camera.width)
@@ -129,7 +129,7 @@ def composite(
         prepared.starts,
         prepared.entries,
         prepared.tiles,
-        *_constants(semantics),
+        *_constants(settings),
         background,
         rgb,
         alpha,
@@ -150,17 +150,17 @@ class _Rasterise(torch.autograd.Function):
         opacities: torch.Tensor,
         colors: torch.Tensor,
         camera: Camera,
-        semantics: Semantics,
+        settings: BlendSettings,
         background: Float,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         tensors = [tensor.contiguous() for tensor in (means, quats, scales, opacities, colors)]
         with KERNELS:
-            prepared = prepare([tensor.numpy() for tensor in tensors], camera, semantics)
-            images = composite(prepared, camera, semantics, background)
+            prepared = prepare([tensor.numpy() for tensor in tensors], camera, settings)
+            images = composite(prepared, camera, settings, background)
         rgb, alpha, depth = (torch.from_numpy(image) for image in images)
         # PyTorch then refuses the backward of what was written over in the meantime.
         ctx.save_for_backward(*tensors, rgb, alpha, depth)
-        ctx.constants = (prepared, camera, semantics)
+        ctx.constants = (prepared, camera, settings)
         return rgb, alpha, depth
 
     @staticmethod
@@ -169,7 +169,7 @@ class _Rasterise(torch.autograd.Function):
         ctx: Any, v_rgb: torch.Tensor, v_alpha: torch.Tensor, v_depth: torch.Tensor
     ) -> tuple[torch.Tensor | None, ...]:
         *arrays, rgb, alpha, depth = (tensor.detach().numpy() for tensor in ctx.saved_tensors)
-        prepared, camera, semantics = ctx.constants
+        prepared, camera, settings = ctx.constants
         means, quats, scales = arrays[:3]
         v_means, v_quats, v_scales, v_opacities, v_colors = map(np.zeros_like, arrays)
         pairs = np.empty((len(prepared.entries), GRADIENTS), np.float32)
@@ -180,7 +180,7 @@ class _Rasterise(torch.autograd.Function):
                 prepared.starts,
                 prepared.entries,
                 prepared.tiles,
-                *_constants(semantics),
+                *_constants(settings),
                 rgb,
                 alpha,
                 depth,
@@ -219,18 +219,18 @@ class CpuBackend:
     name = "cpu"
     device = torch.device("cpu")
 
-    def __init__(self, semantics: Semantics | None = None) -> None:
+    def __init__(self, settings: BlendSettings | None = None) -> None:
         """Make a backend; constants default to gsplat's.
 
         Raises:
             BadInputError: ``alpha_min`` below what the kernels' exponential covers.
         """
-        self.semantics = semantics or Semantics()
+        self.blend_settings = settings or BlendSettings()
         lowest = math.exp(-float(blending.SIGMA_MAX))
-        if not lowest <= self.semantics.alpha_min < self.semantics.alpha_max < 1:
+        if not lowest <= self.blend_settings.alpha_min < self.blend_settings.alpha_max < 1:
             raise BadInputError(
-                f"alpha_min {self.semantics.alpha_min:g} and alpha_max "
-                f"{self.semantics.alpha_max:g} are not usable on the CPU.",
+                f"alpha_min {self.blend_settings.alpha_min:g} and alpha_max "
+                f"{self.blend_settings.alpha_max:g} are not usable on the CPU.",
                 f"They must satisfy {lowest:.4f} ≤ alpha_min < alpha_max < 1.",
             )
 
@@ -247,7 +247,7 @@ class CpuBackend:
         tensors = [tensor.to("cpu", torch.float32) for tensor in splats]
         behind = torch.zeros(3) if background is None else background
         behind_array = np.ascontiguousarray(behind.detach().to("cpu", torch.float32).numpy())
-        images = _Rasterise.apply(*tensors, camera, self.semantics, behind_array)  # type: ignore[no-untyped-call]
+        images = _Rasterise.apply(*tensors, camera, self.blend_settings, behind_array)  # type: ignore[no-untyped-call]
         return Image(*images)
 
     def render_views(
@@ -278,7 +278,7 @@ class CpuBackend:
         takes less than one.
 
         Args:
-            progress: is told before the work starts, so that a wait is announced.
+            progress: called before the work starts, so that a wait is announced.
             gradients: the kernels of the gradients too.
         """
         folder = os.environ.get("NUMBA_CACHE_DIR", "the source folder")

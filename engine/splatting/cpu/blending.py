@@ -124,7 +124,7 @@ def blend(  # noqa: C901, PLR0912 - inner loops in one kernel: a call would hide
         starts: (tiles + 1,) from :func:`binning.tile_lists`.
         entries: (P,) from there too.
         tiles: (tiles,) the order in which tiles are worked off.
-        alpha_max: float32, see :class:`engine.splatting.backend.Semantics`.
+        alpha_max: float32, see :class:`engine.splatting.backend.BlendSettings`.
         alpha_min: float32.
         transmittance_min: float32.
         background: (3,).

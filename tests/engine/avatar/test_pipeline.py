@@ -11,8 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from engine.avatar import AvatarPipeline, binding, color, load_avatar, pipeline, splats
 from engine.core.errors import BadInputError
 from engine.heads import load_head
-from engine.rendering.frames import Studio, portrait_camera
-from engine.splatting.backend import Image, Semantics
+from engine.rendering.frames import FrameRenderer, portrait_camera
+from engine.splatting.backend import BlendSettings, Image
 from engine.splatting.cpu.backend import CpuBackend
 
 WAITS = {
@@ -45,7 +45,7 @@ class Operations(TorchDispatchMode):
 class Nowhere:
     """A backend on a device of shapes alone: any look at a value fails there."""
 
-    name, device, semantics = "nowhere", torch.device("meta"), Semantics()
+    name, device, blend_settings = "nowhere", torch.device("meta"), BlendSettings()
 
     def render(self, splats, camera, background=None):
         assert background is None
@@ -87,9 +87,9 @@ def test_the_tensor_way_gives_the_compiled_splats(head, kind, still, request):
 def test_the_tensor_way_gives_the_default_avatars_picture(request):
     head = load_head("default")
     avatar, camera = load_avatar("default", head), portrait_camera(head, 160, 200)
-    expected = Studio(avatar, CpuBackend(), camera).begin(head.template, None).arrays()[0]
+    expected = FrameRenderer(avatar, CpuBackend(), camera).submit(head.template, None).numpy()[0]
     request.getfixturevalue("by_tensors")
-    found = Studio(avatar, CpuBackend(), camera).begin(head.template, None).arrays()[0]
+    found = FrameRenderer(avatar, CpuBackend(), camera).submit(head.template, None).numpy()[0]
     assert found.shape == (200, 160, 3)
     assert found.max() > 100
     assert np.abs(found.astype(int) - expected).max() <= 1
@@ -126,11 +126,13 @@ def test_no_operation_of_a_frame_makes_the_host_wait(head, kind, request):
 def test_a_whole_frame_is_begun_without_a_look_at_any_value(head, kind, request):
     avatar = request.getfixturevalue(kind)
     vertices, psi, _, _ = frame(head)
-    studio = Studio(avatar, Nowhere(), portrait_camera(head, 16, 12), np.zeros((12, 16, 3), "f4"))
+    renderer = FrameRenderer(
+        avatar, Nowhere(), portrait_camera(head, 16, 12), np.zeros((12, 16, 3), "f4")
+    )
     for _ in range(2):
-        down = studio.begin(vertices, psi)
+        down = renderer.submit(vertices, psi)
     with pytest.raises(NotImplementedError):
-        down.arrays()
+        down.numpy()
 
 
 def test_an_avatar_on_another_device_is_the_same_avatar(mlp_avatar):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import torch
 
-from engine.splatting.backend import Semantics, Splats
+from engine.splatting.backend import BlendSettings, Splats
 from tests.engine.splatting import reference
 from tests.engine.splatting.scenes import camera_of
 
@@ -31,7 +31,7 @@ def sure_pixels(splats, views):
     """(C, H, W) pixels that are not within rounding of a cut-off, where either side is right."""
     colors = splats.colors if splats.colors.ndim == 3 else [splats.colors] * len(views)
     found = [
-        reference.render(splats._replace(colors=seen), view, BACKGROUND, Semantics()).edge
+        reference.render(splats._replace(colors=seen), view, BACKGROUND, BlendSettings()).edge
         for seen, view in zip(colors, views, strict=True)
     ]
     return ~torch.stack(found)

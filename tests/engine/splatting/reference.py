@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 
-from engine.splatting.backend import Semantics, Splats
+from engine.splatting.backend import BlendSettings, Splats
 from engine.splatting.camera import Camera
 
 
@@ -62,11 +62,11 @@ def project(splats: Splats, camera: Camera, eps2d: float):
 
 
 def render(
-    splats: Splats, camera: Camera, background: torch.Tensor, semantics: Semantics
+    splats: Splats, camera: Camera, background: torch.Tensor, settings: BlendSettings
 ) -> Reference:
     splats = Splats(*(tensor.double() for tensor in splats))
-    means2d, cov2d, z, inside = project(splats, camera, semantics.eps2d)
-    inside = inside & (splats.opacities >= semantics.alpha_min)
+    means2d, cov2d, z, inside = project(splats, camera, settings.eps2d)
+    inside = inside & (splats.opacities >= settings.alpha_min)
     order = torch.sort(z.detach().float(), stable=True).indices  # Depths are float32.
     order = order[inside[order]]
     ys, xs = torch.meshgrid(
@@ -79,20 +79,20 @@ def render(
     solved = torch.linalg.solve(cov2d[order], d.transpose(0, 1).transpose(1, 2))
     sigma = 0.5 * (d.transpose(0, 1).transpose(1, 2) * solved).sum(1).T
     raw = splats.opacities[order] * torch.exp(-sigma)
-    alpha = torch.clamp(raw, max=semantics.alpha_max)
-    counted = alpha >= semantics.alpha_min
+    alpha = torch.clamp(raw, max=settings.alpha_max)
+    counted = alpha >= settings.alpha_min
     alpha = torch.where(counted, alpha, torch.zeros_like(alpha))
     light = torch.cumprod(1 - alpha, 1)
-    alpha = torch.where(light > semantics.transmittance_min, alpha, torch.zeros_like(alpha))
+    alpha = torch.where(light > settings.transmittance_min, alpha, torch.zeros_like(alpha))
     left = torch.cumprod(1 - alpha, 1)
     before = torch.cat([torch.ones(len(left), 1, dtype=torch.float64), left], 1)
     weights, end = alpha * before[:, :-1], before[:, -1]
     rgb = weights @ splats.colors[order] + end[:, None] * background.double()
     opaque = 1 - end
     depth = torch.where(opaque > 0, weights @ z[order] / torch.where(opaque > 0, opaque, 1.0), 0.0)
-    near_cut = ((raw / semantics.alpha_min - 1).abs() < 2e-3).any(1)
-    near_stop = ((light / semantics.transmittance_min - 1).abs() < 2e-2).any(1)
-    near_bound = ((raw / semantics.alpha_max - 1).abs() < 1e-4).any(1)
+    near_cut = ((raw / settings.alpha_min - 1).abs() < 2e-3).any(1)
+    near_stop = ((light / settings.transmittance_min - 1).abs() < 2e-2).any(1)
+    near_bound = ((raw / settings.alpha_max - 1).abs() < 1e-4).any(1)
     shape = (camera.height, camera.width)
     return Reference(
         rgb.reshape(*shape, 3),

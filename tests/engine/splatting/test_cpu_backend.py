@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from scenes import KINDS, camera_of, scenes, splats_of
 
 from engine.core.errors import BadInputError
-from engine.splatting.backend import Semantics, Splats
+from engine.splatting.backend import BlendSettings, Splats
 from engine.splatting.cpu.backend import CpuBackend
 
 BACKEND = CpuBackend()
@@ -18,7 +18,7 @@ QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCh
 
 def agree(splats, camera, background, backend=BACKEND):
     image = backend.render(splats, camera, background)
-    expected = reference.render(splats, camera, background, backend.semantics)
+    expected = reference.render(splats, camera, background, backend.blend_settings)
     sure = ~expected.edge
     torch.testing.assert_close(image.rgb[sure].double(), expected.rgb[sure], atol=1e-4, rtol=0)
     torch.testing.assert_close(image.alpha[sure].double(), expected.alpha[sure], atol=1e-4, rtol=0)
@@ -56,12 +56,12 @@ def gradients(render, splats, dtype, outputs, sure):
 
 def gradients_agree(scene, outputs, floor):
     splats, camera, background = scene
-    sure = ~reference.render(splats, camera, background, BACKEND.semantics).edge
+    sure = ~reference.render(splats, camera, background, BACKEND.blend_settings).edge
     ours = gradients(
         lambda s: BACKEND.render(s, camera, background), splats, torch.float32, outputs, sure
     )
     theirs = gradients(
-        lambda s: reference.render(s, camera, background, BACKEND.semantics),
+        lambda s: reference.render(s, camera, background, BACKEND.blend_settings),
         splats,
         torch.float64,
         outputs,
@@ -167,8 +167,10 @@ def test_splats_with_nan_or_infinity_are_left_out():
             assert torch.equal(BACKEND.render(bad, camera).rgb, BACKEND.render(good, camera).rgb)
 
 
-def test_the_constants_are_those_of_the_semantics():
-    loose = CpuBackend(Semantics(eps2d=0.0, alpha_max=0.9, alpha_min=0.05, transmittance_min=0.1))
+def test_the_constants_are_those_of_the_settings():
+    loose = CpuBackend(
+        BlendSettings(eps2d=0.0, alpha_max=0.9, alpha_min=0.05, transmittance_min=0.1)
+    )
     camera = camera_of(40, 30, shift=0.0, orthographic=False)
     image, _ = agree(splats_of("opaque", 80, 4), camera, torch.zeros(3), loose)
     assert not torch.allclose(image.rgb, BACKEND.render(splats_of("opaque", 80, 4), camera).rgb)
@@ -176,7 +178,7 @@ def test_the_constants_are_those_of_the_semantics():
 
 def test_constants_outside_what_the_kernels_cover_are_refused():
     with pytest.raises(BadInputError, match="alpha_min"):
-        CpuBackend(Semantics(alpha_min=1e-4))
+        CpuBackend(BlendSettings(alpha_min=1e-4))
 
 
 def test_attributes_of_different_lengths_are_refused_by_name():

@@ -9,11 +9,11 @@ from scenes import KINDS, camera_of, splats_of
 
 from engine.avatar.binding import quaternion_product
 from engine.avatar.color import ShColor
-from engine.splatting.backend import Semantics, Splats
+from engine.splatting.backend import BlendSettings, Splats
 from engine.splatting.cpu import backend as cpu
 from engine.splatting.cpu.layout import DEPTH, MEAN_X, MEAN_Y, PRECISION, PRECISION_Y, SLOPE
 
-SEMANTICS = Semantics()
+SETTINGS = BlendSettings()
 
 
 def projected(splats, camera):
@@ -29,7 +29,7 @@ def projected(splats, camera):
         torch.from_numpy(camera.K).double()[None],
         camera.width,
         camera.height,
-        SEMANTICS.eps2d,
+        SETTINGS.eps2d,
         camera.near,
         camera.far,
         camera_model="ortho" if camera.orthographic else "pinhole",
@@ -38,7 +38,7 @@ def projected(splats, camera):
 
 
 def ours(splats, camera):
-    prepared = cpu.prepare([tensor.numpy() for tensor in splats], camera, SEMANTICS)
+    prepared = cpu.prepare([tensor.numpy() for tensor in splats], camera, SETTINGS)
     return prepared.order.astype(np.int64), torch.from_numpy(prepared.rows).double()
 
 

@@ -6,7 +6,7 @@ import torch
 
 from engine.avatar import ShColor, load_avatar, splats
 from engine.avatar.binding import triangle_frames
-from training.avatar.coloring import HarmonicColor, NetworkColor, whereabouts
+from training.avatar.coloring import HarmonicColor, NetworkColor, positional_encoding
 from training.avatar.config import PRESETS
 from training.avatar.model import first_colors, from_avatar, new_color
 from training.avatar.seeding import on_triangles
@@ -85,9 +85,9 @@ def test_latents_start_out_alike_for_neighbours_and_unlike_for_others():
     random = torch.Generator().manual_seed(2)
     places = torch.rand(200, 3, generator=random) * 2 - 1
     normals = torch.nn.functional.normalize(torch.randn(200, 3, generator=random), dim=-1)
-    here = whereabouts(places, normals, 29)
+    here = positional_encoding(places, normals, 29)
     assert here.shape == (200, 27)
-    beside = whereabouts(places + 0.005, normals, 29)
+    beside = positional_encoding(places + 0.005, normals, 29)
     apart = (here[:, None] - here).norm(dim=2) + 1e9 * torch.eye(200)
     assert ((here - beside).norm(dim=1) < 0.5 * apart.amin(dim=1)).float().mean() > 0.95
 
@@ -95,7 +95,7 @@ def test_latents_start_out_alike_for_neighbours_and_unlike_for_others():
 @pytest.mark.parametrize("size", [0, 1, 3, 8, 9, 21])
 def test_what_latents_tell_of_a_place_fits_them(size):
     places, normals = torch.rand(5, 3), torch.nn.functional.normalize(torch.randn(5, 3), dim=-1)
-    known = whereabouts(places, normals, size)
+    known = positional_encoding(places, normals, size)
     assert known.shape[1] <= size
     assert known.isfinite().all()
 
@@ -110,7 +110,7 @@ def test_first_latents_tell_the_place_and_keep_the_colour(head):
     low, high = (torch.from_numpy(v) for v in (head.template.min(0), head.template.max(0)))
     places = (2 * centers - low - high) / (high - low).max()
     normals = triangle_frames(torch.from_numpy(head.template), torch.from_numpy(head.faces))
-    known = whereabouts(places, normals.rotations[:, :, 1], settings.latent - 3)
+    known = positional_encoding(places, normals.rotations[:, :, 1], settings.latent - 3)
     assert torch.allclose(latents[:, 3 : 3 + known.shape[1]], known, atol=1e-4)
     view = torch.nn.functional.normalize(torch.randn(len(binding), 3), dim=-1)
     shown = color({"latents": latents}, torch.ones(len(head.expression_names)), view)

@@ -21,7 +21,7 @@ def seeded(head, *, subdivide):
 def test_every_triangle_gets_one_gaussian_in_its_middle(head):
     avatar = seeded(head, subdivide=False)
     assert avatar.binding.tolist() == list(range(len(head.faces)))
-    means, _, _ = avatar.placed(torch.from_numpy(head.template))
+    means, _, _ = avatar.bind(torch.from_numpy(head.template))
     centers = head.template[head.faces].mean(1)
     assert np.abs(means.detach().numpy() - centers).max() < 1e-6
 
@@ -37,7 +37,7 @@ def test_triangles_of_the_teeth_get_four(head):
 
 def test_the_four_lie_within_their_triangle_and_apart(head):
     avatar = seeded(head, subdivide=True)
-    means = avatar.placed(torch.from_numpy(head.template))[0].detach().numpy()
+    means = avatar.bind(torch.from_numpy(head.template))[0].detach().numpy()
     face = int(np.flatnonzero(teeth_faces(head))[7])
     four = means[avatar.binding.numpy() == face]
     corners = head.template[head.faces[face]]
@@ -63,7 +63,7 @@ def test_large_triangles_of_the_face_are_divided_until_none_is(head):
 def test_gaussians_are_as_large_as_their_triangles(head):
     avatar = seeded(head, subdivide=False)
     vertices = torch.from_numpy(head.template)
-    _, _, scales = avatar.placed(vertices)
+    _, _, scales = avatar.bind(vertices)
     a, b, c = vertices[avatar.faces.long()].unbind(1)
     area = 0.5 * torch.linalg.cross(b - a, c - a).norm(dim=1)
     whole = area > 1e-7
@@ -76,7 +76,7 @@ def test_gaussians_are_as_large_as_their_triangles(head):
 def test_gaussians_lie_flat_on_their_triangles(head):
     avatar = seeded(head, subdivide=False)
     vertices = torch.from_numpy(head.template)
-    _, quats, scales = avatar.placed(vertices)
+    _, quats, scales = avatar.bind(vertices)
     w, x, y, z = quats.detach().unbind(-1)
     second_axis = torch.stack(
         [2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x)], -1

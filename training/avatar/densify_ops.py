@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Gaussians that come and go: the rows of an avatar's parameters and of the optimiser's memory.
+"""Cloning, splitting and pruning: the rows of an avatar's parameters and the optimiser's state.
 
-gsplat's strategies do the like on its own dictionaries (``gsplat.strategy.ops``); here bindings
-go along, places are local to triangles, and no CUDA package is needed.
+``gsplat.strategy.ops`` does the same on gsplat's dictionaries; here Gaussians have a binding,
+positions are local to triangles, and no CUDA package is needed.
 """
 
 from __future__ import annotations

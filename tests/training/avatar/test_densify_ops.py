@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from training.avatar.coloring import NetworkColor
+from training.avatar.densify_ops import clone_and_split, select
 from training.avatar.model import TrainableAvatar
-from training.avatar.rows import clone_and_split, select
 
 COUNT = 400
 
