@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``gaussianspeech jobs``: trainings that run in the background."""
+"""``gaussianspeech jobs``: trainings and captures that run in the background."""
 
 from __future__ import annotations
 
 import json as json_format
-import shutil
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,30 +11,21 @@ from typing import Annotated, Any
 import tyro
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from tyro.extras import SubcommandApp
 
 from engine.commands.console import print_result
-from engine.core.errors import BadInputError
-from engine.core.runtime import cache_folder
 from engine.jobs import folder as job_folders
-from engine.jobs.folder import Job
-from engine.jobs.status import State
+from engine.jobs.folder import default_folder, job_folder
+from engine.jobs.record import Job
+from engine.jobs.results import read_preview, summarize
 
 app = SubcommandApp()
-app.__doc__ = "Look after trainings and captures in the background."
+app.__doc__ = "List, follow, cancel, resume and remove trainings and captures in the background."
 
 _LOG_LINES = 10
 
-RESULTS = {"avatar": "avatar.safetensors", "speech": "speech_model.safetensors"}
-"""What a job leaves in its folder for others to use, by kind."""
-
-VIEWS = "transforms_train.json"
-"""What makes a folder a capture that can be trained on."""
-
-
-def default_folder() -> Path:
-    """Where jobs lie unless --folder says otherwise; Blender's panel reads the same."""
-    return cache_folder() / "jobs"
+_Id = Annotated[str, tyro.conf.Positional]
 
 
 @app.command(name="list")
@@ -53,19 +43,19 @@ def list_all(*, folder: Path | None = None, json: bool = False) -> int:
     if not found:
         print(f"There are no jobs in {folder or default_folder()}.")
         return 0
-    table = Table("job", "state", "step", "loss", "seconds to go", "message")
+    columns = ("job", "state", "step", "loss", "eta", "message")
+    table = Table("job", "state", "step", "loss", "seconds left", "message")
     for job in found:
         facts = _facts(job)
-        columns = ("job", "state", "step", "loss", "eta", "message")
-        table.add_row(*("" if facts[name] is None else str(facts[name]) for name in columns))
+        # Text: what a job says is no markup.
+        cells = ("" if facts[name] is None else str(facts[name]) for name in columns)
+        table.add_row(*map(Text, cells))
     Console().print(table)
     return 0
 
 
 @app.command
-def show(
-    job: Annotated[str, tyro.conf.Positional], *, folder: Path | None = None, json: bool = False
-) -> int:
+def show(job: _Id, *, folder: Path | None = None, json: bool = False) -> int:
     """Show one job and the end of its log.
 
     Args:
@@ -82,9 +72,7 @@ def show(
 
 
 @app.command
-def cancel(
-    job: Annotated[str, tyro.conf.Positional], *, folder: Path | None = None, at_once: bool = False
-) -> int:
+def cancel(job: _Id, *, folder: Path | None = None, at_once: bool = False) -> int:
     """Ask a job to save a checkpoint and stop.
 
     Args:
@@ -98,7 +86,7 @@ def cancel(
 
 
 @app.command
-def resume(job: Annotated[str, tyro.conf.Positional], *, folder: Path | None = None) -> int:
+def resume(job: _Id, *, folder: Path | None = None) -> int:
     """Start a cancelled or failed job again from its last checkpoint.
 
     Args:
@@ -111,39 +99,32 @@ def resume(job: Annotated[str, tyro.conf.Positional], *, folder: Path | None = N
 
 
 @app.command
-def remove(job: Annotated[str, tyro.conf.Positional], *, folder: Path | None = None) -> int:
+def remove(job: _Id, *, folder: Path | None = None) -> int:
     """Delete the folder of a job that has ended, with all that it made.
 
     Args:
         job: id of the job.
         folder: folder of the jobs.
     """
-    found = job_folders.show(_folder_of(job, folder))
-    if found.running:
-        raise BadInputError(f"The job {found.id} is running.", "Cancel it first.")
-    shutil.rmtree(found.folder)
+    job_folders.remove(_folder_of(job, folder))
     return 0
 
 
 @app.command
-def preview(job: Annotated[str, tyro.conf.Positional], *, folder: Path | None = None) -> int:
-    """Write a job's latest picture to stdout, as its file is: for programs on other machines.
+def preview(job: _Id, *, folder: Path | None = None) -> int:
+    """Write a job's latest picture to stdout, as its file is.
 
     Args:
         job: id of the job.
         folder: folder of the jobs.
     """
-    found = job_folders.show(_folder_of(job, folder))
-    picture = found.folder / found.status.preview
-    if not found.status.preview or not picture.is_file():
-        raise BadInputError(f"The job {found.id} has no picture yet.", "Try again later.")
-    sys.stdout.buffer.write(picture.read_bytes())
+    sys.stdout.buffer.write(read_preview(job_folders.show(_folder_of(job, folder))))
     return 0
 
 
 @app.command(name="folder")
 def print_folder(*, json: bool = False) -> int:
-    """Tell where jobs lie unless --folder says otherwise.
+    """Print where jobs lie unless --folder says otherwise.
 
     Args:
         json: print one JSON object.
@@ -153,38 +134,21 @@ def print_folder(*, json: bool = False) -> int:
 
 
 def _folder_of(job: str, folder: Path | None) -> Path:
-    return (folder or default_folder()) / job
+    return job_folder(folder or default_folder(), job)
 
 
 def _details(job: Job) -> dict[str, Any]:
-    """What programs want to know besides: numbers, times and what there is to use."""
-    status = job.status
-    picture = job.folder / status.preview
-    seen = bool(status.preview) and picture.is_file()
-    made = {
-        kind: job.folder / name
-        for kind, name in RESULTS.items()
-        if not job.running and (job.folder / name).is_file()
-    }
-    if status.state is State.FINISHED and (job.folder / VIEWS).is_file():
-        made["capture"] = job.folder
-    return {
-        "kind": str(job.config.get("kind", "")),
-        "data": str(job.config.get("data", "")),
-        "steps": status.step,
-        "total": status.total,
-        "created": job.created,
-        "updated": status.updated,
-        "preview": picture.stat().st_mtime_ns if seen else 0,
-        "results": {kind: str(path) for kind, path in made.items()},
-    }
+    """What programs want to know besides: numbers, times and results."""
+    made = summarize(job)
+    names = ("kind", "data", "total", "created", "updated", "preview", "results", "resumable")
+    return {"steps": made.step} | {name: getattr(made, name) for name in names}
 
 
 def _facts(job: Job) -> dict[str, Any]:
     status = job.status
     return {
         "job": job.id,
-        "state": "cancelling" if job.cancelling else str(status.state),
+        "state": str(status.state),
         "step": f"{status.step}/{status.total}" if status.total else status.step,
         "loss": status.loss,
         "eta": None if status.eta is None else round(status.eta),

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Trainings in the background: one folder per job, read and written by whoever looks after it.
+"""Jobs on disk: started, listed, cancelled, resumed and removed by any program.
 
 A job is a detached process and a folder::
 
-    job.json       command, config, working folder, process id and start time; by the starter
+    job.json       command and options, config, working folder, process; by the starter
     status.json    state, step, total, loss, eta, preview; replaced atomically by the worker
     log.txt        everything the worker prints
     checkpoints/   what the worker resumes from
     cancel         its presence asks the worker to save a checkpoint and stop
 
-Nothing else is shared, so a job survives the end of the program that started it, and any program
-can list, show, cancel and resume it. The worker's side is :class:`engine.jobs.worker.JobHandle`.
+Nothing else is shared, so a job survives the end of the program that started it. The worker's side
+is :class:`engine.jobs.worker.JobHandle`. A folder may have come from elsewhere: what it says is
+checked, only files inside it are read, and nothing but commands of this project are started.
 """
 
 from __future__ import annotations
@@ -20,152 +21,89 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from engine.core.checks import shown
 from engine.core.errors import BadInputError
-from engine.jobs import process as detached
-from engine.jobs.status import (
-    ENDED,
-    JobStatus,
-    State,
-    read_json,
-    read_status,
-    write_json,
-    write_status,
+from engine.core.runtime import cache_folder
+from engine.jobs import process as processes
+from engine.jobs.command import JobCommand, environment
+from engine.jobs.record import (
+    CANCEL,
+    CHECKPOINTS,
+    JOB,
+    STARTING,
+    Job,
+    read_job,
+    read_state,
+    write_job,
 )
+from engine.jobs.status import JobStatus, State, read_status, write_status
 
-ENVIRONMENT = "GAUSSIANSPEECH_JOB"
-"""Environment variable that tells the worker its job's folder."""
-
-_JOB, _LOG, _CHECKPOINTS, _CANCEL, _LOCK = (
-    "job.json",
-    "log.txt",
-    "checkpoints",
-    "cancel",
-    "starting",
-)
+_LOG = "log.txt"
+_LINE = 400
+"""Bytes of a log that are read for each line asked for."""
 _STALE_LOCK = 30.0
-_KILL_PATIENCE = 5.0
-_FORMAT = "gaussianspeech-job-1"
 
 
-@dataclass(frozen=True)
-class Job:
-    """A job as its folder tells it.
-
-    Attributes:
-        folder: the job's folder; its name is the job's id.
-        command: program and arguments.
-        config: the full configuration of the training, for people and for the worker.
-        cwd: the worker's working folder.
-        created: seconds since 1970.
-        process: of the latest run; ``None`` before the first.
-        runs: how often it was started.
-        status: how far it is; a process that is gone without a word counts as failed.
-        cancelling: whether it was asked to stop and has not yet.
-    """
-
-    folder: Path
-    command: tuple[str, ...]
-    config: Mapping[str, Any] = field(default_factory=dict)
-    cwd: str = "."
-    created: float = 0.0
-    process: detached.Process | None = None
-    runs: int = 0
-    status: JobStatus = field(default_factory=JobStatus)
-    cancelling: bool = False
-
-    @property
-    def id(self) -> str:
-        """The name of the folder."""
-        return self.folder.name
-
-    @property
-    def running(self) -> bool:
-        """Whether its process runs or is about to."""
-        return self.status.state not in ENDED
-
-    @property
-    def checkpoints(self) -> Path:
-        """Folder of the checkpoints."""
-        return self.folder / _CHECKPOINTS
+def default_folder() -> Path:
+    """Where jobs lie unless a command or Blender's preferences say otherwise."""
+    return cache_folder() / "jobs"
 
 
-def start_job(
-    root: str | Path,
-    name: str,
-    command: Sequence[str],
-    *,
-    config: Mapping[str, Any] | None = None,
-    cwd: str | Path | None = None,
-    folder: str | Path | None = None,
-) -> Job:
-    """Make a job folder and start its process, which survives the end of this one.
-
-    Args:
-        root: folder of the jobs.
-        name: what people call it; the id is the time and this.
-        command: program and arguments; the worker finds its folder in :data:`ENVIRONMENT`.
-        config: saved in ``job.json``; values that JSON has.
-        cwd: the worker's working folder; this process's own without.
-        folder: the job's own folder instead of a new one of ``root``; missing or empty.
+def job_folder(root: Path, job_id: str) -> Path:
+    """The folder of a job by its id.
 
     Raises:
-        BadInputError: the program cannot be started, or the folder is in use; no folder is left
-            then.
+        BadInputError: there is no such job directly in ``root``.
     """
-    place = _new_folder(Path(root), name) if folder is None else _given_folder(Path(folder))
-    try:
-        job = _described(place, command, config, cwd)
-        return _start(job, JobStatus(updated=time.time()))
-    except BaseException:
-        shutil.rmtree(place, ignore_errors=True)
-        raise
+    folder = root / job_id
+    named = job_id not in ("", ".", "..") and not re.search(r"[/\\:\0]", job_id)
+    if not named or not (folder / JOB).is_file():
+        raise BadInputError(
+            f"There is no job {shown(job_id)} in {root}.",
+            "'gaussianspeech jobs list' lists them.",
+        )
+    return folder
 
 
-def adopt_job(
-    folder: str | Path, command: Sequence[str], *, config: Mapping[str, Any] | None = None
-) -> Job:
-    """Make this very process the worker of a job, for work in the foreground.
-
-    Args:
-        folder: the job's; missing, empty, or that of a job that ended and now goes on.
-        command: what does the same work again, for :func:`resume`.
-        config: saved in ``job.json``; values that JSON has.
-
-    Raises:
-        BadInputError: the folder holds something else, or a job that runs or has finished.
-    """
-    folder = Path(folder)
-    if (folder / _JOB).exists():
-        before = show(folder)
-        if before.running or before.status.state is State.FINISHED:
-            ended = "has finished" if before.status.state is State.FINISHED else "is running"
-            raise BadInputError(f"The job {before.id} {ended}.", "Choose another folder.")
-        kept = before.config if config is None else dict(config)
-        job = replace(before, command=tuple(command), config=kept, runs=before.runs + 1)
-    else:
-        job = replace(_described(_given_folder(folder), command, config, None), runs=1)
-        write_status(folder, JobStatus(updated=time.time()))
-    withdraw_cancel(folder)
-    this = detached.Process(os.getpid(), detached.start_time(os.getpid()) or "")
-    _write_job(replace(job, process=this))
-    return show(folder)
+def free_name(root: Path, title: str) -> str:
+    """A name for a new job: the title without odd characters, with a number where it is taken."""
+    stem = re.sub(r"[^\w.-]+", "-", title).strip("-.")[:100] or "job"
+    name, number = stem, 1
+    while (root / name).exists():
+        number += 1
+        name = f"{stem}-{number}"
+    return name
 
 
 def list_jobs(root: str | Path) -> list[Job]:
-    """All jobs of a folder, the latest first; folders that are no jobs are passed over."""
+    """All jobs of a folder, the latest first; other folders in it are skipped.
+
+    Raises:
+        BadInputError: ``root`` is no folder, or cannot be read; one that is missing is empty.
+    """
     root = Path(root)
-    folders = [path.parent for path in root.glob(f"*/{_JOB}")] if root.is_dir() else []
+    try:
+        folders = [path.parent for path in root.glob(f"*/{JOB}")]
+        if not root.is_dir() and root.exists():
+            raise NotADirectoryError(20, "it is not a folder")
+    except OSError as error:
+        raise BadInputError(
+            f"The jobs in {root} cannot be listed: {error.strerror}.", "Choose another folder."
+        ) from error
     jobs = []
     for folder in folders:
         try:
             jobs.append(show(folder))
         except BadInputError as error:
-            jobs.append(Job(folder, (), status=JobStatus(State.FAILED, message=error.message)))
+            status = JobStatus(State.DAMAGED, message=str(error))
+            jobs.append(Job(folder, status=status))
     return sorted(jobs, key=lambda job: (job.created, job.id), reverse=True)
 
 
@@ -175,36 +113,58 @@ def show(folder: str | Path) -> Job:
     Raises:
         BadInputError: the folder holds no job, or a damaged one.
     """
-    folder = Path(folder)
-    content = read_json(folder / _JOB)
+    return read_state(read_job(Path(folder)))
+
+
+def start_job(
+    folder: str | Path, command: JobCommand, *, config: Mapping[str, Any] | None = None
+) -> Job:
+    """Make a job's folder and start its process, which survives the end of this one.
+
+    Args:
+        folder: the job's; missing or empty.
+        command: what it runs, in this process's working folder.
+        config: saved in ``job.json``; values that JSON has.
+
+    Raises:
+        BadInputError: the process cannot be started, or the folder is in use; no folder is left
+            then.
+    """
+    job = _new_job(Path(folder), command, config)
     try:
-        if content["format"] != _FORMAT:
-            raise BadInputError(f"{folder} holds no job.", "Check the path.")
-        process = content["process"]
-        job = Job(
-            folder,
-            tuple(str(word) for word in content["command"]),
-            config=dict(content["config"]),
-            cwd=str(content["cwd"]),
-            created=float(content["created"]),
-            process=None if process is None else detached.Process(int(process[0]), str(process[1])),
-            runs=int(content["runs"]),
-        )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise BadInputError(f"{folder / _JOB} is damaged.", "Start the training again.") from error
-    # The process first: a status read afterwards is at least as new as this look at it.
-    alive = job.process is not None and detached.is_running(job.process)
-    status = read_status(folder)
-    starting = job.process is None and (folder / _LOCK).exists()
-    if status.state not in ENDED and not alive and not starting:
-        status = replace(
-            status,
-            state=State.FAILED,
-            eta=None,
-            message="The process ended without a word; log.txt may tell why.",
-        )
-    cancelling = (folder / _CANCEL).exists() and status.state not in ENDED
-    return replace(job, status=status, cancelling=cancelling)
+        with _starting(job.folder):
+            return _spawn(job, JobStatus(updated=time.time()))
+    except BaseException:
+        shutil.rmtree(job.folder, ignore_errors=True)
+        raise
+
+
+def adopt_job(
+    folder: str | Path, command: JobCommand | None, *, config: Mapping[str, Any] | None = None
+) -> Job:
+    """Make this very process the worker of a job, for work in the foreground.
+
+    Args:
+        folder: the job's; missing, empty, or that of a job that ended before its time.
+        command: what does the same work again, for :func:`resume`.
+        config: saved in ``job.json``; values that JSON has.
+
+    Raises:
+        BadInputError: the folder holds something else, or a job that runs or has finished.
+    """
+    folder = Path(folder)
+    if (folder / JOB).exists():
+        job = _changed(_ended_early(folder), command, config)
+        job = replace(job, runs=job.runs + 1)
+    else:
+        job = replace(_new_job(folder, command, config), runs=1)
+    with _writing(folder):
+        if job.runs == 1:
+            write_status(folder, JobStatus(updated=time.time()))
+        withdraw_cancel(folder)
+        this = processes.Process(os.getpid(), processes.start_time(os.getpid()) or 0.0)
+        write_job(replace(job, process=this))
+    return show(folder)
 
 
 def cancel(folder: str | Path, *, at_once: bool = False) -> Job:
@@ -212,167 +172,223 @@ def cancel(folder: str | Path, *, at_once: bool = False) -> Job:
 
     Args:
         folder: the job's.
-        at_once: end the process instead of asking it; what is since its last checkpoint is lost.
+        at_once: end its processes instead of asking; what is since the last checkpoint is lost.
 
     Raises:
-        BadInputError: the folder holds no job.
+        BadInputError: the folder holds no job, or it cannot be written, or the process ended.
     """
     job = show(folder)
     if not job.running:
         return job
-    (job.folder / _CANCEL).touch()
-    if at_once and job.process is not None and detached.kill(job.process):
-        patience = time.monotonic() + _KILL_PATIENCE
-        while detached.is_running(job.process) and time.monotonic() < patience:
-            time.sleep(0.01)
-        status = read_status(job.folder)
-        if status.state not in ENDED:
+    with _writing(job.folder):
+        (job.folder / CANCEL).touch()
+        if at_once and job.process is not None and _killed(job):
+            status = read_status(job.folder)
             ended = replace(status, state=State.CANCELLED, eta=None, message="Ended at once.")
             write_status(job.folder, ended)
+            withdraw_cancel(job.folder)
     return show(folder)
 
 
-def resume(folder: str | Path) -> Job:
-    """Start a cancelled or failed job's command again; its worker goes on from its checkpoint.
+def resume(
+    folder: str | Path,
+    command: JobCommand | None = None,
+    *,
+    config: Mapping[str, Any] | None = None,
+) -> Job:
+    """Start a cancelled or failed job again; its worker continues from its checkpoint.
+
+    Args:
+        folder: the job's.
+        command: in place of the stored one, run in this process's working folder.
+        config: in place of the stored one.
 
     Raises:
-        BadInputError: it runs, or it has finished, or it cannot be started.
+        BadInputError: it runs, it has finished, it is damaged, it was not started by a command of
+            this project, or it cannot be started.
     """
-    with _starting(Path(folder)):
-        job = show(folder)
-        if job.running:
-            raise BadInputError(f"The job {job.id} is running.", "Cancel it first.")
-        if job.status.state is State.FINISHED:
-            raise BadInputError(f"The job {job.id} has finished.", "Start a new one.")
+    folder = Path(folder)
+    read_job(folder)
+    with _starting(folder):
+        job = _changed(_ended_early(folder), command, config)
+        if job.command is None:
+            raise BadInputError(
+                f"{folder / JOB} names no command of this project: the job cannot be resumed.",
+                "Start a new one with 'gaussianspeech train' or 'gaussianspeech capture'.",
+            )
         before = job.status
         waiting = replace(before, state=State.STARTING, eta=None, message="", updated=time.time())
         try:
             return _spawn(job, waiting)
         except BaseException:
-            write_status(job.folder, before)
+            write_status(folder, before)
             raise
+
+
+def remove(folder: str | Path) -> None:
+    """Delete the folder of a job that does not run, with all that it made.
+
+    Raises:
+        BadInputError: it runs, it is no job's folder, or files cannot be deleted.
+    """
+    folder = Path(folder)
+    if folder.is_symlink() or not (folder / JOB).exists():
+        raise BadInputError(f"{folder} is no folder of a job.", "Delete it by other means.")
+    if _runs(folder):
+        raise BadInputError(f"The job {folder.name} is running.", "Cancel it first.")
+    try:
+        # Without this file the rest is no job any more, should the deletion be interrupted.
+        (folder / JOB).unlink()
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise BadInputError(
+            f"The folder {folder} cannot be deleted: {error.strerror}.",
+            "Close programs that use it and delete what is left of it.",
+        ) from error
 
 
 def log_tail(folder: str | Path, lines: int = 20) -> list[str]:
     """The last lines that the worker printed."""
-    try:
-        with (Path(folder) / _LOG).open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 400 * lines))
-            return file.read().decode("utf-8", "replace").splitlines()[-lines:]
-    except OSError:
+    path = inside(Path(folder), _LOG)
+    if path is None:
         return []
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _LINE * lines))
+        return file.read(_LINE * lines).decode("utf-8", "replace").splitlines()[-lines:]
+
+
+def inside(folder: Path, name: str) -> Path | None:
+    """A file of a job's folder by its relative path; ``None`` if missing or outside of it."""
+    try:
+        path = (folder / name).resolve()
+        return path if path.is_relative_to(folder.resolve()) and path.is_file() else None
+    except (OSError, ValueError, RuntimeError):  # A loop of links, or an impossible path.
+        return None
 
 
 def cancel_requested(folder: Path) -> bool:
     """Whether the job was asked to stop."""
-    return (folder / _CANCEL).exists()
+    return (folder / CANCEL).exists()
 
 
 def withdraw_cancel(folder: Path) -> None:
     """Take back what :func:`cancel` asked."""
-    (folder / _CANCEL).unlink(missing_ok=True)
+    (folder / CANCEL).unlink(missing_ok=True)
 
 
-def _new_folder(root: Path, name: str) -> Path:
-    word = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "job"
-    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{word}"
-    for number in range(1, 1000):
-        folder = root / (stem if number == 1 else f"{stem}-{number}")
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        return folder
-    raise BadInputError(f"{root} has a thousand jobs of this second.", "Wait a moment.")
+def _ended_early(folder: Path) -> Job:
+    """A job that is neither running nor finished.
+
+    Raises:
+        BadInputError: it is.
+    """
+    job = show(folder)
+    if job.running:
+        raise BadInputError(f"The job {job.id} is running.", "Cancel it first.")
+    if job.status.state is State.FINISHED:
+        raise BadInputError(f"The job {job.id} has finished.", "Choose another folder.")
+    return job
 
 
-def _given_folder(folder: Path) -> Path:
+def _changed(job: Job, command: JobCommand | None, config: Mapping[str, Any] | None) -> Job:
+    """A job with what is given of another command, whose paths are of this working folder."""
+    if command is not None:
+        job = replace(job, command=command, cwd=str(Path.cwd()))
+    return job if config is None else replace(job, config=dict(config))
+
+
+def _runs(folder: Path) -> bool:
+    """Whether a job that may be damaged runs."""
+    try:
+        return show(folder).running
+    except BadInputError:
+        pass
+    try:
+        return read_job(folder).alive
+    except BadInputError:
+        return False  # A damaged job.json names no process.
+
+
+def _new_job(folder: Path, command: JobCommand | None, config: Mapping[str, Any] | None) -> Job:
+    """A job in a new folder, not yet written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        filled = next(folder.iterdir(), None)
+        occupied = next(folder.iterdir(), None)
+        if occupied is None:
+            (folder / CHECKPOINTS).mkdir()
     except OSError as error:
         raise BadInputError(
             f"The folder {folder} cannot be made: {error.strerror}.", "Choose another folder."
         ) from error
-    if filled is not None:
+    if occupied is not None:
         raise BadInputError(f"The folder {folder} is not empty.", "Choose a new folder.")
-    return folder
-
-
-def _described(
-    folder: Path,
-    command: Sequence[str],
-    config: Mapping[str, Any] | None,
-    cwd: str | Path | None,
-) -> Job:
-    (folder / _CHECKPOINTS).mkdir()
-    return Job(
-        folder,
-        tuple(str(word) for word in command),
-        config=dict(config or {}),
-        cwd=str(Path(cwd or Path.cwd()).resolve()),
-        created=time.time(),
-    )
-
-
-def _start(job: Job, status: JobStatus) -> Job:
-    with _starting(job.folder):
-        return _spawn(job, status)
+    return Job(folder, command, dict(config or {}), str(Path.cwd()), time.time())
 
 
 def _spawn(job: Job, status: JobStatus) -> Job:
-    withdraw_cancel(job.folder)
-    write_status(job.folder, status)
+    command, log = job.command, job.folder / _LOG
+    assert command is not None
+    if log.is_symlink():
+        raise BadInputError(f"{log} is a link.", "Remove it: the log stays in the job's folder.")
     job = replace(job, process=None, runs=job.runs + 1)
-    _write_job(job)
-    environment = os.environ | {
-        ENVIRONMENT: str(job.folder.resolve()),
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONIOENCODING": "utf-8",
-    }
+    with _writing(job.folder):
+        withdraw_cancel(job.folder)
+        write_status(job.folder, status)
+        write_job(job)
     try:
-        process = detached.spawn(
-            job.command, log=job.folder / _LOG, cwd=Path(job.cwd), environment=environment
+        process = processes.spawn(
+            command.argv(job.folder.resolve()),
+            log=log,
+            cwd=Path(job.cwd),
+            environment=environment(job.folder),
         )
     except OSError as error:
         raise BadInputError(
-            f"{job.command[0] if job.command else 'Nothing'} cannot be started: {error}.",
-            "Check the path of the program and the working folder.",
+            f"The job {job.id} cannot be started in {job.cwd}: {error.strerror}.",
+            "Check that folder, and the Python that runs this.",
         ) from error
-    _write_job(replace(job, process=process))
+    write_job(replace(job, process=process))
     return show(job.folder)
 
 
-def _write_job(job: Job) -> None:
-    write_json(
-        job.folder / _JOB,
-        {
-            "format": _FORMAT,
-            "command": list(job.command),
-            "config": dict(job.config),
-            "cwd": job.cwd,
-            "created": job.created,
-            "process": None if job.process is None else list(job.process),
-            "runs": job.runs,
-        },
-    )
+def _killed(job: Job) -> bool:
+    assert job.process is not None
+    try:
+        return processes.kill(job.process)
+    except psutil.AccessDenied as error:
+        raise BadInputError(
+            f"The process {job.process.pid} of the job {job.id} may not be ended by this user.",
+            "Cancel it as the user who started it.",
+        ) from error
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Name the folder where it cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise BadInputError(
+            f"The job's folder {folder} cannot be written: {error.strerror}.",
+            "Check its permissions and the free space.",
+        ) from error
 
 
 @contextlib.contextmanager
 def _starting(folder: Path) -> Iterator[None]:
     """Hold the job against a second start at the same moment."""
-    lock = folder / _LOCK
-    if not folder.is_dir():
-        raise BadInputError(f"There is no job in {folder}.", "Check the path.")
-    with contextlib.suppress(FileNotFoundError):
-        if time.time() - lock.stat().st_mtime > _STALE_LOCK:
-            lock.unlink()
-    try:
-        lock.touch(exist_ok=False)
-    except FileExistsError as error:
-        raise BadInputError(
-            f"The job {folder.name} is being started by another program.", "Try again in a moment."
-        ) from error
+    lock = folder / STARTING
+    with _writing(folder):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - lock.stat().st_mtime > _STALE_LOCK:
+                lock.unlink()
+        try:
+            lock.touch(exist_ok=False)
+        except FileExistsError as error:
+            raise BadInputError(
+                f"The job {folder.name} is being started by another program.",
+                "Try again in a moment.",
+            ) from error
     try:
         yield
     finally:

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processes that outlive their parent, and telling whether one still runs.
+"""Processes that outlive their parent, and whether one still runs.
 
-A process id alone does not name a process: ids are used again. Together with the time at which the
-process started it does, so both are kept.
+A process id alone does not identify a process: ids are used again. Together with the time at which
+the process started it does, so both are kept.
 """
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 import threading
@@ -16,17 +14,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
+
+_SAME_START = 2.0
+"""Seconds by which a start time may seem to move when the system's clock is set; process ids do
+not come round again within them."""
+
+_PATIENCE = 5.0
+"""Seconds in which killed processes are expected to be gone."""
+
 
 class Process(NamedTuple):
-    """A process, now or later.
+    """A process.
 
     Attributes:
         pid: process id.
-        started: when it started, as the system tells it; opaque, unique together with ``pid``.
+        started: when it started, seconds since 1970.
     """
 
     pid: int
-    started: str
+    started: float
 
 
 def spawn(
@@ -43,113 +50,75 @@ def spawn(
     Raises:
         OSError: the program cannot be started.
     """
+    flags = 0
+    if sys.platform == "win32":
+        flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
     with log.open("ab") as output:
-        if sys.platform == "win32":
-            detached = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
-            process = subprocess.Popen(  # noqa: S603 - the user's own command, no shell
-                list(command),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=cwd,
-                env=dict(environment),
-                creationflags=detached,
-            )
-        else:
-            process = subprocess.Popen(  # noqa: S603 - the user's own command, no shell
-                list(command),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=cwd,
-                env=dict(environment),
-                start_new_session=True,
-            )
+        process = subprocess.Popen(  # noqa: S603 - a command of this project, no shell
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+            env=dict(environment),
+            creationflags=flags,
+            start_new_session=True,
+        )
     started = start_time(process.pid)
     # As long as this process lives it is the parent and has to collect the child's end.
     threading.Thread(target=process.wait, daemon=True, name="collect-job").start()
-    return Process(process.pid, started or "")
+    return Process(process.pid, started or 0.0)
+
+
+def start_time(pid: int) -> float | None:
+    """When the process of this id started, seconds since 1970; ``None`` where none runs."""
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+    except (psutil.Error, ValueError, OverflowError):
+        return None
 
 
 def is_running(process: Process) -> bool:
     """Whether that very process still runs, not another one with its id."""
-    return bool(process.started) and start_time(process.pid) == process.started
+    started = start_time(process.pid)
+    return started is not None and abs(started - process.started) < _SAME_START
+
+
+def runs_words(pid: int, words: Sequence[str]) -> float | None:
+    """When the process of this id started, if its command line ends in these words."""
+    try:
+        line = psutil.Process(pid).cmdline()
+    except (psutil.Error, ValueError, OverflowError):
+        return None
+    return start_time(pid) if words and line[-len(words) :] == list(words) else None
 
 
 def kill(process: Process) -> bool:
-    """End the process and its children at once; whether there was anything to end."""
+    """End the process and all its descendants at once; whether there was anything to end.
+
+    Returns when they are gone, after at most five seconds.
+
+    Raises:
+        psutil.AccessDenied: one of them is another user's.
+    """
     if not is_running(process):
         return False
     try:
-        if sys.platform == "win32":
-            subprocess.run(  # noqa: S603 - a number is its only argument
-                ["taskkill", "/PID", str(process.pid), "/T", "/F"],  # noqa: S607 - of the system
-                check=False,
-                capture_output=True,
-            )
-        else:
-            # It leads a session of its own, so its group is itself and its children.
-            os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
+        root = psutil.Process(process.pid)
+        root.suspend()  # It must not start further children meanwhile.
+        tree = [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
         return False
+    denied: psutil.AccessDenied | None = None
+    for member in tree:
+        try:
+            member.kill()
+        except psutil.NoSuchProcess:
+            continue
+        except psutil.AccessDenied as error:
+            denied = error  # The others are ended all the same.
+    psutil.wait_procs(tree, timeout=_PATIENCE)
+    if denied is not None:
+        raise denied
     return True
-
-
-def start_time(pid: int) -> str | None:
-    """When the process of this id started, or ``None`` where none runs."""
-    if sys.platform == "win32":
-        return _start_time_windows(pid)
-    if sys.platform == "linux":
-        return _start_time_linux(pid)
-    return _start_time_ps(pid)
-
-
-def _start_time_linux(pid: int) -> str | None:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return None
-    # The command in parentheses may hold spaces; the state is the first field after it.
-    fields = stat.rpartition(")")[2].split()
-    if len(fields) < 20 or fields[0] in ("Z", "X"):
-        return None
-    return f"{boot} {fields[19]}"
-
-
-def _start_time_ps(pid: int) -> str | None:
-    answer = subprocess.run(  # noqa: S603 - a number is its only argument
-        ["ps", "-o", "stat=,lstart=", "-p", str(pid)],  # noqa: S607 - of the system
-        check=False,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "LC_ALL": "C"},
-    )
-    state, _, started = answer.stdout.strip().partition(" ")
-    return started.strip() if started and not state.startswith("Z") else None
-
-
-def _start_time_windows(pid: int) -> str | None:
-    if sys.platform != "win32":  # The type checker looks at one platform at a time.
-        return None
-    import ctypes
-    from ctypes import wintypes
-
-    query_limited_information, still_active = 0x1000, 259
-    kernel = ctypes.WinDLL("kernel32", use_last_error=True)
-    kernel.OpenProcess.restype = wintypes.HANDLE
-    handle = kernel.OpenProcess(query_limited_information, False, pid)
-    if not handle:
-        return None
-    try:
-        created, ended, in_kernel, in_user = (wintypes.FILETIME() for _ in range(4))
-        code = wintypes.DWORD()
-        references = [ctypes.byref(time) for time in (created, ended, in_kernel, in_user)]
-        alive = (
-            kernel.GetExitCodeProcess(wintypes.HANDLE(handle), ctypes.byref(code))
-            and code.value == still_active
-            and kernel.GetProcessTimes(wintypes.HANDLE(handle), *references)
-        )
-        return f"{created.dwHighDateTime:08x}{created.dwLowDateTime:08x}" if alive else None
-    finally:
-        kernel.CloseHandle(wintypes.HANDLE(handle))

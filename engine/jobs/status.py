@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far a job is: ``status.json``, replaced whole at each write, so that no reader sees half."""
+"""How far a job is: ``status.json``, replaced whole at each write, so that no reader sees half.
+
+Standard library and this project's light modules only: the add-on imports :class:`State`.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +10,38 @@ import json
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from engine.core.errors import BadInputError
-from engine.core.files import atomic_write
+from ..core.errors import BadInputError
+from ..core.files import atomic_write
+from ..core.json_values import JsonObject, read_json
+
+REMEDY = "Remove the job and start the training again."
 
 _STATUS = "status.json"
+_LARGEST = 1 << 20
+"""Bytes of the largest file of a job that is read; a whole configuration takes a few thousand."""
 _ATTEMPTS = 6
 _PAUSE = 0.02
 
 
 class State(StrEnum):
-    """What a job is doing."""
+    """What a job is doing; ``cancelling`` and ``damaged`` are found out and never written."""
 
     STARTING = "starting"
     RUNNING = "running"
+    CANCELLING = "cancelling"
     FINISHED = "finished"
     CANCELLED = "cancelled"
     FAILED = "failed"
+    DAMAGED = "damaged"
 
 
-ENDED = frozenset({State.FINISHED, State.CANCELLED, State.FAILED})
+WRITTEN = frozenset(State) - {State.CANCELLING, State.DAMAGED}
+ENDED = frozenset({State.FINISHED, State.CANCELLED, State.FAILED, State.DAMAGED})
 
 
 @dataclass(frozen=True)
@@ -40,9 +51,9 @@ class JobStatus:
     Attributes:
         state: what it is doing.
         step: steps done.
-        total: steps wanted; 0 where unknown.
+        total: steps in all; 0 where unknown.
         loss: latest training loss; ``None`` before the first or where it is not a finite number.
-        eta: seconds to go by the pace of this run; ``None`` where unknown.
+        eta: seconds that remain at the speed of this run; ``None`` where unknown.
         preview: path of the latest picture, relative to the job's folder; empty without one.
         message: what it is at, or why it ended.
         updated: seconds since 1970.
@@ -67,13 +78,20 @@ def read_status(folder: Path) -> JobStatus:
     path = folder / _STATUS
     if not path.exists():
         return JobStatus()
-    content = read_json(path)
-    known = {entry.name for entry in fields(JobStatus)}
-    try:
-        status = JobStatus(**{key: value for key, value in content.items() if key in known})
-        return replace(status, state=State(status.state))
-    except (TypeError, ValueError) as error:
-        raise BadInputError(f"{path} is damaged.", "Start the training again.") from error
+    content = read_object(path)
+    state = content.text("state")
+    if state not in WRITTEN:
+        raise BadInputError(f"{path} has an unknown state: {state[:40]!r}.", REMEDY)
+    return JobStatus(
+        state=State(state),
+        step=content.whole("step", 0),
+        total=content.whole("total", 0),
+        loss=content.number("loss", None),
+        eta=content.number("eta", None),
+        preview=content.text("preview", ""),
+        message=content.text("message", ""),
+        updated=content.number("updated", 0.0),
+    )
 
 
 def write_status(folder: Path, status: JobStatus) -> None:
@@ -82,32 +100,27 @@ def write_status(folder: Path, status: JobStatus) -> None:
     for key in ("loss", "eta"):
         if content[key] is not None and not math.isfinite(content[key]):
             content[key] = None
-    write_json(folder / _STATUS, content)
+    write_object(folder / _STATUS, content)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a file of a job's folder.
+def read_object(path: Path) -> JsonObject:
+    """The JSON object in a file of a job's folder.
 
     Raises:
-        BadInputError: no file, or no object in it.
+        BadInputError: no file, too large, or no object in it.
     """
     # On Windows a file cannot be opened in the moment in which it is replaced.
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            break
-        except FileNotFoundError as error:
-            raise BadInputError(f"There is no job in {path.parent}.", "Check the path.") from error
-        except (OSError, ValueError) as error:
-            if attempt == _ATTEMPTS or not isinstance(error, PermissionError):
-                raise BadInputError(f"{path} cannot be read: {error}.") from error
+            return read_json(path, REMEDY, max_bytes=_LARGEST)
+        except BadInputError as error:
+            if attempt == _ATTEMPTS or not isinstance(error.__cause__, PermissionError):
+                raise
             time.sleep(_PAUSE)
-    if not isinstance(content, dict):
-        raise BadInputError(f"{path} is damaged.", "Start the training again.")
-    return content
+    raise AssertionError("unreachable")
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_object(path: Path, content: Mapping[str, Any]) -> None:
     """Replace a file of a job's folder atomically.
 
     Raises:

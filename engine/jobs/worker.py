@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The worker's side of a job: telling how far it is, and learning that it should stop.
+"""The worker's side of a job: it reports how far it is, and asks whether it should stop.
 
 Used by a training loop like this::
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -23,17 +24,18 @@ from types import TracebackType
 from typing import Self
 
 from engine.core.errors import BadInputError, CancelledError, one_line
-from engine.jobs.folder import ENVIRONMENT, cancel_requested, show, withdraw_cancel
+from engine.jobs.command import ENVIRONMENT
+from engine.jobs.folder import cancel_requested, show, withdraw_cancel
 from engine.jobs.status import JobStatus, State, read_status, write_status
 
 _INTERVAL = 0.5
 
 
 class JobHandle:
-    """What a worker holds of its job; a context that tells how the work ended.
+    """A job from its worker's side; a context that records how the work ended.
 
     Leaving it after :class:`~engine.core.errors.CancelledError` marks the job cancelled and ends
-    the error; after any other error the job is failed and the error goes on, into the log.
+    the error; after any other error the job is failed and the error propagates, into the log.
 
     Attributes:
         folder: the job's folder.
@@ -42,11 +44,11 @@ class JobHandle:
     """
 
     def __init__(self, folder: str | Path, *, total: int = 0) -> None:
-        """Take hold of a job.
+        """Open a job.
 
         Args:
             folder: the job's folder.
-            total: steps wanted; 0 where unknown.
+            total: steps in all; 0 where unknown.
 
         Raises:
             BadInputError: the folder holds no job.
@@ -76,7 +78,7 @@ class JobHandle:
 
     @property
     def status(self) -> JobStatus:
-        """What was last told, written or about to be."""
+        """The latest status, written or about to be."""
         return self._status
 
     @property
@@ -93,11 +95,11 @@ class JobHandle:
         preview: str | Path | None = None,
         message: str | None = None,
     ) -> None:
-        """Tell how far the work is; written at most twice a second, a new preview at once.
+        """Report how far the work is; written at most twice a second, a new preview at once.
 
         Args:
             step: steps done in all runs together.
-            total: steps wanted, where that became known or changed.
+            total: steps in all, where that became known or changed.
             loss: latest loss.
             preview: a picture in the job's folder.
             message: what it is at.
@@ -105,13 +107,13 @@ class JobHandle:
         now = time.monotonic()
         if total is not None:
             self._status = replace(self._status, total=total)
-        # What is told before the steps are known is preparation, and says nothing of their pace.
+        # Before the number of steps is known all is preparation, and says nothing of the speed.
         if self._first_step is None and self._status.total:
             self._first_step, self._first_time = step, now
         eta = None
         if self._first_step is not None and step > self._first_step:
-            pace = (now - self._first_time) / (step - self._first_step)
-            eta = max(0, self._status.total - step) * pace
+            seconds = (now - self._first_time) / (step - self._first_step)
+            eta = max(0, self._status.total - step) * seconds
         shown = None if preview is None else self._relative(preview)
         self._status = replace(
             self._status,
@@ -154,8 +156,12 @@ class JobHandle:
         else:
             state, message = State.FAILED, one_line(error)
         self._status = replace(self._status, state=state, message=message, eta=None)
-        self._write()
-        withdraw_cancel(self.folder)
+        try:
+            self._write()
+            withdraw_cancel(self.folder)
+        except OSError as failure:
+            # The work's own error, if there is one, is the one to propagate.
+            print(f"The job's status cannot be written: {failure}", file=sys.stderr, flush=True)
         return isinstance(error, CancelledError)
 
     def _relative(self, preview: str | Path) -> str:

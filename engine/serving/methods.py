@@ -13,7 +13,7 @@ from engine.serving.speech import SpeechMethods
 
 
 def make_methods() -> Mapping[str, Method]:
-    """Every method by name, sharing what they keep loaded."""
+    """Every method that is answered in turn, by name, sharing what they keep loaded."""
     heads = Heads()
     head_methods, speech_methods = HeadMethods(heads), SpeechMethods(heads)
     avatar_methods = AvatarMethods(heads)

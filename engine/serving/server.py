@@ -2,7 +2,8 @@
 """The engine process: answers Blender's requests over stdin and stdout (docs/protocol.md).
 
 The main thread works off requests one after the other; a second thread reads messages meanwhile, so
-that ping, cancel and shutdown are answered while work runs. The process ends when stdin closes.
+that ping, cancel and shutdown are answered while work runs, and a third one answers requests about
+jobs. The process ends when stdin closes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from engine import __version__
@@ -33,6 +35,8 @@ from engine.core.runtime import prepare
 from engine.serving.request import Method, Request
 
 log = logging.getLogger(__name__)
+
+_Requests = queue.SimpleQueue[protocol.Message | None]
 
 _PROGRESS_INTERVAL = 0.05
 """Seconds between two progress messages."""
@@ -52,9 +56,16 @@ def serve() -> int:
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
     prepare()
+    from engine.serving.jobs import job_methods
     from engine.serving.methods import make_methods
 
-    server = Server(sys.stdin.buffer, stdout, make_methods(), on_close=_leave_after_grace)
+    server = Server(
+        sys.stdin.buffer,
+        stdout,
+        make_methods(),
+        job_methods(),
+        on_close=_leave_after_grace,
+    )
     return server.run(describe_engine())
 
 
@@ -96,7 +107,9 @@ class Server:
     Args:
         stdin: where messages come from.
         stdout: where answers go.
-        methods: by name.
+        methods: by name; answered one after the other.
+        prompt_methods: by name; answered one after the other by a thread of their own, while any
+            other method works.
         on_close: called with the exit code when the stream from Blender has ended.
     """
 
@@ -105,13 +118,16 @@ class Server:
         stdin: BinaryIO,
         stdout: BinaryIO,
         methods: Mapping[str, Method],
+        prompt_methods: Mapping[str, Method] = MappingProxyType({}),
         on_close: Callable[[int], None] = lambda _code: None,
     ) -> None:
         self._stdin = stdin
         self._stdout = stdout
-        self._methods = methods
+        self._methods = {**methods, **prompt_methods}
+        self._prompt_methods = tuple(prompt_methods)
         self._on_close = on_close
-        self._requests: queue.SimpleQueue[protocol.Message | None] = queue.SimpleQueue()
+        self._requests: _Requests = queue.SimpleQueue()
+        self._prompt_requests: _Requests = queue.SimpleQueue()
         # By id, from the request's arrival to its answer; set when it is cancelled.
         self._pending: dict[int, threading.Event] = {}
         self._write_lock = threading.Lock()
@@ -122,10 +138,16 @@ class Server:
         """Say hello and work until the stream ends; returns the exit code."""
         self._send(protocol.Message("hello", body=hello))
         threading.Thread(target=self._read_all, name="reader", daemon=True).start()
-        while (message := self._requests.get()) is not None:
+        threading.Thread(
+            target=self._answer_all, args=(self._prompt_requests,), name="jobs", daemon=True
+        ).start()
+        self._answer_all(self._requests)
+        return self._exit_code
+
+    def _answer_all(self, requests: _Requests) -> None:
+        while (message := requests.get()) is not None:
             self._answer(message)
             del self._pending[message.id]
-        return self._exit_code
 
     def _read_all(self) -> None:
         """Read until the stream ends; whatever happens here ends the process."""
@@ -144,6 +166,7 @@ class Server:
             self._exit_code = exit_code
             self._closing.set()
             self._requests.put(None)
+            self._prompt_requests.put(None)
             self._on_close(exit_code)
 
     def _receive(self, message: protocol.Message) -> None:
@@ -151,7 +174,9 @@ class Server:
             if not message.id or message.id in self._pending:
                 raise protocol.ProtocolError(f"The id {message.id} of a request is 0 or in use.")
             self._pending[message.id] = threading.Event()
-            self._requests.put(message)
+            # A tuple: a method's name that is no text has no hash perhaps, and is in no tuple.
+            prompt = message.body.get("method") in self._prompt_methods
+            (self._prompt_requests if prompt else self._requests).put(message)
         elif message.type == "cancel":
             if pending := self._pending.get(message.id):
                 pending.set()

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -106,3 +107,18 @@ def write_container():
             container.mux(stream.encode(None))
 
     return write
+
+
+@pytest.fixture
+def program(tmp_path, monkeypatch):
+    """Let the commands of jobs be run by this text instead of by ``training``."""
+    root = tmp_path / "program"
+
+    def install(code):
+        (root / "stand_in").mkdir(parents=True, exist_ok=True)
+        (root / "stand_in" / "__main__.py").write_text(code)
+        monkeypatch.setattr("engine.jobs.command.PACKAGE", "stand_in")
+        before = os.environ.get("PYTHONPATH", "")
+        monkeypatch.setenv("PYTHONPATH", f"{root}{os.pathsep}{before}")
+
+    return install

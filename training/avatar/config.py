@@ -9,11 +9,24 @@ through the same stages.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from engine.core.errors import BadInputError
 from training.losses.config import AvatarLossConfig
+from training.run.options import (
+    COUNT,
+    COUNT_OR_NONE,
+    FRACTION,
+    GIGABYTES,
+    RATE,
+    SEED,
+    THREADS,
+    WEIGHT,
+    check_ranges,
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +54,14 @@ class Rates:
     latents: float = 1e-2
     network: float = 6e-3
     color_end: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Check the rates.
+
+        Raises:
+            BadInputError: names the option.
+        """
+        check_ranges(self, dict.fromkeys(self.__dataclass_fields__, RATE))
 
 
 @dataclass(frozen=True)
@@ -77,6 +98,35 @@ class Density:
     reset_to: float = 0.5
     keep_faces: bool = True
     grow: float = 0.3
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            BadInputError: names the option.
+        """
+        ranges = {
+            "start": FRACTION,
+            "stop": FRACTION,
+            "rounds": COUNT_OR_NONE,
+            "gradient": (0.0, math.inf),
+            "split_above": (0.0, math.inf),
+            "budget": COUNT_OR_NONE,
+            "least_opacity": FRACTION,
+            "resets": COUNT_OR_NONE,
+            "grow": WEIGHT,
+        }
+        check_ranges(self, ranges)
+        if self.stop < self.start:
+            raise BadInputError(
+                f"Densification cannot stop at {self.stop} and start at {self.start}.",
+                "Give --stop the larger fraction.",
+            )
+        if not 0 < self.reset_to < 1:
+            raise BadInputError(
+                f"Opacities cannot be lowered to {self.reset_to}.",
+                "Give --reset-to between 0 and 1, or --resets 0.",
+            )
 
 
 @dataclass(frozen=True)
@@ -135,6 +185,34 @@ class AvatarSettings:
     threads: int = 0
     steady: float = 0.1
     name: str = "avatar"
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            BadInputError: names the option.
+        """
+        ranges = {
+            "steps": COUNT,
+            "seed": SEED,
+            "scale": (0.001, 1.0),
+            "latent": (1, 4096),
+            "hidden": (1, 4096),
+            "degree": (0, 3),
+            "views": (1, 4096),
+            "preview_every": COUNT,
+            "checkpoint_every": COUNT,
+            "evaluate_every": COUNT,
+            "memory": GIGABYTES,
+            "threads": THREADS,
+            "steady": WEIGHT,
+        }
+        check_ranges(self, ranges)
+        if not 0 <= self.coarse[0] <= self.coarse[1] <= 1:
+            raise BadInputError(
+                f"The images cannot be coarse until {self.coarse} of the schedule.",
+                "Give --coarse two fractions from 0 to 1, the smaller one first.",
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""

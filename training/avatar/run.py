@@ -15,6 +15,7 @@ import torch
 from lightning_fabric import Fabric
 
 from engine.avatar import load_avatar, save_avatar
+from engine.avatar.gaussian_avatar import GaussianAvatar
 from engine.avatar.kernels import warm_up
 from engine.core.errors import BadInputError, CancelledError, GaussianSpeechError
 from engine.jobs.worker import JobHandle
@@ -64,6 +65,7 @@ def train(
     """
     _report_message(job, 0, "Checking the capture")
     capture = MultiViewCapture.open(data, scale=settings.scale, head=head)
+    initial = None if settings.initial is None else load_avatar(settings.initial, capture.head)
     threads = use_threads(settings.threads)
     backend = choose_backend(settings.backend)
     fabric = process_fabric(settings.device, backend)
@@ -84,7 +86,7 @@ def train(
     with memory_hint(settings):
         record = None if job is None else Record(folder, f"{settings.name}: losses", _DRAWN)
         resumes = (folder / STATE).exists()
-        avatar = _first_avatar(capture, settings, backend, job, resumes=resumes)
+        avatar = _first_avatar(capture, settings, backend, job, initial, resumes=resumes)
         trainer = AvatarTrainer(capture, avatar, settings, backend, fabric, loss)
         training = _AvatarTraining(trainer, folder)
         intervals = Intervals(
@@ -256,16 +258,16 @@ def _first_avatar(
     settings: AvatarSettings,
     backend: Backend,
     job: JobHandle | None,
+    initial: GaussianAvatar | None,
     *,
     resumes: bool,
 ) -> TrainableAvatar:
     views = 0 if resumes else VIEWS
     if views:
         _report_message(job, 0, "Taking the first colours from the pictures")
-    if settings.initial is None:
+    if initial is None:
         return seeded_avatar(capture, settings, backend, views=views)
-    given = load_avatar(settings.initial, capture.head)
-    return avatar_to_go_on_from(given, capture, settings, backend, views=views)
+    return avatar_to_go_on_from(initial, capture, settings, backend, views=views)
 
 
 def _report_message(job: JobHandle | None, step: int, message: str) -> None:

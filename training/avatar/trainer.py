@@ -386,11 +386,6 @@ def _rounds(settings: AvatarSettings) -> frozenset[int]:
 
 def _resets(settings: AvatarSettings) -> frozenset[int]:
     rules = settings.density
-    if not 0 < rules.reset_to < 1:
-        raise BadInputError(
-            f"Opacities cannot be lowered to {rules.reset_to}.",
-            "Give --reset-to between 0 and 1, or --resets 0.",
-        )
     if rules.resets < 1 or rules.rounds < 1:
         return frozenset()
     # The last one leaves as much time to recover as lies between two.

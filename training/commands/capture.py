@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from engine.commands.console import progress_bar
+from engine.core.checks import check_range
 from engine.jobs.worker import JobHandle
 from training.commands.job_run import run_as_job
 
@@ -33,7 +34,7 @@ def capture(
 ) -> int:
     """Film the default head with many cameras: a capture to train avatars on (docs/capture.md).
 
-    Given again with the same options, a capture that stopped goes on.
+    Given again with the same options, a capture that stopped before its end is resumed.
 
     Args:
         out: folder of the capture, and of its job.
@@ -50,9 +51,10 @@ def capture(
         seed: of head poses and mixed faces.
         threads: of Cycles; all processors by default.
         device: "gpu" renders on the first kind that Blender finds: OptiX, CUDA, HIP, Metal, oneAPI.
-        background: return at once and film on; see 'gaussianspeech jobs'.
+        background: return at once, and film in another process; see 'gaussianspeech jobs'.
         json: print the result as JSON.
     """
+    from training.run.options import THREADS
     from training.synthetic.record import check_resumable, ingredients
     from training.synthetic.settings import CaptureSettings
 
@@ -66,6 +68,8 @@ def capture(
         turning=turning,
         seed=seed,
     )
+    if threads is not None:
+        check_range("--threads", threads, 1, THREADS[1])
     made_of = ingredients(_HEAD, settings, audio, sample=sample_voice)
     check_resumable(out, made_of)
 

@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands that are jobs: in the foreground, detached, or started again by whoever resumes them."""
+"""Commands that are jobs: in the foreground, detached, or started again to resume them."""
 
 from __future__ import annotations
 
+import json as json_format
 import os
+import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from engine.commands.console import print_result
+from engine.core.checks import shown
+from engine.core.errors import BadInputError
 from engine.jobs import folder as jobs
+from engine.jobs.command import ENVIRONMENT, JobCommand
+from engine.jobs.record import JOB, Job, read_job
 from engine.jobs.worker import JobHandle
 
 
@@ -19,19 +25,22 @@ def run_as_job(
     config: Mapping[str, Any],
     work: Callable[[JobHandle], None],
     *,
+    changeable: Collection[str] = (),
     background: bool = False,
     json: bool = False,
 ) -> int:
     """Do a command's work as the job of a folder.
 
     Where the process was started for that job (detached, or by ``jobs resume``), it works on it.
-    Else the folder becomes a new job, or a job that ended before its time goes on; in the
-    background a process of its own does the work and this one returns at once.
+    Else the folder becomes a new job, or the job in it that ended before its time is resumed with
+    the options that are given now; in the background another process does the work and this one
+    returns at once. A new job in the foreground that fails for its input leaves no folder.
 
     Args:
         out: the job's folder.
         config: full configuration, saved in ``job.json``; values that JSON has.
         work: the work; may raise :class:`engine.core.errors.CancelledError` once all is saved.
+        changeable: names in the configuration that may differ when a job is resumed.
         background: detach.
         json: print the result as one JSON object.
 
@@ -39,34 +48,90 @@ def run_as_job(
         Exit code: 0 also for work that was cancelled, for all of it is kept.
 
     Raises:
-        BadInputError: the folder is in use, or its job runs or has finished.
+        BadInputError: the folder is in use, its job runs or has finished, or it has a checkpoint
+            made with another configuration.
     """
-    started_for = os.environ.get(jobs.ENVIRONMENT)
+    started_for = os.environ.get(ENVIRONMENT)
     if started_for and Path(started_for).resolve() == out.resolve():
         with JobHandle.current() as handle:
             work(handle)
         return 0
-    command = _this_command()
+    command = JobCommand.parse(sys.argv[1:])
+    resumes = (out / JOB).exists()
+    if resumes:
+        _check_same(read_job(out), config, changeable)
     if background:
-        if (out / "job.json").exists():
-            job = jobs.resume(out)
-        else:
-            job = jobs.start_job(out.parent, out.name, command, config=config, folder=out)
-        print_result(
-            {"job": job.id, "folder": job.folder, "state": str(job.status.state)}, as_json=json
-        )
-        return 0
-    jobs.adopt_job(out, command, config=config)
-    with JobHandle(out) as handle:
-        work(handle)
-    shown = jobs.show(out)
-    print_result(
-        {"job": shown.id, "folder": shown.folder, "state": str(shown.status.state)}, as_json=json
-    )
+        if command is None:
+            raise BadInputError(
+                "Only a command line can be detached.", "Run it with 'gaussianspeech'."
+            )
+        start = jobs.resume if resumes else jobs.start_job
+        job = start(out, command, config=config)
+    else:
+        job = _work_here(out, command, config, work)
+    result = {"job": job.id, "folder": job.folder, "state": str(job.status.state)}
+    print_result(result, as_json=json)
     return 0
 
 
-def _this_command() -> list[str]:
-    """The command line that does the same work in the foreground."""
-    words = [word for word in sys.argv[1:] if word != "--background"]
-    return [sys.executable, "-m", "training", *words]
+def _work_here(
+    out: Path,
+    command: JobCommand | None,
+    config: Mapping[str, Any],
+    work: Callable[[JobHandle], None],
+) -> Job:
+    is_new, existed = not (out / JOB).exists(), out.exists()
+    job = jobs.adopt_job(out, command, config=config)
+    try:
+        with JobHandle(out) as handle:
+            work(handle)
+    except BadInputError:
+        if is_new and not any(job.checkpoints.iterdir()):
+            # The folder was missing or empty: all in it is of this attempt.
+            shutil.rmtree(out)
+            if existed:
+                out.mkdir()
+        raise
+    return jobs.show(out)
+
+
+def _check_same(job: Job, config: Mapping[str, Any], changeable: Collection[str]) -> None:
+    """See that a job with a checkpoint is resumed as what it was.
+
+    Raises:
+        BadInputError: names what differs.
+    """
+    if not job.checkpoints.is_dir() or not any(job.checkpoints.iterdir()):
+        return
+    before, now = _flat(job.config), _flat(json_format.loads(json_format.dumps(config)))
+    different = [
+        name
+        for name in before.keys() & now.keys()
+        if name.rpartition(".")[2] not in changeable and not _same(before[name], now[name], job.cwd)
+    ]
+    if different:
+        changes = ", ".join(
+            f"{name} {shown(before[name])} (now {shown(now[name])})" for name in sorted(different)
+        )
+        raise BadInputError(
+            f"The job in {job.folder} has {changes}.",
+            "Resume it with the same options, or choose another folder with --out.",
+        )
+
+
+def _same(before: Any, now: Any, cwd: str) -> bool:
+    """Whether two options are equal, or name one file."""
+    if isinstance(before, str) and isinstance(now, str):
+        return before == now or Path(cwd, before).resolve() == Path(now).resolve()
+    return bool(before == now)
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested configurations as one, with dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat

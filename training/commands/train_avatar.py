@@ -12,6 +12,7 @@ import tyro
 from engine.jobs.worker import JobHandle
 from training.avatar.config import PRESET_WORDS, PRESETS, AvatarSettings
 from training.commands.job_run import run_as_job
+from training.run.options import MACHINE_SETTINGS, check_capture, check_file
 
 _Preset = tyro.extras.subcommand_type_from_defaults(PRESETS, PRESET_WORDS)
 
@@ -30,13 +31,17 @@ def avatar(
 
     Args:
         data: folder of the capture (docs/capture.md).
-        out: folder of the job; that of one that stopped goes on.
+        out: folder of the job; one that stopped before its end is resumed.
         head: FLAME model of the capture (.pkl, .npz), or its head where it is not the default one.
         settings: preset, and what differs from it.
-        background: return at once and train on; see 'gaussianspeech jobs'.
+        background: return at once, and train in another process; see 'gaussianspeech jobs'.
         json: print the result as JSON.
     """
     chosen = cast("AvatarSettings", settings)
+    check_capture(data)
+    check_file(head, "--head", "default")
+    check_file(chosen.initial, "--initial", "default")
+    check_file(chosen.losses.wrinkle_detector, "--wrinkle-detector")
 
     def work(job: JobHandle | None) -> None:
         from training.avatar.run import train
@@ -47,5 +52,7 @@ def avatar(
         # One of the other processes of torchrun: the first one keeps the job.
         work(None)
         return 0
-    config = {"kind": "avatar", "data": str(data), "head": head, **chosen.to_dict()}
-    return run_as_job(out, config, work, background=background, json=json)
+    config = {"kind": "avatar", "data": str(data.resolve()), "head": head, **chosen.to_dict()}
+    return run_as_job(
+        out, config, work, changeable=MACHINE_SETTINGS, background=background, json=json
+    )

@@ -12,6 +12,7 @@ import tyro
 from engine.jobs.worker import JobHandle
 from training.commands.job_run import run_as_job
 from training.joint.config import JointSettings
+from training.run.options import MACHINE_SETTINGS, check_capture, check_file
 
 
 def joint(
@@ -34,13 +35,18 @@ def joint(
         data: folder of a capture with speech (docs/joint-training.md).
         avatar: "default" or the file of an avatar of the capture's head, trained with the colour
             network.
-        out: folder of the job; that of one that stopped goes on.
+        out: folder of the job; one that stopped before its end is resumed.
         speech_model: "starter" or the file of a speech model for this head.
         head: file of the capture's head, where the capture does not tell.
         settings: how.
-        background: return at once and train on; see 'gaussianspeech jobs'.
+        background: return at once, and train in another process; see 'gaussianspeech jobs'.
         json: print the result as JSON.
     """
+    check_capture(data)
+    check_file(avatar, "--avatar", "default")
+    check_file(speech_model, "--speech-model", "starter")
+    check_file(head, "--head", "default")
+    check_file(settings.losses.wrinkle_detector, "--wrinkle-detector")
     known = speech_model == "starter"
     model = speech_model if known else str(Path(speech_model).resolve())
     shown = avatar if avatar == "default" else str(Path(avatar).resolve())
@@ -60,4 +66,6 @@ def joint(
         "speech_model": model,
         **replace(settings).to_dict(),
     }
-    return run_as_job(out, config, work, background=background, json=json)
+    return run_as_job(
+        out, config, work, changeable=MACHINE_SETTINGS, background=background, json=json
+    )

@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 import tyro
 
 from engine.commands.console import print_result, progress_bar
-from engine.commands.jobs import default_folder
-from engine.core.errors import CancelledError
-from engine.jobs.folder import ENVIRONMENT
+from engine.core.errors import BadInputError, CancelledError
+from engine.jobs.command import ENVIRONMENT
+from engine.jobs.folder import default_folder, free_name
 from engine.jobs.worker import JobHandle
 from training.commands.job_run import run_as_job
 
@@ -50,7 +50,8 @@ def speech(
 
     Args:
         data: folder of recordings with motion (docs/speech-model.md), or a multi-view capture.
-        out: folder of the job; that of one that stopped goes on. Without it one among 'jobs'.
+        out: folder of the job; one that stopped before its end is resumed. By default a new one
+            among 'jobs'.
         name: what the model is called.
         head: "default", the FLAME file (.pkl, .npz) or the mesh that was captured.
         start: "starter", the file of a speech model, or "none" for a new model of a preset.
@@ -68,13 +69,14 @@ def speech(
         alignment_mask: each frame hears its own moment alone (Table 4).
         finetune_audio: train wav2vec 2.0 too, but for its convolutions (Table 4).
         wrinkle_features: predict wrinkles on the way to motion (Table 4).
-        background: return at once and train on; see 'gaussianspeech jobs'.
+        background: return at once, and train in another process; see 'gaussianspeech jobs'.
         json: print the result as JSON.
     """
     from training.run.loop import report_to
     from training.speech.config import TrainingConfig
     from training.speech.personal import PersonalTraining, train_personal
 
+    _check_files(data, head, start)
     folder = _folder(out, name)
     plan = PersonalTraining(
         data=data.resolve(),
@@ -128,13 +130,30 @@ def speech(
     return run_as_job(folder, config, work, background=background, json=json)
 
 
+def _check_files(data: Path, head: str, start: str) -> None:
+    """See that what the options name is there.
+
+    Raises:
+        BadInputError: it is not.
+    """
+    if not data.is_dir():
+        raise BadInputError(f"There is no folder {data}.", "Check the path given with --data.")
+    if start not in _IDS and not Path(start).is_file():
+        raise BadInputError(
+            f"There is no speech model {start}.", "Give --from a file, 'starter' or 'none'."
+        )
+    if head not in _IDS and not Path(head).is_file():
+        raise BadInputError(f"There is no head file {head}.", "Check the path given with --head.")
+
+
 def _folder(out: Path | None, name: str) -> Path:
     """The job's folder: as asked for, that of the job this process works on, or a new one."""
     if out is not None:
         return out
     if started_for := os.environ.get(ENVIRONMENT):
         return Path(started_for)
-    return default_folder() / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
+    root = default_folder()
+    return root / free_name(root, f"{time.strftime('%Y%m%d-%H%M%S')}-{name}")
 
 
 def _absolute(word: str) -> str:

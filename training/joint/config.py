@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from engine.core.errors import BadInputError
 from training.losses.config import AvatarLossConfig
+from training.run.options import GIGABYTES, RATE, SEED, THREADS, check_ranges
 
 
 def _photometric() -> AvatarLossConfig:
@@ -79,17 +80,14 @@ class JointSettings:
                     f"Joint training cannot have {name} = {getattr(self, name)}.",
                     "Choose at least 1.",
                 )
-        for name in ("speech_rate", "encoder_rate", "network_rate", "latent_rate", "memory"):
-            if not getattr(self, name) > 0:
-                raise BadInputError(
-                    f"Joint training cannot have {name} = {getattr(self, name)}.",
-                    "Choose more than 0.",
-                )
-        if self.threads < 0:
-            raise BadInputError(
-                f"Joint training cannot have threads = {self.threads}.",
-                "Choose at least 1, or 0 for the cores that are free.",
-            )
+        ranges = {
+            "seed": SEED,
+            "scale": (0.001, 1.0),
+            "memory": GIGABYTES,
+            "threads": THREADS,
+            **dict.fromkeys(("speech_rate", "encoder_rate", "network_rate", "latent_rate"), RATE),
+        }
+        check_ranges(self, ranges)
         if not 0 <= self.tracked <= 1:
             raise BadInputError(
                 f"Joint training cannot have tracked = {self.tracked}.", "Choose 0 to 1."

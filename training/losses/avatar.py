@@ -17,7 +17,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from engine.core.errors import BadInputError, MissingDependencyError
+from engine.core.errors import MissingDependencyError
 from engine.heads.head import Head
 from engine.motion.model.wrinkles import RidgeDetector, load_detector
 from engine.splatting.backend import Image
@@ -114,7 +114,6 @@ class AvatarLoss(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config = config or AvatarLossConfig()
-        _check(config)
         self.every = config.every or (_CPU_EVERY if torch.device(device).type == "cpu" else 1)
         self.weights = {
             "rgb": 1.0,
@@ -255,30 +254,3 @@ def _wrinkle_loss(config: AvatarLossConfig) -> WrinkleLoss:
     for parameter in detector.parameters():  # TorchScript has no requires_grad_ for the whole.
         parameter.requires_grad = False
     return WrinkleLoss(detector)
-
-
-def _check(config: AvatarLossConfig) -> None:
-    values = {
-        name: getattr(config, name)
-        for name in ("dssim", "position", "scaling", "face", "face_style", "patch", "wrinkle")
-    }
-    for name, value in values.items():
-        if not 0 <= value < float("inf"):
-            raise BadInputError(f"The loss weight '{name}' is {value}.", "Give 0 or more.")
-    if config.dssim > 1:
-        raise BadInputError(f"The part of D-SSIM is {config.dssim}.", "Give 0 to 1.")
-    if config.every < 0 or config.patches < 1 or config.patch_size < 16 or config.face_size < 16:
-        raise BadInputError(
-            "The perceptual terms need patches of 16 pixels or more, and 'every' of 0 or more.",
-            "Use the defaults, or larger values.",
-        )
-    for term in config.require:
-        if term not in {"global", "patch", "wrinkle"}:
-            raise BadInputError(
-                f"The term '{term}' cannot be required.", "Name 'global', 'patch' or 'wrinkle'."
-            )
-        weight = {"global": config.face, "patch": config.patch, "wrinkle": config.wrinkle}[term]
-        if not weight:
-            raise BadInputError(
-                f"The term '{term}' is required and has weight 0.", "Give it a weight."
-            )

@@ -6,6 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.core.errors import BadInputError
+from training.run.options import SEED, WEIGHT, check_ranges
+
 TERMS: tuple[str, ...] = ("rgb", "position", "scaling", "global", "patch", "wrinkle")
 """Terms of L_total by the names of the paper's sections."""
 
@@ -52,3 +55,33 @@ class AvatarLossConfig:
     weights: Path | None = None
     require: tuple[str, ...] = ()
     patch_seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            BadInputError: names the setting.
+        """
+        for name in ("dssim", "position", "scaling", "face", "face_style", "patch", "wrinkle"):
+            value = getattr(self, name)
+            if not 0 <= value < float("inf"):
+                raise BadInputError(f"The loss weight '{name}' is {value}.", "Give 0 or more.")
+        if self.dssim > 1:
+            raise BadInputError(f"The part of D-SSIM is {self.dssim}.", "Give 0 to 1.")
+        if self.every < 0 or self.patches < 1 or self.patch_size < 16 or self.face_size < 16:
+            raise BadInputError(
+                "The perceptual terms need patches of 16 pixels or more, and 'every' of 0 or more.",
+                "Use the defaults, or larger values.",
+            )
+        check_ranges(self, {"position_free": WEIGHT, "scaling_free": WEIGHT, "patch_seed": SEED})
+        weights = {"global": self.face, "patch": self.patch, "wrinkle": self.wrinkle}
+        for term in self.require:
+            if term not in weights:
+                raise BadInputError(
+                    f"The term '{term}' cannot be required.",
+                    "Name 'global', 'patch' or 'wrinkle'.",
+                )
+            if not weights[term]:
+                raise BadInputError(
+                    f"The term '{term}' is required and has weight 0.", "Give it a weight."
+                )

@@ -13,22 +13,10 @@ import torch
 
 from engine.core.errors import BadInputError, GaussianSpeechError
 from engine.core.files import atomic_write
+from training.run.options import MACHINE_SETTINGS
 
 STATE = "checkpoints/last.pt"
 """Where a training's folder keeps the state from which it resumes."""
-
-_MACHINE = frozenset(
-    {
-        "threads",
-        "memory",
-        "backend",
-        "device",
-        "preview_every",
-        "checkpoint_every",
-        "evaluate_every",
-    }
-)
-"""Settings that may change when a run resumes: where and how it is watched, not what it learns."""
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
@@ -72,7 +60,9 @@ def load_checkpoint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
             "Remove it to train from the start in the same folder.",
         ) from error
     differing = [
-        name for name in settings if name not in _MACHINE and before.get(name) != settings[name]
+        name
+        for name in settings
+        if name not in MACHINE_SETTINGS and before.get(name) != settings[name]
     ]
     if differing:
         raise BadInputError(

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from engine.core.errors import BadInputError
 from training.losses.speech import LossWeights
+from training.run.options import RATE, SEED, check_ranges
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,7 @@ class TrainingConfig:
                 f"Training cannot have variant_probs = {self.variant_probs}.",
                 "Choose shares of 0 and more.",
             )
-        for name in ("learning_rate", "clip"):
-            if not getattr(self, name) > 0:
-                raise BadInputError(
-                    f"Training cannot have {name} = {getattr(self, name)}.", "Choose more than 0."
-                )
+        check_ranges(self, {"learning_rate": RATE, "clip": (1e-12, 1e6), "seed": SEED})
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""

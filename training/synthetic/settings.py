@@ -55,6 +55,7 @@ class CaptureSettings:
             "timesteps": (1, _MOST_TIMESTEPS),
             "views_per_timestep": (2, self.cameras),
             "samples": (1, 65536),
+            "seed": (0, 2**31 - 1),
         }
         for name, (low, high) in ranges.items():
             if not low <= getattr(self, name) <= high:

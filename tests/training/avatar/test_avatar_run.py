@@ -12,6 +12,7 @@ from engine.avatar import load_avatar
 from engine.core.errors import BadInputError, CancelledError, GaussianSpeechError
 from engine.heads import load_head
 from engine.jobs import folder as jobs
+from engine.jobs.command import JobCommand
 from engine.jobs.status import State
 from engine.jobs.worker import JobHandle
 from tests.engine.heads.flame_files import flame_arrays
@@ -26,7 +27,7 @@ SHORT = replace(SMALL, steps=6, preview_every=3, checkpoint_every=3, evaluate_ev
 
 
 def work(folder, data, settings=SHORT, head=None):
-    jobs.adopt_job(folder, ["true"], config=settings.to_dict())
+    jobs.adopt_job(folder, JobCommand("train avatar"), config=settings.to_dict())
     with JobHandle(folder) as job:
         run.train(data, settings, folder, job, head=head)
     return jobs.show(folder)
@@ -161,6 +162,20 @@ def test_a_bad_capture_is_refused_before_anything_is_made(tmp_path):
     assert job.status.state is State.FAILED
     assert "no multi-view capture" in job.status.message
     assert not (tmp_path / "job" / "config.json").exists()
+
+
+def test_a_bad_initial_avatar_is_refused_before_the_long_preparations(
+    small_capture, tmp_path, monkeypatch
+):
+    def too_late(*_args, **_options):
+        raise AssertionError
+
+    monkeypatch.setattr(run, "warm_up", too_late)
+    monkeypatch.setattr(run, "AvatarLoss", too_late)
+    bad = tmp_path / "bad.safetensors"
+    bad.write_bytes(b"no avatar")
+    with pytest.raises(BadInputError, match=r"bad\.safetensors"):
+        work(tmp_path / "job", small_capture, replace(SHORT, initial=bad))
 
 
 def test_cancelling_while_a_checkpoint_cannot_be_written_says_so(

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from engine.jobs import folder as jobs
-from engine.jobs import process as detached
+from engine.jobs import process as processes
 from engine.jobs.status import ENDED, State
 from training.cli import main
 from training.commands import train_avatar
@@ -22,6 +22,7 @@ def seen(monkeypatch):
         return 0
 
     monkeypatch.setattr(train_avatar, "run_as_job", as_job)
+    monkeypatch.setattr(train_avatar, "check_capture", lambda _folder: None)
     return calls
 
 
@@ -79,6 +80,6 @@ def test_in_the_background_it_trains_to_the_end(small_capture, tmp_path, monkeyp
         time.sleep(0.2)
     job = jobs.show(out)
     if job.process is not None:
-        detached.kill(job.process)
+        processes.kill(job.process)
     assert job.status.state is State.FINISHED, jobs.log_tail(out)
     assert (out / "avatar.safetensors").is_file()

@@ -14,6 +14,7 @@ from engine.avatar import ShColor, load_avatar, save_avatar
 from engine.core.errors import BadInputError
 from engine.heads import load_head
 from engine.jobs import folder as jobs
+from engine.jobs.command import JobCommand
 from engine.jobs.status import State
 from engine.jobs.worker import JobHandle
 from engine.motion.model.checkpoint import load_model, save_model
@@ -78,7 +79,7 @@ def given(head, tmp_path_factory):
 
 
 def _job(folder):
-    jobs.adopt_job(folder, ["nothing"])
+    jobs.adopt_job(folder, JobCommand("train joint"))
     return JobHandle(folder)
 
 
@@ -178,7 +179,7 @@ def test_a_broken_training_goes_on_to_the_same_results(given, done, tmp_path, mo
             (out / "cancel").touch()
 
     monkeypatch.setattr(JobHandle, "update", cancelling)
-    jobs.adopt_job(out, ["nothing"])
+    jobs.adopt_job(out, JobCommand("train joint"))
     with JobHandle(out) as job:
         train(given / "capture", given / "avatar.safetensors", _model(given), QUICK, out, job)
     monkeypatch.undo()
@@ -198,7 +199,7 @@ def test_a_broken_training_does_not_go_on_with_another_avatar(head, given, tmp_p
             (tmp_path / "run" / "cancel").touch()
 
     monkeypatch.setattr(JobHandle, "update", cancelling)
-    jobs.adopt_job(tmp_path / "run", ["nothing"])
+    jobs.adopt_job(tmp_path / "run", JobCommand("train joint"))
     with JobHandle(tmp_path / "run") as job:
         avatar = given / "avatar.safetensors"
         train(given / "capture", avatar, _model(given), QUICK, tmp_path / "run", job)
@@ -310,5 +311,5 @@ def test_a_recording_without_sound_is_refused(given, tmp_path):
     "change", [{"rounds": 0}, {"tracked": 1.1}, {"latent_rate": 0.0}, {"threads": -1}]
 )
 def test_impossible_settings_are_refused(change):
-    with pytest.raises(BadInputError, match=next(iter(change))):
+    with pytest.raises(BadInputError, match=next(iter(change)).replace("_", "-")):
         replace(QUICK, **change)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a job has made so far: its picture and its results, and all of it in one record."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from engine.core.errors import BadInputError
+from engine.jobs.folder import inside
+from engine.jobs.record import Job
+from engine.jobs.status import State
+from engine.jobs.summary import AVATAR, CAPTURE, SPEECH, JobSummary
+
+_RESULTS = {AVATAR: "avatar.safetensors", SPEECH: "speech_model.safetensors"}
+"""Files that a job leaves in its folder for others to use, by kind."""
+
+_VIEWS = "transforms_train.json"
+"""The file by which a folder is a capture that can be trained on."""
+
+_REPORT = "report.html"
+_READ = ("data", "avatar", "speech_model", "start", "initial")
+"""Where the configuration of a training names what it reads."""
+
+_LARGEST_PICTURE = 64 << 20
+
+
+def summarize(job: Job) -> JobSummary:
+    """A job's record, with what lies in its folder."""
+    status, config = job.status, job.config
+    reads = [str(config[name]) for name in _READ if config.get(name)]
+    return JobSummary(
+        id=job.id,
+        kind=str(config.get("kind", "")),
+        state=status.state,
+        step=status.step,
+        total=status.total,
+        loss=status.loss,
+        eta=status.eta if job.running else None,
+        message=status.message,
+        created=job.created,
+        updated=status.updated,
+        data=str(config.get("data", "")),
+        needs=tuple(str(Path(job.cwd, path)) for path in reads),
+        folder=str(job.folder),
+        preview=_written(_picture(job)),
+        report=not job.running and inside(job.folder, _REPORT) is not None,
+        resumable=job.resumable,
+        results=_results(job),
+    )
+
+
+def read_preview(job: Job) -> bytes:
+    """A job's latest picture, as its file is.
+
+    Raises:
+        BadInputError: there is none in its folder, or it cannot be read.
+    """
+    picture = _picture(job)
+    try:
+        if picture is not None and picture.stat().st_size <= _LARGEST_PICTURE:
+            return picture.read_bytes()
+    except OSError as error:
+        raise BadInputError(f"{picture} cannot be read: {error.strerror}.") from error
+    raise BadInputError(f"The job {job.id} has no picture yet.", "Try again later.")
+
+
+def _picture(job: Job) -> Path | None:
+    return inside(job.folder, job.status.preview) if job.status.preview else None
+
+
+def _written(path: Path | None) -> int:
+    with contextlib.suppress(OSError):  # It may be gone by now.
+        return 0 if path is None else path.stat().st_mtime_ns
+    return 0
+
+
+def _results(job: Job) -> dict[str, str]:
+    if job.running:
+        return {}
+    paths = {kind: job.folder / name for kind, name in _RESULTS.items()}
+    results = {kind: str(path) for kind, path in paths.items() if path.is_file()}
+    if job.status.state is State.FINISHED and (job.folder / _VIEWS).is_file():
+        results[CAPTURE] = str(job.folder)
+    return results

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options of trainings: checked when they are given, before a job or its folder is made.
+
+Light: importing it does not import torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from engine.core.checks import check_range
+from engine.core.errors import BadInputError
+
+MACHINE_SETTINGS = frozenset(
+    {
+        "threads",
+        "memory",
+        "backend",
+        "device",
+        "preview_every",
+        "checkpoint_every",
+        "evaluate_every",
+    }
+)
+"""Settings that may change when a run resumes: where it runs and how it is watched, not what it
+learns."""
+
+Range = tuple[float, float]
+
+LARGEST_SEED = 2**32 - 1
+"""numpy's legacy generators take no larger one."""
+
+COUNT: Range = (1, 1_000_000_000)
+"""How often, or how many; at least once."""
+
+COUNT_OR_NONE: Range = (0, 1_000_000_000)
+SEED: Range = (0, LARGEST_SEED)
+THREADS: Range = (0, 4096)
+WEIGHT: Range = (0.0, 1e6)
+"""Of a term of a loss; 0 takes it out."""
+
+RATE: Range = (1e-12, 10.0)
+"""A learning rate that falls exponentially, which 0 cannot."""
+
+FRACTION: Range = (0.0, 1.0)
+GIGABYTES: Range = (math.ulp(0.0), 1e5)
+
+
+def check_ranges(settings: object, ranges: Mapping[str, Range]) -> None:
+    """Check numbers of a configuration.
+
+    Args:
+        settings: has an attribute of each name.
+        ranges: lowest and highest value by name.
+
+    Raises:
+        BadInputError: no number, NaN, or outside; names the option.
+    """
+    for name, (low, high) in ranges.items():
+        check_range(f"--{name.replace('_', '-')}", getattr(settings, name), low, high)
+
+
+def check_file(path: str | Path | None, option: str, *built_in: str) -> None:
+    """See that a file which an option names is there.
+
+    Args:
+        path: the file; ``None`` where the option is not given.
+        option: its name.
+        built_in: names that stand for no file.
+
+    Raises:
+        BadInputError: it is not there.
+    """
+    if path is not None and str(path) not in built_in and not Path(path).is_file():
+        raise BadInputError(f"There is no file {path}.", f"Check the path given with {option}.")
+
+
+def check_capture(folder: Path, marker: str = "transforms_train.json") -> None:
+    """See that a folder can be a multi-view capture.
+
+    Raises:
+        BadInputError: it is missing, or has no file that lists views.
+    """
+    if not folder.is_dir():
+        raise BadInputError(f"There is no folder {folder}.", "Check the path given with --data.")
+    if not (folder / marker).is_file():
+        raise BadInputError(
+            f"{folder} is no multi-view capture: it has no {marker}.",
+            "Choose the folder that holds it (docs/capture.md).",
+        )
