@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Trainings in the background: starting them, following them, and using what they make."""
+"""Trainings in the background: starting them, following them, and using their results.
+
+The engine looks after the jobs; here are the requests to it (:mod:`client`), the latest answer
+(:mod:`watcher`, :mod:`session`), the timer that brings it into Blender, operators and panels.
+"""
 
 from __future__ import annotations
 
-from . import joint_ops, new_panel, ops, panel, pictures, properties, start_ops, watch
+from . import joint_ops, new_panel, ops, panel, pictures, properties, start_ops, timer
 
 CLASSES: tuple[type, ...] = (
     *properties.CLASSES,
@@ -19,11 +23,11 @@ def register() -> None:
     """Attach the properties and begin to watch the jobs."""
     properties.register()
     pictures.register()
-    watch.register()
+    timer.register()
 
 
 def unregister() -> None:
-    """Undo :func:`register`; the jobs themselves go on."""
-    watch.unregister()
+    """Undo :func:`register`; the jobs themselves continue."""
+    timer.unregister()
     pictures.unregister()
     properties.unregister()

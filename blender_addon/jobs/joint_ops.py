@@ -12,10 +12,10 @@ from ...engine.core.errors import BadInputError
 from ..avatars.properties import DEFAULT_AVATAR, avatar_path
 from ..heads.properties import require_head
 from ..speech.properties import model_name
-from .place import Order, Place
+from .client import JobsClient, JobSpec
 from .start_ops import (
     SOUNDS,
-    Training,
+    StartTrainingOperator,
     check_views,
     device_options,
     head_options,
@@ -29,10 +29,10 @@ STARTER, RULES = "starter", "rules"
 """The speech models without a file: the learned one that ships, and the one that learns nothing."""
 
 _RECORD, _SPEECH, _MOTION = "capture.json", "speech", ".performance.npz"
-"""What tells which filmed moments are speech, and where in a capture the recordings lie."""
+"""The file that says which timesteps are speech, and where in a capture the recordings lie."""
 
 
-class GAUSSIANSPEECH_OT_train_joint(Training, bpy.types.Operator):
+class GAUSSIANSPEECH_OT_train_joint(StartTrainingOperator, bpy.types.Operator):
     """Refine an avatar and a speech model for each other, in a process of its own."""
 
     bl_idname = "gaussianspeech.train_joint"
@@ -44,14 +44,14 @@ class GAUSSIANSPEECH_OT_train_joint(Training, bpy.types.Operator):
 
     avatar: bpy.props.StringProperty(
         name="Avatar",
-        description="'head' for the one that the active head wears, 'default', or an avatar file",
+        description="'head' for the active head's own, 'default', or an avatar file",
         default=OF_THE_HEAD,
         options={"SKIP_SAVE"},
     )
     speech_model: bpy.props.StringProperty(
         name="Speech Model",
         description=(
-            "'head' for the one that the active head speaks by, 'starter' for the learned one that "
+            "'head' for the one that the active head uses, 'starter' for the learned one that "
             "ships, or a model's file"
         ),
         default=OF_THE_HEAD,
@@ -69,30 +69,30 @@ class GAUSSIANSPEECH_OT_train_joint(Training, bpy.types.Operator):
         check_views(folder)
         check_filmed_speech(folder)
 
-    def order(self, context: bpy.types.Context, place: Place) -> Order:
+    def spec(self, context: bpy.types.Context, client: JobsClient) -> JobSpec:
         """The capture, the two to begin with, and how often they take turns."""
-        folder = self._folder(place)
-        options = ["--data", folder, "--avatar", self._avatar(context, place)]
-        options += ["--speech-model", self._speech_model(context, place)]
+        folder = self._folder(client)
+        options = ["--data", folder, "--avatar", self._avatar(context, client)]
+        options += ["--speech-model", self._speech_model(context, client)]
         options += ["--name", self.title.strip() or self.default_title()]
-        options += head_options(context, place, folder)
+        options += head_options(context, client, folder)
         options += [*device_options(context), *rasteriser_options(context)]
         options += ["--rounds", str(self.rounds)] if self.rounds else []
-        return Order(("train", "joint"), tuple(options))
+        return JobSpec("train joint", tuple(options))
 
-    def _avatar(self, context: bpy.types.Context, place: Place) -> str:
+    def _avatar(self, context: bpy.types.Context, client: JobsClient) -> str:
         source = self.avatar.strip()
         if source == OF_THE_HEAD:
             head = require_head(context)
             source = head.gaussianspeech_avatar.source
             if not source:
                 raise BadInputError(
-                    f"'{head.name}' wears no avatar.",
-                    "Let it wear the one to refine, or choose another in New Training.",
+                    f"'{head.name}' has no avatar.",
+                    "Bind the one to refine, or choose another in New Training.",
                 )
         if source == DEFAULT_AVATAR:
             return source
-        path = _file(avatar_path(source), place, "avatar")
+        path = _file(avatar_path(source), client, "avatar")
         if path.lower().endswith(".ply"):
             raise BadInputError(
                 f"The colours of {path} are harmonics, which follow no face: there is nothing to "
@@ -101,17 +101,17 @@ class GAUSSIANSPEECH_OT_train_joint(Training, bpy.types.Operator):
             )
         return path
 
-    def _speech_model(self, context: bpy.types.Context, place: Place) -> str:
+    def _speech_model(self, context: bpy.types.Context, client: JobsClient) -> str:
         name = self.speech_model.strip()
         if name == OF_THE_HEAD:
             head = require_head(context)
             name = model_name(head.gaussianspeech_speech)
             if name == RULES:
                 raise BadInputError(
-                    f"'{head.name}' speaks by rules, which learn nothing.",
+                    f"'{head.name}' is animated by rules, which learn nothing.",
                     "Choose Learned or a trained model as the speech model in New Training.",
                 )
-        return name if name == STARTER else _file(bpy.path.abspath(name), place, "speech model")
+        return name if name == STARTER else _file(bpy.path.abspath(name), client, "speech model")
 
 
 def check_filmed_speech(folder: Path) -> None:
@@ -123,10 +123,10 @@ def check_filmed_speech(folder: Path) -> None:
     remedy = "Choose a capture with speech, as New Training, Capture makes it."
     record = folder / _RECORD
     if not record.is_file():
-        raise BadInputError(f"{folder} does not tell what is said: it has no {_RECORD}.", remedy)
+        raise BadInputError(f"{folder} does not say what is spoken: it has no {_RECORD}.", remedy)
     try:
-        moments = json.loads(record.read_text(encoding="utf-8"))["timesteps"]
-        said = {str(moment["performance"]) for moment in moments if moment.get("performance")}
+        timesteps = json.loads(record.read_text(encoding="utf-8"))["timesteps"]
+        said = {str(step["performance"]) for step in timesteps if step.get("performance")}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInputError(f"{record} cannot be read: {error!r}.", remedy) from error
     if not said:
@@ -142,7 +142,7 @@ def check_filmed_speech(folder: Path) -> None:
         raise BadInputError(f"{record} names {motion}, but {missing} is missing.", remedy)
 
 
-def _file(path: str, place: Place, what: str) -> str:
+def _file(path: str, client: JobsClient, what: str) -> str:
     """A file as the machine of the jobs names it; checked where that is this one.
 
     Raises:
@@ -150,7 +150,7 @@ def _file(path: str, place: Place, what: str) -> str:
     """
     if not path:
         raise BadInputError(f"No {what} is chosen.", "Choose its file in New Training.")
-    if place.remote:
+    if client.remote:
         return path
     if not Path(path).is_file():
         raise BadInputError(f"There is no {what} {path}.", "Choose another in New Training.")

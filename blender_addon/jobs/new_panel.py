@@ -91,13 +91,13 @@ def _draw_joint(
     if settings.avatar == "FILE":
         column.prop(settings, "avatar_file", text="File")
     elif settings.avatar == "HEAD" and head is not None:
-        worn = head.gaussianspeech_avatar.source
-        _tell(column, shown_name(worn) if worn else "It wears none", "USER")
+        bound = head.gaussianspeech_avatar.source
+        _draw_detail(column, shown_name(bound) if bound else "No avatar bound", "USER")
     column.prop(settings, "speech_model")
     if settings.speech_model == "FILE":
         column.prop(settings, "speech_file", text="File")
     elif settings.speech_model == "HEAD" and head is not None:
-        _tell(column, _model_of(head), "SPEAKER")
+        _draw_detail(column, _model_of(head), "SPEAKER")
     rounds = _draw_number(column, settings, "rounds")
     if head is None and "HEAD" in (settings.avatar, settings.speech_model):
         _ask_for_head(column, button)
@@ -143,8 +143,8 @@ def _draw_number(column: bpy.types.UILayout, settings: bpy.types.PropertyGroup, 
     return getattr(settings, name) if getattr(settings, limited) else 0
 
 
-def _tell(column: bpy.types.UILayout, text: str, icon: str) -> None:
-    """Draw what a choice comes to, below it."""
+def _draw_detail(column: bpy.types.UILayout, text: str, icon: str) -> None:
+    """Draw what a choice stands for, below it."""
     row = column.split(factor=_LABELS)
     row.label(text="")
     row.label(text=text, icon=icon)

@@ -1,51 +1,50 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be done with a job: cancel, resume, remove, look into it, and use what it made."""
+"""What can be done with a job: cancel, resume, remove, open its files, and use its results."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import bpy
 
 from ...engine.core.errors import BadInputError, GaussianSpeechError
+from ...engine.jobs.summary import AVATAR, CAPTURE, SPEECH, JobSummary
 from ..avatars.properties import heads_using
 from ..engine_link import background
-from ..engine_link.future import ThreadFuture
+from ..engine_link.future import Future
 from ..heads.properties import active_head, is_head, require_head
 from ..status import report, report_error, set_message
-from .job import AVATAR, CAPTURE, SPEECH, Job
-from .place import Place
+from .client import JobsClient
 from .properties import choose
-from .session import current_place
-from .watch import watcher
+from .session import current_client, watcher
 
 
 def act(
     operator: bpy.types.Operator,
     context: bpy.types.Context,
     label: str,
-    function: Callable[[threading.Event], Any],
+    send: Callable[[], Future],
     done: Callable[[Any], str],
 ) -> set[str]:
-    """Let a thread do what takes a while; without a window, wait for it.
+    """Ask the engine, and take its answer when it is there; without a window, wait for it.
 
     Args:
         operator: that was called.
         context: of the call.
         label: what is being done, for the panel.
-        function: does it; given an event that is set when it should stop.
-        done: told what it gives, on Blender's own thread; returns what to say. The operator is gone
-            by then.
+        send: sends the request.
+        done: called with the answer's body, on Blender's own thread; returns the message for the
+            status line. The operator is gone by then.
     """
-    if not bpy.app.background:
-        set_message(context, "")  # What went wrong before is over.
-        background.run(label, ThreadFuture(function, label), done)
-        return {"FINISHED"}
     try:
-        message = done(function(threading.Event()))
+        future = send()
+        if not bpy.app.background:
+            set_message(context, "")  # An earlier error is of no more interest.
+            background.run(label, future, lambda answer: done(answer.body))
+            return {"FINISHED"}
+        message = done(future.result().body)
     except GaussianSpeechError as error:
         report_error(operator, context, error)
         return {"CANCELLED"}
@@ -55,17 +54,17 @@ def act(
 
 
 def chosen(job: str, message: str) -> str:
-    """Choose a job of the list, and hand on what to say of it."""
+    """Choose a job of the list; returns the message about it."""
     choose(bpy.context, job)
     return message
 
 
-_MADE = {AVATAR: "avatar", SPEECH: "speech model", CAPTURE: "capture"}
-"""What a training has made, for people."""
+_RESULTS = {AVATAR: "avatar", SPEECH: "speech model", CAPTURE: "capture"}
+"""Results in words."""
 
 
-def _users(job: Job) -> list[str]:
-    """The heads of the file that use what it made, and the trainings that are not done with it."""
+def _users(job: JobSummary) -> list[str]:
+    """The heads of the .blend that use its results, and the unfinished jobs that read them."""
     heads = heads_using(job.results.get(AVATAR, ""))
     model = job.results.get(SPEECH)
     heads += [
@@ -76,7 +75,7 @@ def _users(job: Job) -> list[str]:
         and obj.gaussianspeech_speech.model == "FILE"
         and bpy.path.abspath(obj.gaussianspeech_speech.model_file) == model
     ]
-    readers = [other.id for other in watcher.reading.jobs if other.reads(job.folder)]
+    readers = [other.id for other in watcher.snapshot.jobs if other.reads(job.folder)]
     return [*(f"'{head.name}'" for head in heads), *(f"the training '{name}'" for name in readers)]
 
 
@@ -92,18 +91,18 @@ class JobOperator:
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Find the job and do it."""
         try:
-            place = current_place(context)
+            client = current_client(context)
             if bpy.app.background:
                 watcher.read_now()
             job = watcher.job(self.job)
             if job is None:
                 raise BadInputError(f"There is no job {self.job!r}.", "Refresh the list.")
-            return self.do(context, place, job)
+            return self.do(context, client, job)
         except GaussianSpeechError as error:
             report_error(self, context, error)
             return {"CANCELLED"}
 
-    def do(self, context: bpy.types.Context, place: Place, job: Job) -> set[str]:
+    def do(self, context: bpy.types.Context, client: JobsClient, job: JobSummary) -> set[str]:
         """Do it.
 
         Raises:
@@ -112,123 +111,134 @@ class JobOperator:
         raise NotImplementedError
 
 
-class GAUSSIANSPEECH_OT_cancel_job(JobOperator, bpy.types.Operator):
+class JobRequest(JobOperator):
+    """Mixin for operators that ask the engine to do something with a job.
+
+    Attributes:
+        doing: what the panel shows meanwhile, before the job's id.
+        outcome: the message afterwards; ``{job}`` is its id.
+    """
+
+    doing: ClassVar[str]
+    outcome: ClassVar[str]
+
+    def send(self, client: JobsClient, job: JobSummary) -> Future:
+        """Send the request.
+
+        Raises:
+            GaussianSpeechError: shown to the user.
+        """
+        raise NotImplementedError
+
+    def question(self) -> str:
+        """What the user confirms first; empty where nothing is lost."""
+        return ""
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Ask first where something is lost."""
+        question = self.question()
+        if not question:
+            return self.execute(context)
+        return context.window_manager.invoke_confirm(
+            self,
+            event,
+            title=self.bl_label,
+            message=question,
+            confirm_text=self.bl_label,
+            icon="WARNING",
+        )
+
+    def do(self, context: bpy.types.Context, client: JobsClient, job: JobSummary) -> set[str]:
+        """Send the request; the job is chosen in the list when it is answered."""
+        return act(
+            self,
+            context,
+            f"{self.doing} {job.id}",
+            lambda: self.send(client, job),
+            # The operator is gone by then, and its class is not.
+            lambda _, outcome=self.outcome: chosen(job.id, outcome.format(job=job.id)),
+        )
+
+
+class GAUSSIANSPEECH_OT_cancel_job(JobRequest, bpy.types.Operator):
     """Let a training save a checkpoint and stop."""
 
     bl_idname = "gaussianspeech.cancel_job"
     bl_label = "Cancel Training"
     bl_description = "Let the training save a checkpoint and stop; it can be resumed"
+    doing = "Cancelling"
+    outcome = "'{job}' saves a checkpoint and stops"
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Ask first."""
-        return context.window_manager.invoke_confirm(
-            self,
-            event,
-            title="Cancel Training",
-            message=f"'{self.job}' saves a checkpoint and stops. It can be resumed",
-            confirm_text="Stop Training",
-        )
+    def question(self) -> str:
+        """What happens."""
+        return f"'{self.job}' saves a checkpoint and stops. It can be resumed"
 
-    def do(self, context: bpy.types.Context, place: Place, job: Job) -> set[str]:
+    def send(self, client: JobsClient, job: JobSummary) -> Future:
         """Cancel."""
-        if not job.running:
-            raise BadInputError(f"The training '{job.id}' is not running.")
-
-        return act(
-            self,
-            context,
-            f"Cancelling {job.id}",
-            lambda _: place.cancel(job.id),
-            lambda _: chosen(job.id, f"'{job.id}' saves a checkpoint and stops"),
-        )
+        _check_running(job)
+        return client.cancel(job.id)
 
 
-class GAUSSIANSPEECH_OT_end_job(JobOperator, bpy.types.Operator):
+class GAUSSIANSPEECH_OT_end_job(JobRequest, bpy.types.Operator):
     """End a training that does not stop when asked."""
 
     bl_idname = "gaussianspeech.end_job"
     bl_label = "End Now"
     bl_description = "End the training at once; what it did since its last checkpoint is lost"
+    doing = "Ending"
+    outcome = "'{job}' was ended"
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Ask first."""
-        return context.window_manager.invoke_confirm(
-            self,
-            event,
-            title="End Training Now",
-            message=f"What '{self.job}' did since its last checkpoint is lost",
-            confirm_text="End Now",
-            icon="WARNING",
-        )
+    def question(self) -> str:
+        """What is lost."""
+        return f"What '{self.job}' did since its last checkpoint is lost"
 
-    def do(self, context: bpy.types.Context, place: Place, job: Job) -> set[str]:
+    def send(self, client: JobsClient, job: JobSummary) -> Future:
         """End it."""
-        if not job.running:
-            raise BadInputError(f"The training '{job.id}' is not running.")
-        return act(
-            self,
-            context,
-            f"Ending {job.id}",
-            lambda _: place.cancel(job.id, at_once=True),
-            lambda _: chosen(job.id, f"'{job.id}' was ended"),
-        )
+        _check_running(job)
+        return client.cancel(job.id, at_once=True)
 
 
-class GAUSSIANSPEECH_OT_resume_job(JobOperator, bpy.types.Operator):
+class GAUSSIANSPEECH_OT_resume_job(JobRequest, bpy.types.Operator):
     """Start a training again where it stopped."""
 
     bl_idname = "gaussianspeech.resume_job"
     bl_label = "Resume Training"
     bl_description = "Start the training again from its last checkpoint"
+    doing = "Resuming"
+    outcome = "'{job}' continues"
 
-    def do(self, context: bpy.types.Context, place: Place, job: Job) -> set[str]:
+    def send(self, client: JobsClient, job: JobSummary) -> Future:
         """Resume."""
-        if not job.resumable:
-            raise BadInputError(f"The training '{job.id}' is {job.state}.")
-        return act(
-            self,
-            context,
-            f"Resuming {job.id}",
-            lambda _: place.resume(job.id),
-            lambda _: chosen(job.id, f"'{job.id}' goes on"),
-        )
+        return client.resume(job.id)
 
 
-class GAUSSIANSPEECH_OT_remove_job(JobOperator, bpy.types.Operator):
+class GAUSSIANSPEECH_OT_remove_job(JobRequest, bpy.types.Operator):
     """Delete a training that has ended, with what it made."""
 
     bl_idname = "gaussianspeech.remove_job"
     bl_label = "Remove Training"
     bl_description = "Delete the folder of a training that has ended, with all that it made"
+    doing = "Removing"
+    outcome = "Removed '{job}'"
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Ask first, and say what is lost."""
+    def question(self) -> str:
+        """What is lost, and who uses it."""
         job = watcher.job(self.job)
-        made = " and ".join(_MADE[kind] for kind in job.results) if job is not None else ""
+        made = " and ".join(_RESULTS[kind] for kind in job.results) if job is not None else ""
         what = f" with its {made}" if made else ""
         users = _users(job) if job is not None else []
         if users:
             what += f", which {' and '.join(users)} use{'s' if len(users) == 1 else ''}"
-        return context.window_manager.invoke_confirm(
-            self,
-            event,
-            title="Remove Training",
-            message=f"The folder of '{self.job}' is deleted{what}. This cannot be undone",
-            confirm_text="Delete",
-            icon="WARNING",
-        )
+        return f"The folder of '{self.job}' is deleted{what}. This cannot be undone"
 
-    def do(self, context: bpy.types.Context, place: Place, job: Job) -> set[str]:
+    def send(self, client: JobsClient, job: JobSummary) -> Future:
         """Delete."""
-        if job.running:
-            raise BadInputError(f"The training '{job.id}' is running.", "Cancel it first.")
-        return act(
-            self,
-            context,
-            f"Removing {job.id}",
-            lambda _: place.remove(job.id),
-            lambda _: chosen("", f"Removed '{job.id}'"),
-        )
+        return client.remove(job.id)
+
+
+def _check_running(job: JobSummary) -> None:
+    if not job.running:
+        raise BadInputError(f"The training '{job.id}' is not running.")
 
 
 class GAUSSIANSPEECH_OT_open_job(JobOperator, bpy.types.Operator):
@@ -251,9 +261,9 @@ class GAUSSIANSPEECH_OT_open_job(JobOperator, bpy.types.Operator):
         """What opens."""
         return f"Open the job's {properties.what.lower()} with the system's program for it"
 
-    def do(self, _context: bpy.types.Context, place: Place, job: Job) -> set[str]:
+    def do(self, _context: bpy.types.Context, client: JobsClient, job: JobSummary) -> set[str]:
         """Open."""
-        if place.remote:
+        if client.remote:
             raise BadInputError(f"{job.folder} is on another machine.", "Open it there.")
         files = {"LOG": "log.txt", "REPORT": "report.html", "FOLDER": ""}
         path = str(Path(job.folder) / files[self.what])
@@ -275,7 +285,7 @@ class GAUSSIANSPEECH_OT_refresh_jobs(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Read."""
         try:
-            current_place(context)
+            current_client(context)
         except GaussianSpeechError as error:
             report_error(self, context, error)
             return {"CANCELLED"}
@@ -287,7 +297,7 @@ class GAUSSIANSPEECH_OT_refresh_jobs(bpy.types.Operator):
 
 
 class GAUSSIANSPEECH_OT_use_job(JobOperator, bpy.types.Operator):
-    """Let the active head use what a training made."""
+    """Use a training's result on the active head."""
 
     bl_idname = "gaussianspeech.use_job"
     bl_label = "Use"
@@ -295,8 +305,8 @@ class GAUSSIANSPEECH_OT_use_job(JobOperator, bpy.types.Operator):
 
     kind: bpy.props.EnumProperty(
         items=(
-            (AVATAR.upper(), "Avatar", "Let the head wear the trained avatar"),
-            (SPEECH.upper(), "Speech Model", "Let the head speak by the trained model"),
+            (AVATAR.upper(), "Avatar", "Bind the trained avatar to the head"),
+            (SPEECH.upper(), "Speech Model", "Use the trained model for the head"),
             (CAPTURE.upper(), "Capture", "Choose the capture for a new training"),
         ),
         options={"SKIP_SAVE"},
@@ -309,12 +319,12 @@ class GAUSSIANSPEECH_OT_use_job(JobOperator, bpy.types.Operator):
         if properties.kind == CAPTURE.upper():
             return "Choose the capture for a new training, below"
         if properties.kind == SPEECH.upper():
-            return "Let the head speak by the trained model"
+            return "Use the trained model for the head"
         if head is None:
-            return "Add a head that wears the trained avatar"
-        return f"Let '{head.name}' wear the trained avatar"
+            return "Add a head and bind the trained avatar to it"
+        return f"Bind the trained avatar to '{head.name}'"
 
-    def do(self, context: bpy.types.Context, _place: Place, job: Job) -> set[str]:
+    def do(self, context: bpy.types.Context, _client: JobsClient, job: JobSummary) -> set[str]:
         """Use it."""
         path = job.results.get(self.kind.lower())
         if path is None:
@@ -322,7 +332,7 @@ class GAUSSIANSPEECH_OT_use_job(JobOperator, bpy.types.Operator):
                 f"The training '{job.id}' has made no {self.kind.lower()}.", "Let it finish first."
             )
         if self.kind == AVATAR.upper():
-            return self._wear(context, path)
+            return self._bind(context, path)
         if self.kind == CAPTURE.upper():
             settings = context.scene.gaussianspeech_training
             settings.kind, settings.data = "AVATAR", path
@@ -331,10 +341,12 @@ class GAUSSIANSPEECH_OT_use_job(JobOperator, bpy.types.Operator):
         head = require_head(context)
         head.gaussianspeech_speech.model = "FILE"
         head.gaussianspeech_speech.model_file = path
-        report(self, context, f"'{head.name}' speaks by '{job.id}': predict to hear it")
+        report(
+            self, context, f"'{head.name}' uses the model of '{job.id}' from the next prediction on"
+        )
         return {"FINISHED"}
 
-    def _wear(self, context: bpy.types.Context, path: str) -> set[str]:
+    def _bind(self, context: bpy.types.Context, path: str) -> set[str]:
         mode = "EXEC_DEFAULT" if bpy.app.background else "INVOKE_DEFAULT"
         operators = bpy.ops.gaussianspeech
         try:

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Training section of the add-on's tab: what is being trained."""
+"""The Training section of the add-on's tab: the jobs, and the chosen one."""
 
 from __future__ import annotations
 
 import bpy
 
+from ...engine.jobs.status import State
+from ...engine.jobs.summary import AVATAR, CAPTURE, JOINT, SPEECH, JobSummary
 from ..avatars.properties import heads_using
 from ..avatars.saving import GAUSSIANSPEECH_OT_save_avatar
 from ..heads.properties import active_head
 from ..panels import CATEGORY, PARENT_ID
 from ..panels.main import draw_wrapped, wrapped
-from ..settings import get_preferences
-from .job import AVATAR, CAPTURE, JOINT, SPEECH, Job, State, progress_text
 from .ops import (
     GAUSSIANSPEECH_OT_cancel_job,
     GAUSSIANSPEECH_OT_end_job,
@@ -22,8 +22,9 @@ from .ops import (
     GAUSSIANSPEECH_OT_use_job,
 )
 from .pictures import icon_of
+from .progress import progress_text
 from .properties import get_jobs
-from .watch import watcher
+from .session import watcher
 
 _KINDS = {AVATAR: "USER", SPEECH: "SPEAKER", JOINT: "LINKED", CAPTURE: "CAMERA_DATA"}
 _STATES = {
@@ -33,6 +34,7 @@ _STATES = {
     State.FINISHED: "CHECKMARK",
     State.CANCELLED: "CANCEL",
     State.FAILED: "ERROR",
+    State.DAMAGED: "LIBRARY_DATA_BROKEN",
 }
 _PICTURE = 8.0
 """Size of the preview, in buttons."""
@@ -81,18 +83,25 @@ class GAUSSIANSPEECH_PT_training(bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the list and the chosen training."""
-        layout, listed, reading = self.layout, get_jobs(context), watcher.reading
+        layout, listed, snapshot = self.layout, get_jobs(context), watcher.snapshot
         watcher.drawn()
-        _draw_place(layout, context)
-        if reading.error is not None:
-            draw_wrapped(layout, context, str(reading.error), icon="ERROR")
-        if not reading.jobs:
-            layout.label(text="No trainings yet", icon="INFO")
+        if watcher.client is not None and watcher.client.remote:
+            text = f"On the machine of '{watcher.client.remote}': folders are that machine's"
+            draw_wrapped(layout, context, text, icon="URL")
+        if snapshot.error is not None:
+            draw_wrapped(layout, context, str(snapshot.error), icon="ERROR")
+        if not snapshot.jobs:
+            if watcher.has_answer and snapshot.error is None:
+                layout.label(text="No trainings yet", icon="INFO")
+            elif snapshot.error is None:
+                layout.label(text="Asking the engine", icon="TIME")
+            else:
+                layout.operator(GAUSSIANSPEECH_OT_refresh_jobs.bl_idname, icon="FILE_REFRESH")
             return
         row = layout.row()
         row.template_list(
             "GAUSSIANSPEECH_UL_jobs", "", listed, "entries", listed, "index",
-            rows=min(5, max(2, len(reading.jobs))),
+            rows=min(5, max(2, len(snapshot.jobs))),
         )  # fmt: skip
         side = row.column(align=True)
         side.operator(GAUSSIANSPEECH_OT_refresh_jobs.bl_idname, text="", icon="FILE_REFRESH")
@@ -107,20 +116,7 @@ class GAUSSIANSPEECH_PT_training(bpy.types.Panel):
             _draw_job(layout, context, job)
 
 
-def _draw_place(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
-    """Say whose jobs these are, where that is not plain."""
-    if watcher.place is not None and watcher.place.remote:
-        text = f"On another machine, by '{watcher.place.name}': its folders, not this machine's"
-        draw_wrapped(layout, context, text, icon="URL")
-    elif get_preferences(context).engine_command.strip():
-        text = (
-            "Trainings run on this machine, by Engine Python: where Engine Command runs is known "
-            "only if it ends in 'serve'"
-        )
-        draw_wrapped(layout, context, text, icon="INFO")
-
-
-def _draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, job: Job) -> None:
+def _draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, job: JobSummary) -> None:
     box = layout.box()
     icon = icon_of(job)
     if icon:
@@ -138,16 +134,16 @@ def _draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, job: Job) 
     _draw_files(box, context, job)
 
 
-def _draw_state(box: bpy.types.UILayout, context: bpy.types.Context, job: Job) -> None:
+def _draw_state(box: bpy.types.UILayout, context: bpy.types.Context, job: JobSummary) -> None:
     if job.total and job.state in (State.RUNNING, State.CANCELLING, State.CANCELLED):
         box.progress(factor=job.fraction, text=progress_text(job))
     elif job.state is State.FINISHED:
         steps = f", {job.total:,} steps" if job.total else ""
         box.label(text=f"Finished{steps}", icon=_STATES[job.state])
-    if job.loss is not None and job.state is not State.FAILED:
+    if job.loss is not None and job.state not in (State.FAILED, State.DAMAGED):
         box.label(text=f"Loss {job.loss:.4g}", icon="GRAPH")
     message = "Starting" if job.state is State.STARTING else job.message
-    if job.state is State.FAILED:
+    if job.state in (State.FAILED, State.DAMAGED):
         alert = box.column()
         alert.alert = True
         draw_wrapped(alert, context, message, icon="ERROR")
@@ -157,7 +153,7 @@ def _draw_state(box: bpy.types.UILayout, context: bpy.types.Context, job: Job) -
         draw_wrapped(box, context, message, icon="INFO")
 
 
-def _draw_results(box: bpy.types.UILayout, context: bpy.types.Context, job: Job) -> None:
+def _draw_results(box: bpy.types.UILayout, context: bpy.types.Context, job: JobSummary) -> None:
     labels = {
         AVATAR: ("Use Avatar", "USER"),
         SPEECH: ("Use Speech Model", "SPEAKER"),
@@ -174,11 +170,11 @@ def _draw_results(box: bpy.types.UILayout, context: bpy.types.Context, job: Job)
             row.operator(GAUSSIANSPEECH_OT_save_avatar.bl_idname, text="", icon="FILE_TICK")
 
 
-def _draw_files(box: bpy.types.UILayout, context: bpy.types.Context, job: Job) -> None:
+def _draw_files(box: bpy.types.UILayout, context: bpy.types.Context, job: JobSummary) -> None:
     listed = get_jobs(context)
     row = box.row(align=True)
     row.prop(listed, "show_log", icon="TRIA_DOWN" if listed.show_log else "TRIA_RIGHT")
-    if watcher.place is not None and not watcher.place.remote:
+    if watcher.client is not None and not watcher.client.remote:
         shown = [("LOG", "TEXT"), ("FOLDER", "FILE_FOLDER")]
         for what, icon in [("REPORT", "DOCUMENTS"), *shown] if job.report else shown:
             operator = row.operator(GAUSSIANSPEECH_OT_open_job.bl_idname, text="", icon=icon)
@@ -186,10 +182,10 @@ def _draw_files(box: bpy.types.UILayout, context: bpy.types.Context, job: Job) -
     if listed.show_log:
         lines = box.column(align=True)
         lines.scale_y = 0.7
-        told = watcher.reading.log or ("Nothing yet",)
-        pieces = [piece for line in told for piece in wrapped(context, line)]
-        for piece in pieces[-_LOG_ROWS:]:
-            lines.label(text=piece)
+        printed = watcher.snapshot.log or ("Nothing yet",)
+        rows = [row for line in printed for row in wrapped(context, line)]
+        for row in rows[-_LOG_ROWS:]:
+            lines.label(text=row)
 
 
 CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_UL_jobs, GAUSSIANSPEECH_PT_training)

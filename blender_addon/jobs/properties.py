@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the list shows and which of it is chosen; and what a new training is to learn from."""
+"""The list of jobs with the chosen one, and the settings of a new training."""
 
 from __future__ import annotations
 
 import bpy
 
-from ...engine.core.errors import GaussianSpeechError
 from .. import compat
-from .session import current_place
-from .watch import watcher
+from .session import watcher
 
 
 def _on_chosen(self: GAUSSIANSPEECH_PG_jobs, context: bpy.types.Context) -> None:
@@ -94,7 +92,7 @@ class GAUSSIANSPEECH_PG_training(bpy.types.PropertyGroup):
         name="Avatar",
         description="Whose colours are refined",
         items=(
-            ("HEAD", "The Head's", "The avatar that the active head wears"),
+            ("HEAD", "The Head's", "The avatar that is bound to the active head"),
             ("DEFAULT", "Default", "The avatar that ships with the add-on"),
             ("FILE", "From File", "An avatar trained with the preset Full or Quick"),
         ),
@@ -109,7 +107,7 @@ class GAUSSIANSPEECH_PG_training(bpy.types.PropertyGroup):
         name="Speech Model",
         description="Which speech model is refined",
         items=(
-            ("HEAD", "The Head's", "The model that the active head speaks by"),
+            ("HEAD", "The Head's", "The speech model of the active head"),
             ("STARTER", "Learned", "The learned model that ships, for every head"),
             ("FILE", "From File", "A model of your own"),
         ),
@@ -146,8 +144,8 @@ class GAUSSIANSPEECH_PG_training(bpy.types.PropertyGroup):
         max=16,
     )
     timesteps: bpy.props.IntProperty(
-        name="Moments",
-        description="Moments filmed: faces, gazes, head poses and frames of speech in turn",
+        name="Timesteps",
+        description="Faces, gazes, head poses and frames of speech in turn",
         default=24,
         min=1,
         soft_max=200,
@@ -165,27 +163,6 @@ def choose(context: bpy.types.Context, job_id: str) -> None:
     listed = get_jobs(context)
     listed.chosen = job_id
     watcher.expect()
-
-
-def sync(context: bpy.types.Context) -> bool:
-    """Watch the place of the preferences and list its jobs; whether the list has changed."""
-    try:
-        current_place(context)
-    except GaussianSpeechError:
-        watcher.look_at(None)
-    listed, wanted = get_jobs(context), [job.id for job in watcher.reading.jobs]
-    changed = listed.entries.keys() != wanted
-    if changed:
-        listed.entries.clear()
-        for job_id in wanted:
-            listed.entries.add().name = job_id
-    if listed.chosen not in wanted and wanted and watcher.settled:
-        listed.chosen = wanted[0]
-    if listed.chosen in wanted and listed.index != wanted.index(listed.chosen):
-        listed.index = wanted.index(listed.chosen)
-        changed = True
-    watcher.chosen, watcher.with_log = listed.chosen, listed.show_log
-    return changed
 
 
 CLASSES: tuple[type, ...] = (

@@ -1,58 +1,46 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The place of this Blender's jobs, by the preferences."""
+"""The jobs of this Blender: whom to ask by the preferences, and the one watcher."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import bpy
 
-from ..engine_link import process as engine_process
-from ..engine_link.session import user_folder
-from ..settings import default_jobs_folder, get_preferences
-from .command import Commands, remote_words
-from .folder import JobFolder
-from .place import Place, ThisMachine
-from .remote import OtherMachine
-from .watch import watcher
+from ..engine_link.future import Future
+from ..engine_link.session import get_engine
+from ..settings import get_preferences
+from .client import JobsClient
+from .watcher import Watcher
 
-_made: tuple[tuple[str, ...], Place] | None = None
+watcher = Watcher()
+"""The one of this Blender."""
+
+_settings: tuple[str, ...] = ()
 
 
-def current_place(context: bpy.types.Context) -> Place:
-    """The place of the jobs; another one as soon as the preferences say so.
+def current_client(context: bpy.types.Context) -> JobsClient:
+    """The jobs of the engine of the preferences; another one as soon as they have changed.
 
     Raises:
         GaussianSpeechError: the add-on is not enabled.
     """
-    global _made  # noqa: PLW0603 - one place per Blender
+    global _settings
     preferences = get_preferences(context)
-    settings = (
-        preferences.engine_python,
-        preferences.engine_command,
-        preferences.device,
-        preferences.jobs_folder,
-    )
-    if _made is None or _made[0] != settings:
-        _made = (settings, _make_place(*settings))
-    watcher.look_at(_made[1])
-    return _made[1]
-
-
-def _make_place(python: str, engine_command: str, device: str, folder: str) -> Place:
-    configured, home = python, user_folder()
-    environment = engine_process.engine_environment(home / "cache", device.lower())
-    words = remote_words(engine_command)
-    if words is not None:
+    remote, folder = preferences.engine_command.strip(), preferences.jobs_folder.strip()
+    settings = (preferences.engine_python, remote, folder)
+    if watcher.client is None or settings != _settings:
+        # The folder is one of this machine: another machine's engine has its own.
+        there = "" if remote else folder
         # Blender removes its temporary folder when it quits.
-        pictures = Path(bpy.app.tempdir or tempfile.gettempdir()) / "gaussianspeech-jobs"
-        return OtherMachine(" ".join(words), Commands(words, environment, cwd=home), pictures)
-    root = Path(bpy.path.abspath(folder)) if folder.strip() else default_jobs_folder()
+        temporary = Path(bpy.app.tempdir or tempfile.gettempdir())
+        _settings, watcher.pictures = settings, temporary / "gaussianspeech-jobs"
+        watcher.watch(JobsClient(_request, there, remote))
+    return watcher.client
 
-    def commands() -> Commands:
-        program = engine_process.find_python(configured)
-        hint = engine_process.install_hint(program)
-        return Commands([program, "-m", "training"], environment, cwd=home, install_hint=hint)
 
-    return ThisMachine(JobFolder(root), commands)
+def _request(method: str, params: Mapping[str, Any]) -> Future:
+    return get_engine(bpy.context).request(method, params)

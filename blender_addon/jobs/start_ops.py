@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starting a training, or the making of a capture, in the background."""
+"""Starting a training, or a synthetic capture, in the background."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ..heads.ops import DEFAULT_HEAD
 from ..heads.properties import active_head, engine_name, require_head
 from ..settings import get_preferences
 from ..status import report_error
+from .client import JobsClient, JobSpec
 from .ops import act, chosen
-from .place import Order, Place
-from .session import current_place
+from .session import current_client
 
 VIEWS = "transforms_train.json"
 """What a multi-view capture is known by."""
@@ -28,7 +28,7 @@ MOTIONS = (".performance.npz", ".motion.npz", ".flame_param.npz")
 """What a recording and its motion end in, after their common name."""
 
 
-class Starter:
+class StartJobOperator:
     """Mixin for operators that start a job; list it before ``bpy.types.Operator``."""
 
     bl_options = {"INTERNAL"}
@@ -40,8 +40,8 @@ class Starter:
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Check what can be checked at once, and start."""
         try:
-            place = current_place(context)
-            order = self.order(context, place)
+            client = current_client(context)
+            spec = self.spec(context, client)
         except GaussianSpeechError as error:
             report_error(self, context, error)
             return {"CANCELLED"}
@@ -50,15 +50,15 @@ class Starter:
             self,
             context,
             f"Starting {name}",
-            lambda cancelled: place.start(name, order, cancelled),
-            lambda job: chosen(job, f"'{job}' has started"),
+            lambda: client.start(name, spec),
+            lambda answer: chosen(answer["job"]["id"], f"'{answer['job']['id']}' has started"),
         )
 
     def default_title(self) -> str:
         """Its name where the user gave none."""
         raise NotImplementedError
 
-    def order(self, context: bpy.types.Context, place: Place) -> Order:
+    def spec(self, context: bpy.types.Context, client: JobsClient) -> JobSpec:
         """What to start.
 
         Raises:
@@ -67,7 +67,7 @@ class Starter:
         raise NotImplementedError
 
 
-class Training(Starter):
+class StartTrainingOperator(StartJobOperator):
     """Mixin for operators that start a training from a folder of data."""
 
     data: bpy.props.StringProperty(
@@ -81,12 +81,12 @@ class Training(Starter):
         """As its data."""
         return Path(bpy.path.abspath(self.data.strip())).name
 
-    def _folder(self, place: Place) -> str:
-        """The data's folder, as the machine of the jobs names it."""
+    def _folder(self, client: JobsClient) -> str:
+        """The data's folder, as the engine's machine names it."""
         data = self.data.strip()
         if not data:
             raise BadInputError("No capture is chosen.", "Choose its folder in New Training.")
-        if place.remote:
+        if client.remote:
             return data
         folder = Path(bpy.path.abspath(data))
         if not folder.is_dir():
@@ -103,7 +103,7 @@ class Training(Starter):
         raise NotImplementedError
 
 
-class Stepped(Training):
+class StepsMixin(StartTrainingOperator):
     """Mixin for trainings of so many steps."""
 
     steps: bpy.props.IntProperty(
@@ -114,7 +114,7 @@ class Stepped(Training):
     )
 
 
-class GAUSSIANSPEECH_OT_train_avatar(Stepped, bpy.types.Operator):
+class GAUSSIANSPEECH_OT_train_avatar(StepsMixin, bpy.types.Operator):
     """Train a Gaussian avatar from a multi-view capture, in a process of its own."""
 
     bl_idname = "gaussianspeech.train_avatar"
@@ -132,16 +132,16 @@ class GAUSSIANSPEECH_OT_train_avatar(Stepped, bpy.types.Operator):
         """Look for what names the views."""
         check_views(folder)
 
-    def order(self, context: bpy.types.Context, place: Place) -> Order:
+    def spec(self, context: bpy.types.Context, client: JobsClient) -> JobSpec:
         """The options of the training itself come after its preset."""
         preset = [self.preset, *device_options(context), *rasteriser_options(context)]
         preset += ["--steps", str(self.steps)] if self.steps else []
-        folder = self._folder(place)
-        options = ("--data", folder, *head_options(context, place, folder))
-        return Order(("train", "avatar"), options, tuple(preset))
+        folder = self._folder(client)
+        options = ("--data", folder, *head_options(context, client, folder))
+        return JobSpec("train avatar", (*options, *preset))
 
 
-class GAUSSIANSPEECH_OT_train_speech(Stepped, bpy.types.Operator):
+class GAUSSIANSPEECH_OT_train_speech(StepsMixin, bpy.types.Operator):
     """Train a speech model in the manner of the head's person, in a process of its own."""
 
     bl_idname = "gaussianspeech.train_speech"
@@ -166,15 +166,15 @@ class GAUSSIANSPEECH_OT_train_speech(Stepped, bpy.types.Operator):
                 "the latter.",
             )
 
-    def order(self, context: bpy.types.Context, place: Place) -> Order:
+    def spec(self, context: bpy.types.Context, client: JobsClient) -> JobSpec:
         """For the active head."""
-        options = ["--data", self._folder(place), "--head", engine_name(require_head(context))]
+        options = ["--data", self._folder(client), "--head", engine_name(require_head(context))]
         options += ["--name", self.title.strip() or self.default_title(), *device_options(context)]
         options += ["--steps", str(self.steps)] if self.steps else []
-        return Order(("train", "speech"), tuple(options))
+        return JobSpec("train speech", tuple(options))
 
 
-class GAUSSIANSPEECH_OT_make_capture(Starter, bpy.types.Operator):
+class GAUSSIANSPEECH_OT_make_capture(StartJobOperator, bpy.types.Operator):
     """Film the default head with many cameras, as data to try a training with."""
 
     bl_idname = "gaussianspeech.make_capture"
@@ -189,17 +189,17 @@ class GAUSSIANSPEECH_OT_make_capture(Starter, bpy.types.Operator):
     )
     cameras: bpy.props.IntProperty(name="Cameras", min=2, max=16, default=16, options={"SKIP_SAVE"})
     timesteps: bpy.props.IntProperty(
-        name="Moments", min=1, max=99_999, default=24, options={"SKIP_SAVE"}
+        name="Timesteps", min=1, max=99_999, default=24, options={"SKIP_SAVE"}
     )
 
     def default_title(self) -> str:
         """What it is."""
         return "capture"
 
-    def order(self, _context: bpy.types.Context, _place: Place) -> Order:
+    def spec(self, _context: bpy.types.Context, _client: JobsClient) -> JobSpec:
         """Its settings."""
         options = ("--scale", f"{self.scale:.6g}", "--cameras", str(self.cameras))
-        return Order(("capture",), (*options, "--timesteps", str(self.timesteps)))
+        return JobSpec("capture", (*options, "--timesteps", str(self.timesteps)))
 
 
 def check_views(folder: Path) -> None:
@@ -215,12 +215,12 @@ def check_views(folder: Path) -> None:
         )
 
 
-def head_options(context: bpy.types.Context, place: Place, folder: str) -> list[str]:
+def head_options(context: bpy.types.Context, client: JobsClient, folder: str) -> list[str]:
     """The active head's FLAME file: a capture does not bring the model that it was tracked with."""
     head = active_head(context)
     if head is None or head.gaussianspeech_head.source == DEFAULT_HEAD:
         return []
-    of_flame = place.remote or (Path(folder) / _FLAME).is_dir()
+    of_flame = client.remote or (Path(folder) / _FLAME).is_dir()
     return ["--head", engine_name(head)] if of_flame else []
 
 

@@ -113,12 +113,13 @@ def jobs(blender, tmp_path):
 
 
 @pytest.fixture
-def listed(blender, jobs, addon):
-    """Read the folder and give the list's names."""
+def listed(engine_ready, jobs, addon):
+    """Ask the engine for the jobs and give the list's names."""
+    blender = engine_ready
 
     def read() -> list[str]:
         blender.ops.gaussianspeech.refresh_jobs()
-        addon("jobs.properties").sync(blender.context)
+        addon("jobs.timer").sync(blender.context)
         return blender.context.window_manager.gaussianspeech_jobs.entries.keys()
 
     return read

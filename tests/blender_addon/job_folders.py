@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import struct
 import subprocess
-import sys
 import zlib
 from pathlib import Path
 
@@ -21,12 +21,12 @@ def make_job(root: Path, name: str, state: str = "running", **changes) -> Path:
     (folder / "checkpoints").mkdir(parents=True)
     alive = changes.pop("alive", state in ("running", "starting"))
     about = {
-        "format": "gaussianspeech-job-1",
-        "command": ["python", "-m", "training", "train", "avatar"],
+        "format": "gaussianspeech-job-2",
+        "command": {"name": "train avatar", "options": []},
         "config": {"kind": changes.pop("kind", "avatar"), "data": changes.pop("data", "/data")},
         "cwd": "/",
         "created": changes.pop("created", 1000.0),
-        "process": [os.getpid(), start_time()] if alive else [1, "before the flood"],
+        "process": {"pid": os.getpid(), "started": start_time()} if alive else None,
         "runs": 1,
     }
     (folder / "job.json").write_text(json.dumps(about))
@@ -35,14 +35,13 @@ def make_job(root: Path, name: str, state: str = "running", **changes) -> Path:
     return folder
 
 
-def start_time() -> str:
-    """When this process started, as the training's own code tells it."""
-    code = f"from engine.jobs import process as detached; print(detached.start_time({os.getpid()}))"
-    repository = Path(__file__).resolve().parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=repository
-    )
-    return done.stdout.strip()
+@functools.cache
+def start_time() -> float:
+    """When this process started, as the engine's Python knows it."""
+    code = f"import psutil; print(psutil.Process({os.getpid()}).create_time())"
+    python = os.environ["GAUSSIANSPEECH_PYTHON"]
+    done = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True)
+    return float(done.stdout)
 
 
 def write_picture(path: Path, size: int = 32, shade: int = 120) -> None:

@@ -17,27 +17,12 @@ import pytest
 from tests.blender_addon.conftest import PACKAGE, REPOSITORY
 from tests.blender_addon.job_folders import make_job, write_picture
 
-PATIENCE = 60
-
-WORKER = """
-import time
-from engine.core.errors import CancelledError
-from engine.jobs.worker import JobHandle
-with JobHandle.current(total=2000) as job:
-    first = int((job.checkpoints / "step").read_text()) if job.resumed else 0
-    print("from", first, flush=True)
-    for step in range(first, 2000):
-        job.update(step, loss=1.0 / (step + 1))
-        if job.cancel_requested:
-            (job.checkpoints / "step").write_text(str(step))
-            raise CancelledError
-        time.sleep(0.02)
-"""
+PATIENCE = 240
 
 
 @pytest.fixture
 def watcher(addon):
-    return addon("jobs.watch").watcher
+    return addon("jobs.session").watcher
 
 
 def until(condition) -> None:
@@ -78,58 +63,53 @@ def test_the_jobs_are_found_again_in_another_file(blender, jobs, listed, tmp_pat
     assert listed() == ["anna"]
 
 
-def test_without_a_folder_in_the_preferences_the_panel_reads_what_the_commands_read(
-    blender, jobs, addon, monkeypatch, tmp_path
+def test_without_a_folder_in_the_preferences_the_panel_lists_what_the_commands_list(
+    blender, jobs, addon
 ):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "cache"))
-    blender.context.preferences.addons[PACKAGE].preferences.jobs_folder = ""
-    place = addon("jobs.session").current_place(blender.context)
-    assert place.root == addon("settings").default_jobs_folder()
-    assert place.root.name == "jobs"
+    preferences = blender.context.preferences.addons[PACKAGE].preferences
+    preferences.jobs_folder = ""
+    client, asked = addon("jobs.session").current_client(blender.context), []
+    client._request = lambda method, params: asked.append((method, params))
+    client.list()
+    assert asked == [("jobs.list", {})]
 
 
-def test_reading_happens_in_a_thread_and_the_tick_takes_it(jobs, listed, watcher):
-    listed()
+def test_asking_for_the_first_time_starts_the_engine_without_making_blender_wait(
+    engine_ready, jobs, addon, watcher
+):
     make_job(jobs, "anna")
-    watcher.read_soon()
-    began = time.monotonic()
-    watcher.tick()
-    assert time.monotonic() - began < 0.2
-    until(lambda: watcher.tick() or watcher.job("anna") is not None)
+    session, timer = addon("engine_link.session"), addon("jobs.timer")
+    session.stop_engine(wait=True)
+    timer.sync(engine_ready.context)
+    watcher.drawn()
+    slowest = 0.0
+    end = time.monotonic() + PATIENCE
+    while watcher.job("anna") is None:
+        assert time.monotonic() < end, watcher.snapshot.error
+        began = time.perf_counter()
+        watcher.tick()
+        timer.sync(engine_ready.context)
+        slowest = max(slowest, time.perf_counter() - began)
+        time.sleep(0.05)
+    assert slowest < 0.2
     assert watcher.job("anna").state == "running"
 
 
-def test_a_slow_disk_does_not_hold_the_tick(jobs, listed, watcher, monkeypatch):
-    listed()
-
-    def slow(*_args, **_options):
-        time.sleep(1.0)
-        return watcher.reading
-
-    monkeypatch.setattr(watcher.place, "read", slow)
-    watcher.read_soon()
-    for _ in range(3):
-        began = time.monotonic()
-        watcher.tick()
-        assert time.monotonic() - began < 0.2
-
-
-def test_what_ends_is_told(blender, jobs, listed, watcher):
+def test_what_ends_is_announced(blender, jobs, listed, watcher):
     folder = make_job(jobs, "anna")
     listed()
     (folder / "status.json").write_text(json.dumps({"state": "finished"}))
-    watcher.read_now()
+    listed()
     assert "'anna' has finished" in status(blender).message
     assert not status(blender).is_error
 
 
-def test_what_fails_is_told_with_its_reason(blender, jobs, listed, watcher):
+def test_what_fails_is_announced_with_its_reason(blender, jobs, listed, watcher):
     folder = make_job(jobs, "anna")
     listed()
     said = {"state": "failed", "message": "There are no masks. Add them."}
     (folder / "status.json").write_text(json.dumps(said))
-    watcher.read_now()
+    listed()
     assert status(blender).is_error
     assert "There are no masks" in status(blender).message
 
@@ -138,10 +118,11 @@ def test_the_log_is_read_only_when_it_is_shown(blender, jobs, listed, watcher):
     folder = make_job(jobs, "anna")
     (folder / "log.txt").write_text("one\ntwo\n")
     listed()
-    assert watcher.reading.log == ()
+    assert watcher.snapshot.log == ()
     blender.context.window_manager.gaussianspeech_jobs.show_log = True
-    watcher.read_now()
-    assert watcher.reading.log == ("one", "two")
+    listed()
+    listed()
+    assert watcher.snapshot.log == ("one", "two")
     blender.context.window_manager.gaussianspeech_jobs.show_log = False
 
 
@@ -149,12 +130,17 @@ def test_pictures_of_a_job_replace_each_other(jobs, listed, watcher, addon):
     folder = make_job(jobs, "anna", preview="preview.png")
     write_picture(folder / "preview.png")
     listed()
+    listed()
+    first = watcher.picture(watcher.job("anna"))
+    assert first[0].read_bytes() == (folder / "preview.png").read_bytes()
+    assert first[0].parent != folder
     pictures = addon("jobs.pictures")
     pictures.icon_of(watcher.job("anna"))
     assert len(pictures._previews) == 1
     write_picture(folder / "preview.png", shade=10)
     os.utime(folder / "preview.png", (2e9, 2e9))
-    watcher.read_now()
+    listed()
+    assert watcher.picture(watcher.job("anna")) != first
     pictures.icon_of(watcher.job("anna"))
     assert len(pictures._previews) == 1
 
@@ -178,7 +164,7 @@ def test_removing_deletes_a_job_that_has_ended(blender, jobs, listed):
 def test_a_running_job_is_neither_removed_nor_resumed(blender, jobs, listed, operator):
     folder = make_job(jobs, "anna")
     listed()
-    with pytest.raises(RuntimeError, match="'anna' is running"):
+    with pytest.raises(RuntimeError, match="The job anna is running"):
         getattr(blender.ops.gaussianspeech, operator)(job="anna")
     assert (folder / "job.json").is_file()
 
@@ -197,7 +183,7 @@ def test_a_job_that_is_gone_is_named(blender, jobs, listed):
         (str, "no multi-view capture: it has no transforms_train.json"),
     ],
 )
-def test_what_cannot_be_trained_on_is_told_before_anything_starts(
+def test_what_cannot_be_trained_on_is_refused_before_anything_starts(
     blender, jobs, tmp_path, prepare, message
 ):
     with pytest.raises(RuntimeError, match=message):
@@ -239,19 +225,19 @@ def test_a_finished_joint_training_offers_avatar_and_speech_model(
     assert Path(model) == folder / "speech_model.safetensors"
 
 
-def test_who_uses_what_a_training_made_is_known_before_it_is_removed(
+def test_the_users_of_a_result_are_known_before_it_is_removed(
     blender, jobs, listed, add_plain_head, watcher, addon
 ):
     folder = make_job(jobs, "anna", "finished", kind="joint")
     (folder / "avatar.safetensors").write_bytes(b"")
     (folder / "speech_model.safetensors").write_bytes(b"")
-    wearer, speaker, _other = add_plain_head(), add_plain_head(), add_plain_head()
-    wearer.gaussianspeech_avatar.source = str(folder / "avatar.safetensors")
+    bound, speaker, _other = add_plain_head(), add_plain_head(), add_plain_head()
+    bound.gaussianspeech_avatar.source = str(folder / "avatar.safetensors")
     speaker.gaussianspeech_speech.model = "FILE"
     speaker.gaussianspeech_speech.model_file = str(folder / "speech_model.safetensors")
     listed()
     users = addon("jobs.ops")._users(watcher.job("anna"))
-    assert users == [f"'{wearer.name}'", f"'{speaker.name}'"]
+    assert users == [f"'{bound.name}'", f"'{speaker.name}'"]
 
 
 def test_a_training_that_still_reads_another_is_known_before_that_is_removed(
@@ -284,7 +270,7 @@ def finished_avatar(jobs) -> Path:
     return folder / "avatar.safetensors"
 
 
-def test_a_trained_avatar_is_worn_by_the_head_with_one_click(engine_ready, jobs, listed):
+def test_a_trained_avatar_is_bound_to_the_head_with_one_click(engine_ready, jobs, listed):
     engine_ready.ops.gaussianspeech.add_head(with_avatar=False)
     head = engine_ready.context.object
     path = finished_avatar(jobs)
@@ -303,32 +289,81 @@ def test_without_a_head_a_trained_avatar_brings_one(engine_ready, jobs, listed):
     assert Path(head.gaussianspeech_avatar.source) == path
 
 
-def test_a_real_job_is_followed_cancelled_resumed_and_ended(engine_ready, jobs, listed, watcher):
-    python = os.environ["GAUSSIANSPEECH_PYTHON"]
-    code = (
-        "import sys; from engine.jobs.folder import start_job;"
-        f"print(start_job({str(jobs)!r}, 'real', [sys.executable, '-c', {WORKER!r}]).id)"
-    )
+MAKE_RECORDINGS = """
+import sys
+from pathlib import Path
+import torch
+from engine.heads import load_head
+from engine.motion.model.checkpoint import save_model
+from engine.motion.model.network import SpeechModel
+from tests.training.speech.recordings import tiny_config, write_recordings
+
+folder, head = Path(sys.argv[1]), load_head("default")
+write_recordings(folder, head)
+torch.manual_seed(0)
+save_model(folder / "start.safetensors", SpeechModel(tiny_config(head)), head, "start")
+"""
+
+
+def test_a_real_training_is_started_followed_cancelled_resumed_and_ended(
+    engine_ready, jobs, listed, watcher, addon, tmp_path
+):
+    python, data = os.environ["GAUSSIANSPEECH_PYTHON"], tmp_path / "data"
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    started = subprocess.run(
-        [python, "-c", code], check=True, capture_output=True, text=True, env=environment
-    )
-    name = started.stdout.strip()
+    command = [python, "-c", MAKE_RECORDINGS, str(data)]
+    subprocess.run(command, check=True, env=environment, capture_output=True)
+    options = ["--data", str(data), "--from", str(data / "start.safetensors"), "--device", "cpu"]
+    options += ["--batch", "2", "--frames", "20", "--steps", "100000", "--validate-every", "20"]
+    options += ["--patience", "100000"]
+    spec = addon("jobs.client").JobSpec("train speech", tuple(options))
+    client = addon("jobs.session").current_client(engine_ready.context)
+    name = client.start("anna's voice", spec).result(PATIENCE).body["job"]["id"]
+    assert name == "anna-s-voice"
 
     def state() -> str:
         listed()
         return watcher.job(name).state
 
-    until(lambda: state() == "running" and watcher.job(name).step > 2)
-    assert watcher.job(name).total == 2000
+    def steps() -> int:
+        return watcher.job(name).step if state() == "running" else -1
+
+    until(lambda: steps() > 20)
+    assert (watcher.job(name).kind, watcher.job(name).total) == ("speech", 100000)
     engine_ready.ops.gaussianspeech.cancel_job(job=name)
     until(lambda: state() == "cancelled")
     reached = watcher.job(name).step
     engine_ready.ops.gaussianspeech.resume_job(job=name)
-    until(lambda: state() == "running" and watcher.job(name).step > reached)
+    until(lambda: steps() > reached)
+    addon("engine_link.session").stop_engine(wait=True)  # The training outlives the engine.
+    until(lambda: steps() > reached + 1)
     engine_ready.ops.gaussianspeech.end_job(job=name)
     assert state() == "cancelled"
-    assert f"from {reached}" in (jobs / name / "log.txt").read_text()
+    engine_ready.ops.gaussianspeech.remove_job(job=name)
+    assert listed() == []
+    assert not (jobs / name).exists()
+
+
+def test_what_the_command_refuses_is_the_error_and_no_job_is_left(
+    blender, jobs, listed, tmp_path, monkeypatch, addon
+):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "transforms_train.json").write_text("{}")
+    with pytest.raises(RuntimeError, match="steps"):
+        blender.ops.gaussianspeech.train_avatar(
+            data=str(tmp_path / "data"), preset="quick", steps=2_000_000_000
+        )
+    assert list(jobs.iterdir()) == []
+
+
+def test_a_damaged_job_is_shown_and_hides_no_other(blender, jobs, listed, watcher):
+    make_job(jobs, "sound", created=1.0)
+    damaged = make_job(jobs, "damaged", alive=False)
+    (damaged / "status.json").write_text('{"state": "running", "preview": -1}')
+    assert sorted(listed()) == ["damaged", "sound"]
+    assert watcher.job("damaged").state == "damaged"
+    assert "status.json" in watcher.job("damaged").message
+    blender.ops.gaussianspeech.remove_job(job="damaged")
+    assert listed() == ["sound"]
 
 
 @pytest.fixture
@@ -345,16 +380,16 @@ def other_machine(engine_ready, jobs, tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in of ssh is a shell script")
-def test_jobs_of_another_machine_are_followed_through_its_commands(
+def test_jobs_of_another_machine_are_those_of_its_engine(
     engine_ready, other_machine, listed, watcher, addon
 ):
     assert listed() == []
-    make_job(other_machine, "running here", created=2.0, message="densifying")
+    make_job(other_machine, "running", created=2.0, message="densifying")
     folder = make_job(other_machine, "anna", "finished", created=1.0, preview="preview.png")
     write_picture(folder / "preview.png")
     (folder / "avatar.safetensors").write_bytes(b"an avatar")
     (folder / "log.txt").write_text("one\ntwo\n")
-    assert listed() == ["running here", "anna"]
+    assert listed() == ["running", "anna"]
     addon("jobs.properties").choose(engine_ready.context, "anna")
     engine_ready.context.window_manager.gaussianspeech_jobs.show_log = True
     listed()
@@ -362,39 +397,19 @@ def test_jobs_of_another_machine_are_followed_through_its_commands(
     job = watcher.job("anna")
     assert (job.kind, job.state, job.folder) == ("avatar", "finished", str(folder))
     assert job.results == {"avatar": str(folder / "avatar.safetensors")}
-    assert job.preview.read_bytes() == (folder / "preview.png").read_bytes()
-    assert job.preview.parent != folder
-    assert watcher.reading.log == ("one", "two")
+    assert watcher.picture(job)[0].read_bytes() == (folder / "preview.png").read_bytes()
+    assert watcher.snapshot.log == ("one", "two")
     engine_ready.context.window_manager.gaussianspeech_jobs.show_log = False
-    engine_ready.ops.gaussianspeech.cancel_job(job="running here")
-    assert watcher.job("running here").state == "cancelling"
+    engine_ready.ops.gaussianspeech.cancel_job(job="running")
+    assert watcher.job("running").state == "cancelling"
     engine_ready.ops.gaussianspeech.remove_job(job="anna")
     assert not folder.exists()
     with pytest.raises(RuntimeError, match="is on another machine"):
-        engine_ready.ops.gaussianspeech.open_job(job="running here", what="LOG")
+        engine_ready.ops.gaussianspeech.open_job(job="running", what="LOG")
 
 
-def test_a_machine_that_cannot_be_reached_is_told(blender, jobs, listed, watcher):
+def test_an_engine_that_cannot_be_started_is_named(blender, jobs, addon, watcher):
     preferences = blender.context.preferences.addons[PACKAGE].preferences
     preferences.engine_command = "/no/such/ssh gpu gaussianspeech serve"
-    listed()
-    assert "/no/such/ssh" in watcher.reading.error.message
-
-
-def test_another_machine_is_left_in_peace_while_nobody_looks(addon):
-    watcher = addon("jobs.watch").Watcher()
-    questions = []
-
-    class Place:
-        name, remote = "gpu", True
-
-        def read(self, *_args, **_options):
-            questions.append(1)
-            return addon("jobs.place").Reading()
-
-    watcher.look_at(Place())
-    watcher.tick()
-    assert watcher._thread is None
-    watcher.drawn()
-    watcher.tick()
-    until(lambda: questions)
+    blender.ops.gaussianspeech.refresh_jobs()
+    assert "/no/such/ssh" in watcher.snapshot.error.message

@@ -32,7 +32,7 @@ def capture(tmp_path) -> Path:
 
 @pytest.fixture
 def head(add_plain_head, tmp_path):
-    """A head that wears an avatar and speaks by a model, both from files."""
+    """A head with an avatar and a speech model, both from files."""
     obj = add_plain_head()
     for name in ("avatar", "model"):
         (tmp_path / f"{name}.safetensors").write_bytes(b"")
@@ -45,24 +45,28 @@ def head(add_plain_head, tmp_path):
 @pytest.fixture
 def ordered(blender, jobs, addon, monkeypatch):
     """Call the operator and give the options of what it would have started."""
-    orders = []
+    specs, future = [], addon("engine_link.future")
+    message = addon("jobs.client").Message("result", body={"job": {"id": "anna"}, "jobs": []})
 
-    def start(_name, order, _cancelled):
-        orders.append(order)
-        return "anna"
+    def start(_title, spec):
+        specs.append(spec)
+        return future.CompletedFuture(message)
 
     def order(training="joint", **options) -> dict[str, str]:
-        place = addon("jobs.session").current_place(blender.context)
-        monkeypatch.setattr(place, "start", start)
+        client = addon("jobs.session").current_client(blender.context)
+        monkeypatch.setattr(client, "start", start)
+        monkeypatch.setattr(client, "list", lambda: future.CompletedFuture(message))
         getattr(blender.ops.gaussianspeech, f"train_{training}")(**options)
-        words = orders[-1].options
-        assert orders[-1].command == ("train", training)
+        assert specs[-1].command == f"train {training}"
+        words = list(specs[-1].options)
+        if training == "avatar":
+            words.remove("default")  # The preset.
         return dict(zip(words[::2], words[1::2], strict=True))
 
     return order
 
 
-def test_it_begins_with_what_the_head_wears_and_speaks_by(ordered, capture, head, tmp_path):
+def test_it_begins_with_the_heads_own_avatar_and_model(ordered, capture, head, tmp_path):
     assert ordered(data=str(capture)) == {
         "--data": str(capture),
         "--avatar": str(tmp_path / "avatar.safetensors"),
@@ -88,7 +92,7 @@ def test_with_both_chosen_it_needs_no_head(ordered, capture):
     assert ordered(data=str(capture), avatar="default", speech_model="starter")
 
 
-def test_its_rounds_are_the_usual_number_unless_told(ordered, capture, head):
+def test_its_rounds_are_the_usual_number_unless_given(ordered, capture, head):
     assert "--rounds" not in ordered(data=str(capture))
     assert ordered(data=str(capture), rounds=3)["--rounds"] == "3"
 
@@ -130,7 +134,7 @@ def write(text):
     ("spoil", "message"),
     [
         (remove("transforms_train.json"), r"no multi-view capture"),
-        (remove("capture.json"), r"does not tell what is said: it has no capture\.json"),
+        (remove("capture.json"), r"does not say what is spoken: it has no capture\.json"),
         (write('{"timesteps": [{"performance": null}]}'), r"Nothing is said in"),
         (write('{"half'), r"capture\.json cannot be read"),
         (write("[]"), r"capture\.json cannot be read"),
@@ -164,15 +168,15 @@ def test_an_avatar_of_harmonics_is_refused(ordered, capture, head, tmp_path):
         ordered(data=str(capture), avatar=str(tmp_path / "point_cloud.ply"))
 
 
-def test_a_head_without_an_avatar_is_told_so(ordered, capture, head):
+def test_a_head_without_an_avatar_is_refused(ordered, capture, head):
     head.gaussianspeech_avatar.source = ""
-    with pytest.raises(RuntimeError, match=f"'{head.name}' wears no avatar"):
+    with pytest.raises(RuntimeError, match=f"'{head.name}' has no avatar"):
         ordered(data=str(capture))
 
 
-def test_a_head_that_speaks_by_rules_is_told_so(ordered, capture, head):
+def test_a_head_animated_by_rules_is_refused(ordered, capture, head):
     head.gaussianspeech_speech.model = "rules"
-    with pytest.raises(RuntimeError, match="speaks by rules, which learn nothing"):
+    with pytest.raises(RuntimeError, match="is animated by rules, which learn nothing"):
         ordered(data=str(capture))
 
 
@@ -186,12 +190,12 @@ def test_files_of_another_machine_are_not_looked_for(blender, ordered, head):
     assert options["--speech-model"] == "/there/model.safetensors"
 
 
-def test_it_starts_and_tells_why_it_cannot_go_on(
+def test_it_starts_and_shows_why_it_cannot_continue(
     engine_ready, jobs, listed, addon, capture, add_plain_head
 ):
     add_plain_head().gaussianspeech_avatar.source = "default"
     engine_ready.ops.gaussianspeech.train_joint(data=str(capture), title="both", rounds=2)
-    watcher, end = addon("jobs.watch").watcher, time.monotonic() + PATIENCE
+    watcher, end = addon("jobs.session").watcher, time.monotonic() + PATIENCE
     while listed() and watcher.job("both").running:
         assert time.monotonic() < end
         time.sleep(0.2)
