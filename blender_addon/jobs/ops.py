@@ -15,7 +15,7 @@ from ..avatars.properties import heads_using
 from ..engine_link import background
 from ..engine_link.future import Future
 from ..heads.properties import active_head, is_head, require_head
-from ..status import report, report_error, set_message
+from ..status import invoke_operator, report, report_error, set_message
 from .client import JobsClient
 from .properties import choose
 from .session import current_client, watcher
@@ -332,7 +332,10 @@ class GAUSSIANSPEECH_OT_use_job(JobOperator, bpy.types.Operator):
                 f"The training '{job.id}' has made no {self.kind.lower()}.", "Let it finish first."
             )
         if self.kind == AVATAR.upper():
-            return self._bind(context, path)
+            operators = bpy.ops.gaussianspeech
+            if active_head(context) is None:
+                return invoke_operator(self, operators.add_head, with_avatar=True, avatar=path)
+            return invoke_operator(self, operators.bind_avatar, avatar=path)
         if self.kind == CAPTURE.upper():
             settings = context.scene.gaussianspeech_training
             settings.kind, settings.data = "AVATAR", path
@@ -345,19 +348,6 @@ class GAUSSIANSPEECH_OT_use_job(JobOperator, bpy.types.Operator):
             self, context, f"'{head.name}' uses the model of '{job.id}' from the next prediction on"
         )
         return {"FINISHED"}
-
-    def _bind(self, context: bpy.types.Context, path: str) -> set[str]:
-        mode = "EXEC_DEFAULT" if bpy.app.background else "INVOKE_DEFAULT"
-        operators = bpy.ops.gaussianspeech
-        try:
-            if active_head(context) is None:
-                result = operators.add_head(mode, with_avatar=True, avatar=path)
-            else:
-                result = operators.bind_avatar(mode, avatar=path)
-        except RuntimeError as error:  # What the operator reported; it is in the panel too.
-            self.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
-            return {"CANCELLED"}
-        return {"CANCELLED"} if "CANCELLED" in result else {"FINISHED"}
 
 
 CLASSES: tuple[type, ...] = (
