@@ -22,8 +22,8 @@ from typing import Any
 from engine.core import runtime
 
 LIMITS = {
-    "device": 30,
-    "compile": 270,
+    "device": 50,
+    "compile": 260,
     "parity": 80,
     "graph": 40,
     "benchmark": 75,
