@@ -298,6 +298,18 @@ class NpzFile:
             raise self.wrong(f"{name!r} holds NaN or infinite values")
         return converted
 
+    def array(self, name: str) -> NDArray[np.float32]:
+        """Numbers of any shape as float32, finite or not: for who says which are not.
+
+        Raises:
+            BadInputError: missing, or of another kind.
+        """
+        value = self[name]
+        if value.dtype.kind not in "iuf":
+            raise self.wrong(f"{name!r} is {value.dtype}, not numbers")
+        with np.errstate(over="ignore"):
+            return value.astype(np.float32, copy=False)
+
     def number(self, name: str, low: float = -math.inf, high: float = math.inf) -> float:
         """One finite number within ``[low, high]``.
 

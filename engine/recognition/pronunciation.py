@@ -258,14 +258,19 @@ def by_rule(word: str) -> Phones:
 
 
 def _match(word: str, place: int) -> tuple[int, Phones]:
+    # Rules look a few letters back; scripts without spaces make words of thousands.
+    context = word[max(0, place - _LOOK_BACK) : place]
     for before, letters, after, phones in _compiled():
         if (
             word.startswith(letters, place)
-            and before.search(word[:place])
+            and before.search(context)
             and after.match(word, place + len(letters))
         ):
             return len(letters), phones
     return 1, ()
+
+
+_LOOK_BACK = 24
 
 
 @cache

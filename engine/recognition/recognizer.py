@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from engine.audio.features import FRAME_RATE, Features, features, frame_total
 from engine.audio.loading import Speech
+from engine.core.errors import BadInputError
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.phonemes import Phone
 from engine.recognition.alignment import Aligner, chain_of
@@ -29,6 +30,9 @@ from engine.recognition.voice_activity import (
 
 Float = NDArray[np.float32]
 
+_LETTERS_PER_SECOND = 50.0
+"""Twice the fastest reading aloud, spaces and directions in brackets included."""
+_ALWAYS_LETTERS = 20_000
 _LOUD = -20.0
 """dB to which loud voiced frames are brought before recognition and in ``mel``."""
 
@@ -80,9 +84,13 @@ def recognize(
 
     Args:
         speech: from :func:`engine.audio.loading.load_speech`.
-        text: what is said, where it is known; any script, any length.
+        text: what is said, where it is known; any script.
         progress: told how far the work is; may raise to cancel.
+
+    Raises:
+        BadInputError: the text is longer than anybody can say in that time.
     """
+    _check_length(text or "", speech.duration)
     found = features(speech.samples, frame_total(speech), subprogress(progress, 0.0, 0.1))
     activity = detect_voice_activity(found)
     words = [said for word in spoken_words(text or "") if (said := pronunciations(word))]
@@ -102,6 +110,17 @@ def recognize(
         _energy(found.level, loud, phones),
         tuple(warnings),
     )
+
+
+def _check_length(text: str, duration: float) -> None:
+    """Refuse a text whose search would take minutes and find nothing."""
+    most = round(max(_ALWAYS_LETTERS, _LETTERS_PER_SECOND * duration))
+    if len(text) > most:
+        raise BadInputError(
+            f"The text has {len(text):,} letters; nobody says more than {most:,} in "
+            f"{duration:.1f} s.",
+            "Give the text of this recording alone.",
+        )
 
 
 def _frames_to_recognize(

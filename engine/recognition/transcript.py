@@ -24,8 +24,8 @@ _SYMBOLS = {
     "°": "degrees",
 }
 _CURRENCY = re.compile(r"([$£€])\s?(\d[\d.,]*\d|\d)")
-_ORDINAL = re.compile(r"\b(\d[\d,]*)(?:st|nd|rd|th)\b", re.IGNORECASE)
-_MARKUP = re.compile(r"\[[^\]]*\]|\([^)]*\)|<[^>]*>")
+_ORDINAL = re.compile(r"\b(\d[\d,]{0,30})(?:st|nd|rd|th)\b", re.IGNORECASE)
+_MARKUP = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|<[^<>]*>")
 _LONGEST_NUMBER = 15
 """Digits from which a number is read digit by digit."""
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from engine.avatar.flame_param import FlameParam, load_flame_param
 from engine.core.errors import BadInputError
+from engine.core.npz import open_npz
 from engine.heads import load_head
 from engine.heads.flame import JAW_DIRECTIONS, head_of
 from engine.heads.flame_file import read_flame, read_masks
@@ -224,20 +225,11 @@ class _FlameMotion:
 
 def _canonical(path: Path, person: FlameParam) -> FlameParam:
     """The identity of ``canonical_flame_param.npz`` where it has one; its pose is not of use."""
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as data:
-            held = {
-                name: data[name].astype(np.float32)
-                for name in ("shape", "static_offset")
-                if name in data
-            }
-    except (OSError, ValueError, EOFError) as error:
-        raise BadInputError(
-            f"{path} cannot be read: {error}.", "Export the capture again."
-        ) from error
-    for name, array in held.items():
+    data = open_npz(path, "Export the capture again.", ("shape", "static_offset"))
+    for name in data.names():
         expected = getattr(person, name)
-        if array.shape != expected.shape or np.abs(array - expected).max(initial=0) > _SAME_PERSON:
+        array = data.numbers(name, expected.shape)
+        if np.abs(array - expected).max(initial=0) > _SAME_PERSON:
             raise BadInputError(
                 f"{path} is of another person than the timesteps: {name} differs.",
                 "Put one person in a capture.",

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +13,14 @@ from numpy.typing import NDArray
 from engine.audio.loading import Speech
 from engine.avatar.flame_param import is_flame, load_flame_param
 from engine.core.errors import BadInputError
+from engine.core.npz import open_npz
 from engine.heads import load_head
 from engine.heads.flame_file import read_flame, read_masks
 from engine.heads.flame_model import SHAPES, FlameModel
 from engine.heads.flame_teeth import add_teeth
 from engine.heads.head import Head
 from engine.heads.skinning import flame_vertices
-from engine.motion.performance import Performance
+from engine.motion.performance import MAX_FPS, MIN_FPS, Performance
 
 Float = NDArray[np.float32]
 
@@ -146,16 +146,11 @@ def _performance(path: Path, head: Head) -> CapturedMotion:
 
 
 def _plain(path: Path, head: CapturedHead) -> CapturedMotion:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-            fps = float(data["fps"])
-            name = "vertices" if "vertices" in data else "expression"
-            values = np.asarray(data[name], np.float32)
-    except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise BadInputError(
-            f"{path} cannot be read as motion: {error}.",
-            "It needs 'fps' and one of 'vertices' (T, V, 3) and 'expression' (T, E).",
-        ) from error
+    remedy = "It needs 'fps' and one of 'vertices' (T, V, 3) and 'expression' (T, E)."
+    data = open_npz(path, remedy, ("fps", "vertices", "expression"))
+    fps = data.number("fps", MIN_FPS, MAX_FPS)
+    name = "vertices" if "vertices" in data else "expression"
+    values = data.array(name)
     _check_finite(path, name, values)
     trained, captured = head.trained, head.captured
     if name == "expression":
@@ -178,12 +173,10 @@ def _flame(path: Path, head: CapturedHead) -> CapturedMotion:
             "Give the model file they were fitted with as the head.",
         )
     param = load_flame_param(path)
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-        fps = float(data["fps"]) if "fps" in data else 0.0
-    if not fps > 0:
-        raise BadInputError(
-            f"{path} does not say its frame rate.", "Add an array 'fps' with frames per second."
-        )
+    data = open_npz(path, "Add an array 'fps' with frames per second.", ("fps",))
+    if "fps" not in data:
+        raise data.wrong("it does not say its frame rate")
+    fps = data.number("fps", MIN_FPS, MAX_FPS)
     rest = torch.zeros(param.frames, 6)
     pose = torch.cat([rest, torch.from_numpy(np.hstack([param.jaw_pose, param.eyes_pose]))], 1)
     expression, nobody = torch.from_numpy(param.expr), torch.zeros(SHAPES)

@@ -19,7 +19,6 @@ for what; without it the clips are split 6 : 1 : 1 in the order of their names, 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from numpy.typing import NDArray
 
 from engine.audio.loading import Speech, load_speech
 from engine.core.errors import BadInputError
+from engine.core.json_values import read_json
 from engine.core.progress import Progress, no_progress
 from engine.heads.head import Head
 from engine.motion.encoders.registry import AudioEncoder
@@ -185,14 +185,8 @@ def _split(folder: Path, names: Sequence[str]) -> dict[str, list[str]]:
             "validation": list(names[first : first + each]),
             "test": list(names[first + each :]),
         }
-    try:
-        given = json.loads(path.read_text(encoding="utf-8"))
-        split = {part: [str(name) for name in given.get(part, [])] for part in SPLITS}
-    except (ValueError, AttributeError, TypeError) as error:
-        raise BadInputError(
-            f"{path} cannot be read as a split: {error}.",
-            f"It must be an object with lists of names under {', '.join(SPLITS)}.",
-        ) from error
+    given = read_json(path, f"It must be an object with lists of names under {', '.join(SPLITS)}.")
+    split = {part: list(given.texts(part)) if part in given else [] for part in SPLITS}
     for part, chosen in split.items():
         for name in chosen:
             if name not in names:

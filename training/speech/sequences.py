@@ -8,7 +8,6 @@ the set's one basis; ``expression`` (T, E) and ``wrinkles`` (T, W) float16; ``st
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from torch import Tensor
 from engine.audio.loading import SAMPLE_RATE
 from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
+from engine.core.npz import open_npz
 from engine.motion.model.config import SpeechModelConfig
 
 _ARRAYS = ("feature_variants", "weights", "expression", "wrinkles", "style")
@@ -73,16 +73,8 @@ class SpeechSequence:
         Raises:
             BadInputError: no sequence file, damaged, NaN, or arrays that do not fit each other.
         """
-        try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-                sequence = cls(
-                    path.stem,
-                    *(data[name] for name in _ARRAYS),
-                )
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise BadInputError(
-                f"{path} cannot be read as a training sequence: {error}.", "Prepare it again."
-            ) from error
+        data = open_npz(path, "Prepare it again.", _ARRAYS)
+        sequence = cls(path.stem, *(data[name] for name in _ARRAYS))
         sequence.check(path)
         return sequence
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 import tracemalloc
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from scipy.signal import istft, stft
 
 from engine.audio.loading import speech_from_samples
-from engine.core.errors import CancelledError
+from engine.core.errors import BadInputError, CancelledError
 from engine.recognition import chunking as pieces
 from engine.recognition.recognizer import recognize
 
@@ -274,3 +275,12 @@ def test_a_long_transcript_is_followed_line_by_line(sample_voice):
     booms = [p.start for p in encoding.phones if p.label == "UW" and p.start % period > 5]
     np.testing.assert_allclose(np.diff(booms), period, atol=0.03)
     assert len(booms) == repeats
+
+
+@pytest.mark.parametrize("unit", ["word ", "a", "[", "(", "$", "1,", "ﷺ", "ア"])
+def test_a_text_of_a_million_letters_is_refused_at_once(sample_voice, unit):
+    text = unit * (1_000_000 // len(unit))
+    started = time.perf_counter()
+    with pytest.raises(BadInputError, match="1,000,000 letters"):
+        recognize(sample_voice[0], text)
+    assert time.perf_counter() - started < 1

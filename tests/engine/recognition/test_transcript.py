@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -108,3 +109,11 @@ def test_the_rules_shape_the_lips_as_the_dictionary_does():
         for word in words
     )
     assert right / len(words) > 0.96
+
+
+@pytest.mark.parametrize("unit", ["word ", "a", "[", "(a", "$", "$1,", "1,", "1st", "ア"])
+def test_ten_minutes_of_text_become_words_in_seconds_whatever_it_is(unit):
+    started = time.perf_counter()
+    for word in spoken_words(unit * (30_000 // len(unit))):
+        pronunciations(word)
+    assert time.perf_counter() - started < 10
