@@ -91,7 +91,7 @@ def engine_ready(blender):
     return blender
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def addon(installed):
     """Import a module of the installed add-on by its name inside ``blender_addon``."""
 

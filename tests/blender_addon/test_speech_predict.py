@@ -17,12 +17,16 @@ VOICE = Path(__file__).resolve().parents[2] / "engine" / "assets" / "sample_voic
 
 
 @pytest.fixture
-def head(engine_ready, addon):
+def head(engine_ready):
     """A default head that is to speak the sample voice, from a strip where there can be one."""
-    engine_ready.ops.gaussianspeech.add_head()
-    engine_ready.context.scene.render.fps = 24
-    engine_ready.ops.gaussianspeech.import_sound(filepath=str(VOICE))
-    return engine_ready.context.object
+    return speaker(engine_ready)
+
+
+def speaker(bpy):
+    bpy.ops.gaussianspeech.add_head()
+    bpy.context.scene.render.fps = 24
+    bpy.ops.gaussianspeech.import_sound(filepath=str(VOICE))
+    return bpy.context.object
 
 
 @pytest.fixture
@@ -89,50 +93,57 @@ def test_a_transcript_and_a_saved_performance(engine_ready, head, tmp_path):
         assert len(saved["weights"]) == last - first + 1
 
 
-def test_an_engine_command_gets_the_sound_itself(engine_ready, addon, head, status, monkeypatch):
-    engine_ready.ops.gaussianspeech.predict()
-    by_file = addon("speech.action").read_prediction(action_of(head)).values
-    sent = []
-    client = addon("engine_link.client").EngineClient
-    request = client.request
+@pytest.fixture(scope="module")
+def by_command(installed, addon):
+    """The sample voice predicted by the engine here, then by that of an engine command.
 
-    def watched(self, method, params=None, arrays=None):
-        sent.append((method, params, arrays))
-        return request(self, method, params, arrays)
+    Both predictions, what the command's engine was asked, and the threads that read the sound.
+    """
+    if not os.environ.get("GAUSSIANSPEECH_PYTHON"):
+        pytest.skip("GAUSSIANSPEECH_PYTHON does not name the engine's Python")
+    installed.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    head = speaker(installed)
+    values, sent, threads = [], [], []
+    client, clip_class = addon("engine_link.client").EngineClient, addon("speech.sound").Clip
+    preferences = addon("settings").get_preferences(installed.context)
 
-    monkeypatch.setattr(client, "request", watched)
-    preferences = addon("settings").get_preferences(engine_ready.context)
-    preferences.engine_command = f"{os.environ['GAUSSIANSPEECH_PYTHON']} -m engine serve"
-    try:
-        assert engine_ready.ops.gaussianspeech.predict() == {"FINISHED"}
-    finally:
-        preferences.engine_command = ""
-    ((_, params, arrays),) = sent
-    assert "audio" not in params
-    assert arrays["audio_file"].tobytes() == VOICE.read_bytes()
-    by_content = addon("speech.action").read_prediction(action_of(head)).values
-    np.testing.assert_array_equal(by_content, by_file)
+    def predict():
+        assert installed.ops.gaussianspeech.predict() == {"FINISHED"}
+        values.append(addon("speech.action").read_prediction(action_of(head)).values)
 
-
-def test_a_sound_is_read_and_written_beside_the_main_thread(engine_ready, addon, head, monkeypatch):
-    clip_class, threads = addon("speech.sound").Clip, []
-
-    def watched(function):
-        def call(clip):
-            threads.append(threading.current_thread())
-            return function(clip)
+    def seen(function, note):
+        def call(self, *given):
+            note(given)
+            return function(self, *given)
 
         return call
 
-    for name in ("prepare", "content"):
-        monkeypatch.setattr(clip_class, name, watched(getattr(clip_class, name)))
-    engine_ready.ops.gaussianspeech.predict()
-    preferences = addon("settings").get_preferences(engine_ready.context)
-    preferences.engine_command = f"{os.environ['GAUSSIANSPEECH_PYTHON']} -m engine serve"
-    try:
-        engine_ready.ops.gaussianspeech.predict()
-    finally:
-        preferences.engine_command = ""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("prepare", "content"):
+            note = seen(
+                getattr(clip_class, name), lambda _: threads.append(threading.current_thread())
+            )
+            patch.setattr(clip_class, name, note)
+        predict()
+        patch.setattr(client, "request", seen(client.request, sent.append))
+        preferences.engine_command = f"{os.environ['GAUSSIANSPEECH_PYTHON']} -m engine serve"
+        try:
+            predict()
+        finally:
+            preferences.engine_command = ""
+    return values, sent, threads
+
+
+def test_an_engine_command_gets_the_sound_itself(by_command):
+    (by_file, by_content), sent, _ = by_command
+    ((_, params, arrays),) = sent
+    assert "audio" not in params
+    assert arrays["audio_file"].tobytes() == VOICE.read_bytes()
+    np.testing.assert_array_equal(by_content, by_file)
+
+
+def test_a_sound_is_read_and_written_beside_the_main_thread(by_command):
+    _, _, threads = by_command
     assert len(threads) == 2
     assert threading.main_thread() not in threads
 
