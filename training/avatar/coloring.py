@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from engine.avatar.color import ColorModel, MlpColor, ShColor, sh_basis
 
@@ -170,7 +171,8 @@ class _Network(torch.autograd.Function):
         return colors
 
     @staticmethod
-    def backward(ctx: Any, v_colors: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, v_colors: Tensor) -> tuple[Tensor | None, ...]:
         inputs, colors, first, bias, second = ctx.saved_tensors
         seen = v_colors.any(1).nonzero()[:, 0]
         inputs, colors = inputs[seen], colors[seen]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from engine.core.errors import BadInputError
@@ -104,7 +105,8 @@ class _FusedSsim(torch.autograd.Function):
         return torch.tensor(value, dtype=torch.float32)
 
     @staticmethod
-    def backward(ctx: Any, outgoing: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, outgoing: Tensor) -> tuple[Tensor, None]:
         return ctx.gradient * outgoing, None
 
 

@@ -122,3 +122,11 @@ def test_the_package_fused_ssim_is_used_where_it_is(monkeypatch):
         assert found is stand_in
     finally:
         ssim_module._fused_ssim.cache_clear()
+
+
+def test_a_second_derivative_is_refused_rather_than_wrong():
+    ours, true = pictures(20, 24)
+    ours.requires_grad_()
+    (first,) = torch.autograd.grad(ssim(ours, true), ours, create_graph=True)
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        first.sum().backward()
