@@ -37,9 +37,7 @@ SPLITS: tuple[Split, ...] = ("train", "val", "test")
 IMAGES, MASKS, FLAME_PARAM, HEAD_PARAM = "images", "fg_masks", "flame_param", "head_param"
 CANONICAL = "canonical_flame_param.npz"
 LAYOUT_REMEDY = (
-    "Give a folder with transforms_train.json, transforms_val.json, transforms_test.json, images/, "
-    f"fg_masks/ and {FLAME_PARAM}/ or {HEAD_PARAM}/, as GaussianAvatars and 'gaussianspeech "
-    "capture' write it."
+    "Give a folder as GaussianAvatars and 'gaussianspeech capture' write it (docs/capture.md)."
 )
 
 _PARAM_KEYS: dict[Kind, str] = {"flame": "flame_param_path", "head": "head_param_path"}
