@@ -6,8 +6,8 @@ varies less than the truth, so lips round less and f and v do not reach the teet
 linear, and rest is 0, so the loss of amplitude is undone by a factor for each expression: by how
 much the prediction falls short wherever the truth is large, which is the slope of the prediction on
 the truth, on clips that the model was not trained on, at the frame rate at which it is seen. The
-jaw is heard well and moves most of what can be seen as jitter: it gets back half of what it lacks,
-and what closes the lips goes with it, for closures are balances of the two.
+jaw is predicted well from sound and makes most of the visible jitter: it gets back half of what
+it lacks, and what closes the lips goes with it, for closures are balances of the two.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def amplitudes(
     model: SpeechModel,
     names: Sequence[str],
     sequences: Sequence[SpeechSequence],
-    ways: Sequence[int],
+    variants: Sequence[int],
 ) -> NDArray[np.float64]:
     """(E,) factors from 1 on that bring each expression to its true amplitude.
 
@@ -43,13 +43,13 @@ def amplitudes(
         model: in evaluation mode, on a head's own expressions.
         names: of the E expressions.
         sequences: that it was not trained on.
-        ways: in which the clips are heard.
+        variants: of their features.
     """
     ours, true = [], []
     for sequence in sequences:
         seen = round(sequence.frames * VISIBLE_FPS / model.config.motion_rate)
-        for way in ways:
-            batch = whole(sequence, way)
+        for variant in variants:
+            batch = whole(sequence, variant)
             with torch.inference_mode():
                 made = model(batch.features, sequence.frames, batch.style).weights[0].numpy()
             resampler = Resampler(model.config.motion_rate, VISIBLE_FPS, made.shape[1])

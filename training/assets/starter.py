@@ -48,7 +48,7 @@ MODEL_FILE = "speech_model.safetensors"
 RECORD = "starter.json"
 
 _SHARES = (0.4, 0.5, 0.1)
-"""How often a clip is heard with its true sounds, with recognised ones, and without any."""
+"""How often a clip has its true phones, recognised ones, or none, as features."""
 _LOSSES = LossWeights(bite=0.3, width=0.15, contact=1.0)
 """Lips round, and f and v touch: what a regression is loosest in."""
 _NUMBER = re.compile(r"\d+\.\d+(\.\d+)*")
@@ -200,7 +200,7 @@ def _recorded(plan: StarterTraining) -> dict[str, Any]:
 
 
 def _version(program: str) -> str:
-    """The version that a synthesiser tells."""
+    """The version that a synthesiser prints."""
     found = shutil.which(program)
     assert found is not None
     run = subprocess.run(  # noqa: S603 - one of three known programs.

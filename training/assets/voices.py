@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Open speech synthesisers, run as external programs: text in, samples and timed phones out.
 
-flite and festival tell when each sound falls. espeak-ng does not; its speech is aligned to its text
-with the phonetic encoder.
+flite and festival give the time of each phone. espeak-ng does not; its speech is
+aligned to its text by the recogniser.
 """
 
 from __future__ import annotations
@@ -110,11 +110,11 @@ def speak(voice: Voice, text: str, stretch: float = 1.0, raised: float = 1.0) ->
         wave = Path(folder) / "said.wav"
         run = {"flite": _flite, "festival": _festival, "espeak-ng": _espeak}[voice.program]
         try:
-            told = run(voice, text, stretch, raised, wave)
+            timed = run(voice, text, stretch, raised, wave)
             speech = load_speech(wave)
         except (subprocess.SubprocessError, BadInputError):
             return None
-    phones = _aligned(speech, text) if told is None else tuple(told)
+    phones = _aligned(speech, text) if timed is None else tuple(timed)
     if phones is None:
         return None
     return Utterance(speech.samples, normalize_segments(phones, speech.duration), text)
@@ -170,10 +170,10 @@ def _espeak(voice: Voice, text: str, stretch: float, raised: float, wave: Path) 
 
 def _aligned(speech: Speech, text: str) -> tuple[Phone, ...] | None:
     """Times by forced alignment; ``None`` where the aligner had to guess."""
-    heard = recognize(speech, text=text)
-    if set(heard.warnings) - set(speech.warnings):
+    recognized = recognize(speech, text=text)
+    if set(recognized.warnings) - set(speech.warnings):
         return None
-    return heard.phones
+    return recognized.phones
 
 
 def _timed(ends: list[tuple[str, float]]) -> list[Phone]:

@@ -41,8 +41,8 @@ def capture(
         scale: of the pictures; 1 is 1100×1604 pixels.
         cameras: round the front of the head, 2 to 16.
         behind: cameras at its sides and behind it besides, 0 to 6, for avatars that turn round.
-        timesteps: moments filmed: faces, gazes, head poses and frames of speech in turn.
-        views_per_timestep: cameras that film each moment, by turns; all by default.
+        timesteps: their number: faces, gazes, head poses and frames of speech in turn.
+        views_per_timestep: cameras that film each timestep, by turns; all by default.
         samples: of Cycles, a pixel; the pictures are denoised.
         audio: recordings that the person speaks, besides the sample voice; <name>.txt beside one
             may hold its transcript.

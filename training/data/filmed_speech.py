@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is said in a multi-view capture: recordings, and which filmed moments are frames of them.
+"""What is said in a multi-view capture: recordings, and which timesteps are frames of them.
 
 ``speech/NAME.wav`` with ``speech/NAME.performance.npz``, the motion that was filmed or tracked, are
-a folder of recordings (:mod:`training.speech.captures`). ``capture.json`` tells, for each timestep
+a folder of recordings (:mod:`training.speech.captures`). ``capture.json`` has, for each timestep
 that shows a frame of one, ``{"timestep_index": 7, "performance": "speech/NAME.performance.npz",
 "frame": 31}`` in its list ``timesteps``.
 """
@@ -47,7 +47,7 @@ class FilmedSpeech:
 
 
 def read_filmed_speech(capture: str | Path) -> FilmedSpeech:
-    """Read which moments of a capture show speech.
+    """Read which timesteps of a capture show speech.
 
     Args:
         capture: its folder.
@@ -58,7 +58,7 @@ def read_filmed_speech(capture: str | Path) -> FilmedSpeech:
     folder = Path(capture)
     path = folder / RECORD
     if not path.is_file():
-        raise BadInputError(f"{folder} does not tell what is said: {RECORD} is missing.", _REMEDY)
+        raise BadInputError(f"{folder} has no {RECORD}, which says what is spoken.", _REMEDY)
     try:
         frames = {
             int(entry["timestep_index"]): (_name(entry["performance"]), int(entry["frame"]))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The on-disk layout of multi-view captures, both ways: GaussianAvatars' of NeRSemble.
+"""The on-disk layout of multi-view captures, read and written: GaussianAvatars' of NeRSemble.
 
 ::
 
@@ -53,10 +53,10 @@ _FOCAL = (1e-3, 1e7)
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One picture of a capture, as the JSON tells it.
+    """One picture of a capture, as the JSON describes it.
 
     Attributes:
-        timestep: index of the moment.
+        timestep: its index in the capture.
         camera_index: index of the camera.
         camera_id: its name.
         camera: world is the capture's.

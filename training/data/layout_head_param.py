@@ -26,7 +26,7 @@ _ARRAYS = ("head", "expression", "expression_names", "head_matrix", "vertices")
 
 @dataclass(frozen=True, eq=False)
 class HeadParam:
-    """A head at one moment.
+    """A head at one timestep.
 
     Attributes:
         head: id of the head.
@@ -34,7 +34,7 @@ class HeadParam:
         expression_names: E names, those of the head.
         head_matrix: (4, 4) float32 head space to world.
         vertices: (V, 3) float32 in head space, metres, where the head is not just what its
-            expression says (speech seals the lips beyond it); ``None`` otherwise.
+            expression says (lip contact in speech goes beyond it); ``None`` otherwise.
     """
 
     head: str

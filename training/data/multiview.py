@@ -27,7 +27,7 @@ from training.data.layout import (
     read_transforms,
     transforms_path,
 )
-from training.data.multiview_heads import HeadMoment, HeadMotion, head_motion
+from training.data.multiview_heads import HeadMotion, PosedHead, head_motion
 from training.data.multiview_pictures import (
     Background,
     check_picture,
@@ -36,7 +36,7 @@ from training.data.multiview_pictures import (
     scaled_camera,
 )
 
-_MOMENTS_KEPT = 512
+_POSES_KEPT = 512
 _FACING = 8
 """Timesteps over which the face's direction is averaged when the front camera is looked for."""
 
@@ -49,7 +49,7 @@ class View:
         image: (H, W, 3) float32 display-referred sRGB in [0, 1], on the background.
         alpha: (H, W) float32 in [0, 1], the person.
         camera: of the picture at its scale; world is the capture's.
-        timestep: index of the moment.
+        timestep: its index in the capture.
         camera_id: name of the camera.
         vertices: (V, 3) float32 the head's vertices in the capture's world, metres.
         expression: (E,) float32, in the order of ``capture.head.expression_names``.
@@ -125,7 +125,7 @@ class MultiViewCapture:
         self.head: Head = motion.head
         self.test_camera = test_camera
         self._splits = splits
-        self._moment = lru_cache(_MOMENTS_KEPT)(motion.at)
+        self._posed_head = lru_cache(_POSES_KEPT)(motion.at)
 
     @classmethod
     def open(
@@ -191,16 +191,16 @@ class MultiViewCapture:
             (camera.width, camera.height),
             self.background,
         )
-        moment: HeadMoment = self._moment(self.folder / frame.param)
+        posed: PosedHead = self._posed_head(self.folder / frame.param)
         return View(
             image=torch.from_numpy(image),
             alpha=torch.from_numpy(alpha),
             camera=camera,
             timestep=frame.timestep,
             camera_id=frame.camera_id,
-            vertices=torch.from_numpy(moment.vertices),
-            expression=torch.from_numpy(moment.expression),
-            head_matrix=torch.from_numpy(moment.head_matrix),
+            vertices=torch.from_numpy(posed.vertices),
+            expression=torch.from_numpy(posed.expression),
+            head_matrix=torch.from_numpy(posed.head_matrix),
         )
 
 

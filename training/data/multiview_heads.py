@@ -33,7 +33,7 @@ _MASKS = ("FLAME_masks.pkl", "FLAME_masks.npz")
 _SAME_PERSON = 1e-4
 
 
-class HeadMoment(NamedTuple):
+class PosedHead(NamedTuple):
     """A head at one timestep.
 
     Attributes:
@@ -60,8 +60,8 @@ class HeadMotion(Protocol):
         """
         ...
 
-    def at(self, param: Path) -> HeadMoment:
-        """The head as a parameter file tells it.
+    def at(self, param: Path) -> PosedHead:
+        """The head as a parameter file describes it.
 
         Raises:
             BadInputError: as :meth:`check`.
@@ -104,28 +104,28 @@ class _OwnMotion:
     def check(self, param: Path) -> None:
         self.at(param)
 
-    def at(self, param: Path) -> HeadMoment:
-        moment = load_head_param(param)
+    def at(self, param: Path) -> PosedHead:
+        stored = load_head_param(param)
         head = self.head
-        if moment.head != head.id or moment.expression_names != head.expression_names:
+        if stored.head != head.id or stored.expression_names != head.expression_names:
             raise BadInputError(
-                f"{param} is for the head '{moment.head}' with "
-                f"{len(moment.expression_names)} expressions, not for '{head.id}' with "
+                f"{param} is for the head '{stored.head}' with "
+                f"{len(stored.expression_names)} expressions, not for '{head.id}' with "
                 f"{len(head.expression_names)}.",
                 "Give the head the capture was made with (--head).",
             )
-        vertices = moment.vertices
+        vertices = stored.vertices
         if vertices is None:
-            vertices = head.deform(moment.expression)
+            vertices = head.deform(stored.expression)
         if vertices.shape != head.template.shape:
             raise BadInputError(
                 f"{param} holds {len(vertices)} vertices, the head '{head.id}' has "
                 f"{head.vertex_count}.",
                 "Give the head the capture was made with (--head).",
             )
-        matrix = moment.head_matrix
+        matrix = stored.head_matrix
         world = vertices @ matrix[:3, :3].T + matrix[:3, 3]
-        return HeadMoment(np.ascontiguousarray(world, np.float32), moment.expression, matrix)
+        return PosedHead(np.ascontiguousarray(world, np.float32), stored.expression, matrix)
 
 
 class _FlameMotion:
@@ -164,39 +164,39 @@ class _FlameMotion:
     def check(self, param: Path) -> None:
         self._checked(param)
 
-    def at(self, param: Path) -> HeadMoment:
-        moment = self._checked(param)
+    def at(self, param: Path) -> PosedHead:
+        stored = self._checked(param)
         row = {
-            name: torch.from_numpy(getattr(moment, name)[0])
+            name: torch.from_numpy(getattr(stored, name)[0])
             for name in ("expr", "rotation", "neck_pose", "jaw_pose", "eyes_pose", "translation")
         }
         pose = torch.cat([row[n] for n in ("rotation", "neck_pose", "jaw_pose", "eyes_pose")])
         model = self._model
-        if moment.dynamic_offset.any():
-            model = replace(model, v_template=model.v_template + moment.dynamic_offset[0])
+        if stored.dynamic_offset.any():
+            model = replace(model, v_template=model.v_template + stored.dynamic_offset[0])
         none = torch.zeros(0)
         vertices = flame_vertices(model, none, row["expr"], pose, row["translation"]).numpy()
-        bent = self.head.template + model.shapedirs[..., 300:] @ moment.expr[0]
+        bent = self.head.template + model.shapedirs[..., 300:] @ stored.expr[0]
         matrix = np.eye(4, dtype=np.float32)
         matrix[:3, :3] = rotation_matrices(row["rotation"]).numpy()
         root = model.joints(bent.astype(np.float32))[0]
-        matrix[:3, 3] = root - matrix[:3, :3] @ root + moment.translation[0]
-        return HeadMoment(
-            np.ascontiguousarray(vertices, np.float32), self._expression(moment), matrix
+        matrix[:3, 3] = root - matrix[:3, :3] @ root + stored.translation[0]
+        return PosedHead(
+            np.ascontiguousarray(vertices, np.float32), self._expression(stored), matrix
         )
 
     def _checked(self, param: Path) -> FlameParam:
-        moment = load_flame_param(param)
-        if moment.frames != 1:
+        stored = load_flame_param(param)
+        if stored.frames != 1:
             raise BadInputError(
-                f"{param} holds {moment.frames} frames, one timestep is expected.",
+                f"{param} holds {stored.frames} frames, one timestep is expected.",
                 "Store the parameters of each timestep in its own file.",
             )
         person = self._person
-        same = moment.static_offset.shape == person.static_offset.shape and (
+        same = stored.static_offset.shape == person.static_offset.shape and (
             max(
-                np.abs(moment.shape - person.shape).max(),
-                np.abs(moment.static_offset - person.static_offset).max(initial=0.0),
+                np.abs(stored.shape - person.shape).max(),
+                np.abs(stored.static_offset - person.static_offset).max(initial=0.0),
             )
             < _SAME_PERSON
         )
@@ -206,13 +206,13 @@ class _FlameMotion:
                 "differ.",
                 "Put one person in a capture.",
             )
-        return moment
+        return stored
 
-    def _expression(self, moment: FlameParam) -> Float:
+    def _expression(self, stored: FlameParam) -> Float:
         """FLAME's expression, then the jaw as the head's ARKit-named directions have it."""
         expression = np.zeros(len(self.head.expression_names), np.float32)
-        expression[: moment.expr.shape[1]] = moment.expr[0]
-        jaw = moment.jaw_pose[0]
+        expression[: stored.expr.shape[1]] = stored.expr[0]
+        jaw = stored.jaw_pose[0]
         for name, direction in JAW_DIRECTIONS.items():
             along = np.array(direction, np.float32)
             amount = float(jaw @ along / (along @ along))

@@ -22,9 +22,9 @@ _UNREADABLE = "Export or copy the file again, or take its frame out of the trans
 
 
 def check_picture(path: Path, size: tuple[int, int], *, what: str) -> bool:
-    """See that a picture is there, whole, and of the size that the JSON tells.
+    """See that a picture is there, whole, and of the size that the JSON gives.
 
-    The header and the end of JPEG and PNG files are read, which tells a broken-off copy without
+    The header and the end of JPEG and PNG files are read, which finds an incomplete copy without
     decoding; other kinds are decoded.
 
     Args:

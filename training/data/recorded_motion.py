@@ -41,7 +41,7 @@ class CapturedMotion:
         fps: frames per second.
         weights: (T, K).
         basis: (K, V, 3) metres.
-        expression: (T, E) of the head that is trained, where the motion is told in those.
+        expression: (T, E) of the head that is trained, where the motion is given in those.
     """
 
     path: Path
@@ -61,7 +61,7 @@ class CapturedHead:
 
     Attributes:
         trained: the head of the model; its expressions are what the model speaks in.
-        captured: the same mesh with the expressions that captures may be told in.
+        captured: the same mesh with the expressions that captures may be given in.
         flame: the model behind a FLAME head, where ``flame_param`` can be read.
     """
 

@@ -3,7 +3,7 @@
 
 Each window of pictures is compared with the sound at every offset within ±15 frames, and the
 distances are averaged over the clip. LSE-D is the smallest mean distance, LSE-C how far it lies
-under the median over the offsets, and the offset of the smallest tells mouth from sound.
+under the median over the offsets; the offset of the smallest is that between mouth and sound.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ def sync_error(mouth: NDArray[np.floating[Any]], sound: NDArray[np.floating[Any]
             f"Embeddings of shape {mouth.shape} and {sound.shape} cannot be compared.",
             "Both must be (N, D), a row for each window of pictures.",
         )
-    seen, heard = mouth.astype(np.float64), sound.astype(np.float64)
+    video, audio = mouth.astype(np.float64), sound.astype(np.float64)
     # Beyond the clip there is silence, whose embedding the field takes for 0.
-    wide = np.pad(heard, ((REACH, REACH), (0, 0)))
+    wide = np.pad(audio, ((REACH, REACH), (0, 0)))
     means = [
-        np.linalg.norm(seen - wide[shift : shift + len(seen)] + _EPSILON, axis=1).mean()
+        np.linalg.norm(video - wide[shift : shift + len(video)] + _EPSILON, axis=1).mean()
         for shift in range(2 * REACH + 1)
     ]
     best = int(np.argmin(means))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The film set: the person of :mod:`training.synthetic.person` before a camera of Cycles."""
+"""The scene in Cycles: the person of :mod:`training.synthetic.person`, lights and one camera."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from engine.heads.head import Head
 from engine.splatting.camera import Camera
 from training.synthetic.person.person import build_person
 from training.synthetic.person.studio import light_studio, prepare_rendering
-from training.synthetic.schedule import Moment
+from training.synthetic.schedule import TimestepPose
 
 Pixels = NDArray[np.uint8]
 Device = Literal["cpu", "gpu"]
@@ -74,11 +74,11 @@ class CyclesRig:
         self._person = build_person(self._scene, head)
         new_camera(self._scene)
 
-    def pose(self, moment: Moment) -> None:
-        """Move the person to a moment."""
-        matrix = HEAD_TO_BLENDER @ moment.param.head_matrix @ HEAD_TO_BLENDER.T
+    def pose(self, pose: TimestepPose) -> None:
+        """Pose the person."""
+        matrix = HEAD_TO_BLENDER @ pose.param.head_matrix @ HEAD_TO_BLENDER.T
         self._person.root.matrix_world = mathutils.Matrix(matrix.tolist())
-        self._person.pose(moment.vertices, moment.param.expression)
+        self._person.pose(pose.vertices, pose.param.expression)
 
     def shoot(self, camera: Camera, seed: int) -> Pixels:
         """Take a picture.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which cameras film which moment, and what each picture is for."""
+"""Which cameras film which timestep, and what each picture is for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Shot(NamedTuple):
     """One picture to take.
 
     Attributes:
-        timestep: index of the moment.
+        timestep: its index.
         camera: index in the rig.
         split: train for all but the front camera; of the front camera's, one in four is val.
     """
@@ -32,14 +32,14 @@ class Shot(NamedTuple):
 def shots(timesteps: int, around: Sequence[float], views: int, behind: int = 0) -> list[list[Shot]]:
     """The pictures of each timestep.
 
-    The cameras that film a moment are spread over the whole arc, and rotate from moment to moment:
-    after a few of them each camera has filmed as often as any other. Wherever a capture breaks off,
-    what is there is balanced.
+    The cameras of a timestep are spread over the whole arc, and rotate from timestep to timestep:
+    after a few of them each camera has been used as often as any other, so that an interrupted
+    capture is balanced.
 
     Args:
-        timesteps: number of moments.
+        timesteps: number of timesteps.
         around: degrees round the head of each camera of the rig; the first is the front one.
-        views: cameras that film each moment.
+        views: cameras that film each timestep.
         behind: number of further cameras behind the head, which film by turns.
     """
     others = sorted(range(1, len(around)), key=lambda camera: around[camera])

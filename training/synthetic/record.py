@@ -13,9 +13,10 @@ from typing import Any
 from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
 from engine.heads.head import Head
+from training.synthetic import person
 from training.synthetic.cameras import RigCamera
 from training.synthetic.recordings import FOLDER, FPS
-from training.synthetic.schedule import Moment
+from training.synthetic.schedule import TimestepPose
 from training.synthetic.settings import CaptureSettings
 
 RECORD = "capture.json"
@@ -43,7 +44,7 @@ def ingredients(
         "settings": settings.to_dict(),
         "audio": digests,
         "sample_voice": sample,
-        "look": _look(),
+        "look": _person_digest(),
     }
 
 
@@ -66,9 +67,9 @@ def check_resumable(folder: Path, wanted: dict[str, Any]) -> None:
         ) from error
     different = sorted(key for key in before | now if before.get(key) != now.get(key))
     if different:
-        told = ", ".join(f"{key} {before.get(key)} (now {now.get(key)})" for key in different)
+        changes = ", ".join(f"{key} {before.get(key)} (now {now.get(key)})" for key in different)
         raise BadInputError(
-            f"{folder} holds a capture made with {told}.",
+            f"{folder} holds a capture made with {changes}.",
             "Go on with it by the same options and version, or give another folder with --out.",
         )
 
@@ -78,7 +79,7 @@ def write_record(
     made_of: dict[str, Any],
     head: Head,
     rig: Sequence[RigCamera],
-    moments: Sequence[Moment],
+    schedule: Sequence[TimestepPose],
 ) -> None:
     """Write ``capture.json``.
 
@@ -87,7 +88,7 @@ def write_record(
         made_of: of :func:`ingredients`.
         head: who was filmed.
         rig: the cameras.
-        moments: by timestep.
+        schedule: by timestep.
     """
     content = {
         "format": _FORMAT,
@@ -99,29 +100,29 @@ def write_record(
         "timesteps": [
             {
                 "timestep_index": timestep,
-                "name": moment.name,
-                "kind": moment.kind,
-                **_spoken(moment),
+                "name": pose.name,
+                "kind": pose.kind,
+                **_spoken(pose),
             }
-            for timestep, moment in enumerate(moments)
+            for timestep, pose in enumerate(schedule)
         ],
     }
     with atomic_write(folder / RECORD) as temporary:
         temporary.write_text(json.dumps(content, indent=1), "utf-8")
 
 
-def _look() -> str:
-    """A digest of how the person looks: pictures of two versions of it do not fit together."""
+def _person_digest() -> str:
+    """Of the code of the person's look: pictures of two versions of it do not fit together."""
     digest = hashlib.sha256()
-    for path in sorted((Path(__file__).parent / "look").glob("*.py")):
+    for path in sorted(Path(person.__file__).parent.glob("*.py")):
         digest.update(path.read_bytes().replace(b"\r\n", b"\n"))
     return digest.hexdigest()[:12]
 
 
-def _spoken(moment: Moment) -> dict[str, Any]:
-    if moment.frame is None:
+def _spoken(pose: TimestepPose) -> dict[str, Any]:
+    if pose.frame is None:
         return {}
-    name, frame = moment.frame
+    name, frame = pose.frame
     return {"performance": f"{FOLDER}/{name}.performance.npz", "frame": frame}
 
 

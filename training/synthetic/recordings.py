@@ -23,7 +23,7 @@ FPS = 25.0
 _SAMPLE = "sample_voice"
 
 
-def speeches(
+def prepare_recordings(
     folder: Path,
     head: Head,
     audio: Sequence[Path] = (),
@@ -50,7 +50,7 @@ def speeches(
     names = [*([_SAMPLE] if sample else []), *(path.stem for path in audio)]
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise BadInputError(
-            f"Two recordings are called '{twice[0]}'.", "Rename one of them: names tell them apart."
+            f"Two recordings are called '{twice[0]}'.", "Rename one of them: they are kept by name."
         )
     with ExitStack() as stack:
         recordings: list[tuple[Path, str | None]] = []

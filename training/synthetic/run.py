@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Making a synthetic capture: picture after picture, each found again when the work goes on."""
+"""Making a synthetic capture: picture after picture, those already there are kept."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from training.data.layout_head_param import save_head_param
 from training.synthetic.cameras import RigCamera, camera_rig
 from training.synthetic.plan import Shot, shots
 from training.synthetic.record import write_record
-from training.synthetic.recordings import speeches
-from training.synthetic.schedule import Moment, moments
+from training.synthetic.recordings import prepare_recordings
+from training.synthetic.schedule import TimestepPose, schedule
 from training.synthetic.settings import CaptureSettings
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def make_capture(
         made_of: of :func:`training.synthetic.record.ingredients`, kept in ``capture.json``.
         settings: the capture.
         audio: recordings that the person speaks.
-        job: told of each picture; its cancel ends the work after the picture at hand.
+        job: gets every picture's progress; its cancel ends the work after the current picture.
         progress: for people.
         threads: of Cycles; all processors by default.
         device: whether a GPU renders.
@@ -72,29 +72,29 @@ def make_capture(
         GaussianSpeechError: the disk is full; all pictures are kept.
     """
     head = load_head(made_of["head"])
-    spoken = speeches(
+    spoken = prepare_recordings(
         folder,
         head,
         audio,
         sample=made_of["sample_voice"],
         progress=subprogress(progress, 0, _SPEECH_PART),
     )
-    programme = moments(head, spoken, settings.timesteps, settings.seed, settings.turning)
+    poses = schedule(head, spoken, settings.timesteps, settings.seed, settings.turning)
     rig = camera_rig(head, settings)
     around = [camera.around for camera in rig[: settings.cameras]]
     plan = shots(settings.timesteps, around, settings.views_per_timestep, settings.behind)
     try:
         _clear_halves(folder)
-        write_record(folder, made_of, head, rig, programme)
-        for timestep, moment in enumerate(programme):
-            save_head_param(moment.param, folder / head_param_path(timestep))
+        write_record(folder, made_of, head, rig, poses)
+        for timestep, pose in enumerate(poses):
+            save_head_param(pose.param, folder / head_param_path(timestep))
 
-        def film_set() -> CyclesRig:
-            progress(_SPEECH_PART, "dressing the person")
-            return _new_film_set(made_of["head"], settings.samples, threads, device)
+        def cycles_rig() -> CyclesRig:
+            progress(_SPEECH_PART, "building the person")
+            return _new_cycles_rig(made_of["head"], settings.samples, threads, device)
 
-        _Filming(folder, rig, programme, plan, job, subprogress(progress, _SPEECH_PART, 1)).run(
-            film_set
+        _CaptureRun(folder, rig, poses, plan, job, subprogress(progress, _SPEECH_PART, 1)).run(
+            cycles_rig
         )
     except OSError as error:
         if error.errno != errno.ENOSPC:
@@ -105,73 +105,73 @@ def make_capture(
         ) from error
 
 
-class _Filming:
+class _CaptureRun:
     def __init__(
         self,
         folder: Path,
         rig: Sequence[RigCamera],
-        programme: Sequence[Moment],
+        poses: Sequence[TimestepPose],
         plan: Sequence[Sequence[Shot]],
         job: JobHandle,
         progress: Progress,
     ) -> None:
-        self._folder, self._rig, self._programme, self._plan = folder, rig, programme, plan
+        self._folder, self._rig, self._poses, self._plan = folder, rig, poses, plan
         self._job, self._progress = job, progress
         self._total = sum(map(len, plan))
-        self._taken: list[Shot] = []
+        self._done: list[Shot] = []
 
-    def run(self, film_set: Callable[[], CyclesRig]) -> None:
-        """Take the pictures that are missing; the set is built when the first of them is found."""
-        film: CyclesRig | None = None
+    def run(self, cycles_rig: Callable[[], CyclesRig]) -> None:
+        """Take the pictures that are missing; the rig is built for the first of them."""
+        cycles: CyclesRig | None = None
         for timestep, planned in enumerate(self._plan):
-            missing = [shot for shot in planned if not self._is_taken(shot)]
-            self._taken += [shot for shot in planned if shot not in missing]
+            missing = [shot for shot in planned if not self._is_done(shot)]
+            self._done += [shot for shot in planned if shot not in missing]
             if missing:
-                film = film or film_set()
-                film.pose(self._programme[timestep])
+                cycles = cycles or cycles_rig()
+                cycles.pose(self._poses[timestep])
             for shot in missing:
-                self._tell(timestep)
+                self._report(timestep)
                 if self._job.cancel_requested:
                     self._list()
                     raise CancelledError
-                assert film is not None
-                self._take(film, shot)
+                assert cycles is not None
+                self._render(cycles, shot)
             if missing:
                 self._list()
         self._list()
-        self._tell(len(self._plan) - 1)
+        self._report(len(self._plan) - 1)
 
-    def _take(self, film: CyclesRig, shot: Shot) -> None:
-        # Deferred with the film set: scipy and Blender are only needed where pictures are taken.
+    def _render(self, cycles: CyclesRig, shot: Shot) -> None:
+        # Deferred: scipy is only needed where pictures are missing.
         from training.synthetic.image_output import store, store_preview
 
         seed = shot.timestep * len(self._rig) + shot.camera
-        rgba = film.shoot(self._rig[shot.camera].camera, seed)
+        rgba = cycles.shoot(self._rig[shot.camera].camera, seed)
         image, mask = self._paths(shot)
         store(rgba, self._folder / image, self._folder / mask)
         store_preview(rgba, self._folder / PREVIEW)
-        self._taken.append(shot)
-        self._job.update(len(self._taken), total=self._total, preview=PREVIEW)
+        self._done.append(shot)
+        self._job.update(len(self._done), total=self._total, preview=PREVIEW)
 
-    def _tell(self, timestep: int) -> None:
-        done = len(self._taken)
+    def _report(self, timestep: int) -> None:
+        done = len(self._done)
         message = f"{done} of {self._total} pictures, timestep {timestep + 1}: "
-        message += self._programme[timestep].name
+        message += self._poses[timestep].name
         self._job.update(done, total=self._total, message=message)
         self._progress(done / self._total, message)
 
     def _paths(self, shot: Shot) -> tuple[str, str]:
         return image_path(shot.timestep, shot.camera), mask_path(shot.timestep, shot.camera)
 
-    def _is_taken(self, shot: Shot) -> bool:
+    def _is_done(self, shot: Shot) -> bool:
         return all((self._folder / path).is_file() for path in self._paths(shot))
 
     def _list(self) -> None:
         """Write the transforms files, once there is something to train and to test on."""
-        if len({shot.split == "train" for shot in self._taken}) < 2:
+        if len({shot.split == "train" for shot in self._done}) < 2:
             return
         for split in SPLITS:
-            frames = [self._frame(shot) for shot in self._taken if shot.split == split]
+            frames = [self._frame(shot) for shot in self._done if shot.split == split]
             write_transforms(transforms_path(self._folder, split), frames)
 
     def _frame(self, shot: Shot) -> Frame:
@@ -189,7 +189,7 @@ class _Filming:
         )
 
 
-def _new_film_set(head: str, samples: int, threads: int | None, device: Device) -> CyclesRig:
+def _new_cycles_rig(head: str, samples: int, threads: int | None, device: Device) -> CyclesRig:
     try:
         from training.synthetic.cycles_rig import CyclesRig
     except ModuleNotFoundError as error:

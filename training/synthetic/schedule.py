@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The moments of a capture: what the head does at each timestep."""
+"""The schedule of a capture: expression and pose of the head at each timestep."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from training.synthetic.faces import EYES, MOUTHS, WHOLE, Face
 Float = NDArray[np.float32]
 
 _ROUND = ("mouth", "eyes", "mouth", "speech", "mouth", "eyes", "whole", "speech")
-"""Kinds of moments in turn, so that any number of them is a balanced capture; the mouth moves
+"""Kinds of timesteps in turn, so that any number of them is a balanced capture; the mouth moves
 most, and is the hardest."""
 _TURNS = ((0, 0, 0), (18, 0, 0), (-18, 0, 0), (0, 10, 0), (0, -12, 0), (10, -6, 7), (-10, 6, -7))
 """Degrees of turning to the head's left, nodding down, and tilting to its left shoulder, taken in
 turn, at a turning of 1; they change the light on the face, and what hides behind what."""
 _SWAY = (1.5, 0.004)
-"""Degrees and metres by which no two moments of a living head are alike."""
+"""Degrees and metres of random motion between timesteps, as a living head has it."""
 _EXACT = 1e-6
 """Metres: farther off than this, vertices are stored beside the expression."""
 
 
 class Spoken(NamedTuple):
-    """A performance that is filmed.
+    """A performance that is rendered.
 
     Attributes:
         name: of its files in the capture.
-        performance: of the head that is filmed.
+        performance: of the captured head.
     """
 
     name: str
@@ -45,8 +45,8 @@ class Spoken(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Moment:
-    """One timestep.
+class TimestepPose:
+    """The head at one timestep.
 
     Attributes:
         name: what it shows, for people.
@@ -63,16 +63,16 @@ class Moment:
     frame: tuple[str, int] | None = None
 
 
-def moments(
+def schedule(
     head: Head, spoken: Sequence[Spoken], count: int, seed: int, turning: float = 1.0
-) -> list[Moment]:
-    """The first ``count`` moments of an endless programme; a longer capture begins the same.
+) -> list[TimestepPose]:
+    """The first ``count`` timesteps of an endless schedule; a longer capture begins the same.
 
     Args:
         head: an ARKit head.
         spoken: performances of that head; frames are picked such that each is as unlike those
             before it as can be.
-        count: moments wanted.
+        count: timesteps wanted.
         seed: of head poses and mixed faces.
         turning: factor of how far the head turns.
 
@@ -87,7 +87,7 @@ def moments(
         "speech": _speech(head, spoken),
     }
     rng = np.random.default_rng([seed, 5])
-    made: list[Moment] = []
+    made: list[TimestepPose] = []
     while len(made) < count:
         for kind in _ROUND:
             for name, expression, vertices, frame in islice(streams[kind], 1):
@@ -97,7 +97,7 @@ def moments(
                 param = HeadParam(
                     head.id, expression, head.expression_names, matrix, None if exact else vertices
                 )
-                made.append(Moment(name, kind, param, vertices, frame))
+                made.append(TimestepPose(name, kind, param, vertices, frame))
     return made[:count]
 
 

@@ -23,10 +23,10 @@ class CaptureSettings:
     Attributes:
         scale: of the pictures against 1100×1604 pixels.
         cameras: how many stand round the front of the head, 2 to 16; the first is the front one.
-        behind: how many stand at the sides and behind it besides; they film every third moment, one
-            at a time, for training alone.
-        timesteps: moments filmed.
-        views_per_timestep: cameras that film each moment, a rotating choice; every third moment
+        behind: how many stand at the sides and behind it besides; every third timestep uses one
+            of them, for training alone.
+        timesteps: their number.
+        views_per_timestep: cameras that film each timestep, a rotating choice; every third timestep
             the front camera is one of them.
         samples: of Cycles, per pixel, before denoising.
         turning: how far the head turns, nods and tilts; at 1 it turns by 18°. The studio's light

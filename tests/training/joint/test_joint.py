@@ -296,7 +296,7 @@ def test_a_speech_model_of_other_expressions_is_refused(head, given, tmp_path):
 def test_a_capture_without_speech_is_refused(given, tmp_path):
     shutil.copytree(given / "capture", tmp_path / "capture")
     (tmp_path / "capture" / "capture.json").unlink()
-    with pytest.raises(BadInputError, match="does not tell what is said"):
+    with pytest.raises(BadInputError, match=r"has no capture\.json"):
         _train(given, tmp_path / "run", data=tmp_path / "capture")
 
 

@@ -8,15 +8,15 @@ import pytest
 from engine.core.errors import BadInputError
 from engine.heads import load_head
 from engine.motion import predict as prediction
-from training.synthetic.recordings import speeches
-from training.synthetic.schedule import moments
+from training.synthetic.recordings import prepare_recordings
+from training.synthetic.schedule import schedule
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A capture in which the sample voice speaks."""
-    folder = tmp_path_factory.mktemp("speeches")
-    speeches(folder, load_head("default"))
+    folder = tmp_path_factory.mktemp("recordings")
+    prepare_recordings(folder, load_head("default"))
     return folder
 
 
@@ -33,22 +33,22 @@ def test_performances_are_made_once(folder, monkeypatch):
         pytest.fail("The performance was made again.")
 
     monkeypatch.setattr(prediction, "predict", again)
-    (spoken,) = speeches(folder, load_head("default"))
+    (spoken,) = prepare_recordings(folder, load_head("default"))
     assert spoken.name == "sample_voice"
     assert spoken.performance.frames > 100
 
 
 def test_what_is_filmed_is_what_the_engine_performs(folder):
     head = load_head("default")
-    spoken = speeches(folder, head)
-    filmed = [moment for moment in moments(head, spoken, 40, 0) if moment.frame]
+    spoken = prepare_recordings(folder, head)
+    filmed = [pose for pose in schedule(head, spoken, 40, 0) if pose.frame]
     jaw = head.expression_index("jawOpen")
     assert len(filmed) == 10
-    assert np.ptp([moment.param.expression[jaw] for moment in filmed]) > 0.15
-    for moment in filmed:
-        frame = moment.frame[1]
+    assert np.ptp([pose.param.expression[jaw] for pose in filmed]) > 0.15
+    for pose in filmed:
+        frame = pose.frame[1]
         offsets = spoken[0].performance.offsets(frame, frame + 1)[0]
-        assert np.abs(moment.vertices - head.template - offsets).max() < 1e-6
+        assert np.abs(pose.vertices - head.template - offsets).max() < 1e-6
 
 
 def test_two_recordings_of_one_name_are_refused(tmp_path):
@@ -57,11 +57,11 @@ def test_two_recordings_of_one_name_are_refused(tmp_path):
         shutil.copy(files("engine.assets") / "sample_voice.wav", tmp_path / place / "talk.wav")
     audio = [tmp_path / place / "talk.wav" for place in ("one", "two")]
     with pytest.raises(BadInputError, match="called 'talk'"):
-        speeches(tmp_path, load_head("default"), audio, sample=False)
+        prepare_recordings(tmp_path, load_head("default"), audio, sample=False)
 
 
 def test_a_recording_that_is_no_sound_is_named(tmp_path):
     (tmp_path / "noise.wav").write_bytes(b"no sound at all")
     with pytest.raises(BadInputError, match=r"noise\.wav"):
-        speeches(tmp_path, load_head("default"), [tmp_path / "noise.wav"], sample=False)
+        prepare_recordings(tmp_path, load_head("default"), [tmp_path / "noise.wav"], sample=False)
     assert not (tmp_path / "speech").exists()

@@ -42,7 +42,7 @@ class StandIn:
     def __call__(self, head, samples, threads, device):
         return self
 
-    def pose(self, moment):
+    def pose(self, pose):
         pass
 
     def shoot(self, camera, seed):
@@ -59,7 +59,7 @@ def film(monkeypatch):
 
     def install(at=lambda number: None):
         film = StandIn(at)
-        monkeypatch.setattr(run, "_new_film_set", film)
+        monkeypatch.setattr(run, "_new_cycles_rig", film)
         return film
 
     return install
@@ -74,7 +74,7 @@ def whole(tmp_path_factory):
     """The pictures of a capture that nothing disturbed."""
     folder = tmp_path_factory.mktemp("whole") / "capture"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "_new_film_set", StandIn())
+        patch.setattr(run, "_new_cycles_rig", StandIn())
         capture(out=folder, **OPTIONS)
     return pictures(folder)
 
@@ -98,7 +98,7 @@ def die(number):
     if number == 5:
         os.kill(os.getpid(), signal.SIGKILL)
 
-run._new_film_set = StandIn(die)
+run._new_cycles_rig = StandIn(die)
 capture(out=Path(sys.argv[1]), **OPTIONS)
 """
 
@@ -221,7 +221,7 @@ def test_filming_without_blenders_module_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr(sys, "meta_path", [Without("bpy"), *sys.meta_path])
     monkeypatch.delitem(sys.modules, "bpy", raising=False)
     with pytest.raises(MissingDependencyError) as caught:
-        run._new_film_set("default", 1, 1, "cpu")
+        run._new_cycles_rig("default", 1, 1, "cpu")
     assert "gaussianspeech[blender]" in caught.value.hint
 
 
@@ -229,7 +229,7 @@ def test_another_missing_module_is_not_taken_for_blender(monkeypatch):
     monkeypatch.delitem(sys.modules, RIG, raising=False)
     monkeypatch.setattr(sys, "meta_path", [Without(RIG), *sys.meta_path])
     with pytest.raises(ModuleNotFoundError, match=RIG):
-        run._new_film_set("default", 1, 1, "cpu")
+        run._new_cycles_rig("default", 1, 1, "cpu")
 
 
 class Without:

@@ -9,7 +9,7 @@ from engine.core.errors import BadInputError
 from engine.heads import load_head
 from engine.motion.arkit import sides
 from engine.motion.performance import Performance
-from training.synthetic.schedule import Spoken, farthest_first, moments
+from training.synthetic.schedule import Spoken, farthest_first, schedule
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def spoken(head):
 
 
 def test_a_longer_capture_begins_as_a_shorter_one(head, spoken):
-    short, long = (moments(head, [spoken], count, 3) for count in (9, 30))
+    short, long = (schedule(head, [spoken], count, 3) for count in (9, 30))
     for one, other in zip(short, long, strict=False):
         assert one.name == other.name
         assert np.array_equal(one.param.head_matrix, other.param.head_matrix)
@@ -45,41 +45,41 @@ def test_a_longer_capture_begins_as_a_shorter_one(head, spoken):
 
 
 def test_kinds_take_turns(head, spoken):
-    kinds = Counter(moment.kind for moment in moments(head, [spoken], 40, 0))
+    kinds = Counter(pose.kind for pose in schedule(head, [spoken], 40, 0))
     assert kinds == {"mouth": 15, "speech": 10, "eyes": 10, "whole": 5}
 
 
 def test_a_capture_of_ordinary_length_moves_every_expression(head, spoken):
-    programme = moments(head, [spoken], 72, 0)
-    strongest = np.max([moment.param.expression for moment in programme], axis=0)
+    poses = schedule(head, [spoken], 72, 0)
+    strongest = np.max([pose.param.expression for pose in poses], axis=0)
     idle = [n for n, most in zip(head.expression_names, strongest, strict=True) if most < 0.4]
     assert not idle
 
 
 def test_speech_stores_the_vertices_that_its_expression_does_not_tell(head, spoken):
-    programme = moments(head, [spoken], 30, 0)
-    for moment in programme:
-        name_frame = moment.frame
+    poses = schedule(head, [spoken], 30, 0)
+    for pose in poses:
+        name_frame = pose.frame
         if name_frame is None:
-            assert moment.param.vertices is None
-            assert np.allclose(moment.vertices, head.deform(moment.param.expression), atol=1e-6)
+            assert pose.param.vertices is None
+            assert np.allclose(pose.vertices, head.deform(pose.param.expression), atol=1e-6)
         else:
             frame = name_frame[1]
             offsets = spoken.performance.offsets(frame, frame + 1)[0]
             assert name_frame[0] == "talk"
-            assert np.allclose(moment.vertices, head.template + offsets, atol=1e-6)
-            stored = moment.param.vertices
+            assert np.allclose(pose.vertices, head.template + offsets, atol=1e-6)
+            stored = pose.param.vertices
             assert (stored is None) == (frame == 0)
 
 
 def test_the_seed_changes_poses(head):
-    one, other = (moments(head, [], 3, seed)[2].param.head_matrix for seed in (0, 1))
+    one, other = (schedule(head, [], 3, seed)[2].param.head_matrix for seed in (0, 1))
     assert not np.allclose(one, other)
 
 
 def test_the_head_turns_as_far_as_is_asked(head):
     def farthest(turning):
-        matrices = [moment.param.head_matrix for moment in moments(head, [], 7, 0, turning)]
+        matrices = [pose.param.head_matrix for pose in schedule(head, [], 7, 0, turning)]
         return max(np.degrees(np.arccos(matrix[2, 2])) for matrix in matrices)
 
     assert 15 < farthest(1.0) < 22
@@ -98,16 +98,16 @@ def test_farthest_first_covers_the_points_quickly():
 def test_a_performance_of_another_head_is_refused(head, spoken):
     other = Spoken("talk", replace(spoken.performance, head="flame"))
     with pytest.raises(BadInputError, match="'flame'"):
-        moments(head, [other], 3, 0)
+        schedule(head, [other], 3, 0)
 
 
 def test_a_head_without_arkit_expressions_is_refused(head):
     bare = replace(head, expression_names=tuple(f"e{i}" for i in range(len(head.expression_names))))
     with pytest.raises(BadInputError, match="lacks the ARKit expressions"):
-        moments(bare, [], 3, 0)
+        schedule(bare, [], 3, 0)
 
 
 def test_common_names_reach_both_sides(head):
-    smile = next(m for m in moments(head, [], 12, 0) if m.name == "smile")
+    smile = next(m for m in schedule(head, [], 12, 0) if m.name == "smile")
     for side in sides("mouthSmile"):
         assert smile.param.expression[head.expression_index(side)] == pytest.approx(0.95)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Preview of the filmed person, to judge the look by eye.
+"""Preview of the filmed person, to judge by eye.
 
 ``python -m training.synthetic.person --out sheet.png --expressions neutral smile --turn 0 40 90``
 """

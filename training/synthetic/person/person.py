@@ -28,7 +28,7 @@ LASHES = 150
 
 
 class Person:
-    """A head dressed for the camera.
+    """A head with skin, eyes, mouth and hair, as Cycles renders it.
 
     Attributes:
         head: the head.
@@ -83,7 +83,7 @@ class Person:
 
 
 def build_person(scene: Any, head: Head, *, seed: int = 0, hairs: int = HAIRS) -> Person:
-    """Dress a head in a scene: skin, eyes, mouth, hair, brows and lashes, in the neutral pose.
+    """Build a head in a scene: skin, eyes, mouth, hair, brows and lashes, in the neutral pose.
 
     Args:
         scene: a Blender scene; the objects go into its collection.
@@ -92,7 +92,7 @@ def build_person(scene: Any, head: Head, *, seed: int = 0, hairs: int = HAIRS) -
         hairs: about how many on the skull; fewer render quicker.
 
     Raises:
-        BadInputError: the head lacks regions that the look is made from.
+        BadInputError: the head lacks regions that its materials and hair are made from.
     """
     missing = [name for name in _NEEDED if not len(head.regions.get(name, ()))]
     if missing:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the look reads from the head's surface: its normals, and regions without an edge."""
+"""What materials and hair read from the surface: normals, and regions without an edge."""
 
 from __future__ import annotations
 
