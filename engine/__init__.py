@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The GaussianSpeech engine: speech to motion, heads, Gaussian avatars and splatting.
 
-The way of the data is the way of the packages, and nothing imports backwards:
-``audio`` → ``speech`` → ``heads`` → ``avatar`` → ``splatting`` → ``export``.
+Each package imports only those before it in this list (held by import-linter): ``core``,
+``phonemes``, ``audio``, ``recognition``, ``heads``, ``motion``, ``splatting``, ``avatar``,
+``rendering``, ``jobs``, ``serving``, ``commands``.
 
 Conventions, used everywhere unless a docstring says otherwise (docs/conventions.md):
 
