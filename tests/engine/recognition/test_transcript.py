@@ -39,15 +39,21 @@ def test_text_becomes_the_words_that_are_said(text, words):
 @pytest.mark.parametrize(
     ("text", "romanised"),
     [
-        ("привет", "priviet"),
+        ("привет", "privet"),
         ("Ελλάδα", "ellada"),
         ("안녕", "annyeong"),
         ("かな", "kana"),
-        ("مرحبا", "mrhba"),
+        ("مرحبا", "mrhb"),
+        ("Жизнь", "zhizn"),
+        ("हिन्दी", "hindi"),
     ],
 )
 def test_other_scripts_are_romanised(text, romanised):
     assert spoken_words(text) == [romanised]
+
+
+def test_each_ideograph_is_a_word():
+    assert spoken_words("你好，世界") == ["ni", "hao", "shi", "jie"]
 
 
 @settings(max_examples=300, deadline=None)
