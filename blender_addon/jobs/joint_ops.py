@@ -9,6 +9,7 @@ from pathlib import Path
 import bpy
 
 from ...engine.core.errors import BadInputError
+from ...engine.motion.model.ids import RULES, STARTER
 from ..avatars.properties import DEFAULT_AVATAR, avatar_path
 from ..heads.properties import require_head
 from ..speech.properties import model_name
@@ -25,7 +26,6 @@ from .start_ops import (
 OF_THE_HEAD = "head"
 """Avatar or speech model: that of the active head."""
 
-STARTER, RULES = "starter", "rules"
 """The speech models without a file: the learned one that ships, and the one that learns nothing."""
 
 _RECORD, _SPEECH, _MOTION = "capture.json", "speech", ".performance.npz"

@@ -7,6 +7,7 @@ from typing import Any
 
 import bpy
 
+from ...engine.motion.model.ids import RULES, STARTER
 from ..avatars.properties import shown_name
 from ..heads.properties import active_head
 from ..panels import CATEGORY
@@ -104,7 +105,7 @@ def _draw_joint(
     operator = button.operator(GAUSSIANSPEECH_OT_train_joint.bl_idname, icon="PLAY")
     operator.data, operator.rounds = settings.data, rounds
     avatars = {"HEAD": OF_THE_HEAD, "DEFAULT": "default", "FILE": settings.avatar_file}
-    models = {"HEAD": OF_THE_HEAD, "STARTER": "starter", "FILE": settings.speech_file}
+    models = {"HEAD": OF_THE_HEAD, "STARTER": STARTER, "FILE": settings.speech_file}
     operator.avatar = avatars[settings.avatar]
     operator.speech_model = models[settings.speech_model]
     return operator
@@ -161,7 +162,7 @@ def _model_of(head: bpy.types.Object) -> str:
         # Trainings call their models alike, and their folders by their person.
         parts = settings.model_file.replace("\\", "/").split("/")
         return parts[-2] if len(parts) > 1 and parts[-2] else parts[-1]
-    return "Rules learn nothing" if settings.model == "rules" else "Learned"
+    return "Rules learn nothing" if settings.model == RULES else "Learned"
 
 
 CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PT_new_training,)

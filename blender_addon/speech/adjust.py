@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...engine.motion.style import NEUTRAL, Style, styled
+from ...engine.motion.lip_contact import LipGap
+from ...engine.motion.style import NEUTRAL, Style, apply_style
 from .prediction import Prediction
 
 Float = NDArray[np.float32]
@@ -57,9 +58,7 @@ def adjustments(settings: Any) -> Adjustments:
     )
 
 
-def adjusted(
-    prediction: Prediction, adjustments: Adjustments, parting: Float | None = None
-) -> Float:
+def adjusted(prediction: Prediction, adjustments: Adjustments, gap: LipGap | None = None) -> Float:
     """The (T, N) key values to bake, within the prediction's ranges.
 
     The lips never close by more than the jaw opens them, unless the prediction did: beyond that
@@ -68,14 +67,12 @@ def adjusted(
     Args:
         prediction: what the engine predicted.
         adjustments: what the artist asks for.
-        parting: (N, P) metres by which each key parts the pairs of the inner lips; needed where a
-            style is asked for and the lips are to meet all the same.
+        gap: how the keys part the inner lips; needed where a style is asked for and the lips are to
+            meet all the same.
     """
     names = prediction.names
-    none = np.zeros((len(names), 0), np.float32)
-    values = styled(
-        prediction.values, names, adjustments.style, none if parting is None else parting
-    ).astype(np.float32, copy=True)
+    values = apply_style(prediction.values, names, adjustments.style, gap)
+    values = values.astype(np.float32, copy=True)
     before = values.copy()
     factors = np.ones(len(names), np.float32)
     factors[_starting_with(names, CLOSURE_PREFIXES)] = adjustments.lip_closure

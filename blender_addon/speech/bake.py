@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ...engine.core.errors import BadInputError
 from ...engine.heads.axes import head_to_blender
+from ...engine.motion.lip_contact import LipGap, gap_of_pairs
 from ...engine.motion.style import NEUTRAL
 from .. import compat
 from ..heads.mesh import set_key_points
@@ -168,8 +169,8 @@ def _fill(
     retired: list[str],
     notes: list[str],
 ) -> Baked:
-    parting = _parting(keys, prediction) if adjustments.style != NEUTRAL else None
-    values = adjusted(prediction, adjustments, parting)
+    gap = _lip_gap(keys, prediction) if adjustments.style != NEUTRAL else None
+    values = adjusted(prediction, adjustments, gap)
     start, rate = _placement(context, prediction)
     frames = start + offset + np.arange(len(values)) * rate
     before = {*retired, *animated_keys(action, keys)}
@@ -183,12 +184,12 @@ def _fill(
     return Baked(action, len(values), len(animated), tuple(notes))
 
 
-def _parting(keys: bpy.types.Key, prediction: Prediction) -> Float:
-    """(N, P) metres by which each key parts the pairs of the inner lips, on the mesh as it is."""
+def _lip_gap(keys: bpy.types.Key, prediction: Prediction) -> LipGap | None:
+    """How the keys part the inner lips, on the mesh as it is."""
     upper, lower = (list(side) for side in prediction.lip_pairs)
     parting = np.zeros((len(prediction.names), len(upper)), np.float32)
     if not upper:
-        return parting
+        return None
     points = np.empty(3 * len(keys.reference_key.points), np.float32)
 
     def opened(name: str) -> Float:
@@ -199,7 +200,7 @@ def _parting(keys: bpy.types.Key, prediction: Prediction) -> Float:
     rest = opened(keys.reference_key.name)
     for row, name in enumerate(prediction.names):
         parting[row] = opened(name) - rest
-    return parting
+    return gap_of_pairs(prediction.names, parting)
 
 
 def _placement(context: bpy.types.Context, prediction: Prediction) -> tuple[float, float]:

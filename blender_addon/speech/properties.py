@@ -9,6 +9,7 @@ from typing import Any
 import bpy
 
 from ...engine.core.errors import BadInputError
+from ...engine.motion.model.ids import RULES, STARTER
 from .. import compat
 from .rebake import rebake_live
 
@@ -50,8 +51,8 @@ class GAUSSIANSPEECH_PG_speech(bpy.types.PropertyGroup):
         name="Model",
         description="What makes motion of the speech",
         items=(
-            ("starter", "Learned", "The learned model that ships, for every head"),
-            ("rules", "Rules", "Articulation by rule from the recognised sounds"),
+            (STARTER, "Learned", "The learned model that ships, for every head"),
+            (RULES, "Rules", "Articulation by rule from the recognised sounds"),
             ("FILE", "Trained", "A model of your own, from its file"),
         ),
     )

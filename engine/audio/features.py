@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, signal
 
+from engine.audio.level import LOG_FLOOR, band_level
 from engine.audio.loading import SAMPLE_RATE, Speech
 from engine.core.progress import Progress, no_progress
 
@@ -26,9 +27,6 @@ FRAME_RATE = 100
 MEL_BANDS = 40
 MEL_RANGE = (80.0, 7600.0)
 """Hz between the outer edges of the first and the last mel band."""
-
-LOG_FLOOR = 1e-10
-"""Power under which a mel band counts as empty: 100 dB under full scale."""
 
 _HOP = SAMPLE_RATE // FRAME_RATE
 _WINDOW = 400
@@ -64,15 +62,14 @@ def features(samples: Float, frames: int, progress: Progress = no_progress) -> F
     level = np.empty(frames, np.float32)
     voicing = np.empty(frames, np.float32)
     for first, count, window in _blocks(samples, frames, _WINDOW):
-        progress(0.5 * first / frames, "Listening for speech")
+        progress(0.5 * first / frames, "Measuring the sound")
         spectrum = fft.rfft(window * _hann(_WINDOW), _FFT, axis=1)
         power = (spectrum.real**2 + spectrum.imag**2) @ _mel_filters()
         np.log(np.maximum(power, LOG_FLOOR), out=mel[first : first + count])
-        total = np.maximum(power.sum(axis=1), LOG_FLOOR)
-        level[first : first + count] = 10 * np.log10(total)
+        level[first : first + count] = band_level(power)
     band = signal.butter(2, (100.0, 1500.0), "bandpass", fs=SAMPLE_RATE, output="sos")
     for first, count, window in _blocks(samples, frames, _VOICING_WINDOW):
-        progress(0.5 + 0.5 * first / frames, "Listening for speech")
+        progress(0.5 + 0.5 * first / frames, "Measuring the sound")
         voicing[first : first + count] = _pitch_peak(
             signal.sosfilt(band, window, axis=1).astype(np.float32)
         )
@@ -85,10 +82,10 @@ def _blocks(samples: Float, frames: int, width: int) -> Iterator[tuple[int, int,
         count = min(_BLOCK, frames - first)
         begin = first * _HOP + (_HOP - width) // 2
         end = begin + (count - 1) * _HOP + width
-        piece = samples[max(begin, 0) : max(end, 0)]
+        block = samples[max(begin, 0) : max(end, 0)]
         before = min(max(-begin, 0), end - begin)
-        piece = np.pad(piece, (before, end - begin - before - len(piece)))
-        yield first, count, np.lib.stride_tricks.sliding_window_view(piece, width)[::_HOP]
+        block = np.pad(block, (before, end - begin - before - len(block)))
+        yield first, count, np.lib.stride_tricks.sliding_window_view(block, width)[::_HOP]
 
 
 def _pitch_peak(window: Float) -> Float:

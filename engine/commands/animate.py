@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import tyro
 
@@ -19,7 +19,7 @@ from engine.commands.console import (
 )
 from engine.core.errors import BadInputError
 from engine.core.progress import Progress, subprogress
-from engine.motion.articulation import Articulation
+from engine.motion.model.ids import DEFAULT
 from engine.motion.style import Style
 
 
@@ -28,7 +28,7 @@ def animate(
     out: Path,
     *,
     head: str = "default",
-    speech_model: str = "starter",
+    speech_model: str = DEFAULT,
     fps: float = 25.0,
     text: str | None = None,
     text_file: Path | None = None,
@@ -56,7 +56,7 @@ def animate(
     """
     _check_names(audio)
     transcript = _transcript(text, text_file)
-    asked = _Asked(Style(articulation, smile), Articulation(liveliness=upper_face))
+    style = Style(articulation, smile, upper_face)
     existing_folder(out)
     failed = 0
     for path in audio:
@@ -69,7 +69,7 @@ def animate(
                     model=speech_model,
                     fps=fps,
                     text=transcript,
-                    asked=asked,
+                    style=style,
                     dense=dense,
                     progress=progress,
                 )
@@ -82,13 +82,6 @@ def animate(
     return EXIT_BAD_INPUT if failed else 0
 
 
-class _Asked(NamedTuple):
-    """What the artist asks for."""
-
-    style: Style
-    settings: Articulation
-
-
 def _animate_one(
     path: Path,
     target: Path,
@@ -97,7 +90,7 @@ def _animate_one(
     model: str,
     fps: float,
     text: str | None,
-    asked: _Asked,
+    style: Style,
     dense: bool,
     progress: Progress,
 ) -> tuple[dict[str, object], list[str]]:
@@ -113,8 +106,7 @@ def _animate_one(
         fps,
         text=text,
         model=model,
-        settings=asked.settings,
-        style=asked.style,
+        style=style,
         progress=subprogress(progress, 0.02, 0.95),
     )
     progress(0.95, "saving")

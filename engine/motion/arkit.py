@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The 52 ARKit face expressions, the vocabulary in which the rules speak."""
+"""The 52 ARKit face expressions, in which the rules articulate."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 ARKIT_NAMES: tuple[str, ...] = (
     "eyeBlinkLeft",
@@ -75,3 +80,27 @@ def sides(name: str) -> tuple[str, ...]:
     if pair[0] not in COLUMN:
         raise KeyError(name)
     return pair
+
+
+def to_head_weights(
+    curves: NDArray[np.float32], expression_names: Sequence[str]
+) -> NDArray[np.float32]:
+    """ARKit curves as weights of a head's expressions; those that it lacks are left out.
+
+    A head without ``mouthClose`` shuts its lips with the jaw.
+
+    Args:
+        curves: (T, 52) columns as :data:`ARKIT_NAMES`.
+        expression_names: E names of the head's expressions.
+
+    Returns:
+        (T, E) float32; expressions without an ARKit name stay 0.
+    """
+    weights = np.zeros((len(curves), len(expression_names)), np.float32)
+    for column, name in enumerate(expression_names):
+        if name in COLUMN:
+            weights[:, column] = curves[:, COLUMN[name]]
+    if "jawOpen" in expression_names and "mouthClose" not in expression_names:
+        parted = curves[:, COLUMN["jawOpen"]] - curves[:, COLUMN["mouthClose"]]
+        weights[:, list(expression_names).index("jawOpen")] = np.maximum(parted, 0.0)
+    return weights

@@ -37,7 +37,7 @@ def fit_bounded(
         targets: (T, E) c, products of the keys' offsets with each frame's.
         bounds: (2, E) low ≤ 0 and high ≥ 0.
         precision: (E,) a descent ends when no value of key i changes by more than this.
-        progress: told how far it is.
+        progress: called with the fraction done; may raise to cancel.
 
     Returns:
         (T, E) values.
@@ -46,8 +46,8 @@ def fit_bounded(
     gram = np.ascontiguousarray(gram, np.float64)
     for first in range(0, len(targets), _FRAMES_PER_CALL):
         progress(first / len(targets), "fitting the shape keys")
-        piece = slice(first, first + _FRAMES_PER_CALL)
-        _fit_frames(gram, targets[piece], _ridge(gram), bounds, precision, values[piece])
+        rows = slice(first, first + _FRAMES_PER_CALL)
+        _fit_frames(gram, targets[rows], _ridge(gram), bounds, precision, values[rows])
     return values
 
 
@@ -72,7 +72,7 @@ def smooth_bounded(
         precision: (E,) the descent ends when no value of key i changes by more than this.
         values: (T, E) to start from, best the answer of :func:`fit_bounded`.
         smoothing: μ, no unit.
-        progress: told how far it is.
+        progress: called with the fraction done; may raise to cancel.
 
     Returns:
         (T, E) values.

@@ -1,71 +1,228 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lips that meet exactly: closures fitted to the head at hand.
+"""Lip contact: the one place where ``mouthClose`` is solved, and where the lip meets the teeth.
 
-The rules shut the lips with ``mouthClose`` as large as ``jawOpen``. What else the face does at that
-moment (a pucker, a smile, the press itself) still moves the lips a millimetre apart or into each
-other, differently on each head. Offsets are linear in the weights, so the weight of ``mouthClose``
-at which the lips just touch has a closed form.
+Offsets are linear in the weights, so the gap of each pair of opposite vertices of the inner lips is
+``weights @ parting``, and the change of ``mouthClose`` at which the widest pair just touches has a
+closed form (:func:`_change_to_touch`). The rules, the models, styles and retargeting differ in
+*when* lips are meant to touch; each has its function here.
+
+numpy alone, for Blender imports this module.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from engine.motion.arkit import ARKIT_NAMES, COLUMN
+Float = NDArray[np.float32]
+Double = NDArray[np.float64]
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+_LEAST_CLOSING = 0.002
+"""Metres by which mouthClose must close a pair of the inner lips for the pair to count."""
 
-    from engine.heads.head import Head
-    from engine.motion.rules.coarticulation import Array
+_MOST_CHANGE = 0.15
+"""Largest change of mouthClose in a closure of the rules; a head that needs more closes its lips
+some other way."""
 
-_MOST = 0.15
-"""Largest correction of mouthClose; a head that needs more closes its lips some other way."""
-_LEAST_GAIN = 0.002
-"""Metres by which mouthClose must close a part of the slit to have a say there."""
+_CLOSED, _PARTED = 0.0003, 0.0015
+"""Metres of gap in a finished performance up to which lips touch, and from which they do not."""
+
+_NEARLY_CLOSED, _MEANT_OPEN = 0.0010, 0.0022
+"""Metres of predicted gap under which lips are meant to touch, and above which they are left alone:
+the motion that models are trained on parts the lips by nothing (p, b, m, silence) or by 2.8 mm (f)
+and more, so what lies between is a contact that was not quite reached, or a movement on its way."""
+_BILABIAL_CLOSED, _BILABIAL_OPEN = 0.003, 0.006
+"""The same in a p, b or m that was recognised. Where the model opens further than that, its own
+encoding of the sound outweighs the recogniser's."""
+_PARTING = ("mouthFunnel", "mouthLowerDown", "mouthRollLower", "mouthUpperUp", "tongueOut")
+"""Expressions that end where the lips touch: they part them, or roll one under the teeth."""
+
+_ROLLED = (0.20, 0.60)
+"""Weights of mouthRollLower from which the lower lip begins to be, and is, under the teeth."""
+_PREDICTED_ROLL = (0.15, 0.40)
+"""Predicted weights of mouthRollLower from which an f or v is half meant, and meant."""
+_LABIODENTAL_ROLL = np.float32(0.86)
+"""mouthRollLower of a complete labiodental contact."""
+_LOWERING, _LOWERING_KEPT = ("mouthFunnel", "mouthLowerDown"), 0.3
+"""Expressions that keep the lower lip from the teeth, and the part of them that a labiodental
+contact leaves."""
 
 
-def sealed(curves: NDArray[np.float32], shut: Array, head: Head) -> NDArray[np.float32]:
-    """Curves whose closures neither gape nor let the lips sink into each other.
+@dataclass(frozen=True, eq=False)
+class LipGap:
+    """How the expressions of a head part its inner lips.
 
-    In a complete closure no pair of the inner lips stays apart and at least one just touches;
-    elsewhere the correction fades with the closure.
+    Attributes:
+        names: E names.
+        parting: (E, P) metres by which each expression parts each pair of opposite vertices, for
+            the P pairs that ``mouthClose`` can close.
+        close: index of ``mouthClose``.
+    """
+
+    names: tuple[str, ...]
+    parting: Double
+    close: int
+
+
+def lip_gap(
+    offsets: NDArray[Any], names: Sequence[str], landmarks: Mapping[str, Any]
+) -> LipGap | None:
+    """The lip gap of a head; ``None`` without ``mouthClose`` or landmarks of the inner lips.
 
     Args:
-        curves: (T, 52) columns as :data:`engine.motion.arkit.ARKIT_NAMES`.
-        shut: (T,) how far the lips are meant to be shut, 0 to 1.
-        head: who speaks; without the landmarks of the inner lips or without ``mouthClose`` the
-            curves come back as they are.
+        offsets: (E, V, 3) of each expression, head space, metres.
+        names: E names.
+        landmarks: vertices by name; ``inner_lip_upper`` and ``inner_lip_lower``, P of each,
+            opposite each other, are looked for.
     """
-    gains = _gains(head)
-    if gains is None:
-        return curves
-    closing = -gains[COLUMN["mouthClose"]]
-    pairs = closing > _LEAST_GAIN
-    frames = np.flatnonzero(shut > 0.0)
-    if not pairs.any() or len(frames) == 0:
-        return curves
-    weights = curves[frames].astype(np.float64)
-    weights[:, COLUMN["mouthClose"]] = weights[:, COLUMN["jawOpen"]]
-    apart = weights @ gains[:, pairs]
-    more = np.clip((apart / closing[pairs]).max(axis=1), -_MOST, _MOST) * shut[frames] ** 2
-    result = curves.copy()
-    column = result[:, COLUMN["mouthClose"]]
-    column[frames] = np.clip(column[frames] + more, 0.0, 1.0)
+    upper, lower = landmarks.get("inner_lip_upper"), landmarks.get("inner_lip_lower")
+    if upper is None or lower is None:
+        return None
+    return gap_of_pairs(
+        names, offsets[:, list(upper), 1].astype(np.float64) - offsets[:, list(lower), 1]
+    )
+
+
+def gap_of_pairs(names: Sequence[str], parting: NDArray[Any]) -> LipGap | None:
+    """The lip gap from (E, P) metres by which each expression parts each pair of vertices.
+
+    ``None`` without ``mouthClose``, or where it closes no pair.
+    """
+    if "mouthClose" not in names:
+        return None
+    close = list(names).index("mouthClose")
+    pairs = -parting[close] > _LEAST_CLOSING
+    if not pairs.any():
+        return None
+    return LipGap(tuple(names), parting[:, pairs].astype(np.float64), close)
+
+
+def fit_mouth_close(weights: Float, gap: LipGap | None, closure: Double) -> Float:
+    """Weights of the rules whose closures neither gape nor let the lips sink into each other.
+
+    The rules close the lips with ``mouthClose`` as large as ``jawOpen``; a pucker, a smile or the
+    press itself still moves them apart or into each other, differently on each head. In a complete
+    closure no pair of the inner lips stays apart and at least one just touches; elsewhere the
+    change fades with the closure.
+
+    Args:
+        weights: (T, E) of the head's expressions.
+        gap: of the head; without one nothing changes.
+        closure: (T,) how far p, b and m close the lips, 0 to 1.
+    """
+    frames = np.flatnonzero(closure > 0.0)
+    if gap is None or "jawOpen" not in gap.names or len(frames) == 0:
+        return weights
+    closed = weights[frames].astype(np.float64)
+    closed[:, gap.close] = closed[:, gap.names.index("jawOpen")]
+    change = np.clip(_change_to_touch(closed, gap), -_MOST_CHANGE, _MOST_CHANGE)
+    fitted = weights.copy()
+    fitted[frames, gap.close] = np.clip(
+        fitted[frames, gap.close] + change * closure[frames] ** 2, 0.0, 1.0
+    )
+    return fitted
+
+
+def close_lips(weights: Float, gap: LipGap | None, closure_target: Double) -> Float:
+    """Predicted weights in [0, 1] whose lips touch wherever they nearly do.
+
+    A regression ends a little short of every contact. Where the gap between the inner lips is
+    smaller than any sound but a contact leaves, what parts the lips fades out, and ``mouthClose``
+    takes the rest to nothing; lips that sink into each other are brought back to a touch. Each
+    frame is solved by itself, so a stream gives the same.
+
+    Args:
+        weights: (T, E) of the head's expressions.
+        gap: of the head; without one nothing but the range changes.
+        closure_target: (T,) how far the recognised p, b and m close the lips, 0 to 1.
+    """
+    weights = np.clip(weights, 0.0, 1.0)
+    if gap is None:
+        return weights
+    widest = (weights @ gap.parting).max(axis=1)
+    closed = _falling(widest, _NEARLY_CLOSED, _MEANT_OPEN)
+    closed = np.maximum(closed, closure_target * _falling(widest, _BILABIAL_CLOSED, _BILABIAL_OPEN))
+    parting = [i for i, name in enumerate(gap.names) if name.startswith(_PARTING)]
+    weights[:, parting] *= (1.0 - closed)[:, None].astype(np.float32)
+    return _changed(weights, gap, _change_to_touch(weights, gap) * closed)
+
+
+def keep_lip_contact(styled: Float, before: Float, gap: LipGap) -> Float:
+    """Styled weights whose lips touch where they touched before.
+
+    Args:
+        styled: (T, E) after the style.
+        before: (T, E) before it.
+        gap: of the head.
+    """
+    widest = (before @ gap.parting).max(axis=1)
+    closed = _falling(widest, _CLOSED, _PARTED)
+    change = _change_to_touch(styled, gap, np.maximum(widest, 0.0))
+    return _changed(styled, gap, change * closed)
+
+
+def apply_labiodental_contact(weights: Float, names: Sequence[str], contact: Double) -> Float:
+    """Predicted weights whose lower lip reaches the teeth in the f and v that were recognised.
+
+    Where the model rolls the lip in, but less far than such a sound needs, it is rolled in all the
+    way, and what keeps it from the teeth fades out. A model that hardly rolls it took the sound for
+    another one than the recogniser did, and its choice stands.
+
+    Args:
+        weights: (T, E) of the head's expressions.
+        names: E names; without ``mouthRollLower`` nothing changes.
+        contact: (T,) how far the recognised f and v bring the lower lip to the teeth, 0 to 1.
+    """
+    if "mouthRollLower" not in names:
+        return weights
+    result = weights.copy()
+    column = list(names).index("mouthRollLower")
+    rolled = result[:, column]
+    full = (contact * _rising(rolled, *_PREDICTED_ROLL)).astype(np.float32)
+    result[:, column] = np.maximum(rolled, rolled + full * (_LABIODENTAL_ROLL - rolled))
+    for i, name in enumerate(names):
+        if name.startswith(_LOWERING):
+            result[:, i] *= 1.0 - full * np.float32(1.0 - _LOWERING_KEPT)
     return result
 
 
-def _gains(head: Head) -> Array | None:
-    """(52, P) metres by which each expression parts the inner lips."""
-    upper = head.landmarks.get("inner_lip_upper")
-    lower = head.landmarks.get("inner_lip_lower")
-    if upper is None or lower is None or "mouthClose" not in head.expression_names:
-        return None
-    gains = np.zeros((len(ARKIT_NAMES), len(upper)))
-    for row, name in enumerate(ARKIT_NAMES):
-        if name in head.expression_names:
-            offsets = head.expression_basis[head.expression_index(name)]
-            gains[row] = offsets[upper, 1].astype(np.float64) - offsets[lower, 1]
-    return gains
+def labiodental_contact(weights: Float, names: Sequence[str]) -> Double:
+    """(T,) how far the lower lip is under the teeth, 0 to 1, by the (T, E) weights."""
+    if "mouthRollLower" not in names:
+        return np.zeros(len(weights))
+    return _rising(weights[:, list(names).index("mouthRollLower")], *_ROLLED)
+
+
+def smoothstep(x: Double) -> Double:
+    """Perlin's quintic ``6x⁵ − 15x⁴ + 10x³``, constant outside [0, 1]."""
+    x = np.clip(x, 0.0, 1.0)
+    return np.minimum(x * x * x * (x * (6.0 * x - 15.0) + 10.0), 1.0)
+
+
+def _change_to_touch(weights: NDArray[Any], gap: LipGap, target: Double | float = 0.0) -> Double:
+    """(T,) change of mouthClose after which the widest pair of the inner lips is at ``target``.
+
+    With gaps ``g = weights @ parting`` and ``c > 0`` the metres that mouthClose closes each pair,
+    ``g − Δ·c ≤ target`` for all pairs, with equality for one, at ``Δ = max((g − target) / c)``.
+    """
+    apart = weights @ gap.parting - np.reshape(target, (-1, 1))
+    change: Double = (apart / -gap.parting[gap.close]).max(axis=1)
+    return change
+
+
+def _changed(weights: Float, gap: LipGap, change: Double) -> Float:
+    """The weights, in place, with mouthClose changed within [0, 1]."""
+    weights[:, gap.close] = np.clip(weights[:, gap.close] + change, 0.0, 1.0)
+    return weights
+
+
+def _rising(x: NDArray[Any], low: float, high: float) -> Double:
+    return smoothstep((x.astype(np.float64) - low) / (high - low))
+
+
+def _falling(x: NDArray[Any], low: float, high: float) -> Double:
+    return smoothstep((high - x.astype(np.float64)) / (high - low))

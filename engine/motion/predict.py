@@ -1,48 +1,40 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Speech in, performance out: the one entry that the command line and the server call."""
+"""From speech to a performance, from top to bottom: the one entry of all callers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from engine.audio.level import loudness
 from engine.audio.loading import SAMPLE_RATE
 from engine.core.errors import BadInputError
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.core.timing import frame_count
-from engine.motion.arkit import ARKIT_NAMES, COLUMN
-from engine.motion.articulation import Articulation
-from engine.motion.blinks import enliven
-from engine.motion.lip_contact import sealed
+from engine.motion.arkit import to_head_weights
+from engine.motion.blinks import add_blinks_and_brows
+from engine.motion.lip_contact import (
+    apply_labiodental_contact,
+    close_lips,
+    fit_mouth_close,
+    lip_gap,
+)
+from engine.motion.model.ids import DEFAULT, MODELS, RULES, STARTER, model_file
 from engine.motion.performance import Performance
-from engine.motion.rules.visemes import articulate, lip_closure
-from engine.motion.style import NEUTRAL, Style, lip_parting, styled
-from engine.phonemes import Phone
+from engine.motion.rules.contacts import contact_curves, phones_in_silence
+from engine.motion.rules.visemes import articulate
+from engine.motion.style import NEUTRAL, Style, apply_style
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from engine.audio.loading import Speech
     from engine.heads.head import Head
-
-RULES = "rules"
-"""Id of the rule-based model."""
-STARTER = "starter"
-"""Id of the shipped learned model of the default head."""
-DEFAULT = STARTER
-"""Id of the model that speaks unless another is asked for."""
-MODELS: tuple[str, ...] = (STARTER, RULES)
-"""Ids of the speech models; the file of a trained model is one too."""
-MODEL_SUFFIX = ".safetensors"
+    from engine.motion.model.loaded import LoadedModel
+    from engine.recognition.recognizer import RecognizedSpeech
 
 _FITTED = 0.3
 """Part of the time that fitting the default head's expressions to another head takes."""
-_HEARD = 0.9
-"""Part of the time that recognising takes; articulating is quick."""
+_RECOGNIZED = 0.9
+"""Part of the time that recognition takes; the rest is quick."""
 
 
 def predict(
@@ -51,9 +43,9 @@ def predict(
     fps: float,
     *,
     text: str | None = None,
-    model: str = DEFAULT,
-    settings: Articulation | None = None,
-    style: Style | None = None,
+    recognized: RecognizedSpeech | None = None,
+    model: str | LoadedModel = DEFAULT,
+    style: Style = NEUTRAL,
     progress: Progress = no_progress,
 ) -> Performance:
     """The performance of a head that speaks a clip.
@@ -63,154 +55,107 @@ def predict(
         head: who speaks; one without ARKit mouth shapes, such as FLAME, gets the default head's
             by :func:`engine.heads.retarget.with_arkit_expressions`, once and within a minute.
         fps: frames per second, 12 to 120.
-        text: what is said, where known: the sounds are then aligned rather than guessed.
-        model: one of :data:`MODELS`, or the ``.safetensors`` of a trained one.
-        settings: how the rules articulate; an ordinary speaker by default. A learned model takes
-            the amplitudes and the liveliness.
-        style: what an artist asks for on top; nothing by default.
-        progress: told how far it is.
+        text: what is said, where known: its phones are then aligned rather than guessed.
+        recognized: the clip as it was recognised already, instead of recognising it here.
+        model: one of :data:`engine.motion.model.ids.MODELS`, the ``.safetensors`` of a trained
+            model, or a model in use, for just this head.
+        style: how it is spoken.
+        progress: called with the fraction done; may raise to cancel.
 
     Returns:
         A performance of ``round(duration · fps)`` frames on the head's expression basis, its own
-        or the default head's; its warnings are those of the clip and of hearing it.
+        or the default head's, or on the basis that the model learned; its warnings are those of
+        the clip and of its recognition.
 
     Raises:
         BadInputError: unknown model, a frame rate outside its range, a head that the default
-            head's face does not fit, or one that the learned model was not trained for.
-        MissingDependencyError: the file of the learned model is not there.
+            head's face does not fit, one that the learned model was not trained for, or a style
+            that a model with a basis of its own cannot have.
+        MissingDependencyError: the weights of the model's encoder are not there.
         CancelledError: ``progress`` raised it.
     """
     from engine.recognition.recognizer import recognize
 
-    if model == STARTER or model.endswith(MODEL_SUFFIX):
-        from engine.motion.learned import predict_learned
-
-        if model == STARTER:
-            head, progress = _expressive(head, progress)
-        else:
-            # A model of the user's own may be for just this head as it is.
-            from engine.motion.model.checkpoint import head_for_model
-
-            head = head_for_model(model, head, subprogress(progress, 0.0, _FITTED))
-            progress = subprogress(progress, _FITTED, 1.0)
-        learned = predict_learned(
-            speech, head, fps, model=model, text=text, settings=settings, progress=progress
-        )
-        return in_style(learned, head, style)
-    if model != RULES:
-        raise BadInputError(
-            f"There is no speech model {model!r}.",
-            f"Choose from: {', '.join(MODELS)}, or give the {MODEL_SUFFIX} file of a trained one.",
-        )
-    frame_count(speech.duration, fps)
-    head, progress = _expressive(head, progress)
-    heard = recognize(speech, text=text, progress=subprogress(progress, 0.0, _HEARD))
-    progress(_HEARD, "articulating")
-    performance = perform(heard.phones, speech, head, fps, settings=settings)
-    progress(1.0, "articulated")
-    return in_style(replace(performance, warnings=heard.warnings), head, style)
-
-
-def in_style(performance: Performance, head: Head, style: Style | None) -> Performance:
-    """A performance in the style that an artist asks for; itself where nothing is asked for.
-
-    Args:
-        performance: in the head's own expressions.
-        head: whose landmarks tell when lips touch.
-        style: what is asked for.
-
-    Raises:
-        BadInputError: the performance is not in ARKit expressions, so no style can be laid over it.
-    """
-    if style is None or style == NEUTRAL:
-        return performance
-    names = performance.expression_names
-    if performance.weights.shape != performance.expression.shape or "jawOpen" not in names:
-        raise BadInputError(
-            f"The speech model {performance.model!r} moves {performance.head!r} in components of "
-            "its own; no articulation and no smile can be laid over them.",
-            "Leave both at their defaults, or use 'starter' or 'rules'.",
-        )
-    upper, lower = (head.landmarks.get(f"inner_lip_{side}", ()) for side in ("upper", "lower"))
-    parting = lip_parting(performance.basis, list(upper), list(lower))
-    weights = styled(performance.weights, names, style, parting)
-    return replace(performance, weights=weights, expression=weights)
-
-
-def perform(
-    phones: Sequence[Phone],
-    speech: Speech,
-    head: Head,
-    fps: float,
-    *,
-    settings: Articulation | None = None,
-) -> Performance:
-    """The rules alone: the performance for sounds whose times are known.
-
-    Args:
-        phones: timed sounds of the clip.
-        speech: the clip, for its loudness and duration.
-        head: who speaks; as for :func:`predict`.
-        fps: frames per second.
-        settings: an ordinary speaker by default.
-
-    Raises:
-        BadInputError: a frame rate outside its range, or a head that the default head's face does
-            not fit.
-    """
-    settings = settings or Articulation()
-    head, _ = _expressive(head, no_progress)
     frames = frame_count(speech.duration, fps)
-    level = loudness(speech.samples, SAMPLE_RATE)
-    curves = articulate(phones, frames, fps, loudness=level, settings=settings)
-    curves = sealed(curves, lip_closure(phones, frames, fps, settings), head)
-    curves = np.maximum(curves, enliven(phones, frames, fps, settings))
-    expression = on_head(curves, head)
-    return Performance(
+    head, loaded, progress = _load(model, head, style, progress)
+    if recognized is None:
+        recognized = recognize(speech, text, subprogress(progress, 0.0, _RECOGNIZED))
+    progress = subprogress(progress, _RECOGNIZED, 1.0)
+    phones = phones_in_silence(recognized.phones, frames / fps)
+    contacts = contact_curves(phones, frames, fps, style.anticipation)
+    names = head.expression_names
+    gap = lip_gap(head.expression_basis, names, head.landmarks)
+    performance = partial(
+        Performance,
         fps=fps,
-        weights=expression,
-        basis=head.expression_basis,
-        expression=expression,
-        expression_names=head.expression_names,
+        expression_names=names,
         head=head.id,
         source_sha256=speech.sha256,
-        model=RULES,
-        phones=tuple(phones),
-        warnings=speech.warnings,
+        model=RULES if loaded is None else loaded.trained.name,
+        phones=recognized.phones,
+        warnings=recognized.warnings,
     )
+    if loaded is None:
+        level = loudness(speech.samples, SAMPLE_RATE)
+        curves = articulate(phones, contacts, fps, loudness=level, style=style)
+        weights = fit_mouth_close(to_head_weights(curves, names), gap, contacts.closure)
+    else:
+        motion = loaded.motion(speech, recognized, fps, style, progress)
+        if loaded.basis is not None:
+            # Such a model learned contacts and blinks together with its basis.
+            return performance(**motion._asdict(), basis=loaded.basis)
+        weights = apply_labiodental_contact(motion.weights, names, contacts.labiodental)
+        weights = close_lips(weights, gap, contacts.closure)
+    weights = add_blinks_and_brows(weights, names, phones, fps, style)
+    weights = apply_style(weights, names, style, gap)
+    progress(1.0, "Motion predicted")
+    return performance(weights=weights, basis=head.expression_basis, expression=weights)
 
 
-def _expressive(head: Head, progress: Progress) -> tuple[Head, Progress]:
-    """The head with ARKit mouth shapes, and the progress that is left after making them.
+def _load(
+    model: str | LoadedModel, head: Head, style: Style, progress: Progress
+) -> tuple[Head, LoadedModel | None, Progress]:
+    """The head with the expressions that a model moves, the model, and the progress that is left.
+
+    The model is ``None`` for the rules.
 
     Raises:
-        BadInputError: the default head's face does not fit this one.
+        BadInputError: unknown or damaged, of another head, or the style is not for it.
+        MissingDependencyError: the weights of its encoder are not there.
     """
     from engine.heads.retarget import has_arkit_visemes, with_arkit_expressions
 
-    if has_arkit_visemes(head):
-        return head, progress
-    found = with_arkit_expressions(head, progress=subprogress(progress, 0.0, _FITTED))
-    return found, subprogress(progress, _FITTED, 1.0)
+    loaded = None if isinstance(model, str) else model
+    file = model_file(model) if isinstance(model, str) else None
+    if loaded is None and not has_arkit_visemes(head):
+        step = subprogress(progress, 0.0, _FITTED)
+        progress = subprogress(progress, _FITTED, 1.0)
+        if file is None or model == STARTER:
+            head = with_arkit_expressions(head, progress=step)
+        else:
+            from engine.motion.model.checkpoint import head_for_model
+
+            # A model of the user's own may be for just this head as it is.
+            head = head_for_model(file, head, step)
+    if file is not None:
+        from engine.motion.model.loaded import loaded_model
+
+        loaded = loaded_model(file, head)
+    _check_style(style, head, loaded)
+    return head, loaded, progress
 
 
-def on_head(curves: NDArray[np.float32], head: Head) -> NDArray[np.float32]:
-    """ARKit curves as weights of a head's expressions; those that it lacks are left out.
+def _check_style(style: Style, head: Head, loaded: LoadedModel | None) -> None:
+    """Make sure that the expressions are such as a style can be laid over.
 
-    A head without ``mouthClose`` shuts its lips with the jaw.
-
-    Args:
-        curves: (T, 52) columns as :data:`engine.motion.arkit.ARKIT_NAMES`.
-        head: E expressions.
-
-    Returns:
-        (T, E) float32; expressions without an ARKit name stay 0.
+    Raises:
+        BadInputError: they are not.
     """
-    weights = np.zeros((len(curves), len(head.expression_names)), np.float32)
-    for column, name in enumerate(ARKIT_NAMES):
-        if name in head.expression_names:
-            weights[:, head.expression_index(name)] = curves[:, column]
-    if "jawOpen" in head.expression_names and "mouthClose" not in head.expression_names:
-        parted = curves[:, COLUMN["jawOpen"]] - curves[:, COLUMN["mouthClose"]]
-        weights[:, head.expression_index("jawOpen")] = np.maximum(parted, 0.0)
-    return weights
+    arkit = (loaded is None or loaded.basis is None) and "jawOpen" in head.expression_names
+    if not arkit and (style.articulation, style.smile) != (NEUTRAL.articulation, NEUTRAL.smile):
+        raise BadInputError(
+            f"The speech model {RULES if loaded is None else loaded.trained.name!r} moves "
+            f"{head.id!r} in components of its own; no articulation and no smile can be laid over "
+            "them.",
+            f"Leave both at their defaults, or use {' or '.join(map(repr, MODELS))}.",
+        )

@@ -18,10 +18,10 @@ from engine.heads.retarget import (
     with_arkit_expressions,
 )
 from engine.motion.arkit import ARKIT_NAMES, COLUMN
-from engine.motion.articulation import Articulation
-from engine.motion.lip_contact import sealed
+from engine.motion.lip_contact import LipGap, fit_mouth_close, lip_gap
 from engine.motion.performance import Performance
-from engine.motion.rules.visemes import lip_closure
+from engine.motion.rules.contacts import contact_curves, phones_in_silence
+from engine.motion.style import NEUTRAL
 
 _KNOWN = 0.4
 _MATCHED = 0.8
@@ -40,7 +40,7 @@ def retarget(
         performance: of ``source``.
         source: the head it was made for.
         target: any head in head space with closed lips.
-        progress: told how far it is; may raise to cancel.
+        progress: called with the fraction done; may raise to cancel.
 
     Returns:
         The performance with offsets of the target; ``expression`` keeps its names.
@@ -64,7 +64,7 @@ def retarget(
     curves = np.zeros((performance.frames, len(ARKIT_NAMES)), np.float32)
     for column, name in enumerate(performance.expression_names):
         curves[:, COLUMN[name]] = performance.weights[:, column]
-    curves = _resealed(curves, performance, source, face)
+    curves = _refit(curves, performance, source, face)
     weights = np.zeros((performance.frames, len(face.expression_names)), np.float32)
     for column, name in enumerate(face.expression_names):
         if name in COLUMN:
@@ -79,19 +79,33 @@ def retarget(
     )
 
 
-def _resealed(
+def _refit(
     curves: NDArray[np.float32], performance: Performance, source: Head, target: Head
 ) -> NDArray[np.float32]:
-    """What sealing added for the source's lips taken off, what it adds for the target's put on."""
+    """Curves whose lip closures are fitted to the target's lips instead of the source's."""
     if not performance.phones:
         return curves
-    shut = lip_closure(performance.phones, performance.frames, performance.fps, Articulation())
+    frames, fps = performance.frames, performance.fps
+    phones = phones_in_silence(performance.phones, frames / fps)
+    closure = contact_curves(phones, frames, fps, NEUTRAL.anticipation).closure
     column = COLUMN["mouthClose"]
-    before = sealed(curves, shut, source)[:, column]
-    after = sealed(curves, shut, target)[:, column]
+    before, after = (
+        fit_mouth_close(curves, arkit_gap(head), closure)[:, column] for head in (source, target)
+    )
     result = curves.copy()
     result[:, column] = np.clip(curves[:, column] + after - before, 0.0, 1.0)
     return result
+
+
+def arkit_gap(head: Head) -> LipGap | None:
+    """The lip gap of a head by the 52 ARKit expressions; those that it lacks part nothing."""
+    if "mouthClose" not in head.expression_names:
+        return None
+    offsets = np.zeros((len(ARKIT_NAMES), head.vertex_count, 3), np.float32)
+    for row, name in enumerate(ARKIT_NAMES):
+        if name in head.expression_names:
+            offsets[row] = head.expression_basis[head.expression_index(name)]
+    return lip_gap(offsets, ARKIT_NAMES, head.landmarks)
 
 
 def _is_arkit(performance: Performance, source: Head) -> bool:

@@ -77,7 +77,7 @@ def fit_shape_keys(
         smoothness: seconds; time constant of the smoothing of the keys' values. A motion of f Hz
             that the keys determine well loses the share (2π·f·smoothness)² to the correctives
             (1.6 % at 10 Hz for 2 ms); jitter in directions they determine badly is removed.
-        progress: told how far it is.
+        progress: called with the fraction done; may raise to cancel.
 
     Raises:
         BadInputError: the performance belongs to another head, or an argument is out of range.
@@ -155,11 +155,11 @@ def _share_with_correctives(
     for turn in range(1, _SHARING_ROUNDS + 1):
         if error <= tolerance:
             break
-        told = subprogress(
+        step = subprogress(
             progress, 0.1 + 0.9 * (turn - 1) / _SHARING_ROUNDS, 0.1 + 0.9 * turn / _SHARING_ROUNDS
         )
         gram, targets = problem.without(latest.mixture[:most], _KEPT_SHARE**turn)
-        found = fit_bounded(gram, targets, problem.bounds, precision, subprogress(told, 0.0, 0.4))
+        found = fit_bounded(gram, targets, problem.bounds, precision, subprogress(step, 0.0, 0.4))
         if smoothing:
             found = smooth_bounded(
                 gram,
@@ -168,10 +168,10 @@ def _share_with_correctives(
                 precision,
                 found,
                 smoothing,
-                subprogress(told, 0.4, 0.8),
+                subprogress(step, 0.4, 0.8),
             )
         latest = _Residual.of(problem, found)
-        reached = latest.max_error(most, progress=subprogress(told, 0.8, 1.0))
+        reached = latest.max_error(most, progress=subprogress(step, 0.8, 1.0))
         if reached < error:
             values, residual, error = found, latest, reached
     return values, residual

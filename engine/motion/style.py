@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an artist asks of a finished performance: stronger or weaker, with a smile or a frown.
+"""Style: how a performance is spoken, in one vocabulary for the rules, the models and Blender.
 
-A layer over the expression weights, the same for every speech model, on the command line and in
-Blender: nothing is heard or predicted again. Contacts survive it. Weights that shut the lips are
-scaled together, and offsets are linear, so shut lips stay shut; a lip tucked under the teeth is
+Articulation and smile are a layer over the finished expression weights, the same for every speech
+model: nothing is recognised or predicted again. Contacts survive it. Weights that close the lips
+are scaled together, and offsets are linear, so closed lips stay closed; a lip under the teeth is
 left where it is; and what a smile pulls apart or pushes together, ``mouthClose`` brings back to a
-touch, with a weight that has a closed form.
+touch (:mod:`engine.motion.lip_contact`).
 
 numpy alone, for Blender imports this module.
 """
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 # Inside Blender the package round these has a name of Blender's choosing.
 from ..core.errors import BadInputError  # noqa: TID252
+from .lip_contact import LipGap, keep_lip_contact, labiodental_contact
 
 Float = NDArray[np.float32]
 
@@ -40,27 +41,41 @@ _FROWN = {
 _YIELDS, _YIELDS_TO_TEETH = 0.5, 0.75
 """Part of a smile that gives way to a full pucker, and to a lip under the teeth: nobody grins in
 the middle of a w, and a smile draws the lip away from the teeth of an f."""
-_TUCKED = (0.20, 0.60)
-"""Weights of ``mouthRollLower`` from which the lip begins to be, and is, under the teeth."""
-_SHUT, _PARTED = 0.0003, 0.0015
-"""Metres of gap up to which lips are shut, and from which they are left alone."""
-_LEAST_CLOSING = 0.002
-"""Metres by which mouthClose must close a part of the slit to have a say there."""
 _SPEAKING = ("jaw", "mouth", "tongue")
 """What expressions that articulate begin with."""
+
+INPUT_AMPLITUDE = 0.5
+"""Amplitude that the input ``articulation`` of a speech model adds at 1 and takes away at −1."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """What an artist asks for; the defaults change nothing.
+    """How a performance is spoken; the defaults are an ordinary speaker and change nothing.
 
     Attributes:
-        articulation: amplitude of jaw, lips and tongue; 0 is still, 2 twice as much.
-        smile: 1 smiles, −1 frowns; cheeks, eyes and brows go along.
+        articulation: amplitude of jaw, lips and tongue, 0 to 2; 0 is still, 2 twice as much.
+        smile: −1 frowns, 1 smiles; cheeks, eyes and brows go along.
+        upper_face: amount of blinks and brow movement, 0 to 3; 0 switches them off.
+        seed: of blinks and brows; the same speech and seed give the same performance.
+        jaw: the speaker's amplitude of the jaw, 0 to 3; 0 speaks with shut teeth. Closures stay
+            closed at any amplitude.
+        lips: the speaker's amplitude of rounding, spreading and lip raising, 0 to 3. A model takes
+            the mean of ``jaw`` and ``lips`` where it has an input for it.
+        anticipation: of the rules, 0.2 to 3: how early and how widely sounds colour their
+            neighbours; lower is crisper.
+        emphasis: of the rules, 0 to 3: how much further loud sounds open the mouth than soft ones.
+        press: of the rules, 0 to 3: force with which the lips meet in p, b and m.
     """
 
     articulation: float = 1.0
     smile: float = 0.0
+    upper_face: float = 1.0
+    seed: int = 0
+    jaw: float = 1.0
+    lips: float = 1.0
+    anticipation: float = 1.0
+    emphasis: float = 1.0
+    press: float = 1.0
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -68,7 +83,7 @@ class Style:
         Raises:
             BadInputError: names the value.
         """
-        for name, low, high in (("articulation", 0.0, 2.0), ("smile", -1.0, 1.0)):
+        for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if not low <= value <= high:
                 raise BadInputError(
@@ -77,61 +92,63 @@ class Style:
                 )
 
 
+_RANGES = {
+    "articulation": (0.0, 2.0),
+    "smile": (-1.0, 1.0),
+    "upper_face": (0.0, 3.0),
+    "jaw": (0.0, 3.0),
+    "lips": (0.0, 3.0),
+    "anticipation": (0.2, 3.0),
+    "emphasis": (0.0, 3.0),
+    "press": (0.0, 3.0),
+}
+
 NEUTRAL = Style()
 
 
-def styled(weights: Float, names: Sequence[str], style: Style, parting: Float) -> Float:
-    """Expression weights in a style.
+def model_inputs(style: Style, names: Sequence[str]) -> dict[str, float]:
+    """The values of a speech model's own inputs, −1 to 1, where it has one for the speaker.
+
+    Args:
+        style: of the performance.
+        names: inputs of the model.
+    """
+    if "articulation" not in names:
+        return {}
+    amplitude = (style.jaw + style.lips) / 2
+    return {"articulation": float(np.clip((amplitude - 1.0) / INPUT_AMPLITUDE, -1.0, 1.0))}
+
+
+def apply_style(weights: Float, names: Sequence[str], style: Style, gap: LipGap | None) -> Float:
+    """Expression weights with the articulation and smile of a style.
 
     Args:
         weights: (T, E) of ARKit expressions; others are left as they are. The very same array
-            comes back where the style is the default.
+            comes back where the style asks for neither.
         names: E names.
         style: what is asked for.
-        parting: (E, P) metres by which each expression parts the pairs of the inner lips, from
-            :func:`lip_parting`; P may be 0 where a head has no such landmarks.
+        gap: of the head's inner lips, ``None`` where it has no such landmarks.
 
     Returns:
         (T, E) float32; what the style moves is in [0, 1].
     """
-    if style == NEUTRAL:
+    if style.articulation == 1.0 and style.smile == 0.0:
         return weights
-    made = weights.astype(np.float32, copy=True)
+    styled = weights.astype(np.float32, copy=True)
     if style.articulation != 1.0:
-        _scale(made, names, style.articulation)
+        _scale(styled, names, style.articulation)
     if style.smile:
-        _smile(made, names, style.smile)
-    return _settled(made, weights, names, parting)
-
-
-def lip_parting(offsets: Float, upper: Sequence[int], lower: Sequence[int]) -> Float:
-    """(E, P) metres by which each expression parts the pairs of the inner lips.
-
-    Args:
-        offsets: (E, V, 3) of each expression, head space, metres.
-        upper: P vertices of the upper inner lip.
-        lower: P vertices of the lower inner lip, opposite.
-    """
-    chosen: Float = offsets[:, list(upper), 1] - offsets[:, list(lower), 1]
-    return chosen
+        _smile(styled, names, style.smile)
+    return styled if gap is None else keep_lip_contact(styled, weights, gap)
 
 
 def _scale(weights: Float, names: Sequence[str], amplitude: float) -> None:
-    tucked = _tucked(weights, names)
-    factor = (amplitude + (1.0 - amplitude) * tucked).astype(np.float32)
+    contact = labiodental_contact(weights, names)
+    factor = (amplitude + (1.0 - amplitude) * contact).astype(np.float32)
     columns = [i for i, name in enumerate(names) if name.startswith(_SPEAKING)]
     scaled = weights[:, columns] * factor[:, None]
     # Other bases than ARKit's go beyond 1; what was within stays within.
     weights[:, columns] = np.where(weights[:, columns] <= 1.0, np.minimum(scaled, 1.0), scaled)
-
-
-def _tucked(weights: Float, names: Sequence[str]) -> NDArray[np.float64]:
-    """(T,) how far the lower lip is under the teeth, 0 to 1."""
-    if "mouthRollLower" not in names:
-        return np.zeros(len(weights))
-    low, high = _TUCKED
-    rolled = weights[:, list(names).index("mouthRollLower")].astype(np.float64)
-    return _smooth((rolled - low) / (high - low))
 
 
 def _smile(weights: Float, names: Sequence[str], smile: float) -> None:
@@ -139,35 +156,10 @@ def _smile(weights: Float, names: Sequence[str], smile: float) -> None:
     free = np.ones(len(weights), np.float32)
     if "mouthPucker" in names:
         free -= _YIELDS * np.clip(weights[:, list(names).index("mouthPucker")], 0.0, 1.0)
-    free *= (1.0 - _YIELDS_TO_TEETH * _tucked(weights, names)).astype(np.float32)
+    free *= (1.0 - _YIELDS_TO_TEETH * labiodental_contact(weights, names)).astype(np.float32)
     for column, name in enumerate(names):
         amount = amounts.get(name.removesuffix("Left").removesuffix("Right"))
         if amount is None:
             continue
         added = abs(smile) * amount * (free if name.startswith("mouth") else np.float32(1.0))
         weights[:, column] = np.clip(weights[:, column] + added, 0.0, 1.0)
-
-
-def _settled(made: Float, before: Float, names: Sequence[str], parting: Float) -> Float:
-    """Lips that touched before touch again."""
-    if "mouthClose" not in names or parting.shape[1] == 0:
-        return made
-    column = list(names).index("mouthClose")
-    closing = -parting[column]
-    pairs = closing > _LEAST_CLOSING
-    if not pairs.any():
-        return made
-    parting = parting[:, pairs]
-    was = (before @ parting).max(axis=1).astype(np.float64)
-    shut = _smooth((_PARTED - was) / (_PARTED - _SHUT))
-    apart = made @ parting - np.maximum(was, 0.0)[:, None]
-    more = (apart / closing[pairs]).max(axis=1) * shut
-    made[:, column] = np.clip(made[:, column] + more, 0.0, 1.0)
-    return made
-
-
-def _smooth(part: NDArray[np.float64]) -> NDArray[np.float64]:
-    """0 below 0, 1 above 1, without a kink between."""
-    inside = np.clip(part, 0.0, 1.0)
-    eased: NDArray[np.float64] = inside * inside * (3.0 - 2.0 * inside)
-    return eased

@@ -5,20 +5,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.audio.features import FRAME_RATE, Features, features, frame_total
+from engine.audio.level import relative_level
 from engine.audio.loading import Speech
 from engine.core.errors import BadInputError
 from engine.core.progress import Progress, no_progress, subprogress
-from engine.phonemes import Phone
+from engine.phonemes import SILENCE, Phone, normalize_segments
 from engine.recognition.alignment import Aligner, chain_of
-from engine.recognition.chunking import SpeechChunk, split_at_silence
+from engine.recognition.chunking import split_at_silence
 from engine.recognition.phone_loop import PhoneLoop, PhoneSegment
 from engine.recognition.pronunciation import pronunciations
-from engine.recognition.senones import SILENCE, acoustic_model, senone_scores
+from engine.recognition.senones import acoustic_model, senone_scores
 from engine.recognition.transcript import spoken_words
 from engine.recognition.voice_activity import (
     AUDIBLE,
@@ -33,11 +35,8 @@ Float = NDArray[np.float32]
 _LETTERS_PER_SECOND = 50.0
 """Twice the fastest reading aloud, spaces and directions in brackets included."""
 _ALWAYS_LETTERS = 20_000
-_LOUD = -20.0
+LOUD = -20.0
 """dB to which loud voiced frames are brought before recognition and in ``mel``."""
-
-_DYNAMICS = 45.0
-"""dB between energy 0 and 1."""
 
 _MISFIT = -6.0
 """Mean log score per frame under which words are not what is said. Right transcripts of human and
@@ -55,7 +54,7 @@ _SOFT = 50
 
 @dataclass(frozen=True, eq=False)
 class RecognizedSpeech:
-    """What is spoken, and how loudly.
+    """What is spoken in a recording, and how loudly.
 
     Attributes:
         phones: contiguous, from 0 to exactly the clip's duration; ``SIL`` where nobody speaks.
@@ -85,29 +84,25 @@ def recognize(
     Args:
         speech: from :func:`engine.audio.loading.load_speech`.
         text: what is said, where it is known; any script.
-        progress: told how far the work is; may raise to cancel.
+        progress: called with the fraction done; may raise to cancel.
 
     Raises:
         BadInputError: the text is longer than anybody can say in that time.
     """
     _check_length(text or "", speech.duration)
-    found = features(speech.samples, frame_total(speech), subprogress(progress, 0.0, 0.1))
-    activity = detect_voice_activity(found)
+    measured = _measure(speech, subprogress(progress, 0.0, 0.1))
     words = [said for word in spoken_words(text or "") if (said := pronunciations(word))]
     warnings = list(speech.warnings)
     if text and text.strip() and not words:
         warnings.append("The text holds no words that can be spoken; it was not used.")
-    loud = activity.loud if activity.regions else float(np.percentile(found.level, 95))
-    gain = float(10 ** ((_LOUD - max(loud, AUDIBLE)) / 20))
-    chunks = split_at_silence(_frames_to_recognize(found, activity, words=bool(words)), found.level)
-    phones, misfits = _recognize_chunks(speech.samples, gain, chunks, activity, words, progress)
+    phones, misfits = _recognize_chunks(speech.samples, measured, words, progress)
     if misfits:
         warnings.append(_warning(misfits, speech.duration))
     progress(1.0, "Speech recognised")
     return RecognizedSpeech(
-        _covering(phones, speech.duration),
-        found.mel + np.float32(2 * np.log(gain)),
-        _energy(found.level, loud, phones),
+        normalize_segments(phones, speech.duration),
+        measured.features.mel + np.float32(2 * np.log(measured.gain)),
+        _energy(measured.features.level, measured.loud, phones),
         tuple(warnings),
     )
 
@@ -121,6 +116,30 @@ def _check_length(text: str, duration: float) -> None:
             f"{duration:.1f} s.",
             "Give the text of this recording alone.",
         )
+
+
+class _Measured(NamedTuple):
+    """A recording's features, where somebody speaks in it, and how loudly.
+
+    Attributes:
+        features: N frames at 100 Hz.
+        activity: the regions of speech.
+        loud: decibels of loud voiced frames.
+        gain: factor that brings those to :data:`LOUD`.
+    """
+
+    features: Features
+    activity: SpeechRegions
+    loud: float
+    gain: float
+
+
+def _measure(speech: Speech, progress: Progress) -> _Measured:
+    found = features(speech.samples, frame_total(speech), progress)
+    activity = detect_voice_activity(found)
+    loud = activity.loud if activity.regions else float(np.percentile(found.level, 95))
+    gain = float(10 ** ((LOUD - max(loud, AUDIBLE)) / 20))
+    return _Measured(found, activity, loud, gain)
 
 
 def _frames_to_recognize(
@@ -138,20 +157,20 @@ def _frames_to_recognize(
 
 def _recognize_chunks(
     samples: Float,
-    gain: float,
-    chunks: Sequence[SpeechChunk],
-    activity: SpeechRegions,
+    measured: _Measured,
     words: Sequence[Sequence[Sequence[str]]],
     progress: Progress,
 ) -> tuple[list[Phone], list[tuple[float, float]]]:
     """The phones spoken, and the seconds in which the words are not what is said."""
+    found, activity = measured.features, measured.activity
+    chunks = split_at_silence(_frames_to_recognize(found, activity, words=bool(words)), found.level)
     if not chunks:
         return [], []
     loop = PhoneLoop()
     aligner = Aligner(chain_of(words)) if words else None
     for number, chunk in enumerate(chunks):
         progress(0.1 + 0.9 * number / len(chunks), "Recognising speech")
-        sound = chunk.samples(samples) * np.float32(gain)
+        sound = chunk.samples(samples) * np.float32(measured.gain)
         scores = np.ascontiguousarray(chunk.trim_context(senone_scores(sound)))
         loop.accept_scores(scores)
         if aligner:
@@ -231,27 +250,9 @@ def _warning(misfits: list[tuple[float, float]], duration: float) -> str:
     return f"The text does not fit {where}: the phones there were recognised without it."
 
 
-def _covering(phones: list[Phone], duration: float) -> tuple[Phone, ...]:
-    """Sorted phones made contiguous over [0, duration], gaps being silence."""
-    covered: list[Phone] = []
-    time = 0.0
-    for label, begin, stop in phones:
-        start, end = max(begin, time), min(stop, duration)
-        if end <= start:
-            continue
-        if start > time:
-            covered.append(Phone(SILENCE, time, start))
-        covered.append(Phone(label, start, end))
-        time = end
-    if time < duration:
-        covered.append(Phone(SILENCE, time, duration))
-    return tuple(covered)
-
-
 def _energy(level: Float, loud: float, phones: Sequence[Phone]) -> Float:
     """Loudness in [0, 1] of the frames in which somebody speaks: (N,)."""
     spoken = np.zeros(len(level), bool)
     for phone in phones:
         spoken[round(phone.start * FRAME_RATE) : round(phone.end * FRAME_RATE)] = True
-    over = (level - (loud - _DYNAMICS)) / _DYNAMICS
-    return np.where(spoken, np.clip(over, 0.0, 1.0), 0.0).astype(np.float32)
+    return np.where(spoken, relative_level(level, loud), np.float32(0))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PocketSphinx's English acoustic model: how well each moment sounds like each piece of a phone.
+"""PocketSphinx's English acoustic model: how well each frame sounds like each state of a phone.
 
 The model (inside the pocketsphinx package) has 137,000 triphones: phones in the context of their
 neighbours and of the word, each three states long, with 5,126 shared state distributions called
@@ -105,7 +105,7 @@ def senone_scores(samples: Float) -> Short:
     pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
     with _LOCK:
         decoder, folder = _scorer()
-        # Without this, noise tracking would go on from whatever was heard before.
+        # Without this, noise tracking would continue from the chunk before.
         decoder.reinit_feat()
         decoder.start_utt()
         decoder.process_raw(pcm, full_utt=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from engine.core.errors import BadInputError
 from engine.core.progress import Progress, subprogress
+from engine.motion.model.ids import DEFAULT
 from engine.serving.cache import Heads
 from engine.serving.request import Reply, Request
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from engine.heads.head import Head
     from engine.motion.performance import Performance
 
-DEFAULT_MODEL = "starter"
-"""Speaks unless another model is asked for."""
 DEFAULT_TOLERANCE_MM = 0.1
 """Largest vertex error of the editable shape keys, millimetres."""
 
@@ -44,7 +43,7 @@ class SpeechMethods:
         head_name = params.text("head", "default")
         fps = params.number("fps")
         text = params.text("text", None)
-        model = params.text("model", DEFAULT_MODEL)
+        model = params.text("model", DEFAULT)
         tolerance = params.number("tolerance_mm", DEFAULT_TOLERANCE_MM)
         save = params.text("save", None)
         speech = _load(request, subprogress(progress, 0.0, _LOADED))

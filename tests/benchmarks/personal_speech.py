@@ -11,19 +11,21 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from engine.core.progress import no_progress
 from engine.heads import load_head
-from engine.motion.articulation import Articulation
-from engine.motion.predict import perform
+from engine.motion.predict import predict
+from engine.motion.style import Style
+from engine.recognition.recognizer import recognize
 from training.assets.synthesise import Synthesis, synthesise
 from training.data.speech import load_aligned_speech
 from training.speech.config import TrainingConfig
 from training.speech.personal import PersonalTraining, train_personal
 from training.speech.trainer import Step
 
-SPEAKER = Articulation(jaw=1.5, lips=0.6, liveliness=0.0)
+SPEAKER = Style(jaw=1.5, lips=0.6, upper_face=0.0)
 FPS = 50.0
 
 
@@ -33,7 +35,8 @@ def record_speaker(folder: Path, minutes: float, seed: int) -> int:
     clips = synthesise(Synthesis(folder, minutes / 60, seed, ("flite",)))
     for path in clips:
         clip = load_aligned_speech(path)
-        made = perform(clip.phones, clip.speech, head, FPS, settings=SPEAKER)
+        known = replace(recognize(clip.speech), phones=clip.phones)
+        made = predict(clip.speech, head, FPS, recognized=known, model="rules", style=SPEAKER)
         made.save(path.with_suffix(".performance.npz"))
     return len(clips)
 

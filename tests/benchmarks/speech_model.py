@@ -23,10 +23,10 @@ from torch import Tensor
 
 from engine.audio.loading import load_speech, speech_from_samples
 from engine.heads import load_head
-from engine.motion.learned import perform_sounds
 from engine.motion.model.config import STARTER
-from engine.motion.model.inference import MotionStream, SpeechStream
+from engine.motion.model.live import MotionStream, SpeechStream
 from engine.motion.model.network import SpeechModel
+from engine.motion.predict import predict
 from engine.recognition.recognizer import recognize
 
 _RATE = 16_000
@@ -62,10 +62,10 @@ def whole_way(seconds: float) -> tuple[Cost, Cost]:
     with as_file(files("engine.assets") / "sample_voice.wav") as voice:
         samples = load_speech(voice).samples
     speech = speech_from_samples(np.resize(samples, round(seconds * _RATE)), _RATE)
-    heard = recognize(speech)
+    recognized = recognize(speech)
     return (
         timed(lambda: recognize(speech), 2),
-        timed(lambda: perform_sounds(heard, speech, head, 25.0), 2),
+        timed(lambda: predict(speech, head, 25.0, recognized=recognized), 2),
     )
 
 
@@ -98,11 +98,11 @@ def piecewise(model: SpeechModel, features: np.ndarray, size: int) -> None:
 
 
 def first_frame(model: SpeechModel) -> float:
-    """Seconds of sound that a stream has heard when its first frame comes."""
-    stream, heard = SpeechStream(model, 25.0), 0
+    """Seconds of sound that a stream has taken when its first frame comes."""
+    stream, taken = SpeechStream(model, 25.0), 0
     while not len(stream.push(np.zeros((1, model.config.features), np.float32))):
-        heard += 1
-    return heard / model.config.feature_rate + model.config.feature_start + 0.0125
+        taken += 1
+    return taken / model.config.feature_rate + model.config.feature_start + 0.0125
 
 
 def main() -> None:

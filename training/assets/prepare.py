@@ -23,14 +23,14 @@ from engine.commands.console import print_result, progress_bar
 from engine.core.progress import Progress, no_progress
 from engine.heads import load_head
 from engine.heads.head import Head
-from engine.motion.articulation import Articulation
-from engine.motion.encoders.registry import acoustic_features, phonetic_features
+from engine.motion.encoders.phonetic import acoustic_features, phonetic_features
 from engine.motion.model.config import STARTER, SpeechModelConfig
 from engine.motion.model.wrinkles import SkinTension
+from engine.motion.style import INPUT_AMPLITUDE, Style
 from engine.phonemes import Phone
 from engine.recognition.recognizer import recognize
 from training.assets.augment import recorded
-from training.assets.teacher import Style, taught_motion
+from training.assets.teacher import taught_motion
 from training.data.speech import AlignedSpeech, find_speech, load_aligned_speech
 from training.speech.sequences import SpeechSequence
 
@@ -132,9 +132,10 @@ def prepared(
     speech = Speech(samples, clip.speech.duration, clip.speech.sha256)
     heard = recognize(speech)
     aligned = _misplaced(clip.phones, rng)
-    style = Style()
+    inputs = np.zeros(2)
     if rng.random() < 0.5:
-        style = Style(*(float(v) for v in rng.uniform(-1.0, 1.0, 2)))
+        inputs = rng.uniform(-1.0, 1.0, 2)
+    style = Style(articulation=1.0 + INPUT_AMPLITUDE * inputs[0], smile=inputs[1])
     frames = round(clip.speech.duration * config.motion_rate)
     weights = taught_motion(
         clip.phones,
@@ -143,7 +144,6 @@ def prepared(
         config.motion_rate,
         head,
         style,
-        Articulation(liveliness=0.0),
     )
     ways = (
         phonetic_features(aligned, heard.mel, heard.energy),
@@ -156,7 +156,7 @@ def prepared(
         weights=weights,
         expression=weights.astype(np.float16),
         wrinkles=tension.features(weights).astype(np.float16),
-        style=np.array([style.articulation, style.smile], np.float32),
+        style=inputs.astype(np.float32),
     )
 
 

@@ -32,8 +32,8 @@ from engine.heads import load_head
 from engine.motion.model.checkpoint import load_model, save_model
 from engine.motion.model.config import STARTER as SIZES
 from engine.motion.model.config import for_head
+from engine.motion.model.ids import STARTER
 from engine.motion.model.network import SpeechModel
-from engine.motion.predict import STARTER
 from training.assets.amplitude import amplify, amplitudes
 from training.assets.prepare import RECOGNISED, TRUE, Preparation, prepare
 from training.assets.synthesise import Synthesis, synthesise

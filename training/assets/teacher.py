@@ -8,7 +8,7 @@ The mouth alone is taught. Blinks and brows are a layer of their own
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from engine.audio.level import LOUDNESS_RATE, loudness
 from engine.audio.loading import SAMPLE_RATE
 from engine.heads.head import Head
-from engine.motion.arkit import COLUMN, sides
-from engine.motion.articulation import Articulation
-from engine.motion.lip_contact import sealed
-from engine.motion.predict import on_head
-from engine.motion.rules.visemes import articulate, lip_closure
+from engine.motion.arkit import to_head_weights
+from engine.motion.lip_contact import fit_mouth_close, lip_gap
+from engine.motion.rules.contacts import contact_curves, phones_in_silence
+from engine.motion.rules.visemes import articulate
+from engine.motion.style import NEUTRAL, Style
 from engine.phonemes import Phone
 
 Float = NDArray[np.float32]
@@ -28,22 +28,7 @@ Float = NDArray[np.float32]
 VISIBLE_FPS = 25.0
 """The slowest rate at which contacts of the taught motion are still seen on a frame."""
 
-_STRONGER = 0.5
-"""What articulation strength 1 adds to the amplitude of jaw and lips."""
 _SMILE, _FROWN = 0.35, 0.30
-
-
-@dataclass(frozen=True)
-class Style:
-    """What an artist can ask of the model; 0 is an ordinary speaker.
-
-    Attributes:
-        articulation: −1 mumbles, 1 over-articulates.
-        smile: −1 frowns, 1 smiles.
-    """
-
-    articulation: float = 0.0
-    smile: float = 0.0
 
 
 def taught_motion(
@@ -52,8 +37,7 @@ def taught_motion(
     frames: int,
     rate: float,
     head: Head,
-    style: Style | None = None,
-    settings: Articulation | None = None,
+    style: Style = NEUTRAL,
 ) -> Float:
     """The rules' motion for true sounds.
 
@@ -66,39 +50,37 @@ def taught_motion(
         frames: T.
         rate: frames per second, a whole multiple of 25.
         head: whose expressions the motion is in.
-        style: what the artist asks for.
-        settings: the speaker; the style comes on top.
+        style: how it is spoken; its articulation is the amplitude of the rules' jaw and lips.
 
     Returns:
         (T, E) float32 weights of the head's expressions.
     """
-    style, settings = style or Style(), settings or Articulation()
-    amplitude = 1.0 + _STRONGER * style.articulation
-    speaker = Articulation(
-        jaw=settings.jaw * amplitude,
-        lips=settings.lips * amplitude,
-        anticipation=settings.anticipation,
-        emphasis=settings.emphasis,
-        press=settings.press,
-        liveliness=0.0,
+    speaker = replace(
+        style,
+        jaw=min(style.jaw * style.articulation, 3.0),
+        lips=min(style.lips * style.articulation, 3.0),
     )
     phases = round(rate / VISIBLE_FPS)
     assert phases * VISIBLE_FPS == rate
     level = loudness(samples, SAMPLE_RATE)
-    curves = np.zeros((-(-frames // phases) * phases, len(COLUMN)), np.float32)
+    gap = lip_gap(head.expression_basis, head.expression_names, head.landmarks)
+    count = -(-frames // phases)
+    weights = np.zeros((count * phases, len(head.expression_names)), np.float32)
     for phase in range(phases):
         shift = phase / rate
-        moved = [Phone(p.label, p.start - shift, p.end - shift) for p in phones if p.end > shift]
         later = level[round(shift * LOUDNESS_RATE) :]
-        count = len(curves) // phases
-        made = articulate(moved, count, VISIBLE_FPS, loudness=later, settings=speaker)
-        shut = lip_closure(moved, count, VISIBLE_FPS, speaker)
-        curves[phase::phases] = sealed(made, shut, head)
-    curves = curves[:frames]
-    for name, amount in (
-        ("mouthSmile", _SMILE * max(style.smile, 0.0)),
-        ("mouthFrown", _FROWN * max(-style.smile, 0.0)),
-    ):
-        for side in sides(name):
-            curves[:, COLUMN[side]] = np.minimum(curves[:, COLUMN[side]] + amount, 1.0)
-    return on_head(curves, head)
+        moved = [Phone(p.label, p.start - shift, p.end - shift) for p in phones if p.end > shift]
+        known = phones_in_silence(moved, count / VISIBLE_FPS)
+        contacts = contact_curves(known, count, VISIBLE_FPS, speaker.anticipation)
+        curves = articulate(known, contacts, VISIBLE_FPS, loudness=later, style=speaker)
+        made = to_head_weights(curves, head.expression_names)
+        weights[phase::phases] = fit_mouth_close(made, gap, contacts.closure)
+    weights = weights[:frames]
+    smile = {
+        "mouthSmile": max(style.smile, 0.0) * _SMILE,
+        "mouthFrown": -min(style.smile, 0.0) * _FROWN,
+    }
+    for column, name in enumerate(head.expression_names):
+        amount = smile.get(name.removesuffix("Left").removesuffix("Right"), 0.0)
+        weights[:, column] = np.minimum(weights[:, column] + amount, 1.0)
+    return weights

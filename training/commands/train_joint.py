@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from engine.jobs.worker import JobHandle
+from engine.motion.model.ids import STARTER
 from training.commands.job_run import run_as_job
 from training.joint.config import JointSettings
 from training.run.options import MACHINE_SETTINGS, check_capture, check_file
@@ -20,7 +21,7 @@ def joint(
     data: Path,
     avatar: str,
     out: Path,
-    speech_model: str = "starter",
+    speech_model: str = STARTER,
     head: str | None = None,
     settings: Annotated[JointSettings, tyro.conf.arg(name="")] = JointSettings(),  # noqa: B008 - frozen.
     background: bool = False,
@@ -44,10 +45,10 @@ def joint(
     """
     check_capture(data)
     check_file(avatar, "--avatar", "default")
-    check_file(speech_model, "--speech-model", "starter")
+    check_file(speech_model, "--speech-model", STARTER)
     check_file(head, "--head", "default")
     check_file(settings.losses.wrinkle_detector, "--wrinkle-detector")
-    known = speech_model == "starter"
+    known = speech_model == STARTER
     model = speech_model if known else str(Path(speech_model).resolve())
     shown = avatar if avatar == "default" else str(Path(avatar).resolve())
     where = data.resolve()

@@ -15,9 +15,10 @@ from engine.core.errors import BadInputError, CancelledError
 from engine.jobs.command import ENVIRONMENT
 from engine.jobs.folder import default_folder, free_name
 from engine.jobs.worker import JobHandle
+from engine.motion.model.ids import STARTER
 from training.commands.job_run import run_as_job
 
-_IDS = ("default", "starter", "none")
+_IDS = ("default", STARTER, "none")
 
 
 def speech(
@@ -26,7 +27,7 @@ def speech(
     out: Path | None = None,
     name: str = "speech",
     head: str = "default",
-    start: Annotated[str, tyro.conf.arg(name="from")] = "starter",
+    start: Annotated[str, tyro.conf.arg(name="from")] = STARTER,
     preset: str = "personal",
     encoder_source: str = "",
     steps: int = 1500,

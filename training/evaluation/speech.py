@@ -17,8 +17,9 @@ from engine.core.files import atomic_write
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads.head import Head
 from engine.heads.retarget import with_arkit_expressions
+from engine.motion.model.ids import MODEL_SUFFIX, MODELS, RULES
 from engine.motion.performance import Performance
-from engine.motion.predict import MODEL_SUFFIX, MODELS, RULES, perform
+from engine.motion.predict import predict
 from engine.phonemes import Phone, normalize_segments
 from engine.recognition.recognizer import RecognizedSpeech, recognize
 from training.data.speech import AlignedSpeech, find_speech, load_aligned_speech
@@ -35,7 +36,7 @@ REPORT_NAME = "report.json"
 PAGE_NAME = "report.html"
 SHEET_NAME = "faces.png"
 _STEP = 0.010
-_HEARD, _SPOKEN, _SEEN = 0.6, 0.7, 0.9
+_RECOGNIZED, _SPOKEN, _SEEN = 0.6, 0.7, 0.9
 
 Performances = Mapping[str, Mapping[str, Sequence[Performance]]]
 """Of all clips, by mode and model."""
@@ -110,8 +111,8 @@ def evaluate(
         head = with_arkit_expressions(head)
     clips = [load_aligned_speech(file) for file in find_speech(paths)]
     truths = [_truth(wanted, clip, head) for clip in clips]
-    sounds = _heard(clips, wanted.modes, subprogress(progress, 0.0, _HEARD))
-    made = _spoken(clips, sounds, wanted, head, subprogress(progress, _HEARD, _SPOKEN))
+    sounds = _recognize_all(clips, wanted.modes, subprogress(progress, 0.0, _RECOGNIZED))
+    made = _spoken(clips, sounds, wanted, head, subprogress(progress, _RECOGNIZED, _SPOKEN))
     errors = _sync_errors(clips, sounds, wanted, head, subprogress(progress, _SPOKEN, _SEEN))
     results = []
     for mode, by_model in made.items():
@@ -140,16 +141,16 @@ def evaluate(
     return report
 
 
-def _heard(
+def _recognize_all(
     clips: Sequence[AlignedSpeech], modes: Sequence[str], progress: Progress
 ) -> dict[str, list[RecognizedSpeech]]:
     """What each clip sounds like in each mode."""
     free = []
     for index, clip in enumerate(clips):
         step = subprogress(progress, index / len(clips) / 2, (index + 1) / len(clips) / 2)
-        step(0.0, f"Listening to {clip.path.name}")
+        step(0.0, f"Recognising {clip.path.name}")
         free.append(recognize(clip.speech, progress=step))
-    heard = {
+    recognized = {
         "aligned": [
             replace(sounds, phones=clip.phones, warnings=clip.speech.warnings)
             for sounds, clip in zip(free, clips, strict=True)
@@ -157,54 +158,35 @@ def _heard(
         "without_transcript": free,
     }
     if "with_transcript" in modes:
-        heard["with_transcript"] = []
+        recognized["with_transcript"] = []
         for index, clip in enumerate(clips):
             step = subprogress(
                 progress, (1 + index / len(clips)) / 2, (1 + (index + 1) / len(clips)) / 2
             )
             step(0.0, f"Aligning {clip.path.name}")
             aligned = recognize(clip.speech, text=clip.transcript, progress=step)
-            heard["with_transcript"].append(aligned)
-    return {mode: heard[mode] for mode in modes}
+            recognized["with_transcript"].append(aligned)
+    return {mode: recognized[mode] for mode in modes}
 
 
 def _spoken(
     clips: Sequence[AlignedSpeech],
-    heard: Mapping[str, Sequence[RecognizedSpeech]],
+    recognized: Mapping[str, Sequence[RecognizedSpeech]],
     wanted: Wanted,
     head: Head,
     progress: Progress,
 ) -> Performances:
     made: dict[str, dict[str, list[Performance]]] = {}
-    for done, (mode, sounds) in enumerate(heard.items()):
-        progress(done / len(heard), "Articulating")
+    for done, (mode, sounds) in enumerate(recognized.items()):
+        progress(done / len(recognized), "Articulating")
         made[mode] = {
             model: [
-                speak(clip, known, head, model, wanted.fps)
+                predict(clip.speech, head, wanted.fps, recognized=known, model=model)
                 for clip, known in zip(clips, sounds, strict=True)
             ]
             for model in wanted.models
         }
     return made
-
-
-def speak(
-    clip: AlignedSpeech, sounds: RecognizedSpeech, head: Head, model: str, fps: float
-) -> Performance:
-    """What a model, or the rules, make of sounds that are known.
-
-    Args:
-        clip: the recording.
-        sounds: that drive the mouth.
-        head: who speaks.
-        model: id of the speech model.
-        fps: frames per second.
-    """
-    if model == RULES:
-        return perform(sounds.phones, clip.speech, head, fps)
-    from engine.motion.learned import perform_sounds
-
-    return perform_sounds(sounds, clip.speech, head, fps, model=model)
 
 
 def _truth(wanted: Wanted, clip: AlignedSpeech, head: Head) -> Performance | None:
@@ -242,7 +224,7 @@ def _first(performance: Performance, frames: int) -> Performance:
 
 def _sync_errors(
     clips: Sequence[AlignedSpeech],
-    heard: Mapping[str, Sequence[RecognizedSpeech]],
+    recognized: Mapping[str, Sequence[RecognizedSpeech]],
     wanted: Wanted,
     head: Head,
     progress: Progress,
@@ -255,7 +237,7 @@ def _sync_errors(
     network = load_syncnet(wanted.syncnet)
     jobs = [
         (mode, model, index)
-        for mode in heard
+        for mode in recognized
         for model in wanted.models
         for index in range(len(clips))
     ]
@@ -263,7 +245,7 @@ def _sync_errors(
     for done, (mode, model, index) in enumerate(jobs):
         step = subprogress(progress, done / len(jobs), (done + 1) / len(jobs))
         found[mode, model, index] = _seen(
-            clips[index], heard[mode][index], model, network, wanted.avatar, head, step
+            clips[index], recognized[mode][index], model, network, wanted.avatar, head, step
         )
     return found
 
@@ -280,7 +262,7 @@ def _seen(
     from training.evaluation.report.speech_frames import FacePictures
     from training.metrics.syncnet import FPS, SIZE, measure
 
-    performance = speak(clip, sounds, head, model, FPS)
+    performance = predict(clip.speech, head, FPS, recognized=sounds, model=model)
     frames = FacePictures(head, avatar).film(performance, SIZE, progress)
     return measure(network, frames, clip.speech.samples)
 

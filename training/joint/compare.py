@@ -25,7 +25,7 @@ from engine.core.progress import Progress, no_progress
 from engine.heads.head import Head
 from engine.motion.encoders.registry import load_encoder
 from engine.motion.model.checkpoint import load_model
-from engine.motion.predict import STARTER
+from engine.motion.model.ids import STARTER
 from engine.splatting.registry import choose_backend
 from training.avatar.config import AvatarSettings
 from training.avatar.model import TrainableAvatar, from_avatar

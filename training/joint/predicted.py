@@ -14,13 +14,16 @@ from torch import Tensor
 
 from engine.audio.loading import Speech, load_speech
 from engine.core.errors import BadInputError
+from engine.core.progress import Progress, no_progress
 from engine.heads.head import Head
-from engine.motion.encoders.registry import AudioEncoder, AudioFeatures
-from engine.motion.learned import STARTER_FILE, perform_learned
+from engine.motion.encoders.base import AudioEncoder, AudioFeatures
 from engine.motion.model.checkpoint import TrainedModel, head_for_model
+from engine.motion.model.ids import STARTER, STARTER_FILE
+from engine.motion.model.loaded import LoadedModel
 from engine.motion.model.network import SpeechModel
 from engine.motion.performance import Performance
-from engine.motion.predict import STARTER
+from engine.motion.predict import predict
+from engine.recognition.recognizer import RecognizedSpeech, recognize
 from training.data.filmed_speech import FilmedSpeech
 from training.data.multiview import View
 from training.speech.captures import audio_of
@@ -113,25 +116,28 @@ class Predictions:
     Args:
         clips: by name.
         head: who speaks.
-        encoder: hears the clips.
-        tuned: whether it changes, so that the clips have to be heard again each time.
+        encoder: of the speech model.
+        tuned: whether it changes, so that the clips have to be encoded again each time.
     """
 
     def __init__(
         self, clips: Mapping[str, Clip], head: Head, encoder: AudioEncoder, *, tuned: bool
     ) -> None:
-        self._clips, self._head, self._encoder, self._tuned = clips, head, encoder, tuned
-        self._heard: dict[str, AudioFeatures] = {}
+        self._clips, self._head = clips, head
+        self._encoder = encoder if tuned else _EncodedOnce(encoder)
+        self._recognized: dict[str, RecognizedSpeech] = {}
         self.faces: dict[int, Face] = {}
 
     def renew(self, model: SpeechModel, name: str) -> None:
-        """Predict the filmed moments as the product does: with lips settled, and with life."""
+        """Predict the filmed frames as the product does: with lip contact, blinks and brows."""
         was_training = model.training
         trained = TrainedModel(model.eval(), name, self._head.id, {})
+        loaded = LoadedModel(trained, self._encoder)
         for clip_name, clip in self._clips.items():
-            if self._tuned or clip_name not in self._heard:
-                self._heard[clip_name] = self._encoder.encode(clip.speech, text=clip.text)
-            made = perform_learned(self._heard[clip_name], self._head, clip.fps, trained)
+            if clip_name not in self._recognized:
+                self._recognized[clip_name] = recognize(clip.speech, clip.text)
+            known = self._recognized[clip_name]
+            made = predict(clip.speech, self._head, clip.fps, recognized=known, model=loaded)
             for frame, timestep in clip.frames.items():
                 self.faces[timestep] = _face(made, frame, self._head)
         model.train(was_training)
@@ -143,6 +149,34 @@ class Predictions:
         matrix = view.head_matrix
         vertices = face.vertices.to(device) @ matrix[:3, :3].T + matrix[:3, 3]
         return replace(view, vertices=vertices, expression=face.expression.to(device))
+
+
+class _EncodedOnce:
+    """An encoder that does not change: each clip is encoded once.
+
+    Args:
+        encoder: what encodes.
+    """
+
+    def __init__(self, encoder: AudioEncoder) -> None:
+        self._encoder = encoder
+        self._features: dict[str, AudioFeatures] = {}
+        self.id, self.size, self.rate = encoder.id, encoder.size, encoder.rate
+        self.start = encoder.start
+
+    def encode(
+        self,
+        speech: Speech,
+        recognized: RecognizedSpeech | None = None,
+        *,
+        text: str | None = None,
+        progress: Progress = no_progress,
+    ) -> AudioFeatures:
+        """See :meth:`engine.motion.encoders.base.AudioEncoder.encode`."""
+        if speech.sha256 not in self._features:
+            found = self._encoder.encode(speech, recognized, text=text, progress=progress)
+            self._features[speech.sha256] = found
+        return self._features[speech.sha256]
 
 
 def _face(made: Performance, frame: int, head: Head) -> Face:

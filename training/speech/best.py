@@ -1,61 +1,38 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The best model of a run, and the audio encoder that was tuned with it.
+"""A speech model with the audio encoder that was tuned with it, as one pair on disk.
 
-A tuned encoder lies beside the model's file, which names it: whoever loads the model hears with
-the encoder it was trained with.
+The encoder's folder has its digest in its name, the model's file names the folder and the digest,
+and the file is replaced last and at once: whatever breaks it off, a reader finds the old pair or
+the new one, never a mixture.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
+from engine.core.errors import MissingDependencyError
 from engine.heads.head import Head
-from engine.motion.encoders.wav2vec2 import Wav2Vec2Encoder, load_wav2vec2
+from engine.motion.encoders.wav2vec2 import Wav2Vec2Encoder, encoder_digest, load_wav2vec2
 from engine.motion.model.checkpoint import BESIDE, load_model, save_model
+from engine.motion.model.ids import MODEL_SUFFIX
 from engine.motion.model.network import SpeechModel
 
 _SUFFIX = ".wav2vec2"
-
-
-def keep_best(
-    path: Path,
-    model: SpeechModel,
-    head: Head,
-    name: str,
-    notes: dict[str, Any],
-    encoder: Wav2Vec2Encoder | None,
-    step: int,
-) -> None:
-    """Save the model of a step in place of the one before; whatever breaks it off, the two fit.
-
-    Args:
-        path: of the model.
-        model: it is.
-        head: it speaks for.
-        name: its id.
-        notes: how it was trained.
-        encoder: that was tuned with it, where there is one.
-        step: tells its encoder's folder from that of the model before.
-    """
-    folder = f"{path.stem}-{step:06d}{_SUFFIX}"
-    if encoder is not None:
-        encoder.save(path.with_name(folder))
-    source = None if encoder is None else BESIDE + folder
-    save_model(path, model, head, name, notes, encoder_source=source)
-    for old in path.parent.glob(f"{path.stem}-*{_SUFFIX}"):
-        if encoder is None or old.name != folder:
-            shutil.rmtree(old)
+_DIGITS = 12
+"""Of the digest, in the name of the folder."""
 
 
 def publish(best: Path, path: Path, head: Head, *, tuned: bool) -> None:
     """Put the best model, and an encoder that was tuned with it, where users look for it.
 
     Args:
-        best: what :func:`keep_best` wrote.
+        best: what :func:`save_with_encoder` wrote.
         path: final name of the model.
-        head: it speaks for.
+        head: whose expressions it moves.
         tuned: whether there is such an encoder.
     """
     found = load_model(best, head)
@@ -71,9 +48,64 @@ def save_with_encoder(
     notes: dict[str, Any],
     encoder: Wav2Vec2Encoder | None,
 ) -> None:
-    """Save a model, and beside it an encoder that was tuned with it, where there is one."""
-    source = None
-    if encoder is not None:
-        source = BESIDE + path.stem + _SUFFIX
-        encoder.save(path.with_name(path.stem + _SUFFIX))
-    save_model(path, model, head, name, notes, encoder_source=source)
+    """Save a model, and beside it an encoder that was tuned with it, where there is one.
+
+    Args:
+        path: of the model; what is there already is replaced, its encoder removed.
+        model: what to save.
+        head: whose expressions it moves.
+        name: its id.
+        notes: how it was trained.
+        encoder: that was tuned with it.
+    """
+    if encoder is None:
+        save_model(path, model, head, name, notes)
+        _remove_others(path, "")
+        return
+    folder, digest = _save_encoder(path, encoder)
+    save_model(
+        path,
+        model,
+        head,
+        name,
+        notes,
+        encoder_source=BESIDE + folder,
+        encoder_sha256=digest,
+    )
+    _remove_others(path, folder)
+
+
+def _save_encoder(path: Path, encoder: Wav2Vec2Encoder) -> tuple[str, str]:
+    """Write an encoder beside a model; gives the folder's name and its digest."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".wav2vec2.") as temporary:
+        made = Path(temporary) / "model"
+        encoder.save(made)
+        digest = encoder_digest(made)
+        folder = path.with_name(f"{path.stem}-{digest[:_DIGITS]}{_SUFFIX}")
+        if not _is_whole(folder, digest):
+            if folder.exists():
+                shutil.rmtree(folder)
+            made.replace(folder)
+    return folder.name, digest
+
+
+def _is_whole(folder: Path, digest: str) -> bool:
+    """Whether a folder holds the encoder of a digest, and not the rest of a broken-off removal."""
+    try:
+        return encoder_digest(folder) == digest
+    except MissingDependencyError:
+        return False
+
+
+def _remove_others(path: Path, kept: str) -> None:
+    """Remove the encoders that models of this name had before, and those of 0.1.0."""
+    ours = re.compile(
+        rf"{re.escape(path.stem)}(-[0-9a-f]{{{_DIGITS}}}|-\d{{6,}})?{re.escape(_SUFFIX)}"
+    )
+    for folder in path.parent.glob(f"*{_SUFFIX}"):
+        # A model of that very name has that folder as its own.
+        another = folder.with_suffix(MODEL_SUFFIX)
+        mine = another == path or not another.exists()
+        if folder.name != kept and ours.fullmatch(folder.name) and mine:
+            shutil.rmtree(folder)

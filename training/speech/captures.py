@@ -31,7 +31,7 @@ from engine.core.errors import BadInputError
 from engine.core.json_values import read_json
 from engine.core.progress import Progress, no_progress
 from engine.heads.head import Head
-from engine.motion.encoders.registry import AudioEncoder
+from engine.motion.encoders.base import AudioEncoder
 from engine.motion.model.config import SpeechModelConfig
 from engine.motion.model.resampling import Resampler
 from engine.motion.model.wrinkles import SkinTension

@@ -19,13 +19,13 @@ from engine.core.errors import BadInputError
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads.head import Head
 from engine.heads.retarget import with_arkit_expressions
-from engine.motion.encoders.registry import AudioEncoder, load_encoder
+from engine.motion.encoders.base import AudioEncoder
+from engine.motion.encoders.registry import load_encoder
 from engine.motion.encoders.wav2vec2 import Wav2Vec2Encoder
-from engine.motion.learned import STARTER_FILE
 from engine.motion.model.checkpoint import head_for_model, load_model
 from engine.motion.model.config import PRESETS, SpeechModelConfig, for_head
+from engine.motion.model.ids import STARTER, STARTER_FILE
 from engine.motion.model.network import SpeechModel
-from engine.motion.predict import STARTER
 from training.data.filmed_speech import RECORD as CAPTURE
 from training.data.filmed_speech import SPEECH
 from training.data.recorded_motion import CapturedHead

@@ -18,13 +18,13 @@ from engine.core.progress import Progress, no_progress
 from engine.heads.head import Head
 from engine.motion.encoders.wav2vec2 import Wav2Vec2Encoder
 from engine.motion.model.checkpoint import set_basis
-from engine.motion.model.inference import MotionStream
+from engine.motion.model.live import MotionStream
 from engine.motion.model.network import Motion, SpeechModel
 from training.losses.speech import MM, LossTerms, SpeechLoss
 from training.run.checkpoints import write_json
 from training.run.loop import Intervals, Step, TrainingLoop, Watch, unwatched
 from training.run.record import CURVES, Record
-from training.speech.best import keep_best, publish
+from training.speech.best import publish, save_with_encoder
 from training.speech.config import TrainingConfig
 from training.speech.sequences import Batch, SpeechSequence, check_fit, crops, whole
 
@@ -219,8 +219,8 @@ class SpeechTrainer:
         if lve < self.best:
             self.best, self.since_best = lve, 0
             notes = {"validation_lve_mm": lve, "step": self.step, "seed": self.config.seed}
-            keep_best(
-                self.out / BEST, self.model, self.head, self.name, notes, self.encoder, self.step
+            save_with_encoder(
+                self.out / BEST, self.model, self.head, self.name, notes, self.encoder
             )
         else:
             self.since_best += 1

@@ -5,12 +5,12 @@ Clips of any length are encoded in bounded working memory. Two things in the net
 clip: the GroupNorm of the first convolution, over time, and the transformer's attention. The
 statistics of the first are gathered in a pass of their own and then fixed, so the convolutional
 features are those of the whole clip exactly. The second sees a window on a fixed grid with context
-on both sides; the grid, not the reader, decides, so pieces never show.
+on both sides; the grid, not the reader, decides, so seams never show.
 """
 
 from __future__ import annotations
 
-import shutil
+import hashlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,11 +24,13 @@ from torch import Tensor, nn
 from engine.audio.loading import SAMPLE_RATE, Speech
 from engine.core.errors import BadInputError, MissingDependencyError
 from engine.core.progress import Progress, no_progress
-from engine.motion.encoders.registry import AudioFeatures
+from engine.motion.encoders.base import AudioFeatures
+from engine.recognition.recognizer import RecognizedSpeech
 
 Float = NDArray[np.float32]
 
 DEFAULT_SOURCE = "facebook/wav2vec2-base-960h"
+_FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
 _WINDOW = 16.0
 _CONTEXT = 2.0
 """Seconds of a window of the transformer, and of what it sees on both sides of it besides."""
@@ -88,7 +90,7 @@ class Wav2Vec2Encoder(nn.Module):
         """Write the network as transformers does, for :func:`load_wav2vec2`; whole or not at all.
 
         Args:
-            folder: what is there already is replaced.
+            folder: what is there already is replaced once the new one is complete.
         """
         from transformers import Wav2Vec2FeatureExtractor
 
@@ -99,9 +101,7 @@ class Wav2Vec2Encoder(nn.Module):
             made = Path(temporary) / "model"
             self.network.save_pretrained(made)
             extractor(do_normalize=self.normalise).save_pretrained(made)
-            if folder.exists():
-                shutil.rmtree(folder)
-            made.replace(folder)
+            _put_in_place(made, folder, Path(temporary) / "before")
 
     def forward(self, samples: Tensor) -> Tensor:
         """(B, N) prepared samples → (B, M, C), whole clips at once; for training."""
@@ -111,10 +111,12 @@ class Wav2Vec2Encoder(nn.Module):
     def encode(
         self,
         speech: Speech,
-        text: str | None = None,  # noqa: ARG002 - wav2vec 2.0 has no use for it.
+        recognized: RecognizedSpeech | None = None,  # noqa: ARG002 - of the protocol.
+        *,
+        text: str | None = None,  # noqa: ARG002 - of the protocol.
         progress: Progress = no_progress,
     ) -> AudioFeatures:
-        """See :meth:`engine.motion.encoders.registry.AudioEncoder.encode`."""
+        """See :meth:`engine.motion.encoders.base.AudioEncoder.encode`."""
         self.eval()
         samples = torch.from_numpy(self.prepared(speech.samples))
         total = self.count(len(samples))
@@ -122,15 +124,13 @@ class Wav2Vec2Encoder(nn.Module):
         statistics = self._statistics(samples)
         values = np.empty((total, self.size), np.float32)
         for first, start, stop, last in self._windows(total):
-            progress(first / total, "Listening with wav2vec 2.0")
-            heard = self._convolved(samples, start, stop, statistics)
-            hidden, _ = self.network.feature_projection(heard)
+            progress(first / total, "Encoding the audio with wav2vec 2.0")
+            convolved = self._convolved(samples, start, stop, statistics)
+            hidden, _ = self.network.feature_projection(convolved)
             encoded = self.network.encoder(hidden).last_hidden_state[0]
             values[first:last] = encoded[first - start : last - start].float().cpu().numpy()
-        progress(1.0, "Listened")
-        return AudioFeatures(
-            values, self.rate, self.start, speech.duration, warnings=speech.warnings
-        )
+        progress(1.0, "Audio encoded")
+        return AudioFeatures(values, self.rate, self.start, speech.duration)
 
     def _windows(self, total: int) -> Iterator[tuple[int, int, int, int]]:
         """First feature, begin and end of the window with context, and end, for each window."""
@@ -187,9 +187,9 @@ class Wav2Vec2Encoder(nn.Module):
         size = round(_WINDOW * SAMPLE_RATE / stride)
         for start in range(0, total, size):
             stop = min(start + size, total)
-            piece = samples[start * stride : (stop - 1) * stride + kernel].to(device)
-            x = layer.conv(piece[None, None])[0].double()
-            # Chan et al. 1979: sums of squares about the mean, merged piece by piece.
+            block = samples[start * stride : (stop - 1) * stride + kernel].to(device)
+            x = layer.conv(block[None, None])[0].double()
+            # Chan et al. 1979: sums of squares about the mean, merged block by block.
             n, own = stop - start, x.mean(dim=1)
             delta = own - mean
             square += (x - own[:, None]).square().sum(dim=1)
@@ -237,11 +237,42 @@ def load_wav2vec2(source: str | Path = DEFAULT_SOURCE) -> Wav2Vec2Encoder:
     return Wav2Vec2Encoder(network.eval(), normalise=bool(extractor.do_normalize))
 
 
+def encoder_digest(folder: str | Path) -> str:
+    """The sha256 of an encoder's files, by which a model knows the one it was trained with.
+
+    Args:
+        folder: what :meth:`Wav2Vec2Encoder.save` wrote.
+
+    Raises:
+        MissingDependencyError: it is not complete.
+    """
+    digest = hashlib.sha256()
+    for name in _FILES:
+        try:
+            with (Path(folder) / name).open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        except OSError as error:
+            raise _missing(str(folder)) from error
+    return digest.hexdigest()
+
+
+def _put_in_place(made: Path, folder: Path, before: Path) -> None:
+    """Give a complete folder its name; the one that had it stays where that fails."""
+    if folder.exists():
+        folder.replace(before)
+    try:
+        made.replace(folder)
+    except OSError:
+        if before.exists():
+            before.replace(folder)
+        raise
+
+
 def _missing(source: str) -> MissingDependencyError:
     if Path(source).is_dir():
         return MissingDependencyError(
             f"The folder {source} holds no complete wav2vec 2.0 model.",
-            "It needs config.json, preprocessor_config.json and model.safetensors.",
+            f"It needs {', '.join(_FILES[:-1])} and {_FILES[-1]}.",
         )
     return MissingDependencyError(
         f"The weights of wav2vec 2.0 {source!r} are not on this machine.",

@@ -42,7 +42,7 @@ class TrainedModel:
     Attributes:
         model: in evaluation mode, on the CPU, with its basis in place.
         name: id that performances carry.
-        head: id of the head it speaks for.
+        head: id of the head it moves.
         notes: how it was trained, by topic.
     """
 
@@ -61,18 +61,22 @@ def save_model(
     *,
     half: bool = False,
     encoder_source: str | None = None,
+    encoder_sha256: str = "",
 ) -> None:
     """Write a model; its file appears only when it is complete.
 
     Args:
         path: ``.safetensors``.
         model: what to save.
-        head: the head it speaks for; a basis that is not learned stays with the head.
+        head: the head it moves; a basis that is not learned stays with the head.
         name: id that performances will carry.
         notes: how it was trained; goes through JSON.
         half: store float16, which halves the file.
         encoder_source: the audio encoder to name instead of the configuration's; a folder beside
             the model's file as :data:`BESIDE` and its name.
+        encoder_sha256: of that folder, by
+            :func:`engine.motion.encoders.wav2vec2.encoder_digest`; only an encoder of this digest
+            is accepted when the model is loaded.
     """
     kind = torch.float16 if half else torch.float32
     tensors = {
@@ -92,6 +96,8 @@ def save_model(
         "config": config.to_dict(),
         "notes": notes or {},
     }
+    if encoder_sha256:
+        about["encoder_sha256"] = encoder_sha256
     with atomic_write(path) as temporary:
         save_file(tensors, str(temporary), metadata={_KEY: json.dumps(about)})
 
@@ -109,7 +115,7 @@ def load_model(path: str | Path, head: Head) -> TrainedModel:
     """
     path = Path(path)
     about, tensors = _read(path)
-    config = _with_encoder(path, SpeechModelConfig.from_dict(about["config"]))
+    config = _with_encoder(path, about, SpeechModelConfig.from_dict(about["config"]))
     _check(path, about, head, config)
     _check_shapes(path, config, tensors)
     model = SpeechModel(config)
@@ -118,16 +124,30 @@ def load_model(path: str | Path, head: Head) -> TrainedModel:
     return TrainedModel(model.eval(), about["name"], about["head"], about["notes"])
 
 
-def head_for_model(path: str | Path, head: Head, progress: Progress = no_progress) -> Head:
-    """The head with the expressions that a model speaks in, where it can be given them.
+def encoder_source_of(path: str | Path) -> str:
+    """Where the audio encoder of a model is: a folder, a hub id, or empty where it has no weights.
 
-    A model may speak in a head's own expressions, or in the default head's on any other head. A
+    Args:
+        path: what :func:`save_model` wrote.
+
+    Raises:
+        BadInputError: missing, damaged, no speech model, or of another version.
+    """
+    path = Path(path)
+    source = SpeechModelConfig.from_dict(_read(path, tensors=False)[0]["config"]).encoder_source
+    return str(_beside(path, source)) if source.startswith(BESIDE) else source
+
+
+def head_for_model(path: str | Path, head: Head, progress: Progress = no_progress) -> Head:
+    """The head with the expressions that a model moves, where it can be given them.
+
+    A model may move a head's own expressions, or the default head's on any other head. A
     FLAME head or a plain mesh gets those once and within a minute.
 
     Args:
         path: what :func:`save_model` wrote.
         head: who is to speak.
-        progress: told how far it is; may raise to cancel.
+        progress: called with the fraction done; may raise to cancel.
 
     Returns:
         The head as it is where it has those expressions, or can have none of their names; then
@@ -162,7 +182,7 @@ def _read(path: Path, *, tensors: bool = True) -> tuple[dict[str, Any], dict[str
     about = {name: read.text(name) for name in ("name", "head", "template_sha256")}
     about |= {name: dict(read.group(name).values) for name in ("config", "notes")}
     about["expression_names"] = read.texts("expression_names")
-    about["basis_sha256"] = read.text("basis_sha256", "")
+    about |= {name: read.text(name, "") for name in ("basis_sha256", "encoder_sha256")}
     return about, held
 
 
@@ -185,21 +205,36 @@ def _check_shapes(
         )
 
 
-def _with_encoder(path: Path, config: SpeechModelConfig) -> SpeechModelConfig:
+def _with_encoder(
+    path: Path, about: dict[str, Any], config: SpeechModelConfig
+) -> SpeechModelConfig:
     """The configuration with the path of an encoder that lies beside the model.
 
     Raises:
-        BadInputError: it is not there.
+        BadInputError: it is not there, or not the one that the model was trained with.
     """
     if not config.encoder_source.startswith(BESIDE):
         return config
-    folder = path.parent / config.encoder_source.removeprefix(BESIDE)
+    folder = _beside(path, config.encoder_source)
     if not folder.is_dir():
         raise BadInputError(
-            f"{path} listens with an audio encoder of its own, but there is no folder {folder}.",
+            f"{path} needs the audio encoder it was trained with, but there is no folder {folder}.",
             f"Copy the folder {folder.name} to where the model is.",
         )
+    if expected := about["encoder_sha256"]:
+        from engine.motion.encoders.wav2vec2 import encoder_digest
+
+        if (found := encoder_digest(folder)) != expected:
+            raise BadInputError(
+                f"The audio encoder in {folder} is {found[:12]}; {path} was trained with "
+                f"{shown(expected[:12])}.",
+                "Copy the model's file and its encoder's folder together again.",
+            )
     return replace(config, encoder_source=str(folder))
+
+
+def _beside(path: Path, source: str) -> Path:
+    return path.parent / source.removeprefix(BESIDE)
 
 
 def set_basis(model: SpeechModel, head: Head) -> None:

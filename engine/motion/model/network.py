@@ -24,7 +24,7 @@ class FrequencyInterpolation(nn.Module):
 
     Frame i, at i / motion_rate seconds, is the mean of the features around it under a triangle that
     is as wide as the coarser of the two steps: linear interpolation on the way up, without aliasing
-    on the way down. The first and last features go on for ever.
+    on the way down. The first and last features are repeated beyond the ends.
 
     Args:
         config: rates and sizes.

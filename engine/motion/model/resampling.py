@@ -38,12 +38,12 @@ class Resampler:
         """The (n, C) values that arrived give the frames before ``upto`` that became final."""
         self._held = np.concatenate([self._held, values])
         known = self._first + len(self._held)
-        # A moment needs values after it, but for the clip's end.
+        # A frame needs values after it, but for the clip's end.
         stop = self._made
         while stop < upto and (final or self._needs(stop) < known):
             stop += 1
-        moments = np.arange(self._made, stop, dtype=np.float64) * self._rate / self._fps
-        result = self._at(moments)
+        times = np.arange(self._made, stop, dtype=np.float64) * self._rate / self._fps
+        result = self._at(times)
         self._made = stop
         spare = min(int(stop * self._rate / self._fps) - 2 - self._first, len(self._held) - 5)
         if spare > 0:
@@ -53,16 +53,16 @@ class Resampler:
 
     def _needs(self, frame: int) -> int:
         """The last value that a frame depends on."""
-        moment = frame * self._rate / self._fps
-        whole = int(moment + 1e-9)
-        last = whole if moment - whole < 1e-9 else whole + 2
+        time = frame * self._rate / self._fps
+        whole = int(time + 1e-9)
+        last = whole if time - whole < 1e-9 else whole + 2
         return last + 1 if self._aside else last
 
-    def _at(self, moments: NDArray[np.float64]) -> Float:
-        if not len(moments):
+    def _at(self, times: NDArray[np.float64]) -> Float:
+        if not len(times):
             return self._held[:0]
-        whole = np.floor(moments + 1e-9).astype(np.int64)
-        t = np.clip(moments - whole, 0.0, 1.0)
+        whole = np.floor(times + 1e-9).astype(np.int64)
+        t = np.clip(times - whole, 0.0, 1.0)
         t[t < 1e-9] = 0.0
         before, here, after, beyond = (self._value(whole + k) for k in (-1, 0, 1, 2))
         u = t[:, None].astype(np.float32)
@@ -75,7 +75,7 @@ class Resampler:
         return np.asarray(0.5 * cubic, np.float32)
 
     def _value(self, index: NDArray[np.int64]) -> Float:
-        """The values that the curve passes through; the first and last go on for ever."""
+        """The values that the curve passes through; the first and last repeat beyond the ends."""
         before, here, after = (
             self._held[np.clip(index - self._first + k, 0, len(self._held) - 1)] for k in (-1, 0, 1)
         )

@@ -84,7 +84,7 @@ class RidgeDetector(nn.Module):
     """Dark furrows in pictures of a face, at several widths, differentiable everywhere.
 
     At each scale σ the picture is smoothed with a Gaussian and the larger eigenvalue of its
-    Hessian, times σ² (Lindeberg's normalisation), tells how dark and how ridge-like a furrow is;
+    Hessian, times σ² (Lindeberg's normalisation), says how dark and how ridge-like a furrow is;
     the smaller one, where it is as large, takes blobs out.
 
     Args:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.motion.lip_contact import smoothstep
+
 Array = NDArray[np.float64]
 
 _REACH = 4.5
@@ -130,9 +132,3 @@ def envelope(intervals: ContactIntervals, frames: int, fps: float) -> Array:
         down = smoothstep(1.0 - np.maximum(time - end - slack, 0.0) / fall)
         open_[first:stop] *= 1.0 - amount * up * down
     return 1.0 - open_
-
-
-def smoothstep(x: Array) -> Array:
-    """Perlin's quintic ``6x⁵ − 15x⁴ + 10x³``, constant outside [0, 1]."""
-    x = np.clip(x, 0.0, 1.0)
-    return np.minimum(x * x * x * (x * (6.0 * x - 15.0) + 10.0), 1.0)

@@ -1,78 +1,131 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When the mouth must touch: lips shut, lip on teeth, and the mouth at rest."""
+"""Contacts of the recognised phones: lips closed, lip on teeth, and the mouth at rest.
+
+Contacts are constraints, not targets, for a target that neighbours can outvote never quite closes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from engine.motion.articulation import Articulation
-from engine.motion.rules.coarticulation import Array, ContactIntervals, smoothstep
-from engine.phonemes import BILABIALS, LABIODENTALS, SILENCE, VOWELS, Phone
+from engine.motion.lip_contact import smoothstep
+from engine.motion.rules.coarticulation import Array, ContactIntervals, envelope
+from engine.phonemes import BILABIALS, LABIODENTALS, SILENCE, VOWELS, Phone, normalize_segments
 
-_SHUT_WITHIN = {"P": (0.05, 0.70), "B": (0.05, 0.75), "M": (0.05, 0.85)}
-"""Parts of the sound between which the lips stay shut: p and b end in a burst, m is shut longer."""
-_TUCKED_WITHIN = (0.15, 0.75)
+_CLOSED_WITHIN = {"P": (0.05, 0.70), "B": (0.05, 0.75), "M": (0.05, 0.85)}
+"""Parts of the phone between which the lips are closed: p and b end in a burst, m is longer."""
+_ON_TEETH_WITHIN = (0.15, 0.75)
 _CLOSING = 0.075
 _OPENING = 0.070
-_TUCKING = 0.060
+_TO_TEETH = 0.060
 """Seconds of the movement into and out of a contact (Löfqvist and Gracco 1997 measure lip closing
 movements of 60 to 100 ms)."""
 _QUICKEST = 0.020
 """No movement is shorter than this, however short the vowel before."""
+_BEYOND = 0.3
+"""Seconds of silence taken to lie before and after a clip that begins or ends silent."""
 _BREATH = (0.10, 0.15)
 """Silences begin to rest at the first, and rest fully from the second length in seconds."""
-_SETTLING = (0.16, 0.45)
+_RELAXING = (0.16, 0.45)
 _PREPARING = (0.14, 0.40)
 """Movement into and out of rest: at most so many seconds, and at most this part of the silence."""
 
 
-def bilabial_closures(
-    phones: Sequence[Phone], fps: float, settings: Articulation
-) -> ContactIntervals:
-    """Lips shut for p, b and m.
+class Contacts(NamedTuple):
+    """Contacts at T frame times, 0 to 1.
 
-    Each hold lasts at least one frame interval, so at least one sampled frame is fully shut
-    whatever the frame rate. The movements end at the middle of the vowels on both sides, so that a
-    short vowel between two closures still opens. Beside a silence the lips stay shut from it.
+    Attributes:
+        closure: (T,) how far p, b and m close the lips.
+        labiodental: (T,) how far f and v bring the lower lip to the teeth; 0 in a closure.
+        activity: (T,) 0 where the mouth rests.
+    """
+
+    closure: Array
+    labiodental: Array
+    activity: Array
+
+
+def phones_in_silence(phones: Sequence[Phone], duration: float) -> tuple[Phone, ...]:
+    """The one normalised phone list from which all of a performance is made.
+
+    Contiguous over the clip; a silence that its start or end cuts off lasts 0.3 s beyond it,
+    however little is left of it.
 
     Args:
-        phones: normalized segments
-        fps: frames per second.
-        settings: the speaker.
+        phones: timed ARPAbet phones.
+        duration: seconds.
     """
-    holds = []
+    known = list(normalize_segments(phones, duration))
+    if known and known[0].label == SILENCE:
+        known[0] = known[0]._replace(start=known[0].start - _BEYOND)
+    if known and known[-1].label == SILENCE:
+        known[-1] = known[-1]._replace(end=known[-1].end + _BEYOND)
+    return tuple(known)
+
+
+def contact_curves(
+    phones: Sequence[Phone], frames: int, fps: float, anticipation: float
+) -> Contacts:
+    """The contacts of phones at the frame times ``i / fps``.
+
+    Args:
+        phones: from :func:`phones_in_silence`.
+        frames: T.
+        fps: frames per second.
+        anticipation: how widely movements into and out of a contact reach; 1 is ordinary.
+    """
+    closure = envelope(bilabial_closures(phones, fps, anticipation), frames, fps)
+    labiodental = envelope(labiodental_contacts(phones, fps, anticipation), frames, fps)
+    activity = 1.0 - envelope(rest_intervals(phones, fps), frames, fps)
+    return Contacts(closure, labiodental * (1.0 - closure), activity)
+
+
+def bilabial_closures(phones: Sequence[Phone], fps: float, anticipation: float) -> ContactIntervals:
+    """Lips closed for p, b and m.
+
+    Each contact lasts at least one frame interval, so at least one sampled frame is fully closed
+    whatever the frame rate. The movements end at the middle of the vowels on both sides, so that a
+    short vowel between two closures still opens. Beside a silence the lips stay closed from it.
+
+    Args:
+        phones: from :func:`phones_in_silence`.
+        fps: frames per second.
+        anticipation: as for :func:`contact_curves`.
+    """
+    intervals = []
     resting = _rest_spans(phones)
     for i, phone in enumerate(phones):
         if phone.label not in BILABIALS:
             continue
-        start, end = _visible(_within(phone, *_SHUT_WITHIN[phone.label]), fps)
-        rise, fall = _ramps(phones, i, (start, end), (_CLOSING, _OPENING), settings.anticipation)
+        start, end = _visible(_within(phone, *_CLOSED_WITHIN[phone.label]), fps)
+        rise, fall = _ramps(phones, i, (start, end), (_CLOSING, _OPENING), anticipation)
         if i > 0 and i - 1 in resting:
             start = min(start, resting[i - 1][1])
         if i + 1 in resting:
             end = max(end, resting[i + 1][0])
-        holds.append((start, end, rise, fall, 1.0))
-    return _gathered(holds)
+        intervals.append((start, end, rise, fall, 1.0))
+    return _gathered(intervals)
 
 
 def labiodental_contacts(
-    phones: Sequence[Phone], fps: float, settings: Articulation
+    phones: Sequence[Phone], fps: float, anticipation: float
 ) -> ContactIntervals:
     """Lower lip on the upper teeth for f and v, visible at any frame rate as the closures are."""
-    holds = []
+    intervals = []
     for i, phone in enumerate(phones):
         if phone.label in LABIODENTALS:
-            span = _visible(_within(phone, *_TUCKED_WITHIN), fps)
-            ramps = _ramps(phones, i, span, (_TUCKING, _TUCKING), settings.anticipation)
-            holds.append((*span, *ramps, 1.0))
-    return _gathered(holds)
+            span = _visible(_within(phone, *_ON_TEETH_WITHIN), fps)
+            ramps = _ramps(phones, i, span, (_TO_TEETH, _TO_TEETH), anticipation)
+            intervals.append((*span, *ramps, 1.0))
+    return _gathered(intervals)
 
 
 def rest_intervals(phones: Sequence[Phone], fps: float) -> ContactIntervals:
-    """The mouth at rest in silences longer than a breath, with time to settle and to prepare."""
-    holds = []
+    """The mouth at rest in silences longer than a breath, with time to relax and to prepare."""
+    intervals = []
     low, high = _BREATH
     for i, span in _rest_spans(phones).items():
         phone = phones[i]
@@ -87,8 +140,8 @@ def rest_intervals(phones: Sequence[Phone], fps: float) -> ContactIntervals:
         if i == len(phones) - 1:
             end += length
         rise, fall = max(start - phone.start, _QUICKEST), max(phone.end - end, _QUICKEST)
-        holds.append((start, end, rise, fall, amount))
-    return _gathered(holds)
+        intervals.append((start, end, rise, fall, amount))
+    return _gathered(intervals)
 
 
 def _rest_spans(phones: Sequence[Phone]) -> dict[int, tuple[float, float]]:
@@ -97,9 +150,9 @@ def _rest_spans(phones: Sequence[Phone]) -> dict[int, tuple[float, float]]:
     for i, phone in enumerate(phones):
         length = phone.end - phone.start
         if phone.label == SILENCE and length > _BREATH[0]:
-            settle = 0.0 if i == 0 else min(_SETTLING[0], _SETTLING[1] * length)
+            relax = 0.0 if i == 0 else min(_RELAXING[0], _RELAXING[1] * length)
             prepare = 0.0 if i == len(phones) - 1 else min(_PREPARING[0], _PREPARING[1] * length)
-            spans[i] = (phone.start + settle, phone.end - prepare)
+            spans[i] = (phone.start + relax, phone.end - prepare)
     return spans
 
 
@@ -109,7 +162,7 @@ def _within(phone: Phone, first: float, last: float) -> tuple[float, float]:
 
 
 def _visible(span: tuple[float, float], fps: float) -> tuple[float, float]:
-    """The span, widened about its middle until it holds a sampled frame."""
+    """The span, widened about its middle until it intervals a sampled frame."""
     start, end = span
     middle, half = (start + end) / 2, 0.5 / fps + 1e-6
     return min(start, middle - half), max(end, middle + half)
@@ -146,6 +199,6 @@ def _nearest(phones: Sequence[Phone], positions: range, labels: Collection[str])
     return None
 
 
-def _gathered(holds: list[tuple[float, float, float, float, float]]) -> ContactIntervals:
-    columns: Array = np.array(holds, np.float64).reshape(-1, 5)
+def _gathered(intervals: list[tuple[float, float, float, float, float]]) -> ContactIntervals:
+    columns: Array = np.array(intervals, np.float64).reshape(-1, 5)
     return ContactIntervals(*columns.T)

@@ -5,9 +5,8 @@ Three layers, each with its own kind of rule:
 
 1. Vowels and consonants blend by dominance (:mod:`.coarticulation`); loudness scales the
    jaw (JALI: the jaw carries the effort of speaking, the lips the identity of the sound).
-2. Contacts are constraints, not targets, for a target that neighbours can outvote never quite
-   closes (:mod:`.contacts`): p, b and m shut the lips for at least one frame at any
-   frame rate, f and v bring the lower lip to the upper teeth.
+2. Contacts outweigh the blend (:mod:`.contacts`): p, b and m close the lips for at least one frame
+   at any frame rate, f and v bring the lower lip to the upper teeth.
 3. Silence longer than a breath rests: every articulator returns exactly to neutral.
 """
 
@@ -21,42 +20,31 @@ from numpy.typing import NDArray
 
 from engine.audio.level import LOUDNESS_RATE
 from engine.motion.arkit import ARKIT_NAMES, COLUMN, sides
-from engine.motion.articulation import Articulation
-from engine.motion.rules.coarticulation import Array, TargetIntervals, blend_targets, envelope
-from engine.motion.rules.contacts import bilabial_closures, labiodental_contacts, rest_intervals
-from engine.phonemes import (
-    ARTICULATORS,
-    PAUSING,
-    RESTING,
-    SILENCE,
-    VISEMES,
-    VOWELS,
-    Phone,
-    normalize_segments,
-)
+from engine.motion.rules.coarticulation import Array, TargetIntervals, blend_targets
+from engine.motion.rules.contacts import Contacts
+from engine.motion.style import NEUTRAL, Style
+from engine.phonemes import ARTICULATORS, PAUSING, RESTING, VISEMES, VOWELS, Phone
 
 _LEAD = (0.052, 0.090, 0.095, 0.070, 0.070, 0.060, 0.060, 0.045)
 _LAG = (0.055, 0.075, 0.075, 0.065, 0.065, 0.060, 0.060, 0.045)
-"""Seconds over which a command builds up and fades, per articulator: rounding is anticipated
+"""Seconds over which dominance builds up and fades, per articulator: rounding is anticipated
 furthest (Löfqvist 1990; JALI's lip-heavy rule), the tongue tip least."""
 _BUILD_UP = (0.20, 0.035)
 _LETTING_GO = (0.40, 0.065)
-"""A sound holds its command but for this part of its time at its start and end, at most so many
-seconds. The mouth runs ahead of the sound: it is set before the sound is heard and leaves early."""
+"""A phone holds its targets but for this part of its time at its start and end, at most so many
+seconds. The mouth runs ahead of the sound: it is set before the sound and leaves early."""
 _JAW_PER_DECIBEL = 0.03
 _EFFORT = (0.6, 1.25)
 _PAUSE_RESTS_FROM = 0.12
-_BEYOND = 0.3
-"""Seconds of silence taken to lie before and after a clip that begins or ends silent."""
 
 
 def articulate(
     phones: Sequence[Phone],
-    frames: int,
+    contacts: Contacts,
     fps: float,
     *,
     loudness: NDArray[np.floating[Any]] | None = None,
-    settings: Articulation | None = None,
+    style: Style = NEUTRAL,
 ) -> NDArray[np.float32]:
     """Curves of the ARKit expressions for timed phones; frame i is at i / fps seconds.
 
@@ -64,70 +52,41 @@ def articulate(
     are linear in the frames, and a shift of all phones by whole frames shifts the curves.
 
     Args:
-        phones: ARPAbet phones, normalized here.
-        frames: T.
+        phones: from :func:`engine.motion.rules.contacts.phones_in_silence`.
+        contacts: of the phones at T frames.
         fps: frames per second.
         loudness: (N,) decibels at 100 Hz from the clip's start, or ``None`` for even effort.
-        settings: the speaker; ordinary by default.
+        style: the speaker.
 
     Returns:
         (T, 52) float32 in [0, 1], columns as :data:`engine.motion.arkit.ARKIT_NAMES`.
     """
-    settings = settings or Articulation()
-    known = _in_silence(phones, frames / fps)
-    mouth = blend_targets(
-        _segments(known, _effort(known, loudness, settings), settings), frames, fps
-    )
-    shut = envelope(bilabial_closures(known, fps, settings), frames, fps)
-    tucked = envelope(labiodental_contacts(known, fps, settings), frames, fps)
-    awake = 1.0 - envelope(rest_intervals(known, fps), frames, fps)
-    return _expressions(mouth, shut, tucked * (1.0 - shut), awake, settings)
+    intervals = _target_intervals(phones, _effort(phones, loudness, style), style)
+    articulators = blend_targets(intervals, len(contacts.closure), fps)
+    return _expressions(articulators, contacts, style)
 
 
-def lip_closure(phones: Sequence[Phone], frames: int, fps: float, settings: Articulation) -> Array:
-    """How far p, b and m shut the lips at each frame: (T,) float64, 0 to 1."""
-    known = _in_silence(phones, frames / fps)
-    return envelope(bilabial_closures(known, fps, settings), frames, fps)
-
-
-def lip_tuck(phones: Sequence[Phone], frames: int, fps: float, settings: Articulation) -> Array:
-    """How far f and v bring the lower lip to the teeth at each frame: (T,) float64, 0 to 1."""
-    known = _in_silence(phones, frames / fps)
-    tucked: Array = envelope(labiodental_contacts(known, fps, settings), frames, fps)
-    return tucked * (1.0 - envelope(bilabial_closures(known, fps, settings), frames, fps))
-
-
-def _in_silence(phones: Sequence[Phone], duration: float) -> list[Phone]:
-    """Tidied phones; a silence that the clip cuts off goes on beyond it, however little is left."""
-    known = list(normalize_segments(phones, duration))
-    if known and known[0].label == SILENCE:
-        known[0] = known[0]._replace(start=known[0].start - _BEYOND)
-    if known and known[-1].label == SILENCE:
-        known[-1] = known[-1]._replace(end=known[-1].end + _BEYOND)
-    return known
-
-
-def _segments(phones: Sequence[Phone], effort: Array, settings: Articulation) -> TargetIntervals:
-    """The stretches in which each mouth of each phone holds; diphthongs have two."""
-    times, commands, jaws = [], [], []
+def _target_intervals(phones: Sequence[Phone], effort: Array, style: Style) -> TargetIntervals:
+    """The intervals in which each viseme of each phone holds; diphthongs have two."""
+    times, targets, jaws = [], [], []
     for phone, scale in zip(phones, effort, strict=True):
-        mouths = VISEMES.get(phone.label)
-        if mouths is None:
+        visemes = VISEMES.get(phone.label)
+        if visemes is None:
             resting = phone.end - phone.start > _PAUSE_RESTS_FROM
-            mouths = (RESTING if resting else PAUSING,)
-        length = (phone.end - phone.start) / len(mouths)
-        for part, mouth in enumerate(mouths):
+            visemes = (RESTING if resting else PAUSING,)
+        length = (phone.end - phone.start) / len(visemes)
+        for part, viseme in enumerate(visemes):
             start = phone.start + part * length
             before = min(_BUILD_UP[0] * length, _BUILD_UP[1])
             after = min(_LETTING_GO[0] * length, _LETTING_GO[1])
             times.append((start + before, start + length - after))
-            commands.append(mouth)
+            targets.append(viseme)
             jaws.append(scale)
-    table = np.array(commands, np.float64).reshape(len(times), len(ARTICULATORS), 2)
+    table = np.array(targets, np.float64).reshape(len(times), len(ARTICULATORS), 2)
     start, end = np.array(times, np.float64).reshape(-1, 2).T
     target = table[:, :, 0].copy()
     target[:, ARTICULATORS.index("jaw")] *= np.array(jaws)
-    widths = np.ones((len(times), 1)) * settings.anticipation
+    widths = np.ones((len(times), 1)) * style.anticipation
     return TargetIntervals(
         start=start,
         end=end,
@@ -139,7 +98,7 @@ def _segments(phones: Sequence[Phone], effort: Array, settings: Articulation) ->
 
 
 def _effort(
-    phones: Sequence[Phone], loudness: NDArray[np.floating[Any]] | None, settings: Articulation
+    phones: Sequence[Phone], loudness: NDArray[np.floating[Any]] | None, style: Style
 ) -> Array:
     """Scale of the jaw for each phone: vowels louder than the clip's median open further."""
     effort = np.ones(len(phones))
@@ -154,36 +113,35 @@ def _effort(
     stop = np.clip(stop, first + 1, len(level))
     mean = (summed[stop] - summed[first]) / (stop - first)
     above = mean - np.median(mean[vowels])
-    scale = np.clip(1.0 + settings.emphasis * _JAW_PER_DECIBEL * above, *_EFFORT)
+    scale = np.clip(1.0 + style.emphasis * _JAW_PER_DECIBEL * above, *_EFFORT)
     return np.where(vowels, scale, effort)
 
 
-def _expressions(
-    mouth: Array, shut: Array, tucked: Array, awake: Array, settings: Articulation
-) -> NDArray[np.float32]:
-    """From articulators and contacts to expression weights."""
-    named = dict(zip(ARTICULATORS, (mouth * awake[:, None]).T, strict=True))
-    shut, tucked = shut * awake, tucked * awake
-    parted = 1.0 - shut
-    bare = parted * (1.0 - tucked)
-    lips = settings.lips
-    jaw = settings.jaw * named["jaw"] * (1.0 - 0.7 * tucked) + 0.065 * tucked
+def _expressions(articulators: Array, contacts: Contacts, style: Style) -> NDArray[np.float32]:
+    """From articulators (T, 8) and contacts to expression weights."""
+    activity = contacts.activity
+    named = dict(zip(ARTICULATORS, (articulators * activity[:, None]).T, strict=True))
+    closure, labiodental = contacts.closure * activity, contacts.labiodental * activity
+    parted = 1.0 - closure
+    free_lips = parted * (1.0 - labiodental)
+    lips = style.lips
+    jaw = style.jaw * named["jaw"] * (1.0 - 0.7 * labiodental) + 0.065 * labiodental
     curves = {
         "jawOpen": jaw,
-        # On ARKit heads jawOpen = mouthClose is an open jaw behind shut lips.
-        "mouthClose": jaw * shut,
-        "mouthFunnel": lips * named["funnel"] * bare,
-        "mouthPucker": lips * named["pucker"] * (1.0 - 0.3 * shut) * (1.0 - 0.9 * tucked),
-        "mouthStretch": lips * named["stretch"] * (1.0 - 0.5 * shut),
-        "mouthSmile": lips * named["smile"] * (1.0 - 0.5 * shut),
-        "mouthUpperUp": (lips * named["upper"] * (1.0 - tucked) + 0.20 * tucked) * parted,
-        "mouthLowerDown": lips * named["lower"] * bare,
-        "mouthRollLower": 0.86 * tucked + 0.05 * settings.press * shut,
-        "mouthRollUpper": 0.05 * settings.press * shut,
-        "mouthPress": 0.14 * settings.press * shut**2,
-        "tongueOut": named["tongue"] * bare,
+        # On ARKit heads jawOpen = mouthClose is an open jaw behind closed lips.
+        "mouthClose": jaw * closure,
+        "mouthFunnel": lips * named["funnel"] * free_lips,
+        "mouthPucker": lips * named["pucker"] * (1.0 - 0.3 * closure) * (1.0 - 0.9 * labiodental),
+        "mouthStretch": lips * named["stretch"] * (1.0 - 0.5 * closure),
+        "mouthSmile": lips * named["smile"] * (1.0 - 0.5 * closure),
+        "mouthUpperUp": (lips * named["upper"] * (1.0 - labiodental) + 0.20 * labiodental) * parted,
+        "mouthLowerDown": lips * named["lower"] * free_lips,
+        "mouthRollLower": 0.86 * labiodental + 0.05 * style.press * closure,
+        "mouthRollUpper": 0.05 * style.press * closure,
+        "mouthPress": 0.14 * style.press * closure**2,
+        "tongueOut": named["tongue"] * free_lips,
     }
-    result = np.zeros((len(mouth), len(ARKIT_NAMES)), np.float32)
+    result = np.zeros((len(articulators), len(ARKIT_NAMES)), np.float32)
     for name, curve in curves.items():
         for side in sides(name):
             result[:, COLUMN[side]] = np.clip(curve, 0.0, 1.0)

@@ -15,7 +15,6 @@ from engine.heads.anatomy import anatomy
 from engine.heads.retarget import has_arkit_visemes, retarget_basis, with_arkit_expressions
 from engine.motion.arkit import ARKIT_NAMES
 from engine.motion.performance import Performance
-from engine.motion.predict import perform
 from engine.motion.retargeting import retarget
 from engine.phonemes import Phone
 from tests.engine.heads.flame_faces import (
@@ -25,6 +24,7 @@ from tests.engine.heads.flame_faces import (
     without_names,
 )
 from tests.engine.heads.flame_files import write_flame_pickle
+from tests.engine.motion.known_phones import perform
 from training.cli import main
 from training.data.speech import find_speech, load_aligned_speech
 from training.metrics.lip_sync import combined, lip_sync

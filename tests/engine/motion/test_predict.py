@@ -9,12 +9,12 @@ import pytest
 from engine.audio.loading import Speech
 from engine.core.errors import BadInputError, CancelledError
 from engine.heads import load_head
-from engine.motion.arkit import COLUMN
-from engine.motion.articulation import Articulation
+from engine.motion.arkit import COLUMN, to_head_weights
 from engine.motion.performance import Performance
-from engine.motion.predict import on_head, perform, predict
+from engine.motion.predict import predict
 from engine.phonemes import Phone
 from tests.engine.heads.flame_faces import facing_backwards
+from tests.engine.motion.known_phones import perform
 
 PHONES = (Phone("SIL", 0, 0.3), Phone("M", 0.3, 0.4), Phone("AA", 0.4, 0.7), Phone("SIL", 0.7, 1))
 
@@ -53,11 +53,11 @@ def test_prediction_needs_nothing_but_sound(head, speech):
     assert made.phones
 
 
-def test_prediction_tells_how_far_it_is(head, speech):
-    told = []
-    predict(speech, head, 25.0, progress=lambda fraction, _: told.append(fraction))
-    assert told == sorted(told)
-    assert told[-1] == 1.0
+def test_prediction_reports_how_far_it_is(head, speech):
+    reported = []
+    predict(speech, head, 25.0, progress=lambda fraction, _: reported.append(fraction))
+    assert reported == sorted(reported)
+    assert reported[-1] == 1.0
 
 
 def test_prediction_can_be_cancelled(head, speech):
@@ -68,7 +68,7 @@ def test_prediction_can_be_cancelled(head, speech):
         predict(speech, head, 25.0, progress=cancel)
 
 
-def test_warnings_of_the_clip_and_of_hearing_reach_the_caller(head, speech):
+def test_warnings_of_the_clip_and_of_recognition_reach_the_caller(head, speech):
     clip = replace(speech, warnings=("The clip is short.",))
     made = predict(clip, head, 25.0, text="…")
     assert made.warnings[0] == "The clip is short."
@@ -92,19 +92,9 @@ def test_an_impossible_frame_rate_is_refused(head, speech):
         perform(PHONES, speech, head, 5.0)
 
 
-class Few:
-    """A head of few expressions."""
-
-    def __init__(self, *names):
-        self.expression_names = names
-
-    def expression_index(self, name):
-        return self.expression_names.index(name)
-
-
 def test_expressions_that_a_head_lacks_are_left_out():
     curves = np.arange(52, dtype=np.float32)[None] / 52
-    weights = on_head(curves, Few("other", "mouthPucker", "mouthClose"))
+    weights = to_head_weights(curves, ("other", "mouthPucker", "mouthClose"))
     assert weights[0].tolist() == pytest.approx(
         [0.0, COLUMN["mouthPucker"] / 52, COLUMN["mouthClose"] / 52]
     )
@@ -114,11 +104,11 @@ def test_a_head_without_mouth_close_shuts_its_lips_with_the_jaw():
     curves = np.zeros((2, 52), np.float32)
     curves[:, COLUMN["jawOpen"]] = 0.3
     curves[1, COLUMN["mouthClose"]] = 0.3
-    assert on_head(curves, Few("jawOpen"))[:, 0].tolist() == pytest.approx([0.3, 0.0])
+    assert to_head_weights(curves, ("jawOpen",))[:, 0].tolist() == pytest.approx([0.3, 0.0])
 
 
-def test_without_liveliness_only_the_mouth_moves(head, speech):
-    made = perform(PHONES, speech, head, 25.0, settings=Articulation(liveliness=0))
+def test_without_upper_face_only_the_mouth_moves(head, speech):
+    made = perform(PHONES, speech, head, 25.0, upper_face=0)
     for name in ("eyeBlinkLeft", "browInnerUp", "browOuterUpRight"):
         assert not made.expression[:, head.expression_index(name)].any()
 

@@ -11,11 +11,12 @@ import pytest
 from engine.audio.loading import Speech
 from engine.core.errors import BadInputError
 from engine.heads import load_head
-from engine.motion.learned import perform_sounds
-from engine.motion.predict import in_style, perform, predict
-from engine.motion.style import Style, styled
+from engine.motion.lip_contact import lip_gap
+from engine.motion.predict import predict
+from engine.motion.style import Style, apply_style
 from engine.phonemes import Phone
 from engine.recognition.recognizer import recognize
+from tests.engine.motion.known_phones import perform
 from training.data.speech import find_speech, load_aligned_speech
 from training.metrics.lip_sync import combined, lip_sync
 
@@ -40,12 +41,15 @@ def spoken(request, head, recordings):
     clips = [load_aligned_speech(file) for file in find_speech([recordings])][::2]
     made = []
     for clip in clips:
-        if request.param == "rules":
-            made.append(perform(clip.phones, clip.speech, head, 25.0))
-        else:
-            sounds = replace(recognize(clip.speech), phones=clip.phones)
-            made.append(perform_sounds(sounds, clip.speech, head, 25.0))
+        known = replace(recognize(clip.speech), phones=clip.phones)
+        made.append(predict(clip.speech, head, 25.0, recognized=known, model=request.param))
     return clips, made
+
+
+def in_style(made, head, style):
+    gap = lip_gap(head.expression_basis, head.expression_names, head.landmarks)
+    weights = apply_style(made.weights, made.expression_names, style, gap)
+    return replace(made, weights=weights, expression=weights)
 
 
 def measured(spoken, head, style):
@@ -57,7 +61,7 @@ def measured(spoken, head, style):
     )
 
 
-def short(head, model="rules"):
+def short(head):
     phones = (Phone("SIL", 0, 0.3), Phone("M", 0.3, 0.4), Phone("AA", 0.4, 0.7), Phone("W", 0.7, 1))
     speech = Speech(np.zeros(16_000, np.float32), 1.0, "abc")
     return perform(phones, speech, head, 25.0)
@@ -92,8 +96,8 @@ def test_articulation_scales_what_is_seen(spoken, head):
 
 def test_the_default_changes_not_a_bit(head):
     made = short(head)
-    assert in_style(made, head, Style()) is made
-    assert styled(made.weights, made.expression_names, Style(), head.template) is made.weights
+    gap = lip_gap(head.expression_basis, head.expression_names, head.landmarks)
+    assert apply_style(made.weights, made.expression_names, Style(), gap) is made.weights
 
 
 @pytest.mark.parametrize("model", ["rules", "starter"])
@@ -133,16 +137,12 @@ def test_a_still_mouth_leaves_blinks_alone(head):
 
 @pytest.mark.parametrize(
     ("changed", "word"),
-    [({"articulation": 2.5}, "articulation is 2.5"), ({"smile": -1.1}, "smile is -1.1")],
+    [
+        ({"articulation": 2.5}, "articulation is 2.5"),
+        ({"smile": -1.1}, "smile is -1.1"),
+        ({"jaw": 4.0}, "jaw is 4"),
+    ],
 )
 def test_a_style_out_of_range_is_refused(changed, word):
     with pytest.raises(BadInputError, match=word):
         Style(**changed)
-
-
-def test_a_performance_in_components_of_its_own_is_refused(head):
-    own = short(head)
-    own = replace(own, weights=own.weights[:, :5], basis=own.basis[:5])
-    with pytest.raises(BadInputError, match="components of its own"):
-        in_style(own, head, Style(smile=0.5))
-    assert in_style(own, head, Style()) is own

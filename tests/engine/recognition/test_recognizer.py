@@ -11,7 +11,7 @@ from scipy.signal import istft, stft
 
 from engine.audio.loading import speech_from_samples
 from engine.core.errors import BadInputError, CancelledError
-from engine.recognition import chunking as pieces
+from engine.recognition import chunking
 from engine.recognition.recognizer import recognize
 
 RATE = 16000
@@ -114,7 +114,7 @@ def test_the_same_speech_gives_the_same_phones_whatever_came_before(sample_voice
 def test_no_phone_is_lost_or_doubled_where_long_speech_is_cut(monkeypatch, sample_voice, label_at):
     samples = np.tile(sample_voice[0].samples, 2)
     whole = recognize(speech_of(samples))
-    monkeypatch.setattr(pieces, "_LONGEST", 150)
+    monkeypatch.setattr(chunking, "_LONGEST", 150)
     cut = recognize(speech_of(samples))
     # Each piece has its own cepstral mean, so single phones may be heard otherwise.
     assert len(spoken(cut)) == pytest.approx(len(spoken(whole)), rel=0.12)

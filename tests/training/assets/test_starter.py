@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The shipped model on speech that it never heard, beside its teacher."""
+"""The shipped model on speech that it was not trained on, beside its teacher."""
 
 import numpy as np
 import pytest
 
 from engine.heads import load_head
-from engine.motion.articulation import Articulation
-from engine.motion.learned import STARTER_FILE, predict_learned
-from engine.motion.predict import MODELS, STARTER, perform, predict
-from engine.recognition.recognizer import recognize
+from engine.motion.model.ids import MODELS, RULES, STARTER, STARTER_FILE
+from engine.motion.predict import predict
+from engine.motion.style import Style
 from training.data.speech import find_speech, load_aligned_speech
 from training.metrics.lip_sync import combined, lip_sync
 
-STILL = Articulation(liveliness=0.0)
+STILL = Style(upper_face=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +37,7 @@ def _measured(performances, head, clips):
 def learned(request, head, clips):
     texts = [clip.transcript if request.param else None for clip in clips]
     made = [
-        predict_learned(clip.speech, head, 25.0, text=text, settings=STILL)
+        predict(clip.speech, head, 25.0, text=text, style=STILL)
         for clip, text in zip(clips, texts, strict=True)
     ]
     return _measured(made, head, clips)
@@ -46,10 +45,7 @@ def learned(request, head, clips):
 
 @pytest.fixture(scope="module")
 def taught(head, clips):
-    made = [
-        perform(recognize(clip.speech).phones, clip.speech, head, 25.0, settings=STILL)
-        for clip in clips
-    ]
+    made = [predict(clip.speech, head, 25.0, model=RULES, style=STILL) for clip in clips]
     return _measured(made, head, clips)
 
 

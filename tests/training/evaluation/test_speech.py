@@ -9,8 +9,8 @@ from PIL import Image
 
 from engine.core.errors import BadInputError, CancelledError
 from engine.heads import load_head
-from engine.motion.predict import perform
 from engine.phonemes import Phone
+from tests.engine.motion.known_phones import perform
 from training.data.speech import find_speech, load_aligned_speech
 from training.evaluation.speech import Wanted, evaluate, phones_right
 

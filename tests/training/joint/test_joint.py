@@ -235,7 +235,7 @@ def test_where_no_view_of_speech_is_held_out_training_views_are_judged_and_it_is
 
 
 def test_predicted_faces_stand_where_the_filmed_ones_did(head, given):
-    from engine.motion.encoders.registry import PhoneticEncoder
+    from engine.motion.encoders.phonetic import PhoneticEncoder
     from training.data.filmed_speech import read_filmed_speech
 
     capture = MultiViewCapture.open(given / "capture")

@@ -9,7 +9,7 @@ import torch
 
 from engine.core.errors import BadInputError
 from engine.heads import load_head
-from engine.motion.encoders.registry import PhoneticEncoder
+from engine.motion.encoders.phonetic import PhoneticEncoder
 from engine.motion.model.network import SpeechModel
 from engine.motion.performance import Performance
 from tests.training.speech.recordings import (

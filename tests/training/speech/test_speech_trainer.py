@@ -14,7 +14,7 @@ from engine.core.errors import BadInputError, CancelledError, GaussianSpeechErro
 from engine.heads import load_head
 from engine.motion.model.checkpoint import load_model
 from engine.motion.model.config import STARTER, for_head
-from engine.motion.model.inference import MotionStream
+from engine.motion.model.live import MotionStream
 from engine.motion.model.network import SpeechModel
 from training.run.checkpoints import STATE
 from training.speech.config import TrainingConfig

@@ -7,14 +7,14 @@ import pytest
 from engine.audio.features import features
 from engine.audio.loading import speech_from_samples
 from engine.core.errors import BadInputError
-from engine.motion.encoders.registry import (
+from engine.motion.encoders.phonetic import (
     PHONES,
-    AcousticStream,
     PhoneticEncoder,
     acoustic_features,
-    load_encoder,
     phonetic_features,
 )
+from engine.motion.encoders.registry import load_encoder
+from engine.motion.model.live import AcousticStream
 from engine.phonemes import Phone
 
 MEL = np.full((100, 40), -8.0, np.float32)

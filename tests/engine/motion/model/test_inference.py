@@ -9,9 +9,10 @@ import torch
 
 from engine.core.errors import BadInputError
 from engine.heads.head import Head, Skeleton
-from engine.motion.encoders.registry import AudioFeatures
+from engine.motion.encoders.base import AudioFeatures
 from engine.motion.model.config import STARTER, for_head
-from engine.motion.model.inference import MotionStream, SpeechStream, frames_of, infer
+from engine.motion.model.inference import check_head, frames_of, infer
+from engine.motion.model.live import MotionStream, SpeechStream
 from engine.motion.model.network import SpeechModel
 from engine.motion.model.resampling import Resampler
 
@@ -124,28 +125,28 @@ def test_what_a_stream_remembers_does_not_grow(head):
 def test_the_first_frame_comes_within_300_ms_of_sound():
     model = SpeechModel(STARTER).eval()
     stream = SpeechStream(model, 25.0)
-    heard = 0
+    taken = 0
     while not len(stream.push(np.zeros((1, 81), np.float32))):
-        heard += 1
-        assert heard < 100
+        taken += 1
+        assert taken < 100
     # A feature is final 12.5 ms after its centre.
-    assert heard * 0.01 + model.config.feature_start + 0.0125 <= 0.3
+    assert taken * 0.01 + model.config.feature_start + 0.0125 <= 0.3
 
 
 @pytest.mark.parametrize("fps", [12.0, 23.976, 24000 / 1001, 25.0, 29.97, 50.0, 60.0, 120.0])
 @pytest.mark.parametrize("duration", [0.2, 1.0, 3.337])
 def test_any_frame_rate_gives_round_duration_times_fps_frames(head, fps, duration):
     model = _model(head)
-    performance = infer(model, _clip(model, duration), head, fps)
-    assert performance.frames == max(1, round(duration * fps))
+    motion = infer(model, _clip(model, duration), fps)
+    assert len(motion) == max(1, round(duration * fps))
 
 
 def test_pieces_leave_no_seam(head, monkeypatch):
     model = _model(head)
     clip = _clip(model, 6.0)
-    whole = infer(model, clip, head, 30.0)
-    monkeypatch.setattr("engine.motion.model.inference._PIECE", 0.37)
-    pieces = infer(model, clip, head, 30.0)
+    whole = infer(model, clip, 30.0)
+    monkeypatch.setattr("engine.motion.model.inference._CHUNK", 0.37)
+    pieces = infer(model, clip, 30.0)
     np.testing.assert_allclose(pieces.weights, whole.weights, atol=1e-5)
 
 
@@ -153,8 +154,8 @@ def test_later_frames_are_those_of_a_later_clip(head):
     model = _model(head)
     clip = _clip(model, 30.0)
     late = AudioFeatures(clip.values[2000:], clip.rate, clip.start, 10.0)
-    long = infer(model, clip, head, 25.0).weights[500 + 50 :]
-    np.testing.assert_allclose(infer(model, late, head, 25.0).weights[50:], long, atol=1e-5)
+    long = infer(model, clip, 25.0).weights[500 + 50 :]
+    np.testing.assert_allclose(infer(model, late, 25.0).weights[50:], long, atol=1e-5)
 
 
 def test_the_native_rate_is_not_resampled(head):
@@ -162,15 +163,15 @@ def test_the_native_rate_is_not_resampled(head):
     clip = _clip(model, 2.0)
     with torch.no_grad():
         whole = model(torch.from_numpy(clip.values)[None], 102).weights[0].numpy()
-    np.testing.assert_allclose(infer(model, clip, head, 50.0).weights, whole[:100], atol=1e-5)
+    np.testing.assert_allclose(infer(model, clip, 50.0).weights, whole[:100], atol=1e-5)
 
 
 def test_half_the_rate_gives_means_of_neighbouring_frames(head):
     model = _model(head)
     clip = _clip(model, 2.0)
-    native = infer(model, clip, head, 50.0).weights
+    native = infer(model, clip, 50.0).weights
     before, here, after = native[1:-2:2], native[2:-1:2], native[3::2]
-    made = infer(model, clip, head, 25.0).weights[1:]
+    made = infer(model, clip, 25.0).weights[1:]
     np.testing.assert_allclose(made, 0.25 * before + 0.5 * here + 0.25 * after, atol=1e-5)
 
 
@@ -190,27 +191,6 @@ def test_resampling_follows_a_straight_line_exactly():
     np.testing.assert_allclose(inner, expected[1:-1], atol=1e-4)
 
 
-def test_the_performance_is_factored_on_the_heads_own_basis(head):
-    model = _model(head)
-    performance = infer(model, _clip(model, 1.0), head, 25.0, name="tiny", source_sha256="ab")
-    assert performance.basis is head.expression_basis
-    assert (performance.head, performance.model, performance.source_sha256) == (
-        "small",
-        "tiny",
-        "ab",
-    )
-    np.testing.assert_array_equal(performance.expression, performance.weights)
-
-
-def test_a_learned_basis_goes_into_the_performance(head):
-    model = _model(head, learned_basis=True, components=5)
-    torch.nn.init.normal_(model.mapper.basis)
-    performance = infer(model, _clip(model, 1.0), head, 25.0)
-    assert performance.weights.shape == (25, 5)
-    np.testing.assert_array_equal(performance.basis, model.mapper.basis.detach().numpy())
-    assert performance.expression.shape == (25, E)
-
-
 def test_features_of_another_encoder_are_refused(head):
     model = _model(head)
     other = AudioFeatures(np.zeros((50, 768), np.float32), 50.0, 0.0125, 1.0)
@@ -221,7 +201,7 @@ def test_features_of_another_encoder_are_refused(head):
 def test_another_head_is_refused(head):
     model = _model(replace(head, expression_names=("a", "b")), components=2)
     with pytest.raises(BadInputError, match="2 expressions; 'small' has 6"):
-        infer(model, _clip(model, 1.0), head, 25.0)
+        check_head(model, head)
 
 
 def test_an_unknown_style_is_refused_by_name(head):

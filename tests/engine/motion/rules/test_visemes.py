@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from engine.core.errors import BadInputError
 from engine.core.timing import frame_count
 from engine.heads import load_head
-from engine.motion.arkit import ARKIT_NAMES, COLUMN, sides
-from engine.motion.articulation import Articulation
-from engine.motion.lip_contact import sealed
-from engine.motion.predict import on_head
-from engine.motion.rules.visemes import articulate, lip_closure
+from engine.motion.arkit import ARKIT_NAMES, COLUMN, sides, to_head_weights
+from engine.motion.lip_contact import fit_mouth_close
+from engine.motion.retargeting import arkit_gap
+from engine.motion.style import Style
 from engine.phonemes import BILABIALS, LABIODENTALS, OPEN_VOWELS, VISEMES, Phone
+from tests.engine.motion.known_phones import articulated, contacts_of
 
 FPS = st.sampled_from([12.0, 15.0, 23.976, 24.0, 25.0, 29.97, 30.0, 60.0, 120.0])
 LABELS = [*sorted(VISEMES), "SIL"]
@@ -47,7 +47,9 @@ def head():
 def landmark(head, curves, name):
     """(T, P, 3) millimetres."""
     points = head.landmarks[name]
-    moved = np.tensordot(on_head(curves, head), head.expression_basis[:, points], 1)
+    moved = np.tensordot(
+        to_head_weights(curves, head.expression_names), head.expression_basis[:, points], 1
+    )
     return (head.template[points] + moved) * 1000.0
 
 
@@ -68,7 +70,7 @@ def test_curves_are_bounded_finite_and_of_the_right_shape(sequence, fps, seed):
     phones = timed(sequence)
     frames = frame_count(phones[-1].end, fps)
     level = np.random.default_rng(seed).normal(-30, 20, round(phones[-1].end * 100))
-    curves = articulate(phones, frames, fps, loudness=level)
+    curves = articulated(phones, frames, fps, loudness=level)
     assert curves.shape == (frames, len(ARKIT_NAMES))
     assert curves.dtype == np.float32
     assert np.isfinite(curves).all()
@@ -81,7 +83,7 @@ def test_curves_are_bounded_finite_and_of_the_right_shape(sequence, fps, seed):
 def test_the_same_speech_gives_the_same_curves(sequence, fps):
     phones = timed(sequence)
     frames = frame_count(phones[-1].end, fps)
-    assert np.array_equal(articulate(phones, frames, fps), articulate(phones, frames, fps))
+    assert np.array_equal(articulated(phones, frames, fps), articulated(phones, frames, fps))
 
 
 @given(SEQUENCE, st.sampled_from([24.0, 25.0, 30.0, 60.0]), st.integers(1, 40))
@@ -92,8 +94,8 @@ def test_speech_that_starts_later_moves_the_same_but_later(sequence, fps, shift)
     frames = frame_count(phones[-1].end, fps)
     later = [Phone("SIL", 0, quiet + shift / fps)]
     later += [Phone(p.label, p.start + shift / fps, p.end + shift / fps) for p in phones[1:]]
-    early = articulate(phones, frames, fps)
-    moved = articulate(later, frames + shift, fps)
+    early = articulated(phones, frames, fps)
+    moved = articulated(later, frames + shift, fps)
     assert np.abs(moved[shift:] - early).max() < 1e-3
 
 
@@ -112,7 +114,7 @@ def test_every_bilabial_shuts_the_lips_in_a_frame(head, label, before, after, le
         Phone("SIL", 0, 0.3), Phone(before, 0.3, start), Phone(label, start, start + length),
         Phone(after, start + length, start + length + 0.2),
     ]  # fmt: skip
-    curves = articulate(phones, frame_count(phones[-1].end, fps), fps)
+    curves = articulated(phones, frame_count(phones[-1].end, fps), fps)
     times = np.arange(len(curves)) / fps
     near = (times >= start - 0.04) & (times <= start + length + 0.04)
     assert gap(head, curves)[near].min() < 0.3
@@ -122,8 +124,9 @@ def test_every_bilabial_shuts_the_lips_in_a_frame(head, label, before, after, le
 def test_shut_lips_hardly_pass_through_each_other(head, label):
     for neighbour in ("AA", "IY", "UW", "S"):
         phones = said(neighbour, label, neighbour)
-        curves = articulate(phones, 110, 100.0)
-        curves = sealed(curves, lip_closure(phones, 110, 100.0, Articulation()), head)
+        curves = articulated(phones, 110, 100.0)
+        closure = contacts_of(phones, 110, 100.0).closure
+        curves = fit_mouth_close(curves, arkit_gap(head), closure)
         upper = landmark(head, curves, "inner_lip_upper")
         lower = landmark(head, curves, "inner_lip_lower")
         assert (lower - upper)[:, :, 1].max() < 1.0
@@ -132,7 +135,7 @@ def test_shut_lips_hardly_pass_through_each_other(head, label):
 
 @pytest.mark.parametrize("vowel", ["AA", "AE", "AH", "AO", "AW", "AY"])
 def test_open_vowels_open_between_closures(head, vowel):
-    curves = articulate(said("M", vowel, "M", vowel, "B", length=0.08), 120, 100.0)
+    curves = articulated(said("M", vowel, "M", vowel, "B", length=0.08), 120, 100.0)
     assert gap(head, curves)[52] > 3.0
 
 
@@ -141,7 +144,7 @@ def test_open_vowels_open_between_closures(head, vowel):
 @settings(deadline=None)
 def test_labiodentals_tuck_the_lower_lip_under_the_upper_teeth(head, label, fps, length):
     phones = timed([("SIL", 0.3), ("AA", 0.15), (label, length), ("AA", 0.2)])
-    curves = articulate(phones, frame_count(phones[-1].end, fps), fps)
+    curves = articulated(phones, frame_count(phones[-1].end, fps), fps)
     assert curve(curves, "mouthRollLower").max() > 0.8
     frame = int(curve(curves, "mouthRollLower").argmax())
     lip = landmark(head, curves, "inner_lip_lower")
@@ -152,7 +155,7 @@ def test_labiodentals_tuck_the_lower_lip_under_the_upper_teeth(head, label, fps,
 
 def test_rounded_sounds_are_narrower_than_spread_ones(head):
     def at_middle(label):
-        return width(head, articulate(said("T", label, "T"), 110, 100.0))[55]
+        return width(head, articulated(said("T", label, "T"), 110, 100.0))[55]
 
     for rounded in ("W", "UW"):
         for spread in ("IY", "EH"):
@@ -160,13 +163,13 @@ def test_rounded_sounds_are_narrower_than_spread_ones(head):
 
 
 def test_rounding_starts_before_its_sound():
-    curves = articulate(said("S", "T", "UW"), 110, 100.0)
+    curves = articulated(said("S", "T", "UW"), 110, 100.0)
     vowel = 60
     assert curve(curves, "mouthPucker")[vowel - 5] > 0.1
 
 
 def test_the_jaw_is_nearly_shut_in_a_sibilant_between_open_vowels():
-    jaw = curve(articulate(said("AA", "S", "AA"), 110, 100.0), "jawOpen")
+    jaw = curve(articulated(said("AA", "S", "AA"), 110, 100.0), "jawOpen")
     assert jaw[55] < 0.4 * jaw[45]
 
 
@@ -174,7 +177,7 @@ def test_the_jaw_is_nearly_shut_in_a_sibilant_between_open_vowels():
 @pytest.mark.parametrize("silence", [0.15, 0.25, 0.6, 3.0])
 def test_silence_rests_neutral(fps, silence):
     phones = timed([("SIL", 0.3), ("AA", 0.3), ("SIL", silence), ("AO", 0.3), ("SIL", 0.3)])
-    curves = articulate(phones, frame_count(phones[-1].end, fps), fps)
+    curves = articulated(phones, frame_count(phones[-1].end, fps), fps)
     times = np.arange(len(curves)) / fps
     inside = (times > 0.6) & (times < 0.6 + silence)
     assert curves[inside].max(axis=1).min() < 1e-6
@@ -183,20 +186,20 @@ def test_silence_rests_neutral(fps, silence):
 @pytest.mark.parametrize("silence", [0.05, 0.1, 0.3])
 def test_a_clip_that_begins_silent_begins_nearly_shut_and_ends_so(head, silence):
     phones = timed([("SIL", silence), ("T", 0.1), ("AA", 0.2), ("T", 0.1), ("SIL", silence + 0.1)])
-    opening = gap(head, articulate(phones, frame_count(phones[-1].end, 50.0), 50.0))
+    opening = gap(head, articulated(phones, frame_count(phones[-1].end, 50.0), 50.0))
     assert opening[0] < 0.3 * opening.max()
     assert opening[-1] < 0.1 * opening.max()
 
 
 def test_a_short_pause_keeps_the_mouth_ajar(head):
     phones = timed([("SIL", 0.3), ("AA", 0.2), ("SIL", 0.07), ("AA", 0.2), ("SIL", 0.3)])
-    opening = gap(head, articulate(phones, 107, 100.0))
+    opening = gap(head, articulated(phones, 107, 100.0))
     assert opening[53] > 1.0
     assert opening[53] < opening[40]
 
 
 def test_lips_do_not_part_between_silence_and_a_bilabial(head):
-    opening = gap(head, articulate(said("M", "AA", "M"), 110, 100.0))
+    opening = gap(head, articulated(said("M", "AA", "M"), 110, 100.0))
     assert opening[:44].max() < 0.3
     assert opening[70:].max() < 0.3
 
@@ -206,7 +209,7 @@ def test_lips_do_not_part_between_silence_and_a_bilabial(head):
 def test_curves_do_not_pop(sequence):
     phones = timed([("SIL", 0.3), *((label, max(0.05, d)) for label, d in sequence), ("SIL", 0.3)])
     fps = 480.0
-    curves = articulate(phones, round(phones[-1].end * fps), fps)
+    curves = articulated(phones, round(phones[-1].end * fps), fps)
     # A movement by 1 in its shortest ramp of 20 ms has acceleration 5.8 / 0.02² at most.
     assert np.abs(np.diff(curves, n=2, axis=0)).max() * fps**2 < 5.8 / 0.02**2
     assert np.abs(np.diff(curves, axis=0)).max() < 0.25
@@ -216,8 +219,8 @@ def test_loud_vowels_open_further_than_soft_ones():
     phones = said("AA", "T", "AA", "T", "AA", length=0.15)
     level = np.full(160, -40.0)
     level[40:55] = -22.0
-    jaw = curve(articulate(phones, 155, 100.0, loudness=level), "jawOpen")
-    even = curve(articulate(phones, 155, 100.0), "jawOpen")
+    jaw = curve(articulated(phones, 155, 100.0, loudness=level), "jawOpen")
+    even = curve(articulated(phones, 155, 100.0), "jawOpen")
     assert jaw[47] > 1.1 * jaw[107]
     assert jaw[47] > even[47]
 
@@ -225,15 +228,15 @@ def test_loud_vowels_open_further_than_soft_ones():
 def test_silent_loudness_is_no_trouble():
     phones = said("AA", "M", "AA")
     for level in (np.array([]), np.full(5, -np.inf), np.full(110, np.nan)):
-        assert np.isfinite(articulate(phones, 110, 100.0, loudness=level)).all()
+        assert np.isfinite(articulated(phones, 110, 100.0, loudness=level)).all()
 
 
 def test_without_phones_the_mouth_rests():
-    assert not articulate([], 50, 25.0).any()
+    assert not articulated([], 50, 25.0).any()
 
 
 def test_a_mouth_without_jaw_still_rounds():
-    curves = articulate(said("UW", "AA"), 100, 100.0, settings=Articulation(jaw=0))
+    curves = articulated(said("UW", "AA"), 100, 100.0, style=Style(jaw=0))
     assert curve(curves, "jawOpen").max() == 0
     assert curve(curves, "mouthPucker").max() > 0.3
 
@@ -241,22 +244,22 @@ def test_a_mouth_without_jaw_still_rounds():
 @given(st.floats(0, 3), st.floats(0, 3), st.floats(0.2, 3), st.floats(0, 3))
 @settings(deadline=None)
 def test_lips_shut_whatever_the_speaker(head, jaw, lips, anticipation, press):
-    speaker = Articulation(jaw=jaw, lips=lips, anticipation=anticipation, press=press)
-    curves = articulate(said("AA", "B", "AA"), 110, 100.0, settings=speaker)
+    speaker = Style(jaw=jaw, lips=lips, anticipation=anticipation, press=press)
+    curves = articulated(said("AA", "B", "AA"), 110, 100.0, style=speaker)
     assert gap(head, curves)[50:60].min() < 0.8
 
 
 @pytest.mark.parametrize("bad", [{"jaw": -0.1}, {"lips": 4}, {"anticipation": 0}])
 def test_impossible_speakers_are_refused(bad):
     with pytest.raises(BadInputError, match=next(iter(bad))):
-        Articulation(**bad)
+        Style(**bad)
 
 
 def test_memory_and_work_are_linear_in_time():
     unit = [("M", 0.08), ("AA", 0.12), ("F", 0.07), ("IY", 0.1), ("SIL", 0.2)]
     phones = timed(unit * 400)
-    curves = articulate(phones, frame_count(phones[-1].end, 25.0), 25.0)
-    short = articulate(timed(unit * 4), frame_count(phones[19].end, 25.0), 25.0)
+    curves = articulated(phones, frame_count(phones[-1].end, 25.0), 25.0)
+    short = articulated(timed(unit * 4), frame_count(phones[19].end, 25.0), 25.0)
     assert np.abs(curves[25:40] - short[25:40]).max() < 1e-6
 
 
@@ -269,7 +272,7 @@ def test_memory_and_work_are_linear_in_time():
 @settings(deadline=None)
 def test_every_sound_of_any_sequence_does_what_it_must(head, sequence, fps):
     phones = timed([("SIL", 0.3), *sequence, ("SIL", 0.3)])
-    curves = articulate(phones, frame_count(phones[-1].end, fps), fps)
+    curves = articulated(phones, frame_count(phones[-1].end, fps), fps)
     opening, tuck = gap(head, curves), curve(curves, "mouthRollLower")
     times = np.arange(len(curves)) / fps
     for phone in phones:

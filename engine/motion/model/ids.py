@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ids of the speech models: the one place where they are spelled.
+
+The standard library alone: Blender imports this module.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+# Inside Blender the package round these has a name of Blender's choosing.
+from ...core.errors import BadInputError  # noqa: TID252
+
+RULES = "rules"
+"""The rule-based articulation."""
+STARTER = "starter"
+"""The learned model that ships."""
+DEFAULT = STARTER
+"""The model that is used unless another is asked for."""
+MODELS: tuple[str, ...] = (STARTER, RULES)
+"""Ids of the speech models; the file of a trained model is one too."""
+MODEL_SUFFIX = ".safetensors"
+STARTER_FILE = Path(__file__).parents[2] / "assets" / "speech_model.safetensors"
+
+
+def model_file(model: str) -> Path | None:
+    """The file of a learned model, ``None`` for the rules.
+
+    Args:
+        model: one of :data:`MODELS`, or the path of a trained model.
+
+    Raises:
+        BadInputError: neither.
+    """
+    if model == RULES:
+        return None
+    if model == STARTER:
+        return STARTER_FILE
+    if model.endswith(MODEL_SUFFIX):
+        return Path(model)
+    raise BadInputError(
+        f"There is no speech model {model!r}.",
+        f"Choose from: {', '.join(MODELS)}, or give the {MODEL_SUFFIX} file of a trained one.",
+    )
