@@ -11,6 +11,7 @@ import torch
 from engine.audio.loading import speech_from_samples
 from engine.core.errors import BadInputError
 from engine.heads import load_head
+from engine.motion.encoders.base import AudioFeatures
 from engine.motion.encoders.phonetic import PhoneticEncoder
 from engine.motion.model.checkpoint import TrainedModel, save_model, set_basis
 from engine.motion.model.config import STARTER, for_head
@@ -84,6 +85,35 @@ def test_what_recognition_found_goes_into_the_performance(head, loaded):
     known = _recognized()
     made = _spoken(loaded, head, recognized=known)
     assert (made.phones, made.warnings) == (known.phones, ("Noted.",))
+
+
+class WithoutPhones:
+    """An encoder of sound alone, as wav2vec 2.0 is."""
+
+    id, size, rate, start = "plain", 81, 100.0, 0.005
+
+    def encode(self, speech, recognized=None, *, text=None, progress=None):
+        rng = np.random.default_rng(0)
+        values = rng.normal(size=(round(100 * speech.duration), 81)).astype(np.float32)
+        return AudioFeatures(values, self.rate, self.start, speech.duration)
+
+
+def test_every_encoders_model_gets_contacts_and_blinks_of_what_was_recognised(head):
+    trained = _trained(head)
+    with torch.no_grad():
+        trained.model.mapper.weights.weight.zero_()
+        trained.model.mapper.weights.bias[head.expression_index("jawOpen")] = 0.075
+    phones = (Phone("AA", 0.0, 2.0), Phone("M", 2.0, 6.0), Phone("AA", 6.0, 8.0))
+    recognized = _recognized(8.0, *phones)
+    made = _spoken(LoadedModel(trained, WithoutPhones()), head, 8.0, recognized=recognized)
+    closing = column(made, head, "mouthClose")
+    assert closing[70:130].min() > 0.05
+    assert closing[:40].max() == 0.0
+    assert column(made, head, "eyeBlinkLeft").max() > 0.9
+
+
+def column(made, head, name):
+    return made.weights[:, head.expression_index(name)]
 
 
 def test_the_speakers_amplitude_becomes_the_models_input(head, loaded):

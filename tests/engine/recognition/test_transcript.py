@@ -75,7 +75,7 @@ def test_any_word_has_a_pronunciation_in_the_models_phones(text):
     phones = {*acoustic_model().labels} - {"SIL"}
     for word in spoken_words(text):
         said = pronunciations(word)
-        assert said or not re.search("[A-Za-z]", word) or re.fullmatch("(?i)[ehw']+", word)
+        assert said or not re.search("[A-Za-z]", word) or re.fullmatch("(?i)[eghw']+", word)
         assert all(set(option) <= phones and option for option in said)
 
 

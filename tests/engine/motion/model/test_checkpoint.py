@@ -228,7 +228,7 @@ def test_a_model_is_loaded_without_torchs_compiler():
     code = (
         "import sys\n"
         "from engine.heads import load_head\n"
-        "from engine.motion.learned import STARTER_FILE\n"
+        "from engine.motion.model.ids import STARTER_FILE\n"
         "from engine.motion.model.checkpoint import load_model\n"
         "load_model(STARTER_FILE, load_head('default'))\n"
         "print('torch._dynamo' in sys.modules)\n"
