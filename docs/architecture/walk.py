@@ -2,8 +2,9 @@
 """Draws ``docs/images/walk.svg``: one recording from the sound strip to the F-curves.
 
 The functions of :data:`WALK` are parsed; a box is a call of the project's own code in one of them,
-in the order of the code, with the first line of its docstring. Where both sides of an
-``if`` call something they stand side by side. Run it after the code has changed::
+in the order of the code, with the first line of its docstring. Where both sides of an ``if`` call
+something they stand side by side; what follows a ``return`` is such a side. Run it after the code
+has changed::
 
     python docs/architecture/walk.py
 
@@ -94,6 +95,11 @@ def _imported(file: str) -> dict[str, str]:
     return files
 
 
+def _returns(body: list[ast.stmt]) -> bool:
+    last = body[-1]
+    return isinstance(last, ast.Return) or (isinstance(last, ast.With) and _returns(last.body))
+
+
 class _Walk:
     """The steps of one function."""
 
@@ -102,11 +108,15 @@ class _Walk:
 
     def steps(self, body: list[ast.stmt]) -> tuple[Step | Branch, ...]:
         found: list[Step | Branch] = []
-        for node in body:
+        for number, node in enumerate(body):
             if isinstance(node, ast.If):
-                yes, no = self.steps(node.body), self.steps(node.orelse)
+                ends = _returns(node.body) and not node.orelse
+                otherwise = body[number + 1 :] if ends else node.orelse
+                yes, no = self.steps(node.body), self.steps(otherwise)
                 branches = (Branch(ast.unparse(node.test), yes, no),) if yes and no else yes or no
                 found += [*self._calls(node.test), *branches]
+                if ends:
+                    break
             elif isinstance(node, ast.With):
                 found += self.steps(node.body)
             else:
