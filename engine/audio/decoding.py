@@ -21,11 +21,9 @@ import av
 import numpy as np
 import soundfile
 from av.codec.context import Flags2
-from numpy.typing import NDArray
 
+from engine.core.arrays import Float
 from engine.core.errors import BadInputError
-
-Float = NDArray[np.float32]
 
 _BLOCK = 1 << 16
 """Frames handed on at a time: 0.5 MB of stereo float32."""

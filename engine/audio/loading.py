@@ -18,10 +18,9 @@ import soxr
 from numpy.typing import ArrayLike, NDArray
 
 from engine.audio.decoding import Source, open_source
+from engine.core.arrays import Float
 from engine.core.errors import BadInputError
 from engine.core.progress import Progress, no_progress
-
-Float = NDArray[np.float32]
 
 SAMPLE_RATE = 16_000
 """Hz of every :class:`Speech`: what the acoustic model and wav2vec 2.0 were trained on."""

@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float = NDArray[np.float32]
+from engine.core.arrays import Float
 
 
 def in_order(values: Float, names: Sequence[str], wanted: Sequence[str]) -> Float | None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from engine.core.arrays import Float
 from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
 from engine.core.npz import holds_only_zeros, open_npz
@@ -16,8 +16,6 @@ from engine.heads.flame import JAW_DIRECTIONS
 from engine.heads.flame_model import COEFFICIENT, EXPRESSIONS, SHAPES
 from engine.heads.head import Head
 from engine.motion.performance import Performance
-
-Float = NDArray[np.float32]
 
 _MAX_VERTICES = 10_000
 MAX_FRAMES = 20_000

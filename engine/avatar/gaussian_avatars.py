@@ -14,17 +14,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from engine.avatar.color import ShColor
 from engine.avatar.gaussian_avatar import GaussianAvatar
 from engine.avatar.ply import read_columns, read_header, write_columns
 from engine.avatar.sh_fit import ShFit, fit_sh
+from engine.core.arrays import Float
 from engine.core.errors import BadInputError
 from engine.heads.head import Head
 from engine.heads.topology import topology_hash
-
-Float = NDArray[np.float32]
 
 DEGREE = 3
 """Degree of the harmonics in the files; GaussianAvatars' own code reads no other."""

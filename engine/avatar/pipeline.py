@@ -20,13 +20,12 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from engine.avatar.gaussian_avatar import Frame, GaussianAvatar, check_mesh, into_head, splats_of
+from engine.core.arrays import Float
 from engine.splatting.backend import Splats
 from engine.splatting.transfer import upload
 
-Float = NDArray[np.float32]
 Layout = tuple[tuple[int, ...] | None, ...]
 """Shapes of what :class:`Frame` holds, ``None`` for what it leaves out."""
 

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.avatar.ply_header import PlyHeader, read_header
+from engine.core.arrays import Float
 from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
-
-Float = NDArray[np.float32]
 
 _BLOCK = 4096
 """Vertices converted at once."""

@@ -15,11 +15,11 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import cKDTree
 
+from engine.core.arrays import Double
 from engine.core.errors import BadInputError
 from engine.heads.head import Head
 from engine.heads.surface import Surface
 
-Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 _TOUCHING = 0.065
@@ -42,7 +42,7 @@ class Slit:
 
     upper: Indices
     lower: Indices
-    corners: Array
+    corners: Double
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ class Anatomy:
     component: Indices
     skin: Indices
     surface: Surface
-    points: dict[str, Array] = field(default_factory=dict)
+    points: dict[str, Double] = field(default_factory=dict)
     slit: Slit | None = None
     scale: float = 1.0
 
@@ -125,7 +125,7 @@ def _skin(head: Head) -> tuple[Indices, Indices]:
     return component.astype(np.intp), np.flatnonzero(component == total.argmax())
 
 
-def _eyes(head: Head) -> dict[str, Array]:
+def _eyes(head: Head) -> dict[str, Double]:
     found = {}
     for side in ("left", "right"):
         ball = head.regions.get(f"{side}_eyeball")
@@ -137,9 +137,9 @@ def _eyes(head: Head) -> dict[str, Array]:
     return found
 
 
-def _nose(head: Head, skin: Array, points: dict[str, Array], scale: float) -> Array:
+def _nose(head: Head, skin: Double, points: dict[str, Double], scale: float) -> Double:
     if len(head.landmarks.get("nose_tip", ())):
-        marked: Array = head.template[head.landmarks["nose_tip"][0]].astype(np.float64)
+        marked: Double = head.template[head.landmarks["nose_tip"][0]].astype(np.float64)
         return marked
     eyes = [points[name] for name in ("left_eye", "right_eye") if name in points]
     if len(eyes) == 2:
@@ -150,13 +150,13 @@ def _nose(head: Head, skin: Array, points: dict[str, Array], scale: float) -> Ar
     else:
         near = np.abs(skin[:, 0] - np.median(skin[:, 0])) < 0.015 * scale
     candidates = skin[near] if near.any() else skin
-    tip: Array = candidates[candidates[:, 2].argmax()]
+    tip: Double = candidates[candidates[:, 2].argmax()]
     return tip
 
 
 def _mouth(
-    head: Head, skin: Surface, own: Indices, nose: Array, scale: float
-) -> tuple[Slit | None, Array]:
+    head: Head, skin: Surface, own: Indices, nose: Double, scale: float
+) -> tuple[Slit | None, Double]:
     """The slit, and (N,) sides of the mouth: +1 above, −1 below, 0 away from it."""
     reach = np.array([0.04, 0.03, 0.045]) * scale
     box = np.abs(skin.vertices - nose - np.array([0, -0.037, -0.02]) * scale) < reach
@@ -215,7 +215,7 @@ def _lower(head: Head, own: Indices) -> tuple[NDArray[np.bool_], bool]:
 
 def _sides(
     skin: Surface, slit: Slit, lower: NDArray[np.bool_] | None, near: Indices, scale: float
-) -> Array:
+) -> Double:
     """Sides between the corners, where upper and lower must not be mixed up."""
     sides = np.zeros(len(skin.vertices))
     right, left = slit.corners[:, 0]

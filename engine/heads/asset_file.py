@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.arrays import Float, Index
 from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
 from engine.core.npz import read_npz, size_limit
-from engine.heads.head import Float, Head, Index, Skeleton
+from engine.heads.head import Head, Skeleton
 
 _FORMAT = "gaussianspeech-head-1"
 _REMEDY = "Get the file again, or make it again with 'python -m training.assets.head.default_head'."

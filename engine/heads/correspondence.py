@@ -18,14 +18,13 @@ from scipy.sparse import csc_matrix, diags
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
+from engine.core.arrays import Double, Float
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads.anatomy import Anatomy
 from engine.heads.head import Head
 from engine.heads.registration import Registration
 from engine.heads.surface import Closest, Surface
 
-Array = NDArray[np.float64]
-Float = NDArray[np.float32]
 Indices = NDArray[np.intp]
 
 _SPACING = 0.005
@@ -68,8 +67,8 @@ class Correspondence:
     target: Anatomy
     registration: Registration
     closest: Closest
-    trust: Array
-    jacobians: Array
+    trust: Double
+    jacobians: Double
     parts: dict[str, Indices]
 
     def carry(self, offsets: Float, *, progress: Progress = no_progress) -> Float:
@@ -86,7 +85,7 @@ class Correspondence:
         turned = np.einsum("vij,kvj->kvi", self.jacobians, skin)
         carried = np.zeros((len(offsets), self.target.head.vertex_count, 3))
         carried[:, self.target.skin] = self._on_skin(turned, subprogress(progress, 0.0, 0.7))
-        moving: dict[str, tuple[Array, Array]] = {}
+        moving: dict[str, tuple[Double, Double]] = {}
         for number, (name, vertices) in enumerate(self.parts.items()):
             progress(0.7 + 0.3 * number / len(self.parts), "carrying teeth, tongue and eyes")
             if name == "skin":
@@ -100,7 +99,7 @@ class Correspondence:
         progress(1.0, "offsets are carried")
         return carried.astype(np.float32)
 
-    def _on_skin(self, turned: Array, progress: Progress) -> Array:
+    def _on_skin(self, turned: Double, progress: Progress) -> Double:
         """(K, N, 3) of the target's skin: (C + μ·L)·u = C·d with C the trusted area."""
         surface = self.target.surface
         corners = self.registered.faces[self.closest.faces]
@@ -124,17 +123,17 @@ class Correspondence:
             self.source.surface.sides,
         )
 
-    def _attached(self, vertices: Indices, carried: Array) -> Array:
+    def _attached(self, vertices: Indices, carried: Double) -> Double:
         """Lashes, brows and the like follow the nearest skin."""
         skin = self.target.skin
         template = self.target.head.template
         distance, near = cKDTree(template[skin]).query(template[vertices], k=6)
         weights = 1 / np.maximum(distance, 1e-6)
         weights /= weights.sum(1, keepdims=True)
-        moved: Array = np.einsum("nk,vnkd->vnd", weights, carried[:, skin[near]])
+        moved: Double = np.einsum("nk,vnkd->vnd", weights, carried[:, skin[near]])
         return moved
 
-    def _part(self, name: str, offsets: Float) -> tuple[Array, Array]:
+    def _part(self, name: str, offsets: Float) -> tuple[Double, Double]:
         """(N, 3) places of a part of the source on the target, and their (K, N, 3) offsets."""
         vertices = part_of(self.source.head, name)
         places = self.registration.vertices[vertices]
@@ -143,25 +142,25 @@ class Correspondence:
         jacobian = self._jaw_jacobian() if name == "lower_teeth" else self._near_jacobian(places)
         return places, np.einsum("ij,kvj->kvi", jacobian, offsets[:, vertices].astype(np.float64))
 
-    def _jaw_jacobian(self) -> Array:
+    def _jaw_jacobian(self) -> Double:
         """Of the chin, so that the lower teeth go with the skin of the jaw."""
         chin = self.source.head.landmarks.get("chin", self.source.skin[:0])
         if not len(chin):
             return self._near_jacobian(self.registration.vertices)
         return self._near_jacobian(self.registration.vertices[chin])
 
-    def _near_jacobian(self, places: Array) -> Array:
+    def _near_jacobian(self, places: Double) -> Double:
         _, near = cKDTree(self.registered.vertices).query(places.mean(axis=0), k=64)
-        mean: Array = self.jacobians[near].mean(axis=0)
+        mean: Double = self.jacobians[near].mean(axis=0)
         return mean
 
-    def _moved(self, name: str, vertices: Indices, places: Array, moves: Array) -> Array:
+    def _moved(self, name: str, vertices: Indices, places: Double, moves: Double) -> Double:
         points = self.target.head.template[vertices].astype(np.float64)
         if name == "tongue":
             distance, near = cKDTree(places).query(points, k=min(6, len(places)))
             weights = 1 / np.maximum(distance, 1e-6)
             weights /= weights.sum(1, keepdims=True)
-            flesh: Array = np.einsum("nk,vnkd->vnd", weights, moves[:, near])
+            flesh: Double = np.einsum("nk,vnkd->vnd", weights, moves[:, near])
             return flesh
         result = np.zeros((len(moves), len(vertices), 3))
         eye = name.removesuffix("ball")
@@ -209,7 +208,7 @@ def part_of(head: Head, name: str) -> Indices:
     return np.concatenate(sets).astype(np.intp) if sets else np.zeros(0, np.intp)
 
 
-def rigid(start: Array, end: Array) -> tuple[Array, Array]:
+def rigid(start: Double, end: Double) -> tuple[Double, Double]:
     """Rotation (3, 3) and shift (3,) that take points (N, 3) best to others (Kabsch)."""
     middles = start.mean(axis=0), end.mean(axis=0)
     u, _, v = np.linalg.svd((end - middles[1]).T @ (start - middles[0]))
@@ -217,7 +216,7 @@ def rigid(start: Array, end: Array) -> tuple[Array, Array]:
     return rotation, middles[1] - rotation @ middles[0]
 
 
-def _jacobians(source: Anatomy, registered: Surface) -> Array:
+def _jacobians(source: Anatomy, registered: Surface) -> Double:
     """(M, 3, 3) local linear part of the registration at each vertex of the source's skin.
 
     Fitted to places about :data:`_SPACING` apart on and under the skin. Seen from both sides of
@@ -251,7 +250,7 @@ def _jacobians(source: Anatomy, registered: Surface) -> Array:
     whole = np.linalg.lstsq(
         rest.vertices - middles[0], registered.vertices - middles[1], rcond=None
     )[0].T
-    fitted: Array = (cross + ridge * whole) @ np.linalg.inv(gram + ridge * np.eye(3))
+    fitted: Double = (cross + ridge * whole) @ np.linalg.inv(gram + ridge * np.eye(3))
     return fitted
 
 

@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engine.core.arrays import Float, Index
 from engine.core.errors import BadInputError
 from engine.heads.flame_file import read_flame, read_masks
 from engine.heads.flame_model import COEFFICIENT, EXPRESSIONS, JOINTS, SHAPES, FlameModel
@@ -33,8 +34,6 @@ from engine.heads.skinning import flame_vertices
 
 __all__ = ["JAW_DIRECTIONS", "FlameModel", "flame_vertices", "load_flame", "read_flame"]
 
-Float = NDArray[np.float32]
-Index = NDArray[np.int32]
 
 JAW_DIRECTIONS: dict[str, tuple[float, float, float]] = {
     "jawOpen": (0.3, 0.0, 0.0),

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.arrays import Float, Index
 from engine.core.errors import BadInputError
 from engine.core.npz import read_npz
-from engine.heads.flame_model import JOINTS, FlameModel, Float, Index
+from engine.heads.flame_model import JOINTS, FlameModel
 from engine.heads.pickled_arrays import PickledArrays
 from engine.heads.safe_pickle import PickleError, excerpt
 

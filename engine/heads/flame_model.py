@@ -5,11 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-Float = NDArray[np.float32]
-Index = NDArray[np.int32]
+from engine.core.arrays import Float, Index
 
 JOINTS = ("root", "neck", "jaw", "left_eye", "right_eye")
 """FLAME's joints in the order of its kinematic tree; left is the person's left, +X."""

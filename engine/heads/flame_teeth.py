@@ -18,8 +18,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.arrays import Index
 from engine.core.errors import BadInputError
-from engine.heads.flame_model import JOINTS, SHAPES, FlameModel, Index
+from engine.heads.flame_model import JOINTS, SHAPES, FlameModel
 
 COLUMNS = 15
 ROWS = 4

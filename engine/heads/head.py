@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float = NDArray[np.float32]
-Index = NDArray[np.int32]
+from engine.core.arrays import Float, Index
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,10 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.heads.head import Float, Head
+from engine.core.arrays import Double, Float
+from engine.heads.head import Head
 from engine.heads.registration import Similarity
-
-Array = NDArray[np.float64]
 
 ROLL = "mouthRollLower"
 _POSE = {ROLL: 0.86, "jawOpen": 0.065}
@@ -56,17 +55,17 @@ def fit_lower_lip_roll(source: Head, target: Head, similarity: Similarity) -> Fl
     return fitted
 
 
-def _left_over(head: Head) -> Array:
+def _left_over(head: Head) -> Double:
     """(3,) from the middle of the lower lip in that pose to the edge of the upper teeth."""
     middle = _middle(head)
-    lip: Array = head.template[middle].astype(np.float64)
+    lip: Double = head.template[middle].astype(np.float64)
     for name, weight in _POSE.items():
         lip += weight * head.expression_basis[head.expression_index(name), middle]
-    edge: Array = head.template[head.landmarks["upper_teeth_edge"]].astype(np.float64)
-    along: Array = np.linspace(0, 1, _BETWEEN, endpoint=False)[:, None, None]
+    edge: Double = head.template[head.landmarks["upper_teeth_edge"]].astype(np.float64)
+    along: Double = np.linspace(0, 1, _BETWEEN, endpoint=False)[:, None, None]
     edge = (edge[:-1] + along * (edge[1:] - edge[:-1])).reshape(-1, 3)
     apart = (edge[None] - lip[:, None]).reshape(-1, 3)
-    found: Array = apart[int(np.square(apart).sum(axis=1).argmin())]
+    found: Double = apart[int(np.square(apart).sum(axis=1).argmin())]
     return found
 
 

@@ -24,12 +24,11 @@ from scipy.sparse import csc_matrix, diags
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
+from engine.core.arrays import Double
 from engine.core.errors import BadInputError
 from engine.core.progress import Progress, no_progress
 from engine.heads.anatomy import Anatomy
 from engine.heads.surface import Surface
-
-Array = NDArray[np.float64]
 
 TOLERANCE = 0.0015
 """Metres, for a head of adult size, that the registered face may be off the target on average."""
@@ -52,12 +51,12 @@ class Similarity(NamedTuple):
     """``scale · rotation · x + shift``."""
 
     scale: float
-    rotation: Array
-    shift: Array
+    rotation: Double
+    shift: Double
 
-    def apply(self, points: Array) -> Array:
+    def apply(self, points: Double) -> Double:
         """(..., 3) points moved."""
-        moved: Array = self.scale * points @ self.rotation.T + self.shift
+        moved: Double = self.scale * points @ self.rotation.T + self.shift
         return moved
 
 
@@ -71,12 +70,12 @@ class Registration:
         error: metres, mean distance of the source's face from the target's surface.
     """
 
-    vertices: Array
+    vertices: Double
     similarity: Similarity
     error: float
 
 
-def similarity_of(source: Array, target: Array, weights: Array | None = None) -> Similarity:
+def similarity_of(source: Double, target: Double, weights: Double | None = None) -> Similarity:
     """Least squares (Umeyama 1991); fewer than three places give a shift alone.
 
     Args:
@@ -123,7 +122,7 @@ def register(source: Anatomy, target: Anatomy, *, progress: Progress = no_progre
 
 
 def _check(
-    source: Anatomy, target: Anatomy, skin: Array, face: NDArray[np.bool_], tolerance: float
+    source: Anatomy, target: Anatomy, skin: Double, face: NDArray[np.bool_], tolerance: float
 ) -> float:
     """Mean distance of the face from the target's skin, metres.
 
@@ -144,17 +143,17 @@ def _check(
     return error
 
 
-def carried_along(points: Array, start: Array, end: Array) -> Array:
+def carried_along(points: Double, start: Double, end: Double) -> Double:
     """Points off a surface, moved as the surface near them: (N, 3)."""
     distance, near = cKDTree(start).query(points, k=48)
     reach = np.maximum(distance[:, -1:], 1e-6)
     weights = np.exp(-4 * np.square(distance / reach))
     weights /= weights.sum(1, keepdims=True)
-    moved: Array = points + np.einsum("nk,nkd->nd", weights, (end - start)[near])
+    moved: Double = points + np.einsum("nk,nkd->nd", weights, (end - start)[near])
     return moved
 
 
-def _data_weights(source: Anatomy) -> Array:
+def _data_weights(source: Anatomy) -> Double:
     """(N,) how much each vertex of the skin is drawn: the face wholly, what is hidden not."""
     regions = source.head.regions
     number = source.vertex_to_skin
@@ -172,7 +171,7 @@ def _data_weights(source: Anatomy) -> Array:
     return weights
 
 
-def _aligned(source: Anatomy, target: Anatomy, weights: Array) -> Similarity:
+def _aligned(source: Anatomy, target: Anatomy, weights: Double) -> Similarity:
     """By the places both heads know; then by closest points of the face, the places still held."""
     names = [name for name in source.points if name in target.points]
     a = np.stack([source.points[name] for name in names])
@@ -203,8 +202,8 @@ def _aligned(source: Anatomy, target: Anatomy, weights: Array) -> Similarity:
 
 
 def _fitted(
-    source: Anatomy, target: Anatomy, start: Array, weights: Array, progress: Progress
-) -> Array:
+    source: Anatomy, target: Anatomy, start: Double, weights: Double, progress: Progress
+) -> Double:
     """(N, 3) the source's skin on the target's."""
     surface = Surface(start, source.surface.faces, source.surface.sides)
     areas = np.maximum(surface.areas, 1e-12)
@@ -245,7 +244,7 @@ def _fitted(
     return skin
 
 
-def _landmarks(source: Anatomy, target: Anatomy) -> tuple[NDArray[np.intp], Array]:
+def _landmarks(source: Anatomy, target: Anatomy) -> tuple[NDArray[np.intp], Double]:
     """Vertices of the source's skin and the places of the target where they belong."""
     marks, aims = [], []
     for name in _LANDMARKS:

@@ -19,13 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from engine.core.arrays import Float, Index
 from engine.core.files import atomic_write
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.core.runtime import cache_folder
 from engine.heads.anatomy import Anatomy, anatomy
 from engine.heads.correspondence import Correspondence, correspondence
 from engine.heads.default import load_default_head
-from engine.heads.head import Float, Head, Index
+from engine.heads.head import Head
 from engine.heads.lower_lip_roll import fit_lower_lip_roll
 from engine.heads.registration import Registration, Similarity, register
 

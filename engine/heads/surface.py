@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.spatial import cKDTree
 
-Array = NDArray[np.float64]
-Index = NDArray[np.int32]
+from engine.core.arrays import Double, Index
 
 _CANDIDATES = 24
 _SQUARED_PENALTY = 1e6
@@ -35,9 +34,9 @@ class Closest(NamedTuple):
     """
 
     faces: NDArray[np.intp]
-    weights: Array
-    points: Array
-    distance: Array
+    weights: Double
+    points: Double
+    distance: Double
     fits: NDArray[np.bool_]
 
 
@@ -51,33 +50,33 @@ class Surface:
         sides: (V,) +1 on the upper lip's side of the mouth, −1 on the lower, 0 elsewhere.
     """
 
-    vertices: Array
+    vertices: Double
     faces: Index
-    sides: Array
+    sides: Double
 
     @cached_property
-    def crossed(self) -> Array:
+    def crossed(self) -> Double:
         """(F, 3) normals of the triangles with twice their area as length."""
         a, b, c = np.moveaxis(self.vertices[self.faces], 1, 0)
-        crossed: Array = np.cross(b - a, c - a)
+        crossed: Double = np.cross(b - a, c - a)
         return crossed
 
     @cached_property
-    def normals(self) -> Array:
+    def normals(self) -> Double:
         """(V, 3) unit vertex normals, weighted by area."""
         total = self._gathered(self.crossed)
         size = np.linalg.norm(total, axis=1, keepdims=True)
-        unit: Array = total / np.maximum(size, 1e-30)
+        unit: Double = total / np.maximum(size, 1e-30)
         return unit
 
     @cached_property
-    def areas(self) -> Array:
+    def areas(self) -> Double:
         """(V,) a third of the triangles around each vertex, square metres."""
         areas = self._gathered(np.linalg.norm(self.crossed, axis=1, keepdims=True))
         return areas[:, 0] / 6
 
     @cached_property
-    def face_sides(self) -> Array:
+    def face_sides(self) -> Double:
         """(F,) side of each triangle, 0 where its corners disagree."""
         corners = self.sides[self.faces]
         return np.where(corners.max(1) * corners.min(1) < 0, 0.0, np.sign(corners.sum(1)))
@@ -121,10 +120,10 @@ class Surface:
 
     def closest(
         self,
-        points: Array,
+        points: Double,
         *,
-        normals: Array | None = None,
-        sides: Array | None = None,
+        normals: Double | None = None,
+        sides: Double | None = None,
         least_cosine: float = 0.0,
     ) -> Closest:
         """The closest point of the surface, among the compatible ones where there are any.
@@ -157,21 +156,21 @@ class Surface:
     def _centres(self) -> cKDTree:
         return cKDTree(self.vertices[self.faces].mean(axis=1))
 
-    def _gathered(self, values: Array) -> Array:
+    def _gathered(self, values: Double) -> Double:
         total = np.zeros((len(self.vertices), values.shape[1]))
         for corner in range(3):
             np.add.at(total, self.faces[:, corner], values)
         return total
 
 
-def barycentric(p: Array, a: Array, b: Array, c: Array) -> Array:
+def barycentric(p: Double, a: Double, b: Double, c: Double) -> Double:
     """(..., 3) coordinates of the point of triangle abc that is closest to p."""
     ab, ac, ap = b - a, c - a, p - a
     d00, d01, d11 = (ab * ab).sum(-1), (ab * ac).sum(-1), (ac * ac).sum(-1)
     d20, d21 = (ap * ab).sum(-1), (ap * ac).sum(-1)
     area = np.maximum(d00 * d11 - d01 * d01, 1e-30)
     v, w = (d11 * d20 - d01 * d21) / area, (d00 * d21 - d01 * d20) / area
-    best: Array = np.stack([1 - v - w, v, w], -1)
+    best: Double = np.stack([1 - v - w, v, w], -1)
     outside = (best < 0).any(-1)
     least = np.full(outside.shape, np.inf)
     corners = (a, b, c)

@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.arrays import Float
 from engine.core.checks import check_range, shown
 from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
 from engine.core.json_values import parse_json
 from engine.core.npz import NpzFile, open_npz
 from engine.phonemes import Phone
-
-Float = NDArray[np.float32]
 
 MIN_FPS, MAX_FPS = 1.0, 1000.0
 """Frame rates of performances; those that speech is predicted at are in engine.core.timing."""

@@ -17,12 +17,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.arrays import Float, Index, Short
 from engine.recognition.phone_loop import PhoneSegment
 from engine.recognition.senones import BEGIN, END, INTERNAL, SCORE_UNIT, SINGLE, acoustic_model
-
-Float = NDArray[np.float32]
-Int = NDArray[np.int32]
-Short = NDArray[np.int16]
 
 Pronunciations = Sequence[Sequence[str]]
 
@@ -51,15 +48,15 @@ class Chain(NamedTuple):
         finals: (k,) int32 states in which the chain may end.
     """
 
-    senones: Int
+    senones: Index
     stay: Float
     leave: Float
-    phone: Int
-    instance: Int
-    entries: Int
+    phone: Index
+    instance: Index
+    entries: Index
     costs: Float
-    first_entry: Int
-    finals: Int
+    first_entry: Index
+    finals: Index
 
 
 def chain_of(words: Sequence[Pronunciations]) -> Chain:
@@ -143,7 +140,7 @@ class Alignment(NamedTuple):
 
     phones: list[PhoneSegment]
     scores: Float
-    states: Int
+    states: Index
 
 
 class Aligner:
@@ -154,8 +151,8 @@ class Aligner:
         self._score = np.full(len(chain.senones), _NEVER, np.float32)
         self._low = 0
         self._started = False
-        self._pending: list[tuple[NDArray[np.uint8], Int, Short]] = []
-        self._path: list[Int] = []
+        self._pending: list[tuple[NDArray[np.uint8], Index, Short]] = []
+        self._path: list[Index] = []
         self._scores: list[Float] = []
 
     def accept_scores(self, scores: Short) -> None:
@@ -187,7 +184,7 @@ class Aligner:
         ]
         return Alignment(phones, np.concatenate(self._scores), path)
 
-    def _finalize(self, paths: list[Int]) -> None:
+    def _finalize(self, paths: list[Index]) -> None:
         """Make the paths through the oldest pending chunks final."""
         for path in paths:
             scores = self._pending.pop(0)[2]
@@ -195,9 +192,9 @@ class Aligner:
             self._path.append(path)
             self._scores.append(-SCORE_UNIT * chosen.astype(np.float32))
 
-    def _traced(self, state: int) -> list[Int]:
+    def _traced(self, state: int) -> list[Index]:
         """The states of each pending chunk on the best path to ``state``."""
-        chunks: list[Int] = []
+        chunks: list[Index] = []
         for back, lows, _ in reversed(self._pending):
             path, state = _trace(back, lows, self._chain.entries, self._chain.first_entry, state)
             chunks.insert(0, path)

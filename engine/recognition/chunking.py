@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Float = NDArray[np.float32]
-Int = NDArray[np.int64]
+from engine.core.arrays import Float, Ids
 
 _HOP = 160
 
@@ -35,7 +34,7 @@ class SpeechChunk:
         frames: (T,) int64 numbers of the recording's 10 ms frames, rising; gaps are silence.
     """
 
-    frames: Int
+    frames: Ids
 
     def samples(self, recording: Float) -> Float:
         """The chunk's sound from 16 kHz ``recording`` (n,), with context on both sides."""

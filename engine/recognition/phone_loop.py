@@ -12,13 +12,9 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from engine.core.arrays import Float, Index, Short
 from engine.recognition.senones import INTERNAL, SCORE_UNIT, acoustic_model
-
-Float = NDArray[np.float32]
-Int = NDArray[np.int32]
-Short = NDArray[np.int16]
 
 LANGUAGE_WEIGHT = 2.0
 """Weight of the phone trigram against the sound, chosen on human and synthetic speech."""
@@ -48,7 +44,7 @@ class PhoneLoop:
         self._tokens = np.full((3, size**3), -1, np.int32)
         self._junctions = np.full(size**2, _NEVER, np.float32)
         self._junctions[(size - 1) * size :] = 0
-        self._pending: list[tuple[int, Int]] = []
+        self._pending: list[tuple[int, Index]] = []
         self._frames = 0
         self._final: list[PhoneSegment] = []
 

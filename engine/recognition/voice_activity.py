@@ -11,12 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.audio.features import FRAME_RATE, Features
-
-Float = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+from engine.core.arrays import Float, Mask
 
 _VOICED = 0.6
 """Autocorrelation peak from which a frame is voiced; white noise reaches 0.4."""

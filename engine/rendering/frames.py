@@ -17,6 +17,7 @@ from PIL import Image as Picture
 from engine.avatar import AvatarPipeline, GaussianAvatar
 from engine.avatar.expression import in_order
 from engine.avatar.kernels import warm_up
+from engine.core.arrays import Float
 from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
 from engine.core.progress import Progress, no_progress, subprogress
@@ -28,7 +29,6 @@ from engine.splatting.backend import Backend
 from engine.splatting.camera import Camera, look_at
 from engine.splatting.transfer import Download, upload
 
-Float = NDArray[np.float32]
 Frame = NDArray[np.uint8]
 
 _LENS = 85.0

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from engine.avatar import GaussianAvatar, splats
 from engine.avatar.binding import matrix_to_quaternion, quaternion_product, transformed
@@ -21,13 +20,12 @@ from engine.avatar.expression import in_order
 from engine.avatar.gaussian_avatars import SPLAT_FIELDS, splat_columns
 from engine.avatar.ply import write_columns
 from engine.avatar.sh_fit import ShFit, fit_sh, turned
+from engine.core.arrays import Float
 from engine.core.errors import BadInputError
 from engine.core.progress import Progress, no_progress
 from engine.heads.axes import HEAD_TO_BLENDER
 from engine.heads.head import Head
 from engine.motion.performance import Performance
-
-Float = NDArray[np.float32]
 
 AXES: dict[str, Float] = {
     "y-up": np.eye(4, dtype=np.float32),

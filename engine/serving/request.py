@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.arrays import Float
 from engine.core.errors import BadInputError
 from engine.core.json_values import JsonObject
 from engine.core.progress import Progress, no_progress
-
-Float = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

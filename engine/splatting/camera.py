@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Float = NDArray[np.float32]
+from engine.core.arrays import Float
 
 
 @dataclass(frozen=True, eq=False)

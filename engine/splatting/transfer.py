@@ -9,8 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-Float = NDArray[np.float32]
-
 
 def upload(array: NDArray[Any], device: torch.device) -> torch.Tensor:
     """An array on a device; the copy is asynchronous where the device allows it.

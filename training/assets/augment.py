@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from engine.audio.loading import SAMPLE_RATE
-
-Float = NDArray[np.float32]
+from engine.core.arrays import Float
 
 _SNR = (8.0, 40.0)
 """Decibels of speech over noise."""

@@ -23,13 +23,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.core.files import atomic_write
 from engine.core.json_values import JsonObject, read_json
 from engine.splatting.camera import Camera
 
-Float = NDArray[np.float32]
 Split = Literal["train", "val", "test"]
 Kind = Literal["flame", "head"]
 

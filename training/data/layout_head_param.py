@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.arrays import Float
 from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
 from engine.core.npz import open_npz
-
-Float = NDArray[np.float32]
 
 _REMEDY = (
     "Make the capture again with 'gaussianspeech capture', or write the file as docs/capture.md "

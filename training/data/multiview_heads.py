@@ -9,9 +9,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from engine.avatar.flame_param import FlameParam, load_flame_param
+from engine.core.arrays import Float
 from engine.core.errors import BadInputError
 from engine.core.npz import open_npz
 from engine.heads import load_head
@@ -22,8 +22,6 @@ from engine.heads.head import Head
 from engine.heads.skinning import flame_vertices, rotation_matrices
 from training.data.layout import CANONICAL, Frame
 from training.data.layout_head_param import load_head_param
-
-Float = NDArray[np.float32]
 
 _FLAME_REMEDY = (
     "Give the FLAME model the capture was fitted with (--head generic_model.pkl, flame2023.pkl …); "

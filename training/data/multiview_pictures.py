@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as Picture
 
+from engine.core.arrays import Float
 from engine.core.errors import BadInputError
 from engine.splatting.camera import Camera
 
-Float = NDArray[np.float32]
 Background = tuple[float, float, float]
 
 _ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from engine.audio.loading import Speech
 from engine.avatar.flame_param import is_flame, load_flame_param
+from engine.core.arrays import Float
 from engine.core.errors import BadInputError
 from engine.core.npz import open_npz
 from engine.heads import load_head
@@ -21,8 +22,6 @@ from engine.heads.flame_teeth import add_teeth
 from engine.heads.head import Head
 from engine.heads.skinning import flame_vertices
 from engine.motion.performance import MAX_FPS, MIN_FPS, Performance
-
-Float = NDArray[np.float32]
 
 PERFORMANCE, PLAIN, FLAME_PARAM = ".performance.npz", ".motion.npz", ".flame_param.npz"
 SUFFIXES = (PERFORMANCE, PLAIN, FLAME_PARAM)

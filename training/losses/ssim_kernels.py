@@ -18,9 +18,8 @@ from typing import Any
 
 import numpy as np
 from numba import njit, prange
-from numpy.typing import NDArray
 
-Float = NDArray[np.float32]
+from engine.core.arrays import Float
 
 BAND = 32
 """Rows of a band; a part of the definition, for the sums follow it."""

@@ -13,17 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 from numba import njit
-from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
+from engine.core.arrays import Float, Index, Mask
 from engine.heads.head import Head
 from engine.motion.model.wrinkles import RidgeDetector
 from engine.splatting.camera import Camera
 from engine.splatting.cpu.threads import KERNELS
-
-Mask = NDArray[np.bool_]
-Float = NDArray[np.float32]
-Index = NDArray[np.int32]
 
 REGIONS: Mapping[str, tuple[str, ...]] = {
     "mouth interior": ("mouth_interior", "teeth", "gums", "tongue"),

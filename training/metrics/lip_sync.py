@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.core.arrays import Double
 from engine.phonemes import (
     BILABIALS,
     LABIODENTALS,
@@ -23,7 +24,7 @@ from engine.phonemes import (
     SPREAD,
     VOWELS,
 )
-from training.metrics.mouth import MM, Array, MouthTrack, lip_vertices, mouth_track
+from training.metrics.mouth import MM, MouthTrack, lip_vertices, mouth_track
 from training.metrics.synchrony import RATE, REACH, Synchrony, synchrony, voiced_energy
 
 if TYPE_CHECKING:
@@ -220,7 +221,7 @@ def _of(phones: Sequence[Phone], labels: Collection[str]) -> list[Phone]:
     return [phone for phone in phones if phone.label in labels]
 
 
-def _inside(times: Array, phones: Sequence[Phone], labels: Collection[str]) -> NDArray[np.bool_]:
+def _inside(times: Double, phones: Sequence[Phone], labels: Collection[str]) -> NDArray[np.bool_]:
     inside = np.zeros(len(times), bool)
     for phone in _of(phones, labels):
         inside |= (times >= phone.start) & (times < phone.end)
@@ -260,7 +261,7 @@ def _in_silence(
     return (seconds, motion / seconds, gap / seconds) if seconds else (0.0, 0.0, 0.0)
 
 
-def lip_speed(performance: Performance, head: Head) -> Array:
+def lip_speed(performance: Performance, head: Head) -> Double:
     """(T − 1,) mean speed of the lip vertices between neighbouring frames, mm/frame.
 
     Raises:
@@ -272,7 +273,7 @@ def lip_speed(performance: Performance, head: Head) -> Array:
         np.linalg.norm((steps[i : i + 512] @ basis).reshape(-1, basis.shape[1] // 3, 3), axis=-1)
         for i in range(0, len(steps), 512)
     ]
-    speed: Array = np.concatenate([piece.mean(axis=1) for piece in pieces] or [np.zeros(0)]) * MM
+    speed: Double = np.concatenate([piece.mean(axis=1) for piece in pieces] or [np.zeros(0)]) * MM
     return speed
 
 
@@ -288,6 +289,6 @@ def _jitter(performance: Performance, head: Head) -> float:
     return total / len(bends) * MM
 
 
-def _lip_basis(performance: Performance, head: Head) -> Array:
+def _lip_basis(performance: Performance, head: Head) -> Double:
     lips = lip_vertices(head)
     return performance.basis[:, lips].astype(np.float64).reshape(len(performance.basis), -1)

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.arrays import Double
 from engine.core.errors import BadInputError
 from engine.heads.head import Head
 from engine.motion.performance import Performance
-
-Array = NDArray[np.float64]
 
 MM = 1000.0
 _FRAMES = 512
@@ -35,13 +34,13 @@ class MouthTrack:
     """
 
     fps: float
-    gap: Array
-    overlap: Array
-    width: Array
-    lip_to_teeth: Array
+    gap: Double
+    overlap: Double
+    width: Double
+    lip_to_teeth: Double
 
     @property
-    def times(self) -> Array:
+    def times(self) -> Double:
         """(T,) seconds of the frames."""
         return np.arange(len(self.gap)) / self.fps
 
@@ -57,7 +56,7 @@ def mouth_track(performance: Performance, head: Head) -> MouthTrack:
         name: _landmark(head, name)
         for name in ("inner_lip_upper", "inner_lip_lower", "mouth_corners", "upper_teeth_edge")
     }
-    chunks: dict[str, list[Array]] = {"apart": [], "width": [], "teeth": []}
+    chunks: dict[str, list[Double]] = {"apart": [], "width": [], "teeth": []}
     upper, lower = marks["inner_lip_upper"], marks["inner_lip_lower"]
     neutral = head.template.astype(np.float64)
     closed = neutral[upper, 1] - neutral[lower, 1]
@@ -80,14 +79,14 @@ def mouth_track(performance: Performance, head: Head) -> MouthTrack:
     )
 
 
-def _middle(row: Array) -> Array:
+def _middle(row: Double) -> Double:
     """The middle third of (n, P, 3) points in a row."""
     P = row.shape[1]
     third = P // 3
     return row[:, third : P - third]
 
 
-def _to_line(points: Array, line: Array) -> Array:
+def _to_line(points: Double, line: Double) -> Double:
     """Smallest distance of (n, P, 3) points from (n, Q, 3) open polylines: (n,)."""
     if line.shape[1] == 1:
         line = np.repeat(line, 2, axis=1)
@@ -96,7 +95,7 @@ def _to_line(points: Array, line: Array) -> Array:
     length = np.maximum((along**2).sum(-1), 1e-18)
     part = np.clip((offset * along).sum(-1) / length, 0.0, 1.0)
     away = offset - part[..., None] * along
-    nearest: Array = np.sqrt((away**2).sum(-1).min(axis=(1, 2)))
+    nearest: Double = np.sqrt((away**2).sum(-1).min(axis=(1, 2)))
     return nearest
 
 
@@ -111,7 +110,7 @@ def lip_vertices(head: Head) -> NDArray[np.int32]:
 
 def positions(
     performance: Performance, head: Head, vertices: NDArray[np.integer[Any]]
-) -> Iterator[tuple[int, Array]]:
+) -> Iterator[tuple[int, Double]]:
     """Walk some vertices of a performance: pairs of first frame and (n, M, 3) float64, metres.
 
     Only the chosen vertices are ever made dense, a few hundred frames at a time.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import butter, sosfiltfilt
 
-Array = NDArray[np.float64]
+from engine.core.arrays import Double
 
 RATE = 200.0
 """Hz at which sound and mouth are compared."""
@@ -31,8 +31,8 @@ class Synchrony(NamedTuple):
         correlation: (L,) Pearson's r, −1 to 1; 0 where mouth or sound do not vary.
     """
 
-    lags: Array
-    correlation: Array
+    lags: Double
+    correlation: Double
 
     @property
     def lag_ms(self) -> float | None:
@@ -56,7 +56,7 @@ class Synchrony(NamedTuple):
         return float(self.correlation.max())
 
 
-def voiced_energy(samples: NDArray[np.floating[Any]], rate: int) -> Array:
+def voiced_energy(samples: NDArray[np.floating[Any]], rate: int) -> Double:
     """Energy of the voice at :data:`RATE`: (M,) decibels above a floor, the first at 0 s.
 
     Band-passed to 150–1500 Hz, where vowels are strong and hiss is weak, squared, smoothed (a
@@ -73,11 +73,11 @@ def voiced_energy(samples: NDArray[np.floating[Any]], rate: int) -> Array:
     level = 10.0 * np.log10(sampled + 1e-14)
     if not len(level) or level.max() <= -139:
         return np.zeros_like(level)
-    above: Array = np.maximum(level - level.max() + _DYNAMIC_RANGE, 0.0)
+    above: Double = np.maximum(level - level.max() + _DYNAMIC_RANGE, 0.0)
     return above
 
 
-def synchrony(energy: Array, opening: Array, fps: float) -> Synchrony:
+def synchrony(energy: Double, opening: Double, fps: float) -> Synchrony:
     """Correlate voiced energy with mouth opening at lags of ±250 ms.
 
     Args:
@@ -94,7 +94,7 @@ def synchrony(energy: Array, opening: Array, fps: float) -> Synchrony:
     return Synchrony(steps / RATE, correlation)
 
 
-def _at_lag(energy: Array, mouth: Array, step: int) -> float:
+def _at_lag(energy: Double, mouth: Double, step: int) -> float:
     """Pearson's r of the energy with the mouth ``step`` samples later."""
     n = len(energy) - abs(step)
     if n < _LEAST_OVERLAP * RATE:

@@ -14,9 +14,9 @@ from typing import Any, Literal
 import bpy
 import mathutils
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as Picture
 
+from engine.core.arrays import Pixels
 from engine.core.errors import GaussianSpeechError, MissingDependencyError
 from engine.heads.axes import HEAD_TO_BLENDER
 from engine.heads.head import Head
@@ -25,7 +25,6 @@ from training.synthetic.person.person import build_person
 from training.synthetic.person.studio import light_studio, prepare_rendering
 from training.synthetic.schedule import TimestepPose
 
-Pixels = NDArray[np.uint8]
 Device = Literal["cpu", "gpu"]
 
 GPU_KINDS = ("OPTIX", "CUDA", "HIP", "METAL", "ONEAPI")

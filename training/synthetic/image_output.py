@@ -6,13 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as Picture
 from scipy import ndimage
 
+from engine.core.arrays import Pixels
 from engine.core.files import atomic_write
-
-Pixels = NDArray[np.uint8]
 
 _QUALITY = 94
 _SOLID = 26

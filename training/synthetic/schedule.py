@@ -9,16 +9,14 @@ from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from engine.core.arrays import Float
 from engine.core.errors import BadInputError
 from engine.heads.head import Head
 from engine.motion.arkit import sides
 from engine.motion.performance import Performance
 from training.data.layout_head_param import HeadParam
 from training.synthetic.faces import EYES, MOUTHS, WHOLE, Face
-
-Float = NDArray[np.float32]
 
 _ROUND = ("mouth", "eyes", "mouth", "speech", "mouth", "eyes", "whole", "speech")
 """Kinds of timesteps in turn, so that any number of them is a balanced capture; the mouth moves

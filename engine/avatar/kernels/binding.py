@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numba import njit, prange
 
-from engine.splatting.cpu.layout import Float, Index
+from engine.core.arrays import Float, Index
 
 TINY = 1e-24
 """As in :mod:`engine.avatar.binding`: below this squared length a direction is undefined."""

@@ -11,7 +11,6 @@ import math
 
 import numpy as np
 from numba import njit, prange
-from numpy.typing import NDArray
 
 from engine.avatar.kernels.binding import (
     CENTER,
@@ -24,9 +23,7 @@ from engine.avatar.kernels.binding import (
     axes,
     quaternion,
 )
-from engine.splatting.cpu.layout import Float, Index
-
-Double = NDArray[np.float64]
+from engine.core.arrays import Double, Float, Index
 
 
 @njit(cache=True, parallel=True, error_model="numpy")

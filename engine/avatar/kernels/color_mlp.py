@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numba import njit, prange
 
-from engine.splatting.cpu.layout import Float
+from engine.core.arrays import Float
 from engine.splatting.cpu.threads import KERNELS, array
 
 _0, _1 = np.float32(0), np.float32(1)

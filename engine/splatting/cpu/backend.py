@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch.autograd.function import once_differentiable
 
+from engine.core.arrays import Float, Ids, Index
 from engine.core.errors import BadInputError
 from engine.core.progress import Progress, no_progress
 from engine.splatting.backend import (
@@ -32,7 +33,7 @@ from engine.splatting.cpu import (
     gradients,
     projection,
 )
-from engine.splatting.cpu.layout import COLUMNS, DEPTH, GRADIENTS, Float, Index, Offset
+from engine.splatting.cpu.layout import COLUMNS, DEPTH, GRADIENTS
 from engine.splatting.cpu.threads import KERNELS
 
 
@@ -71,7 +72,7 @@ class Prepared:
 
     order: Index
     rows: Float
-    starts: Offset
+    starts: Ids
     entries: Index
     tiles: Index
 

@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from engine.core.arrays import Float, Ids, Index
 from engine.splatting.cpu.layout import (
     COLUMNS,
     MEAN_X,
@@ -18,9 +19,6 @@ from engine.splatting.cpu.layout import (
     REACH,
     TILE_HEIGHT,
     TILE_WIDTH,
-    Float,
-    Index,
-    Offset,
 )
 
 _DIGIT = 11
@@ -91,7 +89,7 @@ def _pixels(center: float, radius: float, size: int) -> tuple[int, int]:
 
 
 @njit(cache=True)
-def tile_lists(rows: Float, width: int, height: int) -> tuple[Offset, Index]:
+def tile_lists(rows: Float, width: int, height: int) -> tuple[Ids, Index]:
     """Deal the footprints out to tiles by counting; each tile's list is in depth order.
 
     Args:
@@ -133,7 +131,7 @@ def tile_lists(rows: Float, width: int, height: int) -> tuple[Offset, Index]:
     return starts, entries
 
 
-def balanced(starts: Offset, threads: int) -> Index:
+def balanced(starts: Ids, threads: int) -> Index:
     """An order of the tiles in which equal stretches hold about equal work.
 
     numba gives each thread one contiguous stretch; in image order the head lies in one of them.

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numba import njit, prange
 
+from engine.core.arrays import Float, Ids, Index
 from engine.splatting.cpu.layout import (
     BLOCKS,
     BLUE,
@@ -31,9 +32,6 @@ from engine.splatting.cpu.layout import (
     SLOPE,
     TILE_HEIGHT,
     TILE_WIDTH,
-    Float,
-    Index,
-    Offset,
 )
 
 # Python literals are float64 inside numba and would widen the whole lane arithmetic.
@@ -106,7 +104,7 @@ def row_range(center: Any, radius: Any, count: int) -> tuple[int, int]:
 @njit(cache=True, parallel=True, fastmath=True, boundscheck=False, error_model="numpy")
 def blend(  # noqa: C901, PLR0912 - inner loops in one kernel: a call would hide the slices.
     rows: Float,
-    starts: Offset,
+    starts: Ids,
     entries: Index,
     tiles: Index,
     alpha_max: Any,

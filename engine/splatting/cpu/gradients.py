@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numba import njit, prange
 
+from engine.core.arrays import Float, Ids, Index
 from engine.splatting.cpu.blending import EDGE, SIGMA_MAX, exp_of_minus, row_range
 from engine.splatting.cpu.layout import (
     BLOCKS,
@@ -47,9 +48,6 @@ from engine.splatting.cpu.layout import (
     SLOPE,
     TILE_HEIGHT,
     TILE_WIDTH,
-    Float,
-    Index,
-    Offset,
 )
 
 _0, _1, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
@@ -166,7 +164,7 @@ def _load(
 @njit(cache=True, parallel=True, fastmath=True, boundscheck=False, error_model="numpy")
 def blend_backward(  # noqa: PLR0915 - inner loops in one kernel: a call would hide the slices.
     rows: Float,
-    starts: Offset,
+    starts: Ids,
     entries: Index,
     tiles: Index,
     alpha_max: Any,

@@ -13,13 +13,6 @@ float32 however thin the Gaussian is, and σ is never negative.
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
-Float = NDArray[np.float32]
-Index = NDArray[np.int32]
-Offset = NDArray[np.int64]
-
 MEAN_X, MEAN_Y, PRECISION, SLOPE, PRECISION_Y = 0, 1, 2, 3, 4
 REACH = 5
 """2·ln(opacity / alpha_min): twice the largest σ that still contributes."""

@@ -16,6 +16,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from engine.core.arrays import Double, Float, Index
 from engine.splatting.cpu.layout import (
     BLUE,
     DEPTH,
@@ -39,11 +40,7 @@ from engine.splatting.cpu.layout import (
     REACH,
     RED,
     SLOPE,
-    Float,
-    Index,
 )
-
-Double = NDArray[np.float64]
 
 _MARGIN = 0.3
 """Fraction of the half field of view beyond the image edge where the affine map is still taken."""

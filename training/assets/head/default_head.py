@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.core.arrays import Double, Ids
 from engine.heads.asset_file import save_head
 from engine.heads.head import Head, Skeleton
 from training.assets.head import neck
 from training.assets.head.expressions import repaired
 from training.assets.head.eyes import clear_of_eyes, eyeball
 from training.assets.head.lips import Closure, Slit, mouth_slit
-from training.assets.head.mesh import Array, Ids, Mesh
+from training.assets.head.mesh import Mesh
 from training.assets.head.refine import refined
 from training.assets.head.regions import (
     finer_quads,
@@ -173,7 +174,7 @@ def _head(mesh: Mesh, source: Source, regions: dict[str, Ids], landmarks: dict[s
     )
 
 
-def _float32(values: Array) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def _float32(values: Double) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     return np.ascontiguousarray(values, np.float32)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from training.assets.head.mesh import Array, Ids
+from engine.core.arrays import Double, Ids
 from training.assets.head.source import Source
 
 _MIRROR = np.array([-1.0, 1.0, 1.0])
@@ -33,7 +33,7 @@ def repaired(source: Source) -> Source:
     return replace(source, vertices=vertices, deltas=deltas, masks=masks)
 
 
-def symmetric(deltas: Array, names: tuple[str, ...], mirror: Ids) -> Array:
+def symmetric(deltas: Double, names: tuple[str, ...], mirror: Ids) -> Double:
     """Average each action with the mirror image of its partner on the other side."""
     partners = [names.index(mirrored_name(name)) for name in names]
     return np.asarray((deltas + deltas[partners][:, mirror] * _MIRROR) / 2)
@@ -47,7 +47,7 @@ def mirrored_name(name: str) -> str:
     return name
 
 
-def without_drift(source: Source, delta: Array) -> Array:
+def without_drift(source: Source, delta: Double) -> Double:
     """Take away the small rigid motion that fits the skull's displacement best.
 
     Linear least squares for a translation and a rotation vector over the skin of the skull, where

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from training.assets.head.mesh import Array, Ids, Mesh
+from engine.core.arrays import Double, Ids
+from training.assets.head.mesh import Mesh
 from training.assets.head.source import JOINTS, Source
 
 SEGMENTS = 24
@@ -101,14 +102,14 @@ def clear_of_eyes(mesh: Mesh, source: Source) -> Mesh:
     return mesh.with_deltas(deltas)
 
 
-def _ball(source: Source, side: str) -> tuple[Array, float]:
+def _ball(source: Source, side: str) -> tuple[Double, float]:
     """Centre and radius of an eyeball."""
     helper = source.groups[f"helper-{side[0]}-eye"]
     centre, radius = fitted_sphere(source.vertices[helper])
     return centre, radius - _CLEARANCE
 
 
-def fitted_sphere(points: Array) -> tuple[Array, float]:
+def fitted_sphere(points: Double) -> tuple[Double, float]:
     """Centre and radius of the sphere through points, by linear least squares."""
     system = np.concatenate([2 * points, np.ones((len(points), 1))], axis=1)
     solution = np.linalg.lstsq(system, (points**2).sum(axis=1), rcond=None)[0]
@@ -116,12 +117,12 @@ def fitted_sphere(points: Array) -> tuple[Array, float]:
     return centre, float(np.sqrt(solution[3] + centre @ centre))
 
 
-def _rotation(points: Array, moved: Array) -> Rotation:
+def _rotation(points: Double, moved: Double) -> Rotation:
     """The rotation about the centre that explains a displacement best."""
     return Rotation.align_vectors(points + moved, points)[0]
 
 
-def _disc_sphere(rings: Array) -> tuple[Array, Array, Ids]:
+def _disc_sphere(rings: Double) -> tuple[Double, Double, Ids]:
     """Unit sphere from its front pole (+Z) over rings at polar angles to its back pole.
 
     Returns:

@@ -8,10 +8,10 @@ from scipy.sparse import coo_matrix, csr_matrix, diags
 from scipy.sparse.csgraph import dijkstra
 from scipy.sparse.linalg import splu
 
-from training.assets.head.mesh import Array, Ids
+from engine.core.arrays import Double, Ids
 
 
-def edge_lengths(vertices: Array, faces: Ids) -> csr_matrix:
+def edge_lengths(vertices: Double, faces: Ids) -> csr_matrix:
     """(V, V) symmetric sparse matrix of edge lengths."""
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     edges = np.unique(np.sort(edges, axis=1), axis=0)
@@ -22,7 +22,7 @@ def edge_lengths(vertices: Array, faces: Ids) -> csr_matrix:
     return (half + half.T).tocsr()
 
 
-def distance_from(vertices: Array, faces: Ids, seeds: Ids) -> Array:
+def distance_from(vertices: Double, faces: Ids, seeds: Ids) -> Double:
     """(V,) length of the shortest edge path from the nearest seed, metres."""
     lengths = edge_lengths(vertices, faces)
     return np.asarray(dijkstra(lengths, directed=False, indices=seeds, min_only=True))
@@ -36,7 +36,7 @@ class Fairing:
     of the region that may move.
     """
 
-    def __init__(self, vertices: Array, faces: Ids, fixed: Ids, reach: float) -> None:
+    def __init__(self, vertices: Double, faces: Ids, fixed: Ids, reach: float) -> None:
         """Factorise for one set of vertices.
 
         Args:
@@ -56,7 +56,7 @@ class Fairing:
         self._energy = (laplacian.T @ laplacian).tocsr()[self._unknown]
         self._solver = splu(self._energy[:, self._unknown].tocsc())
 
-    def spread(self, values: Array) -> Array:
+    def spread(self, values: Double) -> Double:
         """(V, D) displacement that takes the (C, D) values at the fixed vertices."""
         displacement = np.zeros((self._energy.shape[1], values.shape[1]))
         displacement[self._fixed] = values

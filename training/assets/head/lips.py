@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial import cKDTree
 
+from engine.core.arrays import Double, Ids
 from training.assets.head.fairing import Fairing
-from training.assets.head.mesh import Array, Ids, Mesh
+from training.assets.head.mesh import Mesh
 from training.assets.head.refine import Refinement
 from training.assets.head.source import Source
 
@@ -105,7 +106,7 @@ def mouth_slit(source: Source, refinement: Refinement) -> Slit:
     )
 
 
-def edge_loop(quads: Ids, start: int, vertices: Array) -> Ids:
+def edge_loop(quads: Ids, start: int, vertices: Double) -> Ids:
     """The closed edge loop of a quad mesh that crosses the midline at a vertex.
 
     Raises:
@@ -178,7 +179,7 @@ class Closure:
         deltas[names.index("mouthClose")] += self._far.spread(self._apart(open_and_closed))
         return mesh.with_deltas(deltas)
 
-    def _apart(self, delta: Array) -> Array:
+    def _apart(self, delta: Double) -> Double:
         """What to add at the upper and the lower vertices so that the pairs move as one."""
         apart = delta[self._upper] - delta[self._lower]
         return np.asarray(np.concatenate([-apart, apart]) / 2)

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-Array = NDArray[np.float64]
-Ids = NDArray[np.int64]
+from engine.core.arrays import Double, Ids
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +27,13 @@ class Mesh:
         uv_faces: (F, 3) indices into ``uv``.
     """
 
-    vertices: Array
-    deltas: Array
-    weights: Array
-    masks: Array
+    vertices: Double
+    deltas: Double
+    weights: Double
+    masks: Double
     origins: Ids
     faces: Ids
-    uv: Array
+    uv: Double
     uv_faces: Ids
 
     def mixed(self, matrix: csr_matrix, uv_matrix: csr_matrix, faces: Ids, uv_faces: Ids) -> Mesh:
@@ -90,12 +89,12 @@ class Mesh:
             uv_faces=np.concatenate([self.uv_faces, other.uv_faces + len(self.uv)]),
         )
 
-    def with_deltas(self, deltas: Array) -> Mesh:
+    def with_deltas(self, deltas: Double) -> Mesh:
         """The same mesh with other expressions."""
         return replace(self, deltas=deltas)
 
 
-def triangulated(vertices: Array, quads: Ids, uv_quads: Ids) -> tuple[Ids, Ids]:
+def triangulated(vertices: Double, quads: Ids, uv_quads: Ids) -> tuple[Ids, Ids]:
     """Split quads along their shorter diagonal: (2F, 3) faces and texture faces."""
     first = np.linalg.norm(vertices[quads[:, 0]] - vertices[quads[:, 2]], axis=1)
     second = np.linalg.norm(vertices[quads[:, 1]] - vertices[quads[:, 3]], axis=1)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.spatial import cKDTree
 
+from engine.core.arrays import Double, Ids
 from training.assets.head.fairing import Fairing
-from training.assets.head.mesh import Array, Ids, Mesh, boundary_loops
+from training.assets.head.mesh import Mesh, boundary_loops
 
 # Points (y, z) of the cut from the side: below the larynx, and on the nape.
 _FRONT = np.array([-0.166, -0.050])
@@ -24,7 +25,7 @@ _MIRROR = np.array([-1.0, 1.0, 1.0])
 _ROUNDING, _ROUNDING_REACH = 24, 0.04
 
 
-def _plane() -> tuple[Array, Array]:
+def _plane() -> tuple[Double, Double]:
     """A point of the cut and its unit normal, which points up into the head."""
     along = _FRONT - _NAPE
     normal = np.array([0.0, along[1], -along[0]])
@@ -57,7 +58,7 @@ def cut_below(mesh: Mesh) -> Mesh:
 class _Crossing:
     """New points where edges cross the plane, one for each edge."""
 
-    def __init__(self, height: Array, count: int) -> None:
+    def __init__(self, height: Double, count: int) -> None:
         self._height = height
         self._count = count
         self._points: dict[tuple[int, int], tuple[int, float]] = {}
@@ -83,7 +84,7 @@ class _Crossing:
 def _clipped(
     face: list[int],
     uv_face: list[int],
-    height: Array,
+    height: Double,
     crossing: _Crossing,
     uv_crossing: _Crossing,
 ) -> list[tuple[int, int]]:
@@ -187,12 +188,12 @@ def _strip(outer: Ids, inner: Ids) -> Ids:
     return np.concatenate([first, second])
 
 
-def _root_weights(weights: Array, loop: Ids, count: int) -> Array:
+def _root_weights(weights: Double, loop: Ids, count: int) -> Double:
     """The cap moves as the edge does on average, so that it stays flat."""
     return np.repeat(weights[loop].mean(axis=0, keepdims=True), count, axis=0)
 
 
-def _cap_uv(rings: list[Ids], centre: int, faces: Ids) -> tuple[Array, Ids]:
+def _cap_uv(rings: list[Ids], centre: int, faces: Ids) -> tuple[Double, Ids]:
     """A disc in texture space: concentric rings, the loop outermost."""
     count = len(rings[0])
     angle = np.linspace(0, 2 * np.pi, count, endpoint=False)

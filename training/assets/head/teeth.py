@@ -14,7 +14,8 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.spatial import ConvexHull
 
-from training.assets.head.mesh import Array, Ids, Mesh
+from engine.core.arrays import Double, Ids
+from training.assets.head.mesh import Mesh
 from training.assets.head.source import JOINTS, Source
 
 
@@ -65,9 +66,9 @@ _GUM_HEIGHT, _GUM_DEPTH = 0.0042, 0.0038
 class Shell(NamedTuple):
     """A closed surface: (N, 3) points, (F, 3) faces, (U, 2) texture coordinates, (F, 3) faces."""
 
-    points: Array
+    points: Double
     faces: Ids
-    uv: Array
+    uv: Double
     uv_faces: Ids
 
 
@@ -138,7 +139,7 @@ def _joined(shells: list[Shell], source: Source, band: Ids, joint: str) -> Mesh:
     )
 
 
-def carried(source: Source, band: Ids, points: Array) -> Array:
+def carried(source: Source, band: Ids, points: Double) -> Double:
     """(E, N, 3) offsets of points that move with a rigid part of the source.
 
     The part's offsets are affine in position, so the affine map fitted to them carries anything.
@@ -156,7 +157,7 @@ def carried(source: Source, band: Ids, points: Array) -> Array:
 class _Arch:
     """The outer outline of a dental arch, seen from above, by signed arc length."""
 
-    def __init__(self, band: Array, jaw: str) -> None:
+    def __init__(self, band: Double, jaw: str) -> None:
         flat = band[:, [0, 2]]
         outline = flat[ConvexHull(flat).vertices]
         outline = outline[outline[:, 0] >= -1e-6]
@@ -175,13 +176,13 @@ class _Arch:
         self._towards_edge = -1.0 if jaw == "upper" else 1.0
         self._height = low + (_OVERBITE if jaw == "lower" else 0.0)
 
-    def frame(self, length: float) -> tuple[Array, Array, Array]:
+    def frame(self, length: float) -> tuple[Double, Double, Double]:
         """Point on the outline, direction along it and outward, each (2,) as x and z."""
         along = self._curve(length, 1)
         along = along / np.linalg.norm(along)
         return self._curve(length), along, np.array([-along[1], along[0]])
 
-    def at_bite(self, z: Array, height: Array) -> Array:
+    def at_bite(self, z: Double, height: Double) -> Double:
         """Vertical coordinate of points at a height over the incisal edges (negative: gum).
 
         The chewing surfaces rise towards the back.
@@ -223,7 +224,7 @@ def _gum(arch: _Arch, reach: float) -> Shell:
     return _tube(np.array(rings))
 
 
-def _tube(rings: Array) -> Shell:
+def _tube(rings: Double) -> Shell:
     """A tube over (R, N, 3) rings, closed by a fan at each end, unrolled in texture space."""
     rows, count = rings.shape[:2]
     points = np.concatenate([rings.reshape(-1, 3), rings[[0, -1]].mean(axis=1)])
@@ -254,7 +255,7 @@ def _tube(rings: Array) -> Shell:
     return Shell(points, faces, uv, uv_faces)
 
 
-def _extent(rings: Array) -> tuple[float, float]:
+def _extent(rings: Double) -> tuple[float, float]:
     """Mean girth and mean length of a tube, for texture coordinates in proportion."""
     girth = np.linalg.norm(rings - np.roll(rings, 1, axis=1), axis=2).sum(axis=1).mean()
     length = np.linalg.norm(np.diff(rings, axis=0), axis=2).sum(axis=0).mean()

@@ -7,12 +7,12 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from training.assets.head.mesh import Array, Ids
+from engine.core.arrays import Double, Ids
 
 _MARGIN = 0.006
 
 
-def packed(vertices: Array, faces: Ids, uv: Array, uv_faces: Ids, importance: Array) -> Array:
+def packed(vertices: Double, faces: Ids, uv: Double, uv_faces: Ids, importance: Double) -> Double:
     """New texture coordinates in [0, 1] with the same islands at even texel density.
 
     Args:
@@ -51,7 +51,7 @@ def packed(vertices: Array, faces: Ids, uv: Array, uv_faces: Ids, importance: Ar
     return np.asarray((uv - low[island]) * (scale * fits)[island][:, None] + places[island])
 
 
-def _shelves(sizes: Array) -> Array | None:
+def _shelves(sizes: Double) -> Double | None:
     """Lower left corners of boxes in the unit square, or None where they do not fit."""
     corners = np.zeros_like(sizes)
     x, y, shelf = _MARGIN, _MARGIN, 0.0

@@ -6,15 +6,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 from scipy.spatial import cKDTree
 
+from engine.core.arrays import Double
 from engine.heads.head import Head
 from training.synthetic.person.patterns import step
 from training.synthetic.person.strands import Field, Front, Roots, joined
-
-Array = NDArray[np.float64]
 
 POINTS = 5
 """Points a hair."""
@@ -81,10 +79,10 @@ class LidEdges(NamedTuple):
         lower: (N,) y of the lower lid's edge.
     """
 
-    center: Array
-    x: Array
-    upper: Array
-    lower: Array
+    center: Double
+    x: Double
+    upper: Double
+    lower: Double
 
 
 def lid_edges(head: Head, front: Front, side: str) -> LidEdges:
@@ -115,11 +113,11 @@ def lid_edges(head: Head, front: Front, side: str) -> LidEdges:
     return LidEdges(center, x[open_], _smooth(upper), _smooth(lower))
 
 
-def _smooth(values: Array) -> Array:
+def _smooth(values: Double) -> Double:
     """(N,) without stray values and the steps of the sweep."""
     values = median_filter(values, 11, mode="nearest")
     kernel = np.hanning(11)
-    result: Array = np.convolve(np.pad(values, 5, "edge"), kernel / kernel.sum(), "valid")
+    result: Double = np.convolve(np.pad(values, 5, "edge"), kernel / kernel.sum(), "valid")
     return result
 
 

@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from engine.core.arrays import Double
 from engine.heads.head import Head
 from training.synthetic.person.patterns import noise, step
-
-Array = NDArray[np.float64]
 
 RADIUS = 0.1
 """Of the cylinder, metres: turns its angle into an arc's length."""
@@ -93,7 +92,7 @@ LAYERS = tuple(CAUSES)
 _MOST = 1.2
 
 
-def strengths(names: Sequence[str], expression: NDArray[np.float32]) -> Array:
+def strengths(names: Sequence[str], expression: NDArray[np.float32]) -> Double:
     """How deep each layer shows.
 
     Args:
@@ -114,17 +113,17 @@ def strengths(names: Sequence[str], expression: NDArray[np.float32]) -> Array:
     return result.clip(0, _MOST)
 
 
-def left_share(points: Array) -> Array:
+def left_share(points: Double) -> Double:
     """(N,) how much of the left side's strength counts at (N, 3) neutral points."""
     return step(-0.008, 0.008, points[:, 0])
 
 
-def unrolled(points: Array) -> Array:
+def unrolled(points: Double) -> Double:
     """(N, 2) arc length and height of (N, 3) neutral head-space points, metres."""
     return np.stack([RADIUS * np.arctan2(points[:, 0], points[:, 2] + 0.005), points[:, 1]], 1)
 
 
-def map_coordinates(points: Array) -> Array:
+def map_coordinates(points: Double) -> Double:
     """(N, 2) in [0, 1] where the map lies."""
     flat = unrolled(points)
     return np.stack(
@@ -215,13 +214,13 @@ def height_maps(head: Head) -> NDArray[np.float32]:
     return maps
 
 
-def _smooth(path: Array) -> Array:
+def _smooth(path: Double) -> Double:
     """(M, 2) the cubic next to a path that jumps from vertex to vertex."""
     along = np.linspace(-1, 1, len(path))
     return np.stack([np.polyval(np.polyfit(along, path[:, k], 4), along) for k in range(2)], 1)
 
 
-def _resampled(path: Array) -> Array:
+def _resampled(path: Double) -> Double:
     """(M, 2) a smooth curve through (P, 2) points, every half millimetre."""
     lengths = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
     count = int(lengths[-1] / 0.5) + 2
@@ -232,7 +231,7 @@ def _resampled(path: Array) -> Array:
     )
 
 
-def _draw(target: NDArray[np.float32], path: Array, line: _Line, seed: int) -> None:
+def _draw(target: NDArray[np.float32], path: Double, line: _Line, seed: int) -> None:
     """Cut one furrow: thin and shallow at its ends, its depth and course a little uneven."""
     width, depth = 1e-3 * line.width, 1e-3 * line.depth
     pitch = np.array([2 * HALF_WIDTH / COLUMNS, (HIGH - LOW) / ROWS])
@@ -265,7 +264,7 @@ def _draw(target: NDArray[np.float32], path: Array, line: _Line, seed: int) -> N
     area[...] = np.where(height < 0, np.minimum(area, height), area + np.where(area < 0, 0, height))
 
 
-def _chin(front: Array) -> Array:
+def _chin(front: Double) -> Double:
     """The pebbled skin of a tightened chin."""
     row = (np.arange(ROWS) + 0.5) / ROWS * (HIGH - LOW) + LOW
     column = (np.arange(COLUMNS) + 0.5) / COLUMNS * 2 * HALF_WIDTH - HALF_WIDTH
@@ -275,5 +274,5 @@ def _chin(front: Array) -> Array:
     middle = chin[chin[:, 2].argmax(), 1]
     reach = np.exp(-((s / 0.014) ** 4) - ((y - middle) / 0.011) ** 4)
     pebbles = 0.00030 * noise(place, 0.0042, 301) + 0.00012 * noise(place, 0.002, 302)
-    result: Array = (reach * pebbles).reshape(ROWS, COLUMNS)
+    result: Double = (reach * pebbles).reshape(ROWS, COLUMNS)
     return result

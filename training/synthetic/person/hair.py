@@ -4,15 +4,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from engine.core.arrays import Double
 from engine.heads.head import Head
 from training.synthetic.person.patterns import noise, step
 from training.synthetic.person.strands import Field, Index, Roots, scattered
 from training.synthetic.person.surface import vertex_normals
-
-Array = NDArray[np.float64]
 
 POINTS = 6
 """Points a strand."""
@@ -55,7 +53,7 @@ def scalp_hair(head: Head, skin: Index, random: np.random.Generator, count: int)
     return Field(roots, points, thick[:, None] * (1 - 0.75 * along**2)[None])
 
 
-def hair_cover(points: Array) -> Array:
+def hair_cover(points: Double) -> Double:
     """(N,) how thick hair grows, from 0 to 1, fading over two centimetres along the hairline."""
     total = np.zeros(len(points))
     x, y, z = points.T
@@ -66,7 +64,7 @@ def hair_cover(points: Array) -> Array:
     return total / 9
 
 
-def _grows(points: Array) -> Array:
+def _grows(points: Double) -> Double:
     """(N,) 1 where hair grows on the skull, 0 on bare skin, with an uneven line between.
 
     The hairline is a height by the angle round the head: high over the forehead with receding
@@ -94,17 +92,17 @@ def _roots(head: Head, skin: Index, random: np.random.Generator, count: int) -> 
     return roots.chosen(cover > random.uniform(0.0, 1.0, count))
 
 
-def _length(points: Array, mask: Array) -> Array:
+def _length(points: Double, mask: Double) -> Double:
     """(N,) metres: a full top, sides that get shorter downwards."""
     _, y, z = points.T
     top = step(0.050, 0.105, y)
     front = step(0.02, 0.075, z) * step(0.070, 0.095, y)
     nape = step(0.01, -0.03, y)
-    full: Array = 0.010 + 0.024 * top + 0.008 * front - 0.005 * nape
+    full: Double = 0.010 + 0.024 * top + 0.008 * front - 0.005 * nape
     return full * (0.30 + 0.70 * mask)
 
 
-def _flow(points: Array, normals: Array) -> Array:
+def _flow(points: Double, normals: Double) -> Double:
     """(N, 3) where hair wants to lie: back and aside on top, down and back at the sides."""
     x, y, z = points.T
     top = step(0.050, 0.105, y)
@@ -114,13 +112,13 @@ def _flow(points: Array, normals: Array) -> Array:
     swept = sides + (above - sides) * top[:, None]
     swept += 0.30 * np.stack([noise(points, 0.02, seed) for seed in (501, 502, 503)], 1)
     flat = swept - (swept * normals).sum(1, keepdims=True) * normals
-    unit: Array = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+    unit: Double = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
     return unit
 
 
 def _grown(
     head: Head, skin: Index, roots: Roots, random: np.random.Generator, *, stray: float
-) -> Array:
+) -> Double:
     """(N, P, 3) each hair step by step: up from the skin, then with the flow."""
     skull = _Skull(head, skin)
     mask = step(0.1, 0.8, hair_cover(roots.points))
@@ -147,7 +145,7 @@ def _grown(
     return np.stack(points, 1)
 
 
-def _outside(head: Head, skin: Index, points: Array) -> Array:
+def _outside(head: Head, skin: Index, points: Double) -> Double:
     """(N, P, 3) with all but the roots pushed out of the skin."""
     skull = _Skull(head, skin)
     free = points[:, 1:].reshape(-1, 3)
@@ -176,7 +174,7 @@ class _Skull:
         self._normals /= np.linalg.norm(self._normals, axis=1, keepdims=True)
         self._tree = cKDTree(self._points)
 
-    def height(self, places: Array) -> tuple[Array, Array]:
+    def height(self, places: Double) -> tuple[Double, Double]:
         """(N,) signed metres above the skin, and (N, 3) its normals."""
         near = self._tree.query(places)[1]
         normal = self._normals[near]

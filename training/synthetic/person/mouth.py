@@ -11,8 +11,6 @@ from engine.heads.head import Head
 from training.synthetic.person.nodes import Graph
 from training.synthetic.person.patterns import noise, step
 
-Array = NDArray[np.float64]
-
 _ENAMEL = np.array([0.86, 0.775, 0.650])
 _NECK = np.array([0.70, 0.575, 0.420])
 _EDGE = np.array([0.66, 0.665, 0.650])

@@ -6,11 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from engine.core.arrays import Double
 from training.synthetic.person.patterns import noise, step
-
-Array = NDArray[np.float64]
 
 _SKIN = np.array([0.845, 0.650, 0.548])
 _BLUSH = np.array([0.825, 0.515, 0.440])
@@ -20,7 +18,7 @@ _LIP_LINE = np.array([0.520, 0.250, 0.240])
 _CAVITY = np.array([0.520, 0.200, 0.190])
 
 
-def skin(points: Array, normals: Array, region: Mapping[str, Array]) -> Array:
+def skin(points: Double, normals: Double, region: Mapping[str, Double]) -> Double:
     """(N, 3) skin with lips, at neutral positions in head space.
 
     Args:
@@ -50,19 +48,19 @@ def skin(points: Array, normals: Array, region: Mapping[str, Array]) -> Array:
     return _with_lips(color, points, normals, region, mottle)
 
 
-def oil(points: Array) -> Array:
+def oil(points: Double) -> Double:
     """(N,) how much more than elsewhere skin shines: the middle of the forehead, nose, chin."""
     x, y, z = points.T
     forehead = np.exp(-((x / 0.030) ** 2) - ((y - 0.060) / 0.018) ** 2)
     nose = np.exp(-((x / 0.008) ** 2)) * step(0.104, 0.114, z) * step(-0.030, -0.022, y)
     chin = np.exp(-((x / 0.012) ** 2) - ((y + 0.075) / 0.010) ** 2)
-    result: Array = (forehead + 1.6 * nose + 0.6 * chin) * step(0.05, 0.08, z)
+    result: Double = (forehead + 1.6 * nose + 0.6 * chin) * step(0.05, 0.08, z)
     return result
 
 
 def _with_lips(
-    color: Array, points: Array, normals: Array, region: Mapping[str, Array], mottle: Array
-) -> Array:
+    color: Double, points: Double, normals: Double, region: Mapping[str, Double], mottle: Double
+) -> Double:
     x, y, _ = points.T
     lip = region["lips"]
     # The red fades into the skin, softest along the upper border, deeper in the middle.
@@ -83,14 +81,14 @@ def _with_lips(
     return _mix(color, _CAVITY, inward)
 
 
-def mouth_interior(points: Array) -> Array:
+def mouth_interior(points: Double) -> Double:
     """(N, 3) the inside of cheeks, palate and throat: darker the farther back."""
     back = step(0.096, 0.062, points[:, 2])
     color = _mix(np.broadcast_to(_CAVITY, points.shape), _CAVITY * 0.05, back)
     return color * (1 + 0.05 * noise(points, 0.006, 5)[:, None])
 
 
-def _mix(first: Array, second: Array, amount: Array) -> Array:
+def _mix(first: Double, second: Double, amount: Double) -> Double:
     """(N, 3) from ``first`` to ``second`` by ``amount`` (N,)."""
-    result: Array = first + (second - first) * amount[:, None]
+    result: Double = first + (second - first) * amount[:, None]
     return result

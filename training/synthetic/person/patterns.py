@@ -4,18 +4,17 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from engine.core.arrays import Double
 
 
-def step(low: float, high: float, value: Array) -> Array:
+def step(low: float, high: float, value: Double) -> Double:
     """Smooth step from 0 at ``low`` to 1 at ``high``; falling where ``high`` < ``low``."""
-    t: Array = ((value - low) / (high - low)).clip(0, 1)
+    t: Double = ((value - low) / (high - low)).clip(0, 1)
     return t * t * (3 - 2 * t)
 
 
-def noise(points: Array, wavelength: float, seed: int) -> Array:
+def noise(points: Double, wavelength: float, seed: int) -> Double:
     """(N,) smooth value noise of about −1 to 1 with features of ``wavelength`` metres."""
     scaled = points / wavelength + 100
     cell = np.floor(scaled).astype(np.int64)

@@ -7,6 +7,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.arrays import Double
 from engine.heads.head import Head
 from training.synthetic.person import furrows
 from training.synthetic.person.hair import hair_cover
@@ -14,8 +15,6 @@ from training.synthetic.person.nodes import Graph, Socket
 from training.synthetic.person.palette import mouth_interior, oil, skin
 from training.synthetic.person.patterns import step
 from training.synthetic.person.surface import soften, vertex_normals
-
-Array = NDArray[np.float64]
 
 _MOLES = (
     (0.0395, -0.0285, 0.0008),
@@ -27,7 +26,7 @@ _SCATTERING = np.array([1.04, 1.10, 1.17])
 _SCALP = np.array([0.36, 0.245, 0.185])
 
 
-def linear(color: Array) -> Array:
+def linear(color: Double) -> Double:
     """Scene-linear light of display-referred sRGB in [0, 1] (IEC 61966-2-1)."""
     low = color / 12.92
     return np.where(color <= 0.04045, low, ((color + 0.055) / 1.055) ** 2.4)

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from engine.core.arrays import Double
 from engine.heads.head import Head
 from training.synthetic.person.surface import vertex_normals
 
-Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 
@@ -27,9 +27,9 @@ class Roots(NamedTuple):
     """
 
     face: Index
-    weights: Array
-    points: Array
-    normals: Array
+    weights: Double
+    points: Double
+    normals: Double
 
     def chosen(self, which: NDArray[np.bool_] | Index) -> Roots:
         """Those of them that a mask or an index names."""
@@ -46,8 +46,8 @@ class Field(NamedTuple):
     """
 
     roots: Roots
-    points: Array
-    radius: Array
+    points: Double
+    radius: Double
 
 
 def joined(fields: list[Field]) -> Field:
@@ -89,7 +89,7 @@ class Binding:
         moved = origin[:, None] + np.einsum("ndc,npc->npd", axes, self._local)
         return np.asarray(moved, np.float32)
 
-    def _frames(self, vertices: Array) -> tuple[Array, Array]:
+    def _frames(self, vertices: Double) -> tuple[Double, Double]:
         """(N, 3) roots, and (N, 3, 3) each triangle's axes as columns."""
         corners = vertices[self._corners]
         first = corners[:, 1] - corners[:, 0]
@@ -125,7 +125,7 @@ def scattered(head: Head, faces: Index, count: int, random: np.random.Generator)
     return _roots(head, faces[picked], weights)
 
 
-def _roots(head: Head, face: Index, weights: Array) -> Roots:
+def _roots(head: Head, face: Index, weights: Double) -> Roots:
     vertices = head.template.astype(np.float64)
     normals = vertex_normals(vertices, head.faces)[head.faces[face]]
     normal = np.einsum("nk,nkc->nc", weights, normals)
@@ -157,10 +157,10 @@ class Front:
         facing = np.cross(b - a, c - a)[:, 2] > 0
         self.faces = np.flatnonzero(facing & own[head.faces].all(1) & (a[:, 2] > 0))
         self._corners = vertices[head.faces[self.faces]]
-        self.centers: Array = self._corners.mean(1)
+        self.centers: Double = self._corners.mean(1)
         self._tree = cKDTree(self.centers[:, :2])
 
-    def at(self, x: Array, y: Array) -> tuple[Roots, NDArray[np.bool_]]:
+    def at(self, x: Double, y: Double) -> tuple[Roots, NDArray[np.bool_]]:
         """The front-most skin at (N,) x and y, and whether there is any."""
         place = np.stack([x, y], 1)
         near = self._tree.query(place, k=24)[1]
@@ -180,6 +180,6 @@ class Front:
         return _roots(self._head, self.faces[near[row, best]], chosen), found
 
 
-def _cross(first: Array, second: Array) -> Array:
-    result: Array = first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]
+def _cross(first: Double, second: Double) -> Double:
+    result: Double = first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]
     return result

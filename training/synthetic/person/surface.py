@@ -9,23 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, diags
 
+from engine.core.arrays import Double
 from engine.heads.head import Head
 
-Array = NDArray[np.float64]
 
-
-def vertex_normals(vertices: Array, faces: NDArray[np.int32]) -> Array:
+def vertex_normals(vertices: Double, faces: NDArray[np.int32]) -> Double:
     """(V, 3) unit normals, weighted by area."""
     v0, v1, v2 = (vertices[faces[:, k]] for k in range(3))
     cross = np.cross(v1 - v0, v2 - v0)
     total = np.zeros_like(vertices)
     for k in range(3):
         np.add.at(total, faces[:, k], cross)
-    unit: Array = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-18)
+    unit: Double = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-18)
     return unit
 
 
-def soften(head: Head, rounds: Mapping[str, int]) -> dict[str, Array]:
+def soften(head: Head, rounds: Mapping[str, int]) -> dict[str, Double]:
     """Blur each region over the mesh.
 
     Args:
