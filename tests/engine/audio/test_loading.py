@@ -20,6 +20,12 @@ FORMATS = [
     ("ogg", "VORBIS"),
     ("mp3", None),
 ]
+FORMATS_AND_RATES = [
+    (suffix, subtype, rate)
+    for suffix, subtype in FORMATS
+    for rate in (8000, 11025, 22050, 44100, 48000, 96000)
+    if (suffix, rate) != ("mp3", 96000)  # MP3 has no such rate.
+]
 
 
 def pitch_of(samples):
@@ -27,14 +33,11 @@ def pitch_of(samples):
     return spectrum.argmax() * 16000 / (1 << 17)
 
 
-@pytest.mark.parametrize(("suffix", "subtype"), FORMATS)
+@pytest.mark.parametrize(("suffix", "subtype", "rate"), FORMATS_AND_RATES)
 @pytest.mark.parametrize("channels", [1, 2])
-@pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000, 96000])
 def test_every_format_rate_and_layout_keeps_duration_and_pitch(
     tmp_path, tone, suffix, subtype, channels, rate
 ):
-    if suffix == "mp3" and rate == 96000:
-        pytest.skip("MP3 has no rate of 96 kHz.")
     path = tmp_path / f"tone.{suffix}"
     samples = tone(rate, channels=channels)
     soundfile.write(path, samples, rate, subtype=subtype)
