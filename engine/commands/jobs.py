@@ -17,8 +17,8 @@ from tyro.extras import SubcommandApp
 from engine.commands.console import print_result
 from engine.jobs import folder as job_folders
 from engine.jobs.folder import default_folder, job_folder
-from engine.jobs.record import Job
 from engine.jobs.results import read_preview, summarize
+from engine.jobs.summary import JobSummary
 
 app = SubcommandApp()
 app.__doc__ = "List, follow, cancel, resume and remove trainings and captures in the background."
@@ -36,9 +36,9 @@ def list_all(*, folder: Path | None = None, json: bool = False) -> int:
         folder: folder of the jobs.
         json: print one JSON array.
     """
-    found = job_folders.list_jobs(folder or default_folder())
+    found = [summarize(job) for job in job_folders.list_jobs(folder or default_folder())]
     if json:
-        print(json_format.dumps([_facts(job) | _details(job) for job in found], default=str))
+        print(json_format.dumps([_facts(job) | _details(job) for job in found]))
         return 0
     if not found:
         print(f"There are no jobs in {folder or default_folder()}.")
@@ -63,8 +63,8 @@ def show(job: _Id, *, folder: Path | None = None, json: bool = False) -> int:
         folder: folder of the jobs.
         json: print one JSON object.
     """
-    found = job_folders.show(_folder_of(job, folder))
-    log = job_folders.log_tail(found.folder, _LOG_LINES)
+    where = _folder_of(job, folder)
+    found, log = summarize(job_folders.show(where)), job_folders.log_tail(where, _LOG_LINES)
     print_result(_facts(found) | (_details(found) | {"log": log} if json else {}), as_json=json)
     if not json:
         print(*log, sep="\n")
@@ -81,7 +81,7 @@ def cancel(job: _Id, *, folder: Path | None = None, at_once: bool = False) -> in
         at_once: end it without waiting for a checkpoint.
     """
     found = job_folders.cancel(_folder_of(job, folder), at_once=at_once)
-    print_result(_facts(found), as_json=False)
+    print_result(_facts(summarize(found)), as_json=False)
     return 0
 
 
@@ -94,7 +94,7 @@ def resume(job: _Id, *, folder: Path | None = None) -> int:
         folder: folder of the jobs.
     """
     found = job_folders.resume(_folder_of(job, folder))
-    print_result(_facts(found), as_json=False)
+    print_result(_facts(summarize(found)), as_json=False)
     return 0
 
 
@@ -137,21 +137,19 @@ def _folder_of(job: str, folder: Path | None) -> Path:
     return job_folder(folder or default_folder(), job)
 
 
-def _details(job: Job) -> dict[str, Any]:
+def _details(job: JobSummary) -> dict[str, Any]:
     """What programs want to know besides: numbers, times and results."""
-    made = summarize(job)
     names = ("kind", "data", "total", "created", "updated", "preview", "results", "resumable")
-    return {"steps": made.step} | {name: getattr(made, name) for name in names}
+    return {"steps": job.step} | {name: getattr(job, name) for name in names}
 
 
-def _facts(job: Job) -> dict[str, Any]:
-    status = job.status
+def _facts(job: JobSummary) -> dict[str, Any]:
     return {
         "job": job.id,
-        "state": str(status.state),
-        "step": f"{status.step}/{status.total}" if status.total else status.step,
-        "loss": status.loss,
-        "eta": None if status.eta is None else round(status.eta),
-        "message": status.message,
+        "state": str(job.state),
+        "step": f"{job.step}/{job.total}" if job.total else job.step,
+        "loss": job.loss,
+        "eta": None if job.eta is None else round(job.eta),
+        "message": job.message,
         "folder": job.folder,
     }

@@ -101,7 +101,7 @@ def list_jobs(root: str | Path) -> list[Job]:
     for folder in folders:
         try:
             jobs.append(show(folder))
-        except BadInputError as error:
+        except (BadInputError, OSError) as error:  # Folders of others may not be readable.
             status = JobStatus(State.DAMAGED, message=str(error))
             jobs.append(Job(folder, status=status))
     return sorted(jobs, key=lambda job: (job.created, job.id), reverse=True)
@@ -252,9 +252,12 @@ def log_tail(folder: str | Path, lines: int = 20) -> list[str]:
     path = inside(Path(folder), _LOG)
     if path is None:
         return []
-    with path.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - _LINE * lines))
-        return file.read(_LINE * lines).decode("utf-8", "replace").splitlines()[-lines:]
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _LINE * lines))
+            return file.read(_LINE * lines).decode("utf-8", "replace").splitlines()[-lines:]
+    except OSError as error:
+        return [f"{path} cannot be read: {error.strerror}."]
 
 
 def inside(folder: Path, name: str) -> Path | None:

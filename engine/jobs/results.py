@@ -23,24 +23,26 @@ _READ = ("data", "avatar", "speech_model", "start", "initial")
 """Where the configuration of a training names what it reads."""
 
 _LARGEST_PICTURE = 64 << 20
+_LONGEST = 1000
+"""Characters of a text in a record: a message travels in a header of bounded size."""
 
 
 def summarize(job: Job) -> JobSummary:
     """A job's record, with what lies in its folder."""
     status, config = job.status, job.config
-    reads = [str(config[name]) for name in _READ if config.get(name)]
+    reads = [_text(config[name]) for name in _READ if config.get(name)]
     return JobSummary(
-        id=job.id,
-        kind=str(config.get("kind", "")),
+        id=_text(job.id),
+        kind=_text(config.get("kind", "")),
         state=status.state,
         step=status.step,
         total=status.total,
         loss=status.loss,
         eta=status.eta if job.running else None,
-        message=status.message,
+        message=_text(status.message),
         created=job.created,
         updated=status.updated,
-        data=str(config.get("data", "")),
+        data=_text(config.get("data", "")),
         needs=tuple(str(Path(job.cwd, path)) for path in reads),
         folder=str(job.folder),
         preview=_written(_picture(job)),
@@ -63,6 +65,11 @@ def read_preview(job: Job) -> bytes:
     except OSError as error:
         raise BadInputError(f"{picture} cannot be read: {error.strerror}.") from error
     raise BadInputError(f"The job {job.id} has no picture yet.", "Try again later.")
+
+
+def _text(value: object) -> str:
+    """A value of a job's files as a text that can be shown: short, and valid Unicode."""
+    return str(value)[:_LONGEST].encode("utf-8", "replace").decode("utf-8")
 
 
 def _picture(job: Job) -> Path | None:

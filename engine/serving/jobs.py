@@ -25,7 +25,7 @@ _TICK = 0.2
 _PREFIX = "gaussianspeech: "
 """How the command line's message on stderr begins."""
 
-_MOST_LINES = 1000
+_MOST_LINES = _MOST_JOBS = 1000
 
 
 def job_methods() -> dict[str, Method]:
@@ -43,10 +43,10 @@ def job_methods() -> dict[str, Method]:
 
 
 def list_jobs(request: Request) -> Reply:
-    """All jobs of a folder, the latest first."""
+    """The jobs of a folder, the latest first; at most a thousand."""
     root = _root(request)
     request.params.no_others()
-    jobs = [summarize(job).to_json() for job in job_folders.list_jobs(root)]
+    jobs = [summarize(job).to_json() for job in job_folders.list_jobs(root)[:_MOST_JOBS]]
     return Reply({"folder": str(root), "jobs": jobs})
 
 

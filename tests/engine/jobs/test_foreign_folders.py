@@ -23,6 +23,7 @@ from engine.jobs.process import is_running
 from engine.jobs.results import read_preview, summarize
 from engine.jobs.status import State
 from tests.engine.small_jobs import WORKER, ended
+from training.cli import main
 
 STATUS = {"state": "cancelled", "step": 3, "total": 10, "loss": 0.5, "eta": None, "preview": ""}
 ARGV = ["/elsewhere/bin/python3.11", "-m", "training", "train", "avatar"]
@@ -242,3 +243,27 @@ def test_a_file_in_place_of_the_jobs_folder_is_an_error_and_none_is_empty(tmp_pa
     with pytest.raises(BadInputError, match="not a folder"):
         list_jobs(tmp_path / "file")
     assert list_jobs(tmp_path / "none") == []
+
+
+def test_texts_that_cannot_be_shown_are_mended(old_job, tmp_path, capsys):
+    folder = old_job(ARGV, message="half a \ud83d face " + "x" * 100_000)
+    path = folder / "job.json"
+    about = json.loads(path.read_text())
+    about["config"] |= {"kind": {"a": 1}, "data": "d" * 100_000, "avatar": ["\udcff"]}
+    path.write_text(json.dumps(about))
+    record = summarize(show(folder))
+    assert record.message.startswith("half a ? face xxx")
+    assert len(json.dumps(record.to_json())) < 10_000
+    assert main(["jobs", "list", "--folder", str(tmp_path / "jobs")]) == 0
+    capsys.readouterr().out.encode("utf-8")
+
+
+def test_a_log_that_cannot_be_read_says_so(old_job, monkeypatch):
+    folder = old_job(ARGV)
+    (folder / "log.txt").write_text("one")
+
+    def deny(*_args, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.open", deny)
+    assert "log.txt cannot be read: Permission denied" in log_tail(folder)[0]
