@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json as json_format
 import os
 import shutil
 import sys
@@ -12,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from engine.commands.console import print_result
-from engine.core.checks import shown
 from engine.core.errors import BadInputError
 from engine.jobs import folder as jobs
 from engine.jobs.command import ENVIRONMENT, JobCommand
 from engine.jobs.record import JOB, Job, read_job
 from engine.jobs.worker import JobHandle
+from training.run.options import differences
 
 
 def run_as_job(
@@ -103,35 +102,9 @@ def _check_same(job: Job, config: Mapping[str, Any], changeable: Collection[str]
     """
     if not job.checkpoints.is_dir() or not any(job.checkpoints.iterdir()):
         return
-    before, now = _flat(job.config), _flat(json_format.loads(json_format.dumps(config)))
-    different = [
-        name
-        for name in before.keys() & now.keys()
-        if name.rpartition(".")[2] not in changeable and not _same(before[name], now[name], job.cwd)
-    ]
+    different = differences(job.config, config, changeable, job.cwd)
     if different:
-        changes = ", ".join(
-            f"{name} {shown(before[name])} (now {shown(now[name])})" for name in sorted(different)
-        )
         raise BadInputError(
-            f"The job in {job.folder} has {changes}.",
+            f"The job in {job.folder} has {', '.join(different)}.",
             "Resume it with the same options, or choose another folder with --out.",
         )
-
-
-def _same(before: Any, now: Any, cwd: str) -> bool:
-    """Whether two options are equal, or name one file."""
-    if isinstance(before, str) and isinstance(now, str):
-        return before == now or Path(cwd, before).resolve() == Path(now).resolve()
-    return bool(before == now)
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested configurations as one, with dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat

@@ -6,11 +6,13 @@ Light: importing it does not import torch.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
-from engine.core.checks import check_range
+from engine.core.checks import check_range, shown
 from engine.core.errors import BadInputError
 
 MACHINE_SETTINGS = frozenset(
@@ -46,6 +48,48 @@ RATE: Range = (1e-12, 10.0)
 
 FRACTION: Range = (0.0, 1.0)
 GIGABYTES: Range = (math.ulp(0.0), 1e5)
+
+
+def differences(
+    before: Mapping[str, Any],
+    now: Mapping[str, Any],
+    changeable: Collection[str] = (),
+    folder: str | Path = ".",
+) -> list[str]:
+    """What differs between two configurations, in words.
+
+    Names that only one of them has are skipped: another version has other options.
+
+    Args:
+        before: a stored one, as JSON has it.
+        now: the present one; values that JSON has.
+        changeable: names that may differ.
+        folder: the working folder of the stored one, for its relative paths.
+    """
+    old, new = _flat(before), _flat(json.loads(json.dumps(now)))
+    return [
+        f"{name} {shown(old[name])} (now {shown(new[name])})"
+        for name in sorted(old.keys() & new.keys())
+        if name.rpartition(".")[2] not in changeable and not _same(old[name], new[name], folder)
+    ]
+
+
+def _same(before: Any, now: Any, folder: str | Path) -> bool:
+    """Whether two options are equal, or name one file."""
+    if isinstance(before, str) and isinstance(now, str):
+        return before == now or Path(folder, before).resolve() == Path(now).resolve()
+    return bool(before == now)
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested configurations as one, with dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
 
 
 def check_ranges(settings: object, ranges: Mapping[str, Range]) -> None:

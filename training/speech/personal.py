@@ -31,6 +31,7 @@ from training.data.filmed_speech import SPEECH
 from training.data.recorded_motion import CapturedHead
 from training.run.checkpoints import STATE, write_json
 from training.run.loop import Watch, unwatched
+from training.run.options import differences
 from training.speech.captures import load_captures, measured_wrinkles
 from training.speech.config import TrainingConfig
 from training.speech.trainer import MODEL, SpeechTrainer
@@ -162,7 +163,7 @@ def recordings(folder: Path) -> Path:
 
 
 def _resumed(plan: PersonalTraining, trainer: SpeechTrainer) -> float | None:
-    """Go on with the run in the folder; the LVE that it started with, ``None`` where none is."""
+    """Resume the run in the folder; the LVE that it started with, ``None`` where there is none."""
     path = plan.out / RECORD
     if not (plan.out / STATE).is_file() or not path.is_file():
         return None
@@ -171,14 +172,11 @@ def _resumed(plan: PersonalTraining, trainer: SpeechTrainer) -> float | None:
         before, kept = float(record["validation_lve_mm"]), dict(record["plan"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInputError(f"{path} is damaged: {error}.", "Start a new run.") from error
-    ours = json.loads(json.dumps(plan.to_dict()))
-    for name in ours:
-        if kept.get(name) != ours[name]:
-            raise BadInputError(
-                f"The run in {plan.out} has other settings: {name} was {kept.get(name)!r} and is "
-                f"now {ours[name]!r}.",
-                f"Resume with the settings in {path.name}, or train into another folder.",
-            )
+    if different := differences(kept, plan.to_dict()):
+        raise BadInputError(
+            f"The run in {plan.out} has other settings: {', '.join(different)}.",
+            f"Resume with the settings in {path.name}, or train into another folder.",
+        )
     trainer.resume()
     return before
 

@@ -226,7 +226,7 @@ def test_a_run_records_its_settings_and_is_not_resumed_with_others(head, tmp_pat
     outcome = train_personal(plan)
     record = json.loads((tmp_path / "run" / RECORD).read_text())
     assert record["plan"]["training"]["seed"] == outcome.seed == 0
-    with pytest.raises(BadInputError, match=r"other settings: name was 'personal'.*'else'"):
+    with pytest.raises(BadInputError, match=r"other settings: name 'personal' \(now 'else'\)"):
         train_personal(replace(plan, name="else"))
 
 
