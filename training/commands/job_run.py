@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.commands.console import print_result
-from engine.core.errors import BadInputError
+from engine.core.errors import BadInputError, MissingDependencyError
 from engine.jobs import folder as jobs
 from engine.jobs.command import ENVIRONMENT, JobCommand
 from engine.jobs.record import JOB, Job, read_job
@@ -33,7 +33,8 @@ def run_as_job(
     Where the process was started for that job (detached, or by ``jobs resume``), it works on it.
     Else the folder becomes a new job, or the job in it that ended before its time is resumed with
     the options that are given now; in the background another process does the work and this one
-    returns at once. A new job in the foreground that fails for its input leaves no folder.
+    returns at once. A new job in the foreground that fails for its input, before its first step,
+    leaves no folder.
 
     Args:
         out: the job's folder.
@@ -84,8 +85,9 @@ def _work_here(
     try:
         with JobHandle(out) as handle:
             work(handle)
-    except BadInputError:
-        if is_new and not any(job.checkpoints.iterdir()):
+    except (BadInputError, MissingDependencyError):
+        made_nothing = not jobs.show(out).status.step and not any(job.checkpoints.iterdir())
+        if is_new and made_nothing:
             # The folder was missing or empty: all in it is of this attempt.
             shutil.rmtree(out)
             if existed:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from engine.core.errors import BadInputError, CancelledError
+from engine.core.errors import BadInputError, CancelledError, MissingDependencyError
 from engine.jobs.command import JobCommand
 from engine.jobs.folder import show
 from engine.jobs.status import State
@@ -39,6 +39,26 @@ def test_bad_input_in_the_foreground_leaves_no_folder(out):
     with pytest.raises(BadInputError, match="no masks"):
         run_as_job(out, CONFIG, fail)
     assert not out.exists()
+
+
+def test_a_missing_library_in_the_foreground_leaves_no_folder(out):
+    def need(_job):
+        raise MissingDependencyError("bpy is not installed.")
+
+    with pytest.raises(MissingDependencyError):
+        run_as_job(out, CONFIG, need)
+    assert not out.exists()
+
+
+def test_steps_that_were_done_are_kept(out):
+    def film(job):
+        (out / "picture.jpg").write_bytes(b"a picture")
+        job.update(1, total=9)
+        fail(job)
+
+    with pytest.raises(BadInputError, match="no masks"):
+        run_as_job(out, CONFIG, film)
+    assert (out / "picture.jpg").is_file()
 
 
 def test_an_empty_folder_stays_empty(out):

@@ -129,9 +129,7 @@ def _losses(folder):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
 )
-def test_bad_input_is_one_line_and_leaves_no_job(
-    words, tmp_path, capsys, changes, message
-):
+def test_bad_input_is_one_line_and_leaves_no_job(words, tmp_path, capsys, changes, message):
     given = [*words, "--out", str(tmp_path / "run")]
     for name, value in changes.items():
         if name in given:
