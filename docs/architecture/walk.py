@@ -181,13 +181,18 @@ def _column(
 
 
 def _fork(branch: Branch, x: float, y: float, width: float) -> tuple[list[str], float]:
-    half = (width - _GAP) / 2
+    sides, rest = [(f"if {branch.test}", branch.yes)], branch.no
+    while len(rest) == 1 and isinstance(rest[0], Branch):
+        sides.append((f"elif {rest[0].test}", rest[0].yes))
+        rest = rest[0].no
+    sides.append(("else", rest))
+    part = (width - _GAP * (len(sides) - 1)) / len(sides)
     out, ends = [], []
-    sides = ((f"if {branch.test}", branch.yes), ("else", branch.no))
     for number, (label, steps) in enumerate(sides):
-        left = x + number * (half + _GAP)
-        out.append(f'<text class="test" x="{left + 12:g}" y="{y + 14:g}">{escape(label)}</text>')
-        drawn, end = _column(steps, left, y + 22, half)
+        left = x + number * (part + _GAP)
+        shown = textwrap.shorten(label, int(part / 7.6), placeholder=" …")
+        out.append(f'<text class="test" x="{left + 12:g}" y="{y + 14:g}">{escape(shown)}</text>')
+        drawn, end = _column(steps, left, y + 22, part)
         out += drawn
         ends.append(end)
     return out, max(ends)

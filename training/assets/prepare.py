@@ -2,7 +2,7 @@
 """``python -m training.assets.prepare --clips DIR --out DIR``: clips to training sequences.
 
 Every clip of :mod:`training.assets.synthesise` (or any aligned speech) is recorded under random
-conditions, heard in three ways and given the rules' motion for its true sounds. What is there
+conditions, encoded in three variants and given the rules' motion for its true phones. What is there
 already is kept, so a broken run can go on.
 """
 
@@ -35,7 +35,7 @@ from training.data.speech import AlignedSpeech, find_speech, load_aligned_speech
 from training.speech.sequences import SpeechSequence
 
 TRUE, RECOGNISED, UNKNOWN = 0, 1, 2
-"""The ways in which a clip is heard: with its true sounds, with those that the recogniser finds,
+"""The variants of a clip's features: with its true phones, with those that the recogniser finds,
 and without any."""
 
 _BOUNDARY_ERROR = 0.012
@@ -130,7 +130,7 @@ def prepared(
     """
     samples = recorded(clip.speech.samples, rng)
     speech = Speech(samples, clip.speech.duration, clip.speech.sha256)
-    heard = recognize(speech)
+    recognized = recognize(speech)
     aligned = _misplaced(clip.phones, rng)
     inputs = np.zeros(2)
     if rng.random() < 0.5:
@@ -145,14 +145,14 @@ def prepared(
         head,
         style,
     )
-    ways = (
-        phonetic_features(aligned, heard.mel, heard.energy),
-        phonetic_features(heard.phones, heard.mel, heard.energy),
-        acoustic_features(heard.mel),
+    variants = (
+        phonetic_features(aligned, recognized.mel, recognized.energy),
+        phonetic_features(recognized.phones, recognized.mel, recognized.energy),
+        acoustic_features(recognized.mel),
     )
     return SpeechSequence(
         name=clip.path.stem,
-        feature_variants=np.stack(ways).astype(np.float16),
+        feature_variants=np.stack(variants).astype(np.float16),
         weights=weights,
         expression=weights.astype(np.float16),
         wrinkles=tension.features(weights).astype(np.float16),

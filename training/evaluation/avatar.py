@@ -108,7 +108,7 @@ def evaluate(
         out: folder for report.json, report.html and turntable.mp4; ``None`` writes none.
         wanted: what to measure.
         job: folder of the training, for its curves.
-        progress: told how far it is.
+        progress: called with the share done.
 
     Raises:
         BadInputError: the avatar, the capture or the settings cannot be used.

@@ -87,7 +87,7 @@ def evaluate(
     """Measure lip sync on audio files with alignments and print a table.
 
     The true sounds always drive a run of their own, so that what recognition loses and what
-    articulation loses are told apart. A learned model is measured beside the rules.
+    articulation loses are separate. A learned model is measured beside the rules.
 
     Args:
         paths: audio files with ``<stem>.phones.json`` beside them, or folders of such.
@@ -95,7 +95,7 @@ def evaluate(
             the end; ``None`` writes none.
         head: who speaks.
         wanted: the rules by default.
-        progress: told how far it is.
+        progress: called with the share done.
 
     Raises:
         BadInputError: a file is missing or unusable, the model is unknown, or the head cannot be

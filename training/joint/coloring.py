@@ -64,7 +64,7 @@ class ColorTrainer:
         settings: how.
         backend: rasteriser.
         loss: on the same device.
-        predictions: of the filmed moments.
+        predictions: of the captured timesteps.
 
     Attributes:
         step: steps done.
@@ -129,7 +129,7 @@ class ColorTrainer:
         return values
 
     def _next(self) -> View:
-        """The view of this step: a spoken moment as predicted, or any moment as tracked."""
+        """The view of this step: a timestep of speech as predicted, or any timestep as tracked."""
         seed, step = self.settings.seed, self.step
         luck = np.random.default_rng([seed, step]).random()
         if luck < self.settings.tracked:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a speech model predicts for the filmed moments of a capture."""
+"""What a speech model predicts for the timesteps of a capture."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def speaking_head(speech_model: str, captured: Head, avatar: str) -> tuple[Path,
 
 
 class Face(NamedTuple):
-    """A predicted moment.
+    """A predicted timestep.
 
     Attributes:
         vertices: (V, 3) head space, metres.

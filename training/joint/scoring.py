@@ -48,7 +48,7 @@ SEEN = "training views of speech (none are held out)"
 
 
 def spoken_views(capture: MultiViewCapture, split: Split, timesteps: Iterable[int]) -> Views:
-    """The views of a split whose moment shows speech; there may be none."""
+    """The views of a split whose timestep shows speech; there may be none."""
     shown = set(timesteps)
     return Views(capture, [f for f in capture.split(split).frames if f.timestep in shown])
 
@@ -75,7 +75,7 @@ def judged_views(capture: MultiViewCapture, timesteps: Iterable[int]) -> tuple[V
     if not len(seen):
         raise BadInputError(
             f"No picture of {capture.folder} shows speech.",
-            "Capture more moments, or more of them with speech.",
+            "Capture more timesteps, or more of them with speech.",
         )
     return seen, SEEN
 

@@ -229,7 +229,7 @@ def _inside(times: Double, phones: Sequence[Phone], labels: Collection[str]) -> 
 
 
 def _mean_over(track: MouthTrack, phones: Sequence[Phone]) -> float:
-    """Mean width over the sounds, each sampled at nine moments between frames too."""
+    """Mean width over the sounds, each sampled at nine times between frames too."""
     if not phones:
         return 0.0
     moments = np.array([np.linspace(phone.start, phone.end, 9) for phone in phones])

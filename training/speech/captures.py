@@ -80,8 +80,8 @@ def load_captures(
         folder: layout as above.
         who: the head whose motion it is.
         config: of the model; motion is resampled to its rate.
-        encoder: hears the clips.
-        progress: told how far it is; may raise to cancel.
+        encoder: of the clips.
+        progress: called with the share done; may raise to cancel.
 
     Raises:
         BadInputError: a clip without motion, lengths that do not fit, NaN frames, vertices of
@@ -243,7 +243,7 @@ def _sequence(
 ) -> SpeechSequence:
     said = folder / f"{name}.txt"
     text = said.read_text(encoding="utf-8") if said.is_file() else None
-    heard = encoder.encode(speech, text=text)
+    features = encoder.encode(speech, text=text)
     frames = round(speech.duration * config.motion_rate)
     expression = motion.expression
     if expression is None:
@@ -257,7 +257,7 @@ def _sequence(
     )
     sequence = SpeechSequence(
         name=name,
-        feature_variants=heard.values[None].astype(np.float16),
+        feature_variants=features.values[None].astype(np.float16),
         weights=weights,
         expression=expression.astype(np.float16),
         wrinkles=wrinkles.astype(np.float16),

@@ -117,8 +117,8 @@ def train_personal(
 
     Args:
         plan: what to train.
-        progress: told how far it is; may raise to cancel.
-        watch: told of every step; may raise to cancel.
+        progress: called with the share done; may raise to cancel.
+        watch: called at every step; may raise to cancel.
 
     Raises:
         BadInputError: captures, model or settings that do not fit; names file, expected and found.

@@ -5,8 +5,8 @@ Pictures of a multi-view capture are searched for furrows, by the ridge detector
 detector from a file, and what is found is averaged over the regions of the head that the pictures
 show. ``CAPTURE/speech/NAME.wrinkles.npy`` (T, W) goes beside each recording, one row per frame of
 its motion, for :mod:`training.speech.captures`. Where a frame was not filmed, its row is what the
-filmed moments let expect: a linear fit of the features on the tension of the mesh, plus what the
-nearest filmed frames before and after are off that fit.
+captured timesteps let expect: a linear fit of the features on the tension of the mesh, plus what
+the nearest filmed frames before and after are off that fit.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def measure(plan: Measuring, progress: Progress = no_progress) -> dict[str, tupl
         tension.features(np.stack([seen[step][1] for step in seen])),
         np.stack([seen[step][0] for step in seen]),
     )
-    told = {}
+    counts = {}
     for name in speech.names:
         filmed = {f: seen[s][0] for f, s in speech.timesteps(name).items() if s in seen}
         motion = Performance.load(speech.folder / f"{name}.performance.npz")
@@ -94,18 +94,18 @@ def measure(plan: Measuring, progress: Progress = no_progress) -> dict[str, tupl
         path = speech.folder / f"{name}.wrinkles.npy"
         with atomic_write(path) as temporary, temporary.open("wb") as file:
             np.save(file, rows)
-        told[name] = (len(filmed), len(rows))
+        counts[name] = (len(filmed), len(rows))
     about = {
         "regions": REGIONS,
         "detector": "ridges" if plan.detector is None else plan.detector.name,
         "scale": plan.scale,
         "features": int(fit.size),
-        "filmed of all frames": told,
+        "filmed of all frames": counts,
     }
     with atomic_write(speech.folder / RECORD) as temporary:
         temporary.write_text(json.dumps(about, indent=2), encoding="utf-8")
     progress(1.0, "Wrinkles measured")
-    return told
+    return counts
 
 
 class Regions:
@@ -190,7 +190,7 @@ class _Fit:
     """The features that a tension of the mesh lets expect.
 
     Args:
-        tension: (n, 24) of the filmed moments.
+        tension: (n, 24) of the captured timesteps.
         features: (n, W) measured there.
     """
 
@@ -224,11 +224,11 @@ def main() -> int:
     plan = tyro.cli(Measuring, description=__doc__)
     try:
         with progress_bar("measure wrinkles") as progress:
-            told = measure(plan, progress)
+            counts = measure(plan, progress)
     except GaussianSpeechError as error:
         return print_error(error)
     print_result(
-        {name: f"{filmed} of {frames} frames filmed" for name, (filmed, frames) in told.items()},
+        {name: f"{filmed} of {frames} frames filmed" for name, (filmed, frames) in counts.items()},
         as_json=False,
     )
     return 0

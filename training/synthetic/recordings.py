@@ -42,7 +42,7 @@ def prepare_recordings(
         head: who speaks.
         audio: recordings; the transcript of ``<name>.txt`` beside one is taken where there is one.
         sample: whether the shipped sample voice speaks, too.
-        progress: told how far it is.
+        progress: called with the share done.
 
     Raises:
         BadInputError: a recording that cannot be used, or two of one name.

@@ -86,7 +86,7 @@ def turntable(
         backend: rasteriser.
         size: (width, height) pixels.
         frames: how many.
-        progress: told before each frame.
+        progress: called before each frame.
 
     Yields:
         (H, W, 3) uint8.

@@ -51,7 +51,7 @@ _CLOSE, _CLOSE_MIDDLE = 0.95, 0.30
 
 @dataclass(frozen=True)
 class Example:
-    """A moment to look at.
+    """A frame to look at.
 
     Attributes:
         sounds: key of :data:`CLASSES`.
@@ -160,7 +160,7 @@ class FacePictures:
             self.avatar = None
 
     def still(self, performance: Performance, time: float, size: int) -> Frame:
-        """(size, size, 3) uint8 sRGB: the mouth at a moment, seconds into the clip."""
+        """(size, size, 3) uint8 sRGB: the mouth at a time, seconds into the clip."""
         frame = min(max(0, round(time * performance.fps)), performance.frames - 1)
         camera = mouth_camera(self._head, size)
         if self.avatar is None:

@@ -64,21 +64,21 @@ def contact_sheet(
         performances: of all clips, by model.
         pictures: takes them.
         model: what is evaluated.
-        progress: told how far it is.
+        progress: called with the share done.
     """
-    moments = examples([clip.phones for clip in clips])
+    examples_shown = examples([clip.phones for clip in clips])
     models = sorted(performances, key=lambda name: name != model)
-    size = (_MARGIN + _TILE * len(moments), _MARGIN + _TILE * len(models))
+    size = (_MARGIN + _TILE * len(examples_shown), _MARGIN + _TILE * len(models))
     sheet = Image.new("RGB", size, "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
-    for column, moment in enumerate(moments):
+    for column, example in enumerate(examples_shown):
         x = _MARGIN + column * _TILE
-        name = clips[moment.clip].path.stem
-        draw.text((x + 4, 2), f"{moment.sounds}: {moment.phone.label}", fill="black", font=font)
-        draw.text((x + 4, 17), f"{name} {moment.time:.2f} s", fill="#666666", font=font)
+        name = clips[example.clip].path.stem
+        draw.text((x + 4, 2), f"{example.sounds}: {example.phone.label}", fill="black", font=font)
+        draw.text((x + 4, 17), f"{name} {example.time:.2f} s", fill="#666666", font=font)
         for row, spoken in enumerate(models):
-            progress((column + row / len(models)) / len(moments), "Taking pictures")
-            frame = pictures.still(performances[spoken][moment.clip], moment.time, _TILE)
+            progress((column + row / len(models)) / len(examples_shown), "Taking pictures")
+            frame = pictures.still(performances[spoken][example.clip], example.time, _TILE)
             sheet.paste(Image.fromarray(frame), (x, _MARGIN + row * _TILE))
     for row, spoken in enumerate(models):
         label = Image.new("RGB", (_TILE, _MARGIN), "white")
@@ -131,7 +131,7 @@ def speech_page(
 
 
 def shown_mode(performances: Mapping[str, object]) -> str:
-    """What plots and pictures show: the way an animator works, with a transcript, where it ran."""
+    """What plots and pictures show, as an animator works: with a transcript, where that was run."""
     return next(
         m for m in ("with_transcript", "without_transcript", "aligned") if m in performances
     )
