@@ -136,8 +136,9 @@ def write_object(path: Path, content: Mapping[str, Any]) -> None:
         try:
             with atomic_write(path) as temporary:
                 temporary.write_text(text, encoding="utf-8")
-        except PermissionError:
-            if attempt == _ATTEMPTS:
+        except (PermissionError, BadInputError) as error:
+            denied = error if isinstance(error, PermissionError) else error.__cause__
+            if attempt == _ATTEMPTS or not isinstance(denied, PermissionError):
                 raise
             time.sleep(_PAUSE)
         else:

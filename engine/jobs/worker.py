@@ -125,7 +125,7 @@ class JobHandle:
         )
         if shown is not None or now - self._written >= _INTERVAL:
             # Hours of training do not end because a status could not be written; the next may be.
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, BadInputError):
                 self._write()
 
     def progress(self, fraction: float, message: str) -> None:
@@ -159,7 +159,7 @@ class JobHandle:
         try:
             self._write()
             withdraw_cancel(self.folder)
-        except OSError as failure:
+        except (OSError, BadInputError) as failure:
             # The work's own error, if there is one, is the one to propagate.
             print(f"The job's status cannot be written: {failure}", file=sys.stderr, flush=True)
         return isinstance(error, CancelledError)

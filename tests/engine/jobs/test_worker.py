@@ -42,9 +42,10 @@ def test_updates_are_written_at_most_twice_a_second_and_at_the_end(handle, monke
     assert len(written) < 100
 
 
-def test_a_status_that_cannot_be_written_does_not_end_the_work(handle, monkeypatch):
+@pytest.mark.parametrize("error", [OSError, BadInputError])
+def test_a_status_that_cannot_be_written_does_not_end_the_work(handle, monkeypatch, error):
     def full(_folder, _status):
-        raise OSError("no space left")
+        raise error("no space left")
 
     with handle:
         with monkeypatch.context() as broken:
