@@ -115,7 +115,7 @@ class GAUSSIANSPEECH_OT_train_joint(StartTrainingOperator, bpy.types.Operator):
 
 
 def check_filmed_speech(folder: Path) -> None:
-    """Look for what is said in a capture, as ``training/data/filmed_speech.py`` reads it.
+    """Look for what is said in a capture, as ``training/data/captured_speech.py`` reads it.
 
     Raises:
         BadInputError: nothing is, or a recording is missing; names the file.

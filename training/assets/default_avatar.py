@@ -57,8 +57,8 @@ def starting_avatar(hairs: int, brows: int, lashes: int, seed: int = 0) -> Gauss
     ]
     parts = [on_triangles(head, subdivide_teeth=True, finest=_FINEST)]
     parts += [
-        along_strands(head, field.roots.face, field.points, pieces, radius)
-        for field, pieces, radius in fields
+        along_strands(head, field.roots.face, field.points, segments, radius)
+        for field, segments, radius in fields
     ]
     binding = torch.cat([part[0] for part in parts])
     shape = {name: torch.cat([part[1][name] for part in parts]) for name in parts[0][1]}

@@ -18,14 +18,14 @@ from engine.heads.head import Head
 
 _OPACITY = 0.9
 _LONG = 1.2
-"""Standard deviation along a piece of strand against that of the piece itself."""
+"""Standard deviation along a segment of a strand against that of the segment itself."""
 
 
 def along_strands(
     head: Head,
     roots: NDArray[np.intp],
     points: NDArray[np.float64],
-    pieces: int,
+    segments: int,
     radius: float,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Gaussians that follow polylines.
@@ -34,18 +34,18 @@ def along_strands(
         head: what the strands grow on, neutral.
         roots: (N,) the triangle of each strand's root; its Gaussians are bound to it.
         points: (N, P, 3) from the root to the tip, head space, metres.
-        pieces: Gaussians a strand.
+        segments: Gaussians a strand.
         radius: standard deviation across a strand, metres.
 
     Returns:
-        Binding (N·pieces,) int32, and the parameters of shape by name.
+        Binding (N·segments,) int32, and the parameters of shape by name.
     """
-    cuts = np.linspace(0, points.shape[1] - 1, pieces + 1)
+    cuts = np.linspace(0, points.shape[1] - 1, segments + 1)
     low = np.floor(cuts).astype(int).clip(0, points.shape[1] - 2)
     part = (cuts - low)[None, :, None]
     ends = points[:, low] * (1 - part) + points[:, low + 1] * part
     start, stop = ends[:, :-1].reshape(-1, 3), ends[:, 1:].reshape(-1, 3)
-    binding = torch.from_numpy(np.repeat(roots, pieces).astype(np.int64))
+    binding = torch.from_numpy(np.repeat(roots, segments).astype(np.int64))
     frames = triangle_frames(
         torch.from_numpy(head.template), torch.from_numpy(np.array(head.faces, np.int64))
     )

@@ -118,15 +118,15 @@ def _joined(
     said: list[Utterance], rng: np.random.Generator
 ) -> tuple[np.ndarray[tuple[int], np.dtype[np.float32]], tuple[Phone, ...]]:
     """The sentences with pauses before, between and after."""
-    pieces, phones, time = [], [], 0.0
+    parts, phones, time = [], [], 0.0
     for utterance in said:
         pause = np.zeros(int(rng.uniform(0.0, _LONGEST_PAUSE) * SAMPLE_RATE), np.float32)
         time += len(pause) / SAMPLE_RATE
         phones += [Phone(p.label, p.start + time, p.end + time) for p in utterance.phones]
-        pieces += [pause, utterance.samples]
+        parts += [pause, utterance.samples]
         time += len(utterance.samples) / SAMPLE_RATE
-    pieces.append(np.zeros(int(rng.uniform(0.0, _LONGEST_PAUSE) * SAMPLE_RATE), np.float32))
-    samples = np.concatenate(pieces)
+    parts.append(np.zeros(int(rng.uniform(0.0, _LONGEST_PAUSE) * SAMPLE_RATE), np.float32))
+    samples = np.concatenate(parts)
     peak = max(float(np.abs(samples).max()), 1e-6)
     samples *= np.float32(min(1.0, 0.9 / peak))
     return samples, normalize_segments(phones, len(samples) / SAMPLE_RATE)

@@ -68,11 +68,11 @@ def taught_motion(
     weights = np.zeros((count * phases, len(head.expression_names)), np.float32)
     for phase in range(phases):
         shift = phase / rate
-        later = level[round(shift * LOUDNESS_RATE) :]
+        shifted = level[round(shift * LOUDNESS_RATE) :]
         moved = [Phone(p.label, p.start - shift, p.end - shift) for p in phones if p.end > shift]
         known = phones_in_silence(moved, count / VISIBLE_FPS)
         contacts = contact_curves(known, count, VISIBLE_FPS, speaker.anticipation)
-        curves = articulate(known, contacts, VISIBLE_FPS, loudness=later, style=speaker)
+        curves = articulate(known, contacts, VISIBLE_FPS, loudness=shifted, style=speaker)
         made = to_head_weights(curves, head.expression_names)
         weights[phase::phases] = fit_mouth_close(made, gap, contacts.closure)
     weights = weights[:frames]

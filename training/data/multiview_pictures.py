@@ -102,15 +102,15 @@ def load_picture(
     Raises:
         BadInputError: a file that cannot be decoded.
     """
-    filmed = _decoded(image)
+    captured = _decoded(image)
     if mask is None:
-        alpha = filmed.getchannel("A")
+        alpha = captured.getchannel("A")
     else:
         alpha = _decoded(mask)
         alpha = alpha.getchannel("A") if alpha.mode == "RGBA" else alpha.convert("L")
     level = tuple(round(255 * value) for value in background)
-    behind = Picture.new("RGB", filmed.size, level)
-    composed = Picture.composite(filmed.convert("RGB"), behind, alpha)
+    behind = Picture.new("RGB", captured.size, level)
+    composed = Picture.composite(captured.convert("RGB"), behind, alpha)
     if composed.size != size:
         composed, alpha = (p.resize(size, Picture.Resampling.LANCZOS) for p in (composed, alpha))
     return _unit(composed), _unit(alpha)

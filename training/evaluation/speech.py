@@ -263,7 +263,7 @@ def _seen(
     from training.metrics.syncnet import FPS, SIZE, measure
 
     performance = predict(clip.speech, head, FPS, recognized=sounds, model=model)
-    frames = FacePictures(head, avatar).film(performance, SIZE, progress)
+    frames = FacePictures(head, avatar).render_video(performance, SIZE, progress)
     return measure(network, frames, clip.speech.samples)
 
 

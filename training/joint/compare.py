@@ -30,10 +30,10 @@ from engine.splatting.registry import choose_backend
 from training.avatar.config import AvatarSettings
 from training.avatar.model import TrainableAvatar, from_avatar
 from training.avatar.run import use_threads
-from training.data.filmed_speech import read_filmed_speech
+from training.data.captured_speech import read_captured_speech
 from training.data.multiview import MultiViewCapture
 from training.joint.coloring import colored
-from training.joint.predicted import Predictions, filmed_clips, speaking_head
+from training.joint.predicted import Predictions, captured_clips, speaking_head
 from training.joint.scoring import Row, judged_views, scored, table
 
 
@@ -70,13 +70,13 @@ def compare(plan: Comparison, progress: Progress = no_progress) -> tuple[list[Ro
     """
     progress(0.0, "Checking the capture")
     capture = MultiViewCapture.open(plan.data, scale=plan.scale, head=plan.head)
-    filmed = read_filmed_speech(plan.data)
+    captured = read_captured_speech(plan.data)
     use_threads(0)
     file, head = speaking_head(plan.speech_model, capture.head, str(plan.avatars[0]))
     trained = load_model(file, head)
     config = trained.model.config
     encoder = load_encoder(config.encoder, config.encoder_source)
-    predictions = Predictions(filmed_clips(filmed, head), head, encoder, tuned=False)
+    predictions = Predictions(captured_clips(captured, head), head, encoder, tuned=False)
     progress(0.1, "Predicting faces")
     predictions.renew(trained.model, trained.name)
     views, title = judged_views(capture, predictions.faces)

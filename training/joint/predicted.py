@@ -24,7 +24,7 @@ from engine.motion.model.network import SpeechModel
 from engine.motion.performance import Performance
 from engine.motion.predict import predict
 from engine.recognition.recognizer import RecognizedSpeech, recognize
-from training.data.filmed_speech import FilmedSpeech
+from training.data.captured_speech import CapturedSpeech
 from training.data.multiview import View
 from training.speech.captures import audio_of
 
@@ -82,30 +82,30 @@ class Clip:
     frames: Mapping[int, int]
 
 
-def filmed_clips(filmed: FilmedSpeech, head: Head) -> dict[str, Clip]:
+def captured_clips(captured: CapturedSpeech, head: Head) -> dict[str, Clip]:
     """The recordings of a capture, by name.
 
     Raises:
         BadInputError: a recording is missing, or its motion is of another head; names it.
     """
     clips = {}
-    for name in filmed.names:
-        motion = Performance.load(filmed.folder / f"{name}.performance.npz")
+    for name in captured.names:
+        motion = Performance.load(captured.folder / f"{name}.performance.npz")
         if motion.head != head.id:
             raise BadInputError(
                 f"The motion of {name} is of the head {motion.head!r}; the capture shows "
                 f"{head.id!r}.",
                 "Make the capture again, or give the head that was filmed.",
             )
-        frames = filmed.timesteps(name)
+        frames = captured.timesteps(name)
         if frames and max(frames) >= motion.frames:
             raise BadInputError(
                 f"Frame {max(frames)} of {name} was filmed, but its motion has {motion.frames}.",
                 "Give the motion that was filmed.",
             )
-        said = filmed.folder / f"{name}.txt"
+        said = captured.folder / f"{name}.txt"
         text = said.read_text(encoding="utf-8") if said.is_file() else None
-        speech = load_speech(audio_of(filmed.folder, name))
+        speech = load_speech(audio_of(captured.folder, name))
         clips[name] = Clip(speech, text, motion.fps, frames)
     return clips
 

@@ -26,12 +26,12 @@ from engine.motion.model.config import for_head
 from engine.splatting.registry import choose_backend
 from training.avatar.preview import save_preview
 from training.avatar.run import AVATAR, CONFIG, PREVIEW, SCORES, use_threads
-from training.data.filmed_speech import read_filmed_speech
+from training.data.captured_speech import read_captured_speech
 from training.data.multiview import MultiViewCapture
 from training.data.recorded_motion import CapturedHead
 from training.joint.coloring import ColorTrainer, colored
 from training.joint.config import JointSettings
-from training.joint.predicted import Predictions, filmed_clips, speaking_head
+from training.joint.predicted import Predictions, captured_clips, speaking_head
 from training.joint.scoring import Row, judged_views, scored, table
 from training.losses.avatar import AvatarLoss
 from training.run.checkpoints import STATE, write_json
@@ -113,13 +113,13 @@ class _JointTraining:
     ) -> None:
         self.settings, self.folder, self.job = settings, folder, job
         self.capture = MultiViewCapture.open(data, scale=settings.scale, head=head)
-        filmed = read_filmed_speech(data)
+        captured = read_captured_speech(data)
         use_threads(settings.threads)
         self.model_file, self.head = speaking_head(speech_model, self.capture.head, str(avatar))
         self._model_digest = sha256(self.model_file.read_bytes()).hexdigest()
         self._load_avatar(avatar)
-        self._load_speech(filmed.folder, speech_model)
-        clips = filmed_clips(filmed, self.head)
+        self._load_speech(captured.folder, speech_model)
+        clips = captured_clips(captured, self.head)
         tuned = self.speech.model.config.tunes_audio
         self.predictions = Predictions(clips, self.head, self.encoder, tuned=tuned)
         self._predict()

@@ -269,11 +269,11 @@ def lip_speed(performance: Performance, head: Head) -> Double:
     """
     basis = _lip_basis(performance, head)
     steps = np.diff(performance.weights.astype(np.float64), axis=0)
-    pieces = [
+    chunks = [
         np.linalg.norm((steps[i : i + 512] @ basis).reshape(-1, basis.shape[1] // 3, 3), axis=-1)
         for i in range(0, len(steps), 512)
     ]
-    speed: Double = np.concatenate([piece.mean(axis=1) for piece in pieces] or [np.zeros(0)]) * MM
+    speed: Double = np.concatenate([chunk.mean(axis=1) for chunk in chunks] or [np.zeros(0)]) * MM
     return speed
 
 

@@ -26,8 +26,8 @@ from engine.motion.model.checkpoint import head_for_model, load_model
 from engine.motion.model.config import PRESETS, SpeechModelConfig, for_head
 from engine.motion.model.ids import STARTER, STARTER_FILE
 from engine.motion.model.network import SpeechModel
-from training.data.filmed_speech import RECORD as CAPTURE
-from training.data.filmed_speech import SPEECH
+from training.data.captured_speech import RECORD as CAPTURE
+from training.data.captured_speech import SPEECH
 from training.data.recorded_motion import CapturedHead
 from training.run.checkpoints import STATE, write_json
 from training.run.loop import Watch, unwatched

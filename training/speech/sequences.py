@@ -267,8 +267,8 @@ def _part(
     values: NDArray[np.floating[Any]], start: int, length: int, *, repeat: bool = False
 ) -> Tensor:
     """(length, …) from ``start``; behind the end zeros, or the last row repeated."""
-    piece = values[start : start + length].astype(np.float32)
-    missing = ((0, length - len(piece)), (0, 0))
+    crop = values[start : start + length].astype(np.float32)
+    missing = ((0, length - len(crop)), (0, 0))
     if missing[0][1]:
-        piece = np.pad(piece, missing, mode="edge" if repeat else "constant")
-    return torch.from_numpy(piece)
+        crop = np.pad(crop, missing, mode="edge" if repeat else "constant")
+    return torch.from_numpy(crop)

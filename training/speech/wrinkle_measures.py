@@ -29,7 +29,7 @@ from engine.core.progress import Progress, no_progress
 from engine.heads.head import Head
 from engine.motion.model.wrinkles import REGIONS, RidgeDetector, SkinTension, load_detector
 from engine.motion.performance import Performance
-from training.data.filmed_speech import read_filmed_speech
+from training.data.captured_speech import read_captured_speech
 from training.data.multiview import MultiViewCapture, View
 from training.metrics.image_regions import visible_faces
 
@@ -69,7 +69,7 @@ def measure(plan: Measuring, progress: Progress = no_progress) -> dict[str, tupl
             something else than features or maps of them.
         MissingDependencyError: there is no such detector.
     """
-    speech = read_filmed_speech(plan.data)
+    speech = read_captured_speech(plan.data)
     detector: nn.Module = RidgeDetector()
     if plan.detector is not None:
         detector = load_detector(plan.detector)
@@ -83,18 +83,18 @@ def measure(plan: Measuring, progress: Progress = no_progress) -> dict[str, tupl
     )
     counts = {}
     for name in speech.names:
-        filmed = {f: seen[s][0] for f, s in speech.timesteps(name).items() if s in seen}
+        captured = {f: seen[s][0] for f, s in speech.timesteps(name).items() if s in seen}
         motion = Performance.load(speech.folder / f"{name}.performance.npz")
         if motion.expression_names != head.expression_names:
             raise BadInputError(
                 f"The motion of {name} has other expressions than the head {head.id!r}.",
                 "Give the head that was captured.",
             )
-        rows = fit.completed(tension.features(motion.expression), filmed)
+        rows = fit.completed(tension.features(motion.expression), captured)
         path = speech.folder / f"{name}.wrinkles.npy"
         with atomic_write(path) as temporary, temporary.open("wb") as file:
             np.save(file, rows)
-        counts[name] = (len(filmed), len(rows))
+        counts[name] = (len(captured), len(rows))
     about = {
         "regions": REGIONS,
         "detector": "ridges" if plan.detector is None else plan.detector.name,
@@ -204,12 +204,12 @@ class _Fit:
         self.size = features.shape[1]
         self._least = features.min(axis=0)
 
-    def completed(self, tension: Float, filmed: Mapping[int, Float]) -> Float:
+    def completed(self, tension: Float, captured: Mapping[int, Float]) -> Float:
         """(T, W) features of a motion of which some frames were filmed."""
         expected = self._inputs(tension) @ self._weights
-        inside = sorted(frame for frame in filmed if frame < len(expected))
+        inside = sorted(frame for frame in captured if frame < len(expected))
         if inside:
-            off = np.stack([filmed[frame] - expected[frame] for frame in inside])
+            off = np.stack([captured[frame] - expected[frame] for frame in inside])
             every = np.arange(len(expected))
             expected += np.stack([np.interp(every, inside, column) for column in off.T], axis=1)
         return np.maximum(expected, self._least).astype(np.float32)
@@ -228,7 +228,10 @@ def main() -> int:
     except GaussianSpeechError as error:
         return print_error(error)
     print_result(
-        {name: f"{filmed} of {frames} frames filmed" for name, (filmed, frames) in counts.items()},
+        {
+            name: f"{captured} of {frames} frames captured"
+            for name, (captured, frames) in counts.items()
+        },
         as_json=False,
     )
     return 0

@@ -51,8 +51,8 @@ def write_speaking_capture(folder, *, clips=2, size=None):
     jaw = head.expression_index("jawOpen")
     frames = {"train": [], "val": [], "test": []}
     told = [{"timestep_index": len(FILMED), "name": "a made face"}]
-    filmed = [(name, frame) for name, frame in FILMED if name in motions]
-    for timestep, (name, frame) in enumerate(filmed):
+    captured = [(name, frame) for name, frame in FILMED if name in motions]
+    for timestep, (name, frame) in enumerate(captured):
         told.append(
             {
                 "timestep_index": timestep,

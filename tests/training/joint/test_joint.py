@@ -28,7 +28,7 @@ from training.cli import main
 from training.data.multiview import MultiViewCapture
 from training.joint.compare import Comparison, compare
 from training.joint.config import JointSettings
-from training.joint.predicted import Predictions, filmed_clips
+from training.joint.predicted import Predictions, captured_clips
 from training.joint.run import BEFORE, TUNED, UNTUNED, train
 from training.joint.scoring import HELD_OUT, SEEN
 from training.losses.config import AvatarLossConfig
@@ -236,10 +236,10 @@ def test_where_no_view_of_speech_is_held_out_training_views_are_judged_and_it_is
 
 def test_predicted_faces_stand_where_the_filmed_ones_did(head, given):
     from engine.motion.encoders.phonetic import PhoneticEncoder
-    from training.data.filmed_speech import read_filmed_speech
+    from training.data.captured_speech import read_captured_speech
 
     capture = MultiViewCapture.open(given / "capture")
-    clips = filmed_clips(read_filmed_speech(given / "capture"), head)
+    clips = captured_clips(read_captured_speech(given / "capture"), head)
     predictions = Predictions(clips, head, PhoneticEncoder(), tuned=False)
     predictions.renew(load_model(_model(given), head).model, "x")
     assert sorted(predictions.faces) == list(range(6))

@@ -11,7 +11,7 @@ import torch
 from engine.core.errors import BadInputError, MissingDependencyError
 from engine.motion.model.wrinkles import REGIONS, RidgeDetector
 from tests.training.data.speaking_capture import FILMED, write_speaking_capture
-from training.data.filmed_speech import read_filmed_speech
+from training.data.captured_speech import read_captured_speech
 from training.data.multiview import MultiViewCapture
 from training.speech.captures import measured_wrinkles
 from training.speech.wrinkle_measures import Measuring, Regions, measure, region_sums
@@ -118,7 +118,7 @@ def test_a_detector_that_gives_something_else_is_refused(copied, tmp_path):
 
 
 def test_what_was_filmed_of_a_recording_is_read(capture):
-    speech = read_filmed_speech(capture)
+    speech = read_captured_speech(capture)
     assert speech.names == ("c0", "c1")
     assert speech.timesteps("c1") == {4: 1, 10: 3, 21: 5}
 
@@ -126,7 +126,7 @@ def test_what_was_filmed_of_a_recording_is_read(capture):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "capture.json is missing"),
+        (None, "has no capture.json"),
         ("{", "cannot be read"),
         ('{"timesteps": [{"timestep_index": 0}]}', "Nothing is said"),
         (

@@ -41,11 +41,11 @@ def test_performances_are_made_once(folder, monkeypatch):
 def test_what_is_filmed_is_what_the_engine_performs(folder):
     head = load_head("default")
     spoken = prepare_recordings(folder, head)
-    filmed = [pose for pose in schedule(head, spoken, 40, 0) if pose.frame]
+    captured = [pose for pose in schedule(head, spoken, 40, 0) if pose.frame]
     jaw = head.expression_index("jawOpen")
-    assert len(filmed) == 10
-    assert np.ptp([pose.param.expression[jaw] for pose in filmed]) > 0.15
-    for pose in filmed:
+    assert len(captured) == 10
+    assert np.ptp([pose.param.expression[jaw] for pose in captured]) > 0.15
+    for pose in captured:
         frame = pose.frame[1]
         offsets = spoken[0].performance.offsets(frame, frame + 1)[0]
         assert np.abs(pose.vertices - head.template - offsets).max() < 1e-6

@@ -45,12 +45,12 @@ def build() -> Head:
     """Make the default head from the packaged body model."""
     source = repaired(load_source())
     body, slit = _body(source)
-    skin = neck.largest_piece(neck.cut_below(body))
+    skin = neck.largest_component(neck.cut_below(body))
     slit = _in_mesh(slit, skin)
     skin, cap = neck.closed_neck(neck.rounded(skin))
     skin = clear_of_eyes(skin, source)
     closure = Closure(skin, slit)
-    skin = closure.sealing(closure.touching(skin), source.names)
+    skin = closure.close_lips(closure.touching(skin), source.names)
     regions = skin_regions(skin, source.names, slit, cap)
     middle = np.abs(skin.vertices[slit.upper, 0]) <= _MIDDLE * skin.vertices[slit.corners, 0].max()
     landmarks = {
@@ -93,7 +93,7 @@ def _with_parts(
     """Add eyes, teeth, gums and tongue, and enter their regions and landmarks."""
     whole = skin
 
-    def placed(part: Mesh) -> int:
+    def append(part: Mesh) -> int:
         nonlocal whole
         start = len(whole.vertices)
         whole = whole.joined(part)
@@ -101,17 +101,17 @@ def _with_parts(
 
     for side in ("right", "left"):
         eye = eyeball(source, side)
-        start = placed(eye.mesh)
+        start = append(eye.mesh)
         regions[f"{side}_eyeball"] = start + np.arange(len(eye.mesh.vertices))
         regions[f"{side}_iris"] = start + eye.iris
         regions[f"{side}_pupil"] = start + eye.pupil
     for jaw in ("upper", "lower"):
         teeth = dentition(source, jaw)
-        start = placed(teeth.mesh)
+        start = append(teeth.mesh)
         regions[f"{jaw}_teeth"] = start + teeth.crowns
         regions[f"{jaw}_gum"] = start + teeth.gum
         landmarks[f"{jaw}_teeth_edge"] = start + teeth.edge
-    start = placed(tongue(source))
+    start = append(tongue(source))
     regions["tongue"] = np.arange(start, len(whole.vertices))
     for name, parts in (
         ("eyeballs", ("right_eyeball", "left_eyeball")),

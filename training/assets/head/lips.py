@@ -23,7 +23,7 @@ _INNER_LOOPS = (474, 520, 537)
 _REACH = 0.010
 _MOUTH_CLOSE_REACH = 0.030
 # Sets of expressions that together leave closed lips closed.
-_SEALED = (
+_CLOSED_SETS = (
     ("cheekPuff",),
     ("mouthDimpleLeft",),
     ("mouthDimpleRight",),
@@ -156,13 +156,13 @@ class Closure:
         moved = self._near.spread(np.concatenate([-apart, apart]) / 2)
         return replace(mesh, vertices=mesh.vertices + moved)
 
-    def sealing(self, mesh: Mesh, names: tuple[str, ...]) -> Mesh:
+    def close_lips(self, mesh: Mesh, names: tuple[str, ...]) -> Mesh:
         """Correct every expression that has to leave the lips together, or may not cross them.
 
         Expressions are linear, so lips that meet at weight one meet at every weight.
         """
         deltas = mesh.deltas.copy()
-        for together in _SEALED:
+        for together in _CLOSED_SETS:
             members = [names.index(name) for name in together]
             apart = self._apart(deltas[members].sum(axis=0))
             deltas[members] += self._near.spread(apart) / len(members)

@@ -108,8 +108,8 @@ def _clipped(
     return corners
 
 
-def largest_piece(mesh: Mesh) -> Mesh:
-    """The connected piece with the most faces: the head, without hands that reach above the cut."""
+def largest_component(mesh: Mesh) -> Mesh:
+    """The connected component with the most faces: the head, without hands above the cut."""
     labels = np.arange(len(mesh.vertices))
     while True:
         lowest = labels.copy()
@@ -117,8 +117,8 @@ def largest_piece(mesh: Mesh) -> Mesh:
         if np.array_equal(lowest, labels):
             break
         labels = lowest[lowest]
-    piece = labels[mesh.faces[:, 0]]
-    return mesh.only(piece == np.bincount(piece).argmax())
+    component = labels[mesh.faces[:, 0]]
+    return mesh.only(component == np.bincount(component).argmax())
 
 
 def rounded(mesh: Mesh) -> Mesh:

@@ -167,7 +167,7 @@ class FacePictures:
             return mesh_picture(self._head, performance.offsets(frame, frame + 1)[0], camera)
         return render_still(performance, self._head, self.avatar, self._backend, camera, frame)
 
-    def film(
+    def render_video(
         self, performance: Performance, size: int, progress: Progress = no_progress
     ) -> Iterator[Frame]:
         """All frames, (size, size, 3) uint8 sRGB each."""

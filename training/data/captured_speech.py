@@ -25,7 +25,7 @@ _REMEDY = (
 
 
 @dataclass(frozen=True)
-class FilmedSpeech:
+class CapturedSpeech:
     """The recordings of a capture.
 
     Attributes:
@@ -46,7 +46,7 @@ class FilmedSpeech:
         return {frame: step for step, (of, frame) in self.frames.items() if of == name}
 
 
-def read_filmed_speech(capture: str | Path) -> FilmedSpeech:
+def read_captured_speech(capture: str | Path) -> CapturedSpeech:
     """Read which timesteps of a capture show speech.
 
     Args:
@@ -73,7 +73,7 @@ def read_filmed_speech(capture: str | Path) -> FilmedSpeech:
         motion = folder / SPEECH / f"{name}{_SUFFIX}"
         if not motion.is_file():
             raise BadInputError(f"{path} names {motion}, which is missing.", _REMEDY)
-    return FilmedSpeech(folder / SPEECH, frames)
+    return CapturedSpeech(folder / SPEECH, frames)
 
 
 def _name(performance: str) -> str:
