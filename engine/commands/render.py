@@ -31,7 +31,7 @@ def render(
     Args:
         performance: a .performance.npz of 'gaussianspeech animate'.
         out: OUT.mp4 for a video, OUT.png for one frame.
-        audio: the sound that belongs to it; heard in the video.
+        audio: the sound that belongs to it, for the video.
         avatar: "default", or the path of an avatar file.
         head: the head's FLAME file, where the performance is not of the default head.
         backend: the rasteriser; auto takes the GPU where there is one.

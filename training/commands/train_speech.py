@@ -56,7 +56,7 @@ def speech(
         name: what the model is called.
         head: "default", the FLAME file (.pkl, .npz) or the mesh that was captured.
         start: "starter", the file of a speech model, or "none" for a new model of a preset.
-        preset: the new model: "personal" hears with wav2vec 2.0, "starter" without any weights.
+        preset: the new model: "personal" encodes with wav2vec 2.0, "starter" without any weights.
         encoder_source: folder or hub id of wav2vec 2.0 for a new model.
         steps: steps of the optimiser at most.
         batch: clips in a step.
@@ -67,7 +67,7 @@ def speech(
         seed: of weights, crops and dropout.
         device: where to train.
         precision: auto is bfloat16 on CUDA.
-        alignment_mask: each frame hears its own moment alone (Table 4).
+        alignment_mask: each frame attends to the audio of its own time alone (Table 4).
         finetune_audio: train wav2vec 2.0 too, but for its convolutions (Table 4).
         wrinkle_features: predict wrinkles on the way to motion (Table 4).
         background: return at once, and train in another process; see 'gaussianspeech jobs'.

@@ -94,17 +94,17 @@ def load_captures(
     split = _split(folder, names)
     measured_wrinkles(folder)
     tension = SkinTension(head)
-    speeches = {name: load_speech(audio_of(folder, name)) for name in names}
+    recordings = {name: load_speech(audio_of(folder, name)) for name in names}
 
     def motion(name: str) -> CapturedMotion:
         # Read when it is needed: dense motion of hundreds of clips fits no memory.
-        return read_motion(folder, name, captured, speeches[name])
+        return read_motion(folder, name, captured, recordings[name])
 
     basis = head.expression_basis
     if config.learned_basis:
         basis = _components(
             (motion(name) for name in split["training"]),
-            max(1, round(sum(speeches[n].duration for n in names) * 25.0 / _PCA_FRAMES)),
+            max(1, round(sum(recordings[n].duration for n in names) * 25.0 / _PCA_FRAMES)),
             config.components,
         )
     worst = 0.0
@@ -115,7 +115,7 @@ def load_captures(
         weights, off = _on_basis(moved, basis)
         worst = max(worst, off)
         made[name] = _sequence(
-            folder, name, moved, weights, speeches[name], head, config, encoder, tension
+            folder, name, moved, weights, recordings[name], head, config, encoder, tension
         )
     progress(1.0, "Captures read")
     if len(names) == 1:
@@ -140,7 +140,7 @@ def measured_wrinkles(folder: Path) -> int | None:
         raise BadInputError(
             f"{len(have)} recordings in {folder} have measured wrinkles, but "
             f"{missing[0]}{_WRINKLES} is missing.",
-            "Measure all recordings or none: what the mesh tells is in another unit.",
+            "Measure all recordings or none: features of the mesh have another unit.",
         )
     return int(_wrinkle_array(folder / f"{have[0]}{_WRINKLES}").shape[-1])
 
