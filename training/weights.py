@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Weights of other people's networks, as local files: where they belong and what they are.
+"""Networks of others, as local files: where they belong and what they are (docs/weights.md).
 
 The project ships none of them and downloads nothing: who wants a term or a metric that needs one
 puts the file into :func:`weights_folder`. A file that is missing is never replaced by random
@@ -11,7 +11,6 @@ Importing this module is light: torch is imported when a file is read.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import pickle
 from collections.abc import Mapping
@@ -35,12 +34,11 @@ class WeightFile:
 
     Attributes:
         name: what it is called here.
-        files: names under which it is looked for, the original one first.
+        files: names under which it is looked for, the preferred one first.
         what: the network.
         source: who publishes it.
         licence: under which terms.
-        sha256: what its checksum begins with; empty where it is not known for certain.
-        package: an installed package that brings the file along, and where in it.
+        sha256: of the file with the first name; empty where the user makes it, as TorchScript.
     """
 
     name: str
@@ -49,7 +47,6 @@ class WeightFile:
     source: str
     licence: str
     sha256: str = ""
-    package: tuple[str, str] | None = None
 
 
 WEIGHTS: dict[str, WeightFile] = {
@@ -61,8 +58,7 @@ WEIGHTS: dict[str, WeightFile] = {
             "VGG16 trained on ImageNet",
             "torchvision, vgg16 IMAGENET1K_V1",
             "BSD-3-Clause code; trained on ImageNet, whose images are for research",
-            # torchvision names its files by the start of their SHA-256.
-            sha256="397923af",
+            sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
         ),
         WeightFile(
             "alexnet",
@@ -70,38 +66,21 @@ WEIGHTS: dict[str, WeightFile] = {
             "AlexNet trained on ImageNet",
             "torchvision, alexnet IMAGENET1K_V1",
             "BSD-3-Clause code; trained on ImageNet, whose images are for research",
+            # torchvision names its files by the start of their SHA-256.
             sha256="7be5be79",
         ),
         WeightFile(
-            "lpips-vgg",
-            ("lpips-vgg.pth", "lpips-vgg.safetensors"),
-            "linear layers of LPIPS 0.1 over VGG16",
-            "package lpips, weights/v0.1/vgg.pth",
-            "BSD-2-Clause",
-            sha256="a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868",
-            package=("lpips", "weights/v0.1/vgg.pth"),
-        ),
-        WeightFile(
-            "lpips-alex",
-            ("lpips-alex.pth", "lpips-alex.safetensors"),
-            "linear layers of LPIPS 0.1 over AlexNet",
-            "package lpips, weights/v0.1/alex.pth",
-            "BSD-2-Clause",
-            sha256="df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0",
-            package=("lpips", "weights/v0.1/alex.pth"),
-        ),
-        WeightFile(
             "arcface",
-            ("model_ir_se50.pth", "arcface.pth", "arcface.safetensors"),
-            "face recognition by ArcFace: an IR-SE backbone, or insightface's IResNet",
-            "InsightFace_Pytorch (model_ir_se50.pth), or insightface's arcface_torch backbones",
+            ("arcface.pt", "model_ir_se50.pth", "arcface.pth", "arcface.safetensors"),
+            "face recognition by ArcFace",
+            "InsightFace_Pytorch's model_ir_se50.pth or insightface's arcface_torch",
             "for non-commercial research",
         ),
         WeightFile(
             "syncnet",
-            ("syncnet_v2.model", "syncnet.pth", "syncnet.safetensors"),
+            ("syncnet.pt", "syncnet_v2.model", "syncnet.pth", "syncnet.safetensors"),
             "SyncNet, for LSE-D and LSE-C",
-            "joonson/syncnet_python, syncnet_v2.model",
+            "joonson/syncnet_python's syncnet_v2.model",
             "MIT code; weights trained on BBC broadcasts, for research",
         ),
     )
@@ -122,39 +101,35 @@ def find_weights(name: str, folder: Path | None = None) -> Path | None:
         name: key of :data:`WEIGHTS`.
         folder: where to look instead of :func:`weights_folder`.
     """
-    entry = WEIGHTS[name]
-    for file in entry.files:
-        path = (folder or weights_folder()) / file
-        if path.is_file():
-            return path
-    if entry.package is not None:
-        package, inside = entry.package
-        spec = importlib.util.find_spec(package)
-        if spec is not None and spec.origin is not None:
-            path = Path(spec.origin).parent / inside
-            if path.is_file():
-                return path
-    return None
+    paths = ((folder or weights_folder()) / file for file in WEIGHTS[name].files)
+    return next((path for path in paths if path.is_file()), None)
 
 
 def why_missing(name: str, folder: Path | None = None) -> tuple[str, str] | None:
     """Message and remedy where a file is missing; ``None`` where it is there."""
     if find_weights(name, folder) is not None:
         return None
+    error = missing_error(name, folder)
+    return error.message, error.hint
+
+
+def missing_error(name: str, folder: Path | None = None) -> MissingDependencyError:
+    """What to raise for a missing file: which it is, its source, its licence, where it goes."""
     entry = WEIGHTS[name]
-    place = (folder or weights_folder()) / entry.files[0]
-    checksum = f"; its SHA-256 begins with {entry.sha256}" if entry.sha256 else ""
-    return (
-        f"There are no weights of {entry.what}.",
-        f"Put the file at {place} (from {entry.source}; {entry.licence}{checksum}).",
-    )
+    path = (folder or weights_folder()) / entry.files[0]
+    if entry.sha256:
+        how = f"Put the file at {path} (from {entry.source}; {entry.licence}; its SHA-256 begins "
+        how += f"with {entry.sha256[:8]})."
+    else:
+        how = f"Make {path} as docs/weights.md shows (from {entry.source}; {entry.licence})."
+    return MissingDependencyError(f"There are no weights of {entry.what}.", how)
 
 
 def load_weights(name: str, folder: Path | None = None) -> dict[str, Tensor]:
     """The tensors of a network by their keys, on the CPU.
 
     Args:
-        name: key of :data:`WEIGHTS`.
+        name: key of :data:`WEIGHTS`, of a file that is no TorchScript.
         folder: where to look instead of :func:`weights_folder`.
 
     Raises:
@@ -163,9 +138,7 @@ def load_weights(name: str, folder: Path | None = None) -> dict[str, Tensor]:
     """
     path = find_weights(name, folder)
     if path is None:
-        missing = why_missing(name, folder)
-        assert missing is not None
-        raise MissingDependencyError(*missing)
+        raise missing_error(name, folder)
     _check_published(path, WEIGHTS[name])
     return read_tensors(path)
 

@@ -44,7 +44,7 @@ def speech(
         transcript: measure with the transcript of the alignment, without it, or both.
         truth: folder of captured motion, <name>.performance.npz or <name>.motion.npz, for LVE, FDD
             and MVE.
-        syncnet: file of SyncNet's weights (syncnet_v2.model), for LSE-D and LSE-C.
+        syncnet: TorchScript file of SyncNet (docs/weights.md), for LSE-D and LSE-C.
         avatar: avatar file for the pictures; by default the shipped one where it fits, else the
             mesh.
     """

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from engine.avatar import GaussianAvatar, load_avatar, splats
 from engine.avatar.kernels import warm_up
-from engine.core.errors import BadInputError
+from engine.core.errors import BadInputError, MissingDependencyError
 from engine.core.files import atomic_write
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads.head import Head
@@ -39,7 +39,7 @@ from training.evaluation.report.avatar_pictures import (
     strip,
     turntable,
 )
-from training.metrics.image_lpips import Lpips, Net, why_no_lpips
+from training.metrics.image_lpips import Lpips, Net
 from training.metrics.image_scores import ViewScores, score_view
 from training.run.record import curves_figure, read_curves
 
@@ -121,8 +121,11 @@ def evaluate(
     avatar = load_avatar(avatar_file, capture.head)
     backend = choose_backend(wanted.backend)
     warm_up(backend, subprogress(progress, 0.02, 0.05))
-    missing = why_no_lpips(wanted.net, wanted.weights)
-    lpips = None if missing else Lpips(wanted.net, wanted.weights)
+    lpips, missing = None, ""
+    try:
+        lpips = Lpips(wanted.net, wanted.weights)
+    except MissingDependencyError as error:
+        missing = str(error)
     views = capture.split("test")
     chosen = _spread(len(views), wanted.views)
     scores: list[ViewScores] = []
@@ -147,7 +150,7 @@ def evaluate(
         backend=backend.name,
         frame_seconds=float(np.median(seconds)),
         lpips_net=wanted.net,
-        lpips_missing=" ".join(missing) if missing else "",
+        lpips_missing=missing,
         views=tuple(scores),
     )
     if out is not None:

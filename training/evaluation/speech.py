@@ -52,7 +52,7 @@ class Wanted:
         with_text: only with the transcript, only without it, or both for ``None``.
         truth: folder of captured motion, ``<clip>.performance.npz`` or ``<clip>.motion.npz``;
             without it there are no vertex errors.
-        syncnet: weights of SyncNet; without them there are no LSE-D and LSE-C.
+        syncnet: file of SyncNet; without it there are no LSE-D and LSE-C.
         avatar: ``"default"`` or an avatar file for the pictures; ``None`` takes the default one
             where it fits, and the mesh elsewhere.
     """
@@ -107,13 +107,16 @@ def evaluate(
             f"There is no speech model {wanted.model!r}.",
             f"Choose from: {', '.join(MODELS)}, or give the {MODEL_SUFFIX} file of a trained one.",
         )
+    network = _syncnet(wanted.syncnet)
     if wanted.model in MODELS:
         head = with_arkit_expressions(head)
     clips = [load_aligned_speech(file) for file in find_speech(paths)]
     truths = [_truth(wanted, clip, head) for clip in clips]
     sounds = _recognize_all(clips, wanted.modes, subprogress(progress, 0.0, _RECOGNIZED))
     made = _spoken(clips, sounds, wanted, head, subprogress(progress, _RECOGNIZED, _SPOKEN))
-    errors = _sync_errors(clips, sounds, wanted, head, subprogress(progress, _SPOKEN, _SEEN))
+    errors = _sync_errors(
+        clips, sounds, wanted, head, network, subprogress(progress, _SPOKEN, _SEEN)
+    )
     results = []
     for mode, by_model in made.items():
         for model, performances in by_model.items():
@@ -222,19 +225,26 @@ def _first(performance: Performance, frames: int) -> Performance:
     )
 
 
+def _syncnet(path: Path | None) -> SyncNet | None:
+    """The network, before anything costly is done."""
+    if path is None:
+        return None
+    from training.metrics.syncnet import load_syncnet
+
+    return load_syncnet(path)
+
+
 def _sync_errors(
     clips: Sequence[AlignedSpeech],
     recognized: Mapping[str, Sequence[RecognizedSpeech]],
     wanted: Wanted,
     head: Head,
+    network: SyncNet | None,
     progress: Progress,
 ) -> dict[tuple[str, str, int], SyncError]:
-    """LSE-D and LSE-C by mode, model and clip; empty without weights."""
-    if wanted.syncnet is None:
+    """LSE-D and LSE-C by mode, model and clip; empty without the network."""
+    if network is None:
         return {}
-    from training.metrics.syncnet import load_syncnet
-
-    network = load_syncnet(wanted.syncnet)
     jobs = [
         (mode, model, index)
         for mode in recognized

@@ -19,18 +19,17 @@ from torch import Tensor, nn
 
 from engine.core.errors import MissingDependencyError
 from engine.heads.head import Head
-from engine.motion.model.wrinkles import RidgeDetector, load_detector
+from engine.motion.model.wrinkles import RidgeDetector
 from engine.splatting.backend import Image
 from engine.splatting.camera import Camera
 from training.losses.config import TERMS, AvatarLossConfig
-from training.losses.face_recognition import face_backbone
 from training.losses.perceptual import FaceLoss, PatchLoss, WrinkleLoss, face_box, head_box
 from training.losses.ssim import ssim
-from training.losses.vgg import vgg16
-from training.weights import load_weights, why_missing
+from training.losses.vgg import Vgg16Features
+from training.torchscript import ScriptedNetwork, load_detector
+from training.weights import find_weights, load_weights, missing_error, why_missing
 
 _CPU_EVERY = 10
-_PATCH_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 _NETWORKS = {"global": "arcface", "patch": "vgg16"}
 """Terms that need weights, and whose."""
 
@@ -239,18 +238,19 @@ def _face_of(view: TrueView, model: Bound) -> tuple[int, int, int, int] | None:
 
 
 def _face_loss(config: AvatarLossConfig) -> FaceLoss:
-    backbone = face_backbone(load_weights("arcface", config.weights))
-    return FaceLoss(backbone, config.face_size, config.face_style)
+    path = find_weights("arcface", config.weights)
+    if path is None:
+        raise missing_error("arcface", config.weights)
+    network = ScriptedNetwork(path, "Face recognition", {4: "(B, C, H, W) features"})
+    network(torch.zeros(1, 3, config.face_size, config.face_size))  # Whether it fits, at once.
+    return FaceLoss(network, config.face_size, config.face_style)
 
 
 def _patch_loss(config: AvatarLossConfig) -> PatchLoss:
-    features = vgg16(load_weights("vgg16", config.weights), _PATCH_LAYERS)
+    features = Vgg16Features(load_weights("vgg16", config.weights))
     return PatchLoss(features, config.patches, config.patch_size)
 
 
 def _wrinkle_loss(config: AvatarLossConfig) -> WrinkleLoss:
     learned = config.wrinkle_detector
-    detector = RidgeDetector() if learned is None else load_detector(learned)
-    for parameter in detector.parameters():  # TorchScript has no requires_grad_ for the whole.
-        parameter.requires_grad = False
-    return WrinkleLoss(detector)
+    return WrinkleLoss(RidgeDetector() if learned is None else load_detector(learned))

@@ -5,19 +5,21 @@
 - :class:`PatchLoss`, L_patch: VGG16's features of small patches, for pores, lashes, teeth.
 - :class:`WrinkleLoss`, L_wrinkle: the furrows that a wrinkle detector finds.
 
+Each network may have any number of layers.
+
 Pictures are (H, W, 3) sRGB in [0, 1]; the true one is a constant. All return a scalar.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.splatting.camera import Camera
-from training.losses.vgg import FeatureStack
+from training.losses.vgg import Vgg16Features
 
 _INSIDE = 0.5
 """Alpha above which a pixel belongs to the head."""
@@ -91,7 +93,7 @@ class FaceLoss(nn.Module):
     decide alone.
 
     Args:
-        network: (B, 3, S, S) in [−1, 1] to the features of its stages.
+        network: (B, 3, S, S) in [−1, 1] to the (B, C, H, W) features of each stage.
         size: S, pixels.
         style: weight of the Gram matrices.
     """
@@ -141,12 +143,12 @@ class PatchLoss(nn.Module):
     """L_patch: L1 between VGG16's features of patches that lie on the head.
 
     Args:
-        network: VGG16 with the layers to compare.
+        network: VGG16, as far as its layers are compared.
         patches: how many.
         size: pixels of their sides; smaller pictures give smaller patches.
     """
 
-    def __init__(self, network: FeatureStack, patches: int, size: int) -> None:
+    def __init__(self, network: Vgg16Features, patches: int, size: int) -> None:
         super().__init__()
         self.network, self.patches, self.size = network, patches, size
 
@@ -170,7 +172,7 @@ class PatchLoss(nn.Module):
     def _cut(self, picture: Tensor, corners: list[tuple[int, int]]) -> Tensor:
         height, width = min(self.size, picture.shape[0]), min(self.size, picture.shape[1])
         cut = [picture[top : top + height, left : left + width] for top, left in corners]
-        return self.network.normalised(torch.stack(cut).permute(0, 3, 1, 2))
+        return torch.stack(cut).permute(0, 3, 1, 2)
 
 
 def patch_corners(
@@ -203,12 +205,16 @@ def patch_corners(
 class WrinkleLoss(nn.Module):
     """L_wrinkle: L1 between what a wrinkle detector finds in both pictures, on the head.
 
+    Each layer's L1 is a mean over its numbers; the layers are summed.
+
     Args:
-        detector: (1, 3, H, W) to (1, N, H, W) maps, or (1, N) features.
+        detector: (1, 3, H, W) to (1, N, h, w) maps, or (1, N) features, or several of them.
         margin: pixels around the head that the detector needs to see.
     """
 
-    def __init__(self, detector: Callable[[Tensor], Tensor], margin: int = 16) -> None:
+    def __init__(
+        self, detector: Callable[[Tensor], Tensor | Sequence[Tensor]], margin: int = 16
+    ) -> None:
         super().__init__()
         self.detector, self.margin = detector, margin
 
@@ -225,11 +231,22 @@ class WrinkleLoss(nn.Module):
             return ours.new_zeros(())
         top, bottom, left, right = box
         with torch.no_grad():
-            goal = self.detector(planes(true[top:bottom, left:right]))
-        difference = (self.detector(planes(ours[top:bottom, left:right])) - goal).abs()
-        if difference.ndim != 4:
-            return difference.mean()
+            wanted = layers_of(self.detector(planes(true[top:bottom, left:right])))
+        seen = layers_of(self.detector(planes(ours[top:bottom, left:right])))
         weight = alpha[None, None, top:bottom, left:right]
-        if weight.shape[2:] != difference.shape[2:]:
-            weight = functional.interpolate(weight, difference.shape[2:], mode="area")
-        return (difference * weight).sum() / (weight.sum() * difference.shape[1]).clamp(min=1.0)
+        pairs = zip(seen, wanted, strict=True)
+        return torch.stack([_on_head((a - b).abs(), weight) for a, b in pairs]).sum()
+
+
+def layers_of(found: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
+    """The layers that a network gives, be it one or several."""
+    return [found] if isinstance(found, Tensor) else found
+
+
+def _on_head(difference: Tensor, weight: Tensor) -> Tensor:
+    """Mean of (1, N) features, or of (1, N, h, w) maps weighted by (1, 1, H, W)."""
+    if difference.ndim != 4:
+        return difference.mean()
+    if weight.shape[2:] != difference.shape[2:]:
+        weight = functional.interpolate(weight, difference.shape[2:], mode="area")
+    return (difference * weight).sum() / (weight.sum() * difference.shape[1]).clamp(min=1.0)

@@ -95,7 +95,7 @@ def score_view(ours: Tensor, view: View, head: Head, lpips: Lpips | None = None)
         view.timestep,
         psnr(ours, view.image),
         ssim(ours, view.image),
-        None if lpips is None else float(lpips(ours, view.image)),
+        None if lpips is None else lpips(ours, view.image),
         {
             name: RegionError(float(error[mask].sum()), int(mask.sum()))
             for name, mask in masks.items()

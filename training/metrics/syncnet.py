@@ -1,28 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SyncNet (Chung and Zisserman 2016) in plain torch, with the field's state-dict keys.
+"""LSE-D and LSE-C by SyncNet (Chung and Zisserman 2016), from a TorchScript file of the user's.
 
 Five pictures of 224² at 25 frames per second and the 0.2 s of sound that go with them become
-embeddings of 1,024 numbers each, close to each other where mouth and sound agree. The layout is
-that of ``syncnet_v2.model``; widths are read from the file. No weights ship: see
-:mod:`training.weights`.
+embeddings, close to each other where mouth and sound agree. No network ships: docs/weights.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from engine.audio.loading import SAMPLE_RATE
 from engine.core.errors import BadInputError
 from training.metrics.mfcc import RATE, cepstra
 from training.metrics.sync_error import SyncError, sync_error
-from training.weights import fitting, load_weights, read_tensors
+from training.torchscript import ScriptedNetwork
+from training.weights import find_weights, missing_error
 
 FPS = 25.0
 SIZE = 224
@@ -32,83 +31,54 @@ WINDOW = 5
 
 _PER_FRAME = round(RATE / FPS)
 _BATCH = 20
-_CONVOLUTIONS = (0, 4, 8, 11, 14, 18)
-"""Positions of the convolutions in both stacks."""
 
 
-class SyncNet(nn.Module):
-    """The two towers.
+class SyncNet:
+    """The two towers, by the methods that the published network has for them.
 
     Args:
-        widths: channels of the six convolutions of the sound and of the six of the lips.
-        hidden: size of the hidden layer behind them.
-        embedding: size of the embeddings.
+        network: TorchScript with the methods ``forward_aud`` and ``forward_lip``.
     """
 
-    def __init__(
-        self,
-        widths: tuple[tuple[int, ...], tuple[int, ...]] = (
-            (64, 192, 384, 256, 256, 512),
-            (96, 256, 256, 256, 256, 512),
-        ),
-        hidden: int = 512,
-        embedding: int = 1024,
-    ) -> None:
-        super().__init__()
-        sound, lips = widths
-        self.netcnnaud = nn.Sequential(
-            *_block2d(1, sound[0], 3, padding=1),
-            nn.MaxPool2d(1, 1),
-            *_block2d(sound[0], sound[1], 3, padding=1),
-            nn.MaxPool2d(3, (1, 2)),
-            *_block2d(sound[1], sound[2], 3, padding=1),
-            *_block2d(sound[2], sound[3], 3, padding=1),
-            *_block2d(sound[3], sound[4], 3, padding=1),
-            nn.MaxPool2d(3, 2),
-            *_block2d(sound[4], sound[5], (5, 4)),
-        )
-        self.netfcaud = _head(sound[5], hidden, embedding)
-        self.netfclip = _head(lips[5], hidden, embedding)
-        self.netcnnlip = nn.Sequential(
-            *_block3d(3, lips[0], (WINDOW, 7, 7), stride=2),
-            nn.MaxPool3d((1, 3, 3), (1, 2, 2)),
-            *_block3d(lips[0], lips[1], (1, 5, 5), stride=2, padding=1),
-            nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)),
-            *_block3d(lips[1], lips[2], (1, 3, 3), padding=1),
-            *_block3d(lips[2], lips[3], (1, 3, 3), padding=1),
-            *_block3d(lips[3], lips[4], (1, 3, 3), padding=1),
-            nn.MaxPool3d((1, 3, 3), (1, 2, 2)),
-            *_block3d(lips[4], lips[5], (1, 6, 6)),
-        )
+    def __init__(self, network: ScriptedNetwork) -> None:
+        self._network = network
 
     def sound(self, cepstra: Tensor) -> Tensor:
         """(B, 1, 13, 20) cepstra → (B, D) embeddings."""
-        embedded: Tensor = self.netfcaud(self.netcnnaud(cepstra).flatten(1))
-        return embedded
+        return self._embed(cepstra, "forward_aud")
 
     def lips(self, pictures: Tensor) -> Tensor:
         """(B, 3, 5, 224, 224) pictures, blue first, 0 to 255 → (B, D) embeddings."""
-        embedded: Tensor = self.netfclip(self.netcnnlip(pictures).flatten(1))
-        return embedded
+        return self._embed(pictures, "forward_lip")
+
+    def _embed(self, inputs: Tensor, method: str) -> Tensor:
+        layers: list[Tensor] = self._network(inputs, method)
+        return layers[0]
 
 
 def load_syncnet(path: Path | None = None) -> SyncNet:
-    """The network with the weights of a file, ready to measure.
+    """The network of a file, ready to measure.
 
     Args:
-        path: ``syncnet_v2.model``, or a file of its layout; by default where
-            :mod:`training.weights` looks for it.
+        path: TorchScript; by default where :mod:`training.weights` looks for it.
 
     Raises:
         MissingDependencyError: there is no such file; says where it goes.
-        BadInputError: it cannot be read, or has another layout.
+        BadInputError: it is not TorchScript, or its towers are not those of SyncNet.
     """
-    if path is not None and not path.is_file():
-        raise BadInputError(f"There is no file {path}.", "Give the file of SyncNet's weights.")
-    tensors = load_weights("syncnet") if path is None else read_tensors(path)
-    network = SyncNet(*_sizes(tensors))
-    network.load_state_dict(fitting(tensors, network.state_dict(), "SyncNet"))
-    return network.eval()
+    file = path or find_weights("syncnet")
+    if file is None:
+        raise missing_error("syncnet")
+    network = SyncNet(ScriptedNetwork(file, "SyncNet", {2: "(B, D) embeddings"}))
+    with torch.inference_mode():
+        sound = network.sound(torch.zeros(1, 1, 13, WINDOW * _PER_FRAME)).shape
+        lips = network.lips(torch.zeros(1, 3, WINDOW, SIZE, SIZE)).shape
+    if sound != lips:
+        raise BadInputError(
+            f"SyncNet {file} gives {tuple(sound)} for sound and {tuple(lips)} for lips.",
+            "Both must be of one size (docs/weights.md).",
+        )
+    return network
 
 
 @torch.inference_mode()
@@ -155,46 +125,3 @@ def _checked(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
             "Crop and scale the face.",
         )
     return frame
-
-
-def _sizes(
-    tensors: Mapping[str, Tensor],
-) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], int, int]:
-    """Widths, hidden size and embedding size of a file."""
-    try:
-        sound, lips = (
-            tuple(len(tensors[f"{stack}.{position}.weight"]) for position in _CONVOLUTIONS)
-            for stack in ("netcnnaud", "netcnnlip")
-        )
-        return (sound, lips), len(tensors["netfcaud.0.weight"]), len(tensors["netfcaud.3.weight"])
-    except KeyError as error:
-        raise BadInputError(
-            f"The weights do not fit SyncNet: {error} is missing.",
-            "Use a file of the layout of syncnet_v2.model.",
-        ) from error
-
-
-def _block2d(
-    channels: int, width: int, kernel: int | tuple[int, int], padding: int = 0
-) -> tuple[nn.Module, ...]:
-    return (
-        nn.Conv2d(channels, width, kernel, padding=padding),
-        nn.BatchNorm2d(width),
-        nn.ReLU(inplace=True),
-    )
-
-
-def _block3d(
-    channels: int, width: int, kernel: tuple[int, int, int], stride: int = 1, padding: int = 0
-) -> tuple[nn.Module, ...]:
-    return (
-        nn.Conv3d(channels, width, kernel, (1, stride, stride), (0, padding, padding)),
-        nn.BatchNorm3d(width),
-        nn.ReLU(inplace=True),
-    )
-
-
-def _head(width: int, hidden: int, embedding: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(width, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, embedding)
-    )

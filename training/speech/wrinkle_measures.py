@@ -27,11 +27,13 @@ from engine.core.errors import BadInputError, GaussianSpeechError
 from engine.core.files import atomic_write
 from engine.core.progress import Progress, no_progress
 from engine.heads.head import Head
-from engine.motion.model.wrinkles import REGIONS, RidgeDetector, SkinTension, load_detector
+from engine.motion.model.wrinkles import REGIONS, RidgeDetector, SkinTension
 from engine.motion.performance import Performance
 from training.data.captured_speech import read_captured_speech
 from training.data.multiview import MultiViewCapture, View
+from training.losses.perceptual import layers_of
 from training.metrics.image_regions import visible_faces
+from training.torchscript import load_detector
 
 Float = NDArray[np.float32]
 
@@ -65,9 +67,8 @@ def measure(plan: Measuring, progress: Progress = no_progress) -> dict[str, tupl
         By recording, how many of its frames were filmed, and how many it has.
 
     Raises:
-        BadInputError: a capture that cannot be used or holds no speech, or a detector that gives
-            something else than features or maps of them.
-        MissingDependencyError: there is no such detector.
+        BadInputError: a capture that cannot be used or holds no speech, or a detector that is not
+            there, is no TorchScript or gives something else than features or maps of them.
     """
     speech = read_captured_speech(plan.data)
     detector: nn.Module = RidgeDetector()
@@ -137,24 +138,22 @@ def region_sums(detector: nn.Module, view: View, masks: Tensor) -> tuple[Float, 
     """What a detector finds in a view.
 
     Args:
-        detector: (1, 3, H, W) pictures to (1, N, h, w) maps, or to (1, N) features of the whole.
+        detector: (1, 3, H, W) pictures to (1, N, h, w) maps, or to (1, N) features of the whole,
+            or to several of them.
         view: the picture.
         masks: (R, H, W).
 
     Returns:
-        (W,) sums and the weights that they are sums of: over pixels, W = R · N with the N of a
-        region beside each other, or over pictures, W = N.
-
-    Raises:
-        BadInputError: the detector gives something else.
+        (W,) sums and the weights that they are sums of, the layers one after the other: of maps
+        over pixels, W = R · N with the N of a region beside each other; of features over pictures,
+        W = N.
     """
-    found = detector(view.image.permute(2, 0, 1)[None])
-    if not isinstance(found, Tensor) or found.ndim not in {2, 4} or len(found) != 1:
-        shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-        raise BadInputError(
-            f"The wrinkle detector gives {shape} for one picture.",
-            "It must give (B, N, H, W) maps or (B, N) features.",
-        )
+    found = layers_of(detector(view.image.permute(2, 0, 1)[None]))
+    sums, weights = zip(*(_layer_sums(layer, masks) for layer in found), strict=True)
+    return np.concatenate(sums), np.concatenate(weights)
+
+
+def _layer_sums(found: Tensor, masks: Tensor) -> tuple[Float, Float]:
     if found.ndim == 2:
         values = found[0].float().numpy()
         return values, np.ones_like(values)

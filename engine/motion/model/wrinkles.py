@@ -6,13 +6,9 @@
   for avatars and as the measure of captured frames.
 - :class:`SkinTension` measures meshes without pictures: skin wrinkles where it is compressed (mesh
   tension, Raman et al. 2023).
-- :func:`load_detector` takes a learned detector from a local file instead of the ridges.
 """
 
 from __future__ import annotations
-
-from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engine.core.errors import BadInputError, MissingDependencyError
+from engine.core.errors import BadInputError
 from engine.heads.head import Head
 
 Float = NDArray[np.float32]
@@ -145,30 +141,3 @@ def _separable(grey: Tensor, down: Tensor, right: Tensor) -> Tensor:
     padded = functional.pad(grey, (radius,) * 4, mode="replicate")
     padded = functional.conv2d(padded, down.view(1, 1, -1, 1))
     return functional.conv2d(padded, right.view(1, 1, 1, -1))
-
-
-def load_detector(path: str | Path) -> nn.Module:
-    """A learned wrinkle detector, TorchScript, (B, 3, H, W) → (B, N, H, W) or (B, N).
-
-    Args:
-        path: the user's own file; nothing is downloaded. TorchScript is a program: load files from
-            people you trust only.
-
-    Raises:
-        MissingDependencyError: there is no such file.
-        BadInputError: it is not TorchScript.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise MissingDependencyError(
-            f"There is no wrinkle detector {path}.",
-            "Give a TorchScript file, or leave it out to use the ridge detector.",
-        )
-    try:
-        load: Any = torch.jit.load
-        return cast("nn.Module", load(str(path), map_location="cpu").eval())
-    except (RuntimeError, ValueError) as error:
-        raise BadInputError(
-            f"{path} is not a TorchScript file.",
-            "Save the detector with torch.jit.script(model).save(path).",
-        ) from error

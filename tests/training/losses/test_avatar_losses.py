@@ -14,10 +14,17 @@ import torch
 from engine.core.errors import BadInputError, MissingDependencyError
 from engine.splatting.backend import Image
 from engine.splatting.camera import look_at
-from tests.training.losses.weight_files import ir_se_tensors, iresnet_tensors, vgg16_tensors
+from tests.training.losses.weight_files import save_stages, vgg16_tensors
 from training.losses.avatar import AvatarLoss, position_loss, scaling_loss
 from training.losses.config import AvatarLossConfig
-from training.losses.perceptual import WrinkleLoss, face_box, gram, head_box, patch_corners
+from training.losses.perceptual import (
+    FaceLoss,
+    WrinkleLoss,
+    face_box,
+    gram,
+    head_box,
+    patch_corners,
+)
 from training.losses.ssim import plain_ssim
 
 HEIGHT, WIDTH = 70, 60
@@ -32,7 +39,7 @@ def _no_weights_of_the_user(monkeypatch, tmp_path):
 def weights(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     torch.save(vgg16_tensors(), folder / "vgg16.pth")
-    torch.save(ir_se_tensors(), folder / "arcface.pth")
+    save_stages(folder / "arcface.pt")
     return folder
 
 
@@ -188,13 +195,32 @@ def test_senseless_settings_are_refused(changes, words):
         AvatarLoss(replace(AvatarLossConfig(), **changes))
 
 
-def test_weights_of_the_other_layout_serve_too(view, model, tmp_path):
-    torch.save(
-        {"state_dict": {f"module.{k}": v for k, v in iresnet_tensors().items()}},
-        tmp_path / "arcface.pth",
+def test_face_recognition_of_a_file_is_the_network_it_was_made_from(view, model, tmp_path):
+    network = save_stages(tmp_path / "arcface.pt")
+    loss = AvatarLoss(AvatarLossConfig(weights=tmp_path, face_size=48, every=1, wrinkle=0))
+    picture = off(view.image)
+    box = face_box(view.vertices[:2], view.camera)
+    expected = FaceLoss(network, 48, 1.0)(picture, view.image, box)
+    terms = loss(rendered(picture), view, model)
+    assert terms["raw/global"].item() == pytest.approx(expected.item(), rel=1e-5)
+    ours, theirs = (
+        torch.autograd.grad(value, picture)[0] for value in (terms["global"], 0.1 * expected)
     )
-    loss = AvatarLoss(AvatarLossConfig(weights=tmp_path, face_size=32, every=1))
-    assert loss(rendered(off(view.image)), view, model)["global"].item() > 0
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-9)
+
+
+def test_a_state_dict_of_face_recognition_is_named_at_the_start(tmp_path):
+    torch.save({"input_layer.0.weight": torch.zeros(1)}, tmp_path / "model_ir_se50.pth")
+    with pytest.raises(BadInputError, match=r"model_ir_se50\.pth holds weights alone") as caught:
+        AvatarLoss(AvatarLossConfig(weights=tmp_path))
+    assert "docs/weights.md" in caught.value.hint
+
+
+def test_face_recognition_that_gives_embeddings_is_named_at_the_start(tmp_path):
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 4))
+    torch.jit.trace(network, torch.zeros(1, 3, 32, 32)).save(str(tmp_path / "arcface.pt"))
+    with pytest.raises(BadInputError, match=r"arcface\.pt gives \(1, 4\) for \(1, 3, 32, 32\)"):
+        AvatarLoss(AvatarLossConfig(weights=tmp_path, face_size=32))
 
 
 def test_a_learned_wrinkle_detector(view, model, tmp_path):
@@ -207,6 +233,18 @@ def test_a_learned_wrinkle_detector(view, model, tmp_path):
     brighter = (view.image + 0.25).requires_grad_()
     terms = AvatarLoss(config)(rendered(brighter), view, model)
     assert terms["raw/wrinkle"].item() == pytest.approx(0.25, rel=1e-4)
+
+
+class Layers(torch.nn.Module):
+    def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        return pictures[:, :2], pictures[:, :, ::2, ::2], 2 * pictures.mean(dim=(2, 3))
+
+
+def test_a_wrinkle_detector_of_several_layers_is_their_sum(view, model, tmp_path):
+    torch.jit.script(Layers()).save(str(tmp_path / "layers.pt"))
+    config = AvatarLossConfig(wrinkle_detector=tmp_path / "layers.pt", every=1)
+    terms = AvatarLoss(config)(rendered((view.image + 0.25).requires_grad_()), view, model)
+    assert terms["raw/wrinkle"].item() == pytest.approx(0.25 + 0.25 + 2 * 0.25, rel=1e-4)
 
 
 def test_wrinkles_beside_the_head_count_nothing(view):

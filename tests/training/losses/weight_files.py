@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small weight files of random numbers, in the layouts of the published ones."""
+"""Networks of random numbers: VGG16 and AlexNet as published, and a small TorchScript file."""
 
 from __future__ import annotations
 
@@ -41,63 +41,32 @@ def alexnet_tensors(seed=0):
     return tensors
 
 
-def _norm(tensors, name, channels, chance):
-    tensors[f"{name}.weight"] = 1 + 0.2 * torch.randn(channels, generator=chance)
-    tensors[f"{name}.bias"] = 0.1 * torch.randn(channels, generator=chance)
-    tensors[f"{name}.running_mean"] = 0.1 * torch.randn(channels, generator=chance)
-    tensors[f"{name}.running_var"] = 0.5 + torch.rand(channels, generator=chance)
-    tensors[f"{name}.num_batches_tracked"] = torch.tensor(1)
+class Stages(torch.nn.Module):
+    """Strided convolutions with norms; the features after each, as of face recognition."""
+
+    def __init__(self, widths=(6, 8, 10), seed=0):
+        super().__init__()
+        self.stages = torch.nn.ModuleList()
+        chance = torch.Generator().manual_seed(seed)
+        channels = 3
+        for width in widths:
+            conv, norm = torch.nn.Conv2d(channels, width, 3, 2, 1), torch.nn.BatchNorm2d(width)
+            for values in (conv.weight, conv.bias, norm.bias, norm.running_mean):
+                values.data = 0.3 * torch.randn(values.shape, generator=chance)
+            self.stages.append(torch.nn.Sequential(conv, norm, torch.nn.PReLU(width)))
+            channels = width
+        self.eval()
+
+    def forward(self, faces):
+        features = []
+        for stage in self.stages:
+            faces = stage(faces)
+            features.append(faces)
+        return tuple(features)
 
 
-def _conv(tensors, name, width, channels, size, chance):
-    spread = (2 / (size * size * channels)) ** 0.5
-    tensors[f"{name}.weight"] = torch.randn(width, channels, size, size, generator=chance) * spread
-
-
-def ir_se_tensors(units=((8, 8), (8, 8), (8, 12), (12, 12), (12, 16)), *, squeeze=4, seed=0):
-    """The keys of model_ir_se50.pth with fewer and thinner units, (channels, depth) each."""
-    chance = torch.Generator().manual_seed(seed)
-    tensors = {}
-    _conv(tensors, "input_layer.0", 8, 3, 3, chance)
-    _norm(tensors, "input_layer.1", 8, chance)
-    tensors["input_layer.2.weight"] = torch.full((8,), 0.25)
-    for index, (channels, depth) in enumerate(units):
-        unit = f"body.{index}"
-        if channels != depth:
-            _conv(tensors, f"{unit}.shortcut_layer.0", depth, channels, 1, chance)
-            _norm(tensors, f"{unit}.shortcut_layer.1", depth, chance)
-        _norm(tensors, f"{unit}.res_layer.0", channels, chance)
-        _conv(tensors, f"{unit}.res_layer.1", depth, channels, 3, chance)
-        tensors[f"{unit}.res_layer.2.weight"] = torch.full((depth,), 0.25)
-        _conv(tensors, f"{unit}.res_layer.3", depth, depth, 3, chance)
-        _norm(tensors, f"{unit}.res_layer.4", depth, chance)
-        if squeeze:
-            _conv(tensors, f"{unit}.res_layer.5.fc1", squeeze, depth, 1, chance)
-            _conv(tensors, f"{unit}.res_layer.5.fc2", depth, squeeze, 1, chance)
-    tensors["output_layer.3.weight"] = torch.zeros(4, 4)
-    return tensors
-
-
-def iresnet_tensors(stages=((8, 2), (12, 1), (12, 2), (16, 1)), seed=0):
-    """The keys of insightface's arcface_torch backbones; (depth, units) of each stage."""
-    chance = torch.Generator().manual_seed(seed)
-    tensors = {}
-    _conv(tensors, "conv1", 8, 3, 3, chance)
-    _norm(tensors, "bn1", 8, chance)
-    tensors["prelu.weight"] = torch.full((8,), 0.25)
-    channels = 8
-    for number, (depth, units) in enumerate(stages, start=1):
-        for index in range(units):
-            unit = f"layer{number}.{index}"
-            _norm(tensors, f"{unit}.bn1", channels, chance)
-            _conv(tensors, f"{unit}.conv1", depth, channels, 3, chance)
-            _norm(tensors, f"{unit}.bn2", depth, chance)
-            tensors[f"{unit}.prelu.weight"] = torch.full((depth,), 0.25)
-            _conv(tensors, f"{unit}.conv2", depth, depth, 3, chance)
-            _norm(tensors, f"{unit}.bn3", depth, chance)
-            if index == 0:
-                _conv(tensors, f"{unit}.downsample.0", depth, channels, 1, chance)
-                _norm(tensors, f"{unit}.downsample.1", depth, chance)
-            channels = depth
-    tensors["fc.weight"] = torch.zeros(4, 4)
-    return tensors
+def save_stages(path, size=32):
+    """The file that the user is to make; returns the network it was made from."""
+    network = Stages()
+    torch.jit.trace(network, torch.zeros(1, 3, size, size)).save(str(path))
+    return network

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SyncNet with small random weights: its layout, its windows, its errors."""
+"""SyncNet's windows and errors, with small towers of random weights in a TorchScript file."""
 
 from __future__ import annotations
 
@@ -8,15 +8,50 @@ import pytest
 import torch
 
 from engine.core.errors import BadInputError, MissingDependencyError
-from training.metrics.syncnet import SyncNet, load_syncnet, measure
+from training.metrics.mfcc import cepstra
+from training.metrics.sync_error import sync_error
+from training.metrics.syncnet import load_syncnet, measure
 
-SMALL = ((4, 4, 4, 4, 4, 8), (4, 4, 4, 4, 4, 8))
+
+class Towers(torch.nn.Module):
+    """The methods of joonson/syncnet_python's network."""
+
+    def __init__(self, lips=16):
+        super().__init__()
+        self.aud = torch.nn.Conv2d(1, 16, (13, 20))
+        self.lip = torch.nn.Conv3d(3, lips, (5, 16, 16), stride=(1, 16, 16))
+
+    def forward_aud(self, x):
+        return torch.tanh(0.01 * self.aud(x)).flatten(1)
+
+    def forward_lip(self, x):
+        return torch.tanh(0.01 * self.lip(x)).mean(dim=(3, 4)).flatten(1)
+
+
+def save_towers(path, **options):
+    torch.manual_seed(0)
+    towers = Towers(**options).eval()
+    inputs = {
+        "forward_aud": torch.zeros(2, 1, 13, 20),
+        "forward_lip": torch.zeros(2, 3, 5, 224, 224),
+    }
+    torch.jit.trace_module(towers, inputs).save(str(path))
+    return towers
 
 
 @pytest.fixture(scope="module")
-def network():
-    torch.manual_seed(0)
-    return SyncNet(SMALL, hidden=8, embedding=16).eval()
+def file(tmp_path_factory):
+    return tmp_path_factory.mktemp("syncnet") / "syncnet.pt"
+
+
+@pytest.fixture(scope="module")
+def towers(file):
+    return save_towers(file)
+
+
+@pytest.fixture(scope="module")
+def network(file, towers):
+    return load_syncnet(file)
 
 
 def clip(frames=12, seconds=None):
@@ -25,28 +60,26 @@ def clip(frames=12, seconds=None):
     return pictures, rng.normal(size=round((seconds or frames / 25) * 16_000)) * 0.1
 
 
-def test_the_published_layout_has_its_keys_and_shapes():
-    with torch.device("meta"):
-        tensors = SyncNet().state_dict()
-    weights = {k: tuple(v.shape) for k, v in tensors.items() if k.endswith("weight")}
-    assert len(tensors) == 2 * (6 * 7 + 2 + 7)
-    assert weights["netcnnaud.0.weight"] == (64, 1, 3, 3)
-    assert weights["netcnnaud.18.weight"] == (512, 256, 5, 4)
-    assert weights["netcnnlip.0.weight"] == (96, 3, 5, 7, 7)
-    assert weights["netcnnlip.18.weight"] == (512, 256, 1, 6, 6)
-    assert weights["netfcaud.3.weight"] == weights["netfclip.3.weight"] == (1024, 512)
-
-
-def test_pictures_and_cepstra_become_embeddings(network):
-    assert network.sound(torch.zeros(2, 1, 13, 20)).shape == (2, 16)
-    assert network.lips(torch.zeros(2, 3, 5, 224, 224)).shape == (2, 16)
-
-
-def test_a_clip_is_measured(network):
-    found = measure(network, *clip())
-    assert found.distance > 0
-    assert found.confidence >= 0
-    assert abs(found.offset) <= 15
+def test_a_clip_is_measured_window_by_window(network, towers):
+    pictures, sound = clip()
+    found = measure(network, pictures, sound)
+    coefficients = torch.from_numpy(cepstra(sound).T.copy())
+    with torch.no_grad():
+        seen, heard = (
+            torch.cat([tower(i) for i in range(7)]).numpy()
+            for tower in (
+                lambda i: towers.forward_lip(
+                    torch.from_numpy(pictures[None, i : i + 5, ..., ::-1].copy())
+                    .permute(0, 4, 1, 2, 3)
+                    .float()
+                ),
+                lambda i: towers.forward_aud(coefficients[None, None, :, 4 * i : 4 * i + 20]),
+            )
+        )
+    expected = sync_error(seen, heard)
+    assert found.distance == pytest.approx(expected.distance, rel=1e-5)
+    assert found.confidence == pytest.approx(expected.confidence, rel=1e-4)
+    assert found.offset == expected.offset
 
 
 def test_blue_comes_first(network):
@@ -71,26 +104,37 @@ def test_pictures_of_another_size_are_refused(network):
         measure(network, np.zeros((9, 96, 96, 3), np.uint8), np.zeros(16_000))
 
 
-@pytest.mark.parametrize("suffix", [".model", ".safetensors"])
-def test_weights_come_from_a_file_of_any_width(network, tmp_path, suffix):
-    path = tmp_path / f"syncnet{suffix}"
-    if suffix == ".safetensors":
-        from safetensors.torch import save_file
-
-        save_file({k: v.contiguous() for k, v in network.state_dict().items()}, path)
-    else:
-        torch.save(network.state_dict(), path)
-    assert measure(load_syncnet(path), *clip()) == measure(network, *clip())
+def test_the_published_weights_alone_are_refused(tmp_path):
+    path = tmp_path / "syncnet_v2.model"
+    torch.save(Towers().state_dict(), path, _use_new_zipfile_serialization=False)
+    with pytest.raises(BadInputError, match=r"syncnet_v2\.model holds weights alone") as caught:
+        load_syncnet(path)
+    assert "docs/weights.md" in caught.value.hint
 
 
 def test_a_file_of_another_network_is_refused(tmp_path):
-    torch.save({"layer.weight": torch.zeros(3)}, tmp_path / "other.pth")
-    with pytest.raises(BadInputError, match="do not fit SyncNet"):
-        load_syncnet(tmp_path / "other.pth")
+    path = tmp_path / "other.pt"
+    torch.jit.trace(torch.nn.ReLU(), torch.zeros(1)).save(str(path))
+    with pytest.raises(BadInputError, match=r"other\.pt has no method 'forward_aud'"):
+        load_syncnet(path)
 
 
-def test_without_weights_it_says_where_they_go(tmp_path, monkeypatch):
+def test_towers_of_unequal_size_are_refused(tmp_path):
+    save_towers(tmp_path / "unequal.pt", lips=8)
+    with pytest.raises(BadInputError, match=r"\(1, 16\) for sound and \(1, 8\) for lips"):
+        load_syncnet(tmp_path / "unequal.pt")
+
+
+def test_the_file_is_found_in_the_folder_of_weights(file, towers, monkeypatch):
+    monkeypatch.setenv("GAUSSIANSPEECH_WEIGHTS", str(file.parent))
+    assert measure(load_syncnet(), *clip()).distance > 0
+
+
+def test_without_a_file_it_says_where_it_goes(tmp_path, monkeypatch):
     monkeypatch.setenv("GAUSSIANSPEECH_WEIGHTS", str(tmp_path))
     with pytest.raises(MissingDependencyError) as caught:
         load_syncnet()
+    assert str(tmp_path / "syncnet.pt") in caught.value.hint
     assert "syncnet_v2.model" in caught.value.hint
+    with pytest.raises(BadInputError, match=r"no file .*none\.pt"):
+        load_syncnet(tmp_path / "none.pt")

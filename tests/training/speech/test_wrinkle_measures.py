@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.core.errors import BadInputError, MissingDependencyError
+from engine.core.errors import BadInputError
 from engine.motion.model.wrinkles import REGIONS, RidgeDetector
 from tests.training.data.speaking_capture import FILMED, write_speaking_capture
 from training.data.captured_speech import read_captured_speech
@@ -98,7 +98,15 @@ class _Nonsense(torch.nn.Module):
         return x[0]
 
 
-@pytest.mark.parametrize(("detector", "size"), [(_Maps, 2 * len(REGIONS)), (_Features, 3)])
+class _Layers(torch.nn.Module):
+    def forward(self, x):
+        return x[:, :, ::2, ::2], x.mean(dim=(2, 3)), x[:, :1]
+
+
+@pytest.mark.parametrize(
+    ("detector", "size"),
+    [(_Maps, 2 * len(REGIONS)), (_Features, 3), (_Layers, 4 * len(REGIONS) + 3)],
+)
 def test_a_learned_detector_from_a_file_measures_instead(copied, tmp_path, detector, size):
     path = tmp_path / "detector.pt"
     torch.jit.script(detector()).save(str(path))
@@ -111,9 +119,9 @@ def test_a_learned_detector_from_a_file_measures_instead(copied, tmp_path, detec
 def test_a_detector_that_gives_something_else_is_refused(copied, tmp_path):
     path = tmp_path / "detector.pt"
     torch.jit.script(_Nonsense()).save(str(path))
-    with pytest.raises(BadInputError, match=r"gives .* for one picture"):
+    with pytest.raises(BadInputError, match=r"detector\.pt gives \(3, .*\) for \(1, 3, "):
         measure(Measuring(copied, detector=path))
-    with pytest.raises(MissingDependencyError, match=r"none\.pt"):
+    with pytest.raises(BadInputError, match=r"none\.pt"):
         measure(Measuring(copied, detector=tmp_path / "none.pt"))
 
 

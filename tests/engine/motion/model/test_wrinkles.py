@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from engine.core.errors import BadInputError, MissingDependencyError
+from engine.core.errors import BadInputError
 from engine.heads import load_head
-from engine.motion.model.wrinkles import REGIONS, RidgeDetector, SkinTension, load_detector
+from engine.motion.model.wrinkles import REGIONS, RidgeDetector, SkinTension
 
 
 def _picture(value=0.7):
@@ -83,17 +83,3 @@ def test_raised_brows_compress_the_forehead_and_an_open_jaw_does_not():
     compressed = SkinTension(head).features(weights)[:, 2 * REGIONS.index("forehead")]
     assert compressed[0] > 0.01
     assert compressed[0] > 10 * compressed[1]
-
-
-def test_a_learned_detector_is_read_from_a_local_file(tmp_path):
-    path = tmp_path / "detector.pt"
-    torch.jit.script(torch.nn.Conv2d(3, 2, 3, padding=1)).save(str(path))
-    assert load_detector(path)(torch.rand(1, 3, 8, 8)).shape == (1, 2, 8, 8)
-
-
-def test_a_missing_or_foreign_detector_is_named(tmp_path):
-    with pytest.raises(MissingDependencyError, match=r"none\.pt"):
-        load_detector(tmp_path / "none.pt")
-    (tmp_path / "text.pt").write_text("no network")
-    with pytest.raises(BadInputError, match=r"text\.pt"):
-        load_detector(tmp_path / "text.pt")
