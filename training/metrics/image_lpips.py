@@ -52,7 +52,7 @@ class Lpips:
     def __call__(self, ours: Tensor, true: Tensor) -> float:
         """LPIPS of (H, W, 3) pictures in [0, 1]; 0 for equal ones."""
         first, second = (picture.permute(2, 0, 1)[None] for picture in (ours, true))
-        return float(self._metric(first, second, normalize=True))
+        return float(self._metric(first, second, normalize=True).detach())
 
 
 def _package() -> ModuleType:
