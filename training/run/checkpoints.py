@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,17 +27,10 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     try:
         with atomic_write(path) as temporary:
             torch.save(dict(state), temporary)
-    except (OSError, RuntimeError) as error:
-        # torch's writer of zip files reports a full disk as a RuntimeError without its number.
-        number = getattr(error, "errno", None)
-        if isinstance(error, RuntimeError) and "write" not in str(error):
-            raise
-        full = number == errno.ENOSPC or isinstance(error, RuntimeError)
-        why = "the disk is full" if full else str(error)
+    except BadInputError as error:
         kept = "The last good checkpoint is kept." if path.exists() else "There is none before it."
         raise GaussianSpeechError(
-            f"The checkpoint {path} cannot be written: {why}. {kept}",
-            "Make room, then resume the job.",
+            f"The checkpoint {error.message} {kept}", "Make room, then resume the job."
         ) from error
 
 

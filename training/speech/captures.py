@@ -110,7 +110,7 @@ def load_captures(
     worst = 0.0
     made: dict[str, SpeechSequence] = {}
     for number, name in enumerate(names):
-        progress(number / len(names), f"Hearing {name}")
+        progress(number / len(names), f"Encoding {name}")
         moved = motion(name)
         weights, off = _on_basis(moved, basis)
         worst = max(worst, off)
