@@ -261,8 +261,8 @@ def normalize_segments(phones: Iterable[Phone], duration: float) -> tuple[Phone,
         label = normalize_label(phone.label)
         if covered and start < covered[-1].end:
             before = covered.pop()
-            if start > before.start:
-                covered.append(before._replace(end=start))
+            # What is left of a silence may be no more than rounding.
+            _append(covered, before.label, before.start, start)
         _append(covered, SILENCE, covered[-1].end if covered else 0.0, start)
         _append(covered, label, start, end)
     _append(covered, SILENCE, covered[-1].end if covered else 0.0, duration)

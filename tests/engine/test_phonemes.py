@@ -102,6 +102,12 @@ def test_rounding_of_phone_times_makes_no_silence():
     assert [phone.label for phone in known] == ["AA", "B"]
 
 
+def test_a_silence_cut_short_by_the_next_phone_is_rounding_too():
+    given_phones = [Phone("AA", 0, 0.1), Phone("SIL", 0.1, 0.2), Phone("B", 0.1005, 0.3)]
+    known = normalize_segments(given_phones, 0.3)
+    assert known == (Phone("AA", 0, 0.1005), Phone("B", 0.1005, 0.3))
+
+
 def test_classes_do_not_overlap():
     assert not BILABIALS & LABIODENTALS
     assert not VOWELS & (BILABIALS | LABIODENTALS)
