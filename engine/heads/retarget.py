@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -20,7 +19,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from engine.core.arrays import Float, Index
+from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
+from engine.core.npz import open_npz
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.core.runtime import cache_folder
 from engine.heads.anatomy import Anatomy, anatomy
@@ -161,14 +162,13 @@ def _keep(path: Path, made: Registration) -> None:
 def _kept(path: Path, source: Head) -> Registration | None:
     """What :func:`_keep` wrote; ``None`` where it is missing or damaged."""
     try:
-        # numpy leaves a file open that it cannot read.
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as data:
-            vertices = data["vertices"]
-            if vertices.shape != source.template.shape or not np.isfinite(vertices).all():
-                return None
-            moved = Similarity(float(data["scale"]), data["rotation"], data["shift"])
-            return Registration(vertices, moved, float(data["error"]))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        data = open_npz(path)
+        vertices = data.numbers("vertices", source.template.shape, np.float64)
+        rotation = data.numbers("rotation", (3, 3), np.float64)
+        shift = data.numbers("shift", (3,), np.float64)
+        moved = Similarity(data.number("scale"), rotation, shift)
+        return Registration(vertices, moved, data.number("error"))
+    except BadInputError:
         return None
 
 

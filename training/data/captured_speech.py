@@ -9,11 +9,11 @@ that shows a frame of one, ``{"timestep_index": 7, "performance": "speech/NAME.p
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.core.errors import BadInputError
+from engine.core.json_values import read_json
 
 RECORD = "capture.json"
 SPEECH = "speech"
@@ -61,12 +61,12 @@ def read_captured_speech(capture: str | Path) -> CapturedSpeech:
         raise BadInputError(f"{folder} has no {RECORD}, which says what is spoken.", _REMEDY)
     try:
         frames = {
-            int(entry["timestep_index"]): (_name(entry["performance"]), int(entry["frame"]))
-            for entry in json.loads(path.read_text(encoding="utf-8"))["timesteps"]
-            if entry.get("performance") is not None
+            entry.whole("timestep_index"): (_name(entry.text("performance")), entry.whole("frame"))
+            for entry in read_json(path, _REMEDY).groups("timesteps")
+            if entry.values.get("performance") is not None
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInputError(f"{path} cannot be read: {error!r}.", _REMEDY) from error
+    except ValueError as error:
+        raise BadInputError(f"{path} cannot be read: {error}.", _REMEDY) from error
     if not frames:
         raise BadInputError(f"Nothing is said in {folder}: {path.name} names no frames.", _REMEDY)
     for name in {name for name, _ in frames.values()}:

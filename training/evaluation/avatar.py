@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from engine.avatar import GaussianAvatar, load_avatar, splats
 from engine.avatar.kernels import warm_up
 from engine.core.errors import BadInputError, MissingDependencyError
 from engine.core.files import atomic_write
+from engine.core.json_values import read_json
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads.head import Head
 from engine.rendering.video import write_video
@@ -249,10 +249,4 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / _CONFIG
     if not path.is_file():
         return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadInputError(f"{path} cannot be read: {error}.", "Train again.") from error
-    if not isinstance(content, dict):
-        raise BadInputError(f"{path} holds no settings.", "Train again.")
-    return content
+    return dict(read_json(path, "Train again.").values)

@@ -8,7 +8,6 @@ so what the model starts with are its own targets, retargeted to that head.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 
 from engine.core.errors import BadInputError
+from engine.core.json_values import read_json
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads.head import Head
 from engine.heads.retarget import with_arkit_expressions
@@ -167,11 +167,9 @@ def _resumed(plan: PersonalTraining, trainer: SpeechTrainer) -> float | None:
     path = plan.out / RECORD
     if not (plan.out / STATE).is_file() or not path.is_file():
         return None
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        before, kept = float(record["validation_lve_mm"]), dict(record["plan"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInputError(f"{path} is damaged: {error}.", "Start a new run.") from error
+    record = read_json(path, "Start a new run.")
+    before: float = record.number("validation_lve_mm")
+    kept = dict(record.group("plan").values)
     if different := differences(kept, plan.to_dict()):
         raise BadInputError(
             f"The run in {plan.out} has other settings: {', '.join(different)}.",

@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
+from engine.core.json_values import read_json
 from engine.heads.head import Head
 from training.synthetic import person
 from training.synthetic.cameras import RigCamera
@@ -58,10 +59,9 @@ def check_resumable(folder: Path, wanted: dict[str, Any]) -> None:
     if not path.is_file():
         return
     try:
-        held = json.loads(path.read_text("utf-8"))
-        made_of = held["made_of"]
-        before, now = _flat(made_of), _flat(wanted)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        made_of = read_json(path).group("made_of").values
+        before, now = _flat(dict(made_of)), _flat(wanted)
+    except BadInputError as error:
         raise BadInputError(
             f"{path} is damaged: {error}.", "Make the capture in a new folder."
         ) from error
