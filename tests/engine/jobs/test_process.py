@@ -54,7 +54,8 @@ def test_a_process_that_cannot_be_does_not_run(pid):
 
 def test_a_process_is_known_by_the_end_of_its_command_line(run):
     process, known = run(SLEEP)
-    assert processes.runs_words(process.pid, ["-c", SLEEP]) == known.started
+    # For an instant after its start a process has no command line yet.
+    until(lambda: processes.runs_words(process.pid, ["-c", SLEEP]) == known.started)
     assert processes.runs_words(process.pid, ["-c", "other"]) is None
     assert processes.runs_words(process.pid, []) is None
     assert processes.runs_words(2**22 + 1, ["-c"]) is None
