@@ -106,8 +106,10 @@ def environment(folder: Path | None = None) -> dict[str, str]:
     root = Path(__file__).resolve().parents[2]
     changes = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
     if root.name not in ("site-packages", "dist-packages"):
-        before = os.environ.get("PYTHONPATH", "")
-        changes["PYTHONPATH"] = os.pathsep.join(filter(None, (str(root), before)))
+        before = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        # An empty or relative entry would be the working folder, or lie in it.
+        paths = [str(root), *(path for path in before if Path(path).is_absolute())]
+        changes["PYTHONPATH"] = os.pathsep.join(paths)
     if folder is not None:
         changes[ENVIRONMENT] = str(folder.resolve())
     return os.environ | changes

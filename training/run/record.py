@@ -130,8 +130,13 @@ def curves_figure(curves: Curves, title: str = "") -> Figure:
         if name != "seconds" and not name.startswith("raw/")
     }
     lines = max(1, -(-len(shown) // 3))
-    figure = Figure((10.5, 2.1 * lines + 0.3 * bool(title)), layout="constrained")
-    figure.suptitle(title, fontsize=10)
+    height = 2.1 * lines + 0.3
+    figure = Figure((10.5, height))
+    # Placed by hand: a constrained layout takes several times as long as the plots.
+    figure.subplots_adjust(
+        left=0.05, right=0.99, wspace=0.2, hspace=0.45, top=1 - 0.6 / height, bottom=0.3 / height
+    )
+    figure.suptitle(title, fontsize=10, y=1 - 0.1 / height)
     for number, (name, points) in enumerate(shown.items()):
         _plot(figure.add_subplot(lines, 3, number + 1), name, points)
     return figure

@@ -113,7 +113,7 @@ def test_the_same_seed_gives_the_same_model(head, sequences, tmp_path):
 
 
 def test_training_stops_when_the_lve_stops_falling(head, sequences, tmp_path):
-    config = replace(QUICK, steps=100, validate_every=1, patience=3, learning_rate=1e-9)
+    config = replace(QUICK, steps=100, validate_every=1, patience=3, learning_rate=1e-12)
     trainer = _trainer(head, sequences, tmp_path, config)
     trainer.run()
     assert trainer.step < 100
