@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import math
+import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ TABLE = "losses.csv"
 CURVES = "losses.png"
 _POINT = 25
 """Steps whose mean makes a point of the curves."""
+
+_BETWEEN_PICTURES = 10.0
+"""Seconds; drawing takes half of one."""
 
 Curves = dict[str, list[tuple[float, float]]]
 """(step, value) points by name."""
@@ -43,6 +47,7 @@ class Record:
         self.folder, self.title, self.drawn = folder, title, drawn
         self.history: list[dict[str, float]] = []
         self._recent: list[dict[str, float]] = []
+        self._next_picture, self._drawn_rows = -math.inf, 0
         self._board: Any = SummaryWriter(str(folder / "tensorboard"))  # type: ignore[no-untyped-call]
 
     def add(self, step: int, terms: Mapping[str, float]) -> None:
@@ -56,24 +61,29 @@ class Record:
         self._keep({"step": float(step), **means})
 
     def measure(self, step: int, values: Mapping[str, float]) -> None:
-        """Take measures, and write the table and the picture."""
+        """Take measures, and write the table; the picture too, but not many times a minute."""
         self._keep({"step": float(step), **values})
-        self.write()
+        self._write_table()
+        if time.monotonic() >= self._next_picture:
+            self._draw()
 
-    def write(self) -> None:
-        """Write the table and the picture of all points so far."""
+    def _write_table(self) -> None:
         path = self.folder / TABLE
         names = list(dict.fromkeys(name for row in self.history for name in row))
         with atomic_write(path) as temporary, temporary.open("w", newline="") as file:
             table = csv.DictWriter(file, names, restval="")
             table.writeheader()
             table.writerows(self.history)
+        self._board.flush()
+
+    def _draw(self) -> None:
         curves = read_curves(self.folder)
         if self.drawn is not None:
             curves = {name: curves[name] for name in self.drawn if name in curves}
         with atomic_write(self.folder / CURVES) as temporary:
             curves_figure(curves, self.title).savefig(temporary, format="png", dpi=110)
-        self._board.flush()
+        self._next_picture = time.monotonic() + _BETWEEN_PICTURES
+        self._drawn_rows = len(self.history)
 
     def state(self) -> dict[str, Any]:
         """What :meth:`restore` resumes from."""
@@ -85,7 +95,10 @@ class Record:
         self._recent = list(state["recent"])
 
     def close(self) -> None:
-        """End TensorBoard's thread."""
+        """Write what is not written yet, and end TensorBoard's thread."""
+        if len(self.history) > self._drawn_rows:
+            self._write_table()
+            self._draw()
         self._board.close()
 
     def _keep(self, row: dict[str, float]) -> None:
