@@ -5,7 +5,7 @@ Python's own unpickler calls what a file tells it to call, and even with an allo
 ``find_class`` a file can make it reserve gigabytes (memo indices) or hang (hashes). Here the
 operations are lexed with the tables of :mod:`pickletools` and interpreted on plain data: a class or
 function in the file becomes a :class:`Global`, a call becomes an :class:`Instance` that records its
-arguments. :class:`engine.heads.pickled_arrays.ArrayDecoder` turns the instances of numpy, scipy and
+arguments. :class:`~engine.heads.pickled_arrays.PickledArrays` turns instances of numpy, scipy and
 chumpy arrays into numpy arrays; none of those libraries' own code is used for it.
 
 Byte strings of Python 2 pickles are read as latin-1, as their authors load them.
