@@ -244,19 +244,28 @@ def test_any_change_of_a_curve_is_an_edit(addon, head, speak, edit):
         lambda curve: setattr(curve.keyframe_points[3], "handle_left", (1.5, 0.9)),
         lambda curve: setattr(curve.modifiers[0], "cycles_after", 4),
         lambda curve: setattr(curve.modifiers[0], "mute", True),
-        lambda curve: setattr(curve.modifiers[1].control_points[0], "max", 0.5),
     ],
-    ids=["handle", "modifier", "muted modifier", "envelope"],
+    ids=["handle", "modifier", "muted modifier"],
 )
 def test_changes_of_handles_and_modifiers_are_noticed(addon, head, speak, edit):
     action, actions = speak().action, addon("speech.action")
     curve = addon("compat").fcurves(action)[0]
     bend(curve)
     cycle(curve)
-    curve.modifiers.new("ENVELOPE").control_points.add(5.0)
     curve.keyframe_points[3].handle_left_type = "FREE"
     before = actions._fingerprint(action)
     edit(curve)
+    assert actions._fingerprint(action) != before
+
+
+def test_a_change_of_an_envelope_is_noticed(blender, addon, head, speak):
+    if blender.app.version < (4, 5):
+        pytest.skip("Blender 4.2 can crash where a script edits an envelope's control points")
+    action, actions = speak().action, addon("speech.action")
+    envelope = addon("compat").fcurves(action)[0].modifiers.new("ENVELOPE")
+    envelope.control_points.add(5.0)
+    before = actions._fingerprint(action)
+    envelope.control_points[0].max = 0.5
     assert actions._fingerprint(action) != before
 
 
