@@ -32,10 +32,10 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.avatar import save_avatar
+from engine.avatar.kernels import warm_up
 from engine.core.errors import MissingDependencyError
 from engine.core.files import atomic_write
 from engine.splatting.backend import Backend, Splats
-from engine.splatting.cpu.backend import CpuBackend
 from engine.splatting.registry import choose_backend
 from training.avatar.config import PRESETS, AvatarSettings
 from training.avatar.start import seeded_avatar
@@ -287,10 +287,7 @@ def main(options: Options) -> int:
     numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
     capture = MultiViewCapture.open(options.data, scale=options.scale, head=options.head)
     backend = choose_backend(options.backend)
-    if isinstance(backend, CpuBackend):
-        backend.warm_up(gradients=True)
-    else:
-        backend.warm_up()
+    warm_up(backend, gradients=True)
     wanted = rows_of_the_paper(options)
     unknown = set(options.rows) - set(wanted)
     if unknown:

@@ -27,6 +27,7 @@ import torch
 
 from engine.avatar import ColorModel, GaussianAvatar, MlpColor, ShColor, load_avatar, splats
 from engine.avatar.binding import triangle_frames
+from engine.avatar.kernels import warm_up
 from engine.heads.default import load_default_head
 from engine.heads.head import Head
 from engine.rendering.frames import portrait_camera
@@ -283,7 +284,7 @@ def main() -> None:
         f"{numba.__version__}, load {load:.1f} before the start"
     )
     start = time.perf_counter()
-    cpu.CpuBackend().warm_up(gradients=True)
+    warm_up(cpu.CpuBackend(), gradients=True)
     print(f"kernels ready after {time.perf_counter() - start:.1f} s")
     print("ms, least and median; total is binding, Mlp colours and the rasteriser\n")
     head = load_default_head()
