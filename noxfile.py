@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every check of the project: ``nox`` runs the tests, as many at a time as there are processors.
+"""Every check of the project: ``nox`` runs the tests, side by side.
 
 ``nox -s tests`` is the engine and the training, ``nox -s addon-5.2`` the add-on inside that
 Blender, ``nox -s lint`` style and types, ``nox -s demo`` the README's first command on an installed
@@ -30,6 +30,9 @@ BLENDERS = {
 }
 """Supported Blenders: the Python they bring, and their module on PyPI."""
 
+SHARED_BLENDER = "5.0"
+"""The Blender that is in the environment of the engine: the extra ``blender``."""
+
 BUILDER = "5.2"
 """The Blender whose tool builds the zip."""
 
@@ -37,7 +40,8 @@ LPIPS = ("lpips==0.1.4", "torchvision==0.28.0")
 """The packages of the extra ``perceptual``; torchvision is the one for the pinned torch."""
 
 nox.options.sessions = ["tests", *(f"addon-{version}" for version in BLENDERS)]
-nox.options.parallel = "auto"
+# One more than there are processors: each session waits for other processes now and then.
+nox.options.parallel = (os.cpu_count() or 1) + 1
 nox.options.allow_parallel = True
 
 REPOSITORY = Path(__file__).resolve().parent
@@ -116,11 +120,16 @@ def tests(session: nox.Session) -> None:
     )
 
 
+def environment_of(version: str) -> str:
+    """The session that makes the environment of one Blender."""
+    return "environment" if version == SHARED_BLENDER else f"blender-{version}"
+
+
 def addon(session: nox.Session, version: str) -> None:
     """The installed zip inside one Blender, with the engine of the session ``environment``."""
-    if not (SHARED / f"blender-{version}.made").is_file():
+    if not (SHARED / f"{environment_of(version)}.made").is_file():
         session.skip(f"Blender {version} needs Python {BLENDERS[version][0]}.")
-    python = program(f"blender-{version}", "python")
+    python = program(environment_of(version), "python")
     package = build_extension(session, version, Path(session.create_tmp()).resolve())
     session.run(
         python,
@@ -142,15 +151,17 @@ def add_blender(version: str) -> None:
     """Make the sessions ``blender-VERSION``, the environment, and ``addon-VERSION``, the tests."""
     python, package = BLENDERS[version]
 
-    @nox.session(name=f"blender-{version}", python=python_of(python), reuse_venv=True)
-    def _environment(session: nox.Session) -> None:
-        """Blender as a Python module, with what the add-on's tests need."""
-        # The constraints pin one Blender alone; numpy follows it.
-        install(session, package, "numpy", *test_requirements())
+    if version != SHARED_BLENDER:
 
-    @nox.session(
-        name=f"addon-{version}", python=False, requires=["environment", f"blender-{version}"]
-    )
+        @nox.session(name=f"blender-{version}", python=python_of(python), reuse_venv=True)
+        def _environment(session: nox.Session) -> None:
+            """Blender as a Python module, with what the add-on's tests need."""
+            # The constraints pin one Blender alone; numpy follows it.
+            install(session, package, "numpy", *test_requirements())
+
+    requires = list(dict.fromkeys(["environment", environment_of(version)]))
+
+    @nox.session(name=f"addon-{version}", python=False, requires=requires)
     def _tests(session: nox.Session) -> None:
         """The add-on, installed from the zip, inside one Blender."""
         addon(session, version)
@@ -214,11 +225,11 @@ def lpips(session: nox.Session) -> None:
     )
 
 
-@nox.session(python=False, requires=[f"blender-{BUILDER}"])
+@nox.session(python=False, requires=[environment_of(BUILDER)])
 def extension(session: nox.Session) -> None:
     """Build the zip and validate it with Blender's own tool."""
     package = build_extension(session, BUILDER, Path("dist"))
-    python = program(f"blender-{BUILDER}", "python")
+    python = program(environment_of(BUILDER), "python")
     session.run(python, build_tool(BUILDER), "validate", str(package), external=True)
     session.log(f"The extension is {package}")
 
@@ -229,7 +240,7 @@ def build_extension(session: nox.Session, version: str, folder: Path) -> Path:
     for old in folder.glob("*.zip"):
         old.unlink()
     session.run(
-        *(program(f"blender-{version}", "python"), build_tool(version)),
+        *(program(environment_of(version), "python"), build_tool(version)),
         *("build", "--source-dir", ".", "--output-dir", str(folder)),
         external=True,
     )
@@ -240,5 +251,5 @@ def build_extension(session: nox.Session, version: str, folder: Path) -> Path:
 def build_tool(version: str) -> str:
     """Blender's tool for extensions, which works without Blender."""
     pattern = "**/site-packages/bpy/*/scripts/addons_core/bl_pkg/cli/blender_ext.py"
-    (tool,) = location(f"blender-{version}").glob(pattern)
+    (tool,) = location(environment_of(version)).glob(pattern)
     return str(tool)
