@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import bpy
 
 from ...engine.core.errors import BadInputError
+from ...engine.core.json_values import read_json
 from ...engine.motion.model.ids import RULES, STARTER
 from ..avatars.properties import DEFAULT_AVATAR, avatar_path
 from ..heads.properties import require_head
@@ -25,8 +25,6 @@ from .start_ops import (
 
 OF_THE_HEAD = "head"
 """Avatar or speech model: that of the active head."""
-
-"""The speech models without a file: the learned one that ships, and the one that learns nothing."""
 
 _RECORD, _SPEECH, _MOTION = "capture.json", "speech", ".performance.npz"
 """The file that says which timesteps are speech, and where in a capture the recordings lie."""
@@ -124,11 +122,8 @@ def check_filmed_speech(folder: Path) -> None:
     record = folder / _RECORD
     if not record.is_file():
         raise BadInputError(f"{folder} does not say what is spoken: it has no {_RECORD}.", remedy)
-    try:
-        timesteps = json.loads(record.read_text(encoding="utf-8"))["timesteps"]
-        said = {str(step["performance"]) for step in timesteps if step.get("performance")}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInputError(f"{record} cannot be read: {error!r}.", remedy) from error
+    steps = read_json(record, remedy).groups("timesteps")
+    said = {step.text("performance") for step in steps if "performance" in step}
     if not said:
         raise BadInputError(f"Nothing is said in {folder}: {_RECORD} names no speech.", remedy)
     for motion in sorted(said):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading ``.npz`` files that came from anywhere: every size is checked before it is allocated.
+"""Reading ``.npz`` and ``.npy`` files from anywhere: every size is checked before it is allocated.
 
 Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html. :func:`numpy.load`
 allocates what a header claims, and lets the exceptions of five libraries through.
@@ -76,11 +76,17 @@ def npz_names(path: str | Path, *, hint: str) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def _archive(path: Path, hint: str) -> Iterator[zipfile.ZipFile]:
+    with _readable(path, hint), zipfile.ZipFile(path) as archive:
+        yield archive
+
+
+@contextlib.contextmanager
+def _readable(path: Path, hint: str) -> Iterator[None]:
+    """What reading may raise, as one kind of error."""
+    if not path.is_file():
+        raise BadInputError(f"There is no file {path}.", "Check the path.")
     try:
-        if path.is_file():
-            with zipfile.ZipFile(path) as archive:
-                yield archive
-            return
+        yield
     except (
         OSError,
         ValueError,
@@ -96,7 +102,6 @@ def _archive(path: Path, hint: str) -> Iterator[zipfile.ZipFile]:
     ) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise BadInputError(f"{path} cannot be read: {reason[:120]}.", hint) from error
-    raise BadInputError(f"There is no file {path}.", "Check the path.")
 
 
 def _members(
@@ -185,6 +190,22 @@ def open_npz(path: str | Path, hint: str = "", names: Collection[str] | None = N
         BadInputError: as :func:`read_npz`.
     """
     return NpzFile(path, read_npz(path, limit=size_limit(path), hint=hint, names=names), hint)
+
+
+def open_npy(path: str | Path, name: str, hint: str = "") -> NpzFile:
+    """The one array of an npy file, under a name for messages.
+
+    Args:
+        path: the file.
+        name: the array's.
+        hint: of every error about its content.
+
+    Raises:
+        BadInputError: no such file, not an npy, truncated, damaged, or no numbers or text.
+    """
+    path = Path(path)
+    with _readable(path, hint), path.open("rb") as stream:
+        return NpzFile(path, {name: _array(stream, path.stat().st_size)}, hint)
 
 
 def size_limit(path: str | Path) -> int:
@@ -295,7 +316,8 @@ class NpzFile:
         with np.errstate(over="ignore"):
             converted = array.astype(dtype, copy=False)
         if not np.isfinite(converted).all():
-            raise self.wrong(f"{name!r} holds NaN or infinite values")
+            first = np.argwhere(~np.isfinite(converted))[0].tolist()
+            raise self.wrong(f"{name!r} holds NaN or infinite values, first at {first}")
         return converted
 
     def array(self, name: str) -> NDArray[np.float32]:

@@ -137,7 +137,7 @@ def write(text):
         (remove("capture.json"), r"does not say what is spoken: it has no capture\.json"),
         (write('{"timesteps": [{"performance": null}]}'), r"Nothing is said in"),
         (write('{"half'), r"capture\.json cannot be read"),
-        (write("[]"), r"capture\.json cannot be read"),
+        (write("[]"), r"capture\.json is no JSON object"),
         (remove("speech/hello.wav"), r"hello\.wav is missing"),
         (remove("speech/hello.performance.npz"), r"hello\.performance\.npz is missing"),
     ],

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from engine.audio.loading import Speech, load_speech
 from engine.core.errors import BadInputError
 from engine.core.json_values import read_json
+from engine.core.npz import NpzFile, open_npy
 from engine.core.progress import Progress, no_progress
 from engine.heads.head import Head
 from engine.motion.encoders.base import AudioEncoder
@@ -41,7 +42,7 @@ from training.speech.sequences import SpeechSequence, parted
 Float = NDArray[np.float32]
 
 _AUDIO = (".wav", ".flac", ".ogg", ".mp3")
-_WRINKLES = ".wrinkles.npy"
+_WRINKLES, _ROWS = ".wrinkles.npy", "wrinkles"
 SPLITS = ("training", "validation", "test")
 _PCA_FRAMES = 1_500
 _OF_ONE = 7 / 8
@@ -142,7 +143,9 @@ def measured_wrinkles(folder: Path) -> int | None:
             f"{missing[0]}{_WRINKLES} is missing.",
             "Measure all recordings or none: features of the mesh have another unit.",
         )
-    return int(_wrinkle_array(folder / f"{have[0]}{_WRINKLES}").shape[-1])
+    return int(
+        _wrinkle_file(folder / f"{have[0]}{_WRINKLES}").numbers(_ROWS, (None, None)).shape[1]
+    )
 
 
 def _names(folder: Path) -> list[str]:
@@ -269,34 +272,14 @@ def _sequence(
 
 
 def _wrinkles(path: Path, frames: int, config: SpeechModelConfig) -> Float | None:
+    """(T, W) the measured features of a recording; ``None`` where it has none."""
     if not path.is_file():
         return None
-    values = _wrinkle_array(path)
-    if values.shape != (frames, config.wrinkles):
-        raise BadInputError(
-            f"{path} has shape {values.shape}; expected ({frames}, {config.wrinkles}).",
-            "Measure one row per frame of motion, with the sizes of the model.",
-        )
-    return values
+    return _wrinkle_file(path).numbers(_ROWS, (frames, config.wrinkles))
 
 
-def _wrinkle_array(path: Path) -> Float:
-    try:
-        values = np.asarray(np.load(path, allow_pickle=False), np.float32)
-    except (OSError, ValueError, TypeError, EOFError) as error:
-        raise BadInputError(
-            f"{path} cannot be read as wrinkle features: {error}.", "Measure them again."
-        ) from error
-    if values.ndim != 2:
-        raise BadInputError(
-            f"{path} has shape {values.shape}; expected (T, W).", "Measure one row per frame."
-        )
-    if not np.isfinite(values).all():
-        frame = int(np.argwhere(~np.isfinite(values))[0][0])
-        raise BadInputError(
-            f"{path} holds NaN or infinite values, first in frame {frame}.", "Measure them again."
-        )
-    return values
+def _wrinkle_file(path: Path) -> NpzFile:
+    return open_npy(path, _ROWS, "Measure them again, one row per frame of motion.")
 
 
 def _resampled(values: Float, fps: float, rate: float, frames: int) -> Float:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.core.errors import BadInputError
-from engine.core.npz import npz_names, read_npz
+from engine.core.npz import npz_names, open_npy, read_npz
 
 LIMIT = 1 << 20
 GOOD = {
@@ -184,3 +184,25 @@ def test_a_damaged_file_ends_in_arrays_or_a_clear_error(which, changes, length, 
         refusal = "any.npz"
     assert "any.npz" in refusal
     assert len(refusal) < 300
+
+
+def test_an_npy_that_claims_more_than_it_holds_is_refused_unread(tmp_path):
+    path = tmp_path / "rows.npy"
+    np.save(path, np.zeros((2, 3), np.float32))
+    honest = path.read_bytes()
+    path.write_bytes(honest.replace(b"(2, 3), }       ", b"(2, 3000000000)}"))
+    assert path.read_bytes() != honest
+    with pytest.raises(BadInputError, match=r"rows\.npy cannot be read"):
+        open_npy(path, "rows")
+    path.write_bytes(honest[:-1])
+    with pytest.raises(BadInputError, match=r"rows\.npy cannot be read"):
+        open_npy(path, "rows")
+
+
+def test_an_npy_gives_its_array_under_a_name(tmp_path):
+    rows = np.arange(6, dtype=np.float32).reshape(2, 3)
+    np.save(tmp_path / "rows.npy", rows)
+    found = open_npy(tmp_path / "rows.npy", "rows")
+    np.testing.assert_array_equal(found.numbers("rows", (2, None)), rows)
+    with pytest.raises(BadInputError, match=r"'rows' is float32 of shape"):
+        found.numbers("rows", (3, 3))

@@ -277,7 +277,8 @@ def test_nan_frames_are_named(head, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("shape", "message"), [((24, 24), r"\(25, 24\)"), ((25, 23), r"\(25, 24\)"), ((25,), "T, W")]
+    ("shape", "message"),
+    [((24, 24), r"\(25, 24\)"), ((25, 23), r"\(25, 24\)"), ((25,), r"\(25, 24\)")],
 )
 def test_wrinkles_of_another_size_are_named(head, tmp_path, shape, message):
     folder = write_recordings(tmp_path, head)
@@ -292,7 +293,7 @@ def test_wrinkles_with_nan_are_named(head, tmp_path):
     measured = _measured(folder, width=24)
     measured[2, 5, 1] = np.nan
     np.save(folder / "c2.wrinkles.npy", measured[2])
-    with pytest.raises(BadInputError, match=r"c2\.wrinkles\.npy.*frame 5"):
+    with pytest.raises(BadInputError, match=r"c2\.wrinkles\.npy.*first at \[5, 1\]"):
         _load(folder, head)
 
 
