@@ -143,9 +143,8 @@ def measured_wrinkles(folder: Path) -> int | None:
             f"{missing[0]}{_WRINKLES} is missing.",
             "Measure all recordings or none: features of the mesh have another unit.",
         )
-    return int(
-        _wrinkle_file(folder / f"{have[0]}{_WRINKLES}").numbers(_ROWS, (None, None)).shape[1]
-    )
+    rows = _wrinkle_file(folder / f"{have[0]}{_WRINKLES}").numbers(_ROWS, (None, None))
+    return rows.shape[1]
 
 
 def _names(folder: Path) -> list[str]:

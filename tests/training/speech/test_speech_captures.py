@@ -277,14 +277,13 @@ def test_nan_frames_are_named(head, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("shape", "message"),
-    [((24, 24), r"\(25, 24\)"), ((25, 23), r"\(25, 24\)"), ((25,), r"\(25, 24\)")],
+    ("shape", "expected"), [((24, 24), "25, 24"), ((25, 23), "25, 24"), ((25,), "any, any")]
 )
-def test_wrinkles_of_another_size_are_named(head, tmp_path, shape, message):
+def test_wrinkles_of_another_size_are_named(head, tmp_path, shape, expected):
     folder = write_recordings(tmp_path, head)
     _measured(folder, width=24)
     np.save(folder / "c0.wrinkles.npy", np.zeros(shape, np.float32))
-    with pytest.raises(BadInputError, match=rf"c0\.wrinkles\.npy.*{message}"):
+    with pytest.raises(BadInputError, match=rf"c0\.wrinkles\.npy.*\({expected}\)"):
         _load(folder, head)
 
 
