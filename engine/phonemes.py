@@ -25,6 +25,14 @@ class Phone(NamedTuple):
     end: float
 
 
+class Word(NamedTuple):
+    """A word with its time: as it is written, seconds from the clip's start."""
+
+    text: str
+    start: float
+    end: float
+
+
 BILABIALS = frozenset({"P", "B", "M"})
 """Sounds that need the lips shut."""
 LABIODENTALS = frozenset({"F", "V"})

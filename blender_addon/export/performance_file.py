@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import bpy
@@ -22,7 +23,7 @@ from ...engine.core.files import atomic_write
 from ...engine.heads.axes import blender_to_head
 from ..speech.action import read_prediction
 from ..speech.bake import active_bake, check_bakeable
-from ..speech.prediction import Prediction
+from ..speech.prediction import Timed
 from ..speech.sound import scene_fps
 
 Float = NDArray[np.float32]
@@ -81,6 +82,7 @@ def _write(
     basis = [_points(keys.key_blocks[names[i]]) - _base(keys, names[i], rest) for i in moving]
     action = active_bake(obj)
     prediction = read_prediction(action) if action else None
+    cut = partial(_within, context, action, frames)
     own = set(prediction.correctives) if prediction else set()
     expressions = [index for index, name in enumerate(names) if name not in own]
     _add(
@@ -94,27 +96,30 @@ def _write(
         head=np.array(obj.gaussianspeech_head.id),
         source_sha256=np.array(prediction.source_sha256 if prediction else ""),
         model=np.array(prediction.model if prediction else ""),
-        phones=np.array(json.dumps(_phones(context, action, prediction, frames))),
+        phones=cut(prediction.phones if prediction else ()),
+        words=cut(prediction.words if prediction else ()),
+        language=np.array(prediction.language if prediction else ""),
     )
 
 
-def _phones(
+def _within(
     context: bpy.types.Context,
     action: bpy.types.Action | None,
-    prediction: Prediction | None,
     frames: range,
-) -> list[tuple[str, float, float]]:
-    """The sounds of the speech within the frames, in seconds from the first of them."""
-    if action is None or prediction is None:
-        return []
+    timed: Iterable[Timed],
+) -> NDArray[np.str_]:
+    """The sounds or words of the speech within the frames, in seconds from the first of them.
+
+    They are JSON: ``[[label, start, end], …]``.
+    """
+    if action is None:
+        return np.array("[]")
     fps = scene_fps(context.scene)
     # The first key of a bake stands at the first value, wherever the strip was moved to.
     shift, end = (action.frame_range[0] - frames.start) / fps, len(frames) / fps
-    cut = [
-        (label, max(0.0, start + shift), min(end, stop + shift))
-        for label, start, stop in prediction.phones
-    ]
-    return [(label, round(start, 6), round(stop, 6)) for label, start, stop in cut if start < stop]
+    cut = [(label, max(0.0, start + shift), min(end, stop + shift)) for label, start, stop in timed]
+    kept = [(label, round(start, 6), round(stop, 6)) for label, start, stop in cut if start < stop]
+    return np.array(json.dumps(kept))
 
 
 def _played(context: bpy.types.Context, frames: range) -> Iterator[bpy.types.Depsgraph]:

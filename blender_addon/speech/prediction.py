@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from ...engine.core.errors import BadInputError
 
 Float = NDArray[np.float32]
+Timed = tuple[str, float, float]
+"""A sound or a word with its start and end, seconds."""
 
 _ZERO = 32767
 """Level of the value 0, which is exact, as are the ends of a range."""
@@ -46,6 +48,8 @@ class Prediction:
         source_sha256: of the audio.
         performance: path of the saved performance, or empty.
         phones: sounds with their start and end, seconds from the first value, where known.
+        words: words as they are written with their start and end, likewise.
+        language: what is spoken, ISO 639, or empty.
         lip_pairs: vertices of the upper and of the lower inner lip, opposite each other, where the
             head names them.
     """
@@ -63,7 +67,9 @@ class Prediction:
     max_error_mm: float = 0.0
     source_sha256: str = ""
     performance: str = ""
-    phones: tuple[tuple[str, float, float], ...] = ()
+    phones: tuple[Timed, ...] = ()
+    words: tuple[Timed, ...] = ()
+    language: str = ""
     lip_pairs: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
 
     @property
@@ -107,7 +113,8 @@ class Prediction:
             for name in ("expressions", "correctives"):
                 fields[name] = tuple(fields[name])
             fields["ranges"] = tuple((low, high) for low, high in fields["ranges"])
-            fields["phones"] = _phones(fields.get("phones", ()))
+            for name in ("phones", "words"):
+                fields[name] = _timed(fields.get(name, ()))
             fields["lip_pairs"] = _lip_pairs(fields.get("lip_pairs", ((), ())))
             prediction = cls(**fields, values=shares)
             return replace(prediction, values=shares * prediction._reach)
@@ -151,7 +158,9 @@ def prediction_from_reply(
         max_error_mm=float(body["max_error_mm"]),
         source_sha256=body.get("source_sha256") or "",
         performance=body.get("performance") or "",
-        phones=_phones(body.get("phones", ())),
+        phones=_timed(body.get("phones", ())),
+        words=_timed(body.get("words", ())),
+        language=body.get("language") or "",
         lip_pairs=_lip_pairs(body.get("lip_pairs", ((), ()))),
     )
 
@@ -161,5 +170,5 @@ def _lip_pairs(pairs: Iterable[Iterable[int]]) -> tuple[tuple[int, ...], tuple[i
     return upper, lower
 
 
-def _phones(listed: Iterable[Any]) -> tuple[tuple[str, float, float], ...]:
+def _timed(listed: Iterable[Any]) -> tuple[Timed, ...]:
     return tuple((str(label), float(start), float(end)) for label, start, end in listed)

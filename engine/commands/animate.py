@@ -21,6 +21,7 @@ from engine.core.errors import BadInputError
 from engine.core.progress import Progress, subprogress
 from engine.motion.model.ids import DEFAULT
 from engine.motion.style import Style
+from engine.recognition.ids import DEFAULT as RECOGNIZER
 
 
 def animate(
@@ -32,6 +33,8 @@ def animate(
     fps: float = 25.0,
     text: str | None = None,
     text_file: Path | None = None,
+    language: str | None = None,
+    recognizer: str = RECOGNIZER,
     articulation: float = 1.0,
     smile: float = 0.0,
     upper_face: float = 1.0,
@@ -48,6 +51,9 @@ def animate(
         fps: frames per second, 12 to 120, for example 24, 23.976 or 60.
         text: what is said; makes the lip sync more exact.
         text_file: a UTF-8 text file with what is said, instead of --text.
+        language: what is spoken, for example "en"; found out by default.
+        recognizer: what writes down speech without a text: "auto", a Whisper model ("tiny.en",
+            "base", "small", a folder), or "phones" for sounds without words.
         articulation: how strongly jaw and lips articulate, 0 to 2.
         smile: -1 frowns, 1 smiles; lips still close.
         upper_face: how much eyes blink and brows move, 0 to 2.
@@ -69,6 +75,8 @@ def animate(
                     model=speech_model,
                     fps=fps,
                     text=transcript,
+                    language=language,
+                    recognizer=recognizer,
                     style=style,
                     dense=dense,
                     progress=progress,
@@ -90,6 +98,8 @@ def _animate_one(
     model: str,
     fps: float,
     text: str | None,
+    language: str | None,
+    recognizer: str,
     style: Style,
     dense: bool,
     progress: Progress,
@@ -105,6 +115,8 @@ def _animate_one(
         load_head(head),
         fps,
         text=text,
+        language=language,
+        recognizer=recognizer,
         model=model,
         style=style,
         progress=subprogress(progress, 0.02, 0.95),
@@ -118,6 +130,8 @@ def _animate_one(
         "seconds": round(speech.duration, 6),
         "head": prediction.head,
         "model": prediction.model,
+        "text": " ".join(word.text for word in prediction.words),
+        "language": prediction.language,
     }
     return result, list(prediction.warnings)
 

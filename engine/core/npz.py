@@ -32,7 +32,7 @@ MAX_RATIO = 100
 """What a larger file may unpack to, in its own size; ours reach 20."""
 
 _MAX_HEADER = 4096
-_DTYPE = re.compile(r"[<>=|]?(b1|[iufc]\d{1,2}|[SU]\d{1,4})")
+_DTYPE = re.compile(r"[<>=|]?(b1|[iufc]\d{1,2}|[SU]\d{1,8})")
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 1
 _CHUNK = 1 << 20

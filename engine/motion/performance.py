@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
 from engine.core.json_values import parse_json
 from engine.core.npz import NpzFile, open_npz
-from engine.phonemes import Phone
+from engine.phonemes import Phone, Word
 
 MIN_FPS, MAX_FPS = 1.0, 1000.0
 """Frame rates of performances; those that speech is predicted at are in engine.core.timing."""
@@ -27,7 +28,7 @@ MIN_FPS, MAX_FPS = 1.0, 1000.0
 _FORMAT = "gaussianspeech-performance-1"
 _ARRAYS = (
     *("format", "fps", "weights", "basis", "expression", "expression_names"),
-    *("head", "source_sha256", "model", "phones"),
+    *("head", "source_sha256", "model", "phones", "words", "language"),
 )
 """What is read; ``offsets``, which may take gigabytes, follow from these."""
 
@@ -49,6 +50,8 @@ class Performance:
         source_sha256: hex digest of the audio file or samples.
         model: id of what made it, e.g. ``"rules"``.
         phones: spoken sounds with times, empty where unknown.
+        words: spoken words with times, as they are written; empty where unknown.
+        language: what is spoken, as ISO 639 code, ``"en"``; empty where unknown.
         warnings: what the user should know of how it was made, one sentence each; not saved.
     """
 
@@ -61,6 +64,8 @@ class Performance:
     source_sha256: str = ""
     model: str = ""
     phones: tuple[Phone, ...] = ()
+    words: tuple[Word, ...] = ()
+    language: str = ""
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -127,6 +132,8 @@ class Performance:
             "source_sha256": np.array(self.source_sha256),
             "model": np.array(self.model),
             "phones": np.array(json.dumps([list(phone) for phone in self.phones])),
+            "words": np.array(json.dumps([list(word) for word in self.words])),
+            "language": np.array(self.language),
         }
         with (
             atomic_write(path) as temporary,
@@ -174,7 +181,9 @@ class Performance:
                 head=data.text("head"),
                 source_sha256=data.text("source_sha256"),
                 model=data.text("model"),
-                phones=_phones(data),
+                phones=tuple(starmap(Phone, _timed(data, "phones"))),
+                words=tuple(starmap(Word, _timed(data, "words"))) if "words" in data else (),
+                language=data.text("language") if "language" in data else "",
             )
         except BadInputError as error:
             if str(path) in error.message:
@@ -182,18 +191,19 @@ class Performance:
             raise data.wrong(error.message.rstrip(".")) from error
 
 
-def _phones(data: NpzFile) -> tuple[Phone, ...]:
-    """The phones of a file: JSON ``[[label, start, end], …]``."""
+def _timed(data: NpzFile, name: str) -> list[tuple[str, float, float]]:
+    """The phones or words of a file: JSON ``[[label, start, end], …]``."""
     try:
-        entries = parse_json(data.text("phones"))
+        entries = parse_json(data.text(name))
         if isinstance(entries, list):
-            return tuple(_phone(*entry) for entry in entries)
+            return [_entry(name, *entry) for entry in entries]
     except (TypeError, ValueError) as error:
-        raise data.wrong(f"its phones are not [[label, start, end], …]: {error}") from error
-    raise data.wrong("its phones are no list")
+        raise data.wrong(f"its {name} are not [[label, start, end], …]: {error}") from error
+    raise data.wrong(f"its {name} are no list")
 
 
-def _phone(label: object, start: object, end: object) -> Phone:
+def _entry(name: str, label: object, start: object, end: object) -> tuple[str, float, float]:
     if not isinstance(label, str):
         raise TypeError(f"{shown(label)} is no label")
-    return Phone(label, *(check_range("a time of the phones", time) for time in (start, end)))
+    first, last = (check_range(f"a time of the {name}", time) for time in (start, end))
+    return label, first, last

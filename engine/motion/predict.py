@@ -24,6 +24,7 @@ from engine.motion.performance import Performance
 from engine.motion.rules.contacts import contact_curves, phones_in_silence
 from engine.motion.rules.visemes import articulate
 from engine.motion.style import NEUTRAL, Style, apply_style
+from engine.recognition.ids import DEFAULT as RECOGNIZER
 
 if TYPE_CHECKING:
     from engine.audio.loading import Speech
@@ -43,6 +44,8 @@ def predict(
     fps: float,
     *,
     text: str | None = None,
+    language: str | None = None,
+    recognizer: str = RECOGNIZER,
     recognized: RecognizedSpeech | None = None,
     model: str | LoadedModel = DEFAULT,
     style: Style = NEUTRAL,
@@ -56,6 +59,9 @@ def predict(
             by :func:`engine.heads.retarget.with_arkit_expressions`, once and within a minute.
         fps: frames per second, 12 to 120.
         text: what is said, where known: its phones are then aligned rather than guessed.
+        language: what is spoken, an ISO 639 code such as ``"en"``; found out by default.
+        recognizer: what writes down a clip without a text; see
+            :func:`engine.recognition.recognizer.recognize`.
         recognized: the clip as it was recognised already, instead of recognising it here.
         model: one of :data:`engine.motion.model.ids.MODELS`, the ``.safetensors`` of a trained
             model, or a model in use, for just this head.
@@ -79,7 +85,8 @@ def predict(
     frames = frame_count(speech.duration, fps)
     head, loaded, progress = _load(model, head, style, progress)
     if recognized is None:
-        recognized = recognize(speech, text, subprogress(progress, 0.0, _RECOGNIZED))
+        step = subprogress(progress, 0.0, _RECOGNIZED)
+        recognized = recognize(speech, text, step, language=language, recognizer=recognizer)
     progress = subprogress(progress, _RECOGNIZED, 1.0)
     phones = phones_in_silence(recognized.phones, frames / fps)
     contacts = contact_curves(phones, frames, fps, style.anticipation)
@@ -93,6 +100,8 @@ def predict(
         source_sha256=speech.sha256,
         model=RULES if loaded is None else loaded.trained.name,
         phones=recognized.phones,
+        words=recognized.words,
+        language=recognized.language,
         warnings=recognized.warnings,
     )
     if loaded is None:

@@ -41,6 +41,7 @@ class Chain(NamedTuple):
         leave: (n,) float32 log probability of leaving it.
         phone: (n,) int32, number of the phone in the acoustic model.
         instance: (n,) int32, which phone of the chain the state belongs to.
+        word: (n,) int32, number of the word the state belongs to, −1 in a pause.
         entries: (m,) int32 states from which a phone can be entered, phone by phone.
         costs: (m,) float32 log probability of each such entry.
         first_entry: (n + 1,) int32: entries of state i are [first_entry[i], first_entry[i + 1]);
@@ -53,6 +54,7 @@ class Chain(NamedTuple):
     leave: Float
     phone: Index
     instance: Index
+    word: Index
     entries: Index
     costs: Float
     first_entry: Index
@@ -77,7 +79,7 @@ def chain_of(words: Sequence[Pronunciations]) -> Chain:
         ends = []
         for phones in pronunciations:
             spoken = [builder.model.index(phone) for phone in phones]
-            ends.append(builder.word(spoken, left, right, entries))
+            ends.append(builder.word(number, spoken, left, right, entries))
     pause = builder.phone(SINGLE, silence, silence, silence, [(end, _PAUSE) for end in ends])
     return builder.chain([*ends, pause])
 
@@ -89,18 +91,31 @@ class _Builder:
         self.model = acoustic_model()
         self._senones: list[Short] = []
         self._phones: list[int] = []
+        self._words: list[int] = []
         self._entries: list[list[tuple[int, np.float32]]] = []
 
     def phone(
-        self, place: int, left: int, phone: int, right: int, entries: list[tuple[int, np.float32]]
+        self,
+        place: int,
+        left: int,
+        phone: int,
+        right: int,
+        entries: list[tuple[int, np.float32]],
+        word: int = -1,
     ) -> int:
         self._senones.append(self.model.senones[place, left, phone, right])
         self._phones.append(phone)
+        self._words.append(word)
         self._entries.append(entries)
         return 3 * len(self._phones) - 1
 
     def word(
-        self, phones: list[int], left: int, right: int, entries: list[tuple[int, np.float32]]
+        self,
+        number: int,
+        phones: list[int],
+        left: int,
+        right: int,
+        entries: list[tuple[int, np.float32]],
     ) -> int:
         around = [left, *phones, right]
         last = len(phones) - 1
@@ -108,7 +123,7 @@ class _Builder:
         for i, phone in enumerate(phones):
             place = SINGLE if last == 0 else BEGIN if i == 0 else END if i == last else INTERNAL
             way_in = entries if i == 0 else [(end, np.float32(0))]
-            end = self.phone(place, around[i], phone, around[i + 2], way_in)
+            end = self.phone(place, around[i], phone, around[i + 2], way_in, number)
         return end
 
     def chain(self, finals: list[int]) -> Chain:
@@ -122,6 +137,7 @@ class _Builder:
             leave=self.model.leave[np.array(self._phones)].reshape(-1),
             phone=phone,
             instance=np.repeat(np.arange(len(self._phones), dtype=np.int32), 3),
+            word=np.repeat(np.array(self._words, np.int32), 3),
             entries=np.array([state for state, _ in flat], np.int32),
             costs=np.array([cost for _, cost in flat], np.float32),
             first_entry=np.cumsum(counts, dtype=np.int32),
@@ -136,11 +152,13 @@ class Alignment(NamedTuple):
         phones: contiguous over the frames that were accepted, silences among them.
         scores: (T,) float32 log score of each frame in its state, 0 where no senone fits better.
         states: (T,) int32 states of the chain.
+        words: (T,) int32 number of the word spoken in each frame, −1 in a pause.
     """
 
     phones: list[PhoneSegment]
     scores: Float
     states: Index
+    words: Index
 
 
 class Aligner:
@@ -161,7 +179,7 @@ class Aligner:
         What lies two chunks back is final: by then all likely paths agree on it.
         """
         back, lows = _advance(
-            scores, *self._chain[:3], *self._chain[5:8], self._score, self._low, self._started,
+            scores, *self._chain[:3], *self._chain[6:9], self._score, self._low, self._started,
             SCORE_UNIT, min(_WINDOW, len(self._score)),
         )  # fmt: skip
         self._started = True
@@ -182,7 +200,7 @@ class Aligner:
             PhoneSegment(int(self._chain.phone[path[start]]), int(start), int(stop))
             for start, stop in itertools.pairwise(edges)
         ]
-        return Alignment(phones, np.concatenate(self._scores), path)
+        return Alignment(phones, np.concatenate(self._scores), path, self._chain.word[path])
 
     def _finalize(self, paths: list[Index]) -> None:
         """Make the paths through the oldest pending chunks final."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,15 +14,17 @@ from numpy.typing import NDArray
 from engine.audio.features import FRAME_RATE, Features, features, frame_total
 from engine.audio.level import relative_level
 from engine.audio.loading import Speech
+from engine.core.arrays import Index
 from engine.core.errors import BadInputError
 from engine.core.progress import Progress, no_progress, subprogress
-from engine.phonemes import SILENCE, Phone, normalize_segments
+from engine.phonemes import SILENCE, Phone, Word, normalize_segments
 from engine.recognition.alignment import Aligner, chain_of
 from engine.recognition.chunking import split_at_silence
+from engine.recognition.ids import DEFAULT
 from engine.recognition.phone_loop import PhoneLoop, PhoneSegment
 from engine.recognition.pronunciation import pronunciations
 from engine.recognition.senones import acoustic_model, senone_scores
-from engine.recognition.transcript import spoken_words
+from engine.recognition.transcript import written_words
 from engine.recognition.voice_activity import (
     AUDIBLE,
     OVER_NOISE,
@@ -63,16 +66,26 @@ class RecognizedSpeech:
         energy: (N,) float32 in [0, 1]: loudness of the speech, 1 at this recording's loud voiced
             sounds, 0 where no phone is spoken and 45 dB below.
         warnings: things the user should know, one sentence each, the speech's own among them.
+        words: the words that were found in the sound, as they are written; empty where phones were
+            recognised without words.
+        language: of the words, an ISO 639 code such as ``"en"``; empty where unknown.
     """
 
     phones: tuple[Phone, ...]
     mel: Float
     energy: Float
     warnings: tuple[str, ...] = ()
+    words: tuple[Word, ...] = ()
+    language: str = ""
 
 
 def recognize(
-    speech: Speech, text: str | None = None, progress: Progress = no_progress
+    speech: Speech,
+    text: str | None = None,
+    progress: Progress = no_progress,
+    *,
+    language: str | None = None,
+    recognizer: str = DEFAULT,  # noqa: ARG001
 ) -> RecognizedSpeech:
     """Find the phones of a recording.
 
@@ -85,17 +98,20 @@ def recognize(
         speech: from :func:`engine.audio.loading.load_speech`.
         text: what is said, where it is known; any script.
         progress: called with the fraction done; may raise to cancel.
+        language: what is spoken, an ISO 639 code such as ``"en"``; found out by default.
+        recognizer: what writes down a recording without a text: see
+            :mod:`engine.recognition.ids`.
 
     Raises:
         BadInputError: the text is longer than anybody can say in that time.
     """
     _check_length(text or "", speech.duration)
     measured = _measure(speech, subprogress(progress, 0.0, 0.1))
-    words = [said for word in spoken_words(text or "") if (said := pronunciations(word))]
+    written, words, numbers = _pronounced(text or "")
     warnings = list(speech.warnings)
     if text and text.strip() and not words:
         warnings.append("The text holds no words that can be spoken; it was not used.")
-    phones, misfits = _recognize_chunks(speech.samples, measured, words, progress)
+    phones, misfits, spans = _recognize_chunks(speech.samples, measured, words, progress)
     if misfits:
         warnings.append(_warning(misfits, speech.duration))
     progress(1.0, "Speech recognised")
@@ -104,7 +120,42 @@ def recognize(
         measured.features.mel + np.float32(2 * np.log(measured.gain)),
         _energy(measured.features.level, measured.loud, phones),
         tuple(warnings),
+        _words(written, numbers, spans, misfits),
+        (language or "en") if words else "",
     )
+
+
+def _pronounced(text: str) -> tuple[list[str], list[tuple[tuple[str, ...], ...]], list[int]]:
+    """The written words, how each spoken one may sound, and to which written one that belongs."""
+    written: list[str] = []
+    words: list[tuple[tuple[str, ...], ...]] = []
+    numbers: list[int] = []
+    for word in written_words(text):
+        spoken = [said for part in word.spoken if (said := pronunciations(part))]
+        numbers += [len(written)] * len(spoken)
+        words += spoken
+        written.append(word.text)
+    return written, words, numbers
+
+
+def _words(
+    written: Sequence[str],
+    numbers: Sequence[int],
+    spans: Sequence[tuple[int, float, float]],
+    misfits: Sequence[tuple[float, float]],
+) -> tuple[Word, ...]:
+    """The written words with their times, without those that are not what is said."""
+    words: list[Word] = []
+    last = -1
+    for spoken, start, end in spans:
+        if any(first <= (start + end) / 2 < stop for first, stop in misfits):
+            continue
+        if numbers[spoken] == last:
+            words[-1] = words[-1]._replace(end=end)
+        else:
+            words.append(Word(written[numbers[spoken]], start, end))
+            last = numbers[spoken]
+    return tuple(words)
 
 
 def _check_length(text: str, duration: float) -> None:
@@ -160,12 +211,12 @@ def _recognize_chunks(
     measured: _Measured,
     words: Sequence[Sequence[Sequence[str]]],
     progress: Progress,
-) -> tuple[list[Phone], list[tuple[float, float]]]:
-    """The phones spoken, and the seconds in which the words are not what is said."""
+) -> tuple[list[Phone], list[tuple[float, float]], list[tuple[int, float, float]]]:
+    """The phones spoken, the seconds in which the words are not what is said, the words' times."""
     found, activity = measured.features, measured.activity
     chunks = split_at_silence(_frames_to_recognize(found, activity, words=bool(words)), found.level)
     if not chunks:
-        return [], []
+        return [], [], []
     loop = PhoneLoop()
     aligner = Aligner(chain_of(words)) if words else None
     for number, chunk in enumerate(chunks):
@@ -180,9 +231,24 @@ def _recognize_chunks(
     aligned = aligner.finish() if aligner else None
     if aligned is None:
         whole = (float(frames[0]) / FRAME_RATE, float(frames[-1] + 1) / FRAME_RATE)
-        return free, [whole] if words else []
+        return free, [whole] if words else [], []
     misfits = _misfits(aligned.scores, frames, activity)
-    return _merge(_to_seconds(aligned.phones, frames), free, misfits), misfits
+    phones = _merge(_to_seconds(aligned.phones, frames), free, misfits)
+    return phones, misfits, _word_spans(aligned.words, frames)
+
+
+def _word_spans(words: Index, frames: NDArray[np.int64]) -> list[tuple[int, float, float]]:
+    """Number, start and end in seconds of each word that was found."""
+    edges = np.flatnonzero(np.diff(words, prepend=-2, append=-2))
+    return [
+        (
+            int(words[start]),
+            float(frames[start]) / FRAME_RATE,
+            float(frames[stop - 1] + 1) / FRAME_RATE,
+        )
+        for start, stop in itertools.pairwise(edges)
+        if words[start] >= 0
+    ]
 
 
 def _to_seconds(segments: Sequence[PhoneSegment], frames: NDArray[np.int64]) -> list[Phone]:

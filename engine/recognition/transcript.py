@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
+from typing import NamedTuple
 
 from anyascii import anyascii
 from num2words import num2words
@@ -29,6 +30,40 @@ _ORDINAL = re.compile(r"\b(\d[\d,]{0,30})(?:st|nd|rd|th)\b", re.IGNORECASE)
 _MARKUP = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|<[^<>]*>")
 _LONGEST_NUMBER = 15
 """Digits from which a number is read digit by digit."""
+
+
+_SPACE = re.compile(r"(?<![$£€])\s+")
+"""Between two words; not inside ``$ 5``, which is said in another order."""
+
+
+class WrittenWord(NamedTuple):
+    """A word of a text.
+
+    Attributes:
+        text: as it is written, with its punctuation.
+        spoken: the words in which it is said, as :func:`spoken_words` has them, at least one.
+    """
+
+    text: str
+    spoken: tuple[str, ...]
+
+
+def written_words(text: str) -> list[WrittenWord]:
+    """The words of a text as they are written, each with how it is said, in order.
+
+    What is not said, such as a dash between two words, stays with the word before it; directions
+    in brackets are left out.
+
+    Args:
+        text: anything; never an error.
+    """
+    words: list[WrittenWord] = []
+    for token in _SPACE.split(_MARKUP.sub(" ", text).strip()):
+        if spoken := tuple(spoken_words(token)):
+            words.append(WrittenWord(token, spoken))
+        elif words and token:
+            words[-1] = words[-1]._replace(text=f"{words[-1].text} {token}")
+    return words
 
 
 def spoken_words(text: str) -> list[str]:

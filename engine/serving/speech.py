@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from engine.core.errors import BadInputError
 from engine.core.progress import Progress, subprogress
 from engine.motion.model.ids import DEFAULT
+from engine.recognition.ids import DEFAULT as RECOGNIZER
 from engine.serving.cache import Heads
 from engine.serving.request import Reply, Request
 
@@ -43,6 +44,8 @@ class SpeechMethods:
         head_name = params.text("head", "default")
         fps = params.number("fps")
         text = params.text("text", None)
+        language = params.text("language", None)
+        recognizer = params.text("recognizer", RECOGNIZER)
         model = params.text("model", DEFAULT)
         tolerance = params.number("tolerance_mm", DEFAULT_TOLERANCE_MM)
         save = params.text("save", None)
@@ -54,6 +57,8 @@ class SpeechMethods:
             head,
             fps,
             text=text or None,
+            language=language or None,
+            recognizer=recognizer,
             model=model,
             progress=subprogress(progress, _LOADED, _PREDICTED),
         )
@@ -131,6 +136,8 @@ def _shape_keys(
             "head": performance.head,
             "model": performance.model,
             "phones": [list(phone) for phone in performance.phones],
+            "words": [list(word) for word in performance.words],
+            "language": performance.language,
             "key_names": list(fit.key_names),
             "key_ranges": key_bounds(head).T.tolist() + [[-1.0, 1.0]] * len(fit.corrective_deltas),
             "max_error_mm": fit.max_error_mm,

@@ -13,6 +13,7 @@ PHONES = (("HH", 0.0, 0.125), ("AY", 0.125, 0.5), ("SIL", 0.5, 1.0))
 """Of the baked speech, in seconds from its first frame."""
 CHECKED = (5, 12, 28)
 """Scene frames whose vertices are compared."""
+WORDS = (("Hi", 0.0, 0.25),)
 
 
 @pytest.fixture
@@ -47,6 +48,8 @@ def head(blender, addon):
         values=values.astype(np.float32),
         source_sha256="ab" * 32,
         phones=PHONES,
+        words=WORDS,
+        language="en",
     )
     deltas = rng.normal(0, 0.005, (1, len(obj.data.vertices), 3)).astype(np.float32)
     adjust = addon("speech.adjust").Adjustments()
@@ -206,15 +209,18 @@ def test_the_scenes_range_can_be_exported_instead(blender, head, tmp_path):
         assert data["weights"].shape[0] == 3
 
 
-def exported_phones(path) -> list:
+def exported(path, name) -> list:
     with np.load(path) as data:
-        return [tuple(phone) for phone in json.loads(str(data["phones"]))]
+        return [tuple(timed) for timed in json.loads(str(data[name]))]
 
 
 def test_the_sounds_of_the_speech_are_exported(blender, head, tmp_path):
     path = tmp_path / "anna.performance.npz"
     blender.ops.gaussianspeech.export(filepath=str(path), format="NPZ")
-    assert exported_phones(path) == list(PHONES)
+    assert exported(path, "phones") == list(PHONES)
+    assert exported(path, "words") == list(WORDS)
+    with np.load(path) as data:
+        assert str(data["language"]) == "en"
 
 
 def test_sounds_are_cut_to_the_exported_frames_and_timed_from_the_first(blender, head, tmp_path):
@@ -223,7 +229,7 @@ def test_sounds_are_cut_to_the_exported_frames_and_timed_from_the_first(blender,
     scene.frame_start, scene.frame_end = 11, 19
     path = tmp_path / "anna.performance.npz"
     blender.ops.gaussianspeech.export(filepath=str(path), format="NPZ", frames="SCENE")
-    assert exported_phones(path) == [("AY", 0.0, 0.25), ("SIL", 0.25, 0.375)]
+    assert exported(path, "phones") == [("AY", 0.0, 0.25), ("SIL", 0.25, 0.375)]
 
 
 def test_a_head_without_speech_is_refused(blender, head, tmp_path):

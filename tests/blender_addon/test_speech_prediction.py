@@ -87,16 +87,24 @@ def test_a_damaged_prediction_says_so(about):
     assert caught.value.hint == "Predict again."
 
 
-def test_sounds_are_kept_with_the_values():
-    spoken = replace(make(np.zeros((2, len(NAMES)))), phones=(("HH", 0.1, 0.15), ("AY", 0.15, 0.4)))
-    assert stored.Prediction.unpack(*spoken.pack()).phones == spoken.phones
+def test_sounds_and_words_are_kept_with_the_values():
+    spoken = replace(
+        make(np.zeros((2, len(NAMES)))),
+        phones=(("HH", 0.1, 0.15), ("AY", 0.15, 0.4)),
+        words=(("Hi!", 0.1, 0.4),),
+        language="en",
+    )
+    kept = stored.Prediction.unpack(*spoken.pack())
+    assert (kept.phones, kept.words, kept.language) == (spoken.phones, spoken.words, "en")
 
 
 def test_a_prediction_of_before_sounds_were_kept_is_read():
     about, packed = make(np.zeros((2, len(NAMES)))).pack()
     older = json.loads(about)
-    del older["phones"]
-    assert stored.Prediction.unpack(json.dumps(older), packed).phones == ()
+    for name in ("phones", "words", "language"):
+        del older[name]
+    kept = stored.Prediction.unpack(json.dumps(older), packed)
+    assert (kept.phones, kept.words, kept.language) == ((), (), "")
 
 
 def test_default_settings_change_nothing():

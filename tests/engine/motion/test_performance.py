@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import random
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from engine.core.errors import BadInputError
 from engine.motion.performance import Performance
-from engine.phonemes import Phone
+from engine.phonemes import Phone, Word
 from tests.fuzz.damage import damage
 
 
@@ -23,6 +24,8 @@ def make(frames=7, components=3, vertices=5, seed=0):
         source_sha256="ab" * 32,
         model="rules",
         phones=(Phone("SIL", 0.0, 0.1), Phone("B", 0.1, 0.25)),
+        words=(Word("Bé!", 0.1, 0.25),),
+        language="fr",
     )
 
 
@@ -47,8 +50,30 @@ def test_what_is_saved_loads_bit_for_bit(tmp_path, dense):
     loaded = Performance.load(tmp_path / "a.performance.npz")
     for name in ("weights", "basis", "expression"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(performance, name))
-    for name in ("fps", "expression_names", "head", "source_sha256", "model", "phones"):
+    for name in (
+        *("fps", "expression_names", "head", "source_sha256", "model", "phones", "words"),
+        "language",
+    ):
         assert getattr(loaded, name) == getattr(performance, name)
+
+
+def test_minutes_of_phones_and_words_load_again(tmp_path):
+    phones = tuple(Phone("AA", i / 10, (i + 1) / 10) for i in range(3000))
+    words = tuple(Word("word", i / 10, (i + 1) / 10) for i in range(3000))
+    performance = replace(make(), phones=phones, words=words)
+    performance.save(tmp_path / "a.performance.npz")
+    loaded = Performance.load(tmp_path / "a.performance.npz")
+    assert (loaded.phones, loaded.words) == (phones, words)
+
+
+def test_a_file_from_before_there_were_words_loads(tmp_path):
+    make().save(tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz") as data:
+        older = {name: data[name] for name in data.files if name not in ("words", "language")}
+    np.savez(tmp_path / "older.npz", **older)
+    loaded = Performance.load(tmp_path / "older.npz")
+    assert (loaded.words, loaded.language) == ((), "")
+    assert loaded.phones == make().phones
 
 
 def test_dense_files_hold_the_offsets_for_plain_numpy(tmp_path):

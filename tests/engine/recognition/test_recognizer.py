@@ -284,3 +284,16 @@ def test_a_text_of_a_million_letters_is_refused_at_once(sample_voice, unit):
     with pytest.raises(BadInputError, match="1,000,000 letters"):
         recognize(sample_voice[0], text)
     assert time.perf_counter() - started < 1
+
+
+def test_the_words_of_a_line_come_with_their_times(sample_voice):
+    speech, text = sample_voice
+    aligned = recognize(speech, text)
+    assert " ".join(word.text for word in aligned.words) == text
+    assert aligned.language == "en"
+    assert all(0 <= word.start < word.end <= speech.duration for word in aligned.words)
+    assert all(a.end <= b.start for a, b in itertools.pairwise(aligned.words))
+    voice = aligned.words[3]
+    inside = [p.label for p in aligned.phones if voice.start <= p.start < voice.end]
+    assert voice.text == "voice,"
+    assert inside == ["V", "OY", "S"]

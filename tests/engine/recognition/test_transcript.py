@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engine.recognition.pronunciation import pronunciations
 from engine.recognition.senones import acoustic_model
-from engine.recognition.transcript import spoken_words
+from engine.recognition.transcript import spoken_words, written_words
 
 
 @pytest.mark.parametrize(
@@ -123,3 +123,10 @@ def test_ten_minutes_of_text_become_words_in_seconds_whatever_it_is(unit):
     for word in spoken_words(unit * (30_000 // len(unit))):
         pronunciations(word)
     assert time.perf_counter() - started < 10
+
+
+def test_written_words_keep_their_punctuation_and_say_how_they_are_spoken():
+    words = written_words("“Hello,” she said — 10:30 (laughs loudly) or $ 5?")
+    assert [word.text for word in words] == ["“Hello,”", "she", "said —", "10:30", "or", "$ 5?"]
+    assert words[3].spoken == ("ten", "thirty")
+    assert words[5].spoken == ("five", "dollars")
