@@ -30,8 +30,9 @@ def speech(
     syncnet: Path | None = None,
     avatar: str | None = None,
 ) -> int:
-    """Measure lip sync on recordings with phone alignments (<name>.phones.json beside them).
+    """Measure lip sync on recordings with phone alignments.
 
+    An alignment is Praat's <name>.TextGrid, with tiers of phones and words, or <name>.phones.json.
     Prints a table; with --out also writes report.json, report.html with plots, and faces.png.
     A learned model is shown beside the rules.
 

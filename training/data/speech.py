@@ -1,29 +1,53 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Speech with phone alignments on disk: ``<stem>.wav`` beside ``<stem>.phones.json``.
+"""Speech with phone alignments on disk: a TextGrid or ``<stem>.phones.json`` beside the audio.
 
 The JSON is what PocketSphinx's aligner writes: an object with ``t`` (the transcript) and ``w``,
 its words; each word has ``w``, its phones. Everything has ``b``, its begin, and ``d``, its
-duration, in seconds; ``t`` of a phone is the ARPAbet label, ``SIL`` for silence.
+duration, in seconds; ``t`` of a phone is the ARPAbet label, ``SIL`` for silence. TextGrids are
+Praat's, with tiers of phones and words (:mod:`.aligned_tiers`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from engine.audio.loading import Speech, load_speech
 from engine.core.errors import BadInputError
 from engine.core.json_values import JsonObject, read_json
-from engine.phonemes import Phone, normalize_label
+from engine.phonemes import Phone, Word, normalize_label
+from training.data.aligned_tiers import is_word, phones_of, words_of
+from training.data.text_grid import read_text_grid
 
 ALIGNMENT_SUFFIX = ".phones.json"
-_AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3"})
+TEXT_GRID_SUFFIXES = (".TextGrid", ".textgrid")
+_AUDIO_SUFFIXES = frozenset(
+    {".wav", ".flac", ".ogg", ".mp3", ".opus", ".m4a", ".aif", ".aiff", ".mp4"}
+)
 _LONGEST = 1e6
 """Seconds."""
 _REMEDY = "It must be an alignment with words 'w' of phones 'w' with begin 'b' and duration 'd'."
 _SLACK = 0.1
+_VARIANT = re.compile(r"\(\d+\)$")
+"""Number of a pronunciation, which the dictionary puts behind a word: ``was(2)``."""
+
+
+class Alignment(NamedTuple):
+    """When a recording's phones and words fall.
+
+    Attributes:
+        phones: in order, without overlap; ARPAbet without stress, silence as ``SIL``.
+        words: in order, without silences; none where the file has no tier of words.
+        transcript: the words as a text.
+    """
+
+    phones: tuple[Phone, ...]
+    words: tuple[Word, ...]
+    transcript: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,14 +57,14 @@ class AlignedSpeech:
     Attributes:
         path: the audio file.
         speech: the decoded clip.
-        phones: the sounds in order, ARPAbet without stress, silence as ``SIL``.
-        transcript: the words.
+        phones, words, transcript: as of :class:`Alignment`.
     """
 
     path: Path
     speech: Speech
     phones: tuple[Phone, ...]
     transcript: str
+    words: tuple[Word, ...] = ()
 
 
 def find_speech(paths: Iterable[str | Path]) -> tuple[Path, ...]:
@@ -65,14 +89,16 @@ def find_speech(paths: Iterable[str | Path]) -> tuple[Path, ...]:
     if not found:
         raise BadInputError(
             "No speech with alignments was found.",
-            f"Give audio files that have <name>{ALIGNMENT_SUFFIX} beside them.",
+            f"Give audio files that have <name>.TextGrid or <name>{ALIGNMENT_SUFFIX} beside them.",
         )
     return tuple(dict.fromkeys(found))
 
 
 def alignment_path(audio: Path) -> Path:
-    """Where the alignment of an audio file lies."""
-    return audio.with_name(audio.stem + ALIGNMENT_SUFFIX)
+    """The alignment beside an audio file: the JSON, else the TextGrid, else where the JSON goes."""
+    wanted = audio.with_name(audio.stem + ALIGNMENT_SUFFIX)
+    beside = [audio.with_name(audio.stem + suffix) for suffix in TEXT_GRID_SUFFIXES]
+    return next((path for path in (wanted, *beside) if path.is_file()), wanted)
 
 
 def load_aligned_speech(path: str | Path) -> AlignedSpeech:
@@ -83,36 +109,49 @@ def load_aligned_speech(path: str | Path) -> AlignedSpeech:
     """
     path = Path(path)
     speech = load_speech(path)
-    alignment = alignment_path(path)
-    phones, transcript = load_alignment(alignment)
-    if phones[-1].end > speech.duration + _SLACK:
+    file = alignment_path(path)
+    alignment = load_alignment(file)
+    if alignment.phones[-1].end > speech.duration + _SLACK:
         raise BadInputError(
-            f"{alignment} ends at {phones[-1].end:g} s, but {path.name} lasts "
+            f"{file} ends at {alignment.phones[-1].end:g} s, but {path.name} lasts "
             f"{speech.duration:g} s.",
             "Align this recording, not another one.",
         )
-    return AlignedSpeech(path, speech, phones, transcript)
+    return AlignedSpeech(path, speech, alignment.phones, alignment.transcript, alignment.words)
 
 
-def load_alignment(path: Path) -> tuple[tuple[Phone, ...], str]:
-    """Phones and transcript of an alignment file.
+def load_alignment(path: Path) -> Alignment:
+    """Phones and words of an alignment file.
 
     Raises:
-        BadInputError: no such file, no JSON, or not an alignment; names the file.
+        BadInputError: no such file, not an alignment, or broken; names the file.
     """
     if not path.is_file():
         raise BadInputError(
-            f"There is no alignment {path}.", "Lip sync is measured against known phones."
+            f"There is no alignment {path}.",
+            "Lip sync is measured against known phones: a TextGrid or a "
+            f"<name>{ALIGNMENT_SUFFIX} beside the audio.",
         )
+    if path.suffix.lower() == ".textgrid":
+        tiers = read_text_grid(path)
+        words = words_of(tiers)
+        return Alignment(phones_of(tiers, path), words, " ".join(word.text for word in words))
     content = read_json(path, _REMEDY)
-    transcript = content.text("t")
-    phones = tuple(_phone(phone) for word in content.groups("w") for phone in word.groups("w"))
+    entries = content.groups("w")
+    phones = tuple(_phone(phone) for word in entries for phone in word.groups("w"))
     if not phones:
         raise BadInputError(f"{path} holds no phones.", _REMEDY)
     for before, after in pairwise(phones):
         if after.start < before.end - 1e-6:
             raise BadInputError(f"The phones of {path} overlap at {after.start:g} s.", _REMEDY)
-    return phones, transcript
+    words = tuple(word for entry in entries if is_word((word := _word(entry)).text))
+    return Alignment(phones, words, content.text("t"))
+
+
+def _word(entry: JsonObject) -> Word:
+    phones = [_phone(phone) for phone in entry.groups("w")]
+    text = _VARIANT.sub("", entry.text("t"))
+    return Word(text, phones[0].start, phones[-1].end) if phones else Word("", 0.0, 0.0)
 
 
 def _phone(entry: JsonObject) -> Phone:

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from engine.audio.loading import SAMPLE_RATE
+from engine.audio.loading import SAMPLE_RATE, speech_from_samples
 from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
 from engine.core.progress import Progress, no_progress, subprogress
@@ -20,12 +21,18 @@ from engine.heads.retarget import with_arkit_expressions
 from engine.motion.model.ids import MODEL_SUFFIX, MODELS, RULES
 from engine.motion.performance import Performance
 from engine.motion.predict import predict
-from engine.phonemes import Phone, normalize_segments
 from engine.recognition.recognizer import RecognizedSpeech, recognize
 from training.data.speech import AlignedSpeech, find_speech, load_aligned_speech
-from training.evaluation.report.speech import ClipResult, SpeechReport
+from training.evaluation.report.speech import (
+    ALIGNED,
+    SOUND_ALONE,
+    WITH_TRANSCRIPT,
+    ClipResult,
+    SpeechReport,
+)
 from training.metrics.lip_sync import lip_sync
 from training.metrics.mouth import lip_vertices
+from training.metrics.recognition import Recognition, recognition
 from training.metrics.vertex import VertexErrors, paired_chunks, upper_face, vertex_errors
 
 if TYPE_CHECKING:
@@ -35,7 +42,8 @@ if TYPE_CHECKING:
 REPORT_NAME = "report.json"
 PAGE_NAME = "report.html"
 SHEET_NAME = "faces.png"
-_STEP = 0.010
+_WARM_UP = 1
+"""Seconds of sound before the clock runs."""
 _RECOGNIZED, _SPOKEN, _SEEN = 0.6, 0.7, 0.9
 
 Performances = Mapping[str, Mapping[str, Sequence[Performance]]]
@@ -67,9 +75,9 @@ class Wanted:
     @property
     def modes(self) -> tuple[str, ...]:
         """Keys of :data:`training.evaluation.report.speech.MODES`."""
-        without = ("without_transcript",) if self.with_text in (None, False) else ()
-        given = ("with_transcript",) if self.with_text in (None, True) else ()
-        return ("aligned", *without, *given)
+        without = (SOUND_ALONE,) if self.with_text in (None, False) else ()
+        given = (WITH_TRANSCRIPT,) if self.with_text in (None, True) else ()
+        return (ALIGNED, *without, *given)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -90,7 +98,8 @@ def evaluate(
     articulation loses are separate. A learned model is measured beside the rules.
 
     Args:
-        paths: audio files with ``<stem>.phones.json`` beside them, or folders of such.
+        paths: audio files with a TextGrid or ``<stem>.phones.json`` beside them, or folders of
+            such.
         out: folder for ``report.json``, ``report.html`` and ``faces.png``, which appear together at
             the end; ``None`` writes none.
         head: who speaks.
@@ -112,8 +121,10 @@ def evaluate(
         head = with_arkit_expressions(head)
     clips = [load_aligned_speech(file) for file in find_speech(paths)]
     truths = [_truth(wanted, clip, head) for clip in clips]
-    sounds = _recognize_all(clips, wanted.modes, subprogress(progress, 0.0, _RECOGNIZED))
-    made = _spoken(clips, sounds, wanted, head, subprogress(progress, _RECOGNIZED, _SPOKEN))
+    _warm_up(clips[0], wanted, head)
+    clock = _Clock()
+    sounds = _recognize_all(clips, wanted.modes, clock, subprogress(progress, 0.0, _RECOGNIZED))
+    made = _spoken(clips, sounds, wanted, head, clock, subprogress(progress, _RECOGNIZED, _SPOKEN))
     errors = _sync_errors(
         clips, sounds, wanted, head, network, subprogress(progress, _SPOKEN, _SEEN)
     )
@@ -128,11 +139,15 @@ def evaluate(
                         mode=mode,
                         model=model,
                         lip_sync=lip_sync(
-                            performance, head, clip.phones, clip.speech.samples, SAMPLE_RATE
+                            performance,
+                            head,
+                            clip.phones,
+                            clip.speech.samples,
+                            SAMPLE_RATE,
+                            clip.words,
                         ),
-                        phones_right=phones_right(
-                            performance.phones, clip.phones, clip.speech.duration
-                        ),
+                        recognition=_recognition(sounds[mode][index], clip, mode),
+                        seconds_per_second=clock.total(mode, model, index) / clip.speech.duration,
                         vertices=None if truth is None else _errors(performance, truth, head),
                         sync_error=errors.get((mode, model, index)),
                     )
@@ -144,31 +159,54 @@ def evaluate(
     return report
 
 
+class _Clock:
+    """How long each part of the work took, in seconds."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[tuple[str, str, int], float] = {}
+
+    @contextmanager
+    def measured(self, mode: str, model: str, index: int) -> Iterator[None]:
+        """Measure what is done inside; ``model`` is empty for recognition."""
+        started = time.perf_counter()
+        yield
+        self._seconds[mode, model, index] = time.perf_counter() - started
+
+    def total(self, mode: str, model: str, index: int) -> float:
+        """Recognition, where the mode has one, and motion."""
+        return self._seconds.get((mode, "", index), 0.0) + self._seconds[mode, model, index]
+
+
+def _warm_up(clip: AlignedSpeech, wanted: Wanted, head: Head) -> None:
+    """Read the models and compile the kernels, so that the first clip's time is no other's."""
+    start = speech_from_samples(clip.speech.samples[: _WARM_UP * SAMPLE_RATE], SAMPLE_RATE)
+    aligned = recognize(start, clip.transcript) if WITH_TRANSCRIPT in wanted.modes else None
+    for model in wanted.models:
+        predict(start, head, wanted.fps, recognized=aligned or recognize(start), model=model)
+
+
 def _recognize_all(
-    clips: Sequence[AlignedSpeech], modes: Sequence[str], progress: Progress
+    clips: Sequence[AlignedSpeech], modes: Sequence[str], clock: _Clock, progress: Progress
 ) -> dict[str, list[RecognizedSpeech]]:
-    """What each clip sounds like in each mode."""
-    free = []
-    for index, clip in enumerate(clips):
-        step = subprogress(progress, index / len(clips) / 2, (index + 1) / len(clips) / 2)
-        step(0.0, f"Recognising {clip.path.name}")
-        free.append(recognize(clip.speech, progress=step))
-    recognized = {
-        "aligned": [
-            replace(sounds, phones=clip.phones, warnings=clip.speech.warnings)
-            for sounds, clip in zip(free, clips, strict=True)
-        ],
-        "without_transcript": free,
+    """What is recognised of each clip in each mode."""
+    texts: dict[str, Sequence[str | None]] = {
+        SOUND_ALONE: [None] * len(clips),
+        WITH_TRANSCRIPT: [clip.transcript for clip in clips],
     }
-    if "with_transcript" in modes:
-        recognized["with_transcript"] = []
+    used = [mode for mode in modes if mode in texts] or [SOUND_ALONE]
+    recognized: dict[str, list[RecognizedSpeech]] = {mode: [] for mode in used}
+    for number, mode in enumerate(used):
         for index, clip in enumerate(clips):
-            step = subprogress(
-                progress, (1 + index / len(clips)) / 2, (1 + (index + 1) / len(clips)) / 2
-            )
-            step(0.0, f"Aligning {clip.path.name}")
-            aligned = recognize(clip.speech, text=clip.transcript, progress=step)
-            recognized["with_transcript"].append(aligned)
+            done = number * len(clips) + index
+            part = len(used) * len(clips)
+            step = subprogress(progress, done / part, (done + 1) / part)
+            step(0.0, f"Recognising {clip.path.name}")
+            with clock.measured(mode, "", index):
+                recognized[mode].append(recognize(clip.speech, texts[mode][index], step))
+    recognized[ALIGNED] = [
+        replace(sounds, phones=clip.phones, words=clip.words, warnings=clip.speech.warnings)
+        for sounds, clip in zip(recognized[used[0]], clips, strict=True)
+    ]
     return {mode: recognized[mode] for mode in modes}
 
 
@@ -177,19 +215,31 @@ def _spoken(
     recognized: Mapping[str, Sequence[RecognizedSpeech]],
     wanted: Wanted,
     head: Head,
+    clock: _Clock,
     progress: Progress,
 ) -> Performances:
     made: dict[str, dict[str, list[Performance]]] = {}
     for done, (mode, sounds) in enumerate(recognized.items()):
         progress(done / len(recognized), "Articulating")
-        made[mode] = {
-            model: [
-                predict(clip.speech, head, wanted.fps, recognized=known, model=model)
-                for clip, known in zip(clips, sounds, strict=True)
-            ]
-            for model in wanted.models
-        }
+        made[mode] = {model: [] for model in wanted.models}
+        for model, performances in made[mode].items():
+            for index, (clip, known) in enumerate(zip(clips, sounds, strict=True)):
+                with clock.measured(mode, model, index):
+                    performances.append(
+                        predict(clip.speech, head, wanted.fps, recognized=known, model=model)
+                    )
     return made
+
+
+def _recognition(recognized: RecognizedSpeech, clip: AlignedSpeech, mode: str) -> Recognition:
+    by_words = mode == SOUND_ALONE and (recognized.words or recognized.language)
+    return recognition(
+        recognized.phones,
+        recognized.words if by_words else None,
+        clip.phones,
+        clip.words,
+        clip.speech.duration,
+    )
 
 
 def _truth(wanted: Wanted, clip: AlignedSpeech, head: Head) -> Performance | None:
@@ -298,17 +348,3 @@ def _write(
     with atomic_write(out / PAGE_NAME) as temporary:
         temporary.write_text(html, encoding="utf-8")
     report.save(out / REPORT_NAME)
-
-
-def phones_right(used: Sequence[Phone], true: Sequence[Phone], duration: float) -> float:
-    """Part of the clip's 10 ms steps in which the sound used is the true one."""
-    moments = np.arange(_STEP / 2, duration, _STEP)
-    ours, theirs = _at(moments, used, duration), _at(moments, true, duration)
-    return float(np.mean([a == b for a, b in zip(ours, theirs, strict=True)]))
-
-
-def _at(moments: NDArray[np.float64], phones: Sequence[Phone], duration: float) -> list[str]:
-    known = normalize_segments(phones, duration)
-    ends = np.array([phone.end for phone in known])
-    index = np.minimum(np.searchsorted(ends, moments, side="right"), len(known) - 1)
-    return [known[i].label for i in index]

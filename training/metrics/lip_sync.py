@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from engine.heads.head import Head
     from engine.motion.performance import Performance
-    from engine.phonemes import Phone
+    from engine.phonemes import Phone, Word
 
 CLOSED_BELOW = 0.05
 """Lips count as closed under this part of the mean open gap."""
@@ -58,6 +58,8 @@ class LipSync:
             same threshold.
         labiodentals, touching: f and v, and those with the lower lip on the upper teeth
             (:data:`TOUCHING`) and the lips not closed, within :data:`WITHIN` of the sound.
+        word_frames, shut_in_words: frames inside words and not within :data:`WITHIN` of a p, b or
+            m, and those of them in which the gap is under the threshold of a closure.
         open_gap: mean gap over the frames of all vowels, mm.
         overlap: largest interpenetration of the lips, mm.
         rounded, rounded_width: sounds of UW, OW, W and their mean mouth width, mm.
@@ -77,6 +79,8 @@ class LipSync:
     falsely_closed: int
     labiodentals: int
     touching: int
+    word_frames: int
+    shut_in_words: int
     open_gap: float
     overlap: float
     rounded: int
@@ -105,6 +109,11 @@ class LipSync:
         return _rate(self.touching, self.labiodentals)
 
     @property
+    def shut_rate(self) -> float | None:
+        """Part of the frames inside words in which the lips are shut for no sound."""
+        return _rate(self.shut_in_words, self.word_frames)
+
+    @property
     def rounding_contrast(self) -> float | None:
         """Millimetres by which spread sounds are wider than rounded ones."""
         if not self.rounded or not self.spread:
@@ -123,6 +132,7 @@ def lip_sync(
     phones: Sequence[Phone],
     samples: NDArray[np.float32],
     rate: int,
+    words: Sequence[Word] = (),
 ) -> LipSync:
     """Measure a performance against the sounds that were spoken.
 
@@ -132,20 +142,24 @@ def lip_sync(
         phones: the true sounds with times, ARPAbet without stress.
         samples: (N,) the clip.
         rate: samples per second.
+        words: the true words with times.
 
     Raises:
         BadInputError: the performance is of another head, or the head lacks a landmark.
     """
     track = mouth_track(performance, head)
     times = track.times
-    in_vowels = _inside(times, phones, VOWELS)
+    in_vowels = _inside(times, _of(phones, VOWELS))
     open_gap = float(track.gap[in_vowels].mean()) if in_vowels.any() else 0.0
     limit = CLOSED_BELOW * open_gap
     closed = touching = 0
     bilabials = _of(phones, BILABIALS)
+    closing = np.zeros(len(times), bool)
     for phone in bilabials:
         near = (times >= phone.start - WITHIN) & (times <= phone.end + WITHIN)
         closed += bool((track.gap[near] < limit).any())
+        closing |= near
+    in_words = _inside(times, words) & ~closing
     labiodentals = _of(phones, LABIODENTALS)
     for phone in labiodentals:
         near = (times >= phone.start - WITHIN) & (times <= phone.end + WITHIN)
@@ -163,6 +177,8 @@ def lip_sync(
         falsely_closed=int((at_middle <= limit).sum()),
         labiodentals=len(labiodentals),
         touching=touching,
+        word_frames=int(in_words.sum()),
+        shut_in_words=int((track.gap[in_words] <= limit).sum()),
         open_gap=open_gap,
         overlap=float(track.overlap.max()),
         rounded=len(rounded),
@@ -199,6 +215,8 @@ def combined(clips: Sequence[LipSync]) -> LipSync:
         falsely_closed=total("falsely_closed"),
         labiodentals=total("labiodentals"),
         touching=total("touching"),
+        word_frames=total("word_frames"),
+        shut_in_words=total("shut_in_words"),
         open_gap=mean("open_gap", "seconds"),
         overlap=max(clip.overlap for clip in clips),
         rounded=total("rounded"),
@@ -221,10 +239,10 @@ def _of(phones: Sequence[Phone], labels: Collection[str]) -> list[Phone]:
     return [phone for phone in phones if phone.label in labels]
 
 
-def _inside(times: Double, phones: Sequence[Phone], labels: Collection[str]) -> NDArray[np.bool_]:
+def _inside(times: Double, spans: Sequence[Phone | Word]) -> NDArray[np.bool_]:
     inside = np.zeros(len(times), bool)
-    for phone in _of(phones, labels):
-        inside |= (times >= phone.start) & (times < phone.end)
+    for span in spans:
+        inside |= (times >= span.start) & (times < span.end)
     return inside
 
 

@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 def test_flite_speaks_the_sample_voice_with_these_sounds():
     said = speak(Voice("flite", VOICE, 0.0), TEXT, PACE)
     shipped = load_speech(REPOSITORY / "engine" / "assets" / "sample_voice.wav")
-    phones, transcript = load_alignment(REPOSITORY / "tests/speech/sample_voice.phones.json")
+    phones, _, transcript = load_alignment(REPOSITORY / "tests/speech/sample_voice.phones.json")
     np.testing.assert_array_equal(said.samples, shipped.samples)
     assert transcript == TEXT
     assert [phone.label for phone in phones] == [phone.label for phone in said.phones]

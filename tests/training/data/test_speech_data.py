@@ -8,11 +8,11 @@ import pytest
 import soundfile
 
 from engine.core.errors import BadInputError
-from engine.phonemes import Phone
+from engine.phonemes import Phone, Word
 from training.data.speech import find_speech, load_aligned_speech, load_alignment
 
 
-def alignment(*phones, text="hm"):
+def alignment(*phones, text="hm(2)"):
     entries = [{"b": b, "d": d, "t": t} for t, b, d in phones]
     return {"b": 0, "d": 1, "t": text, "w": [{"b": 0, "d": 1, "t": text, "w": entries}]}
 
@@ -34,7 +34,7 @@ def test_phones_and_words_come_back(clip):
     path = clip(alignment(("SIL", 0, 0.3), ("hh", 0.3, 0.2), ("M", 0.5, 0.4)))
     loaded = load_aligned_speech(path)
     assert loaded.phones == (Phone("SIL", 0, 0.3), Phone("HH", 0.3, 0.5), Phone("M", 0.5, 0.9))
-    assert loaded.transcript == "hm"
+    assert loaded.words == (Word("hm", 0, 0.9),)
     assert loaded.speech.duration == 1.0
 
 
@@ -92,6 +92,6 @@ def test_a_path_that_does_not_exist_is_named(tmp_path):
 
 def test_the_recordings_load(recordings):
     for path in find_speech([recordings]):
-        phones, transcript = load_alignment(path.with_name(path.stem + ".phones.json"))
-        assert transcript
+        phones, words, transcript = load_alignment(path.with_name(path.stem + ".phones.json"))
+        assert transcript == " ".join(word.text for word in words)
         assert {"SIL"} < {phone.label for phone in phones}

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -9,10 +10,10 @@ from PIL import Image
 
 from engine.core.errors import BadInputError, CancelledError
 from engine.heads import load_head
-from engine.phonemes import Phone
 from tests.engine.motion.known_phones import perform
+from tests.training.data.test_text_grid import short_form
 from training.data.speech import find_speech, load_aligned_speech
-from training.evaluation.speech import Wanted, evaluate, phones_right
+from training.evaluation.speech import Wanted, evaluate
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def test_the_rules_articulate_known_sounds_rightly(report):
 def test_a_transcript_helps(report):
     totals = report[0].totals()
     with_text, without = totals["with_transcript"], totals["without_transcript"]
-    assert with_text.phones_right > without.phones_right
+    assert with_text.recognition.right > without.recognition.right
     assert with_text.lip_sync.closed >= without.lip_sync.closed
 
 
@@ -115,9 +116,26 @@ def test_a_cancelled_evaluation_leaves_no_report(recordings, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_sounds_right_is_a_part_of_time():
-    true = [Phone("AA", 0.0, 0.5), Phone("M", 0.5, 1.0)]
-    used = [Phone("AA", 0.0, 0.25), Phone("M", 0.25, 1.0)]
-    assert phones_right(true, true, 1.0) == 1.0
-    assert phones_right(used, true, 1.0) == pytest.approx(0.75)
-    assert phones_right([], true, 1.0) == 0.0
+def test_time_is_counted_for_every_clip_and_words_where_they_were_recognised(report):
+    for result in report[0].clips:
+        assert 0 < result.seconds_per_second < 10
+        assert result.recognition.word_steps > 0
+        if result.mode != "without_transcript":
+            assert result.recognition.word_errors is None
+    aligned = report[0].totals()["aligned"]
+    assert aligned.recognition.phones_right == 1.0
+    assert aligned.recognition.silence_in_words == 0.0
+
+
+def test_a_text_grid_measures_as_the_same_alignment_in_json(recordings, tmp_path):
+    clip = load_aligned_speech(find_speech([recordings])[0])
+    copy = tmp_path / f"copy{clip.path.suffix}"
+    shutil.copy(clip.path, copy)
+    tiers = [("words", clip.words), ("phones", clip.phones)]
+    copy.with_suffix(".TextGrid").write_text(short_form(*tiers, end=clip.speech.duration))
+    wanted = Wanted("rules", with_text=True)
+    made = evaluate([clip.path, tmp_path], None, load_head("default"), wanted)
+    first, second = (r for r in made.clips if r.mode == "aligned")
+    assert second.lip_sync.shut_in_words == first.lip_sync.shut_in_words
+    assert second.lip_sync.closed == first.lip_sync.closed > 0
+    assert second.recognition == first.recognition

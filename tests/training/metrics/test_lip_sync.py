@@ -9,7 +9,7 @@ import pytest
 from engine.core.errors import BadInputError
 from engine.heads.head import Head, Skeleton
 from engine.motion.performance import Performance
-from engine.phonemes import Phone
+from engine.phonemes import Phone, Word
 from training.metrics.lip_sync import CLOSED_BELOW, combined, lip_sync
 from training.metrics.mouth import mouth_track
 
@@ -96,8 +96,8 @@ def voice():
     return (0.3 * loud * np.sin(2 * np.pi * 300 * times)).astype(np.float32)
 
 
-def measured(head, weights, phones=PHONES):
-    return lip_sync(performed(head, weights), head, phones, voice(), RATE)
+def measured(head, weights, phones=PHONES, words=()):
+    return lip_sync(performed(head, weights), head, phones, voice(), RATE, words)
 
 
 def test_a_right_mouth_does_everything_right(head):
@@ -146,6 +146,18 @@ def test_lips_are_closed_under_the_stated_part_of_the_open_gap(head, part, close
     shut = [frame for frame in range(200) if label_at(frame) in ("M", "P", "SIL")]
     weights[shut, OPEN] = part * CLOSED_BELOW
     assert measured(head, weights).closed == closed
+
+
+def test_lips_shut_inside_words_count_away_from_p_b_m_alone(head):
+    words = [Word("muff", 0.4, 0.8), Word("eep", 0.8, 1.1), Word("away", 1.1, 1.6)]
+    assert measured(head, right_mouth(), words=words).shut_rate == 0.0
+    assert measured(head, right_mouth()).shut_rate is None
+    weights = right_mouth()
+    weights[140:160, OPEN] = 0.0
+    found = measured(head, weights, words=words)
+    # All 120 frames of words but 0.4 to 0.54 and 0.96 to 1.14 s.
+    assert (found.word_frames, found.shut_in_words) == (pytest.approx(120 - 14 - 18, abs=2), 20)
+    assert combined([found, found]).shut_in_words == 40
 
 
 @pytest.mark.parametrize(("late", "closed"), [(0.03, 1), (0.06, 0)])

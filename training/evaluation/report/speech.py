@@ -16,13 +16,16 @@ from rich.table import Table
 from engine.core.files import atomic_write
 from training.metrics.lip_sync import CLOSED_BELOW, TOUCHING, WITHIN, LipSync, combined
 from training.metrics.mouth import MM
+from training.metrics.recognition import Recognition
+from training.metrics.recognition import combined as recognition_of
 from training.metrics.sync_error import SyncError
 from training.metrics.vertex import VertexErrors
 
+ALIGNED, SOUND_ALONE, WITH_TRANSCRIPT = "aligned", "without_transcript", "with_transcript"
 MODES: dict[str, str] = {
-    "aligned": "true sounds",
-    "without_transcript": "without transcript",
-    "with_transcript": "with transcript",
+    ALIGNED: "true sounds",
+    SOUND_ALONE: "sound alone",
+    WITH_TRANSCRIPT: "with transcript",
 }
 """What the mouth was driven by: the alignment itself, recognised sounds, or aligned words."""
 
@@ -36,7 +39,8 @@ class ClipResult:
         mode: key of :data:`MODES`.
         model: id of what spoke.
         lip_sync: the measures.
-        phones_right: part of the 10 ms steps in which the sound used is the true one.
+        recognition: how well what was said was recognised.
+        seconds_per_second: time for recognition and motion per second of sound.
         vertices: errors against the captured motion, where there is any.
         sync_error: LSE-D and LSE-C, where SyncNet's weights were given.
     """
@@ -45,7 +49,8 @@ class ClipResult:
     mode: str
     model: str
     lip_sync: LipSync
-    phones_right: float
+    recognition: Recognition
+    seconds_per_second: float
     vertices: VertexErrors | None = None
     sync_error: SyncError | None = None
 
@@ -90,6 +95,10 @@ class SpeechReport:
             "definitions": {
                 "closed_below_mean_open_gap": CLOSED_BELOW,
                 "within_seconds": WITHIN,
+                "shut_in_words": "frames inside words with lips shut, but not at p, b, m",
+                "silence_in_words": "part of the 10 ms steps inside words that are called silence",
+                "word_errors": "words replaced, left out or added; null without words",
+                "seconds_per_second": "recognition and motion; motion alone for the true sounds",
                 "touching_mm": TOUCHING,
                 "lag": "positive where the mouth is later than the sound",
                 "jitter": "mean second difference of the lip vertices, mm/frame^2",
@@ -148,7 +157,8 @@ def _total(of_group: Sequence[ClipResult]) -> ClipResult:
         first.mode,
         first.model,
         combined([r.lip_sync for r in of_group]),
-        mean([r.phones_right for r in of_group]),
+        recognition_of([r.recognition for r in of_group]),
+        mean([r.seconds_per_second for r in of_group]),
         averaged(vertices) if len(vertices) == whole else None,
         SyncError(
             mean([e.distance for e in errors]),
@@ -167,7 +177,7 @@ def averaged(errors: Sequence[VertexErrors]) -> VertexErrors:
     return VertexErrors(frames=sum(e.frames for e in errors), **means)
 
 
-_WIDTH = 160
+_WIDTH = 190
 _COLUMNS = (
     "p b m\nclosed",
     "open vow.\nshut",
@@ -179,6 +189,10 @@ _COLUMNS = (
     "open\nmm",
     "overlap\nmm",
     "sounds\nright",
+    "shut in\nwords",
+    "SIL in\nwords",
+    "word\nerrors",
+    "s/s",
 )
 
 
@@ -239,13 +253,21 @@ def cells(result: ClipResult, extra: Sequence[_Column] = ()) -> tuple[str, ...]:
         _number(sync.jitter, 3),
         _number(sync.open_gap, 1),
         _number(sync.overlap, 1),
-        f"{result.phones_right:.0%}",
+        _part(result.recognition.phones_right),
+        _part(sync.shut_rate),
+        _part(result.recognition.silence_in_words),
+        _counted(result.recognition.word_errors, result.recognition.words),
+        f"{result.seconds_per_second:.2f}",
         *(_number(column.value(result), column.digits) for column in extra),
     )
 
 
-def _counted(part: int, whole: int) -> str:
-    return f"{part}/{whole} {part / whole:4.0%}" if whole else "–"
+def _counted(part: int | None, whole: int) -> str:
+    return "–" if part is None or not whole else f"{part}/{whole} {part / whole:4.0%}"
+
+
+def _part(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0%}"
 
 
 def _number(value: float | None, digits: int) -> str:
@@ -273,7 +295,13 @@ def _plain(result: ClipResult) -> dict[str, Any]:
         "jitter_mm_per_frame2": sync.jitter,
         "open_gap_mm": sync.open_gap,
         "overlap_mm": sync.overlap,
-        "phones_right": result.phones_right,
+        "word_frames": sync.word_frames,
+        "shut_in_words": sync.shut_in_words,
+        "phones_right": result.recognition.phones_right,
+        "silence_in_words": result.recognition.silence_in_words,
+        "words": result.recognition.words,
+        "word_errors": result.recognition.word_errors,
+        "seconds_per_second": result.seconds_per_second,
         "vertex_errors": result.vertices and _in_millimetres(result.vertices),
         "sync_error": result.sync_error and result.sync_error._asdict(),
     }

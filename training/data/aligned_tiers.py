@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which tiers of a TextGrid are phones and words, and what their labels mean.
+
+Tiers are found by name as aligners write them (``phones``, ``Anna - phones``, ``MAU``; ``words``,
+``ORT-MAU``), else by what their labels are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from engine.core.errors import BadInputError
+from engine.phonemes import SILENCE, Phone, Word, normalize_label
+from training.data.text_grid import Interval, Tier
+
+_PHONE_TIERS = frozenset({"phone", "phones", "phoneme", "phonemes", "segment", "segments", "mau"})
+_WORD_TIERS = frozenset({"word", "words", "ort", "orthography"})
+_OTHER_TIERS = frozenset({"kan"})
+"""WebMAUS's canonical pronunciations."""
+_NO_SPEECH = re.compile(r"|sil|sp|spn|nsn|[<\[{(].*|[+].*[+]|[_.#*-]+", re.IGNORECASE)
+"""Labels of silence and noise: ``sil``, ``sp``, ``<eps>``, ``[noise]``, ``+BREATH+``, ``<p:>``."""
+_NOISE = frozenset({"spn", "nsn"})
+"""Labels of sound that has no phones: unknown words, coughs."""
+_UNKNOWN_WORD = "<unk>"
+_ROUNDING = 1e-6
+_REMEDY = "Give a tier named 'phones' with ARPAbet labels."
+
+
+def is_word(label: str) -> bool:
+    """Whether a label in a tier of words is one, not a silence or a noise."""
+    return label == _UNKNOWN_WORD or not _NO_SPEECH.fullmatch(label)
+
+
+def words_of(tiers: Sequence[Tier]) -> tuple[Word, ...]:
+    """The words, in order; none where no tier has them."""
+    found = _named(tiers, _WORD_TIERS)
+    if not found:
+        phones = _phone_tiers(tiers)
+        most = max((len(tier.intervals) for tier in phones), default=0)
+        others = [t for t in tiers if t not in phones and not _tokens(t) & _OTHER_TIERS]
+        of_words = [tier for tier in others if 0 < len(_spoken(tier)) <= most and _one_each(tier)]
+        found = sorted(of_words, key=lambda tier: -len(_spoken(tier)))[:1]
+    return tuple(Word(*interval) for interval in _together(found))
+
+
+def phones_of(tiers: Sequence[Tier], path: Path) -> tuple[Phone, ...]:
+    """The phones, in order, ``SIL`` where nobody speaks; gaps where there is sound without phones.
+
+    Args:
+        tiers: of one file; several tiers of phones are those of speakers in turn.
+        path: the file, for messages.
+
+    Raises:
+        BadInputError: no tier of phones, labels that nobody knows, or speakers at once.
+    """
+    found = _phone_tiers(tiers)
+    spoken = _together(found)
+    if not spoken:
+        names = ", ".join(repr(tier.name) for tier in tiers) or "none"
+        raise BadInputError(f"{path} has no phones; its tiers are {names}.", _REMEDY)
+    unknown = dict.fromkeys(phone.text for phone in spoken if not _is_phone(phone.text))
+    if unknown:
+        shown = ", ".join(repr(label) for label in list(unknown)[:5])
+        raise BadInputError(f"{path} has phones that are not ARPAbet: {shown}.", _REMEDY)
+    for before, after in pairwise(spoken):
+        if after.start < before.end - _ROUNDING:
+            raise BadInputError(
+                f"Two speakers of {path} speak at once at {after.start:g} s.",
+                "Give each speaker a recording and a TextGrid.",
+            )
+    noises = [i for tier in found for i in tier.intervals if i.text.casefold() in _NOISE]
+    phones: list[Phone] = []
+    end = 0.0
+    for interval in sorted([*spoken, *noises], key=lambda interval: interval.start):
+        if interval.start > end + _ROUNDING:
+            phones.append(Phone(SILENCE, end, interval.start))
+        if interval.text.casefold() not in _NOISE:
+            phones.append(Phone(normalize_label(interval.text), *interval[1:]))
+        end = max(end, interval.end)
+    last = max(tier.intervals[-1].end for tier in found)
+    if last > end + _ROUNDING:
+        phones.append(Phone(SILENCE, end, last))
+    return tuple(phones)
+
+
+def _phone_tiers(tiers: Sequence[Tier]) -> list[Tier]:
+    named = _named(tiers, _PHONE_TIERS)
+    if named:
+        return named
+    spoken = [(tier, _spoken(tier)) for tier in tiers]
+    of_phones = [tier for tier, s in spoken if s and all(_is_phone(phone.text) for phone in s)]
+    return sorted(of_phones, key=lambda tier: -len(tier.intervals))[:1]
+
+
+def _one_each(tier: Tier) -> bool:
+    """Whether no interval holds several words."""
+    return not any(" " in interval.text for interval in _spoken(tier))
+
+
+def _is_phone(label: str) -> bool:
+    return normalize_label(label) != SILENCE
+
+
+def _named(tiers: Sequence[Tier], names: Collection[str]) -> list[Tier]:
+    """The tiers whose name has one of the words, and no earlier kind's."""
+    words_first = _WORD_TIERS if names is _PHONE_TIERS else frozenset[str]()
+    return [
+        tier
+        for tier in tiers
+        if _tokens(tier) & frozenset(names) and not _tokens(tier) & (words_first | _OTHER_TIERS)
+    ]
+
+
+def _tokens(tier: Tier) -> frozenset[str]:
+    return frozenset(re.findall(r"[^\W\d_]+", tier.name.casefold()))
+
+
+def _spoken(tier: Tier) -> list[Interval]:
+    return [interval for interval in tier.intervals if is_word(interval.text)]
+
+
+def _together(tiers: Sequence[Tier]) -> list[Interval]:
+    spoken = [interval for tier in tiers for interval in _spoken(tier)]
+    return sorted(spoken, key=lambda interval: interval.start)
