@@ -10,6 +10,7 @@ import tyro
 from tyro.extras import SubcommandApp
 
 from engine.commands.console import existing_folder, progress_bar
+from engine.recognition.ids import DEFAULT
 from training.commands.evaluate_avatar import avatar
 
 app = SubcommandApp()
@@ -29,6 +30,7 @@ def speech(
     truth: Path | None = None,
     syncnet: Path | None = None,
     avatar: str | None = None,
+    recognizer: str = DEFAULT,
 ) -> int:
     """Measure lip sync on recordings with phone alignments.
 
@@ -48,6 +50,8 @@ def speech(
         syncnet: TorchScript file of SyncNet (docs/weights.md), for LSE-D and LSE-C.
         avatar: avatar file for the pictures; by default the shipped one where it fits, else the
             mesh.
+        recognizer: what recognises the sound alone: "auto", the name or folder of a Whisper model,
+            or "phones".
     """
     from engine.heads import load_head
     from training.evaluation.speech import Wanted, evaluate
@@ -55,7 +59,7 @@ def speech(
     if out is not None:
         existing_folder(out)
     with_text = {"both": None, "with": True, "without": False}[transcript]
-    wanted = Wanted(speech_model, fps, with_text, truth, syncnet, avatar)
+    wanted = Wanted(speech_model, fps, with_text, truth, syncnet, avatar, recognizer)
     with progress_bar("evaluate") as progress:
         evaluate(audio, out, load_head(head), wanted, progress)
     return 0

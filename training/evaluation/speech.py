@@ -21,6 +21,7 @@ from engine.heads.retarget import with_arkit_expressions
 from engine.motion.model.ids import MODEL_SUFFIX, MODELS, RULES
 from engine.motion.performance import Performance
 from engine.motion.predict import predict
+from engine.recognition.ids import DEFAULT
 from engine.recognition.recognizer import RecognizedSpeech, recognize
 from training.data.speech import AlignedSpeech, find_speech, load_aligned_speech
 from training.evaluation.report.speech import (
@@ -61,6 +62,8 @@ class Wanted:
         truth: folder of captured motion, ``<clip>.performance.npz`` or ``<clip>.motion.npz``;
             without it there are no vertex errors.
         syncnet: file of SyncNet; without it there are no LSE-D and LSE-C.
+        recognizer: what recognises the sound alone, as for
+            :func:`engine.recognition.recognizer.recognize`.
         avatar: ``"default"`` or an avatar file for the pictures; ``None`` takes the default one
             where it fits, and the mesh elsewhere.
     """
@@ -71,6 +74,7 @@ class Wanted:
     truth: Path | None = None
     syncnet: Path | None = None
     avatar: str | None = None
+    recognizer: str = DEFAULT
 
     @property
     def modes(self) -> tuple[str, ...]:
@@ -123,7 +127,7 @@ def evaluate(
     truths = [_truth(wanted, clip, head) for clip in clips]
     _warm_up(clips[0], wanted, head)
     clock = _Clock()
-    sounds = _recognize_all(clips, wanted.modes, clock, subprogress(progress, 0.0, _RECOGNIZED))
+    sounds = _recognize_all(clips, wanted, clock, subprogress(progress, 0.0, _RECOGNIZED))
     made = _spoken(clips, sounds, wanted, head, clock, subprogress(progress, _RECOGNIZED, _SPOKEN))
     errors = _sync_errors(
         clips, sounds, wanted, head, network, subprogress(progress, _SPOKEN, _SEEN)
@@ -180,20 +184,22 @@ class _Clock:
 def _warm_up(clip: AlignedSpeech, wanted: Wanted, head: Head) -> None:
     """Read the models and compile the kernels, so that the first clip's time is no other's."""
     start = speech_from_samples(clip.speech.samples[: _WARM_UP * SAMPLE_RATE], SAMPLE_RATE)
-    aligned = recognize(start, clip.transcript) if WITH_TRANSCRIPT in wanted.modes else None
+    known = recognize(start, recognizer=wanted.recognizer)
+    if WITH_TRANSCRIPT in wanted.modes:
+        recognize(start, clip.transcript)
     for model in wanted.models:
-        predict(start, head, wanted.fps, recognized=aligned or recognize(start), model=model)
+        predict(start, head, wanted.fps, recognized=known, model=model)
 
 
 def _recognize_all(
-    clips: Sequence[AlignedSpeech], modes: Sequence[str], clock: _Clock, progress: Progress
+    clips: Sequence[AlignedSpeech], wanted: Wanted, clock: _Clock, progress: Progress
 ) -> dict[str, list[RecognizedSpeech]]:
     """What is recognised of each clip in each mode."""
     texts: dict[str, Sequence[str | None]] = {
         SOUND_ALONE: [None] * len(clips),
         WITH_TRANSCRIPT: [clip.transcript for clip in clips],
     }
-    used = [mode for mode in modes if mode in texts] or [SOUND_ALONE]
+    used = [mode for mode in wanted.modes if mode in texts]
     recognized: dict[str, list[RecognizedSpeech]] = {mode: [] for mode in used}
     for number, mode in enumerate(used):
         for index, clip in enumerate(clips):
@@ -202,12 +208,14 @@ def _recognize_all(
             step = subprogress(progress, done / part, (done + 1) / part)
             step(0.0, f"Recognising {clip.path.name}")
             with clock.measured(mode, "", index):
-                recognized[mode].append(recognize(clip.speech, texts[mode][index], step))
+                recognized[mode].append(
+                    recognize(clip.speech, texts[mode][index], step, recognizer=wanted.recognizer)
+                )
     recognized[ALIGNED] = [
         replace(sounds, phones=clip.phones, words=clip.words, warnings=clip.speech.warnings)
         for sounds, clip in zip(recognized[used[0]], clips, strict=True)
     ]
-    return {mode: recognized[mode] for mode in modes}
+    return {mode: recognized[mode] for mode in wanted.modes}
 
 
 def _spoken(
