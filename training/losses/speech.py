@@ -34,6 +34,11 @@ _TOUCHING = 1.0
 """Millimetres from the upper teeth that count as a contact."""
 _OPEN = 6.0
 """Millimetres of the mean open gap of ordinary speech."""
+_PRESSED = 0.4
+"""Millimetres by which lips that close are to overlap: what a prediction may miss, and they still
+touch. The lip contact brings overlapping lips back to a touch."""
+_RESTING = 0.03
+"""Largest weight of a face at rest."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class LossWeights:
         velocity: of the change of the lips from frame to frame, mm².
         width: of the width of the mouth, mm².
         contact: of what the lower lip lacks to the upper teeth where it is truly at them, mm².
+        closure: of what parts the lips where they truly close while speaking, mm².
     """
 
     lip: float = 0.3
@@ -66,6 +72,7 @@ class LossWeights:
     velocity: float = 1.0
     width: float = 0.0
     contact: float = 0.0
+    closure: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +90,7 @@ class LossTerms:
     velocity: Tensor
     width: Tensor
     contact: Tensor
+    closure: Tensor
 
 
 class SpeechLoss(nn.Module):
@@ -165,7 +173,7 @@ class SpeechLoss(nn.Module):
         every, of_lips = self._squared(model, motion.weights, weights)
         vertices = _mean(every, present)
         found = self._contacts(model, motion.weights, weights)
-        gap, bite, width, contact = (_mean(x, present) for x in found)
+        gap, bite, width, contact, closure = (_mean(x, present) for x in found)
         own = lip.new_zeros(())
         if not model.config.learned_basis:
             own = _mean((motion.weights - weights).square().sum(dim=-1), present)
@@ -184,6 +192,7 @@ class SpeechLoss(nn.Module):
             + weigh.velocity * velocity
             + weigh.width * width
             + weigh.contact * contact
+            + weigh.closure * closure
         )
         return LossTerms(
             total,
@@ -197,6 +206,7 @@ class SpeechLoss(nn.Module):
             velocity,
             width,
             contact,
+            closure,
         )
 
     def _squared(self, model: SpeechModel, ours: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
@@ -214,21 +224,24 @@ class SpeechLoss(nn.Module):
         return every, lips
 
     def _contacts(self, model: SpeechModel, ours: Tensor, true: Tensor) -> tuple[Tensor, ...]:
-        """(B, T) squared errors of the mouth, mm²: opening, lower lip, width, reach of the teeth.
+        """(B, T) squared errors of the mouth, mm²: opening, lower lip, width, and two lacks.
 
         The first two count for more where there is truly a contact: lips shut, lower lip at the
-        teeth. The last is only there, and only what is missing.
+        teeth. The last two are only there, and only what is missing: to the teeth, and to lips that
+        close so far that they press.
         """
         if not all(map(len, (self.upper, self.lower, self.teeth, self.corners))):
-            return (ours.new_zeros(ours.shape[:2]),) * 4
+            return (ours.new_zeros(ours.shape[:2]),) * 5
         basis = model.mapper.basis * MM if model.config.learned_basis else self.basis
         upper, lower = self._moved(basis, ours, self.upper), self._moved(basis, ours, self.lower)
         true_upper = self._moved(self.basis, true, self.upper)
         true_lower = self._moved(self.basis, true, self.lower)
         rest = self.template[self.upper, 1] - self.template[self.lower, 1]
         opened = true_upper[..., 1] - true_lower[..., 1] - rest
-        gap = (upper[..., 1] - lower[..., 1] - rest - opened).square().mean(dim=-1)
+        parted = upper[..., 1] - lower[..., 1] - rest
+        gap = (parted - opened).square().mean(dim=-1)
         shut = opened.amax(dim=-1) < _CLOSED_BELOW * _OPEN
+        closing = shut & (true.abs().amax(dim=-1) > _RESTING)
         biting = _reach(true_lower, self._moved(self.basis, true, self.teeth)) < _BITING
         bite = (lower - true_lower).square().sum(dim=-1).mean(dim=-1)
         third = len(self.lower) // 3
@@ -242,6 +255,7 @@ class SpeechLoss(nn.Module):
             torch.where(biting, more, one) * bite,
             width,
             biting * missing.clamp(min=0.0).square(),
+            closing * (parted.amax(dim=-1) + _PRESSED).clamp(min=0.0).square(),
         )
 
     def _moved(self, basis: Tensor, weights: Tensor, vertices: Tensor) -> Tensor:

@@ -11,15 +11,31 @@ from engine.audio.level import band_level, relative_level
 from engine.audio.loading import Speech
 from engine.core.progress import Progress, no_progress
 from engine.motion.encoders.base import AudioFeatures
-from engine.phonemes import SILENCE, VISEMES, Phone, normalize_label
+from engine.phonemes import SILENCE, Phone, normalize_label
 from engine.recognition.recognizer import LOUD, RecognizedSpeech, recognize
 
 Float = NDArray[np.float32]
 
-PHONES: tuple[str, ...] = (SILENCE, *sorted(VISEMES))
+PHONES: tuple[str, ...] = (
+    SILENCE,
+    *("AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH", "EH", "ER", "EY", "F", "G"),
+    *("HH", "IH", "IY", "JH", "K", "L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH"),
+    *("T", "TH", "UH", "UW", "V", "W", "Y", "Z", "ZH"),
+)
 """Phones in the order of their columns."""
 
-_COLUMN = {label: column for column, label in enumerate(PHONES)}
+_BETWEEN = {"UE": ("UW", "IY"), "OE": ("UH", "EH"), "BH": ("W", "B")}
+"""Sounds that English lacks, as half of each of two that it has: lips of the first with the tongue
+of the second, and for BH lips between those of the two. So the layout of the features, and with it
+every model that was trained on it, stays as it is."""
+
+
+def _row(label: str) -> NDArray[np.float64]:
+    """(40,) the columns of a sound; they add up to 1."""
+    parts = _BETWEEN.get(label, (label,))
+    row = np.zeros(len(PHONES))
+    row[[PHONES.index(part) for part in parts]] = 1.0 / len(parts)
+    return row
 
 _BOUNDARY = (0.25, 0.5, 0.25)
 """Weights over 10 ms steps that soften the boundaries between sounds."""
@@ -95,7 +111,7 @@ def _one_hot(phones: tuple[Phone, ...], frames: int) -> NDArray[np.float64]:
         first, last = int(start), min(int(np.ceil(stop)), frames)
         edges = np.arange(first, last)
         part = np.minimum(edges + 1, stop) - np.maximum(edges, start)
-        covered[first:last, _COLUMN[normalize_label(label)]] += np.clip(part, 0.0, 1.0)
+        covered[first:last] += np.clip(part, 0.0, 1.0)[:, None] * _row(normalize_label(label))
     wide = np.pad(covered, ((1, 1), (0, 0)), mode="edge")
     before, here, after = _BOUNDARY
     soft: NDArray[np.float64] = before * wide[:-2] + here * wide[1:-1] + after * wide[2:]

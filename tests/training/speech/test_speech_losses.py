@@ -132,6 +132,22 @@ def test_a_lip_that_misses_the_teeth_costs_more_where_it_should_bite(head, setti
     assert float(biting / open_) == pytest.approx(LossWeights().touch, rel=1e-3)
 
 
+def test_lips_that_close_while_speaking_are_to_press_and_lips_at_rest_are_not(head, setting):
+    model, loss = setting
+    jaw, close = head.expression_index("jawOpen"), head.expression_index("mouthClose")
+    parted, shut, pressed = (torch.zeros(1, T, len(head.expression_names)) for _ in range(3))
+    for weights, closing in ((parted, 0.10), (shut, 0.16), (pressed, 0.25)):
+        weights[..., jaw], weights[..., close] = 0.15, closing
+    still = _still(head)
+
+    def lacks(ours, true):
+        return float(loss(model, _motion(head, ours), **(still | {"weights": true})).closure)
+
+    assert lacks(parted, shut) > lacks(shut, shut) > lacks(pressed, shut) == 0.0
+    assert lacks(parted, torch.zeros_like(shut)) == 0.0
+    assert lacks(parted, parted) == 0.0
+
+
 def test_frames_behind_the_end_of_a_clip_count_for_nothing(head, setting):
     model, loss = setting
     ours = torch.rand(1, T, len(head.expression_names))

@@ -42,6 +42,12 @@ def test_a_boundary_within_a_frame_is_kept():
     assert early.sum() - late.sum() == pytest.approx(0.6, abs=1e-5)
 
 
+def test_the_columns_are_those_of_every_trained_model():
+    assert len(PHONES) == 40
+    assert (PHONES[0], PHONES[1], PHONES[20], PHONES[-1]) == ("SIL", "AA", "K", "ZH")
+    assert list(PHONES[1:]) == sorted(PHONES[1:])
+
+
 def test_an_unknown_label_counts_as_silence():
     sounds = _sounds(Phone("+NSN+", 0.0, 1.0))
     assert PHONES[sounds[50].argmax()] == "SIL"
