@@ -61,11 +61,18 @@ class LipGap:
         parting: (E, P) metres by which each expression parts each pair of opposite vertices, for
             the P pairs that ``mouthClose`` can close.
         close: index of ``mouthClose``.
+        beyond: (T, P) metres by which something else than the expressions parts each pair in each
+            frame, or 0.
     """
 
     names: tuple[str, ...]
     parting: Double
     close: int
+    beyond: Double | float = 0.0
+
+    def apart(self, weights: NDArray[Any]) -> Double:
+        """(T, P) metres between the vertices of each pair, at (T, E) weights."""
+        return np.asarray(weights @ self.parting + self.beyond, np.float64)
 
 
 def lip_gap(
@@ -143,7 +150,7 @@ def close_lips(weights: Float, gap: LipGap | None, closure_target: Double) -> Fl
     weights = np.clip(weights, 0.0, 1.0)
     if gap is None:
         return weights
-    widest = (weights @ gap.parting).max(axis=1)
+    widest = gap.apart(weights).max(axis=1)
     closed = _falling(widest, _NEARLY_CLOSED, _MEANT_OPEN)
     closed = np.maximum(closed, closure_target * _falling(widest, _BILABIAL_CLOSED, _BILABIAL_OPEN))
     parting = [i for i, name in enumerate(gap.names) if name.startswith(_PARTING)]
@@ -159,7 +166,7 @@ def keep_lip_contact(styled: Float, before: Float, gap: LipGap) -> Float:
         before: (T, E) before it.
         gap: of the head.
     """
-    widest = (before @ gap.parting).max(axis=1)
+    widest = gap.apart(before).max(axis=1)
     closed = _falling(widest, _CLOSED, _PARTED)
     change = _change_to_touch(styled, gap, np.maximum(widest, 0.0))
     return _changed(styled, gap, change * closed)
@@ -206,10 +213,11 @@ def smoothstep(x: Double) -> Double:
 def _change_to_touch(weights: NDArray[Any], gap: LipGap, target: Double | float = 0.0) -> Double:
     """(T,) change of mouthClose after which the widest pair of the inner lips is at ``target``.
 
-    With gaps ``g = weights @ parting`` and ``c > 0`` the metres that mouthClose closes each pair,
-    ``g − Δ·c ≤ target`` for all pairs, with equality for one, at ``Δ = max((g − target) / c)``.
+    With gaps ``g = weights @ parting + beyond`` and ``c > 0`` the metres that mouthClose closes
+    each pair, ``g − Δ·c ≤ target`` for all pairs, with equality for one, at
+    ``Δ = max((g − target) / c)``.
     """
-    apart = weights @ gap.parting - np.reshape(target, (-1, 1))
+    apart = gap.apart(weights) - np.reshape(target, (-1, 1))
     change: Double = (apart / -gap.parting[gap.close]).max(axis=1)
     return change
 

@@ -19,7 +19,7 @@ from engine.motion.lip_contact import (
     fit_mouth_close,
     lip_gap,
 )
-from engine.motion.model.ids import DEFAULT, MODELS, RULES, STARTER, model_file
+from engine.motion.model.ids import DEFAULT, MODELS, RULES, model_file
 from engine.motion.performance import Performance
 from engine.motion.rules.contacts import contact_curves, phones_in_silence
 from engine.motion.rules.visemes import articulate
@@ -29,6 +29,8 @@ from engine.recognition.ids import DEFAULT as RECOGNIZER
 if TYPE_CHECKING:
     from engine.audio.loading import Speech
     from engine.heads.head import Head
+    from engine.motion.face_fit import FaceFit
+    from engine.motion.model.live import Frames
     from engine.motion.model.loaded import LoadedModel
     from engine.recognition.recognizer import RecognizedSpeech
 
@@ -36,6 +38,12 @@ _FITTED = 0.3
 """Part of the time that fitting the default head's expressions to another head takes."""
 _RECOGNIZED = 0.9
 """Part of the time that recognition takes; the rest is quick."""
+
+
+_NO_LAYERS = (
+    "The default head's face does not fit this head, so the motion is the model's own: contacts of "
+    "the lips, blinks and style were left out."
+)
 
 
 def predict(
@@ -70,32 +78,28 @@ def predict(
 
     Returns:
         A performance of ``round(duration · fps)`` frames on the head's expression basis, its own
-        or the default head's, or on the basis that the model learned; its warnings are those of
-        the clip and of its recognition.
+        or the default head's, or on the basis that the model learned and those expressions that
+        contacts, blinks and style add to it; its warnings are those of the clip and of its
+        recognition.
 
     Raises:
         BadInputError: unknown model, a frame rate outside its range, a head that the default
-            head's face does not fit, one that the learned model was not trained for, or a style
-            that a model with a basis of its own cannot have.
+            head's face does not fit, or one that the learned model was not trained for.
         MissingDependencyError: the weights of the model's encoder are not there.
         CancelledError: ``progress`` raised it.
     """
     from engine.recognition.recognizer import recognize
 
     frames = frame_count(speech.duration, fps)
-    head, loaded, progress = _load(model, head, style, progress)
+    head, face, loaded, progress = _load(model, head, progress)
     if recognized is None:
         step = subprogress(progress, 0.0, _RECOGNIZED)
         recognized = recognize(speech, text, step, language=language, recognizer=recognizer)
     progress = subprogress(progress, _RECOGNIZED, 1.0)
-    phones = phones_in_silence(recognized.phones, frames / fps)
-    contacts = contact_curves(phones, frames, fps, style.anticipation)
-    names = head.expression_names
-    gap = lip_gap(head.expression_basis, names, head.landmarks)
     performance = partial(
         Performance,
         fps=fps,
-        expression_names=names,
+        expression_names=head.expression_names,
         head=head.id,
         source_sha256=speech.sha256,
         model=RULES if loaded is None else loaded.trained.name,
@@ -104,67 +108,78 @@ def predict(
         language=recognized.language,
         warnings=recognized.warnings,
     )
+    if face is None:
+        assert loaded is not None
+        motion = loaded.motion(speech, recognized, fps, style, progress)
+        basis = head.expression_basis if loaded.basis is None else loaded.basis
+        warnings = (*recognized.warnings, _NO_LAYERS)
+        return performance(**motion._asdict(), basis=basis, warnings=warnings)
+    phones = phones_in_silence(recognized.phones, frames / fps)
+    contacts = contact_curves(phones, frames, fps, style.anticipation)
+    names = face.expression_names
+    gap = lip_gap(face.expression_basis, names, face.landmarks)
+    fit: FaceFit | None = None
     if loaded is None:
         level = loudness(speech.samples, SAMPLE_RATE)
         curves = articulate(phones, contacts, fps, loudness=level, style=style)
         weights = fit_mouth_close(to_head_weights(curves, names), gap, contacts.closure)
     else:
         motion = loaded.motion(speech, recognized, fps, style, progress)
-        if loaded.basis is not None:
-            # Such a model learned contacts and blinks together with its basis.
-            return performance(**motion._asdict(), basis=loaded.basis)
-        weights = apply_labiodental_contact(motion.weights, names, contacts.labiodental)
+        fit = _fit(motion, loaded, head, face)
+        weights, gap = (motion.weights, gap) if fit is None else (fit.weights, fit.gap)
+        weights = apply_labiodental_contact(weights, names, contacts.labiodental)
         weights = close_lips(weights, gap, contacts.closure)
     weights = add_blinks_and_brows(weights, names, phones, fps, style)
     weights = apply_style(weights, names, style, gap)
     progress(1.0, "Motion predicted")
+    if fit is not None:
+        return performance(**fit.joined(weights, head.expression_names)._asdict())
     return performance(weights=weights, basis=head.expression_basis, expression=weights)
 
 
-def _load(
-    model: str | LoadedModel, head: Head, style: Style, progress: Progress
-) -> tuple[Head, LoadedModel | None, Progress]:
-    """The head with the expressions that a model moves, the model, and the progress that is left.
+def _fit(motion: Frames, loaded: LoadedModel, head: Head, face: Head) -> FaceFit | None:
+    """What a model with a basis of its own says in ARKit expressions; ``None`` for any other."""
+    from engine.motion.face_fit import fit_face
 
-    The model is ``None`` for the rules.
+    if loaded.basis is not None:
+        return fit_face(motion, loaded.basis, face)
+    return None if face is head else fit_face(motion, head.expression_basis, face)
+
+
+def _load(
+    model: str | LoadedModel, head: Head, progress: Progress
+) -> tuple[Head, Head | None, LoadedModel | None, Progress]:
+    """The head as a model moves it, the same with ARKit's expressions, the model, and the progress.
+
+    The model is ``None`` for the rules; the second head is ``None`` where the default head's face
+    does not fit and the model can do without; the progress is what is left of it.
 
     Raises:
-        BadInputError: unknown or damaged, of another head, or the style is not for it.
+        BadInputError: unknown or damaged, of another head, or the face does not fit.
         MissingDependencyError: the weights of its encoder are not there.
     """
     from engine.heads.retarget import has_arkit_visemes, with_arkit_expressions
 
     loaded = None if isinstance(model, str) else model
     file = model_file(model) if isinstance(model, str) else None
-    if loaded is None and not has_arkit_visemes(head):
+    face: Head | None = head
+    if not has_arkit_visemes(head):
         step = subprogress(progress, 0.0, _FITTED)
         progress = subprogress(progress, _FITTED, 1.0)
-        if file is None or model == STARTER:
-            head = with_arkit_expressions(head, progress=step)
-        else:
-            from engine.motion.model.checkpoint import head_for_model
-
-            # A model of the user's own may be for just this head as it is.
-            head = head_for_model(file, head, step)
+        try:
+            face = with_arkit_expressions(head, progress=step)
+        except BadInputError:
+            if model in MODELS:
+                raise
+            # What the user's own model makes of this head needs no ARKit expressions.
+            face = None
+    if face is not None and model in MODELS:
+        head = face
     if file is not None:
+        from engine.motion.model.checkpoint import head_for_model
         from engine.motion.model.loaded import loaded_model
 
+        # A model of the user's own may be for just this head as it is.
+        head = head_for_model(file, head)
         loaded = loaded_model(file, head)
-    _check_style(style, head, loaded)
-    return head, loaded, progress
-
-
-def _check_style(style: Style, head: Head, loaded: LoadedModel | None) -> None:
-    """Make sure that the expressions are such as a style can be laid over.
-
-    Raises:
-        BadInputError: they are not.
-    """
-    arkit = (loaded is None or loaded.basis is None) and "jawOpen" in head.expression_names
-    if not arkit and (style.articulation, style.smile) != (NEUTRAL.articulation, NEUTRAL.smile):
-        raise BadInputError(
-            f"The speech model {RULES if loaded is None else loaded.trained.name!r} moves "
-            f"{head.id!r} in components of its own; no articulation and no smile can be laid over "
-            "them.",
-            f"Leave both at their defaults, or use {' or '.join(map(repr, MODELS))}.",
-        )
+    return head, face, loaded, progress

@@ -37,6 +37,7 @@ def _row(label: str) -> NDArray[np.float64]:
     row[[PHONES.index(part) for part in parts]] = 1.0 / len(parts)
     return row
 
+
 _BOUNDARY = (0.25, 0.5, 0.25)
 """Weights over 10 ms steps that soften the boundaries between sounds."""
 _FLOOR, _MIDDLE, _SCALE = -13.0, -9.0, 3.0

@@ -21,6 +21,7 @@ from engine.motion.predict import predict
 from engine.motion.style import Style
 from engine.phonemes import Phone
 from engine.recognition.recognizer import RecognizedSpeech
+from tests.engine.heads.flame_faces import facing_backwards
 
 
 @pytest.fixture(scope="module")
@@ -123,19 +124,101 @@ def test_the_speakers_amplitude_becomes_the_models_input(head, loaded):
     np.testing.assert_array_equal(louder.weights, most.weights)
 
 
+def _personal(head, jaw=0.0, size=5, **weights):
+    """A model with a basis of its own: mixtures of expressions, and one that no face makes.
+
+    It holds a still face whose jaw is open by ``jaw``, and no other component.
+    """
+    trained = _trained(head, learned_basis=True, components=size, vertices=head.vertex_count)
+    rng = np.random.default_rng(1)
+    basis = np.einsum("ke,evc->kvc", rng.normal(size=(size, 52)) * 0.05, head.expression_basis)
+    basis[0] = head.expression_basis[head.expression_index("jawOpen")]
+    basis[1] = rng.normal(size=basis[1].shape) * 1e-4
+    with torch.no_grad():
+        trained.model.mapper.basis.copy_(torch.from_numpy(basis))
+        trained.model.mapper.weights.weight.mul_(weights.get("moving", 0.0))
+        trained.model.mapper.weights.bias[0] = jaw
+        trained.model.expression_encoder.expression.weight.zero_()
+        trained.model.expression_encoder.expression.bias.zero_()
+    return LoadedModel(trained, PhoneticEncoder())
+
+
+SPOKEN = (Phone("AA", 0.0, 2.0), Phone("M", 2.0, 6.0), Phone("AA", 6.0, 8.0))
+
+
+def _gap(made, head):
+    """(T,) millimetres between the inner lips, by the vertices."""
+    upper, lower = head.landmarks["inner_lip_upper"], head.landmarks["inner_lip_lower"]
+    parted = (made.basis[:, upper, 1] - made.basis[:, lower, 1]).astype(np.float64)
+    return (made.weights @ parted).max(axis=1) * 1000
+
+
 def test_a_learned_basis_goes_into_the_performance_as_it_was_learned(head):
-    trained = _trained(head, learned_basis=True, components=5, vertices=head.vertex_count)
-    torch.nn.init.normal_(trained.model.mapper.basis)
-    made = _spoken(LoadedModel(trained, PhoneticEncoder()), head, 1.0)
-    assert made.weights.shape == (25, 5)
-    np.testing.assert_array_equal(made.basis, trained.model.mapper.basis.detach().numpy())
+    loaded = _personal(head, jaw=0.3, moving=1.0)
+    made = _spoken(loaded, head, 1.0, upper_face=0.0)
+    np.testing.assert_array_equal(made.basis[:5], loaded.basis)
     assert made.expression.shape == (25, len(head.expression_names))
+    motion = loaded.motion(_speech(1.0), _recognized(1.0), 25.0, Style())
+    np.testing.assert_array_equal(made.weights[:, :5], motion.weights)
 
 
-def test_a_learned_basis_can_have_no_smile(head):
-    trained = _trained(head, learned_basis=True, components=5, vertices=head.vertex_count)
-    with pytest.raises(BadInputError, match="components of its own"):
-        _spoken(LoadedModel(trained, PhoneticEncoder()), head, 1.0, smile=0.5)
+def test_a_learned_basis_takes_no_room_for_what_no_layer_moves(head):
+    made = _spoken(_personal(head, jaw=0.3), head, 1.0, upper_face=0.0)
+    assert made.weights.shape == (25, 5)
+
+
+def test_lips_of_a_learned_basis_touch_where_an_m_was_recognised(head):
+    known = _recognized(8.0, *SPOKEN)
+    made = _spoken(_personal(head, jaw=0.09), head, 8.0, recognized=known, upper_face=0.0)
+    gap = _gap(made, head)
+    assert gap[70:130].max() < 0.05
+    assert gap[:40].min() > 1.5
+
+
+def test_lips_of_a_learned_basis_that_are_wide_open_stay_so(head):
+    known = _recognized(8.0, *SPOKEN)
+    gap = _gap(_spoken(_personal(head, jaw=0.6), head, 8.0, recognized=known), head)
+    assert gap.min() > 8.0
+
+
+def test_a_learned_basis_blinks(head):
+    made = _spoken(_personal(head), head, 8.0)
+    lid = head.expression_basis[head.expression_index("eyeBlinkLeft")]
+    vertex = np.linalg.norm(lid, axis=1).argmax()
+    moved = np.linalg.norm(made.offsets()[:, vertex], axis=1)
+    assert moved.max() > 0.8 * np.linalg.norm(lid[vertex])
+    assert made.expression[:, head.expression_index("eyeBlinkLeft")].max() > 0.8
+
+
+def test_a_learned_basis_is_articulated_and_smiles(head):
+    still = _gap(_spoken(_personal(head, jaw=0.3), head, 1.0), head)
+    quiet = _gap(_spoken(_personal(head, jaw=0.3), head, 1.0, articulation=0.5), head)
+    np.testing.assert_allclose(quiet, still / 2, rtol=0.1)
+    smiling = _spoken(_personal(head), head, 1.0, smile=1.0, upper_face=0.0)
+    corner = head.landmarks["mouth_corners"]
+    assert np.abs(smiling.offsets()[12, corner, 1]).min() > 0.003
+
+
+def test_a_model_of_a_mesh_that_no_face_fits_moves_it_all_the_same(head):
+    mesh = facing_backwards(head)
+    torch.manual_seed(0)
+    small = replace(STARTER, dimension=16, heads=2, feed_forward=16, past=4, learned_basis=True)
+    sizes = for_head(replace(small, components=3), replace(mesh, regions={"lips": np.arange(5)}))
+    model = SpeechModel(sizes).eval()
+    torch.nn.init.normal_(model.mapper.basis, std=1e-3)
+    trained = TrainedModel(model, "tiny", mesh.id, {})
+    made = _spoken(LoadedModel(trained, PhoneticEncoder()), mesh, 1.0)
+    assert made.weights.shape == (25, 3)
+    assert made.expression_names == mesh.expression_names
+    assert "does not fit this head" in made.warnings[-1]
+
+
+def test_contacts_of_a_learned_basis_survive_a_style(head):
+    known = _recognized(8.0, *SPOKEN)
+    model = _personal(head, jaw=0.09)
+    for style in ({"smile": 1.0}, {"smile": -1.0}, {"articulation": 2.0}):
+        made = _spoken(model, head, 8.0, recognized=known, upper_face=0.0, **style)
+        assert _gap(made, head)[70:130].max() < 0.2, style
 
 
 def test_a_model_file_speaks_for_a_clip(head, loaded, tmp_path):
