@@ -2,9 +2,12 @@
 """When the phones of known words fall: Viterbi along the words, over recordings of any length.
 
 The words become one chain of triphone states with an optional silence before each word and the
-dictionary's pronunciations side by side. Only a window of the chain around the likeliest state is
-followed, and the past becomes final as the recording proceeds, so that memory does not grow with
-the length.
+dictionary's pronunciations side by side. Between two words there may also be *filler*, speech that
+no word accounts for, which costs as much a frame as words that hardly fit; from filler to filler a
+word can be left out, so that a text need not be what is said word for word. (Filler models: Rose
+and Paul 1990, "A hidden Markov model based keyword recognition system".) Only a window of the chain
+around the likeliest state is followed, and the past becomes final as the recording proceeds, so
+that memory does not grow with the length.
 """
 
 from __future__ import annotations
@@ -22,9 +25,29 @@ from engine.recognition.phone_loop import PhoneSegment
 from engine.recognition.senones import BEGIN, END, INTERNAL, SCORE_UNIT, SINGLE, acoustic_model
 
 Pronunciations = Sequence[Sequence[str]]
+Entry = tuple[int, np.float32]
+
+FILLER = -1
+"""Stands for the phone in filler."""
 
 _PAUSE = np.float32(-2.0)
 """Log probability of a pause between two words."""
+
+_FILLER_SCORE = np.float32(-8.0)
+"""Log score of a frame of filler. Right transcripts of human and synthetic speech have a mean of
+-2.1 to -3.7, those of other sentences -7.9 to -11.7."""
+
+_TO_FILLER = np.float32(-25.0)
+"""Log probability of speech between two words that no word accounts for."""
+
+_OMISSION = np.float32(-60.0)
+"""Log probability that a word of the text is not said."""
+
+_OUTSIDE = np.float32(-2.0)
+"""Log probability of each frame of a word outside its bounds."""
+
+_ALWAYS = (-(1 << 30), 1 << 30)
+"""Bounds that bind nothing."""
 
 _WINDOW = 4_000
 """States followed at once: about a hundred words either side of where the speaker is."""
@@ -36,78 +59,80 @@ class Chain(NamedTuple):
     """The states of the words, in the order in which they are spoken.
 
     Attributes:
-        senones: (n,) int32.
+        senones: (n,) int32; −1, the last column of the scores, in filler.
         stay: (n,) float32 log probability of another frame in the state.
         leave: (n,) float32 log probability of leaving it.
-        phone: (n,) int32, number of the phone in the acoustic model.
-        instance: (n,) int32, which phone of the chain the state belongs to.
-        word: (n,) int32, number of the word the state belongs to, −1 in a pause.
-        entries: (m,) int32 states from which a phone can be entered, phone by phone.
+        entries: (m,) int32 states from which a phone can be entered, phone by phone; −1 is the
+            beginning.
         costs: (m,) float32 log probability of each such entry.
         first_entry: (n + 1,) int32: entries of state i are [first_entry[i], first_entry[i + 1]);
-            none for states inside a phone, which follow the state before them. −1 is the beginning.
+            none for states inside a phone, which follow the state before them.
+        bounds: (n, 2) int32 frames of the recording [earliest, latest) at which the state is
+            expected.
         finals: (k,) int32 states in which the chain may end.
+        phone: (n,) int32, number of the phone in the acoustic model, or :data:`FILLER`.
+        instance: (n,) int32, which phone of the chain the state belongs to.
+        word: (n,) int32, number of the word the state belongs to, −1 in pauses and filler.
     """
 
     senones: Index
     stay: Float
     leave: Float
-    phone: Index
-    instance: Index
-    word: Index
     entries: Index
     costs: Float
     first_entry: Index
+    bounds: Index
     finals: Index
+    phone: Index
+    instance: Index
+    word: Index
 
 
-def chain_of(words: Sequence[Pronunciations]) -> Chain:
+def chain_of(
+    words: Sequence[Pronunciations], bounds: Sequence[tuple[int, int]] | None = None
+) -> Chain:
     """Lay out the states of words.
 
     Args:
         words: at least one; each with at least one pronunciation of at least one ARPAbet phone.
+        bounds: for each word the frames of the recording [earliest, latest) at which it is
+            expected; it may fall outside at a price.
     """
     builder = _Builder()
-    silence = len(builder.model.labels) - 1
     ends: list[int] = [-1]
+    filler = None
     for number, pronunciations in enumerate(words):
-        left = builder.model.index(words[number - 1][0][-1]) if number else silence
+        left = builder.model.index(words[number - 1][0][-1]) if number else builder.silence
         follows = number + 1 < len(words)
-        right = builder.model.index(words[number + 1][0][0]) if follows else silence
-        pause = builder.phone(SINGLE, silence, silence, silence, [(end, _PAUSE) for end in ends])
-        entries = [(end, np.float32(0)) for end in (*ends, pause)]
+        right = builder.model.index(words[number + 1][0][0]) if follows else builder.silence
+        pause, filler = builder.gap(ends, filler)
+        entries = [(end, np.float32(0)) for end in (*ends, pause, filler)]
         ends = []
         for phones in pronunciations:
             spoken = [builder.model.index(phone) for phone in phones]
             ends.append(builder.word(number, spoken, left, right, entries))
-    pause = builder.phone(SINGLE, silence, silence, silence, [(end, _PAUSE) for end in ends])
-    return builder.chain([*ends, pause])
+    return builder.chain([*ends, *builder.gap(ends, filler)], bounds or [_ALWAYS] * len(words))
 
 
 class _Builder:
-    """Collects states; every method returns the last state that it added."""
+    """Collects states; every method returns the last states that it added."""
 
     def __init__(self) -> None:
         self.model = acoustic_model()
+        self.silence = len(self.model.labels) - 1
         self._senones: list[Short] = []
         self._phones: list[int] = []
         self._words: list[int] = []
-        self._entries: list[list[tuple[int, np.float32]]] = []
+        self._entries: list[list[Entry]] = []
 
-    def phone(
-        self,
-        place: int,
-        left: int,
-        phone: int,
-        right: int,
-        entries: list[tuple[int, np.float32]],
-        word: int = -1,
-    ) -> int:
-        self._senones.append(self.model.senones[place, left, phone, right])
-        self._phones.append(phone)
-        self._words.append(word)
-        self._entries.append(entries)
-        return 3 * len(self._phones) - 1
+    def gap(self, ends: Sequence[int], filler: int | None) -> tuple[int, int]:
+        """An optional pause, and filler, which may follow the filler before the last word."""
+        silent = self.model.senones[SINGLE, self.silence, self.silence, self.silence]
+        pause = self._phone(-1, silent, self.silence, [(end, _PAUSE) for end in ends])
+        entries = [(end, _TO_FILLER) for end in ends]
+        if filler is not None:
+            entries.append((filler, _OMISSION))
+        return pause, self._phone(-1, np.full(3, -1, np.int16), FILLER, entries)
 
     def word(
         self,
@@ -115,44 +140,64 @@ class _Builder:
         phones: list[int],
         left: int,
         right: int,
-        entries: list[tuple[int, np.float32]],
+        entries: list[Entry],
     ) -> int:
         around = [left, *phones, right]
         last = len(phones) - 1
         end = -1
         for i, phone in enumerate(phones):
             place = SINGLE if last == 0 else BEGIN if i == 0 else END if i == last else INTERNAL
-            way_in = entries if i == 0 else [(end, np.float32(0))]
-            end = self.phone(place, around[i], phone, around[i + 2], way_in, number)
+            senones = self.model.senones[place, around[i], phone, around[i + 2]]
+            end = self._phone(number, senones, phone, entries if i == 0 else [(end, np.float32(0))])
         return end
 
-    def chain(self, finals: list[int]) -> Chain:
-        phone = np.repeat(np.array(self._phones, np.int32), 3)
-        counts = np.zeros(len(phone) + 1, np.int32)
+    def _phone(self, word: int, senones: Short, phone: int, entries: list[Entry]) -> int:
+        self._senones.append(senones)
+        self._phones.append(phone)
+        self._words.append(word)
+        self._entries.append(entries)
+        return 3 * len(self._phones) - 1
+
+    def chain(self, finals: list[int], bounds: Sequence[tuple[int, int]]) -> Chain:
+        phones, words = np.array(self._phones, np.int32), np.array(self._words, np.int32)
+        counts = np.zeros(3 * len(phones) + 1, np.int32)
         counts[1::3] = [len(entries) for entries in self._entries]
         flat = [entry for entries in self._entries for entry in entries]
+        filler = (phones == FILLER)[:, None]
         return Chain(
             senones=np.concatenate(self._senones).astype(np.int32),
-            stay=self.model.stay[np.array(self._phones)].reshape(-1),
-            leave=self.model.leave[np.array(self._phones)].reshape(-1),
-            phone=phone,
-            instance=np.repeat(np.arange(len(self._phones), dtype=np.int32), 3),
-            word=np.repeat(np.array(self._words, np.int32), 3),
+            stay=np.where(filler, np.float32(0), self.model.stay[phones]).reshape(-1),
+            leave=np.where(filler, np.float32(0), self.model.leave[phones]).reshape(-1),
             entries=np.array([state for state, _ in flat], np.int32),
             costs=np.array([cost for _, cost in flat], np.float32),
             first_entry=np.cumsum(counts, dtype=np.int32),
+            bounds=np.repeat(np.array([*bounds, _ALWAYS], np.int32)[words], 3, axis=0),
             finals=np.array(finals, np.int32),
+            phone=np.repeat(phones, 3),
+            instance=np.repeat(np.arange(len(phones), dtype=np.int32), 3),
+            word=np.repeat(words, 3),
         )
+
+
+def with_filler(scores: Short) -> Short:
+    """Senone scores (T, S) with one column more (T, S + 1), those of filler.
+
+    Filler is as good as silence in silence: what is in it is for the phone loop to say.
+    """
+    silence = acoustic_model().senones[SINGLE, -1, -1, -1, 1]
+    filler = np.minimum(scores[:, silence], round(float(-_FILLER_SCORE / SCORE_UNIT)))
+    return np.column_stack((scores, filler.astype(np.int16)))
 
 
 class Alignment(NamedTuple):
     """What an aligner found.
 
     Attributes:
-        phones: contiguous over the frames that were accepted, silences among them.
+        phones: contiguous over the frames that were accepted, silences and :data:`FILLER` among
+            them.
         scores: (T,) float32 log score of each frame in its state, 0 where no senone fits better.
         states: (T,) int32 states of the chain.
-        words: (T,) int32 number of the word spoken in each frame, −1 in a pause.
+        words: (T,) int32 number of the word spoken in each frame, −1 in pauses and filler.
     """
 
     phones: list[PhoneSegment]
@@ -168,21 +213,29 @@ class Aligner:
         self._chain = chain
         self._score = np.full(len(chain.senones), _NEVER, np.float32)
         self._low = 0
-        self._started = False
+        self._frame = 0
         self._pending: list[tuple[NDArray[np.uint8], Index, Short]] = []
         self._path: list[Index] = []
         self._scores: list[Float] = []
 
-    def accept_scores(self, scores: Short) -> None:
-        """Take the senone scores (T, S) of the next chunk, T ≥ 1.
+    def accept_scores(self, scores: Short, frames: NDArray[np.int64] | None = None) -> None:
+        """Take the senone scores of the next chunk.
 
         What lies two chunks back is final: by then all likely paths agree on it.
+
+        Args:
+            scores: (T, S), T ≥ 1.
+            frames: (T,) frames of the recording that they are of; by default those that follow.
         """
+        started = self._frame > 0
+        if frames is None:
+            frames = np.arange(self._frame, self._frame + len(scores))
+        self._frame += len(scores)
+        scores = with_filler(scores)
         back, lows = _advance(
-            scores, *self._chain[:3], *self._chain[6:9], self._score, self._low, self._started,
-            SCORE_UNIT, min(_WINDOW, len(self._score)),
+            scores, frames, *self._chain[:7], self._score, self._low, started, SCORE_UNIT,
+            _OUTSIDE, min(_WINDOW, len(self._score)),
         )  # fmt: skip
-        self._started = True
         self._low = int(lows[-1])
         self._pending.append((back, lows, scores))
         if len(self._pending) > 2:
@@ -220,9 +273,10 @@ class Aligner:
 
 
 @numba.njit(cache=True)
-def _advance(  # noqa: C901 - one loop, compiled as a whole.
-    scores: Any, senones: Any, stay: Any, leave: Any, entries: Any, costs: Any, first_entry: Any,
-    score: Any, low: Any, started: Any, unit: Any, width: Any,
+def _advance(  # noqa: C901, PLR0912 - one loop, compiled as a whole.
+    scores: Any, numbers: Any, senones: Any, stay: Any, leave: Any, entries: Any, costs: Any,
+    first_entry: Any, bounds: Any, score: Any, low: Any, started: Any, unit: Any, outside: Any,
+    width: Any,
 ) -> Any:  # fmt: skip
     """One chunk of Viterbi; ``score`` (n,) is carried on.
 
@@ -236,6 +290,7 @@ def _advance(  # noqa: C901 - one loop, compiled as a whole.
     lows = np.zeros(frames, np.int32)
     for frame in range(frames):
         lows[frame] = low
+        number = numbers[frame]
         best = never
         best_state = low
         # Downwards, because every state is reached from states before it.
@@ -260,6 +315,8 @@ def _advance(  # noqa: C901 - one loop, compiled as a whole.
                         kept = moved
                         how = 2 + k - first_entry[state]
             kept -= unit * scores[frame, senones[state]]
+            if not bounds[state, 0] <= number < bounds[state, 1]:
+                kept += outside
             score[state] = kept
             back[frame, state - low] = how
             if kept > best:

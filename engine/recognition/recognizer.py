@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,17 +13,16 @@ from numpy.typing import NDArray
 from engine.audio.features import FRAME_RATE, Features, features, frame_total
 from engine.audio.level import relative_level
 from engine.audio.loading import Speech
-from engine.core.arrays import Index
+from engine.core.arrays import Mask
 from engine.core.errors import BadInputError
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.phonemes import SILENCE, Phone, Word, normalize_segments
-from engine.recognition.alignment import Aligner, chain_of
+from engine.recognition.alignment import FILLER, Aligner, Alignment, chain_of
 from engine.recognition.chunking import split_at_silence
 from engine.recognition.ids import DEFAULT
 from engine.recognition.phone_loop import PhoneLoop, PhoneSegment
-from engine.recognition.pronunciation import pronunciations
 from engine.recognition.senones import acoustic_model, senone_scores
-from engine.recognition.transcript import written_words
+from engine.recognition.text_file import Cue
 from engine.recognition.voice_activity import (
     AUDIBLE,
     OVER_NOISE,
@@ -32,6 +30,7 @@ from engine.recognition.voice_activity import (
     detect_voice_activity,
     runs,
 )
+from engine.recognition.words import Script, WordTimes, misfit_warning, script_of, word_times
 
 Float = NDArray[np.float32]
 
@@ -44,6 +43,9 @@ LOUD = -20.0
 _MISFIT = -6.0
 """Mean log score per frame under which words are not what is said. Right transcripts of human and
 synthetic speech have -2.1 to -3.7, those of other sentences -7.9 to -11.7."""
+
+_MOST_FILLER = 0.5
+"""Part of a stretch of speech from which the few words that fit in it do so by chance."""
 
 _LOCAL = 50
 """Frames of the shortest region in which words are judged by themselves."""
@@ -81,7 +83,7 @@ class RecognizedSpeech:
 
 def recognize(
     speech: Speech,
-    text: str | None = None,
+    text: str | Sequence[Cue] | None = None,
     progress: Progress = no_progress,
     *,
     language: str | None = None,
@@ -96,7 +98,8 @@ def recognize(
 
     Args:
         speech: from :func:`engine.audio.loading.load_speech`.
-        text: what is said, where it is known; any script.
+        text: what is said, where it is known; any script. Cues of a subtitle file bound when their
+            words are said.
         progress: called with the fraction done; may raise to cancel.
         language: what is spoken, an ISO 639 code such as ``"en"``; found out by default.
         recognizer: what writes down a recording without a text: see
@@ -105,66 +108,45 @@ def recognize(
     Raises:
         BadInputError: the text is longer than anybody can say in that time.
     """
-    _check_length(text or "", speech.duration)
+    cues = _given(text, speech.duration)
     measured = _measure(speech, subprogress(progress, 0.0, 0.1))
-    written, words, numbers = _pronounced(text or "")
+    script = script_of(cues)
     warnings = list(speech.warnings)
-    if text and text.strip() and not words:
+    if cues and not script.written:
         warnings.append("The text holds no words that can be spoken; it was not used.")
-    phones, misfits, spans = _recognize_chunks(speech.samples, measured, words, progress)
-    if misfits:
-        warnings.append(_warning(misfits, speech.duration))
+    found = _search(speech.samples, measured, script, subprogress(progress, 0.1, 1.0))
+    if found.times and found.times.missing:
+        warnings.append(misfit_warning(found.times))
     progress(1.0, "Speech recognised")
+    words = found.times.words if found.times else ()
     return RecognizedSpeech(
-        normalize_segments(phones, speech.duration),
+        normalize_segments(found.phones, speech.duration),
         measured.features.mel + np.float32(2 * np.log(measured.gain)),
-        _energy(measured.features.level, measured.loud, phones),
+        _energy(measured.features.level, measured.loud, found.phones),
         tuple(warnings),
-        _words(written, numbers, spans, misfits),
+        words,
         (language or "en") if words else "",
     )
 
 
-def _pronounced(text: str) -> tuple[list[str], list[tuple[tuple[str, ...], ...]], list[int]]:
-    """The written words, how each spoken one may sound, and to which written one that belongs."""
-    written: list[str] = []
-    words: list[tuple[tuple[str, ...], ...]] = []
-    numbers: list[int] = []
-    for word in written_words(text):
-        spoken = [said for part in word.spoken if (said := pronunciations(part))]
-        numbers += [len(written)] * len(spoken)
-        words += spoken
-        written.append(word.text)
-    return written, words, numbers
+def _given(text: str | Sequence[Cue] | None, duration: float) -> Sequence[Cue]:
+    """The cues of a given text; none where there is no text.
+
+    Raises:
+        BadInputError: it is longer than anybody can say in that time.
+    """
+    cues = [Cue(text)] if isinstance(text, str) else list(text or ())
+    cues = [cue for cue in cues if cue.text.strip()]
+    _check_length(sum(len(cue.text) for cue in cues), duration)
+    return cues
 
 
-def _words(
-    written: Sequence[str],
-    numbers: Sequence[int],
-    spans: Sequence[tuple[int, float, float]],
-    misfits: Sequence[tuple[float, float]],
-) -> tuple[Word, ...]:
-    """The written words with their times, without those that are not what is said."""
-    words: list[Word] = []
-    last = -1
-    for spoken, start, end in spans:
-        if any(first <= (start + end) / 2 < stop for first, stop in misfits):
-            continue
-        if numbers[spoken] == last:
-            words[-1] = words[-1]._replace(end=end)
-        else:
-            words.append(Word(written[numbers[spoken]], start, end))
-            last = numbers[spoken]
-    return tuple(words)
-
-
-def _check_length(text: str, duration: float) -> None:
+def _check_length(length: int, duration: float) -> None:
     """Refuse a text whose search would take minutes and find nothing."""
     most = round(max(_ALWAYS_LETTERS, _LETTERS_PER_SECOND * duration))
-    if len(text) > most:
+    if length > most:
         raise BadInputError(
-            f"The text has {len(text):,} letters; nobody says more than {most:,} in "
-            f"{duration:.1f} s.",
+            f"The text has {length:,} letters; nobody says more than {most:,} in {duration:.1f} s.",
             "Give the text of this recording alone.",
         )
 
@@ -206,59 +188,101 @@ def _frames_to_recognize(
     return [(start - _SOFT, stop + _SOFT) for start, stop in sound]
 
 
-def _recognize_chunks(
-    samples: Float,
-    measured: _Measured,
-    words: Sequence[Sequence[Sequence[str]]],
-    progress: Progress,
-) -> tuple[list[Phone], list[tuple[float, float]], list[tuple[int, float, float]]]:
-    """The phones spoken, the seconds in which the words are not what is said, the words' times."""
+class _Found(NamedTuple):
+    """What was found in a recording.
+
+    Attributes:
+        phones: without the silences.
+        times: which words were found; ``None`` where none were looked for.
+    """
+
+    phones: list[Phone]
+    times: WordTimes | None = None
+
+
+def _search(samples: Float, measured: _Measured, script: Script, progress: Progress) -> _Found:
+    """Find the phones, and the words of a script where it has any."""
     found, activity = measured.features, measured.activity
-    chunks = split_at_silence(_frames_to_recognize(found, activity, words=bool(words)), found.level)
+    known = bool(script.pronunciations)
+    nothing = WordTimes.none_of(script) if known else None
+    chunks = split_at_silence(_frames_to_recognize(found, activity, words=known), found.level)
     if not chunks:
-        return [], [], []
+        return _Found([], nothing)
     loop = PhoneLoop()
-    aligner = Aligner(chain_of(words)) if words else None
+    aligner = Aligner(chain_of(script.pronunciations, script.bounds)) if known else None
     for number, chunk in enumerate(chunks):
-        progress(0.1 + 0.9 * number / len(chunks), "Recognising speech")
+        progress(number / len(chunks), "Recognising speech")
         sound = chunk.samples(samples) * np.float32(measured.gain)
         scores = np.ascontiguousarray(chunk.trim_context(senone_scores(sound)))
         loop.accept_scores(scores)
         if aligner:
-            aligner.accept_scores(scores)
+            aligner.accept_scores(scores, chunk.frames)
     frames = np.concatenate([chunk.frames for chunk in chunks])
     free = _within_speech(loop.finish(), frames, activity)
     aligned = aligner.finish() if aligner else None
     if aligned is None:
-        whole = (float(frames[0]) / FRAME_RATE, float(frames[-1] + 1) / FRAME_RATE)
-        return free, [whole] if words else [], []
-    misfits = _misfits(aligned.scores, frames, activity)
-    phones = _merge(_to_seconds(aligned.phones, frames), free, misfits)
-    return phones, misfits, _word_spans(aligned.words, frames)
+        return _Found(free, nothing)
+    without = _without_words(aligned, frames, activity)
+    phones = _merge(_to_seconds(aligned.phones, frames), free, frames, without)
+    return _Found(phones, word_times(script, aligned.words, frames, without))
 
 
-def _word_spans(words: Index, frames: NDArray[np.int64]) -> list[tuple[int, float, float]]:
-    """Number, start and end in seconds of each word that was found."""
-    edges = np.flatnonzero(np.diff(words, prepend=-2, append=-2))
-    return [
-        (
-            int(words[start]),
-            float(frames[start]) / FRAME_RATE,
-            float(frames[stop - 1] + 1) / FRAME_RATE,
-        )
-        for start, stop in itertools.pairwise(edges)
-        if words[start] >= 0
+def _without_words(aligned: Alignment, frames: NDArray[np.int64], activity: SpeechRegions) -> Mask:
+    """(T,) the frames in which the words are not what is said, or are silent where speech is."""
+    filler = np.zeros(len(frames), bool)
+    for phone, start, stop in aligned.phones:
+        filler[start:stop] |= phone == FILLER
+    without = filler.copy()
+    inside = np.zeros(len(frames), bool)
+    for region in activity.regions:
+        start, stop = np.searchsorted(frames, region)
+        inside[start:stop] = True
+        if stop - start >= _LOCAL:
+            without[start:stop] |= _misfits(filler[start:stop], aligned.scores[start:stop])
+    if not inside.any() or _misfits(filler[inside], aligned.scores[inside]):
+        without[:] = True
+    return without
+
+
+def _misfits(filler: Mask, scores: Float) -> bool:
+    """Whether the words of a stretch, those among so much filler too, are not what is said."""
+    return bool(filler.mean() > _MOST_FILLER or scores.mean() < _MISFIT)
+
+
+def _merge(
+    aligned: list[Phone], free: list[Phone], frames: NDArray[np.int64], without: Mask
+) -> list[Phone]:
+    """The aligned phones, and the free ones in the frames ``without`` (T,) words."""
+    spans = [
+        (float(frames[start]) / FRAME_RATE, float(frames[stop - 1] + 1) / FRAME_RATE)
+        for start, stop in runs(without)
     ]
+    if not spans:
+        return aligned
+    starts = np.array([start for start, _ in spans])
+    merged = []
+    for phone in aligned:
+        middle = (phone.start + phone.end) / 2
+        before = int(np.searchsorted(starts, middle, "right")) - 1
+        if before < 0 or middle >= spans[before][1]:
+            merged.append(phone)
+    for phone in free:
+        first = max(0, int(np.searchsorted(starts, phone.start, "right")) - 1)
+        for start, end in spans[first : int(np.searchsorted(starts, phone.end))]:
+            part = phone._replace(start=max(start, phone.start), end=min(end, phone.end))
+            if part.end - part.start > (phone.end - phone.start) / 2:
+                merged.append(part)
+    return sorted(merged, key=lambda phone: phone.start)
 
 
 def _to_seconds(segments: Sequence[PhoneSegment], frames: NDArray[np.int64]) -> list[Phone]:
-    """Phones in the recording's own time, without the silences."""
+    """Phones in the recording's own time, without the silences and filler."""
     labels = acoustic_model().labels
     # A phone at a silence that was left out ends there.
     jumps = np.append(np.flatnonzero(np.diff(frames) > 1) + 1, len(frames))
     timed = []
     for phone, start, stop in segments:
-        if labels[phone] != SILENCE:
+        if phone != FILLER and labels[phone] != SILENCE:
             last = min(stop, int(jumps[np.searchsorted(jumps, start, "right")])) - 1
             times = (float(frames[start]) / FRAME_RATE, float(frames[last] + 1) / FRAME_RATE)
             timed.append(Phone(labels[phone], *times))
@@ -279,41 +303,6 @@ def _within_speech(
             run = []
         run.append(phone)
     return spoken
-
-
-def _misfits(
-    scores: Float, frames: NDArray[np.int64], activity: SpeechRegions
-) -> list[tuple[float, float]]:
-    """The seconds in which the aligned words score too badly to be what is said."""
-    if scores.mean() < _MISFIT:
-        return [(float(frames[0]) / FRAME_RATE, float(frames[-1] + 1) / FRAME_RATE)]
-    misfits = []
-    for start, stop in activity.regions:
-        inside = scores[np.searchsorted(frames, start) : np.searchsorted(frames, stop)]
-        if len(inside) >= _LOCAL and inside.mean() < _MISFIT:
-            misfits.append((start / FRAME_RATE, stop / FRAME_RATE))
-    return misfits
-
-
-def _merge(
-    aligned: list[Phone], free: list[Phone], misfits: list[tuple[float, float]]
-) -> list[Phone]:
-    """The aligned phones, the free ones where the words do not fit."""
-
-    def misfit(phone: Phone) -> bool:
-        middle = (phone.start + phone.end) / 2
-        return any(start <= middle < end for start, end in misfits)
-
-    kept = [phone for phone in aligned if not misfit(phone)]
-    return sorted(kept + [phone for phone in free if misfit(phone)], key=lambda phone: phone.start)
-
-
-def _warning(misfits: list[tuple[float, float]], duration: float) -> str:
-    if sum(end - start for start, end in misfits) > duration / 2:
-        where = "the sound"
-    else:
-        where = "the sound at " + ", ".join(f"{a:.1f} to {b:.1f} s" for a, b in misfits[:5])
-    return f"The text does not fit {where}: the phones there were recognised without it."
 
 
 def _energy(level: Float, loud: float, phones: Sequence[Phone]) -> Float:

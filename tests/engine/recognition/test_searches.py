@@ -36,6 +36,7 @@ def aligned(chain, scores, cuts=1):
 
 def obvious_viterbi(chain, scores):
     """Dense float64 Viterbi over the whole chain: the log score of the best way."""
+    scores = alignment.with_filler(scores)
     count = len(chain.senones)
     arcs = np.full((count, count), -np.inf)
     start = np.full(count, -np.inf)

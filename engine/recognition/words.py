@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The words of a text in a recording: how they sound, where they fall, and which are not said."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.audio.features import FRAME_RATE
+from engine.core.arrays import Index, Mask
+from engine.phonemes import Word
+from engine.recognition.alignment import Pronunciations
+from engine.recognition.pronunciation import pronunciations
+from engine.recognition.text_file import Cue
+from engine.recognition.transcript import written_words
+
+_SLACK = 0.6
+"""Seconds by which words may lie outside their cue: subtitles and Whisper are no more exact."""
+
+_NAMED = 4
+"""Stretches of missing words that a warning names."""
+
+_QUOTED = 60
+"""Characters of the words that a warning quotes."""
+
+
+@dataclass
+class Script:
+    """A text as words to be found in a recording.
+
+    Attributes:
+        written: the words as they are written.
+        pronunciations: of each spoken word; "10:30" is spoken as two.
+        numbers: the written word that each spoken one belongs to.
+        bounds: frames [earliest, latest) within which each spoken word is expected.
+    """
+
+    written: list[str] = field(default_factory=list)
+    pronunciations: list[Pronunciations] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    bounds: list[tuple[int, int]] = field(default_factory=list)
+
+
+def script_of(cues: Iterable[Cue]) -> Script:
+    """The words of cues, in their order."""
+    script = Script()
+    for cue in cues:
+        earliest, latest = (
+            int(np.clip(seconds * FRAME_RATE, -(1 << 30), 1 << 30))
+            for seconds in (cue.start - _SLACK, cue.end + _SLACK)
+        )
+        for word in written_words(cue.text):
+            said = [sounds for spoken in word.spoken if (sounds := pronunciations(spoken))]
+            if said:
+                script.pronunciations += said
+                script.numbers += [len(script.written)] * len(said)
+                script.bounds += [(earliest, latest)] * len(said)
+                script.written.append(word.text)
+    return script
+
+
+class WordTimes(NamedTuple):
+    """Which words of a script were found.
+
+    Attributes:
+        words: those that were found, with their times.
+        missing: the written words that were not, in runs that follow each other in the text, each
+            with the second at which they would have been said.
+    """
+
+    words: tuple[Word, ...]
+    missing: tuple[tuple[float, str], ...]
+
+    @classmethod
+    def none_of(cls, script: Script) -> WordTimes:
+        """No word was found."""
+        return cls((), ((0.0, " ".join(script.written)),))
+
+
+def word_times(script: Script, spoken: Index, frames: NDArray[np.int64], misfit: Mask) -> WordTimes:
+    """The times of the written words.
+
+    Args:
+        script: what was looked for.
+        spoken: (T,) number of the spoken word in each frame, −1 between words.
+        frames: (T,) the recording's frames that those are.
+        misfit: (T,) frames in which the words are not what is said.
+    """
+    times: dict[int, tuple[float, float]] = {}
+    edges = np.flatnonzero(np.diff(spoken, prepend=-2, append=-2))
+    for first, last in itertools.pairwise(edges):
+        if spoken[first] >= 0 and not misfit[(first + last) // 2]:
+            number = script.numbers[spoken[first]]
+            end = float(frames[last - 1] + 1) / FRAME_RATE
+            start = float(frames[first]) / FRAME_RATE
+            times[number] = (min(times.get(number, (start, end))[0], start), end)
+    words = tuple(Word(script.written[number], *times[number]) for number in sorted(times))
+    return WordTimes(words, tuple(_missing(script.written, times)))
+
+
+def _missing(
+    written: Sequence[str], times: dict[int, tuple[float, float]]
+) -> Iterable[tuple[float, str]]:
+    before = 0.0
+    for found, run in itertools.groupby(range(len(written)), times.__contains__):
+        numbers = list(run)
+        if found:
+            before = times[numbers[-1]][1]
+        else:
+            yield before, " ".join(written[number] for number in numbers)
+
+
+def misfit_warning(times: WordTimes) -> str:
+    """A sentence that names the words of a given text that are not in the sound."""
+    if not times.words:
+        return "The text does not fit the sound: none of it was found, and it was not used."
+    named = [f"“{_shortened(text)}” near {time:.1f} s" for time, text in times.missing[:_NAMED]]
+    more = len(times.missing) - len(named)
+    named += [f"{more} more stretches"] if more else []
+    return (
+        f"The text does not fit the sound: {', '.join(named)} was not found; the sounds there were "
+        "recognised without it."
+    )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _QUOTED else f"{text[:_QUOTED]}…"
