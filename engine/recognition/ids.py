@@ -12,5 +12,10 @@ PHONES = "phones"
 """Phones alone, without words."""
 DEFAULT = AUTO
 """The recogniser that is used unless another is asked for."""
-WHISPER: tuple[str, ...] = ("tiny.en", "tiny", "base", "small")
-"""Whisper models that are offered by name; others and folders of models are recognisers too."""
+TINY_ENGLISH = "tiny.en"
+"""The Whisper model that comes as a package; English alone."""
+DOWNLOADABLE: tuple[str, ...] = (
+    *(TINY_ENGLISH, "tiny", "base.en", "base", "small.en", "small", "medium", "large-v3"),
+    "large-v3-turbo",
+)
+"""Whisper models by name, the smaller first; the folder of any other is a recogniser too."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from engine.core.progress import Progress, no_progress, subprogress
 from engine.phonemes import SILENCE, Phone, Word, normalize_segments
 from engine.recognition.alignment import FILLER, Aligner, Alignment, chain_of
 from engine.recognition.chunking import split_at_silence
-from engine.recognition.ids import DEFAULT
+from engine.recognition.ids import AUTO, DEFAULT
 from engine.recognition.phone_loop import PhoneLoop, PhoneSegment
 from engine.recognition.senones import acoustic_model, senone_scores
 from engine.recognition.text_file import Cue
@@ -30,7 +31,8 @@ from engine.recognition.voice_activity import (
     detect_voice_activity,
     runs,
 )
-from engine.recognition.words import Script, WordTimes, misfit_warning, script_of, word_times
+from engine.recognition.whisper_models import choose_model, find_multilingual
+from engine.recognition.words import Script, misfit_warning, script_of, word_times
 
 Float = NDArray[np.float32]
 
@@ -46,6 +48,15 @@ synthetic speech have -2.1 to -3.7, those of other sentences -7.9 to -11.7."""
 
 _MOST_FILLER = 0.5
 """Part of a stretch of speech from which the few words that fit in it do so by chance."""
+
+_NOT_UNDERSTOOD = (
+    "No words were understood: sounds were recognised without words, which is less exact. Type "
+    "what is said; or, where it is not English, download a recogniser of other languages with: "
+    "gaussianspeech download base."
+)
+
+_WRITTEN = 0.6
+"""Part of the time that writing down what is said takes."""
 
 _LOCAL = 50
 """Frames of the shortest region in which words are judged by themselves."""
@@ -87,7 +98,7 @@ def recognize(
     progress: Progress = no_progress,
     *,
     language: str | None = None,
-    recognizer: str = DEFAULT,  # noqa: ARG001
+    recognizer: str = DEFAULT,
 ) -> RecognizedSpeech:
     """Find the phones of a recording.
 
@@ -109,24 +120,77 @@ def recognize(
         BadInputError: the text is longer than anybody can say in that time.
     """
     cues = _given(text, speech.duration)
-    measured = _measure(speech, subprogress(progress, 0.0, 0.1))
-    script = script_of(cues)
-    warnings = list(speech.warnings)
-    if cues and not script.written:
-        warnings.append("The text holds no words that can be spoken; it was not used.")
-    found = _search(speech.samples, measured, script, subprogress(progress, 0.1, 1.0))
-    if found.times and found.times.missing:
-        warnings.append(misfit_warning(found.times))
+    measured = _measure(speech, subprogress(progress, 0.0, 0.05))
+    step = subprogress(progress, 0.05, 1.0)
+    if cues:
+        found = _align(speech.samples, measured, cues, step)
+    else:
+        found = _transcribe_and_align(speech.samples, measured, language, recognizer, step)
     progress(1.0, "Speech recognised")
-    words = found.times.words if found.times else ()
     return RecognizedSpeech(
         normalize_segments(found.phones, speech.duration),
         measured.features.mel + np.float32(2 * np.log(measured.gain)),
         _energy(measured.features.level, measured.loud, found.phones),
-        tuple(warnings),
-        words,
-        (language or "en") if words else "",
+        (*speech.warnings, *found.warnings),
+        found.words,
+        (found.language or language or "en") if found.words else "",
     )
+
+
+def _align(samples: Float, measured: _Measured, cues: Sequence[Cue], progress: Progress) -> _Found:
+    """Find the words of a given text; a warning names those that are not said."""
+    script = script_of(cues)
+    found = _search(samples, measured, script, progress)
+    warnings = []
+    if not script.written:
+        warnings.append("The text holds no words that can be spoken; it was not used.")
+    elif found.missing:
+        warnings.append(misfit_warning(found.words, found.missing))
+    return found._replace(warnings=tuple(warnings))
+
+
+def _transcribe_and_align(
+    samples: Float,
+    measured: _Measured,
+    language: str | None,
+    recognizer: str,
+    progress: Progress,
+) -> _Found:
+    """Write down what is said and find that; phones alone where no words fit."""
+    choice = choose_model(recognizer, language)
+    if choice.folder is None or not measured.activity.regions:
+        found = _search(samples, measured, Script(), progress)
+        return found._replace(warnings=(choice.warning,) if choice.warning else ())
+    found = _with_model(samples, measured, choice.folder, language, progress)
+    if found.words or not found.phones:
+        return found
+    other = find_multilingual() if recognizer == AUTO else None
+    if other not in (None, choice.folder):
+        found = _with_model(samples, measured, other, language, subprogress(progress, 0.5, 1.0))
+    return found if found.words else found._replace(warnings=(_NOT_UNDERSTOOD,))
+
+
+def _with_model(
+    samples: Float,
+    measured: _Measured,
+    folder: Path,
+    language: str | None,
+    progress: Progress,
+) -> _Found:
+    """What a Whisper model writes down, as far as the sound bears it out."""
+    from engine.recognition.transcriber import transcribe
+
+    transcript = transcribe(
+        samples * np.float32(measured.gain),
+        measured.features.level,
+        measured.activity.regions,
+        folder,
+        language,
+        subprogress(progress, 0.0, _WRITTEN),
+    )
+    script = script_of(transcript.cues)
+    found = _search(samples, measured, script, subprogress(progress, _WRITTEN, 1.0))
+    return found._replace(language=transcript.language)
 
 
 def _given(text: str | Sequence[Cue] | None, duration: float) -> Sequence[Cue]:
@@ -193,21 +257,28 @@ class _Found(NamedTuple):
 
     Attributes:
         phones: without the silences.
-        times: which words were found; ``None`` where none were looked for.
+        words: of the text, with their times.
+        missing: runs of words of the text that were not found, each with the second near which
+            they would have been said.
+        language: of the words, where it was found out.
+        warnings: one sentence each.
     """
 
     phones: list[Phone]
-    times: WordTimes | None = None
+    words: tuple[Word, ...] = ()
+    missing: tuple[tuple[float, str], ...] = ()
+    language: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def _search(samples: Float, measured: _Measured, script: Script, progress: Progress) -> _Found:
     """Find the phones, and the words of a script where it has any."""
     found, activity = measured.features, measured.activity
     known = bool(script.pronunciations)
-    nothing = WordTimes.none_of(script) if known else None
+    nothing = _Found([], missing=((0.0, " ".join(script.written)),) if known else ())
     chunks = split_at_silence(_frames_to_recognize(found, activity, words=known), found.level)
     if not chunks:
-        return _Found([], nothing)
+        return nothing
     loop = PhoneLoop()
     aligner = Aligner(chain_of(script.pronunciations, script.bounds)) if known else None
     for number, chunk in enumerate(chunks):
@@ -221,10 +292,10 @@ def _search(samples: Float, measured: _Measured, script: Script, progress: Progr
     free = _within_speech(loop.finish(), frames, activity)
     aligned = aligner.finish() if aligner else None
     if aligned is None:
-        return _Found(free, nothing)
+        return nothing._replace(phones=free)
     without = _without_words(aligned, frames, activity)
     phones = _merge(_to_seconds(aligned.phones, frames), free, frames, without)
-    return _Found(phones, word_times(script, aligned.words, frames, without))
+    return _Found(phones, *word_times(script, aligned.words, frames, without))
 
 
 def _without_words(aligned: Alignment, frames: NDArray[np.int64], activity: SpeechRegions) -> Mask:

@@ -76,11 +76,6 @@ class WordTimes(NamedTuple):
     words: tuple[Word, ...]
     missing: tuple[tuple[float, str], ...]
 
-    @classmethod
-    def none_of(cls, script: Script) -> WordTimes:
-        """No word was found."""
-        return cls((), ((0.0, " ".join(script.written)),))
-
 
 def word_times(script: Script, spoken: Index, frames: NDArray[np.int64], misfit: Mask) -> WordTimes:
     """The times of the written words.
@@ -115,12 +110,12 @@ def _missing(
             yield before, " ".join(written[number] for number in numbers)
 
 
-def misfit_warning(times: WordTimes) -> str:
+def misfit_warning(words: Sequence[Word], missing: Sequence[tuple[float, str]]) -> str:
     """A sentence that names the words of a given text that are not in the sound."""
-    if not times.words:
+    if not words:
         return "The text does not fit the sound: none of it was found, and it was not used."
-    named = [f"“{_shortened(text)}” near {time:.1f} s" for time, text in times.missing[:_NAMED]]
-    more = len(times.missing) - len(named)
+    named = [f"“{_shortened(text)}” near {time:.1f} s" for time, text in missing[:_NAMED]]
+    more = len(missing) - len(named)
     named += [f"{more} more stretches"] if more else []
     return (
         f"The text does not fit the sound: {', '.join(named)} was not found; the sounds there were "

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is said, written down by Whisper (Radford et al. 2022) through faster-whisper.
+
+Whisper invents sentences in silence and music, repeats itself, and leaves out fillers and broken
+words. So it gets speech alone, in pieces that are cut at pauses; what it is unsure of is dropped;
+and what remains is only proposed: the alignment (:mod:`.alignment`) leaves out words that the sound
+does not bear out, and puts phones where there are words missing.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from engine.audio.features import FRAME_RATE
+from engine.audio.loading import SAMPLE_RATE
+from engine.core.arrays import Float
+from engine.core.errors import BadInputError
+from engine.core.progress import Progress
+from engine.recognition.text_file import Cue
+
+_HOP = SAMPLE_RATE // FRAME_RATE
+
+_LONGEST = 28 * FRAME_RATE
+"""Frames of the longest piece: Whisper sees 30 s at once."""
+
+_WINDOW = 30 * FRAME_RATE
+_PADDING = 10 * FRAME_RATE
+"""Frames of silence that Whisper sees after a piece. It was trained with windows of 30 s; with ten
+seconds of silence it writes the same words, with fewer it repeats itself."""
+
+_PAUSE = 2 * FRAME_RATE
+"""Frames of a pause that parts two pieces; shorter ones are left in, so that sentences stay."""
+
+_MARGIN = 30
+"""Frames of sound around speech that Whisper gets."""
+
+_TOKENS_PER_SECOND = 10
+"""Twice those of fast speech: where Whisper repeats itself, this ends it."""
+_ALWAYS_TOKENS, _MOST_TOKENS = 20, 220
+
+_UNSURE = -1.2
+"""Mean log probability of the tokens of a stretch under which it is guessed. Right words of clear
+and whispered speech have -0.2 to -1.0; those for a language the model does not know -0.9 to -2."""
+
+_WORDS_PER_SECOND = 8.0
+"""More than anybody says."""
+
+_LOOP = re.compile(r"(?<!\S)(\S.{0,80}?)(?:[\s,.!?-]+\1){3,}(?!\w)", re.IGNORECASE)
+"""The same words four times and more: ``Bye bye. Bye bye. …``"""
+
+_DETECTIONS = 3
+"""Pieces by which the language is found out."""
+
+
+class Transcript(NamedTuple):
+    """What was written down.
+
+    Attributes:
+        cues: stretches of text with their times, in order.
+        language: ISO 639 code, as Whisper names it.
+    """
+
+    cues: tuple[Cue, ...]
+    language: str
+
+
+def transcribe(
+    samples: Float,
+    level: Float,
+    regions: Sequence[tuple[int, int]],
+    folder: Path,
+    language: str | None,
+    progress: Progress,
+) -> Transcript:
+    """Write down a recording.
+
+    Args:
+        samples: (n,) float32 at 16 kHz.
+        level: (N,) float32 dB of each frame.
+        regions: frames [start, stop) of speech, in order.
+        folder: of the model.
+        language: what is spoken, where known.
+        progress: called with the fraction done; may raise to cancel.
+
+    Raises:
+        BadInputError: the model cannot be read, or does not know the language.
+    """
+    progress(0.0, "Reading the recogniser")
+    model = _model(str(folder))
+    known = model.supported_languages
+    if language is not None and language not in known:
+        raise BadInputError(
+            f"The recogniser {folder.name!r} does not know the language {language!r}.",
+            f"It knows {', '.join(known[:40])}{'…' if len(known) > 40 else ''}.",
+        )
+    pieces = _pieces(regions, level)
+    if language is None:
+        language = known[0] if len(known) == 1 else _language(model, samples, pieces)
+    cues: list[Cue] = []
+    for number, piece in enumerate(pieces):
+        progress(number / len(pieces), "Writing down what is said")
+        cues += _cues(model, samples, piece, language)
+    return Transcript(tuple(cues), language)
+
+
+def _pieces(regions: Sequence[tuple[int, int]], level: Float) -> list[tuple[int, int]]:
+    """Frames [start, stop) of the recording that Whisper sees together."""
+    wide: list[tuple[int, int]] = []
+    for start, stop in regions:
+        first, last = max(0, start - _MARGIN), min(len(level), stop + _MARGIN)
+        if wide and first < wide[-1][1]:
+            first = wide.pop()[0]
+        wide.append((first, last))
+    pieces: list[tuple[int, int]] = []
+    for first, last in wide:
+        joined = pieces and first - pieces[-1][1] < _PAUSE and last - pieces[-1][0] <= _LONGEST
+        start = pieces.pop()[0] if joined else first
+        while last - start > _LONGEST:
+            cut = start + _LONGEST // 2 + _quietest(level[start + _LONGEST // 2 : start + _LONGEST])
+            pieces.append((start, cut))
+            start = cut
+        pieces.append((start, last))
+    return pieces
+
+
+def _quietest(level: Float) -> int:
+    """The middle of the quietest fifth of a second."""
+    width = FRAME_RATE // 5
+    return int(np.argmin(np.convolve(level, np.full(width, 1 / width), "valid"))) + width // 2
+
+
+def _language(model: Any, samples: Float, pieces: Sequence[tuple[int, int]]) -> str:
+    """The language of which the model is surest in the first pieces."""
+    sure = {"en": 0.0}
+    model.window = _WINDOW
+    for start, stop in pieces[:_DETECTIONS]:
+        found, probability, _ = model.detect_language(samples[start * _HOP : stop * _HOP])
+        sure[found] = sure.get(found, 0.0) + probability * (stop - start)
+    return max(sure, key=sure.__getitem__)
+
+
+def _cues(model: Any, samples: Float, piece: tuple[int, int], language: str) -> list[Cue]:
+    """What is said in a piece, without what Whisper only guesses."""
+    start, stop = piece
+    seconds = (stop - start) / FRAME_RATE
+    # Its convolution takes every second frame.
+    model.window = min(_WINDOW, (stop - start + _PADDING) // 2 * 2)
+    tokens = min(_ALWAYS_TOKENS + math.ceil(_TOKENS_PER_SECOND * seconds), _MOST_TOKENS)
+    segments, _ = model.transcribe(
+        samples[start * _HOP : stop * _HOP],
+        language=language,
+        beam_size=5,
+        # Without chance, so that the same sound has the same words.
+        temperature=0.0,
+        condition_on_previous_text=False,
+        max_new_tokens=tokens,
+    )
+    cues = []
+    for segment in segments:
+        text = _LOOP.sub(r"\1", segment.text.strip())
+        first, last = min(segment.start, seconds), min(segment.end, seconds)
+        if (
+            segment.avg_logprob > _UNSURE
+            and re.search(r"\w", text)
+            and len(text.split()) <= _WORDS_PER_SECOND * max(last - first, 1.0)
+        ):
+            begin = start / FRAME_RATE
+            cues.append(Cue(text, begin + first, begin + last))
+    return cues
+
+
+@lru_cache(maxsize=2)
+def _model(folder: str) -> Any:
+    """The model, read once per process.
+
+    Raises:
+        BadInputError: its files are damaged or not Whisper's.
+    """
+    # Never the network: what is missing is for the user to install.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    from faster_whisper import WhisperModel
+
+    class ShortWindow(WhisperModel):  # type: ignore[misc]
+        """Encodes no more of the padding than is needed: a third of the time for short clips."""
+
+        window = _WINDOW
+
+        def encode(self, features: Any) -> Any:
+            return super().encode(np.ascontiguousarray(features[..., : self.window]))
+
+    try:
+        return ShortWindow(folder, device="cpu", compute_type="int8", cpu_threads=_cores())
+    # The library raises RuntimeError, ValueError and others for files that it cannot read.
+    except Exception as error:
+        raise BadInputError(
+            f"The Whisper model in {folder} cannot be read: {error}.",
+            "Download or convert it again.",
+        ) from error
+
+
+def _cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
