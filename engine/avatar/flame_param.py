@@ -15,6 +15,7 @@ from engine.core.npz import holds_only_zeros, open_npz
 from engine.heads.flame import JAW_DIRECTIONS
 from engine.heads.flame_model import COEFFICIENT, EXPRESSIONS, SHAPES
 from engine.heads.head import Head
+from engine.motion.face.pose import pose_matrices
 from engine.motion.performance import Performance
 
 _MAX_VERTICES = 10_000
@@ -131,6 +132,11 @@ def flame_param_of(performance: Performance, head: Head) -> tuple[FlameParam, fl
     for name, rotation in JAW_DIRECTIONS.items():
         weight = performance.expression[:, head.expression_index(name), None]
         param.jaw_pose[:] += weight * np.array(rotation, np.float32)
+    root = head.skeleton.positions[head.skeleton.names.index("root")]
+    # Their head turns about its root: what a turn about the neck is beyond that is a translation.
+    param.rotation[:] = performance.head_rotation
+    poses = pose_matrices(performance.head_rotation, head.neck - root)
+    param.translation[:] = poses[:, :3, 3]
     worst = 0.0
     for start, offsets in performance.offset_chunks():
         expression = performance.expression[start : start + len(offsets)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -19,9 +19,12 @@ from engine.commands.console import (
 )
 from engine.core.errors import BadInputError
 from engine.core.progress import Progress, subprogress
+from engine.motion.face.emotion_curve import read_emotion_curve
 from engine.motion.model.ids import DEFAULT
 from engine.motion.style import Style
 from engine.recognition.ids import DEFAULT as RECOGNIZER
+
+Emotion = Literal["neutral", "joy", "anger", "sadness", "fear", "disgust", "surprise", "auto"]
 
 
 def animate(
@@ -38,6 +41,13 @@ def animate(
     articulation: float = 1.0,
     smile: float = 0.0,
     upper_face: float = 1.0,
+    gaze: float = 0.0,
+    gaze_target: tuple[float, float] = (0.0, 0.0),
+    head_motion: float = 0.0,
+    emotion: Emotion = "neutral",
+    emotion_amount: float = 1.0,
+    emotion_curve: Path | None = None,
+    seed: int = 0,
     dense: bool = False,
     json: bool = False,
 ) -> int:
@@ -57,12 +67,32 @@ def animate(
         articulation: how strongly jaw and lips articulate, 0 to 2.
         smile: -1 frowns, 1 smiles; lips still close.
         upper_face: how much eyes blink and brows move, 0 to 2.
+        gaze: how much the eyes look about and away, 0 to 2; 0 keeps them still.
+        gaze_target: where the camera, or who is spoken to, stands: degrees to the head's left, and
+            up.
+        head_motion: how much the head nods and sways, 0 to 2; 0 keeps it still.
+        emotion: a feeling all the way through; auto follows the voice's loudness, pitch and tempo.
+        emotion_amount: how strongly it shows, 0 to 1.
+        emotion_curve: a CSV file of emotions over time: a line with "seconds" and emotions, a line
+            of amounts from 0 to 1 for each key.
+        seed: blinks, brows, gaze and head of another take.
         dense: also store the offsets of every vertex of every frame.
         json: print the results as JSON, one object a file.
     """
     _check_names(audio)
     transcript = _transcript(text, text_file)
-    style = Style(articulation, smile, upper_face)
+    style = Style(
+        articulation,
+        smile,
+        upper_face,
+        seed,
+        gaze=gaze,
+        gaze_target=gaze_target,
+        head_motion=head_motion,
+        emotion=emotion,
+        emotion_amount=emotion_amount,
+        emotion_keys=() if emotion_curve is None else read_emotion_curve(emotion_curve),
+    )
     existing_folder(out)
     failed = 0
     for path in audio:

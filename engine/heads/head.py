@@ -69,6 +69,18 @@ class Head:
         """V."""
         return int(self.template.shape[0])
 
+    @property
+    def neck(self) -> Float:
+        """(3,) the point about which the whole head turns, head space, metres.
+
+        The joint of the neck; on a head without one, the middle of the mesh a third up from below.
+        """
+        if "neck" in self.skeleton.names:
+            return np.asarray(self.skeleton.positions[self.skeleton.names.index("neck")])
+        low, high = self.template.min(axis=0), self.template.max(axis=0)
+        shares = np.array([0.5, 1 / 3, 0.5], np.float32)
+        return np.asarray(low + shares * (high - low), np.float32)
+
     def expression_index(self, name: str) -> int:
         """Position of an expression in the basis.
 

@@ -38,6 +38,8 @@ and more, so what lies between is a contact that was not quite reached, or a mov
 _BILABIAL_CLOSED, _BILABIAL_OPEN = 0.003, 0.006
 """The same in a p, b or m that was recognised. Where the model opens further than that, its own
 encoding of the sound outweighs the recogniser's."""
+_OPEN = 0.004
+"""Metres of gap from which a mouth counts as open."""
 _PARTING = ("mouthFunnel", "mouthLowerDown", "mouthRollLower", "mouthUpperUp", "tongueOut")
 """Expressions that end where the lips touch: they part them, or roll one under the teeth."""
 
@@ -202,6 +204,21 @@ def labiodental_contact(weights: Float, names: Sequence[str]) -> Double:
     if "mouthRollLower" not in names:
         return np.zeros(len(weights))
     return _rising(weights[:, list(names).index("mouthRollLower")], *_ROLLED)
+
+
+def openness(weights: Float, names: Sequence[str], gap: LipGap | None) -> Double:
+    """(T,) how far the mouth is open by the (T, E) weights: 0 closed lips, 1 from 4 mm of gap.
+
+    Without a gap the jaw's weight stands in, which is open from 0.15.
+    """
+    if gap is not None:
+        return _rising(gap.apart(weights).max(axis=1), _PARTED / 3, _OPEN)
+    if "jawOpen" not in names:
+        return np.zeros(len(weights))
+    parted = weights[:, list(names).index("jawOpen")].astype(np.float64)
+    if "mouthClose" in names:
+        parted = parted - weights[:, list(names).index("mouthClose")]
+    return _rising(parted, 0.0, 0.15)
 
 
 def smoothstep(x: Double) -> Double:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import starmap
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
 from engine.core.json_values import parse_json
 from engine.core.npz import NpzFile, open_npz
+from engine.motion.face.prosody import UNKNOWN, Prosody
 from engine.phonemes import Phone, Word
 
 MIN_FPS, MAX_FPS = 1.0, 1000.0
@@ -29,6 +30,7 @@ _FORMAT = "gaussianspeech-performance-1"
 _ARRAYS = (
     *("format", "fps", "weights", "basis", "expression", "expression_names"),
     *("head", "source_sha256", "model", "phones", "words", "language"),
+    *("head_rotation", "prosody"),
 )
 """What is read; ``offsets``, which may take gigabytes, follow from these."""
 
@@ -53,6 +55,10 @@ class Performance:
         words: spoken words with times, as they are written; empty where unknown.
         language: what is spoken, as ISO 639 code, ``"en"``; empty where unknown.
         warnings: what the user should know of how it was made, one sentence each; not saved.
+        head_rotation: (T, 3) float32 rotation vectors of the whole head about its neck
+            (:attr:`engine.heads.head.Head.neck`), head space, radians; zeros, the default, are a
+            still head.
+        prosody: stress and tone of the speech, empty where unknown.
     """
 
     fps: float
@@ -67,6 +73,8 @@ class Performance:
     words: tuple[Word, ...] = ()
     language: str = ""
     warnings: tuple[str, ...] = ()
+    head_rotation: Float = field(default_factory=lambda: np.zeros((0, 3), np.float32))
+    prosody: Prosody = UNKNOWN
 
     def __post_init__(self) -> None:
         """Check that the arrays fit each other.
@@ -86,7 +94,13 @@ class Performance:
                 f"The expression has shape {self.expression.shape} for {T} frames and "
                 f"{len(self.expression_names)} names."
             )
-        for name in ("weights", "basis", "expression"):
+        if self.head_rotation.shape == (0, 3):
+            object.__setattr__(self, "head_rotation", np.zeros((T, 3), np.float32))
+        if self.head_rotation.shape != (T, 3):
+            raise BadInputError(
+                f"The rotation of the head has shape {self.head_rotation.shape} for {T} frames."
+            )
+        for name in ("weights", "basis", "expression", "head_rotation"):
             if not np.isfinite(getattr(self, name)).all():
                 raise BadInputError(f"The {name} of the performance hold NaN or infinite values.")
         weight, offset = (float(np.abs(a).max(initial=0)) for a in (self.weights, self.basis))
@@ -114,6 +128,16 @@ class Performance:
         for start in range(0, self.frames, frames):
             yield start, self.offsets(start, start + frames)
 
+    def still(self, frame: int) -> Performance:
+        """One frame by itself."""
+        only = slice(frame, frame + 1)
+        return replace(
+            self,
+            weights=self.weights[only],
+            expression=self.expression[only],
+            head_rotation=self.head_rotation[only],
+        )
+
     def save(self, path: str | Path, *, dense: bool = False) -> None:
         """Write the documented ``.performance.npz`` (docs/performance-format.md).
 
@@ -134,7 +158,10 @@ class Performance:
             "phones": np.array(json.dumps([list(phone) for phone in self.phones])),
             "words": np.array(json.dumps([list(word) for word in self.words])),
             "language": np.array(self.language),
+            "prosody": np.array(json.dumps(self.prosody.to_json())),
         }
+        if self.head_rotation.any():
+            arrays["head_rotation"] = np.ascontiguousarray(self.head_rotation, np.float32)
         with (
             atomic_write(path) as temporary,
             zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
@@ -184,11 +211,26 @@ class Performance:
                 phones=tuple(starmap(Phone, _timed(data, "phones"))),
                 words=tuple(starmap(Word, _timed(data, "words"))) if "words" in data else (),
                 language=data.text("language") if "language" in data else "",
+                head_rotation=_head_rotation(data),
+                prosody=_prosody(data),
             )
         except BadInputError as error:
             if str(path) in error.message:
                 raise
             raise data.wrong(error.message.rstrip(".")) from error
+
+
+def _head_rotation(data: NpzFile) -> Float:
+    if "head_rotation" not in data:
+        return np.zeros((0, 3), np.float32)
+    rotation: Float = data.numbers("head_rotation", (None, 3))
+    return rotation
+
+
+def _prosody(data: NpzFile) -> Prosody:
+    if "prosody" not in data:
+        return UNKNOWN
+    return Prosody.from_json(parse_json(data.text("prosody")))
 
 
 def _timed(data: NpzFile, name: str) -> list[tuple[str, float, float]]:

@@ -12,7 +12,9 @@ from engine.core.errors import BadInputError
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.core.timing import frame_count
 from engine.motion.arkit import to_head_weights
-from engine.motion.blinks import add_blinks_and_brows
+from engine.motion.face.head_motion import head_motion
+from engine.motion.face.layers import animate_face
+from engine.motion.face.voice import measure_prosody
 from engine.motion.lip_contact import (
     apply_labiodental_contact,
     close_lips,
@@ -23,7 +25,7 @@ from engine.motion.model.ids import DEFAULT, MODELS, RULES, model_file
 from engine.motion.performance import Performance
 from engine.motion.rules.contacts import contact_curves, phones_in_silence
 from engine.motion.rules.visemes import articulate
-from engine.motion.style import NEUTRAL, Style, apply_style
+from engine.motion.style import NEUTRAL, Style
 from engine.recognition.ids import DEFAULT as RECOGNIZER
 
 if TYPE_CHECKING:
@@ -96,6 +98,7 @@ def predict(
         step = subprogress(progress, 0.0, _RECOGNIZED)
         recognized = recognize(speech, text, step, language=language, recognizer=recognizer)
     progress = subprogress(progress, _RECOGNIZED, 1.0)
+    prosody = measure_prosody(speech.samples, SAMPLE_RATE, recognized.phones, recognized.words)
     performance = partial(
         Performance,
         fps=fps,
@@ -107,13 +110,16 @@ def predict(
         words=recognized.words,
         language=recognized.language,
         warnings=recognized.warnings,
+        prosody=prosody,
     )
     if face is None:
         assert loaded is not None
         motion = loaded.motion(speech, recognized, fps, style, progress)
         basis = head.expression_basis if loaded.basis is None else loaded.basis
         warnings = (*recognized.warnings, _NO_LAYERS)
-        return performance(**motion._asdict(), basis=basis, warnings=warnings)
+        turned = head_motion(recognized.phones, prosody.accents, frames, fps, style)
+        performance = partial(performance, head_rotation=turned, warnings=warnings)
+        return performance(**motion._asdict(), basis=basis)
     phones = phones_in_silence(recognized.phones, frames / fps)
     contacts = contact_curves(phones, frames, fps, style.anticipation)
     names = face.expression_names
@@ -129,12 +135,12 @@ def predict(
         weights, gap = (motion.weights, gap) if fit is None else (fit.weights, fit.gap)
         weights = apply_labiodental_contact(weights, names, contacts.labiodental)
         weights = close_lips(weights, gap, contacts.closure)
-    weights = add_blinks_and_brows(weights, names, phones, fps, style)
-    weights = apply_style(weights, names, style, gap)
+    made = animate_face(weights, names, recognized.phones, prosody, fps, style, gap)
     progress(1.0, "Motion predicted")
+    performance = partial(performance, head_rotation=made.head_rotation)
     if fit is not None:
-        return performance(**fit.joined(weights, head.expression_names)._asdict())
-    return performance(weights=weights, basis=head.expression_basis, expression=weights)
+        return performance(**fit.joined(made.weights, head.expression_names)._asdict())
+    return performance(weights=made.weights, basis=head.expression_basis, expression=made.weights)
 
 
 def _fit(motion: Frames, loaded: LoadedModel, head: Head, face: Head) -> FaceFit | None:

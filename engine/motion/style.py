@@ -20,9 +20,12 @@ from numpy.typing import NDArray
 
 # Inside Blender the package round these has a name of Blender's choosing.
 from ..core.errors import BadInputError  # noqa: TID252
+from .face.emotion import AUTOMATIC, EMOTIONS, EmotionKey, add_emotion
+from .face.emotion import NEUTRAL as NO_EMOTION
 from .lip_contact import LipGap, keep_lip_contact, labiodental_contact
 
 Float = NDArray[np.float32]
+Double = NDArray[np.float64]
 
 _SMILE = {
     "mouthSmile": 0.60,
@@ -56,7 +59,7 @@ class Style:
         articulation: amplitude of jaw, lips and tongue, 0 to 2; 0 is still, 2 twice as much.
         smile: −1 frowns, 1 smiles; cheeks, eyes and brows go along.
         upper_face: amount of blinks and brow movement, 0 to 3; 0 switches them off.
-        seed: of blinks and brows; the same speech and seed give the same performance.
+        seed: of blinks, brows, gaze and head; the same speech and seed give the same performance.
         jaw: the speaker's amplitude of the jaw, 0 to 3; 0 speaks with shut teeth. Closures stay
             closed at any amplitude.
         lips: the speaker's amplitude of rounding, spreading and lip raising, 0 to 3. A model takes
@@ -65,6 +68,15 @@ class Style:
             neighbours; lower is crisper.
         emphasis: of the rules, 0 to 3: how much further loud sounds open the mouth than soft ones.
         press: of the rules, 0 to 3: force with which the lips meet in p, b and m.
+        gaze: amount of fixations and looks away, 0 to 2; 0 leaves the eyes still, 1 is an ordinary
+            speaker.
+        gaze_target: degrees to the head's left and up at which who is spoken to, or the camera,
+            stands.
+        head_motion: amount of nods, posture and sway of the head, 0 to 2; 0 is still.
+        emotion: one of :data:`engine.motion.face.emotion.EMOTIONS`, ``"neutral"``, or ``"auto"``
+            for what the voice says.
+        emotion_amount: of that emotion, 0 to 1.
+        emotion_keys: more emotion, over time.
     """
 
     articulation: float = 1.0
@@ -76,6 +88,12 @@ class Style:
     anticipation: float = 1.0
     emphasis: float = 1.0
     press: float = 1.0
+    gaze: float = 0.0
+    gaze_target: tuple[float, float] = (0.0, 0.0)
+    head_motion: float = 0.0
+    emotion: str = NO_EMOTION
+    emotion_amount: float = 1.0
+    emotion_keys: tuple[EmotionKey, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -90,6 +108,16 @@ class Style:
                     f"The style's {name} is {value:g}.",
                     f"Choose a value from {low:g} to {high:g}.",
                 )
+        if not all(-_TARGET <= angle <= _TARGET for angle in self.gaze_target):
+            raise BadInputError(
+                f"The gaze target is {self.gaze_target}.",
+                f"Choose two angles from -{_TARGET:g} to {_TARGET:g} degrees.",
+            )
+        known = (NO_EMOTION, *EMOTIONS, AUTOMATIC)
+        if self.emotion not in known:
+            raise BadInputError(
+                f"The emotion {self.emotion!r} is unknown.", f"Choose one of {', '.join(known)}."
+            )
 
 
 _RANGES = {
@@ -101,7 +129,14 @@ _RANGES = {
     "anticipation": (0.2, 3.0),
     "emphasis": (0.0, 3.0),
     "press": (0.0, 3.0),
+    "seed": (0, 2**32 - 1),
+    "gaze": (0.0, 2.0),
+    "head_motion": (0.0, 2.0),
+    "emotion_amount": (0.0, 1.0),
 }
+
+_TARGET = 90.0
+"""Degrees of the furthest gaze target; eyes turn by about 30."""
 
 NEUTRAL = Style()
 
@@ -119,8 +154,14 @@ def model_inputs(style: Style, names: Sequence[str]) -> dict[str, float]:
     return {"articulation": float(np.clip((amplitude - 1.0) / INPUT_AMPLITUDE, -1.0, 1.0))}
 
 
-def apply_style(weights: Float, names: Sequence[str], style: Style, gap: LipGap | None) -> Float:
-    """Expression weights with the articulation and smile of a style.
+def apply_style(
+    weights: Float,
+    names: Sequence[str],
+    style: Style,
+    gap: LipGap | None,
+    emotions: Double | None = None,
+) -> Float:
+    """Expression weights with the articulation and smile of a style, and emotions.
 
     Args:
         weights: (T, E) of ARKit expressions; others are left as they are. The very same array
@@ -128,17 +169,21 @@ def apply_style(weights: Float, names: Sequence[str], style: Style, gap: LipGap 
         names: E names.
         style: what is asked for.
         gap: of the head's inner lips, ``None`` where it has no such landmarks.
+        emotions: (T, 6) amounts over time, of :data:`engine.motion.face.emotion.EMOTIONS`; the
+            style's own amount of emotion is not looked at.
 
     Returns:
         (T, E) float32; what the style moves is in [0, 1].
     """
-    if style.articulation == 1.0 and style.smile == 0.0:
+    if style.articulation == 1.0 and style.smile == 0.0 and emotions is None:
         return weights
     styled = weights.astype(np.float32, copy=True)
     if style.articulation != 1.0:
         _scale(styled, names, style.articulation)
     if style.smile:
         _smile(styled, names, style.smile)
+    if emotions is not None:
+        add_emotion(styled, names, emotions, gap)
     return styled if gap is None else keep_lip_contact(styled, weights, gap)
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads.head import Head
+from engine.motion.face.pose import pose_matrices
 from engine.motion.performance import Performance
 from engine.rendering.video import check_sound
 from engine.rendering.video import write_video as encode
@@ -125,14 +125,17 @@ class FrameRenderer:
         self._backdrop = None if backdrop is None else upload(backdrop, backend.device)
 
     @torch.inference_mode()
-    def submit(self, vertices: Float, expression: Float | None) -> Download:
+    def submit(
+        self, vertices: Float, expression: Float | None, matrix: Float | None = None
+    ) -> Download:
         """Start a frame; its one array is (H, W, 3) uint8 display-referred sRGB.
 
         Args:
             vertices: (V, 3) the head's vertices in head space, metres.
             expression: (E,) expression weights for the avatar's colours, or ``None``.
+            matrix: (4, 4) head space to world; ``None`` for a head that stands at the origin.
         """
-        gaussians = self._pipeline.splats(vertices, expression, None, self._camera.viewpoint)
+        gaussians = self._pipeline.splats(vertices, expression, matrix, self._camera.viewpoint)
         rgb, alpha, _ = self._backend.render(gaussians, self._camera)
         if self._backdrop is not None:
             rgb = torch.addcmul(rgb, 1 - alpha[..., None], self._backdrop)
@@ -180,6 +183,8 @@ def render_performance(
     renderer = FrameRenderer(avatar, backend, camera, backdrop)
     names, wanted = performance.expression_names, head.expression_names
     expression = in_order(performance.expression, names, wanted)
+    moved = performance.head_rotation.any()
+    poses = pose_matrices(performance.head_rotation, head.neck) if moved else None
     ahead: deque[Download] = deque()
     for start, offsets in performance.offset_chunks():
         for index, offset in enumerate(offsets, start):
@@ -188,7 +193,8 @@ def render_performance(
                 f"Rendering frame {index + 1} of {performance.frames} ({backend.name})",
             )
             psi = None if expression is None else expression[index]
-            ahead.append(renderer.submit(head.template + offset, psi))
+            pose = None if poses is None else poses[index]
+            ahead.append(renderer.submit(head.template + offset, psi, pose))
             if len(ahead) > (backend.device.type == "cuda"):
                 yield ahead.popleft().numpy()[0]
     for frame in ahead:
@@ -214,11 +220,7 @@ def render_still(
         camera: world is head space.
         frame: index of the frame.
     """
-    single = replace(
-        performance,
-        weights=performance.weights[frame : frame + 1],
-        expression=performance.expression[frame : frame + 1],
-    )
+    single = performance.still(frame)
     backdrop = studio_backdrop(camera.width, camera.height)
     return next(render_performance(single, head, avatar, backend, camera, backdrop=backdrop))
 

@@ -25,6 +25,7 @@ from engine.core.errors import BadInputError
 from engine.core.progress import Progress, no_progress
 from engine.heads.axes import HEAD_TO_BLENDER
 from engine.heads.head import Head
+from engine.motion.face.pose import pose_matrices
 from engine.motion.performance import Performance
 
 AXES: dict[str, Float] = {
@@ -83,10 +84,11 @@ def write_splat_frames(
             f"{folder} already holds {len(present)} frames.",
             "Choose another folder, or overwrite them.",
         )
-    matrix = torch.from_numpy(AXES[axes].copy())
+    poses = pose_matrices(performance.head_rotation, head.neck)
     rms, worst, fit = 0.0, 0.0, ShFit(ShColor.constant(torch.zeros(0, 3)), 0.0, 0.0)
     for frame, vertices, fit in _frames(performance, head, avatar, degree):
         progress(frame / performance.frames, f"Writing frame {frame + 1} of {performance.frames}")
+        matrix = torch.from_numpy(AXES[axes] @ poses[frame])
         write_columns(
             folder / frame_name(frame), SPLAT_FIELDS, scene_columns(avatar, vertices, fit, matrix)
         )
@@ -108,7 +110,7 @@ def scene_columns(
         avatar: the avatar.
         vertices: (V, 3) of the frame, head space, metres.
         fit: the avatar's colours as harmonics over directions in head space.
-        matrix: (4, 4) rotation from head space to the file's.
+        matrix: (4, 4) rigid motion from head space to the file's.
     """
     still = replace(avatar, color=ShColor.constant(torch.zeros(avatar.count, 3)))
     bound = splats(still, vertices)

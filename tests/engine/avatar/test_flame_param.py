@@ -13,6 +13,7 @@ from engine.avatar.flame_param import (
     save_flame_param,
 )
 from engine.core.errors import BadInputError
+from engine.motion.face.pose import rotations
 from engine.motion.performance import Performance
 
 SHAPES = {
@@ -194,3 +195,15 @@ def test_arrays_that_cannot_be_are_refused_in_a_line(arrays, tmp_path, changes):
     with pytest.raises(BadInputError, match=r"a\.npz") as caught:
         load_flame_param(tmp_path / "a.npz")
     assert len(caught.value.message) <= 300
+
+
+def test_the_heads_rotation_turns_it_about_the_neck(flame_head):
+    played = performance_of(flame_head, np.zeros((1, 103), np.float32))
+    turned = np.array([[0.1, 0.3, -0.1]], np.float32)
+    param, _ = flame_param_of(dataclasses.replace(played, head_rotation=turned), flame_head)
+    root = flame_head.skeleton.positions[0]
+    (rotation,) = rotations(param.rotation)
+    # FLAME: x ↦ R·(x − root) + root + translation.
+    neck = rotation @ (flame_head.neck - root) + root + param.translation[0]
+    np.testing.assert_allclose(neck, flame_head.neck, atol=1e-6)
+    np.testing.assert_array_equal(param.rotation, turned)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from engine.core.errors import BadInputError
+from engine.motion.face.prosody import Accent, Prosody, Tone
 from engine.motion.performance import Performance
 from engine.phonemes import Phone, Word
 from tests.fuzz.damage import damage
@@ -207,3 +208,32 @@ def test_a_damaged_file_ends_in_a_performance_or_a_line(tmp_path, seed):
     except BadInputError as error:
         message = error.message
     assert len(message) <= 300
+
+
+def test_the_heads_rotation_and_the_prosody_are_kept(tmp_path):
+    turned = np.linspace(0, 0.1, 4 * 3, dtype=np.float32).reshape(4, 3)
+    prosody = Prosody((Accent(0.5, 0.25),), (Tone(0.0, 1.0, -0.5, 0.125),))
+    made = replace(make(frames=4), head_rotation=turned, prosody=prosody)
+    made.save(tmp_path / "a.npz")
+    loaded = Performance.load(tmp_path / "a.npz")
+    np.testing.assert_array_equal(loaded.head_rotation, turned)
+    assert loaded.prosody == prosody
+    np.testing.assert_array_equal(loaded.still(2).head_rotation, turned[2:3])
+
+
+def test_an_older_file_has_a_still_head(tmp_path):
+    make(frames=4).save(tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz") as file:
+        arrays = {name: file[name] for name in file.files if name != "prosody"}
+    assert "head_rotation" not in arrays
+    np.savez(tmp_path / "b.npz", **arrays)
+    loaded = Performance.load(tmp_path / "b.npz")
+    assert loaded.head_rotation.shape == (4, 3)
+    assert not loaded.head_rotation.any()
+    assert loaded.prosody == Prosody()
+
+
+@pytest.mark.parametrize("bad", [np.zeros((3, 3)), np.zeros((4, 2)), np.full((4, 3), np.nan)])
+def test_a_rotation_that_does_not_fit_is_refused(bad):
+    with pytest.raises(BadInputError, match="head"):
+        replace(make(frames=4), head_rotation=bad.astype(np.float32))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import dataclasses
+import math
 
 import av
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image as Picture
 from engine.avatar import MlpColor, load_avatar
 from engine.core.errors import BadInputError, CancelledError
 from engine.heads.default import load_default_head
+from engine.motion.face.pose import pose_matrices
 from engine.motion.performance import Performance
 from engine.rendering.frames import (
     portrait_camera,
@@ -186,3 +188,19 @@ def test_a_still_is_written_as_it_is(tmp_path):
 def test_a_still_of_an_unknown_kind_is_refused(tmp_path):
     with pytest.raises(BadInputError, match=r"a\.bmpx"):
         write_still(tmp_path / "a.bmpx", np.zeros((2, 2, 3), np.uint8))
+
+
+def test_a_turned_head_is_the_head_seen_from_the_other_side(performance, head, avatar):
+    """Turning the head by an angle about the neck shows what walking round it shows."""
+    angle = math.radians(20)
+    turned = np.array([[0, angle, 0]] * performance.frames, np.float32)
+    camera = portrait_camera(head, 64, 64)
+    (about,) = pose_matrices(turned[:1], head.neck)
+    walked = dataclasses.replace(camera, viewmat=(camera.viewmat @ about).astype(np.float32))
+    still = performance.still(3)
+    moved = dataclasses.replace(performance, head_rotation=turned).still(3)
+    first = next(render_performance(moved, head, avatar, BACKEND, camera))
+    second = next(render_performance(still, head, avatar, BACKEND, walked))
+    assert np.abs(first.astype(int) - second).max() <= 2
+    plain = next(render_performance(still, head, avatar, BACKEND, camera))
+    assert np.abs(first.astype(int) - plain).mean() > 5

@@ -11,6 +11,7 @@ from engine.avatar import GaussianAvatar, MlpColor, ShColor, splats
 from engine.avatar.ply import read_columns, read_header
 from engine.core.errors import BadInputError, CancelledError
 from engine.heads.head import Head, Skeleton
+from engine.motion.face.pose import pose_matrices
 from engine.motion.performance import Performance
 from engine.rendering.splat_frames import AXES, write_splat_frames
 
@@ -171,3 +172,18 @@ def test_every_field_is_the_one_that_gsplats_own_exporter_writes(
     assert [name for name in names if name not in {"nx", "ny", "nz"}] == list(their_names)
     mine = columns[:, [names.index(name) for name in their_names]]
     torch.testing.assert_close(mine, theirs, atol=1e-6, rtol=1e-5)
+
+
+def test_a_turned_head_turns_its_splats_about_the_neck(head, avatar, performance, tmp_path):
+    turned = np.zeros((20, 3), np.float32)
+    turned[5] = (0.1, 0.4, -0.2)
+    write_splat_frames(
+        tmp_path / "a", dataclasses.replace(performance, head_rotation=turned), head, avatar
+    )
+    write_splat_frames(tmp_path / "b", performance, head, avatar)
+    (matrix,) = pose_matrices(turned[5:6], head.neck)
+    moved, still = (columns_of(tmp_path / n / "frame_00006.ply")[1][:, :3] for n in "ab")
+    expected = still.numpy() @ matrix[:3, :3].T + matrix[:3, 3]
+    np.testing.assert_allclose(moved.numpy(), expected, atol=1e-5)
+    first, same = (columns_of(tmp_path / n / "frame_00005.ply")[1] for n in "ab")
+    np.testing.assert_array_equal(first.numpy(), same.numpy())

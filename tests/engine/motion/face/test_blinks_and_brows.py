@@ -5,19 +5,20 @@ import numpy as np
 import pytest
 
 from engine.motion.arkit import ARKIT_NAMES, COLUMN
-from engine.motion.blinks import add_blinks_and_brows
-from engine.motion.rules.contacts import phones_in_silence
+from engine.motion.face.layers import add_blinks_and_brows
+from engine.motion.face.prosody import Accent, Prosody
 from engine.motion.style import Style
-from engine.phonemes import Phone
+from engine.phonemes import Phone, normalize_segments
 
 PHONES = [Phone("SIL", 8.0, 8.5), Phone("AA", 0.2, 0.5), Phone("AA", 12.0, 12.4)]
+PROSODY = Prosody((Accent(0.35, 0.3), Accent(12.2, 1.0), Accent(12.9, 0.2)))
 
 
 def laid_over(phones, frames, fps, **style):
     """(frames, 52) blinks and brows over a still face."""
     still = np.zeros((frames, len(ARKIT_NAMES)), np.float32)
-    known = phones_in_silence(phones, frames / fps)
-    return add_blinks_and_brows(still, ARKIT_NAMES, known, fps, Style(**style))
+    known = normalize_segments(phones, frames / fps)
+    return add_blinks_and_brows(still, ARKIT_NAMES, known, PROSODY, fps, Style(**style))
 
 
 def lids(fps=25.0, seconds=30, **settings):
@@ -55,10 +56,15 @@ def test_a_blink_near_a_pause_moves_to_it():
     assert sum(near_pause) > sum(elsewhere)
 
 
-def test_brows_rise_on_drawn_out_vowels():
+def test_brows_rise_on_stressed_sounds_by_how_much_they_stand_out():
     brows = laid_over(PHONES, 750, 25.0)[:, COLUMN["browInnerUp"]]
-    assert brows[round(12.2 * 25)] > 0.03
+    assert brows[round(12.2 * 25)] > 0.1
+    assert brows[round(12.2 * 25)] > 2 * brows[round(0.35 * 25)] > 0
     assert brows[16 * 25] == 0
+
+
+def test_brows_do_not_rise_twice_within_a_second():
+    assert laid_over(PHONES, 750, 25.0)[round(12.9 * 25), COLUMN["browInnerUp"]] == 0
 
 
 def test_the_mouth_is_left_alone():
@@ -74,4 +80,6 @@ def test_it_can_be_switched_off():
 
 
 def test_a_clip_too_short_to_blink_in_is_left_alone():
-    assert not laid_over([], 6, 25.0).any()
+    still = np.zeros((6, len(ARKIT_NAMES)), np.float32)
+    made = add_blinks_and_brows(still, ARKIT_NAMES, (), Prosody(), 25.0, Style())
+    assert not made.any()
