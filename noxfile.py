@@ -101,7 +101,7 @@ def install(session: nox.Session, *arguments: str) -> None:
 @nox.session(python=python_of(ENGINE_PYTHON), reuse_venv=True)
 def environment(session: nox.Session) -> None:
     """The environment of the engine, the training and their tests; compiles the kernels."""
-    install(session, "-c", "constraints.txt", "-e", ".[blender,dev,english]")
+    install(session, "-c", "constraints.txt", "-e", ".[blender,dev,english,training]")
     session.run("python", "-m", "tests.compile_kernels", env=COMPILED)
 
 

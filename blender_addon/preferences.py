@@ -11,8 +11,10 @@ import bpy
 
 from ..engine.core.errors import GaussianSpeechError
 from .engine_link.ops import draw_engine
-from .engine_link.process import PYTHON_VARIABLE, find_python
+from .engine_link.process import PYTHON_VARIABLE, find_python, installed_python
+from .engine_link.session import environment_folder
 from .settings import ROOT_PACKAGE, default_jobs_folder
+from .setup.panel import draw_preferences
 
 
 def _keep_absolute(name: str) -> Callable[[Any, bpy.types.Context], None]:
@@ -84,11 +86,12 @@ class GAUSSIANSPEECH_AP_preferences(bpy.types.AddonPreferences):
         column.prop(self, "device")
         column.prop(self, "jobs_folder", placeholder=str(default_jobs_folder()))
         draw_engine(layout)
+        draw_preferences(layout, context)
 
 
 def _placeholder() -> str:
     try:
-        return find_python()
+        return find_python(installed=installed_python(environment_folder()))
     except GaussianSpeechError:
         return "No Python found"
 

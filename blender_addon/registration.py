@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import bpy
 
-from . import avatars, export, heads, jobs, panels, preferences, rendering, speech, status
+from . import avatars, export, heads, jobs, panels, preferences, rendering, setup, speech, status
 from .engine_link import background, session, tasks
 from .engine_link import ops as engine_ops
 
@@ -15,6 +15,7 @@ CLASSES: tuple[type, ...] = (
     *status.CLASSES,
     *tasks.CLASSES,
     *engine_ops.CLASSES,
+    *setup.CLASSES,
     *preferences.CLASSES,
     *panels.CLASSES,
     *heads.CLASSES,
@@ -26,7 +27,7 @@ CLASSES: tuple[type, ...] = (
 )
 """In the order of dependence, which is also the order of the panel's sections."""
 
-HOOKS = (status, session, heads, speech, avatars, rendering, jobs)
+HOOKS = (status, session, setup, heads, speech, avatars, rendering, jobs)
 """Modules with ``register`` and ``unregister``: properties, menu entries, handlers, timers."""
 
 _undo = ExitStack()

@@ -22,7 +22,8 @@ from engine.commands.export import app as export
 from engine.commands.render import render
 from engine.commands.retarget import retarget
 from engine.commands.serve import serve
-from engine.core.errors import GaussianSpeechError
+from engine.commands.warm_up import warm_up
+from engine.core.errors import GaussianSpeechError, MissingDependencyError
 from engine.core.files import refused_by_system
 from engine.core.runtime import prepare
 
@@ -30,7 +31,7 @@ from engine.core.runtime import prepare
 def build_app() -> SubcommandApp:
     """The engine's commands."""
     app = SubcommandApp()
-    for command in (demo, animate, render, retarget, doctor, serve):
+    for command in (demo, animate, render, retarget, doctor, warm_up, serve):
         app.command(command)
     app.command(export, name="export")
     app.command(jobs.app, name="jobs")
@@ -54,6 +55,15 @@ def run(app: SubcommandApp, args: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except GaussianSpeechError as error:
         return print_error(error)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("engine", "training"):
+            raise
+        return print_error(
+            MissingDependencyError(
+                f"The library {error.name!r} is not installed.",
+                "To train and evaluate: pip install 'gaussianspeech[training]'.",
+            )
+        )
     except KeyboardInterrupt:
         print("gaussianspeech: interrupted.", file=sys.stderr)
         return EXIT_INTERRUPTED

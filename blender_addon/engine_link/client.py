@@ -37,7 +37,7 @@ class EngineClient:
         env: the whole environment of the process.
         log_path: file that receives the engine's stderr; begun anew at each start.
         cwd: working folder of the process.
-        install_hint: the command that installs what the engine needs, for error messages.
+        install_hint: what to do where the engine's libraries are missing, for error messages.
         hello_timeout: seconds the engine may take to say hello.
     """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Operators about the engine process itself: check, restart, log, and how to install it."""
+"""Operators about the engine process itself: check, restart, log."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from typing import ClassVar
 import bpy
 
 from ...engine.core.errors import BadInputError
-from ..settings import get_preferences
 from ..status import ReportMixin, report
 from . import session
 from .client import EngineClient, HelloFuture, State
-from .process import find_python, install_command
 from .tasks import EngineTask
 
 
@@ -63,20 +61,6 @@ class GAUSSIANSPEECH_OT_open_log(ReportMixin, bpy.types.Operator):
         return f"Opened {path}"
 
 
-class GAUSSIANSPEECH_OT_copy_install_command(ReportMixin, bpy.types.Operator):
-    """Copy the command that installs the engine's libraries into Engine Python."""
-
-    bl_idname = "gaussianspeech.copy_install_command"
-    bl_label = "Copy Install Command"
-    bl_description = "Copy the command that installs the engine's libraries into Engine Python"
-
-    def run(self, context: bpy.types.Context) -> str:
-        """Put the command on the clipboard."""
-        python = find_python(get_preferences(context).engine_python)
-        context.window_manager.clipboard = install_command(python)
-        return "Copied; paste it into a terminal"
-
-
 def describe(hello: dict) -> str:
     """The engine's greeting in one line."""
     backends = [entry["name"] for entry in hello.get("backends", []) if entry.get("available")]
@@ -95,7 +79,6 @@ def draw_engine(layout: bpy.types.UILayout) -> None:
     row.operator(GAUSSIANSPEECH_OT_check_engine.bl_idname, icon="CHECKMARK")
     row.operator(GAUSSIANSPEECH_OT_restart_engine.bl_idname, icon="FILE_REFRESH")
     row.operator(GAUSSIANSPEECH_OT_open_log.bl_idname, icon="TEXT")
-    row.operator(GAUSSIANSPEECH_OT_copy_install_command.bl_idname, icon="COPYDOWN")
     for line, icon in _state_lines(engine):
         box.label(text=line, icon=icon)
 
@@ -123,5 +106,4 @@ CLASSES: tuple[type, ...] = (
     GAUSSIANSPEECH_OT_check_engine,
     GAUSSIANSPEECH_OT_restart_engine,
     GAUSSIANSPEECH_OT_open_log,
-    GAUSSIANSPEECH_OT_copy_install_command,
 )

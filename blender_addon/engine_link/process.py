@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import shlex
 import shutil
 import sys
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,20 +18,46 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHON_VARIABLE = "GAUSSIANSPEECH_PYTHON"
 """Environment variable that names the engine's Python where the preferences do not."""
 
+RECORD = "gaussianspeech.json"
+"""File in an environment that the add-on has set up; its last, so that what has it is whole."""
+
+SET_UP_HINT = "Press Set Up Engine in the GaussianSpeech panel or the add-on's preferences."
+"""What to do where there is no engine."""
+
 ENVIRONMENT_NAMES = ("gaussianspeech", ".gaussianspeech")
 """Folders in the home folder that are looked into for an engine's Python."""
 
 
-def find_python(configured: str = "", environ: Mapping[str, str] = os.environ) -> str:
-    """The engine's Python: the preferences', the variable's, an environment's, or the PATH's.
+def find_python(
+    configured: str = "", environ: Mapping[str, str] = os.environ, installed: Path | None = None
+) -> str:
+    """The engine's Python: one that was named or set up, or the PATH's.
 
     Args:
         configured: path from the preferences, or empty.
         environ: environment variables.
+        installed: Python of the environment that the add-on has set up.
 
     Raises:
         BadInputError: the configured path is not absolute, or not a file.
         MissingDependencyError: there is no Python at all.
+    """
+    known = known_python(configured, environ, installed)
+    if known is not None:
+        return known
+    for name in ("python3", "python"):
+        found = _on_path(name, environ)
+        if found:
+            return found
+    raise MissingDependencyError("No Python was found for the engine.", SET_UP_HINT)
+
+
+def known_python(
+    configured: str = "", environ: Mapping[str, str] = os.environ, installed: Path | None = None
+) -> str | None:
+    """The preferences' Python, the variable's, the one that was set up, or an environment's.
+
+    Args and errors are those of :func:`find_python`.
     """
     for source, path in (
         ("Engine Python in the preferences", configured),
@@ -41,18 +65,24 @@ def find_python(configured: str = "", environ: Mapping[str, str] = os.environ) -
     ):
         if path:
             return _checked_program(source, path)
+    if installed is not None:
+        return str(installed)
     for folder in _environment_folders(environ):
-        python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        python = environment_python(folder)
         if python.is_file():
             return str(python)
-    for name in ("python3", "python"):
-        found = _on_path(name, environ)
-        if found:
-            return found
-    raise MissingDependencyError(
-        "No Python was found for the engine.",
-        "Install Python 3.11 or newer and set Engine Python in the add-on's preferences.",
-    )
+    return None
+
+
+def environment_python(folder: Path) -> Path:
+    """The Python program of an environment."""
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def installed_python(folder: Path) -> Path | None:
+    """The Python of an environment that was set up to its end; ``None`` where it is not whole."""
+    python = environment_python(folder)
+    return python if (folder / RECORD).is_file() and python.is_file() else None
 
 
 def engine_command(
@@ -149,26 +179,6 @@ def engine_environment(
         "GAUSSIANSPEECH_DEVICE": device,
     }
     return env
-
-
-def install_hint(python: str) -> str:
-    """The command that installs the engine's libraries into ``python``, as a sentence."""
-    return f"Install the engine's libraries: {install_command(python)}"
-
-
-def install_command(python: str) -> str:
-    """The pip command with the engine's dependencies."""
-    program = f'"{python}"' if " " in python or os.name == "nt" else python
-    return f"{program} -m pip install " + " ".join(f'"{name}"' for name in _dependencies())
-
-
-def _dependencies() -> list[str]:
-    """As the extension's ``pyproject.toml`` lists them, or the metadata where pip installed it."""
-    listed = ROOT / "pyproject.toml"
-    if listed.is_file():
-        return list(tomllib.loads(listed.read_text("utf-8"))["project"]["dependencies"])
-    required = importlib.metadata.requires("gaussianspeech") or []
-    return [entry for entry in required if "extra ==" not in entry]
 
 
 def _environment_folders(environ: Mapping[str, str]) -> list[Path]:

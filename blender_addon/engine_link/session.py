@@ -72,14 +72,20 @@ def user_folder() -> Path:
     return Path(bpy.utils.user_resource("DATAFILES", path=ROOT_PACKAGE, create=True))
 
 
+def environment_folder() -> Path:
+    """The environment that the add-on sets up for the engine."""
+    return user_folder() / "environment"
+
+
 def _make_engine(python: str, override: str, device: str) -> EngineClient:
-    program = "" if override.strip() else process.find_python(python)
+    installed = process.installed_python(environment_folder())
+    program = "" if override.strip() else process.find_python(python, installed=installed)
     return EngineClient(
         process.engine_command(program, override),
         process.engine_environment(user_folder() / "cache", device.lower()),
         log_path(),
         cwd=user_folder(),
-        install_hint=process.install_hint(program) if program else "",
+        install_hint=process.SET_UP_HINT if program else "",
     )
 
 

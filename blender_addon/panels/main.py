@@ -10,6 +10,7 @@ import bpy
 from ..engine_link.background import running_tasks
 from ..engine_link.ops import GAUSSIANSPEECH_OT_open_log
 from ..engine_link.tasks import GAUSSIANSPEECH_OT_cancel
+from ..setup.panel import draw_set_up
 from ..status import get_status
 
 _ROWS = 2
@@ -29,6 +30,8 @@ class GAUSSIANSPEECH_PT_main(bpy.types.Panel):
         """Draw the status: two rows in any case, so that no button moves under the mouse."""
         status = get_status(context)
         layout = self.layout
+        if draw_set_up(layout, context) and not status.is_error:
+            return
         if status.busy:
             column = layout.column(align=True)
             text = status.step[:1].upper() + status.step[1:] or status.task

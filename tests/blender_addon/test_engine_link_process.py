@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -67,10 +66,10 @@ def test_a_chosen_python_that_is_not_there_is_named(tmp_path):
     assert caught.value.kind == "bad_input"
 
 
-def test_no_python_at_all_says_what_to_install(tmp_path):
+def test_no_python_at_all_says_what_to_do(tmp_path):
     with pytest.raises(Exception, match="No Python") as caught:
         process.find_python("", environ(tmp_path))
-    assert "3.11" in caught.value.hint
+    assert "Set Up Engine" in caught.value.hint
 
 
 def test_the_command_serves():
@@ -134,15 +133,13 @@ def test_folders_for_compiled_code_that_the_user_has_set_stay(tmp_path):
     assert process.engine_environment(tmp_path, "cpu", mine).items() >= mine.items()
 
 
-def test_the_install_command_lists_the_projects_dependencies():
-    command = process.install_command(sys.executable)
-    assert f"{sys.executable} -m pip install" in command.replace('"', "")
-    assert '"torch>=' in command
-    assert '"pocketsphinx>=' in command
-
-
-def test_installed_with_pip_the_metadata_lists_them(monkeypatch, tmp_path):
-    monkeypatch.setattr(process, "ROOT", tmp_path)
-    required = ["torch>=2.6", 'pytest>=8; extra == "dev"']
-    monkeypatch.setattr(process.importlib.metadata, "requires", lambda _name: required)
-    assert process.install_command("python").endswith('-m pip install "torch>=2.6"')
+@needs_posix
+def test_the_environment_that_was_set_up_comes_before_those_of_the_home_folder(python, tmp_path):
+    python("home/gaussianspeech")
+    installed = Path(python("set up"))
+    folder = installed.parents[1]
+    assert process.installed_python(folder) is None  # It is not whole yet.
+    (folder / process.RECORD).touch()
+    assert process.installed_python(folder) == installed
+    found = process.find_python("", environ(tmp_path), installed)
+    assert found == str(installed)

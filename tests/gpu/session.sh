@@ -14,7 +14,7 @@ python=${GAUSSIANSPEECH_PYTHON:-}
 if [ -z "$python" ]; then
     python=.venv-gpu/bin/python
     [ -x "$python" ] || python3.11 -m venv .venv-gpu
-    "$python" -m pip install -q -c constraints.txt -e ".[dev]"
+    "$python" -m pip install -q -c constraints.txt -e ".[dev,english,training]"
 fi
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
 exec "$python" tests/gpu/session.py "$out"

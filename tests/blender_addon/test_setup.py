@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Set Up Engine and the doctor in Blender; the installation itself is test_setup_environment's."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.blender_addon.conftest import PACKAGE
+
+
+@pytest.fixture
+def session(blender, addon):
+    return addon("setup.session")
+
+
+@pytest.fixture
+def unnamed(blender, monkeypatch, tmp_path, addon):
+    """No engine is named, set up or running."""
+    for name in ("GAUSSIANSPEECH_PYTHON", "VIRTUAL_ENV", "CONDA_PREFIX"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    link = addon("engine_link.session")
+    link.stop_engine()
+    preferences = blender.context.preferences.addons[PACKAGE].preferences
+    named, preferences.engine_python = preferences.engine_python, ""
+    yield preferences
+    preferences.engine_python, preferences.engine_command = named, ""
+    link.stop_engine()
+
+
+def test_an_engine_is_needed_until_one_is_named_or_set_up(unnamed, session, addon):
+    context = addon("setup.session").bpy.context
+    assert session.needed(context)
+    unnamed.engine_command = "ssh host gaussianspeech serve"
+    assert not session.needed(context)
+    unnamed.engine_command = ""
+    unnamed.engine_python = "/usr/bin/env"
+    assert not session.needed(context)
+
+
+def test_without_leave_to_go_online_and_without_wheels_nothing_begins(
+    blender, session, monkeypatch
+):
+    if blender.app.online_access:
+        pytest.skip("this Blender may go online")
+    monkeypatch.setattr(session, "set_up", None)
+    with pytest.raises(RuntimeError, match="Allow Online Access"):
+        blender.ops.gaussianspeech.set_up_engine(build="CPU")
+
+
+def test_what_was_chosen_is_set_up_and_the_panel_says_so(
+    blender, session, addon, monkeypatch, tmp_path
+):
+    asked = []
+    environment, parts = addon("setup.environment"), addon("setup.requirements").Parts
+
+    def set_up(options, _cancelled, report):
+        asked.append(options)
+        report(0.5, "Downloading torch (190 MB)")
+        return environment.SetupRecord(options.build)
+
+    monkeypatch.setattr(session, "set_up", set_up)
+    result = blender.ops.gaussianspeech.set_up_engine(
+        build="CPU", training=True, wheels=str(tmp_path)
+    )
+    assert result == {"FINISHED"}
+    (options,) = asked
+    assert (options.build, options.wheels) == ("cpu", tmp_path)
+    assert options.parts == parts(english=True, training=True)
+    assert options.folder == addon("engine_link.session").environment_folder()
+    status = blender.context.window_manager.gaussianspeech_status
+    assert status.message == "The engine is set up (torch for cpu)"
+
+
+def test_why_a_set_up_failed_is_the_error(blender, session, monkeypatch, tmp_path):
+    with pytest.raises(RuntimeError, match="There is no folder of wheels"):
+        blender.ops.gaussianspeech.set_up_engine(build="CPU", wheels=str(tmp_path / "nowhere"))
+    assert session.under_way() is None
+
+
+def test_cuda_without_a_gpu_is_refused(blender, addon, monkeypatch, tmp_path):
+    monkeypatch.setattr(addon("setup.ops"), "fitting_build", lambda: "cpu")
+    with pytest.raises(RuntimeError, match="No NVIDIA GPU"):
+        blender.ops.gaussianspeech.set_up_engine(build="CUDA", wheels=str(tmp_path))
+
+
+def test_removing_takes_the_whole_environment(blender, addon):
+    folder = addon("engine_link.session").environment_folder()
+    assert not blender.ops.gaussianspeech.remove_engine.poll()
+    folder.mkdir()
+    (folder / "pyvenv.cfg").touch()
+    assert blender.ops.gaussianspeech.remove_engine() == {"FINISHED"}
+    assert not folder.exists()
+
+
+def test_the_doctor_asks_blender_and_the_engine(engine_ready, addon):
+    assert engine_ready.ops.gaussianspeech.doctor() == {"FINISHED"}
+    findings = addon("setup.report").findings()
+    topics = {check.topic for check in findings}
+    assert topics == {
+        "blender",
+        "system",
+        "libraries",
+        "splatting",
+        "recognition",
+        "assets",
+        "folders",
+    }
+    levels = {check.name: check.level for check in findings}
+    assert levels["torch"] == levels["user folder"] == "ok"
+    text = addon("setup.ops").as_text(findings)
+    assert "[ok] libraries: torch: " in text
+    assert len(text.splitlines()) >= len(findings)
+
+
+def test_the_doctor_says_why_the_engine_does_not_answer(unnamed, blender, addon):
+    unnamed.engine_python = "/usr/bin/env"
+    assert blender.ops.gaussianspeech.doctor() == {"FINISHED"}
+    checks = {check.name: check for check in addon("setup.report").findings()}
+    assert checks["process"].level == "error"
+    status = blender.context.window_manager.gaussianspeech_status
+    assert status.message == "Doctor: 1 error (process)"

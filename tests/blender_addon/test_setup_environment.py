@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's environment, made by a real venv and pip from a folder of wheels."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import threading
+import zipfile
+from dataclasses import replace
+
+import pytest
+
+from blender_addon.standalone import addon_module
+
+process = addon_module("engine_link.process")
+environment = addon_module("setup.environment")
+requirements = addon_module("setup.requirements")
+errors = sys.modules["gaussianspeech.engine.core.errors"]
+FAKE_ENGINE = """
+import sys, time
+print("engine", *sys.argv[1:], flush=True)
+import tiny
+if sys.argv[1] == "warm-up":
+    time.sleep({sleep})
+"""
+
+
+def ignore(_fraction, _message):
+    pass
+
+
+@pytest.fixture
+def engine(tmp_path, monkeypatch):
+    """An engine that needs one tiny library; gives a function that says how long it compiles."""
+    root = tmp_path / "extension"
+    (root / "engine").mkdir(parents=True)
+    (root / "engine" / "__init__.py").touch()
+    monkeypatch.setattr(process, "ROOT", root)
+    monkeypatch.setattr(environment, "requirements", lambda _parts: ["tiny>=1"])
+    monkeypatch.setattr(environment, "constraints", lambda: None)
+
+    def compiles(seconds):
+        text = FAKE_ENGINE.format(sleep=seconds)
+        (root / "engine" / "__main__.py").write_text(text)
+
+    compiles(0)
+    return compiles
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """An environment with pip and nothing else; copied, for making one takes seconds."""
+    folder = tmp_path_factory.mktemp("made") / "environment"
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    return folder
+
+
+@pytest.fixture
+def options(tmp_path):
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    write_wheel(wheels / "tiny-1.0-py3-none-any.whl")
+    return environment.SetupOptions(
+        folder=tmp_path / "user" / "environment",
+        build="cpu",
+        parts=requirements.Parts(),
+        log=tmp_path / "user" / "setup.log",
+        cache=tmp_path / "user" / "cache",
+        wheels=wheels,
+        python=sys.executable,
+    )
+
+
+def write_wheel(path):
+    info = "tiny-1.0.dist-info"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("tiny.py", "")
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        wheel = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        archive.writestr(f"{info}/WHEEL", wheel)
+        archive.writestr(f"{info}/RECORD", f"tiny.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n")
+
+
+def test_an_environment_is_made_offline_and_recorded_last(engine, options):
+    steps = []
+    record = environment.set_up(options, threading.Event(), lambda *step: steps.append(step))
+    assert environment.read_record(options.folder) == record
+    assert record.requirements == ("tiny>=1",)
+    assert process.installed_python(options.folder) is not None
+    fractions = [fraction for fraction, _ in steps]
+    assert fractions == sorted(fractions)
+    assert (fractions[0], fractions[-1]) == (0.0, 1.0)
+    log = options.log.read_text()
+    assert "Successfully installed tiny-1.0" in log
+    assert log.index("engine warm-up") < log.index("engine doctor --json")
+    environment.remove(options.folder)
+    assert not options.folder.exists()
+    environment.remove(options.folder)  # Nothing is there, and nothing is wrong.
+
+
+def test_a_cancelled_set_up_ends_its_programs_and_is_continued_by_the_next(engine, options, made):
+    shutil.copytree(made, options.folder, symlinks=True)
+    engine(600)
+    cancelled = threading.Event()
+
+    def cancel_while_compiling(_fraction, message):
+        if message == "Compiling kernels":
+            threading.Timer(1.0, cancelled.set).start()
+
+    with pytest.raises(errors.CancelledError):
+        environment.set_up(options, cancelled, cancel_while_compiling)
+    assert environment.read_record(options.folder) is None
+    assert process.installed_python(options.folder) is None
+    engine(0)
+    python = process.environment_python(options.folder)
+    made = python.lstat().st_mtime_ns
+    environment.set_up(options, threading.Event(), ignore)
+    assert python.lstat().st_mtime_ns == made  # What was there was used.
+
+
+def test_a_broken_environment_is_made_anew(engine, options):
+    options.folder.mkdir(parents=True)
+    (options.folder / environment.RECORD).write_text("{}")
+    (options.folder / "left over").touch()
+    environment.set_up(options, threading.Event(), ignore)
+    assert environment.read_record(options.folder) is not None
+    assert not (options.folder / "left over").exists()
+
+
+def test_a_library_that_is_not_in_the_folder_is_named(engine, options, monkeypatch, made):
+    shutil.copytree(made, options.folder, symlinks=True)
+    monkeypatch.setattr(environment, "requirements", lambda _parts: ["tiny>=1", "absent>=3"])
+    with pytest.raises(errors.MissingDependencyError, match="absent>=3 is not to be had") as caught:
+        environment.set_up(options, threading.Event(), ignore)
+    assert str(options.log) in caught.value.hint
+    assert environment.read_record(options.folder) is None
+
+
+def test_an_engine_that_does_not_start_leaves_no_record(engine, options, made):
+    shutil.copytree(made, options.folder, symlinks=True)
+    (process.ROOT / "engine" / "__main__.py").write_text("raise SystemExit('no such kernel')")
+    with pytest.raises(errors.MissingDependencyError, match="no such kernel"):
+        environment.set_up(options, threading.Event(), ignore)
+    assert environment.read_record(options.folder) is None
+
+
+def test_a_missing_folder_of_wheels_is_named(options, tmp_path):
+    with pytest.raises(errors.BadInputError, match="nowhere"):
+        environment.set_up(replace(options, wheels=tmp_path / "nowhere"), threading.Event(), ignore)
+
+
+def test_too_little_space_is_said_before_anything_is_written(options, monkeypatch):
+    usage = type("usage", (), {"free": 1e9})
+    monkeypatch.setattr(environment.shutil, "disk_usage", lambda _path: usage)
+    with pytest.raises(errors.BadInputError, match=r"needs 2\.5 GB .* 1\.0 GB are free"):
+        environment.set_up(options, threading.Event(), ignore)
+    assert not options.folder.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "message"),
+    [
+        ("OSError: [Errno 28] No space left on device", "BadInputError", "the disk is full"),
+        (
+            "WARNING: Retrying: NewConnectionError('Failed to establish a new connection')",
+            "MissingDependencyError",
+            "cannot be reached",
+        ),
+        ("fine\nERROR: it broke\nmore words", "MissingDependencyError", "ERROR: it broke"),
+    ],
+)
+def test_what_pip_says_becomes_one_sentence(tmp_path, words, kind, message):
+    error = environment._failure("It failed", words.splitlines(), tmp_path / "log")
+    assert type(error).__name__ == kind
+    assert message in error.message
+
+
+def test_a_damaged_record_counts_as_none(tmp_path):
+    for text in ("", "[]", '{"build": "cpu"}', '{"build": 1, "requirements": 2, "parts": 3}'):
+        (tmp_path / environment.RECORD).write_text(text)
+        assert environment.read_record(tmp_path) is None
+
+
+def test_another_set_of_libraries_makes_a_record_outdated():
+    parts = requirements.Parts(training=True)
+    current = environment.SetupRecord("cpu", tuple(requirements.requirements(parts)), parts)
+    assert not current.outdated
+    assert replace(current, requirements=("torch",)).outdated
+
+
+def test_blenders_own_python_is_taken_and_else_one_of_the_path(tmp_path, monkeypatch):
+    assert environment.base_python(sys.executable) == sys.executable
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(errors.MissingDependencyError, match=r"3\.11 to 3\.13"):
+        environment.base_python(str(tmp_path / "blender"))
+
+
+def test_training_is_an_extra_of_its_own():
+    base = requirements.requirements(requirements.Parts(english=False))
+    assert any(line.startswith("torch") for line in base)
+    more = requirements.requirements(requirements.Parts(english=False, training=True))
+    assert {line.partition(">")[0] for line in set(more) - set(base)} >= {"tensorboard", "jinja2"}
+    assert not any(line.startswith(("tensorboard", "bpy", "pytest")) for line in base)
+
+
+def test_the_install_command_quotes_what_a_shell_would_take_apart():
+    command = requirements.pip_command("/a folder/python")
+    assert command.startswith('"/a folder/python" -m pip install ')
+    assert '"torch>=' in command
+
+
+@pytest.mark.parametrize(
+    ("says", "build"),
+    [
+        ("| NVIDIA-SMI 580.65  Driver Version: 580.65  CUDA Version: 13.0 |", "cu130"),
+        ("| NVIDIA-SMI 560.35  Driver Version: 560.35  CUDA Version: 12.6 |", "cu126"),
+        ("| NVIDIA-SMI 470.82  Driver Version: 470.82  CUDA Version: 11.4 |", "cpu"),
+        ("NVIDIA-SMI has failed", "cpu"),
+        (None, "cpu"),
+    ],
+)
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for nvidia-smi is a script")
+def test_the_build_of_torch_follows_the_driver(tmp_path, monkeypatch, says, build):
+    if says is not None:
+        program = tmp_path / "nvidia-smi"
+        program.write_text(f"#!/bin/sh\necho '{says}'\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert requirements.fitting_build() == build
