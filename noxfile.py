@@ -4,8 +4,9 @@
 ``nox -s tests`` is the engine and the training, ``nox -s addon-5.2`` the add-on inside that
 Blender, ``nox -s lint`` style and types, ``nox -s demo`` the README's first command on an installed
 project, ``nox -s lpips`` the agreement with the package of that name, ``nox -s extension`` the zip
-that users install. The sessions ``environment`` and ``blender-VERSION``, which the others require,
-make the environments; compiled kernels and byte code are kept in ``.nox`` and shared by all.
+that users install, ``nox -s repository`` a folder that Blender installs and updates it from. The
+sessions ``environment`` and ``blender-VERSION``, which the others require, make the environments;
+compiled kernels and byte code are kept in ``.nox`` and shared by all.
 """
 
 from __future__ import annotations
@@ -232,6 +233,20 @@ def extension(session: nox.Session) -> None:
     python = program(environment_of(BUILDER), "python")
     session.run(python, build_tool(BUILDER), "validate", str(package), external=True)
     session.log(f"The extension is {package}")
+
+
+@nox.session(python=False, requires=[environment_of(BUILDER)])
+def repository(session: nox.Session) -> None:
+    """A static extension repository in dist/repository: the zip, and the index for Blender."""
+    folder = Path("dist") / "repository"
+    folder.mkdir(parents=True, exist_ok=True)
+    build_extension(session, BUILDER, folder)
+    python = program(environment_of(BUILDER), "python")
+    session.run(
+        *(python, build_tool(BUILDER), "server-generate", "--repo-dir", str(folder), "--html"),
+        external=True,
+    )
+    session.log(f"Serve {folder}, or give Blender the URL of its index.json")
 
 
 def build_extension(session: nox.Session, version: str, folder: Path) -> Path:

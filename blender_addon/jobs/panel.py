@@ -11,7 +11,7 @@ from ..avatars.properties import heads_using
 from ..avatars.saving import GAUSSIANSPEECH_OT_save_avatar
 from ..heads.properties import active_head
 from ..panels import CATEGORY, PARENT_ID
-from ..panels.main import draw_wrapped, wrapped
+from ..text import draw_wrapped, wrapped
 from .ops import (
     GAUSSIANSPEECH_OT_cancel_job,
     GAUSSIANSPEECH_OT_end_job,

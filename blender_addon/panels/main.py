@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import textwrap
-
 import bpy
 
 from ..engine_link.background import running_tasks
@@ -12,6 +10,7 @@ from ..engine_link.ops import GAUSSIANSPEECH_OT_open_log
 from ..engine_link.tasks import GAUSSIANSPEECH_OT_cancel
 from ..setup.panel import draw_set_up
 from ..status import get_status
+from ..text import draw_wrapped, wrapped
 
 _ROWS = 2
 """Rows of the status where it is short."""
@@ -53,23 +52,3 @@ class GAUSSIANSPEECH_PT_main(bpy.types.Panel):
             column = layout.column(align=True)
             for text, icon in rows + [("", "NONE")] * (_ROWS - len(rows)):
                 column.label(text=text, icon=icon)
-
-
-def draw_wrapped(
-    layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: str = "NONE"
-) -> None:
-    """Draw a text over as many lines as the panel's width asks for."""
-    column = layout.column(align=True)
-    column.scale_y = 0.8
-    for line in text.splitlines():
-        for part in wrapped(context, line):
-            column.label(text=part, icon=icon)
-            icon = "BLANK1" if icon != "NONE" else "NONE"
-
-
-def wrapped(context: bpy.types.Context, line: str) -> list[str]:
-    """A text as lines that fit the panel's width; at least one."""
-    scale = context.preferences.system.ui_scale
-    # A character of the interface font is about 6.5 units wide; the box and the icon take the rest.
-    width = max(20, int((context.region.width / scale - 50) / 6.5))
-    return textwrap.wrap(line, width) or [""]

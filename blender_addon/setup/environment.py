@@ -49,7 +49,10 @@ _FOUND, _DOWNLOADED, _INSTALLED, _COMPILED = 0.02, 0.6, 0.85, 0.97
 _LIBRARIES = 70
 """About as many does pip download."""
 
-_DOWNLOAD = re.compile(r"^\s*(?:Downloading|Using cached) (\S+?)(?:-\d\S*)? \((.+)\)")
+_WHEEL = re.compile(
+    r"\s*(?:Downloading|Using cached|Processing) (?:\S*[/\\])?([\w.]+?)-\d\S*(?: (\(\d.*\)))?"
+)
+"""A line of pip about a wheel: its name, and its size where it is downloaded."""
 _POLL = 0.1
 
 
@@ -238,11 +241,11 @@ def _install(options: SetupOptions, wanted: Sequence[str], runner: _Runner, repo
 
     def follow(line: str) -> None:
         nonlocal seen
-        found = _DOWNLOAD.match(line)
+        found = _WHEEL.match(line)
         if found:
             seen += 1
             fraction = _FOUND + (_DOWNLOADED - _FOUND) * min(1.0, seen / _LIBRARIES)
-            report(fraction, f"Downloading {found[1]} ({found[2]})")
+            report(fraction, f"Getting {found[1]} {found[2] or ''}".strip())
         elif line.startswith("Installing collected packages"):
             report(_DOWNLOADED, "Installing libraries")
 
@@ -392,8 +395,6 @@ def _failure(what: str, lines: Sequence[str], log: Path) -> GaussianSpeechError:
             f"{what}: {missing[1]} is not to be had where pip looked.",
             "Add its wheel to the folder of wheels, or set up with the network. " + see,
         )
-    errors = [line for line in lines if line.strip()]
-    last = next(
-        (line for line in reversed(errors) if "error" in line.lower()), errors[-1] if errors else ""
-    )
-    return MissingDependencyError(f"{what}: {last.strip()[:160]}", f"Set up again. {see}")
+    spoken = [line.strip() for line in lines if line.strip()] or ["it said nothing"]
+    last = next((line for line in reversed(spoken) if "error" in line.lower()), spoken[-1])
+    return MissingDependencyError(f"{what}: {last[:160]}", f"Set up again. {see}")

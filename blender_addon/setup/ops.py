@@ -19,7 +19,7 @@ from ..status import ReportMixin, report
 from . import report as doctor_report
 from . import session
 from .environment import read_record
-from .requirements import CPU, Parts, fitting_build, pip_command
+from .requirements import CPU, ROOT, Parts, fitting_build, pip_command
 
 
 class GAUSSIANSPEECH_OT_set_up_engine(ReportMixin, bpy.types.Operator):
@@ -208,6 +208,22 @@ class GAUSSIANSPEECH_OT_copy_report(ReportMixin, bpy.types.Operator):
         return "Copied"
 
 
+class GAUSSIANSPEECH_OT_open_documentation(ReportMixin, bpy.types.Operator):
+    """Open the manual that came with the add-on."""
+
+    bl_idname = "gaussianspeech.open_documentation"
+    bl_label = "Documentation"
+    bl_description = "Open the manual that came with the add-on"
+
+    def run(self, _context: bpy.types.Context) -> str:
+        """Open the file with the system's program for it."""
+        path = ROOT / "README.md"
+        if not path.is_file():
+            raise BadInputError(f"There is no {path}.", "Install the add-on again.")
+        bpy.ops.wm.path_open(filepath=str(path))
+        return f"Opened {path}"
+
+
 CLASSES: tuple[type, ...] = (
     GAUSSIANSPEECH_OT_set_up_engine,
     GAUSSIANSPEECH_OT_cancel_set_up,
@@ -216,4 +232,5 @@ CLASSES: tuple[type, ...] = (
     GAUSSIANSPEECH_OT_copy_install_command,
     GAUSSIANSPEECH_OT_doctor,
     GAUSSIANSPEECH_OT_copy_report,
+    GAUSSIANSPEECH_OT_open_documentation,
 )

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import bpy
 
+from ...engine.core.diagnosis import LEVELS
 from ..engine_link.session import environment_folder
 from ..settings import get_preferences
+from ..text import draw_wrapped
 from . import report, session
 from .environment import read_record
 from .ops import (
@@ -14,6 +16,7 @@ from .ops import (
     GAUSSIANSPEECH_OT_copy_install_command,
     GAUSSIANSPEECH_OT_copy_report,
     GAUSSIANSPEECH_OT_doctor,
+    GAUSSIANSPEECH_OT_open_documentation,
     GAUSSIANSPEECH_OT_open_set_up_log,
     GAUSSIANSPEECH_OT_remove_engine,
     GAUSSIANSPEECH_OT_set_up_engine,
@@ -64,18 +67,23 @@ def draw_preferences(layout: bpy.types.UILayout, context: bpy.types.Context) -> 
         row.operator(GAUSSIANSPEECH_OT_remove_engine.bl_idname, icon="TRASH")
         row.operator(GAUSSIANSPEECH_OT_open_set_up_log.bl_idname, icon="TEXT")
         row.operator(GAUSSIANSPEECH_OT_copy_install_command.bl_idname, icon="COPYDOWN")
-    draw_doctor(layout)
+    draw_doctor(layout.box(), context)
 
 
-def draw_doctor(layout: bpy.types.UILayout) -> None:
-    """Draw the doctor's operators and findings."""
-    box = layout.box()
-    row = box.row(align=True)
+def draw_doctor(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """Draw the doctor's operators and findings, what is wrong first."""
+    row = layout.row(align=True)
     row.operator_context = "INVOKE_DEFAULT"
     row.operator(GAUSSIANSPEECH_OT_doctor.bl_idname, icon="HEART")
     row.operator(GAUSSIANSPEECH_OT_copy_report.bl_idname, icon="COPYDOWN")
-    column = box.column(align=True)
-    for check in report.findings():
-        column.label(text=f"{check.name}: {check.text}", icon=_ICONS[check.level])
+    column = layout.column(align=True)
+    for check in sorted(report.findings(), key=lambda check: -LEVELS.index(check.level)):
+        draw_wrapped(column, context, f"{check.name}: {check.text}", icon=_ICONS[check.level])
         if check.remedy:
-            column.label(text=check.remedy, icon="BLANK1")
+            draw_wrapped(column, context, check.remedy)
+
+
+def draw_help(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """Draw the section *Help*."""
+    layout.operator(GAUSSIANSPEECH_OT_open_documentation.bl_idname, icon="HELP")
+    draw_doctor(layout, context)

@@ -12,7 +12,13 @@ from pathlib import Path
 from PIL import Image
 
 IMAGES = Path(__file__).resolve().parents[1] / "images"
-NAMES = {"1-head": "head", "2-predicting": "speech", "3-keys": "keys", "4-avatar": "avatar"}
+NAMES = {
+    "0-setup": "setup",
+    "1-head": "head",
+    "2-predicting": "speech",
+    "3-keys": "keys",
+    "4-avatar": "avatar",
+}
 WIDTH = 1200
 """Pixels of a screenshot."""
 

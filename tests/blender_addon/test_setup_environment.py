@@ -177,6 +177,18 @@ def test_what_pip_says_becomes_one_sentence(tmp_path, words, kind, message):
     assert message in error.message
 
 
+@pytest.mark.parametrize(
+    ("line", "wheel", "size"),
+    [
+        ("Downloading torch-2.13.0%2Bcpu-cp311-cp311-linux.whl (190.2 MB)", "torch", "(190.2 MB)"),
+        ("  Using cached https://x/rich-15.0.0-py3-none-any.whl (1 kB)", "rich", "(1 kB)"),
+        (r"Processing C:\wheels\tyro-0.9-py3-none-any.whl (from here)", "tyro", None),
+    ],
+)
+def test_progress_names_the_library(line, wheel, size):
+    assert environment._WHEEL.match(line).groups() == (wheel, size)
+
+
 def test_a_damaged_record_counts_as_none(tmp_path):
     for text in ("", "[]", '{"build": "cpu"}', '{"build": 1, "requirements": 2, "parts": 3}'):
         (tmp_path / environment.RECORD).write_text(text)

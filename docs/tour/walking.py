@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What walks through Blender's window share: waiting for it, finding its parts, and pictures."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+TAB = "GaussianSpeech"
+
+Condition = Callable[[], bool]
+"""What a walk waits for before it goes on."""
+
+
+def window() -> bpy.types.Window:
+    return bpy.context.window_manager.windows[0]
+
+
+def area(kind: str) -> bpy.types.Area:
+    return next(area for area in window().screen.areas if area.type == kind)
+
+
+def inside(kind: str) -> Any:
+    found = area(kind)
+    region = next(region for region in found.regions if region.type == "WINDOW")
+    return bpy.context.temp_override(window=window(), area=found, region=region)
+
+
+def status() -> bpy.types.PropertyGroup:
+    return bpy.context.window_manager.gaussianspeech_status
+
+
+def idle() -> bool:
+    return not status().busy
+
+
+def shoot(folder: Path, name: str) -> None:
+    """What the X display shows, taken by FFmpeg: Blender's own grab can come out black."""
+    folder.mkdir(parents=True, exist_ok=True)
+    size = f"{window().width}x{window().height}"
+    grab = ["ffmpeg", "-y", "-loglevel", "error", "-f", "x11grab", "-video_size", size]
+    grab += ["-i", os.environ["DISPLAY"], "-frames:v", "1", str(folder / f"{name}.png")]
+    subprocess.run(grab, check=True)
+
+
+def seconds(number: float) -> Iterator[Condition]:
+    for _ in range(int(4 * number)):
+        yield lambda: True
+
+
+def tab_chosen() -> bool:
+    """Only a click can choose a sidebar's tab: a walk waits for it."""
+    sidebar = next(region for region in area("VIEW_3D").regions if region.type == "UI")
+    return sidebar.active_panel_category == TAB
+
+
+def show_sidebar() -> Iterator[Condition]:
+    bpy.context.preferences.view.show_splash = False
+    bpy.context.preferences.system.use_region_overlap = False
+    area("VIEW_3D").spaces.active.show_region_ui = True
+    print(f"Click the sidebar's tab {TAB}, please.", flush=True)
+    yield tab_chosen
+    yield from seconds(1)
+
+
+def run(steps: Iterator[Condition], folder: Path, patience: float) -> None:
+    """Walk, and close the window at its end or when a step takes more than so many seconds."""
+    waiting: list[Condition] = [lambda: True]
+    left = patience
+
+    def step() -> float | None:
+        nonlocal left
+        try:
+            if not waiting[0]():
+                left -= 0.25
+                if left <= 0:
+                    raise TimeoutError(status().message)  # noqa: TRY301 - ends as any other failure
+                return 0.25
+            waiting[0], left = next(steps), patience
+        except StopIteration:
+            bpy.ops.wm.quit_blender()
+            return None
+        except Exception:  # noqa: BLE001 - whatever it is, it is shown and the window closes
+            traceback.print_exc()
+            shoot(folder, "failed")
+            bpy.ops.wm.quit_blender()
+            return None
+        return 0.25
+
+    bpy.app.timers.register(step, first_interval=3.0)
