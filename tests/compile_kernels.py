@@ -3,27 +3,18 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 from engine.core import runtime
-
-VOICE = Path(__file__).resolve().parents[1] / "engine" / "assets" / "sample_voice.wav"
 
 
 def compile_kernels() -> None:
     import torch
 
-    from engine.avatar.kernels import warm_up
-    from engine.cli import main
-    from engine.splatting.cpu.backend import CpuBackend
+    from engine.commands.warm_up import warm_up
     from training.losses.ssim import ssim
 
-    warm_up(CpuBackend(), gradients=True)
+    assert warm_up(training=True) == 0
     picture = torch.rand(24, 24, 3, requires_grad=True)
     ssim(picture, torch.rand(24, 24, 3)).backward()
-    with tempfile.TemporaryDirectory() as folder:
-        assert main(["animate", str(VOICE), "--out", folder]) == 0
 
 
 if __name__ == "__main__":
