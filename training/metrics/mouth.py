@@ -53,7 +53,7 @@ def mouth_track(performance: Performance, head: Head) -> MouthTrack:
     """
     _check(performance, head)
     marks = {
-        name: _landmark(head, name)
+        name: landmark(head, name)
         for name in ("inner_lip_upper", "inner_lip_lower", "mouth_corners", "upper_teeth_edge")
     }
     chunks: dict[str, list[Double]] = {"apart": [], "width": [], "teeth": []}
@@ -105,7 +105,7 @@ def lip_vertices(head: Head) -> NDArray[np.int32]:
     Raises:
         BadInputError: the head names no region of lips.
     """
-    return _region(head, "lips")
+    return region(head, "lips")
 
 
 def positions(
@@ -131,7 +131,7 @@ def _check(performance: Performance, head: Head) -> None:
         )
 
 
-def _landmark(head: Head, name: str) -> NDArray[np.int32]:
+def landmark(head: Head, name: str) -> NDArray[np.int32]:
     if name not in head.landmarks or len(head.landmarks[name]) == 0:
         raise BadInputError(
             f"The head {head.id!r} has no landmark {name!r}.",
@@ -140,7 +140,7 @@ def _landmark(head: Head, name: str) -> NDArray[np.int32]:
     return head.landmarks[name]
 
 
-def _region(head: Head, name: str) -> NDArray[np.int32]:
+def region(head: Head, name: str) -> NDArray[np.int32]:
     if name not in head.regions or len(head.regions[name]) == 0:
         raise BadInputError(
             f"The head {head.id!r} has no region {name!r}.",
