@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...engine.motion.lip_contact import LipGap
+from ...engine.motion.rules.contacts import Contacts, contact_curves, phones_in_silence
+from ...engine.motion.rules.pauses import hold_pauses_open
 from ...engine.motion.style import NEUTRAL, Style, apply_style
+from ...engine.phonemes import Phone
 from .prediction import Prediction
 
 Float = NDArray[np.float32]
@@ -37,7 +40,7 @@ class Adjustments:
         smoothing: standard deviation of the blur in time, seconds.
         lip_closure: factor of the expressions that bring the lips together.
         upper_face: factor of brows, eyes and nose.
-        style: strength of articulation, and smile or frown.
+        style: strength of articulation, smile or frown, and how closed the mouth rests.
     """
 
     strength: float = 1.0
@@ -54,7 +57,7 @@ def adjustments(settings: Any) -> Adjustments:
         smoothing=settings.smoothing / 1000,
         lip_closure=settings.lip_closure,
         upper_face=settings.upper_face,
-        style=Style(settings.articulation, settings.smile),
+        style=Style(settings.articulation, settings.smile, rest=settings.rest),
     )
 
 
@@ -71,7 +74,10 @@ def adjusted(prediction: Prediction, adjustments: Adjustments, gap: LipGap | Non
             meet all the same.
     """
     names = prediction.names
-    values = apply_style(prediction.values, names, adjustments.style, gap)
+    values, rest = prediction.values, adjustments.style.rest
+    if rest < 1 and prediction.phones:
+        values = hold_pauses_open(values, names, _contacts(prediction), rest)
+    values = apply_style(values, names, adjustments.style, gap)
     values = values.astype(np.float32, copy=True)
     before = values.copy()
     factors = np.ones(len(names), np.float32)
@@ -87,6 +93,13 @@ def adjusted(prediction: Prediction, adjustments: Adjustments, gap: LipGap | Non
         values = smoothed(values, adjustments.smoothing * prediction.fps)
     low, high = prediction.bounds
     return np.clip(values, low, high)
+
+
+def _contacts(prediction: Prediction) -> Contacts:
+    """The contacts of the sounds that were predicted."""
+    frames, fps = len(prediction.values), prediction.fps
+    phones = [Phone(*phone) for phone in prediction.phones]
+    return contact_curves(phones_in_silence(phones, frames / fps), frames, fps, 1.0)
 
 
 def smoothed(values: Float, sigma: float) -> Float:

@@ -80,6 +80,7 @@ class GAUSSIANSPEECH_PT_adjust(bpy.types.Panel):
         column = layout.column()
         column.prop(settings, "articulation")
         column.prop(settings, "smile")
+        column.prop(settings, "rest")
         column.prop(settings, "strength")
         column.prop(settings, "lip_closure")
         column.prop(settings, "upper_face")

@@ -100,6 +100,16 @@ class GAUSSIANSPEECH_PG_speech(bpy.types.PropertyGroup):
         subtype="FACTOR",
         update=_on_adjusted,
     )
+    rest: bpy.props.FloatProperty(
+        name="Rest",
+        description="How closed the mouth is in long silences, on heads with ARKit expressions: "
+        "half open at 0, lips touching at 1",
+        default=1.0,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        update=_on_adjusted,
+    )
     smoothing: bpy.props.FloatProperty(
         name="Smoothing",
         description="Blur in time, in milliseconds; more is calmer and closes the lips less",

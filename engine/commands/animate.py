@@ -48,6 +48,7 @@ def animate(
     emotion_amount: float = 1.0,
     emotion_curve: Path | None = None,
     seed: int = 0,
+    rest: float = 1.0,
     dense: bool = False,
     json: bool = False,
 ) -> int:
@@ -76,6 +77,7 @@ def animate(
         emotion_curve: a CSV file of emotions over time: a line with "seconds" and emotions, a line
             of amounts from 0 to 1 for each key.
         seed: blinks, brows, gaze and head of another take.
+        rest: how closed the mouth is in long silences: 0 half open, 1 lips touching.
         dense: also store the offsets of every vertex of every frame.
         json: print the results as JSON, one object a file.
     """
@@ -86,6 +88,7 @@ def animate(
         smile,
         upper_face,
         seed,
+        rest=rest,
         gaze=gaze,
         gaze_target=gaze_target,
         head_motion=head_motion,

@@ -24,6 +24,7 @@ from engine.motion.lip_contact import (
 from engine.motion.model.ids import DEFAULT, MODELS, RULES, model_file
 from engine.motion.performance import Performance
 from engine.motion.rules.contacts import contact_curves, phones_in_silence
+from engine.motion.rules.pauses import hold_pauses_open
 from engine.motion.rules.visemes import articulate
 from engine.motion.style import NEUTRAL, Style
 from engine.recognition.ids import DEFAULT as RECOGNIZER
@@ -135,6 +136,7 @@ def predict(
         weights, gap = (motion.weights, gap) if fit is None else (fit.weights, fit.gap)
         weights = apply_labiodental_contact(weights, names, contacts.labiodental)
         weights = close_lips(weights, gap, contacts.closure)
+    weights = hold_pauses_open(weights, names, contacts, style.rest)
     made = animate_face(weights, names, recognized.phones, prosody, fps, style, gap)
     progress(1.0, "Motion predicted")
     performance = partial(performance, head_rotation=made.head_rotation)

@@ -77,6 +77,7 @@ class Style:
             for what the voice says.
         emotion_amount: of that emotion, 0 to 1.
         emotion_keys: more emotion, over time.
+        rest: how closed the mouth is in long silences, 0 to 1: half open at 0, lips touching at 1.
     """
 
     articulation: float = 1.0
@@ -94,6 +95,7 @@ class Style:
     emotion: str = NO_EMOTION
     emotion_amount: float = 1.0
     emotion_keys: tuple[EmotionKey, ...] = ()
+    rest: float = 1.0
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -133,6 +135,7 @@ _RANGES = {
     "gaze": (0.0, 2.0),
     "head_motion": (0.0, 2.0),
     "emotion_amount": (0.0, 1.0),
+    "rest": (0.0, 1.0),
 }
 
 _TARGET = 90.0

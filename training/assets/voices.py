@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from engine.audio.loading import Speech, load_speech
 from engine.core.errors import BadInputError, MissingDependencyError
-from engine.phonemes import SILENCE, VISEMES, Phone, normalize_segments
+from engine.phonemes import ENGLISH, SILENCE, Phone, normalize_segments
 from engine.recognition.recognizer import recognize
 
 _LIMIT = 60.0
@@ -195,6 +195,6 @@ def _arpabet(label: str) -> str:
     plain = _RADIO.get(plain, plain)
     if plain in _PAUSES:
         return SILENCE
-    if plain not in VISEMES:
+    if plain not in ENGLISH:
         raise BadInputError(f"The synthesiser named an unknown sound {label!r}.")
     return plain

@@ -41,9 +41,11 @@ WITHIN = 0.040
 TOUCHING = 1.5
 """Millimetres from the lower inner lip to the edge of the upper teeth that count as contact: half
 the thickness of the rim of a lip, whose inner edge the landmark is."""
-SILENT_FOR = 0.20
-SETTLING = 0.10
-"""Silences of at least the first length count, without this much next to speech."""
+SILENT_FOR, PAUSE = 0.20, 0.60
+"""Silences of at least so many seconds count: the first length at the clip's ends, the second
+between sounds, where the mouth is in motion in shorter ones, half open on its way."""
+SETTLING, PREPARING = 0.25, 0.45
+"""Seconds next to speech that do not count, after it and before it; each at most half a silence."""
 
 
 @dataclass(frozen=True)
@@ -262,10 +264,11 @@ def _in_silence(
     last = performance.frames / performance.fps - 1e-6
     seconds = motion = gap = 0.0
     for phone in _of(phones, {SILENCE}):
-        if phone.end - phone.start < SILENT_FOR:
+        length, first, final = phone.end - phone.start, phone.start <= 0, phone.end >= last
+        if length < (SILENT_FOR if first or final else PAUSE):
             continue
-        start = phone.start + (SETTLING if phone.start > 0 else 0.0)
-        end = phone.end - (SETTLING if phone.end < last else 0.0)
+        start = phone.start + (0.0 if first else min(SETTLING, length / 2))
+        end = phone.end - (0.0 if final else min(PREPARING, length / 2))
         inside = (track.times >= start) & (track.times <= end)
         if inside.sum() < 2:
             continue

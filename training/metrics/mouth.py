@@ -132,6 +132,11 @@ def _check(performance: Performance, head: Head) -> None:
 
 
 def landmark(head: Head, name: str) -> NDArray[np.int32]:
+    """The vertices of a landmark.
+
+    Raises:
+        BadInputError: the head lacks it.
+    """
     if name not in head.landmarks or len(head.landmarks[name]) == 0:
         raise BadInputError(
             f"The head {head.id!r} has no landmark {name!r}.",
@@ -141,6 +146,11 @@ def landmark(head: Head, name: str) -> NDArray[np.int32]:
 
 
 def region(head: Head, name: str) -> NDArray[np.int32]:
+    """The vertices of a region.
+
+    Raises:
+        BadInputError: the head lacks it.
+    """
     if name not in head.regions or len(head.regions[name]) == 0:
         raise BadInputError(
             f"The head {head.id!r} has no region {name!r}.",

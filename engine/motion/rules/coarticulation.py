@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.motion.lip_contact import smoothstep
+from ..lip_contact import smoothstep  # noqa: TID252
 
 Array = NDArray[np.float64]
 

@@ -11,12 +11,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.motion.lip_contact import smoothstep
-from engine.motion.rules.coarticulation import Array, ContactIntervals, envelope
-from engine.phonemes import BILABIALS, LABIODENTALS, SILENCE, VOWELS, Phone, normalize_segments
+# Inside Blender the package round these has a name of Blender's choosing.
+from ...phonemes import (  # noqa: TID252
+    BILABIALS,
+    LABIODENTALS,
+    SILENCE,
+    VOWELS,
+    Phone,
+    normalize_segments,
+)
+from ..lip_contact import smoothstep  # noqa: TID252
+from .coarticulation import Array, ContactIntervals, envelope
 
 _CLOSED_WITHIN = {"P": (0.05, 0.70), "B": (0.05, 0.75), "M": (0.05, 0.85)}
 """Parts of the phone between which the lips are closed: p and b end in a burst, m is longer."""
+_EARLIER = 0.012
+"""Seconds by which a closure runs ahead of those parts: on films the lips are closest 19 ms before
+the middle of the sound, and less than 1.5 mm apart for 100 ms (docs/lip-sync.md)."""
 _ON_TEETH_WITHIN = (0.15, 0.75)
 _CLOSING = 0.075
 _OPENING = 0.070
@@ -25,13 +36,17 @@ _TO_TEETH = 0.060
 movements of 60 to 100 ms)."""
 _QUICKEST = 0.020
 """No movement is shorter than this, however short the vowel before."""
-_BEYOND = 0.3
+_BEYOND = 0.6
 """Seconds of silence taken to lie before and after a clip that begins or ends silent."""
-_BREATH = (0.10, 0.15)
-"""Silences begin to rest at the first, and rest fully from the second length in seconds."""
-_RELAXING = (0.16, 0.45)
-_PREPARING = (0.14, 0.40)
-"""Movement into and out of rest: at most so many seconds, and at most this part of the silence."""
+_PAUSE = (0.36, 0.54)
+"""Silences begin to rest at the first, and rest fully from the second length in seconds: in shorter
+ones people leave the mouth half open, on its way to the next sound."""
+_RELAXING = (0.22, 0.40)
+_PREPARING = (0.36, 0.50)
+"""Movement into and out of rest: at most so many seconds, and at most this part of the silence; the
+mouth opens for the breath before the sound."""
+_AT_EDGE = 0.5
+"""The same part of what a clip holds of its first and last silence."""
 
 
 class Contacts(NamedTuple):
@@ -51,7 +66,7 @@ class Contacts(NamedTuple):
 def phones_in_silence(phones: Sequence[Phone], duration: float) -> tuple[Phone, ...]:
     """The one normalised phone list from which all of a performance is made.
 
-    Contiguous over the clip; a silence that its start or end cuts off lasts 0.3 s beyond it,
+    Contiguous over the clip; a silence that its start or end cuts off lasts 0.6 s beyond it,
     however little is left of it.
 
     Args:
@@ -100,7 +115,8 @@ def bilabial_closures(phones: Sequence[Phone], fps: float, anticipation: float) 
     for i, phone in enumerate(phones):
         if phone.label not in BILABIALS:
             continue
-        start, end = _visible(_within(phone, *_CLOSED_WITHIN[phone.label]), fps)
+        start, end = _within(phone, *_CLOSED_WITHIN[phone.label])
+        start, end = _visible((start - _EARLIER, end - _EARLIER), fps)
         rise, fall = _ramps(phones, i, (start, end), (_CLOSING, _OPENING), anticipation)
         if i > 0 and i - 1 in resting:
             start = min(start, resting[i - 1][1])
@@ -124,16 +140,15 @@ def labiodental_contacts(
 
 
 def rest_intervals(phones: Sequence[Phone], fps: float) -> ContactIntervals:
-    """The mouth at rest in silences longer than a breath, with time to relax and to prepare."""
+    """The mouth at rest in silences longer than a pause, with time to relax and to prepare."""
     intervals = []
-    low, high = _BREATH
     for i, span in _rest_spans(phones).items():
         phone = phones[i]
         length = phone.end - phone.start
         middle = (span[0] + span[1]) / 2
         half = min(0.5 / fps + 1e-6, length / 2)
         start, end = min(span[0], middle - half), max(span[1], middle + half)
-        amount = float(smoothstep(np.array((length - low) / (high - low))))
+        amount = _rest_amount(phone)
         # Before the clip and after it there is silence too: nothing moves at its edges.
         if i == 0:
             start -= length
@@ -144,15 +159,26 @@ def rest_intervals(phones: Sequence[Phone], fps: float) -> ContactIntervals:
     return _gathered(intervals)
 
 
+def _rest_amount(phone: Phone) -> float:
+    """How far the mouth comes to rest in a silence of such a length, 0 to 1."""
+    low, high = _PAUSE
+    return float(smoothstep(np.array((phone.end - phone.start - low) / (high - low))))
+
+
 def _rest_spans(phones: Sequence[Phone]) -> dict[int, tuple[float, float]]:
     """Silences that rest, by position among the phones, with the part of complete rest."""
     spans = {}
     for i, phone in enumerate(phones):
         length = phone.end - phone.start
-        if phone.label == SILENCE and length > _BREATH[0]:
-            relax = 0.0 if i == 0 else min(_RELAXING[0], _RELAXING[1] * length)
-            prepare = 0.0 if i == len(phones) - 1 else min(_PREPARING[0], _PREPARING[1] * length)
-            spans[i] = (phone.start + relax, phone.end - prepare)
+        if phone.label != SILENCE or length <= _PAUSE[0]:
+            continue
+        relax = min(_RELAXING[0], _RELAXING[1] * length)
+        prepare = min(_PREPARING[0], _PREPARING[1] * length)
+        if i == 0:
+            relax, prepare = 0.0, min(prepare, _AT_EDGE * phone.end)
+        if i == len(phones) - 1:
+            relax, prepare = min(relax, _AT_EDGE * (length - _BEYOND)), 0.0
+        spans[i] = (phone.start + relax, phone.end - prepare)
     return spans
 
 

@@ -22,12 +22,14 @@ from engine.audio.level import LOUDNESS_RATE
 from engine.motion.arkit import ARKIT_NAMES, COLUMN, sides
 from engine.motion.rules.coarticulation import Array, TargetIntervals, blend_targets
 from engine.motion.rules.contacts import Contacts
+from engine.motion.rules.lip_shape import LipShape, lip_shape
+from engine.motion.rules.targets import TRACT_VARIABLES, VISEMES
 from engine.motion.style import NEUTRAL, Style
-from engine.phonemes import ARTICULATORS, PAUSING, RESTING, VISEMES, VOWELS, Phone
+from engine.phonemes import VOWELS, Phone
 
-_LEAD = (0.052, 0.090, 0.095, 0.070, 0.070, 0.060, 0.060, 0.045)
-_LAG = (0.055, 0.075, 0.075, 0.065, 0.065, 0.060, 0.060, 0.045)
-"""Seconds over which dominance builds up and fades, per articulator: rounding is anticipated
+_LEAD = (0.055, 0.055, 0.075, 0.090, 0.045)
+_LAG = (0.055, 0.055, 0.085, 0.075, 0.045)
+"""Seconds over which dominance builds up and fades, per tract variable: rounding is anticipated
 furthest (Löfqvist 1990; JALI's lip-heavy rule), the tongue tip least."""
 _BUILD_UP = (0.20, 0.035)
 _LETTING_GO = (0.40, 0.065)
@@ -35,7 +37,6 @@ _LETTING_GO = (0.40, 0.065)
 seconds. The mouth runs ahead of the sound: it is set before the sound and leaves early."""
 _JAW_PER_DECIBEL = 0.03
 _EFFORT = (0.6, 1.25)
-_PAUSE_RESTS_FROM = 0.12
 
 
 def articulate(
@@ -62,18 +63,15 @@ def articulate(
         (T, 52) float32 in [0, 1], columns as :data:`engine.motion.arkit.ARKIT_NAMES`.
     """
     intervals = _target_intervals(phones, _effort(phones, loudness, style), style)
-    articulators = blend_targets(intervals, len(contacts.closure), fps)
-    return _expressions(articulators, contacts, style)
+    tract = blend_targets(intervals, len(contacts.closure), fps)
+    return _expressions(tract, contacts, style)
 
 
 def _target_intervals(phones: Sequence[Phone], effort: Array, style: Style) -> TargetIntervals:
     """The intervals in which each viseme of each phone holds; diphthongs have two."""
-    times, targets, jaws = [], [], []
+    times, targets, efforts = [], [], []
     for phone, scale in zip(phones, effort, strict=True):
-        visemes = VISEMES.get(phone.label)
-        if visemes is None:
-            resting = phone.end - phone.start > _PAUSE_RESTS_FROM
-            visemes = (RESTING if resting else PAUSING,)
+        visemes = VISEMES[phone.label]
         length = (phone.end - phone.start) / len(visemes)
         for part, viseme in enumerate(visemes):
             start = phone.start + part * length
@@ -81,11 +79,12 @@ def _target_intervals(phones: Sequence[Phone], effort: Array, style: Style) -> T
             after = min(_LETTING_GO[0] * length, _LETTING_GO[1])
             times.append((start + before, start + length - after))
             targets.append(viseme)
-            jaws.append(scale)
-    table = np.array(targets, np.float64).reshape(len(times), len(ARTICULATORS), 2)
+            efforts.append(scale)
+    table = np.array(targets, np.float64).reshape(len(times), len(TRACT_VARIABLES), 2)
     start, end = np.array(times, np.float64).reshape(-1, 2).T
     target = table[:, :, 0].copy()
-    target[:, ARTICULATORS.index("jaw")] *= np.array(jaws)
+    for name in ("jaw", "opening"):
+        target[:, TRACT_VARIABLES.index(name)] *= np.array(efforts)
     widths = np.ones((len(times), 1)) * style.anticipation
     return TargetIntervals(
         start=start,
@@ -117,31 +116,36 @@ def _effort(
     return np.where(vowels, scale, effort)
 
 
-def _expressions(articulators: Array, contacts: Contacts, style: Style) -> NDArray[np.float32]:
-    """From articulators (T, 8) and contacts to expression weights."""
+def _expressions(tract: Array, contacts: Contacts, style: Style) -> NDArray[np.float32]:
+    """From tract variables (T, 5) and contacts to expression weights."""
+    named = dict(zip(TRACT_VARIABLES, tract.T, strict=True))
+    tongue = named.pop("tongue")
     activity = contacts.activity
-    named = dict(zip(ARTICULATORS, (articulators * activity[:, None]).T, strict=True))
-    closure, labiodental = contacts.closure * activity, contacts.labiodental * activity
-    parted = 1.0 - closure
+    shape = LipShape(*(lip_shape(**named, jaws=style.jaw, lips=style.lips) * activity))
+    closure, labiodental = contacts.closure, contacts.labiodental * activity
+    parted, pressed = 1.0 - closure, style.press * closure * activity
     free_lips = parted * (1.0 - labiodental)
-    lips = style.lips
-    jaw = style.jaw * named["jaw"] * (1.0 - 0.7 * labiodental) + 0.065 * labiodental
+    # Lips that part by themselves meet before the jaw has closed on them.
+    lifted = parted**2
+    jaw = shape.jaw * (1.0 - 0.7 * labiodental) + 0.065 * labiodental
+    # Neither corners nor rounding take the lip away from the teeth.
+    corners = (1.0 - 0.5 * closure) * (1.0 - 0.6 * labiodental)
     curves = {
         "jawOpen": jaw,
         # On ARKit heads jawOpen = mouthClose is an open jaw behind closed lips.
-        "mouthClose": jaw * closure,
-        "mouthFunnel": lips * named["funnel"] * free_lips,
-        "mouthPucker": lips * named["pucker"] * (1.0 - 0.3 * closure) * (1.0 - 0.9 * labiodental),
-        "mouthStretch": lips * named["stretch"] * (1.0 - 0.5 * closure),
-        "mouthSmile": lips * named["smile"] * (1.0 - 0.5 * closure),
-        "mouthUpperUp": (lips * named["upper"] * (1.0 - labiodental) + 0.20 * labiodental) * parted,
-        "mouthLowerDown": lips * named["lower"] * free_lips,
-        "mouthRollLower": 0.86 * labiodental + 0.05 * style.press * closure,
-        "mouthRollUpper": 0.05 * style.press * closure,
-        "mouthPress": 0.14 * style.press * closure**2,
-        "tongueOut": named["tongue"] * free_lips,
+        "mouthClose": jaw * closure + shape.close * free_lips,
+        "mouthFunnel": shape.funnel * free_lips,
+        "mouthPucker": shape.pucker * (1.0 - 0.3 * closure) * (1.0 - labiodental),
+        "mouthStretch": shape.stretch * corners,
+        "mouthSmile": shape.smile * corners,
+        "mouthUpperUp": (shape.upper * (1.0 - labiodental) + 0.20 * labiodental) * lifted,
+        "mouthLowerDown": shape.lower * lifted * (1.0 - labiodental),
+        "mouthRollLower": 0.86 * labiodental + 0.05 * pressed,
+        "mouthRollUpper": 0.05 * pressed,
+        "mouthPress": 0.14 * pressed * closure,
+        "tongueOut": tongue * activity * free_lips,
     }
-    result = np.zeros((len(articulators), len(ARKIT_NAMES)), np.float32)
+    result = np.zeros((len(tract), len(ARKIT_NAMES)), np.float32)
     for name, curve in curves.items():
         for side in sides(name):
             result[:, COLUMN[side]] = np.clip(curve, 0.0, 1.0)

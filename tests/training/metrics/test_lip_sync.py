@@ -213,7 +213,7 @@ def test_motion_in_silence_is_the_spread_of_the_lips_about_their_mean(head):
     weights = right_mouth()
     weights[180:, OPEN] = [0.0, 0.1] * 10
     # The lower half of the lip vertices swings ±0.5 mm in half of what is measured after speech.
-    found = measured(head, weights, [Phone("SIL", 1.7, 2.0)])
+    found = measured(head, weights, [Phone("SIL", 1.6, 2.0)])
     assert found.silence == pytest.approx(0.2)
     assert found.silence_motion == pytest.approx(0.25, rel=1e-4)
     assert found.silence_gap == pytest.approx(0.5, rel=1e-4)

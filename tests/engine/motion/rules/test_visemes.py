@@ -13,11 +13,12 @@ from engine.motion.arkit import ARKIT_NAMES, COLUMN, sides, to_head_weights
 from engine.motion.lip_contact import fit_mouth_close
 from engine.motion.retargeting import arkit_gap
 from engine.motion.style import Style
-from engine.phonemes import BILABIALS, LABIODENTALS, OPEN_VOWELS, VISEMES, Phone
+from engine.phonemes import BILABIALS, ENGLISH, FOREIGN, LABIODENTALS, OPEN_VOWELS, Phone
 from tests.engine.motion.known_phones import articulated, contacts_of
 
 FPS = st.sampled_from([12.0, 15.0, 23.976, 24.0, 25.0, 29.97, 30.0, 60.0, 120.0])
-LABELS = [*sorted(VISEMES), "SIL"]
+SOUNDS = sorted(ENGLISH | FOREIGN)
+LABELS = [*SOUNDS, "SIL"]
 SEQUENCE = st.lists(
     st.tuples(st.sampled_from(LABELS), st.floats(0.02, 0.4)), min_size=1, max_size=25
 )
@@ -174,8 +175,8 @@ def test_the_jaw_is_nearly_shut_in_a_sibilant_between_open_vowels():
 
 
 @pytest.mark.parametrize("fps", [12.0, 24.0, 25.0, 60.0, 120.0])
-@pytest.mark.parametrize("silence", [0.15, 0.25, 0.6, 3.0])
-def test_silence_rests_neutral(fps, silence):
+@pytest.mark.parametrize("silence", [0.55, 0.7, 3.0])
+def test_long_silence_rests_neutral(fps, silence):
     phones = timed([("SIL", 0.3), ("AA", 0.3), ("SIL", silence), ("AO", 0.3), ("SIL", 0.3)])
     curves = articulated(phones, frame_count(phones[-1].end, fps), fps)
     times = np.arange(len(curves)) / fps
@@ -191,11 +192,12 @@ def test_a_clip_that_begins_silent_begins_nearly_shut_and_ends_so(head, silence)
     assert opening[-1] < 0.1 * opening.max()
 
 
-def test_a_short_pause_keeps_the_mouth_ajar(head):
-    phones = timed([("SIL", 0.3), ("AA", 0.2), ("SIL", 0.07), ("AA", 0.2), ("SIL", 0.3)])
-    opening = gap(head, articulated(phones, 107, 100.0))
-    assert opening[53] > 1.0
-    assert opening[53] < opening[40]
+@pytest.mark.parametrize("silence", [0.07, 0.15, 0.25, 0.35])
+def test_a_short_pause_leaves_the_mouth_half_open(head, silence):
+    # People do not close for a breath: 7.6 mm on average in pauses (docs/lip-sync.md).
+    phones = timed([("SIL", 0.3), ("AA", 0.2), ("SIL", silence), ("AA", 0.2), ("SIL", 0.3)])
+    opening = gap(head, articulated(phones, frame_count(phones[-1].end, 100.0), 100.0))
+    assert 6.0 < opening[round(100 * (0.5 + silence / 2))] < opening[40]
 
 
 def test_lips_do_not_part_between_silence_and_a_bilabial(head):
@@ -264,9 +266,7 @@ def test_memory_and_work_are_linear_in_time():
 
 
 @given(
-    st.lists(
-        st.tuples(st.sampled_from(sorted(VISEMES)), st.floats(0.06, 0.2)), min_size=1, max_size=20
-    ),
+    st.lists(st.tuples(st.sampled_from(SOUNDS), st.floats(0.06, 0.2)), min_size=1, max_size=20),
     st.sampled_from([24.0, 25.0, 30.0, 60.0]),
 )
 @settings(deadline=None)
