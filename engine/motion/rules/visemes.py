@@ -49,7 +49,7 @@ def articulate(
 ) -> NDArray[np.float32]:
     """Curves of the ARKit expressions for timed phones; frame i is at i / fps seconds.
 
-    Only the mouth moves here; blinks and brows are :mod:`engine.motion.blinks`. Time and memory
+    Only the mouth moves here; blinks and brows are :mod:`engine.motion.face`. Time and memory
     are linear in the frames, and a shift of all phones by whole frames shifts the curves.
 
     Args:
