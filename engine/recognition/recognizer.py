@@ -55,6 +55,9 @@ _NOT_UNDERSTOOD = (
     "gaussianspeech download base."
 )
 
+_FILLED_PAUSE = 20
+"""Frames of speech in a pause from which it is a filler or a broken word, not a word's edge."""
+
 _WRITTEN = 0.6
 """Part of the time that writing down what is said takes."""
 
@@ -294,6 +297,7 @@ def _search(samples: Float, measured: _Measured, script: Script, progress: Progr
     if aligned is None:
         return nothing._replace(phones=free)
     without = _without_words(aligned, frames, activity)
+    without |= _spoken_pauses(aligned, free, frames)
     phones = _merge(_to_seconds(aligned.phones, frames), free, frames, without)
     return _Found(phones, *word_times(script, aligned.words, frames, without))
 
@@ -313,6 +317,18 @@ def _without_words(aligned: Alignment, frames: NDArray[np.int64], activity: Spee
     if not inside.any() or _misfits(filler[inside], aligned.scores[inside]):
         without[:] = True
     return without
+
+
+def _spoken_pauses(aligned: Alignment, free: list[Phone], frames: NDArray[np.int64]) -> Mask:
+    """(T,) the frames of pauses between words in which there is speech: fillers, broken words."""
+    speech = np.zeros(len(frames), bool)
+    for phone in free:
+        start, end = phone.start * FRAME_RATE, phone.end * FRAME_RATE
+        speech[np.searchsorted(frames, start) : np.searchsorted(frames, end)] = True
+    spoken = np.zeros(len(frames), bool)
+    for start, stop in runs(speech & (aligned.words < 0)):
+        spoken[start:stop] = stop - start >= _FILLED_PAUSE
+    return spoken
 
 
 def _misfits(filler: Mask, scores: Float) -> bool:
