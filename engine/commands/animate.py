@@ -23,6 +23,7 @@ from engine.motion.face.emotion_curve import read_emotion_curve
 from engine.motion.model.ids import DEFAULT
 from engine.motion.style import Style
 from engine.recognition.ids import DEFAULT as RECOGNIZER
+from engine.recognition.text_file import Cue, read_text_file
 
 Emotion = Literal["neutral", "joy", "anger", "sadness", "fear", "disgust", "surprise", "auto"]
 
@@ -61,7 +62,8 @@ def animate(
         speech_model: "starter" (learned), "rules", or the file of a trained model.
         fps: frames per second, 12 to 120, for example 24, 23.976 or 60.
         text: what is said; makes the lip sync more exact.
-        text_file: a UTF-8 text file with what is said, instead of --text.
+        text_file: a file with what is said, instead of --text: .txt, or subtitles with times, .srt
+            or .vtt.
         language: what is spoken, for example "en"; found out by default.
         recognizer: what writes down speech without a text: "auto", a Whisper model ("tiny.en",
             "base", "small", a folder), or "phones" for sounds without words.
@@ -130,7 +132,7 @@ def _animate_one(
     head: str,
     model: str,
     fps: float,
-    text: str | None,
+    text: str | tuple[Cue, ...] | None,
     language: str | None,
     recognizer: str,
     style: Style,
@@ -180,15 +182,9 @@ def _check_names(audio: tuple[Path, ...]) -> None:
         )
 
 
-def _transcript(text: str | None, text_file: Path | None) -> str | None:
+def _transcript(text: str | None, text_file: Path | None) -> str | tuple[Cue, ...] | None:
     if text_file is None:
         return text
     if text is not None:
         raise BadInputError("Both --text and --text-file were given.", "Give one of them.")
-    try:
-        return text_file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInputError(
-            f"The transcript {text_file} cannot be read: {error}.",
-            "Give a UTF-8 text file.",
-        ) from error
+    return read_text_file(text_file)

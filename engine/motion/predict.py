@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from engine.motion.model.live import Frames
     from engine.motion.model.loaded import LoadedModel
     from engine.recognition.recognizer import RecognizedSpeech
+    from engine.recognition.text_file import Cue
 
 _FITTED = 0.3
 """Part of the time that fitting the default head's expressions to another head takes."""
@@ -54,7 +56,7 @@ def predict(
     head: Head,
     fps: float,
     *,
-    text: str | None = None,
+    text: str | Sequence[Cue] | None = None,
     language: str | None = None,
     recognizer: str = RECOGNIZER,
     recognized: RecognizedSpeech | None = None,

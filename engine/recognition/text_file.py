@@ -32,6 +32,7 @@ _BOMS = (
 )
 _TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})[,.](\d{1,3})"
 _TIMING = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?")
+_STARTS_AS_TIME = re.compile(r"\s*\d{1,4}:\d\d:\d\d[,.]\d")
 _TAG = re.compile(r"</?[a-zA-Z0-9][^<>]*>|\{\\[^{}]*\}")
 """``<i>``, ``<v Anna>``, ``<00:01.000>``; ``{\\an8}`` of SubStation Alpha."""
 _SPEAKER = re.compile(r"^\s*(?:[-–—]\s*)?(?:[A-Z][A-Z0-9 .'’-]*:\s)?\s*")
@@ -135,13 +136,15 @@ def _cues(path: Path, lines: list[str], *, webvtt: bool) -> list[Cue]:
         if not line.strip():
             # A cue of SubRip may hold empty lines; what follows one still belongs to it.
             skipping = False
-        elif "-->" in line:
+        elif "-->" in line or _STARTS_AS_TIME.match(line):
             timing = _timing(path, number, line)
             cues.append(Cue("", *timing))
             skipping = False
         elif webvtt and line.split()[0] in _BLOCKS:
             skipping = True
-        elif skipping or _is_identifier(lines, number):
+        elif (
+            skipping or _is_identifier(lines, number) or (timing is None and line.strip().isdigit())
+        ):
             continue
         elif timing is None:
             raise BadInputError(

@@ -165,7 +165,7 @@ def _cues(model: Any, samples: Float, piece: tuple[int, int], language: str) -> 
     )
     cues = []
     for segment in segments:
-        text = _LOOP.sub(r"\1", segment.text.strip())
+        text = _LOOP.sub(r"\1 \1", segment.text.strip())
         first, last = min(segment.start, seconds), min(segment.end, seconds)
         if (
             segment.avg_logprob > _UNSURE

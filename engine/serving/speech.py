@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.core.errors import BadInputError
+from engine.core.json_values import JsonObject
 from engine.core.progress import Progress, subprogress
 from engine.motion.model.ids import DEFAULT
 from engine.recognition.ids import DEFAULT as RECOGNIZER
+from engine.recognition.text_file import Cue, shifted
 from engine.serving.cache import Heads
 from engine.serving.request import Reply, Request
 
@@ -43,12 +46,13 @@ class SpeechMethods:
         params, progress = request.params, request.progress
         head_name = params.text("head", "default")
         fps = params.number("fps")
-        text = params.text("text", None)
+        text = _text(params)
         language = params.text("language", None)
         recognizer = params.text("recognizer", RECOGNIZER)
         model = params.text("model", DEFAULT)
         tolerance = params.number("tolerance_mm", DEFAULT_TOLERANCE_MM)
         save = params.text("save", None)
+        start = params.number("start", 0.0)
         speech = _load(request, subprogress(progress, 0.0, _LOADED))
         params.no_others()
         head = self._heads.get(head_name)
@@ -56,7 +60,7 @@ class SpeechMethods:
             speech,
             head,
             fps,
-            text=text or None,
+            text=text if isinstance(text, str) else shifted(text, start, speech.duration),
             language=language or None,
             recognizer=recognizer,
             model=model,
@@ -93,6 +97,23 @@ class SpeechMethods:
             performance, head, tolerance, subprogress(request.progress, 0.1, _FITTED)
         )
         return Reply(reply.body | {"performance": path, "warnings": []}, reply.arrays)
+
+
+def _text(params: JsonObject) -> str | tuple[Cue, ...]:
+    """What is said: a text, or the cues of a subtitle file in the time of the whole sound."""
+    text = params.text("text", None) or ""
+    if "cues" not in params:
+        return str(text)
+    if text:
+        raise BadInputError("Both 'text' and 'cues' were given.", "Give one of them.")
+    return tuple(
+        Cue(
+            cue.text("text"),
+            cue.number("start", -math.inf),
+            cue.number("end", math.inf),
+        )
+        for cue in params.groups("cues")
+    )
 
 
 def _load(request: Request, progress: Progress) -> Speech:

@@ -65,6 +65,8 @@ def test_dense_offsets_are_stored_on_demand(humming, tmp_path):
         (["a.wav", "--speech-model", "oracle"], "oracle"),
         (["a.wav", "--text", "x", "--text-file", "y.txt"], "--text-file"),
         (["a.wav", "--text-file", "y.txt"], "y.txt"),
+        (["a.wav", "--text-file", "bad.srt"], "bad.srt, line 2"),
+        (["a.wav", "--recognizer", "oracle"], "oracle"),
         (["a.wav", "other/a.wav"], "'a'"),
     ],
 )
@@ -72,6 +74,7 @@ def test_bad_input_is_one_line_that_names_it_and_nothing_is_left(
     humming, tmp_path, monkeypatch, capsys, arguments, names
 ):
     humming("a.wav")
+    (tmp_path / "bad.srt").write_text("1\n00:00:01,000 --> then\nHello\n")
     monkeypatch.chdir(tmp_path)
     assert main(["animate", *arguments, "--out", "out"]) == 2
     message = capsys.readouterr().err.strip().splitlines()[-1]
@@ -86,3 +89,18 @@ def test_one_bad_file_does_not_keep_the_others_from_being_animated(humming, tmp_
     bad.write_bytes(b"RIFF but no audio")
     assert main(["animate", str(bad), str(good), "--out", str(tmp_path / "out")]) == 2
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["good.performance.npz"]
+
+
+def test_words_and_language_of_a_subtitle_file_go_into_the_performance(
+    sample_voice, tmp_path, capsys
+):
+    speech, text = sample_voice
+    soundfile.write(tmp_path / "a.wav", speech.samples, 16000)
+    (tmp_path / "a.srt").write_text(f"1\n00:00:00,000 --> 00:00:06,000\n{text}\n")
+    words = ["--text-file", str(tmp_path / "a.srt")]
+    assert main(["animate", str(tmp_path / "a.wav"), "--out", str(tmp_path), *words, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["text"] == text
+    performance = Performance.load(result["performance"])
+    assert " ".join(word.text for word in performance.words) == text
+    assert performance.language == "en"

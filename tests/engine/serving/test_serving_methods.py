@@ -100,6 +100,27 @@ def test_a_sent_file_that_is_no_sound_is_refused_whatever_its_name(call, name):
     assert caught.value.hint
 
 
+def test_cues_are_in_the_time_of_the_whole_sound(call, sample_voice, tmp_path):
+    speech, text = sample_voice
+    soundfile.write(tmp_path / "a.wav", np.pad(speech.samples, (8000, 0)), 16000)
+    cues = [{"text": text, "start": 0.5, "end": 6.5}, {"text": "Never said.", "start": 9.0}]
+    whole = call("speech.predict", fps=25.0, audio=str(tmp_path / "a.wav"), cues=cues)
+    assert " ".join(word for word, _, _ in whole.body["words"]).startswith(text)
+    later = call("speech.predict", fps=25.0, audio=str(tmp_path / "a.wav"), cues=cues, start=0.5)
+    assert not later.body["warnings"]
+    assert later.body["language"] == "en"
+    for (word, start, _), (same, then, _) in zip(
+        later.body["words"], whole.body["words"], strict=False
+    ):
+        assert word == same
+        assert start == pytest.approx(then - 0.5, abs=0.03)
+
+
+def test_a_text_and_cues_together_are_refused(call, voice):
+    with pytest.raises(BadInputError, match="cues"):
+        call("speech.predict", fps=25.0, audio=str(voice), text="x", cues=[{"text": "x"}])
+
+
 def test_a_saved_performance_loads_as_it_was_predicted(call, voice, tmp_path):
     path = str(tmp_path / "voice.performance.npz")
     predicted = call("speech.predict", fps=25.0, audio=str(voice), save=path)

