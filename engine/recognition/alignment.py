@@ -21,14 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.arrays import Float, Index, Short
-from engine.recognition.phone_loop import PhoneSegment
+from engine.ipa import Sound
+from engine.phonemes import SILENCE
 from engine.recognition.senones import BEGIN, END, INTERNAL, SCORE_UNIT, SINGLE, acoustic_model
 
-Pronunciations = Sequence[Sequence[str]]
+Pronunciations = Sequence[Sequence[Sound]]
 Entry = tuple[int, np.float32]
 
-FILLER = -1
-"""Stands for the phone in filler."""
+FILLER = "FILLER"
+"""Stands for the label in filler."""
+_NO_PHONE = -1
 
 _PAUSE = np.float32(-2.0)
 """Log probability of a pause between two words."""
@@ -70,8 +72,8 @@ class Chain(NamedTuple):
         bounds: (n, 2) int32 frames of the recording [earliest, latest) at which the state is
             expected.
         finals: (k,) int32 states in which the chain may end.
-        phone: (n,) int32, number of the phone in the acoustic model, or :data:`FILLER`.
         instance: (n,) int32, which phone of the chain the state belongs to.
+        labels: of each such phone; :data:`FILLER` is one.
         word: (n,) int32, number of the word the state belongs to, −1 in pauses and filler.
     """
 
@@ -83,8 +85,8 @@ class Chain(NamedTuple):
     first_entry: Index
     bounds: Index
     finals: Index
-    phone: Index
     instance: Index
+    labels: tuple[str, ...]
     word: Index
 
 
@@ -93,8 +95,10 @@ def chain_of(
 ) -> Chain:
     """Lay out the states of words.
 
+    A sound that is like several English phones may be each of them, side by side.
+
     Args:
-        words: at least one; each with at least one pronunciation of at least one ARPAbet phone.
+        words: at least one; each with at least one pronunciation of at least one sound.
         bounds: for each word the frames of the recording [earliest, latest) at which it is
             expected; it may fall outside at a price.
     """
@@ -102,15 +106,14 @@ def chain_of(
     ends: list[int] = [-1]
     filler = None
     for number, pronunciations in enumerate(words):
-        left = builder.model.index(words[number - 1][0][-1]) if number else builder.silence
+        left = builder.nearest(words[number - 1][0][-1]) if number else builder.silence
         follows = number + 1 < len(words)
-        right = builder.model.index(words[number + 1][0][0]) if follows else builder.silence
+        right = builder.nearest(words[number + 1][0][0]) if follows else builder.silence
         pause, filler = builder.gap(ends, filler)
         entries = [(end, np.float32(0)) for end in (*ends, pause, filler)]
         ends = []
-        for phones in pronunciations:
-            spoken = [builder.model.index(phone) for phone in phones]
-            ends.append(builder.word(number, spoken, left, right, entries))
+        for sounds in pronunciations:
+            ends += builder.word(number, sounds, left, right, entries)
     return builder.chain([*ends, *builder.gap(ends, filler)], bounds or [_ALWAYS] * len(words))
 
 
@@ -122,38 +125,48 @@ class _Builder:
         self.silence = len(self.model.labels) - 1
         self._senones: list[Short] = []
         self._phones: list[int] = []
+        self._labels: list[str] = []
         self._words: list[int] = []
         self._entries: list[list[Entry]] = []
+
+    def nearest(self, sound: Sound) -> int:
+        return self.model.index(sound.acoustic[0])
 
     def gap(self, ends: Sequence[int], filler: int | None) -> tuple[int, int]:
         """An optional pause, and filler, which may follow the filler before the last word."""
         silent = self.model.senones[SINGLE, self.silence, self.silence, self.silence]
-        pause = self._phone(-1, silent, self.silence, [(end, _PAUSE) for end in ends])
+        pause = self._phone(-1, SILENCE, silent, self.silence, [(end, _PAUSE) for end in ends])
         entries = [(end, _TO_FILLER) for end in ends]
         if filler is not None:
             entries.append((filler, _OMISSION))
-        return pause, self._phone(-1, np.full(3, -1, np.int16), FILLER, entries)
+        return pause, self._phone(-1, FILLER, np.full(3, -1, np.int16), _NO_PHONE, entries)
 
     def word(
         self,
         number: int,
-        phones: list[int],
+        sounds: Sequence[Sound],
         left: int,
         right: int,
         entries: list[Entry],
-    ) -> int:
-        around = [left, *phones, right]
-        last = len(phones) - 1
-        end = -1
-        for i, phone in enumerate(phones):
+    ) -> list[int]:
+        around = [left, *map(self.nearest, sounds), right]
+        last = len(sounds) - 1
+        ends: list[int] = []
+        for i, sound in enumerate(sounds):
             place = SINGLE if last == 0 else BEGIN if i == 0 else END if i == last else INTERNAL
-            senones = self.model.senones[place, around[i], phone, around[i + 2]]
-            end = self._phone(number, senones, phone, entries if i == 0 else [(end, np.float32(0))])
-        return end
+            entries = [(end, np.float32(0)) for end in ends] if i else entries
+            ends = []
+            for phone in map(self.model.index, sound.acoustic):
+                senones = self.model.senones[place, around[i], phone, around[i + 2]]
+                ends.append(self._phone(number, sound.label, senones, phone, entries))
+        return ends
 
-    def _phone(self, word: int, senones: Short, phone: int, entries: list[Entry]) -> int:
+    def _phone(
+        self, word: int, label: str, senones: Short, phone: int, entries: list[Entry]
+    ) -> int:
         self._senones.append(senones)
         self._phones.append(phone)
+        self._labels.append(label)
         self._words.append(word)
         self._entries.append(entries)
         return 3 * len(self._phones) - 1
@@ -163,7 +176,7 @@ class _Builder:
         counts = np.zeros(3 * len(phones) + 1, np.int32)
         counts[1::3] = [len(entries) for entries in self._entries]
         flat = [entry for entries in self._entries for entry in entries]
-        filler = (phones == FILLER)[:, None]
+        filler = (phones == _NO_PHONE)[:, None]
         return Chain(
             senones=np.concatenate(self._senones).astype(np.int32),
             stay=np.where(filler, np.float32(0), self.model.stay[phones]).reshape(-1),
@@ -173,8 +186,8 @@ class _Builder:
             first_entry=np.cumsum(counts, dtype=np.int32),
             bounds=np.repeat(np.array([*bounds, _ALWAYS], np.int32)[words], 3, axis=0),
             finals=np.array(finals, np.int32),
-            phone=np.repeat(phones, 3),
             instance=np.repeat(np.arange(len(phones), dtype=np.int32), 3),
+            labels=tuple(self._labels),
             word=np.repeat(words, 3),
         )
 
@@ -189,6 +202,14 @@ def with_filler(scores: Short) -> Short:
     return np.column_stack((scores, filler.astype(np.int16)))
 
 
+class AlignedPhone(NamedTuple):
+    """A phone found by an aligner: its label, frames [start, stop)."""
+
+    label: str
+    start: int
+    stop: int
+
+
 class Alignment(NamedTuple):
     """What an aligner found.
 
@@ -200,7 +221,7 @@ class Alignment(NamedTuple):
         words: (T,) int32 number of the word spoken in each frame, −1 in pauses and filler.
     """
 
-    phones: list[PhoneSegment]
+    phones: list[AlignedPhone]
     scores: Float
     states: Index
     words: Index
@@ -250,7 +271,9 @@ class Aligner:
         path = np.concatenate(self._path)
         edges = np.flatnonzero(np.diff(self._chain.instance[path], prepend=-1, append=-1))
         phones = [
-            PhoneSegment(int(self._chain.phone[path[start]]), int(start), int(stop))
+            AlignedPhone(
+                self._chain.labels[self._chain.instance[path[start]]], int(start), int(stop)
+            )
             for start, stop in itertools.pairwise(edges)
         ]
         return Alignment(phones, np.concatenate(self._scores), path, self._chain.word[path])

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +21,7 @@ from engine.phonemes import SILENCE, Phone, Word, normalize_segments
 from engine.recognition.alignment import FILLER, Aligner, Alignment, chain_of
 from engine.recognition.chunking import split_at_silence
 from engine.recognition.ids import AUTO, DEFAULT
+from engine.recognition.language import guess_language, voice_of
 from engine.recognition.phone_loop import PhoneLoop, PhoneSegment
 from engine.recognition.senones import acoustic_model, senone_scores
 from engine.recognition.text_file import Cue
@@ -120,13 +121,16 @@ def recognize(
             :mod:`engine.recognition.ids`.
 
     Raises:
-        BadInputError: the text is longer than anybody can say in that time.
+        BadInputError: the text is longer than anybody can say in that time, or there is no such
+            language.
     """
+    if language:
+        voice_of(language)
     cues = _given(text, speech.duration)
     measured = _measure(speech, subprogress(progress, 0.0, 0.05))
     step = subprogress(progress, 0.05, 1.0)
     if cues:
-        found = _align(speech.samples, measured, cues, step)
+        found = _align(speech.samples, measured, cues, language, step)
     else:
         found = _transcribe_and_align(speech.samples, measured, language, recognizer, step)
     progress(1.0, "Speech recognised")
@@ -136,20 +140,27 @@ def recognize(
         _energy(measured.features.level, measured.loud, found.phones),
         (*speech.warnings, *found.warnings),
         found.words,
-        (found.language or language or "en") if found.words else "",
+        found.language if found.words else "",
     )
 
 
-def _align(samples: Float, measured: _Measured, cues: Sequence[Cue], progress: Progress) -> _Found:
+def _align(
+    samples: Float,
+    measured: _Measured,
+    cues: Sequence[Cue],
+    language: str | None,
+    progress: Progress,
+) -> _Found:
     """Find the words of a given text; a warning names those that are not said."""
-    script = script_of(cues)
+    language = language or guess_language(" ".join(cue.text for cue in cues))
+    script = script_of(cues, language)
     found = _search(samples, measured, script, progress)
     warnings = []
     if not script.written:
         warnings.append("The text holds no words that can be spoken; it was not used.")
     elif found.missing:
         warnings.append(misfit_warning(found.words, found.missing))
-    return found._replace(warnings=tuple(warnings))
+    return found._replace(language=language, warnings=tuple(warnings))
 
 
 def _transcribe_and_align(
@@ -191,7 +202,7 @@ def _with_model(
         language,
         subprogress(progress, 0.0, _WRITTEN),
     )
-    script = script_of(transcript.cues)
+    script = script_of(transcript.cues, transcript.language)
     found = _search(samples, measured, script, subprogress(progress, _WRITTEN, 1.0))
     return found._replace(language=transcript.language)
 
@@ -305,8 +316,8 @@ def _search(samples: Float, measured: _Measured, script: Script, progress: Progr
 def _without_words(aligned: Alignment, frames: NDArray[np.int64], activity: SpeechRegions) -> Mask:
     """(T,) the frames in which the words are not what is said, or are silent where speech is."""
     filler = np.zeros(len(frames), bool)
-    for phone, start, stop in aligned.phones:
-        filler[start:stop] |= phone == FILLER
+    for label, start, stop in aligned.phones:
+        filler[start:stop] |= label == FILLER
     without = filler.copy()
     inside = np.zeros(len(frames), bool)
     for region in activity.regions:
@@ -362,17 +373,16 @@ def _merge(
     return sorted(merged, key=lambda phone: phone.start)
 
 
-def _to_seconds(segments: Sequence[PhoneSegment], frames: NDArray[np.int64]) -> list[Phone]:
-    """Phones in the recording's own time, without the silences and filler."""
-    labels = acoustic_model().labels
+def _to_seconds(segments: Iterable[tuple[str, int, int]], frames: NDArray[np.int64]) -> list[Phone]:
+    """Phones, by labels, in the recording's own time, without the silences and filler."""
     # A phone at a silence that was left out ends there.
     jumps = np.append(np.flatnonzero(np.diff(frames) > 1) + 1, len(frames))
     timed = []
-    for phone, start, stop in segments:
-        if phone != FILLER and labels[phone] != SILENCE:
+    for label, start, stop in segments:
+        if label not in {FILLER, SILENCE}:
             last = min(stop, int(jumps[np.searchsorted(jumps, start, "right")])) - 1
             times = (float(frames[start]) / FRAME_RATE, float(frames[last] + 1) / FRAME_RATE)
-            timed.append(Phone(labels[phone], *times))
+            timed.append(Phone(label, *times))
     return timed
 
 
@@ -382,7 +392,9 @@ def _within_speech(
     """The phones without those that lie wholly outside speech: breaths, clicks."""
     spoken: list[Phone] = []
     run: list[Phone] = []
-    for phone in [*_to_seconds(segments, frames), Phone(SILENCE, np.inf, np.inf)]:
+    labels = acoustic_model().labels
+    labelled = ((labels[phone], start, stop) for phone, start, stop in segments)
+    for phone in [*_to_seconds(labelled, frames), Phone(SILENCE, np.inf, np.inf)]:
         if run and phone.start > run[-1].end:
             span = (run[0].start * FRAME_RATE, run[-1].end * FRAME_RATE)
             if any(start < span[1] and stop > span[0] for start, stop in activity.regions):

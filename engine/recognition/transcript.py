@@ -1,39 +1,45 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a line of script to the words somebody says: numbers, symbols and any writing system."""
+"""From a line of script to the words somebody says, in any writing system."""
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from anyascii import anyascii
-from num2words import num2words
+from engine.recognition.language import guess_language, script_of, voice_of
+from engine.recognition.unspaced import UNSPACED, segments
 
-_TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*['’]?|\d[\d.,:]*\d|\d|[&%+@=$£€#°]", re.UNICODE)
-
-_SYMBOLS = {
-    "&": "and",
-    "%": "percent",
-    "+": "plus",
-    "@": "at",
-    "=": "equals",
-    "$": "dollars",
-    "£": "pounds",
-    "€": "euros",
-    "#": "number",
-    "°": "degrees",
-}
-_CURRENCY = re.compile(r"([$£€])\s?(\d[\d.,]*\d|\d)")
-_ORDINAL = re.compile(r"\b(\d[\d,]{0,30})(?:st|nd|rd|th)\b", re.IGNORECASE)
-_MARKUP = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|<[^<>]*>")
+_TOKEN = re.compile(
+    "(?P<unspaced>E+|S+)|(?P<word>a[aj]*(?:'a[aj]*)*'?)|(?P<number>(?:d[d.]*)?da{0,3})"
+    "|(?P<currency>[$])|(?P<symbol>s)"
+)
+"""Over the kinds of characters that :func:`_kind` tells apart."""
+_MARKUP = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|<[^<>]*>|（[^（）]*）|【[^【】]*】")
+_UNSEEN = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+"""Variation selectors: another glyph of the same letter."""
+_LONGEST_WORD = 60
+"""Letters; what is longer is read in parts, in scripts without spaces too."""
 _LONGEST_NUMBER = 15
 """Digits from which a number is read digit by digit."""
 
 
-_SPACE = re.compile(r"(?<![$£€])\s+")
-"""Between two words; not inside ``$ 5``, which is said in another order."""
+class _SpokenWord(NamedTuple):
+    """A word as it is said, and where it stands in the text.
+
+    Attributes:
+        word: see :func:`spoken_words`.
+        start, end: characters of the text.
+        kind: group of :data:`_TOKEN`.
+    """
+
+    word: str
+    start: int
+    end: int
+    kind: str
 
 
 class WrittenWord(NamedTuple):
@@ -48,86 +54,87 @@ class WrittenWord(NamedTuple):
     spoken: tuple[str, ...]
 
 
-def written_words(text: str) -> list[WrittenWord]:
+def spoken_words(text: str, language: str | None = None) -> list[str]:
+    """The words of a text as they are said, in order.
+
+    Words keep their letters and inner apostrophes, numbers their digits; a currency comes after
+    its amount. Scripts without spaces are cut into words or syllables. What nobody can say is
+    dropped. Directions in brackets, as in ``(laughs)`` or ``[door]``, are not spoken.
+
+    Args:
+        text: anything; never an error for what it holds.
+        language: of the text; guessed from its script by default.
+
+    Raises:
+        BadInputError: there is no such language.
+    """
+    return [word for written in written_words(text, language) for word in written.spoken]
+
+
+def written_words(text: str, language: str | None = None) -> list[WrittenWord]:
     """The words of a text as they are written, each with how it is said, in order.
 
     What is not said, such as a dash between two words, stays with the word before it; directions
     in brackets are left out.
 
     Args:
-        text: anything; never an error.
+        text: anything; never an error for what it holds.
+        language: of the text; guessed from its script by default.
+
+    Raises:
+        BadInputError: there is no such language.
     """
-    words: list[WrittenWord] = []
-    for token in _SPACE.split(_MARKUP.sub(" ", text).strip()):
-        if spoken := tuple(spoken_words(token)):
-            words.append(WrittenWord(token, spoken))
-        elif words and token:
-            words[-1] = words[-1]._replace(text=f"{words[-1].text} {token}")
-    return words
-
-
-def spoken_words(text: str) -> list[str]:
-    """The words of a text as they are said, in order.
-
-    Words are lower-case a to z with inner apostrophes; capitals of unknown abbreviations survive,
-    so that :mod:`.pronunciation` can spell them. Numbers are read out, letters of other
-    scripts are romanised, what nobody can say is dropped. Directions in
-    brackets, as in ``(laughs)`` or ``[door]``, are not spoken.
-
-    Args:
-        text: anything; never an error.
-    """
-    text = "".join(map(_letter, _MARKUP.sub(" ", unicodedata.normalize("NFKC", text))))
-    text = _CURRENCY.sub(r"\2 \1", text)
-    text = _ORDINAL.sub(lambda match: f" {_number(match[1], 'ordinal')} ", text)
-    words: list[str] = []
-    for token in _TOKEN.findall(text):
-        if token[0].isdecimal():
-            words += re.findall(r"[a-z]+", _number(token))
-        elif token in _SYMBOLS:
-            words.append(_SYMBOLS[token])
+    language = language or guess_language(text)
+    voice_of(language)
+    text = unicodedata.normalize("NFC", _UNSEEN.sub("", _MARKUP.sub(" ", text)))
+    starts: list[int] = []
+    groups: list[list[str]] = []
+    before = _SpokenWord("", 0, 0, "unspaced")
+    for said in _said(text, language):
+        gap = text[before.end : said.start]
+        spaces = [match.end() for match in re.finditer(r"\s", gap)]
+        if before.kind == "currency" and said.kind == "number":
+            groups[-1].insert(-1, said.word)
+        elif groups and not spaces and "unspaced" not in {before.kind, said.kind}:
+            groups[-1].append(said.word)
         else:
-            words += _romanised(token)
-    return words
+            # What stands between two words without a space belongs to the first.
+            starts.append(before.end + (spaces[-1] if spaces else len(gap) if groups else 0))
+            groups.append([said.word])
+        before = said
+    written = (" ".join(text[a:b].split()) for a, b in itertools.pairwise([*starts, len(text)]))
+    return list(map(WrittenWord, written, map(tuple, groups)))
 
 
-def _romanised(token: str) -> list[str]:
-    """A word in the letters a to z; none where nothing of it can be said."""
-    words = []
-    for letters in "".join(map(_latin, token)).split():
-        if plain := letters.strip("'"):
-            abbreviation = plain.isupper() and 2 <= len(plain) <= 5
-            words.append(plain if abbreviation else plain.lower())
-    return words
+def _said(text: str, language: str) -> Iterator[_SpokenWord]:
+    """The words that are said, in the order of the text."""
+    for token in _TOKEN.finditer("".join(map(_kind, text))):
+        start, end = token.span()
+        kind = token.lastgroup or ""
+        step = _LONGEST_WORD
+        if kind == "number" and end - start > _LONGEST_NUMBER:
+            step = 1
+        for begin in range(start, end, step):
+            part = text[begin : min(begin + step, end)]
+            for written in segments(part, language) if kind == "unspaced" else [part]:
+                word = unicodedata.normalize("NFKC", written).replace("’", "'").replace("ʼ", "'")
+                if word := word.strip("'.,: "):
+                    yield _SpokenWord(word, begin, begin + len(written), kind)
+                begin += len(written)  # noqa: PLW2901
 
 
-@lru_cache(maxsize=4096)
-def _letter(char: str) -> str:
-    """A character as it is; a vowel sign, which no pattern takes for a letter, as Latin ones."""
-    return anyascii(char) if unicodedata.category(char)[0] == "M" else char
+@lru_cache(maxsize=8192)
+def _kind(char: str) -> str:
+    """What a character is for :data:`_TOKEN`: a space where it is not said."""
+    category = unicodedata.category(char)
+    for kind, characters in _KINDS.items():
+        if char in characters:
+            return kind
+    if category in {"Sc", "Nd"}:
+        return "$" if category == "Sc" else "d"
+    return UNSPACED.get(script_of(char), "a") if category[0] in "LM" else " "
 
 
-@lru_cache(maxsize=4096)
-def _latin(char: str) -> str:
-    """A character in Latin letters, by anyascii; an ideograph is a word of its own."""
-    if char in "'’":
-        return "'"
-    letters = re.sub("[^A-Za-z]", "", anyascii(char))
-    ideograph = unicodedata.name(char, "").startswith("CJK")
-    return f" {letters.lower()} " if ideograph else letters
-
-
-def _number(digits: str, to: str = "cardinal") -> str:
-    """A number read out in English; digit by digit where it is no ordinary number."""
-    if re.fullmatch(r"\d{1,2}:\d\d", digits):
-        hours, minutes = digits.split(":")
-        return f"{_number(hours)} {_number(minutes) if int(minutes) else ''}"
-    plain = digits.replace(",", "")
-    if len(plain) <= _LONGEST_NUMBER:
-        try:
-            if to == "ordinal" or re.fullmatch(r"1[1-9]\d\d|20[1-9]\d", digits):
-                return str(num2words(int(plain), to=to if to == "ordinal" else "year"))
-            return str(num2words(float(plain) if "." in plain else int(plain)))
-        except (ValueError, OverflowError, ArithmeticError):
-            pass  # "1.2.3" and the like: a version or a date, read digit by digit.
-    return " ".join(str(num2words(int(digit))) for digit in digits if digit.isdecimal())
+_KINDS = {"'": "'’ʼ＇", "j": "\u200c\u200d", "s": "&%+@=#°", ".": ".,:٫٬"}
+"""Apostrophes, joiners inside words, symbols that are said, marks inside numbers; letters are
+``a``, ``E`` or ``S``, digits ``d``, currencies ``$``."""

@@ -46,16 +46,18 @@ class Script:
     bounds: list[tuple[int, int]] = field(default_factory=list)
 
 
-def script_of(cues: Iterable[Cue]) -> Script:
-    """The words of cues, in their order."""
+def script_of(cues: Iterable[Cue], language: str) -> Script:
+    """The words of cues in a language, in their order."""
     script = Script()
     for cue in cues:
         earliest, latest = (
             int(np.clip(seconds * FRAME_RATE, -(1 << 30), 1 << 30))
             for seconds in (cue.start - _SLACK, cue.end + _SLACK)
         )
-        for word in written_words(cue.text):
-            said = [sounds for spoken in word.spoken if (sounds := pronunciations(spoken))]
+        for word in written_words(cue.text, language):
+            said = [
+                sounds for spoken in word.spoken if (sounds := pronunciations(spoken, language))
+            ]
             if said:
                 script.pronunciations += said
                 script.numbers += [len(script.written)] * len(said)
