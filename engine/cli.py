@@ -21,6 +21,7 @@ from engine.commands.doctor import doctor
 from engine.commands.download import download
 from engine.commands.export import app as export
 from engine.commands.languages import languages
+from engine.commands.live import live
 from engine.commands.render import render
 from engine.commands.retarget import retarget
 from engine.commands.serve import serve
@@ -33,7 +34,8 @@ from engine.core.runtime import prepare
 def build_app() -> SubcommandApp:
     """The engine's commands."""
     app = SubcommandApp()
-    for command in (demo, animate, download, languages, render, retarget, doctor, warm_up, serve):
+    engine = (demo, animate, live, download, languages, render, retarget, doctor, warm_up, serve)
+    for command in engine:
         app.command(command)
     app.command(export, name="export")
     app.command(jobs.app, name="jobs")

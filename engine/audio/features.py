@@ -58,15 +58,8 @@ def frame_total(speech: Speech) -> int:
 
 def features(samples: Float, frames: int, progress: Progress = no_progress) -> Features:
     """Features of ``frames`` frames of 16 kHz ``samples`` (n,)."""
-    mel = np.empty((frames, MEL_BANDS), np.float32)
-    level = np.empty(frames, np.float32)
+    mel, level = mel_and_level(samples, frames, progress)
     voicing = np.empty(frames, np.float32)
-    for first, count, window in _blocks(samples, frames, _WINDOW):
-        progress(0.5 * first / frames, "Measuring the sound")
-        spectrum = fft.rfft(window * _hann(_WINDOW), _FFT, axis=1)
-        power = (spectrum.real**2 + spectrum.imag**2) @ _mel_filters()
-        np.log(np.maximum(power, LOG_FLOOR), out=mel[first : first + count])
-        level[first : first + count] = band_level(power)
     band = signal.butter(2, (100.0, 1500.0), "bandpass", fs=SAMPLE_RATE, output="sos")
     for first, count, window in _blocks(samples, frames, _VOICING_WINDOW):
         progress(0.5 + 0.5 * first / frames, "Measuring the sound")
@@ -74,6 +67,21 @@ def features(samples: Float, frames: int, progress: Progress = no_progress) -> F
             signal.sosfilt(band, window, axis=1).astype(np.float32)
         )
     return Features(mel, level, voicing)
+
+
+def mel_and_level(
+    samples: Float, frames: int, progress: Progress = no_progress
+) -> tuple[Float, Float]:
+    """The first two of :func:`features`: (N, 40) and (N,)."""
+    mel = np.empty((frames, MEL_BANDS), np.float32)
+    level = np.empty(frames, np.float32)
+    for first, count, window in _blocks(samples, frames, _WINDOW):
+        progress(0.5 * first / frames, "Measuring the sound")
+        spectrum = fft.rfft(window * _hann(_WINDOW), _FFT, axis=1)
+        power = (spectrum.real**2 + spectrum.imag**2) @ _mel_filters()
+        np.log(np.maximum(power, LOG_FLOOR), out=mel[first : first + count])
+        level[first : first + count] = band_level(power)
+    return mel, level
 
 
 def _blocks(samples: Float, frames: int, width: int) -> Iterator[tuple[int, int, Float]]:

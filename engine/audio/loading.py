@@ -87,7 +87,7 @@ def load_speech(
     _check_file(path)
     _check_stretch(path, start, duration)
     with closing(open_source(path)) as source:
-        rate = _checked_rate(source.rate, str(path))
+        rate = checked_rate(source.rate, str(path))
         first = round(start * rate)
         wanted = None if duration is None else round(duration * rate)
         blocks = _checked_blocks(source, first, wanted, path, progress)
@@ -132,7 +132,7 @@ def speech_from_samples(samples: ArrayLike, rate: float, name: str = "The sound"
     mono = _mono(array.reshape(len(array), -1)) if array.size else np.zeros(0, np.float32)
     if not np.isfinite(mono).all():
         raise BadInputError(f"{name} holds NaN or infinite samples.", "Render or record it again.")
-    rate = _checked_rate(rate, name)
+    rate = checked_rate(rate, name)
     digest = hashlib.sha256(f"{rate:g}:".encode())
     digest.update(np.ascontiguousarray(mono).data)
     resampled, frames = _resampled((mono[i : i + 65536] for i in range(0, len(mono), 65536)), rate)
@@ -160,7 +160,12 @@ def _check_stretch(path: Path, start: float, duration: float | None) -> None:
         )
 
 
-def _checked_rate(rate: float, name: str) -> float:
+def checked_rate(rate: float, name: str) -> float:
+    """A sample rate that speech can have.
+
+    Raises:
+        BadInputError: it is too low or too high; names what has it.
+    """
     if not _MIN_RATE <= rate <= _MAX_RATE:
         raise BadInputError(
             f"{name} has a sample rate of {rate:g} Hz.",

@@ -53,15 +53,10 @@ class PhoneLoop:
 
         What lies two chunks back is final: by then all likely paths agree on it.
         """
-        model = acoustic_model()
-        back = _phone_loop(
-            scores, _loop_senones(), model.stay, model.leave, _loop_entry(), SCORE_UNIT,
-            self._scores, self._tokens, self._junctions, self._frames,
-        )  # fmt: skip
-        self._pending.append((self._frames, back))
-        self._frames += len(scores)
+        self._search(scores)
         if len(self._pending) > 2:
-            self._finalize(self._traced(int(np.argmax(self._junctions))), self._pending[1][0])
+            end = int(np.argmax(self._junctions))
+            self._finalize(self._traced(self._frames, end), self._pending[1][0])
             del self._pending[0]
 
     def finish(self) -> list[PhoneSegment]:
@@ -69,8 +64,19 @@ class PhoneLoop:
         # The recording ends in silence: some phone is followed by it.
         last = int(np.argmax(self._junctions[self._size - 1 :: self._size]))
         if self._pending:
-            self._finalize(self._traced(last * self._size + self._size - 1), self._frames)
+            end = last * self._size + self._size - 1
+            self._finalize(self._traced(self._frames, end), self._frames)
         return self._final
+
+    def _search(self, scores: Short) -> None:
+        """Carry the search on over (T, S) scores."""
+        model = acoustic_model()
+        back = _phone_loop(
+            scores, _loop_senones(), model.stay, model.leave, _loop_entry(), SCORE_UNIT,
+            self._scores, self._tokens, self._junctions, self._frames,
+        )  # fmt: skip
+        self._pending.append((self._frames, back))
+        self._frames += len(scores)
 
     def _finalize(self, phones: list[PhoneSegment], until: int) -> None:
         """Add what begins before frame ``until``, from where the final phones end."""
@@ -80,10 +86,9 @@ class PhoneLoop:
                 self._final.append(PhoneSegment(phone, max(start, end), stop))
                 end = stop
 
-    def _traced(self, pair: int) -> list[PhoneSegment]:
-        """The phones of the pending chunks on the path to a junction at the end."""
+    def _traced(self, frame: int, pair: int) -> list[PhoneSegment]:
+        """The phones of the pending chunks on the path to a junction before ``frame``."""
         phones: list[PhoneSegment] = []
-        frame = self._frames
         for begin, back in reversed(self._pending):
             while frame > begin:
                 token = int(back[frame - begin - 1, pair])
@@ -91,6 +96,39 @@ class PhoneLoop:
                 phones.append(PhoneSegment(pair // self._size, start, frame))
                 frame, pair = start, token % self._size**2
         return phones[::-1]
+
+
+class LivePhoneLoop(PhoneLoop):
+    """The likeliest phones of what was said last, as far as the sound of now lets them be known.
+
+    Args:
+        kept: frames that can be looked back; memory is 6.4 kB for each.
+    """
+
+    def __init__(self, kept: int) -> None:
+        super().__init__()
+        self._kept = kept
+
+    def accept_scores(self, scores: Short) -> None:
+        """Take the senone scores (T, S) of the next frames, T ≥ 1."""
+        self._search(scores)
+        while self._pending[0][0] + len(self._pending[0][1]) <= self._frames - self._kept:
+            del self._pending[0]
+
+    def finish(self) -> list[PhoneSegment]:
+        """The phones of the kept frames, contiguous; the last one ends now, in its middle perhaps.
+
+        They stand on the best path to any state of any triphone, and may turn out otherwise when
+        more is said.
+        """
+        if not self._pending:
+            return []
+        state, node = divmod(int(np.argmax(self._scores)), self._size**3)
+        token = int(self._tokens[state, node])
+        start = 0 if token < 0 else token // self._size**2
+        phone = node // self._size % self._size
+        before = self._traced(start, token % self._size**2) if token >= 0 else []
+        return [*before, PhoneSegment(phone, start, self._frames)]
 
 
 @cache

@@ -33,6 +33,8 @@ SILENCE = "SIL"
 INTERNAL, BEGIN, END, SINGLE = range(4)
 """Place of a phone in its word, in the model's own numbering."""
 
+SENONES = 5126
+
 SCORE_UNIT = np.float32(1024 * math.log(1.0001))
 """Nats per unit of a senone score (PocketSphinx keeps logs to the base 1.0001, over 1024)."""
 
@@ -113,10 +115,7 @@ def senone_scores(samples: Float) -> Short:
         (log,) = Path(folder.name).iterdir()
         data = log.read_bytes()
         log.unlink()
-    start = data.index(b"endhdr\n") + len(b"endhdr\n") + 4
-    count = int(data[: start - 4].split(b"n_sen ")[1].split()[0])
-    # Each frame is the number of senones that were scored, here all of them, and their scores.
-    return np.frombuffer(data, "<i2", offset=start).reshape(-1, count + 1)[:, 1:]
+    return senone_log_rows(data[senone_log_header(data) :])
 
 
 _LOCK = Lock()
@@ -124,20 +123,43 @@ _LOCK = Lock()
 
 @cache
 def _scorer() -> tuple[Any, TemporaryDirectory[str]]:
-    """A decoder that writes all senone scores to a folder; its search is narrowed to nothing."""
+    """A decoder for whole chunks, and the folder that it writes all senone scores to."""
     folder = TemporaryDirectory(prefix="gaussianspeech-")
-    decoder = Decoder(
+    return make_scorer(folder.name, "batch"), folder
+
+
+def make_scorer(folder: str, cmn: str) -> Any:
+    """A decoder that writes all senone scores to a folder; its search is narrowed to nothing.
+
+    Args:
+        folder: gets a file for each utterance.
+        cmn: ``batch`` to subtract an utterance's own cepstral mean, ``live`` the one that is set.
+    """
+    return Decoder(
         allphone=get_model_path(_PHONE_TRIGRAM),
         dict=None,
         beam=1e-2,
         pbeam=1e-2,
         compallsen=True,
-        senlogdir=folder.name,
-        cmn="batch",
+        senlogdir=folder,
+        cmn=cmn,
         samprate=SAMPLE_RATE,
         loglevel="FATAL",
     )
-    return decoder, folder
+
+
+def senone_log_header(data: bytes) -> int:
+    """Bytes of the header at the start of an utterance's file; 0 where it is not complete."""
+    end = data.find(b"endhdr\n")
+    return end + len(b"endhdr\n") + 4 if end >= 0 else 0
+
+
+def senone_log_rows(data: bytes) -> Short:
+    """(T, 5126) the scores in the complete rows of an utterance's file, its header left out."""
+    # A row is the number of senones that were scored, here all of them, and their scores.
+    width = SENONES + 1
+    rows = len(data) // (2 * width)
+    return np.frombuffer(data, "<i2", rows * width).reshape(rows, width)[:, 1:]
 
 
 def _definition() -> tuple[list[str], NDArray[np.void], NDArray[np.uint16]]:

@@ -9,6 +9,7 @@ that of the whole clip at once, to rounding, whatever the chunks. Whole clips ar
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import NamedTuple
 
 import numpy as np
@@ -16,11 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.audio.features import FRAME_RATE, features
-from engine.audio.loading import SAMPLE_RATE
 from engine.core.errors import BadInputError
 from engine.core.timing import frame_count
-from engine.motion.encoders.phonetic import PhoneticEncoder, acoustic_features
 from engine.motion.model.attention import DecoderLayer, EncoderLayer, LayerState
 from engine.motion.model.network import MotionDecoder, SpeechModel, WindowedTransformer
 from engine.motion.model.resampling import Resampler
@@ -82,12 +80,14 @@ class MotionStream:
         return self._run(self._arrived(features), final=False)
 
     @torch.inference_mode()
-    def finish(self, frames: int) -> Frames:
-        """The end of the clip: give all that is left of its ``frames``.
+    def finish(self, frames: int, features: Float | None = None) -> Frames:
+        """The end of the clip, with its last (n, C) features: all that is left of its ``frames``.
 
         Raises:
             BadInputError: no features ever came.
         """
+        if features is not None:
+            self._arrived(features)
         if self._features.shape[1] == 0:
             raise BadInputError("The stream got no audio features.", "Push some before its end.")
         return self._run(max(0, frames - self._frames), final=True)
@@ -218,60 +218,39 @@ class SpeechStream:
     ) -> None:
         frame_count(1.0, fps)
         config = model.config
+        self._model = model
         self._motion = MotionStream(model, style)
         self._components = config.components
-        self._rate = config.motion_rate
+        self._rate, self._fps = config.motion_rate, fps
         self._resampler = Resampler(config.motion_rate, fps, config.components + config.expressions)
 
     def push(self, features: Float) -> Frames:
         """Take the (n, C) features that arrived; give the frames that became final."""
         return self._resampled(self._motion.push(features), _ENDLESS, final=False)
 
-    def finish(self, duration: float, frames: int) -> Frames:
-        """The end of a clip of ``duration`` seconds: what is left of its ``frames``."""
+    def finish(self, duration: float, frames: int, features: Float | None = None) -> Frames:
+        """The end of a clip of ``duration`` seconds, with its last (n, C) features.
+
+        Returns:
+            What is left of its ``frames``.
+        """
         # One frame more than the clip holds, so that its last times lie between two.
         native = int(duration * self._rate) + 2
-        return self._resampled(self._motion.finish(native), frames, final=True)
+        return self._resampled(self._motion.finish(native, features), frames, final=True)
+
+    def preview(self, features: Float, frames: int) -> Frames:
+        """What the (n, C) features that come next make of the last of ``frames`` frames.
+
+        As if the clip ended with them; the stream stays where it is. What was pushed is final and
+        the future of what was not is unknown: for a live stream that has no time to wait for it.
+        """
+        twin = deepcopy(self, {id(self._model): self._model})
+        return twin.finish(frames / self._fps, frames, features)
 
     def _resampled(self, motion: Frames, upto: int, *, final: bool) -> Frames:
         values = np.concatenate([motion.weights, motion.expression], axis=1)
         made = self._resampler.push(values, upto, final=final)
         return Frames(made[:, : self._components], made[:, self._components :])
-
-
-class AcousticStream:
-    """Live sound to phonetic features without phones, frame by frame, with constant memory.
-
-    What comes out is :func:`acoustic_features` of the whole sound. A feature is final 12.5 ms after
-    its centre.
-
-    Args:
-        gain: factor that brings loud speech to about −20 dB, the level models are trained at.
-    """
-
-    def __init__(self, gain: float = 1.0) -> None:
-        self._gain = np.float32(gain)
-        self._samples = np.zeros(0, np.float32)
-        self._hop = SAMPLE_RATE // FRAME_RATE
-        self._context = 0
-
-    def push(self, samples: Float) -> Float:
-        """Take (n,) samples at 16 kHz; give the (m, 81) features that became final."""
-        self._samples = np.concatenate([self._samples, samples * self._gain])
-        # The window of a frame reaches 120 samples beyond its 160.
-        return self._features((len(self._samples) - 120) // self._hop - self._context)
-
-    def finish(self) -> Float:
-        """The end of the sound: give the last features."""
-        return self._features(round(len(self._samples) / self._hop) - self._context)
-
-    def _features(self, frames: int) -> Float:
-        if frames <= 0:
-            return np.zeros((0, PhoneticEncoder.size), np.float32)
-        mel = features(self._samples, self._context + frames).mel[self._context :]
-        keep = self._context + frames - 1
-        self._samples, self._context = self._samples[keep * self._hop :].copy(), 1
-        return acoustic_features(mel)
 
 
 def _states(block: WindowedTransformer | MotionDecoder | None) -> list[LayerState]:

@@ -4,7 +4,6 @@
 import numpy as np
 import pytest
 
-from engine.audio.features import features
 from engine.audio.loading import speech_from_samples
 from engine.core.errors import BadInputError
 from engine.motion.encoders.phonetic import (
@@ -14,7 +13,6 @@ from engine.motion.encoders.phonetic import (
     phonetic_features,
 )
 from engine.motion.encoders.registry import load_encoder
-from engine.motion.model.live import AcousticStream
 from engine.phonemes import Phone
 
 MEL = np.full((100, 40), -8.0, np.float32)
@@ -78,22 +76,6 @@ def test_a_clip_has_features_at_100_hz():
     assert heard.values.shape == (100, encoder.size)
     assert heard.values.dtype == np.float32
     assert (heard.rate, heard.start, heard.duration) == (100.0, 0.005, 1.0)
-
-
-@pytest.mark.parametrize("piece", [100, 160, 1111, 16_000])
-def test_a_stream_of_sound_gives_the_features_of_the_whole(piece):
-    samples = np.random.default_rng(1).normal(size=16_000).astype(np.float32) * 0.1
-    stream = AcousticStream(gain=2.0)
-    made = [stream.push(samples[i : i + piece]) for i in range(0, len(samples), piece)]
-    made.append(stream.finish())
-    whole = acoustic_features(features(samples * 2.0, 100).mel)
-    np.testing.assert_allclose(np.concatenate(made), whole, atol=1e-5)
-
-
-def test_a_stream_of_sound_is_12_ms_behind():
-    stream = AcousticStream()
-    assert len(stream.push(np.zeros(160 + 119, np.float32))) == 0
-    assert len(stream.push(np.zeros(1, np.float32))) == 1
 
 
 def test_encoders_are_found_by_id():
