@@ -9,26 +9,34 @@ prepares for.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Protocol, Self
 
 import numpy as np
 import soxr
 
 from engine.audio.features import FRAME_RATE
+from engine.audio.level import loudness
 from engine.audio.loading import SAMPLE_RATE, checked_rate
-from engine.core.arrays import Float
+from engine.core.arrays import Double, Float
 from engine.core.errors import BadInputError
 from engine.core.timing import frame_count
 from engine.heads.head import Head
-from engine.motion.blinks import add_blinks_and_brows
+from engine.motion.arkit import to_head_weights
 from engine.motion.encoders.phonetic import PhoneticEncoder, phonetic_features
-from engine.motion.lip_contact import apply_labiodental_contact, close_lips, lip_gap
-from engine.motion.model.ids import DEFAULT, RULES, model_file
+from engine.motion.face.blinks import blink_times, lids
+from engine.motion.lip_contact import (
+    LipGap,
+    apply_labiodental_contact,
+    close_lips,
+    fit_mouth_close,
+    lip_gap,
+)
+from engine.motion.model.ids import DEFAULT, model_file
 from engine.motion.model.live import SpeechStream
 from engine.motion.model.loaded import LoadedModel, loaded_model
-from engine.motion.predict import predict
 from engine.motion.rules.contacts import Contacts, contact_curves, phones_in_silence
+from engine.motion.rules.pauses import hold_pauses_open
+from engine.motion.rules.visemes import articulate
 from engine.motion.style import NEUTRAL, Style, apply_style, model_inputs
 from engine.recognition.live import HOP, LiveRecognizer
 
@@ -76,7 +84,7 @@ class LiveSpeech:
         self._style = style
         self._names = head.expression_names
         self._gap = lip_gap(head.expression_basis, self._names, head.landmarks)
-        self._motion = _motion(head, fps, model, style)
+        self._motion = _motion(head, fps, model, style, self._gap)
         self._rate = checked_rate(rate, "The sound")
         self._recognizer = LiveRecognizer(_KEPT)
         self._resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="LQ")
@@ -85,7 +93,7 @@ class LiveSpeech:
         self._waiting = np.zeros(0, np.float32)
         self._given = 0
         self._last: Float | None = None
-        self._blinks: tuple[int, Float] = (-1, np.zeros((0, 0), np.float32))
+        self._blinks: tuple[int, Double] = (-1, np.zeros(0))
 
     def __enter__(self) -> Self:
         return self
@@ -125,6 +133,7 @@ class LiveSpeech:
     def _frames(self, stop: int) -> Float:
         """The frames from the first that was not given to ``stop``."""
         first, weights, contacts = self._motion.window(self._recognizer)
+        weights = hold_pauses_open(weights, self._names, contacts, self._style.rest)
         before = self._given - 1 - first
         new = slice(before + 1, stop - first)
         joined = weights[new]
@@ -140,15 +149,16 @@ class LiveSpeech:
     def _blinking(self, first: int, stop: int) -> Float:
         """Blinks of some frames, which need no speech to be drawn."""
         frames = round(_BLINKS * self.fps)
-        rows = []
-        for frame in range(first, stop):
+        shut = np.zeros((stop - first, len(self._names)), np.float32)
+        amount = min(self._style.upper_face, 1.0)
+        columns = [i for i, name in enumerate(self._names) if name.startswith("eyeBlink")]
+        for row, frame in enumerate(range(first, stop)):
             number = frame // frames
             if self._blinks[0] != number:
-                still = np.zeros((frames, len(self._names)), np.float32)
-                style = replace(self._style, seed=self._style.seed + number)
-                self._blinks = number, add_blinks_and_brows(still, self._names, (), self.fps, style)
-            rows.append(self._blinks[1][frame % frames])
-        return np.array(rows, np.float32)
+                times = blink_times((), _BLINKS, self._style.seed + number)
+                self._blinks = number, lids(times, frames, self.fps)
+            shut[row, columns] = amount * self._blinks[1][frame % frames]
+        return shut
 
 
 class _Motion(Protocol):
@@ -162,26 +172,21 @@ class _Motion(Protocol):
 class _RuleMotion:
     """The rules, once more over all that is kept: a millisecond."""
 
-    def __init__(self, head: Head, fps: float, style: Style) -> None:
-        self._head, self._fps = head, fps
-        # Blinks and what an artist sets are layers over what is given.
-        self._style = replace(style, articulation=1.0, smile=0.0, upper_face=0.0)
+    def __init__(self, head: Head, fps: float, style: Style, gap: LipGap | None) -> None:
+        self._names, self._gap = head.expression_names, gap
+        self._fps, self._style = fps, style
 
     def window(self, recognizer: LiveRecognizer) -> tuple[int, Float, Contacts]:
         """See :class:`_Motion`."""
         first = int(np.ceil(max(recognizer.now - _KEPT, 0.0) * self._fps))
         speech, recognized = recognizer.recognized(first / self._fps)
-        made = predict(
-            speech,
-            self._head,
-            self._fps,
-            recognized=recognized,
-            model=RULES,
-            style=self._style,
-        )
-        phones = phones_in_silence(recognized.phones, made.frames / self._fps)
-        contacts = contact_curves(phones, made.frames, self._fps, self._style.anticipation)
-        return first, made.weights, contacts
+        frames = round(speech.duration * self._fps)
+        phones = phones_in_silence(recognized.phones, frames / self._fps)
+        contacts = contact_curves(phones, frames, self._fps, self._style.anticipation)
+        level = loudness(speech.samples, SAMPLE_RATE)
+        curves = articulate(phones, contacts, self._fps, loudness=level, style=self._style)
+        weights = to_head_weights(curves, self._names)
+        return first, fit_mouth_close(weights, self._gap, contacts.closure), contacts
 
 
 class _ModelMotion:
@@ -216,10 +221,10 @@ class _ModelMotion:
         )
 
 
-def _motion(head: Head, fps: float, model: str, style: Style) -> _Motion:
+def _motion(head: Head, fps: float, model: str, style: Style, gap: LipGap | None) -> _Motion:
     file = model_file(model)
     if file is None:
-        return _RuleMotion(head, fps, style)
+        return _RuleMotion(head, fps, style, gap)
     loaded = loaded_model(file, head)
     if loaded.basis is not None or loaded.encoder.id != PhoneticEncoder.id:
         raise BadInputError(
