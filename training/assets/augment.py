@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recordings are never clean: noise, rooms, narrow bands and odd levels for training."""
+"""Recordings are never clean: voices, rooms, noise, music, codecs and odd levels for training."""
 
 from __future__ import annotations
 
@@ -11,9 +11,16 @@ from scipy import signal
 
 from engine.audio.loading import SAMPLE_RATE
 from engine.core.arrays import Float
+from training.assets.codecs import CODECS, available, through_codec
+from training.assets.nonspeech import without_speech
+from training.assets.phonation import disturbed_voice
 
+_DISTURBED = 0.25
+"""Share of hoarse, breathy, creaky and whispered voices."""
 _SNR = (8.0, 40.0)
-"""Decibels of speech over noise."""
+"""Decibels of speech over noise, or over music."""
+_MUSIC = 0.2
+"""Share of music in what is added."""
 _REVERBERATION = (0.08, 0.5)
 """Seconds in which a room's sound falls by 60 dB."""
 _DIRECT = (0.3, 3.0)
@@ -23,6 +30,7 @@ _LOW_CUT = (60.0, 350.0)
 _TILT = 6.0
 """Decibels by which a microphone bends the spectrum at most, an octave at a time."""
 _LEVEL = (-30.0, 0.0)
+_USABLE = tuple(codec for codec in CODECS if available(codec))
 
 
 def recorded(samples: Float, rng: np.random.Generator) -> Float:
@@ -30,11 +38,13 @@ def recorded(samples: Float, rng: np.random.Generator) -> Float:
 
     Args:
         samples: (N,) clean speech at 16 kHz.
-        rng: decides what happens to it; a quarter of the clips stay clean.
+        rng: decides what happens to it; a fifth of the clips stay as they are.
     """
-    if rng.random() < 0.25:
+    if rng.random() < 0.2:
         return samples
     result = samples.astype(np.float64)
+    if rng.random() < _DISTURBED:
+        result = disturbed_voice(result, rng)
     if rng.random() < 0.5:
         result = _in_room(result, rng)
     if rng.random() < 0.6:
@@ -43,6 +53,10 @@ def recorded(samples: Float, rng: np.random.Generator) -> Float:
         result = _band_limited(result, rng)
     if rng.random() < 0.7:
         result = result + _noise(result, rng)
+    result *= 0.9 / (float(np.abs(result).max()) + 1e-9)
+    if rng.random() < 0.3:
+        codec = _USABLE[rng.integers(len(_USABLE))]
+        result = through_codec(result, codec, int(rng.choice(codec.bits)))
     peak = float(np.abs(result).max()) + 1e-9
     return (result / peak * 0.9 * 10 ** (rng.uniform(*_LEVEL) / 20)).astype(np.float32)
 
@@ -76,7 +90,12 @@ def _band_limited(samples: NDArray[np.float64], rng: np.random.Generator) -> NDA
 
 
 def _noise(samples: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Noise between white and brown, with mains hum now and then."""
+    """Noise between white and brown, with mains hum now and then, or music."""
+    power = float(np.square(samples).mean())
+    wanted = np.sqrt(power / 10 ** (rng.uniform(*_SNR) / 10))
+    if rng.random() < _MUSIC:
+        music = without_speech(len(samples) / SAMPLE_RATE, rng).astype(np.float64)
+        return np.asarray(music * wanted / (np.sqrt(np.square(music).mean()) + 1e-12))
     spectrum = np.fft.rfft(rng.normal(size=len(samples)))
     slope = rng.uniform(0.0, 1.0)
     spectrum *= np.maximum(np.arange(len(spectrum)), 8.0) ** -slope
@@ -85,6 +104,4 @@ def _noise(samples: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np
     if rng.random() < 0.2:
         time = np.arange(len(samples)) / SAMPLE_RATE
         noise += np.sin(2 * np.pi * float(rng.choice([50.0, 60.0])) * time)
-    power = float(np.square(samples).mean())
-    wanted = np.sqrt(power / 10 ** (rng.uniform(*_SNR) / 10))
     return np.asarray(noise * wanted)

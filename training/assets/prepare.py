@@ -2,7 +2,7 @@
 """``python -m training.assets.prepare --clips DIR --out DIR``: clips to training sequences.
 
 Every clip of :mod:`training.assets.synthesise` (or any aligned speech) is recorded under random
-conditions, encoded in three variants and given the rules' motion for its true phones. What is there
+conditions, encoded in four variants and given the rules' motion for its true phones. What is there
 already is kept, so a broken run can go on.
 """
 
@@ -26,17 +26,29 @@ from engine.heads.head import Head
 from engine.motion.encoders.phonetic import acoustic_features, phonetic_features
 from engine.motion.model.config import STARTER, SpeechModelConfig
 from engine.motion.model.wrinkles import SkinTension
-from engine.motion.style import INPUT_AMPLITUDE, Style
-from engine.phonemes import Phone
+from engine.motion.style import Style, model_inputs
+from engine.phonemes import SILENCE, Phone, normalize_segments
 from engine.recognition.recognizer import recognize
 from training.assets.augment import recorded
 from training.assets.teacher import taught_motion
 from training.data.speech import AlignedSpeech, find_speech, load_aligned_speech
 from training.speech.sequences import SpeechSequence
 
-TRUE, RECOGNISED, UNKNOWN = 0, 1, 2
+TRUE, RECOGNISED, UNKNOWN, TRANSCRIBED = 0, 1, 2, 3
 """The variants of a clip's features: with its true phones, with those that the recogniser finds,
-and without any."""
+without any, and with those of a transcript that has gaps and errors."""
+
+_SPREAD = 0.2
+"""Standard deviation of the logarithm of a speaker's amplitude of jaw, and of lips: 2 mm at sounds
+that open the mouth by 10, the least that people were measured to differ by at one sound."""
+_GAP_EVERY, _ERROR_EVERY = 25, 40
+"""Phones between words that a transcript lacks, as fillers and words broken off, and between words
+that it has wrong; on average."""
+_WORD = (2, 7)
+"""Phones of such a word."""
+_INVENTED = 0.4
+"""Share of clips without speech for which a transcript has words all the same."""
+_THANKS = ("TH", "AE", "NG", "K", "Y", "UW")
 
 _BOUNDARY_ERROR = 0.012
 _FARTHEST = (-0.03, 0.03)
@@ -126,16 +138,17 @@ def prepared(
         head: who is to speak.
         tension: measures the wrinkles of that head.
         config: of the model.
-        rng: decides on recording conditions and style; half of the clips have the default style.
+        rng: decides on recording conditions, on the amplitude of the speaker, on a smile in half of
+            the clips and on what a transcript lacks.
     """
     samples = recorded(clip.speech.samples, rng)
     speech = Speech(samples, clip.speech.duration, clip.speech.sha256)
-    recognized = recognize(speech)
+    recognized = recognize(speech, recognizer=PHONES)
     aligned = _misplaced(clip.phones, rng)
-    inputs = np.zeros(2)
-    if rng.random() < 0.5:
-        inputs = rng.uniform(-1.0, 1.0, 2)
-    style = Style(articulation=1.0 + INPUT_AMPLITUDE * inputs[0], smile=inputs[1])
+    jaw, lips = np.exp(rng.normal(0.0, _SPREAD, 2))
+    smile = rng.uniform(-1.0, 1.0) if rng.random() < 0.5 else 0.0
+    style = Style(jaw=jaw, lips=lips, smile=smile)
+    inputs = np.array([model_inputs(style, config.styles)["articulation"], smile])
     frames = round(clip.speech.duration * config.motion_rate)
     weights = taught_motion(
         clip.phones,
@@ -149,6 +162,9 @@ def prepared(
         phonetic_features(aligned, recognized.mel, recognized.energy),
         phonetic_features(recognized.phones, recognized.mel, recognized.energy),
         acoustic_features(recognized.mel),
+        phonetic_features(
+            _transcribed(aligned, recognized.phones, rng), recognized.mel, recognized.energy
+        ),
     )
     return SpeechSequence(
         name=clip.path.stem,
@@ -168,6 +184,41 @@ def _misplaced(phones: tuple[Phone, ...], rng: np.random.Generator) -> tuple[Pho
         Phone(p.label, p.start + begin, p.end + end)
         for p, begin, end in zip(phones, off[:-1], off[1:], strict=True)
     )
+
+
+def _transcribed(
+    true: tuple[Phone, ...], recognised: tuple[Phone, ...], rng: np.random.Generator
+) -> tuple[Phone, ...]:
+    """The sounds of a transcript with gaps and errors.
+
+    In words that it lacks there are those of the recogniser, in words that it has wrong others, and
+    where nobody speaks now and then a word.
+    """
+    duration = true[-1].end
+    if all(phone.label == SILENCE for phone in true):
+        return _invented(duration, rng) if rng.random() < _INVENTED else true
+    made = list(true)
+    for every, lacking in ((_GAP_EVERY, True), (_ERROR_EVERY, False)):
+        for _ in range(rng.poisson(len(true) / every)):
+            first = int(rng.integers(len(made)))
+            word = made[first : first + int(rng.integers(*_WORD))]
+            begin, end = word[0].start, word[-1].end
+            if lacking:
+                other = [p for p in recognised if p.end > begin and p.start < end]
+                part = [Phone(p.label, max(p.start, begin), min(p.end, end)) for p in other]
+            else:
+                labels = [true[rng.integers(len(true))].label for _ in word]
+                part = [Phone(x, p.start, p.end) for x, p in zip(labels, word, strict=True)]
+            made[first : first + len(word)] = part
+    return normalize_segments(made, duration)
+
+
+def _invented(duration: float, rng: np.random.Generator) -> tuple[Phone, ...]:
+    """A word of thanks somewhere in a clip in which nobody speaks."""
+    step = rng.uniform(0.06, 0.12)
+    start = rng.uniform(0.0, max(duration - step * len(_THANKS), 0.0))
+    said = [Phone(x, start + i * step, start + (i + 1) * step) for i, x in enumerate(_THANKS)]
+    return normalize_segments(said, duration)
 
 
 def main() -> None:

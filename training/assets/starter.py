@@ -47,10 +47,11 @@ from training.speech.trainer import BEST, SpeechTrainer
 MODEL_FILE = "speech_model.safetensors"
 RECORD = "starter.json"
 
-_SHARES = (0.4, 0.5, 0.1)
-"""How often a clip has its true phones, recognised ones, or none, as features."""
-_LOSSES = LossWeights(bite=0.3, width=0.15, contact=1.0)
-"""Lips round, and f and v touch: what a regression is loosest in."""
+_SHARES = (0.25, 0.4, 0.1, 0.25)
+"""How often a clip has its true phones, recognised ones, none, or those of a transcript, as
+features."""
+_LOSSES = LossWeights(bite=0.3, width=0.15, contact=1.0, closure=1.0)
+"""Lips round and close, and f and v touch: what a regression is loosest in."""
 _NUMBER = re.compile(r"\d+\.\d+(\.\d+)*")
 _SPOKEN, _PREPARED = 0.15, 0.5
 """Parts of the time after which all clips are spoken, and prepared."""
@@ -200,7 +201,9 @@ def _recorded(plan: StarterTraining) -> dict[str, Any]:
 
 
 def _version(program: str) -> str:
-    """The version that a synthesiser prints."""
+    """The version that a synthesiser prints; of the package for espeak-ng, which is a library."""
+    if program == "espeak-ng":
+        return version("espeakng-loader")
     found = shutil.which(program)
     assert found is not None
     run = subprocess.run(  # noqa: S603 - one of three known programs.

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``python -m training.assets.synthesise --out DIR --hours H``: speech to learn from.
 
-Writes clips of one to three sentences with pauses, ``<name>.wav`` (16 kHz, 16 bit) with
-``<name>.phones.json`` beside it, the layout of :mod:`training.data.speech`. The same seed and
-synthesisers give the same clips; what is there already is kept, so a broken run can go on.
+Writes clips of one to three sentences with pauses, and some of music, tones and noise alone:
+``<name>.wav`` (16 kHz, 16 bit) with ``<name>.phones.json`` beside it, the layout of
+:mod:`training.data.speech`. The same seed and synthesisers give the same clips; what is there
+already is kept, so a broken run can go on.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from engine.commands.console import print_result, progress_bar
 from engine.core.errors import MissingDependencyError
 from engine.core.files import atomic_write
 from engine.core.progress import Progress, no_progress
-from engine.phonemes import Phone, normalize_segments
+from engine.phonemes import SILENCE, Phone, normalize_segments
+from training.assets.nonspeech import without_speech
 from training.assets.texts import sentence
 from training.assets.voices import Utterance, Voice, installed, speak
 from training.data.speech import alignment_path
@@ -31,6 +33,10 @@ _LONGEST_PAUSE = 0.9
 _VOCAL_TRACT = (0.88, 1.14)
 """Resampling moves pitch and formants together: other speakers out of the same voice."""
 _TRIES = 20
+_WITHOUT_SPEECH = 0.08
+_SECONDS_WITHOUT = (2.0, 8.0)
+_ENGLISH = 0.65
+"""Share of English among what is spoken, where there are voices of other languages."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +96,18 @@ def _seconds(path: Path) -> float:
 def _make(path: Path, voices: tuple[Voice, ...], seed: int, number: int) -> float:
     """One clip; 0 seconds where the synthesiser failed on it."""
     rng = np.random.default_rng([seed, number])
-    voice = voices[rng.integers(len(voices))]
+    if rng.random() < _WITHOUT_SPEECH:
+        samples = without_speech(rng.uniform(*_SECONDS_WITHOUT), rng)
+        length = len(samples) / SAMPLE_RATE
+        _write(path, samples, (Phone(SILENCE, 0.0, length),), "")
+        return length
+    voice = _who(voices, rng)
     stretch = float(np.exp(rng.normal(0.0, 0.15)))
     raised = float(np.exp(rng.normal(0.0, 0.15)))
     factor = float(rng.uniform(*_VOCAL_TRACT))
     said: list[Utterance] = []
     for _ in range(int(rng.integers(1, 4))):
-        utterance = speak(voice, sentence(rng), stretch, raised)
+        utterance = speak(voice, sentence(rng, voice.language), stretch, raised)
         if utterance is not None:
             said.append(_resized(utterance, factor))
     if not said:
@@ -105,6 +116,14 @@ def _make(path: Path, voices: tuple[Voice, ...], seed: int, number: int) -> floa
     text = " ".join(utterance.text for utterance in said)
     _write(path, samples, phones, text)
     return len(samples) / SAMPLE_RATE
+
+
+def _who(voices: tuple[Voice, ...], rng: np.random.Generator) -> Voice:
+    """A voice, of English in its share of the cases."""
+    english = tuple(voice for voice in voices if voice.language == "en")
+    others = tuple(voice for voice in voices if voice.language != "en")
+    chosen = english if english and (not others or rng.random() < _ENGLISH) else others
+    return chosen[rng.integers(len(chosen))]
 
 
 def _resized(utterance: Utterance, factor: float) -> Utterance:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from training.assets.languages import SENTENCES
+
 _NAMES = """Bob, Mabel, Phoebe, Vivian, Woody, Joyce, Hugh, Zoe, Beth, Theo, Maya, Oliver, Paula,
 Fred, Bobby, Emma, Victor, Wendy, George, Shirley, Poppy, Umberto, Yvonne, Chuck, Kathy, Ruth,
 Pippa, Abe, Miriam, Boyd""".replace("\n", " ").split(", ")
@@ -58,9 +60,32 @@ thirteen million, ninety nine per cent, a hundred and one, zero point five, two 
 """.replace("\n", " ").split(", ")
 
 
-def sentence(rng: np.random.Generator) -> str:
-    """One sentence of English grammar and loose sense, ending in its punctuation."""
-    return str(_PATTERNS[rng.integers(len(_PATTERNS))](_Draw(rng)))
+_FILLERS = ("um,", "uh,", "er,", "mm,", "hmm,")
+_HESITATES, _BREAKS_OFF = 0.06, 0.03
+"""How often a word comes after a filler, or after a first attempt at it."""
+
+
+def sentence(rng: np.random.Generator, language: str = "en") -> str:
+    """One sentence, ending in its punctuation.
+
+    In English it is of English grammar and loose sense, with fillers and words begun twice here
+    and there.
+
+    Args:
+        rng: chooses it.
+        language: ``"en"`` or one of :data:`training.assets.languages.SENTENCES`.
+    """
+    if language != "en":
+        return SENTENCES[language][rng.integers(len(SENTENCES[language]))]
+    plain = str(_PATTERNS[rng.integers(len(_PATTERNS))](_Draw(rng)))
+    said: list[str] = []
+    for word in plain.split():
+        if rng.random() < _HESITATES:
+            said.append(_FILLERS[rng.integers(len(_FILLERS))])
+        if rng.random() < _BREAKS_OFF and len(word) > 4:
+            said.append(f"{word[:3]},")
+        said.append(word)
+    return " ".join(said)
 
 
 def vocabulary() -> set[str]:

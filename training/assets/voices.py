@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Open speech synthesisers, run as external programs: text in, samples and timed phones out.
+"""Open speech synthesisers: text in, samples and timed phones out.
 
-flite and festival give the time of each phone. espeak-ng does not; its speech is
-aligned to its text by the recogniser.
+flite and festival are external programs, espeak-ng is a library (:mod:`training.assets.espeak`).
+All give the time of each phone.
 """
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 import tempfile
@@ -16,10 +17,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.audio.loading import Speech, load_speech
+from engine.audio.loading import SAMPLE_RATE, load_speech
 from engine.core.errors import BadInputError, MissingDependencyError
+from engine.ipa import ipa_labels
 from engine.phonemes import ENGLISH, SILENCE, Phone, normalize_segments
-from engine.recognition.recognizer import recognize
+from training.assets.espeak import speak_ipa
+from training.assets.languages import SENTENCES
 
 _LIMIT = 60.0
 """Seconds after which a synthesiser counts as stuck."""
@@ -35,12 +38,21 @@ class Voice:
     Attributes:
         program: ``flite``, ``festival`` or ``espeak-ng``.
         name: the voice as the program calls it.
-        pitch: usual pitch in Hz, about which speakers are varied; 0 where it cannot be set.
+        pitch: usual pitch in Hz (espeak-ng's own scale for that program), about which speakers are
+            varied; 0 where it cannot be set.
     """
 
     program: str
     name: str
     pitch: float
+
+    @property
+    def language(self) -> str:
+        """Of the voice, as espeak-ng names it; ``"en"`` for English of any country."""
+        if self.program != "espeak-ng":
+            return "en"
+        language = self.name.split("+")[0]
+        return "en" if language.startswith("en-") else language
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +83,10 @@ VOICES: tuple[Voice, ...] = (
     Voice("espeak-ng", "en-us+m3", 50.0),
     Voice("espeak-ng", "en-gb+f4", 50.0),
     Voice("espeak-ng", "en-gb+m7", 50.0),
+    *(
+        Voice("espeak-ng", language + "+" + variant, 50.0)
+        for language, variant in zip(SENTENCES, itertools.cycle(("f3", "m1", "f5", "m8")))
+    ),
 )
 """Voices that are used where their program is installed."""
 
@@ -81,7 +97,11 @@ def installed(programs: tuple[str, ...] = ("flite", "festival", "espeak-ng")) ->
     Raises:
         MissingDependencyError: none of the programs is installed.
     """
-    found = tuple(v for v in VOICES if v.program in programs and shutil.which(v.program))
+    found = tuple(
+        v
+        for v in VOICES
+        if v.program in programs and (v.program == "espeak-ng" or shutil.which(v.program))
+    )
     if not found:
         raise MissingDependencyError(
             f"None of the speech synthesisers {', '.join(programs)} is installed.",
@@ -106,17 +126,16 @@ def speak(voice: Voice, text: str, stretch: float = 1.0, raised: float = 1.0) ->
     Raises:
         MissingDependencyError: the program is not installed.
     """
+    if voice.program == "espeak-ng":
+        return _espeak(voice, text, stretch, raised)
     with tempfile.TemporaryDirectory() as folder:
         wave = Path(folder) / "said.wav"
-        run = {"flite": _flite, "festival": _festival, "espeak-ng": _espeak}[voice.program]
+        run = {"flite": _flite, "festival": _festival}[voice.program]
         try:
-            timed = run(voice, text, stretch, raised, wave)
+            phones = run(voice, text, stretch, raised, wave)
             speech = load_speech(wave)
         except (subprocess.SubprocessError, BadInputError):
             return None
-    phones = _aligned(speech, text) if timed is None else tuple(timed)
-    if phones is None:
-        return None
     return Utterance(speech.samples, normalize_segments(phones, speech.duration), text)
 
 
@@ -162,18 +181,20 @@ def _festival(voice: Voice, text: str, stretch: float, _raised: float, wave: Pat
     return _timed([(label, float(end)) for end, _, label in cells])
 
 
-def _espeak(voice: Voice, text: str, stretch: float, raised: float, wave: Path) -> None:
+def _espeak(voice: Voice, text: str, stretch: float, raised: float) -> Utterance | None:
     speed = int(np.clip(165 / stretch, 90, 260))
     pitch = int(np.clip(voice.pitch * raised, 10, 95))
-    _run("espeak-ng", "-v", voice.name, "-s", f"{speed}", "-p", f"{pitch}", "-w", str(wave), text)
-
-
-def _aligned(speech: Speech, text: str) -> tuple[Phone, ...] | None:
-    """Times by forced alignment; ``None`` where the aligner had to guess."""
-    recognized = recognize(speech, text=text)
-    if set(recognized.warnings) - set(speech.warnings):
+    samples, segments = speak_ipa(voice.name, text, speed, pitch)
+    if not len(samples):
         return None
-    return recognized.phones
+    phones: list[Phone] = []
+    for ipa, start, end in segments:
+        labels = ipa_labels(ipa) or (SILENCE,)
+        step = (end - start) / len(labels)
+        phones += [
+            Phone(label, start + i * step, start + (i + 1) * step) for i, label in enumerate(labels)
+        ]
+    return Utterance(samples, normalize_segments(phones, len(samples) / SAMPLE_RATE), text)
 
 
 def _timed(ends: list[tuple[str, float]]) -> list[Phone]:

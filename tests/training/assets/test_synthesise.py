@@ -2,6 +2,8 @@
 """Texts, voices, recording conditions, the teacher, and what is prepared from them."""
 
 import shutil
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,12 +18,15 @@ from engine.motion.style import Style
 from engine.phonemes import ENGLISH, Phone
 from tests.engine.motion.known_phones import perform
 from training.assets.augment import recorded
-from training.assets.prepare import RECOGNISED, TRUE, UNKNOWN, prepared
+from training.assets.espeak import speak_ipa
+from training.assets.languages import SENTENCES
+from training.assets.nonspeech import without_speech
+from training.assets.prepare import RECOGNISED, TRANSCRIBED, TRUE, UNKNOWN, prepared
 from training.assets.synthesise import Synthesis, synthesise
 from training.assets.teacher import taught_motion
 from training.assets.texts import sentence, vocabulary
 from training.assets.voices import Voice, installed, speak
-from training.data.speech import load_aligned_speech
+from training.data.speech import AlignedSpeech, load_aligned_speech
 
 needs_flite = pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
 
@@ -54,8 +59,6 @@ def _gap(head, weights):
 
 
 def test_the_texts_use_every_sound_of_english():
-    from pathlib import Path
-
     said = set()
     words = vocabulary()
     for line in Path(get_model_path("en-us/cmudict-en-us.dict")).read_text().splitlines():
@@ -72,27 +75,57 @@ def test_sentences_repeat_with_their_seed_and_vary_without():
 
 
 def test_sentences_use_only_the_vocabulary():
-    known = vocabulary()
+    known = vocabulary() | {"was", "and", "it", "did", "you", "say", "that", "how", "is", "said"}
+    fillers = {"um", "uh", "er", "mm", "hmm"}
     for seed in range(100):
-        for word in sentence(np.random.default_rng(seed)).lower().split():
+        words = sentence(np.random.default_rng(seed)).lower().split()
+        for word, after in zip(words, [*words[1:], ""], strict=True):
             plain = word.strip(".,!?:")
-            assert plain in known | {
-                "was",
-                "and",
-                "it",
-                "did",
-                "you",
-                "say",
-                "that",
-                "how",
-                "is",
-            } | {"said"}
+            begun = word.endswith(",") and after.startswith(plain)
+            assert plain in known | fillers or begun
+
+
+def test_speakers_hesitate_and_begin_words_twice():
+    said = " ".join(sentence(np.random.default_rng(seed)) for seed in range(100)).split()
+    assert 10 < sum(word in {"um,", "uh,", "er,", "mm,", "hmm,"} for word in said) < 100
+    begun = [a for a, b in pairwise(said) if len(a) == 4 and a[3] == "," and b.startswith(a[:3])]
+    assert len(begun) > 5
+
+
+@pytest.mark.parametrize("language", SENTENCES)
+def test_a_voice_of_every_language_says_all_its_sentences(language):
+    voice = next(v for v in installed(("espeak-ng",)) if v.language == language)
+    for text in SENTENCES[language][:2]:
+        utterance = speak(voice, text)
+        labels = {phone.label for phone in utterance.phones}
+        assert len(labels - {"SIL"}) > 5
+        assert utterance.phones[-1].end == pytest.approx(len(utterance.samples) / 16_000)
+
+
+def test_sounds_that_english_lacks_are_among_them():
+    voices = {v.language: v for v in installed(("espeak-ng",))}
+    french = speak(voices["fr"], "La lune bleue brille.")
+    spanish = speak(voices["es"], "La abuela lava.")
+    assert {"UE", "OE"} <= {phone.label for phone in french.phones}
+    assert "BH" in {phone.label for phone in spanish.phones}
+
+
+def test_a_text_sounds_the_same_whatever_was_said_before():
+    first, _ = speak_ipa("en-us", "See the fishes, Bob.", 165, 50)
+    speak_ipa("de", "Schöne Füße.", 165, 50)
+    again, _ = speak_ipa("en-us", "See the fishes, Bob.", 165, 50)
+    np.testing.assert_array_equal(first, again)
+
+
+def test_a_voice_that_is_not_there_says_nothing():
+    samples, segments = speak_ipa("nowhere", "Hello.", 165, 50)
+    assert (len(samples), segments) == (0, [])
 
 
 def test_no_synthesiser_says_what_to_install(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda _name: None)
     with pytest.raises(MissingDependencyError, match="apt-get install flite"):
-        installed()
+        installed(("flite", "festival"))
 
 
 @needs_flite
@@ -179,11 +212,11 @@ def test_styles_do_what_they_are_called(head):
 
 
 @needs_flite
-def test_a_clip_has_three_feature_variants(head, clip):
+def test_a_clip_has_four_feature_variants(head, clip):
     sequence = prepared(clip, head, SkinTension(head), STARTER, np.random.default_rng(0))
     variants = sequence.feature_variants
     assert variants.shape == (
-        3,
+        4,
         round(clip.speech.duration * 100),
         STARTER.features,
     )
@@ -191,7 +224,26 @@ def test_a_clip_has_three_feature_variants(head, clip):
     sounds = variants[:, :, :40].astype(np.float32)
     assert (sounds[UNKNOWN] == 0).all()
     np.testing.assert_allclose(sounds[RECOGNISED].sum(axis=1), 1.0, atol=0.02)
+    assert not np.array_equal(sounds[TRANSCRIBED], sounds[TRUE])
+    np.testing.assert_allclose(sounds[TRANSCRIBED].sum(axis=1), 1.0, atol=0.02)
     np.testing.assert_array_equal(
         sequence.feature_variants[TRUE][:, 40:80], sequence.feature_variants[UNKNOWN][:, 40:80]
     )
     assert sequence.wrinkles.shape == (sequence.frames, STARTER.wrinkles)
+
+
+def test_where_nobody_speaks_the_taught_mouth_rests(head):
+    music = without_speech(2.0, np.random.default_rng(3))
+    clip = AlignedSpeech(Path("music.wav"), Speech(music, 2.0, ""), (Phone("SIL", 0.0, 2.0),), "")
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        sequence = prepared(clip, head, SkinTension(head), STARTER, rng)
+        mouth = [i for i, n in enumerate(head.expression_names) if n.startswith(("jaw", "mouthC"))]
+        assert np.abs(sequence.weights[:, mouth]).max() < 1e-3
+
+
+def test_some_of_what_is_synthesised_is_no_speech(tmp_path):
+    folder = tmp_path / "clips"
+    files = synthesise(Synthesis(folder, hours=200 / 3600, seed=2, programs=("espeak-ng",)))
+    silent = [f for f in files if {p.label for p in load_aligned_speech(f).phones} == {"SIL"}]
+    assert 0 < len(silent) < len(files) / 3

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sentences in other languages than English, by espeak-ng's names of the languages.
+
+They are there for their sounds: front rounded vowels, bilabial fricatives, nasal vowels, syllables
+without reduction.
+"""
+
+from __future__ import annotations
+
+SENTENCES: dict[str, tuple[str, ...]] = {
+    "de": (
+        "Über sieben Brücken musst du gehen.",
+        "Schöne Mädchen pflücken frühmorgens Blumen.",
+        "Mein Bruder baut ein Boot aus Pappe.",
+        "Die Höhle öffnet sich im Süden.",
+        "Bitte bleib bei mir, bis der Bus kommt.",
+        "Fünf böse Wölfe heulten im Wald.",
+        "Um Mitternacht brummte der müde Bär.",
+        "Wir müssen übermorgen früh aufstehen.",
+        "Papa kaufte Äpfel, Möhren und Pflaumen.",
+        "Das hübsche Haus am Fluss gehört Frau Möller.",
+    ),
+    "fr": (
+        "Une jeune femme boit un peu de bière.",
+        "La lune bleue brille sur la mer.",
+        "Je voudrais deux œufs et du beurre.",
+        "Mon neveu a perdu son parapluie rouge.",
+        "Bonjour monsieur, vous êtes en avance.",
+        "Le public applaudit le beau ballet.",
+        "Il pleut beaucoup en automne à Paris.",
+        "Où habitez-vous depuis votre mariage ?",
+        "Bien sûr, un bon vin blanc pour moi.",
+        "Papa peint la porte du vieux moulin.",
+    ),
+    "es": (
+        "La abuela lava la ropa los sábados.",
+        "Mi vecino vive arriba del bar.",
+        "El pueblo bebe agua de la fuente.",
+        "Hablábamos muy bajo para no despertar al bebé.",
+        "Pablo compró un mapa y una bufanda.",
+        "El buen vino viene de Valencia.",
+        "Mañana por la mañana vamos al mercado.",
+        "La lluvia moja la bomba abandonada.",
+        "Me gusta mucho la música de tu tío.",
+        "Buenas noches, hasta pronto, amiga mía.",
+    ),
+    "it": (
+        "Il babbo beve un bicchiere di vino buono.",
+        "Mamma mia, che bella giornata!",
+        "Le barche vanno piano sul lago.",
+        "Vorrei una pizza con pomodoro e basilico.",
+        "Il mio amico abita vicino al ponte.",
+        "Ogni sabato compriamo uova e burro.",
+        "Quando piove, il bambino rimane a casa.",
+        "Bravo, hai fatto un ottimo lavoro.",
+    ),
+    "pt": (
+        "O meu pai comprou um bom livro.",
+        "A manhã começou com muita chuva.",
+        "Bebemos água fresca embaixo da ponte.",
+        "Vamos embora, o ônibus já vem.",
+        "A vovó mora num bairro bonito.",
+        "Não sei, mas amanhã pergunto ao Paulo.",
+        "O pão e a manteiga estão na mesa.",
+    ),
+    "pl": (
+        "Babcia piecze pyszne placki z jabłkami.",
+        "Mój brat mieszka w małym mieście.",
+        "Przepraszam, która jest godzina?",
+        "W lipcu pływamy łódką po jeziorze.",
+        "Pani Maria kupiła bochenek chleba.",
+        "Wieczorem wszyscy wrócili do domu.",
+        "Bardzo lubię muzykę i wiosnę.",
+    ),
+    "ru": (
+        "Мама мыла раму белым мылом.",
+        "Бабушка купила вкусный хлеб и молоко.",
+        "Завтра утром мы поедем в город.",
+        "Мой папа любит горы и море.",
+        "Пожалуйста, откройте большое окно.",
+        "Под мостом плывёт белый пароход.",
+        "У меня болит голова, но я иду на работу.",
+    ),
+    "tr": (
+        "Büyükbaba köyde üzüm ve gül büyütür.",
+        "Bugün hava çok güzel, yürüyelim.",
+        "Müdür öğleden sonra ofiste olacak.",
+        "Annem bize börek ve köfte yaptı.",
+        "Mavi balonlar bulutlara uçtu.",
+        "Dün gece üç kere uyandım.",
+        "Bu bardağı masanın üstüne koy.",
+    ),
+    "cmn": (
+        "你好，我的朋友，今天天气很好。",
+        "妈妈买了苹果和面包。",
+        "女儿去北京学习音乐。",
+        "请把门关上，外面下雨了。",
+        "我们明天一起去爬山吧。",
+        "爸爸不喜欢喝咖啡。",
+        "月亮很圆，云很白。",
+        "他跑得比我快多了。",
+    ),
+    "sv": (
+        "Min bror bor i en blå stuga vid sjön.",
+        "Nu börjar sommaren, och ljuset är underbart.",
+        "Pappa köper bröd och mjölk på lördag.",
+        "Huset på hörnet har en röd dörr.",
+        "Får jag be om en bulle och en kopp kaffe?",
+        "Sju sjösjuka sjömän sköttes av sköna sköterskor.",
+        "Du måste öppna fönstret före frukost.",
+    ),
+}
