@@ -8,8 +8,8 @@ The program writes no times, but the library calls back with an event at each so
 from __future__ import annotations
 
 import ctypes
-from functools import lru_cache
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from typing import Any, ClassVar, NamedTuple
 
 import espeakng_loader
@@ -70,14 +70,19 @@ class _Library:
             raise MissingDependencyError(
                 "espeak-ng does not find its data.", "Reinstall the package espeakng-loader."
             )
+        # By default the noise of fricatives depends on the clock.
+        self._library.espeak_ng_SetRandSeed(ctypes.c_long(1))
         self._blocks: list[Float] = []
         self._events: list[tuple[int, str]] = []
         self._callback = _CALLBACK(self._take)  # Held: the library keeps only the address.
         self._library.espeak_SetSynthCallback(self._callback)
 
-    def speak(self, voice: str, text: str, speed: int, pitch: int) -> Spoken:
+    def speak(
+        self, voice: str, text: str, speed: int, pitch: int
+    ) -> tuple[Float, int, list[IpaSegment]]:
+        """Samples at their rate in Hz, and the sounds."""
         if self._library.espeak_SetVoiceByName(voice.encode()):
-            return np.zeros(0, np.float32), []
+            return np.zeros(0, np.float32), self._hertz, []
         self._library.espeak_SetParameter(_RATE, speed, 0)
         self._library.espeak_SetParameter(_PITCH, pitch, 0)
         self._blocks, self._events = [], []
@@ -85,7 +90,7 @@ class _Library:
         self._library.espeak_Synth(said, len(said), 0, 1, 0, _UTF8, None, None)
         self._library.espeak_Synchronize()
         if not self._blocks:
-            return np.zeros(0, np.float32), []
+            return np.zeros(0, np.float32), self._hertz, []
         samples = np.concatenate(self._blocks)
         ends = [start for start, _ in self._events[1:]] + [round(1000 * len(samples) / self._hertz)]
         segments = [
@@ -93,7 +98,7 @@ class _Library:
             for (start, ipa), end in zip(self._events, ends, strict=True)
             if end > start
         ]
-        return soxr.resample(samples, self._hertz, SAMPLE_RATE), segments
+        return samples, self._hertz, segments
 
     def _take(self, wave: Any, count: int, events: Any) -> int:
         if wave and count:
@@ -111,7 +116,7 @@ class _Library:
 def speak_ipa(voice: str, text: str, speed: int, pitch: int) -> Spoken:
     """Let a voice of espeak-ng say a text.
 
-    The library goes on from where the text before left it, by up to a sample and in its noise, so
+    The library continues from where the text before left it, by up to a sample and in its noise, so
     each text is spoken in a process of its own: the same text always sounds the same.
 
     Args:
@@ -126,16 +131,26 @@ def speak_ipa(voice: str, text: str, speed: int, pitch: int) -> Spoken:
     Raises:
         MissingDependencyError: the data of espeak-ng are not where its package says.
     """
-    with _processes().Pool(1) as pool:
-        return pool.apply(_speak, (voice, text, speed, pitch))
+    # Forked: a spawned process would import the whole program for every sentence.
+    context = get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_speak, args=(sender, voice, text, speed, pitch))
+    process.start()
+    sender.close()
+    try:
+        made = receiver.recv()
+    except EOFError:  # The library crashed over this text.
+        return np.zeros(0, np.float32), []
+    finally:
+        process.join()
+    if isinstance(made, MissingDependencyError):
+        raise made
+    samples, hertz, segments = made
+    return soxr.resample(samples, hertz, SAMPLE_RATE), segments
 
 
-@lru_cache(maxsize=1)
-def _processes() -> Any:
-    context = get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
-
-
-def _speak(voice: str, text: str, speed: int, pitch: int) -> Spoken:
-    return _Library().speak(voice, text, speed, pitch)
+def _speak(sender: Connection, voice: str, text: str, speed: int, pitch: int) -> None:
+    try:
+        sender.send(_Library().speak(voice, text, speed, pitch))
+    except MissingDependencyError as error:
+        sender.send(error)

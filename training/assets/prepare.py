@@ -28,6 +28,7 @@ from engine.motion.model.config import STARTER, SpeechModelConfig
 from engine.motion.model.wrinkles import SkinTension
 from engine.motion.style import Style, model_inputs
 from engine.phonemes import SILENCE, Phone, normalize_segments
+from engine.recognition.ids import PHONES
 from engine.recognition.recognizer import recognize
 from training.assets.augment import recorded
 from training.assets.teacher import taught_motion

@@ -4,12 +4,18 @@
 import numpy as np
 import pytest
 
+from engine.audio.loading import speech_from_samples
 from engine.heads import load_head
 from engine.motion.model.ids import MODELS, RULES, STARTER, STARTER_FILE
+from engine.motion.model.loaded import loaded_model
+from engine.motion.performance import Performance
 from engine.motion.predict import predict
 from engine.motion.style import Style
+from engine.recognition.ids import PHONES
+from engine.recognition.recognizer import recognize
 from training.data.speech import find_speech, load_aligned_speech
-from training.metrics.lip_sync import combined, lip_sync
+from training.metrics.lip_sync import combined, lip_speed, lip_sync
+from training.metrics.mouth import mouth_track
 
 STILL = Style(upper_face=0.0)
 
@@ -53,6 +59,34 @@ def test_p_b_and_m_close_the_lips(learned):
     assert learned.closed / learned.bilabials >= 0.93
 
 
+@pytest.mark.parametrize("given", [False, True], ids=["guessed", "with transcript"])
+def test_p_b_and_m_close_before_the_lip_contact(head, clips, given):
+    loaded = loaded_model(STARTER_FILE, head)
+    made = []
+    for clip in clips:
+        known = recognize(clip.speech, clip.transcript if given else None, recognizer=PHONES)
+        weights = np.clip(loaded.motion(clip.speech, known, 25.0, STILL).weights, 0.0, 1.0)
+        basis = (weights, head.expression_basis, weights, head.expression_names, head.id)
+        made.append(Performance(25.0, *basis))
+    alone = _measured(made, head, clips)
+    assert alone.closed / alone.bilabials >= (0.95 if given else 0.9)
+
+
+@pytest.mark.parametrize("sound", ["tone", "chord", "noise"])
+def test_what_is_not_speech_does_not_move_the_mouth(head, sound):
+    time = np.arange(48_000) / 16_000
+    made = {
+        "tone": np.sin(2 * np.pi * 440 * time),
+        "chord": sum(np.sin(2 * np.pi * hertz * time) for hertz in (220.0, 277.2, 329.6)) / 3,
+        "noise": np.random.default_rng(0).normal(size=len(time)) / 3,
+    }[sound]
+    speech = speech_from_samples((0.4 * made).astype(np.float32), 16_000)
+    known = recognize(speech, recognizer=PHONES)
+    performance = predict(speech, head, 25.0, recognized=known, style=STILL)
+    assert mouth_track(performance, head).gap.max() < 0.5
+    assert lip_speed(performance, head).mean() < 0.05
+
+
 def test_open_vowels_stay_open(learned):
     assert learned.falsely_closed / learned.open_vowels <= 0.03
 
@@ -93,8 +127,6 @@ def test_the_starter_is_among_the_models():
 
 
 def test_the_starter_speaks_through_predict(head):
-    from engine.audio.loading import speech_from_samples
-
     rng = np.random.default_rng(0)
     speech = speech_from_samples(rng.normal(size=8_000).astype(np.float32) * 0.01, 16_000)
     made = predict(speech, head, 24.0, model=STARTER)
