@@ -47,7 +47,7 @@ from training.speech.trainer import BEST, SpeechTrainer
 MODEL_FILE = "speech_model.safetensors"
 RECORD = "starter.json"
 
-_SHARES = (0.25, 0.3, 0.1, 0.35)
+_SHARES = (0.2, 0.3, 0.2, 0.3)
 """How often a clip has its true phones, recognised ones, none, or those of a transcript, as
 features."""
 _LOSSES = LossWeights(bite=0.3, width=0.15, contact=1.0, closure=1.0)
