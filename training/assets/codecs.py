@@ -64,7 +64,7 @@ def through_codec(samples: Double, codec: Codec, bits: int) -> Double:
         for wanted in (frame, None):
             sink.mux(stream.encode(wanted))
     file.seek(0)
-    with av.open(file) as source:
+    with av.open(file, "r") as source:
         to_mono = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
         frames = [part for frame in source.decode(audio=0) for part in to_mono.resample(frame)]
         frames += to_mono.resample(None)

@@ -62,7 +62,8 @@ def _struck(count: int, hertz: float, rng: np.random.Generator) -> Double:
     swelling = rng.random() < 0.3
     shape = np.minimum(time / 0.15, 1.0) if swelling else np.exp(-time / decay)
     shape *= np.minimum(1.0, np.minimum(time, time[-1] - time) / _FADE)
-    return shape * _note(np.full(count, hertz), rng)
+    struck: Double = shape * _note(np.full(count, hertz), rng)
+    return struck
 
 
 def _chords(count: int, rng: np.random.Generator) -> Double:
@@ -124,7 +125,10 @@ def _noise(count: int, rng: np.random.Generator) -> Double:
 def _band(count: int, rng: np.random.Generator) -> Double:
     """Chords, a melody and a beat together."""
     parts = (_chords(count, rng), _melody(count, rng), _beat(count, rng))
-    return np.sum([rng.uniform(0.2, 1.0) * p / (np.abs(p).max() + 1e-9) for p in parts], axis=0)
+    mixed: Double = np.zeros(count)
+    for part in parts:
+        mixed += rng.uniform(0.2, 1.0) * part / (np.abs(part).max() + 1e-9)
+    return mixed
 
 
 _KINDS: tuple[Callable[[int, np.random.Generator], Double], ...] = (

@@ -87,7 +87,8 @@ def _jitter(samples: Double, seconds: float, rate: float, rng: np.random.Generat
 
 
 def _shimmer(samples: Double, depth: float, rate: float, rng: np.random.Generator) -> Double:
-    return samples * np.exp(depth * _course(len(samples), rate, rng))
+    shaken: Double = samples * np.exp(depth * _course(len(samples), rate, rng))
+    return shaken
 
 
 def _as_loud(made: Double, samples: Double) -> Double:
