@@ -52,7 +52,7 @@ class Voice:
         if self.program != "espeak-ng":
             return "en"
         language = self.name.split("+")[0]
-        return "en" if language.startswith("en-") else language
+        return "en" if language == "en-us" else language
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +81,8 @@ VOICES: tuple[Voice, ...] = (
     Voice("espeak-ng", "en-us", 50.0),
     Voice("espeak-ng", "en-us+f2", 50.0),
     Voice("espeak-ng", "en-us+m3", 50.0),
-    Voice("espeak-ng", "en-gb+f4", 50.0),
-    Voice("espeak-ng", "en-gb+m7", 50.0),
+    Voice("espeak-ng", "en+f4", 50.0),
+    Voice("espeak-ng", "en+m7", 50.0),
     *(
         Voice("espeak-ng", language + "+" + variant, 50.0)
         for language, variant in zip(SENTENCES, itertools.cycle(("f3", "m1", "f5", "m8")))

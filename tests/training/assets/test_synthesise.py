@@ -93,6 +93,11 @@ def test_speakers_hesitate_and_begin_words_twice():
     assert len(begun) > 5
 
 
+def test_all_voices_of_espeak_ng_are_there():
+    for voice in installed(("espeak-ng",)):
+        assert speak(voice, "Papa.") is not None, voice
+
+
 @pytest.mark.parametrize("language", SENTENCES)
 def test_a_voice_of_every_language_says_all_its_sentences(language):
     voice = next(v for v in installed(("espeak-ng",)) if v.language == language)
