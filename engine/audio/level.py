@@ -51,6 +51,11 @@ def band_level(power: NDArray[np.floating[Any]]) -> NDArray[Any]:
     return level
 
 
-def relative_level(level: NDArray[np.floating[Any]], loud: float) -> NDArray[np.float32]:
-    """Levels (N,) as parts of the range of speech: 1 at ``loud`` decibels, 0 at 45 below."""
+def relative_level(
+    level: NDArray[np.floating[Any]], loud: float | NDArray[np.floating[Any]]
+) -> NDArray[np.float32]:
+    """Levels (N,) as parts of the range of speech: 1 at ``loud`` decibels, 0 at 45 below.
+
+    ``loud`` is one level, or (N,) one for each frame.
+    """
     return np.clip((level - (loud - DYNAMICS)) / DYNAMICS, 0.0, 1.0).astype(np.float32)

@@ -11,19 +11,14 @@ from numpy.typing import NDArray
 
 from engine.core.arrays import Float, Ids
 
-_HOP = 160
-
 MARGIN = 25
 """Frames of the silence around speech that the recogniser gets: room for soft consonants."""
 
 _LONGEST = 1_000
 """Frames of the longest chunk: ten seconds, in which a cancel is felt within a second."""
 
-_CONTEXT = 30
-"""Frames of sound around a chunk that steady the recogniser's noise tracking and derivatives."""
-
-_ADVANCE = 60
-"""Samples by which the recogniser places phones early, from synthetic speech of known times."""
+_CONTEXT = 5
+"""Frames around a chunk from which its derivatives are taken."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,20 +31,19 @@ class SpeechChunk:
 
     frames: Ids
 
-    def samples(self, recording: Float) -> Float:
-        """The chunk's sound from 16 kHz ``recording`` (n,), with context on both sides."""
+    def with_context(self, cepstra: Float) -> Float:
+        """The chunk's rows of a recording's ``cepstra`` (N, 13) and those around it: (T + 10, 13).
+
+        Beyond the recording's ends its first and last are taken again.
+        """
         first, last = int(self.frames[0]), int(self.frames[-1])
-        wide = np.concatenate((
-            np.arange(first - _CONTEXT, first),
-            self.frames,
-            np.arange(last + 1, last + 1 + _CONTEXT),
-        ))  # fmt: skip
-        index = (wide[:, None] * _HOP + np.arange(_HOP)).reshape(-1) - _ADVANCE
-        inside = (index >= 0) & (index < len(recording))
-        return np.where(inside, recording[np.where(inside, index, 0)], np.float32(0))
+        before, after = np.arange(first - _CONTEXT, first), np.arange(last + 1, last + 1 + _CONTEXT)
+        wide = np.concatenate((before, self.frames, after))
+        around: Float = cepstra[np.clip(wide, 0, len(cepstra) - 1)]
+        return around
 
     def trim_context(self, scores: NDArray[np.int16]) -> NDArray[np.int16]:
-        """The (T, S) rows of ``scores`` of :meth:`samples` that are the chunk's, not context."""
+        """The (T, S) rows of ``scores`` of :meth:`with_context` that are the chunk's own."""
         return scores[_CONTEXT : _CONTEXT + len(self.frames)]
 
 

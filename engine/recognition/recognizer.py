@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from engine.audio.features import FRAME_RATE, Features, features, frame_total
 from engine.audio.level import relative_level
 from engine.audio.loading import Speech
+from engine.audio.running import with_gain
 from engine.core.arrays import Mask
 from engine.core.errors import BadInputError
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.phonemes import SILENCE, Phone, Word, normalize_segments
 from engine.recognition.alignment import FILLER, Aligner, Alignment, chain_of
+from engine.recognition.cepstra import cepstra, subtract_mean
 from engine.recognition.chunking import split_at_silence
 from engine.recognition.ids import AUTO, DEFAULT
 from engine.recognition.language import guess_language, voice_of
@@ -41,7 +43,7 @@ _LETTERS_PER_SECOND = 50.0
 """Twice the fastest reading aloud, spaces and directions in brackets included."""
 _ALWAYS_LETTERS = 20_000
 LOUD = -20.0
-"""dB to which loud voiced frames are brought before recognition and in ``mel``."""
+"""dB to which loud speech is brought before recognition and in ``mel``."""
 
 _MISFIT = -6.0
 """Mean log score per frame under which words are not what is said. Right transcripts of human and
@@ -65,9 +67,6 @@ _WRITTEN = 0.6
 _LOCAL = 50
 """Frames of the shortest region in which words are judged by themselves."""
 
-_CONTRAST = 25.0
-"""dB that loud speech has over the background, at the least, in a recording with no pause."""
-
 _SOFT = 50
 """Frames around sound in which a known line may continue, too softly to stand out."""
 
@@ -80,8 +79,8 @@ class RecognizedSpeech:
         phones: contiguous, from 0 to exactly the clip's duration; ``SIL`` where nobody speaks.
         mel: (N, 40) float32 log-mel energies at 100 Hz of the levelled recording, N =
             round(duration · 100); the centre of frame i is (i + 0.5) / 100 s.
-        energy: (N,) float32 in [0, 1]: loudness of the speech, 1 at this recording's loud voiced
-            sounds, 0 where no phone is spoken and 45 dB below.
+        energy: (N,) float32 in [0, 1]: loudness of the speech, 1 at the loud sounds of the seconds
+            around, 0 where no phone is spoken and 45 dB below.
         warnings: things the user should know, one sentence each, the speech's own among them.
         words: the words that were found in the sound, as they are written; empty where phones were
             recognised without words.
@@ -130,14 +129,14 @@ def recognize(
     measured = _measure(speech, subprogress(progress, 0.0, 0.05))
     step = subprogress(progress, 0.05, 1.0)
     if cues:
-        found = _align(speech.samples, measured, cues, language, step)
+        found = _align(measured, cues, language, step)
     else:
         found = _transcribe_and_align(speech.samples, measured, language, recognizer, step)
     progress(1.0, "Speech recognised")
     return RecognizedSpeech(
         normalize_segments(found.phones, speech.duration),
-        measured.features.mel + np.float32(2 * np.log(measured.gain)),
-        _energy(measured.features.level, measured.loud, found.phones),
+        measured.features.mel + 2 * np.log(measured.gain)[:, None],
+        _energy(measured.features.level, measured.activity.loud, found.phones),
         (*speech.warnings, *found.warnings),
         found.words,
         found.language if found.words else "",
@@ -145,7 +144,6 @@ def recognize(
 
 
 def _align(
-    samples: Float,
     measured: _Measured,
     cues: Sequence[Cue],
     language: str | None,
@@ -154,7 +152,7 @@ def _align(
     """Find the words of a given text; a warning names those that are not said."""
     language = language or guess_language(" ".join(cue.text for cue in cues))
     script = script_of(cues, language)
-    found = _search(samples, measured, script, progress)
+    found = _search(measured, script, progress)
     warnings = []
     if not script.written:
         warnings.append("The text holds no words that can be spoken; it was not used.")
@@ -173,7 +171,7 @@ def _transcribe_and_align(
     """Write down what is said and find that; phones alone where no words fit."""
     choice = choose_model(recognizer, language)
     if choice.folder is None or not measured.activity.regions:
-        found = _search(samples, measured, Script(), progress)
+        found = _search(measured, Script(), progress)
         return found._replace(warnings=(choice.warning,) if choice.warning else ())
     found = _with_model(samples, measured, choice.folder, language, progress)
     if found.words or not found.phones:
@@ -195,7 +193,7 @@ def _with_model(
     from engine.recognition.transcriber import transcribe
 
     transcript = transcribe(
-        samples * np.float32(measured.gain),
+        with_gain(samples, measured.gain),
         measured.features.level,
         measured.activity.regions,
         folder,
@@ -203,7 +201,7 @@ def _with_model(
         subprogress(progress, 0.0, _WRITTEN),
     )
     script = script_of(transcript.cues, transcript.language)
-    found = _search(samples, measured, script, subprogress(progress, _WRITTEN, 1.0))
+    found = _search(measured, script, subprogress(progress, _WRITTEN, 1.0))
     return found._replace(language=transcript.language)
 
 
@@ -235,22 +233,23 @@ class _Measured(NamedTuple):
     Attributes:
         features: N frames at 100 Hz.
         activity: the regions of speech.
-        loud: decibels of loud voiced frames.
-        gain: factor that brings those to :data:`LOUD`.
+        gain: (N,) float32 factor that brings loud speech to :data:`LOUD`.
+        cepstra: (N, 13) float32, of :mod:`.cepstra`.
     """
 
     features: Features
     activity: SpeechRegions
-    loud: float
-    gain: float
+    gain: Float
+    cepstra: Float
 
 
 def _measure(speech: Speech, progress: Progress) -> _Measured:
-    found = features(speech.samples, frame_total(speech), progress)
-    activity = detect_voice_activity(found)
-    loud = activity.loud if activity.regions else float(np.percentile(found.level, 95))
-    gain = float(10 ** ((LOUD - max(loud, AUDIBLE)) / 20))
-    return _Measured(found, activity, loud, gain)
+    found = features(speech.samples, frame_total(speech), subprogress(progress, 0.0, 0.4))
+    activity = detect_voice_activity(speech.samples, found, subprogress(progress, 0.4, 0.7))
+    gain = (10 ** ((LOUD - np.maximum(activity.loud, AUDIBLE)) / 20)).astype(np.float32)
+    progress(0.7, "Measuring the sound")
+    raw = cepstra(speech.samples, gain)
+    return _Measured(found, activity, gain, subtract_mean(raw, activity.regions))
 
 
 def _frames_to_recognize(
@@ -260,8 +259,7 @@ def _frames_to_recognize(
     if not words:
         return list(activity.regions)
     # A line is known to be spoken: whispers and trailing words count too.
-    quiet, loud = np.percentile(found.level, (10, 95))
-    threshold = max(min(quiet, loud - _CONTRAST) + OVER_NOISE, AUDIBLE)
+    threshold = np.maximum(activity.noise + OVER_NOISE, AUDIBLE)
     sound = [*activity.regions, *runs(found.level > threshold)]
     return [(start - _SOFT, stop + _SOFT) for start, stop in sound]
 
@@ -285,7 +283,7 @@ class _Found(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-def _search(samples: Float, measured: _Measured, script: Script, progress: Progress) -> _Found:
+def _search(measured: _Measured, script: Script, progress: Progress) -> _Found:
     """Find the phones, and the words of a script where it has any."""
     found, activity = measured.features, measured.activity
     known = bool(script.pronunciations)
@@ -297,8 +295,8 @@ def _search(samples: Float, measured: _Measured, script: Script, progress: Progr
     aligner = Aligner(chain_of(script.pronunciations, script.bounds)) if known else None
     for number, chunk in enumerate(chunks):
         progress(number / len(chunks), "Recognising speech")
-        sound = chunk.samples(samples) * np.float32(measured.gain)
-        scores = np.ascontiguousarray(chunk.trim_context(senone_scores(sound)))
+        scored = senone_scores(chunk.with_context(measured.cepstra))
+        scores = np.ascontiguousarray(chunk.trim_context(scored))
         loop.accept_scores(scores)
         if aligner:
             aligner.accept_scores(scores, chunk.frames)
@@ -404,7 +402,7 @@ def _within_speech(
     return spoken
 
 
-def _energy(level: Float, loud: float, phones: Sequence[Phone]) -> Float:
+def _energy(level: Float, loud: Float, phones: Sequence[Phone]) -> Float:
     """Loudness in [0, 1] of the frames in which somebody speaks: (N,)."""
     spoken = np.zeros(len(level), bool)
     for phone in phones:

@@ -94,46 +94,49 @@ def acoustic_model() -> AcousticModel:
     )
 
 
-def senone_scores(samples: Float) -> Short:
-    """Scores of all senones in a stretch of speech at a normal level.
+def senone_scores(cepstra: Float) -> Short:
+    """Scores of all senones in a stretch of speech.
 
     Args:
-        samples: (n,) float32 at 16 kHz, at most about a minute: a second takes 1 MB.
+        cepstra: (T, 13) at 100 frames per second, their mean subtracted (:mod:`.cepstra`); at most
+            about a minute, of which a second takes 1 MB.
 
     Returns:
-        (T, 5126) int16 at 100 frames per second, T about n / 160 − 1; 0 is the best of a frame,
-        larger is less likely by :data:`SCORE_UNIT` nats.
+        (T, 5126) int16; 0 is the best of a frame, larger is less likely by :data:`SCORE_UNIT` nats.
     """
-    pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
     with _LOCK:
         decoder, folder = _scorer()
-        # Without this, noise tracking would continue from the chunk before.
+        # Without this, Gaussian selection would continue from the chunk before.
         decoder.reinit_feat()
         decoder.start_utt()
-        decoder.process_raw(pcm, full_utt=True)
+        decoder.process_cep(np.ascontiguousarray(cepstra, np.float32).tobytes(), full_utt=True)
         decoder.end_utt()
-        (log,) = Path(folder.name).iterdir()
+        (log,) = (path for path in Path(folder.name).iterdir() if path.suffix == ".sen")
         data = log.read_bytes()
         log.unlink()
     return senone_log_rows(data[senone_log_header(data) :])
 
 
 _LOCK = Lock()
+_PARAMETERS = "-feat 1s_c_d_dd -svspec 0-12/13-25/26-38 -agc none -cmn none -varnorm no"
 
 
 @cache
 def _scorer() -> tuple[Any, TemporaryDirectory[str]]:
     """A decoder for whole chunks, and the folder that it writes all senone scores to."""
     folder = TemporaryDirectory(prefix="gaussianspeech-")
-    return make_scorer(folder.name, "batch"), folder
+    # The model's own file of these parameters would have means subtracted once more.
+    parameters = Path(folder.name, "feat.params")
+    parameters.write_text(_PARAMETERS)
+    return make_scorer(folder.name, featparams=str(parameters)), folder
 
 
-def make_scorer(folder: str, cmn: str) -> Any:
+def make_scorer(folder: str, **options: str) -> Any:
     """A decoder that writes all senone scores to a folder; its search is narrowed to nothing.
 
     Args:
         folder: gets a file for each utterance.
-        cmn: ``batch`` to subtract an utterance's own cepstral mean, ``live`` the one that is set.
+        options: of the decoder, such as ``cmn="live"``.
     """
     return Decoder(
         allphone=get_model_path(_PHONE_TRIGRAM),
@@ -142,7 +145,7 @@ def make_scorer(folder: str, cmn: str) -> Any:
         pbeam=1e-2,
         compallsen=True,
         senlogdir=folder,
-        cmn=cmn,
+        **options,
         samprate=SAMPLE_RATE,
         loglevel="FATAL",
     )

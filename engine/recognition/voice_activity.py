@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Voice activity detection: stretches with voiced sound in them, so that noise moves no lips.
+"""Voice activity detection: where somebody speaks, so that noise and music move no lips.
 
-A region needs a voiced core, sound with pitch that is strong for this recording; around it the
-weaker sounds of the same syllables (fricatives, closures) belong to it. Breaths, clicks and white
-noise have no voiced core; hum has one that never changes, by which it is recognised.
+Silero's network (MIT licence, in the faster-whisper package) tells speech from other sound, but
+for whispering, which it takes for speech with little confidence, and the soft beginnings and ends
+of what is said. So its probability makes the cores of the regions, a confident moment or half a
+second of some confidence, and the level says how far the speech around them reaches. Everything is
+judged by the seconds around it: a part of a recording has the same regions as the whole.
 """
 
 from __future__ import annotations
@@ -11,72 +13,158 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import median_filter, uniform_filter1d
 
 from engine.audio.features import FRAME_RATE, Features
+from engine.audio.loading import SAMPLE_RATE
+from engine.audio.running import running_percentile, with_gain
 from engine.core.arrays import Float, Mask
+from engine.core.progress import Progress, no_progress
 
-_VOICED = 0.6
-"""Autocorrelation peak from which a frame is voiced; white noise reaches 0.4."""
+_WINDOW = 512
+_CONTEXT = 64
+"""Samples that the network judges at a time, and those before them that it looks at."""
+_BATCH = 2_000
+"""Windows per call, a minute."""
+_HOP = SAMPLE_RATE // FRAME_RATE
 
-_CORE_RANGE = 27.0
-"""dB under the recording's loud voiced frames down to which voiced sound makes a core."""
+_INPUT_LEVEL = -20.0
+"""dB to which the sound is brought for the network: it takes what is faint for no speech."""
+_FAINTEST = -70.0
+"""dB that are brought there at the most; noise of a silent recording stays faint."""
 
-_CORE_FRAMES = 4
+_CERTAIN = 0.5
+"""Probability of speech that makes a core, in 60 ms; noise reaches 0.2."""
+_CORE_FRAMES = 6
+_LIKELY = 0.13
+"""Mean probability over half a second that makes a core too: whispering has 0.26; breaths, wind,
+drums and keyboards have at most 0.09, steady noise 0.18."""
+_HALF_SECOND = 50
+_SOME = 0.08
+"""Probability of each frame of such a core."""
+
 _SPEECH_RANGE = 45.0
-"""dB under the loud voiced frames down to which sound next to a core belongs to it."""
+"""dB under loud speech down to which sound next to a core belongs to it."""
+_CORE_RANGE = 35.0
+"""dB under loud speech down to which sound makes a core."""
 
+CONTRAST = 25.0
+"""dB that loud speech has over the background, at the least, in a recording with no pause."""
 OVER_NOISE = 5.0
 """dB over the noise floor that any sound of speech has."""
 
 _REACH = 35
-"""Frames from a voiced core that its consonants may reach."""
+"""Frames from a core that its consonants may reach."""
 
 _BRIDGE = 25
 """Frames between two regions that are a closure, not a pause."""
 
-_STEADY = 0.12
-"""Nats of change within 50 ms; speech changes by several times as much, hum by less."""
+_MODULATION = 3.0
+"""dB, the standard deviation of the level of uncertain speech in half a second; noise has 1."""
+
+_MOVEMENT = 0.35
+"""Nats by which the spectrum changes its shape within 50 ms, in the middle of a second and a half:
+speech has 0.5 and more, notes of instruments at most 0.3."""
+_MOVEMENT_FRAMES = 151
+_STEP = FRAME_RATE // 20
 
 AUDIBLE = -88.0
 """dB: nothing under it is speech, whatever the recording's level."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SpeechRegions:
-    """What was found.
+    """What was found in N frames.
 
     Attributes:
         regions: frames [start, stop) of speech, in order, apart from each other.
-        loud: dB of the loud voiced frames (95th percentile), the recording's speech level.
-        noise: dB of the background.
+        loud: (N,) float32 dB of loud speech in the seconds around.
+        noise: (N,) float32 dB of the background there.
     """
 
     regions: tuple[tuple[int, int], ...]
-    loud: float
-    noise: float
+    loud: Float
+    noise: Float
 
 
-def detect_voice_activity(features: Features) -> SpeechRegions:
-    """Find the stretches of speech in a recording's features."""
-    level, voicing = features.level, features.voicing
-    noise = float(np.percentile(level, 10))
-    voiced = (voicing > _VOICED) & (level > AUDIBLE)
-    voiced = _without_short(voiced, _CORE_FRAMES)
-    if not voiced.any():
-        return SpeechRegions((), AUDIBLE, noise)
-    loud = float(np.percentile(level[voiced], 95))
-    # Speech without a pause has no background in it: its quietest tenth is no noise floor.
-    noise = min(noise, loud - 25.0)
-    voiced_core = _without_short(voiced & (level > loud - _CORE_RANGE), _CORE_FRAMES)
-    sound = level > max(noise + OVER_NOISE, loud - _SPEECH_RANGE, AUDIBLE)
-    regions = _bridged(_around(voiced_core, sound))
-    change = _change(features.mel)
-    spoken = [
-        (start, stop)
-        for start, stop in regions
-        if np.median(change[start:stop][voiced_core[start:stop]]) > _STEADY
-    ]
-    return SpeechRegions(tuple(spoken), loud, noise)
+def detect_voice_activity(
+    samples: Float, features: Features, progress: Progress = no_progress
+) -> SpeechRegions:
+    """Find the stretches of speech.
+
+    Args:
+        samples: (n,) at 16 kHz.
+        features: of their N frames.
+        progress: called with the fraction done; may raise to cancel.
+    """
+    level = features.level
+    around = running_percentile(level, 95)
+    gain = 10 ** ((_INPUT_LEVEL - np.maximum(around, _FAINTEST)) / 20)
+    probability = speech_probability(samples, gain, progress)
+    core = _cores(probability, level, around)
+    loud = running_percentile(level, 97, core) if core.any() else around
+    noise = np.minimum(running_percentile(level, 10), loud - CONTRAST)
+    core &= (level > loud - _CORE_RANGE) & (level > AUDIBLE)
+    core &= median_filter(_movement(features.mel), _MOVEMENT_FRAMES, mode="nearest") > _MOVEMENT
+    sound = level > np.maximum(np.maximum(noise + OVER_NOISE, loud - _SPEECH_RANGE), AUDIBLE)
+    return SpeechRegions(tuple(_bridged(_around(core, sound))), loud, noise)
+
+
+def speech_probability(samples: Float, gain: Float, progress: Progress = no_progress) -> Float:
+    """Probability of speech by Silero's network, which looks back but not ahead.
+
+    Args:
+        samples: (n,) at 16 kHz.
+        gain: (N,) factor for each frame.
+        progress: called with the fraction done; may raise to cancel.
+
+    Returns:
+        (N,) float32: for each frame that of the 32 ms that its centre lies in.
+    """
+    from faster_whisper.vad import get_vad_model
+
+    network = get_vad_model().session
+    windows = -(-len(gain) * _HOP // _WINDOW)
+    state = {name: np.zeros((1, 1, 128), np.float32) for name in ("h", "c")}
+    found = []
+    for first in range(0, windows, _BATCH):
+        progress(first / windows, "Looking for speech")
+        begin = first * _WINDOW - _CONTEXT
+        count = min(_BATCH, windows - first)
+        sound = with_gain(samples, gain, begin, begin + _CONTEXT + count * _WINDOW)
+        batch = np.lib.stride_tricks.sliding_window_view(sound, _CONTEXT + _WINDOW)[::_WINDOW]
+        spoken, *state_after = network.run(None, {"input": np.ascontiguousarray(batch), **state})
+        state = dict(zip(("h", "c"), state_after, strict=True))
+        found.append(np.asarray(spoken, np.float32).reshape(-1))
+    centres = (2 * np.arange(len(gain)) + 1) * _HOP // 2
+    return np.asarray(np.concatenate(found)[centres // _WINDOW], np.float32)
+
+
+def _cores(probability: Float, level: Float, around: Float) -> Mask:
+    """The frames in which certainly, or half a second long probably, somebody speaks."""
+    certain = _without_short(probability > _CERTAIN, _CORE_FRAMES)
+    mean = uniform_filter1d(probability, _HALF_SECOND, mode="nearest")
+    height = np.maximum(level - around, -_SPEECH_RANGE).astype(np.float64)
+    square = uniform_filter1d(height**2, _HALF_SECOND, mode="nearest")
+    variance = square - uniform_filter1d(height, _HALF_SECOND, mode="nearest") ** 2
+    likely = (mean > _LIKELY) & (probability > _SOME) & (variance > _MODULATION**2)
+    return np.asarray(certain | likely, bool)
+
+
+def _movement(mel: Float) -> Float:
+    """How much the strong bands change within 50 ms beside each other, in nats: (N,).
+
+    The notes of an instrument rise and fall as a whole, the formants of a voice move.
+    """
+    if len(mel) <= _STEP:
+        return np.full(len(mel), np.inf, np.float32)
+    before, after = mel[:-_STEP], mel[_STEP:]
+    weight = np.exp(before) + np.exp(after)
+    weight /= weight.sum(axis=1, keepdims=True)
+    change = after - before
+    change -= (weight * change).sum(axis=1, keepdims=True)
+    moved = (weight * np.abs(change)).sum(axis=1)
+    return np.pad(moved, (_STEP // 2, _STEP - _STEP // 2), mode="edge")
 
 
 def runs(mask: Mask) -> list[tuple[int, int]]:
@@ -92,10 +180,10 @@ def _without_short(mask: Mask, shortest: int) -> Mask:
     return kept
 
 
-def _around(voiced_core: Mask, sound: Mask) -> list[tuple[int, int]]:
-    """Each voiced core with the sound within its reach."""
+def _around(core: Mask, sound: Mask) -> list[tuple[int, int]]:
+    """Each core with the sound within its reach."""
     reached = []
-    for start, stop in runs(voiced_core):
+    for start, stop in runs(core):
         before = np.flatnonzero(sound[max(0, start - _REACH) : start])
         after = np.flatnonzero(sound[stop : stop + _REACH])
         first = max(0, start - _REACH) + int(before[0]) if len(before) else start
@@ -112,13 +200,3 @@ def _bridged(regions: list[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             joined.append((start, stop))
     return joined
-
-
-def _change(mel: Float) -> Float:
-    """How much the strong bands change within 50 ms, in nats: (N,)."""
-    step = FRAME_RATE // 20
-    if len(mel) <= step:
-        return np.full(len(mel), np.inf, np.float32)
-    power = np.exp(mel[step:])
-    moved = (power * np.abs(mel[step:] - mel[:-step])).sum(axis=1) / power.sum(axis=1)
-    return np.pad(moved, (0, step), mode="edge")
