@@ -90,16 +90,18 @@ def assign_action(datablock: bpy.types.ID, action: bpy.types.Action) -> None:
 
 
 def new_fcurve(
-    action: bpy.types.Action, datablock: bpy.types.ID, data_path: str
+    action: bpy.types.Action, datablock: bpy.types.ID, data_path: str, index: int = 0
 ) -> bpy.types.FCurve:
     """The channel of ``data_path`` in ``action``, made where there is none.
 
-    The action must be assigned to ``datablock`` already.
+    ``index`` chooses the component of a vector. The action must be assigned to ``datablock``
+    already.
     """
     if hasattr(action, "fcurve_ensure_for_datablock"):
-        return action.fcurve_ensure_for_datablock(datablock, data_path)
+        return action.fcurve_ensure_for_datablock(datablock, data_path, index=index)
     if hasattr(action, "fcurves"):
-        return action.fcurves.find(data_path) or action.fcurves.new(data_path)
+        found = action.fcurves.find(data_path, index=index)
+        return found or action.fcurves.new(data_path, index=index)
     raise AttributeError("This Blender has no known way to add a channel to an action.")
 
 
@@ -125,6 +127,19 @@ def fcurves(action: bpy.types.Action) -> list[bpy.types.FCurve]:
             for curve in bag.fcurves
         ]
     return list(action.fcurves)
+
+
+def fcurves_of(datablock: bpy.types.ID) -> list[bpy.types.FCurve]:
+    """The channels of a datablock's own Action, of its slot where there are slots."""
+    animation = datablock.animation_data
+    if animation is None or animation.action is None:
+        return []
+    action = animation.action
+    if not hasattr(action, "layers"):
+        return list(action.fcurves)
+    slot = animation.action_slot
+    bags = [strip.channelbag(slot) for layer in action.layers for strip in layer.strips if slot]
+    return [curve for bag in bags if bag is not None for curve in bag.fcurves]
 
 
 # --- Materials -----------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from ...engine.core.files import atomic_write
 from ...engine.heads.axes import blender_to_head
 from ..speech.action import read_prediction
 from ..speech.bake import active_bake, check_bakeable
+from ..speech.head_motion import motion_of, rotation_vector
 from ..speech.prediction import Timed
 from ..speech.sound import scene_fps
 
@@ -71,11 +72,14 @@ def _write(
     keys = obj.data.shape_keys
     names = [block.name for block in keys.key_blocks if block != keys.reference_key]
     values = np.empty((len(frames), len(names)), np.float32)
-    rest = _points(keys.reference_key)
+    rest, turned = _points(keys.reference_key), np.zeros((len(frames), 3), np.float32)
+    empty = motion_of(obj)
     with _vertices_member(archive, (len(frames), *rest.shape), wanted=dense) as write_frame:
         for number, depsgraph in enumerate(_played(context, frames)):
             blocks = keys.evaluated_get(depsgraph).key_blocks
             values[number] = [0.0 if blocks[n].mute else blocks[n].value for n in names]
+            if empty is not None:
+                turned[number] = rotation_vector(empty.evaluated_get(depsgraph).matrix_world)
             if dense:
                 write_frame(_evaluated(obj, depsgraph) - rest)
     moving = np.flatnonzero(np.abs(values).max(axis=0) > 0)
@@ -99,6 +103,7 @@ def _write(
         phones=cut(prediction.phones if prediction else ()),
         words=cut(prediction.words if prediction else ()),
         language=np.array(prediction.language if prediction else ""),
+        **({"head_rotation": turned} if turned.any() else {}),
     )
 
 

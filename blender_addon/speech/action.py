@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import uuid
 import zlib
+from collections.abc import Iterable
 from typing import Any
 
 import bpy
@@ -98,15 +99,31 @@ def fill(
     Returns:
         Names of the keys that are animated.
     """
-    compat.clear_fcurves(action)
     animated = [index for index in range(len(names)) if values[:, index].any()]
-    for index in animated:
-        curve = compat.new_fcurve(action, keys, data_path(names[index]))
-        column = values[:, index]
-        needed = needed_keys(column)
-        _set_keys(curve, frames[needed], column[needed])
-    action[_FINGERPRINT] = _fingerprint(action)
+    channels = [(data_path(names[index]), 0, values[:, index]) for index in animated]
+    fill_channels(action, keys, channels, frames)
     return [names[index] for index in animated]
+
+
+def fill_channels(
+    action: bpy.types.Action,
+    datablock: bpy.types.ID,
+    channels: Iterable[tuple[str, int, Float]],
+    frames: NDArray[np.float64],
+) -> None:
+    """Make the action's channels anew, and remember them, to see later whether they were edited.
+
+    Args:
+        action: assigned to ``datablock``.
+        datablock: what it animates.
+        channels: path, component and (T,) values of each.
+        frames: (T,) scene frames.
+    """
+    compat.clear_fcurves(action)
+    for path, index, values in channels:
+        needed = needed_keys(values)
+        _set_keys(compat.new_fcurve(action, datablock, path, index), frames[needed], values[needed])
+    action[_FINGERPRINT] = _fingerprint(action)
 
 
 def animated_keys(action: bpy.types.Action, keys: bpy.types.Key) -> list[str]:
@@ -131,7 +148,7 @@ def _set_keys(curve: Any, frames: NDArray[np.float64], values: Float) -> None:
 def _fingerprint(action: bpy.types.Action) -> str:
     """Checksum of everything that shapes the curves."""
     checksum = 0
-    for curve in sorted(compat.fcurves(action), key=lambda curve: curve.data_path):
+    for curve in sorted(compat.fcurves(action), key=_channel):
         muted = curve.mute or (curve.group is not None and curve.group.mute)
         about = [curve.data_path, curve.extrapolation, muted, _properties(curve.modifiers)]
         checksum = zlib.crc32(repr(about).encode(), checksum)
@@ -143,6 +160,10 @@ def _fingerprint(action: bpy.types.Action) -> str:
             for name, size, kind in _SHAPING:
                 checksum = zlib.crc32(_key_array(curve, name, size, kind).tobytes(), checksum)
     return f"{_FORM}{checksum:08x}"
+
+
+def _channel(curve: bpy.types.FCurve) -> tuple[str, int]:
+    return curve.data_path, curve.array_index
 
 
 def _key_array(curve: bpy.types.FCurve, name: str, size: int, kind: type) -> NDArray[Any]:

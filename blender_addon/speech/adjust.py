@@ -9,6 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...engine.motion.face.emotion import AUTOMATIC, emotion_amounts
+from ...engine.motion.face.emotion import NEUTRAL as NO_EMOTION
+from ...engine.motion.face.head_motion import head_motion
+from ...engine.motion.face.layers import with_gaze
+from ...engine.motion.face.prosody import Prosody, prosody_of_phones
 from ...engine.motion.lip_contact import LipGap
 from ...engine.motion.rules.contacts import Contacts, contact_curves, phones_in_silence
 from ...engine.motion.rules.pauses import hold_pauses_open
@@ -17,6 +22,7 @@ from ...engine.phonemes import Phone
 from .prediction import Prediction
 
 Float = NDArray[np.float32]
+Double = NDArray[np.float64]
 
 JAW_OPEN, MOUTH_CLOSE = "jawOpen", "mouthClose"
 
@@ -39,8 +45,9 @@ class Adjustments:
         strength: factor of everything.
         smoothing: standard deviation of the blur in time, seconds.
         lip_closure: factor of the expressions that bring the lips together.
-        upper_face: factor of brows, eyes and nose.
-        style: strength of articulation, smile or frown, and how closed the mouth rests.
+        upper_face: factor of brows, eyes and nose; where the eyes look is not scaled.
+        style: strength of articulation, smile or frown, how closed the mouth rests, gaze, head
+            motion, and the emotion that follows the voice.
     """
 
     strength: float = 1.0
@@ -57,12 +64,39 @@ def adjustments(settings: Any) -> Adjustments:
         smoothing=settings.smoothing / 1000,
         lip_closure=settings.lip_closure,
         upper_face=settings.upper_face,
-        style=Style(settings.articulation, settings.smile, rest=settings.rest),
+        style=Style(
+            settings.articulation,
+            settings.smile,
+            rest=settings.rest,
+            seed=settings.seed,
+            gaze=settings.gaze,
+            head_motion=settings.head_motion,
+            emotion=AUTOMATIC if settings.emotion_from_voice else NO_EMOTION,
+            emotion_amount=settings.emotion_from_voice,
+        ),
     )
 
 
-def adjusted(prediction: Prediction, adjustments: Adjustments, gap: LipGap | None = None) -> Float:
-    """The (T, N) key values to bake, within the prediction's ranges.
+@dataclass(frozen=True, eq=False)
+class Adjusted:
+    """What is baked.
+
+    Attributes:
+        values: (T, N) float32 of the keys, within the prediction's ranges.
+        head_rotation: (T, 3) float32 rotation vectors, head space, radians.
+    """
+
+    values: Float
+    head_rotation: Float
+
+
+def adjusted(
+    prediction: Prediction,
+    adjustments: Adjustments,
+    gap: LipGap | None = None,
+    emotions: Double | None = None,
+) -> Adjusted:
+    """What to bake.
 
     The lips never close by more than the jaw opens them, unless the prediction did: beyond that
     they would pass through each other.
@@ -72,12 +106,18 @@ def adjusted(prediction: Prediction, adjustments: Adjustments, gap: LipGap | Non
         adjustments: what the artist asks for.
         gap: how the keys part the inner lips; needed where a style is asked for and the lips are to
             meet all the same.
+        emotions: (T, 6) amounts over time that the artist asks for, of
+            :data:`engine.motion.face.emotion.EMOTIONS`.
     """
-    names = prediction.names
-    values, rest = prediction.values, adjustments.style.rest
-    if rest < 1 and prediction.phones:
-        values = hold_pauses_open(values, names, _contacts(prediction), rest)
-    values = apply_style(values, names, adjustments.style, gap)
+    names, style = prediction.names, adjustments.style
+    phones = tuple(Phone(*phone) for phone in prediction.phones)
+    prosody = _prosody(prediction, phones)
+    frames = len(prediction.values)
+    amounts = _emotions(style, prosody, frames, prediction.fps, emotions)
+    values = prediction.values
+    if style.rest < 1 and phones:
+        values = hold_pauses_open(values, names, _contacts(prediction, phones), style.rest)
+    values = apply_style(values, names, style, gap, amounts)
     values = values.astype(np.float32, copy=True)
     before = values.copy()
     factors = np.ones(len(names), np.float32)
@@ -91,14 +131,31 @@ def adjusted(prediction: Prediction, adjustments: Adjustments, gap: LipGap | Non
     values *= adjustments.strength
     if adjustments.smoothing > 0:
         values = smoothed(values, adjustments.smoothing * prediction.fps)
+    rotation = prediction.head_rotation + head_motion(
+        phones, prosody.accents, frames, prediction.fps, style
+    )
+    values = with_gaze(values, names, phones, rotation, prediction.fps, style)
     low, high = prediction.bounds
-    return np.clip(values, low, high)
+    return Adjusted(np.clip(values, low, high), rotation)
 
 
-def _contacts(prediction: Prediction) -> Contacts:
+def _prosody(prediction: Prediction, phones: tuple[Phone, ...]) -> Prosody:
+    """That of the prediction; of one that was kept before there was any, what the phones say."""
+    return prediction.prosody if prediction.prosody.accents else prosody_of_phones(phones)
+
+
+def _emotions(
+    style: Style, prosody: Prosody, frames: int, fps: float, asked: Double | None
+) -> Double | None:
+    amounts = emotion_amounts(style.emotion, style.emotion_amount, (), prosody.tones, frames, fps)
+    if amounts is None or asked is None:
+        return asked if amounts is None else amounts
+    return np.minimum(amounts + asked, 1.0)
+
+
+def _contacts(prediction: Prediction, phones: tuple[Phone, ...]) -> Contacts:
     """The contacts of the sounds that were predicted."""
     frames, fps = len(prediction.values), prediction.fps
-    phones = [Phone(*phone) for phone in prediction.phones]
     return contact_curves(phones_in_silence(phones, frames / fps), frames, fps, 1.0)
 
 

@@ -33,6 +33,8 @@ from .action import (
     store_prediction,
 )
 from .adjust import Adjustments, adjusted
+from .emotion import asked_emotions
+from .head_motion import bake_head_motion, gaze_target
 from .prediction import Prediction
 from .sound import find_strip, scene_fps
 
@@ -119,7 +121,7 @@ def bake(
     _replace_correctives(obj, action, prediction.correctives, deltas)
     compat.assign_action(keys, action)
     store_prediction(action, prediction)
-    return _fill(context, keys, action, prediction, adjustments, offset, retired, notes)
+    return _fill(context, obj, action, prediction, adjustments, offset, retired, notes)
 
 
 def rebake(
@@ -148,7 +150,7 @@ def rebake(
         store_prediction(action, prediction)
         _share_correctives(keys, current, action)
         compat.assign_action(keys, action)
-    return _fill(context, keys, action, prediction, adjustments, offset, retired, notes)
+    return _fill(context, obj, action, prediction, adjustments, offset, retired, notes)
 
 
 def active_bake(obj: bpy.types.Object) -> bpy.types.Action | None:
@@ -161,7 +163,7 @@ def active_bake(obj: bpy.types.Object) -> bpy.types.Action | None:
 
 def _fill(
     context: bpy.types.Context,
-    keys: bpy.types.Key,
+    obj: bpy.types.Object,
     action: bpy.types.Action,
     prediction: Prediction,
     adjustments: Adjustments,
@@ -169,10 +171,16 @@ def _fill(
     retired: list[str],
     notes: list[str],
 ) -> Baked:
-    gap = _lip_gap(keys, prediction) if adjustments.style != NEUTRAL else None
-    values = adjusted(prediction, adjustments, gap)
+    keys = obj.data.shape_keys
     start, rate = _placement(context, prediction)
-    frames = start + offset + np.arange(len(values)) * rate
+    frames = start + offset + np.arange(len(prediction.values)) * rate
+    emotions = asked_emotions(obj, frames)
+    style = replace(adjustments.style, gaze_target=gaze_target(obj, prediction))
+    plain = style == NEUTRAL and emotions is None
+    gap = None if plain else _lip_gap(keys, prediction)
+    made = adjusted(prediction, replace(adjustments, style=style), gap, emotions)
+    notes += bake_head_motion(obj, prediction, made.head_rotation, frames)
+    values = made.values
     before = {*retired, *animated_keys(action, keys)}
     animated = fill(action, keys, prediction.names, values, frames)
     for name in before - set(animated):

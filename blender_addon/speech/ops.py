@@ -139,6 +139,7 @@ class GAUSSIANSPEECH_OT_predict(EngineTask, bpy.types.Operator):
             start=clip.frame,
             strip_start=clip.strip_start,
             correctives=corrective_names(clip.name, len(deltas)),
+            head_rotation=reply.arrays["head_rotation"],
         )
         settings = obj.gaussianspeech_speech
         done = bake(context, obj, prediction, deltas, adjustments(settings), settings.offset)

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import bpy
 
+from ...engine.motion.face.emotion import EMOTIONS
 from .. import compat
 from ..heads.properties import active_head
 from ..panels import CATEGORY, PARENT_ID
 from ..status import get_status
 from .bake import active_bake
+from .emotion import keyed_emotions
 from .ops import (
     GAUSSIANSPEECH_OT_import_sound,
     GAUSSIANSPEECH_OT_predict,
@@ -84,6 +86,14 @@ class GAUSSIANSPEECH_PT_adjust(bpy.types.Panel):
         column.prop(settings, "strength")
         column.prop(settings, "lip_closure")
         column.prop(settings, "upper_face")
+        column.prop(settings, "gaze")
+        row = column.row()
+        row.enabled = settings.gaze > 0
+        row.prop(settings, "look_at")
+        column.prop(settings, "head_motion")
+        row = column.row()
+        row.enabled = settings.gaze > 0 or settings.head_motion > 0
+        row.prop(settings, "seed")
         column.prop(settings, "smoothing", text="Smoothing (ms)")
         column.prop(settings, "offset")
         if action is not None:
@@ -91,6 +101,38 @@ class GAUSSIANSPEECH_PT_adjust(bpy.types.Panel):
         row = layout.row()
         row.enabled = action is not None
         row.operator(GAUSSIANSPEECH_OT_rebake.bl_idname, icon="FILE_REFRESH")
+
+
+class GAUSSIANSPEECH_PT_emotion(bpy.types.Panel):
+    """Emotions, which can be keyed."""
+
+    bl_idname = "GAUSSIANSPEECH_PT_emotion"
+    bl_parent_id = "GAUSSIANSPEECH_PT_speech"
+    bl_label = "Emotion"
+    bl_category = CATEGORY
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Shown for a head."""
+        return active_head(context) is not None
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw an amount for each emotion."""
+        layout = self.layout
+        layout.use_property_split = True
+        settings = active_head(context).gaussianspeech_speech
+        column = layout.column()
+        for name in EMOTIONS:
+            column.prop(settings, name)
+        column.separator()
+        column.prop(settings, "emotion_from_voice")
+        if keyed_emotions(settings.id_data):
+            row = layout.row()
+            row.enabled = active_bake(settings.id_data) is not None
+            row.operator(GAUSSIANSPEECH_OT_rebake.bl_idname, icon="FILE_REFRESH")
 
 
 class GAUSSIANSPEECH_PT_model(bpy.types.Panel):
@@ -124,5 +166,6 @@ class GAUSSIANSPEECH_PT_model(bpy.types.Panel):
 CLASSES: tuple[type, ...] = (
     GAUSSIANSPEECH_PT_speech,
     GAUSSIANSPEECH_PT_adjust,
+    GAUSSIANSPEECH_PT_emotion,
     GAUSSIANSPEECH_PT_model,
 )

@@ -9,23 +9,28 @@ take 160 kB, speech by rule about 25 kB.
 
 from __future__ import annotations
 
+import base64
 import json
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...engine.core.errors import BadInputError
+from ...engine.motion.face.prosody import UNKNOWN, Prosody
 
 Float = NDArray[np.float32]
 Timed = tuple[str, float, float]
 """A sound or a word with its start and end, seconds."""
+Point = tuple[float, float, float]
 
 _ZERO = 32767
 """Level of the value 0, which is exact, as are the ends of a range."""
+_STEP = np.float32(1e-4)
+"""Radians between two levels of a head's rotation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +57,11 @@ class Prediction:
         language: what is spoken, ISO 639, or empty.
         lip_pairs: vertices of the upper and of the lower inner lip, opposite each other, where the
             head names them.
+        prosody: stress and tone of the speech, empty where unknown.
+        neck: what the head turns about, head space, metres.
+        eyes: where it looks from, likewise.
+        head_rotation: (T, 3) float32 rotation vectors of the head as predicted, head space,
+            radians; kept to a ten-thousandth.
     """
 
     clip: str
@@ -71,6 +81,16 @@ class Prediction:
     words: tuple[Timed, ...] = ()
     language: str = ""
     lip_pairs: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
+    prosody: Prosody = UNKNOWN
+    neck: Point = (0.0, 0.0, 0.0)
+    eyes: Point = (0.0, 0.0, 0.0)
+    head_rotation: Float = field(default_factory=lambda: np.zeros((0, 3), np.float32))
+
+    def __post_init__(self) -> None:
+        """Give a head whose rotation is not known none."""
+        if not len(self.head_rotation):
+            still = np.zeros((len(self.values), 3), np.float32)
+            object.__setattr__(self, "head_rotation", still)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -87,6 +107,8 @@ class Prediction:
         about = asdict(self)
         del about["values"]
         about["shape"] = self.values.shape
+        about["prosody"] = self.prosody.to_json()
+        about["head_rotation"] = _pack_rotation(self.head_rotation)
         levels = np.rint((np.clip(self.values / self._reach, -1, 1) + 1) * _ZERO).astype("<u2")
         # Differences wrap round, and so does their sum: nothing is lost.
         steps = np.diff(levels, axis=0, prepend=np.zeros((1, levels.shape[1]), "<u2"))
@@ -116,6 +138,10 @@ class Prediction:
             for name in ("phones", "words"):
                 fields[name] = _timed(fields.get(name, ()))
             fields["lip_pairs"] = _lip_pairs(fields.get("lip_pairs", ((), ())))
+            fields["prosody"] = _prosody(fields.get("prosody"))
+            for name in ("neck", "eyes"):
+                fields[name] = _point(fields.get(name))
+            fields["head_rotation"] = _unpack_rotation(fields.get("head_rotation", ""), frames)
             prediction = cls(**fields, values=shares)
             return replace(prediction, values=shares * prediction._reach)
         except (ValueError, KeyError, TypeError, zlib.error) as error:
@@ -132,6 +158,7 @@ def prediction_from_reply(
     start: float,
     strip_start: float | None,
     correctives: tuple[str, ...],
+    head_rotation: Float,
 ) -> Prediction:
     """The prediction in the engine's reply to ``speech.predict``.
 
@@ -142,6 +169,7 @@ def prediction_from_reply(
         start: scene frame of the first value.
         strip_start: scene frame at which the strip's content begins, ``None`` without a strip.
         correctives: names for the corrective keys.
+        head_rotation: (T, 3) of the reply.
     """
     names = tuple(body["key_names"])
     return Prediction(
@@ -162,7 +190,36 @@ def prediction_from_reply(
         words=_timed(body.get("words", ())),
         language=body.get("language") or "",
         lip_pairs=_lip_pairs(body.get("lip_pairs", ((), ()))),
+        prosody=_prosody(body.get("prosody")),
+        neck=_point(body.get("neck")),
+        eyes=_point(body.get("eyes")),
+        head_rotation=np.asarray(head_rotation, np.float32),
     )
+
+
+def _prosody(value: Any) -> Prosody:
+    return UNKNOWN if value is None else Prosody.from_json(value)
+
+
+def _point(value: Any) -> Point:
+    x, y, z = value or (0.0, 0.0, 0.0)
+    return float(x), float(y), float(z)
+
+
+def _pack_rotation(rotation: Float) -> str:
+    """Rotation vectors in ten-thousandths of a radian, compressed; nothing for a still head."""
+    if not rotation.any():
+        return ""
+    levels = np.rint(np.clip(rotation / _STEP, -_ZERO, _ZERO)).astype("<i2")
+    steps = np.diff(levels, axis=0, prepend=np.zeros((1, 3), "<i2"))
+    return base64.b64encode(zlib.compress(np.ascontiguousarray(steps.T).tobytes(), 6)).decode()
+
+
+def _unpack_rotation(packed: str, frames: int) -> Float:
+    if not packed:
+        return np.zeros((frames, 3), np.float32)
+    steps = np.frombuffer(zlib.decompress(base64.b64decode(packed)), "<i2").reshape(3, frames)
+    return np.cumsum(steps, axis=1, dtype="<i2").T.astype(np.float32) * _STEP
 
 
 def _lip_pairs(pairs: Iterable[Iterable[int]]) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -25,6 +25,18 @@ def _on_adjusted(self: GAUSSIANSPEECH_PG_speech, context: bpy.types.Context) -> 
     rebake_live(self.id_data, context)
 
 
+def _emotion(name: str, shown: str) -> Any:
+    return bpy.props.FloatProperty(
+        name=name,
+        description=f"{shown}. Its keyframes are baked by Bake Again; lips that close still do",
+        default=0.0,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        update=_on_adjusted,
+    )
+
+
 class GAUSSIANSPEECH_PG_speech(bpy.types.PropertyGroup):
     """The speech of a head, and how it is animated."""
 
@@ -138,6 +150,55 @@ class GAUSSIANSPEECH_PG_speech(bpy.types.PropertyGroup):
         subtype="FACTOR",
         update=_on_adjusted,
     )
+    gaze: bpy.props.FloatProperty(
+        name="Gaze",
+        description="How much the eyes look about and away, on heads with ARKit expressions; "
+        "0 leaves them still, 1 is an ordinary speaker",
+        default=0.0,
+        min=0.0,
+        max=2.0,
+        subtype="FACTOR",
+        update=_on_adjusted,
+    )
+    look_at: bpy.props.PointerProperty(
+        type=bpy.types.Object,
+        name="Look At",
+        description="What the eyes come back to, such as the camera, where it stands when you "
+        "bake; straight ahead without",
+        update=_on_adjusted,
+    )
+    head_motion: bpy.props.FloatProperty(
+        name="Head Motion",
+        description="How much the head nods on stressed words and sways, by an object of its own "
+        "that a constraint follows; 0 removes it",
+        default=0.0,
+        min=0.0,
+        max=2.0,
+        subtype="FACTOR",
+        update=_on_adjusted,
+    )
+    seed: bpy.props.IntProperty(
+        name="Seed",
+        description="Another number is another take of gaze and head motion",
+        default=0,
+        min=0,
+        update=_on_adjusted,
+    )
+    emotion_from_voice: bpy.props.FloatProperty(
+        name="From Voice",
+        description="How much emotion follows loudness, pitch and tempo of the voice",
+        default=0.0,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        update=_on_adjusted,
+    )
+    joy: _emotion("Joy", "Raised cheeks and corners of the mouth")
+    anger: _emotion("Anger", "Lowered brows, tight lids and lips")
+    sadness: _emotion("Sadness", "Raised inner brows, lowered corners of the mouth")
+    fear: _emotion("Fear", "Raised and drawn brows, wide eyes, stretched lips")
+    disgust: _emotion("Disgust", "Wrinkled nose, raised upper lip")
+    surprise: _emotion("Surprise", "Raised brows, wide eyes, dropped jaw")
     offset: bpy.props.IntProperty(
         name="Offset",
         description="Frames by which the animation comes later than the sound",

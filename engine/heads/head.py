@@ -81,6 +81,18 @@ class Head:
         shares = np.array([0.5, 1 / 3, 0.5], np.float32)
         return np.asarray(low + shares * (high - low), np.float32)
 
+    @property
+    def eyes(self) -> Float:
+        """(3,) the point between the eyes, from which the head looks, head space, metres.
+
+        The middle of the eyeballs; on a head without such a region, the middle of the mesh's front
+        two thirds up.
+        """
+        if len(eyeballs := self.regions.get("eyeballs", ())):
+            return np.asarray(self.template[eyeballs].mean(axis=0))
+        low, high = self.template.min(axis=0), self.template.max(axis=0)
+        return np.asarray(low + np.array([0.5, 2 / 3, 1.0], np.float32) * (high - low), np.float32)
+
     def expression_index(self, name: str) -> int:
         """Position of an expression in the basis.
 

@@ -167,6 +167,13 @@ def _shape_keys(
                 [int(vertex) for vertex in head.landmarks.get(f"inner_lip_{side}", ())]
                 for side in ("upper", "lower")
             ],
+            "prosody": performance.prosody.to_json(),
+            "neck": head.neck.tolist(),
+            "eyes": head.eyes.tolist(),
         },
-        {"key_values": fit.key_values, "corrective_deltas": fit.corrective_deltas},
+        {
+            "key_values": fit.key_values,
+            "corrective_deltas": fit.corrective_deltas,
+            "head_rotation": performance.head_rotation,
+        },
     )

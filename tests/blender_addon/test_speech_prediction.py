@@ -64,7 +64,7 @@ def test_components_that_go_both_ways_come_back():
     wide = replace(make([[-4.0, 4.0, 0.0, 1.5, -1.0, 2.0]]), ranges=((-4.0, 4.0),) * len(NAMES))
     after = stored.Prediction.unpack(*wide.pack())
     np.testing.assert_allclose(after.values, wide.values, atol=1e-4)
-    np.testing.assert_allclose(adjust.adjusted(wide, settings(strength=2)).min(), -4)
+    np.testing.assert_allclose(adjust.adjusted(wide, settings(strength=2)).values.min(), -4)
 
 
 def test_rest_and_full_stay_exact():
@@ -109,20 +109,20 @@ def test_a_prediction_of_before_sounds_were_kept_is_read():
 
 def test_default_settings_change_nothing():
     values = np.random.default_rng(0).random((20, len(NAMES)), np.float32)
-    np.testing.assert_array_equal(adjust.adjusted(make(values), settings()), values)
+    np.testing.assert_array_equal(adjust.adjusted(make(values), settings()).values, values)
 
 
 def test_strength_scales_everything_within_bounds():
     values = np.full((4, len(NAMES) + 1), 0.4)
     values[:, -1] = -0.9
-    result = adjust.adjusted(make(values, correctives=1), settings(strength=2))
+    result = adjust.adjusted(make(values, correctives=1), settings(strength=2)).values
     np.testing.assert_allclose(result[:, :-1], 0.8, rtol=1e-6)
     np.testing.assert_allclose(result[:, -1], -1)
 
 
 def test_upper_face_leaves_the_mouth_alone():
     values = np.full((4, len(NAMES)), 0.4)
-    result = adjust.adjusted(make(values), settings(upper_face=0))
+    result = adjust.adjusted(make(values), settings(upper_face=0)).values
     assert not column(result, "browInnerUp").any()
     assert not column(result, "eyeBlinkLeft").any()
     np.testing.assert_allclose(column(result, "mouthPucker"), 0.4, rtol=1e-6)
@@ -132,14 +132,14 @@ def test_lip_closure_closes_no_further_than_the_jaw_is_open():
     values = np.zeros((2, len(NAMES)))
     values[:, NAMES.index("jawOpen")] = 0.5
     values[:, NAMES.index("mouthClose")] = 0.4
-    result = adjust.adjusted(make(values), settings(lip_closure=2))
+    result = adjust.adjusted(make(values), settings(lip_closure=2)).values
     np.testing.assert_allclose(column(result, "mouthClose"), 0.5)
     np.testing.assert_allclose(column(result, "jawOpen"), 0.5)
 
 
 def test_no_lip_closure_opens_the_lips():
     values = np.full((2, len(NAMES)), 0.4)
-    result = adjust.adjusted(make(values), settings(lip_closure=0))
+    result = adjust.adjusted(make(values), settings(lip_closure=0)).values
     assert not column(result, "mouthClose").any()
     assert not column(result, "mouthPressLeft").any()
 
@@ -147,14 +147,14 @@ def test_no_lip_closure_opens_the_lips():
 def test_smoothing_keeps_the_sum_of_an_inner_peak_and_lowers_it():
     values = np.zeros((101, len(NAMES)))
     values[50] = 1
-    result = adjust.adjusted(make(values), settings(smoothing=0.08))
+    result = adjust.adjusted(make(values), settings(smoothing=0.08)).values
     np.testing.assert_allclose(result.sum(axis=0), 1, rtol=1e-4)
     assert result.max() < 0.3
 
 
 def test_smoothing_keeps_what_is_constant():
     values = np.full((30, len(NAMES)), 0.7, np.float32)
-    result = adjust.adjusted(make(values), settings(smoothing=0.2))
+    result = adjust.adjusted(make(values), settings(smoothing=0.2)).values
     np.testing.assert_allclose(result, 0.7, rtol=1e-5)
 
 

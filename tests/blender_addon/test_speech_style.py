@@ -109,5 +109,5 @@ def test_a_bake_kept_from_before_smiles_too(blender, addon, head, spoken):
     again = addon("speech.prediction").Prediction.unpack(json.dumps(older), packed)
     assert again.lip_pairs == ((), ())
     adjust, style = addon("speech.adjust"), addon("speech.adjust").Style(smile=1.0)
-    values = adjust.adjusted(again, adjust.Adjustments(style=style))
+    values = adjust.adjusted(again, adjust.Adjustments(style=style)).values
     assert values[:, 2].min() > 0.4

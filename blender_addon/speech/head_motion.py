@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Head motion in Blender: an Empty with F-curves of its own, which the head follows.
+
+The artist's own transforms and Action of the head stay as they are: a constraint turns what they
+make by what the Empty does, in the head's own axes. Edit the Empty's curves, mute the constraint,
+or set Head Motion to 0, which removes both.
+"""
+
+from __future__ import annotations
+
+import math
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+from numpy.typing import NDArray
+
+from ...engine.heads.axes import HEAD_TO_BLENDER, blender_to_head
+from ...engine.motion.face.pose import pose_matrices, rotation_vectors
+from .. import compat
+from .action import fill_channels, is_edited
+from .prediction import Prediction
+
+Float = NDArray[np.float32]
+Double = NDArray[np.float64]
+
+NAME = "GaussianSpeech Head Motion"
+"""Of the constraint."""
+
+_SIZE = 0.05
+"""Metres of the Empty's arrows."""
+
+
+def bake_head_motion(
+    obj: bpy.types.Object, prediction: Prediction, rotation: Float, frames: NDArray[np.float64]
+) -> list[str]:
+    """Turn a head, or remove what turned it where it is to be still.
+
+    Args:
+        obj: the head.
+        prediction: whose neck the head turns about.
+        rotation: (T, 3) rotation vectors, head space, radians.
+        frames: (T,) scene frames.
+
+    Returns:
+        What the user should know, a sentence each.
+    """
+    if not rotation.any():
+        return _remove(obj)
+    empty, notes = _empty(obj), []
+    animation = empty.animation_data or empty.animation_data_create()
+    action = animation.action
+    if action is not None and is_edited(action):
+        action.use_fake_user = True
+        notes.append(f"The edited head motion '{action.name}' is kept.")
+        action = animation.action = None
+    if action is None:
+        action = bpy.data.actions.new(f"{prediction.clip} head")
+        compat.assign_action(empty, action)
+    matrices = _to_blender(pose_matrices(rotation, np.array(prediction.neck, np.float32)))
+    location, euler = matrices[:, :3, 3], _euler(matrices[:, :3, :3])
+    channels = [("location", axis, location[:, axis]) for axis in range(3)]
+    channels += [("rotation_euler", axis, euler[:, axis]) for axis in range(3)]
+    fill_channels(action, empty, channels, frames)
+    return notes
+
+
+def motion_of(obj: bpy.types.Object) -> bpy.types.Object | None:
+    """The Empty that turns a head, if any."""
+    constraint = obj.constraints.get(NAME)
+    if constraint is None or constraint.mute or constraint.influence == 0.0:
+        return None
+    return constraint.target
+
+
+def resting_matrix(obj: bpy.types.Object) -> Matrix:
+    """Where a head stands without its head motion."""
+    empty = motion_of(obj)
+    if empty is None:
+        return obj.matrix_world.copy()
+    return obj.matrix_world @ empty.matrix_world.inverted_safe()
+
+
+def gaze_target(obj: bpy.types.Object, prediction: Prediction) -> tuple[float, float]:
+    """Degrees to the head's left and up of what its eyes are to come back to, where it stands now.
+
+    Straight ahead where nothing is chosen, or where it lies behind the head.
+    """
+    target = obj.gaussianspeech_speech.look_at
+    if target is None:
+        return 0.0, 0.0
+    there = resting_matrix(obj).inverted_safe() @ target.matrix_world.translation
+    left, up, ahead = blender_to_head(np.array(there, np.float32)) - np.array(prediction.eyes)
+    if ahead <= 0.0:
+        return 0.0, 0.0
+    return math.degrees(math.atan2(left, ahead)), math.degrees(
+        math.atan2(up, math.hypot(left, ahead))
+    )
+
+
+def rotation_vector(matrix: Matrix) -> Float:
+    """(3,) rotation vector in head space of what an Empty does."""
+    turned = _to_head(np.array(matrix.to_3x3().normalized()))
+    return rotation_vectors(turned[None])[0]
+
+
+def _empty(obj: bpy.types.Object) -> bpy.types.Object:
+    """The head's own Empty, made with its constraint where there is none."""
+    constraint = obj.constraints.get(NAME)
+    if constraint is None:
+        constraint = obj.constraints.new("COPY_TRANSFORMS")
+        constraint.name, constraint.mix_mode = NAME, "AFTER_FULL"
+    shared = any(
+        other.constraints[NAME].target == constraint.target
+        for other in bpy.data.objects
+        if other != obj and NAME in other.constraints
+    )
+    if constraint.target is None or shared:
+        # A copy of a head comes with the constraint of the first.
+        empty = bpy.data.objects.new(f"{obj.name} Head Motion", None)
+        empty.empty_display_type, empty.empty_display_size = "ARROWS", _SIZE
+        collections = obj.users_collection or (bpy.context.scene.collection,)
+        collections[0].objects.link(empty)
+        constraint.target = empty
+    return constraint.target
+
+
+def _remove(obj: bpy.types.Object) -> list[str]:
+    constraint = obj.constraints.get(NAME)
+    if constraint is None:
+        return []
+    empty, notes = constraint.target, []
+    obj.constraints.remove(constraint)
+    others = [other for other in bpy.data.objects if NAME in other.constraints]
+    if empty is None or any(other.constraints[NAME].target == empty for other in others):
+        return []
+    action = empty.animation_data.action if empty.animation_data else None
+    if action is not None and is_edited(action):
+        action.use_fake_user = True
+        notes.append(f"The edited head motion '{action.name}' is kept.")
+    elif action is not None and action.users <= 1:
+        bpy.data.actions.remove(action)
+    bpy.data.objects.remove(empty)
+    return notes
+
+
+def _to_blender(matrices: Float) -> Double:
+    """Rigid motions of head space in Blender's axes."""
+    turn = HEAD_TO_BLENDER.astype(np.float64)
+    return turn @ matrices @ turn.T
+
+
+def _to_head(matrix: NDArray[np.floating]) -> Double:
+    turn = HEAD_TO_BLENDER[:3, :3].astype(np.float64)
+    return turn.T @ matrix @ turn
+
+
+def _euler(rotations: Double) -> Double:
+    """(T, 3) angles of Blender's order XYZ: R = Rz · Ry · Rx."""
+    level = np.hypot(rotations[:, 0, 0], rotations[:, 1, 0])
+    return np.stack(
+        [
+            np.arctan2(rotations[:, 2, 1], rotations[:, 2, 2]),
+            np.arctan2(-rotations[:, 2, 0], level),
+            np.arctan2(rotations[:, 1, 0], rotations[:, 0, 0]),
+        ],
+        axis=1,
+    )

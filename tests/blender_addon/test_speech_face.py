@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gaze, head motion and emotion on a baked head: at once, without the engine, and removable."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+NAMES = (
+    "jawOpen",
+    "mouthClose",
+    "mouthSmileLeft",
+    "eyeLookOutLeft",
+    "eyeLookInLeft",
+    "eyeBlinkLeft",
+)
+FRAMES = 150
+NECK = (0.0, -0.1, -0.03)
+
+
+@pytest.fixture
+def head(blender):
+    """A few vertices with six expressions, turned and moved by its artist."""
+    mesh = blender.data.meshes.new("Small")
+    mesh.from_pydata([(0, 0, 0), (0, 0, 0.1), (1, 0, 0), (0, 1, 0)], [], [(0, 2, 3), (1, 2, 3)])
+    obj = blender.data.objects.new("Small", mesh)
+    blender.context.collection.objects.link(obj)
+    blender.context.view_layer.objects.active = obj
+    obj.shape_key_add(name="Basis")
+    for name in NAMES:
+        obj.shape_key_add(name=name, from_mix=False).value = 0
+    obj.gaussianspeech_head.id = "small"
+    obj.gaussianspeech_head.vertex_count = 4
+    obj.location, obj.rotation_euler = (1.0, 2.0, 3.0), (0.0, 0.0, math.radians(90))
+    blender.context.scene.render.fps = 25
+    return obj
+
+
+@pytest.fixture
+def spoken(blender, addon, head):
+    """A bake of six seconds of speech with two stresses."""
+    stored, prosody = addon("speech.prediction"), addon("speech.prediction").Prosody
+    values = np.zeros((FRAMES, len(NAMES)), np.float32)
+    values[:, 0] = 0.4
+    prediction = stored.Prediction(
+        clip="voice",
+        head="small",
+        model="starter",
+        fps=25.0,
+        start=1.0,
+        strip_start=None,
+        expressions=NAMES,
+        correctives=(),
+        ranges=((0.0, 1.0),) * len(NAMES),
+        values=values,
+        phones=(("AA", 0.0, 4.5), ("SIL", 4.5, 6.0)),
+        prosody=prosody.from_json({"accents": [[1.0, 1.0], [3.0, 0.5]], "tones": []}),
+        neck=NECK,
+    )
+    bake, plain = addon("speech.bake"), addon("speech.adjust").Adjustments()
+    bake.bake(blender.context, head, prediction, np.zeros((0, 4, 3), np.float32), plain, 0)
+    addon("engine_link.session").stop_engine()
+    return values
+
+
+def key_values(blender, head):
+    """(150, N) values of the keys."""
+    rows = []
+    for frame in range(1, FRAMES + 1):
+        blender.context.scene.frame_set(frame)
+        rows.append([head.data.shape_keys.key_blocks[name].value for name in NAMES])
+    return np.array(rows)
+
+
+def matrices(blender, obj):
+    """(150, 4, 4) of an object as it is evaluated."""
+    rows = []
+    for frame in range(1, FRAMES + 1):
+        blender.context.scene.frame_set(frame)
+        depsgraph = blender.context.evaluated_depsgraph_get()
+        rows.append(np.array(obj.evaluated_get(depsgraph).matrix_world))
+    return np.array(rows)
+
+
+def head_motion_object(head):
+    return head.constraints["GaussianSpeech Head Motion"].target
+
+
+def test_the_head_nods_about_its_neck_in_its_own_axes(blender, addon, head, spoken):
+    still = matrices(blender, head)[0]
+    head.gaussianspeech_speech.head_motion = 1.0
+    moved = matrices(blender, head)
+    local = np.linalg.inv(still) @ moved
+    neck = np.array([NECK[0], -NECK[2], NECK[1], 1.0])
+    np.testing.assert_allclose(local @ neck, np.tile(neck, (FRAMES, 1)), atol=1e-4)
+    angle = np.degrees(
+        np.arccos(np.clip((np.trace(local[:, :3, :3], axis1=1, axis2=2) - 1) / 2, -1, 1))
+    )
+    assert angle.max() > 2
+    # A nod: what looks ahead (−Y) goes down (−Z).
+    nod = (local[:, :3, :3] @ [0, -1, 0])[:, 2]
+    assert nod[25] < nod[10] - 0.01
+    assert addon("engine_link.session").current_engine() is None
+
+
+def test_the_artists_own_transforms_and_action_stay(blender, head, spoken):
+    head.keyframe_insert("location", frame=1)
+    action = head.animation_data.action
+    head.gaussianspeech_speech.head_motion = 1.0
+    assert head.animation_data.action == action
+    assert tuple(head.location) == (1.0, 2.0, 3.0)
+    assert tuple(head.rotation_euler) == pytest.approx((0.0, 0.0, math.radians(90)))
+    assert not any(b.value for b in head.data.shape_keys.key_blocks if b.name.startswith("eye"))
+
+
+def test_at_zero_everything_of_it_is_gone(blender, head, spoken):
+    objects, actions = set(blender.data.objects), set(blender.data.actions)
+    still = matrices(blender, head)
+    head.gaussianspeech_speech.head_motion = 1.0
+    assert set(blender.data.objects) != objects
+    head.gaussianspeech_speech.head_motion = 0.0
+    assert set(blender.data.objects) == objects
+    assert set(blender.data.actions) == actions
+    assert not head.constraints
+    np.testing.assert_array_equal(matrices(blender, head), still)
+
+
+def test_edited_head_motion_is_kept_beside_the_new(blender, addon, head, spoken):
+    head.gaussianspeech_speech.head_motion = 1.0
+    action = head_motion_object(head).animation_data.action
+    addon("compat").fcurves(action)[0].keyframe_points[3].co.y += 0.5
+    head.gaussianspeech_speech.head_motion = 0.5
+    assert action in set(blender.data.actions)
+    assert action.use_fake_user
+    assert head_motion_object(head).animation_data.action != action
+
+
+def test_a_copy_of_the_head_moves_by_itself(blender, head, spoken):
+    head.gaussianspeech_speech.head_motion = 1.0
+    copy = head.copy()
+    copy.data = head.data.copy()
+    blender.context.collection.objects.link(copy)
+    copy.gaussianspeech_speech.head_motion = 0.5
+    assert head_motion_object(copy) != head_motion_object(head)
+    copy.gaussianspeech_speech.head_motion = 0.0
+    assert head_motion_object(head) is not None
+
+
+def test_the_eyes_look_about_and_at_what_is_chosen(blender, head, spoken):
+    target = blender.data.objects.new("Camera", None)
+    blender.context.collection.objects.link(target)
+    # The head faces −Y, turned by 90 degrees +X; ten degrees to its left lies at +Y.
+    target.location = (11.0, 2.0 + 10 * math.tan(math.radians(10)), 3.0)
+    blender.context.view_layer.update()
+    settings = head.gaussianspeech_speech
+    settings.gaze = 1.0
+    ahead = key_values(blender, head)
+    settings.look_at = target
+    at_target = key_values(blender, head)
+    out = NAMES.index("eyeLookOutLeft")
+    assert len(np.unique(ahead[:, out] - ahead[:, out + 1])) > 5
+    assert np.median(at_target[:, out]) == pytest.approx(10 / 13.3, abs=0.1)
+    settings.gaze = 0.0
+    np.testing.assert_allclose(key_values(blender, head), spoken, atol=2e-5)
+
+
+def test_eyes_stay_on_the_target_as_the_head_turns(blender, head, spoken):
+    settings = head.gaussianspeech_speech
+    settings.gaze = 0.3
+    settings.seed = 4
+    still = key_values(blender, head)
+    settings.head_motion = 2.0
+    moved = key_values(blender, head)
+    eyes = slice(NAMES.index("eyeLookOutLeft"), NAMES.index("eyeLookInLeft") + 1)
+    assert np.abs(moved[:, eyes] - still[:, eyes]).max() > 0.1
+
+
+def test_an_emotion_is_baked_at_once(blender, head, spoken):
+    head.gaussianspeech_speech.joy = 1.0
+    assert key_values(blender, head)[:, 2].min() > 0.5
+    head.gaussianspeech_speech.joy = 0.0
+    np.testing.assert_allclose(key_values(blender, head), spoken, atol=2e-5)
+
+
+def test_a_keyed_emotion_follows_its_keys(blender, head, spoken):
+    settings = head.gaussianspeech_speech
+    for frame, amount in ((1, 0.0), (51, 0.0), (101, 1.0)):
+        settings.joy = amount
+        settings.keyframe_insert("joy", frame=frame)
+    assert blender.ops.gaussianspeech.rebake() == {"FINISHED"}
+    smile = key_values(blender, head)[:, 2]
+    assert smile[:50].max() == 0
+    assert smile[100:].min() > 0.5
+    assert 0.1 < smile[75] < 0.5
+
+
+def test_a_saved_prediction_keeps_prosody_and_rotation(addon, head, spoken):
+    stored, action = addon("speech.prediction"), head.data.shape_keys.animation_data.action
+    kept = addon("speech.action").read_prediction(action)
+    turned = np.random.default_rng(0).normal(0, 0.1, (FRAMES, 3)).astype(np.float32)
+    again = stored.Prediction.unpack(
+        *addon("speech.prediction").replace(kept, head_rotation=turned).pack()
+    )
+    np.testing.assert_allclose(again.head_rotation, turned, atol=1e-4)
+    assert again.prosody == kept.prosody
+    assert again.neck == NECK
