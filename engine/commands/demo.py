@@ -25,6 +25,8 @@ _FPS = 25.0
 _SIZE = (720, 720)
 _TURN = 12.0
 """Degrees; seen from its left, the face shows its shaded side, and with that its form."""
+_GAZE, _HEAD_MOTION = 0.7, 0.8
+"""Amounts of an attentive speaker, who looks into the camera."""
 _LOG_LINES = 12
 
 
@@ -63,9 +65,11 @@ def _speak(voice: Path) -> Performance:
     from engine.audio.loading import load_speech
     from engine.heads import load_head
     from engine.motion.predict import predict
+    from engine.motion.style import Style
 
     line = json.loads((files("engine.assets") / "sample_voice.json").read_text("utf-8"))["text"]
-    return predict(load_speech(voice), load_head("default"), _FPS, text=line)
+    style = Style(gaze=_GAZE, gaze_target=(_TURN, 2.0), head_motion=_HEAD_MOTION)
+    return predict(load_speech(voice), load_head("default"), _FPS, text=line, style=style)
 
 
 def _film(performance: Performance, voice: Path, out: Path, progress: Progress) -> None:

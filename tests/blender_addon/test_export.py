@@ -91,8 +91,10 @@ def imported_back(kind, path):
     return mesh
 
 
+@pytest.mark.parametrize("head_motion", [0.0, 2.0])
 @pytest.mark.parametrize(("kind", "suffix"), [("ABC", "abc"), ("USD", "usdc"), ("GLB", "glb")])
-def test_the_animated_mesh_comes_back_the_same(blender, head, tmp_path, kind, suffix):
+def test_the_animated_mesh_comes_back_the_same(blender, head, tmp_path, kind, suffix, head_motion):
+    head.gaussianspeech_speech.head_motion = head_motion
     blender.ops.mesh.primitive_cube_add()  # Something else that must not go out.
     blender.context.view_layer.objects.active = head
     before = {frame: world_vertices(head, frame) for frame in CHECKED}
@@ -109,6 +111,21 @@ def test_the_animated_mesh_comes_back_the_same(blender, head, tmp_path, kind, su
             assert distance.max() < 1e-5
         else:
             np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_performance_holds_the_heads_rotation(blender, head, tmp_path):
+    head.gaussianspeech_speech.head_motion = 2.0
+    blender.context.view_layer.objects.active = head
+    blender.ops.gaussianspeech.export(filepath=str(tmp_path / "a"), format="NPZ")
+    with np.load(tmp_path / "a.performance.npz") as data:
+        rotation = data["head_rotation"]
+    empty = head.constraints[0].target
+    for index in (0, 7, 23):
+        blender.context.scene.frame_set(5 + index)
+        axis, angle = empty.matrix_world.to_quaternion().to_axis_angle()
+        x, y, z = np.array(axis) * angle
+        np.testing.assert_allclose(rotation[index], (x, z, -y), atol=1e-5)
+    assert np.abs(rotation).max() > 0.01
 
 
 def first_frame(mesh) -> int:

@@ -23,7 +23,7 @@ from .prosody import Accent, phrases
 Float = NDArray[np.float32]
 Double = NDArray[np.float64]
 
-_POSTURE = (1.2, 2.6, 1.3)
+_POSTURE = (1.4, 3.2, 1.7)
 """Degrees (standard deviation) about the axes to the left (nod), up (turn) and ahead (tilt) of the
 postures that phrases are spoken in."""
 _SHIFT = (0.7, 1.1)
@@ -31,9 +31,9 @@ _BEFORE_PHRASE = 0.25
 _LONG_SILENCE, _RETURNS = 1.0, 1.3
 """Seconds of a posture shift, of how long before a phrase it begins, of a silence for which the
 head returns to the middle, and of that return."""
-_STRESS_SHIFTS, _SHIFTS_APART = 0.65, 1.4
+_STRESS_SHIFTS, _SHIFTS_APART = 0.35, 1.4
 """Strength of a stress that may shift the posture, and least seconds between two shifts."""
-_NOD, _NOD_STRESS = 0.8, 2.8
+_NOD, _NOD_STRESS = 1.0, 3.2
 """Degrees of a nod, and what a full stress adds."""
 _NOD_DOWN, _NOD_UP, _NOD_HOLD = 0.20, 0.38, 0.02
 _NODS_APART = 0.42
