@@ -35,7 +35,9 @@ def speech(
     """Measure lip sync on recordings with phone alignments.
 
     An alignment is Praat's <name>.TextGrid, with tiers of phones and words, or <name>.phones.json.
-    Prints a table; with --out also writes report.json, report.html with plots, and faces.png.
+    Beside a film's sound, <name>.mouth.json holds the speaker's mouth to compare with; then the
+    sounds of its text will do.
+    Prints tables; with --out also writes report.json, report.html with plots, and faces.png.
     A learned model is shown beside the rules.
 
     Args:

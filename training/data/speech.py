@@ -21,6 +21,13 @@ from engine.core.errors import BadInputError
 from engine.core.json_values import JsonObject, read_json
 from engine.phonemes import Phone, Word, normalize_label
 from training.data.aligned_tiers import is_word, phones_of, words_of
+from training.data.filmed_mouth import (
+    FILM_SUFFIX,
+    FilmedMouth,
+    MouthCurve,
+    film_path,
+    load_filmed_mouth,
+)
 from training.data.text_grid import read_text_grid
 
 ALIGNMENT_SUFFIX = ".phones.json"
@@ -57,7 +64,9 @@ class AlignedSpeech:
     Attributes:
         path: the audio file.
         speech: the decoded clip.
-        phones, words, transcript: as of :class:`Alignment`.
+        phones, words, transcript: as of :class:`Alignment`; of a film without an alignment, what
+            its text gives when it is aligned.
+        film: the speaker's mouth, where it was filmed.
     """
 
     path: Path
@@ -65,10 +74,11 @@ class AlignedSpeech:
     phones: tuple[Phone, ...]
     transcript: str
     words: tuple[Word, ...] = ()
+    film: MouthCurve | None = None
 
 
 def find_speech(paths: Iterable[str | Path]) -> tuple[Path, ...]:
-    """The audio files among the paths; of folders, those inside that have an alignment.
+    """The audio files among the paths; of folders, those that have an alignment or a film.
 
     Raises:
         BadInputError: a path does not exist, or nothing was found.
@@ -80,7 +90,8 @@ def find_speech(paths: Iterable[str | Path]) -> tuple[Path, ...]:
             found += sorted(
                 file
                 for file in path.iterdir()
-                if file.suffix.lower() in _AUDIO_SUFFIXES and alignment_path(file).is_file()
+                if file.suffix.lower() in _AUDIO_SUFFIXES
+                and (alignment_path(file).is_file() or film_path(file).is_file())
             )
         elif path.exists():
             found.append(path)
@@ -89,7 +100,8 @@ def find_speech(paths: Iterable[str | Path]) -> tuple[Path, ...]:
     if not found:
         raise BadInputError(
             "No speech with alignments was found.",
-            f"Give audio files that have <name>.TextGrid or <name>{ALIGNMENT_SUFFIX} beside them.",
+            f"Give audio files that have <name>.TextGrid, <name>{ALIGNMENT_SUFFIX} or "
+            f"<name>{FILM_SUFFIX} beside them.",
         )
     return tuple(dict.fromkeys(found))
 
@@ -102,14 +114,24 @@ def alignment_path(audio: Path) -> Path:
 
 
 def load_aligned_speech(path: str | Path) -> AlignedSpeech:
-    """Read a clip and its alignment.
+    """Read a clip with its alignment, and its filmed mouth where there is one.
 
     Raises:
-        BadInputError: the audio or the alignment is missing or unusable; names the file.
+        BadInputError: the audio, or its alignment and its filmed mouth, are missing or unusable;
+            names the file.
     """
     path = Path(path)
     speech = load_speech(path)
-    file = alignment_path(path)
+    file, film = alignment_path(path), film_path(path)
+    filmed = load_filmed_mouth(film) if film.is_file() else None
+    if filmed is not None and filmed.curve.times[-1] > speech.duration + _SLACK:
+        raise BadInputError(
+            f"{film} ends at {filmed.curve.times[-1]:g} s, but {path.name} lasts "
+            f"{speech.duration:g} s.",
+            "Take sound and mouth from the same film.",
+        )
+    if filmed is not None and not file.is_file():
+        return _filmed_speech(path, speech, filmed)
     alignment = load_alignment(file)
     if alignment.phones[-1].end > speech.duration + _SLACK:
         raise BadInputError(
@@ -117,7 +139,19 @@ def load_aligned_speech(path: str | Path) -> AlignedSpeech:
             f"{speech.duration:g} s.",
             "Align this recording, not another one.",
         )
-    return AlignedSpeech(path, speech, alignment.phones, alignment.transcript, alignment.words)
+    curve = None if filmed is None else filmed.curve
+    return AlignedSpeech(
+        path, speech, alignment.phones, alignment.transcript, alignment.words, curve
+    )
+
+
+def _filmed_speech(path: Path, speech: Speech, filmed: FilmedMouth) -> AlignedSpeech:
+    """A film's clip with its text aligned, or with what is recognised where it has none."""
+    from engine.recognition.recognizer import recognize
+
+    known = recognize(speech, filmed.text or None)
+    said = filmed.text or " ".join(word.text for word in known.words)
+    return AlignedSpeech(path, speech, known.phones, said, known.words, filmed.curve)
 
 
 def load_alignment(path: Path) -> Alignment:

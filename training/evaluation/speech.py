@@ -31,8 +31,10 @@ from training.evaluation.report.speech import (
     ClipResult,
     SpeechReport,
 )
+from training.metrics.film import film_agreement, mouth_curve
 from training.metrics.lip_sync import lip_sync
 from training.metrics.mouth import lip_vertices
+from training.metrics.phone_means import phone_means
 from training.metrics.recognition import Recognition, recognition
 from training.metrics.vertex import VertexErrors, paired_chunks, upper_face, vertex_errors
 
@@ -102,8 +104,8 @@ def evaluate(
     articulation loses are separate. A learned model is measured beside the rules.
 
     Args:
-        paths: audio files with a TextGrid or ``<stem>.phones.json`` beside them, or folders of
-            such.
+        paths: audio files with a TextGrid, ``<stem>.phones.json`` or ``<stem>.mouth.json`` beside
+            them, or folders of such.
         out: folder for ``report.json``, ``report.html`` and ``faces.png``, which appear together at
             the end; ``None`` writes none.
         head: who speaks.
@@ -132,11 +134,13 @@ def evaluate(
     errors = _sync_errors(
         clips, sounds, wanted, head, network, subprogress(progress, _SPOKEN, _SEEN)
     )
-    results = []
+    results, curves = [], []
     for mode, by_model in made.items():
         for model, performances in by_model.items():
             for index, (clip, performance) in enumerate(zip(clips, performances, strict=True)):
-                truth = truths[index]
+                truth, curve = truths[index], mouth_curve(performance, head)
+                if (mode, model) == (ALIGNED, wanted.model):
+                    curves.append((curve, clip.phones))
                 results.append(
                     ClipResult(
                         name=clip.path.stem,
@@ -154,9 +158,10 @@ def evaluate(
                         seconds_per_second=clock.total(mode, model, index) / clip.speech.duration,
                         vertices=None if truth is None else _errors(performance, truth, head),
                         sync_error=errors.get((mode, model, index)),
+                        film=None if clip.film is None else film_agreement(curve, clip.film),
                     )
                 )
-    report = SpeechReport(head.id, wanted.model, wanted.fps, tuple(results))
+    report = SpeechReport(head.id, wanted.model, wanted.fps, tuple(results), phone_means(curves))
     if out is not None:
         _write(Path(out), report, clips, made, head, wanted, subprogress(progress, _SEEN, 1.0))
     report.show()

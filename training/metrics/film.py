@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A mouth beside a filmed one: opening and width over time, and per sound.
+"""A mouth beside a filmed one: opening and width over time.
 
-Films know no metres. Landmarks are scaled so that the outer corners of the eyes are 90 mm apart,
-which they are on the default head; ours are scaled by the distance of its eyeballs, which every
-head has.
+A film knows no size. Its landmarks are scaled so that the outer corners of the eyes are 90 mm
+apart, which they are on the default head; a head is scaled by the distance of its eyeballs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,38 +14,18 @@ import numpy as np
 from engine.core.arrays import Double
 from engine.heads.head import Head
 from engine.motion.performance import Performance
-from engine.phonemes import Phone
-from training.metrics.mouth import MM, landmark, positions, region
+from training.data.filmed_mouth import MouthCurve
+from training.metrics.mouth import landmark, positions, region
 
-EYEBALLS_MM = 61.5
-"""Distance of the eyeballs' centres on the default head, whose outer eye corners are 90 mm apart
-within half a millimetre."""
-REACH = 0.24
+_EYEBALLS = 61.5
+"""Millimetres between the centres of the default head's eyeballs; its outer eye corners are 90 mm
+apart within half a millimetre."""
+_REACH = 0.24
 """Seconds of lag within which the best correlation is looked for: sound and picture of films differ
 by up to 0.16 s, and a mouth that is out by more is not the same mouth."""
 _STEP = 0.010
-_LEAST = 12
+_LEAST = 8
 """Frames in common from which a correlation says anything."""
-
-
-@dataclass(frozen=True, eq=False)
-class MouthCurve:
-    """A mouth over time, in mm where the outer eye corners are 90 mm apart.
-
-    Attributes:
-        fps: frames per second; frame i is at i / fps seconds.
-        opening: (T,) vertical distance of the inner lips at the middle.
-        width: (T,) distance of the mouth corners seen from in front.
-    """
-
-    fps: float
-    opening: Double
-    width: Double
-
-    @property
-    def times(self) -> Double:
-        """(T,) seconds of the frames."""
-        return np.arange(len(self.opening)) / self.fps
 
 
 @dataclass(frozen=True)
@@ -67,7 +45,12 @@ class Agreement:
 
 @dataclass(frozen=True)
 class FilmAgreement:
-    """Opening and width beside a film's, over so many seconds."""
+    """Opening and width beside a film's.
+
+    Attributes:
+        seconds: of the film.
+        opening, width: how ours follow.
+    """
 
     seconds: float
     opening: Agreement
@@ -83,7 +66,7 @@ def mouth_curve(performance: Performance, head: Head) -> MouthCurve:
     upper, lower = landmark(head, "inner_lip_upper"), landmark(head, "inner_lip_lower")
     middle = len(upper) // 2
     chosen = np.array([upper[middle], lower[middle], *landmark(head, "mouth_corners")])
-    scale = EYEBALLS_MM / (_eyeballs(head) * MM) * MM
+    scale = _EYEBALLS / _eyeballs(head)
     opening, width = [], []
     for _, moved in positions(performance, head, chosen):
         opening.append(np.maximum(moved[:, 0, 1] - moved[:, 1, 1], 0.0) * scale)
@@ -104,6 +87,10 @@ def film_agreement(ours: MouthCurve, film: MouthCurve) -> FilmAgreement:
     """How a mouth follows a filmed one, each measure at its best lag.
 
     Our curve is interpolated at the film's frames.
+
+    Args:
+        ours: of the same clip.
+        film: at least a second.
     """
     return FilmAgreement(
         seconds=len(film.opening) / film.fps,
@@ -115,7 +102,7 @@ def film_agreement(ours: MouthCurve, film: MouthCurve) -> FilmAgreement:
 def _agreement(ours: MouthCurve, curve: Double, film: MouthCurve, true: Double) -> Agreement:
     best = Agreement(-np.inf, 0.0, 0.0)
     # The smallest lag first, so that a mouth that never moves has none.
-    for step in sorted(range(-round(REACH / _STEP), round(REACH / _STEP) + 1), key=abs):
+    for step in sorted(range(-round(_REACH / _STEP), round(_REACH / _STEP) + 1), key=abs):
         lag = step * _STEP
         at = film.times + lag
         common = (at >= 0.0) & (at <= ours.times[-1])
@@ -131,17 +118,3 @@ def _agreement(ours: MouthCurve, curve: Double, film: MouthCurve, true: Double) 
 def _correlation(a: Double, b: Double) -> float:
     spread = a.std() * b.std()
     return float(((a - a.mean()) * (b - b.mean())).mean() / spread) if spread > 1e-9 else 0.0
-
-
-def at_middles(
-    curve: MouthCurve, phones: Sequence[Phone]
-) -> dict[str, tuple[list[float], list[float]]]:
-    """Opening and width at the middle of every phone within the curve, by label."""
-    found: dict[str, tuple[list[float], list[float]]] = {}
-    for phone in phones:
-        middle = (phone.start + phone.end) / 2
-        if 0.0 <= middle <= curve.times[-1]:
-            openings, widths = found.setdefault(phone.label, ([], []))
-            openings.append(float(np.interp(middle, curve.times, curve.opening)))
-            widths.append(float(np.interp(middle, curve.times, curve.width)))
-    return found

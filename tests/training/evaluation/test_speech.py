@@ -14,6 +14,7 @@ from tests.engine.motion.known_phones import perform
 from tests.training.data.test_text_grid import short_form
 from training.data.speech import find_speech, load_aligned_speech
 from training.evaluation.speech import Wanted, evaluate
+from training.metrics.film import mouth_curve
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +105,39 @@ def test_captured_motion_gives_vertex_errors(recordings, tmp_path):
     with pytest.raises(BadInputError, match="25 frames per second") as caught:
         evaluate([clip.path], None, head, Wanted(fps=30.0, truth=tmp_path))
     assert "--fps 25" in caught.value.hint
+
+
+def test_a_filmed_mouth_is_followed(recordings, tmp_path, capsys):
+    head = load_head("default")
+    clip = load_aligned_speech(find_speech([recordings])[0])
+    audio = tmp_path / f"film{clip.path.suffix}"
+    audio.write_bytes(clip.path.read_bytes())
+    curve = mouth_curve(perform(clip.phones, clip.speech, head, 25.0), head)
+    film = {
+        "fps": curve.fps,
+        "text": clip.transcript,
+        "opening_mm": (curve.opening + 1.0).tolist(),
+        "width_mm": curve.width.tolist(),
+    }
+    audio.with_name("film.mouth.json").write_text(json.dumps(film))
+    made = evaluate([tmp_path], None, head, Wanted("rules", with_text=True))
+    followed = made.totals()["with_transcript"].film
+    assert followed.opening.correlation > 0.9
+    assert 0.5 < followed.opening.difference < 2.0
+    assert abs(followed.opening.lag_ms) <= 40
+    assert followed.width.correlation > 0.9
+    json.dumps(made.as_json())
+    assert "opening" in capsys.readouterr().out
+    assert {mean.label for mean in made.phones} >= {"AH", "T"}
+
+
+def test_a_film_that_outlasts_its_sound_is_refused(recordings, tmp_path):
+    audio = find_speech([recordings])[0]
+    (tmp_path / audio.name).write_bytes(audio.read_bytes())
+    long = {"fps": 25, "opening_mm": [1.0] * 1000, "width_mm": [50.0] * 1000}
+    (tmp_path / f"{audio.stem}.mouth.json").write_text(json.dumps(long))
+    with pytest.raises(BadInputError, match=rf"{audio.stem}\.mouth\.json ends at"):
+        evaluate([tmp_path], None, load_head("default"))
 
 
 def test_a_cancelled_evaluation_leaves_no_report(recordings, tmp_path):

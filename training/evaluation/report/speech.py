@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.core.files import atomic_write
+from training.evaluation.report.phone_table import phone_table
+from training.metrics.film import Agreement, FilmAgreement
 from training.metrics.lip_sync import CLOSED_BELOW, TOUCHING, WITHIN, LipSync, combined
 from training.metrics.mouth import MM
+from training.metrics.phone_means import PhoneMean
 from training.metrics.recognition import Recognition
 from training.metrics.recognition import combined as recognition_of
 from training.metrics.sync_error import SyncError
@@ -43,6 +46,7 @@ class ClipResult:
         seconds_per_second: time for recognition and motion per second of sound.
         vertices: errors against the captured motion, where there is any.
         sync_error: LSE-D and LSE-C, where SyncNet's weights were given.
+        film: how opening and width follow the speaker's, where that was filmed.
     """
 
     name: str
@@ -53,6 +57,7 @@ class ClipResult:
     seconds_per_second: float
     vertices: VertexErrors | None = None
     sync_error: SyncError | None = None
+    film: FilmAgreement | None = None
 
 
 @dataclass(frozen=True)
@@ -64,12 +69,14 @@ class SpeechReport:
         fps: frames per second.
         clips: results, by mode, model and clip; the rules, where they are not the model, are there
             for comparison.
+        phones: the model's mouth at each phone, driven by the true sounds.
     """
 
     head: str
     model: str
     fps: float
     clips: tuple[ClipResult, ...]
+    phones: tuple[PhoneMean, ...] = ()
 
     def totals(self) -> dict[str, ClipResult]:
         """All clips of each mode as one, of the model evaluated."""
@@ -107,11 +114,16 @@ class SpeechReport:
                 "fdd_mm2": "signed; positive where the upper face moves too little",
                 "mve_mm": "mean vertex distance",
                 "upper_face_mm": "mean vertex distance of the upper face",
+                "film": "Pearson correlation with the filmed mouth at the best lag within 240 ms, "
+                "and mean absolute difference there; null without a film",
+                "phones": "means at the middle of each phone of the true sounds, and filmed "
+                "people's",
                 "lse_d, lse_c": "SyncNet's smallest mean distance over offsets, and how far that "
                 "lies under their median; null without its weights",
             },
             "clips": [_plain(result) for result in self.clips],
             "totals": [_plain(result) for result in self.every_total().values()],
+            "phones": [mean._asdict() for mean in self.phones],
         }
 
     def save(self, path: str | Path) -> None:
@@ -120,7 +132,7 @@ class SpeechReport:
             temporary.write_text(json.dumps(self.as_json(), indent=1) + "\n", encoding="utf-8")
 
     def show(self, console: Console | None = None) -> None:
-        """Print the table: a row per clip, and a total per mode and model."""
+        """Print the tables: a row per clip and a total per mode and model; a row per phone."""
         console = console or Console(width=_WIDTH)
         extra = columns(self.clips)
         table = Table(
@@ -139,6 +151,8 @@ class SpeechReport:
                         table.add_row(result.name, *cells(result, extra))
             table.add_row(f"total, {model}", *cells(total, extra), style="bold")
         console.print(table)
+        if self.phones:
+            console.print(phone_table(self.phones, f"Mouth of {self.model} at true sounds"))
 
 
 def _total(of_group: Sequence[ClipResult]) -> ClipResult:
@@ -167,7 +181,19 @@ def _total(of_group: Sequence[ClipResult]) -> ClipResult:
         )
         if len(errors) == whole
         else None,
+        _film_total([r.film for r in of_group if r.film is not None]),
     )
+
+
+def _film_total(films: Sequence[FilmAgreement]) -> FilmAgreement | None:
+    """The mean over films, each of which counts the same however long it is."""
+    if not films:
+        return None
+    means = [
+        Agreement(*np.mean([astuple(measure) for measure in measures], axis=0).tolist())
+        for measures in ([f.opening for f in films], [f.width for f in films])
+    ]
+    return FilmAgreement(sum(film.seconds for film in films), *means)
 
 
 def averaged(errors: Sequence[VertexErrors]) -> VertexErrors:
@@ -177,7 +203,7 @@ def averaged(errors: Sequence[VertexErrors]) -> VertexErrors:
     return VertexErrors(frames=sum(e.frames for e in errors), **means)
 
 
-_WIDTH = 190
+_WIDTH = 220
 _COLUMNS = (
     "p b m\nclosed",
     "open vow.\nshut",
@@ -219,7 +245,19 @@ def _sync(name: str) -> Callable[[ClipResult], float | None]:
     return value
 
 
+def _film(measure: str, name: str) -> Callable[[ClipResult], float | None]:
+    def value(result: ClipResult) -> float | None:
+        return None if result.film is None else float(getattr(getattr(result.film, measure), name))
+
+    return value
+
+
 _EXTRA = (
+    _Column("opening\nr", _film("opening", "correlation")),
+    _Column("off by\nmm", _film("opening", "difference"), 1),
+    _Column("lag\nms", _film("opening", "lag_ms"), 0),
+    _Column("width\nr", _film("width", "correlation")),
+    _Column("off by\nmm", _film("width", "difference"), 1),
     _Column("LVE\nmm", _vertex("lve", MM)),
     _Column("LVE²\nmm²", _vertex("lve_squared", MM**2)),
     _Column("FDD\nmm²", _vertex("fdd", MM**2), 3),
@@ -304,6 +342,7 @@ def _plain(result: ClipResult) -> dict[str, Any]:
         "seconds_per_second": result.seconds_per_second,
         "vertex_errors": result.vertices and _in_millimetres(result.vertices),
         "sync_error": result.sync_error and result.sync_error._asdict(),
+        "film": result.film and asdict(result.film),
     }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageDraw, ImageFont
 
 from training.evaluation.report.html import Block, Note, Picture, Row, Section, Table, Terms, page
+from training.evaluation.report.phone_table import HEADINGS, phone_cells
 from training.evaluation.report.speech import (
     MODES,
     SpeechReport,
@@ -46,6 +47,8 @@ _MEANINGS = (
     ("LVE, LVE²", "mean over frames of the largest lip vertex distance, and of its square"),
     ("FDD", "upper-face dynamics, truth minus prediction; positive where it moves too little"),
     ("MVE, upper", "mean vertex distance over all vertices, and over the upper face"),
+    ("opening r, width r", "correlation with the filmed mouth, at the best lag within 240 ms"),
+    ("off by", "mean absolute difference from it, where the outer eye corners are 90 mm apart"),
     ("LSE-D, LSE-C", "SyncNet: smallest mean distance over offsets, and its lead on their median"),
 )
 
@@ -121,6 +124,7 @@ def speech_page(
             [
                 Picture.of(measures_figure(report), "All clips, by what drove the mouth."),
                 Picture.of(classes, "Means over the middle half of each sound."),
+                Table(HEADINGS, [Row(phone_cells(mean)) for mean in report.phones]),
             ],
         ),
         Section("Faces", [Picture.of(sheet, "The middle of the longest sounds of each kind.")]),
