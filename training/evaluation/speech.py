@@ -150,8 +150,6 @@ def evaluate(
                             performance,
                             head,
                             clip.phones,
-                            clip.speech.samples,
-                            SAMPLE_RATE,
                             clip.words,
                         ),
                         recognition=_recognition(sounds[mode][index], clip, mode),

@@ -25,7 +25,7 @@ from engine.phonemes import (
     VOWELS,
 )
 from training.metrics.mouth import MM, MouthTrack, lip_vertices, mouth_track
-from training.metrics.synchrony import RATE, REACH, Synchrony, synchrony, voiced_energy
+from training.metrics.synchrony import RATE, REACH, Synchrony, expected_opening, synchrony
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,7 +71,7 @@ class LipSync:
         silence_gap: mean gap in those silences, mm.
         jitter: mean size of the second difference of the lip vertices, mm/frame²; compare only at
             one frame rate.
-        synchrony: correlation of mouth opening with voiced energy by lag.
+        synchrony: correlation of mouth opening with what the sounds ask for, by lag.
     """
 
     seconds: float
@@ -132,8 +132,6 @@ def lip_sync(
     performance: Performance,
     head: Head,
     phones: Sequence[Phone],
-    samples: NDArray[np.float32],
-    rate: int,
     words: Sequence[Word] = (),
 ) -> LipSync:
     """Measure a performance against the sounds that were spoken.
@@ -142,15 +140,13 @@ def lip_sync(
         performance: of the head.
         head: with landmarks of lips, mouth corners and upper teeth, and a region of lips.
         phones: the true sounds with times, ARPAbet without stress.
-        samples: (N,) the clip.
-        rate: samples per second.
         words: the true words with times.
 
     Raises:
         BadInputError: the performance is of another head, or the head lacks a landmark.
     """
     track = mouth_track(performance, head)
-    times = track.times
+    times, seconds = track.times, performance.frames / performance.fps
     in_vowels = _inside(times, _of(phones, VOWELS))
     open_gap = float(track.gap[in_vowels].mean()) if in_vowels.any() else 0.0
     limit = CLOSED_BELOW * open_gap
@@ -172,7 +168,7 @@ def lip_sync(
     rounded, spread = _of(phones, ROUNDED), _of(phones, SPREAD)
     silence, motion, gap = _in_silence(performance, head, track, phones)
     return LipSync(
-        seconds=performance.frames / performance.fps,
+        seconds=seconds,
         bilabials=len(bilabials),
         closed=closed,
         open_vowels=len(open_vowels),
@@ -191,7 +187,7 @@ def lip_sync(
         silence_motion=motion,
         silence_gap=gap,
         jitter=_jitter(performance, head),
-        synchrony=synchrony(voiced_energy(samples, rate), track.gap, performance.fps),
+        synchrony=synchrony(expected_opening(phones, seconds), track.gap, performance.fps),
     )
 
 

@@ -1,8 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far the mouth runs before or behind the sound."""
+"""How far the mouth runs before or behind the sound.
+
+The sound's clock is the phones': the line through filmed people's mean openings at the middles of
+the phones (:mod:`training.metrics.phone_means`). The level of the voice is no such clock. People
+round their lips to 3 mm in loud vowels and hold them 9 mm apart in soft consonants, and their own
+filmed openings peak 80 ms after the level, or nowhere near it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,11 +18,20 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import butter, sosfiltfilt
 
 from engine.core.arrays import Double
+from engine.phonemes import SILENCE, Phone
+from training.metrics.phone_means import OPENINGS
 
 RATE = 200.0
 """Hz at which sound and mouth are compared."""
 REACH = 0.25
 """Seconds of lag looked at on both sides."""
+
+_RESTING = 0.6
+"""Seconds of silence in which people's lips come to rest."""
+_AT_REST = 0.6
+"""Millimetres between their lips there."""
+_RELAXED, _PREPARED = 0.20, 0.30
+"""Seconds after and before speech by which the mouth is at rest."""
 
 _VOICE_BAND = (150.0, 1500.0)
 _DYNAMIC_RANGE = 35.0
@@ -24,7 +40,7 @@ _LEAST_OVERLAP = 0.3
 
 
 class Synchrony(NamedTuple):
-    """Correlation of mouth opening with voiced energy at every lag.
+    """Correlation of mouth opening with what the sounds ask for at every lag.
 
     Attributes:
         lags: (L,) seconds; positive where the mouth is later than the sound.
@@ -77,29 +93,56 @@ def voiced_energy(samples: NDArray[np.floating[Any]], rate: int) -> Double:
     return above
 
 
-def synchrony(energy: Double, opening: Double, fps: float) -> Synchrony:
-    """Correlate voiced energy with mouth opening at lags of ±250 ms.
+def expected_opening(phones: Sequence[Phone], duration: float) -> Double:
+    """Filmed people's mean opening over time for known phones: (M,) mm at :data:`RATE`.
+
+    A straight line through the means at the middles of the phones; zeros without any phone that
+    people were measured at. Long silences, and those at the clip's ends, rest.
 
     Args:
-        energy: (M,) as :func:`voiced_energy` gives it.
+        phones: with times, in order.
+        duration: seconds.
+    """
+    points: list[tuple[float, float]] = []
+    for i, phone in enumerate(phones):
+        first, last = i == 0, i == len(phones) - 1
+        if phone.label == SILENCE and (first or last or phone.end - phone.start > _RESTING):
+            half = (phone.end - phone.start) / 2
+            start = phone.start + (0.0 if first else min(_RELAXED, half))
+            points += [(start, _AT_REST), (phone.end - min(_PREPARED, half), _AT_REST)]
+        elif phone.label in OPENINGS:
+            points.append(((phone.start + phone.end) / 2, OPENINGS[phone.label]))
+    moments = np.arange(int(duration * RATE)) / RATE
+    if not points:
+        return np.zeros_like(moments)
+    times, millimetres = np.array(points).T
+    line: Double = np.interp(moments, times, millimetres)
+    return line
+
+
+def synchrony(expected: Double, opening: Double, fps: float) -> Synchrony:
+    """Correlate what the sounds ask for with mouth opening at lags of ±250 ms.
+
+    Args:
+        expected: (M,) at :data:`RATE`, as :func:`expected_opening` gives it.
         opening: (T,) mouth opening; frame i is at i / fps seconds.
         fps: frames per second.
     """
-    times = np.arange(len(energy)) / RATE
+    times = np.arange(len(expected)) / RATE
     frames = np.arange(len(opening)) / fps
     mouth = np.interp(times, frames, opening)
     mouth = gaussian_filter1d(mouth, _SMOOTHING * RATE, mode="nearest")
     steps = np.arange(-round(REACH * RATE), round(REACH * RATE) + 1)
-    correlation = np.array([_at_lag(energy, mouth, int(step)) for step in steps])
+    correlation = np.array([_at_lag(expected, mouth, int(step)) for step in steps])
     return Synchrony(steps / RATE, correlation)
 
 
-def _at_lag(energy: Double, mouth: Double, step: int) -> float:
-    """Pearson's r of the energy with the mouth ``step`` samples later."""
-    n = len(energy) - abs(step)
+def _at_lag(expected: Double, mouth: Double, step: int) -> float:
+    """Pearson's r of the expected opening with the mouth ``step`` samples later."""
+    n = len(expected) - abs(step)
     if n < _LEAST_OVERLAP * RATE:
         return 0.0
-    sound = energy[max(-step, 0) :][:n]
+    sound = expected[max(-step, 0) :][:n]
     moved = mouth[max(step, 0) :][:n]
     sound, moved = sound - sound.mean(), moved - moved.mean()
     size = float(np.linalg.norm(sound) * np.linalg.norm(moved))

@@ -32,7 +32,7 @@ _LAG = (0.055, 0.055, 0.085, 0.075, 0.045)
 """Seconds over which dominance builds up and fades, per tract variable: rounding is anticipated
 furthest (Löfqvist 1990; JALI's lip-heavy rule), the tongue tip least."""
 _BUILD_UP = (0.20, 0.035)
-_LETTING_GO = (0.40, 0.065)
+_LETTING_GO = (0.30, 0.050)
 """A phone holds its targets but for this part of its time at its start and end, at most so many
 seconds. The mouth runs ahead of the sound: it is set before the sound and leaves early."""
 _JAW_PER_DECIBEL = 0.03

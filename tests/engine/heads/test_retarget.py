@@ -219,8 +219,6 @@ def test_lips_and_teeth_meet_on_flame_as_on_the_default_head(flame, recordings, 
                     perform(clip.phones, clip.speech, head, 25.0),
                     measured,
                     clip.phones,
-                    clip.speech.samples,
-                    16_000,
                 )
                 for clip in clips
             ]

@@ -55,7 +55,7 @@ def in_style(made, head, style):
 def measured(spoken, head, style):
     return combined(
         [
-            lip_sync(in_style(made, head, style), head, clip.phones, clip.speech.samples, 16_000)
+            lip_sync(in_style(made, head, style), head, clip.phones)
             for clip, made in zip(*spoken, strict=True)
         ]
     )

@@ -32,10 +32,7 @@ def clips(recordings):
 
 def _measured(performances, head, clips):
     return combined(
-        [
-            lip_sync(made, head, clip.phones, clip.speech.samples, 16_000)
-            for made, clip in zip(performances, clips, strict=True)
-        ]
+        [lip_sync(made, head, clip.phones) for made, clip in zip(performances, clips, strict=True)]
     )
 
 

@@ -87,23 +87,15 @@ def right_mouth():
     return weights
 
 
-def voice():
-    times = np.arange(2 * RATE) / RATE
-    loud = np.zeros(2 * RATE)
-    for phone in PHONES:
-        if phone.label in VOWELS:
-            loud[int(phone.start * RATE) : int(phone.end * RATE)] = 1.0
-    return (0.3 * loud * np.sin(2 * np.pi * 300 * times)).astype(np.float32)
-
-
 def measured(head, weights, phones=PHONES, words=()):
-    return lip_sync(performed(head, weights), head, phones, voice(), RATE, words)
+    return lip_sync(performed(head, weights), head, phones, words)
 
 
 def test_a_right_mouth_does_everything_right(head):
     found = measured(head, right_mouth())
     assert (found.closure_rate, found.false_closure_rate, found.contact_rate) == (1.0, 0.0, 1.0)
-    assert abs(found.lag_ms) < 10
+    # A mouth that jumps at the boundaries, beside a line that bends at the middles of phones.
+    assert abs(found.lag_ms) < 15
     assert found.silence_motion == 0
     assert found.silence_gap == 0
 

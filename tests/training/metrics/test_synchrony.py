@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.metrics.synchrony import RATE, synchrony, voiced_energy
+from engine.phonemes import Phone
+from training.metrics.phone_means import OPENINGS
+from training.metrics.synchrony import RATE, expected_opening, synchrony, voiced_energy
 
 SAMPLE_RATE = 16_000
 
@@ -76,3 +78,35 @@ def test_hiss_counts_less_than_voice():
 
 def test_too_short_a_clip_gives_no_lag():
     assert synchrony(np.ones(10), np.ones(2), 25.0).lag_ms is None
+
+
+PHONES = [
+    Phone("SIL", 0.0, 0.5), Phone("M", 0.5, 0.6), Phone("AA", 0.6, 0.8), Phone("SIL", 0.8, 1.0),
+    Phone("OW", 1.0, 1.2), Phone("S", 1.2, 1.4), Phone("SIL", 1.4, 2.4), Phone("AE", 2.4, 2.6),
+    Phone("SIL", 2.6, 3.0),
+]  # fmt: skip
+
+
+def test_sounds_ask_for_what_people_do():
+    asked = expected_opening(PHONES, 3.0)
+    assert len(asked) == 3 * RATE
+    for time, label in ((0.55, "M"), (0.7, "AA"), (0.9, "SIL"), (1.1, "OW"), (2.5, "AE")):
+        assert asked[round(time * RATE)] == pytest.approx(OPENINGS[label], abs=0.05)
+    for resting in (0.0, 1.7, 2.0, 2.95):
+        assert asked[round(resting * RATE)] < 1.0
+
+
+@given(st.floats(-0.15, 0.15), st.sampled_from([24.0, 25.0, 29.97, 60.0]))
+@settings(deadline=None, max_examples=25)
+def test_the_lag_behind_known_phones_is_found(shift, fps):
+    later = [p._replace(start=p.start + shift, end=p.end + shift) for p in PHONES]
+    times = np.arange(round(3 * fps)) / fps
+    asked = expected_opening(later, 3.0)
+    opening = np.interp(times, np.arange(len(asked)) / RATE, asked)
+    found = synchrony(expected_opening(PHONES, 3.0), opening, fps)
+    assert found.lag_ms == pytest.approx(1000 * shift, abs=8.0)
+    assert found.strength > 0.95
+
+
+def test_without_known_phones_there_is_no_lag():
+    assert synchrony(expected_opening([], 3.0), np.arange(75.0), 25.0).lag_ms is None

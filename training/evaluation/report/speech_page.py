@@ -41,7 +41,7 @@ _MEANINGS = (
     ("open vowels shut", "their gap at the middle is under the same threshold"),
     ("f v touch", "lower lip within 1.5 mm of the upper teeth, lips not closed, within 40 ms"),
     ("rounding", "mouth width in IY and EH minus that in UW, OW and W"),
-    ("lag", "peak of the correlation of gap and voiced level; positive where the mouth is late"),
+    ("lag", "peak of the correlation of gap and people's mean openings; positive where it is late"),
     ("silence", "distance of the lips from their average place in silences"),
     ("jitter", "mean size of the second difference of the lip vertices"),
     ("LVE, LVE²", "mean over frames of the largest lip vertex distance, and of its square"),
