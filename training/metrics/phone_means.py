@@ -74,13 +74,13 @@ class PhoneMean(NamedTuple):
 
     Attributes:
         label: the phone.
-        count: how many there were.
+        phones: how many there were.
         opening, width: ours, mm.
         people_opening, people_width: of filmed people, ``None`` where they were not measured.
     """
 
     label: str
-    count: int
+    phones: int
     opening: float
     width: float
     people_opening: float | None
@@ -105,7 +105,8 @@ def phone_means(clips: Iterable[tuple[MouthCurve, Sequence[Phone]]]) -> tuple[Ph
         PhoneMean(
             label,
             len(measured),
-            *(float(mean) for mean in np.mean(measured, axis=0)),
+            float(np.mean([opening for opening, _ in measured])),
+            float(np.mean([width for _, width in measured])),
             OPENINGS.get(label),
             WIDTHS.get(label),
         )

@@ -92,12 +92,12 @@ def test_phones_are_measured_at_their_middles():
         Phone("AA", 0.5, 0.7), Phone("SIL", 0.7, 1.0),
     ]  # fmt: skip
     vowel, pause = phone_means([(curve, phones)])
-    assert (vowel.label, vowel.count) == ("AA", 2)
+    assert (vowel.label, vowel.phones) == ("AA", 2)
     assert vowel.opening == pytest.approx((20 + 60) / 2)
     assert vowel.width == pytest.approx(160.0)
     assert vowel.people_opening == OPENINGS["AA"]
     assert vowel.people_width is None
-    assert (pause.label, pause.count) == ("SIL", 1)
+    assert (pause.label, pause.phones) == ("SIL", 1)
     assert pause.opening == pytest.approx(40.0)
 
 

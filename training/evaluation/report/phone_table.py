@@ -18,7 +18,7 @@ def phone_cells(mean: PhoneMean) -> tuple[str, ...]:
     """A row as text, in the order of :data:`HEADINGS`."""
     return (
         "pause" if mean.label == SILENCE else mean.label,
-        str(mean.count),
+        str(mean.phones),
         f"{mean.opening:.1f}",
         _known(mean.people_opening, 1),
         f"{mean.width:.0f}",
