@@ -7,7 +7,19 @@ from contextlib import ExitStack
 
 import bpy
 
-from . import avatars, export, heads, jobs, panels, preferences, rendering, setup, speech, status
+from . import (
+    avatars,
+    characters,
+    export,
+    heads,
+    jobs,
+    panels,
+    preferences,
+    rendering,
+    setup,
+    speech,
+    status,
+)
 from .engine_link import background, session, tasks
 from .engine_link import ops as engine_ops
 
@@ -19,6 +31,7 @@ CLASSES: tuple[type, ...] = (
     *preferences.CLASSES,
     *panels.CLASSES,
     *heads.CLASSES,
+    *characters.CLASSES,
     *speech.CLASSES,
     *avatars.CLASSES,
     *rendering.CLASSES,
@@ -27,7 +40,7 @@ CLASSES: tuple[type, ...] = (
 )
 """In the order of dependence, which is also the order of the panel's sections."""
 
-HOOKS = (status, session, setup, heads, speech, avatars, rendering, jobs)
+HOOKS = (status, session, setup, heads, characters, speech, avatars, rendering, jobs)
 """Modules with ``register`` and ``unregister``: properties, menu entries, handlers, timers."""
 
 _undo = ExitStack()

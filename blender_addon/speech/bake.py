@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from ...engine.core.errors import BadInputError
 from ...engine.heads.axes import head_to_blender
+from ...engine.motion.characters.mapping import default_lip_gap
 from ...engine.motion.lip_contact import LipGap, gap_of_pairs
 from ...engine.motion.style import NEUTRAL
 from .. import compat
+from ..characters.properties import character_objects, mapping_of
 from ..heads.mesh import set_key_points
-from ..heads.properties import check_vertex_count
+from ..heads.properties import check_vertex_count, is_head
 from .action import (
     animated_keys,
     bake_id,
@@ -63,15 +65,19 @@ class Baked:
 
 
 def check_bakeable(obj: bpy.types.Object) -> None:
-    """Check that animation can be put on a head's shape keys.
+    """Check that animation can be put on an object's shape keys.
 
     Raises:
         BadInputError: the vertices do not fit, there are no relative keys, or it is not editable.
     """
-    check_vertex_count(obj)
+    if is_head(obj):
+        check_vertex_count(obj)
     keys = obj.data.shape_keys
     if keys is None:
-        raise BadInputError(f"'{obj.name}' has no shape keys.", "Add the head again.")
+        raise BadInputError(f"'{obj.name}' has no shape keys.", "Undo their removal.")
+    mapping = mapping_of(obj)
+    if mapping is not None:
+        _check_keys(obj, mapping.keys)
     if not keys.use_relative:
         raise BadInputError(
             f"The shape keys of '{obj.name}' are absolute.", "Switch Relative on in Shape Keys."
@@ -98,11 +104,11 @@ def bake(
     adjustments: Adjustments,
     offset: int,
 ) -> Baked:
-    """Put a new prediction on a head.
+    """Put a new prediction on a head, or on an object of a character.
 
     Args:
         context: for the scene's frame rate.
-        obj: the head.
+        obj: the object.
         prediction: as the engine gave it.
         deltas: (C, V, 3) offsets of the corrective keys in head space, metres.
         adjustments: the artist's settings.
@@ -141,9 +147,8 @@ def rebake(
     if current is None:
         raise BadInputError(f"'{obj.name}' has no predicted speech.", "Predict first.")
     prediction = read_prediction(current)
-    missing = [name for name in prediction.names if name not in keys.key_blocks]
-    if missing:
-        raise _missing_keys(obj, missing)
+    if mapping_of(obj) is None:
+        _check_keys(obj, prediction.names)
     notes: list[str] = []
     action, retired = _target_action(keys, prediction.clip, notes)
     if action != current:
@@ -171,18 +176,25 @@ def _fill(
     retired: list[str],
     notes: list[str],
 ) -> Baked:
-    keys = obj.data.shape_keys
+    keys, mapping = obj.data.shape_keys, mapping_of(obj)
     start, rate = _placement(context, prediction)
     frames = start + offset + np.arange(len(prediction.values)) * rate
-    emotions = asked_emotions(obj, frames)
-    style = replace(adjustments.style, gaze_target=gaze_target(obj, prediction))
-    plain = style == NEUTRAL and emotions is None
-    gap = None if plain else _lip_gap(keys, prediction)
+    emotions = asked_emotions(character_objects(obj)[0], frames)
+    style = adjustments.style
+    if mapping is None:
+        style = replace(style, gaze_target=gaze_target(obj, prediction))
+    gap = None
+    if style != NEUTRAL or emotions is not None:
+        gap = _lip_gap(keys, prediction) if mapping is None else default_lip_gap(prediction.names)
     made = adjusted(prediction, replace(adjustments, style=style), gap, emotions)
-    notes += bake_head_motion(obj, prediction, made.head_rotation, frames)
-    values = made.values
+    names, values = prediction.names, made.values
+    if mapping is None:
+        notes += bake_head_motion(obj, prediction, made.head_rotation, frames)
+    else:
+        # Where a character's neck is, only its rig knows.
+        names, values = mapping.keys, mapping.values(values, names)
     before = {*retired, *animated_keys(action, keys)}
-    animated = fill(action, keys, prediction.names, values, frames)
+    animated = fill(action, keys, names, values, frames)
     for name in before - set(animated):
         # A key we no longer drive would stay where the last evaluation left it.
         if name in keys.key_blocks:
@@ -314,9 +326,12 @@ def _check_fits(obj: bpy.types.Object, prediction: Prediction, deltas: Float) ->
             f"The prediction has {deltas.shape[1]} vertices, '{obj.name}' has {vertices}.",
             "Add the head again, and predict for that.",
         )
-    missing = [
-        name for name in prediction.expressions if name not in obj.data.shape_keys.key_blocks
-    ]
+    if mapping_of(obj) is None:
+        _check_keys(obj, prediction.expressions)
+
+
+def _check_keys(obj: bpy.types.Object, names: tuple[str, ...]) -> None:
+    missing = [name for name in names if name not in obj.data.shape_keys.key_blocks]
     if missing:
         raise _missing_keys(obj, missing)
 
@@ -325,7 +340,7 @@ def _missing_keys(obj: bpy.types.Object, missing: list[str]) -> BadInputError:
     shown = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
     return BadInputError(
         f"'{obj.name}' lacks {len(missing)} of its shape keys: {shown}.",
-        "Undo their removal or renaming, or add the head again.",
+        "Undo their removal or renaming, add the head again, or change the character's table.",
     )
 
 

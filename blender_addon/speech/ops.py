@@ -16,11 +16,18 @@ from numpy.typing import NDArray
 from ...engine.core.errors import BadInputError
 from ...engine.core.protocol import Message
 from .. import compat
+from ..characters.properties import (
+    active_speaker,
+    character_objects,
+    is_character,
+    require_speaker,
+)
 from ..engine_link.client import PreparedFuture
 from ..engine_link.future import Future
 from ..engine_link.session import get_engine
 from ..engine_link.tasks import EngineTask
-from ..heads.properties import active_head, engine_name, is_head, require_head
+from ..heads.ops import DEFAULT_HEAD
+from ..heads.properties import engine_name, is_head
 from ..settings import get_preferences
 from ..status import ReportMixin, report
 from .adjust import adjustments
@@ -55,7 +62,7 @@ class GAUSSIANSPEECH_OT_import_sound(ReportMixin, bpy.types.Operator, ImportHelp
         path = Path(bpy.path.abspath(self.filepath))
         if not path.is_file():
             raise BadInputError(f"There is no sound file {path}.", "Choose another file.")
-        head = active_head(context)
+        head = active_speaker(context)
         if not compat.has_audio():
             if head is None:
                 raise BadInputError(
@@ -100,14 +107,15 @@ class GAUSSIANSPEECH_OT_predict(EngineTask, bpy.types.Operator):
 
     def begin(self, context: bpy.types.Context) -> Future:
         """Find the sound and send it."""
-        obj = require_head(context)
-        check_bakeable(obj)
+        obj = require_speaker(context)
+        for part in character_objects(obj):
+            check_bakeable(part)
         settings = obj.gaussianspeech_speech
         engine = get_engine(context)
         self._clip = clip_of_settings(context, settings)
         self._head_name = obj.name
         params: dict[str, Any] = {
-            "head": engine_name(obj),
+            "head": engine_name(obj) if is_head(obj) else DEFAULT_HEAD,
             "fps": self._clip.fps,
             "model": model_name(settings),
             "tolerance_mm": settings.tolerance,
@@ -127,9 +135,9 @@ class GAUSSIANSPEECH_OT_predict(EngineTask, bpy.types.Operator):
     def finish(self, context: bpy.types.Context, reply: Message) -> None:
         """Bake what the engine predicted."""
         obj, clip = bpy.data.objects.get(self._head_name), self._clip
-        if not is_head(obj) or clip is None:
+        if not (is_head(obj) or is_character(obj)) or clip is None:
             raise BadInputError(
-                f"The head '{self._head_name}' is gone.", "Undo its removal and predict again."
+                f"'{self._head_name}' is gone.", "Undo its removal and predict again."
             )
         deltas = np.asarray(reply.arrays["corrective_deltas"], np.float32)
         prediction = prediction_from_reply(
@@ -142,7 +150,16 @@ class GAUSSIANSPEECH_OT_predict(EngineTask, bpy.types.Operator):
             head_rotation=reply.arrays["head_rotation"],
         )
         settings = obj.gaussianspeech_speech
-        done = bake(context, obj, prediction, deltas, adjustments(settings), settings.offset)
+        if is_character(obj) and len(deltas):
+            raise BadInputError(
+                f"The speech model {reply.body['model']!r} moves more than ARKit's expressions, "
+                "which a character cannot follow.",
+                "Choose Learned or Rules as the model.",
+            )
+        done, *_ = [
+            bake(context, part, prediction, deltas, adjustments(settings), settings.offset)
+            for part in character_objects(obj)
+        ]
         done = replace(done, notes=(*reply.body.get("warnings", ()), *done.notes))
         report(self, context, _summary(done, prediction.max_error_mm))
 
@@ -165,7 +182,7 @@ class GAUSSIANSPEECH_OT_rebake(ReportMixin, bpy.types.Operator):
 
     def run(self, context: bpy.types.Context) -> str:
         """Bake."""
-        return _summary(rebake_settings(context, require_head(context)))
+        return _summary(rebake_settings(context, require_speaker(context)))
 
 
 def _with_sound(

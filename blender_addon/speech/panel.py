@@ -7,7 +7,7 @@ import bpy
 
 from ...engine.motion.face.emotion import EMOTIONS
 from .. import compat
-from ..heads.properties import active_head
+from ..characters.properties import active_speaker
 from ..panels import CATEGORY, PARENT_ID
 from ..status import get_status
 from .bake import active_bake
@@ -35,9 +35,9 @@ class GAUSSIANSPEECH_PT_speech(bpy.types.Panel):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        obj = active_head(context)
+        obj = active_speaker(context)
         if obj is None:
-            layout.label(text="Select or add a head", icon="INFO")
+            layout.label(text="Select a head or character", icon="INFO")
             return
         settings = obj.gaussianspeech_speech
         layout.operator(GAUSSIANSPEECH_OT_import_sound.bl_idname, icon="FILE_SOUND")
@@ -68,15 +68,15 @@ class GAUSSIANSPEECH_PT_adjust(bpy.types.Panel):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Shown for a head."""
-        return active_head(context) is not None
+        """Shown for a head or character."""
+        return active_speaker(context) is not None
 
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the sliders."""
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        obj = active_head(context)
+        obj = active_speaker(context)
         settings = obj.gaussianspeech_speech
         action = active_bake(obj)
         column = layout.column()
@@ -148,15 +148,15 @@ class GAUSSIANSPEECH_PT_model(bpy.types.Panel):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Shown for a head."""
-        return active_head(context) is not None
+        """Shown for a head or character."""
+        return active_speaker(context) is not None
 
     def draw(self, context: bpy.types.Context) -> None:
         """Draw model and tolerance."""
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        settings = active_head(context).gaussianspeech_speech
+        settings = active_speaker(context).gaussianspeech_speech
         layout.prop(settings, "model")
         if settings.model == "FILE":
             layout.prop(settings, "model_file")

@@ -133,7 +133,7 @@ def _recognition() -> list[Check]:
 
 def _assets() -> list[Check]:
     wanted: dict[str, Callable[[str], bool]] = {
-        "heads": lambda name: name.endswith(".npz"),
+        "heads": lambda name: name.endswith("_head.npz"),
         "models and avatars": lambda name: name.endswith(".safetensors"),
     }
     found = sorted(item.name for item in files("engine.assets").iterdir())

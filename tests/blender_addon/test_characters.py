@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Meshes of the artist's own speak: mapping, several objects together, and what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.blender_addon.test_speech_predict import VOICE, action_of
+
+ARKIT = ("jawOpen", "mouthClose", "mouthFunnel", "mouthPucker", "mouthSmileLeft", "mouthSmileRight",
+         "mouthLowerDownLeft", "mouthLowerDownRight", "eyeBlinkLeft", "eyeBlinkRight")  # fmt: skip
+VROID = tuple(f"Fcl_MTH_{vowel}" for vowel in "AIUEO")
+
+
+@pytest.fixture
+def make(blender):
+    """Make a mesh with shape keys of given names; each moves the vertices its own way."""
+
+    def made(name, keys):
+        blender.ops.mesh.primitive_uv_sphere_add(segments=8, ring_count=6)
+        obj = blender.context.object
+        obj.name = name
+        obj.shape_key_add(name="Basis")
+        for number, key in enumerate(keys):
+            block = obj.shape_key_add(name=key, from_mix=False)
+            block.points[number % len(block.points)].co.z += 0.1
+        return obj
+
+    return made
+
+
+def select(blender, main, *others):
+    for obj in blender.context.scene.objects:
+        obj.select_set(obj == main or obj in others)
+    blender.context.view_layer.objects.active = main
+
+
+def rows(obj):
+    return {row.name: row.pose for row in obj.gaussianspeech_character.rows}
+
+
+def played(blender, obj, key, action=None):
+    """The values of a key over the frames of the action."""
+    first, last = (action or action_of(obj)).frame_range
+    values = []
+    for frame in range(int(first), int(last) + 1):
+        blender.context.scene.frame_set(frame)
+        values.append(obj.data.shape_keys.key_blocks[key].value)
+    return np.array(values)
+
+
+def mapping_file(objects):
+    values = {"format": "gaussianspeech-character-mapping/1", "main": "a", "objects": objects}
+    return json.dumps(values)
+
+
+def test_face_and_teeth_become_one_character(blender, make, addon):
+    teeth, face = make("Teeth", ["jaw_open"]), make("Face", ARKIT)
+    lamp_like = make("Hair", ["wind"])
+    select(blender, face, teeth, lamp_like)
+    assert blender.ops.gaussianspeech.use_character() == {"FINISHED"}
+    assert rows(face) == {name: name for name in ARKIT}
+    assert rows(teeth) == {"jaw_open": "jawOpen"}
+    properties = addon("characters.properties")
+    assert not properties.is_character(lamp_like)
+    assert properties.character_objects(teeth) == [face, teeth]
+    select(blender, teeth)
+    assert properties.active_speaker(blender.context) == face
+
+
+def test_speech_never_lands_on_what_is_not_selected(blender, make, addon, add_plain_head):
+    head, other = add_plain_head(), make("Somebody", ARKIT)
+    properties = addon("characters.properties")
+    select(blender, other)
+    assert properties.active_speaker(blender.context) is None
+    with pytest.raises(RuntimeError, match="'Somebody' is no character yet"):
+        blender.ops.gaussianspeech.predict()
+    select(blender, head)
+    assert properties.active_speaker(blender.context) == head
+
+
+def test_the_character_speaks_with_all_its_objects(engine_ready, make):
+    teeth, face = make("Teeth", ["jaw_open"]), make("Face", ARKIT)
+    select(engine_ready, face, teeth)
+    engine_ready.ops.gaussianspeech.use_character()
+    engine_ready.ops.gaussianspeech.import_sound(filepath=str(VOICE))
+    assert engine_ready.ops.gaussianspeech.predict() == {"FINISHED"}
+    jaw = played(engine_ready, face, "jawOpen")
+    assert jaw.max() > 0.1
+    np.testing.assert_array_equal(played(engine_ready, teeth, "jaw_open"), jaw)
+
+    # A slider bakes both again, without the engine.
+    face.gaussianspeech_speech.articulation = 0.5
+    softer = played(engine_ready, face, "jawOpen")
+    assert softer.max() < 0.7 * jaw.max()
+    np.testing.assert_array_equal(played(engine_ready, teeth, "jaw_open"), softer)
+
+    # Without its part in the character a mesh keeps what it has.
+    engine_ready.ops.gaussianspeech.forget_character()
+    assert action_of(face) is not None
+    assert not face.gaussianspeech_character.id
+
+
+def test_a_character_of_five_vowels_speaks_and_its_table_can_be_edited(engine_ready, make, addon):
+    face = make("VRoid", [*VROID, "Fcl_EYE_Close", "Fcl_ALL_Angry"])
+    select(engine_ready, face)
+    engine_ready.ops.gaussianspeech.use_character()
+    assert len(rows(face)) == 6
+    engine_ready.ops.gaussianspeech.import_sound(filepath=str(VOICE))
+    engine_ready.ops.gaussianspeech.predict()
+    assert played(engine_ready, face, "Fcl_MTH_A").max() > 0.1
+    assert played(engine_ready, face, "Fcl_MTH_U").max() > 0.1
+    assert played(engine_ready, face, "Fcl_ALL_Angry").max() == 0.0
+    character = face.gaussianspeech_character
+    next(row for row in character.rows if row.name == "Fcl_MTH_A").amount = 0.5
+    engine_ready.ops.gaussianspeech.rebake()
+    assert played(engine_ready, face, "Fcl_MTH_A").max() <= 0.5 + 1e-6
+
+
+def test_a_mapping_is_saved_and_used_by_another_mesh(blender, make, tmp_path):
+    first = make("Odd", ["offen", "zu"])
+    path = tmp_path / "mapping.json"
+    table = [["offen", "jawOpen", 0.8], ["zu", "PP", 1], ["fehlt", "aa", 1]]
+    path.write_text(mapping_file({"a": table}))
+    select(blender, first)
+    with pytest.raises(RuntimeError, match="follow no names that are known"):
+        blender.ops.gaussianspeech.use_character()
+    blender.ops.gaussianspeech.load_mapping(filepath=str(path))
+    assert rows(first) == {"offen": "jawOpen", "zu": "PP"}
+    saved = tmp_path / "saved.json"
+    blender.ops.gaussianspeech.save_mapping(filepath=str(saved))
+    second = make("Other", ["offen", "zu"])
+    select(blender, second)
+    blender.ops.gaussianspeech.load_mapping(filepath=str(saved))
+    assert rows(second) == rows(first)
+    amounts = [row.amount for row in second.gaussianspeech_character.rows]
+    np.testing.assert_allclose(amounts, [0.8, 1.0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "cannot be read"),
+        ("{}", "no mapping of a character"),
+        (mapping_file(None), "objects"),
+        (mapping_file({"a": [["offen", "grin", 1]]}), "no pose"),
+        (mapping_file({"a": [["offen", 3]]}), r"is no \[shape key, pose, amount\]"),
+        (mapping_file({"a": [["other", "aa", 1]]}), "none of the shape keys"),
+    ],
+)
+def test_a_file_that_is_no_mapping_changes_nothing(blender, make, tmp_path, text, message):
+    obj = make("Odd", ["offen"])
+    select(blender, obj)
+    path = tmp_path / "mapping.json"
+    path.write_text(text)
+    with pytest.raises(RuntimeError, match=message):
+        blender.ops.gaussianspeech.load_mapping(filepath=str(path))
+    assert not obj.gaussianspeech_character.id
+
+
+def test_a_key_that_is_gone_is_named_before_anything_is_predicted(blender, make):
+    obj = make("Face", ARKIT)
+    select(blender, obj)
+    blender.ops.gaussianspeech.use_character()
+    obj.shape_key_remove(obj.data.shape_keys.key_blocks["mouthPucker"])
+    blender.ops.gaussianspeech.import_sound(filepath=str(VOICE))
+    with pytest.raises(RuntimeError, match="lacks 1 of its shape keys: mouthPucker"):
+        blender.ops.gaussianspeech.predict()
+
+
+def test_the_table_grows_and_shrinks(blender, make):
+    obj = make("Face", [*ARKIT, "extra"])
+    select(blender, obj)
+    blender.ops.gaussianspeech.use_character()
+    blender.ops.gaussianspeech.add_mapping_row()
+    assert rows(obj)["extra"] == "jawOpen"
+    with pytest.raises(RuntimeError, match="All shape keys"):
+        blender.ops.gaussianspeech.add_mapping_row()
+    blender.ops.gaussianspeech.remove_mapping_row()
+    assert "extra" not in rows(obj)
+
+
+def test_heads_of_the_add_on_are_no_characters(blender, add_plain_head):
+    add_plain_head()
+    assert not blender.ops.gaussianspeech.use_character.poll()

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+
+from engine.motion.arkit import ARKIT_NAMES
+from engine.motion.characters.conventions import CONVENTIONS, plain, propose
+from engine.motion.characters.poses import pose, pose_names
+
+ARKIT_SHORT = ("jawOpen", "mouthClose", "mouthFunnel", "mouthSmileLeft", "mouthSmileRight",
+               "eyeBlinkLeft", "browInnerUp")  # fmt: skip
+
+METAHUMAN = ("jawOpen", "eyeBlinkL", "mouthCornerPullL", "mouthCornerPullR", "browDownL",
+             "mouthUpperLipRaiseL")  # fmt: skip
+
+
+def spelled(style):
+    for name in ARKIT_SHORT:
+        stem, side = name.removesuffix("Left").removesuffix("Right"), ""
+        if stem != name:
+            side = name[len(stem) :]
+        yield style(stem, side)
+
+
+def snake(text):
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in text)
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        lambda stem, side: stem + side,
+        lambda stem, side: stem[0].upper() + stem[1:] + side,
+        lambda stem, side: snake(stem) + (f"_{side.lower()}" if side else ""),
+        lambda stem, side: stem + (f"_{side[0]}" if side else ""),
+        lambda stem, side: stem + (f".{side[0]}" if side else ""),
+        lambda stem, side: f"blendShape1.{stem}{side}",
+        lambda stem, side: f"Face_{stem}{side}",
+    ],
+    ids=["plain", "capital", "snake", "letter", "dot", "maya", "prefix"],
+)
+def test_arkit_is_known_in_its_usual_spellings(style):
+    proposal = propose([*spelled(style), "Key 1"])
+    assert proposal.convention.name == "ARKit"
+    assert tuple(row.pose for row in proposal.rows) == ARKIT_SHORT
+
+
+@pytest.mark.parametrize(
+    ("convention", "keys", "poses"),
+    [
+        ("Oculus, Ready Player Me", "viseme_PP viseme_FF viseme_aa viseme_E viseme_I viseme_O sil",
+         "PP FF aa E ih oh"),
+        ("VRoid", "Fcl_ALL_Joy Fcl_MTH_A Fcl_MTH_I Fcl_MTH_U Fcl_MTH_E Fcl_MTH_O", "aa ih ou E oh"),
+        ("VRM 1", "happy aa ih ou ee oh", "aa ih ou E oh"),
+        ("Vowels", "A I U E O Joy", "aa ih ou E oh"),
+        ("MMD", "あ い う え お 笑い", "aa ih ou E oh"),
+        ("Rhubarb", "mouth_A mouth_B mouth_C mouth_D mouth_E mouth_F mouth_X", "PP SS E aa oh ou"),
+        ("Reallusion", "V_Open V_Explosive V_Dental_Lip V_Tight_O V_Wide", "aa PP FF ou ih"),
+        ("MetaHuman", " ".join(f"CTRL_expressions_{name}" for name in METAHUMAN),
+         "jawOpen eyeBlinkLeft mouthSmileLeft mouthSmileRight browDownLeft mouthUpperUpLeft"),
+    ],
+)  # fmt: skip
+def test_other_conventions_are_known_by_their_names(convention, keys, poses):
+    proposal = propose(keys.split())
+    assert proposal.convention.name == convention
+    assert [row.pose for row in proposal.rows] == poses.split()
+
+
+def test_names_that_follow_no_convention_are_not_guessed():
+    assert propose(["Key 1", "Key 2", "smile_big"]) is None
+    assert propose([]) is None
+
+
+def test_teeth_follow_the_convention_of_the_face_with_few_keys():
+    arkit = next(one for one in CONVENTIONS if one.name == "ARKit")
+    assert propose(["jawOpen"]) is None
+    assert [row.key for row in propose(["jawOpen", "open"], arkit).rows] == ["jawOpen"]
+    assert propose(["open"], arkit) is None
+
+
+def test_of_two_keys_of_one_name_the_first_is_taken():
+    proposal = propose(["A", "I", "U", "E", "O", "a"])
+    assert [row.key for row in proposal.rows] == ["A", "I", "U", "E", "O"]
+
+
+def test_every_pose_that_a_convention_names_is_made_of_arkit():
+    for convention in CONVENTIONS:
+        for name in convention.poses.values():
+            assert name in pose_names()
+            assert set(pose(name)) <= set(ARKIT_NAMES)
+    assert all(0 < weight <= 1 for name in pose_names() for weight in pose(name).values())
+
+
+def test_plain_names_keep_sides_apart():
+    assert plain("mouthLeft") != plain("mouthRight")
+    assert plain("eyeBlink_L") == plain("EyeBlinkLeft") == plain("eye_blink.left")
+    assert plain("mouthFunnel") == "mouthfunnel"  # Its last letter is no side.
