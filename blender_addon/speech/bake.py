@@ -179,7 +179,8 @@ def _fill(
     keys, mapping = obj.data.shape_keys, mapping_of(obj)
     start, rate = _placement(context, prediction)
     frames = start + offset + np.arange(len(prediction.values)) * rate
-    emotions = asked_emotions(character_objects(obj)[0], frames)
+    main = character_objects(obj)[0]
+    emotions = asked_emotions(main, frames)
     style = adjustments.style
     if mapping is None:
         style = replace(style, gaze_target=gaze_target(obj, prediction))
@@ -191,8 +192,9 @@ def _fill(
     if mapping is None:
         notes += bake_head_motion(obj, prediction, made.head_rotation, frames)
     else:
-        # Where a character's neck is, only its rig knows.
-        names, values = mapping.keys, mapping.values(values, names)
+        # Its head stays: where a character's neck is, only its rig knows.
+        leader = None if main == obj else mapping_of(main)
+        names, values = mapping.keys, mapping.values(values, names, leader)
     before = {*retired, *animated_keys(action, keys)}
     animated = fill(action, keys, names, values, frames)
     for name in before - set(animated):

@@ -27,6 +27,7 @@ def make(blender):
         for number, key in enumerate(keys):
             block = obj.shape_key_add(name=key, from_mix=False)
             block.points[number % len(block.points)].co.z += 0.1
+            block.value = 0.0  # What Blender begins with differs between versions.
         return obj
 
     return made

@@ -57,12 +57,16 @@ class CharacterMapping:
         """Whether no two shapes move the same expression."""
         return bool(((self.poses > 0).sum(axis=0) <= 1).all())
 
-    def values(self, weights: Float, names: Sequence[str]) -> Float:
+    def values(
+        self, weights: Float, names: Sequence[str], main: CharacterMapping | None = None
+    ) -> Float:
         """The key values that show ARKit weights best.
 
         Args:
             weights: (T, E).
             names: E names; expressions that are not ARKit's are left out.
+            main: of the character's main object, whose keys these follow where they show the same:
+                teeth go with the jaw, also where closed lips hold it up.
 
         Returns:
             (T, K) float32 in [0, 1].
@@ -75,10 +79,19 @@ class CharacterMapping:
             mixed = np.clip(arkit @ self.poses.T / (self.poses**2).sum(axis=1), 0.0, 1.0)
         else:
             mixed = _mixture(arkit, self.poses, expression_geometry().metric)
-        if not np.allclose(mixed @ self.poses, arkit, atol=1e-6):
+        if main is not None:
+            self._follow(mixed, main, main.values(weights, names))
+        elif not np.allclose(mixed @ self.poses, arkit, atol=1e-6):
             mixed = _closed(mixed, arkit, self.poses)
         values: Float = mixed.astype(np.float32)
         return values
+
+    def _follow(self, mixed: Double, main: CharacterMapping, values: Float) -> None:
+        """Take over the values of the main object's keys of the same pose, in place."""
+        known = {pose.tobytes(): column for column, pose in enumerate(main.poses)}
+        for column, shown in enumerate(self.poses):
+            if (same := known.get(shown.tobytes())) is not None:
+                mixed[:, column] = values[:, same]
 
 
 def mapping_of_rows(rows: Sequence[Row]) -> CharacterMapping:

@@ -108,6 +108,16 @@ def test_lips_that_touch_touch_on_the_character(speech, keys):
     assert opening[closed].max() < 0.0004
 
 
+def test_teeth_go_with_the_jaw_of_the_face(speech):
+    face = mapping_of_rows([Row(name, name) for name in ("jawOpen", "mouthFunnel", "mouthSmile")])
+    teeth = mapping_of_rows([Row("jaw", "jawOpen"), Row("tongue", "tongueOut")])
+    jaw = face.values(speech, ARKIT_NAMES)[:, 0]
+    assert (jaw < speech[:, ARKIT_NAMES.index("jawOpen")] - 0.01).any()  # Closed lips hold it up.
+    values = teeth.values(speech, ARKIT_NAMES, face)
+    np.testing.assert_array_equal(values[:, 0], jaw)
+    np.testing.assert_allclose(values[:, 1], speech[:, ARKIT_NAMES.index("tongueOut")])
+
+
 def test_small_steps_of_the_performance_are_small_steps_of_the_character(speech):
     between = np.repeat(speech, 8, axis=0)
     for k in range(8):
