@@ -117,13 +117,13 @@ class GAUSSIANSPEECH_PT_emotion(bpy.types.Panel):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """Shown for a head."""
-        return active_head(context) is not None
+        return active_speaker(context) is not None
 
     def draw(self, context: bpy.types.Context) -> None:
         """Draw an amount for each emotion."""
         layout = self.layout
         layout.use_property_split = True
-        settings = active_head(context).gaussianspeech_speech
+        settings = active_speaker(context).gaussianspeech_speech
         column = layout.column()
         for name in EMOTIONS:
             column.prop(settings, name)
