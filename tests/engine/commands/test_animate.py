@@ -67,6 +67,8 @@ def test_dense_offsets_are_stored_on_demand(humming, tmp_path):
         (["a.wav", "--text-file", "y.txt"], "y.txt"),
         (["a.wav", "--text-file", "bad.srt"], "bad.srt, line 2"),
         (["a.wav", "--recognizer", "oracle"], "oracle"),
+        (["a.wav", "--gaze", "3"], "gaze is 3"),
+        (["a.wav", "--emotion-curve", "none.csv"], "none.csv"),
         (["a.wav", "other/a.wav"], "'a'"),
     ],
 )
@@ -104,3 +106,37 @@ def test_words_and_language_of_a_subtitle_file_go_into_the_performance(
     performance = Performance.load(result["performance"])
     assert " ".join(word.text for word in performance.words) == text
     assert performance.language == "en"
+
+
+def test_gaze_head_motion_and_emotion_are_layers_that_can_be_asked_for(sample_voice, tmp_path):
+    speech, text = sample_voice
+    soundfile.write(tmp_path / "a.wav", speech.samples, 16000)
+    (tmp_path / "joy.csv").write_text("seconds,joy\n0,0\n5,1\n")
+    made = {}
+    for name, options in {
+        "plain": [],
+        "off": ["--gaze", "0", "--head-motion", "0", "--emotion", "neutral"],
+        "eyes": ["--gaze", "1", "--gaze-target", "10", "0"],
+        "head": ["--head-motion", "1"],
+        "take": ["--head-motion", "1", "--seed", "2"],
+        "fear": ["--emotion", "fear", "--emotion-amount", "0.5"],
+        "joy": ["--emotion-curve", str(tmp_path / "joy.csv")],
+    }.items():
+        command = ["animate", str(tmp_path / "a.wav"), "--out", str(tmp_path / name)]
+        command += ["--text", text, "--speech-model", "rules", *options]
+        assert main(command) == 0
+        made[name] = Performance.load(tmp_path / name / "a.performance.npz")
+
+    def column(name, expression):
+        return made[name].weights[:, made[name].expression_names.index(expression)]
+
+    np.testing.assert_array_equal(made["off"].weights, made["plain"].weights)
+    assert not made["plain"].head_rotation.any()
+    assert np.median(column("eyes", "eyeLookOutLeft")) > 0.6
+    assert not column("plain", "eyeLookOutLeft").any()
+    assert np.abs(made["head"].head_rotation).max() > 0.01
+    np.testing.assert_array_equal(made["head"].weights, made["plain"].weights)
+    assert not np.array_equal(made["head"].head_rotation, made["take"].head_rotation)
+    assert column("fear", "eyeWideLeft").max() == pytest.approx(0.425, abs=0.01)
+    assert column("joy", "cheekSquintLeft")[0] == 0
+    assert column("joy", "cheekSquintLeft")[-1] > 0.5
