@@ -7,7 +7,7 @@ whole; selection, current frame and frame range of the scene are what they were.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,13 +21,17 @@ Exporter = Callable[[Path, int, int], object]
 
 
 def export_mesh(
-    context: bpy.types.Context, obj: bpy.types.Object, path: Path, kind: str, frames: range
+    context: bpy.types.Context,
+    objects: Sequence[bpy.types.Object],
+    path: Path,
+    kind: str,
+    frames: range,
 ) -> None:
-    """Write the head's animated mesh.
+    """Write the animated mesh of a head, or those of a character.
 
     Args:
         context: of the scene to export from.
-        obj: the head.
+        objects: the head, or the character's objects, the main one first.
         path: of the file.
         kind: ``ABC``, ``USD`` or ``GLB``.
         frames: scene frames.
@@ -36,18 +40,29 @@ def export_mesh(
         BadInputError: the head cannot be selected, or the folder cannot be written.
         GaussianSpeechError: Blender's exporter failed.
     """
-    if not obj.visible_get(view_layer=context.view_layer):
-        raise BadInputError(
-            f"'{obj.name}' is hidden, and Blender's exporters skip what is hidden.",
-            "Show it in the viewport, then export.",
-        )
+    if missing := missing_exporter(kind):
+        raise BadInputError(missing, "Choose another format, or a Blender from blender.org.")
+    for obj in objects:
+        if not obj.visible_get(view_layer=context.view_layer):
+            raise BadInputError(
+                f"'{obj.name}' is hidden, and Blender's exporters skip what is hidden.",
+                "Show it in the viewport, then export.",
+            )
     try:
-        with _only(context, obj, frames), atomic_write(path) as temporary:
+        with _only(context, objects, frames), atomic_write(path) as temporary:
             _run(EXPORTERS[kind], temporary, frames)
     except OSError as error:
         raise BadInputError(
             f"{path} cannot be written: {error.strerror or error}.", "Choose another folder."
         ) from error
+
+
+def missing_exporter(kind: str) -> str:
+    """Why this build of Blender cannot write a format; empty where it can."""
+    option = {"ABC": "alembic", "USD": "usd"}.get(kind)
+    if option is None or getattr(bpy.app.build_options, option, True):
+        return ""
+    return f"This Blender was built without {'Alembic' if kind == 'ABC' else 'USD'}."
 
 
 def _run(exporter: Exporter, path: Path, frames: range) -> None:
@@ -132,21 +147,25 @@ EXPORTERS: dict[str, Exporter] = {"ABC": _alembic, "USD": _usd, "GLB": _glb}
 
 
 @contextmanager
-def _only(context: bpy.types.Context, obj: bpy.types.Object, frames: range) -> Iterator[None]:
-    """Select the object alone and play the frames; afterwards everything is as it was."""
+def _only(
+    context: bpy.types.Context, objects: Sequence[bpy.types.Object], frames: range
+) -> Iterator[None]:
+    """Select the objects alone and play the frames; afterwards everything is as it was."""
     scene, layer = context.scene, context.view_layer
     selected, active = list(context.selected_objects), layer.objects.active
     before = scene.frame_current, scene.frame_start, scene.frame_end, scene.frame_step
     try:
         for other in selected:
             other.select_set(False)
-        obj.select_set(True)
-        layer.objects.active = obj
+        for obj in objects:
+            obj.select_set(True)
+        layer.objects.active = objects[0]
         scene.frame_start, scene.frame_end = frames.start, frames.stop - 1
         scene.frame_step = 1
         yield
     finally:
-        obj.select_set(False)
+        for obj in objects:
+            obj.select_set(False)
         for other in selected:
             other.select_set(True)
         layer.objects.active = active

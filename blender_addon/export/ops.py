@@ -11,7 +11,12 @@ import bpy
 from bpy_extras.io_utils import ExportHelper
 
 from ...engine.core.errors import BadInputError
-from ..heads.properties import active_head, require_head
+from ..characters.properties import (
+    active_speaker,
+    character_objects,
+    is_character,
+    require_speaker,
+)
 from ..speech.bake import active_bake
 from ..status import ReportMixin
 from .mesh_files import export_mesh
@@ -21,11 +26,13 @@ SUFFIXES = {"ABC": ".abc", "USD": ".usdc", "GLB": ".glb", "NPZ": ".performance.n
 
 
 class GAUSSIANSPEECH_OT_export(ReportMixin, bpy.types.Operator, ExportHelper):
-    """Export the head with its animation, and nothing else of the scene."""
+    """Export the head or character with its animation, and nothing else of the scene."""
 
     bl_idname = "gaussianspeech.export"
     bl_label = "Export Animation"
-    bl_description = "Export the head with its animation, and nothing else of the scene"
+    bl_description = (
+        "Export the head or character with its animation, and nothing else of the scene"
+    )
 
     filename_ext: ClassVar[str] = ""
     check_extension = None  # The suffix follows the format below.
@@ -53,13 +60,14 @@ class GAUSSIANSPEECH_OT_export(ReportMixin, bpy.types.Operator, ExportHelper):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """There is a head to export."""
-        return active_head(context) is not None and context.mode == "OBJECT"
+        """There is a head or a character to export."""
+        cls.poll_message_set("Select a head or a character, in Object Mode")
+        return active_speaker(context) is not None and context.mode == "OBJECT"
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         """Suggest the head's name beside the .blend file."""
         folder = Path(bpy.data.filepath).parent if bpy.data.filepath else Path.home()
-        self.filepath = str(folder / f"{active_head(context).name}{SUFFIXES[self.format]}")
+        self.filepath = str(folder / f"{active_speaker(context).name}{SUFFIXES[self.format]}")
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
@@ -80,13 +88,18 @@ class GAUSSIANSPEECH_OT_export(ReportMixin, bpy.types.Operator, ExportHelper):
 
     def run(self, context: bpy.types.Context) -> str:
         """Write the file."""
-        head = require_head(context)
+        head = require_speaker(context)
         frames = speech_frames(head) if self.frames == "BAKE" else scene_frames(context.scene)
         path = with_suffix(Path(bpy.path.abspath(self.filepath)), self.format)
         if self.format == "NPZ":
+            if is_character(head):
+                raise BadInputError(
+                    f"'{head.name}' is a character, and performances are of heads.",
+                    "Choose Alembic, USD or GLB.",
+                )
             export_performance(context, head, path, frames, dense=self.dense)
         else:
-            export_mesh(context, head, path, self.format, frames)
+            export_mesh(context, character_objects(head), path, self.format, frames)
         size = path.stat().st_size / 1e6
         return f"Wrote {len(frames)} frames of '{head.name}' to {path} ({size:.1f} MB)"
 

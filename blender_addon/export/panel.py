@@ -6,6 +6,8 @@ from __future__ import annotations
 import bpy
 
 from ..panels import CATEGORY, PARENT_ID
+from ..text import draw_wrapped
+from .mesh_files import missing_exporter
 from .ops import GAUSSIANSPEECH_OT_export
 
 
@@ -21,7 +23,7 @@ class GAUSSIANSPEECH_PT_export(bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}
     bl_order = 50
 
-    def draw(self, _context: bpy.types.Context) -> None:
+    def draw(self, context: bpy.types.Context) -> None:
         """Draw a button for each format."""
         column = self.layout.column(align=True)
         for kind, label in (
@@ -30,8 +32,13 @@ class GAUSSIANSPEECH_PT_export(bpy.types.Panel):
             ("GLB", "GLB…"),
             ("NPZ", "Performance…"),
         ):
-            operator = column.operator(GAUSSIANSPEECH_OT_export.bl_idname, text=label)
+            row = column.row(align=True)
+            missing = missing_exporter(kind)
+            row.enabled = not missing
+            operator = row.operator(GAUSSIANSPEECH_OT_export.bl_idname, text=label)
             operator.format = kind
+            if missing:
+                draw_wrapped(column, context, missing)
 
 
 CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PT_export,)

@@ -282,3 +282,44 @@ def test_a_folder_that_cannot_be_made_is_named(blender, head, tmp_path):
 )
 def test_the_suffix_follows_the_format(blender, addon, tmp_path, name, kind, expected):
     assert addon("export.ops").with_suffix(tmp_path / name, kind).name == expected
+
+
+def test_a_build_without_an_exporter_says_so(blender, addon, head, monkeypatch, tmp_path):
+    files = addon("export.mesh_files")
+    assert files.missing_exporter("GLB") == ""
+    monkeypatch.setattr(files, "missing_exporter", lambda _kind: "This Blender was built so.")
+    with pytest.raises(RuntimeError, match="built so"):
+        blender.ops.gaussianspeech.export(filepath=str(tmp_path / "a.abc"), format="ABC")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_all_objects_of_a_character_go_out_together(blender, tmp_path):
+    objects = []
+    for name in ("Teeth", "Face"):
+        blender.ops.mesh.primitive_cube_add()
+        obj = blender.context.object
+        obj.name = name
+        for key in ("Basis", "jawOpen", "mouthClose", "mouthFunnel", "mouthPucker", "jawLeft",
+                    "jawRight", "cheekPuff"):  # fmt: skip
+            obj.shape_key_add(name=key)
+        objects.append(obj)
+    for obj in objects:
+        obj.select_set(True)
+    blender.ops.gaussianspeech.use_character()
+    path = tmp_path / "character.glb"
+    blender.ops.gaussianspeech.export(filepath=str(path), format="GLB", frames="SCENE")
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    blender.ops.import_scene.gltf(filepath=str(path))
+    assert {"Teeth", "Face"} <= set(blender.data.objects.keys())
+
+
+def test_a_character_is_no_performance_of_a_head(blender, tmp_path):
+    blender.ops.mesh.primitive_cube_add()
+    for key in ("Basis", "A", "I", "U", "E", "O"):
+        blender.context.object.shape_key_add(name=key)
+    blender.ops.gaussianspeech.use_character()
+    with pytest.raises(RuntimeError, match="performances are of heads"):
+        blender.ops.gaussianspeech.export(
+            filepath=str(tmp_path / "a.npz"), format="NPZ", frames="SCENE"
+        )
+    assert list(tmp_path.iterdir()) == []
