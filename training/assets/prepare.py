@@ -178,12 +178,14 @@ def prepared(
 
 
 def _misplaced(phones: tuple[Phone, ...], rng: np.random.Generator) -> tuple[Phone, ...]:
-    """The sounds with boundaries as far off as those of a forced alignment."""
+    """Contiguous sounds with boundaries as far off as those of a forced alignment, in order."""
     off = np.clip(rng.normal(0.0, _BOUNDARY_ERROR, len(phones) + 1), *_FARTHEST)
     off[0] = off[-1] = 0.0
+    edges = np.array([*(p.start for p in phones), phones[-1].end]) + off
+    edges = np.maximum.accumulate(np.clip(edges, edges[0], edges[-1])).tolist()
     return tuple(
-        Phone(p.label, p.start + begin, p.end + end)
-        for p, begin, end in zip(phones, off[:-1], off[1:], strict=True)
+        Phone(p.label, begin, end)
+        for p, begin, end in zip(phones, edges[:-1], edges[1:], strict=True)
     )
 
 

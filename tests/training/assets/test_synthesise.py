@@ -239,6 +239,16 @@ def test_a_clip_has_four_feature_variants(head, clip):
     assert sequence.wrinkles.shape == (sequence.frames, STARTER.wrinkles)
 
 
+def test_boundaries_that_are_misplaced_stay_in_order(head):
+    short = (Phone("SIL", 0.0, 0.004), Phone("M", 0.004, 0.008), Phone("AA", 0.008, 1.0))
+    samples = np.random.default_rng(0).normal(size=16_000).astype(np.float32) * 0.05
+    clip = AlignedSpeech(Path("short.wav"), Speech(samples, 1.0, ""), short, "Ma.")
+    for seed in range(6):
+        sequence = prepared(clip, head, SkinTension(head), STARTER, np.random.default_rng(seed))
+        sounds = sequence.feature_variants[TRUE][:, :40].astype(np.float32)
+        np.testing.assert_allclose(sounds.sum(axis=1), 1.0, atol=0.02)
+
+
 def test_where_nobody_speaks_the_taught_mouth_rests(head):
     music = without_speech(2.0, np.random.default_rng(3))
     clip = AlignedSpeech(Path("music.wav"), Speech(music, 2.0, ""), (Phone("SIL", 0.0, 2.0),), "")
