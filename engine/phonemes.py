@@ -40,7 +40,7 @@ VOWELS = frozenset(
 )
 OPEN_VOWELS = frozenset({"AA", "AE", "AH", "AO", "AW", "AY"})
 """Vowels during which a shut mouth is plainly wrong."""
-ROUNDED = frozenset({"UW", "OW", "W"})
+ROUNDED = frozenset({"UW", "OW", "W", "UE", "OE"})
 """Sounds with strongly rounded lips."""
 SPREAD = frozenset({"IY", "EH"})
 """Sounds with spread lips."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -48,6 +48,37 @@ def pronunciations(word: str, language: str = ENGLISH) -> tuple[Pronunciation, .
     """
     language = reading_language(word, language)
     return tuple(dict.fromkeys(filter(None, _readings(word, language))))
+
+
+def pronunciations_in_context(
+    words: Sequence[str], language: str
+) -> list[tuple[Pronunciation, ...]]:
+    """How each of several words may be said, as among its neighbours and as alone.
+
+    Neighbours change sounds: Spanish *un puente* is *um puente*, the *b* of *lobo bebe* no closure,
+    French *les amis* has a z. English words are those of the dictionary, whatever is beside them.
+
+    Args:
+        words: from :func:`engine.recognition.transcript.spoken_words`, as they follow each other.
+        language: as in :func:`pronunciations`, which says what is raised.
+    """
+    options = [pronunciations(word, language) for word in words]
+    voice = voice_of(language)
+    if voice.startswith(ENGLISH):
+        return options
+    for start in range(0, len(words), _TOGETHER):
+        block = words[start : start + _TOGETHER]
+        if all(word.isalpha() and reading_language(word, language) == language for word in block):
+            together = [ipa_sounds(ipa) for ipa in espeak.pronounce(" ".join(block), voice)]
+            # Where espeak-ng joins words, nobody knows which sound is whose.
+            if len(together) == len(block):
+                for i, sounds in enumerate(together, start):
+                    options[i] = tuple(dict.fromkeys(filter(None, (sounds, *options[i]))))
+    return options
+
+
+_TOGETHER = 6
+"""Words that are given to espeak-ng at once."""
 
 
 def _readings(word: str, language: str) -> Iterator[Pronunciation]:

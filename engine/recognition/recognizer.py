@@ -45,12 +45,14 @@ _ALWAYS_LETTERS = 20_000
 LOUD = -20.0
 """dB to which loud speech is brought before recognition and in ``mel``."""
 
-_MISFIT = -6.0
-"""Mean log score per frame under which words are not what is said. Right transcripts of human and
-synthetic speech have -2.1 to -3.7, those of other sentences -7.9 to -11.7."""
+_MISFIT, _DOUBTFUL = -7.0, -6.0
+"""Mean log scores per frame under which words are not what is said, or only with little filler.
+Right words have -2.1 to -4.6 in human speech of any language, -4.6 to -6.8 in the buzz of
+espeak-ng; those of other sentences -6.4 to -11.7."""
 
-_MOST_FILLER = 0.5
-"""Part of a stretch of speech from which the few words that fit in it do so by chance."""
+_MOST_FILLER, _DOUBTFUL_FILLER = 0.5, 0.1
+"""Parts of a stretch of speech from which the few words that fit in it do so by chance; the second
+where their score is doubtful. Right words leave at most 0.09 to filler."""
 
 _NOT_UNDERSTOOD = (
     "No words were understood: sounds were recognised without words, which is less exact. Type "
@@ -342,7 +344,8 @@ def _spoken_pauses(aligned: Alignment, free: list[Phone], frames: NDArray[np.int
 
 def _misfits(filler: Mask, scores: Float) -> bool:
     """Whether the words of a stretch, those among so much filler too, are not what is said."""
-    return bool(filler.mean() > _MOST_FILLER or scores.mean() < _MISFIT)
+    most = _DOUBTFUL_FILLER if scores.mean() < _DOUBTFUL else _MOST_FILLER
+    return bool(filler.mean() > most or scores.mean() < _MISFIT)
 
 
 def _merge(

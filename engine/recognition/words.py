@@ -15,7 +15,7 @@ from engine.audio.features import FRAME_RATE
 from engine.core.arrays import Index, Mask
 from engine.phonemes import Word
 from engine.recognition.alignment import Pronunciations
-from engine.recognition.pronunciation import pronunciations
+from engine.recognition.pronunciation import pronunciations_in_context
 from engine.recognition.text_file import Cue
 from engine.recognition.transcript import written_words
 
@@ -54,10 +54,11 @@ def script_of(cues: Iterable[Cue], language: str) -> Script:
             int(np.clip(seconds * FRAME_RATE, -(1 << 30), 1 << 30))
             for seconds in (cue.start - _SLACK, cue.end + _SLACK)
         )
-        for word in written_words(cue.text, language):
-            said = [
-                sounds for spoken in word.spoken if (sounds := pronunciations(spoken, language))
-            ]
+        written = written_words(cue.text, language)
+        spoken = [part for word in written for part in word.spoken]
+        options = iter(pronunciations_in_context(spoken, language))
+        for word in written:
+            said = list(filter(None, itertools.islice(options, len(word.spoken))))
             if said:
                 script.pronunciations += said
                 script.numbers += [len(script.written)] * len(said)

@@ -64,7 +64,7 @@ class LipSync:
             m, and those of them in which the gap is under the threshold of a closure.
         open_gap: mean gap over the frames of all vowels, mm.
         overlap: largest interpenetration of the lips, mm.
-        rounded, rounded_width: sounds of UW, OW, W and their mean mouth width, mm.
+        rounded, rounded_width: sounds of UW, OW, W, UE, OE and their mean mouth width, mm.
         spread, spread_width: sounds of IY, EH and their mean mouth width, mm.
         silence, silence_motion: seconds of silence measured, and the mean distance of the lip
             vertices from their average place in each silence (root mean square over time), mm.

@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 
 from engine.phonemes import ENGLISH, FOREIGN
 from engine.recognition.language import languages
-from engine.recognition.pronunciation import _dictionary, _said, pronunciations
+from engine.recognition.pronunciation import (
+    _dictionary,
+    _said,
+    pronunciations,
+    pronunciations_in_context,
+)
 from engine.recognition.senones import acoustic_model
 from engine.recognition.thai import syllables
 from engine.recognition.transcript import spoken_words
@@ -130,3 +135,19 @@ def test_thai_and_lao_are_cut_into_syllables(text, cut):
 )  # fmt: skip
 def test_thai_vowels_are_read_round_their_consonant(syllable, ipa):
     assert syllables(syllable) == [(syllable, ipa)]
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "number", "said"),
+    [
+        ("bajo un puente", "es", 1, "UW M"),
+        ("lobo bebe", "es", 1, "BH EH BH EH"),
+        ("les amis", "fr", 0, "L EH Z"),
+        ("в доме", "ru", 0, "V"),
+        ("the boat", "en", 0, "DH AH"),
+    ],
+)
+def test_neighbours_change_sounds(text, language, number, said):
+    options = pronunciations_in_context(text.split(), language)[number]
+    assert " ".join(sound.label for sound in options[0]) == said
+    assert set(pronunciations(text.split()[number], language)) <= set(options)

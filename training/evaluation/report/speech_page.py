@@ -40,7 +40,7 @@ _MEANINGS = (
     ("p b m closed", "the gap falls under 5 % of the mean gap over all vowels within 40 ms"),
     ("open vowels shut", "their gap at the middle is under the same threshold"),
     ("f v touch", "lower lip within 1.5 mm of the upper teeth, lips not closed, within 40 ms"),
-    ("rounding", "mouth width in IY and EH minus that in UW, OW and W"),
+    ("rounding", "mouth width in IY and EH minus that in UW, OW, W, UE and OE"),
     ("lag", "peak of the correlation of gap and people's mean openings; positive where it is late"),
     ("silence", "distance of the lips from their average place in silences"),
     ("jitter", "mean size of the second difference of the lip vertices"),
