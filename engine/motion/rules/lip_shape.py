@@ -23,7 +23,7 @@ STRETCH, SMILE = 10.5, 14.6
 """The same of both sides of mouthStretch and mouthSmile."""
 _STRETCHED = 0.75
 """Part of a spread mouth's width that is stretched; the rest is smiled."""
-_LOWERED = 0.6
+_LOWERED = 0.52
 """Part of the lips' parting that the lower lip makes."""
 _ROUND = 0.8
 """Millimetres within which opposed muscles work together; without, curves would kink."""

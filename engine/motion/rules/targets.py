@@ -98,8 +98,8 @@ _POSTALVEOLAR = VisemeTarget(
     tongue=Target(0.0, 0.5),
 )
 _SIBILANT = VisemeTarget(
-    opening=Target(9.5, 0.8),
-    jaw=Target(1.9, 2.5),
+    opening=Target(9.2, 0.8),
+    jaw=Target(2.0, 2.5),
     width=Target(3.5, 0.6),
     protrusion=Target(0.0, 0.2),
     tongue=Target(0.0, 0.5),
@@ -133,7 +133,7 @@ VISEMES: dict[str, tuple[VisemeTarget, ...]] = {
     "AY": (_AA._replace(opening=Target(12.5, 1.0)), _IY._replace(opening=Target(9.0, 1.0))),
     "EH": (_EH,),
     "ER": (_vowel(7.0, 4.0, -2.0, 0.18),),
-    "EY": (_EH, _vowel(11.5, 4.0, 6.5)),
+    "EY": (_EH, _vowel(11.5, 5.5, 6.5)),
     "IH": (_vowel(9.0, 4.0, 3.5),),
     "IY": (_IY,),
     "OW": (_vowel(3.5, 5.0, -5.0, 0.22, lips=1.5), _vowel(2.2, 3.0, -6.5, 0.12, lips=1.8)),
@@ -172,8 +172,8 @@ VISEMES: dict[str, tuple[VisemeTarget, ...]] = {
     **dict.fromkeys(("T", "D", "N"), (_tongue(10.0, 3.5, 2.0, 0.7),)),
     "TH": (_tongue(8.5, 4.0, 1.5, 0.8, tongue=0.30),),
     "DH": (_tongue(8.5, 4.0, 1.5, 0.7, tongue=0.20),),
-    **dict.fromkeys(("K", "G", "NG"), (_tongue(11.0, 4.5, 1.5, 0.3),)),
-    "HH": (_tongue(13.0, 5.5, 1.5, 0.2),),
+    **dict.fromkeys(("K", "G", "NG"), (_tongue(11.0, 5.0, 1.5, 0.3),)),
+    "HH": (_tongue(13.0, 7.0, 1.5, 0.2),),
     # Half open, on the way from one sound to the next; long silences come to rest over this.
     SILENCE: (
         VisemeTarget(opening=Target(8.0, 0.5), jaw=Target(4.0, 0.5), width=Target(1.0, 0.3)),
