@@ -120,9 +120,9 @@ _LABIODENTAL = VisemeTarget(
 _AA = _vowel(10.5, 10.0, -1.0)
 _EH = _vowel(11.0, 6.5, 3.5)
 _IY = _vowel(8.0, 3.0, 5.0)
-_AO = _vowel(4.5, 6.0, -6.0, 0.25, lips=1.5)
-_UW = _vowel(2.0, 2.6, -6.0, 0.10, lips=1.5)
-_UH = _vowel(3.2, 3.5, -6.0, 0.15, lips=1.2)
+_AO = _vowel(4.5, 6.0, -6.0, 0.33, lips=1.5)
+_UW = _vowel(2.0, 2.6, -7.0, 0.15, lips=1.5)
+_UH = _vowel(3.2, 3.5, -6.5, 0.24, lips=1.2)
 
 VISEMES: dict[str, tuple[VisemeTarget, ...]] = {
     "AA": (_AA,),
@@ -136,20 +136,20 @@ VISEMES: dict[str, tuple[VisemeTarget, ...]] = {
     "EY": (_EH, _vowel(11.5, 5.5, 6.5)),
     "IH": (_vowel(9.0, 4.0, 3.5),),
     "IY": (_IY,),
-    "OW": (_vowel(3.5, 5.0, -5.0, 0.22, lips=1.5), _vowel(2.2, 3.0, -6.5, 0.12, lips=1.8)),
+    "OW": (_vowel(3.5, 5.0, -6.0, 0.26, lips=1.5), _vowel(2.2, 3.0, -7.5, 0.16, lips=1.8)),
     "OY": (_AO, _IY),
     "UH": (_UH,),
     "UW": (_UW,),
     # The front rounded vowels of French, German, Mandarin and others: the jaw of the spread vowel
     # with the lips of the rounded one, a little less pursed (Zerling 1992 on French /y ø/).
-    "UE": (_vowel(2.8, 2.8, -6.0, 0.15, lips=1.5),),
-    "OE": (_vowel(4.0, 4.5, -5.0, 0.22, lips=1.5),),
+    "UE": (_vowel(2.8, 2.8, -6.5, 0.20, lips=1.5),),
+    "OE": (_vowel(4.0, 4.5, -5.5, 0.30, lips=1.5),),
     "W": (
         VisemeTarget(
             opening=Target(1.5, 2.0),
             jaw=Target(2.0, 1.1),
-            width=Target(-7.5, 2.0),
-            protrusion=Target(0.08, 1.6),
+            width=Target(-8.0, 2.0),
+            protrusion=Target(0.11, 1.6),
             tongue=Target(0.0, 0.5),
         ),
     ),
