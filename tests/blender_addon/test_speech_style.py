@@ -59,6 +59,7 @@ def spoken(blender, addon, head):
         ranges=((0.0, 1.0),) * len(NAMES),
         values=values,
         lip_pairs=((UPPER,), (LOWER,)),
+        phones=(("SIL", 0.0, 0.8), ("AA", 0.8, 1.2)),
     )
     bake, plain = addon("speech.bake"), addon("speech.adjust").Adjustments()
     bake.bake(blender.context, head, prediction, np.zeros((0, 4, 3), np.float32), plain, 0)
@@ -93,10 +94,19 @@ def test_articulation_scales_the_mouth_and_the_lips_still_meet(blender, head, sp
     assert values[5, 3] == 1.0
 
 
+def test_less_rest_leaves_the_mouth_open_in_silence_at_once(blender, addon, head, spoken):
+    head.gaussianspeech_speech.rest = 0.0
+    values, _ = played(blender, head)
+    # What the layer adds to a jaw that the bake holds open at 0.4.
+    assert values[2, 0] == pytest.approx(0.4 + 4.0 / 34.8, abs=0.002)
+    assert values[26, 0] == pytest.approx(0.4, abs=1e-4)
+    assert addon("engine_link.session").current_engine() is None
+
+
 def test_back_at_the_defaults_it_is_what_was_predicted(blender, head, spoken):
     settings = head.gaussianspeech_speech
-    settings.smile, settings.articulation = -0.5, 0.3
-    settings.smile, settings.articulation = 0.0, 1.0
+    settings.smile, settings.articulation, settings.rest = -0.5, 0.3, 0.2
+    settings.smile, settings.articulation, settings.rest = 0.0, 1.0, 1.0
     np.testing.assert_allclose(played(blender, head)[0], spoken, atol=2e-5)
 
 

@@ -107,6 +107,21 @@ def test_a_head_without_mouth_close_shuts_its_lips_with_the_jaw():
     assert to_head_weights(curves, ("jawOpen",))[:, 0].tolist() == pytest.approx([0.3, 0.0])
 
 
+def test_rest_decides_how_closed_the_mouth_is_in_long_silences(head, speech):
+    later = tuple(Phone(p.label, p.start + 0.6, p.end + 0.6) for p in PHONES[1:])
+    known = (Phone("SIL", 0, 0.9), *later)
+    speech = replace(speech, samples=np.zeros(25_600, np.float32), duration=1.6)
+    jaw = head.expression_index("jawOpen")
+    closed, plain = (perform(known, speech, head, 25.0, **style) for style in ({"rest": 1.0}, {}))
+    assert np.array_equal(closed.weights, plain.weights)
+    assert closed.weights[5, jaw] == 0
+    open_, half = (perform(known, speech, head, 25.0, rest=rest) for rest in (0.0, 0.5))
+    assert open_.weights[5, jaw] > 0.1
+    assert half.weights[5, jaw] == pytest.approx(open_.weights[5, jaw] / 2, rel=0.01)
+    vowel = round(1.15 * 25)
+    assert np.array_equal(open_.weights[vowel], closed.weights[vowel])
+
+
 def test_without_upper_face_only_the_mouth_moves(head, speech):
     made = perform(PHONES, speech, head, 25.0, upper_face=0)
     for name in ("eyeBlinkLeft", "browInnerUp", "browOuterUpRight"):
