@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.audio.features import FRAME_RATE, MEL_BANDS, mel_and_level
+from engine.audio.features import FRAME_RATE, MEL_BANDS, features
 from engine.audio.level import loudness, relative_level
 from engine.audio.loading import SAMPLE_RATE, Speech
 from engine.core.arrays import Float
@@ -147,7 +147,7 @@ class LiveRecognizer:
         """
         step = HOP // _STEP
         sound = self._samples[-2 * HOP :] * self.gain
-        mel, level = mel_and_level(sound, 2 * step)
+        mel, level = features(sound, 2 * step)
         self._mel = np.concatenate([self._mel[step:-1], mel[-_NEW:]])
         self._level = np.concatenate([self._level[step:-1], level[-_NEW:]])
 

@@ -22,9 +22,10 @@ from engine.phonemes import SILENCE, Phone, Word, normalize_segments
 from engine.recognition.alignment import FILLER, Aligner, Alignment, chain_of
 from engine.recognition.cepstra import cepstra, subtract_mean
 from engine.recognition.chunking import split_at_silence
+from engine.recognition.closures import ClosingPhoneLoop
 from engine.recognition.ids import AUTO, DEFAULT
 from engine.recognition.language import guess_language, voice_of
-from engine.recognition.phone_loop import PhoneLoop, PhoneSegment
+from engine.recognition.phone_loop import PhoneSegment
 from engine.recognition.senones import acoustic_model, senone_scores
 from engine.recognition.text_file import Cue
 from engine.recognition.voice_activity import (
@@ -293,7 +294,7 @@ def _search(measured: _Measured, script: Script, progress: Progress) -> _Found:
     chunks = split_at_silence(_frames_to_recognize(found, activity, words=known), found.level)
     if not chunks:
         return nothing
-    loop = PhoneLoop()
+    loop = ClosingPhoneLoop()
     aligner = Aligner(chain_of(script.pronunciations, script.bounds)) if known else None
     for number, chunk in enumerate(chunks):
         progress(number / len(chunks), "Recognising speech")

@@ -37,6 +37,8 @@ _LETTING_GO = (0.30, 0.050)
 seconds. The mouth runs ahead of the sound: it is set before the sound and leaves early."""
 _JAW_PER_DECIBEL = 0.03
 _EFFORT = (0.6, 1.25)
+_AROUND = 3.0
+"""Seconds before and after a vowel with whose vowels its loudness is compared."""
 
 
 def articulate(
@@ -99,7 +101,7 @@ def _target_intervals(phones: Sequence[Phone], effort: Array, style: Style) -> T
 def _effort(
     phones: Sequence[Phone], loudness: NDArray[np.floating[Any]] | None, style: Style
 ) -> Array:
-    """Scale of the jaw for each phone: vowels louder than the clip's median open further."""
+    """Scale of the jaw for each phone: vowels louder than those around open further."""
     effort = np.ones(len(phones))
     vowels = np.array([phone.label in VOWELS for phone in phones], bool)
     if loudness is None or len(loudness) == 0 or not vowels.any():
@@ -111,9 +113,21 @@ def _effort(
     stop = np.array([round(phone.end * LOUDNESS_RATE) for phone in phones])
     stop = np.clip(stop, first + 1, len(level))
     mean = (summed[stop] - summed[first]) / (stop - first)
-    above = mean - np.median(mean[vowels])
+    above = mean - _usual_level(phones, mean, vowels)
     scale = np.clip(1.0 + style.emphasis * _JAW_PER_DECIBEL * above, *_EFFORT)
     return np.where(vowels, scale, effort)
+
+
+def _usual_level(phones: Sequence[Phone], level: Array, vowels: NDArray[np.bool_]) -> Array:
+    """Median level of the vowels around each vowel, so that a part is as the whole; else 0."""
+    middle = np.array([(phone.start + phone.end) / 2 for phone in phones])
+    times, levels = middle[vowels], level[vowels]
+    first = np.searchsorted(times, middle - _AROUND)
+    stop = np.searchsorted(times, middle + _AROUND)
+    usual = np.zeros(len(phones))
+    for i in np.flatnonzero(vowels):
+        usual[i] = np.median(levels[first[i] : stop[i]])
+    return usual
 
 
 def _expressions(tract: Array, contacts: Contacts, style: Style) -> NDArray[np.float32]:

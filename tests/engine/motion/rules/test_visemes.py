@@ -227,6 +227,20 @@ def test_loud_vowels_open_further_than_soft_ones():
     assert jaw[47] > even[47]
 
 
+def test_a_part_opens_as_in_the_whole_though_the_rest_is_louder():
+    rng = np.random.default_rng(7)
+    phones = [
+        Phone(label, start, start + 0.1)
+        for start in np.arange(0, 30, 0.2)
+        for label, start in (("AA", float(start)), ("T", float(start) + 0.1))
+    ]
+    level = np.repeat(rng.normal(-40, 4, 300), 10)
+    level[1500:] += 25
+    whole = articulated(phones, 3000, 100.0, loudness=level)
+    part = articulated([p for p in phones if p.start < 12], 1200, 100.0, loudness=level[:1200])
+    np.testing.assert_allclose(part[:800], whole[:800], atol=1e-6)
+
+
 def test_silent_loudness_is_no_trouble():
     phones = said("AA", "M", "AA")
     for level in (np.array([]), np.full(5, -np.inf), np.full(110, np.nan)):
