@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lip sync in other languages than English: printed, never asserted.
 
-    python -m tests.benchmarks.languages [LANGUAGE=AUDIO...]
+    python -m tests.benchmarks.languages [MODEL] [LANGUAGE=AUDIO...]
 
 espeak-ng speaks a text in each language and names every sound and its time. The clips are animated
 with their text and without, and measured against those times. Recordings of people, such as
@@ -18,6 +18,7 @@ from rich.table import Table
 
 from engine.audio.loading import SAMPLE_RATE, load_speech, speech_from_samples
 from engine.heads import load_head
+from engine.motion.model.ids import DEFAULT
 from engine.motion.predict import predict
 from engine.phonemes import SILENCE
 from engine.recognition.ids import PHONES
@@ -39,12 +40,12 @@ TEXTS = {
 VOICES = {"en": "en-us", "zh": "cmn"}
 
 
-def measured(speech, phones, text, language, recognizer):
+def measured(speech, phones, text, language, model):
     head = load_head("default")
     performance = predict(
-        speech, head, 25.0, text=text, language=language, recognizer=recognizer, model="starter"
+        speech, head, 25.0, text=text, language=language, recognizer=PHONES, model=model
     )
-    found = lip_sync(performance, head, phones or performance.phones, speech.samples, SAMPLE_RATE)
+    found = lip_sync(performance, head, phones or performance.phones)
     width = found.rounding_contrast
     silent = sum(p.end - p.start for p in performance.phones if p.label == SILENCE)
     return (
@@ -58,8 +59,10 @@ def measured(speech, phones, text, language, recognizer):
     )
 
 
-def main(recordings):
-    table = Table(title="Lip sync by language (starter, 25 frames per second)")
+def main(arguments):
+    recordings = [argument for argument in arguments if "=" in argument]
+    model = next((argument for argument in arguments if "=" not in argument), DEFAULT)
+    table = Table(title=f"Lip sync by language ({model}, 25 frames per second)")
     columns = ("clip", "s", "known", "p b m closed", "open vowels shut", "f v on teeth")
     for column in (*columns, "rounding mm", "lag ms", "silence", "warnings"):
         table.add_column(column)
@@ -68,14 +71,14 @@ def main(recordings):
         said = speak(voice, text)
         speech = speech_from_samples(said.samples, SAMPLE_RATE)
         for known in (text, None):
-            row = measured(speech, said.phones, known, language, PHONES)
+            row = measured(speech, said.phones, known, language, model)
             table.add_row(language, f"{speech.duration:.1f}", "text" if known else "sound", *row)
     for recording in recordings:
         language, _, path = recording.partition("=")
         beside = Path(path).with_suffix(".txt")
         text = beside.read_text(encoding="utf-8") if beside.is_file() else None
         speech = load_speech(path)
-        row = measured(speech, None, text, language, PHONES)
+        row = measured(speech, None, text, language, model)
         table.add_row(recording, f"{speech.duration:.1f}", "text" if text else "sound", *row)
     Console(width=160).print(table)
 
