@@ -30,7 +30,16 @@ _TIMEOUT = 600.0
 """Seconds the engine may take for one request of an hour of speech."""
 
 
-def write_demo_scene(*, performance: Path, audio: Path, out: Path, head: str, avatar: str) -> None:
+def write_demo_scene(
+    *,
+    performance: Path,
+    audio: Path,
+    out: Path,
+    head: str,
+    avatar: str,
+    gaze: float = 0.0,
+    head_motion: float = 0.0,
+) -> None:
     """Write a .blend in which a head speaks.
 
     Args:
@@ -39,6 +48,8 @@ def write_demo_scene(*, performance: Path, audio: Path, out: Path, head: str, av
         out: the .blend file; it appears when it is complete.
         head: ``"default"`` or a FLAME file.
         avatar: ``"default"`` or an avatar file.
+        gaze: amount of gaze, which comes back to the camera, beyond what the performance has.
+        head_motion: amount of head motion, likewise.
 
     Raises:
         GaussianSpeechError: a file is missing or does not fit; nothing is written.
@@ -59,6 +70,7 @@ def write_demo_scene(*, performance: Path, audio: Path, out: Path, head: str, av
     _set_frames(scene, reply.body["fps"], reply.body["frames"])
     _speak(context, obj, reply, audio)
     set_up(scene, obj)
+    _animate_face(context, obj, gaze, head_motion)
     set_up_composite(scene)
     _set_screens()
     scene.frame_set(scene.frame_start)
@@ -106,6 +118,18 @@ def _speak(context: bpy.types.Context, obj: bpy.types.Object, reply: Message, au
         head_rotation=reply.arrays["head_rotation"],
     )
     bake(context, obj, prediction, deltas, adjustments(settings), 0)
+
+
+def _animate_face(
+    context: bpy.types.Context, obj: bpy.types.Object, gaze: float, head_motion: float
+) -> None:
+    """Set the sliders, each of which bakes again."""
+    context.view_layer.update()
+    settings = obj.gaussianspeech_speech
+    if gaze:
+        settings.look_at, settings.gaze = context.scene.camera, gaze
+    if head_motion:
+        settings.head_motion = head_motion
 
 
 def set_up(scene: bpy.types.Scene, head: bpy.types.Object) -> None:

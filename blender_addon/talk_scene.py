@@ -22,6 +22,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="the .blend file to write")
     parser.add_argument("--head", default="default", help="'default' or a FLAME file")
     parser.add_argument("--avatar", default="default", help="'default' or an avatar file")
+    parser.add_argument("--gaze", type=float, default=0.0, help="amount of gaze, at the camera")
+    parser.add_argument("--head-motion", type=float, default=0.0, help="amount of head motion")
     parser.add_argument("--engine-python", default=sys.executable, help="Python of the engine")
     options = parser.parse_args(arguments)
     try:
@@ -38,6 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
                 out=options.out,
                 head=options.head,
                 avatar=options.avatar,
+                gaze=options.gaze,
+                head_motion=options.head_motion,
             )
         except demo_scene.GaussianSpeechError as error:
             print(demo_scene.one_line(error), file=sys.stderr)

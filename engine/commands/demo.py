@@ -45,10 +45,10 @@ def demo(out: Path = Path("demo"), *, blend: bool = True) -> int:
     existing_folder(out)
     with as_file(files("engine.assets") / "sample_voice.wav") as voice, progress_bar("demo") as bar:
         bar(0.0, "listening to the sample voice")
-        performance = _speak(voice)
+        plain, performance = _speak(voice)
         saved = out / "talk.performance.npz"
         performance.save(saved)
-        with _scene_being_built(saved, voice, out / "talk.blend", enabled=blend) as finish_scene:
+        with _scene_being_built(plain, voice, out / "talk.blend", enabled=blend) as finish_scene:
             _film(performance, voice, out, subprogress(bar, 0.1, 0.9))
             if blend:
                 bar(0.9, "waiting for Blender to write talk.blend")
@@ -61,15 +61,22 @@ def demo(out: Path = Path("demo"), *, blend: bool = True) -> int:
     return 0
 
 
-def _speak(voice: Path) -> Performance:
+def _speak(voice: Path) -> tuple[Performance, Performance]:
+    """The voice's performance, and the same with gaze and head motion for the film's camera."""
     from engine.audio.loading import load_speech
     from engine.heads import load_head
     from engine.motion.predict import predict
-    from engine.motion.style import Style
+    from engine.motion.style import NEUTRAL, Style
+    from engine.recognition.recognizer import recognize
 
     line = json.loads((files("engine.assets") / "sample_voice.json").read_text("utf-8"))["text"]
     style = Style(gaze=_GAZE, gaze_target=(_TURN, 2.0), head_motion=_HEAD_MOTION)
-    return predict(load_speech(voice), load_head("default"), _FPS, text=line, style=style)
+    speech, head = load_speech(voice), load_head("default")
+    known = recognize(speech, line)
+    plain, moved = (
+        predict(speech, head, _FPS, recognized=known, style=wanted) for wanted in (NEUTRAL, style)
+    )
+    return plain, moved
 
 
 def _film(performance: Performance, voice: Path, out: Path, progress: Progress) -> None:
@@ -89,9 +96,11 @@ def _film(performance: Performance, voice: Path, out: Path, progress: Progress) 
 
 @contextmanager
 def _scene_being_built(
-    performance: Path, voice: Path, target: Path, *, enabled: bool
+    performance: Performance, voice: Path, target: Path, *, enabled: bool
 ) -> Iterator[Callable[[], None]]:
-    """Blender builds the scene in a process of its own while the caller goes on.
+    """Blender builds the scene in a process of its own while the caller continues.
+
+    Gaze and head motion are baked there, for its camera, and where their sliders change them.
 
     Yields:
         A function that waits for it.
@@ -101,8 +110,15 @@ def _scene_being_built(
         return
     # -P: a folder of the user that is called like a package of ours must not be taken for it.
     command = [sys.executable, "-P", "-m", "blender_addon.talk_scene"]
-    command += ["--performance", str(performance), "--audio", str(voice), "--out", str(target)]
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
+    command += ["--audio", str(voice), "--out", str(target)]
+    command += ["--gaze", str(_GAZE), "--head-motion", str(_HEAD_MOTION)]
+    with (
+        tempfile.TemporaryDirectory(prefix="gaussianspeech-") as folder,
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log,
+    ):
+        saved = Path(folder, "talk.performance.npz")
+        performance.save(saved)
+        command += ["--performance", str(saved)]
         # A fixed module of this package with paths as arguments, no shell.
         process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)  # noqa: S603
 

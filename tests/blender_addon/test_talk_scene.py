@@ -171,3 +171,50 @@ def test_an_avatar_that_is_not_there_is_named(engine_python, performance, tmp_pa
     assert done.returncode == 2
     assert str(missing) in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+MOVES = f"""
+import json, sys
+import bpy
+
+bpy.ops.wm.open_mainfile(filepath=sys.argv[1])
+scene = bpy.context.scene
+head = next(obj for obj in scene.objects if obj.type == "MESH" and obj.data.shape_keys)
+rows = []
+for frame in {FRAMES}:
+    scene.frame_set(frame)
+    matrix = head.evaluated_get(bpy.context.evaluated_depsgraph_get()).matrix_world
+    axis, angle = matrix.to_quaternion().to_axis_angle()
+    keys = head.data.shape_keys.key_blocks
+    eyes = sum(keys[name].value for name in ("eyeLookOutLeft", "eyeLookInLeft", "eyeLookUpLeft"))
+    rows.append([*(axis * angle), eyes])
+print("FOUND" + json.dumps(rows))
+"""
+
+
+def moves(blend):
+    """Rotation vector of the head in Blender's axes and what the eyes do, at some frames."""
+    output = run(sys.executable, "-c", MOVES, blend).stdout
+    line = next(line for line in output.splitlines() if line.startswith("FOUND"))
+    return np.array(json.loads(line.removeprefix("FOUND")))
+
+
+def test_the_head_turns_as_the_performance_says(engine_python, performance, tmp_path):
+    with np.load(performance) as data:
+        arrays = {name: data[name] for name in data.files}
+    turned = np.random.default_rng(0).normal(0, 0.05, (len(arrays["weights"]), 3))
+    arrays["head_rotation"] = turned.astype(np.float32)
+    np.savez(tmp_path / "turned.npz", **arrays)
+    talk_scene(engine_python, tmp_path / "turned.npz", tmp_path / "talk.blend")
+    x, y, z = turned[np.array(FRAMES) - 1].T
+    found = moves(tmp_path / "talk.blend")[:, :3]
+    np.testing.assert_allclose(found, np.stack([x, -z, y], axis=1), atol=2e-4)
+
+
+def test_gaze_and_head_motion_can_be_baked_into_it(engine_python, performance, blend, tmp_path):
+    options = ["--gaze", "0.7", "--head-motion", "0.8"]
+    talk_scene(engine_python, performance, tmp_path / "talk.blend", *options)
+    moved, still = moves(tmp_path / "talk.blend"), moves(blend)
+    assert not still[:, :3].any()
+    assert np.abs(moved[1:, :3]).max() > 0.005
+    assert moved[:, 3].max() > still[:, 3].max()
