@@ -2,17 +2,21 @@
 """Which tiers of a TextGrid are phones and words, and what their labels mean.
 
 Tiers are found by name as aligners write them (``phones``, ``Anna - phones``, ``MAU``; ``words``,
-``ORT-MAU``), else by what their labels are.
+``ORT-MAU``), else by what their labels are. Phones are ARPAbet throughout a tier, or IPA.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+
 from engine.core.errors import BadInputError
+from engine.ipa import ipa_labels
 from engine.phonemes import SILENCE, Phone, Word, normalize_label
 from training.data.text_grid import Interval, Tier
 
@@ -26,7 +30,13 @@ _NOISE = frozenset({"spn", "nsn"})
 """Labels of sound that has no phones: unknown words, coughs."""
 _UNKNOWN_WORD = "<unk>"
 _ROUNDING = 1e-6
-_REMEDY = "Give a tier named 'phones' with ARPAbet labels."
+_REMEDY = "Give a tier named 'phones' with labels of ARPAbet or IPA."
+_GLIDE = re.compile("(?<=[aeoəɑɔʌɛ])[jw]$")
+"""The end of a diphthong as the Montreal Forced Aligner writes it: ``aj``, ``ow``."""
+_IPA_KINDS = frozenset({"Ll", "Lo", "Lm", "Mn", "Sk"})
+_SOUNDS_A_PHONE = 1.3
+_MOST_SOUNDS = 3
+"""Sounds of one IPA label: an affricate with a glide."""
 
 
 def is_word(label: str) -> bool:
@@ -61,26 +71,36 @@ def phones_of(tiers: Sequence[Tier], path: Path) -> tuple[Phone, ...]:
     if not spoken:
         names = ", ".join(repr(tier.name) for tier in tiers) or "none"
         raise BadInputError(f"{path} has no phones; its tiers are {names}.", _REMEDY)
-    unknown = dict.fromkeys(phone.text for phone in spoken if not _is_phone(phone.text))
+    arpabet = all(_is_arpabet(phone.text) for phone in spoken)
+    unknown = dict.fromkeys(p.text for p in spoken if not (arpabet or _ipa(p.text)))
     if unknown:
         shown = ", ".join(repr(label) for label in list(unknown)[:5])
-        raise BadInputError(f"{path} has phones that are not ARPAbet: {shown}.", _REMEDY)
+        raise BadInputError(
+            f"{path} has phones that are neither ARPAbet nor IPA: {shown}.", _REMEDY
+        )
     for before, after in pairwise(spoken):
         if after.start < before.end - _ROUNDING:
             raise BadInputError(
                 f"Two speakers of {path} speak at once at {after.start:g} s.",
                 "Give each speaker a recording and a TextGrid.",
             )
-    noises = [i for tier in found for i in tier.intervals if i.text.casefold() in _NOISE]
+    every = [interval for tier in found for interval in tier.intervals]
+    noises = [interval for interval in every if interval.text.casefold() in _NOISE]
+    return _with_silences(spoken, noises, max(i.end for i in every), arpabet=arpabet)
+
+
+def _with_silences(
+    spoken: Sequence[Interval], noises: Sequence[Interval], last: float, *, arpabet: bool
+) -> tuple[Phone, ...]:
+    """The phones with silence wherever there is neither a phone nor a noise until ``last``."""
     phones: list[Phone] = []
     end = 0.0
     for interval in sorted([*spoken, *noises], key=lambda interval: interval.start):
         if interval.start > end + _ROUNDING:
             phones.append(Phone(SILENCE, end, interval.start))
         if interval.text.casefold() not in _NOISE:
-            phones.append(Phone(normalize_label(interval.text), *interval[1:]))
+            phones += _sounds(interval, arpabet=arpabet)
         end = max(end, interval.end)
-    last = max(tier.intervals[-1].end for tier in found)
     if last > end + _ROUNDING:
         phones.append(Phone(SILENCE, end, last))
     return tuple(phones)
@@ -90,9 +110,18 @@ def _phone_tiers(tiers: Sequence[Tier]) -> list[Tier]:
     named = _named(tiers, _PHONE_TIERS)
     if named:
         return named
-    spoken = [(tier, _spoken(tier)) for tier in tiers]
-    of_phones = [tier for tier, s in spoken if s and all(_is_phone(phone.text) for phone in s)]
+    words = _named(tiers, _WORD_TIERS)
+    of_phones = [tier for tier in tiers if tier not in words and _looks_like_phones(tier)]
     return sorted(of_phones, key=lambda tier: -len(tier.intervals))[:1]
+
+
+def _looks_like_phones(tier: Tier) -> bool:
+    labels = [phone.text for phone in _spoken(tier)]
+    if not labels or all(map(_is_arpabet, labels)):
+        return bool(labels)
+    sounds = [_ipa(label) for label in labels]
+    # Short words in IPA, or in the letters that it has, are several sounds each.
+    return all(sounds) and sum(map(len, sounds)) <= _SOUNDS_A_PHONE * len(labels)
 
 
 def _one_each(tier: Tier) -> bool:
@@ -100,8 +129,24 @@ def _one_each(tier: Tier) -> bool:
     return not any(" " in interval.text for interval in _spoken(tier))
 
 
-def _is_phone(label: str) -> bool:
+def _sounds(interval: Interval, *, arpabet: bool) -> list[Phone]:
+    """The sounds of a label, which share its time; most have one."""
+    labels = (normalize_label(interval.text),) if arpabet else _ipa(interval.text)
+    edges = np.linspace(interval.start, interval.end, len(labels) + 1).round(6).tolist()
+    return [Phone(*sound) for sound in zip(labels, edges[:-1], edges[1:], strict=True)]
+
+
+def _is_arpabet(label: str) -> bool:
     return normalize_label(label) != SILENCE
+
+
+def _ipa(label: str) -> tuple[str, ...]:
+    """The sounds of an IPA label; none where it is not one."""
+    if any(unicodedata.category(char) not in _IPA_KINDS for char in label):
+        return ()
+    labels = ipa_labels(_GLIDE.sub(lambda glide: {"j": "ɪ", "w": "ʊ"}[glide[0]], label))
+    # What moves nothing, a glottal stop, leaves the lips to its neighbours as HH does.
+    return (labels or ("HH",)) if len(labels) <= _MOST_SOUNDS else ()
 
 
 def _named(tiers: Sequence[Tier], names: Collection[str]) -> list[Tier]:

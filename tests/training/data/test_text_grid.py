@@ -161,10 +161,23 @@ def test_tiers_are_found_by_name_or_by_what_is_in_them(grid, phones, words):
     assert found.transcript == "map"
 
 
+def test_phones_in_ipa_become_labels(grid):
+    tier = [
+        ("pʰ", 0, 0.1), ("aj", 0.1, 0.3), ("t͡ʃ", 0.3, 0.4), ("yː", 0.4, 0.5), ("ʔ", 0.5, 0.6),
+        ("ow", 0.6, 0.7), ("b", 0.7, 0.8), ("mˠ", 0.8, 0.9), ("ts", 0.9, 1),
+    ]  # fmt: skip
+    for name in ("phones", "sounds"):
+        found = load_alignment(grid(short_form((name, tier))))
+        expected = ["P", "AY", "CH", "UE", "HH", "OW", "B", "M", "T", "S"]
+        assert [phone.label for phone in found.phones] == expected
+        assert found.phones[-2:] == (Phone("T", 0.9, 0.95), Phone("S", 0.95, 1.0))
+
+
 def test_speakers_in_turn_are_one_alignment_and_at_once_are_refused(grid):
     other = ("Ben - phones", [("", 0, 0.7), ("B", 0.7, 0.8), ("", 0.8, 1)])
     first = ("Anna - phones", PHONES[1])
-    found = load_alignment(grid(short_form(first, other)))
+    silent = ("Carl - phones", [])
+    found = load_alignment(grid(short_form(first, other, silent)))
     assert [phone.label for phone in found.phones] == ["SIL", "M", "AE", "P", "SIL", "B", "SIL"]
     with pytest.raises(BadInputError, match=r"at once at 0\.4 s"):
         load_alignment(grid(short_form(first, ("Ben - phones", [("B", 0.4, 0.8)]))))
@@ -183,7 +196,8 @@ def test_sound_without_phones_is_no_silence(grid):
         ([WORDS], "no phones; its tiers are 'words'"),
         ([], "no phones; its tiers are none"),
         ([("phones", [("", 0, 1)])], "no phones"),
-        ([("phones", [("M", 0, 0.5), ("x1", 0.5, 1)])], "not ARPAbet.*'x1'"),
+        ([("phones", [("M", 0, 0.5), ("x1", 0.5, 1)])], "neither ARPAbet nor IPA: 'M', 'x1'"),
+        ([("phones", [("@", 0, 0.5), ("t_h", 0.5, 1)])], "neither ARPAbet nor IPA: '@', 't_h'"),
     ],
 )
 def test_an_alignment_without_phones_is_refused(grid, tiers, reason):
