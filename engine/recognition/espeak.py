@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """espeak-ng: how words are pronounced in a hundred languages, in IPA, offline.
 
-Library and data are those of the wheel espeakng-loader. Five of the library's functions
+Library and data are those of the wheel espeakng-loader. Four of the library's functions
 (``espeak-ng/speak_lib.h``) are called directly: it has one voice at a time for the whole process,
 so calls take turns.
 """
@@ -108,7 +108,7 @@ def _library() -> Any:
 
         library = ctypes.CDLL(espeakng_loader.get_library_path())
         data = espeakng_loader.get_data_path()
-        path = data.encode("mbcs") if sys.platform == "win32" else os.fsencode(data)
+        path = _readable(data)
     except (ImportError, OSError, RuntimeError, UnicodeError) as error:
         raise MissingDependencyError(
             f"espeak-ng cannot be loaded: {error}.", "Install the package espeakng-loader."
@@ -116,12 +116,21 @@ def _library() -> Any:
     if library.espeak_Initialize(_SYNCHRONOUS, 0, path, _DO_NOT_EXIT) <= 0:
         raise MissingDependencyError(
             f"espeak-ng cannot read its data in {data}.",
-            "Reinstall the package espeakng-loader in a folder with a path of less than 140 "
+            "Reinstall the package espeakng-loader in a folder with a path of less than 120 "
             "letters.",
         )
     library.espeak_TextToPhonemes.restype = ctypes.c_char_p
     library.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
     return library
+
+
+def _readable(path: str) -> bytes:
+    """A path as the library's ``fopen`` takes it; it has room for 159 bytes."""
+    if sys.platform == "win32":
+        short = ctypes.create_unicode_buffer(1024)
+        ctypes.windll.kernel32.GetShortPathNameW(path, short, len(short))
+        return (short.value or path).encode("mbcs")
+    return os.fsencode(path)
 
 
 @cache

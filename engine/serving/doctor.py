@@ -31,7 +31,8 @@ _NEEDED = (
     *(_Library(name, name) for name in ("torch", "numba", "numpy", "scipy", "soundfile", "av")),
     _Library("pocketsphinx", "pocketsphinx"),
     _Library("faster_whisper", "faster-whisper"),
-    _Library("phonemizer", "phonemizer-fork"),
+    _Library("espeakng_loader", "espeakng-loader"),
+    _Library("pykakasi", "pykakasi"),
     _Library("transformers", "transformers"),
     _Library("trimesh", "trimesh"),
 )

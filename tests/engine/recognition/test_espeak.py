@@ -7,6 +7,7 @@ import sys
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 
+import espeakng_loader
 import pytest
 
 from engine import ipa
@@ -76,7 +77,14 @@ def test_threads_do_not_mix_their_voices():
     assert all(job.result() == alone[code] for code, job in jobs)
 
 
-def test_missing_data_is_an_error_that_names_the_package(tmp_path):
+@pytest.mark.parametrize("folder", ["empty", "long"])
+def test_data_that_cannot_be_read_are_an_error_that_names_the_package(tmp_path, folder):
+    """In a process of its own: espeak-ng would end it, or take what it loaded before."""
+    data = tmp_path / "empty"
+    data.mkdir()
+    if folder == "long":
+        data = tmp_path / ("x" * 200)
+        data.symlink_to(espeakng_loader.get_data_path(), target_is_directory=True)
     script = (
         "import sys, espeakng_loader\n"
         "espeakng_loader.get_data_path = lambda: sys.argv[1]\n"
@@ -86,7 +94,7 @@ def test_missing_data_is_an_error_that_names_the_package(tmp_path):
         "except MissingDependencyError as error:\n    print(error)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script, str(data)], capture_output=True, text=True, check=True
     )
     assert "espeakng-loader" in done.stdout
 
