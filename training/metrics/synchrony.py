@@ -18,7 +18,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import butter, sosfiltfilt
 
 from engine.core.arrays import Double
-from engine.phonemes import SILENCE, Phone
+from engine.phonemes import BILABIALS, SILENCE, Phone
 from training.metrics.phone_means import OPENINGS
 
 RATE = 200.0
@@ -30,6 +30,8 @@ _RESTING = 0.6
 """Seconds of silence in which people's lips come to rest."""
 _AT_REST = 0.6
 """Millimetres between their lips there."""
+_EARLY = 0.019
+"""Seconds before the middle of p, b and m at which people's lips are closest."""
 _RELAXED, _PREPARED = 0.20, 0.30
 """Seconds after and before speech by which the mouth is at rest."""
 
@@ -96,8 +98,9 @@ def voiced_energy(samples: NDArray[np.floating[Any]], rate: int) -> Double:
 def expected_opening(phones: Sequence[Phone], duration: float) -> Double:
     """Filmed people's mean opening over time for known phones: (M,) mm at :data:`RATE`.
 
-    A straight line through the means at the middles of the phones; zeros without any phone that
-    people were measured at. Long silences, and those at the clip's ends, rest.
+    A straight line through the means at the middles of the phones, of p, b and m 19 ms before;
+    zeros without any phone that people were measured at. Long silences, and those at the clip's
+    ends, rest.
 
     Args:
         phones: with times, in order.
@@ -111,7 +114,8 @@ def expected_opening(phones: Sequence[Phone], duration: float) -> Double:
             start = phone.start + (0.0 if first else min(_RELAXED, half))
             points += [(start, _AT_REST), (phone.end - min(_PREPARED, half), _AT_REST)]
         elif phone.label in OPENINGS:
-            points.append(((phone.start + phone.end) / 2, OPENINGS[phone.label]))
+            early = _EARLY if phone.label in BILABIALS else 0.0
+            points.append(((phone.start + phone.end) / 2 - early, OPENINGS[phone.label]))
     moments = np.arange(int(duration * RATE)) / RATE
     if not points:
         return np.zeros_like(moments)

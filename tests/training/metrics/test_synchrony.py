@@ -90,7 +90,7 @@ PHONES = [
 def test_sounds_ask_for_what_people_do():
     asked = expected_opening(PHONES, 3.0)
     assert len(asked) == 3 * RATE
-    for time, label in ((0.55, "M"), (0.7, "AA"), (0.9, "SIL"), (1.1, "OW"), (2.5, "AE")):
+    for time, label in ((0.531, "M"), (0.7, "AA"), (0.9, "SIL"), (1.1, "OW"), (2.5, "AE")):
         assert asked[round(time * RATE)] == pytest.approx(OPENINGS[label], abs=0.05)
     for resting in (0.0, 1.7, 2.0, 2.95):
         assert asked[round(resting * RATE)] < 1.0
