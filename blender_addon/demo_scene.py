@@ -115,7 +115,7 @@ def _speak(context: bpy.types.Context, obj: bpy.types.Object, reply: Message, au
         start=scene.frame_start,
         strip_start=strip_start,
         correctives=corrective_names(clip, len(deltas)),
-        head_rotation=reply.arrays["head_rotation"],
+        head_rotation=reply.arrays.get("head_rotation"),
     )
     bake(context, obj, prediction, deltas, adjustments(settings), 0)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...engine.motion.face.blinks import blink_times
 from ...engine.motion.face.emotion import AUTOMATIC, emotion_amounts
 from ...engine.motion.face.emotion import NEUTRAL as NO_EMOTION
 from ...engine.motion.face.head_motion import head_motion
@@ -134,7 +135,9 @@ def adjusted(
     rotation = prediction.head_rotation + head_motion(
         phones, prosody.accents, frames, prediction.fps, style
     )
-    values = with_gaze(values, names, phones, rotation, prediction.fps, style)
+    # The engine was not asked for another take of the blinks than the first.
+    blinks = blink_times(phones, frames / prediction.fps, NEUTRAL.seed)
+    values = with_gaze(values, names, phones, blinks, rotation, prediction.fps, style)
     low, high = prediction.bounds
     return Adjusted(np.clip(values, low, high), rotation)
 

@@ -147,7 +147,7 @@ class GAUSSIANSPEECH_OT_predict(EngineTask, bpy.types.Operator):
             start=clip.frame,
             strip_start=clip.strip_start,
             correctives=corrective_names(clip.name, len(deltas)),
-            head_rotation=reply.arrays["head_rotation"],
+            head_rotation=reply.arrays.get("head_rotation"),
         )
         settings = obj.gaussianspeech_speech
         if is_character(obj) and len(deltas):

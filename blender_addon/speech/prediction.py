@@ -158,7 +158,7 @@ def prediction_from_reply(
     start: float,
     strip_start: float | None,
     correctives: tuple[str, ...],
-    head_rotation: Float,
+    head_rotation: Float | None = None,
 ) -> Prediction:
     """The prediction in the engine's reply to ``speech.predict``.
 
@@ -169,7 +169,7 @@ def prediction_from_reply(
         start: scene frame of the first value.
         strip_start: scene frame at which the strip's content begins, ``None`` without a strip.
         correctives: names for the corrective keys.
-        head_rotation: (T, 3) of the reply.
+        head_rotation: (T, 3) of the reply, which an engine of an earlier version leaves out.
     """
     names = tuple(body["key_names"])
     return Prediction(
@@ -193,7 +193,7 @@ def prediction_from_reply(
         prosody=_prosody(body.get("prosody")),
         neck=_point(body.get("neck")),
         eyes=_point(body.get("eyes")),
-        head_rotation=np.asarray(head_rotation, np.float32),
+        head_rotation=np.zeros((0, 3), np.float32) if head_rotation is None else head_rotation,
     )
 
 

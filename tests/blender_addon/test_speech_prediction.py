@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -165,3 +166,44 @@ def test_the_keys_that_are_kept_give_the_same_curve(values):
     np.testing.assert_allclose(np.interp(frames, frames[needed], values[needed]), values, atol=1e-6)
     assert needed[0]
     assert needed[-1]
+
+
+def test_sliders_bake_what_the_engine_predicts_with_the_same_style():
+    """Gaze, head motion and emotion need no engine, and are the engine's."""
+    predict = pytest.importorskip("engine.motion.predict").predict
+    from engine.audio.loading import load_speech
+    from engine.heads import load_head
+    from engine.motion.lip_contact import lip_gap
+    from engine.recognition.recognizer import recognize
+
+    head = load_head("default")
+    voice = Path(__file__).parents[2] / "engine" / "assets" / "sample_voice.wav"
+    speech = load_speech(voice)
+    known = recognize(speech, recognizer="phones")
+    style = adjust.Style(
+        smile=0.5, gaze=1.0, gaze_target=(8.0, 3.0), head_motion=1.0, emotion="auto"
+    )
+    plain, asked = (
+        predict(speech, head, 25.0, recognized=known, model="rules", style=wanted)
+        for wanted in (adjust.NEUTRAL, style)
+    )
+    kept = stored.Prediction(
+        clip="voice",
+        head="default",
+        model="rules",
+        fps=25.0,
+        start=1.0,
+        strip_start=None,
+        expressions=head.expression_names,
+        correctives=(),
+        ranges=((0.0, 1.0),) * len(head.expression_names),
+        values=plain.weights,
+        phones=plain.phones,
+        prosody=plain.prosody,
+    )
+    again = stored.Prediction.unpack(*kept.pack())
+    gap = lip_gap(head.expression_basis, head.expression_names, head.landmarks)
+    made = adjust.adjusted(again, settings(style=style), gap)
+    np.testing.assert_allclose(made.values, asked.weights, atol=2e-3)
+    np.testing.assert_allclose(made.head_rotation, asked.head_rotation, atol=2e-4)
+    assert np.abs(made.values - plain.weights).max() > 0.3

@@ -66,7 +66,8 @@ def animate_face(
     )
     weights = apply_style(weights, names, style, gap, emotions)
     rotation = head_motion(phones, prosody.accents, frames, fps, style)
-    return Face(with_gaze(weights, names, phones, rotation, fps, style), rotation)
+    blinks = blink_times(phones, frames / fps, style.seed)
+    return Face(with_gaze(weights, names, phones, blinks, rotation, fps, style), rotation)
 
 
 def add_blinks_and_brows(
@@ -111,6 +112,7 @@ def with_gaze(
     weights: Float,
     names: Sequence[str],
     phones: Sequence[Phone],
+    blinks: Sequence[float],
     head_rotation: Float,
     fps: float,
     style: Style,
@@ -121,13 +123,12 @@ def with_gaze(
         weights: (T, E) of a head's expressions.
         names: E names.
         phones: spoken sounds with times.
+        blinks: seconds of the blinks that are in the weights.
         head_rotation: (T, 3) of the head, rotation vectors, radians.
         fps: frames per second.
         style: amount, target and seed.
     """
     if style.gaze == 0:
         return weights
-    frames = len(weights)
-    blinks = blink_times(phones, frames / fps, style.seed)
     gaze = look(phones, blinks, head_rotation, fps, style)
-    return add_gaze(weights, names, gaze, lids(gaze.blinks, frames, fps))
+    return add_gaze(weights, names, gaze, lids(gaze.blinks, len(weights), fps))

@@ -15,14 +15,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...audio.level import LOUDNESS_RATE, loudness
 from ...phonemes import VOWELS, Phone
 from .prosody import PAUSE, Accent, Prosody, Tone, phrases, prosody_of_phones
 
 Float = NDArray[np.float32]
 Double = NDArray[np.float64]
 
-_RATE = 100.0
-"""Frames of pitch and level per second."""
 _WINDOW = 0.04
 _LOWEST, _HIGHEST = 60.0, 400.0
 """Hz of the pitch that is looked for."""
@@ -73,7 +72,7 @@ def measure_prosody(
     spoken = [phone for phone in phones if phone.label in VOWELS]
     if len(spoken) < _FEWEST:
         return prosody_of_phones(phones)
-    level, semitones = _level(samples, rate), 12 * np.log2(pitch(samples, rate) / _LOWEST)
+    level, semitones = loudness(samples, rate), 12 * np.log2(pitch(samples, rate) / _LOWEST)
     vowels = _measured(spoken, level, semitones)
     accents = _accents(vowels, _before_pause(spoken, phones), words)
     return Prosody(accents, _tones(vowels, phrases(phones)))
@@ -92,10 +91,8 @@ def pitch(samples: Float, rate: int) -> Double:
     Returns:
         (ceil(N · 100 / rate),) Hz, NaN where nothing is voiced; frame i is centred at i / 100 s.
     """
-    hop, size = round(rate / _RATE), 2 * round(rate * _WINDOW / 2)
+    hop, size = round(rate / LOUDNESS_RATE), 2 * round(rate * _WINDOW / 2)
     frames = -(-len(samples) // hop)
-    padded = np.pad(np.asarray(samples, np.float32), (size // 2, size // 2 + hop))
-    blocks = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop][:frames]
     window = np.hanning(size)
     shortest, longest = int(rate / _HIGHEST), int(np.ceil(rate / _LOWEST))
     lags = np.arange(shortest, longest + 1)
@@ -104,7 +101,7 @@ def pitch(samples: Float, rate: int) -> Double:
     favour = _HIGH_FAVOURED * np.log2(longest / lags)
     found = np.full(frames, np.nan)
     for start in range(0, frames, _BLOCK):
-        block = blocks[start : start + _BLOCK].astype(np.float64)
+        block = _windows(samples, np.arange(start, min(start + _BLOCK, frames)) * hop, size)
         block = (block - block.mean(axis=1, keepdims=True)) * window
         correlation = _autocorrelation(block, fft)
         power = correlation[:, :1] + 1e-9
@@ -117,7 +114,7 @@ def pitch(samples: Float, rate: int) -> Double:
         shift = np.where(bend < 0, 0.5 * (left - right) / np.minimum(bend, -1e-9), 0.0)
         hz = rate / (shortest - 1 + best + np.clip(shift, -0.5, 0.5))
         found[start : start + _BLOCK] = np.where(peak > _PERIODIC, hz, np.nan)
-    level = _level(samples, rate)
+    level = loudness(samples, rate)
     found[level < np.percentile(level, 95) - _UNDER_LOUD] = np.nan
     return found
 
@@ -128,19 +125,22 @@ def _autocorrelation(blocks: Double, fft: int) -> Double:
     return correlation
 
 
-def _level(samples: Float, rate: int) -> Double:
-    """(ceil(N · 100 / rate),) decibels."""
-    hop = round(rate / _RATE)
-    padded = np.pad(samples, (0, -len(samples) % hop)).reshape(-1, hop)
-    power = np.einsum("ij,ij->i", padded, padded, dtype=np.float64) / hop
-    level: Double = 10 * np.log10(power + 1e-12)
-    return level
+def _windows(samples: Float, middles: NDArray[np.intp], size: int) -> Double:
+    """(n, size) float64 samples around each of n positions; zeros beyond the ends."""
+    first, last = int(middles[0]) - size // 2, int(middles[-1]) + size // 2
+    inside = samples[max(first, 0) : max(last, 0)].astype(np.float64)
+    padded = np.pad(inside, (max(-first, 0), max(last - len(samples), 0)))
+    rows = np.lib.stride_tricks.sliding_window_view(padded, size)
+    windows: Double = rows[middles - middles[0]]
+    return windows
 
 
 def _measured(vowels: Sequence[Phone], level: Double, semitones: Double) -> _Vowels:
     rows = []
     for phone in vowels:
-        frames = slice(int(phone.start * _RATE), max(int(np.ceil(phone.end * _RATE)), 1))
+        frames = slice(
+            int(phone.start * LOUDNESS_RATE), max(int(np.ceil(phone.end * LOUDNESS_RATE)), 1)
+        )
         tones = semitones[frames]
         tones = tones[np.isfinite(tones)]
         loud = level[frames].max(initial=-120.0)

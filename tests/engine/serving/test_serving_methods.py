@@ -9,6 +9,7 @@ import soundfile
 
 from engine.core.errors import BadInputError, CancelledError
 from engine.core.json_values import JsonObject
+from engine.heads import load_head
 from engine.serving.methods import make_methods
 from engine.serving.request import Request
 
@@ -127,9 +128,18 @@ def test_a_saved_performance_loads_as_it_was_predicted(call, voice, tmp_path):
     loaded = call("performance.load", path=path)
     assert loaded.body["key_names"] == predicted.body["key_names"]
     assert loaded.body["phones"] == predicted.body["phones"]
+    assert loaded.body["prosody"] == predicted.body["prosody"]
     np.testing.assert_allclose(
         loaded.arrays["key_values"], predicted.arrays["key_values"], atol=1e-6
     )
+
+
+def test_a_reply_has_what_gaze_and_head_motion_are_baked_from(call, voice):
+    head, reply = load_head("default"), call("speech.predict", fps=25.0, audio=str(voice))
+    assert set(reply.body["prosody"]) == {"accents", "tones"}
+    np.testing.assert_allclose(reply.body["neck"], head.neck)
+    np.testing.assert_allclose(reply.body["eyes"], head.template[head.regions["eyeballs"]].mean(0))
+    assert reply.arrays["head_rotation"].shape == (len(reply.arrays["key_values"]), 3)
 
 
 def test_speech_without_a_sound_says_what_it_needs(call):

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.core.errors import BadInputError
 from engine.heads import load_head
@@ -14,7 +16,7 @@ from engine.motion.arkit import ARKIT_NAMES, COLUMN, sides
 from engine.motion.face.emotion import EMOTIONS, PROTOTYPES, EmotionKey, emotion_amounts
 from engine.motion.face.emotion_curve import read_emotion_curve
 from engine.motion.face.prosody import Tone
-from engine.motion.lip_contact import lip_gap
+from engine.motion.lip_contact import fit_mouth_close, lip_gap
 from engine.motion.predict import predict
 from engine.motion.style import Style, apply_style
 from engine.recognition.recognizer import recognize
@@ -72,6 +74,30 @@ def test_lips_close_and_open_and_reach_the_teeth_in_every_emotion(spoken, head, 
     assert found.touching >= plain.touching
     assert found.overlap < 0.5
     assert found.open_gap > 0.8 * style.articulation * plain.open_gap
+
+
+@given(data=st.data())
+def test_lips_that_met_meet_in_any_mixture_of_emotions(data):
+    head = load_head("default")
+    gap = lip_gap(head.expression_basis, head.expression_names, head.landmarks)
+    seed = data.draw(st.integers(0, 2**32 - 1))
+    mixture = np.array([data.draw(st.tuples(*[st.floats(0, 1)] * 6))] * 40)
+    rng = np.random.default_rng(seed)
+    weights = np.zeros((40, len(head.expression_names)), np.float32)
+    for name in ("jawOpen", "mouthPucker", "mouthStretchLeft", "mouthStretchRight"):
+        weights[:, head.expression_index(name)] = rng.uniform(0, 0.3, 40)
+    weights = fit_mouth_close(weights, gap, np.ones(40))
+    weights[:, gap.close] = np.clip(weights[:, gap.close] + touching(weights, gap), 0, 1)
+    met = np.abs(gap.apart(weights).max(axis=1)) < 1e-4
+    style = Style(smile=data.draw(st.floats(-1, 1)), articulation=data.draw(st.floats(0.5, 2)))
+    made = apply_style(weights, head.expression_names, style, gap, mixture)
+    assert met.sum() > 20
+    assert np.abs(gap.apart(made[met]).max(axis=1)).max() < 3e-4
+
+
+def touching(weights, gap):
+    """(T,) what mouthClose lacks for the widest pair to touch."""
+    return (gap.apart(weights) / -gap.parting[gap.close]).max(axis=1)
 
 
 def amounts(emotion="neutral", amount=1.0, keys=(), tones=(), frames=100):

@@ -95,7 +95,7 @@ def test_the_amount_scales_looks_away():
 def weights(**style):
     still = np.zeros((500, len(ARKIT_NAMES)), np.float32)
     return still, with_gaze(
-        still, ARKIT_NAMES, TALK, np.zeros((500, 3), np.float32), 25.0, Style(**style)
+        still, ARKIT_NAMES, TALK, (), np.zeros((500, 3), np.float32), 25.0, Style(**style)
     )
 
 
