@@ -37,6 +37,7 @@ from .properties import model_name
 from .rebake import rebake_settings
 from .sound import Clip, clip_of_settings
 from .strip import add_sound_strip
+from .transcript import keep_transcript, transcript_params
 
 AUDIO_FILES = "*.wav;*.flac;*.ogg;*.oga;*.mp3;*.aif;*.aiff;*.m4a;*.aac;*.opus;*.mp4;*.mov;*.mkv"
 
@@ -123,8 +124,7 @@ class GAUSSIANSPEECH_OT_predict(EngineTask, bpy.types.Operator):
         }
         if self._clip.duration is not None:
             params["duration"] = self._clip.duration
-        if settings.text.strip():
-            params["text"] = settings.text.strip()
+        params |= transcript_params(settings, self._clip)
         if self.save:
             params["save"] = bpy.path.abspath(self.save)
         # With a command of the user's own it may run on another machine, without our files.
@@ -160,6 +160,7 @@ class GAUSSIANSPEECH_OT_predict(EngineTask, bpy.types.Operator):
             bake(context, part, prediction, deltas, adjustments(settings), settings.offset)
             for part in character_objects(obj)
         ]
+        keep_transcript(settings, clip, reply.body)
         done = replace(done, notes=(*reply.body.get("warnings", ()), *done.notes))
         report(self, context, _summary(done, prediction.max_error_mm))
 

@@ -17,6 +17,7 @@ from .ops import (
     GAUSSIANSPEECH_OT_predict,
     GAUSSIANSPEECH_OT_rebake,
 )
+from .transcript import FOLDER
 
 
 class GAUSSIANSPEECH_PT_speech(bpy.types.Panel):
@@ -49,11 +50,40 @@ class GAUSSIANSPEECH_PT_speech(bpy.types.Panel):
         else:
             column.prop(settings, "filepath")
             column.prop(settings, "start_frame")
-        column.prop(settings, "text", text="", placeholder="Transcript, where you know it")
+        column.prop(settings, "text", text="", placeholder="Transcript: recognised where empty")
         row = layout.row()
         row.scale_y = 1.4
         row.enabled = not get_status(context).busy
         row.operator(GAUSSIANSPEECH_OT_predict.bl_idname, icon="PLAY")
+
+
+class GAUSSIANSPEECH_PT_words(bpy.types.Panel):
+    """Where the words come from."""
+
+    bl_idname = "GAUSSIANSPEECH_PT_words"
+    bl_parent_id = "GAUSSIANSPEECH_PT_speech"
+    bl_label = "Words"
+    bl_category = CATEGORY
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Shown for a head."""
+        return active_head(context) is not None
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw text file, language and recogniser."""
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        settings = active_head(context).gaussianspeech_speech
+        layout.prop(settings, "text_file")
+        layout.prop(settings, "language")
+        layout.prop(settings, "recognizer")
+        if settings.recognizer == FOLDER:
+            layout.prop(settings, "recognizer_folder", text="Folder")
 
 
 class GAUSSIANSPEECH_PT_adjust(bpy.types.Panel):
@@ -165,6 +195,7 @@ class GAUSSIANSPEECH_PT_model(bpy.types.Panel):
 
 CLASSES: tuple[type, ...] = (
     GAUSSIANSPEECH_PT_speech,
+    GAUSSIANSPEECH_PT_words,
     GAUSSIANSPEECH_PT_adjust,
     GAUSSIANSPEECH_PT_emotion,
     GAUSSIANSPEECH_PT_model,

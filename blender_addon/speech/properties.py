@@ -10,8 +10,10 @@ import bpy
 
 from ...engine.core.errors import BadInputError
 from ...engine.motion.model.ids import RULES, STARTER
+from ...engine.recognition.ids import AUTO, DOWNLOADABLE, PHONES
 from .. import compat
 from .rebake import rebake_live
+from .transcript import FOLDER
 
 
 def _sound_strips(_self: Any, context: bpy.types.Context, text: str) -> Iterator[str]:
@@ -57,7 +59,37 @@ class GAUSSIANSPEECH_PG_speech(bpy.types.PropertyGroup):
     )
     text: bpy.props.StringProperty(
         name="Transcript",
-        description="The words, where you know them: the lips then follow them exactly",
+        description="The words. Left empty, they are recognised and shown here: where they are "
+        "wrong, correct them and predict again",
+    )
+    recognized_text: bpy.props.StringProperty(options={"HIDDEN"})
+    recognized_from: bpy.props.StringProperty(options={"HIDDEN"})
+    text_file: bpy.props.StringProperty(
+        name="Text File",
+        description="A file with what is said, instead of the transcript: .txt, or subtitles with "
+        "times, .srt or .vtt",
+        subtype="FILE_PATH",
+        options=compat.blend_relative(),
+    )
+    language: bpy.props.StringProperty(
+        name="Language",
+        description='What is spoken, for example "en", "de" or "zh"; found out where it is empty',
+    )
+    recognizer: bpy.props.EnumProperty(
+        name="Recogniser",
+        description="What writes down the words, where there is no transcript",
+        items=(
+            (AUTO, "Automatic", "The best recogniser of words that is installed"),
+            *((name, f"Whisper {name}", "A Whisper model") for name in DOWNLOADABLE),
+            (FOLDER, "Folder", "A Whisper model of your own, in CTranslate2's format"),
+            (PHONES, "Sounds Alone", "No words: less exact, in any language"),
+        ),
+    )
+    recognizer_folder: bpy.props.StringProperty(
+        name="Recogniser Folder",
+        description="The folder of the Whisper model",
+        subtype="DIR_PATH",
+        options=compat.blend_relative(),
     )
     model: bpy.props.EnumProperty(
         name="Model",

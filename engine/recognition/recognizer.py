@@ -46,14 +46,14 @@ _ALWAYS_LETTERS = 20_000
 LOUD = -20.0
 """dB to which loud speech is brought before recognition and in ``mel``."""
 
-_MISFIT, _DOUBTFUL = -7.0, -6.0
-"""Mean log scores per frame under which words are not what is said, or only with little filler.
-Right words have -2.1 to -4.6 in human speech of any language, -4.6 to -6.8 in the buzz of
-espeak-ng; those of other sentences -6.4 to -11.7."""
+_MISFIT, _DOUBTFUL, _FEW_MISFIT = -7.0, -6.0, -4.7
+"""Mean log scores per frame under which words are not what is said; with little filler, with some
+and with much of it, where a few words may fit by chance. Right words have -2.1 to -4.6 in human
+speech of any language, -4.6 to -6.8 in the buzz of espeak-ng; those of other sentences -6.4 to
+-11.7, and the few of them that fit best -4.7 to -9."""
 
-_MOST_FILLER, _DOUBTFUL_FILLER = 0.5, 0.1
-"""Parts of a stretch of speech from which the few words that fit in it do so by chance; the second
-where their score is doubtful. Right words leave at most 0.09 to filler."""
+_MANY, _SOME = 0.5, 0.1
+"""Parts of a stretch of speech that are much filler, and more than right words leave (0.09)."""
 
 _NOT_UNDERSTOOD = (
     "No words were understood: sounds were recognised without words, which is less exact. Type "
@@ -325,8 +325,8 @@ def _without_words(aligned: Alignment, frames: NDArray[np.int64], activity: Spee
         start, stop = np.searchsorted(frames, region)
         inside[start:stop] = True
         if stop - start >= _LOCAL:
-            without[start:stop] |= _misfits(filler[start:stop], aligned.scores[start:stop])
-    if not inside.any() or _misfits(filler[inside], aligned.scores[inside]):
+            without[start:stop] |= _misfits(aligned, filler, slice(start, stop))
+    if not inside.any() or _misfits(aligned, filler, inside):
         without[:] = True
     return without
 
@@ -343,10 +343,12 @@ def _spoken_pauses(aligned: Alignment, free: list[Phone], frames: NDArray[np.int
     return spoken
 
 
-def _misfits(filler: Mask, scores: Float) -> bool:
-    """Whether the words of a stretch, those among so much filler too, are not what is said."""
-    most = _DOUBTFUL_FILLER if scores.mean() < _DOUBTFUL else _MOST_FILLER
-    return bool(filler.mean() > most or scores.mean() < _MISFIT)
+def _misfits(aligned: Alignment, filler: Mask, stretch: slice | Mask) -> bool:
+    """Whether the words in some of the frames are not what is said there."""
+    scores = aligned.scores[stretch][aligned.words[stretch] >= 0]
+    left = filler[stretch].mean()
+    limit = _FEW_MISFIT if left > _MANY else _DOUBTFUL if left > _SOME else _MISFIT
+    return len(scores) > 0 and bool(scores.mean() < limit)
 
 
 def _merge(

@@ -93,6 +93,47 @@ def test_a_transcript_and_a_saved_performance(engine_ready, head, tmp_path):
         assert len(saved["weights"]) == last - first + 1
 
 
+def test_what_is_recognised_is_shown_and_a_correction_is_aligned_alone(
+    engine_ready, addon, head, monkeypatch
+):
+    """Phones alone stand in where the engine has no recogniser of words: nothing is shown then."""
+    settings = head.gaussianspeech_speech
+    sent = []
+    request = addon("engine_link.client").EngineClient.request
+
+    def watched(self, method, params, *rest, **more):
+        if method == "speech.predict":
+            sent.append(params)
+        return request(self, method, params, *rest, **more)
+
+    monkeypatch.setattr(addon("engine_link.client").EngineClient, "request", watched)
+    engine_ready.ops.gaussianspeech.predict()
+    assert "text" not in sent[-1]
+    assert sent[-1]["recognizer"] == "auto"
+    prediction = addon("speech.action").read_prediction(action_of(head))
+    assert settings.text == " ".join(word for word, _, _ in prediction.words)
+    settings.text = "Lend me your voice, and I will move my mouth."
+    engine_ready.ops.gaussianspeech.predict()
+    assert sent[-1]["text"] == settings.text == "Lend me your voice, and I will move my mouth."
+    prediction = addon("speech.action").read_prediction(action_of(head))
+    assert [word for word, _, _ in prediction.words] == settings.text.split()
+    assert prediction.language == "en"
+
+
+def test_subtitles_are_sent_with_their_times(engine_ready, addon, head, status, tmp_path):
+    path = tmp_path / "line.srt"
+    path.write_text("1\n00:00:00,000 --> 00:00:03,000\nLend me your voice\n")
+    head.gaussianspeech_speech.text_file = str(path)
+    engine_ready.ops.gaussianspeech.predict()
+    prediction = addon("speech.action").read_prediction(action_of(head))
+    assert [word for word, _, _ in prediction.words] == ["Lend", "me", "your", "voice"]
+    assert not head.gaussianspeech_speech.text
+    path.write_text("1\n00:00:00,000 --> soon\nLend me your voice\n")
+    with pytest.raises(RuntimeError, match=r"line\.srt, line 2"):
+        engine_ready.ops.gaussianspeech.predict()
+    assert status.is_error
+
+
 @pytest.fixture(scope="module")
 def by_command(installed, addon):
     """The sample voice predicted by the engine here, then by that of an engine command.

@@ -195,6 +195,16 @@ def test_a_filler_that_the_text_lacks_has_phones_of_its_own(sample_voice):
     assert "M" in between
 
 
+def test_a_part_of_what_is_said_is_found_and_the_rest_has_phones_of_its_own(
+    sample_voice, sample_encoding, closures
+):
+    speech, _ = sample_voice
+    found = recognize(speech, "Lend me your voice")
+    assert [word.text for word in found.words] == ["Lend", "me", "your", "voice"]
+    assert not found.warnings
+    assert closures(sample_encoding.phones, found.phones)[0] >= 9
+
+
 def test_cue_times_tell_two_same_lines_apart(sample_voice):
     speech, text = sample_voice
     twice = np.concatenate((speech.samples, np.zeros(RATE, np.float32), speech.samples))
