@@ -45,7 +45,7 @@ _TO_FILLER = np.float32(-25.0)
 _OMISSION = np.float32(-60.0)
 """Log probability that a word of the text is not said."""
 
-_OUTSIDE = np.float32(-2.0)
+_OUTSIDE = np.float32(-4.0)
 """Log probability of each frame of a word outside its bounds."""
 
 _ALWAYS = (-(1 << 30), 1 << 30)
@@ -197,8 +197,8 @@ def with_filler(scores: Short) -> Short:
 
     Filler is as good as silence in silence: what is in it is for the phone loop to say.
     """
-    silence = acoustic_model().senones[SINGLE, -1, -1, -1, 1]
-    filler = np.minimum(scores[:, silence], round(float(-_FILLER_SCORE / SCORE_UNIT)))
+    silence = scores[:, acoustic_model().senones[SINGLE, -1, -1, -1]].min(axis=1)
+    filler = np.minimum(silence, round(float(-_FILLER_SCORE / SCORE_UNIT)))
     return np.column_stack((scores, filler.astype(np.int16)))
 
 

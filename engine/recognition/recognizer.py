@@ -108,10 +108,11 @@ def recognize(
 ) -> RecognizedSpeech:
     """Find the phones of a recording.
 
-    Without a text the phones are recognised one by one, by how they sound in their context and by
-    how phones follow each other in English. With a text its words are found in the sound, which is
-    far more exact; where the words do not fit the sound, the recognised phones stand in and a
-    warning says so.
+    The words of a text are found in the sound. Without one, or where nothing of it is said, the
+    recogniser writes down what is said, and that is found. Where there are no words, or none that
+    fit the sound, phones are recognised one by one, by how they sound in their context and by how
+    phones follow each other in English: far less exact. A warning says which words of a given text
+    do not fit.
 
     Args:
         speech: from :func:`engine.audio.loading.load_speech`.
@@ -131,10 +132,11 @@ def recognize(
     cues = _given(text, speech.duration)
     measured = _measure(speech, subprogress(progress, 0.0, 0.05))
     step = subprogress(progress, 0.05, 1.0)
-    if cues:
-        found = _align(measured, cues, language, step)
-    else:
+    found = _align(measured, cues, language, step) if cues else _Found([])
+    if not found.words:
+        warnings = found.warnings
         found = _transcribe_and_align(speech.samples, measured, language, recognizer, step)
+        found = found._replace(warnings=(*warnings, *found.warnings))
     progress(1.0, "Speech recognised")
     return RecognizedSpeech(
         normalize_segments(found.phones, speech.duration),
