@@ -226,7 +226,9 @@ def test_the_sample_voice_is_recognised_both_ways(sample_voice, sample_encoding,
 
 def test_a_text_that_is_not_what_is_said_is_reported_and_not_used(sample_voice):
     encoding = recognize(
-        sample_voice[0], "She sells sea shells, and nothing here fits anything at all"
+        sample_voice[0],
+        "She sells sea shells, and nothing here fits anything at all",
+        recognizer="phones",
     )
     assert any("does not fit" in warning for warning in encoding.warnings)
     assert labels(encoding) == labels(recognize(sample_voice[0], recognizer="phones"))
@@ -245,7 +247,7 @@ def test_an_empty_text_is_no_text(sample_voice, sample_encoding, text):
 
 
 def test_a_text_nobody_can_say_is_reported(sample_voice):
-    encoding = recognize(sample_voice[0], "*** ??? ***")
+    encoding = recognize(sample_voice[0], "*** ??? ***", recognizer="phones")
     assert encoding.phones == recognize(sample_voice[0], recognizer="phones").phones
     assert any("no words" in warning for warning in encoding.warnings)
 

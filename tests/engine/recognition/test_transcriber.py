@@ -205,6 +205,14 @@ def test_a_part_of_what_is_said_is_found_and_the_rest_has_phones_of_its_own(
     assert closures(sample_encoding.phones, found.phones)[0] >= 9
 
 
+def test_a_text_of_which_nothing_is_said_is_written_down_instead(english, sample_voice):
+    speech, _ = sample_voice
+    found = recognize(speech, "Yesterday the king sat in the garden, reading his old letters.")
+    assert len(found.warnings) == 1
+    assert "does not fit" in found.warnings[0]
+    assert found.words == recognize(speech).words
+
+
 def test_cue_times_tell_two_same_lines_apart(sample_voice):
     speech, text = sample_voice
     twice = np.concatenate((speech.samples, np.zeros(RATE, np.float32), speech.samples))
