@@ -13,7 +13,13 @@ from pocketsphinx import get_model_path
 from engine.ipa import Sound, ipa_sounds
 from engine.phonemes import VOWELS
 from engine.recognition import espeak, thai
-from engine.recognition.language import ENGLISH, read_by_name, reading_language, voice_of
+from engine.recognition.language import (
+    ENGLISH,
+    read_by_name,
+    reading_language,
+    script_of,
+    voice_of,
+)
 from engine.recognition.letters import latin_by_name
 from engine.recognition.unspaced import kana
 
@@ -64,11 +70,11 @@ def pronunciations_in_context(
     """
     options = [pronunciations(word, language) for word in words]
     voice = voice_of(language)
-    if voice.startswith(ENGLISH):
+    if voice.startswith(ENGLISH) or voice in _OTHERWISE_READ:
         return options
     for start in range(0, len(words), _TOGETHER):
         block = words[start : start + _TOGETHER]
-        if all(word.isalpha() and reading_language(word, language) == language for word in block):
+        if all(_read_by(language, word) for word in block):
             together = [ipa_sounds(ipa) for ipa in espeak.pronounce(" ".join(block), voice)]
             # Where espeak-ng joins words, nobody knows which sound is whose.
             if len(together) == len(block):
@@ -77,6 +83,14 @@ def pronunciations_in_context(
     return options
 
 
+def _read_by(language: str, word: str) -> bool:
+    """Whether a word is letters that espeak-ng's voice of the language reads."""
+    own = reading_language(word, language) == language
+    return own and not word[:1].isdecimal() and script_of(word[:1]) != "" and not read_by_name(word)
+
+
+_OTHERWISE_READ = {"ja", "th"}
+"""Voices that read other letters than those of the text, or none."""
 _TOGETHER = 6
 """Words that are given to espeak-ng at once."""
 

@@ -144,6 +144,7 @@ def test_thai_vowels_are_read_round_their_consonant(syllable, ipa):
         ("lobo bebe", "es", 1, "BH EH BH EH"),
         ("les amis", "fr", 0, "L EH Z"),
         ("в доме", "ru", 0, "V"),
+        ("मेरी माँ", "hi", 1, "M AA"),
         ("the boat", "en", 0, "DH AH"),
     ],
 )
@@ -151,3 +152,14 @@ def test_neighbours_change_sounds(text, language, number, said):
     options = pronunciations_in_context(text.split(), language)[number]
     assert " ".join(sound.label for sound in options[0]) == said
     assert set(pronunciations(text.split()[number], language)) <= set(options)
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [("東 京 日", "ja"), ("ส วัส ดี", "th"), ("ສະ ບາຍ", "lo"), ("မြန် မာ", "my"), ("ខ្មែរ ខ្មែរ", "km")],
+)
+def test_letters_that_espeak_misreads_are_read_as_alone(text, language):
+    words = text.split()
+    assert pronunciations_in_context(words, language) == [
+        pronunciations(word, language) for word in words
+    ]
