@@ -189,10 +189,11 @@ def _fill(
         gap = _lip_gap(keys, prediction) if mapping is None else default_lip_gap(prediction.names)
     made = adjusted(prediction, replace(adjustments, style=style), gap, emotions)
     names, values = prediction.names, made.values
-    if mapping is None:
-        notes += bake_head_motion(obj, prediction, made.head_rotation, frames)
-    else:
-        # Its head stays: where a character's neck is, only its rig knows.
+    if main == obj:
+        # Where a character's neck is, only its rig knows.
+        neck = prediction.neck if mapping is None else None
+        notes += bake_head_motion(obj, prediction.clip, made.head_rotation, neck, frames)
+    if mapping is not None:
         leader = None if main == obj else mapping_of(main)
         names, values = mapping.keys, mapping.values(values, names, leader)
     before = {*retired, *animated_keys(action, keys)}

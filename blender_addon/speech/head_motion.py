@@ -4,6 +4,9 @@
 The artist's own transforms and Action of the head stay as they are: a constraint turns what they
 make by what the Empty does, in the head's own axes. Edit the Empty's curves, mute the constraint,
 or set Head Motion to 0, which removes both.
+
+On a character of the artist's own the constraint is muted, for the rig moves its mesh: the head's
+bone is to copy the rotation of the Empty.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from ...engine.heads.axes import HEAD_TO_BLENDER, blender_to_head
 from ...engine.motion.face.pose import pose_matrices, rotation_vectors
 from .. import compat
 from .action import fill_channels, is_edited
-from .prediction import Prediction
+from .prediction import Point, Prediction
 
 Float = NDArray[np.float32]
 Double = NDArray[np.float64]
@@ -32,14 +35,19 @@ _SIZE = 0.05
 
 
 def bake_head_motion(
-    obj: bpy.types.Object, prediction: Prediction, rotation: Float, frames: NDArray[np.float64]
+    obj: bpy.types.Object,
+    clip: str,
+    rotation: Float,
+    neck: Point | None,
+    frames: NDArray[np.float64],
 ) -> list[str]:
     """Turn a head, or remove what turned it where it is to be still.
 
     Args:
-        obj: the head.
-        prediction: whose neck the head turns about.
+        obj: the head, or the main object of a character.
+        clip: name of the strip or file, for the Action.
         rotation: (T, 3) rotation vectors, head space, radians.
+        neck: what a head turns about, head space, metres; ``None`` for a character.
         frames: (T,) scene frames.
 
     Returns:
@@ -47,7 +55,12 @@ def bake_head_motion(
     """
     if not rotation.any():
         return _remove(obj)
-    empty, notes = _empty(obj), []
+    notes = []
+    if neck is None and NAME not in obj.constraints:
+        notes.append(
+            f"Let the head's bone copy the rotation of '{obj.name} Head Motion' (Before Original)."
+        )
+    empty = _empty(obj, follows=neck is not None)
     animation = empty.animation_data or empty.animation_data_create()
     action = animation.action
     if action is not None and is_edited(action):
@@ -55,9 +68,9 @@ def bake_head_motion(
         notes.append(f"The edited head motion '{action.name}' is kept.")
         action = animation.action = None
     if action is None:
-        action = bpy.data.actions.new(f"{prediction.clip} head")
+        action = bpy.data.actions.new(f"{clip} head")
         compat.assign_action(empty, action)
-    matrices = _to_blender(pose_matrices(rotation, np.array(prediction.neck, np.float32)))
+    matrices = _to_blender(pose_matrices(rotation, np.array(neck or (0.0, 0.0, 0.0), np.float32)))
     location, euler = matrices[:, :3, 3], _euler(matrices[:, :3, :3])
     channels = [("location", axis, location[:, axis]) for axis in range(3)]
     channels += [("rotation_euler", axis, euler[:, axis]) for axis in range(3)]
@@ -104,12 +117,13 @@ def rotation_vector(matrix: Matrix) -> Float:
     return rotation_vectors(turned[None])[0]
 
 
-def _empty(obj: bpy.types.Object) -> bpy.types.Object:
+def _empty(obj: bpy.types.Object, *, follows: bool) -> bpy.types.Object:
     """The head's own Empty, made with its constraint where there is none."""
     constraint = obj.constraints.get(NAME)
     if constraint is None:
         constraint = obj.constraints.new("COPY_TRANSFORMS")
         constraint.name, constraint.mix_mode = NAME, "AFTER_FULL"
+        constraint.mute = not follows
     shared = any(
         other.constraints[NAME].target == constraint.target
         for other in bpy.data.objects

@@ -8,6 +8,7 @@ import bpy
 from ...engine.motion.face.emotion import EMOTIONS
 from .. import compat
 from ..characters.properties import active_speaker
+from ..heads.properties import is_head
 from ..panels import CATEGORY, PARENT_ID
 from ..status import get_status
 from .bake import active_bake
@@ -118,7 +119,8 @@ class GAUSSIANSPEECH_PT_adjust(bpy.types.Panel):
         column.prop(settings, "upper_face")
         column.prop(settings, "gaze")
         row = column.row()
-        row.enabled = settings.gaze > 0
+        # Where a character's eyes are, only its rig knows.
+        row.enabled = settings.gaze > 0 and is_head(obj)
         row.prop(settings, "look_at")
         column.prop(settings, "head_motion")
         row = column.row()

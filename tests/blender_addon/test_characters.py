@@ -83,6 +83,36 @@ def test_speech_never_lands_on_what_is_not_selected(blender, make, addon, add_pl
     assert properties.active_speaker(blender.context) == head
 
 
+def head_bone(blender):
+    """The pose bone of an armature that points up and leans."""
+    armature = blender.data.armatures.new("Rig")
+    rig = blender.data.objects.new("Rig", armature)
+    blender.context.collection.objects.link(rig)
+    active = blender.context.view_layer.objects.active
+    blender.context.view_layer.objects.active = rig
+    blender.ops.object.mode_set(mode="EDIT")
+    bone = armature.edit_bones.new("head")
+    bone.head, bone.tail, bone.roll = (0, 0, 1.5), (0, 0.03, 1.7), 0.4
+    blender.ops.object.mode_set(mode="OBJECT")
+    blender.context.view_layer.objects.active = active
+    return rig.pose.bones["head"]
+
+
+def turned(blender, obj, bone=""):
+    """(24, 3) how an object, or a bone of it, is turned against its rest, rotation vectors."""
+    rows = []
+    for frame in range(1, 25):
+        blender.context.scene.frame_set(frame)
+        evaluated = obj.evaluated_get(blender.context.evaluated_depsgraph_get())
+        matrix = evaluated.matrix_world
+        if bone:
+            pose = evaluated.pose.bones[bone]
+            matrix = matrix @ pose.matrix @ pose.bone.matrix_local.inverted()
+        axis, angle = matrix.to_quaternion().to_axis_angle()
+        rows.append(np.array(axis) * angle)
+    return np.array(rows)
+
+
 def test_the_character_speaks_with_all_its_objects(engine_ready, make):
     teeth, face = make("Teeth", ["jaw_open"]), make("Face", ARKIT)
     select(engine_ready, face, teeth)
@@ -98,6 +128,20 @@ def test_the_character_speaks_with_all_its_objects(engine_ready, make):
     softer = played(engine_ready, face, "jawOpen")
     assert softer.max() < 0.7 * jaw.max()
     np.testing.assert_array_equal(played(engine_ready, teeth, "jaw_open"), softer)
+
+    # Its head turns by its rig: a bone that copies an Empty's rotation.
+    face.gaussianspeech_speech.head_motion = 1.0
+    assert not turned(engine_ready, face).any()
+    (empty,) = [obj for obj in engine_ready.data.objects if obj.name == "Face Head Motion"]
+    bone = head_bone(engine_ready)
+    constraint = bone.constraints.new("COPY_ROTATION")
+    constraint.target, constraint.mix_mode = empty, "BEFORE"
+    rotation = turned(engine_ready, empty)
+    assert np.abs(rotation).max() > 0.01
+    np.testing.assert_allclose(turned(engine_ready, bone.id_data, bone.name), rotation, atol=1e-5)
+    np.testing.assert_array_equal(played(engine_ready, face, "jawOpen"), softer)
+    face.gaussianspeech_speech.head_motion = 0.0
+    assert "Face Head Motion" not in engine_ready.data.objects
 
     # Without its part in the character a mesh keeps what it has.
     engine_ready.ops.gaussianspeech.forget_character()
