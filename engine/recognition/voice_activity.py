@@ -53,8 +53,9 @@ CONTRAST = 25.0
 OVER_NOISE = 5.0
 """dB over the noise floor that any sound of speech has."""
 
-_REACH = 35
-"""Frames from a core that its consonants may reach."""
+_REACH, _UNCERTAIN_REACH = 35, 70
+"""Frames from a core that its consonants may reach, and whole syllables where nobody speaks
+with certainty."""
 
 _BRIDGE = 25
 """Frames between two regions that are a closure, not a pause."""
@@ -107,7 +108,7 @@ def detect_voice_activity(
     core &= (level > loud - _CORE_RANGE) & (level > AUDIBLE)
     core &= median_filter(_movement(features.mel), _MOVEMENT_FRAMES, mode="nearest") > _MOVEMENT
     sound = level > np.maximum(np.maximum(noise + OVER_NOISE, loud - _SPEECH_RANGE), AUDIBLE)
-    return SpeechRegions(tuple(_bridged(_around(core, sound))), loud, noise)
+    return SpeechRegions(tuple(_bridged(_around(core, sound, probability))), loud, noise)
 
 
 def speech_probability(samples: Float, gain: Float, progress: Progress = no_progress) -> Float:
@@ -180,13 +181,15 @@ def _without_short(mask: Mask, shortest: int) -> Mask:
     return kept
 
 
-def _around(core: Mask, sound: Mask) -> list[tuple[int, int]]:
+def _around(core: Mask, sound: Mask, probability: Float) -> list[tuple[int, int]]:
     """Each core with the sound within its reach."""
     reached = []
     for start, stop in runs(core):
-        before = np.flatnonzero(sound[max(0, start - _REACH) : start])
-        after = np.flatnonzero(sound[stop : stop + _REACH])
-        first = max(0, start - _REACH) + int(before[0]) if len(before) else start
+        certain = probability[start:stop].max() > _CERTAIN
+        reach = _REACH if certain else _UNCERTAIN_REACH
+        before = np.flatnonzero(sound[max(0, start - reach) : start])
+        after = np.flatnonzero(sound[stop : stop + reach])
+        first = max(0, start - reach) + int(before[0]) if len(before) else start
         last = stop + int(after[-1]) + 1 if len(after) else stop
         reached.append((first, last))
     return reached

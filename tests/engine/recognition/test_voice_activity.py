@@ -8,11 +8,14 @@ import pytest
 from scipy.signal import butter, istft, lfilter, sosfilt, stft
 
 from engine.audio.features import features
+from engine.audio.loading import load_speech
 from engine.recognition.recognizer import recognize
 from engine.recognition.voice_activity import detect_voice_activity
+from tests.conftest import HUMAN
 from tests.engine.recognition.test_recognizer import RATE, labels, speech_of, spoken
 
 SECONDS = 6
+CASES = HUMAN.parent / "cases" / "audio"
 
 
 def regions(samples):
@@ -175,3 +178,23 @@ def test_a_part_is_recognised_as_in_the_whole(sample_voice, cut, alike):
     start = round(first / 160)
     energy = theirs.energy[start : start + 1200]
     assert np.abs(ours.energy[frames] - energy[frames]).mean() < 0.03
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "stop"),
+    [("mfa_whisper.flac", 0.65, 2.2), ("Claire_joy_mandarin.wav", 0.5, 7.85)],
+)
+def test_recorded_voices_are_speech_throughout(name, start, stop):
+    """Whispered words; acted Mandarin."""
+    path = CASES / name
+    if not path.is_file():
+        pytest.skip(f"There is no {path}.")
+    speech = load_speech(path)
+    found = regions(speech.samples)
+    assert len(found) == 1
+    assert found[0][0] / 100 < start
+    assert found[0][1] / 100 > stop
+    phones = recognize(speech, recognizer="phones").phones
+    silence = sum(min(p.end, stop) - max(p.start, start) for p in phones
+                  if p.label == "SIL" and p.end > start and p.start < stop)  # fmt: skip
+    assert silence / (stop - start) <= 0.05
