@@ -18,7 +18,7 @@ from scipy.ndimage import median_filter, uniform_filter1d
 from engine.audio.features import FRAME_RATE, Features
 from engine.audio.loading import SAMPLE_RATE
 from engine.audio.running import running_percentile, with_gain
-from engine.core.arrays import Float, Mask
+from engine.core.arrays import Float, Ids, Mask
 from engine.core.progress import Progress, no_progress
 
 _WINDOW = 512
@@ -56,6 +56,9 @@ OVER_NOISE = 5.0
 _REACH, _UNCERTAIN_REACH = 35, 70
 """Frames from a core that its consonants may reach, and whole syllables where nobody speaks
 with certainty."""
+
+_CLOSURE = 15
+"""Frames without sound between a core and a consonant of it: the closure of a stop."""
 
 _BRIDGE = 25
 """Frames between two regions that are a closure, not a pause."""
@@ -187,12 +190,18 @@ def _around(core: Mask, sound: Mask, probability: Float) -> list[tuple[int, int]
     for start, stop in runs(core):
         certain = probability[start:stop].max() > _CERTAIN
         reach = _REACH if certain else _UNCERTAIN_REACH
-        before = np.flatnonzero(sound[max(0, start - reach) : start])
-        after = np.flatnonzero(sound[stop : stop + reach])
-        first = max(0, start - reach) + int(before[0]) if len(before) else start
-        last = stop + int(after[-1]) + 1 if len(after) else stop
-        reached.append((first, last))
+        gap = _CLOSURE if certain else _REACH
+        before = np.flatnonzero(sound[max(0, start - reach) : start][::-1]) + 1
+        after = np.flatnonzero(sound[stop : stop + reach]) + 1
+        reached.append((start - _extent(before, gap), stop + _extent(after, gap)))
     return reached
+
+
+def _extent(distances: Ids, gap: int) -> int:
+    """How far sound at rising distances from a core belongs to it, across short gaps."""
+    steps = np.concatenate(([0], distances))
+    jumps = np.flatnonzero(np.diff(steps) > gap + 1)
+    return int(steps[jumps[0]] if len(jumps) else steps[-1])
 
 
 def _bridged(regions: list[tuple[int, int]]) -> list[tuple[int, int]]:
