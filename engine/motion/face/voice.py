@@ -23,12 +23,14 @@ Float = NDArray[np.float32]
 Double = NDArray[np.float64]
 
 _WINDOW = 0.04
-_LOWEST, _HIGHEST = 60.0, 400.0
+_LOWEST, _HIGHEST = 60.0, 500.0
 """Hz of the pitch that is looked for."""
 _PERIODIC = 0.55
 _HIGH_FAVOURED = 0.06
 """Autocorrelation from which a frame counts as voiced, and what an octave up is favoured by: half
 of any pitch fits the sound as well (Boersma 1993)."""
+_VOICED = 0.35
+"""Part of a vowel's frames that must be voiced for it to have a pitch: a whisper has none."""
 _UNDER_LOUD = 30.0
 """Decibels under the clip's loud frames beyond which nothing counts as voiced."""
 _BLOCK = 2000
@@ -81,7 +83,7 @@ def measure_prosody(
 def pitch(samples: Float, rate: int) -> Double:
     """Fundamental frequency in steps of 10 ms.
 
-    The highest peak of the autocorrelation between 60 and 400 Hz, divided by that of the window
+    The highest peak of the autocorrelation between 60 and 500 Hz, divided by that of the window
     (Boersma 1993), refined by a parabola.
 
     Args:
@@ -142,9 +144,9 @@ def _measured(vowels: Sequence[Phone], level: Double, semitones: Double) -> _Vow
             int(phone.start * LOUDNESS_RATE), max(int(np.ceil(phone.end * LOUDNESS_RATE)), 1)
         )
         tones = semitones[frames]
-        tones = tones[np.isfinite(tones)]
+        voiced = np.isfinite(tones)
         loud = level[frames].max(initial=-120.0)
-        high = np.percentile(tones, 80) if len(tones) else np.nan
+        high = np.percentile(tones[voiced], 80) if voiced.sum() > _VOICED * len(tones) else np.nan
         middle = (phone.start + phone.end) / 2
         rows.append((middle, loud, high, np.log(max(phone.end - phone.start, 0.01))))
     return _Vowels(*np.array(rows).T)

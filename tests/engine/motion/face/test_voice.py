@@ -60,6 +60,21 @@ def test_what_is_louder_higher_or_longer_than_its_neighbours_is_stressed(stresse
     assert vowel.start < strongest.time < vowel.end
 
 
+def test_a_whisper_in_which_here_and_there_something_hums_has_no_melody():
+    rng = np.random.default_rng(0)
+    _, phones = spoken([PLAIN] * 20)
+    whisper = np.zeros(round(phones[-1].end * RATE), np.float32)
+    humming = whisper.copy()
+    for vowel in (phone for phone in phones if phone.label == "AA"):
+        first, last = round(vowel.start * RATE), round(vowel.end * RATE)
+        whisper[first:last] = rng.normal(0, 0.05, last - first)
+        humming[first : first + 480] += voice(rng.uniform(150, 400), 0.03, 0.15)
+    (plain,) = measure_prosody(whisper, RATE, phones, ()).tones
+    (hummed,) = measure_prosody(whisper + humming, RATE, phones, ()).tones
+    assert hummed.arousal == pytest.approx(plain.arousal, abs=0.1)
+    assert hummed.valence == pytest.approx(plain.valence, abs=0.1)
+
+
 def test_a_word_is_stressed_once():
     loud = (150.0, 0.2, 0.4)
     samples, phones = spoken([*[PLAIN] * 4, loud, PLAIN, loud, *[PLAIN] * 4])
