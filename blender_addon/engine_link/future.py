@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -90,10 +92,19 @@ class EngineFuture(_EventFuture):
         self.id = request_id
         self._send = send
         self._progress = (0.0, "waiting for the engine")
+        self._frames: queue.SimpleQueue[protocol.Message] = queue.SimpleQueue()
 
     def poll(self) -> tuple[float, str]:
         """Fraction in [0, 1] and message of the last progress."""
         return self._progress
+
+    def frames(self) -> list[protocol.Message]:
+        """The messages of frames that have come since the last call, the oldest first."""
+        found = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                found.append(self._frames.get_nowait())
+        return found
 
     def cancel(self) -> None:
         """Ask the engine to stop."""
@@ -105,6 +116,8 @@ class EngineFuture(_EventFuture):
         body = message.body
         if message.type == "progress":
             self._progress = (float(body.get("fraction", 0.0)), str(body.get("message", "")))
+        elif message.type == "frames":
+            self._frames.put(message)
         elif message.type == "result":
             self._value = message
             self._finished.set()

@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
-from . import ops, panel, properties
+from . import live, live_ops, ops, panel, properties
 
-CLASSES: tuple[type, ...] = (*properties.CLASSES, *ops.CLASSES, *panel.CLASSES)
+CLASSES: tuple[type, ...] = (*properties.CLASSES, *ops.CLASSES, *panel.CLASSES, *live_ops.CLASSES)
 
 
 def register() -> None:
     """Attach the settings to objects."""
     properties.register()
+    live.register()
 
 
 def unregister() -> None:
     """Undo :func:`register`."""
+    live.unregister()
     properties.unregister()

@@ -8,6 +8,7 @@ somebody has edited is kept beside the new one, and only corrective keys of our 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -186,7 +187,9 @@ def _fill(
         style = replace(style, gaze_target=gaze_target(obj, prediction))
     gap = None
     if style != NEUTRAL or emotions is not None:
-        gap = _lip_gap(keys, prediction) if mapping is None else default_lip_gap(prediction.names)
+        gap = default_lip_gap(prediction.names)
+        if mapping is None:
+            gap = lip_gap_of_keys(keys, prediction.names, prediction.lip_pairs)
     made = adjusted(prediction, replace(adjustments, style=style), gap, emotions)
     names, values = prediction.names, made.values
     if main == obj:
@@ -207,10 +210,18 @@ def _fill(
     return Baked(action, len(values), len(animated), tuple(notes))
 
 
-def _lip_gap(keys: bpy.types.Key, prediction: Prediction) -> LipGap | None:
-    """How the keys part the inner lips, on the mesh as it is."""
-    upper, lower = (list(side) for side in prediction.lip_pairs)
-    parting = np.zeros((len(prediction.names), len(upper)), np.float32)
+def lip_gap_of_keys(
+    keys: bpy.types.Key, names: Sequence[str], lip_pairs: Sequence[Sequence[int]]
+) -> LipGap | None:
+    """How the named keys part the inner lips, on the mesh as it is.
+
+    Args:
+        keys: the mesh's shape keys.
+        names: of those that count.
+        lip_pairs: vertices of the upper and of the lower inner lip, opposite each other.
+    """
+    upper, lower = (list(side) for side in lip_pairs)
+    parting = np.zeros((len(names), len(upper)), np.float32)
     if not upper:
         return None
     points = np.empty(3 * len(keys.reference_key.points), np.float32)
@@ -221,9 +232,9 @@ def _lip_gap(keys: bpy.types.Key, prediction: Prediction) -> LipGap | None:
         return height[upper] - height[lower]
 
     rest = opened(keys.reference_key.name)
-    for row, name in enumerate(prediction.names):
+    for row, name in enumerate(names):
         parting[row] = opened(name) - rest
-    return gap_of_pairs(prediction.names, parting)
+    return gap_of_pairs(names, parting)
 
 
 def _placement(context: bpy.types.Context, prediction: Prediction) -> tuple[float, float]:

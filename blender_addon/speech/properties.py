@@ -91,6 +91,11 @@ class GAUSSIANSPEECH_PG_speech(bpy.types.PropertyGroup):
         subtype="DIR_PATH",
         options=compat.blend_relative(),
     )
+    microphone: bpy.props.StringProperty(
+        name="Microphone",
+        description="Number or part of the name of the microphone of the engine's machine; empty "
+        "for the system's choice",
+    )
     model: bpy.props.EnumProperty(
         name="Model",
         description="What makes motion of the speech",

@@ -87,7 +87,9 @@ def live(
         for sender in senders:
             stack.callback(sender.close)
         sound = _source(source, device, rate, samples, paced=paced)
-        speech = LiveSpeech(speaker, fps, rate=sound.rate, model=speech_model, style=style)
+        speech = LiveSpeech(
+            speaker, fps, rate=sound.rate, model=speech_model, style=style, catch_up=sound.paced
+        )
         print("gaussianspeech: live; Ctrl-C ends it.", file=sys.stderr, flush=True)
         run(speech, sound, senders)
     return 0

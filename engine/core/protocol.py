@@ -50,8 +50,8 @@ class Message:
     """One message.
 
     Attributes:
-        type: ``hello``, ``request``, ``progress``, ``result``, ``error``, ``cancel``, ``ping``,
-            ``pong`` or ``shutdown``.
+        type: ``hello``, ``request``, ``progress``, ``frames``, ``result``, ``error``, ``cancel``,
+            ``ping``, ``pong`` or ``shutdown``.
         id: of the request it belongs to; 0 for messages of the connection.
         body: JSON values.
         arrays: named arrays.

@@ -6,10 +6,12 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Self
 
 import numpy as np
+import torch
 
 from engine.core.arrays import Float
 from engine.core.errors import GaussianSpeechError
@@ -42,13 +44,32 @@ def run(live: LiveSpeech, source: Source, senders: Sequence[Sender]) -> int:
         number += 1
 
     pace = _SPREAD / live.fps if source.paced else 0.0
-    with live, _Spread(send, pace) as spread:
+    with live, _one_thread(), _Spread(send, pace) as spread:
         for block in source.blocks():
             for frame in live.push(block):
                 spread.put(frame)
         for frame in live.finish():
             spread.put(frame)
     return number
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch use one thread.
+
+    A frame's layers are too small to be shared out, and on a busy machine waiting for the other
+    threads takes longer than the work.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+_LATE = 3.0
+"""Frames that are sent without a wait at the most, to make up for one that was late."""
 
 
 class _Spread:
@@ -82,8 +103,10 @@ class _Spread:
     def _work(self) -> None:
         due = 0.0
         while (frame := self._waiting.get()) is not None:
-            time.sleep(max(0.0, due - time.monotonic()))
-            due = time.monotonic() + self._interval
+            now = time.monotonic()
+            # A sleep that took too long shortens the next ones.
+            due = max(due, now - _LATE * self._interval) + self._interval
+            time.sleep(max(0.0, due - self._interval - now))
             try:
                 self._function(frame)
             except GaussianSpeechError as error:

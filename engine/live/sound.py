@@ -94,13 +94,15 @@ class SoundFile:
     def blocks(self) -> Iterator[Float]:
         """See :class:`Source`."""
         size = round(self.rate * BLOCK)
-        started = time.monotonic()
-        for first in range(0, len(self._samples), size):
-            block = self._samples[first : first + size]
+        started, first = time.monotonic(), 0
+        while first < len(self._samples):
             if self.paced:
-                due = started + (first + len(block)) / self.rate
+                due = started + (first + size) / self.rate
                 time.sleep(max(0.0, due - time.monotonic()))
-            yield block
+                spoken = int((time.monotonic() - started) * self.rate)
+                size = max(size, spoken - first)
+            yield self._samples[first : first + size]
+            first, size = first + size, round(self.rate * BLOCK)
 
 
 class Microphone:
@@ -148,7 +150,10 @@ class Microphone:
         with self._stream:
             while True:
                 try:
-                    yield self._blocks.get(timeout=_SILENT_FOR)
+                    waiting = [self._blocks.get(timeout=_SILENT_FOR)]
+                    while not self._blocks.empty():
+                        waiting.append(self._blocks.get())
+                    yield np.concatenate(waiting)
                 except queue.Empty:
                     raise BadInputError(
                         f"The microphone {self.name!r} gives no sound any more.",

@@ -29,6 +29,15 @@ class Reply:
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
+Send = Callable[[dict[str, Any], dict[str, NDArray[Any]]], None]
+"""Sends a message of frames before the reply: JSON values and named arrays. Raises
+``CancelledError`` once the user cancelled."""
+
+
+def _send_nothing(_body: dict[str, Any], _arrays: dict[str, NDArray[Any]]) -> None:
+    """Nobody waits for frames."""
+
+
 @dataclass(frozen=True, eq=False)
 class Request:
     """A request under way.
@@ -38,12 +47,14 @@ class Request:
         params: its parameters.
         arrays: its arrays.
         progress: reports to the other side; raises ``CancelledError`` once the user cancelled.
+        send: sends frames to the other side.
     """
 
     method: str
     params: JsonObject
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     progress: Progress = no_progress
+    send: Send = _send_nothing
 
     def floats(self, name: str, shape: tuple[int | None, ...]) -> Float:
         """An array of the request as float32.

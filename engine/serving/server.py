@@ -2,8 +2,8 @@
 """The engine process: answers Blender's requests over stdin and stdout (docs/protocol.md).
 
 The main thread works off requests one after the other; a second thread reads messages meanwhile, so
-that ping, cancel and shutdown are answered while work runs, and a third one answers requests about
-jobs. The process ends when stdin closes.
+that ping, cancel and shutdown are answered while work runs, a third one answers requests about
+jobs, and a live session has a thread of its own. The process ends when stdin closes.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, BinaryIO
 
+from numpy.typing import NDArray
+
 from engine import __version__
 from engine.core import protocol
 from engine.core.checks import shown
@@ -32,7 +34,7 @@ from engine.core.errors import (
 from engine.core.files import refused_by_system
 from engine.core.json_values import JsonObject
 from engine.core.runtime import prepare
-from engine.serving.request import Method, Request
+from engine.serving.request import Method, Request, Send
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,7 @@ def serve() -> int:
     )
     prepare()
     from engine.serving.jobs import job_methods
+    from engine.serving.live import run_live
     from engine.serving.methods import make_methods
 
     server = Server(
@@ -64,6 +67,7 @@ def serve() -> int:
         stdout,
         make_methods(),
         job_methods(),
+        {"live.run": run_live},
         on_close=_leave_after_grace,
     )
     return server.run(describe_engine())
@@ -110,6 +114,7 @@ class Server:
         methods: by name; answered one after the other.
         prompt_methods: by name; answered one after the other by a thread of their own, while any
             other method works.
+        lasting_methods: by name; each request gets a thread of its own, until it is cancelled.
         on_close: called with the exit code when the stream from Blender has ended.
     """
 
@@ -119,12 +124,14 @@ class Server:
         stdout: BinaryIO,
         methods: Mapping[str, Method],
         prompt_methods: Mapping[str, Method] = MappingProxyType({}),
+        lasting_methods: Mapping[str, Method] = MappingProxyType({}),
         on_close: Callable[[int], None] = lambda _code: None,
     ) -> None:
         self._stdin = stdin
         self._stdout = stdout
-        self._methods = {**methods, **prompt_methods}
+        self._methods = {**methods, **prompt_methods, **lasting_methods}
         self._prompt_methods = tuple(prompt_methods)
+        self._lasting_methods = tuple(lasting_methods)
         self._on_close = on_close
         self._requests: _Requests = queue.SimpleQueue()
         self._prompt_requests: _Requests = queue.SimpleQueue()
@@ -147,7 +154,6 @@ class Server:
     def _answer_all(self, requests: _Requests) -> None:
         while (message := requests.get()) is not None:
             self._answer(message)
-            del self._pending[message.id]
 
     def _read_all(self) -> None:
         """Read until the stream ends; whatever happens here ends the process."""
@@ -174,9 +180,15 @@ class Server:
             if not message.id or message.id in self._pending:
                 raise protocol.ProtocolError(f"The id {message.id} of a request is 0 or in use.")
             self._pending[message.id] = threading.Event()
-            # A tuple: a method's name that is no text has no hash perhaps, and is in no tuple.
-            prompt = message.body.get("method") in self._prompt_methods
-            (self._prompt_requests if prompt else self._requests).put(message)
+            # Tuples: a method's name that is no text has no hash perhaps, and is in no tuple.
+            name = message.body.get("method")
+            if name in self._lasting_methods:
+                threading.Thread(
+                    target=self._answer, args=(message,), name="live", daemon=True
+                ).start()
+            else:
+                prompt = name in self._prompt_methods
+                (self._prompt_requests if prompt else self._requests).put(message)
         elif message.type == "cancel":
             if pending := self._pending.get(message.id):
                 pending.set()
@@ -186,6 +198,12 @@ class Server:
             log.warning("unexpected message of type %s", shown(message.type))
 
     def _answer(self, message: protocol.Message) -> None:
+        try:
+            self._answer_one(message)
+        finally:
+            del self._pending[message.id]
+
+    def _answer_one(self, message: protocol.Message) -> None:
         started = time.perf_counter()
         name = message.body.get("method")
         name = name if isinstance(name, str) and name in self._methods else shown(name)
@@ -215,7 +233,8 @@ class Server:
         progress = self._progress_of(message.id)
         progress(0.0, "")
         params = JsonObject(message.body.get("params") or {}, name)
-        request = Request(name, params, message.arrays, progress)
+        send = self._sender_of(message.id)
+        request = Request(name, params, message.arrays, progress, send)
         reply = method(request)
         return protocol.Message("result", message.id, reply.body, reply.arrays)
 
@@ -234,6 +253,16 @@ class Server:
                 self._send(protocol.Message("progress", request_id, body))
 
         return progress
+
+    def _sender_of(self, request_id: int) -> Send:
+        cancelled = self._pending[request_id]
+
+        def send(body: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+            if cancelled.is_set() or self._closing.is_set():
+                raise CancelledError
+            self._send(protocol.Message("frames", request_id, body, arrays))
+
+        return send
 
     def _send_error(self, request_id: int, error: GaussianSpeechError) -> None:
         body = {"kind": error.kind, "message": error.message, "hint": error.hint}

@@ -13,8 +13,9 @@ frames still attend to.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -37,6 +38,10 @@ class KeyValueCache:
     keys: Tensor
     values: Tensor
     left: int = 0
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> KeyValueCache:
+        # Tensors are replaced, never written to: a copy shares them.
+        return copy(self)
 
 
 class WindowAttention(nn.Module):
@@ -191,6 +196,9 @@ class LayerState:
     own: KeyValueCache | None = None
     waiting: Tensor | None = None
     memory: KeyValueCache | None = None
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> LayerState:
+        return LayerState(copy(self.own), self.waiting, copy(self.memory))
 
 
 class EncoderLayer(nn.Module):

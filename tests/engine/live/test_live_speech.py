@@ -74,6 +74,19 @@ def test_the_level_of_the_microphone_does_not_matter(head, voice):
     assert np.corrcoef(loud, soft)[0, 1] > 0.9
 
 
+def test_a_slow_machine_catches_up(head, voice):
+    one = spoken(head, voice, HOP, catch_up=True)
+    np.testing.assert_array_equal(one, spoken(head, voice))
+    late = spoken(head, voice, 5 * HOP, catch_up=True)
+    assert len(late) == len(one)
+    jaw = head.expression_names.index("jawOpen")
+    assert np.corrcoef(one[:, jaw], late[:, jaw])[0, 1] > 0.95
+
+
+def test_a_stall_of_seconds_loses_no_frame(head, voice):
+    assert len(spoken(head, voice, len(voice), catch_up=True)) == len(spoken(head, voice))
+
+
 @pytest.mark.parametrize("noise", ["silence", "white", "tone"])
 def test_where_nobody_speaks_the_mouth_rests(head, noise):
     time = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
@@ -170,6 +183,8 @@ def test_a_file_gives_its_samples(tmp_path, voice):
     soundfile.write(path, voice[:SAMPLE_RATE], SAMPLE_RATE, subtype="FLOAT")
     made = np.concatenate(list(SoundFile(path, paced=False).blocks()))
     np.testing.assert_allclose(made, voice[:SAMPLE_RATE], atol=1e-6)
+    paced = np.concatenate(list(SoundFile(path, paced=True).blocks()))
+    np.testing.assert_array_equal(paced, made)
 
 
 def fake_portaudio(**changes):

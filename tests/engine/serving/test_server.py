@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -31,13 +32,13 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 class Connection:
     """Blender's end of a server that runs in a thread."""
 
-    def __init__(self, methods):
+    def __init__(self, methods, lasting=MappingProxyType({})):
         read_request, write_request = os.pipe()
         read_answer, write_answer = os.pipe()
         self.stdin, self.stdout = os.fdopen(write_request, "wb"), os.fdopen(read_answer, "rb")
         self._ends = os.fdopen(read_request, "rb"), os.fdopen(write_answer, "wb")
         self.exit_code = None
-        server = Server(*self._ends, methods)
+        server = Server(*self._ends, methods, lasting_methods=lasting)
         self.thread = threading.Thread(target=self._run, args=(server,), daemon=True)
         self.thread.start()
         assert self.read().type == "hello"
@@ -392,3 +393,27 @@ def test_the_real_process_speaks_only_the_protocol_and_serves_a_head(tmp_path):
         process.stdin.close()
         assert process.wait(20) == 0
         assert process.stdout.read() == b""
+
+
+def test_a_lasting_method_sends_frames_while_others_are_answered():
+    def last(request):
+        request.send({"names": ["jawOpen"]}, {})
+        for frame in range(10**6):
+            request.send({"frame": frame}, {"weights": np.full(1, frame, np.float32)})
+            time.sleep(0.001)
+
+    connection = Connection({"echo": lambda _request: Reply({"done": True})}, {"live": last})
+    connection.ask("live", 1)
+    while (message := connection.read()).type != "frames":
+        pass
+    assert (message.id, message.body) == (1, {"names": ["jawOpen"]})
+    connection.ask("echo", 2)
+    kinds = []
+    while (message := connection.read()).type != "result":
+        kinds.append((message.id, message.type))
+    assert message.id == 2
+    assert (1, "frames") in kinds
+    connection.write("cancel", 1)
+    while (message := connection.read()).type != "error":
+        assert message.type in ("frames", "progress")
+    assert (message.id, message.body["kind"]) == (1, "cancelled")

@@ -217,3 +217,21 @@ def test_a_style_out_of_range_is_refused(head):
 def test_features_of_another_size_are_refused_by_a_stream(head):
     with pytest.raises(BadInputError, match=r"\(4, 3\)"):
         MotionStream(_model(head)).push(np.zeros((4, 3), np.float32))
+
+
+def test_a_preview_is_the_clip_as_if_it_ended_there_and_changes_nothing(head):
+    model = _model(head)
+    rng = np.random.default_rng(5)
+    features = rng.normal(size=(300, model.config.features)).astype(np.float32)
+    stream, other = SpeechStream(model, 25.0), SpeechStream(model, 25.0)
+    given = np.concatenate(
+        [stream.push(features[:120]).weights, stream.push(features[120:150]).weights]
+    )
+    other.push(features[:150])
+    whole = infer(model, AudioFeatures(features[:200], 100.0, 0.005, 2.0), 25.0).weights
+    preview = stream.preview(features[150:200], 50).weights
+    np.testing.assert_allclose(preview, whole[len(given) :], atol=1e-5)
+    np.testing.assert_array_equal(stream.preview(features[150:200], 50).weights, preview)
+    np.testing.assert_array_equal(
+        stream.push(features[150:]).weights, other.push(features[150:]).weights
+    )

@@ -1,0 +1,337 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A head or character that moves while somebody speaks: the session, and what is recorded of it.
+
+The engine has the microphone and sends frames; a timer puts the latest one on the shape
+keys. Nothing is written to the file but by a recording, which becomes an Action when it ends; then
+the keys are as they were before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import bpy
+import numpy as np
+from bpy.app.handlers import persistent
+from numpy.typing import NDArray
+
+from ...engine.core.errors import BadInputError, CancelledError, GaussianSpeechError
+from ...engine.core.protocol import Message
+from ...engine.motion.characters.mapping import CharacterMapping, default_lip_gap
+from ...engine.motion.lip_contact import LipGap
+from ...engine.motion.style import NEUTRAL, apply_style
+from ..characters.properties import character_objects, mapping_of
+from ..engine_link.future import EngineFuture
+from ..engine_link.session import get_engine
+from ..heads.ops import DEFAULT_HEAD
+from ..heads.properties import engine_name, is_head
+from ..status import set_error, set_message
+from .adjust import adjustments
+from .bake import Baked, bake, check_bakeable, lip_gap_of_keys
+from .prediction import Prediction
+from .properties import model_name
+from .sound import scene_fps
+
+RATE = 60.0
+"""Frames per second of a session."""
+
+_TICK = 1 / RATE
+_UNCHANGED = 1e-4
+"""Change of a key's value that nobody sees."""
+_SPEAKS = "jawOpen"
+"""A key that a head needs to be moved live."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """An object that moves.
+
+    Attributes:
+        name: of the object.
+        mapping: what a character's keys stand for; ``None`` for a head.
+        before: values that the shape keys had.
+    """
+
+    name: str
+    mapping: CharacterMapping | None
+    before: dict[str, float]
+
+
+@dataclass
+class Session:
+    """A live session.
+
+    Attributes:
+        speaker: name of the object that was selected.
+        parts: the objects that move, the main one first.
+        future: the request that lasts as long as the session.
+        about: what the engine said first: names of the weights, pairs of vertices of the lips.
+        gap: how the keys part the lips.
+        latest: (52,) the last frame, ``None`` before the first.
+        time: of the last frame, seconds.
+        start: scene frame of the recording's start.
+        times, frames: what was recorded.
+    """
+
+    speaker: str
+    parts: tuple[Part, ...]
+    future: EngineFuture
+    about: dict[str, Any] = field(default_factory=dict)
+    gap: LipGap | None = None
+    latest: NDArray[np.float32] | None = None
+    time: float = 0.0
+    start: int | None = None
+    times: list[float] = field(default_factory=list)
+    frames: list[NDArray[np.float32]] = field(default_factory=list)
+
+    @property
+    def recording(self) -> bool:
+        """Whether frames are kept."""
+        return self.start is not None
+
+    def take(self, message: Message) -> None:
+        """Take a message of frames."""
+        if "weights" not in message.arrays:
+            self.about = message.body
+            return
+        self.latest, self.time = message.arrays["weights"], float(message.body["time"])
+        if self.recording:
+            self.times.append(self.time)
+            self.frames.append(self.latest)
+
+
+_session: Session | None = None
+
+
+def session() -> Session | None:
+    """The session of this Blender, if there is one."""
+    return _session
+
+
+def start(context: bpy.types.Context, obj: bpy.types.Object, sound: str = "") -> None:
+    """Move a head or character while somebody speaks, until :func:`stop`; returns at once.
+
+    Args:
+        context: for the engine and the settings.
+        obj: who speaks.
+        sound: a file that is spoken instead of the microphone.
+
+    Raises:
+        GaussianSpeechError: a session runs, the head has no such shape keys, or there is no engine.
+    """
+    global _session  # noqa: PLW0603 - one session per Blender
+    if _session is not None:
+        raise BadInputError(f"'{_session.speaker}' is live already.", "Stop it first.")
+    objects = character_objects(obj)
+    for part in objects:
+        check_bakeable(part)
+    if is_head(obj) and _SPEAKS not in obj.data.shape_keys.key_blocks:
+        raise BadInputError(
+            f"'{obj.name}' has no shape key '{_SPEAKS}': live speech moves ARKit expressions.",
+            "Add the default head, or use a character whose keys can be mapped.",
+        )
+    settings = obj.gaussianspeech_speech
+    params: dict[str, Any] = {
+        "head": engine_name(obj) if is_head(obj) else DEFAULT_HEAD,
+        "fps": RATE,
+        "model": model_name(settings),
+    }
+    if sound:
+        params["input"] = sound
+    elif settings.microphone.strip():
+        params["device"] = settings.microphone.strip()
+    future = get_engine(context).request("live.run", params)
+    parts = [Part(part.name, mapping_of(part), _values(part)) for part in objects]
+    _session = Session(obj.name, tuple(parts), future)
+    if not bpy.app.background:
+        bpy.app.timers.register(_on_timer, first_interval=_TICK, persistent=True)
+
+
+def record(context: bpy.types.Context) -> None:
+    """Keep the frames from here on.
+
+    Raises:
+        BadInputError: nothing is live.
+    """
+    live = _require()
+    live.start = context.scene.frame_current
+    live.times, live.frames = [], []
+
+
+def stop(context: bpy.types.Context) -> Baked | None:
+    """End the session, and bake what was recorded; the keys are as before otherwise.
+
+    Raises:
+        BadInputError: nothing is live, or the recording cannot be baked.
+    """
+    live = _require()
+    _take_all(live)
+    _end(restore=True)
+    if not live.frames:
+        return None
+    objects = [bpy.data.objects.get(part.name) for part in live.parts]
+    if None in objects:
+        raise BadInputError(
+            f"'{live.speaker}' is gone, and its recording with it.", "Record again."
+        )
+    settings = bpy.data.objects[live.speaker].gaussianspeech_speech
+    prediction = _prediction(context, live, objects[0], model_name(settings))
+    done = [
+        bake(context, obj, prediction, _no_correctives(obj), adjustments(settings), settings.offset)
+        for obj in objects
+    ]
+    return done[0]
+
+
+def tick() -> bool:
+    """Show the latest frame; whether the session goes on."""
+    live = _session
+    if live is None:
+        return False
+    _take_all(live)
+    objects = [bpy.data.objects.get(part.name) for part in live.parts]
+    if any(obj is None or obj.data.shape_keys is None for obj in objects):
+        _end(restore=False)
+        return False
+    if live.latest is not None:
+        _show(objects, live)
+    if live.future.done:
+        _report_end(live)
+        return False
+    return True
+
+
+def _on_timer() -> float | None:
+    return _TICK if tick() else None
+
+
+def _take_all(live: Session) -> None:
+    for message in live.future.frames():
+        live.take(message)
+
+
+def _show(objects: list[bpy.types.Object], live: Session) -> None:
+    """Put the last frame on the shape keys, in the style that the artist has set."""
+    settings = bpy.data.objects[live.speaker].gaussianspeech_speech
+    names, style = live.about["names"], adjustments(settings).style
+    assert live.latest is not None
+    weights = live.latest[None]
+    if style != NEUTRAL:
+        if live.gap is None:
+            live.gap = _lip_gap(objects[0], live)
+        weights = apply_style(weights, names, style, live.gap)
+    main = live.parts[0].mapping
+    for part, obj in zip(live.parts, objects, strict=True):
+        shown, values = names, weights
+        if part.mapping is not None:
+            leader = None if part.mapping is main else main
+            shown, values = part.mapping.keys, part.mapping.values(weights, names, leader)
+        _set_values(obj, dict(zip(shown, values[0].tolist(), strict=True)))
+
+
+def _lip_gap(obj: bpy.types.Object, live: Session) -> LipGap | None:
+    keys, names = obj.data.shape_keys, live.about["names"]
+    if live.parts[0].mapping is not None:
+        return default_lip_gap(names)
+    if not all(name in keys.key_blocks for name in names):
+        return None
+    return lip_gap_of_keys(keys, names, live.about["lip_pairs"])
+
+
+def _values(obj: bpy.types.Object) -> dict[str, float]:
+    return {key.name: key.value for key in obj.data.shape_keys.key_blocks}
+
+
+def _set_values(obj: bpy.types.Object, values: Mapping[str, float]) -> None:
+    keys = obj.data.shape_keys.key_blocks
+    for name, value in values.items():
+        key = keys.get(name)
+        if key is not None and abs(key.value - value) > _UNCHANGED:
+            key.value = value
+
+
+def _report_end(live: Session) -> None:
+    """The engine has ended the session: say why, and keep what was recorded for Stop."""
+    try:
+        live.future.result(0)
+        set_message(bpy.context, "The sound has ended")
+    except CancelledError:
+        pass
+    except GaussianSpeechError as error:
+        set_error(bpy.context, error)
+    if not live.frames:
+        _end(restore=True)
+
+
+def _end(*, restore: bool) -> None:
+    """End the session."""
+    global _session
+    live, _session = _session, None
+    if bpy.app.timers.is_registered(_on_timer):
+        bpy.app.timers.unregister(_on_timer)
+    if live is None:
+        return
+    live.future.cancel()
+    for part in live.parts if restore else ():
+        obj = bpy.data.objects.get(part.name)
+        if obj is not None and obj.data.shape_keys is not None:
+            _set_values(obj, part.before)
+
+
+def _require() -> Session:
+    if _session is None:
+        raise BadInputError("Nothing is live.", "Start Live first.")
+    return _session
+
+
+def _no_correctives(obj: bpy.types.Object) -> NDArray[np.float32]:
+    return np.zeros((0, len(obj.data.vertices), 3), np.float32)
+
+
+def _prediction(
+    context: bpy.types.Context, live: Session, main: bpy.types.Object, model: str
+) -> Prediction:
+    """What was recorded, at the frames of the scene."""
+    assert live.start is not None
+    names, fps = tuple(live.about["names"]), scene_fps(context.scene)
+    times = np.array(live.times) - live.times[0]
+    wanted = np.arange(int(times[-1] * fps) + 1) / fps
+    recorded = np.array(live.frames)
+    values = np.stack([np.interp(wanted, times, column) for column in recorded.T], axis=1)
+    keys = main.data.shape_keys.key_blocks
+    present = [
+        i for i, name in enumerate(names) if live.parts[0].mapping is not None or name in keys
+    ]
+    upper, lower = (tuple(side) for side in live.about["lip_pairs"])
+    return Prediction(
+        clip="Live",
+        head=main.gaussianspeech_head.id if is_head(main) else DEFAULT_HEAD,
+        model=model,
+        fps=fps,
+        start=float(live.start),
+        strip_start=None,
+        expressions=tuple(names[i] for i in present),
+        correctives=(),
+        ranges=((0.0, 1.0),) * len(present),
+        values=values[:, present].astype(np.float32),
+        lip_pairs=(upper, lower),
+    )
+
+
+@persistent
+def _on_load(_file: str) -> None:
+    """Another file is loaded: its objects are not those of the session."""
+    _end(restore=False)
+
+
+def register() -> None:
+    """Watch for other files."""
+    bpy.app.handlers.load_pre.append(_on_load)
+
+
+def unregister() -> None:
+    """End the session with the add-on."""
+    bpy.app.handlers.load_pre.remove(_on_load)
+    _end(restore=True)

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Live speech in Blender, with a sound file for the microphone and the real engine."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from tests.blender_addon.conftest import REPOSITORY
+
+CHARACTER_KEYS = ("Fcl_MTH_A", "Fcl_MTH_I", "Fcl_MTH_U", "Fcl_MTH_E", "Fcl_MTH_O")
+VOICE = REPOSITORY / "engine" / "assets" / "sample_voice.wav"
+
+
+@pytest.fixture
+def live(addon):
+    module = addon("speech.live")
+    yield module
+    if module.session() is not None:
+        module.stop(__import__("bpy").context)
+
+
+@pytest.fixture
+def head(engine_ready):
+    engine_ready.ops.gaussianspeech.add_head()
+    obj = engine_ready.context.object
+    obj.gaussianspeech_speech.model = "rules"
+    return obj
+
+
+def until(condition, live, seconds=60.0):
+    """Tick, as the timer does in a window, until a condition holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "nothing came"
+        live.tick()
+        time.sleep(0.005)
+
+
+def jaw(head):
+    return head.data.shape_keys.key_blocks["jawOpen"].value
+
+
+def test_a_head_moves_while_it_is_spoken_and_rests_as_before(engine_ready, head, live):
+    head.data.shape_keys.key_blocks["jawOpen"].value = 0.125
+    engine_ready.ops.gaussianspeech.live(sound=str(VOICE))
+    assert live.session().speaker == head.name
+    until(lambda: live.session().latest is not None and jaw(head) > 0.15, live)
+    assert not head.data.shape_keys.animation_data
+    engine_ready.ops.gaussianspeech.live_stop()
+    assert live.session() is None
+    assert jaw(head) == 0.125
+
+
+def test_a_recording_becomes_an_action_at_the_scenes_frames(engine_ready, head, live):
+    scene = engine_ready.context.scene
+    scene.render.fps = 30
+    scene.frame_set(11)
+    engine_ready.ops.gaussianspeech.live(sound=str(VOICE))
+    until(lambda: live.session().latest is not None, live)
+    engine_ready.ops.gaussianspeech.live_record()
+    until(lambda: len(live.session().times) > 90, live)
+    recorded = np.array([frame[17] for frame in live.session().frames])
+    engine_ready.ops.gaussianspeech.live_stop()
+    action = head.data.shape_keys.animation_data.action
+    assert action is not None
+    assert action.frame_range[0] == 11
+    shown = []
+    for frame in range(11, 11 + len(recorded) // 2):
+        scene.frame_set(frame)
+        shown.append(jaw(head))
+    # 60 frames a second were recorded, and the scene has 30.
+    np.testing.assert_allclose(shown, recorded[::2][: len(shown)], atol=0.02)
+
+
+def test_a_recording_can_be_baked_again(engine_ready, head, live):
+    engine_ready.ops.gaussianspeech.live(sound=str(VOICE))
+    until(lambda: live.session().latest is not None, live)
+    engine_ready.ops.gaussianspeech.live_record()
+    until(lambda: max((frame[17] for frame in live.session().frames), default=0) > 0.15, live)
+    engine_ready.ops.gaussianspeech.live_stop()
+    head.gaussianspeech_speech.articulation = 0.0
+    assert head.data.shape_keys.animation_data.action is not None
+    engine_ready.context.scene.frame_set(20)
+    assert jaw(head) == 0.0
+
+
+def test_what_was_recorded_is_kept_when_the_sound_ends(engine_ready, head, live, tmp_path):
+    import wave
+
+    short = tmp_path / "short.wav"
+    with wave.open(str(VOICE)) as source, wave.open(str(short), "wb") as target:
+        target.setparams(source.getparams())
+        target.writeframes(source.readframes(source.getframerate()))
+    engine_ready.ops.gaussianspeech.live(sound=str(short))
+    until(lambda: live.session().latest is not None, live)
+    engine_ready.ops.gaussianspeech.live_record()
+    until(lambda: live.session().future.done, live)
+    live.tick()
+    engine_ready.ops.gaussianspeech.live_stop()
+    assert head.data.shape_keys.animation_data.action is not None
+
+
+def test_a_sound_that_cannot_be_read_is_shown(engine_ready, head, live, addon):
+    engine_ready.ops.gaussianspeech.live(sound="/nowhere/voice.wav")
+    until(lambda: live.session() is None, live)
+    status = addon("status").get_status(engine_ready.context)
+    assert status.is_error
+    assert "voice.wav" in status.message
+
+
+def test_a_head_without_arkit_keys_is_refused(blender, add_plain_head, live):
+    obj = add_plain_head()
+    obj.shape_key_add(name="Basis")
+    with pytest.raises(RuntimeError, match="no shape key 'jawOpen'"):
+        blender.ops.gaussianspeech.live()
+    assert live.session() is None
+
+
+def test_another_file_ends_the_session(engine_ready, head, live):
+    engine_ready.ops.gaussianspeech.live(sound=str(VOICE))
+    engine_ready.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    assert live.session() is None
+
+
+def test_one_head_is_live_at_a_time(engine_ready, head, live):
+    engine_ready.ops.gaussianspeech.live(sound=str(VOICE))
+    with pytest.raises(RuntimeError, match="is live already"):
+        engine_ready.ops.gaussianspeech.live(sound=str(VOICE))
+
+
+def test_a_character_moves_by_its_own_keys_and_is_recorded(engine_ready, live):
+    bpy = engine_ready
+    bpy.ops.mesh.primitive_uv_sphere_add()
+    obj = bpy.context.object
+    for name in ("Basis", *CHARACTER_KEYS):
+        obj.shape_key_add(name=name, from_mix=False).value = 0
+    assert bpy.ops.gaussianspeech.use_character() == {"FINISHED"}
+    obj.gaussianspeech_speech.model = "rules"
+    bpy.ops.gaussianspeech.live(sound=str(VOICE))
+    keys = obj.data.shape_keys.key_blocks
+    until(lambda: keys["Fcl_MTH_A"].value > 0.1, live)
+    bpy.ops.gaussianspeech.live_record()
+    until(lambda: len(live.session().times) > 30, live)
+    bpy.ops.gaussianspeech.live_stop()
+    assert obj.data.shape_keys.animation_data.action is not None
