@@ -61,6 +61,8 @@ _NOT_UNDERSTOOD = (
     "gaussianspeech download base."
 )
 
+_NO_SPEECH = "No speech was found in the sound: the mouth stays still."
+
 _FILLED_PAUSE = 20
 """Frames of speech in a pause from which it is a filler or a broken word, not a word's edge."""
 
@@ -136,6 +138,8 @@ def recognize(
     if not found.words:
         warnings = found.warnings
         found = _transcribe_and_align(speech.samples, measured, language, recognizer, step)
+        if not found.phones and not speech.warnings:
+            warnings = (*warnings, _NO_SPEECH)
         found = found._replace(warnings=(*warnings, *found.warnings))
     progress(1.0, "Speech recognised")
     return RecognizedSpeech(

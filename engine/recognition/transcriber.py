@@ -53,8 +53,8 @@ and whispered speech have -0.2 to -1.0; those for a language the model does not 
 _WORDS_PER_SECOND = 8.0
 """More than anybody says."""
 
-_LOOP = re.compile(r"(?<!\S)(\S.{0,80}?)(?:[\s,.!?-]+\1){3,}(?!\w)", re.IGNORECASE)
-"""The same words four times and more: ``Bye bye. Bye bye. …``"""
+_LOOP = re.compile(r"(?<!\S)(\S.{0,80}?)(?:[\s,.!?-]+\1){5,}(?!\w)", re.IGNORECASE)
+"""The same words six times and more: ``Bye bye. Bye bye. …``"""
 
 _DETECTIONS = 3
 """Pieces by which the language is found out."""

@@ -129,9 +129,17 @@ def test_what_whisper_is_unsure_of_or_nobody_says_so_fast_is_dropped(whisper):
 
 
 def test_phrases_that_whisper_repeats_are_kept_twice_at_most(whisper):
-    pieces = [[segment("Well, bye now. Bye now. Bye now. Bye now. Bye now. No, no, no.", 0.0, 5.0)]]
+    pieces = [
+        [
+            segment(
+                f"Well, {'bye now. ' * 7}No, no, no, no.",
+                0.0,
+                5.0,
+            )
+        ]
+    ]
     _, found = written(pieces, whisper, [(100, 600)])
-    assert found.cues[0].text == "Well, bye now bye now. No, no, no."
+    assert found.cues[0].text == "Well, bye now bye now. No, no, no, no."
 
 
 def test_the_language_is_that_of_most_of_the_first_speech(whisper):
@@ -289,6 +297,20 @@ def test_a_download_is_made_once_and_fails_in_one_sentence(cache, monkeypatch):
         whisper_models.download("small")
     with pytest.raises(BadInputError, match="'oracle'"):
         whisper_models.download("oracle")
+
+
+def test_music_has_no_words_and_moves_no_mouth():
+    time = np.arange(8 * RATE) / RATE
+    beat = np.floor(2 * time)
+    chord = sum(
+        np.sin(2 * np.pi * 220 * 2 ** ((beat * step % 12) / 12) * k * time) / k
+        for step in (3, 4, 7)
+        for k in (1, 2, 3)
+    )
+    found = recognize(speech_from_samples(np.asarray(0.1 * chord, np.float32), RATE))
+    assert [phone.label for phone in found.phones] == ["SIL"]
+    assert not found.words
+    assert found.warnings == ("No speech was found in the sound: the mouth stays still.",)
 
 
 def test_whisper_is_not_imported_for_a_given_text(sample_voice, monkeypatch):
