@@ -141,7 +141,7 @@ def _expressions(tract: Array, contacts: Contacts, style: Style) -> NDArray[np.f
     free_lips = parted * (1.0 - labiodental)
     # Lips that part by themselves meet before the jaw has closed on them.
     lifted = parted**2
-    jaw = shape.jaw * (1.0 - 0.7 * labiodental) + 0.065 * labiodental
+    jaw = shape.jaw * (1.0 - labiodental) + 0.085 * labiodental
     # Neither corners nor rounding take the lip away from the teeth.
     corners = (1.0 - 0.5 * closure) * (1.0 - 0.6 * labiodental)
     curves = {

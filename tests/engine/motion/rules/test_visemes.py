@@ -265,6 +265,16 @@ def test_lips_shut_whatever_the_speaker(head, jaw, lips, anticipation, press):
     assert gap(head, curves)[50:60].min() < 0.8
 
 
+@given(st.floats(0, 3), st.floats(0, 3))
+@settings(deadline=None)
+def test_the_lip_reaches_the_teeth_whatever_the_speaker(head, jaw, lips):
+    phones = said("AO", "F", "IY")
+    curves = articulated(phones, 110, 100.0, style=Style(jaw=jaw, lips=lips))
+    plain = articulated(phones, 110, 100.0)
+    theirs, ours = (landmark(head, made, "inner_lip_lower")[55, 6] for made in (curves, plain))
+    assert np.linalg.norm(theirs - ours) < 0.8
+
+
 @pytest.mark.parametrize("bad", [{"jaw": -0.1}, {"lips": 4}, {"anticipation": 0}])
 def test_impossible_speakers_are_refused(bad):
     with pytest.raises(BadInputError, match=next(iter(bad))):
