@@ -195,9 +195,10 @@ class _Builder:
 def with_filler(scores: Short) -> Short:
     """Senone scores (T, S) with one column more (T, S + 1), those of filler.
 
-    Filler is as good as silence in silence: what is in it is for the phone loop to say.
+    Filler is as good as the middle of silence in silence: what is in it is for the phone loop to
+    say. The other states of silence are like soft speech of voices that the model fits badly.
     """
-    silence = scores[:, acoustic_model().senones[SINGLE, -1, -1, -1]].min(axis=1)
+    silence = scores[:, acoustic_model().senones[SINGLE, -1, -1, -1, 1]]
     filler = np.minimum(silence, round(float(-_FILLER_SCORE / SCORE_UNIT)))
     return np.column_stack((scores, filler.astype(np.int16)))
 
