@@ -23,6 +23,7 @@ from ...engine.motion.characters.mapping import CharacterMapping, default_lip_ga
 from ...engine.motion.lip_contact import LipGap
 from ...engine.motion.style import NEUTRAL, apply_style
 from ..characters.properties import character_objects, mapping_of
+from ..engine_link.background import redraw_sidebars
 from ..engine_link.future import EngineFuture
 from ..engine_link.session import get_engine
 from ..heads.ops import DEFAULT_HEAD
@@ -203,8 +204,19 @@ def tick() -> bool:
     return True
 
 
+_shown: tuple[object, ...] = ()
+"""What the sidebar says of the session."""
+
+
 def _on_timer() -> float | None:
-    return _TICK if tick() else None
+    global _shown  # noqa: PLW0603 - one session per Blender
+    going = tick()
+    live = _session
+    now = (going,) if live is None else (live.recording, live.latest is None, int(live.time))
+    if now != _shown:
+        _shown = now
+        redraw_sidebars(bpy.context)
+    return _TICK if going else None
 
 
 def _take_all(live: Session) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..characters.properties import active_speaker, require_speaker
-from ..panels import CATEGORY
+from ..characters.properties import require_speaker
 from ..settings import get_preferences
 from ..status import ReportMixin
 from . import live
@@ -76,50 +75,29 @@ class GAUSSIANSPEECH_OT_live_stop(ReportMixin, bpy.types.Operator):
         return " ".join([f"{text} '{done.action.name}'.", *done.notes])
 
 
-class GAUSSIANSPEECH_PT_live(bpy.types.Panel):
-    """Live speech."""
-
-    bl_idname = "GAUSSIANSPEECH_PT_live"
-    bl_parent_id = "GAUSSIANSPEECH_PT_speech"
-    bl_label = "Live"
-    bl_category = CATEGORY
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_options = {"DEFAULT_CLOSED"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        """Shown for a head or character."""
-        return active_speaker(context) is not None
-
-    def draw(self, context: bpy.types.Context) -> None:
-        """Draw the buttons."""
-        layout = self.layout
-        layout.use_property_split = True
-        layout.use_property_decorate = False
-        running = live.session()
-        if running is None:
-            settings = active_speaker(context).gaussianspeech_speech
-            layout.prop(settings, "microphone", placeholder="The system's choice")
-            if get_preferences(context).engine_command.strip():
-                layout.label(text="The engine's machine has the microphone", icon="INFO")
-            layout.operator(GAUSSIANSPEECH_OT_live.bl_idname, icon="REC")
-            return
-        if running.latest is None:
-            layout.label(text=f"{running.speaker}: {running.future.poll()[1]}", icon="TIME")
-        else:
-            what = "recording" if running.recording else "live"
-            layout.label(text=f"{running.speaker}: {what}, {running.time:.0f} s", icon="REC")
-        row = layout.row(align=True)
-        record = row.row(align=True)
-        record.enabled = running.latest is not None and not running.recording
-        record.operator(GAUSSIANSPEECH_OT_live_record.bl_idname, icon="REC")
-        row.operator(GAUSSIANSPEECH_OT_live_stop.bl_idname, icon="SNAP_FACE")
+def draw_live(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """Draw the button, or what a live session offers."""
+    running = live.session()
+    if running is None:
+        if get_preferences(context).engine_command.strip():
+            layout.label(text="Live: the engine's machine has the microphone", icon="INFO")
+        layout.operator(GAUSSIANSPEECH_OT_live.bl_idname, icon="REC")
+        return
+    if running.latest is None:
+        text, icon = f"{running.speaker}: {running.future.poll()[1]}", "TIME"
+    else:
+        what = "recording" if running.recording else "live"
+        text, icon = f"{running.speaker}: {what}, {running.time:.0f} s", "REC"
+    layout.label(text=text, icon=icon)
+    row = layout.row(align=True)
+    record = row.row(align=True)
+    record.enabled = running.latest is not None and not running.recording
+    record.operator(GAUSSIANSPEECH_OT_live_record.bl_idname, icon="REC")
+    row.operator(GAUSSIANSPEECH_OT_live_stop.bl_idname, icon="SNAP_FACE")
 
 
 CLASSES: tuple[type, ...] = (
     GAUSSIANSPEECH_OT_live,
     GAUSSIANSPEECH_OT_live_record,
     GAUSSIANSPEECH_OT_live_stop,
-    GAUSSIANSPEECH_PT_live,
 )

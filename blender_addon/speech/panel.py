@@ -13,6 +13,7 @@ from ..panels import CATEGORY, PARENT_ID
 from ..status import get_status
 from .bake import active_bake
 from .emotion import keyed_emotions
+from .live_ops import draw_live
 from .ops import (
     GAUSSIANSPEECH_OT_import_sound,
     GAUSSIANSPEECH_OT_predict,
@@ -56,6 +57,7 @@ class GAUSSIANSPEECH_PT_speech(bpy.types.Panel):
         row.scale_y = 1.4
         row.enabled = not get_status(context).busy
         row.operator(GAUSSIANSPEECH_OT_predict.bl_idname, icon="PLAY")
+        draw_live(layout, context)
 
 
 class GAUSSIANSPEECH_PT_words(bpy.types.Panel):
@@ -72,14 +74,14 @@ class GAUSSIANSPEECH_PT_words(bpy.types.Panel):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """Shown for a head."""
-        return active_head(context) is not None
+        return active_speaker(context) is not None
 
     def draw(self, context: bpy.types.Context) -> None:
         """Draw text file, language and recogniser."""
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        settings = active_head(context).gaussianspeech_speech
+        settings = active_speaker(context).gaussianspeech_speech
         layout.prop(settings, "text_file")
         layout.prop(settings, "language")
         layout.prop(settings, "recognizer")
@@ -193,6 +195,7 @@ class GAUSSIANSPEECH_PT_model(bpy.types.Panel):
         if settings.model == "FILE":
             layout.prop(settings, "model_file")
         layout.prop(settings, "tolerance", text="Tolerance (mm)")
+        layout.prop(settings, "microphone", placeholder="The system's choice")
 
 
 CLASSES: tuple[type, ...] = (
