@@ -21,7 +21,7 @@ from engine.phonemes import BILABIALS, SILENCE, VOWELS
 from engine.recognition.phone_loop import LANGUAGE_WEIGHT, PhoneLoop, PhoneSegment
 from engine.recognition.senones import INTERNAL, SCORE_UNIT, acoustic_model
 
-MISSED_COST = 20.0
+MISSED_COST = 14.0
 """What a missed closure costs where a false one on a consonant costs 1 (docs/lip-sync.md)."""
 
 _SCALE = 0.2
