@@ -22,6 +22,7 @@ from engine.motion.model.ids import MODEL_SUFFIX, MODELS, RULES
 from engine.motion.performance import Performance
 from engine.motion.predict import predict
 from engine.recognition.ids import DEFAULT
+from engine.recognition.language import ENGLISH
 from engine.recognition.recognizer import RecognizedSpeech, recognize
 from training.data.speech import AlignedSpeech, find_speech, load_aligned_speech
 from training.evaluation.report.speech import (
@@ -250,6 +251,7 @@ def _recognition(recognized: RecognizedSpeech, clip: AlignedSpeech, mode: str) -
         clip.phones,
         clip.words,
         clip.speech.duration,
+        recognized.language or ENGLISH,
     )
 
 

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.phonemes import SILENCE, Phone, Word, normalize_segments
+from engine.recognition.language import ENGLISH
+from engine.recognition.pronunciation import pronunciations
 from engine.recognition.transcript import spoken_words
 
 _STEP = 0.010
@@ -25,7 +27,8 @@ class Recognition:
         word_steps, silent: steps inside words, and those of them that are called silence.
         words: words that were said.
         word_errors: words that were replaced, left out or added (the numerator of the word error
-            rate); ``None`` where phones were recognised without words.
+            rate; words that sound alike are alike); ``None`` where phones were recognised without
+            words.
     """
 
     steps: int
@@ -52,6 +55,7 @@ def recognition(
     phones: Sequence[Phone],
     words: Sequence[Word],
     duration: float,
+    language: str = ENGLISH,
 ) -> Recognition:
     """Measure what was recognised.
 
@@ -61,6 +65,7 @@ def recognition(
         phones: what was said.
         words: the same.
         duration: seconds.
+        language: of the words.
     """
     times = np.arange(_STEP / 2, duration, _STEP)
     ours, theirs = _labels(times, used, duration), _labels(times, phones, duration)
@@ -69,17 +74,21 @@ def recognition(
         in_words |= (times >= word.start) & (times < word.end)
     # A pause inside a word is one: "anti … social".
     in_words &= theirs != SILENCE
-    said = [spoken for word in words for spoken in spoken_words(word.text)]
+    said = _sounding(words, language)
     return Recognition(
         steps=len(times),
         right=int((ours == theirs).sum()),
         word_steps=int(in_words.sum()),
         silent=int((ours[in_words] == SILENCE).sum()),
         words=len(said),
-        word_errors=None
-        if found is None
-        else word_errors([spoken for word in found for spoken in spoken_words(word.text)], said),
+        word_errors=None if found is None else word_errors(_sounding(found, language), said),
     )
+
+
+def _sounding(words: Sequence[Word], language: str) -> list[Hashable]:
+    """The words as they are first pronounced, for a recogniser may write nine as 9."""
+    spoken = [text for word in words for text in spoken_words(word.text, language)]
+    return [(pronunciations(text, language) or (text.casefold(),))[0] for text in spoken]
 
 
 def combined(clips: Sequence[Recognition]) -> Recognition:
@@ -96,13 +105,12 @@ def combined(clips: Sequence[Recognition]) -> Recognition:
     )
 
 
-def word_errors(found: Sequence[str], said: Sequence[str]) -> int:
-    """Levenshtein distance of two sequences of words, capitals aside."""
+def word_errors(found: Sequence[Hashable], said: Sequence[Hashable]) -> int:
+    """Levenshtein distance of two sequences of words."""
     distance = np.arange(len(said) + 1)
     insertions = np.arange(len(said) + 1)
-    theirs = np.array([word.casefold() for word in said], dtype=object)
     for word in found:
-        kept = distance[:-1] + (theirs != word.casefold())
+        kept = distance[:-1] + np.array([word != other for other in said], int)
         best = np.minimum(distance[1:] + 1, kept)
         best = np.concatenate(([distance[0] + 1], best))
         # A word left out costs one more than the best before it: a running minimum.
