@@ -61,6 +61,12 @@ _NOT_UNDERSTOOD = (
     "gaussianspeech download base."
 )
 
+_COVERED = 0.5
+_TEXT_LACKS = (
+    "Most of what is said is not in the text: those sounds were recognised without words, which is "
+    "less exact."
+)
+
 _NO_SPEECH = "No speech was found in the sound: the mouth stays still."
 
 _FILLED_PAUSE = 20
@@ -167,7 +173,14 @@ def _align(
         warnings.append("The text holds no words that can be spoken; it was not used.")
     elif found.missing:
         warnings.append(misfit_warning(found.words, found.missing))
+    if found.words and _seconds(found.words) < _COVERED * _seconds(found.phones):
+        warnings.append(_TEXT_LACKS)
     return found._replace(language=language, warnings=tuple(warnings))
+
+
+def _seconds(timed: Sequence[Phone] | Sequence[Word]) -> float:
+    """How long phones or words last together."""
+    return sum(item.end - item.start for item in timed)
 
 
 def _transcribe_and_align(

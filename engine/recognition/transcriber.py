@@ -56,6 +56,9 @@ _WORDS_PER_SECOND = 8.0
 _LOOP = re.compile(r"(?<!\S)(\S.{0,80}?)(?:[\s,.!?-]+\1){5,}(?!\w)", re.IGNORECASE)
 """The same words six times and more: ``Bye bye. Bye bye. …``"""
 
+_OTHER_CODES = {"cmn": "zh", "fil": "tl", "iw": "he", "jv": "jw", "nb": "no"}
+"""Whisper's codes of languages that have several."""
+
 _DETECTIONS = 3
 """Pieces by which the language is found out."""
 
@@ -65,7 +68,7 @@ class Transcript(NamedTuple):
 
     Attributes:
         cues: stretches of text with their times, in order.
-        language: ISO 639 code, as Whisper names it.
+        language: the one that was given, or Whisper's code of the one that was found out.
     """
 
     cues: tuple[Cue, ...]
@@ -96,19 +99,27 @@ def transcribe(
     progress(0.0, "Reading the recogniser")
     model = _model(str(folder))
     known = model.supported_languages
-    if language is not None and language not in known:
+    code = None if language is None else _code(language)
+    if code is not None and code not in known:
         raise BadInputError(
             f"The recogniser {folder.name!r} does not know the language {language!r}.",
-            f"It knows {', '.join(known[:40])}{'…' if len(known) > 40 else ''}.",
+            f"Give the text, or choose the recogniser 'phones'. It knows {', '.join(known[:30])}"
+            f"{'…' if len(known) > 30 else ''}.",
         )
     pieces = _pieces(regions, level)
-    if language is None:
-        language = known[0] if len(known) == 1 else _language(model, samples, pieces)
+    if code is None:
+        code = known[0] if len(known) == 1 else _language(model, samples, pieces)
     cues: list[Cue] = []
     for number, piece in enumerate(pieces):
         progress(number / len(pieces), "Writing down what is said")
-        cues += _cues(model, samples, piece, language)
-    return Transcript(tuple(cues), language)
+        cues += _cues(model, samples, piece, code)
+    return Transcript(tuple(cues), language or code)
+
+
+def _code(language: str) -> str:
+    """Whisper's code of a language, which has no countries: ``"pt-br"`` is ``"pt"``."""
+    base = language.strip().lower().replace("_", "-").partition("-")[0]
+    return _OTHER_CODES.get(base, base)
 
 
 def _pieces(regions: Sequence[tuple[int, int]], level: Float) -> list[tuple[int, int]]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from engine.core.errors import BadInputError, MissingDependencyError
+from engine.core.errors import BadInputError, MissingDependencyError, one_line
 from engine.core.files import atomic_write
 from engine.core.runtime import cache_folder
 from engine.recognition.ids import AUTO, DOWNLOADABLE, PHONES, TINY_ENGLISH
@@ -92,10 +93,10 @@ def choose_model(recognizer: str, language: str | None) -> Choice:
         if folder is None:
             raise not_installed(recognizer)
         return Choice(folder)
-    english = find_model(TINY_ENGLISH) if language in (None, "en") else None
-    if folder := english or find_multilingual():
+    english = language is None or re.match(r"en\b", language.strip().lower()) is not None
+    if folder := (find_model(TINY_ENGLISH) if english else None) or find_multilingual():
         return Choice(folder)
-    if language in (None, "en"):
+    if english:
         return Choice(
             None,
             "No recogniser of words is installed: sounds were recognised without words, which is "
@@ -152,8 +153,9 @@ def download(name: str) -> Path:
         download_model(name, output_dir=str(target))
     # The library lets the exceptions of several others through.
     except Exception as error:
+        reason = one_line(error).partition(". ")[0].rstrip(".")
         raise MissingDependencyError(
-            f"The Whisper model {name!r} cannot be downloaded: {error}.",
+            f"The Whisper model {name!r} cannot be downloaded: {reason[:120]}.",
             f"Check the network, or copy its CTranslate2 files to {target}.",
         ) from error
     if missing := _missing_files(target):

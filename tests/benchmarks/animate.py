@@ -4,7 +4,7 @@
     python -m tests.benchmarks.animate [AUDIO...]
 
 Without files the sample voice is used. The reference of the ratio is decoding the phones alone, in
-the same run on the same machine.
+the same run on the same machine; "cpu" is the time of all cores for the whole.
 """
 
 from __future__ import annotations
@@ -26,19 +26,20 @@ from engine.recognition.recognizer import recognize
 RUNS = 5
 
 
-def seconds(action):
+def seconds(action, clock=time.perf_counter):
     times = []
     for _ in range(RUNS):
-        start = time.perf_counter()
+        start = clock()
         action()
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
     return statistics.median(times)
 
 
 def main(paths):
     head = load_head("default")
     table = Table(title=f"animate: seconds per second of speech (median of {RUNS})")
-    for column in ("file", "speech s", "load", "phones", "whole", "save", "total", "total/phones"):
+    columns = ("file", "speech s", "load", "phones", "whole", "save", "total", "ratio")
+    for column in (*columns, "cpu"):
         table.add_column(column, justify="right")
     for path in paths:
         speech = load_speech(path)
@@ -47,12 +48,13 @@ def main(paths):
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / "a.performance.npz"
             load = seconds(lambda path=path: load_speech(path))
-            phones = seconds(lambda speech=speech: recognize(speech))
+            phones = seconds(lambda speech=speech: recognize(speech, recognizer="phones"))
             whole = seconds(lambda speech=speech: predict(speech, head, 25.0))
+            used = seconds(lambda speech=speech: predict(speech, head, 25.0), time.process_time)
             save = seconds(lambda p=performance, target=target: p.save(target))
         d = speech.duration
         total = load + whole + save
-        figures = (load / d, phones / d, whole / d, save / d, total / d, total / phones)
+        figures = (load / d, phones / d, whole / d, save / d, total / d, total / phones, used / d)
         table.add_row(path.name, f"{d:.2f}", *(f"{figure:.4f}" for figure in figures))
     Console().print(table)
 
