@@ -206,6 +206,7 @@ class _ModelMotion:
         self._stream = SpeechStream(network, fps, model_inputs(style, network.config.styles))
         self._names, self._fps, self._style = head.expression_names, fps, style
         self._decided = 0
+        self._final = np.zeros((0, len(head.expression_names)), np.float32)
 
     def window(self, recognizer: LiveRecognizer) -> tuple[int, Float, Contacts]:
         """See :class:`_Motion`."""
@@ -215,10 +216,13 @@ class _ModelMotion:
         values = phonetic_features(recognized.phones, recognized.mel, recognized.energy)[:-1]
         decided = round((recognizer.now - LOOK_AHEAD) * FRAME_RATE)
         if decided - self._decided >= _AT_ONCE:
-            self._stream.push(values[self._decided - start : decided - start])
+            made = self._stream.push(values[self._decided - start : decided - start]).weights
+            # After a stall frames are final that were not given yet.
+            self._final = np.concatenate([self._final, made])[-round(_KEPT * self._fps) :]
             self._decided = decided
         frames = int(recognizer.now * self._fps)
-        weights = self._stream.preview(values[self._decided - start :], frames).weights
+        preview = self._stream.preview(values[self._decided - start :], frames).weights
+        weights = np.concatenate([self._final, preview])
         first = frames - len(weights)
         shift = start / FRAME_RATE - first / self._fps
         phones = [p._replace(start=p.start + shift, end=p.end + shift) for p in recognized.phones]

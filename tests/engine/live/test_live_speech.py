@@ -74,17 +74,20 @@ def test_the_level_of_the_microphone_does_not_matter(head, voice):
     assert np.corrcoef(loud, soft)[0, 1] > 0.9
 
 
-def test_a_slow_machine_catches_up(head, voice):
-    one = spoken(head, voice, HOP, catch_up=True)
-    np.testing.assert_array_equal(one, spoken(head, voice))
-    late = spoken(head, voice, 5 * HOP, catch_up=True)
+@pytest.mark.parametrize("model", ["rules", "starter"])
+def test_a_slow_machine_catches_up(head, voice, model):
+    one = spoken(head, voice, HOP, model, catch_up=True)
+    np.testing.assert_array_equal(one, spoken(head, voice, HOP, model))
+    late = spoken(head, voice, 5 * HOP, model, catch_up=True)
     assert len(late) == len(one)
     jaw = head.expression_names.index("jawOpen")
     assert np.corrcoef(one[:, jaw], late[:, jaw])[0, 1] > 0.95
 
 
-def test_a_stall_of_seconds_loses_no_frame(head, voice):
-    assert len(spoken(head, voice, len(voice), catch_up=True)) == len(spoken(head, voice))
+@pytest.mark.parametrize("model", ["rules", "starter"])
+def test_a_stall_of_seconds_loses_no_frame(head, voice, model):
+    stalled = spoken(head, voice, len(voice), model, catch_up=True)
+    assert len(stalled) == round(len(voice) / SAMPLE_RATE * FPS)
 
 
 @pytest.mark.parametrize("noise", ["silence", "white", "tone"])
