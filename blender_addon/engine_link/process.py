@@ -24,6 +24,12 @@ RECORD = "gaussianspeech.json"
 SET_UP_HINT = "Press Set Up Engine in the GaussianSpeech panel or the add-on's preferences."
 """What to do where there is no engine."""
 
+OWN_PYTHON_HINT = (
+    "Install the libraries into it (Copy Install Command in the add-on's preferences), or clear "
+    "Engine Python there and press Set Up Engine."
+)
+"""What to do where the Python that the preferences name lacks libraries."""
+
 ENVIRONMENT_NAMES = ("gaussianspeech", ".gaussianspeech")
 """Folders in the home folder that are looked into for an engine's Python."""
 

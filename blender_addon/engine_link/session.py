@@ -85,8 +85,12 @@ def _make_engine(python: str, override: str, device: str) -> EngineClient:
         process.engine_environment(user_folder() / "cache", device.lower()),
         log_path(),
         cwd=user_folder(),
-        install_hint=process.SET_UP_HINT if program else "",
+        install_hint=_install_hint(python) if program else "",
     )
+
+
+def _install_hint(configured: str) -> str:
+    return process.OWN_PYTHON_HINT if configured else process.SET_UP_HINT
 
 
 def register() -> None:

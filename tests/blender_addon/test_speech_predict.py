@@ -239,7 +239,7 @@ def test_an_engine_python_without_torch(engine_ready, addon, head, status):
     try:
         assert_refused(engine_ready, head, status, "has no")
         assert bare in status.message
-        assert "pip install" in status.hint
+        assert "Copy Install Command" in status.hint
     finally:
         preferences.engine_python = ""
     assert_next_try_works(engine_ready, head, status)
