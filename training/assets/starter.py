@@ -50,7 +50,7 @@ RECORD = "starter.json"
 _SHARES = (0.2, 0.3, 0.2, 0.3)
 """How often a clip has its true phones, recognised ones, none, or those of a transcript, as
 features."""
-_LOSSES = LossWeights(bite=0.3, width=0.15, contact=1.0, closure=1.0)
+_LOSSES = LossWeights(bite=0.3, width=0.15, contact=1.0, closure=6.0)
 """Lips round and close, and f and v touch: what a regression is loosest in."""
 _NUMBER = re.compile(r"\d+\.\d+(\.\d+)*")
 _SPOKEN, _PREPARED = 0.15, 0.5

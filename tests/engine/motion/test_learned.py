@@ -21,7 +21,7 @@ from engine.motion.predict import predict
 from engine.motion.style import Style
 from engine.phonemes import Phone
 from engine.recognition.recognizer import RecognizedSpeech
-from tests.engine.heads.flame_faces import facing_backwards
+from tests.engine.heads.flame_faces import another_person, facing_backwards, without_names
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +197,27 @@ def test_a_learned_basis_is_articulated_and_smiles(head):
     smiling = _spoken(_personal(head), head, 1.0, smile=1.0, upper_face=0.0)
     corner = head.landmarks["mouth_corners"]
     assert np.abs(smiling.offsets()[12, corner, 1]).min() > 0.003
+
+
+@pytest.mark.slow
+def test_lips_of_a_head_without_arkit_expressions_touch_too():
+    person = another_person()
+    mesh = without_names(person)
+    mesh = replace(mesh, regions={"lips": person.regions["lips"]})
+    small = replace(STARTER, dimension=16, heads=2, feed_forward=16, past=4, learned_basis=True)
+    torch.manual_seed(0)
+    model = SpeechModel(for_head(replace(small, components=1), mesh)).eval()
+    jaw = person.expression_basis[person.expression_index("jawOpen")]
+    with torch.no_grad():
+        model.mapper.basis.copy_(torch.from_numpy(jaw[None]))
+        model.mapper.weights.weight.zero_()
+        model.mapper.weights.bias.fill_(0.09)
+    loaded = LoadedModel(TrainedModel(model, "tiny", mesh.id, {}), PhoneticEncoder())
+    made = _spoken(loaded, mesh, 8.0, recognized=_recognized(8.0, *SPOKEN), upper_face=0.0)
+    gap = _gap(made, person)
+    assert np.median(gap[70:130]) < 0.4
+    assert gap[:40].min() > 1.5
+    assert made.expression_names == mesh.expression_names
 
 
 def test_a_model_of_a_mesh_that_no_face_fits_moves_it_all_the_same(head):
