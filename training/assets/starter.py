@@ -47,10 +47,10 @@ from training.speech.trainer import BEST, SpeechTrainer
 MODEL_FILE = "speech_model.safetensors"
 RECORD = "starter.json"
 
-_SHARES = (0.2, 0.3, 0.2, 0.3)
+_SHARES = (0.35, 0.25, 0.15, 0.25)
 """How often a clip has its true phones, recognised ones, none, or those of a transcript, as
 features."""
-_LOSSES = LossWeights(bite=0.3, width=0.15, contact=1.0, closure=6.0)
+_LOSSES = LossWeights(bite=0.3, width=0.15, contact=2.0, closure=2.5)
 """Lips round and close, and f and v touch: what a regression is loosest in."""
 _NUMBER = re.compile(r"\d+\.\d+(\.\d+)*")
 _SPOKEN, _PREPARED = 0.15, 0.5
