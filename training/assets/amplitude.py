@@ -27,7 +27,7 @@ _KNOWN = 0.6
 """Correlation with the truth from which an expression counts as known; the rest stays damped."""
 _MOVING = 0.01
 """Standard deviation under which an expression hardly moves."""
-_MOST = 1.6
+_MOST = 1.3
 _JAW, _WITH_IT = "jawOpen", ("jaw", "mouthClose", "mouthPress")
 
 

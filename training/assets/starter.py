@@ -2,8 +2,8 @@
 """``python -m training.assets.starter --out DIR``: the shipped speech model, from nothing.
 
 Speech is synthesised into ``DIR/clips``, prepared into ``DIR/sequences``, learned in ``DIR/run``
-and given the teacher's amplitude; ``DIR/speech_model.safetensors``, with half-precision weights, is
-the asset.
+and given the teacher's amplitude and closures; ``DIR/speech_model.safetensors``, with
+half-precision weights, is the asset.
 ``DIR/starter.json`` records the settings, the voices and the versions of everything that decides
 the result: the same record gives the same sequences, and on the same kind of machine the same
 weights. A broken run goes on where it stopped.
@@ -35,7 +35,8 @@ from engine.motion.model.config import for_head
 from engine.motion.model.ids import STARTER
 from engine.motion.model.network import SpeechModel
 from training.assets.amplitude import amplify, amplitudes
-from training.assets.prepare import RECOGNISED, TRUE, Preparation, prepare
+from training.assets.closing import fit_closing
+from training.assets.prepare import RECOGNISED, TRANSCRIBED, TRUE, Preparation, prepare
 from training.assets.synthesise import Synthesis, synthesise
 from training.assets.voices import installed
 from training.losses.speech import LossWeights
@@ -52,6 +53,8 @@ _SHARES = (0.35, 0.25, 0.15, 0.25)
 features."""
 _LOSSES = LossWeights(bite=0.3, width=0.15, contact=2.0, closure=2.5)
 """Lips round and close, and f and v touch: what a regression is loosest in."""
+_CLOSING_CLIPS = 100
+"""Clips that the readout of closures is fitted on."""
 _NUMBER = re.compile(r"\d+\.\d+(\.\d+)*")
 _SPOKEN, _PREPARED = 0.15, 0.5
 """Parts of the time after which all clips are spoken, and prepared."""
@@ -150,8 +153,9 @@ def _learned(
     trainer.run(progress)
     best = load_model(run / BEST, head)
     held = sequences[: plan.validation]
-    factors = amplitudes(best.model, head.expression_names, held, (TRUE, RECOGNISED))
-    amplify(best.model, factors)
+    amplify(best.model, amplitudes(best.model, head.expression_names, held, (TRUE,)))
+    taught = sequences[plan.validation :][:_CLOSING_CLIPS]
+    fit_closing(best.model.eval(), head, taught, (TRUE, TRANSCRIBED))
     hours = sum(s.frames for s in sequences) / SIZES.motion_rate / 3600
     notes = best.notes | {"hours": round(hours, 2), "made_with": record}
     path = plan.out / MODEL_FILE
