@@ -31,10 +31,12 @@ some other way."""
 _CLOSED, _PARTED = 0.0003, 0.0015
 """Metres of gap in a finished performance up to which lips touch, and from which they do not."""
 
-_NEARLY_CLOSED, _MEANT_OPEN = 0.0010, 0.0022
+_NEARLY_CLOSED, _MEANT_OPEN = 0.0003, 0.0007
 """Metres of predicted gap under which lips are meant to touch, and above which they are left alone:
-the motion that models are trained on parts the lips by nothing (p, b, m, silence) or by 2.8 mm (f)
-and more, so what lies between is a contact that was not quite reached, or a movement on its way."""
+models are trained to overlap the lips in p, b and m, so what little is missing is a contact that
+was not quite reached; narrow rounded sounds part the lips by 2 mm and more."""
+_MOST_OVERLAP = 0.0003
+"""Metres by which any pair of the lips may overlap where no p, b or m was recognised."""
 _BILABIAL_CLOSED, _BILABIAL_OPEN = 0.003, 0.006
 """The same in a p, b or m that was recognised. Where the model opens further than that, its own
 encoding of the sound outweighs the recogniser's."""
@@ -157,7 +159,10 @@ def close_lips(weights: Float, gap: LipGap | None, closure_target: Double) -> Fl
     closed = np.maximum(closed, closure_target * _falling(widest, _BILABIAL_CLOSED, _BILABIAL_OPEN))
     parting = [i for i, name in enumerate(gap.names) if name.startswith(_PARTING)]
     weights[:, parting] *= (1.0 - closed)[:, None].astype(np.float32)
-    return _changed(weights, gap, _change_to_touch(weights, gap) * closed)
+    weights = _changed(weights, gap, _change_to_touch(weights, gap) * closed)
+    # Pairs that overlap beside others that part: outside p, b and m the lips give way.
+    room = (gap.apart(weights) + _MOST_OVERLAP) / -gap.parting[gap.close]
+    return _changed(weights, gap, np.minimum(room.min(axis=1), 0.0) * (1.0 - closure_target))
 
 
 def keep_lip_contact(styled: Float, before: Float, gap: LipGap) -> Float:

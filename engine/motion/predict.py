@@ -25,7 +25,7 @@ from engine.motion.lip_contact import (
 from engine.motion.model.ids import DEFAULT, MODELS, RULES, model_file
 from engine.motion.performance import Performance
 from engine.motion.rules.contacts import contact_curves, phones_in_silence
-from engine.motion.rules.pauses import hold_pauses_open
+from engine.motion.rules.pauses import hold_pauses_open, rest_in_silence
 from engine.motion.rules.visemes import articulate
 from engine.motion.style import NEUTRAL, Style
 from engine.recognition.ids import DEFAULT as RECOGNIZER
@@ -136,6 +136,8 @@ def predict(
         motion = loaded.motion(speech, recognized, fps, style, progress)
         fit = _fit(motion, loaded, head, face)
         weights, gap = (motion.weights, gap) if fit is None else (fit.weights, fit.gap)
+        if fit is None:
+            weights = rest_in_silence(weights, names, contacts)
         weights = apply_labiodental_contact(weights, names, contacts.labiodental)
         weights = close_lips(weights, gap, contacts.closure)
     weights = hold_pauses_open(weights, names, contacts, style.rest)

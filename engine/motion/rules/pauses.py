@@ -17,7 +17,22 @@ from .contacts import Contacts
 from .lip_shape import LipShape, lip_shape
 from .targets import VISEMES
 
+_MOUTH = ("jaw", "mouth", "tongue")
+"""What expressions of the mouth begin with."""
 _EXPRESSIONS = ("jawOpen", "mouthUpperUp", "mouthLowerDown")
+
+
+def rest_in_silence(weights: Float, names: Sequence[str], contacts: Contacts) -> Float:
+    """Predicted weights whose mouth comes to rest where nobody speaks, as that of the rules does.
+
+    Args:
+        weights: (T, E) of ARKit expressions; those of eyes, brows and cheeks are left as they are.
+        names: E names.
+        contacts: of the phones that are spoken, at the T frames.
+    """
+    mouth = np.array([name.startswith(_MOUTH) for name in names])
+    active = np.where(mouth, contacts.activity[:, None], 1.0)
+    return (weights * active).astype(np.float32)
 
 
 def hold_pauses_open(

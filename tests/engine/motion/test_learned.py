@@ -117,6 +117,14 @@ def column(made, head, name):
     return made.weights[:, head.expression_index(name)]
 
 
+def test_the_mouth_rests_where_nobody_speaks_whatever_the_model_says(head, loaded):
+    known = _recognized(8.0, Phone("AA", 0.0, 2.0), Phone("SIL", 2.0, 6.0), Phone("AA", 6.0, 8.0))
+    made = _spoken(loaded, head, 8.0, recognized=known, upper_face=0.0)
+    mouth = [i for i, n in enumerate(head.expression_names) if n.startswith(("jaw", "tongue"))]
+    assert np.abs(made.weights[70:120][:, mouth]).max() == 0.0
+    assert np.abs(made.weights[:40][:, mouth]).max() > 0.0
+
+
 def test_the_speakers_amplitude_becomes_the_models_input(head, loaded):
     plain, louder = _spoken(loaded, head), _spoken(loaded, head, jaw=1.5, lips=1.5)
     assert not np.array_equal(plain.weights, louder.weights)
