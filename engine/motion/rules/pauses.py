@@ -32,7 +32,8 @@ def rest_in_silence(weights: Float, names: Sequence[str], contacts: Contacts) ->
     """
     mouth = np.array([name.startswith(_MOUTH) for name in names])
     active = np.where(mouth, contacts.activity[:, None], 1.0)
-    return (weights * active).astype(np.float32)
+    resting: Float = (weights * active).astype(np.float32)
+    return resting
 
 
 def hold_pauses_open(
