@@ -35,8 +35,8 @@ _NEARLY_CLOSED, _MEANT_OPEN = 0.0003, 0.0007
 """Metres of predicted gap under which lips are meant to touch, and above which they are left alone:
 models are trained to overlap the lips in p, b and m, so what little is missing is a contact that
 was not quite reached; narrow rounded sounds part the lips by 2 mm and more."""
-_MOST_OVERLAP = 0.0003
-"""Metres by which any pair of the lips may overlap where no p, b or m was recognised."""
+_MOST_OVERLAP = 0.0002
+"""Metres by which any pair of the lips may overlap."""
 _BILABIAL_CLOSED, _BILABIAL_OPEN = 0.003, 0.006
 """The same in a p, b or m that was recognised. Where the model opens further than that, its own
 encoding of the sound outweighs the recogniser's."""
@@ -160,9 +160,7 @@ def close_lips(weights: Float, gap: LipGap | None, closure_target: Double) -> Fl
     parting = [i for i, name in enumerate(gap.names) if name.startswith(_PARTING)]
     weights[:, parting] *= (1.0 - closed)[:, None].astype(np.float32)
     weights = _changed(weights, gap, _change_to_touch(weights, gap) * closed)
-    # Pairs that overlap beside others that part: outside p, b and m the lips give way.
-    room = (gap.apart(weights) + _MOST_OVERLAP) / -gap.parting[gap.close]
-    return _changed(weights, gap, np.minimum(room.min(axis=1), 0.0) * (1.0 - closure_target))
+    return _without_overlap(weights, gap)
 
 
 def keep_lip_contact(styled: Float, before: Float, gap: LipGap) -> Float:
@@ -242,6 +240,12 @@ def _change_to_touch(weights: NDArray[Any], gap: LipGap, target: Double | float 
     apart = gap.apart(weights) - np.reshape(target, (-1, 1))
     change: Double = (apart / -gap.parting[gap.close]).max(axis=1)
     return change
+
+
+def _without_overlap(weights: Float, gap: LipGap) -> Float:
+    """The weights, in place, whose lips give way where pairs overlap beside others that part."""
+    room = (gap.apart(weights) + _MOST_OVERLAP) / -gap.parting[gap.close]
+    return _changed(weights, gap, np.minimum(room.min(axis=1), 0.0))
 
 
 def _changed(weights: Float, gap: LipGap, change: Double) -> Float:
