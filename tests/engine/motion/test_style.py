@@ -77,7 +77,7 @@ def test_p_b_and_m_close_and_open_vowels_open_in_every_style(spoken, head, style
     found = measured(spoken, head, style)
     assert found.closure_rate == 1.0
     learned = spoken[1][0].model == STARTER
-    # The starter shuts an AH of 40 ms before a b, and an AE of which the clip begins.
+    # The starter shuts an AH of 40 ms before a b, and an AE with which a clip begins.
     assert found.falsely_closed <= (2 if learned else 0)
     assert found.overlap < (0.75 * max(style.articulation, 1.0) if learned else 0.5)
     assert found.silence_motion < 0.05
