@@ -8,8 +8,11 @@ The program writes no times, but the library calls back with an event at each so
 from __future__ import annotations
 
 import ctypes
+import shutil
+from functools import cache
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, NamedTuple
 
 import espeakng_loader
@@ -61,8 +64,8 @@ _CALLBACK = ctypes.CFUNCTYPE(
 class _Library:
     """The library in use. It speaks one text at a time, in one voice."""
 
-    def __init__(self) -> None:
-        self._library = ctypes.CDLL(espeakng_loader.get_library_path())
+    def __init__(self, path: str) -> None:
+        self._library = ctypes.CDLL(path)
         data = espeakng_loader.get_data_path().encode()
         options = _PHONEME_EVENTS | _IN_IPA | _DONT_EXIT
         self._hertz = self._library.espeak_Initialize(_RETRIEVAL, 0, data, options)
@@ -113,6 +116,17 @@ class _Library:
         return 0
 
 
+@cache
+def _own_copy() -> tuple[str, TemporaryDirectory[str]]:
+    """A copy of the library's file, and the folder that holds it while this process lives.
+
+    A forked process inherits the library as :mod:`engine.recognition.espeak` has left it, and a
+    second loading of the same file is the same library, with its state.
+    """
+    folder = TemporaryDirectory(prefix="gaussianspeech-espeak-")
+    return shutil.copy(espeakng_loader.get_library_path(), folder.name), folder
+
+
 def speak_ipa(voice: str, text: str, speed: int, pitch: int) -> Spoken:
     """Let a voice of espeak-ng say a text.
 
@@ -134,7 +148,9 @@ def speak_ipa(voice: str, text: str, speed: int, pitch: int) -> Spoken:
     # Forked: a spawned process would import the whole program for every sentence.
     context = get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_speak, args=(sender, voice, text, speed, pitch))
+    process = context.Process(
+        target=_speak, args=(sender, _own_copy()[0], voice, text, speed, pitch)
+    )
     process.start()
     sender.close()
     try:
@@ -149,8 +165,8 @@ def speak_ipa(voice: str, text: str, speed: int, pitch: int) -> Spoken:
     return soxr.resample(samples, hertz, SAMPLE_RATE), segments
 
 
-def _speak(sender: Connection, voice: str, text: str, speed: int, pitch: int) -> None:
+def _speak(sender: Connection, library: str, voice: str, text: str, speed: int, pitch: int) -> None:
     try:
-        sender.send(_Library().speak(voice, text, speed, pitch))
+        sender.send(_Library(library).speak(voice, text, speed, pitch))
     except MissingDependencyError as error:
         sender.send(error)

@@ -17,6 +17,7 @@ from engine.motion.model.config import STARTER
 from engine.motion.model.wrinkles import SkinTension
 from engine.motion.style import Style
 from engine.phonemes import ENGLISH, Phone
+from engine.recognition.espeak import pronounce
 from tests.engine.motion.known_phones import perform
 from training.assets.augment import recorded
 from training.assets.espeak import speak_ipa
@@ -264,3 +265,12 @@ def test_some_of_what_is_synthesised_is_no_speech(tmp_path):
     files = synthesise(Synthesis(folder, hours=200 / 3600, seed=2, programs=("espeak-ng",)))
     silent = [f for f in files if {p.label for p in load_aligned_speech(f).phones} == {"SIL"}]
     assert 0 < len(silent) < len(files) / 3
+
+
+def test_a_text_sounds_the_same_whatever_was_pronounced_before():
+    first, sounds = speak_ipa("fr", "La lune bleue brille.", 165, 50)
+    for voice in ("ja", "cmn", "ar"):
+        pronounce("123, abc.", voice)
+    again, same = speak_ipa("fr", "La lune bleue brille.", 165, 50)
+    np.testing.assert_array_equal(first, again)
+    assert sounds == same
