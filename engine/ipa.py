@@ -65,7 +65,7 @@ tʃ ʧ ts. ts.h ʈʂ tS | CH | postalveolar affricate: lips pushed forward throu
 dʒ ʤ dz. ɖʐ dZ | JH | the same, voiced
 tɕ ʨ tɕh | T S=SH/S | alveolo-palatal affricate: the lips spread
 dʑ ʥ     | D Z=ZH/Z | the same, voiced
-c ch     | K=K/CH/T | palatal stop: the lips free; heard between K and CH
+c ch     | K=K/CH/T | palatal stop: the lips free; sounds between K and CH
 ɟ        | G=G/JH/D | the same, voiced
 k kh q K ǁ ǂ | K | velar and uvular stops, clicks with the side of the tongue: lips free
 ɡ g ɢ ɠ ʛ | G | the same, voiced or implosive
