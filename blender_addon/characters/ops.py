@@ -14,7 +14,7 @@ from bpy_extras.io_utils import ExportHelper, ImportHelper
 from ...engine.core.errors import BadInputError
 from ...engine.core.files import atomic_write
 from ...engine.core.json_values import JsonObject, read_json
-from ...engine.motion.characters.conventions import CONVENTIONS, Proposal, Row, propose
+from ...engine.motion.characters.conventions import CONVENTIONS, Row, propose
 from ...engine.motion.characters.mapping import mapping_of_rows
 from ..heads.properties import is_head
 from ..status import ReportMixin
@@ -60,7 +60,7 @@ class GAUSSIANSPEECH_OT_use_character(ReportMixin, bpy.types.Operator):
                 continue
             own = proposal if obj == main else propose(_keys(obj), proposal.convention)
             if own is not None:
-                _assign(obj, known, own, main=obj == main)
+                _fill(obj, known, own.convention.name, own.rows, main=obj == main)
                 count += 1
         more = f" of {count} objects" if count > 1 else ""
         return (
@@ -231,10 +231,6 @@ def _row(values: JsonObject, entry: object) -> Row:
 def _keys(obj: bpy.types.Object) -> list[str]:
     keys = obj.data.shape_keys
     return [block.name for block in keys.key_blocks if block != keys.reference_key]
-
-
-def _assign(obj: bpy.types.Object, known: str, proposal: Proposal, *, main: bool) -> None:
-    _fill(obj, known, proposal.convention.name, proposal.rows, main=main)
 
 
 def _fill(

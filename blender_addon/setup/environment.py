@@ -62,19 +62,19 @@ class SetupOptions:
 
     Attributes:
         folder: of the environment.
-        build: of torch, as :func:`.requirements.fitting_build` names it.
         parts: what is installed beside the engine itself.
         wheels: folder of wheels to install from without the network.
         log: file for what pip says.
         cache: folder for compiled code.
+        build: of torch, as :func:`.requirements.chosen_build` names it.
         python: program to make the environment with; found by itself where it is empty.
     """
 
     folder: Path
-    build: str
     parts: Parts
     log: Path
     cache: Path
+    build: str = CPU
     wheels: Path | None = None
     python: str = ""
 
@@ -148,6 +148,25 @@ def set_up(options: SetupOptions, cancelled: threading.Event, report: Report) ->
         temporary.write_text(json.dumps(asdict(record)), "utf-8")
     report(1.0, "The engine is set up")
     return record
+
+
+def move_away(folder: Path) -> Path:
+    """Give an environment another name, at once, so that it counts no more; returns that.
+
+    Raises:
+        GaussianSpeechError: it is in use.
+    """
+    gone = folder.with_name(f"{folder.name}.removed")
+    try:
+        if gone.exists():  # Left over from a removal that was cut off.
+            shutil.rmtree(gone)
+        folder.rename(gone)
+    except OSError as error:
+        raise GaussianSpeechError(
+            f"{folder} cannot be removed: {error.strerror}.",
+            "Close what uses it, such as another Blender, and try again.",
+        ) from error
+    return gone
 
 
 def remove(folder: Path) -> None:

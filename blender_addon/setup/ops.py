@@ -19,7 +19,7 @@ from ..status import ReportMixin, report
 from . import report as doctor_report
 from . import session
 from .environment import read_record
-from .requirements import CPU, ROOT, Parts, fitting_build, pip_command
+from .requirements import ROOT, Parts, pip_command
 
 
 class GAUSSIANSPEECH_OT_set_up_engine(ReportMixin, bpy.types.Operator):
@@ -78,19 +78,12 @@ class GAUSSIANSPEECH_OT_set_up_engine(ReportMixin, bpy.types.Operator):
 
     def run(self, _context: bpy.types.Context) -> str:
         """Begin."""
-        build = CPU if self.build == "CPU" else fitting_build()
-        if self.build == "CUDA" and build == CPU:
-            raise BadInputError(
-                "No NVIDIA GPU with a driver for CUDA 12.6 or newer was found.",
-                "Install NVIDIA's driver, or choose Processor.",
-            )
-        parts = Parts(self.english, self.training, cuda=build != CPU)
         wheels = Path(bpy.path.abspath(self.wheels)) if self.wheels.strip() else None
-        return session.start(build, parts, wheels)
+        return session.start(self.build, Parts(self.english, self.training), wheels)
 
 
 class GAUSSIANSPEECH_OT_cancel_set_up(ReportMixin, bpy.types.Operator):
-    """Stop setting up; the next set-up goes on from there."""
+    """Stop setting up; the next set-up continues from there."""
 
     bl_idname = "gaussianspeech.cancel_set_up"
     bl_label = "Cancel Set-Up"

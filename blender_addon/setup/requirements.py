@@ -13,6 +13,8 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...engine.core.errors import BadInputError
+
 ROOT = Path(__file__).resolve().parents[2]
 """The extension's folder, with ``pyproject.toml`` and ``constraints.txt``."""
 
@@ -97,6 +99,21 @@ def fitting_build() -> str:
             if version >= oldest:
                 return build
     return CPU
+
+
+def chosen_build(choice: str) -> str:
+    """The build of torch for ``AUTO``, ``CPU`` or ``CUDA``; may wait for the NVIDIA driver.
+
+    Raises:
+        BadInputError: ``CUDA`` is asked for, and no driver runs it.
+    """
+    build = CPU if choice == "CPU" else fitting_build()
+    if choice == "CUDA" and build == CPU:
+        raise BadInputError(
+            "No NVIDIA GPU with a driver for CUDA 12.6 or newer was found.",
+            "Install NVIDIA's driver, or choose Processor.",
+        )
+    return build
 
 
 def driver_cuda_version() -> tuple[int, int] | None:

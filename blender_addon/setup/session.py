@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -14,8 +16,8 @@ from ..engine_link.future import ThreadFuture
 from ..engine_link.process import known_python
 from ..engine_link.session import current_engine, environment_folder, stop_engine, user_folder
 from ..settings import get_preferences
-from .environment import SetupOptions, SetupRecord, read_record, remove, set_up
-from .requirements import Parts
+from .environment import SetupOptions, SetupRecord, move_away, read_record, remove, set_up
+from .requirements import CPU, Parts, chosen_build
 
 _LABEL = "Setting up the engine"
 _PATIENCE = 5.0
@@ -25,9 +27,15 @@ _PATIENCE = 5.0
 class SetupFuture(ThreadFuture):
     """A set-up in a thread of its own, with its progress."""
 
-    def __init__(self, options: SetupOptions) -> None:
+    def __init__(self, choice: str, options: SetupOptions) -> None:
         self._progress = (0.0, _LABEL)
-        super().__init__(lambda cancelled: set_up(options, cancelled, self._report), _LABEL)
+        self._choice, self._options = choice, options
+        super().__init__(self._set_up, _LABEL)
+
+    def _set_up(self, cancelled: threading.Event) -> SetupRecord:
+        build = chosen_build(self._choice)
+        parts = replace(self._options.parts, cuda=build != CPU)
+        return set_up(replace(self._options, build=build, parts=parts), cancelled, self._report)
 
     def poll(self) -> tuple[float, str]:
         """Fraction in [0, 1] and message of the last progress."""
@@ -65,11 +73,11 @@ def log_path() -> Path:
     return user_folder() / "setup.log"
 
 
-def start(build: str, parts: Parts, wheels: Path | None = None) -> str:
+def start(choice: str, parts: Parts, wheels: Path | None = None) -> str:
     """Begin a set-up, whose progress and result the panel shows; background Blender waits for it.
 
     Args:
-        build: of torch.
+        choice: of the build of torch: ``AUTO``, ``CPU`` or ``CUDA``.
         parts: what is installed beside the engine itself.
         wheels: folder of wheels, to do it without the network.
 
@@ -91,13 +99,12 @@ def start(build: str, parts: Parts, wheels: Path | None = None) -> str:
     stop_engine()  # Its libraries may be replaced.
     options = SetupOptions(
         folder=environment_folder(),
-        build=build,
         parts=parts,
         log=log_path(),
         cache=user_folder() / "cache",
         wheels=wheels,
     )
-    _future = SetupFuture(options)
+    _future = SetupFuture(choice, options)
     if bpy.app.background:
         return _done(_future.result())
     background.run(_LABEL, _future, _done)
@@ -120,7 +127,13 @@ def remove_environment() -> None:
     if under_way() is not None:
         raise BadInputError("The engine is being set up.", "Cancel that first.")
     stop_engine(wait=os.name == "nt")  # Windows keeps the files of a running program.
-    remove(environment_folder())
+    gone = move_away(environment_folder())
+    # Thousands of files take seconds.
+    background.run("Removing the engine", ThreadFuture(lambda _cancelled: remove(gone)), _removed)
+
+
+def _removed(_result: None) -> str:
+    return "The engine was removed"
 
 
 def _done(record: SetupRecord) -> str:

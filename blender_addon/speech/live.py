@@ -187,7 +187,7 @@ def stop(context: bpy.types.Context) -> Baked | None:
 
 
 def tick() -> bool:
-    """Show the latest frame; whether the session goes on."""
+    """Show the latest frame; whether the session is still running."""
     live = _session
     if live is None:
         return False

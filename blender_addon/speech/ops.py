@@ -156,6 +156,8 @@ class GAUSSIANSPEECH_OT_predict(EngineTask, bpy.types.Operator):
                 "which a character cannot follow.",
                 "Choose Learned or Rules as the model.",
             )
+        for part in character_objects(obj):
+            check_bakeable(part)  # All of them, before the first is baked.
         done, *_ = [
             bake(context, part, prediction, deltas, adjustments(settings), settings.offset)
             for part in character_objects(obj)

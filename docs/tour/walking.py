@@ -15,7 +15,7 @@ import bpy
 TAB = "GaussianSpeech"
 
 Condition = Callable[[], bool]
-"""What a walk waits for before it goes on."""
+"""What a walk waits for before its next step."""
 
 
 def window() -> bpy.types.Window:
