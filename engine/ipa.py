@@ -143,13 +143,6 @@ def ipa_labels(ipa: str) -> tuple[str, ...]:
     return tuple(sound.label for sound in ipa_sounds(ipa))
 
 
-@cache
-def acoustic_label(label: str) -> str:
-    """The English phone that a label of this project sounds most like: UE → UW, BH → V."""
-    same = [sound for sounds in _sounds().values() for sound in sounds if sound.label == label]
-    return label if not same or label in {s.acoustic[0] for s in same} else same[0].acoustic[0]
-
-
 _LENGTHS = (4, 3, 2, 1)
 """Characters of a symbol, the longest first."""
 
