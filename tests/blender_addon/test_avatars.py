@@ -57,6 +57,7 @@ def test_an_open_jaw_shows_in_the_picture(engine_ready, portrait, head, tmp_path
     assert change[:70].mean() < 0.01
 
 
+@pytest.mark.one_blender
 def test_an_engine_killed_in_the_middle_of_a_render_fails_it_and_the_next_works(
     engine_ready, portrait, addon, tmp_path, monkeypatch
 ):

@@ -206,6 +206,7 @@ def test_shutdown_does_not_wait_for_an_engine_that_ignores_it(start):
         os.kill(pid, 0)
 
 
+@pytest.mark.one_blender
 def test_nobody_has_to_wait_for_an_engine_that_ignores_shutdown(start):
     engine = start("ignores shutdown")
     pid = engine.greeting().result(PATIENCE)["pid"]

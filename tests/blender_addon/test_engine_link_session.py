@@ -69,6 +69,7 @@ def test_two_threads_that_ask_at_once_get_one_engine(blender, session, monkeypat
     assert got == made * 4
 
 
+@pytest.mark.one_blender
 def test_restart_does_not_wait_for_the_old_engine_to_end(blender, session, stubborn):
     first = session.get_engine(blender.context).wait_ready(PATIENCE)["pid"]
     assert seconds(blender.ops.gaussianspeech.restart_engine) < 1

@@ -74,6 +74,7 @@ def test_without_a_folder_in_the_preferences_the_panel_lists_what_the_commands_l
     assert asked == [("jobs.list", {})]
 
 
+@pytest.mark.one_blender
 def test_asking_for_the_first_time_starts_the_engine_without_making_blender_wait(
     engine_ready, jobs, addon, watcher
 ):
@@ -305,6 +306,7 @@ save_model(folder / "start.safetensors", SpeechModel(tiny_config(head)), head, "
 """
 
 
+@pytest.mark.one_blender
 def test_a_real_training_is_started_followed_cancelled_resumed_and_ended(
     engine_ready, jobs, listed, watcher, addon, tmp_path
 ):
@@ -379,6 +381,7 @@ def other_machine(engine_ready, jobs, tmp_path, monkeypatch):
     return tmp_path / "there" / "gaussianspeech" / "jobs"
 
 
+@pytest.mark.one_blender
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in of ssh is a shell script")
 def test_jobs_of_another_machine_are_those_of_its_engine(
     engine_ready, other_machine, listed, watcher, addon

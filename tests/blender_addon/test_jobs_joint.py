@@ -190,6 +190,7 @@ def test_files_of_another_machine_are_not_looked_for(blender, ordered, head):
     assert options["--speech-model"] == "/there/model.safetensors"
 
 
+@pytest.mark.one_blender
 def test_it_starts_and_shows_why_it_cannot_continue(
     engine_ready, jobs, listed, addon, capture, add_plain_head
 ):

@@ -94,6 +94,7 @@ def test_removing_takes_the_whole_environment(blender, addon):
     assert list(folder.parent.glob("environment*")) == []
 
 
+@pytest.mark.one_blender
 def test_the_doctor_asks_blender_and_the_engine(engine_ready, addon):
     assert engine_ready.ops.gaussianspeech.doctor() == {"FINISHED"}
     findings = addon("setup.report").findings()

@@ -83,6 +83,7 @@ def write_wheel(path):
         archive.writestr(f"{info}/RECORD", f"tiny.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n")
 
 
+@pytest.mark.one_blender
 def test_an_environment_is_made_offline_and_recorded_last(engine, options):
     steps = []
     record = environment.set_up(options, threading.Event(), lambda *step: steps.append(step))
@@ -100,6 +101,7 @@ def test_an_environment_is_made_offline_and_recorded_last(engine, options):
     environment.remove(options.folder)  # Nothing is there, and nothing is wrong.
 
 
+@pytest.mark.one_blender
 def test_a_cancelled_set_up_ends_its_programs_and_is_continued_by_the_next(engine, options, made):
     shutil.copytree(made, options.folder, symlinks=True)
     engine(600)
@@ -120,6 +122,7 @@ def test_a_cancelled_set_up_ends_its_programs_and_is_continued_by_the_next(engin
     assert python.lstat().st_mtime_ns == made  # What was there was used.
 
 
+@pytest.mark.one_blender
 def test_a_broken_environment_is_made_anew(engine, options):
     options.folder.mkdir(parents=True)
     (options.folder / environment.RECORD).write_text("{}")
@@ -129,6 +132,7 @@ def test_a_broken_environment_is_made_anew(engine, options):
     assert not (options.folder / "left over").exists()
 
 
+@pytest.mark.one_blender
 def test_a_library_that_is_not_in_the_folder_is_named(engine, options, monkeypatch, made):
     shutil.copytree(made, options.folder, symlinks=True)
     monkeypatch.setattr(environment, "requirements", lambda _parts: ["tiny>=1", "absent>=3"])
@@ -138,6 +142,7 @@ def test_a_library_that_is_not_in_the_folder_is_named(engine, options, monkeypat
     assert environment.read_record(options.folder) is None
 
 
+@pytest.mark.one_blender
 def test_an_engine_that_does_not_start_leaves_no_record(engine, options, made):
     shutil.copytree(made, options.folder, symlinks=True)
     (process.ROOT / "engine" / "__main__.py").write_text("raise SystemExit('no such kernel')")

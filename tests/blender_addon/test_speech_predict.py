@@ -215,6 +215,7 @@ def test_undo_and_redo_after_each_step(engine_ready, addon):
     assert blender.ops.gaussianspeech.rebake() == {"FINISHED"}
 
 
+@pytest.mark.one_blender
 def test_an_engine_killed_in_mid_request(engine_ready, addon, head, status):
     engine = addon("engine_link.session").get_engine(engine_ready.context)
     pid = engine.wait_ready(60)["pid"]
@@ -231,6 +232,7 @@ def test_an_engine_killed_in_mid_request(engine_ready, addon, head, status):
     assert_next_try_works(engine_ready, head, status)
 
 
+@pytest.mark.one_blender
 def test_an_engine_python_without_torch(engine_ready, addon, head, status):
     preferences = addon("settings").get_preferences(engine_ready.context)
     # The Python under this environment: it has no libraries of its own.
@@ -245,6 +247,7 @@ def test_an_engine_python_without_torch(engine_ready, addon, head, status):
     assert_next_try_works(engine_ready, head, status)
 
 
+@pytest.mark.one_blender
 def test_an_engine_python_that_is_not_there(engine_ready, addon, head, status):
     preferences = addon("settings").get_preferences(engine_ready.context)
     preferences.engine_python = "/no/such/python"

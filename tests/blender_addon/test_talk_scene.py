@@ -147,6 +147,7 @@ def test_it_opens_on_the_head(found):
     assert set(found[0]["views"]) == {"CAMERA"}
 
 
+@pytest.mark.one_blender
 def test_a_missing_performance_is_one_line_and_exit_code_2(engine_python, tmp_path):
     done = talk_scene(engine_python, tmp_path / "none.npz", tmp_path / "talk.blend", check=False)
     assert done.returncode == 2
@@ -154,6 +155,7 @@ def test_a_missing_performance_is_one_line_and_exit_code_2(engine_python, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.one_blender
 def test_a_file_that_is_no_performance_is_refused_and_nothing_is_written(engine_python, tmp_path):
     wrong = tmp_path / "wrong.npz"
     wrong.write_bytes(b"not a performance")
@@ -163,6 +165,7 @@ def test_a_file_that_is_no_performance_is_refused_and_nothing_is_written(engine_
     assert list(tmp_path.iterdir()) == [wrong]
 
 
+@pytest.mark.one_blender
 def test_an_avatar_that_is_not_there_is_named(engine_python, performance, tmp_path):
     missing = tmp_path / "none.safetensors"
     done = talk_scene(
