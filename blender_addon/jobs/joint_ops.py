@@ -49,8 +49,8 @@ class GAUSSIANSPEECH_OT_train_joint(StartTrainingOperator, bpy.types.Operator):
     speech_model: bpy.props.StringProperty(
         name="Speech Model",
         description=(
-            "'head' for the one that the active head uses, 'starter' for the learned one that "
-            "ships, or a model's file"
+            "'head' for the one that the active head uses (where that is the rules, 'starter'), "
+            "'starter' for the learned one that ships, or a model's file"
         ),
         default=OF_THE_HEAD,
         options={"SKIP_SAVE"},
@@ -105,10 +105,9 @@ class GAUSSIANSPEECH_OT_train_joint(StartTrainingOperator, bpy.types.Operator):
             head = require_head(context)
             name = model_name(head.gaussianspeech_speech)
             if name == RULES:
-                raise BadInputError(
-                    f"'{head.name}' is animated by rules, which learn nothing.",
-                    "Choose Learned or a trained model as the speech model in New Training.",
-                )
+                name = STARTER
+                line = f"'{head.name}' speaks by rules, which learn nothing: Learned is refined"
+                self.report({"INFO"}, line)
         return name if name == STARTER else _file(bpy.path.abspath(name), client, "speech model")
 
 

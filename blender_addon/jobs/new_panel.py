@@ -162,7 +162,7 @@ def _model_of(head: bpy.types.Object) -> str:
         # Trainings call their models alike, and their folders by their person.
         parts = settings.model_file.replace("\\", "/").split("/")
         return parts[-2] if len(parts) > 1 and parts[-2] else parts[-1]
-    return "Rules learn nothing" if settings.model == RULES else "Learned"
+    return "Learned, for rules learn nothing" if settings.model == RULES else "Learned"
 
 
 CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PT_new_training,)

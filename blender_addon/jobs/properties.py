@@ -107,7 +107,11 @@ class GAUSSIANSPEECH_PG_training(bpy.types.PropertyGroup):
         name="Speech Model",
         description="Which speech model is refined",
         items=(
-            ("HEAD", "The Head's", "The speech model of the active head"),
+            (
+                "HEAD",
+                "The Head's",
+                "The speech model of the active head; Learned where that speaks by rules",
+            ),
             ("STARTER", "Learned", "The learned model that ships, for every head"),
             ("FILE", "From File", "A model of your own"),
         ),

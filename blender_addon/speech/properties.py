@@ -100,10 +100,12 @@ class GAUSSIANSPEECH_PG_speech(bpy.types.PropertyGroup):
         name="Model",
         description="What makes motion of the speech",
         items=(
-            (STARTER, "Learned", "The learned model that ships, for every head"),
-            (RULES, "Rules", "Articulation by rule from the recognised sounds"),
-            ("FILE", "Trained", "A model of your own, from its file"),
+            (RULES, "Rules", "Articulation by rule from the recognised sounds", "NONE", 1),
+            (STARTER, "Learned", "The learned model that ships, for every head", "NONE", 0),
+            ("FILE", "Trained", "A model of your own, from its file", "NONE", 2),
         ),
+        # Files keep the number of an item, and 0.1.0 had the learned model first.
+        default=RULES,
     )
     model_file: bpy.props.StringProperty(
         name="Model File",

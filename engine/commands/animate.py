@@ -59,7 +59,7 @@ def animate(
         audio: WAV, FLAC, OGG or MP3 files; mono or stereo, 8 to 96 kHz, 0.2 s to one hour.
         out: folder for the results.
         head: "default", a FLAME file (.pkl, .npz), or a mesh of your own (.obj, .ply, .glb).
-        speech_model: "starter" (learned), "rules", or the file of a trained model.
+        speech_model: "rules", "starter" (learned), or the file of a trained model.
         fps: frames per second, 12 to 120, for example 24, 23.976 or 60.
         text: what is said; makes the lip sync more exact.
         text_file: a file with what is said, instead of --text: .txt, or subtitles with times, .srt

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from engine.core.errors import BadInputError
-from engine.motion.model.ids import DEFAULT
+from engine.motion.model.ids import LIVE
 
 if TYPE_CHECKING:
     from engine.live.senders import Sender
@@ -39,7 +39,7 @@ def live(
     livelink_port: int = _PORTS["livelink"],
     subject: str = "GaussianSpeech",
     head: str = "default",
-    speech_model: str = DEFAULT,
+    speech_model: str = LIVE,
     articulation: float = 1.0,
     smile: float = 0.0,
     upper_face: float = 1.0,

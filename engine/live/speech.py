@@ -31,7 +31,7 @@ from engine.motion.lip_contact import (
     fit_mouth_close,
     lip_gap,
 )
-from engine.motion.model.ids import DEFAULT, model_file
+from engine.motion.model.ids import LIVE, model_file
 from engine.motion.model.live import SpeechStream
 from engine.motion.model.loaded import LoadedModel, loaded_model
 from engine.motion.rules.contacts import Contacts, contact_curves, phones_in_silence
@@ -80,7 +80,7 @@ class LiveSpeech:
         fps: float,
         *,
         rate: float = SAMPLE_RATE,
-        model: str = DEFAULT,
+        model: str = LIVE,
         style: Style = NEUTRAL,
         catch_up: bool = False,
     ) -> None:

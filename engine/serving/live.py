@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.core.arrays import Float
 from engine.core.errors import BadInputError
-from engine.motion.model.ids import DEFAULT
+from engine.motion.model.ids import LIVE
 from engine.serving.request import Reply, Request
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def run_live(request: Request) -> Reply:
 
     params = request.params
     name, fps = params.text("head", "default"), params.number("fps")
-    model = params.text("model", DEFAULT)
+    model = params.text("model", LIVE)
     source = params.text("input", MICROPHONE)
     device = params.text("device", None)
     paced = params.flag("paced", default=True)

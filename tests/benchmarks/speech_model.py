@@ -23,6 +23,7 @@ from torch import Tensor
 
 from engine.audio.loading import load_speech, speech_from_samples
 from engine.heads import load_head
+from engine.motion.model import ids
 from engine.motion.model.config import STARTER
 from engine.motion.model.live import MotionStream, SpeechStream
 from engine.motion.model.network import SpeechModel
@@ -65,7 +66,7 @@ def whole_way(seconds: float) -> tuple[Cost, Cost]:
     recognized = recognize(speech)
     return (
         timed(lambda: recognize(speech), 2),
-        timed(lambda: predict(speech, head, 25.0, recognized=recognized), 2),
+        timed(lambda: predict(speech, head, 25.0, recognized=recognized, model=ids.STARTER), 2),
     )
 
 

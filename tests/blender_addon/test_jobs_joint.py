@@ -174,10 +174,9 @@ def test_a_head_without_an_avatar_is_refused(ordered, capture, head):
         ordered(data=str(capture))
 
 
-def test_a_head_animated_by_rules_is_refused(ordered, capture, head):
+def test_a_head_that_speaks_by_rules_refines_the_learned_model(ordered, capture, head):
     head.gaussianspeech_speech.model = "rules"
-    with pytest.raises(RuntimeError, match="is animated by rules, which learn nothing"):
-        ordered(data=str(capture))
+    assert ordered(data=str(capture))["--speech-model"] == "starter"
 
 
 def test_files_of_another_machine_are_not_looked_for(blender, ordered, head):

@@ -10,6 +10,7 @@ import tyro
 from tyro.extras import SubcommandApp
 
 from engine.commands.console import existing_folder, progress_bar
+from engine.motion.model.ids import STARTER
 from engine.recognition.ids import DEFAULT
 from training.commands.evaluate_avatar import avatar
 
@@ -24,7 +25,7 @@ def speech(
     *,
     out: Path | None = None,
     head: str = "default",
-    speech_model: str = "starter",
+    speech_model: str = STARTER,
     fps: float = 25.0,
     transcript: Literal["both", "with", "without"] = "both",
     truth: Path | None = None,

@@ -4,7 +4,8 @@
 The means of people are of seven films of five speakers of English, 44 s with 517 phones, whose
 words were aligned with the sound: landmarks of MediaPipe's face mesh, in mm where the outer eye
 corners are 90 mm apart (:mod:`training.data.filmed_mouth`). Standard deviations lie between 2 and
-5 mm. Widths are of the mouths of those five; ours is a head of its own, so compare differences.
+5 mm. English has no ``UE``, ``OE`` and ``BH``, so nobody was measured at them. Widths are of the
+mouths of those five; ours is a head of its own, so compare differences.
 """
 
 from __future__ import annotations

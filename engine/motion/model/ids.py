@@ -15,9 +15,13 @@ RULES = "rules"
 """The rule-based articulation."""
 STARTER = "starter"
 """The learned model that ships."""
-DEFAULT = STARTER
-"""The model that is used unless another is asked for."""
-MODELS: tuple[str, ...] = (STARTER, RULES)
+DEFAULT = RULES
+"""What animates a recording unless another is asked for: on people's speech it follows filmed
+mouths more closely than the starter, and shuts fewer open vowels (docs/speech-model.md)."""
+LIVE = STARTER
+"""What moves a face live unless another is asked for: where phones alone are known, it closes more
+of p, b and m than the rules (docs/live.md)."""
+MODELS: tuple[str, ...] = (RULES, STARTER)
 """Ids of the speech models; the file of a trained model is one too."""
 MODEL_SUFFIX = ".safetensors"
 STARTER_FILE = Path(__file__).parents[2] / "assets" / "speech_model.safetensors"

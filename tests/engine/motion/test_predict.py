@@ -49,6 +49,7 @@ def test_frames_are_the_rounded_duration(head, speech, fps):
 def test_prediction_needs_nothing_but_sound(head, speech):
     made = predict(speech, head, 25.0)
     assert isinstance(made, Performance)
+    assert made.model == "rules"
     assert made.frames == 25
     assert made.phones
 

@@ -40,7 +40,7 @@ def _measured(performances, head, clips):
 def learned(request, head, clips):
     texts = [clip.transcript if request.param else None for clip in clips]
     made = [
-        predict(clip.speech, head, 25.0, text=text, style=STILL)
+        predict(clip.speech, head, 25.0, text=text, model=STARTER, style=STILL)
         for clip, text in zip(clips, texts, strict=True)
     ]
     return _measured(made, head, clips)
@@ -79,7 +79,7 @@ def test_what_is_not_speech_does_not_move_the_mouth(head, sound):
     }[sound]
     speech = speech_from_samples((0.4 * made).astype(np.float32), 16_000)
     known = recognize(speech, recognizer=PHONES)
-    performance = predict(speech, head, 25.0, recognized=known, style=STILL)
+    performance = predict(speech, head, 25.0, recognized=known, model=STARTER, style=STILL)
     assert mouth_track(performance, head).gap.max() < 0.5
     assert lip_speed(performance, head).mean() < 0.05
 

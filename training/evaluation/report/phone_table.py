@@ -31,7 +31,7 @@ def phone_table(means: Sequence[PhoneMean], title: str) -> Table:
     table = Table(
         title=title,
         caption="At the middle of each phone, where the outer eye corners are 90 mm apart; "
-        "people: five filmed speakers.",
+        "people: five filmed speakers; –: not measured, as UE, OE and BH, which English lacks.",
     )
     for _ in range(_SIDE_BY_SIDE):
         for column, heading in enumerate(HEADINGS):

@@ -17,6 +17,7 @@ from engine.motion.face.emotion import EMOTIONS, PROTOTYPES, EmotionKey, emotion
 from engine.motion.face.emotion_curve import read_emotion_curve
 from engine.motion.face.prosody import Tone
 from engine.motion.lip_contact import fit_mouth_close, lip_gap
+from engine.motion.model.ids import DEFAULT, MODELS
 from engine.motion.predict import predict
 from engine.motion.style import Style, apply_style
 from engine.recognition.recognizer import recognize
@@ -35,7 +36,7 @@ def head():
     return load_head("default")
 
 
-@pytest.fixture(scope="module", params=["rules", "starter"])
+@pytest.fixture(scope="module", params=MODELS)
 def spoken(request, head, recordings):
     """Clips, and what a model makes of their true sounds."""
     clips = [load_aligned_speech(file) for file in find_speech([recordings])][::2]
@@ -69,12 +70,16 @@ def measured(spoken, head, style):
 )
 def test_lips_close_and_open_and_reach_the_teeth_in_every_emotion(spoken, head, style):
     found, plain = measured(spoken, head, style), measured(spoken, head, Style())
-    unmoved = measured(spoken, head, replace(style, emotion_amount=0.0))
     assert found.closure_rate == 1.0
-    assert found.false_closure_rate <= plain.false_closure_rate
     assert found.touching >= plain.touching
-    # The learned model's lips overlap by more where they articulate twice as much.
-    assert found.overlap < max(0.5, unmoved.overlap + 0.2)
+    if spoken[1][0].model == DEFAULT:
+        assert found.false_closure_rate == 0.0
+        assert found.overlap < 0.5
+    else:
+        # The learned model's lips overlap by more where they articulate twice as much.
+        unmoved = measured(spoken, head, replace(style, emotion_amount=0.0))
+        assert found.false_closure_rate <= plain.false_closure_rate
+        assert found.overlap < max(0.5, unmoved.overlap + 0.2)
     assert found.open_gap > 0.8 * style.articulation * plain.open_gap
 
 
