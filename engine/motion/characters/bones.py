@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From ARKit weights to the channels of a rig's bones, by a table of rows.
+
+A channel shows the sum of its rows, each from rest at weight 0 to its value at weight 1, and never
+leaves what its rows name. The weights of the poses are sought as those of shape keys are
+(:mod:`.mapping`): a rig with a jaw alone holds it up where lips touch.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ...core.errors import BadInputError
+from ..arkit import ARKIT_NAMES
+from .conventions import Row
+from .mapping import CharacterMapping, Float, mapping_of_rows
+from .poses import pose
+
+AXES = ("x", "y", "z")
+CHANNELS = tuple(f"{kind} {axis}" for kind in ("location", "rotation", "scale") for axis in AXES)
+"""The channels of a bone, in its own axes; beside them there is ``property NAME``."""
+
+HEAD = "head motion"
+"""What a row shows that turns a bone with the head: its value is the bone's share of the turn."""
+
+HEAD_CHANNEL = "rotation"
+"""Channel of such a row: all axes."""
+
+_PROPERTY = re.compile(r"property (.+)", re.DOTALL)
+
+
+class BoneRow(NamedTuple):
+    """One channel of a bone and what it stands for.
+
+    Attributes:
+        bone: its name.
+        channel: one of :data:`CHANNELS`, ``property NAME``, or :data:`HEAD_CHANNEL`.
+        pose: what it shows, see :func:`.poses.pose`, or :data:`HEAD`.
+        value: of the channel when it shows that: the rig's units, radians, a factor.
+    """
+
+    bone: str
+    channel: str
+    pose: str
+    value: float
+
+
+Channel = tuple[str, str]
+"""A bone and a channel of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class BoneMapping:
+    """What the bones of a rig stand for.
+
+    Attributes:
+        rows: of channels; the head's apart.
+        poses: what the K poses that the rows name are made of, its keys their names.
+        head_shares: share of the head's turn of each bone that turns with it.
+    """
+
+    rows: tuple[BoneRow, ...]
+    poses: CharacterMapping
+    head_shares: Mapping[str, float]
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The C channels, each once, in the order of the table."""
+        return tuple(dict.fromkeys((row.bone, row.channel) for row in self.rows))
+
+    def values(
+        self,
+        weights: Float,
+        names: Sequence[str],
+        leader: CharacterMapping | None = None,
+        rest: Mapping[Channel, float] | None = None,
+    ) -> Float:
+        """The channels that show ARKit weights best.
+
+        Args:
+            weights: (T, E).
+            names: E names; expressions that are not ARKit's are left out.
+            leader: of the character's object that shows most, see :class:`CharacterMapping`.
+            rest: value of a channel at weight 0: 1 for scales and 0 for others where not given.
+
+        Returns:
+            (T, C) float32.
+        """
+        channels = self.channels
+        if not channels:
+            return np.zeros((len(weights), 0), np.float32)
+        shown = self.poses.values(weights, names, leader)
+        values = np.zeros((len(weights), len(channels)), np.float32)
+        for column, channel in enumerate(channels):
+            start = rest_of(channel, rest or {})
+            offsets = np.zeros(len(self.poses.keys))
+            for row in self.rows:
+                if (row.bone, row.channel) == channel:
+                    offsets[self.poses.keys.index(row.pose)] = row.value - start
+            reach = min(offsets.min(), 0.0), max(offsets.max(), 0.0)
+            values[:, column] = start + np.clip(shown @ offsets, *reach)
+        return values
+
+
+def rest_of(channel: Channel, rest: Mapping[Channel, float]) -> float:
+    """Value of a channel at rest."""
+    return rest.get(channel, 1.0 if channel[1].startswith("scale") else 0.0)
+
+
+def property_of(channel: str) -> str:
+    """The custom property that a channel names, or nothing."""
+    match = _PROPERTY.fullmatch(channel)
+    return match.group(1) if match else ""
+
+
+def mapping_of_bones(rows: Sequence[BoneRow]) -> BoneMapping:
+    """The mapping that a table of rows says.
+
+    Raises:
+        BadInputError: no rows, an unknown pose or channel, a value that is no number, a row twice,
+            or a bone that turns both with the head and by itself.
+    """
+    if not rows:
+        raise BadInputError("No bone is mapped.", "Map at least the jaw.")
+    seen: set[tuple[str, str, str]] = set()
+    for row in rows:
+        if row[:3] in seen:
+            raise _wrong(row, f"shows {row.pose!r} twice", "Remove one row.")
+        seen.add(row[:3])
+        _check(row)
+    shares = {row.bone: row.value for row in rows if row.pose == HEAD}
+    moving = tuple(row for row in rows if row.pose != HEAD)
+    for row in moving:
+        if row.bone in shares and row.channel.startswith("rotation"):
+            raise _wrong(row, "turns with the head, too", "Remove one of the two rows.")
+    shown = [Row(name, name) for name in dict.fromkeys(row.pose for row in moving)]
+    poses = mapping_of_rows(shown) if shown else _NO_POSES
+    return BoneMapping(moving, poses, shares)
+
+
+_NO_POSES = CharacterMapping((), np.zeros((0, len(ARKIT_NAMES))))
+
+
+def _check(row: BoneRow) -> None:
+    if not math.isfinite(row.value):
+        raise _wrong(row, f"has the value {row.value}", "Choose a number.")
+    if (row.pose == HEAD) != (row.channel == HEAD_CHANNEL):
+        raise _wrong(row, f"cannot show {row.pose!r}", "Head motion is a rotation about all axes.")
+    if row.channel not in (*CHANNELS, HEAD_CHANNEL) and not property_of(row.channel):
+        raise _wrong(row, "is no channel", "Choose one from the list, or a custom property.")
+    if row.pose != HEAD:
+        try:
+            pose(row.pose)
+        except KeyError:
+            raise _wrong(
+                row,
+                f"stands for {row.pose!r}, which is no pose",
+                "Choose an ARKit expression or a viseme from the list.",
+            ) from None
+
+
+def _wrong(row: BoneRow, what: str, hint: str) -> BadInputError:
+    return BadInputError(f"The {row.channel} of the bone {row.bone!r} {what}.", hint)

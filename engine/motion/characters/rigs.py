@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the bones of a rig stand for, proposed by their names and where they are.
+
+Names say what a bone controls; which of its axes turns it which way, and how far, is read off its
+rest pose: rigs roll their bones as they like. Lips and brows move as the points of the default head
+do (:mod:`.control_points`), times the size of the rig's face.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from ..face.gaze import FULL_ROTATION
+from .bones import AXES, HEAD, HEAD_CHANNEL, BoneRow
+from .control_points import POINTS, FaceControls, face_controls, visible
+from .mapping import Double
+
+
+class RestBone(NamedTuple):
+    """A bone in its rest pose.
+
+    Attributes:
+        name: of the bone.
+        parent: of its parent, or empty.
+        head: (3,) where it begins, armature space.
+        tail: (3,) where it ends.
+        axes: (3, 3) its own axes, columns, armature space.
+        location_axes: (3, 3) axes of its location channels.
+        connected: whether it hangs on its parent's tail, and so has no location.
+    """
+
+    name: str
+    parent: str
+    head: Double
+    tail: Double
+    axes: Double
+    location_axes: Double
+    connected: bool
+
+
+class RigProposal(NamedTuple):
+    """What a rig's bones stand for.
+
+    Attributes:
+        name: kind of the rig, for people.
+        rows: of the table.
+        speaks: whether jaw or lips are among them.
+    """
+
+    name: str
+    rows: tuple[BoneRow, ...]
+    speaks: bool
+
+
+_SEPARATORS = re.compile(r"[^0-9A-Za-z]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_SIDES = {"l": "left", "left": "left", "r": "right", "right": "right"}
+_NOISE = frozenset((
+    "mixamorig", "cc", "base", "facial", "c", "m", "x", "adj", "j", "bip", "def", "ctrl", "ctl",
+    "control", "bn", "bone", "jnt", "joint", "anim",
+))  # fmt: skip
+"""Parts of names that say whose rig it is, or that a bone is one."""
+
+_MECHANISM = ("ORG-", "MCH-", "VIS_", "WGT-")
+_DEFORM = "DEF-"
+
+_JAW = ("jawmaster", "jaw", "jawroot", "jawbone", "lowerjaw", "mandible", "headjaw")
+_EYE = ("eye", "eyeball", "faceeye")
+_EYE_MASTER = ("mastereye", "eyemaster")
+_HEAD = ("head", "spine006")
+_NECK = ("neck", "neck01", "neck1", "necktwist01", "spine004")
+_LOWER_TEETH = ("teethb", "teethlower", "lowerteeth", "teethbottom", "teethbot")
+_UPPER_LID = ("lidt002", "orbicularis03")
+_LOWER_LID = ("lidb002", "orbicularis04")
+
+_POINTS: Mapping[str, tuple[str, ...]] = {
+    "tongue": ("tonguemaster", "tongue", "tongue01"),
+    "upper lip": ("lipt", "lipupper", "upperlip", "lipuppermiddle", "liptop", "lipstop", "oris05"),
+    "lower lip": ("lipb", "liplower", "lowerlip", "liplowermiddle", "lipbottom", "lipsbot",
+                  "oris01"),
+    "upper lip side": ("lipt001", "lipupper", "upperlip", "lipupperouter", "liptop", "oris03"),
+    "lower lip side": ("lipb001", "liplower", "lowerlip", "liplowerouter", "lipbottom", "oris07"),
+    "mouth corner": ("lips", "lipend001", "lipcorner", "mouthcorner", "mouth", "lipssmile"),
+    "outer brow": ("browt001",),
+    "middle brow": ("browt002",),
+    "inner brow": ("browt003",),
+}  # fmt: skip
+"""Bones by the point they control, the more telling name first."""
+
+_AT_TAIL = re.compile(r"oris0[1357]|orbicularis0[34]")
+"""Bones whose tail lies at the point, not their head."""
+
+_FOLLOWS = {"lips": (0.5, 0.25), "lipend001": (0.8, 0.5)}
+"""By the bones of the corners in Rigify's older and newer faces: how far the sides of the lips
+follow the middle and the corner, measured on the rigs that it generates."""
+
+_SMALL = 0.2
+"""Share of a motion below which an axis is left out."""
+_LID_GAP = 0.95
+"""Share of the opening of the eye that the upper lid closes; the rest is the lower lid's edge."""
+
+
+def propose_rig(bones: Sequence[RestBone], up: Double) -> RigProposal | None:
+    """Find out what the bones of a rig stand for.
+
+    Args:
+        bones: all of the armature.
+        up: (3,) upwards in armature space; its length is that of a metre there.
+
+    Returns:
+        ``None`` where no bone's name is known.
+    """
+    face = _Face(bones, up)
+    if face.is_metarig:
+        return None
+    rows = tuple(face.rows())
+    speaks = any(row.pose.startswith(("jaw", "mouth")) for row in rows)
+    return RigProposal(face.kind, rows, speaks) if rows else None
+
+
+def _stem(name: str) -> tuple[str, str]:
+    """What a bone is called without case, separators and whose rig it is; and its side."""
+    # "lEyeBall", as Daz Genesis has it.
+    name = re.sub(r"^([lr])(?=[A-Z])", r"\1_", name.rpartition(":")[2])
+    words = [word.lower() for word in _SEPARATORS.split(name) if word]
+    sides = [_SIDES[word] for word in words if word in _SIDES]
+    stem = "".join(word for word in words if word not in _SIDES and word not in _NOISE)
+    return stem, sides[0] if sides else ""
+
+
+@dataclass(frozen=True, eq=False)
+class _Face:
+    """The bones of a face, by what they are called."""
+
+    bones: Sequence[RestBone]
+    up: Double
+
+    @cached_property
+    def by_stem(self) -> dict[tuple[str, str], RestBone]:
+        """Bones by stem and side; of several the first, and controls before what they deform."""
+        found: dict[tuple[str, str], RestBone] = {}
+        controls = [one for one in self.bones if not one.name.startswith((*_MECHANISM, _DEFORM))]
+        deforming = [one for one in self.bones if one.name.startswith(_DEFORM)]
+        for bone in (*controls, *deforming):
+            found.setdefault(_stem(bone.name), bone)
+        return found
+
+    def find(self, stems: Iterable[str], side: str = "") -> RestBone | None:
+        """The first bone of these names."""
+        known = (self.by_stem.get((stem, side)) for stem in stems)
+        return next((bone for bone in known if bone is not None), None)
+
+    def point(self, name: str) -> RestBone | None:
+        """The bone that controls one of :data:`POINTS`."""
+        stem = name.removesuffix(" left").removesuffix(" right")
+        side = name[len(stem) + 1 :]
+        return self.find(_POINTS[f"{stem} side" if side and stem.endswith("lip") else stem], side)
+
+    @property
+    def kind(self) -> str:
+        """Whose rig it is."""
+        if self.find(("jawmaster",)) is not None:
+            return "Rigify"
+        return "MakeHuman" if self.find(("oris05",)) is not None else "bones"
+
+    @property
+    def is_metarig(self) -> bool:
+        """Whether Rigify has not yet made a rig of it: its bones hang in chains."""
+        chain = self.by_stem.get(("lipt", "left"))
+        return chain is not None and self.find(("lipt",)) is None
+
+    @cached_property
+    def jaw(self) -> RestBone | None:
+        return self.find(_JAW)
+
+    @cached_property
+    def frame(self) -> Double:
+        """(3, 3) the character's left, up and forward as columns, armature space."""
+        up = self.up / np.linalg.norm(self.up)
+        pairs = [
+            bone.head - other.head
+            for (stem, side), bone in self.by_stem.items()
+            if side == "left" and (other := self.by_stem.get((stem, "right"))) is not None
+        ]
+        left = np.sum(pairs, axis=0) if pairs else np.array([1.0, 0.0, 0.0])
+        left = left - up * (left @ up)
+        length = np.linalg.norm(left)
+        left = left / length if length > 1e-9 else np.array([1.0, 0.0, 0.0])
+        return np.stack([left, up, np.cross(left, up)], axis=1)
+
+    def eye_centre(self, side: str) -> RestBone | None:
+        """The bone that turns an eye, or what a target turns."""
+        return self.find(_EYE_MASTER, side) or self.find(_EYE, side)
+
+    @cached_property
+    def scale(self) -> float:
+        """Units of the rig for a metre of the default head."""
+        controls = face_controls()
+        corners = [self.point(f"mouth corner {side}") for side in ("left", "right")]
+        eyes = [self.eye_centre(side) for side in ("left", "right")]
+        for (left, right), points in ((corners, "mouth corner"), (eyes, "eye")):
+            if left is not None and right is not None:
+                apart = float(np.linalg.norm(left.head - right.head))
+                if apart > 0:
+                    return apart / controls.distance(f"{points} left", f"{points} right")
+        return float(np.linalg.norm(self.up))
+
+    def rows(self) -> Iterator[BoneRow]:
+        """The table."""
+        controls = face_controls()
+        yield from self._jaw_rows(controls)
+        for name in POINTS:
+            if name not in ("jaw", "eye left", "eye right", "upper lid left", "upper lid right"):
+                yield from self._point_rows(controls, name)
+        for side in ("left", "right"):
+            yield from self._eye_rows(side)
+            yield from self._lid_rows(controls, side)
+        yield from self._head_rows()
+
+    def _jaw_rows(self, controls: FaceControls) -> Iterator[BoneRow]:
+        teeth = self.find(_LOWER_TEETH)
+        if teeth is not None and (self.jaw is None or not self._is_below(teeth, self.jaw)):
+            motion = {"jawOpen": visible(controls.moves_of("jaw"))["jawOpen"]}
+            yield from self._motion_rows(teeth, motion)
+        if self.jaw is None:
+            return
+        yield from self._rotation_rows(self.jaw, "jawOpen", controls.jaw_turn)
+        if not self.jaw.connected:
+            motion = visible(controls.moves_of("jaw"))
+            del motion["jawOpen"]
+            yield from self._motion_rows(self.jaw, motion)
+
+    def _point_rows(self, controls: FaceControls, name: str) -> Iterator[BoneRow]:
+        bone = self.point(name)
+        if bone is None or (name == "tongue" and bone.connected):
+            return
+        moves = controls.moves_of(name)
+        middle, _, side = name.rpartition(" ")
+        if middle.endswith("lip"):
+            corner = self.point(f"mouth corner {side}")
+            follows = _FOLLOWS.get(_stem(corner.name)[0]) if corner is not None else None
+            if follows is not None:
+                moves = moves - follows[0] * controls.moves_of(middle)
+                moves = moves - follows[1] * controls.moves_of(f"mouth corner {side}")
+        yield from self._motion_rows(bone, visible(moves, on_jaw=self._follows_jaw(bone)))
+
+    def _follows_jaw(self, bone: RestBone) -> bool:
+        if self.jaw is None:
+            return False
+        # Rigify's lips follow by constraints.
+        return self.kind == "Rigify" or self._is_below(bone, self.jaw)
+
+    def _eye_rows(self, side: str) -> Iterator[BoneRow]:
+        master, bone = self.find(_EYE_MASTER, side), self.find(_EYE, side)
+        if bone is None:
+            return
+        outward = 1.0 if side == "left" else -1.0
+        # Of the character's axes: left, up, forward.
+        turns = {
+            "Up": np.array([-1.0, 0.0, 0.0]),
+            "Down": np.array([1.0, 0.0, 0.0]),
+            "In": np.array([0.0, -outward, 0.0]),
+            "Out": np.array([0.0, outward, 0.0]),
+        }
+        distance = 0.0 if master is None else float(np.linalg.norm(bone.head - master.head))
+        for direction, axis in turns.items():
+            pose = f"eyeLook{direction}{side.capitalize()}"
+            angle = np.radians(FULL_ROTATION[direction])
+            if distance > 0.0:
+                # A target that the eye is aimed at.
+                move = distance * np.tan(angle) * np.cross(axis, [0.0, 0.0, 1.0])
+                yield from self._location_rows(bone, pose, self.frame @ move)
+            else:
+                yield from self._rotation_rows(bone, pose, angle * axis)
+
+    def _lid_rows(self, controls: FaceControls, side: str) -> Iterator[BoneRow]:
+        upper, lower = self.find(_UPPER_LID, side), self.find(_LOWER_LID, side)
+        if upper is None or lower is None:
+            return
+        gap = _end(lower) - _end(upper)
+        motion = visible(controls.moves_of(f"upper lid {side}"))
+        blink, wide = f"eyeBlink{side.capitalize()}", f"eyeWide{side.capitalize()}"
+        opened = motion[wide][1] / motion[blink][1]
+        yield from self._armature_rows(upper, blink, _LID_GAP * gap)
+        yield from self._armature_rows(upper, wide, _LID_GAP * opened * gap)
+
+    def _head_rows(self) -> Iterator[BoneRow]:
+        head, neck = self.find(_HEAD), self.find(_NECK)
+        if head is None:
+            return
+        share = 1.0
+        if neck is not None and self._is_below(head, neck):
+            share = 0.5
+            yield BoneRow(neck.name, HEAD_CHANNEL, HEAD, share)
+        yield BoneRow(head.name, HEAD_CHANNEL, HEAD, share)
+
+    def _is_below(self, bone: RestBone, ancestor: RestBone) -> bool:
+        by_name = {one.name: one for one in self.bones}
+        parent = by_name.get(bone.parent)
+        while parent is not None and parent != ancestor:
+            parent = by_name.get(parent.parent)
+        return parent is not None
+
+    def _motion_rows(self, bone: RestBone, motion: Mapping[str, Double]) -> Iterator[BoneRow]:
+        """Rows that move a bone as a point of the default head is moved, head space."""
+        for pose, move in motion.items():
+            yield from self._armature_rows(bone, pose, self.scale * (self.frame @ move))
+
+    def _armature_rows(self, bone: RestBone, pose: str, move: Double) -> Iterator[BoneRow]:
+        """Rows that move a bone's end; by turning it where that is its tail."""
+        if bone.connected or _AT_TAIL.fullmatch(_stem(bone.name)[0]):
+            arm = bone.tail - bone.head
+            turn = np.cross(arm, move) / (arm @ arm)
+            yield from _rows(bone, "rotation", pose, bone.axes.T @ turn)
+        else:
+            yield from self._location_rows(bone, pose, move)
+
+    def _location_rows(self, bone: RestBone, pose: str, move: Double) -> Iterator[BoneRow]:
+        yield from _rows(bone, "location", pose, bone.location_axes.T @ move)
+
+    def _rotation_rows(self, bone: RestBone, pose: str, turn: Double) -> Iterator[BoneRow]:
+        """Rows for a rotation vector of the character's axes."""
+        yield from _rows(bone, "rotation", pose, bone.axes.T @ (self.frame @ turn))
+
+
+def _end(bone: RestBone) -> Double:
+    return bone.tail if _AT_TAIL.fullmatch(_stem(bone.name)[0]) else bone.head
+
+
+def _rows(bone: RestBone, kind: str, pose: str, components: Double) -> Iterator[BoneRow]:
+    length = float(np.linalg.norm(components))
+    for axis, component in zip(AXES, components, strict=True):
+        if abs(component) > _SMALL * length:
+            yield BoneRow(bone.name, f"{kind} {axis}", pose, float(component))
