@@ -10,7 +10,7 @@ from .main import GAUSSIANSPEECH_PT_main
 
 
 class GAUSSIANSPEECH_PT_help(bpy.types.Panel):
-    """Section *Help*."""
+    """Documentation, the doctor, and a report of what this computer can do."""
 
     bl_idname = "GAUSSIANSPEECH_PT_help"
     bl_label = "Help"

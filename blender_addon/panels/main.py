@@ -17,7 +17,7 @@ _ROWS = 2
 
 
 class GAUSSIANSPEECH_PT_main(bpy.types.Panel):
-    """Shell of the tab."""
+    """The tab: what is done, how far it is, and errors with their remedy."""
 
     bl_idname = "GAUSSIANSPEECH_PT_main"
     bl_label = "GaussianSpeech"
