@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -25,6 +25,9 @@ from engine.motion.style import Style
 from engine.recognition.ids import DEFAULT as RECOGNIZER
 from engine.recognition.text_file import Cue, read_text_file
 
+if TYPE_CHECKING:
+    from engine.recognition.segmentation import Segmentation
+
 Emotion = Literal["neutral", "joy", "anger", "sadness", "fear", "disgust", "surprise", "auto"]
 
 
@@ -37,6 +40,7 @@ def animate(
     fps: float = 25.0,
     text: str | None = None,
     text_file: Path | None = None,
+    phones: Path | None = None,
     language: str | None = None,
     recognizer: str = RECOGNIZER,
     articulation: float = 1.0,
@@ -64,6 +68,9 @@ def animate(
         text: what is said; makes the lip sync more exact.
         text_file: a file with what is said, instead of --text: .txt, or subtitles with times, .srt
             or .vtt.
+        phones: when each sound is spoken, where that is known, instead of recognising it: a
+            TextGrid, a .phones.json, or, for several recordings, a folder of such, each named as
+            its recording.
         language: what is spoken, for example "en"; found out by default.
         recognizer: what writes down speech without a text: "auto", a Whisper model ("tiny.en",
             "base", "small", a folder), or "phones" for sounds without words.
@@ -84,7 +91,8 @@ def animate(
         json: print the results as JSON, one object a file.
     """
     _check_names(audio)
-    transcript = _transcript(text, text_file)
+    transcript = _transcript(text, text_file, phones)
+    given = None if phones is None else _given(audio, phones)
     style = Style(
         articulation,
         smile,
@@ -110,6 +118,7 @@ def animate(
                     model=speech_model,
                     fps=fps,
                     text=transcript,
+                    given=None if given is None else given[path],
                     language=language,
                     recognizer=recognizer,
                     style=style,
@@ -133,6 +142,7 @@ def _animate_one(
     model: str,
     fps: float,
     text: str | tuple[Cue, ...] | None,
+    given: Segmentation | None,
     language: str | None,
     recognizer: str,
     style: Style,
@@ -150,6 +160,7 @@ def _animate_one(
         load_head(head),
         fps,
         text=text,
+        given=given,
         language=language,
         recognizer=recognizer,
         model=model,
@@ -182,9 +193,25 @@ def _check_names(audio: tuple[Path, ...]) -> None:
         )
 
 
-def _transcript(text: str | None, text_file: Path | None) -> str | tuple[Cue, ...] | None:
-    if text_file is None:
-        return text
-    if text is not None:
-        raise BadInputError("Both --text and --text-file were given.", "Give one of them.")
-    return read_text_file(text_file)
+def _transcript(
+    text: str | None, text_file: Path | None, phones: Path | None
+) -> str | tuple[Cue, ...] | None:
+    given = {"--text": text, "--text-file": text_file, "--phones": phones}
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) > 1:
+        raise BadInputError(f"Both {named[0]} and {named[1]} were given.", "Give one of them.")
+    return text if text_file is None else read_text_file(text_file)
+
+
+def _given(audio: tuple[Path, ...], phones: Path) -> dict[Path, Segmentation]:
+    """The phones of each recording, from one file or a folder of files."""
+    from engine.recognition.segmentation import find_segmentation, load_segmentation
+
+    if phones.is_dir():
+        return {path: load_segmentation(find_segmentation(phones, path.stem)) for path in audio}
+    if len(audio) > 1:
+        raise BadInputError(
+            f"The phones of {phones} were given for {len(audio)} recordings.",
+            "Give a folder with the phones of each, named as the recording.",
+        )
+    return {audio[0]: load_segmentation(phones)}

@@ -193,6 +193,21 @@ class JsonObject:
             for i, item in enumerate(value)
         ]
 
+    def timed(self, name: str) -> list[tuple[str, float, float]]:
+        """A list of ``[text, start, end]``, such as phones; empty where it is missing or null."""
+        value = self._take(name, [])
+        expected = "a list of [text, start, end]"
+        if not isinstance(value, list):
+            raise self._wrong(name, expected, value)
+        where, found = f"{self._where} {shown(name)}", []
+        for entry in value:
+            if not (isinstance(entry, list) and len(entry) == 3 and isinstance(entry[0], str)):
+                raise self._wrong(name, expected, entry)
+            text, *times = entry
+            start, end = (check_range(f"{where}: a time of {shown(text)}", t) for t in times)
+            found.append((text, start, end))
+        return found
+
     def no_others(self) -> None:
         """Check that every key was asked for: a misspelt parameter must not pass in silence."""
         if others := sorted(set(self._values) - self._read):

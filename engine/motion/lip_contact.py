@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .arkit import ARKIT_NAMES
+
 Float = NDArray[np.float32]
 Double = NDArray[np.float64]
 
@@ -40,6 +42,8 @@ _MOST_OVERLAP = 0.0002
 _BILABIAL_CLOSED, _BILABIAL_OPEN = 0.003, 0.006
 """The same in a p, b or m that was recognised. Where the model opens further than that, its own
 encoding of the sound outweighs the recogniser's."""
+_HELD_JAW = np.float32(0.05)
+"""Most jawOpen behind lips that are held closed."""
 _OPEN = 0.004
 """Metres of gap from which a mouth counts as open."""
 _PARTING = ("mouthFunnel", "mouthLowerDown", "mouthRollLower", "mouthUpperUp", "tongueOut")
@@ -175,6 +179,44 @@ def keep_lip_contact(styled: Float, before: Float, gap: LipGap) -> Float:
     closed = _falling(widest, _CLOSED, _PARTED)
     change = _change_to_touch(styled, gap, np.maximum(widest, 0.0))
     return _changed(styled, gap, change * closed)
+
+
+def hold_lips_closed(
+    weights: Float, names: Sequence[str], gap: LipGap | None, hold: Double
+) -> Float:
+    """Weights whose lips are held closed, whatever the mouth says meanwhile.
+
+    What parts the lips fades out, the jaw nearly closes, and ``mouthClose`` takes the rest to a
+    touch; the corners of the mouth and the face above it move on. Frames that hold nothing keep
+    every bit.
+
+    Args:
+        weights: (T, E) of ARKit expressions, and of any others, which fade out: at rest the lips
+            touch.
+        names: E names.
+        gap: of the head; without one the lips close by as much as the jaw opens them.
+        hold: (T,) how closed, 0 to 1.
+    """
+    frames = np.flatnonzero(hold > 0.0)
+    if not len(frames):
+        return weights
+    columns = {name: column for column, name in enumerate(names)}
+    target = weights[frames].copy()
+    fading = [name for name in names if name.startswith(_PARTING) or name not in ARKIT_NAMES]
+    target[:, [columns[name] for name in fading]] = 0.0
+    jaw, close = columns.get("jawOpen"), columns.get("mouthClose")
+    if jaw is not None:
+        target[:, jaw] = np.minimum(target[:, jaw], 0.0 if close is None else _HELD_JAW)
+        if close is not None:
+            target[:, close] = target[:, jaw]
+    amount = hold[frames]
+    share = amount[:, None].astype(np.float32)
+    held = np.asarray((1 - share) * weights[frames] + share * target, np.float32)
+    if gap is not None:
+        held = _changed(held, gap, _change_to_touch(held, gap) * amount)
+    result = weights.copy()
+    result[frames] = held
+    return result
 
 
 def apply_labiodental_contact(weights: Float, names: Sequence[str], contact: Double) -> Float:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from engine.motion.model.live import Frames
     from engine.motion.model.loaded import LoadedModel
     from engine.recognition.recognizer import RecognizedSpeech
+    from engine.recognition.segmentation import Segmentation
     from engine.recognition.text_file import Cue
 
 _FITTED = 0.3
@@ -60,6 +61,7 @@ def predict(
     language: str | None = None,
     recognizer: str = RECOGNIZER,
     recognized: RecognizedSpeech | None = None,
+    given: Segmentation | None = None,
     model: str | LoadedModel = DEFAULT,
     style: Style = NEUTRAL,
     progress: Progress = no_progress,
@@ -76,6 +78,8 @@ def predict(
         recognizer: what writes down a clip without a text; see
             :func:`engine.recognition.recognizer.recognize`.
         recognized: the clip as it was recognised already, instead of recognising it here.
+        given: the phones and words of the clip where they are known: nothing is recognised, and
+            the motion is that of exactly these; not together with ``text``.
         model: one of :data:`engine.motion.model.ids.MODELS`, the ``.safetensors`` of a trained
             model, or a model in use, for just this head.
         style: how it is spoken.
@@ -88,18 +92,25 @@ def predict(
         recognition.
 
     Raises:
-        BadInputError: unknown model, a frame rate outside its range, a head that the default
-            head's face does not fit, or one that the learned model was not trained for.
+        BadInputError: unknown model, given phones beyond the clip, a frame rate outside its range,
+            a head that the default head's face does not fit, or one that the learned model was not
+            trained for.
         MissingDependencyError: the weights of the model's encoder are not there.
         CancelledError: ``progress`` raised it.
     """
+    from engine.recognition.given import accept
     from engine.recognition.recognizer import recognize
 
+    if given is not None and text:
+        raise BadInputError("Both a text and phones were given.", "Give one of them.")
     frames = frame_count(speech.duration, fps)
     head, face, loaded, progress = _load(model, head, progress)
     if recognized is None:
         step = subprogress(progress, 0.0, _RECOGNIZED)
-        recognized = recognize(speech, text, step, language=language, recognizer=recognizer)
+        if given is not None:
+            recognized = accept(speech, given, step, language=language)
+        else:
+            recognized = recognize(speech, text, step, language=language, recognizer=recognizer)
     progress = subprogress(progress, _RECOGNIZED, 1.0)
     prosody = measure_prosody(speech.samples, SAMPLE_RATE, recognized.phones, recognized.words)
     performance = partial(

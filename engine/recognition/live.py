@@ -14,8 +14,9 @@ from engine.audio.level import loudness, relative_level
 from engine.audio.loading import SAMPLE_RATE, Speech
 from engine.core.arrays import Float
 from engine.phonemes import SILENCE, Phone, normalize_segments
+from engine.recognition.measurement import LOUD
 from engine.recognition.phone_loop import LivePhoneLoop
-from engine.recognition.recognizer import LOUD, RecognizedSpeech
+from engine.recognition.recognizer import RecognizedSpeech
 from engine.recognition.senone_stream import SenoneStream
 from engine.recognition.senones import acoustic_model
 from engine.recognition.voice_stream import BLOCK, VoiceStream

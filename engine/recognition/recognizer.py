@@ -7,31 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from engine.audio.features import FRAME_RATE, features, frame_total
-from engine.audio.level import relative_level
 from engine.audio.loading import Speech
 from engine.audio.running import with_gain
 from engine.core.arrays import Float
 from engine.core.errors import BadInputError
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.phonemes import Phone, Word, normalize_segments
-from engine.recognition.cepstra import cepstra, subtract_mean
 from engine.recognition.ids import AUTO, DEFAULT
 from engine.recognition.language import guess_language, voice_of
-from engine.recognition.search import Found, Measured, search
+from engine.recognition.measurement import Measured, measure
+from engine.recognition.search import Found, search
 from engine.recognition.text_file import Cue
-from engine.recognition.voice_activity import AUDIBLE, detect_voice_activity
 from engine.recognition.whisper_models import choose_model, find_multilingual
 from engine.recognition.words import Script, misfit_warning, script_of
 
 _LETTERS_PER_SECOND = 50.0
 """Twice the fastest reading aloud, spaces and directions in brackets included."""
 _ALWAYS_LETTERS = 20_000
-LOUD = -20.0
-"""dB to which loud speech is brought before recognition and in ``mel``."""
-
 _NOT_UNDERSTOOD = (
     "No words were understood: sounds were recognised without words, which is less exact. Type "
     "what is said; or, where it is not English, download a recogniser of other languages with: "
@@ -106,7 +98,7 @@ def recognize(
     if language:
         voice_of(language)
     cues = _given(text, speech.duration)
-    measured = _measure(speech, subprogress(progress, 0.0, 0.05))
+    measured = measure(speech, subprogress(progress, 0.0, 0.05))
     step = subprogress(progress, 0.05, 1.0)
     found = _align(measured, cues, language, step) if cues else Found([])
     if not found.words:
@@ -118,8 +110,8 @@ def recognize(
     progress(1.0, "Speech recognised")
     return RecognizedSpeech(
         normalize_segments(found.phones, speech.duration),
-        measured.features.mel + 2 * np.log(measured.gain)[:, None],
-        _energy(measured.features.level, measured.activity.loud, found.phones),
+        measured.mel,
+        measured.energy(found.phones),
         (*speech.warnings, *found.warnings),
         found.words,
         found.language if found.words else "",
@@ -215,20 +207,3 @@ def _check_length(length: int, duration: float) -> None:
             f"The text has {length:,} letters; nobody says more than {most:,} in {duration:.1f} s.",
             "Give the text of this recording alone.",
         )
-
-
-def _measure(speech: Speech, progress: Progress) -> Measured:
-    found = features(speech.samples, frame_total(speech), subprogress(progress, 0.0, 0.4))
-    activity = detect_voice_activity(speech.samples, found, subprogress(progress, 0.4, 0.7))
-    gain = (10 ** ((LOUD - np.maximum(activity.loud, AUDIBLE)) / 20)).astype(np.float32)
-    progress(0.7, "Measuring the sound")
-    raw = cepstra(speech.samples, gain)
-    return Measured(found, activity, gain, subtract_mean(raw, activity.regions))
-
-
-def _energy(level: Float, loud: Float, phones: Sequence[Phone]) -> Float:
-    """Loudness in [0, 1] of the frames in which somebody speaks: (N,)."""
-    spoken = np.zeros(len(level), bool)
-    for phone in phones:
-        spoken[round(phone.start * FRAME_RATE) : round(phone.end * FRAME_RATE)] = True
-    return np.where(spoken, relative_level(level, loud), np.float32(0))

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.audio.features import FRAME_RATE, Features
-from engine.core.arrays import Float, Mask
+from engine.core.arrays import Mask
 from engine.core.progress import Progress
 from engine.phonemes import SILENCE, Phone, Word
 from engine.recognition.alignment import FILLER, Aligner, Alignment, chain_of
 from engine.recognition.chunking import split_at_silence
 from engine.recognition.closures import ClosingPhoneLoop
+from engine.recognition.measurement import Measured
 from engine.recognition.phone_loop import PhoneSegment
 from engine.recognition.senones import acoustic_model, senone_scores
 from engine.recognition.voice_activity import AUDIBLE, OVER_NOISE, SpeechRegions, runs
@@ -38,23 +39,6 @@ _LOCAL = 50
 
 _SOFT = 50
 """Frames around sound in which a known line may continue, too softly to stand out."""
-
-
-class Measured(NamedTuple):
-    """A recording's features, where somebody speaks in it, and how loudly.
-
-    Attributes:
-        features: N frames at 100 Hz.
-        activity: the regions of speech.
-        gain: (N,) float32 factor that brings loud speech to
-            :data:`engine.recognition.recognizer.LOUD`.
-        cepstra: (N, 13) float32, of :mod:`.cepstra`.
-    """
-
-    features: Features
-    activity: SpeechRegions
-    gain: Float
-    cepstra: Float
 
 
 def _frames_to_recognize(

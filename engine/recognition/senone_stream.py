@@ -19,7 +19,7 @@ _HOP, _WINDOW = 160, 410
 """Samples between two frames and in one: PocketSphinx's front end."""
 
 _USUAL_MEAN = (53.0, 8.0, -8.0, 18.0, -12.0, 5.0, -12.0, -3.0, 2.0, -4.0, 2.0, -5.0, 1.0)
-"""Mean cepstra of speech at :data:`engine.recognition.recognizer.LOUD`."""
+"""Mean cepstra of speech at :data:`engine.recognition.measurement.LOUD`."""
 _USUAL_FRAMES, _MOST_FRAMES = 50.0, 600.0
 """Frames that it counts for, and that the mean is taken over at the most."""
 

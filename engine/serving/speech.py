@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from engine.audio.loading import Speech
     from engine.heads.head import Head
     from engine.motion.performance import Performance
+    from engine.recognition.segmentation import Segmentation
 
 DEFAULT_TOLERANCE_MM = 0.1
 """Largest vertex error of the editable shape keys, millimetres."""
@@ -46,7 +47,7 @@ class SpeechMethods:
         params, progress = request.params, request.progress
         head_name = params.text("head", "default")
         fps = params.number("fps")
-        text = _text(params)
+        text, given = _text(params), _given(params)
         language = params.text("language", None)
         recognizer = params.text("recognizer", RECOGNIZER)
         model = params.text("model", DEFAULT)
@@ -61,6 +62,7 @@ class SpeechMethods:
             head,
             fps,
             text=text if isinstance(text, str) else shifted(text, start, speech.duration),
+            given=None if given is None else given.stretch(start, speech.duration),
             language=language or None,
             recognizer=recognizer,
             model=model,
@@ -114,6 +116,14 @@ def _text(params: JsonObject) -> str | tuple[Cue, ...]:
         )
         for cue in params.groups("cues")
     )
+
+
+def _given(params: JsonObject) -> Segmentation | None:
+    """Phones and words whose times are known, in the time of the whole sound."""
+    from engine.recognition.segmentation import segmentation
+
+    phones, words = params.timed("phones"), params.timed("words")
+    return segmentation(phones, words) if "phones" in params or "words" in params else None
 
 
 def _load(request: Request, progress: Progress) -> Speech:

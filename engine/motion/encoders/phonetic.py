@@ -12,7 +12,8 @@ from engine.audio.loading import Speech
 from engine.core.progress import Progress, no_progress
 from engine.motion.encoders.base import AudioFeatures
 from engine.phonemes import SILENCE, Phone, normalize_label
-from engine.recognition.recognizer import LOUD, RecognizedSpeech, recognize
+from engine.recognition.measurement import LOUD
+from engine.recognition.recognizer import RecognizedSpeech, recognize
 
 Float = NDArray[np.float32]
 

@@ -29,8 +29,8 @@ _EARLIER = 0.012
 """Seconds by which a closure runs ahead of those parts: on films the lips are closest 19 ms before
 the middle of the sound, and less than 1.5 mm apart for 100 ms (docs/lip-sync.md)."""
 _ON_TEETH_WITHIN = (0.15, 0.75)
-_CLOSING = 0.075
-_OPENING = 0.070
+CLOSING = 0.075
+OPENING = 0.070
 _TO_TEETH = 0.060
 """Seconds of the movement into and out of a contact (Löfqvist and Gracco 1997 measure lip closing
 movements of 60 to 100 ms)."""
@@ -116,8 +116,8 @@ def bilabial_closures(phones: Sequence[Phone], fps: float, anticipation: float) 
         if phone.label not in BILABIALS:
             continue
         start, end = _within(phone, *_CLOSED_WITHIN[phone.label])
-        start, end = _visible((start - _EARLIER, end - _EARLIER), fps)
-        rise, fall = _ramps(phones, i, (start, end), (_CLOSING, _OPENING), anticipation)
+        start, end = visible((start - _EARLIER, end - _EARLIER), fps)
+        rise, fall = _ramps(phones, i, (start, end), (CLOSING, OPENING), anticipation)
         if i > 0 and i - 1 in resting:
             start = min(start, resting[i - 1][1])
         if i + 1 in resting:
@@ -133,7 +133,7 @@ def labiodental_contacts(
     intervals = []
     for i, phone in enumerate(phones):
         if phone.label in LABIODENTALS:
-            span = _visible(_within(phone, *_ON_TEETH_WITHIN), fps)
+            span = visible(_within(phone, *_ON_TEETH_WITHIN), fps)
             ramps = _ramps(phones, i, span, (_TO_TEETH, _TO_TEETH), anticipation)
             intervals.append((*span, *ramps, 1.0))
     return _gathered(intervals)
@@ -187,8 +187,8 @@ def _within(phone: Phone, first: float, last: float) -> tuple[float, float]:
     return phone.start + first * length, phone.start + last * length
 
 
-def _visible(span: tuple[float, float], fps: float) -> tuple[float, float]:
-    """The span, widened about its middle until it intervals a sampled frame."""
+def visible(span: tuple[float, float], fps: float) -> tuple[float, float]:
+    """The span, widened about its middle until it holds a sampled frame."""
     start, end = span
     middle, half = (start + end) / 2, 0.5 / fps + 1e-6
     return min(start, middle - half), max(end, middle + half)

@@ -56,6 +56,29 @@ def test_dense_offsets_are_stored_on_demand(humming, tmp_path):
         assert data["offsets"].shape == (10, *data["basis"].shape[1:])
 
 
+def alignment(*phones):
+    sounds = [{"t": label, "b": begin, "d": duration} for label, begin, duration in phones]
+    return {"t": "hm", "w": [{"t": "hm", "b": 0, "d": 1, "w": sounds}]}
+
+
+def test_given_phones_are_spoken_as_they_are(humming, tmp_path, monkeypatch):
+    monkeypatch.setattr("engine.recognition.recognizer.recognize", None)
+    files = [humming("a.wav"), humming("b.wav")]
+    given = [alignment(("M", 0.2, 0.2), ("AA", 0.4, 0.5)), alignment(("UW", 0.5, 0.5))]
+    for path, content in zip(files, given, strict=True):
+        path.with_suffix(".phones.json").write_text(json.dumps(content))
+    out = tmp_path / "out"
+    arguments = ["animate", *map(str, files), "--out", str(out), "--phones", str(tmp_path)]
+    assert main(arguments) == 0
+    first, second = (Performance.load(out / f"{name}.performance.npz") for name in "ab")
+    assert [p.label for p in first.phones] == ["SIL", "M", "AA", "SIL"]
+    assert (first.phones[1].start, first.phones[2].end) == (0.2, 0.9)
+    assert [word.text for word in first.words] == ["hm"]
+    assert [p.label for p in second.phones] == ["SIL", "UW", "SIL"]
+    pucker = second.expression_names.index("mouthPucker")
+    assert second.expression[18, pucker] > 3 * first.expression[18, pucker]
+
+
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
@@ -66,6 +89,12 @@ def test_dense_offsets_are_stored_on_demand(humming, tmp_path):
         (["a.wav", "--text", "x", "--text-file", "y.txt"], "--text-file"),
         (["a.wav", "--text-file", "y.txt"], "y.txt"),
         (["a.wav", "--text-file", "bad.srt"], "bad.srt, line 2"),
+        (["a.wav", "--text", "x", "--phones", "y.TextGrid"], "--phones"),
+        (["a.wav", "--phones", "y.TextGrid"], "y.TextGrid"),
+        (["a.wav", "--phones", "."], "a.phones.json"),
+        (["a.wav", "--phones", "bad.phones.json"], "bad.phones.json"),
+        (["a.wav", "--phones", "late.phones.json"], "late.phones.json ends at 9 s"),
+        (["a.wav", "b.wav", "--phones", "late.phones.json"], "2 recordings"),
         (["a.wav", "--recognizer", "oracle"], "oracle"),
         (["a.wav", "--gaze", "3"], "gaze is 3"),
         (["a.wav", "--emotion-curve", "none.csv"], "none.csv"),
@@ -76,6 +105,8 @@ def test_bad_input_is_one_line_that_names_it_and_nothing_is_left(
     humming, tmp_path, monkeypatch, capsys, arguments, names
 ):
     humming("a.wav")
+    (tmp_path / "bad.phones.json").write_text('{"t": "m", "w": [{"t": "m", "w": [{"t": "x1"}]}]}')
+    (tmp_path / "late.phones.json").write_text(json.dumps(alignment(("M", 8.0, 1.0))))
     (tmp_path / "bad.srt").write_text("1\n00:00:01,000 --> then\nHello\n")
     monkeypatch.chdir(tmp_path)
     assert main(["animate", *arguments, "--out", "out"]) == 2

@@ -117,6 +117,51 @@ def test_cues_are_in_the_time_of_the_whole_sound(call, sample_voice, tmp_path):
         assert start == pytest.approx(then - 0.5, abs=0.03)
 
 
+PHONES = [["SIL", 0.0, 0.4], ["M", 0.4, 0.5], ["AA", 0.5, 0.7]]
+
+
+@pytest.mark.parametrize("model", ["rules", "starter"])
+def test_given_phones_are_spoken_without_recognising(call, voice, monkeypatch, model):
+    monkeypatch.setattr("engine.recognition.recognizer.recognize", None)
+    ask = {"fps": 50.0, "audio": str(voice), "model": model, "language": "en"}
+    words = [["ma", 0.4, 0.7]]
+    made = call("speech.predict", phones=PHONES, words=words, **ask)
+    assert made.body["phones"] == [*PHONES, ["SIL", 0.7, pytest.approx(0.8)]]
+    assert (made.body["words"], made.body["language"]) == (words, "en")
+    later = [[label, start + 0.1, end + 0.1] for label, start, end in PHONES[1:]]
+    moved = call("speech.predict", phones=later, **ask)
+    differ = np.abs(moved.arrays["key_values"] - made.arrays["key_values"]).max(axis=1)
+    assert differ[23:35].max() > 0.1
+
+
+def test_given_phones_are_in_the_time_of_the_whole_sound(call, voice):
+    made = call("speech.predict", fps=25.0, audio=str(voice), start=0.45, phones=PHONES)
+    assert [label for label, *_ in made.body["phones"]] == ["M", "AA", "SIL"]
+    np.testing.assert_allclose(made.body["phones"][1][1:], [0.05, 0.25], atol=1e-6)
+
+
+def test_words_alone_are_pronounced(call, voice):
+    made = call("speech.predict", fps=25.0, audio=str(voice), words=[["map", 0.3, 0.6]])
+    assert [label for label, *_ in made.body["phones"]] == ["SIL", "M", "AE", "P", "SIL"]
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"phones": "M"}, "list of"),
+        ({"phones": [["M", 0.1]]}, "list of"),
+        ({"phones": [["M", 0.1, "x"]]}, "time of 'M'"),
+        ({"phones": [[1, 0.1, 0.2]]}, "list of"),
+        ({"phones": [["x1", 0.1, 0.2]]}, "x1"),
+        ({"phones": [["M", 0.3, 0.5], ["P", 0.4, 0.6]]}, "'M' and 'P' overlap"),
+        ({"phones": PHONES, "text": "ma"}, "Both a text and phones"),
+    ],
+)
+def test_given_phones_that_do_not_fit_are_named(call, voice, given, named):
+    with pytest.raises(BadInputError, match=named):
+        call("speech.predict", fps=25.0, audio=str(voice), **given)
+
+
 def test_a_text_and_cues_together_are_refused(call, voice):
     with pytest.raises(BadInputError, match="cues"):
         call("speech.predict", fps=25.0, audio=str(voice), text="x", cues=[{"text": "x"}])

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from engine.audio.loading import load_speech
+from engine.recognition.segmentation import load_segmentation
 from training.assets.head.sample_voice import PACE, TEXT, VOICE
 from training.assets.voices import Voice, speak
-from training.data.speech import load_alignment
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -19,7 +19,9 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 def test_flite_speaks_the_sample_voice_with_these_sounds():
     said = speak(Voice("flite", VOICE, 0.0), TEXT, PACE)
     shipped = load_speech(REPOSITORY / "engine" / "assets" / "sample_voice.wav")
-    phones, _, transcript = load_alignment(REPOSITORY / "tests/speech/sample_voice.phones.json")
+    phones, _, transcript, _ = load_segmentation(
+        REPOSITORY / "tests/speech/sample_voice.phones.json"
+    )
     np.testing.assert_array_equal(said.samples, shipped.samples)
     assert transcript == TEXT
     assert [phone.label for phone in phones] == [phone.label for phone in said.phones]

@@ -9,7 +9,9 @@ import soundfile
 
 from engine.core.errors import BadInputError
 from engine.phonemes import Phone, Word
-from training.data.speech import find_speech, load_aligned_speech, load_alignment
+from engine.recognition.segmentation import load_segmentation
+from tests.engine.recognition.test_text_grid import PHONES, WORDS, long_form, short_form
+from training.data.speech import find_speech, load_aligned_speech
 
 
 def alignment(*phones, text="hm(2)"):
@@ -92,6 +94,19 @@ def test_a_path_that_does_not_exist_is_named(tmp_path):
 
 def test_the_recordings_load(recordings):
     for path in find_speech([recordings]):
-        phones, words, transcript = load_alignment(path.with_name(path.stem + ".phones.json"))
+        phones, words, transcript, _ = load_segmentation(path.with_name(path.stem + ".phones.json"))
         assert transcript == " ".join(word.text for word in words)
         assert {"SIL"} < {phone.label for phone in phones}
+
+
+def test_a_folder_gives_the_clips_with_text_grids(tmp_path):
+    for name in ("a", "b", "c"):
+        soundfile.write(tmp_path / f"{name}.flac", np.zeros(16_000), 16_000)
+    (tmp_path / "a.TextGrid").write_text(short_form(PHONES))
+    (tmp_path / "c.textgrid").write_text(long_form(WORDS, PHONES))
+    files = find_speech([tmp_path])
+    assert [file.name for file in files] == ["a.flac", "c.flac"]
+    assert [len(load_aligned_speech(file).words) for file in files] == [0, 1]
+    (tmp_path / "a.TextGrid").write_text(short_form(("phones", [("M", 0, 9)]), end=9))
+    with pytest.raises(BadInputError, match=r"a\.TextGrid ends at 9 s, but a\.flac lasts 1 s"):
+        load_aligned_speech(files[0])

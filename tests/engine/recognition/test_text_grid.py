@@ -4,16 +4,14 @@ from __future__ import annotations
 import codecs
 import contextlib
 
-import numpy as np
 import pytest
-import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.core.errors import BadInputError
 from engine.phonemes import Phone, Word
-from training.data.speech import find_speech, load_aligned_speech, load_alignment
-from training.data.text_grid import read_text_grid
+from engine.recognition.segmentation import load_segmentation
+from engine.recognition.text_grid import read_text_grid
 
 WORDS = ("words", [("", 0, 0.2), ("map", 0.2, 0.6), ("", 0.6, 1)])
 PHONES = (
@@ -131,7 +129,7 @@ def test_a_damaged_file_is_read_or_refused(folder, junk, at):
 
 
 def test_an_alignment_has_phones_with_silences_words_and_a_transcript(grid):
-    assert load_alignment(grid(short_form(WORDS, PHONES))) == (
+    assert load_segmentation(grid(short_form(WORDS, PHONES)))[:3] == (
         (
             Phone("SIL", 0, 0.2), Phone("M", 0.2, 0.3), Phone("AE", 0.3, 0.5),
             Phone("P", 0.5, 0.6), Phone("SIL", 0.6, 1),
@@ -156,7 +154,7 @@ def test_an_alignment_has_phones_with_silences_words_and_a_transcript(grid):
 )
 def test_tiers_are_found_by_name_or_by_what_is_in_them(grid, phones, words):
     tiers = [(phones, PHONES[1]), (words, WORDS[1]), ("sentences", [("", 0, 0.1), ("a b", 0.1, 1)])]
-    found = load_alignment(grid(short_form(*sorted(tiers))))
+    found = load_segmentation(grid(short_form(*sorted(tiers))))
     assert [phone.label for phone in found.phones] == ["SIL", "M", "AE", "P", "SIL"]
     assert found.transcript == "map"
 
@@ -167,7 +165,7 @@ def test_phones_in_ipa_become_labels(grid):
         ("ow", 0.6, 0.7), ("b", 0.7, 0.8), ("mˠ", 0.8, 0.9), ("ts", 0.9, 1),
     ]  # fmt: skip
     for name in ("phones", "sounds"):
-        found = load_alignment(grid(short_form((name, tier))))
+        found = load_segmentation(grid(short_form((name, tier))))
         expected = ["P", "AY", "CH", "UE", "HH", "OW", "B", "M", "T", "S"]
         assert [phone.label for phone in found.phones] == expected
         assert found.phones[-2:] == (Phone("T", 0.9, 0.95), Phone("S", 0.95, 1.0))
@@ -177,16 +175,16 @@ def test_speakers_in_turn_are_one_alignment_and_at_once_are_refused(grid):
     other = ("Ben - phones", [("", 0, 0.7), ("B", 0.7, 0.8), ("", 0.8, 1)])
     first = ("Anna - phones", PHONES[1])
     silent = ("Carl - phones", [])
-    found = load_alignment(grid(short_form(first, other, silent)))
+    found = load_segmentation(grid(short_form(first, other, silent)))
     assert [phone.label for phone in found.phones] == ["SIL", "M", "AE", "P", "SIL", "B", "SIL"]
     with pytest.raises(BadInputError, match=r"at once at 0\.4 s"):
-        load_alignment(grid(short_form(first, ("Ben - phones", [("B", 0.4, 0.8)]))))
+        load_segmentation(grid(short_form(first, ("Ben - phones", [("B", 0.4, 0.8)]))))
 
 
 def test_sound_without_phones_is_no_silence(grid):
     """Aligners write words that they do not know as ``spn``."""
     tier = ("phones", [("M", 0, 0.2), ("spn", 0.2, 0.6), ("", 0.6, 1)])
-    found = load_alignment(grid(short_form(tier)))
+    found = load_segmentation(grid(short_form(tier)))
     assert found.phones == (Phone("M", 0, 0.2), Phone("SIL", 0.6, 1))
 
 
@@ -202,17 +200,4 @@ def test_sound_without_phones_is_no_silence(grid):
 )
 def test_an_alignment_without_phones_is_refused(grid, tiers, reason):
     with pytest.raises(BadInputError, match=reason):
-        load_alignment(grid(short_form(*tiers)))
-
-
-def test_a_folder_gives_the_clips_with_text_grids(tmp_path):
-    for name in ("a", "b", "c"):
-        soundfile.write(tmp_path / f"{name}.flac", np.zeros(16_000), 16_000)
-    (tmp_path / "a.TextGrid").write_text(short_form(PHONES))
-    (tmp_path / "c.textgrid").write_text(long_form(WORDS, PHONES))
-    files = find_speech([tmp_path])
-    assert [file.name for file in files] == ["a.flac", "c.flac"]
-    assert [len(load_aligned_speech(file).words) for file in files] == [0, 1]
-    (tmp_path / "a.TextGrid").write_text(short_form(("phones", [("M", 0, 9)]), end=9))
-    with pytest.raises(BadInputError, match=r"a\.TextGrid ends at 9 s, but a\.flac lasts 1 s"):
-        load_aligned_speech(files[0])
+        load_segmentation(grid(short_form(*tiers)))

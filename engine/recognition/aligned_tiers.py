@@ -18,7 +18,7 @@ import numpy as np
 from engine.core.errors import BadInputError
 from engine.ipa import ipa_labels
 from engine.phonemes import SILENCE, Phone, Word, normalize_label
-from training.data.text_grid import Interval, Tier
+from engine.recognition.text_grid import Interval, Tier
 
 _PHONE_TIERS = frozenset({"phone", "phones", "phoneme", "phonemes", "segment", "segments", "mau"})
 _WORD_TIERS = frozenset({"word", "words", "ort", "orthography"})
@@ -42,6 +42,21 @@ _MOST_SOUNDS = 3
 def is_word(label: str) -> bool:
     """Whether a label in a tier of words is one, not a silence or a noise."""
     return label == _UNKNOWN_WORD or not _NO_SPEECH.fullmatch(label)
+
+
+def timed_sounds(interval: Interval) -> list[Phone]:
+    """The sounds of a label by itself, which share its time; none where nobody knows it.
+
+    Args:
+        interval: its label ARPAbet's in any case, with or without stress, IPA, or a mark of silence
+            (none, ``SIL``, ``sp``, ``+NSN+``, ``[noise]``).
+    """
+    label = interval.text
+    if not is_word(label):
+        return [Phone(SILENCE, interval.start, interval.end)]
+    if not (_is_arpabet(label) or _ipa(label)):
+        return []
+    return _sounds(interval, arpabet=_is_arpabet(label))
 
 
 def words_of(tiers: Sequence[Tier]) -> tuple[Word, ...]:
