@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,30 +20,28 @@ from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
 from engine.core.json_values import JsonObject
 from engine.core.tensor_file import read_tensor_file
+from engine.heads.carried_head import AVATAR_REMEDY, FIRST_FORMAT, FORMAT
+from engine.heads.default import DEFAULT_HEAD
 from engine.heads.head import Head
+from engine.heads.identity import PREFIX, Identity, difference, read_identity
 from engine.heads.topology import topology_hash
 
-FORMAT = "gaussianspeech-avatar-1"
 DEFAULT_AVATAR = "default"
 
-_ASSET = Path(__file__).parents[1] / "assets" / "default_avatar.safetensors"
+ASSET = Path(__file__).parents[1] / "assets" / "default_avatar.safetensors"
 _COLOR_MODELS: dict[str, type[ShColor | MlpColor]] = {
     model.kind: model for model in (ShColor, MlpColor)
 }
-_REMEDY = (
-    "Choose a file that 'gaussianspeech train avatar' wrote; if it is damaged or incomplete, copy "
-    "or train it again."
-)
 _TENSORS = ("positions", "log_scales", "quats", "opacity_logits")
 
 
 def save_avatar(avatar: GaussianAvatar, path: str | Path, *, half: bool = False) -> None:
-    """Write an avatar; the head itself is not in the file, only its id and hash.
+    """Write an avatar with its head, all but the head's expression basis (version 2).
 
     Args:
         avatar: the avatar.
         path: final name; appears only when it is complete.
-        half: store floating-point values as float16, half the size.
+        half: store floating-point values as float16, half the size; those of the head stay float32.
     """
     dtype = torch.float16 if half else torch.float32
     tensors = {name: getattr(avatar, name) for name in _TENSORS}
@@ -51,8 +50,12 @@ def save_avatar(avatar: GaussianAvatar, path: str | Path, *, half: bool = False)
         name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in tensors.items()
     }
     stored["binding"] = avatar.binding.detach().to("cpu", torch.int32).contiguous()
+    stored |= {
+        name: torch.from_numpy(np.array(array, np.float32))
+        for name, array in avatar.identity.arrays().items()
+    }
     about = {
-        "head": avatar.head,
+        "head": avatar.identity.about(),
         "vertex_count": avatar.vertex_count,
         "faces_sha256": topology_hash(avatar.faces),
         "color": avatar.color.kind,
@@ -64,51 +67,94 @@ def save_avatar(avatar: GaussianAvatar, path: str | Path, *, half: bool = False)
         save_file(stored, temporary, metadata)
 
 
-def load_avatar(id_or_path: str | Path, head: Head) -> GaussianAvatar:
+def load_avatar(
+    id_or_path: str | Path, head: Head, *, other_identity: bool = False
+) -> GaussianAvatar:
     """Read an avatar and bind it to its head.
 
     Args:
         id_or_path: ``"default"``, a ``.safetensors`` file, or a ``.ply`` of GaussianAvatars.
-        head: the head it was made for.
+        head: the head it was made for. :func:`engine.avatar.with_head.load_with_head` gives it.
+        other_identity: take it also for a head of the same triangles but another face, with a
+            warning; it then belongs to that head.
 
     Raises:
-        BadInputError: no such file, not an avatar, truncated, or made for another head.
+        BadInputError: no such file, not an avatar, truncated, or made for another head; says what
+            differs.
     """
-    path = _ASSET if str(id_or_path) == DEFAULT_AVATAR else Path(id_or_path)
+    path = avatar_path(id_or_path)
     if path.suffix.lower() == ".ply":
-        return load_point_cloud(path, head)
+        avatar = load_point_cloud(path, head)
+    else:
+        about, tensors = read_tensor_file(
+            path, (FORMAT, FIRST_FORMAT), "GaussianSpeech avatar", AVATAR_REMEDY
+        )
+        try:
+            avatar = _assembled(about, tensors, head, path)
+        except KeyError as error:
+            raise BadInputError(f"{path} has no tensor {error}.", AVATAR_REMEDY) from error
+        except BadInputError as error:
+            if str(path) in error.message:
+                raise
+            hint = error.hint or AVATAR_REMEDY
+            raise BadInputError(f"{path}: {error.message}", hint) from error
+    return _on_head(avatar, head, path, other_identity=other_identity)
+
+
+def avatar_path(id_or_path: str | Path) -> Path:
+    """The file of an avatar.
+
+    Raises:
+        BadInputError: there is none.
+    """
+    path = ASSET if str(id_or_path) == DEFAULT_AVATAR else Path(id_or_path)
     if not path.is_file():
         raise BadInputError(
             f"There is no avatar file {path}.", f"Check the path, or use '{DEFAULT_AVATAR}'."
         )
-    about, tensors = read_tensor_file(path, FORMAT, "GaussianSpeech avatar", _REMEDY)
-    try:
-        return _assembled(about, tensors, head, path)
-    except KeyError as error:
-        raise BadInputError(f"{path} has no tensor {error}.", _REMEDY) from error
-    except BadInputError as error:
-        if str(path) in error.message:
-            raise
-        raise BadInputError(f"{path}: {error.message}", error.hint or _REMEDY) from error
+    return path
+
+
+def _on_head(
+    avatar: GaussianAvatar, head: Head, path: Path, *, other_identity: bool
+) -> GaussianAvatar:
+    """See that the head is the avatar's own."""
+    differs = difference(avatar.identity, head)
+    if not differs:
+        return avatar
+    if not other_identity:
+        raise BadInputError(
+            f"{path} is an avatar of head {shown(avatar.head)}; '{head.id}' is another: {differs}.",
+            "Leave the head out, and the avatar is drawn on its own.",
+        )
+    warning = f"{path.name} is of another person's head: {differs}"
+    return replace(avatar, identity=Identity.of(head), warnings=(*avatar.warnings, warning))
 
 
 def _assembled(
     about: JsonObject, tensors: Mapping[str, torch.Tensor], head: Head, path: Path
 ) -> GaussianAvatar:
     faces = torch.from_numpy(np.array(head.faces, np.int32))
-    made_for, vertex_count = about.text("head"), about.whole("vertex_count")
+    carried = isinstance(about.values.get("head"), dict)
+    if carried:
+        arrays = {n: t.numpy() for n, t in tensors.items() if n.startswith(PREFIX)}
+        identity = read_identity(about.group("head"), arrays)
+    else:
+        identity = replace(Identity.of(head), id=about.text("head"))
+    vertex_count = about.whole("vertex_count")
     if about.text("faces_sha256") != topology_hash(faces):
-        same = made_for == head.id
+        same = identity.id == head.id
         raise BadInputError(
-            f"{path} is an avatar of head {shown(made_for)} ({vertex_count} vertices); it does not "
-            f"fit {'the present ' if same else ''}head '{head.id}' ({head.vertex_count} vertices).",
+            f"{path} is an avatar of head {shown(identity.id)} ({vertex_count} vertices); it does "
+            f"not fit {'the present ' if same else ''}head '{head.id}' ({head.vertex_count} "
+            "vertices).",
             "The head has changed since: make the avatar again."
             if same
-            else f"Load head {shown(made_for)}, or choose an avatar made for '{head.id}'.",
+            else f"Load head {shown(identity.id)}, or choose an avatar made for '{head.id}'.",
         )
     kind = about.text("color")
     if kind not in _COLOR_MODELS:
-        raise BadInputError(f"{path} has colours of the unknown kind {shown(kind)}.", _REMEDY)
+        raise BadInputError(f"{path} has colours of the unknown kind {shown(kind)}.", AVATAR_REMEDY)
     prefix = "color."
     color: ColorModel = _COLOR_MODELS[kind].from_tensors(
         {
@@ -119,14 +165,26 @@ def _assembled(
     )
     values = {name: tensors[name].float() for name in _TENSORS}
     return GaussianAvatar(
-        head=made_for,
+        identity=identity,
         faces=faces,
-        vertex_count=head.vertex_count,
         binding=_binding(tensors["binding"]),
         color=color,
         provenance={key: str(value) for key, value in about.group("provenance").values.items()},
+        warnings=() if carried else _of_first_version(identity.id, head, path),
         **values,
     )
+
+
+def _of_first_version(made_for: str, head: Head, path: Path) -> tuple[str, ...]:
+    """What to say of a file that does not carry its head; nothing where that is the default one."""
+    if made_for == head.id == DEFAULT_HEAD:
+        return ()
+    of = "" if made_for == head.id else f" and was made for another, {shown(made_for)}"
+    warning = (
+        f"{path.name} is of version 1, which does not carry its head: it is drawn on '{head.id}'"
+        f"{of}. 'gaussianspeech export avatar' with --head writes it with its head"
+    )
+    return (warning,)
 
 
 def _binding(stored: torch.Tensor) -> torch.Tensor:

@@ -6,8 +6,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
 from engine.core.arrays import Float
+
+MARGIN = 0.25
+"""How far beyond the range trained on an expression may go, in parts of that range."""
+
+
+def softly_clamped(psi: torch.Tensor, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
+    """Expressions held near what was trained on; inside it they are what they are.
+
+    Beyond a bound they follow m·tanh(x / m), whose slope begins at 1 and which ends m beyond it,
+    m being :data:`MARGIN` of the range. What an avatar never saw it draws with holes, at the nose
+    first.
+
+    Args:
+        psi: (..., E).
+        low: (E,) lowest of the frames trained on.
+        high: (E,) highest.
+    """
+    margin = (MARGIN * (high - low)).clamp(min=torch.finfo(psi.dtype).tiny)
+    inside = torch.minimum(torch.maximum(psi, low), high)
+    return inside + margin * torch.tanh((psi - inside) / margin)
 
 
 def in_order(values: Float, names: Sequence[str], wanted: Sequence[str]) -> Float | None:

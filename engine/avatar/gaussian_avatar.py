@@ -12,7 +12,9 @@ import torch
 
 from engine.avatar.binding import bind_to_triangles, transformed
 from engine.avatar.color import ColorModel
+from engine.avatar.expression import softly_clamped
 from engine.core.errors import BadInputError
+from engine.heads.identity import Identity
 from engine.splatting.backend import Splats
 
 _TENSORS = ("faces", "binding", "positions", "log_scales", "quats", "opacity_logits")
@@ -51,9 +53,8 @@ class GaussianAvatar:
     """G Gaussians bound to the triangles of a head; attributes before activation.
 
     Attributes:
-        head: id of the head it is bound to.
+        identity: the head it is bound to.
         faces: (F, 3) int32, the head's triangles.
-        vertex_count: V of the head.
         binding: (G,) int32, the triangle of each Gaussian.
         positions: (G, 3) float32 in the triangle's frame, in units of the triangle's size.
         log_scales: (G, 3) natural logarithm of the standard deviations, same units.
@@ -61,11 +62,11 @@ class GaussianAvatar:
         opacity_logits: (G,).
         color: the colour model.
         provenance: how it was made, its licence.
+        warnings: what the user should know of how it was loaded, one sentence each; not saved.
     """
 
-    head: str
+    identity: Identity
     faces: torch.Tensor
-    vertex_count: int
     binding: torch.Tensor
     positions: torch.Tensor
     log_scales: torch.Tensor
@@ -73,6 +74,7 @@ class GaussianAvatar:
     opacity_logits: torch.Tensor
     color: ColorModel
     provenance: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that the tensors fit each other and the head.
@@ -113,6 +115,16 @@ class GaussianAvatar:
             )
 
     @property
+    def head(self) -> str:
+        """Id of the head it is bound to."""
+        return self.identity.id
+
+    @property
+    def vertex_count(self) -> int:
+        """V of the head."""
+        return self.identity.vertex_count
+
+    @property
     def count(self) -> int:
         """G."""
         return len(self.binding)
@@ -130,7 +142,24 @@ class GaussianAvatar:
             object.__setattr__(moved, name, getattr(self, name).to(device))
         object.__setattr__(moved, "color", self.color.to(device))
         object.__setattr__(moved, "_activated", None)
+        object.__setattr__(moved, "_range", None)
         return moved
+
+    def trained_range(self) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Lowest and highest ψ that its colours were trained on, (E,) each, on its device.
+
+        ``None`` where they are unknown.
+        """
+        values = self.identity.expression_range
+        if values is None:
+            return None
+        kept: tuple[torch.Tensor, torch.Tensor] | None = getattr(self, "_range", None)
+        if kept is None:
+            with torch.inference_mode(mode=False):
+                low, high = torch.from_numpy(values.copy()).to(self.device).unbind()
+            kept = low, high
+            object.__setattr__(self, "_range", kept)
+        return kept
 
     def activated(self) -> Activated:
         """What frames need of the attributes; worked out once where nothing of them trains."""
@@ -246,6 +275,9 @@ def splats_of(avatar: GaussianAvatar, frame: Frame) -> Splats:
         if to_head is not None:
             rays = rays @ to_head.T
         directions = torch.nn.functional.normalize(rays, dim=-1)
+    trained = avatar.trained_range()
+    if expression is not None and trained is not None and expression.shape == trained[0].shape:
+        expression = softly_clamped(expression, *trained)
     colors = avatar.color.colors(expression, directions)
     return Splats(means, quats, scales, fixed.opacities, colors)
 

@@ -21,7 +21,10 @@ from engine.avatar.ply import read_columns, read_header, write_columns
 from engine.avatar.sh_fit import ShFit, fit_sh
 from engine.core.arrays import Float
 from engine.core.errors import BadInputError
+from engine.heads.carried_head import FLAME_PARAM
+from engine.heads.flame_param import is_flame, load_flame_param
 from engine.heads.head import Head
+from engine.heads.identity import SAME, Identity
 from engine.heads.topology import topology_hash
 
 DEGREE = 3
@@ -34,6 +37,8 @@ _REST_COUNTS = {3 * ((degree + 1) ** 2 - 1) for degree in range(DEGREE + 1)}
 _LARGEST_BINDING = 2**24
 """float32 holds every whole number up to here."""
 _MARK = "gaussianspeech head"
+_SAME_SHAPE = 1e-3
+"""Standard deviations of FLAME's identities."""
 
 SPLAT_FIELDS = (
     *_POSITION,
@@ -140,9 +145,8 @@ def load_point_cloud(path: str | Path, head: Head) -> GaussianAvatar:
         raise BadInputError(f"{path} holds no splats.", "Export the avatar again.")
     higher = others.reshape(header.count, 3, len(rest) // 3).transpose(1, 2)
     return GaussianAvatar(
-        head=head.id,
+        identity=_identity(path, head),
         faces=torch.from_numpy(np.array(head.faces, np.int32)),
-        vertex_count=head.vertex_count,
         binding=_binding(binding[:, 0], head, path),
         positions=positions.contiguous(),
         log_scales=scales.contiguous(),
@@ -151,6 +155,35 @@ def load_point_cloud(path: str | Path, head: Head) -> GaussianAvatar:
         color=ShColor(_without_empty_bands(torch.cat([dc[:, None], higher], 1))),
         provenance={"source": path.name},
     )
+
+
+def _identity(path: Path, head: Head) -> Identity:
+    """That of the ``flame_param.npz`` beside it; of files without one it is the head given.
+
+    Raises:
+        BadInputError: the head is FLAME of another identity than those parameters.
+    """
+    beside = path.with_name(FLAME_PARAM)
+    if not beside.is_file() or not is_flame(head):
+        return Identity.of(head)
+    param, source = load_flame_param(beside), head.source
+    shape = np.zeros_like(param.shape)
+    shape[: len(source.shape)] = source.shape
+    static = np.zeros_like(param.static_offset[0])
+    if len(source.static_offset):
+        static = source.static_offset
+    apart = np.abs(param.shape - shape).max(initial=0.0)
+    moved = 0.0
+    if static.shape == param.static_offset[0].shape:
+        moved = float(np.abs(param.static_offset[0] - static).max(initial=0.0))
+    if apart > _SAME_SHAPE or moved > SAME:
+        raise BadInputError(
+            f"{path} is the avatar of the person in {beside.name}; head '{head.id}' is another: "
+            f"shape coefficients differ by up to {apart:.2g}, static offsets by "
+            f"{1000 * moved:.1f} mm.",
+            f"Leave the head out, or give {beside.name} as the head.",
+        )
+    return Identity.of(head)
 
 
 def _rest_fields(names: Sequence[str], path: Path) -> list[str]:
@@ -188,12 +221,20 @@ def _binding(values: torch.Tensor, head: Head, path: Path) -> torch.Tensor:
     return values.to(torch.int32)
 
 
+def is_marked_for(comments: Sequence[str], head: Head) -> bool:
+    """Whether the comments of a file of our own say that it is for this head's mesh."""
+    return f"{_MARK} {_mesh(head)}" in comments
+
+
 def _check_mark(comments: Sequence[str], head: Head, path: Path) -> None:
     """See that a file of our own is put on the mesh it was made for; others carry no mark."""
-    mine = topology_hash(torch.from_numpy(np.array(head.faces, np.int32)))
-    for comment in comments:
-        if comment.startswith(_MARK) and comment.split()[-1] != mine:
-            raise BadInputError(
-                f"{path} is an avatar of another mesh than head '{head.id}'.",
-                "Load the head it was exported for.",
-            )
+    marked = any(comment.startswith(_MARK) for comment in comments)
+    if marked and not is_marked_for(comments, head):
+        raise BadInputError(
+            f"{path} is an avatar of another mesh than head '{head.id}'.",
+            "Load the head it was exported for.",
+        )
+
+
+def _mesh(head: Head) -> str:
+    return topology_hash(torch.from_numpy(np.array(head.faces, np.int32)))

@@ -17,10 +17,10 @@ from engine.commands.console import (
     print_warnings,
     progress_bar,
 )
+from engine.commands.speaker import Speaker, choose_speaker
 from engine.core.errors import BadInputError
 from engine.core.progress import Progress, subprogress
 from engine.motion.face.emotion_curve import read_emotion_curve
-from engine.motion.model.ids import DEFAULT
 from engine.motion.style import Style
 from engine.recognition.ids import DEFAULT as RECOGNIZER
 from engine.recognition.text_file import Cue, read_text_file
@@ -35,8 +35,10 @@ def animate(
     audio: Annotated[tuple[Path, ...], tyro.conf.Positional],
     out: Path,
     *,
-    head: str = "default",
-    speech_model: str = DEFAULT,
+    head: str | None = None,
+    avatar: str | None = None,
+    person: str | None = None,
+    speech_model: str | None = None,
     fps: float = 25.0,
     text: str | None = None,
     text_file: Path | None = None,
@@ -62,8 +64,13 @@ def animate(
     Args:
         audio: WAV, FLAC, OGG or MP3 files; mono or stereo, 8 to 96 kHz, 0.2 s to one hour.
         out: folder for the results.
-        head: "default", a FLAME file (.pkl, .npz), or a mesh of your own (.obj, .ply, .glb).
-        speech_model: "rules", "starter" (learned), or the file of a trained model.
+        head: "default", a FLAME file (.pkl, .npz), or a mesh of your own (.obj, .ply, .glb); with
+            --avatar or --person, the file that the avatar's head is made from, such as the FLAME
+            model, where it is not found by itself.
+        avatar: an avatar file, in place of a head: who speaks is its head.
+        person: a person's folder: who speaks is its head, with its speech model.
+        speech_model: "rules", "starter" (learned), or the file of a trained model; that of the
+            person by default, where it has one.
         fps: frames per second, 12 to 120, for example 24, 23.976 or 60.
         text: what is said; makes the lip sync more exact.
         text_file: a file with what is said, instead of --text: .txt, or subtitles with times, .srt
@@ -106,6 +113,7 @@ def animate(
         emotion_amount=emotion_amount,
         emotion_keys=() if emotion_curve is None else read_emotion_curve(emotion_curve),
     )
+    who = choose_speaker(head, avatar, person, speech_model)
     existing_folder(out)
     failed = 0
     for path in audio:
@@ -114,8 +122,7 @@ def animate(
                 result, warnings = _animate_one(
                     path,
                     out / f"{path.stem}.performance.npz",
-                    head=head,
-                    model=speech_model,
+                    who=who,
                     fps=fps,
                     text=transcript,
                     given=None if given is None else given[path],
@@ -138,8 +145,7 @@ def _animate_one(
     path: Path,
     target: Path,
     *,
-    head: str,
-    model: str,
+    who: Speaker,
     fps: float,
     text: str | tuple[Cue, ...] | None,
     given: Segmentation | None,
@@ -150,20 +156,19 @@ def _animate_one(
     progress: Progress,
 ) -> tuple[dict[str, object], list[str]]:
     from engine.audio.loading import load_speech
-    from engine.heads import load_head
     from engine.motion.predict import predict
 
     progress(0.0, "loading")
     speech = load_speech(path)
     prediction = predict(
         speech,
-        load_head(head),
+        who.head,
         fps,
         text=text,
         given=given,
         language=language,
         recognizer=recognizer,
-        model=model,
+        model=who.model,
         style=style,
         progress=subprogress(progress, 0.02, 0.95),
     )

@@ -22,7 +22,7 @@ def avatar(
     avatar: Annotated[str, tyro.conf.Positional],
     *,
     out: Path,
-    head: str = "default",
+    head: str | None = None,
     performance: Path | None = None,
     json: bool = False,
 ) -> int:
@@ -31,22 +31,23 @@ def avatar(
     Beside a .ply of a FLAME head lies its flame_param.npz.
 
     Args:
-        avatar: "default", or the path of an avatar: .safetensors or .ply.
+        avatar: "default", the path of an avatar (.safetensors or .ply), or a person's folder.
         out: OUT.ply or OUT.safetensors.
-        head: the head it is bound to: "default" or a FLAME file.
+        head: the file that the avatar's head is made from, such as the FLAME model, where it is not
+            found by itself; the head of an avatar that does not carry one.
         performance: a .performance.npz of that FLAME head, for flame_param.npz; a still face
             without.
         json: print the result as JSON.
     """
-    from engine.avatar import load_avatar, save_avatar
+    from engine.avatar import save_avatar
     from engine.avatar.gaussian_avatars import save_point_cloud
-    from engine.heads import load_head
+    from engine.avatar.with_head import load_with_head
 
     kind = out.suffix.lower()
     if kind not in {".ply", ".safetensors"}:
         raise BadInputError(f"The kind of {out} is unknown.", "End it in .ply or .safetensors.")
-    face = load_head(head)
-    body = load_avatar(avatar, face)
+    body, face = load_with_head(avatar, head)
+    print_warnings(body.warnings)
     result: dict[str, object] = {"file": out, "gaussians": body.count}
     if kind == ".safetensors":
         save_avatar(body, out)
@@ -65,6 +66,7 @@ def splats(
     out: Path,
     avatar: str = "default",
     head: str | None = None,
+    retarget: bool = False,
     axes: Literal["y-up", "z-up", "y-down"] = "y-up",
     sh_degree: Literal[0, 1, 2, 3] = 3,
     overwrite: bool = False,
@@ -75,23 +77,26 @@ def splats(
     Args:
         performance: a .performance.npz of 'gaussianspeech animate'.
         out: the folder for frame_00001.ply and so on.
-        avatar: "default", or the path of an avatar file.
-        head: the head's FLAME file, where the performance is not of the default head.
+        avatar: "default", the path of an avatar file, or a person's folder.
+        head: the file that the avatar's head is made from, such as the FLAME model, where it is not
+            found by itself; the head of an avatar that does not carry one.
+        retarget: carry a performance of the default head over to the avatar's head.
         axes: y-up as heads are; z-up as Blender; y-down as captured scenes, which many viewers
             turn up.
         sh_degree: of the harmonics fitted to an avatar's colour network; 0 is quickest.
         overwrite: replace frames that are there.
         json: print the result as JSON.
     """
-    from engine.avatar import load_avatar
-    from engine.heads import load_head
+    from engine.avatar.with_head import load_with_head
     from engine.motion.performance import Performance
+    from engine.motion.retargeting import onto_head
     from engine.rendering.splat_frames import write_splat_frames
 
     played = Performance.load(performance)
-    face = load_head(head or played.head)
-    body = load_avatar(avatar, face)
+    body, face = load_with_head(avatar, head)
+    print_warnings(body.warnings)
     with progress_bar(str(out)) as progress:
+        played = onto_head(played, face, carry=retarget, progress=progress)
         fit = write_splat_frames(
             existing_folder(out),
             played,
@@ -102,6 +107,7 @@ def splats(
             degree=sh_degree,
             overwrite=overwrite,
         )
+    print_warnings(played.warnings)
     facts = {"folder": out, "frames": played.frames, "gaussians": body.count}
     print_result(facts | {"color_error_rms": fit.rms, "color_error_max": fit.worst}, as_json=json)
     return 0
@@ -109,12 +115,8 @@ def splats(
 
 def _write_motion(path: Path, head: Head, performance: Path | None) -> dict[str, object]:
     """Write ``flame_param.npz`` where the head is FLAME; what to print of it."""
-    from engine.avatar.flame_param import (
-        FlameParam,
-        flame_param_of,
-        is_flame,
-        save_flame_param,
-    )
+    from engine.avatar.flame_param import flame_param_of
+    from engine.heads.flame_param import FlameParam, is_flame, save_flame_param
     from engine.motion.performance import Performance
 
     if not is_flame(head):
@@ -125,7 +127,7 @@ def _write_motion(path: Path, head: Head, performance: Path | None) -> dict[str,
         print_warnings([f"head '{head.id}' is not FLAME: GaussianAvatars' viewer cannot move it."])
         return {}
     error = 0.0
-    motion = FlameParam.neutral(head.vertex_count)
+    motion = FlameParam.of(head)
     if performance is not None:
         motion, error = flame_param_of(Performance.load(performance), head)
     save_flame_param(motion, path)

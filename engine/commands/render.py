@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from engine.commands.console import print_result, progress_bar
+from engine.commands.console import print_result, print_warnings, progress_bar
 from engine.core.errors import BadInputError
 
 _STILLS = (".png", ".jpg", ".jpeg")
@@ -21,6 +21,7 @@ def render(
     audio: Path | None = None,
     avatar: str = "default",
     head: str | None = None,
+    retarget: bool = False,
     backend: Literal["auto", "gsplat", "cpu"] = "auto",
     size: str = "720x720",
     frame: int | None = None,
@@ -32,16 +33,19 @@ def render(
         performance: a .performance.npz of 'gaussianspeech animate'.
         out: OUT.mp4 for a video, OUT.png for one frame.
         audio: the sound that belongs to it, for the video.
-        avatar: "default", or the path of an avatar file.
-        head: the head's FLAME file, where the performance is not of the default head.
+        avatar: "default", the path of an avatar file, or a person's folder; it is drawn on its own
+            head.
+        head: the file that the avatar's head is made from, such as the FLAME model, where it is not
+            found by itself; the head of an avatar that does not carry one.
+        retarget: carry a performance of the default head over to the avatar's head.
         backend: the rasteriser; auto takes the GPU where there is one.
         size: WIDTHxHEIGHT in pixels.
         frame: which frame a picture shows; the one with the widest mouth by default.
         json: print the result as JSON.
     """
-    from engine.avatar import load_avatar
-    from engine.heads import load_head
+    from engine.avatar.with_head import load_with_head
     from engine.motion.performance import Performance
+    from engine.motion.retargeting import onto_head
     from engine.rendering.frames import portrait_camera, render_still, write_still, write_video
     from engine.rendering.poster import poster_frame
     from engine.splatting.registry import choose_backend
@@ -53,16 +57,18 @@ def render(
             f"The kind of {out} is unknown.", f"End it in {', '.join(_VIDEOS + _STILLS)}."
         )
     played = Performance.load(performance)
-    face = load_head(head or played.head)
-    body = load_avatar(avatar, face)
+    body, face = load_with_head(avatar, head)
+    print_warnings(body.warnings)
     rasteriser = choose_backend(backend)
     camera = portrait_camera(face, width, height)
     with progress_bar(out.name) as progress:
+        played = onto_head(played, face, carry=retarget, progress=progress)
         if kind in _STILLS:
             chosen = poster_frame(played, face) if frame is None else _inside(frame, played.frames)
             write_still(out, render_still(played, face, body, rasteriser, camera, chosen))
         else:
             write_video(out, played, face, body, rasteriser, camera, audio, progress)
+    print_warnings(played.warnings)
     print_result({"file": out, "frames": played.frames, "backend": rasteriser.name}, as_json=json)
     return 0
 

@@ -26,9 +26,11 @@ def retarget(
 
     Args:
         performance: a .performance.npz of 'gaussianspeech animate'.
-        head: the head it goes to: the path of a FLAME file or a head file, or "default".
+        head: the head it goes to: the path of a FLAME file, a head file, an avatar or a person's
+            folder, or "default".
         out: OUT.performance.npz.
-        source: the file of the head it was made for, where that is not the default head.
+        source: the file of the head it was made for, or the avatar that carries it, where that is
+            not the default head.
         dense: also store the offsets of every vertex of every frame.
         json: print the result as JSON.
     """

@@ -19,16 +19,23 @@ if TYPE_CHECKING:
 
 
 def read_tensor_file(
-    path: str | Path, key: str, what: str, hint: str, *, tensors: bool = True
+    path: str | Path,
+    key: str | tuple[str, ...],
+    what: str,
+    hint: str,
+    *,
+    tensors: bool = True,
+    prefix: str = "",
 ) -> tuple[JsonObject, dict[str, torch.Tensor]]:
     """What a file says of itself, and its tensors.
 
     Args:
         path: the file.
-        key: of the metadata's entry that holds a JSON object.
+        key: of the metadata's entry that holds a JSON object; of several the first that is there.
         what: such a file is, for messages.
         hint: of every error about the content.
         tensors: whether to read them; without, the dictionary is empty.
+        prefix: start of the names of those to read.
 
     Returns:
         The JSON object, and tensors of finite numbers by name: copies, for the file is mapped, and
@@ -45,8 +52,10 @@ def read_tensor_file(
 
     try:
         with safe_open(str(path), framework="pt") as file:
-            text = (file.metadata() or {}).get(key)
-            keys = list(file.keys()) if tensors else []
+            metadata = file.metadata() or {}
+            wanted = (key,) if isinstance(key, str) else key
+            text = next((metadata[name] for name in wanted if name in metadata), None)
+            keys = [name for name in file.keys() if name.startswith(prefix)] if tensors else []  # noqa: SIM118 - it has no iterator.
             found = {name: file.get_tensor(name).clone() for name in keys}
         about = None if text is None else parse_json(text)
     # The library and torch raise whatever they stumble over.
@@ -54,7 +63,7 @@ def read_tensor_file(
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise BadInputError(f"{path} cannot be read: {reason[:120]}.", hint) from error
     if about is None:
-        raise BadInputError(f"{path} is not a {what}: its metadata lacks {key!r}.", hint)
+        raise BadInputError(f"{path} is not a {what}: its metadata lacks {wanted[0]!r}.", hint)
     for name, tensor in found.items():
         if tensor.is_complex() or not bool(torch.isfinite(tensor.float()).all()):
             raise BadInputError(

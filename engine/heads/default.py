@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from engine.heads.asset_file import load_head_file
-from engine.heads.head import Head
+from engine.heads.head import Head, HeadSource
 
 DEFAULT_HEAD = "default"
 _ASSET = Path(__file__).parents[1] / "assets" / "default_head.npz"
@@ -22,4 +23,4 @@ def load_default_head() -> Head:
     Raises:
         BadInputError: the shipped asset is missing or damaged.
     """
-    return load_head_file(_ASSET)
+    return replace(load_head_file(_ASSET), source=HeadSource("default"))

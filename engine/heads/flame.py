@@ -19,6 +19,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -29,10 +30,19 @@ from engine.core.errors import BadInputError
 from engine.heads.flame_file import read_flame, read_masks
 from engine.heads.flame_model import COEFFICIENT, EXPRESSIONS, JOINTS, SHAPES, FlameModel
 from engine.heads.flame_teeth import add_teeth, tooth_regions
-from engine.heads.head import Head, Skeleton
+from engine.heads.head import Head, HeadSource, Skeleton
+from engine.heads.known_files import FLAME, remember
 from engine.heads.skinning import flame_vertices
 
-__all__ = ["JAW_DIRECTIONS", "FlameModel", "flame_vertices", "load_flame", "read_flame"]
+__all__ = [
+    "JAW_DIRECTIONS",
+    "FlameModel",
+    "FlamePerson",
+    "flame_person",
+    "flame_vertices",
+    "load_flame",
+    "read_flame",
+]
 
 
 JAW_DIRECTIONS: dict[str, tuple[float, float, float]] = {
@@ -59,10 +69,23 @@ _REGIONS: dict[str, tuple[str, ...]] = {
 """Regions of a head from the masks that come with FLAME."""
 
 
+class FlamePerson(NamedTuple):
+    """A person in FLAME's terms.
+
+    Attributes:
+        model: the model whose template is the person's neutral face, with teeth where it has them.
+        head: the same, linear.
+    """
+
+    model: FlameModel
+    head: Head
+
+
 def load_flame(
     path: str | Path,
     *,
     shape: Float | None = None,
+    static_offset: Float | None = None,
     teeth: bool = True,
     regions: str | Path | Mapping[str, Index] | None = None,
 ) -> Head:
@@ -72,6 +95,8 @@ def load_flame(
         path: ``generic_model.pkl``, ``flame2023.pkl``, ``flame2023_Open.pkl`` or the same arrays as
             ``.npz``. Pickles are read as data; nothing in them is run.
         shape: (≤ 300,) identity coefficients; the mean head without.
+        static_offset: (V, 3) metres, added to the neutral head of that identity; its number of
+            vertices says whether there are teeth.
         teeth: add teeth (5,143 vertices and 10,144 triangles instead of 5,023 and 9,976).
         regions: FLAME's vertex masks, as a file or as vertex sets by its names; without it,
             ``FLAME_masks.pkl`` or ``.npz`` beside ``path`` is taken where there is one. Regions
@@ -82,26 +107,58 @@ def load_flame(
         the same id from a pickle and from an npz, and another FLAME version has another.
 
     Raises:
-        BadInputError: a file that is not what it should be, or a shape that does not fit.
+        BadInputError: a file that is not what it should be, or an identity that does not fit.
     """
+    return flame_person(
+        path, shape=shape, static_offset=static_offset, teeth=teeth, regions=regions
+    ).head
+
+
+def flame_person(
+    path: str | Path,
+    *,
+    shape: Float | None = None,
+    static_offset: Float | None = None,
+    teeth: bool = True,
+    regions: str | Path | Mapping[str, Index] | None = None,
+) -> FlamePerson:
+    """A person from a FLAME model file; arguments and errors are those of :func:`load_flame`."""
     path = Path(path)
     model = read_flame(path)
+    digest = model_digest(model)
+    remember(digest, path, FLAME)
     masks = _masks(path, regions)
-    if shape is not None:
-        model = _with_identity(model, np.asarray(shape, np.float32))
+    shape = np.zeros(0, np.float32) if shape is None else np.asarray(shape, np.float32)
     skin_count = len(model.v_template)
+    if static_offset is not None:
+        teeth = len(static_offset) != skin_count
+    model = _with_identity(model, shape)
     if teeth:
         model = add_teeth(model, masks.get("lips"))
-    return head_of(
+    source = HeadSource("flame", path.name, digest, np.trim_zeros(shape, "b"))
+    if static_offset is not None:
+        offset = np.asarray(static_offset, np.float32)
+        model = _with_offset(model, offset, path, skin_count)
+        source = replace(source, static_offset=offset)
+    head = head_of(
         model,
         masks=masks,
-        teeth=len(model.v_template) > skin_count,
+        teeth=teeth,
         provenance={
             "source": path.name,
             "model": "FLAME, Li et al. 2017, https://flame.is.tue.mpg.de",
             "licence": "that of the model file: FLAME's own terms, CC-BY-4.0 for FLAME 2023 Open",
         },
     )
+    return FlamePerson(model, replace(head, source=source))
+
+
+def model_digest(model: FlameModel) -> str:
+    """SHA-256 of a model file's arrays, in hexadecimal digits; pickle and npz have the same."""
+    digest = hashlib.sha256()
+    for array in (model.v_template, model.f, model.shapedirs, model.posedirs, model.weights):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def head_of(
@@ -148,6 +205,17 @@ def _with_identity(model: FlameModel, shape: Float) -> FlameModel:
             "Give the identity coefficients of one person.",
         )
     return replace(model, v_template=model.shaped(shape))
+
+
+def _with_offset(model: FlameModel, offset: Float, path: Path, skin_count: int) -> FlameModel:
+    expected = model.v_template.shape
+    if offset.shape != expected or not np.isfinite(offset).all():
+        raise BadInputError(
+            f"The static offset is for a head of {len(offset)} vertices; {path.name} has "
+            f"{skin_count}, or {expected[0]} with teeth.",
+            "Give the FLAME model that the person was fitted with.",
+        )
+    return replace(model, v_template=model.v_template + offset)
 
 
 def _jaw_offsets(model: FlameModel) -> Float:

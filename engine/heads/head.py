@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -29,6 +30,27 @@ class Skeleton:
 
 
 @dataclass(frozen=True, eq=False)
+class HeadSource:
+    """What a head can be made from again.
+
+    Attributes:
+        kind: ``"default"``, the head that ships; ``"flame"``, a FLAME model and an identity;
+            ``"file"``, a head file or a mesh; ``"made"``, by a program, so that nothing is known.
+        file: name of the file, without its folder.
+        digest: SHA-256 of the FLAME model's arrays, so that a pickle and an npz are the same, or of
+            the bytes of another file.
+        shape: (≤ 300,) FLAME's identity coefficients; empty for the mean head.
+        static_offset: (V, 3) metres, added to the neutral head; (0, 3) for none.
+    """
+
+    kind: Literal["default", "flame", "file", "made"] = "made"
+    file: str = ""
+    digest: str = ""
+    shape: Float = field(default_factory=lambda: np.zeros(0, np.float32))
+    static_offset: Float = field(default_factory=lambda: np.zeros((0, 3), np.float32))
+
+
+@dataclass(frozen=True, eq=False)
 class Head:
     """A head in its neutral pose, head space (+Y up, +Z forward), metres.
 
@@ -50,6 +72,7 @@ class Head:
             right corner to the left; ``mouth_corners`` (2,) right, left; ``upper_teeth_edge`` and
             ``lower_teeth_edge`` the incisal edges; ``nose_tip``, ``chin`` (1,).
         provenance: how the head was made, its licence and the version of its source.
+        source: what it can be made from again.
     """
 
     id: str
@@ -63,6 +86,7 @@ class Head:
     regions: Mapping[str, Index] = field(default_factory=dict)
     landmarks: Mapping[str, Index] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
+    source: HeadSource = field(default_factory=HeadSource)
 
     @property
     def vertex_count(self) -> int:

@@ -6,52 +6,111 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.core.errors import BadInputError
+from engine.core.json_values import read_json
 from engine.core.npz import npz_names
-from engine.heads.asset_file import load_head_file
+from engine.heads.carried_head import (
+    FLAME_PARAM,
+    head_of_avatar,
+    head_of_flame_param,
+    load_named_file,
+)
 from engine.heads.default import DEFAULT_HEAD, load_default_head
 from engine.heads.head import Head
 
 MESH_SUFFIXES = frozenset({".obj", ".ply", ".stl", ".glb", ".gltf", ".off"})
 """Kinds of files that are read as plain meshes."""
 
+PERSON, AVATAR, POINT_CLOUD = "person.json", "avatar.safetensors", "point_cloud.ply"
+"""Files of a person's folder (docs/persons.md); the last is GaussianAvatars'."""
+
+_PERSON_REMEDY = "Choose the folder that 'gaussianspeech train person' or GaussianAvatars wrote."
+_BINDING = b"binding_0"
+_PLY_HEADER = 1 << 16
+
 _REMEDY = (
-    f"Use '{DEFAULT_HEAD}', a FLAME model (.pkl or .npz from flame.is.tue.mpg.de) "
+    f"Use '{DEFAULT_HEAD}', a FLAME model (.pkl or .npz from flame.is.tue.mpg.de), "
     "a head file saved by this program (.npz), or a mesh (.obj, .ply, .glb)."
 )
 
 
-def load_head(id_or_path: str | Path) -> Head:
+def load_head(id_or_path: str | Path, file: Path | None = None) -> Head:
     """Load a head.
 
     Args:
         id_or_path: ``"default"``; or a FLAME file (``.pkl``, ``.npz``); or a head file (``.npz``);
-            or a mesh (``.obj``, ``.ply``, ``.glb`` …) in head space, metres.
+            or a mesh (``.obj``, ``.ply``, ``.glb`` …) in head space, metres; or what carries a
+            head: an avatar (``.safetensors``), a ``flame_param.npz`` or the ``point_cloud.ply``
+            beside it, or a person's folder.
+        file: for what carries a head, the FLAME model or file that its head is made from, where it
+            need not be looked for.
 
     Raises:
         BadInputError: neither a known id nor a readable file of a known kind.
+        MissingDependencyError: the file that a carried head is made from is not found.
     """
     if str(id_or_path) == DEFAULT_HEAD:
         return load_default_head()
     path = Path(id_or_path)
-    if path.suffix.lower() not in MESH_SUFFIXES | {".pkl", ".npz"}:
+    if str(id_or_path) and path.is_dir():
+        path = avatar_in(path)
+        if str(path) == DEFAULT_HEAD:
+            return load_default_head()
+    kind = path.suffix.lower()
+    if kind not in MESH_SUFFIXES | {".pkl", ".npz", ".safetensors"}:
         raise BadInputError(f"There is no head '{id_or_path}'.", _REMEDY)
     if not path.is_file():
         raise BadInputError(f"There is no head file {path}.", f"Check the path. {_REMEDY}")
-    if path.suffix.lower() in MESH_SUFFIXES:
-        # Deferred: only meshes need trimesh.
-        from engine.heads.mesh_file import load_mesh_head
-
-        return load_mesh_head(path)
-    if path.suffix.lower() == ".npz" and _is_head_file(path):
-        return load_head_file(path)
+    if kind == ".safetensors":
+        return head_of_avatar(path, file)
+    if (param := flame_param_of_file(path)) is not None:
+        return head_of_flame_param(param, file)
+    if kind in MESH_SUFFIXES or (kind == ".npz" and "about" in _names(path)):
+        return load_named_file(path)
     # Deferred: reading FLAME needs scipy, the default head does not.
     from engine.heads.flame import load_flame
 
     return load_flame(path)
 
 
-def _is_head_file(path: Path) -> bool:
+def carries_head(path: str | Path) -> bool:
+    """Whether a file is made for one head and knows which, rather than being a head's own file."""
+    path = Path(path)
+    kind = path.suffix.lower()
+    return path.is_dir() or kind == ".safetensors" or flame_param_of_file(path) is not None
+
+
+def avatar_in(folder: Path) -> Path:
+    """The avatar of a person's folder or of GaussianAvatars'; ``default`` for the one that ships.
+
+    Raises:
+        BadInputError: it is no such folder.
+    """
+    record = folder / PERSON
+    if record.is_file():
+        name = read_json(record, _PERSON_REMEDY).text("avatar")
+        return Path(name) if name == DEFAULT_HEAD else folder / Path(name).name
+    for name in (AVATAR, POINT_CLOUD):
+        if (folder / name).is_file():
+            return folder / name
+    raise BadInputError(
+        f"{folder} is no person's folder: it has neither {PERSON} nor {AVATAR} nor {POINT_CLOUD}.",
+        _PERSON_REMEDY,
+    )
+
+
+def flame_param_of_file(path: Path) -> Path | None:
+    """FLAME's parameters of a person: the file itself, or the one beside a ``point_cloud.ply``."""
+    if path.suffix.lower() == ".npz":
+        return path if {"static_offset", "expr"} <= set(_names(path)) else None
+    beside = path.with_name(FLAME_PARAM)
+    if path.suffix.lower() != ".ply" or not (beside.is_file() and path.is_file()):
+        return None
+    with path.open("rb") as stream:
+        return beside if _BINDING in stream.read(_PLY_HEADER) else None
+
+
+def _names(path: Path) -> tuple[str, ...]:
     try:
-        return "about" in npz_names(path, hint="")
+        return npz_names(path, hint="")
     except BadInputError:  # What it is instead, its own reader says.
-        return False
+        return ()

@@ -8,8 +8,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.checks import shown
 from engine.core.errors import BadInputError
 from engine.core.progress import Progress, no_progress, subprogress
+from engine.heads.default import DEFAULT_HEAD, load_default_head
 from engine.heads.head import Head
 from engine.heads.retarget import (
     correspond,
@@ -77,6 +79,40 @@ def retarget(
         expression_names=face.expression_names,
         head=target.id,
     )
+
+
+def onto_head(
+    performance: Performance, head: Head, *, carry: bool, progress: Progress = no_progress
+) -> Performance:
+    """A performance on the head that is to show it.
+
+    Args:
+        performance: of any head.
+        head: who is to show it.
+        carry: carry one of the default head over; another is refused.
+        progress: called with the fraction done; may raise to cancel.
+
+    Raises:
+        BadInputError: it is of another head and is not to be carried over, or cannot be.
+    """
+    if performance.head == head.id and performance.vertex_count == head.vertex_count:
+        return performance
+    what = (
+        f"The performance is of head {shown(performance.head)} ({performance.vertex_count:,} "
+        f"vertices), the avatar of '{head.id}' ({head.vertex_count:,} vertices)."
+    )
+    if performance.head != DEFAULT_HEAD:
+        raise BadInputError(
+            what, "Animate the sound with the avatar (--avatar), or use 'gaussianspeech retarget'."
+        )
+    if not carry:
+        raise BadInputError(
+            what,
+            "Animate the sound with the avatar (--avatar), or add --retarget to carry it over.",
+        )
+    carried = retarget(performance, load_default_head(), head, progress=progress)
+    warning = f"A performance of the default head was carried over to '{head.id}'"
+    return replace(carried, warnings=(*carried.warnings, warning))
 
 
 def _refit(

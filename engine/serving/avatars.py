@@ -51,7 +51,9 @@ class AvatarMethods:
         head = request.params.text("head", "default")
         request.params.no_others()
         avatar = self._pipeline(source, head, request.progress).avatar
-        return Reply({"gaussians": avatar.count, "head": avatar.head})
+        return Reply(
+            {"gaussians": avatar.count, "head": avatar.head, "warnings": list(avatar.warnings)}
+        )
 
     def render(self, request: Request) -> Reply:
         """One picture of any number of avatars, which hide each other where they should."""

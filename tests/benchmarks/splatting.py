@@ -30,6 +30,7 @@ from engine.avatar.binding import triangle_frames
 from engine.avatar.kernels import warm_up
 from engine.heads.default import load_default_head
 from engine.heads.head import Head
+from engine.heads.identity import Identity
 from engine.rendering.frames import portrait_camera
 from engine.splatting.backend import BlendSettings, Splats
 from engine.splatting.camera import Camera
@@ -90,9 +91,8 @@ def avatar_of(head: Head, count: int) -> GaussianAvatar:
         1 + 2 * random.normal(size=count),
     )
     return GaussianAvatar(
-        head.id,
+        Identity.of(head),
         faces,
-        head.vertex_count,
         torch.from_numpy(binding.astype(np.int32)),
         *(torch.tensor(values, dtype=torch.float32) for values in attributes),
         ShColor.constant(torch.full((count, 3), 0.5)),

@@ -20,6 +20,7 @@ BLUSHER = """
 import sys, torch
 from engine.avatar import GaussianAvatar, MlpColor, save_avatar
 from engine.heads import load_head
+from engine.heads.identity import Identity
 
 head = load_head("default")
 count, faces = len(head.faces), torch.from_numpy(head.faces.copy())
@@ -30,7 +31,7 @@ second = torch.zeros(3, 1)
 second[0] = high - low
 color = MlpColor(torch.zeros(count, 1), first, torch.zeros(1), second, low.expand(3).clone())
 avatar = GaussianAvatar(
-    head.id, faces, head.vertex_count, torch.arange(count, dtype=torch.int32),
+    Identity.of(head), faces, torch.arange(count, dtype=torch.int32),
     torch.zeros(count, 3), torch.zeros(count, 3), torch.tensor([[1.0, 0, 0, 0]]).repeat(count, 1),
     torch.full((count,), 6.0), color,
 )

@@ -18,6 +18,7 @@ import tyro
 
 from engine.avatar import GaussianAvatar, ShColor, save_avatar
 from engine.heads import load_head
+from engine.heads.identity import Identity
 from training.assets.strand_seeds import along_strands
 from training.avatar.seeding import on_triangles
 from training.synthetic.person.brows import eyebrows, eyelashes
@@ -67,12 +68,12 @@ def starting_avatar(hairs: int, brows: int, lashes: int, seed: int = 0) -> Gauss
     bare = hair_cover(head.template[head.faces[on_faces]].mean(1).astype(np.float64)) < 0.3
     colors[: len(on_faces)][torch.from_numpy(bare)] = torch.tensor(_SKIN)
     return GaussianAvatar(
-        head=head.id,
+        identity=Identity.of(head),
         faces=torch.from_numpy(np.array(head.faces, np.int32)),
-        vertex_count=head.vertex_count,
         binding=binding,
         color=ShColor.constant(colors),
         provenance={"made by": "training.assets.default_avatar, untrained"},
+        warnings=(),
         **shape,
     )
 

@@ -14,6 +14,7 @@ from engine.avatar.binding import bind_to_triangles, triangle_frames
 from engine.avatar.color import MlpColor, ShColor
 from engine.avatar.gaussian_avatar import GaussianAvatar
 from engine.heads.head import Head
+from engine.heads.identity import Identity
 from engine.splatting.backend import Splats
 from training.avatar.coloring import ColorHead, HarmonicColor, NetworkColor
 from training.avatar.config import AvatarSettings
@@ -117,14 +118,20 @@ class TrainableAvatar(nn.Module):
         """Means (G, 3), quaternions (G, 4) and scales (G, 3) on (V, 3) vertices in world space."""
         return _bind(vertices, self.faces, self.binding, dict(self.gaussians.items()))
 
-    def avatar(self, provenance: Mapping[str, str] | None = None) -> GaussianAvatar:
-        """A copy as the engine has it, on the CPU."""
+    def avatar(
+        self, provenance: Mapping[str, str] | None = None, identity: Identity | None = None
+    ) -> GaussianAvatar:
+        """A copy as the engine has it, on the CPU.
+
+        Args:
+            provenance: how it was made.
+            identity: of its head, with what was trained on; of the head alone by default.
+        """
         values = {name: value.detach().cpu().clone() for name, value in self.gaussians.items()}
         color = self.color.model({name: values[name] for name in self.color.per_gaussian})
         return GaussianAvatar(
-            head=self.head.id,
+            identity=identity or Identity.of(self.head),
             faces=self.faces.cpu(),
-            vertex_count=self.head.vertex_count,
             binding=self.binding.cpu().clone(),
             color=color,
             provenance=dict(provenance or {}),

@@ -65,7 +65,7 @@ def train(
     """
     _report_message(job, 0, "Checking the capture")
     capture = MultiViewCapture.open(data, scale=settings.scale, head=head)
-    initial = None if settings.initial is None else load_avatar(settings.initial, capture.head)
+    initial = _initial(settings, capture)
     threads = use_threads(settings.threads)
     backend = choose_backend(settings.backend)
     fabric = process_fabric(settings.device, backend)
@@ -113,6 +113,7 @@ class _AvatarTraining:
         self.trainer, self.folder = trainer, folder
         self.total = trainer.settings.steps
         self._test = trainer.capture.split("test")
+        self._identity = trainer.capture.identity()
         self._shown: list[View] = [self._test[i] for i in sorted({0, most_expressive(self._test)})]
         self._scores: dict[str, float] = {}
 
@@ -175,7 +176,8 @@ class _AvatarTraining:
             "gaussians": str(trainer.avatar.count),
         }
         provenance |= {name: f"{value:.4g}" for name, value in self._scores.items()}
-        save_avatar(trainer.avatar.avatar(provenance), self.folder / AVATAR, half=True)
+        avatar = trainer.avatar.avatar(provenance, self._identity)
+        save_avatar(avatar, self.folder / AVATAR, half=True)
 
     def save_scores(self, seconds: float) -> None:
         """Write the scores of the finished avatar on all held-out views."""
@@ -268,6 +270,16 @@ def _first_avatar(
     if initial is None:
         return seeded_avatar(capture, settings, backend, views=views)
     return avatar_to_go_on_from(initial, capture, settings, backend, views=views)
+
+
+def _initial(settings: AvatarSettings, capture: MultiViewCapture) -> GaussianAvatar | None:
+    """The avatar to go on from; that of another person with the same triangles is one too."""
+    if settings.initial is None:
+        return None
+    given = load_avatar(settings.initial, capture.head, other_identity=True)
+    for warning in given.warnings:
+        print(f"note: {warning}", flush=True)
+    return given
 
 
 def _report_message(job: JobHandle | None, step: int, message: str) -> None:

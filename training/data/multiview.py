@@ -18,6 +18,7 @@ import torch
 
 from engine.core.errors import BadInputError
 from engine.heads.head import Head
+from engine.heads.identity import Identity
 from engine.splatting.camera import Camera
 from training.data.layout import (
     LAYOUT_REMEDY,
@@ -125,6 +126,7 @@ class MultiViewCapture:
         self.head: Head = motion.head
         self.test_camera = test_camera
         self._splits = splits
+        self._motion = motion
         self._posed_head = lru_cache(_POSES_KEPT)(motion.at)
 
     @classmethod
@@ -177,6 +179,16 @@ class MultiViewCapture:
         ``train`` holds no picture of the test camera, ``val`` and ``test`` no other.
         """
         return Views(self, self._splits[name])
+
+    def identity(self) -> Identity:
+        """The head, with the mean and range of the expressions of the training views.
+
+        Raises:
+            BadInputError: a file that became unreadable after the capture was opened.
+        """
+        params = dict.fromkeys(self.folder / frame.param for frame in self._splits["train"])
+        expressions = np.stack([self._motion.expression(param) for param in params])
+        return Identity.of(self.head, expressions)
 
     def load(self, frame: Frame) -> View:
         """Load one view.

@@ -10,14 +10,12 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import torch
 
-from engine.avatar.flame_param import FlameParam, load_flame_param
 from engine.core.arrays import Float
 from engine.core.errors import BadInputError
 from engine.core.npz import open_npz
 from engine.heads import load_head
-from engine.heads.flame import JAW_DIRECTIONS, head_of
-from engine.heads.flame_file import read_flame, read_masks
-from engine.heads.flame_teeth import add_teeth
+from engine.heads.flame import JAW_DIRECTIONS, flame_person
+from engine.heads.flame_param import FlameParam, load_flame_param
 from engine.heads.head import Head
 from engine.heads.skinning import flame_vertices, rotation_matrices
 from training.data.layout import CANONICAL, Frame
@@ -27,7 +25,6 @@ _FLAME_REMEDY = (
     "Give the FLAME model the capture was fitted with (--head generic_model.pkl, flame2023.pkl …); "
     "it is yours to download from flame.is.tue.mpg.de."
 )
-_MASKS = ("FLAME_masks.pkl", "FLAME_masks.npz")
 _SAME_PERSON = 1e-4
 
 
@@ -60,6 +57,14 @@ class HeadMotion(Protocol):
 
     def at(self, param: Path) -> PosedHead:
         """The head as a parameter file describes it.
+
+        Raises:
+            BadInputError: as :meth:`check`.
+        """
+        ...
+
+    def expression(self, param: Path) -> Float:
+        """(E,) the expression alone, in the order of the head's.
 
         Raises:
             BadInputError: as :meth:`check`.
@@ -102,6 +107,9 @@ class _OwnMotion:
     def check(self, param: Path) -> None:
         self.at(param)
 
+    def expression(self, param: Path) -> Float:
+        return load_head_param(param).expression
+
     def at(self, param: Path) -> PosedHead:
         stored = load_head_param(param)
         head = self.head
@@ -132,35 +140,23 @@ class _FlameMotion:
     def __init__(self, folder: Path, first: Path, head: str | Path | Head | None) -> None:
         if head is None or isinstance(head, Head):
             raise BadInputError(f"{folder} is a capture of a FLAME head.", _FLAME_REMEDY)
-        path = Path(head)
-        skin = read_flame(path)
-        canonical = folder / CANONICAL
         self._person = person = load_flame_param(first)
+        canonical = folder / CANONICAL
         if canonical.is_file():
             person = _canonical(canonical, person)
-        beside = [path.with_name(name) for name in _MASKS if path.with_name(name).is_file()]
-        masks = read_masks(beside[0]) if beside else {}
-        skin_count = len(skin.v_template)
-        static = person.static_offset[0]
-        model = replace(skin, v_template=skin.shaped(person.shape))
-        if len(static) != skin_count:
-            model = add_teeth(model, masks.get("lips"))
-        if len(static) != len(model.v_template):
-            raise BadInputError(
-                f"{first} is for a head of {len(static)} vertices; {path.name} has {skin_count}, "
-                f"or {len(model.v_template)} with teeth.",
-                _FLAME_REMEDY,
-            )
-        self._model = replace(model, v_template=model.v_template + static)
-        self.head = head_of(
-            self._model,
-            masks=masks,
-            teeth=len(static) > skin_count,
-            provenance={"source": path.name, "model": "FLAME, Li et al. 2017"},
-        )
+        try:
+            made = flame_person(head, shape=person.shape, static_offset=person.static_offset[0])
+        except BadInputError as error:
+            if str(head) in error.message:
+                raise
+            raise BadInputError(f"{first}: {error.message}", _FLAME_REMEDY) from error
+        self._model, self.head = made
 
     def check(self, param: Path) -> None:
         self._checked(param)
+
+    def expression(self, param: Path) -> Float:
+        return self._expression(self._checked(param))
 
     def at(self, param: Path) -> PosedHead:
         stored = self._checked(param)

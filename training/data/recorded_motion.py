@@ -11,14 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from engine.audio.loading import Speech
-from engine.avatar.flame_param import is_flame, load_flame_param
 from engine.core.arrays import Float
 from engine.core.errors import BadInputError
 from engine.core.npz import open_npz
 from engine.heads import load_head
-from engine.heads.flame_file import read_flame, read_masks
+from engine.heads.carried_head import flame_model_of
 from engine.heads.flame_model import SHAPES, FlameModel
-from engine.heads.flame_teeth import add_teeth
+from engine.heads.flame_param import load_flame_param
 from engine.heads.head import Head
 from engine.heads.skinning import flame_vertices
 from engine.motion.performance import MAX_FPS, MIN_FPS, Performance
@@ -81,14 +80,9 @@ class CapturedHead:
             BadInputError: no such head.
         """
         head = load_head(id_or_path)
-        if not is_flame(head) or not Path(id_or_path).is_file():
+        if head.source.kind != "flame":
             return cls.of(head)
-        path = Path(id_or_path)
-        model = read_flame(path)
-        if head.vertex_count > len(model.v_template):
-            masks = path.with_name("FLAME_masks.pkl")
-            model = add_teeth(model, read_masks(masks).get("lips") if masks.is_file() else None)
-        return cls(head, head, model)
+        return cls(head, head, flame_model_of(head, Path(id_or_path).parent))
 
 
 def read_motion(folder: Path, name: str, head: CapturedHead, speech: Speech) -> CapturedMotion:

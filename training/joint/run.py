@@ -276,11 +276,10 @@ class _JointTraining:
             "rounds": str(settings.rounds),
             "seed": str(settings.seed),
         }
-        save_avatar(
-            self.avatar.avatar({**self.given.provenance, **provenance}),
-            self.folder / AVATAR,
-            half=True,
+        refined = self.avatar.avatar(
+            {**self.given.provenance, **provenance}, self.capture.identity()
         )
+        save_avatar(refined, self.folder / AVATAR, half=True)
         lve = self.speech.validation_lve()
         save_with_encoder(
             self.folder / MODEL,

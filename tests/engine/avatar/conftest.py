@@ -5,6 +5,7 @@ import torch
 
 from engine.avatar import GaussianAvatar, MlpColor, ShColor
 from engine.heads.head import Head, Skeleton
+from engine.heads.identity import Identity
 
 
 @pytest.fixture
@@ -36,9 +37,8 @@ def head():
 def avatar_on(head, color, count=24, seed=0):
     random = torch.Generator().manual_seed(seed)
     return GaussianAvatar(
-        head=head.id,
+        identity=Identity.of(head),
         faces=torch.from_numpy(head.faces),
-        vertex_count=head.vertex_count,
         binding=torch.randint(0, len(head.faces), (count,), generator=random, dtype=torch.int32),
         positions=0.3 * torch.randn(count, 3, generator=random),
         log_scales=-2 + 0.5 * torch.randn(count, 3, generator=random),

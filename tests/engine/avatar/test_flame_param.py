@@ -6,13 +6,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from engine.avatar.flame_param import (
-    FlameParam,
-    flame_param_of,
-    load_flame_param,
-    save_flame_param,
-)
+from engine.avatar.flame_param import flame_param_of
 from engine.core.errors import BadInputError
+from engine.heads.flame_param import FlameParam, load_flame_param, save_flame_param
 from engine.motion.face.pose import rotations
 from engine.motion.performance import Performance
 

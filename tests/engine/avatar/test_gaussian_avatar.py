@@ -144,7 +144,12 @@ def test_triangles_without_area_make_no_nan_in_either_way(flat, head, sh_avatar,
 
 def test_corners_beyond_the_heads_vertices_are_refused(sh_avatar):
     with pytest.raises(BadInputError, match="corners beyond its 5 vertices"):
-        dataclasses.replace(sh_avatar, vertex_count=5)
+        dataclasses.replace(
+            sh_avatar,
+            identity=dataclasses.replace(
+                sh_avatar.identity, template=sh_avatar.identity.template[:5]
+            ),
+        )
 
 
 def test_a_mesh_of_another_size_is_refused_with_both_counts(head, sh_avatar):

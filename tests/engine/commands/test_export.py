@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from engine.avatar import load_avatar
-from engine.avatar.flame_param import load_flame_param
 from engine.avatar.gaussian_avatars import FIELDS
 from engine.avatar.ply import read_header, write_columns
 from engine.heads import load_head
+from engine.heads.flame_param import load_flame_param
 from engine.motion.performance import Performance
 from training.cli import main
 

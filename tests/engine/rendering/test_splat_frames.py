@@ -11,6 +11,7 @@ from engine.avatar import GaussianAvatar, MlpColor, ShColor, splats
 from engine.avatar.ply import read_columns, read_header
 from engine.core.errors import BadInputError, CancelledError
 from engine.heads.head import Head, Skeleton
+from engine.heads.identity import Identity
 from engine.motion.face.pose import pose_matrices
 from engine.motion.performance import Performance
 from engine.rendering.splat_frames import AXES, write_splat_frames
@@ -34,9 +35,8 @@ def head():
 def avatar(head):
     random = torch.Generator().manual_seed(0)
     return GaussianAvatar(
-        head.id,
+        Identity.of(head),
         torch.from_numpy(head.faces),
-        4,
         torch.randint(0, 2, (COUNT,), generator=random, dtype=torch.int32),
         torch.randn(COUNT, 3, generator=random),
         torch.randn(COUNT, 3, generator=random) - 2,

@@ -12,6 +12,7 @@ from engine.core.errors import BadInputError
 from engine.core.json_values import JsonObject
 from engine.heads import load_head
 from engine.heads.axes import HEAD_TO_BLENDER
+from engine.heads.identity import Identity
 from engine.serving.methods import make_methods
 from engine.serving.request import Request
 from engine.splatting.backend import Splats
@@ -31,9 +32,8 @@ def avatar_file(head, tmp_path_factory):
     binding = torch.arange(0, len(faces), 10, dtype=torch.int32)
     count = len(binding)
     avatar = GaussianAvatar(
-        head=head.id,
+        identity=Identity.of(head),
         faces=faces,
-        vertex_count=head.vertex_count,
         binding=binding,
         positions=torch.zeros(count, 3),
         log_scales=torch.full((count, 3), 0.5),

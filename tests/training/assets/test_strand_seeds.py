@@ -3,6 +3,7 @@ import numpy as np
 import torch
 
 from engine.avatar import GaussianAvatar, ShColor, splats
+from engine.heads.identity import Identity
 from training.assets.strand_seeds import along_strands
 
 
@@ -11,7 +12,7 @@ def seeded(head, points, pieces):
     binding, shape = along_strands(head, roots, points, pieces, 0.0004)
     color = ShColor.constant(torch.full((len(binding), 3), 0.5))
     faces = torch.from_numpy(np.array(head.faces, np.int32))
-    avatar = GaussianAvatar(head.id, faces, head.vertex_count, binding, color=color, **shape)
+    avatar = GaussianAvatar(Identity.of(head), faces, binding, color=color, **shape)
     return splats(avatar, torch.from_numpy(head.template))
 
 

@@ -9,6 +9,7 @@ import torch
 from PIL import Image as Picture
 
 from engine.avatar import load_avatar
+from engine.avatar.with_head import load_with_head
 from engine.core.errors import BadInputError, CancelledError, GaussianSpeechError
 from engine.heads import load_head
 from engine.jobs import folder as jobs
@@ -17,7 +18,7 @@ from engine.jobs.status import State
 from engine.jobs.worker import JobHandle
 from tests.engine.heads.flame_files import flame_arrays
 from tests.training.avatar.conftest import SMALL
-from tests.training.data.flame_capture import as_flame_capture
+from tests.training.data.flame_capture import TEETH, as_flame_capture, param
 from training.avatar import run
 from training.avatar.trainer import AvatarTrainer
 from training.run import loop
@@ -61,7 +62,15 @@ def test_a_capture_tracked_with_flame_is_trained_on_with_the_users_model(small_c
     data = as_flame_capture(small_capture, tmp_path / "capture")
     settings = replace(SHORT, steps=2)
     done = work(tmp_path / "job", data, settings, head=str(model))
-    assert load_avatar(done.folder / "avatar.safetensors", load_head(str(model))).count > 10_000
+    avatar, own = load_with_head(done.folder / "avatar.safetensors")
+    assert avatar.count > 10_000
+    assert own.vertex_count == 5143
+    assert np.array_equal(own.source.shape, param(TEETH).shape)
+    low, high = avatar.identity.expression_range
+    psi = own.expression_names.index("jawOpen")
+    assert low[psi] < high[psi] == pytest.approx(0.25 / 0.3)
+    with pytest.raises(BadInputError, match="its neutral face is another"):
+        load_avatar(done.folder / "avatar.safetensors", load_head(str(model)))
     assert (done.folder / "report.html").is_file()
     with pytest.raises(BadInputError, match="FLAME"):
         work(tmp_path / "other", data, settings)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.avatar.flame_param import FlameParam, save_flame_param
+from engine.heads.flame_param import FlameParam, save_flame_param
 
 SKIN, TEETH = 5023, 5143
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from engine.avatar.flame_param import FlameParam, save_flame_param
 from engine.core.errors import BadInputError
 from engine.heads.flame import load_flame, read_flame
+from engine.heads.flame_param import FlameParam, save_flame_param
 from engine.heads.skinning import flame_vertices
 from tests.engine.heads.flame_files import flame_arrays
 from tests.training.data.flame_capture import (

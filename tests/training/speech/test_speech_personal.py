@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from engine.audio.loading import load_speech
-from engine.avatar.flame_param import FlameParam, save_flame_param
 from engine.core.errors import BadInputError, CancelledError, MissingDependencyError
 from engine.heads import load_head
+from engine.heads.flame_param import FlameParam, save_flame_param
 from engine.motion.encoders.wav2vec2 import load_wav2vec2
 from engine.motion.model.checkpoint import load_model, save_model
 from engine.motion.model.config import PRESETS, for_head

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from engine.avatar import GaussianAvatar, MlpColor, splats
 from engine.avatar.color import ShColor
+from engine.heads.identity import Identity
 
 NAMES = ("positions", "log_scales", "quats", "opacity_logits")
 QUICK = settings(
@@ -113,9 +114,8 @@ def test_gradients_are_equal_to_the_bit_each_time(head):
         return torch.randn(*shape, generator=random)
 
     avatar = GaussianAvatar(
-        head.id,
+        Identity.of(head),
         torch.from_numpy(head.faces),
-        head.vertex_count,
         torch.randint(0, 8, (count,), generator=random, dtype=torch.int32),
         values(count, 3),
         values(count, 3),
