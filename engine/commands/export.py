@@ -35,8 +35,9 @@ def avatar(
         out: OUT.ply or OUT.safetensors.
         head: the file that the avatar's head is made from, such as the FLAME model, where it is not
             found by itself; the head of an avatar that does not carry one.
-        performance: a .performance.npz of that FLAME head, for flame_param.npz; a still face
-            without.
+        performance: a .performance.npz of that FLAME head, or a flame_param.npz whose poses are
+            taken, for the flame_param.npz beside OUT.ply; by default the poses of an avatar of
+            GaussianAvatars, else a still face.
         json: print the result as JSON.
     """
     from engine.avatar import save_avatar
@@ -52,7 +53,7 @@ def avatar(
     if kind == ".safetensors":
         save_avatar(body, out)
     else:
-        result |= _write_motion(out.with_name("flame_param.npz"), face, performance)
+        result |= _write_motion(out.with_name("flame_param.npz"), face, performance, Path(avatar))
         fit = save_point_cloud(body, out)
         result |= {"color_error_rms": fit.rms, "color_error_max": fit.worst}
     print_result(result, as_json=json)
@@ -75,7 +76,8 @@ def splats(
     """Write a plain 3D Gaussian Splatting .ply of every frame, for Blender, SuperSplat and others.
 
     Args:
-        performance: a .performance.npz of 'gaussianspeech animate'.
+        performance: a .performance.npz of 'gaussianspeech animate', or GaussianAvatars'
+            flame_param.npz.
         out: the folder for frame_00001.ply and so on.
         avatar: "default", the path of an avatar file, or a person's folder.
         head: the file that the avatar's head is made from, such as the FLAME model, where it is not
@@ -87,14 +89,14 @@ def splats(
         overwrite: replace frames that are there.
         json: print the result as JSON.
     """
+    from engine.avatar.flame_motion import load_motion
     from engine.avatar.with_head import load_with_head
-    from engine.motion.performance import Performance
     from engine.motion.retargeting import onto_head
     from engine.rendering.splat_frames import write_splat_frames
 
-    played = Performance.load(performance)
     body, face = load_with_head(avatar, head)
     print_warnings(body.warnings)
+    played = load_motion(performance, face, head or avatar, body.identity)
     with progress_bar(str(out)) as progress:
         played = onto_head(played, face, carry=retarget, progress=progress)
         fit = write_splat_frames(
@@ -113,10 +115,20 @@ def splats(
     return 0
 
 
-def _write_motion(path: Path, head: Head, performance: Path | None) -> dict[str, object]:
-    """Write ``flame_param.npz`` where the head is FLAME; what to print of it."""
+def _write_motion(
+    path: Path, head: Head, performance: Path | None, source: Path
+) -> dict[str, object]:
+    """Write ``flame_param.npz`` where the head is FLAME; what to print of it.
+
+    Args:
+        path: of the file.
+        head: whose identity it gets.
+        performance: what it plays; that of the avatar's own file by default.
+        source: the avatar's file.
+    """
     from engine.avatar.flame_param import flame_param_of
-    from engine.heads.flame_param import FlameParam, is_flame, save_flame_param
+    from engine.heads.flame_param import FlameParam, is_flame, load_flame_param, save_flame_param
+    from engine.heads.registry import flame_param_of_file
     from engine.motion.performance import Performance
 
     if not is_flame(head):
@@ -128,7 +140,10 @@ def _write_motion(path: Path, head: Head, performance: Path | None) -> dict[str,
         return {}
     error = 0.0
     motion = FlameParam.of(head)
-    if performance is not None:
+    given = flame_param_of_file(performance or source)
+    if given is not None:
+        motion = load_flame_param(given).of_person(motion)
+    elif performance is not None:
         motion, error = flame_param_of(Performance.load(performance), head)
     save_flame_param(motion, path)
     return {"flame_param": path, "frames": motion.frames, "vertex_error_m": error}

@@ -30,7 +30,8 @@ def render(
     """Render a performance as a video, or one frame of it as a picture.
 
     Args:
-        performance: a .performance.npz of 'gaussianspeech animate'.
+        performance: a .performance.npz of 'gaussianspeech animate', or GaussianAvatars'
+            flame_param.npz, whose poses a FLAME avatar plays.
         out: OUT.mp4 for a video, OUT.png for one frame.
         audio: the sound that belongs to it, for the video.
         avatar: "default", the path of an avatar file, or a person's folder; it is drawn on its own
@@ -43,8 +44,8 @@ def render(
         frame: which frame a picture shows; the one with the widest mouth by default.
         json: print the result as JSON.
     """
+    from engine.avatar.flame_motion import load_motion
     from engine.avatar.with_head import load_with_head
-    from engine.motion.performance import Performance
     from engine.motion.retargeting import onto_head
     from engine.rendering.frames import portrait_camera, render_still, write_still, write_video
     from engine.rendering.poster import poster_frame
@@ -56,9 +57,9 @@ def render(
         raise BadInputError(
             f"The kind of {out} is unknown.", f"End it in {', '.join(_VIDEOS + _STILLS)}."
         )
-    played = Performance.load(performance)
     body, face = load_with_head(avatar, head)
     print_warnings(body.warnings)
+    played = load_motion(performance, face, head or avatar, body.identity)
     rasteriser = choose_backend(backend)
     camera = portrait_camera(face, width, height)
     with progress_bar(out.name) as progress:

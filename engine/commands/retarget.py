@@ -25,7 +25,8 @@ def retarget(
     """Carry a performance over to another head: FLAME of any version, or an artist's own.
 
     Args:
-        performance: a .performance.npz of 'gaussianspeech animate'.
+        performance: a .performance.npz of 'gaussianspeech animate', or GaussianAvatars'
+            flame_param.npz, which becomes a performance.
         head: the head it goes to: the path of a FLAME file, a head file, an avatar or a person's
             folder, or "default".
         out: OUT.performance.npz.
@@ -34,7 +35,9 @@ def retarget(
         dense: also store the offsets of every vertex of every frame.
         json: print the result as JSON.
     """
+    from engine.avatar.flame_motion import load_motion
     from engine.heads import load_head
+    from engine.heads.registry import flame_param_of_file
     from engine.motion.performance import Performance
     from engine.motion.retargeting import retarget as carry
 
@@ -42,8 +45,17 @@ def retarget(
         raise BadInputError(f"The kind of {out} is unknown.", "End it in .performance.npz.")
     with progress_bar(out.name) as progress:
         progress(0.0, "loading")
-        played = Performance.load(performance)
-        made_for, goes_to = load_head(source or _shipped(played.head)), load_head(head)
+        goes_to = load_head(head)
+        param = flame_param_of_file(performance)
+        if param is None:
+            played = Performance.load(performance)
+            made_for = load_head(source or _shipped(played.head))
+        else:
+            # Poses of FLAME go from person to person as they are; elsewhere by way of their own.
+            own = goes_to.source.kind == "flame"
+            named = head if own else source or str(param)
+            made_for = goes_to if own else load_head(named)
+            played = load_motion(param, made_for, named)
         carried = carry(played, made_for, goes_to, progress=subprogress(progress, 0.05, 0.95))
         progress(0.95, "saving")
         carried.save(out, dense=dense)

@@ -198,6 +198,26 @@ def head_of(
     )
 
 
+def expression_weights(expr: Float, jaw_pose: Float) -> Float:
+    """FLAME's expression and jaw as a head has them.
+
+    Args:
+        expr: (..., 100) expression coefficients.
+        jaw_pose: (..., 3) rotation vectors, radians.
+
+    Returns:
+        (..., E) float32: the coefficients, then the amounts of :data:`JAW_DIRECTIONS`; left and
+        right are one axis, of which each takes its own side.
+    """
+    amounts = []
+    for name, direction in JAW_DIRECTIONS.items():
+        along = np.array(direction, np.float32)
+        amount = jaw_pose @ along / (along @ along)
+        amounts.append(amount if name == "jawOpen" else np.maximum(amount, 0.0))
+    weights: Float = np.concatenate([expr, np.stack(amounts, -1)], -1).astype(np.float32)
+    return weights
+
+
 def _with_identity(model: FlameModel, shape: Float) -> FlameModel:
     if shape.ndim != 1 or len(shape) > SHAPES or not np.isfinite(shape).all():
         raise BadInputError(

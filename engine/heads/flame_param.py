@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +72,28 @@ class FlameParam:
             values = array[tuple(slice(None if step else 1) for step in array.strides)]
             if not np.isfinite(values).all():
                 raise BadInputError(f"{name} holds NaN or infinite values.")
+
+    def of_person(self, person: FlameParam) -> FlameParam:
+        """The same motion with the identity of another.
+
+        Raises:
+            BadInputError: its dynamic offsets are of another mesh.
+        """
+        V = person.static_offset.shape[1]
+        dynamic = self.dynamic_offset
+        if dynamic.shape[1] != V:
+            if dynamic.any():
+                raise BadInputError(
+                    f"The dynamic offsets move {dynamic.shape[1]:,} vertices, the head has {V:,}.",
+                    "Give the parameters of this head.",
+                )
+            dynamic = np.zeros((self.frames, V, 3), np.float32)
+        return replace(
+            self,
+            shape=person.shape,
+            static_offset=person.static_offset,
+            dynamic_offset=dynamic,
+        )
 
     @property
     def frames(self) -> int:

@@ -78,7 +78,9 @@ class SpeechMethods:
         )
 
     def load(self, request: Request) -> Reply:
-        """From a saved performance to shape-key values."""
+        """From a saved performance, or FLAME's parameters, to shape-key values."""
+        from engine.avatar.flame_motion import load_motion
+        from engine.heads.registry import flame_param_of_file
         from engine.motion.performance import Performance
 
         params = request.params
@@ -87,8 +89,12 @@ class SpeechMethods:
         head_name = params.text("head", None)
         params.no_others()
         request.progress(0.0, "reading the performance")
-        performance = Performance.load(path)
-        head = self._heads.get(head_name or performance.head)
+        if flame_param_of_file(Path(path)) is None:
+            performance = Performance.load(path)
+            head = self._heads.get(head_name or performance.head)
+        else:
+            head = self._heads.get(head_name or path)
+            performance = load_motion(path, head, head_name or path)
         if performance.head != head.id or performance.vertex_count != head.vertex_count:
             raise BadInputError(
                 f"{path} was made for the head {performance.head!r} with "

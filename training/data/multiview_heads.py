@@ -14,7 +14,7 @@ from engine.core.arrays import Float
 from engine.core.errors import BadInputError
 from engine.core.npz import open_npz
 from engine.heads import load_head
-from engine.heads.flame import JAW_DIRECTIONS, flame_person
+from engine.heads.flame import expression_weights, flame_person
 from engine.heads.flame_param import FlameParam, load_flame_param
 from engine.heads.head import Head
 from engine.heads.skinning import flame_vertices, rotation_matrices
@@ -204,17 +204,7 @@ class _FlameMotion:
 
     def _expression(self, stored: FlameParam) -> Float:
         """FLAME's expression, then the jaw as the head's ARKit-named directions have it."""
-        expression = np.zeros(len(self.head.expression_names), np.float32)
-        expression[: stored.expr.shape[1]] = stored.expr[0]
-        jaw = stored.jaw_pose[0]
-        for name, direction in JAW_DIRECTIONS.items():
-            along = np.array(direction, np.float32)
-            amount = float(jaw @ along / (along @ along))
-            # Left and right are one axis: each takes its own side.
-            expression[self.head.expression_index(name)] = (
-                amount if name == "jawOpen" else max(0.0, amount)
-            )
-        return expression
+        return expression_weights(stored.expr[0], stored.jaw_pose[0])
 
 
 def _canonical(path: Path, person: FlameParam) -> FlameParam:

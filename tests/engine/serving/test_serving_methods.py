@@ -10,8 +10,10 @@ import soundfile
 from engine.core.errors import BadInputError, CancelledError
 from engine.core.json_values import JsonObject
 from engine.heads import load_head
+from engine.heads.flame_param import FlameParam, save_flame_param
 from engine.serving.methods import make_methods
 from engine.serving.request import Request
+from tests.engine.heads.flame_people import TEETH, identity, write_model
 
 
 @pytest.fixture(scope="module")
@@ -200,3 +202,20 @@ def test_a_cancel_ends_the_prediction_and_writes_nothing(call, voice, tmp_path):
     with pytest.raises(CancelledError):
         call("speech.predict", progress=cancelled, fps=25.0, audio=str(voice), save=str(path))
     assert not list(tmp_path.iterdir())
+
+
+def test_the_poses_of_a_flame_person_load_for_the_head_that_carries_them(call, tmp_path):
+    shape, static = identity()
+    model = write_model(tmp_path / "flame2023.npz")
+    param = FlameParam.neutral(TEETH, 5, shape)
+    param.static_offset[:] = static
+    param.neck_pose[:, 1] = np.linspace(0, 0.2, 5)
+    param.eyes_pose[:, 1] = np.linspace(0, -0.3, 5)
+    save_flame_param(param, tmp_path / "flame_param.npz")
+    head = load_head(tmp_path / "flame_param.npz", model)
+    reply = call("performance.load", path=str(tmp_path / "flame_param.npz"))
+    assert reply.body["head"] == head.id
+    assert reply.body["frames"] == 5
+    # Turning neck and eyes is no expression: corrective keys carry it.
+    assert reply.arrays["corrective_deltas"].shape[0] > 0
+    assert reply.body["max_error_mm"] < 0.5
