@@ -66,6 +66,8 @@ def write_demo_scene(
     _operate(bpy.ops.gaussianspeech.add_head, head=head, with_avatar=False)
     obj = context.object
     _operate(bpy.ops.gaussianspeech.bind_avatar, avatar=avatar)
+    # A Blender without the add-on is to show the mesh.
+    obj.gaussianspeech_avatar.in_viewport = False
     reply = _load(context, performance, head)
     _set_frames(scene, reply.body["fps"], reply.body["frames"])
     _speak(context, obj, reply, audio)

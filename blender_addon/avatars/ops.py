@@ -12,7 +12,7 @@ from ...engine.core.protocol import Message
 from ..engine_link.future import Future
 from ..engine_link.session import get_engine
 from ..engine_link.tasks import EngineTask
-from ..heads.properties import active_head, engine_name, require_head
+from ..heads.properties import active_head, bind_avatar, engine_name, require_head
 from ..status import ReportMixin, invoke_operator, report
 from .properties import DEFAULT_AVATAR, avatar_path
 
@@ -47,12 +47,9 @@ class GAUSSIANSPEECH_OT_bind_avatar(EngineTask, bpy.types.Operator):
 
     def finish(self, context: bpy.types.Context, reply: Message) -> None:
         """Bind it."""
-        avatar = bpy.data.objects[self._head_name].gaussianspeech_avatar
-        avatar.source, avatar.enabled = self.avatar, True
-        avatar.gaussians = reply.body["gaussians"]
-        report(
-            self, context, f"Avatar bound to '{self._head_name}' ({avatar.gaussians:,} Gaussians)"
-        )
+        size = reply.body["gaussians"]
+        bind_avatar(bpy.data.objects[self._head_name], self.avatar, size)
+        report(self, context, f"Avatar bound to '{self._head_name}' ({size:,} Gaussians)")
 
 
 class GAUSSIANSPEECH_OT_open_avatar(bpy.types.Operator, ImportHelper):

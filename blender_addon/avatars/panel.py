@@ -41,6 +41,9 @@ class GAUSSIANSPEECH_PT_avatar(bpy.types.Panel):
             size = f", {avatar.gaussians:,} Gaussians" if avatar.gaussians else ""
             row.prop(avatar, "enabled", text=name + size)
             row.operator(GAUSSIANSPEECH_OT_unbind_avatar.bl_idname, text="", icon="X")
+            row = layout.row()
+            row.enabled = avatar.enabled
+            row.prop(avatar, "in_viewport")
         column = layout.column(align=True)
         if avatar.source != DEFAULT_AVATAR:
             operator = column.operator(

@@ -17,9 +17,15 @@ _COMMON_NAMES = ("avatar", "point_cloud")
 """What trainings call every avatar, here and in GaussianAvatars."""
 
 
-def _tag_object(avatar: GAUSSIANSPEECH_PG_avatar, _context: bpy.types.Context) -> None:
-    """Have viewports and composites notice: properties of an add-on's own do not."""
-    avatar.id_data.update_tag()
+def _on_changed(avatar: GAUSSIANSPEECH_PG_avatar, _context: bpy.types.Context) -> None:
+    """Hide the bald mesh where the avatar shows, and have viewports and composites notice."""
+    obj = avatar.id_data
+    shown = bool(avatar.source) and avatar.enabled and avatar.in_viewport
+    if shown and not avatar.display_type:
+        avatar.display_type, obj.display_type = obj.display_type, "BOUNDS"
+    elif not shown and avatar.display_type:
+        obj.display_type, avatar.display_type = avatar.display_type, ""
+    obj.update_tag()
 
 
 class GAUSSIANSPEECH_PG_avatar(bpy.types.PropertyGroup):
@@ -28,14 +34,24 @@ class GAUSSIANSPEECH_PG_avatar(bpy.types.PropertyGroup):
     source: bpy.props.StringProperty(
         name="Avatar",
         description="The avatar that ships with the add-on ('default'), or an avatar file",
-        update=_tag_object,
+        update=_on_changed,
     )
     gaussians: bpy.props.IntProperty(name="Gaussians", description="Size of the avatar")
     enabled: bpy.props.BoolProperty(
         name="Show Avatar",
-        description="Draw the avatar in renders and in the viewport of the GaussianSpeech engine",
+        description="Draw the avatar in renders and in viewports",
         default=True,
-        update=_tag_object,
+        update=_on_changed,
+    )
+    in_viewport: bpy.props.BoolProperty(
+        name="Show in Viewport",
+        description="Draw the avatar in every viewport; of its mesh the bounds are shown",
+        update=_on_changed,
+    )
+    display_type: bpy.props.StringProperty(
+        name="Display As",
+        description="How the mesh was displayed before",
+        options={"HIDDEN"},
     )
 
 

@@ -21,7 +21,7 @@ from ..engine_link.session import get_engine
 from ..engine_link.tasks import EngineTask
 from ..status import invoke_operator, report
 from .mesh import build_head
-from .properties import engine_name, is_head
+from .properties import bind_avatar, engine_name, is_head
 
 DEFAULT_HEAD = "default"
 """The head that ships with the engine."""
@@ -98,6 +98,7 @@ class GAUSSIANSPEECH_OT_add_head(EngineTask, bpy.types.Operator):
         engine, head = get_engine(context), obj.gaussianspeech_head
         head.id, head.source = reply.body["id"], self.head
         head.version = engine.hello["package"]
+        head.expressions = "\n".join(reply.body["expression_names"])
         if self.head == DEFAULT_HEAD:
             _default_heads[engine] = reply
         head.vertex_count = len(obj.data.vertices)
@@ -136,7 +137,7 @@ def bind_avatar_async(context: bpy.types.Context, obj: bpy.types.Object, avatar:
     """
     name, bound = obj.name, obj.gaussianspeech_avatar
     if avatar == DEFAULT_AVATAR:
-        bound.source, bound.enabled = avatar, True
+        bind_avatar(obj, avatar, 0)
     before = bound.source
     params = {"avatar": _absolute(avatar), "head": engine_name(obj)}
     future = get_engine(context).request("avatar.load", params)
@@ -145,9 +146,9 @@ def bind_avatar_async(context: bpy.types.Context, obj: bpy.types.Object, avatar:
         head = bpy.data.objects.get(name)
         if head is None or head.gaussianspeech_avatar.source != before:
             return ""  # It has been removed, or another avatar bound.
-        bound = head.gaussianspeech_avatar
-        bound.source, bound.enabled, bound.gaussians = avatar, True, reply.body["gaussians"]
-        return f"Avatar bound to '{name}' ({bound.gaussians:,} Gaussians)"
+        size = reply.body["gaussians"]
+        bind_avatar(head, avatar, size)
+        return f"Avatar bound to '{name}' ({size:,} Gaussians)"
 
     background.run("Preparing the avatar", future, on_loaded)
 

@@ -23,6 +23,9 @@ class GAUSSIANSPEECH_PG_head(bpy.types.PropertyGroup):
     vertex_count: bpy.props.IntProperty(
         name="Vertices", description="Number of vertices that performances and avatars expect"
     )
+    expressions: bpy.props.StringProperty(
+        name="Expressions", description="Names of the head's expressions, a line each"
+    )
 
 
 def is_head(obj: bpy.types.Object | None) -> bool:
@@ -49,6 +52,20 @@ def require_head(context: bpy.types.Context) -> bpy.types.Object:
         raise BadInputError("No head is selected.", "Select a head, or add one with Add Head.")
     check_vertex_count(obj)
     return obj
+
+
+def bind_avatar(obj: bpy.types.Object, source: str, gaussians: int) -> None:
+    """Bind an avatar to a head, and show it.
+
+    Args:
+        obj: the head.
+        source: ``"default"`` or a file.
+        gaussians: its size; 0 where it is not known yet.
+    """
+    avatar = obj.gaussianspeech_avatar
+    if not avatar.source:
+        avatar.in_viewport = True
+    avatar.source, avatar.enabled, avatar.gaussians = source, True, gaussians
 
 
 def check_vertex_count(obj: bpy.types.Object) -> None:

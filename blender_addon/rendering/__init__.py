@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from . import avatar_scene, ops, panel, panel_compat, properties, viewport
+from . import avatar_scene, ops, overlay, panel, panel_compat, properties, viewport
 from .engine import GaussianSpeechRenderEngine
 
 CLASSES: tuple[type, ...] = (
@@ -18,11 +18,13 @@ def register() -> None:
     """Attach properties and handlers, and let Blender's camera and output panels show."""
     properties.register()
     avatar_scene.register()
+    overlay.register()
     panel_compat.show_panels()
 
 
 def unregister() -> None:
     """Undo :func:`register`."""
+    overlay.unregister()
     viewport.unregister()
     panel_compat.hide_panels()
     avatar_scene.unregister()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ..panels import CATEGORY, PARENT_ID
+from . import overlay
 from .compositor import built_view
 from .engine import GaussianSpeechRenderEngine
 from .ops import (
@@ -31,6 +32,8 @@ class GAUSSIANSPEECH_PT_render(bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the two ways to render and what is set up."""
         scene, column = context.scene, self.layout.column()
+        if overlay.failure():
+            column.label(text=overlay.failure(), icon="ERROR")
         column.operator(GAUSSIANSPEECH_OT_portrait_camera.bl_idname, icon="CAMERA_DATA")
         if scene.render.engine == GaussianSpeechRenderEngine.bl_idname:
             column.label(text="F12 renders the avatars alone", icon="RENDER_STILL")

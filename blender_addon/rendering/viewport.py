@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The avatars in a 3D viewport: rendered in a thread, drawn when they are there."""
+"""The avatars in a viewport of the project's own engine: on the GPU, else rendered in a thread."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ...engine.core.protocol import Message
 from ..engine_link.client import EngineClient
 from ..engine_link.future import EngineFuture, ThreadFuture
 from ..engine_link.session import get_engine
-from . import render_passes
+from . import overlay, render_passes
 from .camera import ViewCamera, region_view
 from .images import render_preview
 from .instances import AvatarInstance, visible_avatars
@@ -99,7 +99,16 @@ class Viewport:
         self._changed = True
 
     def draw(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
-        """Draw the newest image and ask for a better one where it is out of date."""
+        """Draw the avatars on the GPU; where that cannot be, the engine's newest image.
+
+        That asks for a better one where it is out of date.
+        """
+        picture = overlay.draw_subjects(context, depsgraph, all_heads=True)
+        if picture is not None:
+            _draw_over(self._owner, depsgraph.scene, picture.linear(), context.region)
+            return
+        if not overlay.failure():
+            return
         self._upload_result()
         region, view = context.region, context.region_data
         camera = region_view(
