@@ -94,15 +94,30 @@ def new_fcurve(
 ) -> bpy.types.FCurve:
     """The channel of ``data_path`` in ``action``, made where there is none.
 
-    ``index`` chooses the component of a vector. The action must be assigned to ``datablock``
-    already.
+    ``index`` chooses the component of a vector. The action need not be assigned to ``datablock``:
+    its kind alone counts, and the first slot of the action, where there are slots.
     """
-    if hasattr(action, "fcurve_ensure_for_datablock"):
-        return action.fcurve_ensure_for_datablock(datablock, data_path, index=index)
-    if hasattr(action, "fcurves"):
-        found = action.fcurves.find(data_path, index=index)
-        return found or action.fcurves.new(data_path, index=index)
-    raise AttributeError("This Blender has no known way to add a channel to an action.")
+    curves = _curves_for(action, datablock)
+    return curves.find(data_path, index=index) or curves.new(data_path, index=index)
+
+
+def new_action(name: str, datablock: bpy.types.ID) -> bpy.types.Action:
+    """An Action without channels for datablocks of a kind, assigned to none."""
+    action = bpy.data.actions.new(name)
+    _curves_for(action, datablock)
+    return action
+
+
+def _curves_for(action: bpy.types.Action, datablock: bpy.types.ID) -> Any:
+    """The channels of an action that are about datablocks of this kind, to add to."""
+    if not hasattr(action, "layers"):
+        action.id_root = datablock.id_type
+        return action.fcurves
+    slot = action.slots[0] if action.slots else None
+    slot = slot or action.slots.new(datablock.id_type, datablock.name)
+    layer = action.layers[0] if action.layers else action.layers.new("Layer")
+    strip = layer.strips[0] if layer.strips else layer.strips.new(type="KEYFRAME")
+    return strip.channelbag(slot, ensure=True).fcurves
 
 
 def clear_fcurves(action: bpy.types.Action) -> None:
@@ -140,6 +155,25 @@ def fcurves_of(datablock: bpy.types.ID) -> list[bpy.types.FCurve]:
     slot = animation.action_slot
     bags = [strip.channelbag(slot) for layer in action.layers for strip in layer.strips if slot]
     return [curve for bag in bags if bag is not None for curve in bag.fcurves]
+
+
+# --- NLA: strips take the slot of their action where there are slots ------------------------------
+
+
+def new_nla_strip(
+    track: bpy.types.NlaTrack, name: str, action: bpy.types.Action
+) -> bpy.types.NlaStrip:
+    """A strip that plays ``action``, far behind every other of its track; move it at once."""
+    last = max((strip.frame_end for strip in track.strips), default=0.0)
+    strip = track.strips.new(name, int(last) + 2, action)
+    if hasattr(strip, "action_slot") and action.slots:
+        strip.action_slot = action.slots[0]
+    return strip
+
+
+def shape_keys_start_at_zero() -> bool:
+    """Whether NLA layers add to a shape key from 0: in 5.0 they begin at 1, its default there."""
+    return bpy.types.ShapeKey.bl_rna.properties["value"].default == 0.0
 
 
 # --- Materials -----------------------------------------------------------------------------------

@@ -18,8 +18,9 @@ from .engine_link.session import get_engine
 from .engine_link.tasks import finished_within
 from .rendering.avatar_scene import set_up_composite
 from .rendering.portrait import ABOVE, BELOW, add_portrait_camera
-from .speech.adjust import adjustments
-from .speech.bake import bake, corrective_names
+from .speech.bake import bake
+from .speech.correctives import corrective_names
+from .speech.line_list import add_line
 from .speech.prediction import prediction_from_reply
 from .speech.strip import add_sound_strip
 
@@ -99,15 +100,16 @@ def _set_frames(scene: bpy.types.Scene, fps: float, frames: int) -> None:
 
 def _speak(context: bpy.types.Context, obj: bpy.types.Object, reply: Message, audio: Path) -> None:
     """Add the sound and bake the performance to it."""
-    scene, settings, strip_start = context.scene, obj.gaussianspeech_speech, None
+    scene, strip_start = context.scene, None
     clip = audio.stem
+    line = add_line(obj, clip)
     if compat.has_audio():
         strip = add_sound_strip(scene, audio.resolve(), scene.frame_start)
         strip.sound.pack()
         clip, strip_start = strip.name, compat.strip_content_start(strip)
-        settings.source, settings.strip = "STRIP", clip
+        line.source, line.strip = "STRIP", clip
     else:
-        settings.source, settings.filepath = "FILE", str(audio.resolve())
+        line.source, line.filepath = "FILE", str(audio.resolve())
     scene.sync_mode = "AUDIO_SYNC"
     deltas = np.asarray(reply.arrays["corrective_deltas"], np.float32)
     prediction = prediction_from_reply(
@@ -119,7 +121,7 @@ def _speak(context: bpy.types.Context, obj: bpy.types.Object, reply: Message, au
         correctives=corrective_names(clip, len(deltas)),
         head_rotation=reply.arrays.get("head_rotation"),
     )
-    bake(context, obj, prediction, deltas, adjustments(settings), 0)
+    bake(context, line, prediction, deltas)
 
 
 def _animate_face(

@@ -21,7 +21,7 @@ _INTERVAL = 0.1
 
 
 class EngineTask:
-    """Mixin for operators that ask the engine once and then change the file.
+    """Mixin for operators that ask the engine, once or several times, and then change the file.
 
     An operator defines :meth:`begin` and :meth:`finish` and lists this class before
     ``bpy.types.Operator``. Nothing may be changed in the file before :meth:`finish`, so that a
@@ -34,6 +34,9 @@ class EngineTask:
 
     task_label: ClassVar[str] = "Working"
 
+    _changed = False
+    """Whether a reply has been put into the file."""
+
     def begin(self, context: bpy.types.Context) -> Future:
         """Check the input and send the request.
 
@@ -42,13 +45,17 @@ class EngineTask:
         """
         raise NotImplementedError
 
-    def finish(self, context: bpy.types.Context, reply: Any) -> None:
-        """Put the engine's reply into the file.
+    def finish(self, context: bpy.types.Context, reply: Any) -> Future | None:
+        """Put the engine's reply into the file; returns the next request, where there is one.
 
         Raises:
             GaussianSpeechError: shown to the user.
         """
         raise NotImplementedError
+
+    def progress(self) -> tuple[float, str]:
+        """Fraction in [0, 1] of the whole work, and its step."""
+        return self._future.poll()
 
     def clean_up(self) -> None:
         """Remove temporary files; called once, however the work ended."""
@@ -59,12 +66,15 @@ class EngineTask:
         manager.progress_begin(0, 100)
         try:
             future = self.begin(context)
-            while not future.wait(_INTERVAL):
-                manager.progress_update(int(100 * future.poll()[0]))
-            self.finish(context, future.result(0))
+            while future is not None:
+                self._future = future
+                while not future.wait(_INTERVAL):
+                    manager.progress_update(int(100 * self.progress()[0]))
+                future = self.finish(context, future.result(0))
+                self._changed = True
         except GaussianSpeechError as error:
             report_error(self, context, error)
-            return {"CANCELLED"}
+            return self._ended_early()
         finally:
             self.clean_up()
             manager.progress_end()
@@ -108,7 +118,7 @@ class EngineTask:
         if not self._future.done:
             self._show(context)
             return {"RUNNING_MODAL" if event.type == "ESC" else "PASS_THROUGH"}
-        return self._end(context)
+        return self._take(context)
 
     def cancel(self, context: bpy.types.Context) -> None:
         """Blender ends the operator itself: a new file is loaded, or Blender quits."""
@@ -117,26 +127,39 @@ class EngineTask:
 
     def _show(self, context: bpy.types.Context) -> None:
         status = get_status(context)
-        status.fraction, status.step = self._future.poll()
+        status.fraction, status.step = self.progress()
         done = f"{round(100 * status.fraction)} %"
         step = f" ({status.step})" if status.step else ""
         text = f"{self.task_label}: {done}{step}.  Esc cancels"
         context.workspace.status_text_set(text)
         _redraw(context)
 
-    def _end(self, context: bpy.types.Context) -> set[str]:
-        self._leave(context)
+    def _take(self, context: bpy.types.Context) -> set[str]:
+        """Take a reply, and go on or end."""
+        following = None
         try:
-            self.finish(context, self._future.result(0))
+            following = self.finish(context, self._future.result(0))
         except CancelledError:
             status = get_status(context)
             status.message, status.is_error, status.hint = "Cancelled", False, ""
             self.report({"INFO"}, "Cancelled")
-            return {"CANCELLED"}
+            return self._ended_early()
         except GaussianSpeechError as error:
             report_error(self, context, error)
-            return {"CANCELLED"}
-        return {"FINISHED"}
+            return self._ended_early()
+        finally:
+            if following is None:
+                self._leave(context)
+        self._changed = True
+        if following is None:
+            return {"FINISHED"}
+        self._future = following
+        self._show(context)
+        return {"PASS_THROUGH"}
+
+    def _ended_early(self) -> set[str]:
+        """What was done before is one step of undo."""
+        return {"FINISHED"} if self._changed else {"CANCELLED"}
 
     def _leave(self, context: bpy.types.Context) -> None:
         context.window_manager.event_timer_remove(self._timer)

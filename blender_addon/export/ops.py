@@ -17,7 +17,7 @@ from ..characters.properties import (
     is_character,
     require_speaker,
 )
-from ..speech.bake import active_bake
+from ..speech.lines import baked_lines, frames_of_action, legacy_bake
 from ..status import ReportMixin
 from .mesh_files import export_mesh
 from .performance_file import export_performance
@@ -105,18 +105,18 @@ class GAUSSIANSPEECH_OT_export(ReportMixin, bpy.types.Operator, ExportHelper):
 
 
 def speech_frames(head: bpy.types.Object) -> range:
-    """Whole scene frames that the baked speech covers.
+    """Whole scene frames that the baked speech covers, from the first line to the last.
 
     Raises:
         BadInputError: nothing is baked.
     """
-    action = active_bake(head)
-    if action is None:
+    actions = [action for _, action in baked_lines(head)] or [legacy_bake(head)]
+    if None in actions:
         raise BadInputError(
             f"'{head.name}' has no baked speech.", "Predict first, or export the scene's frames."
         )
-    start, end = action.frame_range
-    return range(math.ceil(start - 1e-3), math.floor(end + 1e-3) + 1)
+    starts, ends = zip(*(frames_of_action(head, action) for action in actions), strict=True)
+    return range(math.ceil(min(starts) - 1e-3), math.floor(max(ends) + 1e-3) + 1)
 
 
 def scene_frames(scene: bpy.types.Scene) -> range:

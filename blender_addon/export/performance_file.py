@@ -22,8 +22,9 @@ from ...engine.core.errors import BadInputError
 from ...engine.core.files import atomic_write
 from ...engine.heads.axes import blender_to_head
 from ..speech.action import read_prediction
-from ..speech.bake import active_bake, check_bakeable
+from ..speech.bake import check_bakeable
 from ..speech.head_motion import motion_of, rotation_vector
+from ..speech.lines import baked_lines, frames_of_action, legacy_bake, start_of_action
 from ..speech.prediction import Timed
 from ..speech.sound import scene_fps
 
@@ -84,10 +85,11 @@ def _write(
                 write_frame(_evaluated(obj, depsgraph) - rest)
     moving = np.flatnonzero(np.abs(values).max(axis=0) > 0)
     basis = [_points(keys.key_blocks[names[i]]) - _base(keys, names[i], rest) for i in moving]
-    action = active_bake(obj)
-    prediction = read_prediction(action) if action else None
-    cut = partial(_within, context, action, frames)
-    own = set(prediction.correctives) if prediction else set()
+    actions = [action for _, action in baked_lines(obj)] or [legacy_bake(obj)]
+    spoken = [(action, read_prediction(action)) for action in actions if action is not None]
+    prediction = spoken[0][1] if spoken else None
+    cut = partial(_within, context, obj, frames)
+    own = {name for _, each in spoken for name in each.correctives}
     expressions = [index for index, name in enumerate(names) if name not in own]
     _add(
         archive,
@@ -100,8 +102,8 @@ def _write(
         head=np.array(obj.gaussianspeech_head.id),
         source_sha256=np.array(prediction.source_sha256 if prediction else ""),
         model=np.array(prediction.model if prediction else ""),
-        phones=cut(prediction.phones if prediction else ()),
-        words=cut(prediction.words if prediction else ()),
+        phones=cut([(action, each.phones) for action, each in spoken]),
+        words=cut([(action, each.words) for action, each in spoken]),
         language=np.array(prediction.language if prediction else ""),
         **({"head_rotation": turned} if turned.any() else {}),
     )
@@ -109,22 +111,23 @@ def _write(
 
 def _within(
     context: bpy.types.Context,
-    action: bpy.types.Action | None,
+    obj: bpy.types.Object,
     frames: range,
-    timed: Iterable[Timed],
+    spoken: Iterable[tuple[bpy.types.Action, Iterable[Timed]]],
 ) -> NDArray[np.str_]:
-    """The sounds or words of the speech within the frames, in seconds from the first of them.
+    """The sounds or words of all lines within the frames, in seconds from the first of them.
 
     They are JSON: ``[[label, start, end], …]``.
     """
-    if action is None:
-        return np.array("[]")
-    fps = scene_fps(context.scene)
-    # The first key of a bake stands at the first value, wherever the strip was moved to.
-    shift, end = (action.frame_range[0] - frames.start) / fps, len(frames) / fps
-    cut = [(label, max(0.0, start + shift), min(end, stop + shift)) for label, start, stop in timed]
-    kept = [(label, round(start, 6), round(stop, 6)) for label, start, stop in cut if start < stop]
-    return np.array(json.dumps(kept))
+    fps, kept = scene_fps(context.scene), []
+    for action, timed in spoken:
+        shift = (start_of_action(obj, action)[0] - frames.start) / fps
+        first, last = frames_of_action(obj, action)
+        low = max(0.0, (first - frames.start) / fps)
+        high = min(len(frames), last + 1 - frames.start) / fps
+        cut = [(text, max(low, a + shift), min(high, b + shift)) for text, a, b in timed]
+        kept += [(text, round(a, 6), round(b, 6)) for text, a, b in cut if a < b]
+    return np.array(json.dumps(sorted(kept, key=lambda item: item[1:])))
 
 
 def _played(context: bpy.types.Context, frames: range) -> Iterator[bpy.types.Depsgraph]:

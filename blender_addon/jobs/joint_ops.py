@@ -12,6 +12,7 @@ from ...engine.core.json_values import read_json
 from ...engine.motion.model.ids import RULES, STARTER
 from ..avatars.properties import DEFAULT_AVATAR, avatar_path
 from ..heads.properties import require_head
+from ..speech.lines import model_settings
 from ..speech.properties import model_name
 from .client import JobsClient, JobSpec
 from .start_ops import (
@@ -103,7 +104,7 @@ class GAUSSIANSPEECH_OT_train_joint(StartTrainingOperator, bpy.types.Operator):
         name = self.speech_model.strip()
         if name == OF_THE_HEAD:
             head = require_head(context)
-            name = model_name(head.gaussianspeech_speech)
+            name = model_name(model_settings(head))
             if name == RULES:
                 name = STARTER
                 line = f"'{head.name}' speaks by rules, which learn nothing: Learned is refined"

@@ -11,6 +11,7 @@ from ...engine.motion.model.ids import RULES, STARTER
 from ..avatars.properties import shown_name
 from ..heads.properties import active_head
 from ..panels import CATEGORY
+from ..speech.lines import model_settings
 from .joint_ops import OF_THE_HEAD, GAUSSIANSPEECH_OT_train_joint
 from .start_ops import (
     GAUSSIANSPEECH_OT_make_capture,
@@ -157,7 +158,7 @@ def _ask_for_head(column: bpy.types.UILayout, button: bpy.types.UILayout) -> Non
 
 
 def _model_of(head: bpy.types.Object) -> str:
-    settings = head.gaussianspeech_speech
+    settings = model_settings(head)
     if settings.model == "FILE":
         # Trainings call their models alike, and their folders by their person.
         parts = settings.model_file.replace("\\", "/").split("/")

@@ -15,6 +15,7 @@ from ..avatars.properties import heads_using
 from ..engine_link import background
 from ..engine_link.future import Future
 from ..heads.properties import active_head, is_head, require_head
+from ..speech.line_list import use_model
 from ..status import invoke_operator, report, report_error, set_message
 from .client import JobsClient
 from .properties import choose
@@ -72,8 +73,10 @@ def _users(job: JobSummary) -> list[str]:
         for obj in bpy.data.objects
         if is_head(obj)
         and obj not in heads
-        and obj.gaussianspeech_speech.model == "FILE"
-        and bpy.path.abspath(obj.gaussianspeech_speech.model_file) == model
+        and any(
+            settings.model == "FILE" and bpy.path.abspath(settings.model_file) == model
+            for settings in (obj.gaussianspeech_speech, *obj.gaussianspeech_lines)
+        )
     ]
     readers = [other.id for other in watcher.snapshot.jobs if other.reads(job.folder)]
     return [*(f"'{head.name}'" for head in heads), *(f"the training '{name}'" for name in readers)]
@@ -342,8 +345,7 @@ class GAUSSIANSPEECH_OT_use_job(JobOperator, bpy.types.Operator):
             report(self, context, f"'{job.id}' is chosen for a new training")
             return {"FINISHED"}
         head = require_head(context)
-        head.gaussianspeech_speech.model = "FILE"
-        head.gaussianspeech_speech.model_file = path
+        use_model(head, path)
         report(
             self, context, f"'{head.name}' uses the model of '{job.id}' from the next prediction on"
         )

@@ -3,9 +3,16 @@
 
 from __future__ import annotations
 
-from . import live, live_ops, ops, panel, properties
+from . import controls, line_ops, live, live_ops, ops, panel, properties
 
-CLASSES: tuple[type, ...] = (*properties.CLASSES, *ops.CLASSES, *panel.CLASSES, *live_ops.CLASSES)
+CLASSES: tuple[type, ...] = (
+    *controls.CLASSES,
+    *properties.CLASSES,
+    *ops.CLASSES,
+    *line_ops.CLASSES,
+    *panel.CLASSES,
+    *live_ops.CLASSES,
+)
 
 
 def register() -> None:

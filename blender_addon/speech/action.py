@@ -49,11 +49,23 @@ def is_bake(action: bpy.types.Action | None) -> bool:
     return action is not None and _ABOUT in action
 
 
+def is_filled(action: bpy.types.Action) -> bool:
+    """Whether the channels of an action are of this add-on: a bake's, or head motion."""
+    return _FINGERPRINT in action
+
+
 def bake_id(action: bpy.types.Action) -> str:
     """Identity of a bake, which survives renaming; given at the first call."""
     if _ID not in action:
         action[_ID] = uuid.uuid4().hex
     return action[_ID]
+
+
+def copy_bake(action: bpy.types.Action) -> bpy.types.Action:
+    """A copy of a bake that is a bake of its own."""
+    copy = action.copy()
+    copy[_ID] = uuid.uuid4().hex
+    return copy
 
 
 def read_prediction(action: bpy.types.Action) -> Prediction:
@@ -80,31 +92,6 @@ def is_edited(action: bpy.types.Action) -> bool:
     return kept != current(action)
 
 
-def fill(
-    action: bpy.types.Action,
-    keys: bpy.types.Key,
-    names: tuple[str, ...],
-    values: Float,
-    frames: NDArray[np.float64],
-) -> list[str]:
-    """Make the action's channels anew; keys that stay at zero get none.
-
-    Args:
-        action: assigned to ``keys``.
-        keys: the mesh's shape keys.
-        names: N shape keys.
-        values: (T, N).
-        frames: (T,) scene frames.
-
-    Returns:
-        Names of the keys that are animated.
-    """
-    animated = [index for index in range(len(names)) if values[:, index].any()]
-    channels = [(data_path(names[index]), 0, values[:, index]) for index in animated]
-    fill_channels(action, keys, channels, frames)
-    return [names[index] for index in animated]
-
-
 def fill_channels(
     action: bpy.types.Action,
     datablock: bpy.types.ID,
@@ -114,27 +101,16 @@ def fill_channels(
     """Make the action's channels anew, and remember them, to see later whether they were edited.
 
     Args:
-        action: assigned to ``datablock``.
+        action: to fill.
         datablock: what it animates.
         channels: path, component and (T,) values of each.
-        frames: (T,) scene frames.
+        frames: (T,) frames of the Action.
     """
     compat.clear_fcurves(action)
     for path, index, values in channels:
         needed = needed_keys(values)
         _set_keys(compat.new_fcurve(action, datablock, path, index), frames[needed], values[needed])
     action[_FINGERPRINT] = _fingerprint(action)
-
-
-def animated_keys(action: bpy.types.Action, keys: bpy.types.Key) -> list[str]:
-    """Names of the shape keys that an action animates."""
-    paths = {curve.data_path for curve in compat.fcurves(action)}
-    return [block.name for block in keys.key_blocks if data_path(block.name) in paths]
-
-
-def data_path(key_name: str) -> str:
-    """Path of a shape key's value, seen from the key datablock."""
-    return f'key_blocks["{bpy.utils.escape_identifier(key_name)}"].value'
 
 
 def _set_keys(curve: Any, frames: NDArray[np.float64], values: Float) -> None:

@@ -12,6 +12,7 @@ bone is to copy the rotation of the Empty.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import bpy
 import numpy as np
@@ -21,7 +22,8 @@ from numpy.typing import NDArray
 from ...engine.heads.axes import HEAD_TO_BLENDER, blender_to_head
 from ...engine.motion.face.pose import pose_matrices, rotation_vectors
 from .. import compat
-from .action import fill_channels, is_edited
+from . import nla
+from .action import fill_channels, is_edited, is_filled
 from .prediction import Point, Prediction
 
 Float = NDArray[np.float32]
@@ -36,46 +38,73 @@ _SIZE = 0.05
 
 def bake_head_motion(
     obj: bpy.types.Object,
-    clip: str,
+    line: Any,
     rotation: Float,
     neck: Point | None,
     frames: NDArray[np.float64],
+    span: nla.Span,
 ) -> list[str]:
-    """Turn a head, or remove what turned it where it is to be still.
+    """Turn a head in one of its lines, or remove what turned it where it is to be still.
 
     Args:
         obj: the head, or the main object of a character.
-        clip: name of the strip or file, for the Action.
+        line: ``GAUSSIANSPEECH_PG_line``.
         rotation: (T, 3) rotation vectors, head space, radians.
         neck: what a head turns about, head space, metres; ``None`` for a character.
-        frames: (T,) scene frames.
+        frames: (T,) frames of the line's Actions.
+        span: where the line plays.
 
     Returns:
         What the user should know, a sentence each.
     """
+    notes = _retire_legacy(empty_of(obj))
     if not rotation.any():
-        return _remove(obj)
-    notes = []
+        return notes + remove_head_motion(obj, line.id)
     if neck is None and NAME not in obj.constraints:
         notes.append(
             f"Let the head's bone copy the rotation of '{obj.name} Head Motion' (Before Original)."
         )
     empty = _empty(obj, follows=neck is not None)
-    animation = empty.animation_data or empty.animation_data_create()
-    action = animation.action
-    if action is not None and is_edited(action):
-        action.use_fake_user = True
-        notes.append(f"The edited head motion '{action.name}' is kept.")
-        action = animation.action = None
+    action = nla.line_action(empty, line.id)
     if action is None:
-        action = bpy.data.actions.new(f"{clip} head")
-        compat.assign_action(empty, action)
+        action = compat.new_action(f"{line.name} head", empty)
+        action[nla.LINE] = line.id
+    elif is_edited(action):
+        notes.append(_keep(action.copy()))
     matrices = _to_blender(pose_matrices(rotation, np.array(neck or (0.0, 0.0, 0.0), np.float32)))
     location, euler = matrices[:, :3, 3], _euler(matrices[:, :3, :3])
     channels = [("location", axis, location[:, axis]) for axis in range(3)]
     channels += [("rotation_euler", axis, euler[:, axis]) for axis in range(3)]
     fill_channels(action, empty, channels, frames)
+    nla.update_rest(empty, action)
+    nla.place(empty, action, span, line.name)
     return notes
+
+
+def remove_head_motion(obj: bpy.types.Object, line_id: str) -> list[str]:
+    """Take a line's head motion away; with that of the last line the constraint and its Empty.
+
+    Returns:
+        What the user should know, a sentence each.
+    """
+    empty, notes = empty_of(obj), []
+    action = nla.line_action(empty, line_id)
+    if action is not None:
+        nla.remove_strips(empty, action)
+        nla.update_rest(empty)
+        if is_edited(action):
+            notes.append(_keep(action))
+        else:
+            bpy.data.actions.remove(action)
+    if NAME in obj.constraints and not _plays(empty):
+        _remove(obj)
+    return notes
+
+
+def empty_of(obj: bpy.types.Object) -> bpy.types.Object | None:
+    """The Empty of a head's motion, muted or not."""
+    constraint = obj.constraints.get(NAME)
+    return constraint.target if constraint is not None else None
 
 
 def motion_of(obj: bpy.types.Object) -> bpy.types.Object | None:
@@ -94,12 +123,14 @@ def resting_matrix(obj: bpy.types.Object) -> Matrix:
     return obj.matrix_world @ empty.matrix_world.inverted_safe()
 
 
-def gaze_target(obj: bpy.types.Object, prediction: Prediction) -> tuple[float, float]:
+def gaze_target(
+    obj: bpy.types.Object, controls: Any, prediction: Prediction
+) -> tuple[float, float]:
     """Degrees to the head's left and up of what its eyes are to come back to, where it stands now.
 
     Straight ahead where nothing is chosen, or where it lies behind the head.
     """
-    target = obj.gaussianspeech_speech.look_at
+    target = controls.look_at
     if target is None:
         return 0.0, 0.0
     there = resting_matrix(obj).inverted_safe() @ target.matrix_world.translation
@@ -139,23 +170,40 @@ def _empty(obj: bpy.types.Object, *, follows: bool) -> bpy.types.Object:
     return constraint.target
 
 
-def _remove(obj: bpy.types.Object) -> list[str]:
-    constraint = obj.constraints.get(NAME)
-    if constraint is None:
+def _remove(obj: bpy.types.Object) -> None:
+    """Remove the constraint, and the Empty where nobody else follows it."""
+    empty = empty_of(obj)
+    obj.constraints.remove(obj.constraints[NAME])
+    others = [other for other in bpy.data.objects if empty_of(other) == empty]
+    if empty is not None and not others:
+        bpy.data.objects.remove(empty)
+
+
+def _plays(empty: bpy.types.Object | None) -> bool:
+    """Whether anything animates an Empty: another line, or the artist's own keys."""
+    animation = empty.animation_data if empty is not None else None
+    if animation is None:
+        return False
+    return animation.action is not None or any(track.strips for track in animation.nla_tracks)
+
+
+def _retire_legacy(empty: bpy.types.Object | None) -> list[str]:
+    """Take the head motion of 0.1.0 away, the active Action of the Empty; edited, it is kept."""
+    animation = empty.animation_data if empty is not None else None
+    action = animation.action if animation is not None else None
+    if action is None or not is_filled(action) or nla.LINE in action:
         return []
-    empty, notes = constraint.target, []
-    obj.constraints.remove(constraint)
-    others = [other for other in bpy.data.objects if NAME in other.constraints]
-    if empty is None or any(other.constraints[NAME].target == empty for other in others):
-        return []
-    action = empty.animation_data.action if empty.animation_data else None
-    if action is not None and is_edited(action):
-        action.use_fake_user = True
-        notes.append(f"The edited head motion '{action.name}' is kept.")
-    elif action is not None and action.users <= 1:
+    animation.action = None
+    if is_edited(action):
+        return [_keep(action)]
+    if action.users == 0:
         bpy.data.actions.remove(action)
-    bpy.data.objects.remove(empty)
-    return notes
+    return []
+
+
+def _keep(action: bpy.types.Action) -> str:
+    action.use_fake_user = True
+    return f"The edited head motion '{action.name}' is kept."
 
 
 def _to_blender(matrices: Float) -> Double:

@@ -31,6 +31,8 @@ from ..heads.properties import engine_name, is_head
 from ..status import set_error, set_message
 from .adjust import adjustments
 from .bake import Baked, bake, check_bakeable, lip_gap_of_keys
+from .line_list import add_line, remove_line
+from .lines import model_settings
 from .prediction import Prediction
 from .properties import model_name
 from .sound import scene_fps
@@ -133,16 +135,16 @@ def start(context: bpy.types.Context, obj: bpy.types.Object, sound: str = "") ->
             f"'{obj.name}' has no shape key '{_SPEAKS}': live speech moves ARKit expressions.",
             "Add the default head, or use a character whose keys can be mapped.",
         )
-    settings = obj.gaussianspeech_speech
+    microphone = obj.gaussianspeech_speech.microphone.strip()
     params: dict[str, Any] = {
         "head": engine_name(obj) if is_head(obj) else DEFAULT_HEAD,
         "fps": RATE,
-        "model": model_name(settings),
+        "model": model_name(model_settings(obj)),
     }
     if sound:
         params["input"] = sound
-    elif settings.microphone.strip():
-        params["device"] = settings.microphone.strip()
+    elif microphone:
+        params["device"] = microphone
     future = get_engine(context).request("live.run", params)
     parts = [Part(part.name, mapping_of(part), _values(part)) for part in objects]
     _session = Session(obj.name, tuple(parts), future)
@@ -177,13 +179,14 @@ def stop(context: bpy.types.Context) -> Baked | None:
         raise BadInputError(
             f"'{live.speaker}' is gone, and its recording with it.", "Record again."
         )
-    settings = bpy.data.objects[live.speaker].gaussianspeech_speech
-    prediction = _prediction(context, live, objects[0], model_name(settings))
-    done = [
-        bake(context, obj, prediction, _no_correctives(obj), adjustments(settings), settings.offset)
-        for obj in objects
-    ]
-    return done[0]
+    prediction = _prediction(context, live, objects[0], model_name(model_settings(objects[0])))
+    line = add_line(objects[0], "Live")
+    line.source, line.start_frame = "MOTION", live.start
+    try:
+        return bake(context, line, prediction, _no_correctives(objects[0]))
+    except GaussianSpeechError:
+        remove_line(line)
+        raise
 
 
 def tick() -> bool:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,26 +17,22 @@ from numpy.typing import NDArray
 from ...engine.core.errors import BadInputError
 from ...engine.core.protocol import Message
 from .. import compat
-from ..characters.properties import (
-    active_speaker,
-    character_objects,
-    is_character,
-    require_speaker,
-)
+from ..characters.properties import active_speaker, character_objects, require_speaker
 from ..engine_link.client import PreparedFuture
-from ..engine_link.future import Future
+from ..engine_link.future import CompletedFuture, Future
 from ..engine_link.session import get_engine
 from ..engine_link.tasks import EngineTask
 from ..heads.ops import DEFAULT_HEAD
 from ..heads.properties import engine_name, is_head
 from ..settings import get_preferences
 from ..status import ReportMixin, report
-from .adjust import adjustments
-from .bake import Baked, bake, check_bakeable, corrective_names
+from .bake import Baked, bake, check_bakeable, rebake
+from .correctives import corrective_names
+from .line_list import add_line, ensure_line
+from .lines import line_by_id, lines_of, out_of_date, state_of
 from .prediction import prediction_from_reply
 from .properties import model_name
-from .rebake import rebake_settings
-from .sound import Clip, clip_of_settings
+from .sound import Clip, clip_of_line
 from .strip import add_sound_strip
 from .transcript import keep_transcript, transcript_params
 
@@ -70,9 +67,9 @@ class GAUSSIANSPEECH_OT_import_sound(ReportMixin, bpy.types.Operator, ImportHelp
                     "This Blender has no sound system, so there can be no sound strip.",
                     "Add a head first: it can speak a file without a strip.",
                 )
-            settings = head.gaussianspeech_speech
-            settings.source, settings.filepath = "FILE", str(path)
-            settings.start_frame = context.scene.frame_current
+            line = _line_for_sound(head, path.stem)
+            line.source, line.filepath = "FILE", str(path)
+            line.start_frame = context.scene.frame_current
             return "This Blender has no sound system: the file is used without a strip"
         scene = compat.sequencer_scene(context)
         strip = add_sound_strip(scene, path, context.scene.frame_current)
@@ -82,63 +79,105 @@ class GAUSSIANSPEECH_OT_import_sound(ReportMixin, bpy.types.Operator, ImportHelp
         if scene.sync_mode == "NONE":
             scene.sync_mode = "AUDIO_SYNC"
         if head is not None:
-            head.gaussianspeech_speech.source = "STRIP"
-            head.gaussianspeech_speech.strip = strip.name
+            line = _line_for_sound(head, strip.name)
+            line.source, line.strip = "STRIP", strip.name
         return f"Added the sound strip '{strip.name}'"
 
 
-class GAUSSIANSPEECH_OT_predict(EngineTask, bpy.types.Operator):
-    """Predict how the head speaks the sound, and bake it to its shape keys."""
+def _line_for_sound(obj: bpy.types.Object, name: str) -> Any:
+    """The active line where it has no sound yet, or else a new one."""
+    line = ensure_line(obj)
+    if line.strip or line.filepath or line.predicted:
+        return add_line(obj, name)
+    line.name = name
+    return line
 
-    bl_idname = "gaussianspeech.predict"
-    bl_label = "Predict and Bake"
-    bl_description = "Predict how the head speaks the sound, and bake it to its shape keys"
-    bl_options = {"UNDO"}
+
+class LinesTask(EngineTask):
+    """Mixin for operators that bring lines up to date one after another."""
+
     task_label: ClassVar[str] = "Predicting speech"
 
-    save: bpy.props.StringProperty(
-        name="Save Performance",
-        description="Also write the exact prediction to this .performance.npz file",
-        subtype="FILE_PATH",
-        options={"SKIP_SAVE"},
-    )
-
+    _queue: tuple[str, ...] = ()
+    """Ids of the lines that wait, the one in work first."""
+    _count = 1
     _clip: Clip | None = None
-    _head_name = ""
+    _save = ""
+    _summary = ""
 
-    def begin(self, context: bpy.types.Context) -> Future:
-        """Find the sound and send it."""
-        obj = require_speaker(context)
+    def start(self, context: bpy.types.Context, chosen: Sequence[Any]) -> Future:
+        """Begin with the first of some lines."""
+        self._queue, self._count = tuple(line.id for line in chosen), len(chosen)
+        return self._begin_line(context)
+
+    def wants_engine(self, context: bpy.types.Context, line: Any) -> bool:
+        """Whether a line is to be predicted, not only baked again."""
+        return state_of(context, line).engine
+
+    def progress(self) -> tuple[float, str]:
+        """How far all lines are."""
+        fraction, step = self._future.poll()
+        done = self._count - len(self._queue)
+        if self._count > 1:
+            step = f"line {done + 1} of {self._count}: {step}"
+        return (done + fraction) / self._count, step
+
+    def finish(self, context: bpy.types.Context, reply: Message | None) -> Future | None:
+        """Bake a line, and begin with the next."""
+        line = line_by_id(self._queue[0])
+        if line is None:
+            raise BadInputError(
+                "The line that was predicted is gone.", "Undo its removal and predict again."
+            )
+        if reply is None:
+            self._summary = _summary(rebake(context, line))
+        else:
+            self._bake(context, line, reply)
+        self.clean_up()
+        self._queue = self._queue[1:]
+        if self._queue:
+            return self._begin_line(context)
+        if self._count > 1:
+            self._summary = f"{self._count} lines are up to date"
+        report(self, context, self._summary)
+        return None
+
+    def clean_up(self) -> None:
+        """Remove the temporary sound file."""
+        if self._clip is not None:
+            self._clip.clean_up()
+        self._clip = None
+
+    def _begin_line(self, context: bpy.types.Context) -> Future:
+        line = line_by_id(self._queue[0])
+        if line is None:
+            raise BadInputError("A line is gone.", "Undo its removal and try again.")
+        obj = line.id_data
         for part in character_objects(obj):
             check_bakeable(part)
-        settings = obj.gaussianspeech_speech
+        if not self.wants_engine(context, line):
+            return CompletedFuture(None)
         engine = get_engine(context)
-        self._clip = clip_of_settings(context, settings)
-        self._head_name = obj.name
+        self._clip = clip_of_line(context, line)
         params: dict[str, Any] = {
             "head": engine_name(obj) if is_head(obj) else DEFAULT_HEAD,
             "fps": self._clip.fps,
-            "model": model_name(settings),
-            "tolerance_mm": settings.tolerance,
+            "model": model_name(line),
+            "tolerance_mm": line.tolerance,
             "start": self._clip.start,
         }
         if self._clip.duration is not None:
             params["duration"] = self._clip.duration
-        params |= transcript_params(settings, self._clip)
-        if self.save:
-            params["save"] = bpy.path.abspath(self.save)
+        params |= transcript_params(line, self._clip)
+        if self._save:
+            params["save"] = bpy.path.abspath(self._save)
         # With a command of the user's own it may run on another machine, without our files.
         remote = bool(get_preferences(context).engine_command.strip())
         prepare = partial(_with_sound, self._clip, params, remote=remote)
         return PreparedFuture(engine, "speech.predict", prepare, "Reading the sound")
 
-    def finish(self, context: bpy.types.Context, reply: Message) -> None:
-        """Bake what the engine predicted."""
-        obj, clip = bpy.data.objects.get(self._head_name), self._clip
-        if not (is_head(obj) or is_character(obj)) or clip is None:
-            raise BadInputError(
-                f"'{self._head_name}' is gone.", "Undo its removal and predict again."
-            )
+    def _bake(self, context: bpy.types.Context, line: Any, reply: Message) -> None:
+        clip = self._clip
         deltas = np.asarray(reply.arrays["corrective_deltas"], np.float32)
         prediction = prediction_from_reply(
             reply.body,
@@ -149,43 +188,86 @@ class GAUSSIANSPEECH_OT_predict(EngineTask, bpy.types.Operator):
             correctives=corrective_names(clip.name, len(deltas)),
             head_rotation=reply.arrays.get("head_rotation"),
         )
-        settings = obj.gaussianspeech_speech
-        if is_character(obj) and len(deltas):
-            raise BadInputError(
-                f"The speech model {reply.body['model']!r} moves more than ARKit's expressions, "
-                "which a character cannot follow.",
-                "Choose Learned or Rules as the model.",
-            )
-        for part in character_objects(obj):
-            check_bakeable(part)  # All of them, before the first is baked.
-        done, *_ = [
-            bake(context, part, prediction, deltas, adjustments(settings), settings.offset)
-            for part in character_objects(obj)
-        ]
-        keep_transcript(settings, clip, reply.body)
+        done = bake(context, line, prediction, deltas, clip)
+        keep_transcript(line, clip, reply.body)
         done = replace(done, notes=(*reply.body.get("warnings", ()), *done.notes))
-        report(self, context, _summary(done, prediction.max_error_mm))
+        self._summary = _summary(done, prediction.max_error_mm)
 
-    def clean_up(self) -> None:
-        """Remove the temporary sound file."""
-        if self._clip is not None:
-            self._clip.clean_up()
+
+class GAUSSIANSPEECH_OT_predict(LinesTask, bpy.types.Operator):
+    """Predict how the head speaks the line, and bake it."""
+
+    bl_idname = "gaussianspeech.predict"
+    bl_label = "Predict and Bake"
+    bl_description = "Predict how the head or character speaks the line, and bake it to its keys"
+    bl_options = {"UNDO"}
+
+    save: bpy.props.StringProperty(
+        name="Save Performance",
+        description="Also write the exact prediction to this .performance.npz file",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE"},
+    )
+
+    def begin(self, context: bpy.types.Context) -> Future:
+        """Find the sound and send it."""
+        self._save = self.save
+        obj = require_speaker(context)
+        return self.start(context, [ensure_line(obj)])
+
+    def wants_engine(self, _context: bpy.types.Context, _line: Any) -> bool:
+        """In any case."""
+        return True
+
+
+class GAUSSIANSPEECH_OT_update_line(LinesTask, bpy.types.Operator):
+    """Bring the line up to date with its sound, text and model."""
+
+    bl_idname = "gaussianspeech.update_line"
+    bl_label = "Update"
+    bl_description = (
+        "Bring the line up to date with its sound, text and model; the engine is asked only where "
+        "something has to be predicted"
+    )
+    bl_options = {"UNDO"}
+
+    def begin(self, context: bpy.types.Context) -> Future:
+        """Predict the line, or bake it again."""
+        return self.start(context, [ensure_line(require_speaker(context))])
+
+
+class GAUSSIANSPEECH_OT_update_lines(LinesTask, bpy.types.Operator):
+    """Bring all lines up to date that are not."""
+
+    bl_idname = "gaussianspeech.update_lines"
+    bl_label = "Update All"
+    bl_description = "Bring all lines of the head or character up to date that are not"
+    bl_options = {"UNDO"}
+
+    def begin(self, context: bpy.types.Context) -> Future:
+        """Begin with the first that is out of date."""
+        obj = require_speaker(context)
+        ensure_line(obj)
+        chosen = [line for line in lines_of(obj) if out_of_date(context, line)]
+        if not chosen:
+            raise BadInputError(f"All lines of '{obj.name}' are up to date.", "Change one first.")
+        return self.start(context, chosen)
 
 
 class GAUSSIANSPEECH_OT_rebake(ReportMixin, bpy.types.Operator):
-    """Bake the predicted speech again with the settings."""
+    """Bake the predicted line again with the controls."""
 
     bl_idname = "gaussianspeech.rebake"
     bl_label = "Bake Again"
     bl_description = (
-        "Bake the predicted speech again with these settings and the strip's position. "
-        "Needs no engine; a bake you have edited is kept beside the new one"
+        "Bake the predicted line again with its controls and the strip's position. "
+        "Needs no engine; what you have edited is kept"
     )
     bl_options = {"REGISTER", "UNDO"}
 
     def run(self, context: bpy.types.Context) -> str:
         """Bake."""
-        return _summary(rebake_settings(context, require_speaker(context)))
+        return _summary(rebake(context, ensure_line(require_speaker(context))))
 
 
 def _with_sound(
@@ -208,5 +290,7 @@ def _summary(done: Baked, max_error_mm: float | None = None) -> str:
 CLASSES: tuple[type, ...] = (
     GAUSSIANSPEECH_OT_import_sound,
     GAUSSIANSPEECH_OT_predict,
+    GAUSSIANSPEECH_OT_update_line,
+    GAUSSIANSPEECH_OT_update_lines,
     GAUSSIANSPEECH_OT_rebake,
 )

@@ -11,15 +11,50 @@ from ..characters.properties import active_speaker
 from ..heads.properties import is_head
 from ..panels import CATEGORY, PARENT_ID
 from ..status import get_status
-from .bake import active_bake
+from . import line_ops as buttons
 from .emotion import keyed_emotions
+from .lines import (
+    active_bake,
+    active_line,
+    controls_of,
+    line_action,
+    lines_of,
+    model_settings,
+    out_of_date,
+)
 from .live_ops import draw_live
 from .ops import (
     GAUSSIANSPEECH_OT_import_sound,
     GAUSSIANSPEECH_OT_predict,
     GAUSSIANSPEECH_OT_rebake,
+    GAUSSIANSPEECH_OT_update_line,
+    GAUSSIANSPEECH_OT_update_lines,
 )
 from .transcript import FOLDER
+
+
+class GAUSSIANSPEECH_UL_lines(bpy.types.UIList):
+    """The list of lines."""
+
+    def draw_item(
+        self,
+        context: bpy.types.Context,
+        layout: bpy.types.UILayout,
+        _data: bpy.types.Object,
+        item: bpy.types.PropertyGroup,
+        _icon: int,
+        _active_data: bpy.types.Object,
+        _active_property: str,
+        _index: int,
+    ) -> None:
+        """Draw a line: whether it is in date, its name, and whether it plays."""
+        spoken = line_action(item.id_data, item) is not None
+        stale = "FILE_REFRESH" if spoken else "BLANK1"
+        row = layout.row(align=True)
+        row.label(text="", icon=stale if out_of_date(context, item) else "CHECKMARK")
+        row.prop(item, "name", text="", emboss=False)
+        if spoken:
+            row.prop(item, "muted", text="", icon="HIDE_ON" if item.muted else "HIDE_OFF")
 
 
 class GAUSSIANSPEECH_PT_speech(bpy.types.Panel):
@@ -42,22 +77,77 @@ class GAUSSIANSPEECH_PT_speech(bpy.types.Panel):
         if obj is None:
             layout.label(text="Select a head or character", icon="INFO")
             return
-        settings = obj.gaussianspeech_speech
-        layout.operator(GAUSSIANSPEECH_OT_import_sound.bl_idname, icon="FILE_SOUND")
-        column = layout.column()
-        if compat.has_audio():
-            column.row().prop(settings, "source", expand=True)
-        if settings.source == "STRIP":
-            column.prop(settings, "strip", icon="SEQ_STRIP_DUPLICATE")
-        else:
-            column.prop(settings, "filepath")
-            column.prop(settings, "start_frame")
-        column.prop(settings, "text", text="", placeholder="Transcript: recognised where empty")
-        row = layout.row()
-        row.scale_y = 1.4
-        row.enabled = not get_status(context).busy
-        row.operator(GAUSSIANSPEECH_OT_predict.bl_idname, icon="PLAY")
+        _draw_lines(layout, obj)
+        line = active_line(obj)
+        if line is not None:
+            _draw_sound(layout.column(), line)
+            _draw_buttons(layout.column(align=True), context, line)
         draw_live(layout, context)
+
+
+def _draw_lines(layout: bpy.types.UILayout, obj: bpy.types.Object) -> None:
+    """Draw the list with its buttons, and the way to a first line."""
+    layout.operator(GAUSSIANSPEECH_OT_import_sound.bl_idname, icon="FILE_SOUND")
+    row = layout.row()
+    row.template_list(
+        "GAUSSIANSPEECH_UL_lines",
+        "",
+        obj,
+        "gaussianspeech_lines",
+        obj,
+        "gaussianspeech_active_line",
+        rows=3,
+    )
+    column = row.column(align=True)
+    column.operator(buttons.GAUSSIANSPEECH_OT_add_line.bl_idname, text="", icon="ADD")
+    column.operator(buttons.GAUSSIANSPEECH_OT_remove_line.bl_idname, text="", icon="REMOVE")
+    column.separator()
+    column.operator(buttons.GAUSSIANSPEECH_OT_duplicate_line.bl_idname, text="", icon="DUPLICATE")
+    move = buttons.GAUSSIANSPEECH_OT_move_line.bl_idname
+    column.operator(move, text="", icon="TRIA_UP").up = True
+    column.operator(move, text="", icon="TRIA_DOWN").up = False
+
+
+def _draw_sound(column: bpy.types.UILayout, line: bpy.types.PropertyGroup) -> None:
+    """Draw what a line says."""
+    if line.source == "MOTION":
+        column.label(text="Motion without a sound", icon="ANIM_DATA")
+        column.prop(line, "start_frame")
+        return
+    if compat.has_audio():
+        column.row().prop_tabs_enum(line, "source")
+    if line.source == "STRIP":
+        column.prop(line, "strip", icon="SEQ_STRIP_DUPLICATE")
+    else:
+        column.prop(line, "filepath")
+        column.prop(line, "start_frame")
+    column.prop(line, "text", text="", placeholder="Transcript: recognised where empty")
+
+
+def _draw_buttons(
+    column: bpy.types.UILayout, context: bpy.types.Context, line: bpy.types.PropertyGroup
+) -> None:
+    """Draw what brings a line up to date."""
+    busy = get_status(context).busy
+    row = column.row(align=True)
+    row.scale_y = 1.4
+    row.enabled = not busy
+    row.operator(GAUSSIANSPEECH_OT_predict.bl_idname, icon="PLAY")
+    if line_action(line.id_data, line) is None:
+        return
+    reason = out_of_date(context, line)
+    if reason:
+        column.label(text=reason, icon="FILE_REFRESH")
+    row = column.row(align=True)
+    row.enabled = not busy
+    update = row.row(align=True)
+    update.enabled = bool(reason)
+    update.operator(GAUSSIANSPEECH_OT_update_line.bl_idname)
+    if len(lines_of(line.id_data)) > 1:
+        row.operator(GAUSSIANSPEECH_OT_update_lines.bl_idname)
+    open_now = buttons.is_edited_now(line.id_data)
+    edit = buttons.GAUSSIANSPEECH_OT_edit_line.bl_idname
+    column.operator(edit, icon="ACTION_TWEAK", depress=open_now)
 
 
 class GAUSSIANSPEECH_PT_words(bpy.types.Panel):
@@ -73,15 +163,16 @@ class GAUSSIANSPEECH_PT_words(bpy.types.Panel):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Shown for a head."""
-        return active_speaker(context) is not None
+        """Shown for a line."""
+        obj = active_speaker(context)
+        return obj is not None and active_line(obj) is not None
 
     def draw(self, context: bpy.types.Context) -> None:
         """Draw text file, language and recogniser."""
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        settings = active_speaker(context).gaussianspeech_speech
+        settings = active_line(active_speaker(context))
         layout.prop(settings, "text_file")
         layout.prop(settings, "language")
         layout.prop(settings, "recognizer")
@@ -110,8 +201,14 @@ class GAUSSIANSPEECH_PT_adjust(bpy.types.Panel):
         layout.use_property_split = True
         layout.use_property_decorate = False
         obj = active_speaker(context)
-        settings = obj.gaussianspeech_speech
-        action = active_bake(obj)
+        action, line = active_bake(obj), active_line(obj)
+        settings = controls_of(obj, line) if line else obj.gaussianspeech_speech
+        if line is not None:
+            column = layout.column(align=True)
+            column.prop(line, "strength")
+            column.prop(line, "offset")
+            column.prop(line, "ease", text="Ease (ms)")
+            layout.prop(line, "use_own_controls")
         column = layout.column()
         column.prop(settings, "articulation")
         column.prop(settings, "smile")
@@ -157,15 +254,17 @@ class GAUSSIANSPEECH_PT_emotion(bpy.types.Panel):
         """Draw an amount for each emotion."""
         layout = self.layout
         layout.use_property_split = True
-        settings = active_speaker(context).gaussianspeech_speech
+        obj = active_speaker(context)
+        line = active_line(obj)
+        settings = controls_of(obj, line) if line else obj.gaussianspeech_speech
         column = layout.column()
         for name in EMOTIONS:
             column.prop(settings, name)
         column.separator()
         column.prop(settings, "emotion_from_voice")
-        if keyed_emotions(settings.id_data):
+        if keyed_emotions(settings):
             row = layout.row()
-            row.enabled = active_bake(settings.id_data) is not None
+            row.enabled = active_bake(obj) is not None
             row.operator(GAUSSIANSPEECH_OT_rebake.bl_idname, icon="FILE_REFRESH")
 
 
@@ -190,15 +289,17 @@ class GAUSSIANSPEECH_PT_model(bpy.types.Panel):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        settings = active_speaker(context).gaussianspeech_speech
+        obj = active_speaker(context)
+        settings = model_settings(obj)
         layout.prop(settings, "model")
         if settings.model == "FILE":
             layout.prop(settings, "model_file")
         layout.prop(settings, "tolerance", text="Tolerance (mm)")
-        layout.prop(settings, "microphone", placeholder="The system's choice")
+        layout.prop(obj.gaussianspeech_speech, "microphone", placeholder="The system's choice")
 
 
 CLASSES: tuple[type, ...] = (
+    GAUSSIANSPEECH_UL_lines,
     GAUSSIANSPEECH_PT_speech,
     GAUSSIANSPEECH_PT_words,
     GAUSSIANSPEECH_PT_adjust,

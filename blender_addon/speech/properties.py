@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The speech settings of a head object."""
+"""The lines of a head or character, and the controls that count for all of them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import bpy
+from bpy.app.handlers import persistent
 
 from ...engine.core.errors import BadInputError
 from ...engine.motion.model.ids import RULES, STARTER
 from ...engine.recognition.ids import AUTO, DOWNLOADABLE, PHONES
 from .. import compat
-from .rebake import rebake_live
+from . import lines
+from .controls import Controls, GAUSSIANSPEECH_PG_controls
+from .line_list import adopt_first
+from .rebake import rebake_line_live
+from .sound import find_strip, strip_id
 from .transcript import FOLDER
 
 
@@ -23,24 +28,14 @@ def _sound_strips(_self: Any, context: bpy.types.Context, text: str) -> Iterator
                 yield strip.name
 
 
-def _on_adjusted(self: GAUSSIANSPEECH_PG_speech, context: bpy.types.Context) -> None:
-    rebake_live(self.id_data, context)
+def _on_strip(self: Any, context: bpy.types.Context) -> None:
+    """Know the chosen strip by its id, which renaming does not change."""
+    found = find_strip(context, self.strip)
+    self.strip_id = strip_id(found[1]) if found else ""
 
 
-def _emotion(name: str, shown: str) -> Any:
-    return bpy.props.FloatProperty(
-        name=name,
-        description=f"{shown}. Its keyframes are baked by Bake Again; lips that close still do",
-        default=0.0,
-        min=0.0,
-        max=1.0,
-        subtype="FACTOR",
-        update=_on_adjusted,
-    )
-
-
-class GAUSSIANSPEECH_PG_speech(bpy.types.PropertyGroup):
-    """The speech of a head, and how it is animated."""
+class SoundFields:
+    """Where the sound of a line comes from."""
 
     source: bpy.props.EnumProperty(
         name="Source",
@@ -48,15 +43,25 @@ class GAUSSIANSPEECH_PG_speech(bpy.types.PropertyGroup):
         items=(
             ("STRIP", "Strip", "A sound strip of the sequencer, as it is trimmed and placed"),
             ("FILE", "File", "A sound file, without a strip"),
+            ("MOTION", "Motion", "None: motion that was recorded live, or read from a file"),
         ),
     )
     strip: bpy.props.StringProperty(
-        name="Strip", description="Sound strip of the sequencer", search=_sound_strips
+        name="Strip",
+        description="Sound strip of the sequencer; it may be renamed, moved and trimmed later",
+        search=_sound_strips,
+        update=_on_strip,
     )
+    strip_id: bpy.props.StringProperty(options={"HIDDEN"})
     filepath: bpy.props.StringProperty(name="File", description="Sound file", subtype="FILE_PATH")
     start_frame: bpy.props.IntProperty(
         name="Start Frame", description="Scene frame at which the file begins", default=1
     )
+
+
+class TextFields:
+    """What is said, and who finds out."""
+
     text: bpy.props.StringProperty(
         name="Transcript",
         description="The words. Left empty, they are recognised and shown here: where they are "
@@ -91,11 +96,11 @@ class GAUSSIANSPEECH_PG_speech(bpy.types.PropertyGroup):
         subtype="DIR_PATH",
         options=compat.blend_relative(),
     )
-    microphone: bpy.props.StringProperty(
-        name="Microphone",
-        description="Number or part of the name of the microphone of the engine's machine; empty "
-        "for the system's choice",
-    )
+
+
+class ModelFields:
+    """What makes motion of the speech."""
+
     model: bpy.props.EnumProperty(
         name="Model",
         description="What makes motion of the speech",
@@ -122,133 +127,103 @@ class GAUSSIANSPEECH_PG_speech(bpy.types.PropertyGroup):
         soft_max=1.0,
         precision=2,
     )
+
+
+def _on_line(self: GAUSSIANSPEECH_PG_line, context: bpy.types.Context) -> None:
+    rebake_line_live(self, context)
+
+
+def _on_own_controls(self: GAUSSIANSPEECH_PG_line, context: bpy.types.Context) -> None:
+    """Own controls begin as those of the character."""
+    shared = self.id_data.gaussianspeech_speech
+    if self.use_own_controls and not self.has_controls:
+        self.has_controls = True
+        self.use_own_controls = False  # So that nothing is baked before all of them are there.
+        for name, value in lines.control_values(shared, self.controls).items():
+            setattr(self.controls, name, value)
+        self.use_own_controls = True
+        return
+    _on_line(self, context)
+
+
+def _muted(self: GAUSSIANSPEECH_PG_line) -> bool:
+    return lines.is_muted(self.id_data, self)
+
+
+def _set_muted(self: GAUSSIANSPEECH_PG_line, value: bool) -> None:  # noqa: FBT001 - a setter
+    lines.set_muted(self.id_data, self, muted=value)
+
+
+class GAUSSIANSPEECH_PG_line(SoundFields, TextFields, ModelFields, bpy.types.PropertyGroup):
+    """One line of a head or character: what is said where, and how."""
+
+    id: bpy.props.StringProperty(options={"HIDDEN"})
+    predicted: bpy.props.StringProperty(
+        description="What was predicted, as JSON: see lines.Predicted", options={"HIDDEN"}
+    )
+    baked: bpy.props.StringProperty(description="The controls at the last bake", options={"HIDDEN"})
     strength: bpy.props.FloatProperty(
-        name="Strength",
-        description="How much the whole face moves",
+        name="Line Strength",
+        description="How much the whole face moves in this line",
         default=1.0,
         min=0.0,
         max=2.0,
         subtype="FACTOR",
-        update=_on_adjusted,
+        update=_on_line,
     )
-    articulation: bpy.props.FloatProperty(
-        name="Articulation",
-        description="How strongly jaw, lips and tongue speak, on heads with ARKit expressions; "
-        "lips that close still do",
-        default=1.0,
-        min=0.0,
-        max=2.0,
-        subtype="FACTOR",
-        update=_on_adjusted,
-    )
-    smile: bpy.props.FloatProperty(
-        name="Smile",
-        description="From a frown to a smile, on heads with ARKit expressions; "
-        "lips that close still do",
-        default=0.0,
-        min=-1.0,
-        max=1.0,
-        subtype="FACTOR",
-        update=_on_adjusted,
-    )
-    rest: bpy.props.FloatProperty(
-        name="Rest",
-        description="How closed the mouth is in long silences, on heads with ARKit expressions: "
-        "half open at 0, lips touching at 1",
-        default=1.0,
-        min=0.0,
-        max=1.0,
-        subtype="FACTOR",
-        update=_on_adjusted,
-    )
-    smoothing: bpy.props.FloatProperty(
-        name="Smoothing",
-        description="Blur in time, in milliseconds; more is calmer and closes the lips less",
-        default=0.0,
-        min=0.0,
-        max=200.0,
-        precision=0,
-        step=100,
-        update=_on_adjusted,
-    )
-    lip_closure: bpy.props.FloatProperty(
-        name="Lip Closure",
-        description="How firmly the lips close, on heads with ARKit expressions",
-        default=1.0,
-        min=0.0,
-        max=2.0,
-        subtype="FACTOR",
-        update=_on_adjusted,
-    )
-    upper_face: bpy.props.FloatProperty(
-        name="Upper Face",
-        description="How much brows, eyes and nose move, on heads with ARKit expressions",
-        default=1.0,
-        min=0.0,
-        max=2.0,
-        subtype="FACTOR",
-        update=_on_adjusted,
-    )
-    gaze: bpy.props.FloatProperty(
-        name="Gaze",
-        description="How much the eyes look about and away, on heads with ARKit expressions; "
-        "0 leaves them still, 1 is an ordinary speaker",
-        default=0.0,
-        min=0.0,
-        max=2.0,
-        subtype="FACTOR",
-        update=_on_adjusted,
-    )
-    look_at: bpy.props.PointerProperty(
-        type=bpy.types.Object,
-        name="Look At",
-        description="What the eyes come back to, such as the camera, where it stands when you "
-        "bake; straight ahead without",
-        update=_on_adjusted,
-    )
-    head_motion: bpy.props.FloatProperty(
-        name="Head Motion",
-        description="How much the head nods on stressed words and sways, by an object of its own "
-        "that a constraint follows; 0 removes it",
-        default=0.0,
-        min=0.0,
-        max=2.0,
-        subtype="FACTOR",
-        update=_on_adjusted,
-    )
-    seed: bpy.props.IntProperty(
-        name="Seed",
-        description="Another number is another take of gaze and head motion",
-        default=0,
-        min=0,
-        update=_on_adjusted,
-    )
-    emotion_from_voice: bpy.props.FloatProperty(
-        name="From Voice",
-        description="How much emotion follows loudness, pitch and tempo of the voice",
-        default=0.0,
-        min=0.0,
-        max=1.0,
-        subtype="FACTOR",
-        update=_on_adjusted,
-    )
-    joy: _emotion("Joy", "Raised cheeks and corners of the mouth")
-    anger: _emotion("Anger", "Lowered brows, tight lids and lips")
-    sadness: _emotion("Sadness", "Raised inner brows, lowered corners of the mouth")
-    fear: _emotion("Fear", "Raised and drawn brows, wide eyes, stretched lips")
-    disgust: _emotion("Disgust", "Wrinkled nose, raised upper lip")
-    surprise: _emotion("Surprise", "Raised brows, wide eyes, dropped jaw")
     offset: bpy.props.IntProperty(
-        name="Offset",
-        description="Frames by which the animation comes later than the sound",
+        name="Line Offset",
+        description="Frames by which this line's animation comes later than its sound",
         default=0,
         soft_min=-50,
         soft_max=50,
-        update=_on_adjusted,
+        update=_on_line,
+    )
+    ease: bpy.props.FloatProperty(
+        name="Ease",
+        description="Milliseconds in which the face comes from rest before the line, and goes back "
+        "to rest after it",
+        default=120.0,
+        min=0.0,
+        max=2000.0,
+        precision=0,
+        step=1000,
+        update=_on_line,
+    )
+    muted: bpy.props.BoolProperty(
+        name="Mute",
+        description="Leave the line out of the animation, as muting its NLA strips does",
+        get=_muted,
+        set=_set_muted,
+    )
+    use_own_controls: bpy.props.BoolProperty(
+        name="Own Controls",
+        description="Give this line controls of its own, instead of those of the character",
+        update=_on_own_controls,
+    )
+    has_controls: bpy.props.BoolProperty(
+        description="Whether the line ever had controls of its own", options={"HIDDEN"}
+    )
+    controls: bpy.props.PointerProperty(type=GAUSSIANSPEECH_PG_controls)
+
+
+class GAUSSIANSPEECH_PG_speech(
+    SoundFields, TextFields, ModelFields, Controls, bpy.types.PropertyGroup
+):
+    """The controls of a head or character, and the microphone.
+
+    Sound, text and model are those of its lines; here they are what files and scripts of 0.1.0 have
+    set, of which the first line is made.
+    """
+
+    microphone: bpy.props.StringProperty(
+        name="Microphone",
+        description="Number or part of the name of the microphone of the engine's machine; empty "
+        "for the system's choice",
     )
 
 
-def model_name(settings: GAUSSIANSPEECH_PG_speech) -> str:
+def model_name(settings: ModelFields) -> str:
     """What the engine calls the chosen model: its id, or the absolute path of its file.
 
     Raises:
@@ -263,16 +238,33 @@ def model_name(settings: GAUSSIANSPEECH_PG_speech) -> str:
     return str(bpy.path.abspath(settings.model_file))
 
 
-CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PG_speech,)
+@persistent
+def _on_load(_file: str) -> None:
+    """Files of 0.1.0 have one sound and text for each head: its first line."""
+    for obj in bpy.data.objects:
+        adopt_first(obj)
+
+
+CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PG_line, GAUSSIANSPEECH_PG_speech)
 
 
 def register() -> None:
-    """Attach the settings to objects."""
+    """Attach controls and lines to objects."""
     bpy.types.Object.gaussianspeech_speech = bpy.props.PointerProperty(
         type=GAUSSIANSPEECH_PG_speech
     )
+    bpy.types.Object.gaussianspeech_lines = bpy.props.CollectionProperty(
+        type=GAUSSIANSPEECH_PG_line
+    )
+    bpy.types.Object.gaussianspeech_active_line = bpy.props.IntProperty(
+        name="Line", description="The line that the panel shows"
+    )
+    bpy.app.handlers.load_post.append(_on_load)
 
 
 def unregister() -> None:
     """Detach them."""
+    bpy.app.handlers.load_post.remove(_on_load)
+    del bpy.types.Object.gaussianspeech_active_line
+    del bpy.types.Object.gaussianspeech_lines
     del bpy.types.Object.gaussianspeech_speech

@@ -3,41 +3,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import bpy
 
 from ...engine.core.errors import GaussianSpeechError
-from ..characters.properties import character_objects
 from ..status import set_error
+from . import lines
 from .action import read_prediction
-from .adjust import LIVE_LIMIT, adjustments
-from .bake import Baked, active_bake, check_bakeable, rebake
+from .adjust import LIVE_LIMIT
+from .bake import rebake
+from .line_list import ensure_line
 
 
-def rebake_settings(context: bpy.types.Context, obj: bpy.types.Object) -> Baked:
-    """Bake a head, or all objects of a character, again with its settings.
+def rebake_controls(controls: Any, context: bpy.types.Context) -> None:
+    """Bake again what controls count for, after one of them was changed, as far as that is quick.
 
-    Raises:
-        BadInputError: it cannot be; nothing was changed.
+    Args:
+        controls: of a character, or of one of its lines.
+        context: for the scene's frame rate.
     """
-    main, *others = character_objects(obj)
-    settings = main.gaussianspeech_speech
-    baked = [other for other in others if active_bake(other) is not None]
-    for other in (main, *baked):
-        check_bakeable(other)
-    first, *_ = [
-        rebake(context, other, adjustments(settings), settings.offset) for other in (main, *baked)
-    ]
-    return first
+    main = controls.id_data
+    found = lines.baked_lines(main)
+    own = [line for line, _ in found if line.controls == controls]
+    shared = [line for line, _ in found if not line.use_own_controls]
+    active = lines.active_line(main)
+    if lines.legacy_bake(main) is not None and not found:
+        shared = [ensure_line(main)]
+    _rebake_live(own or sorted(shared, key=lambda line: line != active), context)
 
 
-def rebake_live(obj: bpy.types.Object, context: bpy.types.Context) -> None:
-    """Bake again after a setting was changed, unless there is nothing to bake or too much."""
-    action = active_bake(character_objects(obj)[0])
-    if action is None:
-        return
+def rebake_line_live(line: Any, context: bpy.types.Context) -> None:
+    """Bake a line again after one of its settings was changed, unless there is too much of it."""
+    if lines.line_action(line.id_data, line) is not None:
+        _rebake_live([line], context)
+
+
+def _rebake_live(chosen: Iterable[Any], context: bpy.types.Context) -> None:
+    left = LIVE_LIMIT
     try:
-        if read_prediction(action).values.size <= LIVE_LIMIT:
-            rebake_settings(context, obj)
+        for line in chosen:
+            main = line.id_data
+            action = lines.line_action(main, line) or lines.legacy_bake(main)
+            left -= read_prediction(action).values.size
+            if left < 0:
+                return
+            rebake(context, line)
     except GaussianSpeechError as error:
         # A property's update has no operator to report with.
         set_error(context, error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+import uuid
 import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ from numpy.typing import NDArray
 from ...engine.core.errors import BadInputError
 from ...engine.core.protocol import MAX_PAYLOAD
 from .. import compat
+
+_ID = "gaussianspeech_id"
+"""Custom property of a strip: which it is."""
 
 Bytes = NDArray[np.uint8]
 
@@ -95,12 +99,50 @@ def find_strip(context: bpy.types.Context, name: str) -> tuple[bpy.types.Scene, 
     return None
 
 
-def clip_of_settings(context: bpy.types.Context, settings: Any) -> Clip:
-    """The clip a head's speech settings name.
+def strip_id(strip: Any) -> str:
+    """Identity of a strip, which survives renaming; given at the first call."""
+    if _ID not in strip:
+        strip[_ID] = uuid.uuid4().hex
+    return str(strip[_ID])
+
+
+def strip_of_line(context: bpy.types.Context, settings: Any) -> tuple[bpy.types.Scene, Any] | None:
+    """The strip that a line names, with its scene: by its id, or else by its name.
+
+    A copy of a strip has the same id: the one of the name is meant, or else the first.
+    """
+    named = find_strip(context, settings.strip)
+    if not settings.strip_id or (named and named[1].get(_ID) == settings.strip_id):
+        return named
+    for scene in compat.sequencer_scenes(context):
+        for strip in compat.all_strips(scene.sequence_editor):
+            if strip.type == "SOUND" and strip.get(_ID) == settings.strip_id:
+                return scene, strip
+    return named if named and _ID not in named[1] else None
+
+
+def frame_of_second(scene: bpy.types.Scene, strip: Any, seconds: float) -> float:
+    """Scene frame at which a strip that plays at its own speed plays a second of its file."""
+    delay = float(getattr(strip, "sound_offset", 0.0))
+    played = (seconds + delay) * scene_fps(scene) - compat.strip_trim_start(strip)
+    return compat.strip_content_start(strip) + played
+
+
+def is_retimed(strip: Any) -> bool:
+    """Whether a strip plays at another speed than its file."""
+    return len(getattr(strip, "retiming_keys", ())) > 0
+
+
+def clip_of_line(context: bpy.types.Context, settings: Any) -> Clip:
+    """The clip that a line names.
 
     Raises:
         BadInputError: nothing is chosen, or the sound cannot be reached.
     """
+    if settings.source == "MOTION":
+        raise BadInputError(
+            "This line is motion without a sound.", "Choose Strip or File as its source."
+        )
     if settings.source == "FILE":
         if not settings.filepath:
             raise BadInputError("No sound file is chosen.", "Choose one in the Speech section.")
@@ -109,14 +151,14 @@ def clip_of_settings(context: bpy.types.Context, settings: Any) -> Clip:
         raise BadInputError(
             "No sound strip is chosen.", "Import a sound or choose a strip in the Speech section."
         )
-    found = find_strip(context, settings.strip)
+    found = strip_of_line(context, settings)
     if found is None:
         raise BadInputError(
             f"There is no sound strip '{settings.strip}'.",
             "Choose another strip in the Speech section.",
         )
     scene, strip = found
-    if len(getattr(strip, "retiming_keys", ())) > 0:
+    if is_retimed(strip):
         return _clip_of_mixdown(context, scene, strip)
     return clip_of_strip(scene, strip)
 

@@ -65,7 +65,7 @@ def walk() -> Iterator[Condition]:
 
     with inside("VIEW_3D"):
         bpy.ops.gaussianspeech.import_sound(filepath=str(VOICE))
-    head.gaussianspeech_speech.text = LINE
+    head.gaussianspeech_lines[0].text = LINE
     yield from seconds(1)
     area("SEQUENCE_EDITOR").spaces.active.timeline_overlay.show_strip_source = False
     with inside("SEQUENCE_EDITOR"):
@@ -76,12 +76,16 @@ def walk() -> Iterator[Condition]:
     shoot(FOLDER, "2-predicting")
     yield idle
 
+    with inside("VIEW_3D"):
+        bpy.ops.gaussianspeech.edit_line()
     area("SEQUENCE_EDITOR").type = "GRAPH_EDITOR"
     bpy.context.scene.frame_set(most_open_frame(head))
     with inside("GRAPH_EDITOR"):
         bpy.ops.graph.view_all()
     yield from seconds(2)
     shoot(FOLDER, "3-keys")
+    with inside("VIEW_3D"):
+        bpy.ops.gaussianspeech.edit_line()
 
     if not head.gaussianspeech_avatar.source:
         with inside("VIEW_3D"):

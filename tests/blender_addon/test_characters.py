@@ -8,7 +8,8 @@ import json
 import numpy as np
 import pytest
 
-from tests.blender_addon.test_speech_predict import VOICE, action_of
+from tests.blender_addon.speaking import action_of, frames_of_strip
+from tests.blender_addon.test_speech_predict import VOICE
 
 ARKIT = ("jawOpen", "mouthClose", "mouthFunnel", "mouthPucker", "mouthSmileLeft", "mouthSmileRight",
          "mouthLowerDownLeft", "mouthLowerDownRight", "eyeBlinkLeft", "eyeBlinkRight")  # fmt: skip
@@ -43,9 +44,15 @@ def rows(obj):
     return {row.name: row.pose for row in obj.gaussianspeech_character.rows}
 
 
-def played(blender, obj, key, action=None):
-    """The values of a key over the frames of the action."""
-    first, last = (action or action_of(obj)).frame_range
+def played(blender, obj, key):
+    """The values of a key over the frames of the first line."""
+    (strip,) = [
+        strip
+        for track in obj.data.shape_keys.animation_data.nla_tracks
+        for strip in track.strips
+        if "gaussianspeech_line" in strip.action
+    ]
+    first, last = frames_of_strip(strip)
     values = []
     for frame in range(int(first), int(last) + 1):
         blender.context.scene.frame_set(frame)

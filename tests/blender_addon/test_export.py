@@ -8,6 +8,8 @@ import json
 import numpy as np
 import pytest
 
+from tests.blender_addon.speaking import action_of
+
 FRAMES = 24
 PHONES = (("HH", 0.0, 0.125), ("AY", 0.125, 0.5), ("SIL", 0.5, 1.0))
 """Of the baked speech, in seconds from its first frame."""
@@ -52,8 +54,8 @@ def head(blender, addon):
         language="en",
     )
     deltas = rng.normal(0, 0.005, (1, len(obj.data.vertices), 3)).astype(np.float32)
-    adjust = addon("speech.adjust").Adjustments()
-    addon("speech.bake").bake(blender.context, obj, prediction, deltas, adjust, 0)
+    line = addon("speech.line_list").add_line(obj, "line")
+    addon("speech.bake").bake(blender.context, line, prediction, deltas)
     blender.context.scene.frame_set(2)
     return obj
 
@@ -206,8 +208,7 @@ def test_a_performance_is_read_by_the_engine(blender, head, tmp_path):
 
 
 def test_an_artists_edit_is_exported(blender, head, addon, tmp_path):
-    keys = head.data.shape_keys
-    curves = addon("compat").fcurves(keys.animation_data.action)
+    curves = addon("compat").fcurves(action_of(head))
     curve = next(curve for curve in curves if "jawOpen" in curve.data_path)
     for point in curve.keyframe_points:
         point.co.y = point.handle_left.y = point.handle_right.y = 0.25
@@ -250,7 +251,7 @@ def test_sounds_are_cut_to_the_exported_frames_and_timed_from_the_first(blender,
 
 
 def test_a_head_without_speech_is_refused(blender, head, tmp_path):
-    head.data.shape_keys.animation_data.action = None
+    blender.ops.gaussianspeech.remove_line()
     with pytest.raises(RuntimeError, match="'Anna' has no baked speech"):
         blender.ops.gaussianspeech.export(filepath=str(tmp_path / "a.abc"), format="ABC")
     assert not list(tmp_path.iterdir())

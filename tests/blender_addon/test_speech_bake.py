@@ -6,6 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.blender_addon.speaking import action_of
+
 NAMES = ("jawOpen", "mouthClose", "browInnerUp")
 FRAMES = 40
 FPS = 24.0
@@ -32,9 +34,9 @@ def head(blender):
 def speak(blender, addon, head):
     """Bake a prediction on the head; returns what was done."""
     bake, kept = addon("speech.bake"), addon("speech.prediction")
-    adjustments = addon("speech.adjust").Adjustments
+    names, lists = addon("speech.correctives").corrective_names, addon("speech.line_list")
 
-    def speak(values=None, clip="voice", deltas=None, start=1.0, **settings):
+    def speak(values=None, clip="voice", deltas=None, start=1.0, **controls):
         values = curves() if values is None else values
         deltas = np.zeros((0, 4, 3), np.float32) if deltas is None else deltas
         prediction = kept.Prediction(
@@ -45,12 +47,15 @@ def speak(blender, addon, head):
             start=start,
             strip_start=None,
             expressions=NAMES,
-            correctives=bake.corrective_names(clip, len(deltas)),
+            correctives=names(clip, len(deltas)),
             ranges=((0.0, 1.0),) * 3 + ((-1.0, 1.0),) * len(deltas),
             values=values.astype(np.float32),
         )
-        offset = settings.pop("offset", 0)
-        return bake.bake(blender.context, head, prediction, deltas, adjustments(**settings), offset)
+        for name, value in controls.items():
+            setattr(head.gaussianspeech_speech, name, value)
+        lines = head.gaussianspeech_lines
+        line = lines.get(clip) or lists.add_line(head, clip)
+        return bake.bake(blender.context, line, prediction, deltas)
 
     return speak
 
@@ -70,10 +75,6 @@ def played(blender, obj, names=NAMES, first=1, frames=FRAMES):
         blender.context.scene.frame_set(frame)
         rows.append([obj.data.shape_keys.key_blocks[name].value for name in names])
     return np.array(rows)
-
-
-def action_of(obj):
-    return obj.data.shape_keys.animation_data.action
 
 
 def add_artist_action(blender, addon, obj, key="browInnerUp"):
@@ -141,7 +142,7 @@ def test_predicting_again_replaces_our_action_and_correctives(blender, head, spe
     first = speak(values, deltas=deltas).action
     second = speak(values[:, :4], deltas=deltas[:1]).action
     assert second == first
-    assert len(blender.data.actions) == 1
+    assert len(blender.data.actions) == 2  # The line's, and rest.
     keys = head.data.shape_keys.key_blocks.keys()
     assert keys == ["Basis", *NAMES, "voice corrective 01"]
 
@@ -155,35 +156,34 @@ def test_the_kept_prediction_is_replaced_whole(addon, head, speak, first):
     np.testing.assert_allclose(kept.values, noise[:1] * curves(), atol=2e-5)
 
 
-def test_another_clip_keeps_the_first_bake_with_its_correctives(blender, head, speak):
+def test_another_line_keeps_the_first_with_its_correctives(blender, head, speak):
     deltas = np.ones((1, 4, 3), np.float32)
     values = np.concatenate([curves(), np.full((FRAMES, 1), 0.5, np.float32)], axis=1)
     first = speak(values, deltas=deltas).action
-    done = speak(clip="second")
-    assert first.use_fake_user
+    done = speak(clip="second", start=201.0)
+    assert not first.use_fake_user
     assert action_of(head) == done.action != first
     assert "voice corrective 01" in head.data.shape_keys.key_blocks
-    assert "'voice'" in done.notes[0]
+    np.testing.assert_allclose(played(blender, head), curves(), atol=2e-5)
+    np.testing.assert_allclose(played(blender, head, first=201), curves(), atol=2e-5)
 
 
-def test_keys_of_a_retired_bake_return_to_rest(blender, head, speak):
+def test_keys_that_no_line_moves_any_more_return_to_rest(blender, head, speak):
     speak()
     blender.context.scene.frame_set(5)
     brows = np.zeros((FRAMES, 3), np.float32)
     brows[:, 2] = 0.5
-    speak(brows, clip="brows only")
+    speak(brows)
     assert head.data.shape_keys.key_blocks["jawOpen"].value == 0
 
 
-def test_an_artists_action_plays_on_below(blender, addon, head, speak):
+def test_an_artists_action_stays_where_it_is_and_plays(blender, addon, head, speak):
     action = add_artist_action(blender, addon, head)
     before = played(blender, head, ("browInnerUp",))
-    done = speak()
+    speak()
     np.testing.assert_allclose(played(blender, head, ("browInnerUp",)), before, atol=1e-6)
     np.testing.assert_allclose(played(blender, head, NAMES[:2]), curves()[:, :2], atol=2e-5)
-    assert "artist's own" in done.notes[0]
-    (track,) = head.data.shape_keys.animation_data.nla_tracks
-    assert track.strips[0].action == action
+    assert head.data.shape_keys.animation_data.action == action
 
 
 def test_an_artists_action_keeps_its_keys(blender, addon, head, speak):
@@ -200,14 +200,13 @@ def test_an_artists_key_is_never_removed(head, speak):
     assert "smirk" in head.data.shape_keys.key_blocks
 
 
-def test_an_edited_bake_is_kept_beside_the_new_one(addon, head, speak):
-    edited = speak().action
-    curve = addon("compat").fcurves(edited)[0]
-    curve.keyframe_points[3].co.y = 0.123
+def test_an_edited_bake_is_kept(addon, head, speak, blender):
+    action = speak().action
+    addon("compat").fcurves(action)[0].keyframe_points[3].co.y = 0.123
     done = speak()
-    assert done.action != edited
-    assert action_of(head) == done.action
-    assert edited.use_fake_user
+    assert done.action == action_of(head) == action
+    (kept,) = [other for other in blender.data.actions if other.use_fake_user]
+    curve = addon("compat").fcurves(kept)[0]
     assert curve.keyframe_points[3].co.y == pytest.approx(0.123)
     assert "edited" in done.notes[0]
 
@@ -235,7 +234,7 @@ def test_any_change_of_a_curve_is_an_edit(addon, head, speak, edit):
     assert not actions.is_edited(action)
     edit(addon("compat").fcurves(action)[0])
     assert actions.is_edited(action)
-    assert speak().action != action
+    assert speak().notes
 
 
 @pytest.mark.parametrize(
@@ -282,14 +281,48 @@ def test_looking_at_a_curve_is_no_edit(blender, addon, head, speak, tmp_path):
     assert not actions.is_edited(action_of(blender.data.objects["Small"]))
 
 
-def test_a_bake_of_0_1_0_that_nobody_edited_is_replaced(addon, head, speak):
-    action, actions = speak().action, addon("speech.action")
+@pytest.fixture
+def of_0_1_0(blender, addon, head, speak):
+    """The bake as 0.1.0 left it: the active Action, at scene frames, and no line."""
+    actions, compat = addon("speech.action"), addon("compat")
+    action = speak(start=11.0).action
+    keys = head.data.shape_keys
+    for track in list(keys.animation_data.nla_tracks):
+        keys.animation_data.nla_tracks.remove(track)
+    head.gaussianspeech_lines.clear()
+    for name in ("gaussianspeech_line", "gaussianspeech_placed"):
+        del action[name]
+    for curve in compat.fcurves(action):
+        for point in curve.keyframe_points:
+            point.co.x += 11
+        curve.update()
     action["gaussianspeech_fingerprint"] = actions._positions_fingerprint(action)
-    assert not actions.is_edited(action)
-    assert speak().action == action
-    action["gaussianspeech_fingerprint"] = actions._positions_fingerprint(action)
-    addon("compat").fcurves(action)[0].keyframe_points[3].co.y = 0.123
-    assert actions.is_edited(action)
+    compat.assign_action(keys, action)
+    head.gaussianspeech_speech.strip = "voice"
+    return action
+
+
+def test_a_bake_of_0_1_0_plays_and_becomes_the_first_line(blender, addon, head, of_0_1_0, tmp_path):
+    path = str(tmp_path / "old.blend")
+    blender.ops.wm.save_as_mainfile(filepath=path)
+    blender.ops.wm.open_mainfile(filepath=path)
+    obj = blender.data.objects["Small"]
+    np.testing.assert_allclose(played(blender, obj, first=11), curves(), atol=2e-5)
+    (line,) = obj.gaussianspeech_lines
+    assert (line.name, line.strip) == ("voice", "voice")
+    assert addon("export.ops").speech_frames(obj) == range(11, 51)
+    assert blender.ops.gaussianspeech.rebake() == {"FINISHED"}
+    np.testing.assert_allclose(played(blender, obj, first=11), curves(), atol=2e-5)
+    assert obj.data.shape_keys.animation_data.action is None
+    assert action_of(obj) is not None
+    assert addon("export.ops").speech_frames(obj) == range(11, 51)
+
+
+def test_an_edited_bake_of_0_1_0_is_kept(blender, addon, head, of_0_1_0):
+    addon("compat").fcurves(of_0_1_0)[0].keyframe_points[3].co.y = 0.123
+    head.gaussianspeech_speech.strength = 0.5
+    assert of_0_1_0.use_fake_user
+    np.testing.assert_allclose(played(blender, head, first=11), 0.5 * curves(), atol=2e-5)
 
 
 def test_a_moved_slider_bakes_again_without_an_engine(blender, addon, head, speak):
@@ -311,19 +344,6 @@ def test_bake_again_works_in_a_saved_and_reopened_file(blender, head, speak, tmp
     obj.gaussianspeech_speech.offset = 10
     assert blender.ops.gaussianspeech.rebake() == {"FINISHED"}
     np.testing.assert_allclose(played(blender, obj, first=11), curves(), atol=2e-5)
-
-
-def test_bake_again_follows_the_edited_copy(blender, addon, head, speak):
-    deltas = np.ones((1, 4, 3), np.float32)
-    values = np.concatenate([curves(), np.full((FRAMES, 1), 0.5, np.float32)], axis=1)
-    edited = speak(values, deltas=deltas).action
-    addon("compat").fcurves(edited)[0].keyframe_points[3].co.y = 0.123
-    blender.ops.gaussianspeech.rebake()
-    copy = action_of(head)
-    assert copy != edited
-    blender.data.actions.remove(edited)
-    speak(clip="second")
-    assert "voice corrective 01" in head.data.shape_keys.key_blocks
 
 
 def test_undo_and_redo_of_bake_again(blender, head, speak):
@@ -357,6 +377,7 @@ def test_a_mesh_that_does_not_fit_is_refused_and_left_as_it_was(blender, head, s
         speak()
     assert caught.value.hint
     assert not blender.data.actions
+    assert not any(line.predicted for line in head.gaussianspeech_lines)
     assert (keys.key_blocks.keys() if keys else []) == names
     if blender.context.mode != "OBJECT":
         blender.ops.object.mode_set(mode="OBJECT")

@@ -8,6 +8,8 @@ import math
 import numpy as np
 import pytest
 
+from tests.blender_addon.speaking import action_of, line_of, strip_of
+
 NAMES = (
     "jawOpen",
     "mouthClose",
@@ -59,8 +61,9 @@ def spoken(blender, addon, head):
         prosody=prosody.from_json({"accents": [[1.0, 1.0], [3.0, 0.5]], "tones": []}),
         neck=NECK,
     )
-    bake, plain = addon("speech.bake"), addon("speech.adjust").Adjustments()
-    bake.bake(blender.context, head, prediction, np.zeros((0, 4, 3), np.float32), plain, 0)
+    line = addon("speech.line_list").add_line(head, "voice")
+    none = np.zeros((0, 4, 3), np.float32)
+    addon("speech.bake").bake(blender.context, line, prediction, none)
     addon("engine_link.session").stop_engine()
     return values
 
@@ -129,12 +132,11 @@ def test_at_zero_everything_of_it_is_gone(blender, head, spoken):
 
 def test_edited_head_motion_is_kept_beside_the_new(blender, addon, head, spoken):
     head.gaussianspeech_speech.head_motion = 1.0
-    action = head_motion_object(head).animation_data.action
+    action = strip_of(head_motion_object(head), line_of(head)).action
     addon("compat").fcurves(action)[0].keyframe_points[3].co.y += 0.5
     head.gaussianspeech_speech.head_motion = 0.5
-    assert action in set(blender.data.actions)
-    assert action.use_fake_user
-    assert head_motion_object(head).animation_data.action != action
+    (kept,) = [other for other in blender.data.actions if other.use_fake_user]
+    assert kept != strip_of(head_motion_object(head), line_of(head)).action == action
 
 
 def test_a_copy_of_the_head_moves_by_itself(blender, head, spoken):
@@ -197,7 +199,7 @@ def test_a_keyed_emotion_follows_its_keys(blender, head, spoken):
 
 
 def test_a_saved_prediction_keeps_prosody_and_rotation(addon, head, spoken):
-    stored, action = addon("speech.prediction"), head.data.shape_keys.animation_data.action
+    stored, action = addon("speech.prediction"), action_of(head)
     kept = addon("speech.action").read_prediction(action)
     turned = np.random.default_rng(0).normal(0, 0.1, (FRAMES, 3)).astype(np.float32)
     again = stored.Prediction.unpack(

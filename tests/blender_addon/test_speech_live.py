@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.blender_addon.conftest import REPOSITORY
+from tests.blender_addon.speaking import action_of, frames_of
 
 CHARACTER_KEYS = ("Fcl_MTH_A", "Fcl_MTH_I", "Fcl_MTH_U", "Fcl_MTH_E", "Fcl_MTH_O")
 VOICE = REPOSITORY / "engine" / "assets" / "sample_voice.wav"
@@ -64,9 +65,7 @@ def test_a_recording_becomes_an_action_at_the_scenes_frames(engine_ready, head, 
     until(lambda: len(live.session().times) > 90, live)
     recorded = np.array([frame[17] for frame in live.session().frames])
     engine_ready.ops.gaussianspeech.live_stop()
-    action = head.data.shape_keys.animation_data.action
-    assert action is not None
-    assert action.frame_range[0] == 11
+    assert frames_of(head)[0] == 11
     shown = []
     for frame in range(11, 11 + len(recorded) // 2):
         scene.frame_set(frame)
@@ -82,7 +81,7 @@ def test_a_recording_can_be_baked_again(engine_ready, head, live):
     until(lambda: max((frame[17] for frame in live.session().frames), default=0) > 0.15, live)
     engine_ready.ops.gaussianspeech.live_stop()
     head.gaussianspeech_speech.articulation = 0.0
-    assert head.data.shape_keys.animation_data.action is not None
+    assert action_of(head) is not None
     engine_ready.context.scene.frame_set(20)
     assert jaw(head) == 0.0
 
@@ -100,7 +99,7 @@ def test_what_was_recorded_is_kept_when_the_sound_ends(engine_ready, head, live,
     until(lambda: live.session().future.done, live)
     live.tick()
     engine_ready.ops.gaussianspeech.live_stop()
-    assert head.data.shape_keys.animation_data.action is not None
+    assert action_of(head) is not None
 
 
 def test_a_sound_that_cannot_be_read_is_shown(engine_ready, head, live, addon):
@@ -145,4 +144,4 @@ def test_a_character_moves_by_its_own_keys_and_is_recorded(engine_ready, live):
     bpy.ops.gaussianspeech.live_record()
     until(lambda: len(live.session().times) > 30, live)
     bpy.ops.gaussianspeech.live_stop()
-    assert obj.data.shape_keys.animation_data.action is not None
+    assert action_of(obj) is not None

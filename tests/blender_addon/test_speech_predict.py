@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.blender_addon.speaking import action_of, frames_of, line_of
+
 VOICE = Path(__file__).resolve().parents[2] / "engine" / "assets" / "sample_voice.wav"
 
 
@@ -32,11 +34,6 @@ def speaker(bpy):
 @pytest.fixture
 def status(engine_ready):
     return engine_ready.context.window_manager.gaussianspeech_status
-
-
-def action_of(obj):
-    keys = obj.data.shape_keys
-    return keys.animation_data.action if keys.animation_data else None
 
 
 def assert_refused(blender, head, status, match):
@@ -65,7 +62,7 @@ def test_the_head_speaks_as_long_as_the_sound(engine_ready, addon, head, status)
     with wave.open(str(VOICE)) as file:
         seconds = file.getnframes() / file.getframerate()
     assert engine_ready.ops.gaussianspeech.predict() == {"FINISHED"}
-    first, last = action_of(head).frame_range
+    first, last = frames_of(head)
     start = engine_ready.context.scene.frame_current
     assert (first, last) == (start, start + round(seconds * 24) - 1)
     assert "Baked" in status.message
@@ -76,7 +73,7 @@ def test_the_mouth_opens_and_closes(engine_ready, head):
     engine_ready.ops.gaussianspeech.predict()
     scene = engine_ready.context.scene
     jaw = []
-    for frame in range(*map(int, action_of(head).frame_range)):
+    for frame in range(*map(int, frames_of(head))):
         scene.frame_set(frame)
         jaw.append(head.data.shape_keys.key_blocks["jawOpen"].value)
     assert max(jaw) > 0.1
@@ -84,12 +81,12 @@ def test_the_mouth_opens_and_closes(engine_ready, head):
 
 
 def test_a_transcript_and_a_saved_performance(engine_ready, head, tmp_path):
-    head.gaussianspeech_speech.text = "Hello my friend"
+    line_of(head).text = "Hello my friend"
     path = tmp_path / "voice.performance.npz"
     engine_ready.ops.gaussianspeech.predict(save=str(path))
     with np.load(path) as saved:
         assert float(saved["fps"]) == 24
-        first, last = action_of(head).frame_range
+        first, last = frames_of(head)
         assert len(saved["weights"]) == last - first + 1
 
 
@@ -97,7 +94,7 @@ def test_what_is_recognised_is_shown_and_a_correction_is_aligned_alone(
     engine_ready, addon, head, monkeypatch
 ):
     """Phones alone stand in where the engine has no recogniser of words: nothing is shown then."""
-    settings = head.gaussianspeech_speech
+    settings = line_of(head)
     sent = []
     request = addon("engine_link.client").EngineClient.request
 
@@ -123,11 +120,11 @@ def test_what_is_recognised_is_shown_and_a_correction_is_aligned_alone(
 def test_subtitles_are_sent_with_their_times(engine_ready, addon, head, status, tmp_path):
     path = tmp_path / "line.srt"
     path.write_text("1\n00:00:00,000 --> 00:00:03,000\nLend me your voice\n")
-    head.gaussianspeech_speech.text_file = str(path)
+    line_of(head).text_file = str(path)
     engine_ready.ops.gaussianspeech.predict()
     prediction = addon("speech.action").read_prediction(action_of(head))
     assert [word for word, _, _ in prediction.words] == ["Lend", "me", "your", "voice"]
-    assert not head.gaussianspeech_speech.text
+    assert not line_of(head).text
     path.write_text("1\n00:00:00,000 --> soon\nLend me your voice\n")
     with pytest.raises(RuntimeError, match=r"line\.srt, line 2"):
         engine_ready.ops.gaussianspeech.predict()
@@ -203,9 +200,7 @@ def test_undo_and_redo_after_each_step(engine_ready, addon):
     head = blender.data.objects["Head"]
     assert action_of(head) is None
     undo()
-    settings = blender.data.objects["Head"].gaussianspeech_speech
-    assert not settings.strip
-    assert not settings.filepath
+    assert not blender.data.objects["Head"].gaussianspeech_lines
     undo()
     assert "Head" not in blender.data.objects
     redo()
@@ -259,7 +254,7 @@ def test_an_engine_python_that_is_not_there(engine_ready, addon, head, status):
 
 
 def test_a_missing_sound_file(engine_ready, addon, head, status, tmp_path):
-    settings = head.gaussianspeech_speech
+    settings = line_of(head)
     gone = str(tmp_path / "gone.wav")
     if settings.source == "FILE":
         settings.filepath = gone
@@ -276,7 +271,7 @@ def test_a_missing_sound_file(engine_ready, addon, head, status, tmp_path):
 def test_a_file_that_is_no_sound(engine_ready, head, status, tmp_path, content):
     path = tmp_path / "broken.wav"
     path.write_bytes(content)
-    settings = head.gaussianspeech_speech
+    settings = line_of(head)
     settings.source, settings.filepath = "FILE", str(path)
     assert_refused(engine_ready, head, status, r"broken\.wav")
     settings.filepath = str(VOICE)

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.blender_addon.speaking import line_of
+
 RATE = 16_000
 SECONDS = 4.0
 FPS = 25
@@ -239,7 +241,7 @@ def test_import_sound_lets_the_head_speak_it(audible, ramp):
     blender.context.scene.frame_end = 50
     blender.context.scene.frame_current = 7
     assert blender.ops.gaussianspeech.import_sound(filepath=str(ramp)) == {"FINISHED"}
-    assert obj.gaussianspeech_speech.strip == "ramp"
+    assert line_of(obj).strip == "ramp"
     assert blender.context.scene.frame_end == 7 + round(SECONDS * 24) - 1
     assert blender.context.scene.sync_mode == "AUDIO_SYNC"
 
@@ -251,8 +253,7 @@ def test_without_a_sound_system_the_file_is_used_directly(blender, addon, ramp, 
     obj.gaussianspeech_head.id = "small"
     blender.context.collection.objects.link(obj)
     assert blender.ops.gaussianspeech.import_sound(filepath=str(ramp)) == {"FINISHED"}
-    settings = obj.gaussianspeech_speech
-    found = addon("speech.sound").clip_of_settings(blender.context, settings)
+    found = addon("speech.sound").clip_of_line(blender.context, line_of(obj))
     assert found.path == Path(ramp)
     assert found.frame == blender.context.scene.frame_current
 
@@ -284,5 +285,5 @@ def test_a_sound_that_cannot_be_found_is_named(blender, addon, settings, word):
     for name, value in settings.items():
         setattr(obj.gaussianspeech_speech, name, value)
     with pytest.raises(Exception, match=word) as caught:
-        addon("speech.sound").clip_of_settings(blender.context, obj.gaussianspeech_speech)
+        addon("speech.sound").clip_of_line(blender.context, obj.gaussianspeech_speech)
     assert caught.value.hint

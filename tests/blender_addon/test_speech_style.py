@@ -8,6 +8,8 @@ import json
 import numpy as np
 import pytest
 
+from tests.blender_addon.speaking import action_of
+
 NAMES = ("jawOpen", "mouthClose", "mouthSmileLeft", "eyeBlinkLeft")
 UPPER, LOWER = 1, 0
 OFFSETS = {
@@ -61,8 +63,9 @@ def spoken(blender, addon, head):
         lip_pairs=((UPPER,), (LOWER,)),
         phones=(("SIL", 0.0, 0.8), ("AA", 0.8, 1.2)),
     )
-    bake, plain = addon("speech.bake"), addon("speech.adjust").Adjustments()
-    bake.bake(blender.context, head, prediction, np.zeros((0, 4, 3), np.float32), plain, 0)
+    line = addon("speech.line_list").add_line(head, "voice")
+    none = np.zeros((0, 4, 3), np.float32)
+    addon("speech.bake").bake(blender.context, line, prediction, none)
     addon("engine_link.session").stop_engine()
     return values
 
@@ -111,7 +114,7 @@ def test_back_at_the_defaults_it_is_what_was_predicted(blender, head, spoken):
 
 
 def test_a_bake_kept_from_before_smiles_too(blender, addon, head, spoken):
-    action = head.data.shape_keys.animation_data.action
+    action = action_of(head)
     kept = addon("speech.action").read_prediction(action)
     about, packed = kept.pack()
     older = json.loads(about)
