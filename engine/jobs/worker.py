@@ -164,6 +164,16 @@ class JobHandle:
             print(f"The job's status cannot be written: {failure}", file=sys.stderr, flush=True)
         return isinstance(error, CancelledError)
 
+    def part(self, first: int, steps: int, name: str) -> JobPart:
+        """A stage of the job, which counts its own steps.
+
+        Args:
+            first: step of the job at which the stage begins.
+            steps: of the job that the stage takes, however many it counts itself.
+            name: starts its messages.
+        """
+        return JobPart(self, first, steps, name)
+
     def _relative(self, preview: str | Path) -> str:
         path = Path(preview)
         if path.is_absolute():
@@ -179,3 +189,33 @@ class JobHandle:
     def _write(self) -> None:
         self._written = time.monotonic()
         write_status(self.folder, replace(self._status, updated=time.time()))
+
+
+class JobPart(JobHandle):
+    """A stage of a job (:meth:`JobHandle.part`): what it reports goes into the job's own status."""
+
+    def __init__(self, job: JobHandle, first: int, steps: int, name: str) -> None:
+        self._job, self._first, self._steps, self._name = job, first, steps, name
+        self.folder, self.checkpoints, self.resumed = job.folder, job.checkpoints, job.resumed
+        self._status = replace(job.status, step=0, total=0)
+
+    def update(
+        self,
+        step: int,
+        *,
+        total: int | None = None,
+        loss: float | None = None,
+        preview: str | Path | None = None,
+        message: str | None = None,
+    ) -> None:
+        """As :meth:`JobHandle.update`, in the stage's own steps."""
+        total = self._status.total if total is None else total
+        said = self._status.message if message is None else message
+        self._status = replace(self._status, step=step, total=total, message=said)
+        done = min(1.0, step / total) if total else 0.0
+        self._job.update(
+            self._first + round(done * self._steps),
+            loss=loss,
+            preview=preview,
+            message=f"{self._name}: {said}" if said else self._name,
+        )

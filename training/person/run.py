@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A person from a capture: the avatar, then the speech model, then both for each other.
+
+Each stage is a training of its own in ``stages/NAME`` and resumes as one. What there is after a
+stage is put into the job's folder at once, which is the person's folder (docs/persons.md).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from engine.core.errors import BadInputError, CancelledError
+from engine.core.json_values import read_json
+from engine.heads.head import Head
+from engine.heads.registry import AVATAR
+from engine.heads.retarget import has_arkit_visemes
+from engine.jobs.worker import JobHandle, JobPart
+from engine.motion.model.checkpoint import encoder_source_of
+from engine.motion.model.ids import STARTER
+from engine.persons import Person, save_person
+from engine.persons.person import SPEECH_MODEL
+from training.data.captured_speech import SPEECH, read_captured_speech
+from training.data.multiview import MultiViewCapture
+from training.person.config import PersonSettings
+from training.run.checkpoints import write_json
+from training.run.loop import report_to
+
+STAGES = "stages"
+_DONE = "finished.json"
+_AVATAR_SCORES = ("test PSNR (dB)", "test SSIM", "gaussians")
+_SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
+
+
+@dataclass(frozen=True)
+class PersonTraining:
+    """What to train.
+
+    Attributes:
+        data: folder of the capture.
+        out: folder of the job, which becomes the person's.
+        name: of the person.
+        head: file of the capture's head: the FLAME model, or a head that is not the default one.
+        licence: of the capture, for ``person.json``.
+        settings: how.
+    """
+
+    data: Path
+    out: Path
+    name: str
+    head: str | None = None
+    licence: str = ""
+    settings: PersonSettings = field(default_factory=PersonSettings)
+
+
+class _Stage:
+    """One of the trainings: its folder, and whether it has finished."""
+
+    def __init__(
+        self, out: Path, name: str, steps: int, work: Callable[[Path, JobPart], Any]
+    ) -> None:
+        self.name, self.steps, self._work = name, steps, work
+        self.folder = out / STAGES / name
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Figures by name; empty before it has finished."""
+        done = self.folder / _DONE
+        return read_json(done).mapping("scores") if done.is_file() else {}
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return (self.folder / _DONE).is_file()
+
+    def run(self, job: JobPart) -> None:
+        """Train, or resume."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        scores = self._work(self.folder, job)
+        write_json(self.folder / _DONE, {"scores": scores})
+
+
+def train(plan: PersonTraining, job: JobHandle) -> Person:
+    """Train a person, or go on with a training that was interrupted.
+
+    Args:
+        plan: what to train.
+        job: gets reports; its folder is ``plan.out``.
+
+    Returns:
+        The person as it was written.
+
+    Raises:
+        BadInputError: the capture cannot be used; before the first stage.
+        CancelledError: the user asked to stop; all that is done is kept.
+    """
+    job.update(job.status.step, message="Checking the capture")
+    capture = MultiViewCapture.open(plan.data, scale=plan.settings.avatar.scale, head=plan.head)
+    left_out = _left_out(plan, capture.head)
+    stages = [stage for stage in _stages(plan, capture.head) if not left_out.get(stage.name)]
+    for name, reason in left_out.items():
+        if reason:
+            print(f"note: no {name} stage: {reason}", flush=True)
+    job.update(job.status.step, total=sum(stage.steps for stage in stages))
+    person = Person(plan.name, AVATAR)
+    first = 0
+    for number, stage in enumerate(stages, 1):
+        if not stage.finished:
+            label = f"{stage.name} ({number} of {len(stages)})"
+            stage.run(job.part(first, stage.steps, label))
+            # From here on the job resumes with the same options only.
+            write_json(job.checkpoints / "stages.json", [s.name for s in stages if s.finished])
+        first += stage.steps
+        person = _published(plan, capture, stages, left_out)
+    job.update(first, message=_summary(person))
+    return person
+
+
+def _left_out(plan: PersonTraining, head: Head) -> dict[str, str]:
+    """Why a stage cannot be, or is not wanted; empty text where it is done."""
+    settings = plan.settings
+    speech = joint = ""
+    if not settings.speech_steps:
+        speech = "--speech-steps is 0"
+    elif not _has_recordings(plan.data / SPEECH):
+        speech = f"{plan.data / SPEECH} holds no recordings"
+    if not settings.joint_rounds:
+        joint = "--joint-rounds is 0"
+    elif speech:
+        joint = "there is no speech stage"
+    elif settings.avatar.color != "mlp":
+        joint = f"the colours of the preset '{settings.preset}' follow no expression"
+    elif settings.start not in ("", "none") and not has_arkit_visemes(head):
+        joint = "the colours follow FLAME's expressions and the speech model ARKit's"
+    else:
+        try:
+            read_captured_speech(plan.data)
+        except BadInputError as error:
+            joint = error.message
+    return {"speech": speech, "joint": joint}
+
+
+def _has_recordings(folder: Path) -> bool:
+    return folder.is_dir() and any(p.suffix.lower() in _SOUNDS for p in folder.iterdir())
+
+
+def _stages(plan: PersonTraining, head: Head) -> list[_Stage]:
+    settings, out = plan.settings, plan.out
+    avatar, speech = out / STAGES / "avatar" / AVATAR, out / STAGES / "speech" / SPEECH_MODEL
+
+    def train_avatar(folder: Path, job: JobPart) -> dict[str, float]:
+        from training.avatar.run import train
+
+        train(plan.data, settings.avatar, folder, job, head=plan.head)
+        found = read_json(folder / "scores.json")
+        return {name: found.number(name) for name in _AVATAR_SCORES}
+
+    def train_speech(folder: Path, job: JobPart) -> dict[str, float]:
+        return _train_speech(plan, head, avatar, folder, job)
+
+    def train_joint(folder: Path, job: JobPart) -> dict[str, float]:
+        from training.joint.run import train
+
+        chosen = replace(settings.joint, name=plan.name)
+        rows = train(plan.data, avatar, str(speech), chosen, folder, job, head=plan.head)
+        return {f"{row.what}, PSNR (dB)": row.psnr for row in rows}
+
+    return [
+        _Stage(out, "avatar", settings.avatar.steps, train_avatar),
+        _Stage(out, "speech", settings.speech_steps, train_speech),
+        _Stage(out, "joint", settings.joint.steps, train_joint),
+    ]
+
+
+def _train_speech(
+    plan: PersonTraining, head: Head, avatar: Path, folder: Path, job: JobPart
+) -> dict[str, float]:
+    from training.speech.config import TrainingConfig
+    from training.speech.personal import SCRATCH, train_personal
+    from training.speech.personal import PersonalTraining as SpeechPlan
+
+    settings = plan.settings
+    start = settings.start or (STARTER if has_arkit_visemes(head) else SCRATCH)
+    steps = settings.speech_steps
+    wanted = SpeechPlan(
+        data=plan.data,
+        out=folder,
+        # The avatar carries the head; its FLAME model was read a moment ago, so it is found.
+        head=str(avatar.resolve()),
+        start=start,
+        preset="personal" if settings.encoder_source else "starter",
+        encoder_source=settings.encoder_source,
+        name=plan.name,
+        training=TrainingConfig(
+            steps=steps,
+            learning_rate=5e-4,
+            warm_up=min(50, steps),
+            validate_every=min(100, steps),
+            seed=settings.seed,
+            device=settings.device,
+        ),
+    )
+
+    def report(_fraction: float, message: str) -> None:
+        if job.cancel_requested:
+            raise CancelledError
+        job.update(job.status.step, total=steps, message=message)
+
+    outcome = train_personal(wanted, report, report_to(job))
+    return {
+        "validation LVE before (mm)": outcome.before,
+        "validation LVE after (mm)": outcome.after,
+    }
+
+
+def _published(
+    plan: PersonTraining,
+    capture: MultiViewCapture,
+    stages: list[_Stage],
+    left_out: Mapping[str, str],
+) -> Person:
+    """Put the latest avatar and speech model into the person's folder, and say what they are."""
+    out, done = plan.out, {stage.name: stage for stage in stages if stage.finished}
+    latest = "joint" if "joint" in done else "avatar"
+    _copy(done[latest].folder / AVATAR, out / AVATAR)
+    model = ""
+    if "speech" in done:
+        model = SPEECH_MODEL
+        _copy_model(done["joint" if "joint" in done else "speech"].folder / SPEECH_MODEL, out)
+    source, captured = capture.head.provenance, plan.data.resolve().name
+    person = Person(
+        name=plan.name,
+        avatar=AVATAR,
+        speech_model=model,
+        trained_on=_trained_on(plan, capture, done, left_out),
+        scores={
+            f"{name}: {what}": value
+            for name, stage in done.items()
+            for what, value in stage.scores.items()
+        },
+        licences={
+            "capture": plan.licence or f"that of the capture {captured}; not stated",
+            "head": source.get("licence", "not stated"),
+        },
+        provenance={
+            "made by": "gaussianspeech train person",
+            "capture": captured,
+            "head": f"{capture.head.id} ({source.get('source', capture.head.source.kind)})",
+            "seed": str(plan.settings.seed),
+        },
+    )
+    save_person(out, person)
+    return person
+
+
+def _trained_on(
+    plan: PersonTraining,
+    capture: MultiViewCapture,
+    done: Mapping[str, _Stage],
+    left_out: Mapping[str, str],
+) -> dict[str, str]:
+    name = plan.data.resolve().name
+    texts = {
+        "avatar": f"{name}: {len(capture.split('train'))} pictures, "
+        f"{plan.settings.avatar.steps} steps",
+        "speech": f"{name}/{SPEECH}",
+        "joint": f"{name}: predicted faces on its pictures",
+    }
+    said = {stage: texts[stage] for stage in done}
+    return said | {stage: f"not trained: {why}" for stage, why in left_out.items() if why}
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file, whole or not at all."""
+    from engine.core.files import atomic_write
+
+    with atomic_write(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def _copy_model(source: Path, folder: Path) -> None:
+    """Copy a speech model with the encoder that lies beside it; one that it replaces goes."""
+    encoder = encoder_source_of(source)
+    beside = Path(encoder) if encoder else None
+    kept = ""
+    if beside is not None and beside.is_dir() and beside.parent == source.parent:
+        kept = beside.name
+        shutil.copytree(beside, folder / kept, dirs_exist_ok=True)
+    _copy(source, folder / SPEECH_MODEL)
+    for old in folder.glob(f"{Path(SPEECH_MODEL).stem}-*.wav2vec2"):
+        if old.name != kept:
+            shutil.rmtree(old)
+
+
+def _summary(person: Person) -> str:
+    parts = ["an avatar", *(["a speech model"] if person.speech_model else [])]
+    return f"{person.name}: {' and '.join(parts)}"
