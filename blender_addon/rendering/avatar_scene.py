@@ -1,20 +1,31 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The scene that holds a main scene's avatars, so that each is rendered by its own engine.
 
-The heads are linked into both scenes. The avatar scene draws them as Gaussians; in the main scene
-they are hidden from camera rays only, so their shadows and reflections stay, and only as long as
-they show an avatar.
+The heads that the main scene renders are linked into both scenes, at each change and before each
+render: what is deleted, hidden, excluded, duplicated or appended is so in both. The avatar scene
+draws them as Gaussians; while the main scene is rendered they are hidden from its camera rays, so
+their shadows and reflections stay.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
 
 import bpy
 from bpy.app.handlers import persistent
 
 from ...engine.core.errors import BadInputError
 from ..avatars.properties import bound_avatar
-from .camera_visibility import hide_from_camera
-from .compositor import build_nodes, remove_nodes, write_layers
+from .camera_visibility import hide, show, show_hidden_before
+from .compositor import (
+    build_nodes,
+    built_view,
+    follow_view,
+    remove_nodes,
+    write_layers,
+)
 from .engine import GaussianSpeechRenderEngine
 from .properties import composite_of
 
@@ -40,8 +51,6 @@ _VIEW = ("view_transform", "look", "exposure", "gamma")
 def set_up_composite(scene: bpy.types.Scene) -> bpy.types.Scene:
     """Render the heads of ``scene`` as avatars in a linked scene, composited over it by depth.
 
-    Safe to call again: heads that were added since, or a new view transform, are taken over.
-
     Returns:
         The avatar scene.
 
@@ -53,8 +62,7 @@ def set_up_composite(scene: bpy.types.Scene) -> bpy.types.Scene:
             f"The scene '{scene.name}' already renders avatars itself.",
             "Choose Cycles or EEVEE as its render engine, then set up the composite.",
         )
-    heads = [obj for obj in scene.objects if bound_avatar(obj) is not None]
-    if not heads:
+    if not any(_shows_avatar(obj) for obj in scene.objects):
         raise BadInputError(
             f"No head in '{scene.name}' has an avatar.", "Bind an avatar to a head first."
         )
@@ -69,8 +77,8 @@ def set_up_composite(scene: bpy.types.Scene) -> bpy.types.Scene:
     avatar_scene = composite.avatar_scene
     avatar_scene.render.engine = GaussianSpeechRenderEngine.bl_idname
     avatar_scene.render.film_transparent = True
-    _link_heads(avatar_scene, heads)
-    hide_from_camera(composite, heads)
+    show_hidden_before(composite)
+    _link_heads(scene, avatar_scene)
     follow(scene, avatar_scene)
     _link_camera(avatar_scene)
     scene.render.use_compositing = True
@@ -87,7 +95,7 @@ def remove_composite(scene: bpy.types.Scene) -> bool:
     """
     composite = composite_of(scene)
     found = remove_nodes(scene)
-    hide_from_camera(composite, ())
+    show_hidden_before(composite)
     avatar_scene, composite.avatar_scene = composite.avatar_scene, None
     if avatar_scene is None:
         return found
@@ -102,13 +110,40 @@ def follow(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
     _copy(scene.view_settings, avatar_scene.view_settings, _VIEW)
 
 
-def _link_heads(avatar_scene: bpy.types.Scene, heads: list[bpy.types.Object]) -> None:
-    collection = avatar_scene.collection
-    for obj in [obj for obj in collection.objects if obj.type == "MESH" and obj not in heads]:
-        collection.objects.unlink(obj)
-    for obj in heads:
-        if obj.name not in collection.objects:
-            collection.objects.link(obj)
+def _link_heads(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
+    """Have the heads in the avatar scene that the main scene renders, and no others."""
+    objects = avatar_scene.collection.objects
+    gone, missing = _differing_heads(scene, avatar_scene)
+    for obj in gone:
+        objects.unlink(obj)
+    for obj in missing:
+        objects.link(obj)
+    if gone or missing:
+        # A render that has begun already would otherwise crash Blender 5.2.
+        avatar_scene.view_layers[0].update()
+
+
+def _differing_heads(
+    scene: bpy.types.Scene, avatar_scene: bpy.types.Scene
+) -> tuple[set[bpy.types.Object], set[bpy.types.Object]]:
+    """Heads that the avatar scene has and is not to have, and those that it lacks."""
+    wanted = {obj for obj in _rendered(_composited_layer(scene)) if _shows_avatar(obj)}
+    present = {obj for obj in avatar_scene.collection.objects if obj.type == "MESH"}
+    return present - wanted, wanted - present
+
+
+def _composited_layer(scene: bpy.types.Scene) -> bpy.types.LayerCollection:
+    return scene.view_layers[0].layer_collection
+
+
+def _rendered(layer: bpy.types.LayerCollection) -> Iterator[bpy.types.Object]:
+    """Objects of a view layer's collections that are neither excluded nor hidden from renders."""
+    if layer.collection.hide_render:
+        return
+    if not layer.exclude:
+        yield from layer.collection.objects
+    for child in layer.children:
+        yield from _rendered(child)
 
 
 def _link_camera(avatar_scene: bpy.types.Scene) -> None:
@@ -129,34 +164,106 @@ def _copy(source: object, target: object, names: tuple[str, ...]) -> None:
             setattr(target, name, value)
 
 
-@persistent
-def _on_change(*_args: object) -> None:
-    for scene in bpy.data.scenes:
-        composite = composite_of(scene)
-        avatar_scene, heads = composite.avatar_scene, []
-        if avatar_scene is not None:
-            follow(scene, avatar_scene)
-            heads = [obj for obj in avatar_scene.collection.objects if _shows_avatar(obj)]
-        if heads or composite.hidden_heads:
-            hide_from_camera(composite, heads)
-
-
 def _shows_avatar(obj: bpy.types.Object) -> bool:
     return obj.type == "MESH" and bound_avatar(obj) is not None
 
 
-def _handlers() -> tuple[list, ...]:
-    handlers = bpy.app.handlers
-    return handlers.depsgraph_update_post, handlers.frame_change_post, handlers.render_pre
+def _composites() -> Iterator[tuple[bpy.types.Scene, bpy.types.Scene]]:
+    """The main scenes that have an avatar scene, with it."""
+    for scene in bpy.data.scenes:
+        avatar_scene = composite_of(scene).avatar_scene
+        if avatar_scene is not None:
+            yield scene, avatar_scene
+
+
+def _keep_in_step() -> None:
+    """Bring the avatar scenes and their nodes up to date with their main scenes."""
+    for scene, avatar_scene in _composites():
+        _link_heads(scene, avatar_scene)
+        follow(scene, avatar_scene)
+        _link_camera(avatar_scene)
+        if built_view(scene) not in (None, scene.view_settings.view_transform):
+            with suppress(KeyError):  # Nodes of an earlier version: Set Up Again makes new ones.
+                follow_view(scene)
+
+
+def _keep_in_step_soon() -> None:
+    # Objects cannot be linked while the dependency graph is being updated. In the background there
+    # are no timers; there the next render begins with it.
+    if not bpy.app.background and not bpy.app.timers.is_registered(_keep_in_step):
+        bpy.app.timers.register(_keep_in_step, first_interval=0.0)
+
+
+@persistent
+def _on_change(*_args: object) -> None:
+    for scene, avatar_scene in _composites():
+        if any(_differing_heads(scene, avatar_scene)):
+            _keep_in_step_soon()
+        follow(scene, avatar_scene)
+
+
+@persistent
+def _on_frame(*_args: object) -> None:
+    # A marker may have changed the camera.
+    for scene, avatar_scene in _composites():
+        follow(scene, avatar_scene)
+
+
+@persistent
+def _on_render_init(scene: bpy.types.Scene, *_args: object) -> None:
+    if bpy.app.background:
+        _keep_in_step()
+    avatar_scene = composite_of(scene).avatar_scene
+    if avatar_scene is not None and built_view(scene) is not None:
+        hide(obj for obj in avatar_scene.collection.objects if obj.type == "MESH")
+
+
+@persistent
+def _on_render_end(*_args: object) -> None:
+    show()
+
+
+@persistent
+def _on_load(*_args: object) -> None:
+    for scene, _ in _composites():
+        show_hidden_before(composite_of(scene))
+    _watch_view_transform()
+
+
+def _watch_view_transform() -> None:
+    """Have new nodes built when the artist chooses another view transform: no update tells."""
+    bpy.msgbus.clear_by_owner(_HANDLERS)
+    bpy.msgbus.subscribe_rna(
+        key=(bpy.types.ColorManagedViewSettings, "view_transform"),
+        owner=_HANDLERS,
+        args=(),
+        notify=_keep_in_step_soon,
+    )
+
+
+_HANDLERS: dict[str, Any] = {
+    "depsgraph_update_post": _on_change,
+    "frame_change_post": _on_frame,
+    "render_pre": _on_frame,
+    "render_init": _on_render_init,
+    "render_complete": _on_render_end,
+    "render_cancel": _on_render_end,
+    "load_post": _on_load,
+}
 
 
 def register() -> None:
     """Keep avatar scenes in step with their main scenes."""
-    for handlers in _handlers():
-        handlers.append(_on_change)
+    for name, handler in _HANDLERS.items():
+        getattr(bpy.app.handlers, name).append(handler)
+    _watch_view_transform()
 
 
 def unregister() -> None:
     """Let them go."""
-    for handlers in _handlers():
-        handlers.remove(_on_change)
+    show()
+    bpy.msgbus.clear_by_owner(_HANDLERS)
+    if bpy.app.timers.is_registered(_keep_in_step):
+        bpy.app.timers.unregister(_keep_in_step)
+    for name, handler in _HANDLERS.items():
+        getattr(bpy.app.handlers, name).remove(handler)

@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Heads of a composite, hidden from the main scene's camera as long as they show an avatar.
+"""Heads of a composite, hidden from the main scene's camera while it is rendered, and only then.
 
-What a head was before is kept beside the composite, not on the head, which may be linked data.
+Composites of earlier versions hid them for good and kept a note of how they were before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import Any
 
 import bpy
 
+_hidden: list[bpy.types.Object] = []
+"""Heads that the render under way hides and that were visible before."""
+
 
 class GAUSSIANSPEECH_PG_hidden_head(bpy.types.PropertyGroup):
-    """A head that the composite hides from camera rays."""
+    """A head that a composite of an earlier version hides from camera rays."""
 
     head: bpy.props.PointerProperty(name="Head", type=bpy.types.Object)
     visible: bpy.props.BoolProperty(
@@ -21,38 +24,38 @@ class GAUSSIANSPEECH_PG_hidden_head(bpy.types.PropertyGroup):
     )
 
 
-def hide_from_camera(composite: Any, heads: Collection[bpy.types.Object]) -> None:
-    """Hide these heads and no others; those that need not be hidden any more are as before.
+def hide(heads: Iterable[bpy.types.Object]) -> None:
+    """Hide heads from camera rays until :func:`show`; shadows and reflections stay."""
+    for head in heads:
+        if head.visible_camera:
+            head.visible_camera = False
+            _hidden.append(head)
+
+
+def show() -> None:
+    """Let cameras see again what :func:`hide` hid."""
+    while _hidden:
+        head = _hidden.pop()
+        try:
+            head.visible_camera = True
+        except ReferenceError:  # Removed meanwhile.
+            continue
+
+
+def show_hidden_before(composite: Any) -> None:
+    """Show the heads that an earlier version's composite hid; 0.1.0 kept no note of them.
 
     Args:
         composite: the properties of the main scene.
-        heads: that show an avatar in its avatar scene.
     """
-    _adopt(composite)
-    hidden = composite.hidden_heads
-    for index in reversed(range(len(hidden))):
-        head = hidden[index].head
-        if head is None or head not in heads:
-            # Somebody who has shown it meanwhile wants it so.
-            if head is not None and hidden[index].visible and not head.visible_camera:
-                head.visible_camera = True
-            hidden.remove(index)
-    known = [entry.head for entry in hidden]
-    for head in heads:
-        if head not in known:
-            entry = hidden.add()
-            entry.head, entry.visible = head, head.visible_camera
-        if head.visible_camera:
-            head.visible_camera = False
-
-
-def _adopt(composite: Any) -> None:
-    """Take over the heads that a file of 0.1.0 hides: it kept no note, and they were visible."""
+    for entry in composite.hidden_heads:
+        if entry.head is not None and entry.visible:
+            entry.head.visible_camera = True
+    composite.hidden_heads.clear()
     if composite.keeps_visibility:
         return
     composite.keeps_visibility = True
     objects = composite.avatar_scene.collection.objects if composite.avatar_scene else ()
     for obj in objects:
-        if obj.type == "MESH" and not obj.visible_camera:
-            entry = composite.hidden_heads.add()
-            entry.head, entry.visible = obj, True
+        if obj.type == "MESH":
+            obj.visible_camera = True

@@ -21,6 +21,9 @@ GROUP_NAME = "GaussianSpeech Composite"
 LAYERS = {"Composite": "RGBA", "Avatar": "RGBA", "Avatar.Depth": "FLOAT"}
 """Layers of the EXR file and their kinds."""
 
+_CONVERSIONS = ("To Display", "From View")
+"""Names of the nodes that convert colours."""
+
 _LINEAR = "Linear Rec.709"
 _SRGB = "sRGB"
 
@@ -147,7 +150,6 @@ def _bridge(tree: bpy.types.NodeTree, group: bpy.types.Node) -> None:
 def _group(view: str) -> bpy.types.NodeTree:
     """The group that puts the avatar over the scene where it is nearer to the camera."""
     group = bpy.data.node_groups.new(GROUP_NAME, "CompositorNodeTree")
-    group[TAG] = view
     for name, kind in (
         ("Scene", "NodeSocketColor"),
         ("Scene Depth", "NodeSocketFloat"),
@@ -174,42 +176,59 @@ def _group(view: str) -> bpy.types.NodeTree:
     return group
 
 
+def follow_view(scene: bpy.types.Scene) -> None:
+    """Keep the avatar's look under the scene's present view transform.
+
+    Raises:
+        KeyError: the nodes are of an earlier version: build them anew.
+    """
+    tree = compat.compositor_tree(scene)
+    for node in () if tree is None else tree.nodes:
+        if node.get(TAG) == "composite" and node.node_tree is not None:
+            _set_view(node.node_tree, scene.view_settings.view_transform)
+
+
 def _keep_look(
     group: bpy.types.NodeTree, image: bpy.types.NodeSocket, view: str
 ) -> bpy.types.NodeSocket:
     """Undo the view transform beforehand, so that the avatar's own colours reach the screen.
 
     An avatar is learned from finished pictures: its colours are what a screen shows. The curves
-    hold for straight colours, hence the two alpha conversions round them.
+    hold for straight colours, hence the two alpha conversions round them. The nodes are the same
+    for every view, so that none need be added once a render has begun.
     """
-    convert = group.nodes.new("CompositorNodeConvertColorSpace")
-    steps = _look_steps(view, convert)
-    if not steps:
-        group.nodes.remove(convert)
-        return image
     straight = compat.compositor_alpha_convert(group, straight=True)
     group.links.new(image, straight.inputs["Image"])
     socket = straight.outputs["Image"]
-    for number, (source, target) in enumerate(steps):
-        node = convert if number == 0 else group.nodes.new("CompositorNodeConvertColorSpace")
-        node.from_color_space, node.to_color_space = source, target
+    for name in _CONVERSIONS:
+        node = group.nodes.new("CompositorNodeConvertColorSpace")
+        node.name = name
         group.links.new(socket, node.inputs["Image"])
         socket = node.outputs["Image"]
     premultiplied = compat.compositor_alpha_convert(group, straight=False)
     group.links.new(socket, premultiplied.inputs["Image"])
+    _set_view(group, view)
     return premultiplied.outputs["Image"]
 
 
-def _look_steps(view: str, convert: bpy.types.Node) -> tuple[tuple[str, str], ...]:
-    """Colour conversions that a view transform later undoes."""
+def _set_view(group: bpy.types.NodeTree, view: str) -> None:
+    nodes = [group.nodes[name] for name in _CONVERSIONS]
+    for node, spaces in zip(nodes, _look_steps(view, nodes[0]), strict=True):
+        node.from_color_space, node.to_color_space = spaces
+    group[TAG] = view
+
+
+def _look_steps(view: str, convert: bpy.types.Node) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Two conversions of colour spaces that a view transform later undoes."""
     spaces = {item.identifier for item in convert.bl_rna.properties["from_color_space"].enum_items}
+    as_it_is = (_LINEAR, _LINEAR)
     if view == "Raw":
-        return ((_LINEAR, _SRGB),)
+        return (_LINEAR, _SRGB), as_it_is
     # A view named V for an sRGB screen has its colour space: "AgX Base sRGB", "Filmic sRGB", …
     for space in (f"{view} sRGB", f"{view} Base sRGB"):
         if space in spaces:
             return (_LINEAR, _SRGB), (space, _LINEAR)
-    return ()
+    return as_it_is, as_it_is
 
 
 def _socket(sockets: Iterable[bpy.types.NodeSocket], identifier: str) -> bpy.types.NodeSocket:

@@ -70,16 +70,33 @@ def visible_avatars(depsgraph: bpy.types.Depsgraph) -> list[AvatarInstance]:
 
 def _vertices(evaluated: bpy.types.Object) -> Float:
     mesh, expected = evaluated.data, evaluated.original.gaussianspeech_head.vertex_count
-    if len(mesh.vertices) != expected:
+    found = len(mesh.vertices)
+    if found != expected and not (found > expected and _only_subdivided(evaluated)):
         check_vertex_count(evaluated.original)
         raise BadInputError(
-            f"'{evaluated.name}' has {len(mesh.vertices)} vertices after its modifiers, its head "
-            f"has {expected}.",
-            "Disable modifiers that add or remove vertices, such as Subdivision Surface.",
+            f"'{evaluated.name}' has {found} vertices after its modifiers, its head has "
+            f"{expected}.",
+            "Disable modifiers that add or remove vertices; subdivision alone may stay.",
         )
-    flat = np.empty(3 * len(mesh.vertices), np.float32)
+    flat = np.empty(3 * found, np.float32)
     mesh.vertices.foreach_get("co", flat)
-    return np.ascontiguousarray(blender_to_head(flat.reshape(-1, 3)))
+    # Subdivision puts the vertices that were there first.
+    return np.ascontiguousarray(blender_to_head(flat.reshape(-1, 3)[:expected]))
+
+
+_DEFORMING = {
+    "ARMATURE", "CAST", "CLOTH", "CORRECTIVE_SMOOTH", "CURVE", "DISPLACE", "HOOK",
+    "LAPLACIANDEFORM", "LAPLACIANSMOOTH", "LATTICE", "MESH_CACHE", "MESH_DEFORM",
+    "MESH_SEQUENCE_CACHE", "SHRINKWRAP", "SIMPLE_DEFORM", "SMOOTH", "SOFT_BODY", "SURFACE_DEFORM",
+    "VOLUME_DISPLACE", "WARP", "WAVE",
+}  # fmt: skip
+"""Types of modifiers that leave the vertices what they are."""
+
+
+def _only_subdivided(evaluated: bpy.types.Object) -> bool:
+    """Whether nothing but subdivision has changed the number of vertices."""
+    kinds = {modifier.type for modifier in evaluated.modifiers}
+    return kinds <= _DEFORMING | {"SUBSURF", "MULTIRES"}
 
 
 def _key_values(evaluated: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> dict[str, float]:

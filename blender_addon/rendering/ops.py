@@ -36,7 +36,7 @@ class GAUSSIANSPEECH_OT_set_up_composite(ReportMixin, bpy.types.Operator):
     bl_label = "Set Up Composite"
     bl_description = (
         "Render the heads as avatars in a linked scene and composite them over this scene by "
-        "depth. Call it again after heads were added or the view transform was changed"
+        "depth. Heads and view transform may be changed later"
     )
     bl_options = {"REGISTER", "UNDO"}
 

@@ -135,11 +135,9 @@ def test_undo_and_redo_of_binding_and_of_the_composite(engine_ready, head, addon
     bpy.ops.ed.undo()
     assert bpy.data.scenes[scene_name].gaussianspeech_composite.avatar_scene is None
     assert len(bpy.data.scenes) == 1
-    assert bpy.data.objects[name].visible_camera
     bpy.ops.ed.undo()
     assert bpy.data.objects[name].gaussianspeech_avatar.source == ""
     bpy.ops.ed.redo()
     assert bpy.data.objects[name].gaussianspeech_avatar.source == "default"
     bpy.ops.ed.redo()
     assert bpy.data.scenes[scene_name].gaussianspeech_composite.avatar_scene is not None
-    assert not bpy.data.objects[name].visible_camera

@@ -178,7 +178,6 @@ def test_removing_restores_an_artists_nodes(blender, scene, compat):
 
 def test_removing_leaves_no_scene_and_shows_the_head_again(blender, scene):
     blender.ops.gaussianspeech.set_up_composite()
-    assert not blender.data.objects["Head"].visible_camera
     blender.ops.gaussianspeech.remove_composite()
     assert len(blender.data.scenes) == 1
     assert blender.data.objects["Head"].visible_camera
@@ -361,68 +360,113 @@ def head(blender, scene):
     return blender.data.objects["Head"]
 
 
-def updated(blender):
-    blender.context.view_layer.update()
+def face_is(picture, color) -> bool:
+    return np.allclose(picture[HEIGHT // 2, WIDTH // 2], color, atol=0.02)
 
 
-def test_a_head_whose_avatar_is_removed_is_seen_by_the_camera_again(blender, scene, head):
+GREEN = (0.0, 1.0, 0.0)
+"""Of the head's mesh."""
+
+
+def test_a_head_is_hidden_from_the_camera_only_while_it_renders(blender, scene, head, tmp_path):
+    seen = []
+    blender.app.handlers.render_pre.append(lambda *_: seen.append(head.visible_camera))
+    blender.ops.gaussianspeech.set_up_composite()
+    assert head.visible_camera
+    picture = rendered(scene, tmp_path)
+    blender.app.handlers.render_pre.pop()
+    assert not any(seen)
+    assert head.visible_camera
+    assert not face_is(picture, GREEN)
+
+
+def test_a_head_whose_avatar_is_removed_shows_its_mesh(blender, scene, head, tmp_path):
     blender.ops.gaussianspeech.set_up_composite()
     blender.ops.gaussianspeech.unbind_avatar()
-    updated(blender)
-    assert head.visible_camera
     with pytest.raises(RuntimeError, match="No head"):
         blender.ops.gaussianspeech.set_up_composite()
     blender.ops.gaussianspeech.remove_composite()
-    assert head.visible_camera
+    assert face_is(rendered(scene, tmp_path), GREEN)
 
 
-def test_set_up_again_shows_the_heads_without_an_avatar(blender, scene, head):
+def avatar_heads(scene) -> set[str]:
+    objects = scene.gaussianspeech_composite.avatar_scene.collection.objects
+    return {obj.name for obj in objects if obj.type == "MESH"}
+
+
+@pytest.mark.parametrize("change", ["delete", "hide", "exclude", "collection", "switch off"])
+def test_what_the_scene_no_longer_renders_the_avatar_scene_does_not(
+    blender, scene, head, change, tmp_path
+):
     other = head.copy()
+    other.name, other.location.x = "Other", 1.5
+    collection = blender.data.collections.new("Others")
+    scene.collection.children.link(collection)
+    collection.objects.link(other)
+    blender.ops.gaussianspeech.set_up_composite()
+    assert avatar_heads(scene) == {"Head", "Other"}
+    if change == "delete":
+        collection.objects.unlink(other)
+    elif change == "hide":
+        other.hide_render = True
+    elif change == "exclude":
+        scene.view_layers[0].layer_collection.children["Others"].exclude = True
+    elif change == "collection":
+        collection.hide_render = True
+    else:
+        other.gaussianspeech_avatar.enabled = False
+    rendered(scene, tmp_path)
+    assert avatar_heads(scene) == ({"Head", "Other"} if change == "hide" else {"Head"})
+
+
+def test_what_is_added_or_renamed_is_rendered_without_setting_up_again(
+    blender, scene, head, tmp_path
+):
+    blender.ops.gaussianspeech.set_up_composite()
+    other = head.copy()
+    other.name = "Duplicate"
     scene.collection.objects.link(other)
+    head.name = "Anna"
+    rendered(scene, tmp_path)
+    assert avatar_heads(scene) == {"Anna", "Duplicate"}
+
+
+def test_a_new_view_transform_takes_effect_without_setting_up_again(
+    blender, scene, head, addon, tmp_path
+):
     blender.ops.gaussianspeech.set_up_composite()
-    assert not head.visible_camera
-    assert not other.visible_camera
-    head.gaussianspeech_avatar.source = ""
-    blender.ops.gaussianspeech.set_up_composite()
-    assert head.visible_camera
-    assert not other.visible_camera
-    blender.ops.gaussianspeech.remove_composite()
-    assert other.visible_camera
+    before = rendered(scene, tmp_path)
+    scene.view_settings.view_transform = "AgX"
+    after = rendered(scene, tmp_path)
+    assert addon("rendering.compositor").built_view(scene) == "AgX"
+    middle = HEIGHT // 2, WIDTH // 2
+    np.testing.assert_allclose(after[middle], before[middle], atol=0.02)
 
 
-def test_switching_an_avatar_off_shows_the_mesh_and_on_hides_it(blender, scene, head):
-    blender.ops.gaussianspeech.set_up_composite()
-    for enabled in (False, True):
-        head.gaussianspeech_avatar.enabled = enabled
-        updated(blender)
-        assert head.visible_camera is not enabled
-
-
-def test_a_head_that_the_artist_hid_from_the_camera_stays_hidden(blender, scene, head):
+def test_a_head_that_the_artist_hid_from_the_camera_stays_hidden(blender, scene, head, tmp_path):
     head.visible_camera = False
     blender.ops.gaussianspeech.set_up_composite()
-    for enabled in (False, True):
-        head.gaussianspeech_avatar.enabled = enabled
-        updated(blender)
-        assert not head.visible_camera
-    blender.ops.gaussianspeech.set_up_composite()
+    rendered(scene, tmp_path)
+    assert not head.visible_camera
     blender.ops.gaussianspeech.remove_composite()
     assert not head.visible_camera
 
 
-def test_deleting_the_avatar_scene_shows_the_heads_again(blender, scene, head):
+def test_deleting_the_avatar_scene_shows_the_heads_again(blender, scene, head, tmp_path):
     blender.ops.gaussianspeech.set_up_composite()
     blender.data.scenes.remove(scene.gaussianspeech_composite.avatar_scene)
-    updated(blender)
+    rendered(scene, tmp_path)
     assert head.visible_camera
 
 
-def test_a_composite_of_0_1_0_shows_its_heads_when_it_is_removed(blender, scene, head):
+def test_heads_that_composites_of_earlier_versions_hid_are_shown(blender, scene, head, addon):
     blender.ops.gaussianspeech.set_up_composite()
     composite = scene.gaussianspeech_composite
-    composite.hidden_heads.clear()
-    composite.keeps_visibility = False
-    updated(blender)
-    assert not head.visible_camera
+    composite.keeps_visibility, head.visible_camera = False, False
+    addon("rendering.avatar_scene")._on_load()
+    assert head.visible_camera
+    assert composite.keeps_visibility
+    entry = composite.hidden_heads.add()
+    entry.head, entry.visible, head.visible_camera = head, True, False
     blender.ops.gaussianspeech.remove_composite()
     assert head.visible_camera

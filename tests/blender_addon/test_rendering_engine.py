@@ -334,9 +334,24 @@ def test_a_scene_without_a_camera_fails_with_the_reason(blender, scene, head):
 
 
 def test_a_modifier_that_adds_vertices_fails_with_the_objects_name(blender, scene, head):
-    head.modifiers.new("Subdivision", "SUBSURF").render_levels = 1
-    with pytest.raises(RuntimeError, match="'Anna' has 26 vertices after its modifiers"):
+    head.modifiers.new("Array", "ARRAY")
+    with pytest.raises(RuntimeError, match="'Anna' has 16 vertices after its modifiers"):
         blender.ops.render.render()
+
+
+@pytest.mark.parametrize("smooth", ["CATMULL_CLARK", "SIMPLE"])
+def test_subdivision_moves_the_vertices_and_adds_none(scene, head, disc, tmp_path, smooth):
+    rendered(scene, tmp_path)
+    before = disc.last("avatar.render")[2]["vertices/0"].copy()
+    modifier = head.modifiers.new("Subdivision", "SUBSURF")
+    modifier.render_levels, modifier.subdivision_type = 1, smooth
+    rendered(scene, tmp_path)
+    after = disc.last("avatar.render")[2]["vertices/0"]
+    assert after.shape == before.shape
+    # Each stays nearest to where it was.
+    distances = np.linalg.norm(after[:, None] - before, axis=2)
+    assert distances.argmin(axis=1).tolist() == list(range(len(before)))
+    assert (distances.min(axis=1).max() > 0.1) is (smooth == "CATMULL_CLARK")
 
 
 def test_a_deforming_modifier_reaches_the_avatar(scene, head, disc, tmp_path):
