@@ -26,6 +26,7 @@ from engine.recognition.ids import DEFAULT as RECOGNIZER
 from engine.recognition.text_file import Cue, read_text_file
 
 if TYPE_CHECKING:
+    from engine.commands.characters import SpeakingCharacter
     from engine.recognition.segmentation import Segmentation
 
 Emotion = Literal["neutral", "joy", "anger", "sadness", "fear", "disgust", "surprise", "auto"]
@@ -38,6 +39,8 @@ def animate(
     head: str | None = None,
     avatar: str | None = None,
     person: str | None = None,
+    character: Path | None = None,
+    mapping: Path | None = None,
     speech_model: str | None = None,
     fps: float = 25.0,
     text: str | None = None,
@@ -61,14 +64,20 @@ def animate(
 ) -> int:
     """Make a head speak: writes OUT/<name>.performance.npz for every audio file.
 
+    With --character the character's file, its shape keys animated, is written as OUT, or into it.
+
     Args:
         audio: WAV, FLAC, OGG or MP3 files; mono or stereo, 8 to 96 kHz, 0.2 s to one hour.
-        out: folder for the results.
-        head: "default", a FLAME file (.pkl, .npz), or a mesh of your own (.obj, .ply, .glb); with
-            --avatar or --person, the file that the avatar's head is made from, such as the FLAME
-            model, where it is not found by itself.
+        out: folder for the results; with --character also a file: OUT.glb, .vrm, .fbx or .blend.
+        head: "default", a FLAME file (.pkl, .npz), or a mesh of your own (.obj, .ply, .glb;
+            FILE.glb#MESH of several); with --avatar or --person, the file that the avatar's head
+            is made from, such as the FLAME model, where it is not found by itself.
         avatar: an avatar file, in place of a head: who speaks is its head.
         person: a person's folder: who speaks is its head, with its speech model.
+        character: a file that speaks by the shape keys in it: .glb, .gltf or .vrm; .blend or .fbx
+            with the 'blender' extra.
+        mapping: what its shape keys show, a file of the panel or of 'export mapping'; their names
+            say it without.
         speech_model: "rules", "starter" (learned), or the file of a trained model; that of the
             person by default, where it has one.
         fps: frames per second, 12 to 120, for example 24, 23.976 or 60.
@@ -98,6 +107,7 @@ def animate(
         json: print the results as JSON, one object a file.
     """
     _check_names(audio)
+    speaking, folder = _outputs(character, mapping, out, dense=dense)
     transcript = _transcript(text, text_file, phones)
     given = None if phones is None else _given(audio, phones)
     style = Style(
@@ -114,14 +124,16 @@ def animate(
         emotion_keys=() if emotion_curve is None else read_emotion_curve(emotion_curve),
     )
     who = choose_speaker(head, avatar, person, speech_model)
-    existing_folder(out)
+    if folder is not None:
+        existing_folder(folder)
     failed = 0
     for path in audio:
         try:
             with progress_bar(path.name) as progress:
                 result, warnings = _animate_one(
                     path,
-                    out / f"{path.stem}.performance.npz",
+                    None if folder is None else folder / f"{path.stem}.performance.npz",
+                    speaking,
                     who=who,
                     fps=fps,
                     text=transcript,
@@ -138,12 +150,35 @@ def animate(
             continue
         print_warnings(warnings)
         print_result(result, as_json=json)
+    if speaking is not None and failed < len(audio):
+        facts, left_out = speaking.write()
+        print_warnings(left_out)
+        print_result(facts, as_json=json)
     return EXIT_BAD_INPUT if failed else 0
+
+
+def _outputs(
+    character: Path | None, mapping: Path | None, out: Path, *, dense: bool
+) -> tuple[SpeakingCharacter | None, Path | None]:
+    """The character that speaks, and the folder that performances go to, where there are such."""
+    if character is None:
+        if mapping is not None:
+            raise BadInputError(f"{mapping} maps no character.", "Name one with --character.")
+        return None, out
+    # Deferred: only files of characters need their readers.
+    from engine.commands.characters import SpeakingCharacter, is_character_file
+
+    if not is_character_file(out):
+        return SpeakingCharacter(character, mapping, out / character.name), out
+    if dense:
+        raise BadInputError(f"{out} holds no offsets.", "Give a folder with --out, or no --dense.")
+    return SpeakingCharacter(character, mapping, out), None
 
 
 def _animate_one(
     path: Path,
-    target: Path,
+    target: Path | None,
+    speaking: SpeakingCharacter | None,
     *,
     who: Speaker,
     fps: float,
@@ -173,9 +208,12 @@ def _animate_one(
         progress=subprogress(progress, 0.02, 0.95),
     )
     progress(0.95, "saving")
-    prediction.save(target, dense=dense)
-    result: dict[str, object] = {
-        "performance": target,
+    saved: dict[str, object] = {} if target is None else {"performance": target}
+    if target is not None:
+        prediction.save(target, dense=dense)
+    if speaking is not None:
+        speaking.add(prediction, path.stem)
+    result = saved | {
         "frames": prediction.frames,
         "fps": fps,
         "seconds": round(speech.duration, 6),

@@ -115,6 +115,61 @@ def splats(
     return 0
 
 
+@app.command
+def character(
+    performances: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    *,
+    character: Path,
+    out: Path,
+    mapping: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Let a character of your own play performances: its file with an animation for each.
+
+    Args:
+        performances: .performance.npz of 'gaussianspeech animate'.
+        character: .glb, .gltf or .vrm with shape keys; .blend or .fbx with the 'blender' extra.
+        out: the new file, of the character's kind.
+        mapping: what its shape keys show, a file of the panel or of 'export mapping'; their names
+            say it without.
+        json: print the result as JSON.
+    """
+    from engine.commands.characters import SpeakingCharacter
+    from engine.motion.performance import Performance
+
+    if not performances:
+        raise BadInputError("No performance was given.", "Name one or more.")
+    speaking = SpeakingCharacter(character, mapping, out)
+    for path in performances:
+        speaking.add(Performance.load(path), path.name.split(".performance.")[0])
+    facts, left_out = speaking.write()
+    print_warnings(left_out)
+    print_result(facts, as_json=json)
+    return 0
+
+
+@app.command
+def mapping(
+    character: Annotated[Path, tyro.conf.Positional], *, out: Path, json: bool = False
+) -> int:
+    """Write what the shape keys of a character stand for by their names, as JSON to be edited.
+
+    Args:
+        character: .glb, .gltf or .vrm; .blend or .fbx with the 'blender' extra.
+        out: OUT.json, for --mapping and the panel's Load Mapping.
+        json: print the result as JSON.
+    """
+    from engine.characters import open_character, proposed_mapping
+    from engine.motion.characters.mapping_file import save_mapping
+
+    opened = open_character(character)
+    found = proposed_mapping(opened)
+    names = [part.name for part in opened.parts]
+    save_mapping(out, names[found.main], {names[i]: rows for i, rows in found.tables.items()})
+    print_result({"mapping": out, "names": found.source, "main": names[found.main]}, as_json=json)
+    return 0
+
+
 def _write_motion(
     path: Path, head: Head, performance: Path | None, source: Path
 ) -> dict[str, object]:

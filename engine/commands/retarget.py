@@ -28,7 +28,8 @@ def retarget(
         performance: a .performance.npz of 'gaussianspeech animate', or GaussianAvatars'
             flame_param.npz, which becomes a performance.
         head: the head it goes to: the path of a FLAME file, a head file, an avatar or a person's
-            folder, or "default".
+            folder, or "default"; or a mesh of your own, FILE.glb#MESH where the file has several.
+            ARKit shape keys in it are kept.
         out: OUT.performance.npz.
         source: the file of the head it was made for, or the avatar that carries it, where that is
             not the default head.
@@ -59,12 +60,14 @@ def retarget(
         carried = carry(played, made_for, goes_to, progress=subprogress(progress, 0.05, 0.95))
         progress(0.95, "saving")
         carried.save(out, dense=dense)
-    result = {
+    result: dict[str, object] = {
         "performance": out,
         "frames": carried.frames,
         "head": carried.head,
         "vertices": carried.vertex_count,
     }
+    if "mesh" in goes_to.provenance:
+        result["mesh"] = goes_to.provenance["mesh"]
     print_result(result, as_json=json)
     return 0
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -32,6 +34,7 @@ AVATAR_REMEDY = (
 )
 FLAME_PARAM = "flame_param.npz"
 """GaussianAvatars' file with identity and motion, beside ``point_cloud.ply``."""
+_MESHES = re.compile(r"(.+\.(?:glb|gltf|vrm))#(.+)", re.IGNORECASE)
 
 
 def head_of_avatar(path: Path, file: Path | None = None) -> Head:
@@ -105,24 +108,31 @@ def head_of_identity(identity: Identity, near: Path, file: Path | None = None) -
             f"The avatar does not say how its head {shown(identity.id)} can be made again.",
             "Name the head's file with --head.",
         )
-    path = file or find(FILE, source.file, source.digest, near, file_digest)
+    name, meshes = without_meshes(source.file)
+    path = file or find(FILE, name, source.digest, near, file_digest)
     if file is not None and file_digest(file) != source.digest:
         raise _another(file, identity)
-    return load_named_file(path)
+    return load_named_file(path, meshes)
 
 
-def load_named_file(path: Path) -> Head:
-    """A head file or a mesh, which knows its file."""
+def without_meshes(name: str) -> tuple[str, tuple[str, ...]]:
+    """The file of ``FILE.glb#MESH#MESH``, and the names of the meshes; none of any other name."""
+    found = _MESHES.fullmatch(name)
+    return (found[1], tuple(found[2].split("#"))) if found else (name, ())
+
+
+def load_named_file(path: Path, meshes: Sequence[str] = ()) -> Head:
+    """A head file or a mesh, which knows its file, and which meshes of it it is."""
     if path.suffix.lower() == ".npz":
         head = load_head_file(path)
     else:
         # Deferred: only meshes need trimesh.
         from engine.heads.mesh_file import load_mesh_head
 
-        head = load_mesh_head(path)
+        head = load_mesh_head(path, meshes)
     digest = file_digest(path)
     remember(digest, path, FILE)
-    return replace(head, source=HeadSource("file", path.name, digest))
+    return replace(head, source=HeadSource("file", "#".join((path.name, *meshes)), digest))
 
 
 def flame_model_of(head: Head, near: Path) -> FlameModel:

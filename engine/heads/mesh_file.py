@@ -1,33 +1,98 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An artist's own mesh as a head: OBJ, PLY, STL, GLB and whatever else trimesh reads."""
+"""An artist's own mesh as a head: glTF with its shape keys, else what trimesh reads."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import trimesh
 
 from engine.core.errors import BadInputError
+from engine.heads.anatomy import anatomy
+from engine.heads.gltf_mesh import ShapedMesh, read_shaped_mesh
 from engine.heads.head import Head, Skeleton
+from engine.heads.retarget import MOUTH_SHAPES, has_arkit_visemes
+
+GLTF_SUFFIXES = frozenset({".glb", ".gltf", ".vrm"})
+"""Kinds of files whose meshes have names and shape keys."""
 
 _FEWEST = 200
 """Vertices below which nothing can be a face that speaks."""
 
 
-def load_mesh_head(path: str | Path) -> Head:
-    """Read a mesh as a head without expressions; they come to it by retargeting.
+def load_mesh_head(path: str | Path, meshes: Sequence[str] = ()) -> Head:
+    """Read a mesh as a head; where it has no expressions they come to it by retargeting.
 
     The mesh must stand in head space: metres, +Y up, +Z forward, the mouth closed. Vertices keep
     the order of the file, so that offsets fit the artist's own copy of it.
 
+    Args:
+        path: the file; of a glTF file the shape keys are the head's expressions.
+        meshes: names of the meshes of a glTF file that are the head; found without.
+
     Raises:
         BadInputError: no such file, no mesh inside, several meshes, too few vertices, or NaN.
+        MissingDependencyError: the mesh is packed by Draco.
     """
     path = Path(path)
     if not path.is_file():
         raise BadInputError(f"There is no file {path}.", "Check the path.")
+    if path.suffix.lower() in GLTF_SUFFIXES:
+        found = read_shaped_mesh(path, meshes, MOUTH_SHAPES)
+    elif meshes:
+        raise BadInputError(f"{path} has no meshes with names.", "Give the file's name alone.")
+    else:
+        found = _plain_mesh(path)
+    template = found.vertices
+    if len(template) < _FEWEST or not len(found.faces):
+        raise BadInputError(
+            f"{path} has {len(template)} vertices and {len(found.faces)} triangles; that is no "
+            "head.",
+            "Export the mesh itself, not its control cage.",
+        )
+    if not np.isfinite(template).all():
+        raise BadInputError(f"{path} holds NaN or infinite positions.", "Export it again.")
+    head = Head(
+        id=f"mesh-{_digest(found)[:12]}",
+        template=template,
+        faces=found.faces,
+        uv=np.zeros((1, 2), np.float32),
+        uv_faces=np.zeros_like(found.faces),
+        expression_basis=found.offsets,
+        expression_names=found.names,
+        skeleton=_unmoving(len(template)),
+        provenance={"source": path.name, "mesh": found.name},
+    )
+    return _with_lips(head) if has_arkit_visemes(head) else head
+
+
+def _digest(mesh: ShapedMesh) -> str:
+    """Of what a performance refers to: the vertices, and the shape keys where there are any."""
+    digest = hashlib.sha256(mesh.vertices.tobytes() + mesh.faces.tobytes())
+    if mesh.names:
+        digest.update("\0".join(mesh.names).encode() + mesh.offsets.tobytes())
+    return digest.hexdigest()
+
+
+def _with_lips(head: Head) -> Head:
+    """The head with landmarks of its inner lips, where the slit of its mouth is found."""
+    try:
+        found = anatomy(head)
+    except BadInputError:
+        # Its own shape keys close the lips, as far as its artist made them do.
+        return head
+    if found.slit is None:
+        return head
+    lips = {"inner_lip_upper": found.slit.upper, "inner_lip_lower": found.slit.lower}
+    marks = {name: found.skin[pairs].astype(np.int32) for name, pairs in lips.items()}
+    return replace(head, landmarks=marks)
+
+
+def _plain_mesh(path: Path) -> ShapedMesh:
     try:
         scene = trimesh.load_scene(path, process=False, maintain_order=True)
     except Exception as error:  # Readers of so many formats raise whatever their parsers do.
@@ -35,26 +100,9 @@ def load_mesh_head(path: str | Path) -> Head:
             f"{path} cannot be read as a mesh: {error}.", "Export the mesh again, as OBJ or PLY."
         ) from error
     mesh = _only_mesh(scene, path)
-    template = np.ascontiguousarray(mesh.vertices, np.float32)
+    vertices = np.ascontiguousarray(mesh.vertices, np.float32)
     faces = np.ascontiguousarray(mesh.faces, np.int32)
-    if len(template) < _FEWEST or not len(faces):
-        raise BadInputError(
-            f"{path} has {len(template)} vertices and {len(faces)} triangles; that is no head.",
-            "Export the mesh itself, not its control cage.",
-        )
-    if not np.isfinite(template).all():
-        raise BadInputError(f"{path} holds NaN or infinite positions.", "Export it again.")
-    return Head(
-        id=f"mesh-{hashlib.sha256(template.tobytes() + faces.tobytes()).hexdigest()[:12]}",
-        template=template,
-        faces=faces,
-        uv=np.zeros((1, 2), np.float32),
-        uv_faces=np.zeros_like(faces),
-        expression_basis=np.zeros((0, len(template), 3), np.float32),
-        expression_names=(),
-        skeleton=_unmoving(len(template)),
-        provenance={"source": path.name},
-    )
+    return ShapedMesh(path.stem, vertices, faces, (), np.zeros((0, len(vertices), 3), np.float32))
 
 
 def _only_mesh(scene: trimesh.Scene, path: Path) -> trimesh.Trimesh:

@@ -13,11 +13,12 @@ from engine.heads.carried_head import (
     head_of_avatar,
     head_of_flame_param,
     load_named_file,
+    without_meshes,
 )
 from engine.heads.default import DEFAULT_HEAD, load_default_head
 from engine.heads.head import Head
 
-MESH_SUFFIXES = frozenset({".obj", ".ply", ".stl", ".glb", ".gltf", ".off"})
+MESH_SUFFIXES = frozenset({".obj", ".ply", ".stl", ".glb", ".gltf", ".vrm", ".off"})
 """Kinds of files that are read as plain meshes."""
 
 PERSON, AVATAR, POINT_CLOUD = "person.json", "avatar.safetensors", "point_cloud.ply"
@@ -38,7 +39,8 @@ def load_head(id_or_path: str | Path, file: Path | None = None) -> Head:
 
     Args:
         id_or_path: ``"default"``; or a FLAME file (``.pkl``, ``.npz``); or a head file (``.npz``);
-            or a mesh (``.obj``, ``.ply``, ``.glb`` …) in head space, metres; or what carries a
+            or a mesh (``.obj``, ``.ply``, ``.glb`` …) in head space, metres, in a glTF file of
+            several meshes ``FILE.glb#MESH``, or ``FILE.glb#MESH#MESH`` joined; or what carries a
             head: an avatar (``.safetensors``), a ``flame_param.npz`` or the ``point_cloud.ply``
             beside it, or a person's folder.
         file: for what carries a head, the FLAME model or file that its head is made from, where it
@@ -50,7 +52,8 @@ def load_head(id_or_path: str | Path, file: Path | None = None) -> Head:
     """
     if str(id_or_path) == DEFAULT_HEAD:
         return load_default_head()
-    path = Path(id_or_path)
+    name, meshes = without_meshes(str(id_or_path))
+    path = Path(name)
     if str(id_or_path) and path.is_dir():
         path = avatar_in(path)
         if str(path) == DEFAULT_HEAD:
@@ -65,7 +68,7 @@ def load_head(id_or_path: str | Path, file: Path | None = None) -> Head:
     if (param := flame_param_of_file(path)) is not None:
         return head_of_flame_param(param, file)
     if kind in MESH_SUFFIXES or (kind == ".npz" and "about" in _names(path)):
-        return load_named_file(path)
+        return load_named_file(path, meshes)
     # Deferred: reading FLAME needs scipy, the default head does not.
     from engine.heads.flame import load_flame
 

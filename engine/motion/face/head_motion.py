@@ -92,7 +92,7 @@ def _postures(
         pose = tuple(rng.normal(0.0, _POSTURE))
         movements.append(Movement(max(start, 0.0), float(rng.uniform(*_SHIFT)), pose))
     ends = [end for _, end in spans]
-    nexts = [*[begin for begin, _ in spans[1:]], duration]
+    nexts = [*[begin for begin, _ in spans], duration][1:]
     for end, after in zip(ends, nexts, strict=True):
         if after - end > _LONG_SILENCE:
             movements.append(Movement(end + 0.1, _RETURNS, (0.0, 0.0, 0.0)))

@@ -83,3 +83,10 @@ def test_rotation_vectors_are_those_of_their_matrices(size):
     vectors = np.random.default_rng(0).normal(size=(50, 3))
     vectors = (size * vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     np.testing.assert_allclose(rotation_vectors(rotations(vectors)), vectors, atol=2e-6)
+
+
+def test_somebody_who_says_nothing_may_sway_but_does_not_nod():
+    silence = (Phone("SIL", 0.0, 2.0),)
+    found = head_motion(silence, (), 100, FPS, Style(head_motion=1.0))
+    assert found.shape == (100, 3)
+    assert np.degrees(np.abs(found)).max() < 3.0

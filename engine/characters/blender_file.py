@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Characters of .blend and .fbx files, by Blender as a Python module in a process of its own.
+
+Blender may crash on a damaged file, and keeps its scene for the whole process: so the engine never
+loads it itself. The child is :mod:`engine.characters.blender_process`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.characters.character import Clip, Part
+from engine.core.errors import BadInputError, GaussianSpeechError, MissingDependencyError
+from engine.core.files import atomic_write
+from engine.core.json_values import JsonObject, read_json
+
+_LOG = 200
+"""Letters of Blender's output in an error."""
+
+
+@dataclass(frozen=True)
+class BlenderCharacter:
+    """A .blend or .fbx file as a character."""
+
+    path: Path
+    parts: tuple[Part, ...]
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """A .blend stays one; an .fbx may become one."""
+        return (".blend",) if self.path.suffix.lower() == ".blend" else (".fbx", ".blend")
+
+    def save(self, out: Path, clips: Sequence[Clip]) -> tuple[str, ...]:
+        """Write the scene with the clip as an NLA strip; see :class:`Character`."""
+        if out.suffix.lower() not in self.suffixes:
+            kinds = " or ".join(self.suffixes)
+            raise BadInputError(
+                f"{self.path} cannot be written as {out.name}.", f"End it in {kinds}."
+            )
+        if len(clips) != 1:
+            raise BadInputError(
+                f"{self.path} takes one recording at a time, not {len(clips)}.",
+                "Animate them into files of their own, or a .glb.",
+            )
+        (clip,) = clips
+        spoken = {self.parts[number].name: values for number, values in clip.values.items()}
+        with tempfile.TemporaryDirectory(prefix="gaussianspeech-") as folder:
+            # Fixed keys: names of objects may be anything, those of a zip's members not.
+            arrays = {f"values_{i}": values.values for i, values in enumerate(spoken.values())}
+            np.savez(Path(folder, "clip.npz"), **arrays)
+            request: dict[str, Any] = {
+                "name": clip.name,
+                "fps": clip.fps,
+                "objects": {name: list(values.keys) for name, values in spoken.items()},
+                "values": str(Path(folder, "clip.npz")),
+            }
+            with atomic_write(out) as temporary:
+                answer = _ask(self.path, request | {"out": str(temporary.absolute())})
+                if not temporary.stat().st_size:
+                    raise GaussianSpeechError(
+                        f"Blender wrote nothing as {out}.", "Choose another kind of file."
+                    )
+        left_out = list(answer.texts("left_out"))
+        if clip.head_rotation.any():
+            left_out.append("The head's own motion is not written into files of Blender.")
+        return tuple(left_out)
+
+
+def open_blender(path: Path) -> BlenderCharacter:
+    """Read the names of a file's objects and of their shape keys.
+
+    Raises:
+        BadInputError: no such file, or Blender cannot read it.
+        MissingDependencyError: bpy is not installed.
+    """
+    if not path.is_file():
+        raise BadInputError(f"There is no file {path}.", "Check the path.")
+    if importlib.util.find_spec("bpy") is None:
+        raise MissingDependencyError(
+            f"Reading {path.name} needs Blender as a Python module, which is not installed.",
+            "Install it with: pip install 'gaussianspeech[blender]', or export a .glb.",
+        )
+    answer = _ask(path, {})
+    parts = (Part(one.text("name"), one.texts("keys")) for one in answer.groups("parts"))
+    return BlenderCharacter(path, tuple(parts))
+
+
+def _ask(path: Path, request: dict[str, Any]) -> JsonObject:
+    """Let a child with Blender read a file, and write another where the request names one.
+
+    Raises:
+        BadInputError: Blender said that it cannot.
+        GaussianSpeechError: Blender crashed.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="gaussianspeech-") as folder,
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log,
+    ):
+        asked, answer = Path(folder, "request.json"), Path(folder, "answer.json")
+        values = request | {"file": str(path.absolute()), "answer": str(answer)}
+        asked.write_text(json.dumps(values), "utf-8")
+        # -P: a folder of the user that is called like a package of ours must not be taken for it.
+        command = [sys.executable, "-P", "-m", "engine.characters.blender_process", str(asked)]
+        # A fixed module of this package with a path as argument, no shell.
+        done = subprocess.run(  # noqa: S603
+            command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, check=False
+        )
+        if done.returncode or not answer.is_file():
+            log.seek(0)
+            tail = " ".join(log.read().split())[-_LOG:]
+            raise GaussianSpeechError(
+                f"Blender failed on {path}: {tail}", "Open the file in Blender, and save it again."
+            )
+        found = read_json(answer)
+    if "error" in found:
+        raise BadInputError(
+            f"{path} cannot be used by Blender: {found.text('error')}",
+            "Open it in Blender, and save or export it again.",
+        )
+    return found

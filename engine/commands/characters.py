@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the commands that make a character speak have in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.characters import (
+    CHARACTER_SUFFIXES,
+    Clip,
+    load_mapping,
+    open_character,
+    proposed_mapping,
+    speak,
+)
+from engine.core.errors import BadInputError
+from engine.motion.performance import Performance
+
+
+def is_character_file(path: Path) -> bool:
+    """Whether a result of that name is a character's file, rather than a folder."""
+    return path.suffix.lower() in CHARACTER_SUFFIXES
+
+
+class SpeakingCharacter:
+    """A character's file that gets an animation for each performance.
+
+    Args:
+        path: of the character.
+        mapping: what its shape keys stand for, a file; their names say it without.
+        out: the new file.
+
+    Raises:
+        BadInputError: the files cannot be read or do not fit each other, or ``out`` would replace
+            the character or is of another kind.
+        MissingDependencyError: the kind of file needs bpy.
+    """
+
+    def __init__(self, path: Path, mapping: Path | None, out: Path) -> None:
+        if out.exists() and path.exists() and out.samefile(path):
+            raise BadInputError(f"{out} is the character itself.", "Name another file with --out.")
+        self._character = open_character(path)
+        if out.suffix.lower() not in self._character.suffixes:
+            kinds = ", ".join(self._character.suffixes)
+            raise BadInputError(f"{path} cannot be written as {out}.", f"End it in {kinds}.")
+        self._mapping = (
+            proposed_mapping(self._character)
+            if mapping is None
+            else load_mapping(self._character, mapping)
+        )
+        self._out = out
+        self._clips: list[Clip] = []
+
+    def add(self, performance: Performance, name: str) -> None:
+        """Speak a performance, as the animation of that name.
+
+        Raises:
+            BadInputError: it has no ARKit expressions.
+        """
+        self._clips.append(speak(performance, self._mapping, name))
+
+    def write(self) -> tuple[dict[str, object], tuple[str, ...]]:
+        """Write the file: what to print, and what was left out.
+
+        Raises:
+            BadInputError: it cannot be written.
+        """
+        left_out = self._character.save(self._out, self._clips)
+        parts = self._character.parts
+        tables = self._mapping.tables
+        facts: dict[str, object] = {
+            "character": self._out,
+            "mapping": self._mapping.source,
+            "objects": {parts[number].name: len(rows) for number, rows in tables.items()},
+            "animations": [clip.name for clip in self._clips],
+        }
+        return facts, left_out

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests let Blender do, each in a process of its own: ``ACTION ARGUMENTS…``."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import bpy
+
+from tests.engine.gltf_files import ARKIT
+
+
+def make(path: str, *options: str) -> None:
+    """A character of a face and teeth, as .blend or .fbx."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    for name, keys in (("Face", (*ARKIT, "artist's own")), ("Teeth", ("jawOpen",))):
+        bpy.ops.mesh.primitive_uv_sphere_add(segments=8, ring_count=6)
+        obj = bpy.context.object
+        obj.name = name
+        obj.shape_key_add(name="Basis")
+        for key in keys:
+            obj.shape_key_add(name=key).data[0].co.z += 0.5
+    blocks = bpy.data.objects["Face"].data.shape_keys.key_blocks
+    blocks["artist's own"].value = 0.25
+    bpy.data.objects["Face"].data.materials.append(bpy.data.materials.new("Skin"))
+    if "busy" in options:
+        blocks["mouthPucker"].driver_add("value").driver.expression = "0.5"
+        blocks["mouthFunnel"].mute = True
+        blocks["jawOpen"].value = 0.9
+        blocks["jawOpen"].keyframe_insert("value", frame=300)
+        text = bpy.data.texts.new("run.py")
+        text.use_module = True
+        text.write("import pathlib\npathlib.Path(__file__ + '.ran').touch()\n")
+    if path.endswith(".blend"):
+        bpy.ops.wm.save_as_mainfile(filepath=path)
+    else:
+        bpy.ops.export_scene.fbx(filepath=path)
+
+
+def sample(path: str, fps: str, count: str) -> None:
+    """Print the values of all shape keys at k / fps seconds after the start, in Blender's time."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    scene = bpy.context.scene
+    if path.endswith(".blend"):
+        bpy.ops.wm.open_mainfile(filepath=path)
+        scene = bpy.context.scene
+        start = scene.frame_start
+    elif path.endswith(".fbx"):
+        bpy.ops.import_scene.fbx(filepath=path, anim_offset=0.0)
+        start = 0
+    else:
+        # The importer puts second 0 at frame 0, at the scene's rate.
+        scene.render.fps = 60
+        bpy.ops.import_scene.gltf(filepath=path)
+        start = 0
+    rate = scene.render.fps / scene.render.fps_base
+    keys = {
+        obj.name: obj.data.shape_keys.key_blocks
+        for obj in scene.objects
+        if obj.type == "MESH" and obj.data.shape_keys
+    }
+    values: dict[str, list[float]] = {}
+    for number in range(int(count)):
+        frame = start + number * rate / float(fps)
+        scene.frame_set(int(frame), subframe=frame - int(frame))
+        for name, blocks in keys.items():
+            for block in blocks[1:]:
+                values.setdefault(f"{name}/{block.name}", []).append(block.value)
+    found = {"values": values, "rate": rate, "materials": [m.name for m in bpy.data.materials]}
+    print("SAMPLED " + json.dumps(found))
+
+
+if __name__ == "__main__":
+    {"make": make, "sample": sample}[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.characters import open_character, proposed_mapping, speak
+from engine.characters.character import Clip, Values
+from engine.core.errors import BadInputError, GaussianSpeechError, MissingDependencyError
+from engine.motion.arkit import ARKIT_NAMES
+from engine.motion.performance import Performance
+from tests.engine.gltf_files import ARKIT, arkit_character
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+needs_blender = pytest.mark.skipif(
+    importlib.util.find_spec("bpy") is None, reason="Blender's Python module is not installed"
+)
+
+
+def blender(*arguments):
+    """Output of ``in_blender.py``."""
+    command = [sys.executable, "-m", "tests.engine.characters.in_blender", *map(str, arguments)]
+    done = subprocess.run(
+        command,
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+    )
+    return done.stdout
+
+
+def sampled(path, fps, count):
+    lines = blender("sample", path, fps, count).splitlines()
+    found = json.loads(next(line for line in lines if line.startswith("SAMPLED "))[8:])
+    return {name: np.array(values) for name, values in found["values"].items()}, found
+
+
+def talk(frames=40, fps=25.0):
+    """Every expression moves differently."""
+    rng = np.random.default_rng(4)
+    expression = rng.random((frames, len(ARKIT_NAMES)), np.float32)
+    basis = np.zeros((len(ARKIT_NAMES), 3, 3), np.float32)
+    return Performance(fps, expression, basis, expression, ARKIT_NAMES, "default")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made")
+    for name in ("anna.blend", "anna.fbx"):
+        blender("make", folder / name)
+    blender("make", folder / "busy.blend", "busy")
+    return folder
+
+
+def expected(performance, key):
+    return performance.expression[:, ARKIT_NAMES.index(key)]
+
+
+@needs_blender
+@pytest.mark.parametrize("fps", [24.0, 29.97, 60.0])
+def test_blender_shows_a_glb_as_it_was_meant_at_every_frame(tmp_path, fps):
+    character = open_character(arkit_character().written(tmp_path / "a.glb"))
+    performance = talk(fps=fps)
+    character.save(tmp_path / "b.glb", [speak(performance, proposed_mapping(character), "talk")])
+    values, _ = sampled(tmp_path / "b.glb", fps, 40)
+    for key in ARKIT:
+        np.testing.assert_allclose(values[f"Face/{key}"], expected(performance, key), atol=1e-4)
+    np.testing.assert_allclose(values["Teeth/jawOpen"], values["Face/jawOpen"], atol=1e-6)
+    assert not values["Face/artist's own"].any()
+
+
+@needs_blender
+@pytest.mark.parametrize(
+    ("source", "out", "fps"),
+    [
+        ("anna.blend", "out.blend", 25.0),
+        ("anna.blend", "out.blend", 29.97),
+        ("anna.fbx", "out.fbx", 25.0),
+        ("anna.fbx", "out.blend", 29.97),
+    ],
+)
+def test_files_of_blender_speak_and_keep_what_is_in_them(made, tmp_path, source, out, fps):
+    character = open_character(made / source)
+    assert [(part.name, len(part.keys)) for part in character.parts] == [("Face", 9), ("Teeth", 1)]
+    performance = talk(fps=fps)
+    clip = speak(performance, proposed_mapping(character), "talk")
+    assert character.save(tmp_path / out, [clip]) == ()
+    values, found = sampled(tmp_path / out, fps, 40)
+    for key in ARKIT:
+        np.testing.assert_allclose(values[f"Face/{key}"], expected(performance, key), atol=2e-4)
+    np.testing.assert_allclose(values["Teeth/jawOpen"], values["Face/jawOpen"], atol=1e-4)
+    np.testing.assert_allclose(values["Face/artist's own"], 0.25, atol=1e-6)
+    assert found["materials"] == ["Skin"]
+    # An artist's scene keeps its time; what an .fbx had of it is nobody's.
+    assert found["rate"] == pytest.approx(24.0 if source == "anna.blend" else fps, rel=1e-5)
+
+
+@needs_blender
+def test_keys_that_cannot_move_are_said_and_the_artists_own_animation_stays(made, tmp_path):
+    character = open_character(made / "busy.blend")
+    clip = speak(talk(), proposed_mapping(character), "talk")
+    left_out = character.save(tmp_path / "out.blend", [clip])
+    assert sorted(left_out) == [
+        "The shape key 'mouthFunnel' of 'Face' is muted: left alone.",
+        "The shape key 'mouthPucker' of 'Face' is driven: left alone.",
+    ]
+    values, _ = sampled(tmp_path / "out.blend", 25.0, 40)
+    # The artist's own Action lies above the strip.
+    np.testing.assert_allclose(values["Face/jawOpen"], 0.9)
+    assert np.ptp(values["Face/mouthClose"]) > 0.5
+    assert not list(made.rglob("*.ran"))
+
+
+@needs_blender
+def test_several_recordings_need_a_file_each(made, tmp_path):
+    character = open_character(made / "anna.blend")
+    clip = speak(talk(), proposed_mapping(character), "talk")
+    with pytest.raises(BadInputError, match="one recording at a time, not 2"):
+        character.save(tmp_path / "out.blend", [clip, clip])
+    with pytest.raises(BadInputError, match=r"out\.glb. End it in \.blend"):
+        character.save(tmp_path / "out.glb", [clip])
+    assert not list(tmp_path.iterdir())
+
+
+@needs_blender
+def test_head_motion_is_said_to_be_left_out(made, tmp_path):
+    character = open_character(made / "anna.blend")
+    values = Values(("jawOpen",), np.full((2, 1), 0.5, np.float32))
+    clip = Clip("talk", 25.0, {0: values}, np.full((2, 3), 0.1, np.float32))
+    (left_out,) = character.save(tmp_path / "out.blend", [clip])
+    assert "head's own motion" in left_out
+
+
+@needs_blender
+@pytest.mark.parametrize("name", ["broken.blend", "broken.fbx"])
+def test_what_blender_cannot_read_is_named(tmp_path, name):
+    (tmp_path / name).write_bytes(b"BLENDER-v500 and then nothing")
+    with pytest.raises(GaussianSpeechError, match=name):
+        open_character(tmp_path / name)
+
+
+def test_without_bpy_the_message_says_how_to_install_it(tmp_path, monkeypatch):
+    (tmp_path / "a.fbx").write_bytes(b"")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(
+        MissingDependencyError, match=r"a\.fbx needs Blender.*pip install"
+    ) as caught:
+        open_character(tmp_path / "a.fbx")
+    assert "gaussianspeech[blender]" in caught.value.hint
+    with pytest.raises(BadInputError, match=r"no file .*b\.blend"):
+        open_character(tmp_path / "b.blend")
+
+
+def test_the_engine_holds_no_blender():
+    code = (
+        "import sys, engine.characters, engine.characters.blender_file; print('bpy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

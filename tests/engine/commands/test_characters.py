@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from engine.motion.arkit import ARKIT_NAMES
+from engine.motion.performance import Performance
+from tests.engine.gltf_files import (
+    ARKIT,
+    animation_values,
+    arkit_character,
+    glb_parts,
+    vrm_character,
+)
+from training.cli import main
+
+JAW = ARKIT.index("jawOpen")
+
+
+@pytest.fixture
+def voice(sample_voice, tmp_path):
+    speech, text = sample_voice
+    soundfile.write(tmp_path / "voice.wav", speech.samples, 16000)
+    return [str(tmp_path / "voice.wav"), "--text", text]
+
+
+def run(capsys, *arguments):
+    code = main([*map(str, arguments), "--json"])
+    printed = capsys.readouterr()
+    return code, [json.loads(line) for line in printed.out.splitlines()], printed.err
+
+
+def test_a_recording_becomes_an_animation_of_the_character(voice, tmp_path, capsys):
+    path = arkit_character().written(tmp_path / "anna.glb")
+    out = tmp_path / "speaking.glb"
+    command = ["animate", *voice, "--character", path, "--out", out, "--fps", "23.976"]
+    code, (spoken, made), _ = run(capsys, *command)
+    assert code == 0
+    assert "performance" not in spoken
+    assert made == {
+        "character": str(out),
+        "mapping": "ARKit",
+        "objects": {"Face": 8, "Teeth": 1},
+        "animations": ["voice"],
+    }
+    seconds, tracks = animation_values(out)
+    np.testing.assert_array_equal(
+        seconds, (np.arange(spoken["frames"]) / 23.976).astype(np.float32)
+    )
+    jaw = tracks[0, "weights"][:, JAW]
+    assert jaw.max() > 0.15
+    np.testing.assert_array_equal(tracks[1, "weights"][:, 0], jaw)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["anna.glb", "speaking.glb", "voice.wav"]
+
+
+def test_a_folder_gets_the_performances_and_the_character_that_plays_them(voice, tmp_path, capsys):
+    path = vrm_character(1).written(tmp_path / "anna.vrm")
+    soundfile.write(tmp_path / "hum.wav", np.zeros(8000), 16000)
+    audio = [voice[0], tmp_path / "hum.wav"]
+    out = tmp_path / "out"
+    command = ["animate", *audio, "--character", path, "--out", out, "--head-motion", "1"]
+    code, results, _ = run(capsys, *command)
+    assert code == 0
+    assert results[-1]["animations"] == ["voice", "hum"]
+    _, tracks = animation_values(out / "anna.vrm")
+    assert np.ptp(tracks[3, "rotation"], axis=0).max() > 0.005
+    # The performances play the same by themselves.
+    again = tmp_path / "again.vrm"
+    saved = [result["performance"] for result in results[:-1]]
+    code, _, _ = run(capsys, "export", "character", *saved, "--character", path, "--out", again)
+    assert code == 0
+    assert again.read_bytes() == (out / "anna.vrm").read_bytes()
+
+
+def test_a_mapping_is_written_edited_and_followed(voice, tmp_path, capsys):
+    path = arkit_character().written(tmp_path / "anna.glb")
+    table = tmp_path / "mapping.json"
+    code, (made,), _ = run(capsys, "export", "mapping", path, "--out", table)
+    assert code == 0
+    assert made["main"] == "Face"
+    values = json.loads(table.read_text())
+    assert [row[0] for row in values["objects"]["Face"]] == list(ARKIT)
+    values["objects"] = {"Face": [["artist's own", "jawOpen", 0.5]]}
+    table.write_text(json.dumps(values))
+    out = tmp_path / "out.glb"
+    command = ["animate", *voice, "--character", path, "--mapping", table, "--out", out]
+    code, (_, made), _ = run(capsys, *command)
+    assert (code, made["objects"]) == (0, {"Face": 1})
+    _, tracks = animation_values(out)
+    assert tracks[0, "weights"][:, 8].max() > 0.07
+    assert not tracks[0, "weights"][:, :8].any()
+
+
+def test_one_bad_recording_does_not_keep_the_others_from_the_character(voice, tmp_path, capsys):
+    path = arkit_character().written(tmp_path / "anna.glb")
+    (tmp_path / "bad.wav").write_bytes(b"RIFF but no audio")
+    command = ["animate", tmp_path / "bad.wav", *voice, "--character", path]
+    code, results, err = run(capsys, *command, "--out", tmp_path / "out.glb")
+    assert code == 2
+    assert "bad.wav" in err
+    assert results[-1]["animations"] == ["voice"]
+    code, results, _ = run(
+        capsys, "animate", tmp_path / "bad.wav", "--character", path, "--out", tmp_path / "none.glb"
+    )
+    assert (code, results) == (2, [])
+    assert not (tmp_path / "none.glb").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["--character", "nobody.glb", "--out", "o.glb"], "nobody.glb"),
+        (["--character", "a.glb", "--out", "a.glb"], "a.glb is the character itself"),
+        (["--character", "a.glb", "--out", "."], "a.glb is the character itself"),
+        (["--character", "a.glb", "--out", "o.fbx"], "o.fbx. End it in .glb, .vrm"),
+        (["--character", "a.glb", "--out", "o.glb", "--head", "b.pkl"], "--head and --character"),
+        (["--character", "a.glb", "--out", "o.glb", "--dense"], "o.glb holds no offsets"),
+        (["--mapping", "m.json", "--out", "o"], "--character"),
+        (["--character", "a.glb", "--mapping", "m.json", "--out", "o.glb"], "m.json"),
+        (["--character", "odd.glb", "--out", "o.glb"], "odd.glb"),
+        (["--character", "a.obj", "--out", "o.glb"], "a.obj"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_left(tmp_path, monkeypatch, capsys, arguments, names):
+    arkit_character().written(tmp_path / "a.glb")
+    odd = arkit_character()
+    odd.json["meshes"] = [{"name": "no primitives"}] * 2
+    odd.written(tmp_path / "odd.glb")
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    assert main(["animate", "voice.wav", *arguments]) == 2
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert message.startswith("gaussianspeech: ")
+    assert names in message
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_retargeted_performance_keeps_the_shape_keys_of_a_mesh_among_others(tmp_path, capsys):
+    from tests.engine.heads.test_gltf_mesh import own_face
+
+    path = own_face().written(tmp_path / "own.glb")
+    weights = np.zeros((3, len(ARKIT_NAMES)), np.float32)
+    weights[:, ARKIT_NAMES.index("jawOpen")] = [0, 0.5, 1]
+    from engine.heads import load_head
+
+    head = load_head("default")
+    order = [ARKIT_NAMES.index(name) for name in head.expression_names]
+    played = Performance(
+        25.0,
+        weights[:, order],
+        head.expression_basis,
+        weights[:, order],
+        head.expression_names,
+        "default",
+    )
+    played.save(tmp_path / "talk.performance.npz")
+    out = tmp_path / "own.performance.npz"
+    command = ["retarget", tmp_path / "talk.performance.npz", "--head", path, "--out", out]
+    code, (made,), _ = run(capsys, *command)
+    assert (code, made["mesh"]) == (0, "Face")
+    carried = Performance.load(out)
+    assert "mouth_smirk" in carried.expression_names
+    face = load_head(path)
+    jaw = face.expression_basis[face.expression_index("jawOpen")]
+    np.testing.assert_allclose(carried.offsets()[1], 0.5 * jaw, atol=1e-7)
+    values, _ = glb_parts(path)
+    assert len(values["meshes"]) == 3
