@@ -43,8 +43,6 @@ def load_mesh_head(path: str | Path, meshes: Sequence[str] = ()) -> Head:
         raise BadInputError(f"There is no file {path}.", "Check the path.")
     if path.suffix.lower() in GLTF_SUFFIXES:
         found = read_shaped_mesh(path, meshes, MOUTH_SHAPES)
-    elif meshes:
-        raise BadInputError(f"{path} has no meshes with names.", "Give the file's name alone.")
     else:
         found = _plain_mesh(path)
     template = found.vertices

@@ -115,7 +115,6 @@ def test_one_bad_recording_does_not_keep_the_others_from_the_character(voice, tm
         (["--character", "a.glb", "--out", "a.glb"], "a.glb is the character itself"),
         (["--character", "a.glb", "--out", "."], "a.glb is the character itself"),
         (["--character", "a.glb", "--out", "o.fbx"], "o.fbx. End it in .glb, .vrm"),
-        (["--character", "a.glb", "--out", "o.glb", "--head", "b.pkl"], "--head and --character"),
         (["--character", "a.glb", "--out", "o.glb", "--dense"], "o.glb holds no offsets"),
         (["--mapping", "m.json", "--out", "o"], "--character"),
         (["--character", "a.glb", "--mapping", "m.json", "--out", "o.glb"], "m.json"),

@@ -4,7 +4,9 @@ import pytest
 
 from engine.core.errors import BadInputError
 from engine.heads import load_head
+from engine.heads.carried_head import head_of_identity
 from engine.heads.gltf_mesh import arkit_names
+from engine.heads.identity import Identity
 from engine.heads.retarget import with_arkit_expressions
 from tests.engine.gltf_files import ARKIT, GltfFile, ball, vrm_character
 
@@ -61,10 +63,13 @@ def test_meshes_are_chosen_and_joined_by_name(path):
 def test_names_of_meshes_that_are_not_there_are_answered_with_those_that_are(path):
     with pytest.raises(BadInputError, match=r"no mesh 'Head'.*Body, Face, Teeth"):
         load_head(f"{path}#Head")
-    plain = path.with_name("plain.obj")
-    plain.write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
-    with pytest.raises(BadInputError, match="no meshes with names"):
-        load_head(f"{plain}#Face")
+
+
+def test_an_avatar_of_one_mesh_finds_its_head_again(path):
+    made = load_head(f"{path}#Body")
+    assert made.source.file == "own.glb#Body"
+    again = head_of_identity(Identity.of(made), path.parent)
+    np.testing.assert_array_equal(again.template, made.template)
 
 
 def test_without_shape_keys_the_one_called_face_is_the_head(tmp_path):
