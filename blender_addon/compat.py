@@ -90,15 +90,34 @@ def assign_action(datablock: bpy.types.ID, action: bpy.types.Action) -> None:
 
 
 def new_fcurve(
-    action: bpy.types.Action, datablock: bpy.types.ID, data_path: str, index: int = 0
+    action: bpy.types.Action,
+    datablock: bpy.types.ID,
+    data_path: str,
+    index: int = 0,
+    group: str = "",
 ) -> bpy.types.FCurve:
-    """The channel of ``data_path`` in ``action``, made where there is none.
+    """The channel of ``data_path`` in ``action``, made in a channel group where there is none.
 
     ``index`` chooses the component of a vector. The action need not be assigned to ``datablock``:
     its kind alone counts, and the first slot of the action, where there are slots.
     """
     curves = _curves_for(action, datablock)
-    return curves.find(data_path, index=index) or curves.new(data_path, index=index)
+    found = curves.find(data_path, index=index)
+    if found is not None:
+        return found
+    grouped = "group_name" if hasattr(action, "layers") else "action_group"
+    return curves.new(data_path, index=index, **{grouped: group})
+
+
+def remove_empty_groups(action: bpy.types.Action) -> None:
+    """Remove the channel groups of an action that have no channels."""
+    owners: list[Any] = [action]
+    if hasattr(action, "layers"):
+        strips = [strip for layer in action.layers for strip in layer.strips]
+        owners = [bag for strip in strips for bag in strip.channelbags]
+    for owner in owners:
+        for group in [group for group in owner.groups if not len(group.channels)]:
+            owner.groups.remove(group)
 
 
 def new_action(name: str, datablock: bpy.types.ID) -> bpy.types.Action:

@@ -174,13 +174,5 @@ def smoothed(values: Float, sigma: float) -> Float:
     return result
 
 
-def needed_keys(values: Float) -> NDArray[np.bool_]:
-    """(T,) where a linear curve needs a key: everywhere but inside flat stretches."""
-    needed = np.ones(len(values), bool)
-    flat = np.diff(values) == 0
-    needed[1:-1] = ~(flat[:-1] & flat[1:])
-    return needed
-
-
 def _starting_with(names: tuple[str, ...], prefixes: tuple[str, ...]) -> list[int]:
     return [index for index, name in enumerate(names) if name.startswith(prefixes)]

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from ...engine.core.errors import BadInputError
 from ...engine.motion.characters.mapping import default_lip_gap
-from ...engine.motion.lip_contact import LipGap, gap_of_pairs
-from ...engine.motion.style import NEUTRAL
+from ...engine.motion.lip_contact import LipGap, gap_of_pairs, lips_touch
 from .. import compat
 from ..characters.properties import character_objects, mapping_of
 from ..characters.targets import animated_channels, animated_datablock, key_path
@@ -29,6 +28,7 @@ from .adjust import Adjusted, adjusted, adjustments
 from .correctives import free_names, names_of, replace_correctives
 from .emotion import asked_emotions
 from .head_motion import bake_head_motion, gaze_target
+from .keying import Keying
 from .prediction import Prediction
 from .sound import Clip
 
@@ -147,11 +147,14 @@ def _fill(
     main = objects[0]
     span = lines.span_of(context, line)
     frames = np.arange(len(prediction.values), dtype=np.float64)
-    made = _adjusted(main, line, prediction, span.first + frames * span.rate)
+    gap = _lip_gap(main, prediction)
+    made = _adjusted(main, line, prediction, gap, span.first + frames * span.rate)
+    contact = None if gap is None else lips_touch(made.values, gap)
     animated = 0
     for part, action in zip(objects, actions, strict=True):
         target = animated_channels(part, prediction.names, made.values)
-        fill_channels(action, target.datablock, target.channels, frames)
+        keying = _keying(part, prediction, contact)
+        fill_channels(action, target.datablock, target.channels, frames, keying, span.rate)
         nla.update_rest(target.datablock, action)
         nla.place(target.datablock, action, span, line.name)
         notes += _driven(target.datablock, [path for path, _, _ in target.channels])
@@ -160,28 +163,49 @@ def _fill(
         part.update_tag()
     # Where a character's neck is, only its rig knows.
     neck = prediction.neck if mapping_of(main) is None else None
-    notes += bake_head_motion(main, line, made.head_rotation, neck, frames, span)
+    keying = _keying(main, prediction, None)
+    notes += bake_head_motion(main, line, made.head_rotation, neck, frames, span, keying)
     return Baked(actions[0], len(frames), animated, tuple(notes))
 
 
 def _adjusted(
-    main: bpy.types.Object, line: Any, prediction: Prediction, frames: NDArray[np.float64]
+    main: bpy.types.Object,
+    line: Any,
+    prediction: Prediction,
+    gap: LipGap | None,
+    frames: NDArray[np.float64],
 ) -> Adjusted:
     """What a line's controls make of its prediction, at scene frames."""
     controls = lines.controls_of(main, line)
     wanted = adjustments(controls)
-    style, head = wanted.style, mapping_of(main) is None
-    if head:
+    style = wanted.style
+    if mapping_of(main) is None:
         style = replace(style, gaze_target=gaze_target(main, controls, prediction))
     wanted = replace(wanted, style=style, strength=wanted.strength * line.strength)
-    emotions = asked_emotions(controls, frames)
-    gap = None
-    if style != NEUTRAL or emotions is not None:
-        gap = default_lip_gap(prediction.names)
-        if head:
-            keys = main.data.shape_keys
-            gap = lip_gap_of_keys(keys, prediction.names, prediction.lip_pairs)
-    return adjusted(prediction, wanted, gap, emotions)
+    return adjusted(prediction, wanted, gap, asked_emotions(controls, frames))
+
+
+def _keying(
+    obj: bpy.types.Object, prediction: Prediction, contact: NDArray[np.bool_] | None
+) -> Keying:
+    """How the keys of an object are made, in its own units.
+
+    Args:
+        obj: of a character.
+        prediction: whose lips are known on heads.
+        contact: (T,) frames in which the lips touch, where known.
+    """
+    settings = character_objects(obj)[0].gaussianspeech_speech
+    scale = max(abs(factor) for factor in obj.matrix_world.to_scale()) or 1.0
+    upper, lower = prediction.lip_pairs if is_head(obj) else ((), ())
+    return Keying(settings.keying, settings.key_tolerance / 1000 / scale, contact, (*upper, *lower))
+
+
+def _lip_gap(main: bpy.types.Object, prediction: Prediction) -> LipGap | None:
+    """How the expressions of a prediction part the lips: on the head, or on ARKit's own."""
+    if mapping_of(main) is not None:
+        return default_lip_gap(prediction.names)
+    return lip_gap_of_keys(main.data.shape_keys, prediction.names, prediction.lip_pairs)
 
 
 def lip_gap_of_keys(

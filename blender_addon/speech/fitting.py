@@ -40,7 +40,7 @@ _OVERSHOOT = 3.0
 _STEEPEST = 3.0
 """Times its chord's slope up to which a cubic keeps between the values of its ends (Fritsch and
 Carlson, 1980)."""
-_EXTREME = 25.0
+_EXTREME = 50.0
 """Tolerances by which a curve turns back at an extreme that gets a key."""
 
 

@@ -24,6 +24,7 @@ from ...engine.motion.face.pose import pose_matrices, rotation_vectors
 from .. import compat
 from . import nla
 from .action import fill_channels, is_edited, is_filled
+from .keying import Keying
 from .prediction import Point, Prediction
 
 Float = NDArray[np.float32]
@@ -43,6 +44,7 @@ def bake_head_motion(
     neck: Point | None,
     frames: NDArray[np.float64],
     span: nla.Span,
+    keying: Keying,
 ) -> list[str]:
     """Turn a head in one of its lines, or remove what turned it where it is to be still.
 
@@ -53,6 +55,7 @@ def bake_head_motion(
         neck: what a head turns about, head space, metres; ``None`` for a character.
         frames: (T,) frames of the line's Actions.
         span: where the line plays.
+        keying: how keys are made.
 
     Returns:
         What the user should know, a sentence each.
@@ -75,7 +78,7 @@ def bake_head_motion(
     location, euler = matrices[:, :3, 3], _euler(matrices[:, :3, :3])
     channels = [("location", axis, location[:, axis]) for axis in range(3)]
     channels += [("rotation_euler", axis, euler[:, axis]) for axis in range(3)]
-    fill_channels(action, empty, channels, frames)
+    fill_channels(action, empty, channels, frames, keying, span.rate)
     nla.update_rest(empty, action)
     nla.place(empty, action, span, line.name)
     return notes

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -23,6 +23,8 @@ CONSTANT, LINEAR, BEZIER = 0, 1, 2
 
 _CHANNEL_SHARE = 0.5
 """Part of the tolerance that each channel may take by itself; their sum is checked on the mesh."""
+_FINEST = 1 / 5000
+"""Least tolerance, as a part of the furthest that a channel moves anything: giants are coarser."""
 _CONTACT_SHARE = 0.05
 """The same for what moves the lips while they touch."""
 _BETWEEN_CONTACTS = 10.0
@@ -124,6 +126,8 @@ def needed_keys(values: NDArray[Any]) -> Bool:
 
 def _fitted(values: Double, keying: Keying, reach: Reach) -> list[ChannelKeys | None]:
     """Keys whose error, added up over the channels, is within the tolerance at each vertex."""
+    finest = _FINEST * float((1.0 / reach.step).max(initial=0.0))
+    keying = replace(keying, tolerance=max(keying.tolerance, finest))
     tolerance = np.empty_like(values)
     tolerance[:] = _CHANNEL_SHARE * keying.tolerance * reach.step[:, None]
     between = keeping_between(values, tolerance)

@@ -15,8 +15,9 @@ from ...engine.recognition.ids import AUTO, DOWNLOADABLE, PHONES
 from .. import compat
 from . import lines
 from .controls import Controls, GAUSSIANSPEECH_PG_controls
+from .keying import EVERY_FRAME, FITTED, ON_TWOS, STEPPED
 from .line_list import adopt_first
-from .rebake import rebake_line_live
+from .rebake import rebake_controls, rebake_line_live
 from .sound import find_strip, strip_id
 from .transcript import FOLDER
 
@@ -207,6 +208,10 @@ class GAUSSIANSPEECH_PG_line(SoundFields, TextFields, ModelFields, bpy.types.Pro
     controls: bpy.props.PointerProperty(type=GAUSSIANSPEECH_PG_controls)
 
 
+def _on_keying(self: GAUSSIANSPEECH_PG_speech, context: bpy.types.Context) -> None:
+    rebake_controls(self, context)
+
+
 class GAUSSIANSPEECH_PG_speech(
     SoundFields, TextFields, ModelFields, Controls, bpy.types.PropertyGroup
 ):
@@ -216,6 +221,32 @@ class GAUSSIANSPEECH_PG_speech(
     set, of which the first line is made.
     """
 
+    keying: bpy.props.EnumProperty(
+        name="Keys",
+        description="Which keyframes a bake gets",
+        items=(
+            (
+                FITTED,
+                "Fitted",
+                "Few Bézier keys, on the extremes and wherever else they are needed",
+            ),
+            (EVERY_FRAME, "Every Frame", "A key on every frame, joined by straight lines"),
+            (STEPPED, "Stepped", "One held pose after the other, as for blocking"),
+            (ON_TWOS, "On Twos", "A new pose on every other frame, held for two"),
+        ),
+        update=_on_keying,
+    )
+    key_tolerance: bpy.props.FloatProperty(
+        name="Key Tolerance",
+        description="Millimetres by which fitted keys may move the surface from where it would be "
+        "with a key on every frame; lips that touch keep to a tenth of it",
+        default=0.1,
+        min=0.01,
+        max=10.0,
+        soft_max=1.0,
+        precision=2,
+        update=_on_keying,
+    )
     microphone: bpy.props.StringProperty(
         name="Microphone",
         description="Number or part of the name of the microphone of the engine's machine; empty "

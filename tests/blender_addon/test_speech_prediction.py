@@ -159,15 +159,6 @@ def test_smoothing_keeps_what_is_constant():
     np.testing.assert_allclose(result, 0.7, rtol=1e-5)
 
 
-@given(hnp.arrays(np.float32, st.integers(1, 30), elements=st.sampled_from([0, 0.5, 1])))
-def test_the_keys_that_are_kept_give_the_same_curve(values):
-    needed = adjust.needed_keys(values)
-    frames = np.arange(len(values))
-    np.testing.assert_allclose(np.interp(frames, frames[needed], values[needed]), values, atol=1e-6)
-    assert needed[0]
-    assert needed[-1]
-
-
 def test_sliders_bake_what_the_engine_predicts_with_the_same_style():
     """Gaze, head motion and emotion need no engine, and are the engine's."""
     predict = pytest.importorskip("engine.motion.predict").predict
