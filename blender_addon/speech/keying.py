@@ -126,8 +126,9 @@ def needed_keys(values: NDArray[Any]) -> Bool:
 
 def _fitted(values: Double, keying: Keying, reach: Reach) -> list[ChannelKeys | None]:
     """Keys whose error, added up over the channels, is within the tolerance at each vertex."""
-    finest = _FINEST * float((1.0 / reach.step).max(initial=0.0))
-    keying = replace(keying, tolerance=max(keying.tolerance, finest))
+    if reach.offsets is not None:
+        finest = _FINEST * float((1.0 / reach.step).max())
+        keying = replace(keying, tolerance=max(keying.tolerance, finest))
     tolerance = np.empty_like(values)
     tolerance[:] = _CHANNEL_SHARE * keying.tolerance * reach.step[:, None]
     between = keeping_between(values, tolerance)

@@ -13,6 +13,7 @@ from ..panels import CATEGORY, PARENT_ID
 from ..status import get_status
 from . import line_ops as buttons
 from .emotion import keyed_emotions
+from .keying import FITTED
 from .lines import (
     active_bake,
     active_line,
@@ -227,6 +228,10 @@ class GAUSSIANSPEECH_PT_adjust(bpy.types.Panel):
         row.prop(settings, "seed")
         column.prop(settings, "smoothing", text="Smoothing (ms)")
         column.prop(settings, "offset")
+        column.separator()
+        column.prop(obj.gaussianspeech_speech, "keying")
+        if obj.gaussianspeech_speech.keying == FITTED:
+            column.prop(obj.gaussianspeech_speech, "key_tolerance", text="Tolerance (mm)")
         if action is not None:
             layout.label(text=f"Action {action.name}", icon="ACTION")
         row = layout.row()

@@ -18,8 +18,8 @@ Double = NDArray[np.float64]
 
 _UNKNOWN = 40.0
 """Value that moves something by a metre where nothing better is known: at 1 a jaw is 25 mm open."""
-_STEPS = (("location", 1.0), ("rotation_quaternion", 5.0), ("rotation", 10.0), ("scale", 10.0))
-"""The same by the end of a path: a face turns and grows round points some 0.1 m away."""
+_STEPS = (("location", 1.0), ("rotation_quaternion", 3.0), ("rotation", 6.0), ("scale", 6.0))
+"""The same by the end of a path: a face turns and grows round points some 0.15 m away."""
 
 _CHECKED = 300
 """Vertices, spread over what moves, at which the channels are added up."""

@@ -221,7 +221,7 @@ def hold_lips_closed(
 
 def lips_touch(weights: NDArray[Any], gap: LipGap) -> NDArray[np.bool_]:
     """(T,) whether the lips touch, at the (T, E) weights of a finished performance."""
-    return gap.apart(weights).max(axis=1) <= _CLOSED
+    return np.asarray(gap.apart(weights).max(axis=1) <= _CLOSED)
 
 
 def apply_labiodental_contact(weights: Float, names: Sequence[str], contact: Double) -> Float:

@@ -77,8 +77,8 @@ def test_a_smooth_curve_needs_few_keys_and_hardly_bends_at_them():
 
 
 def test_extremes_get_keys_with_level_handles():
-    values = np.cos(np.arange(61) * np.pi / 10)
-    (curve,), _ = fit(values, 0.05)
+    values = 2 * np.cos(np.arange(61) * np.pi / 10)
+    (curve,), _ = fit(values, 0.07)
     assert set(range(0, 61, 10)) <= set(curve.sample)
     inner = [list(curve.sample).index(extreme) for extreme in range(10, 60, 10)]
     np.testing.assert_array_equal(curve.left[inner], 0.0)
