@@ -1,23 +1,31 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The animated mesh through Blender's own exporters: Alembic, USD and GLB.
+"""The animated mesh through Blender's own exporters, which run in a second Blender.
 
-Only the head goes out, over the frames asked for. A file stands under its name only when it is
-whole; selection, current frame and frame range of the scene are what they were.
+Only the character goes out, over the frames asked for. A file stands under its name only when it is
+whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import contextlib
+import importlib.util
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import bpy
 
-from ...engine.core.errors import BadInputError, GaussianSpeechError
+from ...engine.core.errors import BadInputError
 from ...engine.core.files import atomic_write
-from .. import compat
+from .background_blender import BackgroundExport, ExportFolder
+from .sound import SoundChoice, sound_scene, write_sound
 
-Exporter = Callable[[Path, int, int], object]
+_BUILD_OPTIONS = {"ABC": ("alembic", "Alembic"), "USD": ("usd", "USD")}
+_ADDONS = {"GLB": ("io_scene_gltf2", "glTF"), "FBX": ("io_scene_fbx", "FBX")}
+_WITH_RIG = ("GLB", "FBX")
+"""Formats that keep shapes and bones instead of every frame's vertices."""
 
 
 def export_mesh(
@@ -26,19 +34,28 @@ def export_mesh(
     path: Path,
     kind: str,
     frames: range,
-) -> None:
-    """Write the animated mesh of a head, or those of a character.
+    *,
+    sound: SoundChoice | None = None,
+    from_zero: bool = False,
+) -> BackgroundExport:
+    """Begin to write the animated mesh of a head, or those of a character.
 
     Args:
         context: of the scene to export from.
         objects: the head, or the character's objects, the main one first.
         path: of the file.
-        kind: ``ABC``, ``USD`` or ``GLB``.
+        kind: ``ABC``, ``USD``, ``GLB`` or ``FBX``.
         frames: scene frames.
+        sound: what is mixed down beside the file.
+        from_zero: let the first frame stand at the time zero of the file, where a GLB's stands at
+            the time of its scene frame otherwise.
+
+    Returns:
+        A future of the size of the file in bytes.
 
     Raises:
-        BadInputError: the head cannot be selected, or the folder cannot be written.
-        GaussianSpeechError: Blender's exporter failed.
+        BadInputError: this Blender has no such exporter, an object is hidden, or the copy of the
+            scene cannot be written.
     """
     if missing := missing_exporter(kind):
         raise BadInputError(missing, "Choose another format, or a Blender from blender.org.")
@@ -48,126 +65,63 @@ def export_mesh(
                 f"'{obj.name}' is hidden, and Blender's exporters skip what is hidden.",
                 "Show it in the viewport, then export.",
             )
-    try:
-        with _only(context, objects, frames), atomic_write(path) as temporary:
-            _run(EXPORTERS[kind], temporary, frames)
-    except OSError as error:
-        raise BadInputError(
-            f"{path} cannot be written: {error.strerror or error}.", "Choose another folder."
-        ) from error
+    if kind in _WITH_RIG:
+        objects = [*objects, *_rigs(objects)]
+    with sound_scene(sound) as scene:
+        folder = ExportFolder(
+            context,
+            objects,
+            frames,
+            kind,
+            sound_scene=scene,
+            sound_files=() if sound is None else sound.files,
+            from_zero=from_zero,
+        )
+
+    def finish(out: Path, _report: dict[str, Any]) -> int:
+        write_sound(folder, path)
+        return out.stat().st_size
+
+    return BackgroundExport(folder, lambda: _beside(path), finish, f"Exporting {path.name}")
 
 
 def missing_exporter(kind: str) -> str:
-    """Why this build of Blender cannot write a format; empty where it can."""
-    option = {"ABC": "alembic", "USD": "usd"}.get(kind)
-    if option is None or getattr(bpy.app.build_options, option, True):
-        return ""
-    return f"This Blender was built without {'Alembic' if kind == 'ABC' else 'USD'}."
+    """Why this Blender cannot write a format; empty where it can."""
+    if kind in _BUILD_OPTIONS:
+        option, name = _BUILD_OPTIONS[kind]
+        if not getattr(bpy.app.build_options, option, True):
+            return f"This Blender was built without {name}."
+    if kind in _ADDONS:
+        module, name = _ADDONS[kind]
+        if importlib.util.find_spec(module) is None:
+            return f"This Blender came without its {name} add-on."
+    return ""
 
 
-def _run(exporter: Exporter, path: Path, frames: range) -> None:
-    try:
-        result = exporter(path, frames.start, frames.stop - 1)
-    except RuntimeError as error:
-        raise GaussianSpeechError(
-            f"Blender's exporter failed: {str(error).strip()}", "See the console for more."
-        ) from error
-    if result != {"FINISHED"} or path.stat().st_size == 0:
-        raise GaussianSpeechError("Blender's exporter wrote nothing.", "See the console for why.")
+def _rigs(objects: Sequence[bpy.types.Object]) -> list[bpy.types.Object]:
+    """The armatures that move the objects."""
+    found: dict[bpy.types.Object, None] = {}
+    for obj in objects:
+        moved_by = [modifier.object for modifier in obj.modifiers if modifier.type == "ARMATURE"]
+        for rig in [*moved_by, obj.parent]:
+            if rig is not None and rig.type == "ARMATURE" and rig not in objects:
+                found[rig] = None
+    return list(found)
 
 
-def _alembic(path: Path, start: int, end: int) -> object:
-    return bpy.ops.wm.alembic_export(
-        filepath=str(path),
-        check_existing=False,
-        start=start,
-        end=end,
-        selected=True,
-        uvs=True,
-        normals=True,
-        face_sets=True,
-        export_hair=False,
-        export_particles=False,
-        evaluation_mode="RENDER",
-        as_background_job=False,
-    )
-
-
-def _usd(path: Path, _start: int, _end: int) -> object:
-    options = {
-        "selected_objects_only": True,
-        "export_animation": True,
-        "export_hair": False,
-        "export_uvmaps": True,
-        "export_normals": True,
-        "export_materials": True,
-        # Every frame's vertices: other programs' blend shapes would not know the modifiers.
-        "export_shapekeys": False,
-        "export_armatures": False,
-        "export_lights": False,
-        "export_cameras": False,
-        "convert_world_material": False,
-        "evaluation_mode": "RENDER",
-    }
-    return bpy.ops.wm.usd_export(
-        filepath=str(path),
-        check_existing=False,
-        **compat.known_options(bpy.ops.wm.usd_export, options),
-    )
-
-
-def _glb(path: Path, _start: int, _end: int) -> object:
-    options = {
-        "export_format": "GLB",
-        "use_selection": True,
-        "export_yup": True,
-        "export_texcoords": True,
-        "export_cameras": False,
-        "export_lights": False,
-        "export_apply": False,
-        "export_morph": True,
-        "export_morph_normal": True,
-        "export_morph_animation": True,
-        "export_animations": True,
-        # What plays in the scene, with NLA tracks and drivers, sampled at every frame.
-        "export_animation_mode": "SCENE",
-        "export_force_sampling": True,
-        "export_frame_range": True,
-        "export_anim_slide_to_zero": True,
-        "export_optimize_animation_size": False,
-    }
-    return bpy.ops.export_scene.gltf(
-        filepath=str(path),
-        check_existing=False,
-        **compat.known_options(bpy.ops.export_scene.gltf, options),
-    )
-
-
-EXPORTERS: dict[str, Exporter] = {"ABC": _alembic, "USD": _usd, "GLB": _glb}
-
-
-@contextmanager
-def _only(
-    context: bpy.types.Context, objects: Sequence[bpy.types.Object], frames: range
-) -> Iterator[None]:
-    """Select the objects alone and play the frames; afterwards everything is as it was."""
-    scene, layer = context.scene, context.view_layer
-    selected, active = list(context.selected_objects), layer.objects.active
-    before = scene.frame_current, scene.frame_start, scene.frame_end, scene.frame_step
-    try:
-        for other in selected:
-            other.select_set(False)
-        for obj in objects:
-            obj.select_set(True)
-        layer.objects.active = objects[0]
-        scene.frame_start, scene.frame_end = frames.start, frames.stop - 1
-        scene.frame_step = 1
-        yield
-    finally:
-        for obj in objects:
-            obj.select_set(False)
-        for other in selected:
-            other.select_set(True)
-        layer.objects.active = active
-        frame, scene.frame_start, scene.frame_end, scene.frame_step = before
-        scene.frame_set(frame)
+@contextlib.contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A path to write to; what was written takes its place, its textures first."""
+    with atomic_write(path) as temporary:
+        folder = Path(tempfile.mkdtemp(prefix=f"{temporary.name}.", dir=temporary.parent))
+        try:
+            out = folder / path.name
+            yield out
+            for other in sorted(folder.rglob("*")):
+                if other != out and other.is_file():
+                    target = path.parent / other.relative_to(folder)
+                    with atomic_write(target) as place:
+                        other.replace(place)
+            out.replace(temporary)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,51 +1,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Exporting a head's animation."""
+"""Exporting the animation of a head or character."""
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import bpy
 from bpy_extras.io_utils import ExportHelper
 
-from ...engine.core.errors import BadInputError
-from ..characters.properties import (
-    active_speaker,
-    character_objects,
-    is_character,
-    require_speaker,
-)
-from ..speech.lines import baked_lines, frames_of_action, legacy_bake
-from ..status import ReportMixin
+from .. import compat
+from ..characters.properties import active_speaker, character_objects, require_speaker
+from ..engine_link.future import Future
+from ..engine_link.tasks import EngineTask
+from ..status import invoke_operator, report
+from .evaluated import export_evaluated
+from .flame import export_flame
+from .formats import FORMATS, format_items, with_suffix
 from .mesh_files import export_mesh
-from .performance_file import export_performance
+from .sound import SoundChoice, check_sound
+from .speech_of import speech_frames
 
-SUFFIXES = {"ABC": ".abc", "USD": ".usdc", "GLB": ".glb", "NPZ": ".performance.npz"}
 
+class ExportOptions:
+    """Mixin: what an export is asked for."""
 
-class GAUSSIANSPEECH_OT_export(ReportMixin, bpy.types.Operator, ExportHelper):
-    """Export the head or character with its animation, and nothing else of the scene."""
-
-    bl_idname = "gaussianspeech.export"
-    bl_label = "Export Animation"
-    bl_description = (
-        "Export the head or character with its animation, and nothing else of the scene"
-    )
-
-    filename_ext: ClassVar[str] = ""
-    check_extension = None  # The suffix follows the format below.
-
-    format: bpy.props.EnumProperty(
-        name="Format",
-        items=(
-            ("ABC", "Alembic", "Every frame's vertices, for any animation program"),
-            ("USD", "USD", "Every frame's vertices, with UVs and materials"),
-            ("GLB", "GLB", "Morph targets with sampled weights, for game engines and browsers"),
-            ("NPZ", "Performance", "Shape-key values and shapes as numpy arrays"),
-        ),
-    )
+    filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH", options={"SKIP_SAVE"})
+    format: bpy.props.EnumProperty(name="Format", items=format_items())
     frames: bpy.props.EnumProperty(
         name="Frames",
         items=(
@@ -53,10 +34,36 @@ class GAUSSIANSPEECH_OT_export(ReportMixin, bpy.types.Operator, ExportHelper):
             ("SCENE", "Scene", "The scene's frame range"),
         ),
     )
+    sound: bpy.props.BoolProperty(
+        name="Sound",
+        description=(
+            "Also write what the sequencer plays over these frames, as NAME_sound.wav beside it"
+        ),
+    )
+    from_zero: bpy.props.BoolProperty(
+        name="Begin at Zero",
+        description=(
+            "Let the first frame stand at the file's time zero, as game engines like it. "
+            "Otherwise it comes back at its own frame"
+        ),
+    )
     dense: bpy.props.BoolProperty(
         name="Dense Offsets",
         description="Also write every vertex of every frame, modifiers included",
     )
+
+    def options(self) -> dict[str, Any]:
+        """The options as arguments of another operator."""
+        names = ("filepath", "format", "frames", "sound", "from_zero", "dense")
+        return {name: getattr(self, name) for name in names}
+
+
+class ExportTask(ExportOptions, EngineTask):
+    """Mixin: the export itself, in a second Blender, with progress and cancel."""
+
+    task_label: ClassVar[str] = "Exporting"
+
+    _done = ""
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -64,12 +71,73 @@ class GAUSSIANSPEECH_OT_export(ReportMixin, bpy.types.Operator, ExportHelper):
         cls.poll_message_set("Select a head or a character, in Object Mode")
         return active_speaker(context) is not None and context.mode == "OBJECT"
 
+    def begin(self, context: bpy.types.Context) -> Future:
+        """Copy what is exported, and start."""
+        obj = require_speaker(context)
+        frames = speech_frames(obj) if self.frames == "BAKE" else scene_frames(context.scene)
+        path = with_suffix(Path(bpy.path.abspath(self.filepath)), self.format)
+        sound = _sound(context) if self.sound else None
+        self._done = f"Wrote {len(frames)} frames of '{obj.name}' to {path}"
+        if self.format == "FLAME":
+            return export_flame(context, obj, path, frames)
+        if FORMATS[self.format].is_mesh:
+            return export_mesh(
+                context,
+                character_objects(obj),
+                path,
+                self.format,
+                frames,
+                sound=sound,
+                from_zero=self.from_zero,
+            )
+        return export_evaluated(context, obj, path, frames, dense=self.dense, sound=sound)
+
+    def finish(self, context: bpy.types.Context, reply: int) -> None:
+        """Say what was written."""
+        report(self, context, f"{self._done} ({reply / 1e6:.1f} MB)")
+
+
+class GAUSSIANSPEECH_OT_write_export(ExportTask, bpy.types.Operator):
+    """Write the animation to the file that was chosen."""
+
+    bl_idname = "gaussianspeech.write_export"
+    bl_label = "Write Animation"
+    bl_description = "Write the animation to the file that was chosen"
+    bl_options = {"INTERNAL"}
+
+
+class GAUSSIANSPEECH_OT_export(ExportTask, bpy.types.Operator, ExportHelper):
+    """Export the head or character with its animation, and nothing else of the scene."""
+
+    bl_idname = "gaussianspeech.export"
+    bl_label = "Export Speech Animation"
+    bl_description = (
+        "Export the head or character with its animation, and nothing else of the scene"
+    )
+
+    filename_ext: ClassVar[str] = ""
+    check_extension = None  # The suffix follows the format below.
+    filter_glob: bpy.props.StringProperty(
+        default=";".join(sorted({f"*{Path(kind.suffix).suffix}" for kind in FORMATS.values()})),
+        options={"HIDDEN"},
+    )
+
+    _chosen = False
+
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         """Suggest the head's name beside the .blend file."""
+        self._chosen = True
         folder = Path(bpy.data.filepath).parent if bpy.data.filepath else Path.home()
-        self.filepath = str(folder / f"{active_speaker(context).name}{SUFFIXES[self.format]}")
+        name = f"{active_speaker(context).name}{FORMATS[self.format].suffix}"
+        self.filepath = str(folder / name.replace("/", "_"))
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Export: beside the user's work where a file was chosen, at once for a script."""
+        if self._chosen:
+            return invoke_operator(self, bpy.ops.gaussianspeech.write_export, **self.options())
+        return super().execute(context)
 
     def check(self, _context: bpy.types.Context) -> bool:
         """Keep the file's suffix in step with the format."""
@@ -83,40 +151,10 @@ class GAUSSIANSPEECH_OT_export(ReportMixin, bpy.types.Operator, ExportHelper):
         layout.use_property_split = True
         layout.prop(self, "format")
         layout.prop(self, "frames", expand=True)
-        if self.format == "NPZ":
-            layout.prop(self, "dense")
-
-    def run(self, context: bpy.types.Context) -> str:
-        """Write the file."""
-        head = require_speaker(context)
-        frames = speech_frames(head) if self.frames == "BAKE" else scene_frames(context.scene)
-        path = with_suffix(Path(bpy.path.abspath(self.filepath)), self.format)
-        if self.format == "NPZ":
-            if is_character(head):
-                raise BadInputError(
-                    f"'{head.name}' is a character, and performances are of heads.",
-                    "Choose Alembic, USD or GLB.",
-                )
-            export_performance(context, head, path, frames, dense=self.dense)
-        else:
-            export_mesh(context, character_objects(head), path, self.format, frames)
-        size = path.stat().st_size / 1e6
-        return f"Wrote {len(frames)} frames of '{head.name}' to {path} ({size:.1f} MB)"
-
-
-def speech_frames(head: bpy.types.Object) -> range:
-    """Whole scene frames that the baked speech covers, from the first line to the last.
-
-    Raises:
-        BadInputError: nothing is baked.
-    """
-    actions = [action for _, action in baked_lines(head)] or [legacy_bake(head)]
-    if None in actions:
-        raise BadInputError(
-            f"'{head.name}' has no baked speech.", "Predict first, or export the scene's frames."
-        )
-    starts, ends = zip(*(frames_of_action(head, action) for action in actions), strict=True)
-    return range(math.ceil(min(starts) - 1e-3), math.floor(max(ends) + 1e-3) + 1)
+        for name in FORMATS[self.format].options:
+            row = layout.row()
+            row.enabled = name != "sound" or compat.has_audio()
+            row.prop(self, name)
 
 
 def scene_frames(scene: bpy.types.Scene) -> range:
@@ -124,14 +162,20 @@ def scene_frames(scene: bpy.types.Scene) -> range:
     return range(scene.frame_start, scene.frame_end + 1)
 
 
-def with_suffix(path: Path, kind: str) -> Path:
-    """The path with the suffix of a format, in place of another format's."""
-    name = path.name
-    for suffix in (*SUFFIXES.values(), ".usd", ".npz"):
-        if name.lower().endswith(suffix):
-            name = name[: -len(suffix)]
-            break
-    return path.with_name((name or "head") + SUFFIXES[kind])
+def _sound(context: bpy.types.Context) -> SoundChoice:
+    """What the sequencer plays.
+
+    Raises:
+        BadInputError: there is no sound, or no sound system.
+    """
+    playing = [
+        scene
+        for scene in compat.sequencer_scenes(context)
+        if any(strip.type == "SOUND" for strip in compat.all_strips(scene.sequence_editor))
+    ]
+    choice = SoundChoice(playing[0] if playing else None)
+    check_sound(choice)
+    return choice
 
 
-CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_OT_export,)
+CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_OT_write_export, GAUSSIANSPEECH_OT_export)

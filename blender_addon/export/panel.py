@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Export section of the add-on's tab."""
+"""The Export section of the add-on's tab, and the entries of File > Export."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import bpy
 
 from ..panels import CATEGORY, PARENT_ID
 from ..text import draw_wrapped
+from .formats import FORMATS
 from .mesh_files import missing_exporter
 from .ops import GAUSSIANSPEECH_OT_export
 
@@ -26,16 +27,11 @@ class GAUSSIANSPEECH_PT_export(bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         """Draw a button for each format."""
         column = self.layout.column(align=True)
-        for kind, label in (
-            ("ABC", "Alembic…"),
-            ("USD", "USD…"),
-            ("GLB", "GLB…"),
-            ("NPZ", "Performance…"),
-        ):
+        for kind, known in FORMATS.items():
             row = column.row(align=True)
             missing = missing_exporter(kind)
             row.enabled = not missing
-            operator = row.operator(GAUSSIANSPEECH_OT_export.bl_idname, text=label)
+            operator = row.operator(GAUSSIANSPEECH_OT_export.bl_idname, text=f"{known.name}…")
             operator.format = kind
             if missing:
                 draw_wrapped(column, context, missing)

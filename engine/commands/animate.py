@@ -21,6 +21,9 @@ from engine.commands.speaker import Speaker, choose_speaker
 from engine.core.errors import BadInputError
 from engine.core.progress import Progress, subprogress
 from engine.motion.face.emotion_curve import read_emotion_curve
+from engine.motion.interchange.curve_files import is_curve_file, write_curves
+from engine.motion.interchange.face_curves import curves_of
+from engine.motion.performance import Performance
 from engine.motion.style import Style
 from engine.recognition.ids import DEFAULT as RECOGNIZER
 from engine.recognition.text_file import Cue, read_text_file
@@ -64,11 +67,13 @@ def animate(
 ) -> int:
     """Make a head speak: writes OUT/<name>.performance.npz for every audio file.
 
-    With --character the character's file, its shape keys animated, is written as OUT, or into it.
+    Where OUT ends in .csv or .json, it is one file of ARKit weights instead: as Live Link Face
+    records them, or as JSON. With --character the character's file, its shape keys animated, is written as OUT, or into it.
 
     Args:
         audio: WAV, FLAC, OGG or MP3 files; mono or stereo, 8 to 96 kHz, 0.2 s to one hour.
-        out: folder for the results; with --character also a file: OUT.glb, .vrm, .fbx or .blend.
+        out: folder for the results, or OUT.csv or OUT.json; with --character also a file: OUT.glb,
+            .vrm, .fbx or .blend.
         head: "default", a FLAME file (.pkl, .npz), or a mesh of your own (.obj, .ply, .glb;
             FILE.glb#MESH of several); with --avatar or --person, the file that the avatar's head
             is made from, such as the FLAME model, where it is not found by itself.
@@ -107,7 +112,7 @@ def animate(
         json: print the results as JSON, one object a file.
     """
     _check_names(audio)
-    speaking, folder = _outputs(character, mapping, out, dense=dense)
+    speaking, folder = _outputs(character, mapping, out, len(audio), dense=dense)
     transcript = _transcript(text, text_file, phones)
     given = None if phones is None else _given(audio, phones)
     style = Style(
@@ -124,7 +129,7 @@ def animate(
         emotion_keys=() if emotion_curve is None else read_emotion_curve(emotion_curve),
     )
     who = choose_speaker(head, avatar, person, speech_model)
-    if folder is not None:
+    if folder is not None and not is_curve_file(folder):
         existing_folder(folder)
     failed = 0
     for path in audio:
@@ -132,7 +137,7 @@ def animate(
             with progress_bar(path.name) as progress:
                 result, warnings = _animate_one(
                     path,
-                    None if folder is None else folder / f"{path.stem}.performance.npz",
+                    None if folder is None else _target(folder, path),
                     speaking,
                     who=who,
                     fps=fps,
@@ -158,12 +163,17 @@ def animate(
 
 
 def _outputs(
-    character: Path | None, mapping: Path | None, out: Path, *, dense: bool
+    character: Path | None, mapping: Path | None, out: Path, audio_files: int, *, dense: bool
 ) -> tuple[SpeakingCharacter | None, Path | None]:
-    """The character that speaks, and the folder that performances go to, where there are such."""
+    """The character that speaks, and what performances go to, where there are such.
+
+    That is a folder, or a file of the curves of one recording.
+    """
     if character is None:
         if mapping is not None:
             raise BadInputError(f"{mapping} maps no character.", "Name one with --character.")
+        if is_curve_file(out) and audio_files > 1:
+            raise BadInputError(f"{out} is one file for {audio_files} of audio.", "Name a folder.")
         return None, out
     # Deferred: only files of characters need their readers.
     from engine.commands.characters import SpeakingCharacter, is_character_file
@@ -208,9 +218,7 @@ def _animate_one(
         progress=subprogress(progress, 0.02, 0.95),
     )
     progress(0.95, "saving")
-    saved: dict[str, object] = {} if target is None else {"performance": target}
-    if target is not None:
-        prediction.save(target, dense=dense)
+    saved: dict[str, object] = {} if target is None else _save(prediction, target, dense=dense)
     if speaking is not None:
         speaking.add(prediction, path.stem)
     result = saved | {
@@ -223,6 +231,19 @@ def _animate_one(
         "language": prediction.language,
     }
     return result, list(prediction.warnings)
+
+
+def _target(out: Path, audio: Path) -> Path:
+    return out if is_curve_file(out) else out / f"{audio.stem}.performance.npz"
+
+
+def _save(prediction: Performance, target: Path, *, dense: bool) -> dict[str, object]:
+    """Write the performance, or its curves; what to print of that."""
+    if is_curve_file(target):
+        write_curves(curves_of(prediction), target)
+        return {"curves": target}
+    prediction.save(target, dense=dense)
+    return {"performance": target}
 
 
 def _check_names(audio: tuple[Path, ...]) -> None:

@@ -61,6 +61,58 @@ def avatar(
 
 
 @app.command
+def curves(
+    performance: Annotated[Path, tyro.conf.Positional],
+    *,
+    out: Path,
+    json: bool = False,
+) -> int:
+    """Write a performance's ARKit weights for Unreal, Audio2Face's importers and others.
+
+    Args:
+        performance: a .performance.npz of the default head, or of one with ARKit expressions.
+        out: OUT.csv as Live Link Face records it, or OUT.json.
+        json: print the result as JSON.
+    """
+    from engine.motion.interchange.curve_files import write_curves
+    from engine.motion.interchange.face_curves import curves_of
+    from engine.motion.performance import Performance
+
+    found = curves_of(Performance.load(performance))
+    write_curves(found, out)
+    print_result({"file": out, "frames": found.frames, "fps": found.fps}, as_json=json)
+    return 0
+
+
+@app.command
+def flame(
+    performance: Annotated[Path, tyro.conf.Positional],
+    *,
+    out: Path,
+    head: str,
+    json: bool = False,
+) -> int:
+    """Write the parameters of a FLAME head's performance, as GaussianAvatars reads them.
+
+    Args:
+        performance: a .performance.npz of this FLAME head.
+        out: flame_param.npz.
+        head: its FLAME file.
+        json: print the result as JSON.
+    """
+    from engine.avatar.flame_param import flame_param_of
+    from engine.heads import load_head
+    from engine.heads.flame_param import save_flame_param
+    from engine.motion.performance import Performance
+
+    motion, error = flame_param_of(Performance.load(performance), load_head(head))
+    save_flame_param(motion, out)
+    result = {"flame_param": out, "frames": motion.frames, "vertex_error_m": error}
+    print_result(result, as_json=json)
+    return 0
+
+
+@app.command
 def splats(
     performance: Annotated[Path, tyro.conf.Positional],
     *,

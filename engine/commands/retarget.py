@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``gaussianspeech retarget``: a performance of one head on another."""
+"""``gaussianspeech retarget``: a performance or captured motion on a head."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from engine.commands.console import print_result, progress_bar
 from engine.core.errors import BadInputError
 from engine.core.progress import subprogress
+from engine.motion.interchange.curve_files import is_curve_file
 
 _SUFFIX = ".npz"
 
@@ -19,24 +20,30 @@ def retarget(
     out: Path,
     *,
     source: str | None = None,
+    fps: float | None = None,
+    timecode_rate: float | None = None,
     dense: bool = False,
     json: bool = False,
 ) -> int:
     """Carry a performance over to another head: FLAME of any version, or an artist's own.
 
     Args:
-        performance: a .performance.npz of 'gaussianspeech animate', or GaussianAvatars'
-            flame_param.npz, which becomes a performance.
+        performance: a .performance.npz of 'gaussianspeech animate'; or motion that becomes one:
+            GaussianAvatars' flame_param.npz, a .csv of Live Link Face, or a .json of ARKit weights.
         head: the head it goes to: the path of a FLAME file, a head file, an avatar or a person's
             folder, or "default"; or a mesh of your own, FILE.glb#MESH where the file has several.
             ARKit shape keys in it are kept.
         out: OUT.performance.npz.
         source: the file of the head it was made for, or the avatar that carries it, where that is
             not the default head.
+        fps: frames per second that a .csv or .json is resampled to; its own by default.
+        timecode_rate: frames per second of the clock of Live Link Face's timecodes; found by
+            default.
         dense: also store the offsets of every vertex of every frame.
         json: print the result as JSON.
     """
     from engine.avatar.flame_motion import load_motion
+    from engine.avatar.motion_file import read_motion
     from engine.heads import load_head
     from engine.heads.registry import flame_param_of_file
     from engine.motion.performance import Performance
@@ -46,9 +53,12 @@ def retarget(
         raise BadInputError(f"The kind of {out} is unknown.", "End it in .performance.npz.")
     with progress_bar(out.name) as progress:
         progress(0.0, "loading")
-        goes_to = load_head(head)
+        goes_to, step = load_head(head), subprogress(progress, 0.05, 0.95)
         param = flame_param_of_file(performance)
-        if param is None:
+        if is_curve_file(performance):
+            played = read_motion(performance, goes_to, head, fps, rate=timecode_rate, progress=step)
+            made_for = goes_to
+        elif param is None:
             played = Performance.load(performance)
             made_for = load_head(source or _shipped(played.head))
         else:
@@ -57,7 +67,7 @@ def retarget(
             named = head if own else source or str(param)
             made_for = goes_to if own else load_head(named)
             played = load_motion(param, made_for, named)
-        carried = carry(played, made_for, goes_to, progress=subprogress(progress, 0.05, 0.95))
+        carried = carry(played, made_for, goes_to, progress=step)
         progress(0.95, "saving")
         carried.save(out, dense=dense)
     result: dict[str, object] = {

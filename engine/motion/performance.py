@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import starmap
 from pathlib import Path
@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.arrays import Float
-from engine.core.checks import check_range, shown
-from engine.core.errors import BadInputError
-from engine.core.files import atomic_write
-from engine.core.json_values import parse_json
-from engine.core.npz import NpzFile, open_npz
-from engine.motion.face.prosody import UNKNOWN, Prosody
-from engine.phonemes import Phone, Word
+from ..core.arrays import Float
+from ..core.checks import check_range, shown
+from ..core.errors import BadInputError
+from ..core.files import atomic_write
+from ..core.json_values import parse_json
+from ..core.npz import NpzFile, open_npz
+from ..phonemes import Phone, Word
+from .face.prosody import UNKNOWN, Prosody
 
 MIN_FPS, MAX_FPS = 1.0, 1000.0
 """Frame rates of performances; those that speech is predicted at are in engine.core.timing."""
@@ -138,12 +138,16 @@ class Performance:
             head_rotation=self.head_rotation[only],
         )
 
-    def save(self, path: str | Path, *, dense: bool = False) -> None:
+    def save(
+        self, path: str | Path, *, dense: bool = False, offsets: Iterable[Float] | None = None
+    ) -> None:
         """Write the documented ``.performance.npz`` (docs/performance-format.md).
 
         Args:
             path: final name; appears only when it is complete.
             dense: also store ``offsets`` (T, V, 3), streamed so that memory stays bounded.
+            offsets: chunks (n, V, 3) of T frames in all to store there instead of weights · basis,
+                for meshes that more than the weights moves.
         """
         arrays: dict[str, NDArray[np.generic]] = {
             "format": np.array(_FORMAT),
@@ -169,10 +173,12 @@ class Performance:
             for name, array in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     np.save(member, array, allow_pickle=False)
-            if dense:
-                self._write_dense(archive)
+            if offsets is not None:
+                self._write_dense(archive, offsets)
+            elif dense:
+                self._write_dense(archive, (chunk for _, chunk in self.offset_chunks()))
 
-    def _write_dense(self, archive: zipfile.ZipFile) -> None:
+    def _write_dense(self, archive: zipfile.ZipFile, chunks: Iterable[Float]) -> None:
         header = {
             "descr": "<f4",
             "fortran_order": False,
@@ -181,7 +187,7 @@ class Performance:
         write_header: Any = np.lib.format.write_array_header_1_0
         with archive.open("offsets.npy", "w", force_zip64=True) as member:
             write_header(member, header)
-            for _, chunk in self.offset_chunks():
+            for chunk in chunks:
                 member.write(chunk.astype("<f4").tobytes())
 
     @classmethod

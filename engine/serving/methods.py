@@ -23,6 +23,7 @@ def make_methods() -> Mapping[str, Method]:
         "head.load": head_methods.load,
         "speech.predict": speech_methods.predict,
         "performance.load": speech_methods.load,
+        "performance.flame": speech_methods.flame,
         "avatar.load": avatar_methods.load,
         "avatar.render": avatar_methods.render,
     }

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``speech.predict`` and ``performance.load``."""
+"""``speech.predict``, ``performance.load`` and ``performance.flame``."""
 
 from __future__ import annotations
 
 import math
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,33 +80,42 @@ class SpeechMethods:
         )
 
     def load(self, request: Request) -> Reply:
-        """From a saved performance, or FLAME's parameters, to shape-key values."""
-        from engine.avatar.flame_motion import load_motion
+        """From a file of motion to shape-key values."""
+        from engine.avatar.motion_file import read_motion
         from engine.heads.registry import flame_param_of_file
+
+        params, progress = request.params, request.progress
+        path, name = params.text("path", None), params.text("name", "motion.performance.npz")
+        head_name = params.text("head", None)
+        tolerance = params.number("tolerance_mm", DEFAULT_TOLERANCE_MM)
+        fps, rate = (params.number(key, None, low=1.0, high=1000.0) for key in ("fps", "rate"))
+        params.no_others()
+        step = subprogress(progress, 0.0, _LOADED)
+        with _sent_file(request, "motion_file", name) as sent:
+            file = path if sent is None else str(sent)
+            if file is None:
+                raise BadInputError("performance.load needs 'path' or the array 'motion_file'.")
+            of_itself = flame_param_of_file(Path(file)) is not None
+            near = head_name or (file if of_itself else "default")
+            head = self._heads.get(near)
+            performance = read_motion(file, head, near, fps, rate=rate, progress=step)
+        reply = _shape_keys(performance, head, tolerance, subprogress(progress, _LOADED, _FITTED))
+        return Reply(reply.body | {"performance": path, "warnings": []}, reply.arrays)
+
+    def flame(self, request: Request) -> Reply:
+        """From a performance of a FLAME head to FLAME's parameters, in a file."""
+        from engine.avatar.flame_param import flame_param_of
+        from engine.heads.flame_param import save_flame_param
         from engine.motion.performance import Performance
 
         params = request.params
-        path = params.text("path")
-        tolerance = params.number("tolerance_mm", DEFAULT_TOLERANCE_MM)
-        head_name = params.text("head", None)
+        path, out = params.text("path"), params.text("out")
+        head = self._heads.get(params.text("head"))
         params.no_others()
         request.progress(0.0, "reading the performance")
-        if flame_param_of_file(Path(path)) is None:
-            performance = Performance.load(path)
-            head = self._heads.get(head_name or performance.head)
-        else:
-            head = self._heads.get(head_name or path)
-            performance = load_motion(path, head, head_name or path)
-        if performance.head != head.id or performance.vertex_count != head.vertex_count:
-            raise BadInputError(
-                f"{path} was made for the head {performance.head!r} with "
-                f"{performance.vertex_count} vertices; {head.id!r} has {head.vertex_count}.",
-                "Choose the head it was made for.",
-            )
-        reply = _shape_keys(
-            performance, head, tolerance, subprogress(request.progress, 0.1, _FITTED)
-        )
-        return Reply(reply.body | {"performance": path, "warnings": []}, reply.arrays)
+        param, error = flame_param_of(Performance.load(path), head)
+        save_flame_param(param, out)
+        return Reply({"flame_param": out, "frames": param.frames, "vertex_error_m": error})
 
 
 def _text(params: JsonObject) -> str | tuple[Cue, ...]:
@@ -142,16 +153,26 @@ def _load(request: Request, progress: Progress) -> Speech:
     name = params.text("audio_name", "audio")
     if audio is not None:
         return load_speech(audio, start, duration, progress)
-    if "audio_file" in request.arrays:
-        with tempfile.TemporaryDirectory(prefix="gaussianspeech-") as folder:
-            path = Path(folder, _file_name(name))
-            path.write_bytes(request.arrays["audio_file"].tobytes())
-            return load_speech(path, start, duration, progress)
+    with _sent_file(request, "audio_file", name) as sent:
+        if sent is not None:
+            return load_speech(sent, start, duration, progress)
     if "samples" not in request.arrays or rate is None:
         raise BadInputError(
             f"{request.method} needs 'audio', the array 'audio_file', or 'samples' with 'rate'."
         )
     return speech_from_samples(request.arrays["samples"], rate)
+
+
+@contextmanager
+def _sent_file(request: Request, array: str, name: str) -> Iterator[Path | None]:
+    """A file that came as an array, for the time of a block; ``None`` where none came."""
+    if array not in request.arrays:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="gaussianspeech-") as folder:
+        path = Path(folder, _file_name(name))
+        path.write_bytes(request.arrays[array].tobytes())
+        yield path
 
 
 def _file_name(name: str) -> str:

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import json
+import time
+import wave
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,12 +83,17 @@ def imported_back(kind, path):
     import bpy
 
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    bpy.context.scene.render.fps = 24
     if kind == "ABC":
         bpy.ops.wm.alembic_import(filepath=str(path), as_background_job=False)
     elif kind == "USD":
         bpy.ops.wm.usd_import(filepath=str(path))
-    else:
+    elif kind == "GLB":
         bpy.ops.import_scene.gltf(filepath=str(path))
+    elif hasattr(bpy.ops.wm, "fbx_import"):
+        bpy.ops.wm.fbx_import(filepath=str(path), anim_offset=0.0)
+    else:
+        bpy.ops.import_scene.fbx(filepath=str(path), anim_offset=0.0)
     kinds = {obj.type for obj in bpy.data.objects}
     assert not kinds & {"CAMERA", "LIGHT"}
     (mesh,) = [obj for obj in bpy.data.objects if obj.type == "MESH"]
@@ -93,8 +101,11 @@ def imported_back(kind, path):
     return mesh
 
 
+KINDS = [("ABC", "abc"), ("USD", "usdc"), ("GLB", "glb"), ("FBX", "fbx")]
+
+
 @pytest.mark.parametrize("head_motion", [0.0, 2.0])
-@pytest.mark.parametrize(("kind", "suffix"), [("ABC", "abc"), ("USD", "usdc"), ("GLB", "glb")])
+@pytest.mark.parametrize(("kind", "suffix"), KINDS)
 def test_the_animated_mesh_comes_back_the_same(blender, head, tmp_path, kind, suffix, head_motion):
     head.gaussianspeech_speech.head_motion = head_motion
     blender.ops.mesh.primitive_cube_add()  # Something else that must not go out.
@@ -103,16 +114,23 @@ def test_the_animated_mesh_comes_back_the_same(blender, head, tmp_path, kind, su
     path = tmp_path / f"anna.{suffix}"
     blender.ops.gaussianspeech.export(filepath=str(path), format=kind)
     mesh = imported_back(kind, path)
-    blender.context.scene.render.fps = 24
-    # A GLB begins at its own time zero, which the importer puts at frame 0 or 1.
-    shift = first_frame(mesh) - 5 if kind == "GLB" else 0
     for frame, expected in before.items():
-        found = world_vertices(mesh, frame + shift)
-        if kind == "GLB":  # Vertices are split where UVs are, so their order is another.
-            distance = np.linalg.norm(expected[:, None] - found[None], axis=2).min(axis=1)
-            assert distance.max() < 1e-5
-        else:
-            np.testing.assert_allclose(found, expected, atol=1e-5)
+        assert_same(world_vertices(mesh, frame), expected, kind)
+
+
+def test_a_glb_begins_at_zero_on_demand(blender, head, tmp_path):
+    first = world_vertices(head, 5)
+    path = tmp_path / "anna.glb"
+    blender.ops.gaussianspeech.export(filepath=str(path), format="GLB", from_zero=True)
+    assert_same(world_vertices(imported_back("GLB", path), 0), first, "GLB")
+
+
+def assert_same(found, expected, kind):
+    if kind in ("GLB", "FBX"):  # Vertices are split where UVs are, so their order is another.
+        distance = np.linalg.norm(expected[:, None] - found[None], axis=2).min(axis=1)
+        assert distance.max() < 1e-5
+    else:
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_a_performance_holds_the_heads_rotation(blender, head, tmp_path):
@@ -130,15 +148,7 @@ def test_a_performance_holds_the_heads_rotation(blender, head, tmp_path):
     assert np.abs(rotation).max() > 0.01
 
 
-def first_frame(mesh) -> int:
-    return round(
-        mesh.data.shape_keys.animation_data.nla_tracks[0].strips[0].action.frame_range[0]
-        if mesh.data.shape_keys.animation_data.action is None
-        else mesh.data.shape_keys.animation_data.action.frame_range[0]
-    )
-
-
-@pytest.mark.parametrize("kind", ["ABC", "USD", "GLB", "NPZ"])
+@pytest.mark.parametrize("kind", ["ABC", "USD", "GLB", "FBX", "NPZ"])
 def test_the_scene_is_left_as_it_was(blender, head, tmp_path, kind):
     blender.ops.mesh.primitive_cube_add()
     cube, scene = blender.context.object, blender.context.scene
@@ -156,21 +166,63 @@ def test_the_scene_is_left_as_it_was(blender, head, tmp_path, kind):
     assert blender.context.view_layer.objects.active == head
 
 
-@pytest.mark.parametrize("kind", ["ABC", "USD", "GLB", "NPZ"])
+@pytest.mark.parametrize("kind", ["ABC", "USD", "GLB", "FBX", "NPZ", "CSV", "JSON"])
 def test_only_a_whole_file_takes_the_name(blender, head, addon, tmp_path, kind, monkeypatch):
-    old = addon("export.ops").with_suffix(tmp_path / "anna", kind)
+    old = addon("export.formats").with_suffix(tmp_path / "anna", kind)
     old.write_bytes(b"an older file")
-
-    def fail(path, *_args, **_options):
-        raise RuntimeError("disk full")
-
-    monkeypatch.setitem(addon("export.mesh_files").EXPORTERS, kind, fail)
-    monkeypatch.setattr(addon("export.performance_file"), "_write", lambda *_a, **_k: 1 / 0)
-    error = ZeroDivisionError if kind == "NPZ" else RuntimeError
-    with pytest.raises((RuntimeError, error)):
+    child = tmp_path / "child.py"
+    child.write_text(
+        "import sys, json, pathlib\n"
+        "request = json.loads(pathlib.Path(sys.argv[-1]).read_text())\n"
+        "pathlib.Path(request['out']).write_bytes(b'half')\n"
+        "print('GAUSSIANSPEECH', json.dumps({'error': 'disk full'}))\n"
+    )
+    monkeypatch.setattr(addon("export.background_blender"), "_SCRIPT", child)
+    with pytest.raises(RuntimeError, match="Blender's exporter failed: disk full"):
         blender.ops.gaussianspeech.export(filepath=str(old), format=kind)
     assert old.read_bytes() == b"an older file"
-    assert list(tmp_path.iterdir()) == [old]
+    assert set(tmp_path.iterdir()) == {old, child}
+    assert not list(Path(blender.app.tempdir).glob("gaussianspeech-export-*"))
+
+
+def test_a_blender_that_crashes_is_one_message(blender, head, addon, tmp_path, monkeypatch):
+    child = tmp_path / "child.py"
+    child.write_text("import os\nprint('Segmentation fault')\nos.abort()\n")
+    monkeypatch.setattr(addon("export.background_blender"), "_SCRIPT", child)
+    with pytest.raises(RuntimeError, match="ended early"):
+        blender.ops.gaussianspeech.export(filepath=str(tmp_path / "a.abc"), format="ABC")
+    assert list(tmp_path.iterdir()) == [child]
+
+
+def test_an_export_can_be_cancelled(blender, head, addon, tmp_path):
+    files = addon("export.mesh_files")
+    future = files.export_mesh(blender.context, [head], tmp_path / "a.glb", "GLB", range(1, 100000))
+    assert not future.wait(0.5)
+    began = time.monotonic()
+    future.cancel()
+    with pytest.raises(addon("export.background_blender").CancelledError):
+        future.result(10.0)
+    assert time.monotonic() - began < 2.0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_says_how_far_it_is(blender, head, addon, tmp_path):
+    files = addon("export.mesh_files")
+    future = files.export_mesh(blender.context, [head], tmp_path / "a.abc", "ABC", range(1, 2000))
+    seen = set()
+    while not future.wait(0.01):
+        seen.add(future.poll())
+    fractions = [fraction for fraction, message in seen if "of 1999" in message]
+    assert len(fractions) > 3
+    assert 0.0 <= min(fractions) < max(fractions) <= 1.0
+
+
+def test_beginning_an_export_does_not_hold_blender_up(blender, head, addon, tmp_path):
+    files = addon("export.mesh_files")
+    began = time.perf_counter()
+    future = files.export_mesh(blender.context, [head], tmp_path / "a.glb", "GLB", range(5, 29))
+    assert time.perf_counter() - began < 0.2
+    assert future.result(60.0) > 1000
 
 
 def test_a_performance_holds_what_plays(blender, head, tmp_path):
@@ -282,7 +334,7 @@ def test_a_folder_that_cannot_be_made_is_named(blender, head, tmp_path):
     ],
 )
 def test_the_suffix_follows_the_format(blender, addon, tmp_path, name, kind, expected):
-    assert addon("export.ops").with_suffix(tmp_path / name, kind).name == expected
+    assert addon("export.formats").with_suffix(tmp_path / name, kind).name == expected
 
 
 def test_a_build_without_an_exporter_says_so(blender, addon, head, monkeypatch, tmp_path):
@@ -322,5 +374,116 @@ def test_a_character_is_no_performance_of_a_head(blender, tmp_path):
     with pytest.raises(RuntimeError, match="performances are of heads"):
         blender.ops.gaussianspeech.export(
             filepath=str(tmp_path / "a.npz"), format="NPZ", frames="SCENE"
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def arkit_of(path) -> dict:
+    content = json.loads(path.read_text("utf-8"))
+    values = np.array(content["weightMat"])
+    return {name: values[:, column] for column, name in enumerate(content["facsNames"])}
+
+
+@pytest.mark.parametrize("kind", ["CSV", "JSON"])
+def test_arkit_weights_are_what_plays(blender, head, tmp_path, kind):
+    head.gaussianspeech_speech.head_motion = 2.0
+    path = tmp_path / "anna"
+    blender.ops.gaussianspeech.export(filepath=str(path), format="NPZ")
+    blender.ops.gaussianspeech.export(filepath=str(path), format=kind)
+    curves = pytest.importorskip("engine.motion.interchange.curve_files")
+    found = curves.read_curves(tmp_path / f"anna.{kind.lower()}", rate=24.0)
+    assert (found.fps, found.frames) == (24.0, FRAMES)
+    with np.load(tmp_path / "anna.performance.npz") as data:
+        expression, rotation = data["expression"], data["head_rotation"]
+    arkit = pytest.importorskip("engine.motion.arkit")
+    for column, name in enumerate(("jawOpen", "mouthClose")):
+        shown = found.weights[:, arkit.COLUMN[name]]
+        np.testing.assert_allclose(shown, expression[:, column], atol=1e-5)
+    np.testing.assert_allclose(found.head_rotation, rotation, atol=1e-5)
+
+
+def test_a_characters_shapes_go_out_as_the_arkit_weights_they_stand_for(blender, tmp_path):
+    blender.ops.mesh.primitive_cube_add()
+    obj = blender.context.object
+    for key in ("Basis", "A", "I", "U", "E", "O"):
+        obj.shape_key_add(name=key)
+    blender.ops.gaussianspeech.use_character()
+    for key in obj.data.shape_keys.key_blocks:
+        key.value = 0.5 if key.name == "A" else 0.0
+    path = tmp_path / "a.json"
+    blender.ops.gaussianspeech.export(filepath=str(path), format="JSON", frames="SCENE")
+    poses = pytest.importorskip("engine.motion.characters.poses")
+    shown = arkit_of(path)
+    assert shown["jawOpen"][0] == pytest.approx(0.5 * poses.VISEMES["aa"]["jawOpen"], abs=1e-5)
+
+
+def test_a_head_without_arkit_names_has_no_arkit_weights(blender, head, tmp_path):
+    for key in head.data.shape_keys.key_blocks[1:]:
+        key.name = f"expr_{key.name}"
+    with pytest.raises(RuntimeError, match="'Anna' has no ARKit expressions"):
+        blender.ops.gaussianspeech.export(filepath=str(tmp_path / "a.csv"), format="CSV")
+
+
+def test_flame_parameters_are_of_flame_heads(blender, head, tmp_path):
+    with pytest.raises(RuntimeError, match="'Anna' is no FLAME head"):
+        blender.ops.gaussianspeech.export(filepath=str(tmp_path / "a"), format="FLAME")
+
+
+def test_drivers_and_modifiers_of_other_objects_play_in_the_export(blender, head, tmp_path):
+    blender.ops.object.empty_add()
+    empty = blender.context.object
+    for frame, height in ((5, 0.0), (28, 1.0)):
+        empty.location.z = height
+        empty.keyframe_insert("location", frame=frame)
+    driver = head.data.shape_keys.key_blocks["line corrective 01"].driver_add("value").driver
+    variable = driver.variables.new()
+    variable.type = "TRANSFORMS"
+    variable.targets[0].id, variable.targets[0].transform_type = empty, "LOC_Z"
+    driver.expression = f"min({variable.name}, 0.75) * 1.0"
+    head.parent = empty
+    blender.context.view_layer.objects.active = head
+    expected = world_vertices(head, 28)
+    path = tmp_path / "a.abc"
+    blender.ops.gaussianspeech.export(filepath=str(path), format="ABC")
+    assert_same(world_vertices(imported_back("ABC", path), 28), expected, "ABC")
+
+
+def tone(path, frames, frequency=440.0, rate=48000, fps=24):
+    samples = np.sin(2 * np.pi * frequency * np.arange(round(frames / fps * rate)) / rate)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((samples * 20000).astype("<i2").tobytes())
+
+
+def test_the_sound_goes_along_cut_to_the_frames(blender, head, addon, tmp_path):
+    if not addon("compat").has_audio():
+        with pytest.raises(RuntimeError, match="no sound system"):
+            blender.ops.gaussianspeech.export(
+                filepath=str(tmp_path / "a.json"), format="JSON", sound=True
+            )
+        return
+    scene = blender.context.scene
+    tone(tmp_path / "tone.wav", 12)
+    addon("speech.strip").add_sound_strip(scene, tmp_path / "tone.wav", 17)
+    blender.ops.gaussianspeech.export(filepath=str(tmp_path / "a.json"), format="JSON", sound=True)
+    with wave.open(str(tmp_path / "a_sound.wav")) as file:
+        rate = file.getframerate()
+        channels = file.getnchannels()
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+    loud = np.abs(samples.reshape(-1, channels)[:, 0]) > 1000
+    # The strip begins twelve frames after the first of the export and lasts twelve.
+    assert np.flatnonzero(loud)[0] / rate == pytest.approx(0.5, abs=0.01)
+    assert np.flatnonzero(loud)[-1] / rate == pytest.approx(1.0, abs=0.05)
+    assert [known.name for known in blender.data.scenes] == [scene.name]
+
+
+def test_no_sound_in_the_sequencer_is_said(blender, head, addon, tmp_path):
+    if not addon("compat").has_audio():
+        pytest.skip("This Blender has no sound system.")
+    with pytest.raises(RuntimeError, match="There is no sound in the sequencer"):
+        blender.ops.gaussianspeech.export(
+            filepath=str(tmp_path / "a.json"), format="JSON", sound=True
         )
     assert list(tmp_path.iterdir()) == []

@@ -11,7 +11,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDON = ROOT / "blender_addon"
-BLENDERS = {"aud", "blf", "bpy", "bpy_extras", "gpu", "gpu_extras", "mathutils", "numpy"}
+BLENDERS = {
+    "addon_utils",
+    "aud",
+    "blf",
+    "bpy",
+    "bpy_extras",
+    "gpu",
+    "gpu_extras",
+    "mathutils",
+    "numpy",
+}
 
 
 def module_name(path: Path) -> str:

@@ -6,6 +6,8 @@ import pytest
 import soundfile
 
 from engine.core.timing import frame_count
+from engine.motion.interchange.curve_files import read_curves
+from engine.motion.interchange.face_curves import curves_of
 from engine.motion.performance import Performance
 from training.cli import main
 
@@ -171,3 +173,22 @@ def test_gaze_head_motion_and_emotion_are_layers_that_can_be_asked_for(sample_vo
     assert column("fear", "eyeWideLeft").max() == pytest.approx(0.425, abs=0.01)
     assert column("joy", "cheekSquintLeft")[0] == 0
     assert column("joy", "cheekSquintLeft")[-1] > 0.5
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json"])
+def test_out_may_be_a_file_of_arkit_weights(humming, tmp_path, capsys, suffix):
+    path, out = humming("a.wav"), tmp_path / f"curves{suffix}"
+    assert main(["animate", str(path), "--out", str(tmp_path)]) == 0
+    performance = Performance.load(tmp_path / "a.performance.npz")
+    capsys.readouterr()
+    assert main(["animate", str(path), "--out", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["curves"] == str(out)
+    found = read_curves(out)
+    assert found.fps == 25.0
+    np.testing.assert_allclose(found.weights, curves_of(performance).weights, atol=1e-5)
+
+
+def test_one_file_of_weights_does_not_take_two_of_audio(humming, tmp_path, capsys):
+    files = [str(humming(name)) for name in ("a.wav", "b.wav")]
+    assert main(["animate", *files, "--out", str(tmp_path / "a.csv")]) == 2
+    assert "a.csv is one file for 2 of audio. Name a folder." in capsys.readouterr().err

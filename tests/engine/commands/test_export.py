@@ -102,3 +102,21 @@ def test_bad_input_is_one_line_that_names_it(performance, tmp_path, capsys):
         assert named in error
         assert "\n" not in error
     assert {path.name for path in tmp_path.iterdir()} == {"a.performance.npz"}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json"])
+def test_curves_go_out_and_come_back_on_a_head(head, performance, tmp_path, capsys, suffix):
+    out, back = tmp_path / f"a{suffix}", tmp_path / "back.performance.npz"
+    assert main(["export", "curves", str(performance), "--out", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["frames"] == 2
+    options = ["--head", "default", "--out", str(back), "--timecode-rate", "25"]
+    assert main(["retarget", str(out), *options]) == 0
+    again, made = Performance.load(back), Performance.load(performance)
+    assert again.fps == 25.0
+    np.testing.assert_allclose(again.expression, made.expression, atol=1e-6)
+    np.testing.assert_array_equal(again.basis, made.basis)
+
+
+def test_curves_of_an_unknown_kind_are_refused(performance, tmp_path, capsys):
+    assert main(["export", "curves", str(performance), "--out", str(tmp_path / "a.bvh")]) == 2
+    assert "a.bvh is unknown. End it in .csv or .json." in capsys.readouterr().err

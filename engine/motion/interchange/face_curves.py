@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ARKit weights over time: what programs of face capture exchange. numpy only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.errors import BadInputError
+from ..arkit import ARKIT_NAMES, COLUMN
+
+if TYPE_CHECKING:
+    from ..performance import Performance
+
+Float = NDArray[np.float32]
+Double = NDArray[np.float64]
+
+MAX_FRAMES = 1_000_000
+"""Frames of the longest file that is read: four and a half hours at 60 frames per second."""
+
+_COLUMNS = {name.lower(): column for name, column in COLUMN.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class FaceCurves:
+    """A face over T frames.
+
+    Attributes:
+        fps: frames per second.
+        weights: (T, 52) float32, columns as :data:`engine.motion.arkit.ARKIT_NAMES`.
+        head_rotation: (T, 3) float32 rotation vectors of the head, radians, head space (+Y up,
+            +Z forward, which are ARKit's axes of a face).
+    """
+
+    fps: float
+    weights: Float
+    head_rotation: Float
+
+    @property
+    def frames(self) -> int:
+        """T."""
+        return len(self.weights)
+
+
+def arkit_column(name: str) -> int | None:
+    """Column of an ARKit expression in any spelling of its case; ``None`` for other names."""
+    return _COLUMNS.get(name.strip().lower())
+
+
+def curves_of(performance: Performance) -> FaceCurves:
+    """The ARKit weights of a performance; expressions that its head lacks are 0.
+
+    Raises:
+        BadInputError: its expressions are not ARKit's, as FLAME's are not.
+    """
+    weights = np.zeros((performance.frames, len(ARKIT_NAMES)), np.float32)
+    known = 0
+    for column, name in enumerate(performance.expression_names):
+        if name in COLUMN:
+            weights[:, COLUMN[name]] = performance.expression[:, column]
+            known += 1
+    if not known:
+        raise BadInputError(
+            f"The performance of head '{performance.head}' has no ARKit weights.",
+            "Animate the default head or one with ARKit expressions, and export that.",
+        )
+    return FaceCurves(performance.fps, weights, performance.head_rotation)
+
+
+def resampled(times: Double, values: Double, fps: float) -> Float:
+    """Values at regular frames, straight lines between the samples.
+
+    Args:
+        times: (N,) rising seconds.
+        values: (N, C).
+        fps: frames per second of the result.
+
+    Returns:
+        (T, C) float32, T = round((last time − first) · fps) + 1; the first frame is the first
+        sample.
+    """
+    frames = round((times[-1] - times[0]) * fps) + 1
+    grid = times[0] + np.arange(frames) / fps
+    columns = [np.interp(grid, times, column) for column in values.T]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def check_length(path: str | Path, seconds: float, fps: float) -> None:
+    """Check that a file is not longer than is read.
+
+    Raises:
+        BadInputError: it is; names the file.
+    """
+    if seconds * fps > MAX_FRAMES:
+        raise BadInputError(
+            f"{path} spans {seconds / 3600:.1f} hours.", "Cut it into takes; look at its times."
+        )
