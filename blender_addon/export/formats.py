@@ -71,6 +71,9 @@ FORMATS: dict[str, Format] = {
 }  # fmt: skip
 """By identifier, in the order of the interface."""
 
+FILE_FILTER = "*.abc;*.usd;*.usda;*.usdc;*.usdz;*.glb;*.fbx;*.csv;*.json;*.npz"
+"""What a file dialog shows."""
+
 
 def format_items() -> tuple[tuple[str, str, str], ...]:
     """The formats as items of a property."""

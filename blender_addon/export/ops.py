@@ -16,7 +16,7 @@ from ..engine_link.tasks import EngineTask
 from ..status import invoke_operator, report
 from .evaluated import export_evaluated
 from .flame import export_flame
-from .formats import FORMATS, format_items, with_suffix
+from .formats import FILE_FILTER, FORMATS, format_items, with_suffix
 from .mesh_files import export_mesh
 from .sound import SoundChoice, check_sound
 from .speech_of import speech_frames
@@ -117,10 +117,7 @@ class GAUSSIANSPEECH_OT_export(ExportTask, bpy.types.Operator, ExportHelper):
 
     filename_ext: ClassVar[str] = ""
     check_extension = None  # The suffix follows the format below.
-    filter_glob: bpy.props.StringProperty(
-        default=";".join(sorted({f"*{Path(kind.suffix).suffix}" for kind in FORMATS.values()})),
-        options={"HIDDEN"},
-    )
+    filter_glob: bpy.props.StringProperty(default=FILE_FILTER, options={"HIDDEN"})
 
     _chosen = False
 

@@ -90,7 +90,7 @@ def imported_back(kind, path):
         bpy.ops.wm.usd_import(filepath=str(path))
     elif kind == "GLB":
         bpy.ops.import_scene.gltf(filepath=str(path))
-    elif hasattr(bpy.ops.wm, "fbx_import"):
+    elif "fbx_import" in dir(bpy.ops.wm):
         bpy.ops.wm.fbx_import(filepath=str(path), anim_offset=0.0)
     else:
         bpy.ops.import_scene.fbx(filepath=str(path), anim_offset=0.0)
