@@ -68,7 +68,8 @@ def animate(
     """Make a head speak: writes OUT/<name>.performance.npz for every audio file.
 
     Where OUT ends in .csv or .json, it is one file of ARKit weights instead: as Live Link Face
-    records them, or as JSON. With --character the character's file, its shape keys animated, is written as OUT, or into it.
+    records them, or as JSON. With --character the character's file, its shape keys animated, is
+    written as OUT, or into it.
 
     Args:
         audio: WAV, FLAC, OGG or MP3 files; mono or stereo, 8 to 96 kHz, 0.2 s to one hour.
