@@ -80,7 +80,7 @@ def reference(classes: tuple[type, ...]) -> str:
         "",
         "Written by `docs/reference/write.py` from the registered classes. The sliders and lists",
         "of the sidebar are the properties below; every button is an operator, which F3 finds by",
-        "its label and scripts call as `bpy.ops.NAME`. In a window an operator that asks the",
+        "its label, unless said, and scripts call as `bpy.ops.NAME`. In a window an operator that",
         "asks the engine returns at once and can be cancelled; called from a script it waits.",
         "",
     ]

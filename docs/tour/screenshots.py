@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes the README's screenshots by walking through the five-minute tour in a real Blender window.
+r"""Makes the README's screenshots by walking through the five-minute tour in a real Blender window.
 
-    blender --window-geometry 0 0 1600 1000 --python docs/tour/screenshots.py -- VOICE.wav FOLDER
+    blender --enable-event-simulate --window-geometry 0 0 1600 1000 \
+        --python docs/tour/screenshots.py -- VOICE.wav FOLDER
 
-The extension must be installed and its engine Python set (or GAUSSIANSPEECH_PYTHON be defined).
-Click the sidebar's GaussianSpeech tab when the head has appeared; the rest goes by itself.
+The extension must be installed and its engine Python set (or GAUSSIANSPEECH_PYTHON be defined). It
+goes by itself.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes the pictures of *Set Up Engine* in a real Blender window, from an empty profile.
+r"""Makes the pictures of *Set Up Engine* in a real Blender window, from an empty profile.
 
-    blender --window-geometry 0 0 1600 1000 --python docs/tour/setup.py -- WHEELS FOLDER
+    blender --enable-event-simulate --window-geometry 0 0 1600 1000 \
+        --python docs/tour/setup.py -- WHEELS FOLDER
 
 WHEELS is a folder of wheels (``pip wheel``) for a Python from 3.11 to 3.13 that Blender brings or
-that is on the PATH. The extension must be installed, and no engine named. Click the sidebar's
-GaussianSpeech tab when Blender asks for it; the rest goes by itself.
+that is on the PATH. The extension must be installed, and no engine named. It goes by itself.
 """
 
 from __future__ import annotations

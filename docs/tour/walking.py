@@ -54,18 +54,28 @@ def seconds(number: float) -> Iterator[Condition]:
         yield lambda: True
 
 
-def tab_chosen() -> bool:
-    """Only a click can choose a sidebar's tab: a walk waits for it."""
-    sidebar = next(region for region in area("VIEW_3D").regions if region.type == "UI")
-    return sidebar.active_panel_category == TAB
+def sidebar() -> bpy.types.Region:
+    return next(region for region in area("VIEW_3D").regions if region.type == "UI")
+
+
+def click(x: int, y: int) -> None:
+    """A click at a point of the window; Blender must run with ``--enable-event-simulate``."""
+    window().event_simulate("MOUSEMOVE", "NOTHING", x=x, y=y)
+    for value in ("PRESS", "RELEASE"):
+        window().event_simulate("LEFTMOUSE", value, x=x, y=y)
 
 
 def show_sidebar() -> Iterator[Condition]:
+    """Open the sidebar and click down its tabs to ours: only a click can choose a tab."""
     bpy.context.preferences.view.show_splash = False
     bpy.context.preferences.system.use_region_overlap = False
     area("VIEW_3D").spaces.active.show_region_ui = True
-    print(f"Click the sidebar's tab {TAB}, please.", flush=True)
-    yield tab_chosen
+    yield from seconds(1)
+    for step in range(20, sidebar().height, 20):
+        if sidebar().active_panel_category == TAB:
+            break
+        click(sidebar().x + sidebar().width - 12, sidebar().y + sidebar().height - step)
+        yield from seconds(0.5)
     yield from seconds(1)
 
 

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The add-on keeps Blender's main thread for no longer than an artist notices.
+
+What Blender runs without a window: operators without their wait for the engine, sliders, handlers,
+and what panels do to draw themselves. ``main_thread.py`` measures all of it in a window.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from tests.blender_addon.conftest import PACKAGE, REPOSITORY
+from tests.blender_addon.stopwatch import Stopwatch, table
+
+VOICE = REPOSITORY / "engine" / "assets" / "sample_voice.wav"
+
+
+class Layout:
+    """A layout that draws nothing."""
+
+    def __getattr__(self, _name):
+        return lambda *_args, **_options: Layout()
+
+
+@pytest.fixture
+def watch(blender, addon):
+    """A stopwatch on the add-on."""
+    watch = Stopwatch()
+
+    def enable():
+        import addon_utils  # Blender's: it can be imported after bpy.
+
+        addon_utils.disable(PACKAGE)
+        addon_utils.enable(PACKAGE)
+        return addon("registration").CLASSES
+
+    with watch.watching(PACKAGE, enable):
+        yield watch
+
+
+def quick(watch):
+    """Whether nothing took too long; the table is in the failure's message."""
+    laps = watch.laps
+    over = [lap for lap in laps if lap.too_long]
+    assert not over, f"\n{table(over)}"
+    return {lap.name for lap in laps}
+
+
+class Over:
+    """Something, with other values for some of its attributes."""
+
+    def __init__(self, inner, **values):
+        self._inner = inner
+        self.__dict__ |= values
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+
+def draw_panels(blender, addon):
+    """Have panels fill their layouts, as in a sidebar of 300 pixels: here there is no window."""
+    context = blender.context
+    system = Over(context.preferences.system, ui_scale=1.0)
+    preferences = Over(context.preferences, system=system)
+    sidebar = Over(context, preferences=preferences, region=SimpleNamespace(width=300))
+    for cls in addon("registration").CLASSES:
+        if not issubclass(cls, blender.types.Panel) or cls.bl_space_type != "VIEW_3D":
+            continue
+        if getattr(cls, "poll", lambda _context: True)(context):
+            cls.draw(SimpleNamespace(layout=Layout()), sidebar)
+
+
+def slide(settings, watch):
+    for prop in settings.bl_rna.properties:
+        if prop.type == "FLOAT" and not prop.is_array and not prop.is_readonly:
+            before = getattr(settings, prop.identifier)
+            for part in (0.3, 0.6):
+                value = prop.soft_min + part * (min(prop.soft_max, 10.0) - prop.soft_min)
+                with watch.lap("slider", prop.identifier):
+                    setattr(settings, prop.identifier, value)
+            setattr(settings, prop.identifier, before)
+
+
+def test_heads_and_their_speech(engine_ready, addon, watch):
+    bpy = engine_ready
+    bpy.ops.gaussianspeech.add_head(with_avatar=False)  # Without a window it waits for the avatar.
+    head = bpy.context.object
+    bpy.ops.gaussianspeech.import_sound(filepath=str(VOICE))
+    bpy.ops.gaussianspeech.predict()
+    draw_panels(bpy, addon)
+    slide(head.gaussianspeech_speech, watch)
+    bpy.ops.gaussianspeech.rebake()
+    for frame in range(1, 60):
+        bpy.context.scene.frame_set(frame)
+    head.gaussianspeech_avatar.source = "default"
+    bpy.ops.gaussianspeech.portrait_camera()
+    bpy.ops.gaussianspeech.set_up_composite()
+    for frame in range(1, 60):
+        bpy.context.scene.frame_set(frame)
+    bpy.ops.gaussianspeech.remove_composite()
+    draw_panels(bpy, addon)
+    called = quick(watch)
+    assert "gaussianspeech.predict.finish" in called
+    assert "articulation" in called
+    assert any("frame_change_post" in name for name in called)
+
+
+def test_a_character_of_ones_own(engine_ready, addon, watch):
+    bpy = engine_ready
+    sys.path.insert(0, str(REPOSITORY / "docs" / "tour"))
+    from own_character import add_character
+
+    face, teeth = add_character(bpy.context, "Elf")
+    teeth.select_set(True)
+    bpy.ops.gaussianspeech.use_character()
+    bpy.ops.gaussianspeech.import_sound(filepath=str(VOICE))
+    bpy.ops.gaussianspeech.predict()
+    draw_panels(bpy, addon)
+    slide(face.gaussianspeech_speech, watch)
+    for frame in range(1, 60):
+        bpy.context.scene.frame_set(frame)
+    assert "gaussianspeech.use_character.execute" in quick(watch)
+
+
+def test_the_stopwatch_finds_what_is_slow(blender, addon):
+    watch = Stopwatch()
+    handlers = blender.app.handlers.frame_change_post
+
+    def slow(*_args):
+        time.sleep(0.02)
+
+    slow.__module__ = f"{PACKAGE}.slow"
+    handlers.append(slow)
+    try:
+        with watch.watching(PACKAGE, lambda: addon("registration").CLASSES):
+            blender.context.scene.frame_set(5)
+            blender.ops.gaussianspeech.check_engine.poll()
+    finally:
+        handlers.remove(slow)
+    (late,) = [lap for lap in watch.laps if lap.too_long]
+    assert late.name.endswith("slow on frame_change_post")
+    assert late.calls == 1
+    assert 20 <= late.worst < 200
