@@ -77,6 +77,23 @@ def strip_range(strip: Any) -> tuple[int, int]:
     return int(strip.frame_final_start), int(strip.frame_final_end)
 
 
+def new_text_strip(
+    editor: bpy.types.SequenceEditor, text: str, channel: int, first: int, last: int
+) -> Any:
+    """A text strip over the frames [first, last)."""
+    new = strips(editor).new_effect
+    known = strips(editor).bl_rna.functions["new_effect"].parameters
+    end = {"frame_end": last} if "frame_end" in known else {"length": last - first}
+    strip = new(name=text, type="TEXT", channel=channel, frame_start=first, **end)
+    strip.text = text
+    return strip
+
+
+def muted_strips_render() -> bool:
+    """Whether strips that are muted make Blender render the sequencer instead of the 3D scene."""
+    return bpy.app.version < (5, 0)
+
+
 # --- Actions: channels hang on the action in 4.2, on a slot from 4.4 ------------------------------
 
 
