@@ -34,6 +34,8 @@ from .prediction import prediction_from_reply
 from .properties import model_name
 from .sound import Clip, clip_of_line
 from .strip import add_sound_strip
+from .timeline.kept import given_params, take_reply
+from .timeline.shown import show_again, take_in
 from .transcript import keep_transcript, transcript_params
 
 AUDIO_FILES = "*.wav;*.flac;*.ogg;*.oga;*.mp3;*.aif;*.aiff;*.m4a;*.aac;*.opus;*.mp4;*.mov;*.mkv"
@@ -107,12 +109,18 @@ class LinesTask(EngineTask):
 
     def start(self, context: bpy.types.Context, chosen: Sequence[Any]) -> Future:
         """Begin with the first of some lines."""
+        for line in chosen:
+            take_in(context, line)
         self._queue, self._count = tuple(line.id for line in chosen), len(chosen)
         return self._begin_line(context)
 
     def wants_engine(self, context: bpy.types.Context, line: Any) -> bool:
         """Whether a line is to be predicted, not only baked again."""
         return state_of(context, line).engine
+
+    def spoken(self, line: Any, clip: Clip) -> dict[str, Any]:
+        """The parameters about what a line says: phones that were moved, or a transcript."""
+        return given_params(line) or transcript_params(line, clip)
 
     def progress(self) -> tuple[float, str]:
         """How far all lines are."""
@@ -132,7 +140,7 @@ class LinesTask(EngineTask):
         if reply is None:
             self._summary = _summary(rebake(context, line))
         else:
-            self._bake(context, line, reply)
+            self.bake_reply(context, line, reply)
         self.clean_up()
         self._queue = self._queue[1:]
         if self._queue:
@@ -168,7 +176,7 @@ class LinesTask(EngineTask):
         }
         if self._clip.duration is not None:
             params["duration"] = self._clip.duration
-        params |= transcript_params(line, self._clip)
+        params |= self.spoken(line, self._clip)
         if self._save:
             params["save"] = bpy.path.abspath(self._save)
         # With a command of the user's own it may run on another machine, without our files.
@@ -176,8 +184,10 @@ class LinesTask(EngineTask):
         prepare = partial(_with_sound, self._clip, params, remote=remote)
         return PreparedFuture(engine, "speech.predict", prepare, "Reading the sound")
 
-    def _bake(self, context: bpy.types.Context, line: Any, reply: Message) -> None:
+    def bake_reply(self, context: bpy.types.Context, line: Any, reply: Message) -> None:
+        """Bake what the engine predicted of a line."""
         clip = self._clip
+        notes = take_reply(line, sound_start(clip) or 0.0, reply.body)
         deltas = np.asarray(reply.arrays["corrective_deltas"], np.float32)
         prediction = prediction_from_reply(
             reply.body,
@@ -190,7 +200,8 @@ class LinesTask(EngineTask):
         )
         done = bake(context, line, prediction, deltas, clip)
         keep_transcript(line, clip, reply.body)
-        done = replace(done, notes=(*reply.body.get("warnings", ()), *done.notes))
+        show_again(context, line)
+        done = replace(done, notes=(*reply.body.get("warnings", ()), *notes, *done.notes))
         self._summary = _summary(done, prediction.max_error_mm)
 
 

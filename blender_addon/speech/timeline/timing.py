@@ -28,6 +28,20 @@ class Timing(NamedTuple):
             tuple(w._replace(start=w.start + seconds, end=w.end + seconds) for w in self.words),
         )
 
+    def outside(self, start: float, end: float) -> Timing:
+        """What of it does not reach into a stretch of the sound."""
+        return Timing(
+            tuple(phone for phone in self.phones if phone.end <= start or phone.start >= end),
+            tuple(word for word in self.words if word.end <= start or word.start >= end),
+        )
+
+    def joined(self, other: Timing) -> Timing:
+        """The phones and words of both, which do not overlap, in order."""
+        return Timing(
+            tuple(sorted((*self.phones, *other.phones), key=lambda phone: phone.start)),
+            tuple(sorted((*self.words, *other.words), key=lambda word: word.start)),
+        )
+
     def to_json(self) -> str:
         """As it is kept with a line."""
         return json.dumps({"phones": _rows(self.phones), "words": _rows(self.words)})

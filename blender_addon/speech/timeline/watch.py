@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Noticing what is done on the timeline, so that the mouth follows by itself.
+
+A timer compares the lines that are shown with what lies on the timeline; moving markers tells
+nobody. What was done is taken in once it rests and no drag is under way. After undo, redo and
+loading a file nothing is done by itself: they would be undone in turn.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+from bpy.app.handlers import persistent
+
+from ....engine.core.errors import GaussianSpeechError
+from ... import compat
+from ...status import get_status, set_error
+from ..bake import rebake
+from ..lines import line_by_id, state_of
+from .layout import Mark
+from .shown import is_changed, lying, take_in
+from .strips import is_ours
+
+_TICK = 0.25
+"""Seconds between two looks."""
+
+_shown: list[str] = []
+"""Ids of the lines that are shown."""
+_seen: dict[str, list[Mark]] = {}
+"""What lay on the timeline of a changed line at the last look."""
+_left: dict[str, list[Mark]] = {}
+"""What lies there and is left as it is: it cannot be taken in, or came by undo."""
+
+
+def start_watching() -> None:
+    """Watch the lines that are shown; background Blender has no timers, its *Update* looks."""
+    _shown[:] = [
+        line.id
+        for obj in bpy.data.objects
+        for line in obj.gaussianspeech_lines
+        if line.timeline.shown
+    ]
+    if _shown and not bpy.app.background and not bpy.app.timers.is_registered(_on_timer):
+        bpy.app.timers.register(_on_timer, first_interval=_TICK, persistent=True)
+
+
+def _on_timer() -> float | None:
+    look(bpy.context)
+    return _TICK if _shown else None
+
+
+def look(context: bpy.types.Context) -> None:
+    """Look at each line that is shown, and let the mouth follow what was done and now rests."""
+    for known in list(_shown):
+        line = line_by_id(known)
+        if line is None or not line.timeline.shown:
+            _shown.remove(known)
+        elif not is_changed(context, line):
+            _seen.pop(known, None)
+            _left.pop(known, None)
+        elif _rests(known, lying(line)) and not _is_busy(context):
+            _follow(context, line)
+
+
+def _rests(known: str, now: list[Mark]) -> bool:
+    """Whether what lies there is as at the last look, and is not to be left as it is."""
+    before, _seen[known] = _seen.get(known), now
+    return now == before and now != _left.get(known)
+
+
+def _is_busy(context: bpy.types.Context) -> bool:
+    """Whether something is being dragged, or the engine works for the user."""
+    if get_status(context).busy:
+        return True
+    windows = context.window_manager.windows
+    running = (operator.bl_idname for window in windows for operator in window.modal_operators)
+    return any(not name.startswith("GAUSSIANSPEECH_OT") for name in running)
+
+
+def _follow(context: bpy.types.Context, line: Any) -> None:
+    known = line.id
+    try:
+        taken = take_in(context, line)
+        if taken.spans and not taken.timing:
+            rebake(context, line)
+        with context.temp_override(window=context.window_manager.windows[0]):
+            if taken.timing and state_of(context, line).engine:
+                bpy.ops.gaussianspeech.follow_timeline("INVOKE_DEFAULT", line=known)
+            elif taken.spans:
+                bpy.ops.ed.undo_push(message="Change Span")
+    except (GaussianSpeechError, RuntimeError) as error:
+        # A RuntimeError is the operator's report, which is in the panel already.
+        _left[known] = lying(line)
+        if isinstance(error, GaussianSpeechError):
+            set_error(context, error)
+
+
+@persistent
+def _on_undo(*_: Any) -> None:
+    """Leave what came by undo, redo or loading as it is, until it is changed again."""
+    start_watching()
+    _seen.clear()
+    for known in _shown:
+        line = line_by_id(known)
+        if line is not None:
+            _left[known] = lying(line)
+
+
+@persistent
+def _before_render(scene: bpy.types.Scene, *_: Any) -> None:
+    """Keep muted text strips from making older Blenders render the sequencer."""
+    editor = scene.sequence_editor
+    if editor is None or not scene.render.use_sequencer:
+        return
+    seen = [strip for strip in compat.strips(editor) if strip.type != "SOUND"]
+    if seen and all(is_ours(strip) for strip in seen):
+        scene.render.use_sequencer = False
+        _switched_off.append(scene.name)
+
+
+@persistent
+def _after_render(scene: bpy.types.Scene, *_: Any) -> None:
+    if scene.name in _switched_off:
+        _switched_off.remove(scene.name)
+        scene.render.use_sequencer = True
+
+
+_switched_off: list[str] = []
+"""Names of scenes whose sequencer is switched off while they render."""
+
+
+def _handlers() -> list[tuple[list[Any], Any]]:
+    handlers = bpy.app.handlers
+    found = [(handlers.undo_post, _on_undo), (handlers.redo_post, _on_undo)]
+    found.append((handlers.load_post, _on_undo))
+    if compat.muted_strips_render():
+        found.append((handlers.render_init, _before_render))
+        found += [(handlers.render_complete, _after_render), (handlers.render_cancel, _after_render)]
+    return found
+
+
+def register() -> None:
+    """Listen to undo, redo, loading, and, where it is needed, to rendering."""
+    for handlers, function in _handlers():
+        handlers.append(function)
+
+
+def unregister() -> None:
+    """Stop listening and watching."""
+    for handlers, function in _handlers():
+        handlers.remove(function)
+    if bpy.app.timers.is_registered(_on_timer):
+        bpy.app.timers.unregister(_on_timer)
+    _shown.clear()
+    _seen.clear()
+    _left.clear()
