@@ -4,13 +4,19 @@
 from __future__ import annotations
 
 from . import controls, line_ops, live, live_ops, ops, panel, properties
+from .timeline import menus, watch
+from .timeline import ops as timeline_ops
+from .timeline import properties as timeline_properties
 
 CLASSES: tuple[type, ...] = (
     *controls.CLASSES,
+    *timeline_properties.CLASSES,
     *properties.CLASSES,
     *ops.CLASSES,
     *line_ops.CLASSES,
+    *timeline_ops.CLASSES,
     *panel.CLASSES,
+    *menus.CLASSES,
     *live_ops.CLASSES,
 )
 
@@ -19,9 +25,13 @@ def register() -> None:
     """Attach the settings to objects."""
     properties.register()
     live.register()
+    watch.register()
+    menus.register()
 
 
 def unregister() -> None:
     """Undo :func:`register`."""
+    menus.unregister()
+    watch.unregister()
     live.unregister()
     properties.unregister()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from ...engine.motion.face.prosody import Prosody, prosody_of_phones
 from ...engine.motion.lip_contact import LipGap
 from ...engine.motion.rules.contacts import Contacts, contact_curves, phones_in_silence
 from ...engine.motion.rules.pauses import hold_pauses_open
+from ...engine.motion.spans import Span, hold_closed, strength_curve
 from ...engine.motion.style import NEUTRAL, Style, apply_style
 from ...engine.phonemes import Phone
 from .prediction import Prediction
@@ -96,6 +98,7 @@ def adjusted(
     adjustments: Adjustments,
     gap: LipGap | None = None,
     emotions: Double | None = None,
+    spans: Sequence[Span] = (),
 ) -> Adjusted:
     """What to bake.
 
@@ -109,6 +112,8 @@ def adjusted(
             meet all the same.
         emotions: (T, 6) amounts over time that the artist asks for, of
             :data:`engine.motion.face.emotion.EMOTIONS`.
+        spans: in which the lips are held closed, which needs ``gap``, or a phrase has a strength of
+            its own; seconds from the first frame.
     """
     names, style = prediction.names, adjustments.style
     phones = tuple(Phone(*phone) for phone in prediction.phones)
@@ -130,6 +135,7 @@ def adjusted(
         most = np.maximum(before[:, jaw], before[:, close])
         values[:, close] = np.minimum(values[:, close], most)
     values *= adjustments.strength
+    values *= strength_curve(spans, frames, prediction.fps)[:, None].astype(np.float32)
     if adjustments.smoothing > 0:
         values = smoothed(values, adjustments.smoothing * prediction.fps)
     rotation = prediction.head_rotation + head_motion(
@@ -137,6 +143,7 @@ def adjusted(
     )
     # The engine was not asked for another take of the blinks than the first.
     blinks = blink_times(phones, frames / prediction.fps, NEUTRAL.seed)
+    values = hold_closed(values, names, gap, spans, prediction.fps)
     values = with_gaze(values, names, phones, blinks, rotation, prediction.fps, style)
     low, high = prediction.bounds
     return Adjusted(np.clip(values, low, high), rotation)

@@ -31,6 +31,7 @@ from .head_motion import bake_head_motion, gaze_target
 from .keying import Keying
 from .prediction import Prediction
 from .sound import Clip
+from .timeline.kept import spans_from
 
 Float = NDArray[np.float32]
 
@@ -182,7 +183,8 @@ def _adjusted(
     if mapping_of(main) is None:
         style = replace(style, gaze_target=gaze_target(main, controls, prediction))
     wanted = replace(wanted, style=style, strength=wanted.strength * line.strength)
-    return adjusted(prediction, wanted, gap, asked_emotions(controls, frames))
+    emotions = asked_emotions(controls, frames)
+    return adjusted(prediction, wanted, gap, emotions, spans_from(line, lines.sound_start(line)))
 
 
 def _keying(

@@ -29,6 +29,8 @@ from .lines import (
     set_muted,
     span_of,
 )
+from .timeline.kept import copy_timeline
+from .timeline.shown import hide
 
 FIELDS = (*SOUND, *WORDS, *RECOGNIZER, *MODEL)
 """What a line shares with the settings of 0.1.0."""
@@ -95,6 +97,7 @@ def remove_line(line: Any) -> list[str]:
         What the user should know, a sentence each.
     """
     main, known = line.id_data, line.id
+    hide(line)
     notes = remove_head_motion(main, known)
     for part in character_objects(main):
         datablock = animated_datablock(part)
@@ -124,6 +127,7 @@ def duplicate_line(context: bpy.types.Context, line: Any) -> Any:
     fields = {name: getattr(line, name) for name in _COPIED}
     own = control_values(line.controls, line.controls)
     copy = add_line(main, name)  # From here on `line` may be somewhere else in memory.
+    copy_timeline(line_by_id(known), copy)
     for target, values in ((copy.controls, own), (copy, fields)):
         for name, value in values.items():
             setattr(target, name, value)

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
+from zlib import crc32
 
 import bpy
 
@@ -22,6 +23,7 @@ from .action import is_bake
 from .head_motion import empty_of
 from .prediction import Prediction
 from .sound import Clip, frame_of_second, is_retimed, scene_fps, strip_of_line
+from .timeline.kept import is_timed
 
 SOUND = ("source", "strip", "strip_id", "filepath", "start_frame")
 WORDS = ("text", "recognized_text", "recognized_from", "text_file", "language")
@@ -206,15 +208,32 @@ def _within(begin: float, end: float, left: float, right: float) -> tuple[float,
     return begin, max(begin, end)
 
 
+def sound_start(line: Any) -> float:
+    """Seconds into a line's sound of its first value; 0 where that is not known."""
+    about = predicted(line)
+    return (about.sound_start if about else None) or 0.0
+
+
+def counted_later(line: Any, clip: Clip) -> float:
+    """Seconds by which times in a line's sound are later, once a clip of it is predicted.
+
+    They are counted from the start of the sound file; of a retimed strip, which is mixed down, and
+    of motion whose sound is not known, from the first value.
+    """
+    about = predicted(line)
+    if about is None or (about.sound_start is None) == clip.is_mixed:
+        return 0.0
+    return -(about.sound_start or 0.0) if clip.is_mixed else clip.start
+
+
 def note_predicted(line: Any, prediction: Prediction, clip: Clip | None) -> None:
     """Keep what a line was predicted from."""
-    mixed = clip is None or (clip.temporary and clip.packed is None)
     about = Predicted(
         fps=prediction.fps,
         frames=len(prediction.values),
         start=prediction.start,
         strip_start=prediction.strip_start,
-        sound_start=None if mixed else clip.start,
+        sound_start=None if clip is None or clip.is_mixed else clip.start,
         duration=None if clip is None else clip.duration,
         asked={} if clip is None else asked_of(line),
     )
@@ -228,6 +247,8 @@ def asked_of(line: Any) -> dict[str, Any]:
     text = "" if line.text_file else line.text.strip()
     # A text that was recognised is a result.
     asked["text"] = "" if text == line.recognized_text.strip() else text
+    if is_timed(line):
+        asked["timing"] = f"{crc32(line.timeline.timing.encode()):08x}"
     return asked
 
 
@@ -260,7 +281,8 @@ def state_of(context: bpy.types.Context, line: Any) -> State:
             return State(f"The strip '{line.strip}' is gone", engine=True)
         if reason := _not_predicted(about, *found):
             return State(reason, engine=True)
-    if about.asked and (changed := _changed(about.asked, asked_of(line))):
+    # Where it is not known what was asked, moved phones were not.
+    if changed := _changed(about.asked or asked_of(line) | {"timing": None}, asked_of(line)):
         return State(f"{changed} was changed", engine=True)
     if not nla.is_placed(action, span_of(context, line)):
         return State("Its sound was moved or trimmed")
@@ -282,6 +304,7 @@ def _not_predicted(about: Predicted, scene: bpy.types.Scene, strip: Any) -> str:
 def _changed(asked: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """In words what is asked for otherwise than it was."""
     words = {"text": "Its text", "text_file": "Its text", "source": "Its sound"}
+    words |= {"timing": "Where its phones are"}
     words |= dict.fromkeys(("language", *RECOGNIZER), "Its recognition")
     words |= dict.fromkeys(MODEL, "Its model")
     return next((words[name] for name, value in now.items() if asked.get(name) != value), "")

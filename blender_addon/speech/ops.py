@@ -29,12 +29,12 @@ from ..status import ReportMixin, report
 from .bake import Baked, bake, check_bakeable, rebake
 from .correctives import corrective_names
 from .line_list import add_line, ensure_line
-from .lines import line_by_id, lines_of, out_of_date, state_of
+from .lines import counted_later, line_by_id, lines_of, out_of_date, predicted, state_of
 from .prediction import prediction_from_reply
 from .properties import model_name
 from .sound import Clip, clip_of_line
 from .strip import add_sound_strip
-from .timeline.kept import given_params, take_reply
+from .timeline.kept import given_params, move_timeline, take_reply
 from .timeline.shown import show_again, take_in
 from .transcript import keep_transcript, transcript_params
 
@@ -104,6 +104,8 @@ class LinesTask(EngineTask):
     """Ids of the lines that wait, the one in work first."""
     _count = 1
     _clip: Clip | None = None
+    _given = False
+    """Whether the phones of the line in work are given."""
     _save = ""
     _summary = ""
 
@@ -120,7 +122,10 @@ class LinesTask(EngineTask):
 
     def spoken(self, line: Any, clip: Clip) -> dict[str, Any]:
         """The parameters about what a line says: phones that were moved, or a transcript."""
-        return given_params(line) or transcript_params(line, clip)
+        before = predicted(line)
+        if before is not None and before.sound_start is not None and clip.is_mixed:
+            return transcript_params(line, clip)  # Retimed since: its phones lie elsewhere now.
+        return given_params(line, counted_later(line, clip)) or transcript_params(line, clip)
 
     def progress(self) -> tuple[float, str]:
         """How far all lines are."""
@@ -176,7 +181,9 @@ class LinesTask(EngineTask):
         }
         if self._clip.duration is not None:
             params["duration"] = self._clip.duration
-        params |= self.spoken(line, self._clip)
+        spoken = self.spoken(line, self._clip)
+        self._given = "phones" in spoken
+        params |= spoken
         if self._save:
             params["save"] = bpy.path.abspath(self._save)
         # With a command of the user's own it may run on another machine, without our files.
@@ -187,7 +194,10 @@ class LinesTask(EngineTask):
     def bake_reply(self, context: bpy.types.Context, line: Any, reply: Message) -> None:
         """Bake what the engine predicted of a line."""
         clip = self._clip
-        notes = take_reply(line, sound_start(clip) or 0.0, reply.body)
+        if later := counted_later(line, clip):
+            move_timeline(line, later)
+        start = 0.0 if clip.is_mixed else clip.start
+        notes = take_reply(line, start, reply.body, given=self._given)
         deltas = np.asarray(reply.arrays["corrective_deltas"], np.float32)
         prediction = prediction_from_reply(
             reply.body,

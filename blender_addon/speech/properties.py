@@ -19,6 +19,7 @@ from .keying import EVERY_FRAME, FITTED, ON_TWOS, STEPPED
 from .line_list import adopt_first
 from .rebake import rebake_controls, rebake_line_live
 from .sound import find_strip, strip_id
+from .timeline.properties import GAUSSIANSPEECH_PG_timeline
 from .transcript import FOLDER
 
 
@@ -206,6 +207,7 @@ class GAUSSIANSPEECH_PG_line(SoundFields, TextFields, ModelFields, bpy.types.Pro
         description="Whether the line ever had controls of its own", options={"HIDDEN"}
     )
     controls: bpy.props.PointerProperty(type=GAUSSIANSPEECH_PG_controls)
+    timeline: bpy.props.PointerProperty(type=GAUSSIANSPEECH_PG_timeline)
 
 
 def _on_keying(self: GAUSSIANSPEECH_PG_speech, context: bpy.types.Context) -> None:

@@ -53,6 +53,11 @@ class Clip:
     strip_start: float | None
     fps: float
 
+    @property
+    def is_mixed(self) -> bool:
+        """Whether the sound is a retimed strip's, mixed down as it plays."""
+        return self.temporary and self.packed is None
+
     def prepare(self) -> None:
         """Write a packed sound to ``path``; takes a while, so not on Blender's main thread."""
         if self.packed is not None:

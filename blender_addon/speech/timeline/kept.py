@@ -47,33 +47,51 @@ def forget_timing(line: Any) -> None:
     line.timeline.timing = ""
 
 
-def given_params(line: Any) -> dict[str, Any]:
-    """The parameters of ``speech.predict`` about phones that are known; none without."""
+def given_params(line: Any, later: float) -> dict[str, Any]:
+    """The parameters of ``speech.predict`` about phones that are known; none without.
+
+    Args:
+        line: ``GAUSSIANSPEECH_PG_line``.
+        later: seconds by which they are later in the sound that is sent.
+    """
     if not is_timed(line):
         return {}
     language = line.language.strip() or line.timeline.language
     known = {"language": language} if language else {}
-    return read_timing(line.timeline.timing).params() | known
+    return read_timing(line.timeline.timing).shifted(later).params() | known
 
 
-def take_reply(line: Any, start: float, reply: Mapping[str, Any]) -> tuple[str, ...]:
+def move_timeline(line: Any, later: float) -> None:
+    """Let all that is kept be later, where seconds are counted from another time from now on."""
+    group = line.timeline
+    if group.timing:
+        group.timing = read_timing(group.timing).shifted(later).to_json()
+    group.covered = [seconds + later for seconds in group.covered]
+    spans = spans_of(line)
+    keep_spans(line, (s._replace(start=s.start + later, end=s.end + later) for s in spans))
+
+
+def take_reply(
+    line: Any, start: float, reply: Mapping[str, Any], *, given: bool
+) -> tuple[str, ...]:
     """Keep the phones as the engine read them: what was typed has become sounds.
 
     Args:
         line: ``GAUSSIANSPEECH_PG_line``.
         start: seconds into the sound of the first frame of the reply.
         reply: of ``speech.predict``.
+        given: whether its phones were given; else the sound was recognised, and counts.
 
     Returns:
         What the user should know, a sentence each.
     """
     kept = line.timeline
-    if not is_timed(line):
+    if not given:
         forget_timing(line)
         return ()
     first, last = kept.covered
     duration = reply["frames"] / reply["fps"]
-    if not line.text_file:
+    if reply["words"] and not line.text_file:
         _keep_text(line, reply["words"])
     made = timing_of(reply["phones"], reply["words"]).shifted(start)
     known = read_timing(kept.timing)

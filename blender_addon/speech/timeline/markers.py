@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import SequenceMatcher
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import bpy
@@ -96,7 +97,7 @@ def _entries(marks: Sequence[Mark]) -> list[_Entry]:
     entries: list[_Entry] = []
     for kind in (WORD, PHONE):
         own = [mark for mark in marks if mark.kind == kind]
-        for mark, after in zip(own, [*own[1:], None], strict=True):
+        for mark, after in zip_longest(own, own[1:]):
             name = f"/{mark.text}/" if kind == PHONE else mark.text
             entries.append(_Entry(len(entries), name, mark.first, kind, mark))
             if after is None or after.first > mark.last:

@@ -244,7 +244,9 @@ class GAUSSIANSPEECH_OT_recognize_again(LinesTask, bpy.types.Operator):
 
     def begin(self, context: bpy.types.Context) -> Future:
         """Predict the line from its sound."""
-        return self.start(context, [timeline_line(context) or ensure_line(require_speaker(context))])
+        return self.start(
+            context, [timeline_line(context) or ensure_line(require_speaker(context))]
+        )
 
     def wants_engine(self, _context: bpy.types.Context, _line: Any) -> bool:
         """In any case."""
@@ -319,9 +321,7 @@ def _selected_span(context: bpy.types.Context, line: Any) -> tuple[float, float]
     return placement.seconds(first), placement.seconds(last)
 
 
-def _at_playhead(
-    context: bpy.types.Context, line: Any, duration: float
-) -> tuple[float, float]:
+def _at_playhead(context: bpy.types.Context, line: Any, duration: float) -> tuple[float, float]:
     scene, placement = placement_of(context, line)
     start = placement.seconds(scene.frame_current)
     return start, start + max(duration, 1 / placement.fps)

@@ -18,7 +18,7 @@ from ....engine.core.errors import BadInputError
 from ....engine.motion.spans import HOLD_CLOSED, STRENGTH, Span
 from ... import compat
 from ..action import read_prediction
-from ..lines import line_action, predicted
+from ..lines import line_action, predicted, sound_start
 from ..sound import frame_of_second, is_retimed, scene_fps, strip_of_line
 from . import markers, strips
 from .edits import Bounds, Item, edited
@@ -81,7 +81,7 @@ def line_timing(line: Any) -> Timing:
     if about is None or action is None:
         raise BadInputError(f"'{line.name}' has no phones yet.", "Predict and bake it first.")
     prediction = read_prediction(action)
-    return timing_of(prediction.phones, prediction.words).shifted(about.sound_start or 0.0)
+    return timing_of(prediction.phones, prediction.words).shifted(sound_start(line))
 
 
 def placement_of(context: bpy.types.Context, line: Any) -> tuple[bpy.types.Scene, Placement]:
@@ -113,7 +113,7 @@ def sound_of(line: Any) -> tuple[float, float]:
     about = predicted(line)
     if about is None:
         raise BadInputError(f"'{line.name}' has no phones yet.", "Predict and bake it first.")
-    start = about.sound_start or 0.0
+    start = sound_start(line)
     return start, start + about.frames / about.fps
 
 

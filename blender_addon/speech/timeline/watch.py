@@ -84,7 +84,8 @@ def _follow(context: bpy.types.Context, line: Any) -> None:
         taken = take_in(context, line)
         if taken.spans and not taken.timing:
             rebake(context, line)
-        with context.temp_override(window=context.window_manager.windows[0]):
+        window = next(iter(context.window_manager.windows), None)  # A timer has none of its own.
+        with context.temp_override(window=window):
             if taken.timing and state_of(context, line).engine:
                 bpy.ops.gaussianspeech.follow_timeline("INVOKE_DEFAULT", line=known)
             elif taken.spans:
@@ -136,7 +137,10 @@ def _handlers() -> list[tuple[list[Any], Any]]:
     found.append((handlers.load_post, _on_undo))
     if compat.muted_strips_render():
         found.append((handlers.render_init, _before_render))
-        found += [(handlers.render_complete, _after_render), (handlers.render_cancel, _after_render)]
+        found += [
+            (handlers.render_complete, _after_render),
+            (handlers.render_cancel, _after_render),
+        ]
     return found
 
 
