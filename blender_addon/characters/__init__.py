@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Characters of the artist's own: meshes that speak by the shape keys they have."""
+"""Characters of the artist's own: meshes and rigs that speak by their shape keys and bones."""
 
 from __future__ import annotations
 
-from . import ops, panel, properties
+from . import mapping_ops, ops, panel, properties
 
-CLASSES: tuple[type, ...] = (*properties.CLASSES, *ops.CLASSES, *panel.CLASSES)
+CLASSES: tuple[type, ...] = (
+    *properties.CLASSES,
+    *ops.CLASSES,
+    *mapping_ops.CLASSES,
+    *panel.CLASSES,
+)
 
 register = properties.register
 unregister = properties.unregister

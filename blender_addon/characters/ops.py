@@ -1,80 +1,79 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Making the artist's own meshes a character, and editing what their shape keys stand for."""
+"""Making the artist's own meshes and rigs a character, and editing what they stand for."""
 
 from __future__ import annotations
 
-import json
-import uuid
-from collections.abc import Sequence
-from pathlib import Path
-
 import bpy
-from bpy_extras.io_utils import ExportHelper, ImportHelper
 
 from ...engine.core.errors import BadInputError
-from ...engine.core.files import atomic_write
-from ...engine.core.json_values import JsonObject, read_json
-from ...engine.motion.characters.conventions import CONVENTIONS, Row, propose
-from ...engine.motion.characters.mapping import mapping_of_rows
-from ..heads.properties import is_head
+from ...engine.motion.characters.bones import BoneRow
+from ...engine.motion.characters.conventions import CONVENTIONS, Row
 from ..status import ReportMixin
-from .properties import character_objects, has_shape_keys, is_character
+from .making import (
+    Table,
+    forget,
+    make_character,
+    names_of,
+    proposals,
+    selected_parts,
+)
+from .properties import can_speak, character_objects, is_character, main_of
 
-_FORMAT = "gaussianspeech-character-mapping/1"
-_REMEDY = "Choose a file that Save Mapping has written."
+SELECT = "Select an armature, or a mesh with shape keys that is no head of this add-on"
 
 
 class GAUSSIANSPEECH_OT_use_character(ReportMixin, bpy.types.Operator):
-    """Let the selected meshes speak by the shape keys that they have."""
+    """Let the selected meshes and rigs speak by the shape keys and bones that they have."""
 
     bl_idname = "gaussianspeech.use_character"
     bl_label = "Use as Character"
     bl_description = (
-        "Let the selected meshes speak together, by the shape keys that they have: face, teeth, "
-        "tongue and lashes of one character. What each key shows is proposed by its name"
+        "Let the selected meshes and armatures speak together, by the shape keys and bones that "
+        "they have: face, teeth, tongue, lashes and rig of one character. What each shows is "
+        "proposed by its name. With a character active, the other selected objects join it"
     )
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """With a mesh that has shape keys and is no head of this add-on."""
-        cls.poll_message_set("Select a mesh with shape keys that is no head of this add-on")
-        return has_shape_keys(context.object) and not is_head(context.object)
+        """With an object that can speak and is no head of this add-on."""
+        cls.poll_message_set(SELECT)
+        return can_speak(context.object)
+
+    by_hand: bpy.props.BoolProperty(
+        name="By Hand",
+        description="Begin with empty tables, whatever the names are",
+        options={"SKIP_SAVE"},
+    )
 
     def run(self, context: bpy.types.Context) -> str:
         """Propose a mapping for each object, and bind them together."""
-        main = context.object
-        proposal = propose(_keys(main))
-        if proposal is None:
-            known = ", ".join(known.name for known in CONVENTIONS)
-            names = ", ".join(_keys(main)[:4])
-            raise BadInputError(
-                f"The shape keys of '{main.name}' follow no names that are known: {names} ….",
-                f"Known are {known}. Others are mapped by hand with Load Mapping.",
-            )
-        known = uuid.uuid4().hex
-        objects = [main, *(obj for obj in context.selected_objects if obj != main)]
-        count = 0
-        for obj in objects:
-            if not has_shape_keys(obj) or is_head(obj):
-                continue
-            own = proposal if obj == main else propose(_keys(obj), proposal.convention)
-            if own is not None:
-                _fill(obj, known, own.convention.name, own.rows, main=obj == main)
-                count += 1
-        more = f" of {count} objects" if count > 1 else ""
-        return (
-            f"'{main.name}' is a character{more}: {len(proposal.rows)} shape keys as those of "
-            f"{proposal.convention.name}"
-        )
+        objects = selected_parts(context)
+        active = objects[0]
+        if self.by_hand:
+            found = {obj: Table("own table", (), speaks=True) for obj in objects}
+        else:
+            found = proposals(objects)
+        if is_character(active):
+            return _join(active, found)
+        if not any(table.speaks for table in found.values()):
+            raise _unknown(active)
+        speaking = [obj for obj in found if found[obj].speaks]
+        main = active if active in speaking else speaking[0]
+        made = make_character({main: found.pop(main), **found})
+        table, more = made.gaussianspeech_character, len(character_objects(made))
+        of = f" of {more} objects" if more > 1 else ""
+        left_out = [obj.name for obj in objects if not is_character(obj)]
+        note = f"; the names of '{left_out[0]}' are not known" if left_out else ""
+        return f"'{made.name}' is a character{of}: {_counted(made)} {table.convention}{note}"
 
 
 class GAUSSIANSPEECH_OT_forget_character(ReportMixin, bpy.types.Operator):
-    """Make the character's objects ordinary meshes again; their animation stays."""
+    """Make the character's objects ordinary ones again; their animation stays."""
 
     bl_idname = "gaussianspeech.forget_character"
     bl_label = "Forget Character"
-    bl_description = "Make the character's objects ordinary meshes again; their animation stays"
+    bl_description = "Make the character's objects ordinary ones again; their animation stays"
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
@@ -85,44 +84,49 @@ class GAUSSIANSPEECH_OT_forget_character(ReportMixin, bpy.types.Operator):
 
     def run(self, context: bpy.types.Context) -> str:
         """Forget it."""
-        name = context.object.name
-        for obj in character_objects(context.object):
-            obj.property_unset("gaussianspeech_character")
+        name = main_of(context.object).name
+        forget(context.object)
         return f"'{name}' is no character any more"
 
 
 class GAUSSIANSPEECH_OT_add_mapping_row(ReportMixin, bpy.types.Operator):
-    """Map another shape key."""
+    """Map another shape key or bone."""
 
     bl_idname = "gaussianspeech.add_mapping_row"
-    bl_label = "Add Shape Key"
-    bl_description = "Map the first shape key that is not in the table"
+    bl_label = "Add Row"
+    bl_description = "Map the first shape key that is not in the table, or the active bone"
     bl_options = {"REGISTER", "UNDO", "INTERNAL"}
 
     def run(self, context: bpy.types.Context) -> str:
         """Add a row."""
-        character = _character(context)
-        mapped = {row.name for row in character.rows}
-        free = [name for name in _keys(context.object) if name not in mapped]
-        if not free:
-            raise BadInputError("All shape keys are in the table.", "Change their rows.")
-        row = character.rows.add()
-        row.name, row.pose = free[0], "jawOpen"
+        obj = require_part(context)
+        character = obj.gaussianspeech_character
+        if obj.type == "ARMATURE":
+            active = obj.data.bones.active
+            name = active.name if active is not None else names_of(obj)[0]
+            row = BoneRow(name, "rotation x", "jawOpen", 0.35)
+        else:
+            mapped = {row.name for row in character.rows}
+            free = [name for name in names_of(obj) if name not in mapped]
+            if not free:
+                raise BadInputError("All shape keys are in the table.", "Change their rows.")
+            name, row = free[0], Row(free[0], "jawOpen")
+        character.rows.add().write(row)
         character.active_row = len(character.rows) - 1
-        return f"Mapped '{free[0]}'"
+        return f"Mapped '{name}'"
 
 
 class GAUSSIANSPEECH_OT_remove_mapping_row(ReportMixin, bpy.types.Operator):
-    """Leave a shape key to the artist."""
+    """Leave a shape key or a channel of a bone to the artist."""
 
     bl_idname = "gaussianspeech.remove_mapping_row"
-    bl_label = "Remove Shape Key"
-    bl_description = "Take the shape key out of the table: speech leaves it alone"
+    bl_label = "Remove Row"
+    bl_description = "Take the row out of the table: speech leaves the key or the bone alone"
     bl_options = {"REGISTER", "UNDO", "INTERNAL"}
 
     def run(self, context: bpy.types.Context) -> str:
         """Remove the active row."""
-        character = _character(context)
+        character = require_part(context).gaussianspeech_character
         if not 0 <= character.active_row < len(character.rows):
             raise BadInputError("No row is selected.", "Click one in the table.")
         name = character.rows[character.active_row].name
@@ -131,127 +135,79 @@ class GAUSSIANSPEECH_OT_remove_mapping_row(ReportMixin, bpy.types.Operator):
         return f"'{name}' is not mapped"
 
 
-class GAUSSIANSPEECH_OT_save_mapping(ReportMixin, bpy.types.Operator, ExportHelper):
-    """Write the character's mapping to a file."""
+class GAUSSIANSPEECH_OT_propose_mapping(ReportMixin, bpy.types.Operator):
+    """Make the table of the active object anew from its names."""
 
-    bl_idname = "gaussianspeech.save_mapping"
-    bl_label = "Save Mapping…"
-    bl_description = "Write what the character's shape keys stand for to a JSON file"
-    filename_ext = ".json"
-
-    def run(self, context: bpy.types.Context) -> str:
-        """Write it."""
-        objects = {
-            obj.name: [
-                [row.name, row.pose, row.amount] for row in obj.gaussianspeech_character.rows
-            ]
-            for obj in character_objects(_object(context))
-        }
-        path = Path(bpy.path.abspath(self.filepath))
-        values = {"format": _FORMAT, "main": _object(context).name, "objects": objects}
-        with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps(values, indent=1, ensure_ascii=False), "utf-8")
-        return f"Saved the mapping as {path}"
-
-
-class GAUSSIANSPEECH_OT_load_mapping(ReportMixin, bpy.types.Operator, ImportHelper):
-    """Let the selected meshes speak as a file says."""
-
-    bl_idname = "gaussianspeech.load_mapping"
-    bl_label = "Load Mapping…"
-    bl_description = (
-        "Let the active mesh, and selected ones of the names in the file, speak as a mapping says "
-        "that was saved for this or for such a character"
-    )
+    bl_idname = "gaussianspeech.propose_mapping"
+    bl_label = "Propose Again"
+    bl_description = "Make the table of the active object anew from the names of its keys or bones"
     bl_options = {"REGISTER", "UNDO"}
-    filename_ext = ".json"
-    filter_glob: bpy.props.StringProperty(default="*.json", options={"HIDDEN"})
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """With a mesh that has shape keys and is no head of this add-on."""
-        cls.poll_message_set("Select a mesh with shape keys that is no head of this add-on")
-        return has_shape_keys(context.object) and not is_head(context.object)
+        """With an object of a character."""
+        cls.poll_message_set("Select an object of a character")
+        return is_character(context.object)
 
     def run(self, context: bpy.types.Context) -> str:
-        """Read it; nothing is changed unless all of it can be used."""
-        main = context.object
-        tables = _read_mapping(Path(bpy.path.abspath(self.filepath)))
-        own = tables.get(main.name) or tables[""]
-        chosen = [(main, own)]
-        chosen += [
-            (obj, tables[obj.name])
-            for obj in context.selected_objects
-            if obj != main and obj.name in tables and has_shape_keys(obj)
-        ]
-        kept = []
-        for obj, rows in chosen:
-            there = [row for row in rows if row.key in _keys(obj)]
-            if not there:
-                raise BadInputError(
-                    f"'{obj.name}' has none of the shape keys in {self.filepath}.",
-                    "Choose the mapping of this kind of character.",
-                )
-            mapping_of_rows(there)
-            kept.append((obj, there))
-        known = uuid.uuid4().hex
-        for obj, rows in kept:
-            _fill(obj, known, "mapping file", rows, main=obj == main)
-        return f"'{main.name}' is a character: {len(kept[0][1])} shape keys are mapped"
+        """Propose."""
+        obj = context.object
+        found = proposals([obj])
+        if obj not in found:
+            raise _unknown(obj)
+        make_character(found)
+        return f"{_counted(obj)} {found[obj].source} of '{obj.name}' are mapped"
 
 
-def _read_mapping(path: Path) -> dict[str, list[Row]]:
-    """The tables of a file by object; the main object's by the empty name, too.
+def require_part(context: bpy.types.Context) -> bpy.types.Object:
+    """The active object of a character.
 
     Raises:
-        BadInputError: not such a file, or damaged.
+        BadInputError: there is none.
     """
-    values = read_json(path, _REMEDY)
-    if values.text("format", None) != _FORMAT:
-        raise values.wrong("it is no mapping of a character")
-    objects = values.group("objects").values
-    tables = {}
-    for name, entries in objects.items():
-        if not isinstance(entries, list):
-            raise values.wrong(f"the table of {name!r} is no list")
-        tables[name] = [_row(values, entry) for entry in entries]
-    if not tables:
-        raise values.wrong("it maps no object")
-    tables[""] = tables.get(values.text("main"), next(iter(tables.values())))
-    return tables
-
-
-def _row(values: JsonObject, entry: object) -> Row:
-    match entry:
-        case [str(key), str(pose), int() | float() as amount]:
-            return Row(key, pose, float(amount))
-    raise values.wrong(f"{str(entry)[:40]!r} is no [shape key, pose, amount]")
-
-
-def _keys(obj: bpy.types.Object) -> list[str]:
-    keys = obj.data.shape_keys
-    return [block.name for block in keys.key_blocks if block != keys.reference_key]
-
-
-def _fill(
-    obj: bpy.types.Object, known: str, convention: str, rows: Sequence[Row], *, main: bool
-) -> None:
-    character = obj.gaussianspeech_character
-    character.id, character.main, character.convention = known, main, convention
-    character.rows.clear()
-    for row in rows:
-        entry = character.rows.add()
-        entry.name, entry.pose, entry.amount = row
-
-
-def _object(context: bpy.types.Context) -> bpy.types.Object:
     if not is_character(context.object):
         raise BadInputError("No character is selected.", "Select an object of one.")
     return context.object
 
 
-def _character(context: bpy.types.Context) -> bpy.types.PropertyGroup:
-    return _object(context).gaussianspeech_character
+def _join(active: bpy.types.Object, found: dict[bpy.types.Object, Table]) -> str:
+    """Add to the active object's character what is not a part of it yet."""
+    main, parts = main_of(active), character_objects(active)
+    new = {obj: table for obj, table in found.items() if obj not in parts}
+    if not new:
+        raise BadInputError(
+            f"'{active.name}' is a character already, and nothing that could join it is selected.",
+            "Select its other objects, too; or press Propose Again to make its table anew.",
+        )
+    own = Table(main.gaussianspeech_character.convention, _rows(main), speaks=True)
+    make_character({main: own, **new})
+    names = ", ".join(f"'{obj.name}'" for obj in new)
+    return f"{names} joined the character '{main.name}'"
+
+
+def _rows(obj: bpy.types.Object) -> list[Row | BoneRow]:
+    return [row.read() for row in obj.gaussianspeech_character.rows]
+
+
+def _counted(obj: bpy.types.Object) -> str:
+    rows = len(obj.gaussianspeech_character.rows)
+    kind = "rows for bones of" if obj.type == "ARMATURE" else "shape keys as those of"
+    return f"{rows} {kind}"
+
+
+def _unknown(obj: bpy.types.Object) -> BadInputError:
+    known = ", ".join(known.name for known in CONVENTIONS)
+    names = ", ".join(names_of(obj)[:4])
+    if obj.type == "ARMATURE":
+        return BadInputError(
+            f"The bones of '{obj.name}' follow no names of a face that are known: {names} ….",
+            "Known are Rigify's rigs once they are generated, MakeHuman's, and bones of the usual "
+            "names for jaw, lips and eyes. Press Map by Hand for others, or load a mapping.",
+        )
+    return BadInputError(
+        f"The shape keys of '{obj.name}' follow no names that are known: {names} ….",
+        f"Known are {known}. Press Map by Hand for others, or load a mapping.",
+    )
 
 
 CLASSES: tuple[type, ...] = (
@@ -259,6 +215,5 @@ CLASSES: tuple[type, ...] = (
     GAUSSIANSPEECH_OT_forget_character,
     GAUSSIANSPEECH_OT_add_mapping_row,
     GAUSSIANSPEECH_OT_remove_mapping_row,
-    GAUSSIANSPEECH_OT_save_mapping,
-    GAUSSIANSPEECH_OT_load_mapping,
+    GAUSSIANSPEECH_OT_propose_mapping,
 )

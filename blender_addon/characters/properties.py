@@ -3,25 +3,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import bpy
 
 from ...engine.core.errors import BadInputError
+from ...engine.motion.characters.bones import (
+    CHANNELS,
+    HEAD,
+    HEAD_CHANNEL,
+    BoneMapping,
+    BoneRow,
+    mapping_of_bones,
+    property_of,
+)
 from ...engine.motion.characters.conventions import Row
 from ...engine.motion.characters.mapping import CharacterMapping, mapping_of_rows
 from ...engine.motion.characters.poses import pose_names
 from ..heads.properties import check_vertex_count, is_head
 
+_KINDS = ("MESH", "ARMATURE")
+_KEY, _PROPERTY = "KEY", "PROPERTY"
+_FACE_WORDS = ("jaw", "lip", "mouth", "oris0")
+"""Parts of the names of bones that make a face of a rig."""
 
-def _poses(_self: object, _context: bpy.types.Context, text: str) -> list[str]:
-    return [name for name in pose_names() if text.lower() in name.lower()]
+
+def _identifier(channel: str) -> str:
+    return channel.upper().replace(" ", "_")
+
+
+_CHANNELS = (
+    (_KEY, "Shape Key", "Value of a shape key"),
+    *((_identifier(name), name.title(), f"{name.capitalize()} of the bone") for name in CHANNELS),
+    (_PROPERTY, "Property", "A custom property of the bone"),
+    (_identifier(HEAD_CHANNEL), "Head Motion", "Turns with the head, by its share of the turn"),
+)
+_OF_IDENTIFIER = {_identifier(name): name for name in (*CHANNELS, HEAD_CHANNEL)}
+
+
+def _poses(self: Any, _context: bpy.types.Context, text: str) -> list[str]:
+    names = [HEAD] if self.channel == _identifier(HEAD_CHANNEL) else pose_names()
+    return [name for name in names if text.lower() in name.lower()]
+
+
+def _properties(self: Any, _context: bpy.types.Context, text: str) -> Iterator[str]:
+    bone = pose_bone(self.id_data, self.name)
+    for name in bone.keys() if bone is not None else ():
+        if text.lower() in name.lower() and isinstance(bone[name], bool | int | float):
+            yield name
+
+
+def _on_channel(self: Any, _context: bpy.types.Context) -> None:
+    """What a bone that turns with the head shows goes without saying."""
+    if self.channel == _identifier(HEAD_CHANNEL):
+        self.pose = HEAD
+    elif self.pose == HEAD:
+        self.pose = "jawOpen"
 
 
 class GAUSSIANSPEECH_PG_mapping_row(bpy.types.PropertyGroup):
-    """One shape key and what it stands for; ``name`` is the shape key's."""
+    """One shape key, or channel of a bone, and what it stands for; ``name`` is key's or bone's."""
 
+    channel: bpy.props.EnumProperty(
+        name="Channel", description="What of the bone moves", items=_CHANNELS, update=_on_channel
+    )
+    property_name: bpy.props.StringProperty(
+        name="Property", description="The custom property of the bone", search=_properties
+    )
     pose: bpy.props.StringProperty(
         name="Shows",
-        description="The ARKit expression or the viseme that this shape key shows",
+        description="The ARKit expression or the viseme that this shows",
         search=_poses,
     )
     amount: bpy.props.FloatProperty(
@@ -31,17 +83,69 @@ class GAUSSIANSPEECH_PG_mapping_row(bpy.types.PropertyGroup):
         min=0.05,
         max=10.0,
     )
+    value: bpy.props.FloatProperty(
+        name="At", description="Value of the channel at which it shows that", precision=4
+    )
+    angle: bpy.props.FloatProperty(
+        name="At",
+        description="Angle about the bone's axis at which it shows that",
+        subtype="ANGLE",
+        get=lambda self: self.value,
+        set=lambda self, value: setattr(self, "value", value),
+    )
+
+    @property
+    def is_angle(self) -> bool:
+        """Whether the value is an angle."""
+        return self.channel.startswith("ROTATION_")
+
+    @property
+    def is_property(self) -> bool:
+        """Whether the channel is a custom property of the bone."""
+        return self.channel == _PROPERTY
+
+    def read(self) -> Row | BoneRow:
+        """The row as the engine has it."""
+        if self.channel == _KEY:
+            return Row(self.name, self.pose, self.amount)
+        channel = (
+            f"property {self.property_name}" if self.is_property else _OF_IDENTIFIER[self.channel]
+        )
+        return BoneRow(self.name, channel, self.pose, self.value)
+
+    def write(self, row: Row | BoneRow) -> None:
+        """Take over a row."""
+        if isinstance(row, Row):
+            self.channel = _KEY
+            self.name, self.pose, self.amount = row
+            return
+        name = property_of(row.channel)
+        self.channel = _PROPERTY if name else _identifier(row.channel)
+        self.name, self.property_name = row.bone, name
+        self.pose, self.value = row.pose, row.value
+
+
+def _is_main(_self: Any, obj: bpy.types.Object) -> bool:
+    return is_character(obj) and obj.gaussianspeech_character.main
 
 
 class GAUSSIANSPEECH_PG_character(bpy.types.PropertyGroup):
-    """The character that a mesh object is a part of; empty on other objects."""
+    """The character that a mesh or an armature is a part of; empty on other objects."""
 
-    id: bpy.props.StringProperty(name="Character", description="Shared by all its objects")
+    id: bpy.props.StringProperty(
+        name="Character", description="Not empty on its objects; files of 0.1.0 know them by it"
+    )
     main: bpy.props.BoolProperty(
         name="Main", description="The object that holds the settings of the character's speech"
     )
+    owner: bpy.props.PointerProperty(
+        type=bpy.types.Object,
+        name="Main Object",
+        description="The main object of the character that this is a part of",
+        poll=_is_main,
+    )
     convention: bpy.props.StringProperty(
-        name="Shapes", description="Whose names its shape keys follow"
+        name="Shapes", description="Whose names its shape keys or bones follow"
     )
     rows: bpy.props.CollectionProperty(type=GAUSSIANSPEECH_PG_mapping_row)
     active_row: bpy.props.IntProperty(name="Row", options={"SKIP_SAVE"})
@@ -49,7 +153,7 @@ class GAUSSIANSPEECH_PG_character(bpy.types.PropertyGroup):
 
 def is_character(obj: bpy.types.Object | None) -> bool:
     """Whether an object is part of a character."""
-    return obj is not None and obj.type == "MESH" and bool(obj.gaussianspeech_character.id)
+    return obj is not None and obj.type in _KINDS and bool(obj.gaussianspeech_character.id)
 
 
 def has_shape_keys(obj: bpy.types.Object | None) -> bool:
@@ -58,45 +162,107 @@ def has_shape_keys(obj: bpy.types.Object | None) -> bool:
     return keys is not None and len(keys.key_blocks) > 1
 
 
+def has_face_bones(obj: bpy.types.Object | None) -> bool:
+    """Whether an object is an armature with bones of a face."""
+    if obj is None or obj.type != "ARMATURE":
+        return False
+    return any(word in bone.name.lower() for bone in obj.data.bones for word in _FACE_WORDS)
+
+
+def can_speak(obj: bpy.types.Object | None) -> bool:
+    """Whether an object that is no head of this add-on may become a part of a character."""
+    if obj is not None and obj.type == "ARMATURE":
+        return bool(obj.data.bones)
+    return has_shape_keys(obj) and not is_head(obj)
+
+
+def has_face(obj: bpy.types.Object | None) -> bool:
+    """Whether an object is meant to speak, as far as its looks go."""
+    return can_speak(obj) and (obj.type == "MESH" or has_face_bones(obj))
+
+
+def pose_bone(obj: bpy.types.Object, name: str) -> bpy.types.PoseBone | None:
+    """A bone of an armature by name."""
+    return obj.pose.bones.get(name) if obj.pose is not None else None
+
+
+def main_of(obj: bpy.types.Object) -> bpy.types.Object:
+    """The object that holds the settings of a character; of a head, the head.
+
+    Copies made together have each other for parts, for Blender lets them point at each other.
+    """
+    character = obj.gaussianspeech_character
+    if not is_character(obj) or character.main:
+        return obj
+    if character.owner is not None:
+        return character.owner if _is_main(None, character.owner) else obj
+    # Files of 0.1.0 know the parts by a common id alone.
+    for other in bpy.data.objects:
+        if _is_main(None, other) and other.gaussianspeech_character.id == character.id:
+            return other
+    return obj
+
+
 def character_objects(obj: bpy.types.Object) -> list[bpy.types.Object]:
     """All objects of a character, the main one first; of a head, the head."""
     if not is_character(obj):
         return [obj]
-    known = obj.gaussianspeech_character.id
-    found = [other for other in bpy.data.objects if is_character(other)]
-    found = [other for other in found if other.gaussianspeech_character.id == known]
-    return sorted(found, key=lambda other: (not other.gaussianspeech_character.main, other.name))
+    main = main_of(obj)
+    parts = [other for other in bpy.data.objects if is_character(other) and other != main]
+    return [main, *sorted((o for o in parts if main_of(o) == main), key=lambda part: part.name)]
 
 
 def mapping_of(obj: bpy.types.Object) -> CharacterMapping | None:
-    """What an object's shape keys stand for; ``None`` for heads, whose keys are the engine's own.
+    """What an object's shape keys stand for, or the poses that its bones show.
+
+    ``None`` for heads, whose keys are the engine's own.
 
     Raises:
         BadInputError: the table cannot be used.
     """
     if not is_character(obj):
         return None
-    rows = [Row(row.name, row.pose, row.amount) for row in obj.gaussianspeech_character.rows]
-    return mapping_of_rows(rows)
+    if obj.type == "ARMATURE":
+        return bone_mapping_of(obj).poses
+    return mapping_of_rows([row.read() for row in obj.gaussianspeech_character.rows])
+
+
+def bone_mapping_of(obj: bpy.types.Object) -> BoneMapping:
+    """What an armature's bones stand for.
+
+    Raises:
+        BadInputError: the table cannot be used.
+    """
+    return mapping_of_bones([row.read() for row in obj.gaussianspeech_character.rows])
+
+
+def leader_of(obj: bpy.types.Object) -> CharacterMapping | None:
+    """What the rest of a character follows: the poses of the object that shows most.
+
+    ``None`` for that object itself, and for heads.
+    """
+    objects = character_objects(obj)
+    mappings = [mapping_of(part) for part in objects]
+    if mappings[0] is None:
+        return None
+    shown = [int((mapping.poses > 0).any(axis=0).sum()) for mapping in mappings]
+    best = shown.index(max(shown))
+    return None if objects[best] == obj else mappings[best]
 
 
 def active_speaker(context: bpy.types.Context) -> bpy.types.Object | None:
     """Who the panel is about: the active head or character, or else the scene's only one.
 
-    ``None`` where something else with shape keys is active: speech must not land on another.
+    ``None`` where something else that could speak is active: speech must not land on another.
     """
     obj = context.object
     if is_head(obj):
         return obj
     if is_character(obj):
-        return character_objects(obj)[0]
-    if has_shape_keys(obj):
+        return main_of(obj)
+    if has_face(obj):
         return None
-    speakers = [
-        other
-        for other in context.scene.objects
-        if is_head(other) or (is_character(other) and other.gaussianspeech_character.main)
-    ]
+    speakers = [other for other in context.scene.objects if is_head(other) or _is_main(None, other)]
     return speakers[0] if len(speakers) == 1 else None
 
 
@@ -104,11 +270,11 @@ def require_speaker(context: bpy.types.Context) -> bpy.types.Object:
     """Who the panel is about; a head is checked to be as it was made.
 
     Raises:
-        BadInputError: there is none, or a head's vertices are not its own.
+        BadInputError: there is none, its main object is gone, or a head's vertices are not its own.
     """
     obj = active_speaker(context)
     if obj is None:
-        if has_shape_keys(context.object):
+        if has_face(context.object):
             raise BadInputError(
                 f"'{context.object.name}' is no character yet.", "Press Use as Character first."
             )
@@ -117,6 +283,11 @@ def require_speaker(context: bpy.types.Context) -> bpy.types.Object:
         )
     if is_head(obj):
         check_vertex_count(obj)
+    elif not obj.gaussianspeech_character.main or not obj.users_scene:
+        raise BadInputError(
+            f"The main object of the character of '{context.object.name}' was deleted.",
+            "Undo that, or press Use as Character for what is left.",
+        )
     return obj
 
 
@@ -124,9 +295,9 @@ CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PG_mapping_row, GAUSSIANSPEECH_PG_ch
 
 
 def register() -> None:
-    """Attach the character to objects."""
+    """Attach the character to objects; library overrides keep it, too."""
     bpy.types.Object.gaussianspeech_character = bpy.props.PointerProperty(
-        type=GAUSSIANSPEECH_PG_character
+        type=GAUSSIANSPEECH_PG_character, override={"LIBRARY_OVERRIDABLE"}
     )
 
 

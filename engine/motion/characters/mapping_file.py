@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of mappings: JSON of what the shape keys of each object of a character stand for.
+"""Files of mappings: JSON of what the shape keys and bones of a character's objects stand for.
 
-``{"format": FORMAT, "main": OBJECT, "objects": {OBJECT: [[shape key, pose, amount], …]}}``.
+``{"format": FORMAT, "main": OBJECT, "objects": {OBJECT: [[shape key, pose, amount], …],
+ARMATURE: [[bone, channel, pose, value], …]}}``; rotations are in degrees.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ...core.files import atomic_write
 from ...core.json_values import JsonObject, read_json
+from .bones import BoneRow
 from .conventions import Row
 
 FORMAT = "gaussianspeech-character-mapping/1"
@@ -23,12 +26,14 @@ class MappingTables(NamedTuple):
     """What a file says.
 
     Attributes:
-        main: the object whose lips and jaw the others follow.
-        objects: rows by object; ``main`` is one of them.
+        main: the object whose lips and jaw the others follow; of ``objects`` or ``bones``.
+        objects: rows of shape keys by object.
+        bones: rows of bones by armature.
     """
 
     main: str
     objects: Mapping[str, tuple[Row, ...]]
+    bones: Mapping[str, tuple[BoneRow, ...]]
 
 
 def read_mapping(path: str | Path) -> MappingTables:
@@ -40,15 +45,19 @@ def read_mapping(path: str | Path) -> MappingTables:
     values = read_json(path, _REMEDY)
     if values.text("format", None) != FORMAT:
         raise values.wrong("it is no mapping of a character")
-    objects = {}
+    objects: dict[str, tuple[Row, ...]] = {}
+    bones: dict[str, tuple[BoneRow, ...]] = {}
     for name, entries in values.group("objects").values.items():
         if not isinstance(entries, list):
             raise values.wrong(f"the table of {name!r} is no list")
-        objects[name] = tuple(_row(values, entry) for entry in entries)
-    if not objects:
+        if entries and isinstance(entries[0], list) and len(entries[0]) == 4:
+            bones[name] = tuple(_bone_row(values, entry) for entry in entries)
+        else:
+            objects[name] = tuple(_row(values, entry) for entry in entries)
+    if not objects and not bones:
         raise values.wrong("it maps no object")
-    main = values.text("main")
-    return MappingTables(main if main in objects else next(iter(objects)), objects)
+    main, known = values.text("main"), [*objects, *bones]
+    return MappingTables(main if main in known else known[0], objects, bones)
 
 
 def _row(values: JsonObject, entry: object) -> Row:
@@ -58,13 +67,37 @@ def _row(values: JsonObject, entry: object) -> Row:
     raise values.wrong(f"{str(entry)[:40]!r} is no [shape key, pose, amount]")
 
 
-def save_mapping(path: str | Path, main: str, objects: Mapping[str, Sequence[Row]]) -> None:
+def _bone_row(values: JsonObject, entry: object) -> BoneRow:
+    match entry:
+        case [str(bone), str(channel), str(pose), int() | float() as value]:
+            turned = math.radians(value) if _is_angle(channel) else float(value)
+            return BoneRow(bone, channel, pose, turned)
+    raise values.wrong(f"{str(entry)[:40]!r} is no [bone, channel, pose, value]")
+
+
+def _is_angle(channel: str) -> bool:
+    return channel.startswith("rotation ")
+
+
+def save_mapping(
+    path: str | Path,
+    main: str,
+    objects: Mapping[str, Sequence[Row]],
+    bones: Mapping[str, Sequence[BoneRow]] | None = None,
+) -> None:
     """Write a mapping; :func:`read_mapping` reads back the same.
 
     Raises:
         BadInputError: the file cannot be written.
     """
-    tables = {name: [list(row) for row in rows] for name, rows in objects.items()}
+    tables: dict[str, list[list[str | float]]] = {
+        name: [list(row) for row in rows] for name, rows in objects.items()
+    }
+    for name, rows in (bones or {}).items():
+        tables[name] = [
+            [bone, channel, pose, math.degrees(value) if _is_angle(channel) else value]
+            for bone, channel, pose, value in rows
+        ]
     values = {"format": FORMAT, "main": main, "objects": tables}
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(values, indent=1, ensure_ascii=False), "utf-8")

@@ -58,6 +58,16 @@ class RigProposal(NamedTuple):
     speaks: bool
 
 
+def character_frame(bones: Sequence[RestBone], up: Double) -> Double:
+    """(3, 3) a rig's left, up and forward as columns, armature space.
+
+    Args:
+        bones: all of the armature; those of two sides say where left is.
+        up: (3,) upwards in armature space.
+    """
+    return _Face(bones, up).frame
+
+
 _SEPARATORS = re.compile(r"[^0-9A-Za-z]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SIDES = {"l": "left", "left": "left", "r": "right", "right": "right"}
 _NOISE = frozenset((

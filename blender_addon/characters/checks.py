@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What keeps an object of a character from speaking, and what its artist should know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import bpy
+
+from ...engine.core.errors import BadInputError
+from ...engine.motion.characters.bones import property_of
+from .bone_channels import AXIS_ANGLE
+from .making import check_own, key_names
+from .properties import bone_mapping_of, character_objects, is_character, mapping_of, pose_bone
+
+
+def check_part(obj: bpy.types.Object) -> None:
+    """Check that animation can be put on an object's shape keys or bones.
+
+    Raises:
+        BadInputError: it is linked, in Edit Mode, lacks what is mapped, its keys are absolute, or
+            drivers control all that could speak.
+    """
+    check_own(obj)
+    if obj.mode == "EDIT":
+        raise BadInputError(f"'{obj.name}' is in Edit Mode.", "Leave Edit Mode first.")
+    if obj.type == "ARMATURE":
+        _check_bones(obj)
+        return
+    keys = obj.data.shape_keys
+    if keys is None:
+        raise BadInputError(f"'{obj.name}' has no shape keys.", "Undo their removal.")
+    if is_character(obj):
+        check_keys(obj, mapping_of(obj).keys)
+    if not keys.use_relative:
+        raise BadInputError(
+            f"The shape keys of '{obj.name}' are absolute.", "Switch Relative on in Shape Keys."
+        )
+    if not obj.data.is_editable and obj.override_library is None:
+        raise BadInputError(
+            f"The mesh of '{obj.name}' is linked from another file.",
+            "Make it local, or a library override.",
+        )
+
+
+def check_speaks(obj: bpy.types.Object) -> None:
+    """Check that something of a character moves: not all of it is driven.
+
+    Raises:
+        BadInputError: drivers control every mapped shape key of every object.
+    """
+    parts = character_objects(obj)
+    meshes = [part for part in parts if part.type == "MESH"]
+    if not is_character(obj) or len(meshes) < len(parts):
+        return
+    driven = [set(driven_keys(part)) for part in meshes]
+    mapped = [set(mapping_of(part).keys) for part in meshes]
+    if all(names <= known for names, known in zip(mapped, driven, strict=True)):
+        rig = next(iter(_drivers(meshes[0])), None)
+        where = f"'{rig.name}'" if rig is not None else "the rig that drives them"
+        raise BadInputError(
+            f"Drivers control all mapped shape keys of '{parts[0].name}'.",
+            f"Let {where} speak instead: select it, too, and press Use as Character; "
+            "or remove the drivers.",
+        )
+
+
+def check_keys(obj: bpy.types.Object, names: Sequence[str]) -> None:
+    """Check that a mesh has shape keys.
+
+    Raises:
+        BadInputError: it lacks some.
+    """
+    missing = [name for name in names if name not in obj.data.shape_keys.key_blocks]
+    if missing:
+        raise BadInputError(
+            f"'{obj.name}' lacks {len(missing)} of its shape keys: {_listed(missing)}.",
+            "Undo their removal or renaming, add the head again, or change the character's table.",
+        )
+
+
+def driven_keys(obj: bpy.types.Object) -> list[str]:
+    """The shape keys of a mesh whose values drivers control."""
+    keys = obj.data.shape_keys
+    animation = keys.animation_data if keys is not None else None
+    paths = {driver.data_path for driver in (animation.drivers if animation is not None else ())}
+    return [name for name in key_names(obj) if key_path(name) in paths]
+
+
+def key_path(name: str) -> str:
+    """Path of a shape key's value, seen from the key datablock."""
+    return f'key_blocks["{bpy.utils.escape_identifier(name)}"].value'
+
+
+def notes_of(obj: bpy.types.Object, animated: Sequence[str]) -> Iterator[str]:
+    """What an artist should know of an object that speaks, a sentence each.
+
+    Args:
+        obj: a head, or an object of a character.
+        animated: the shape keys that move.
+    """
+    if obj.type != "MESH":
+        return
+    driven = driven_keys(obj)
+    mapping = mapping_of(obj)
+    mapped = driven if mapping is None else [name for name in driven if name in mapping.keys]
+    if mapped:
+        yield f"Drivers keep control of {_counted(mapped)}"
+    blocks = obj.data.shape_keys.key_blocks
+    if muted := [name for name in animated if blocks[name].mute]:
+        yield f"Muted, so not seen: {_counted(muted)}"
+    if locked := [name for name in animated if blocks[name].lock_shape]:
+        yield f"Locked, which keeps the shape but not the value: {_counted(locked)}"
+    if obj.show_only_shape_key:
+        yield f"'{obj.name}' shows a pinned shape key: switch Solo Active Shape Key off"
+    others = [other for other in bpy.data.objects if other != obj and other.data == obj.data]
+    if others and obj.data.users > 1:
+        yield f"'{others[0].name}' has the same mesh and speaks along"
+
+
+def _check_bones(obj: bpy.types.Object) -> None:
+    mapping = bone_mapping_of(obj)
+    bones = list(dict.fromkeys([row.bone for row in mapping.rows] + list(mapping.head_shares)))
+    missing = [name for name in bones if pose_bone(obj, name) is None]
+    if missing:
+        raise BadInputError(
+            f"'{obj.name}' lacks {len(missing)} of its bones: {_listed(missing)}.",
+            "Undo their removal or renaming, or change the character's table.",
+        )
+    turning = {row.bone for row in mapping.rows if row.channel.startswith("rotation")}
+    for name in bones:
+        if name in turning | set(mapping.head_shares):
+            bone = obj.pose.bones[name]
+            if bone.rotation_mode == AXIS_ANGLE:
+                raise BadInputError(
+                    f"The bone '{name}' of '{obj.name}' turns by axis and angle.",
+                    "Choose Quaternion or an Euler order as its rotation mode.",
+                )
+    for row in mapping.rows:
+        known = property_of(row.channel)
+        if known and not isinstance(obj.pose.bones[row.bone].get(known), bool | int | float):
+            raise BadInputError(
+                f"The bone '{row.bone}' of '{obj.name}' has no custom property '{known}' that is "
+                "a number.",
+                "Undo its removal or renaming, or change the character's table.",
+            )
+
+
+def _drivers(obj: bpy.types.Object) -> Iterator[bpy.types.Object]:
+    """The armatures that drive the shape keys of a mesh."""
+    for curve in obj.data.shape_keys.animation_data.drivers:
+        for variable in curve.driver.variables:
+            for target in variable.targets:
+                if isinstance(target.id, bpy.types.Object) and target.id.type == "ARMATURE":
+                    yield target.id
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
+
+
+def _counted(names: Sequence[str]) -> str:
+    more = "key" if len(names) == 1 else "keys"
+    return f"{len(names)} {more}, such as '{names[0]}'"

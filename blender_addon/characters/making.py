@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Making objects the parts of a character: what their shape keys and bones stand for."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import bpy
+
+from ...engine.core.errors import BadInputError
+from ...engine.motion.characters.bones import BoneRow
+from ...engine.motion.characters.conventions import Convention, Row, propose
+from .properties import can_speak, character_objects, is_character, main_of
+from .rest_pose import propose_armature
+
+
+class Table(NamedTuple):
+    """What an object's shape keys or bones stand for.
+
+    Attributes:
+        source: whose names they follow, or where the table is from.
+        rows: of the table.
+        speaks: whether the mouth is among them.
+    """
+
+    source: str
+    rows: Sequence[Row | BoneRow]
+    speaks: bool
+
+
+def key_names(obj: bpy.types.Object) -> list[str]:
+    """The shape keys of a mesh, without the basis."""
+    keys = obj.data.shape_keys if obj.type == "MESH" else None
+    blocks = keys.key_blocks if keys is not None else ()
+    return [block.name for block in blocks if block != keys.reference_key]
+
+
+def names_of(obj: bpy.types.Object) -> list[str]:
+    """What the rows of an object can be about: shape keys, or bones."""
+    if obj.type == "ARMATURE":
+        return [bone.name for bone in obj.data.bones]
+    return key_names(obj)
+
+
+def selected_parts(context: bpy.types.Context) -> list[bpy.types.Object]:
+    """The selected objects that can speak, the active one first; linked ones are refused.
+
+    Raises:
+        BadInputError: one of them is linked from another file without an override.
+    """
+    chosen = dict.fromkeys((context.object, *context.selected_objects))
+    parts = [obj for obj in chosen if can_speak(obj)]
+    for obj in parts:
+        check_own(obj)
+    return parts
+
+
+def check_own(obj: bpy.types.Object) -> None:
+    """Check that an object may be changed in this file.
+
+    Raises:
+        BadInputError: it is linked from another.
+    """
+    if obj.library is not None:
+        raise BadInputError(
+            f"'{obj.name}' is linked from {bpy.path.basename(obj.library.filepath)}.",
+            "Make a library override of it first: Object ▸ Library Override ▸ Make.",
+        )
+
+
+def proposals(objects: Sequence[bpy.types.Object]) -> dict[bpy.types.Object, Table]:
+    """What is proposed for each object whose names are known; the first mesh decides whose."""
+    found: dict[bpy.types.Object, Table] = {}
+    convention: Convention | None = None
+    for obj in objects:
+        if obj.type == "ARMATURE":
+            rig = propose_armature(obj)
+            if rig is not None:
+                found[obj] = Table(rig.name, rig.rows, rig.speaks)
+            continue
+        proposal = propose(key_names(obj)) if convention is None else None
+        convention = convention or (proposal.convention if proposal is not None else None)
+        proposal = proposal or (propose(key_names(obj), convention) if convention else None)
+        if proposal is not None:
+            found[obj] = Table(proposal.convention.name, proposal.rows, speaks=True)
+    return found
+
+
+def make_character(tables: dict[bpy.types.Object, Table]) -> bpy.types.Object:
+    """Make objects one character, or add them to that of the first, which keeps its table.
+
+    Returns:
+        Its main object.
+    """
+    first = next(iter(tables))
+    main = main_of(first) if is_character(first) else first
+    known = main.gaussianspeech_character.id or uuid.uuid4().hex
+    for obj, table in tables.items():
+        fill(obj, known, table, main)
+    return main
+
+
+def fill(obj: bpy.types.Object, known: str, table: Table, main: bpy.types.Object) -> None:
+    """Make an object a part of a character."""
+    character = obj.gaussianspeech_character
+    character.id, character.main, character.convention = known, obj == main, table.source
+    character.owner = None if obj == main else main
+    character.rows.clear()
+    character.active_row = 0
+    for row in table.rows:
+        character.rows.add().write(row)
+
+
+def forget(obj: bpy.types.Object) -> None:
+    """Make the objects of a character ordinary ones again."""
+    for part in character_objects(obj):
+        part.property_unset("gaussianspeech_character")
