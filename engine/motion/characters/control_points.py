@@ -7,7 +7,6 @@ face. Written by ``python -m training.assets.expression_geometry``.
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from typing import NamedTuple
 
@@ -25,8 +24,6 @@ POINTS = (
     "outer brow left", "outer brow right", "eye left", "eye right",
 )  # fmt: skip
 """Their names; left and right are the character's."""
-
-_JAW = re.compile(r"jaw(Open|Forward|Left|Right)$")
 
 
 class FaceControls(NamedTuple):
@@ -57,17 +54,16 @@ _VISIBLE = 0.001
 """Metres of the default head."""
 
 
-def visible(moves: Double, *, on_jaw: bool = False) -> dict[str, Double]:
+def visible(moves: Double) -> dict[str, Double]:
     """(3,) motions by ARKit expression, those that nobody sees left out.
 
     Args:
         moves: (52, 3) metres of the default head.
-        on_jaw: leave out what the bone of the jaw does already.
     """
     return {
         name: move
         for name, move in zip(ARKIT_NAMES, moves, strict=True)
-        if np.linalg.norm(move) >= _VISIBLE and not (on_jaw and _JAW.match(name))
+        if np.linalg.norm(move) >= _VISIBLE
     }
 
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..arkit import ARKIT_NAMES
 from ..face.gaze import FULL_ROTATION
 from .bones import AXES, HEAD, HEAD_CHANNEL, BoneRow
 from .control_points import POINTS, FaceControls, face_controls, visible
@@ -105,9 +106,34 @@ _POINTS: Mapping[str, tuple[str, ...]] = {
 _AT_TAIL = re.compile(r"oris0[1357]|orbicularis0[34]")
 """Bones whose tail lies at the point, not their head."""
 
-_FOLLOWS = {"lips": (0.5, 0.25), "lipend001": (0.8, 0.5)}
-"""By the bones of the corners in Rigify's older and newer faces: how far the sides of the lips
-follow the middle and the corner, measured on the rigs that it generates."""
+
+class _Follow(NamedTuple):
+    """How the controls of a Rigify face follow each other, measured on the rigs it generates.
+
+    Attributes:
+        middle: how far the side of a lip follows its middle.
+        corner: how far it follows the corner.
+        jaw: how far points of the mouth follow the jaw.
+    """
+
+    middle: float
+    corner: float
+    jaw: Mapping[str, float]
+
+
+_FOLLOWS = {
+    "lips": _Follow(0.5, 0.25, {
+        "lower lip": 1.0, "upper lip": 0.1, "lower lip side": 0.75, "upper lip side": 0.1,
+        "mouth corner": 0.35, "tongue": 1.0,
+    }),
+    "lipend001": _Follow(0.8, 0.5, {
+        "lower lip": 1.0, "upper lip": 0.0, "lower lip side": 0.93, "upper lip side": 0.08,
+        "mouth corner": 0.5, "tongue": 1.0,
+    }),
+}  # fmt: skip
+"""By the bones of the corners in the older and the newer face."""
+
+_JAW_SHIFTS = [ARKIT_NAMES.index(f"jaw{way}") for way in ("Forward", "Left", "Right")]
 
 _SMALL = 0.2
 """Share of a motion below which an axis is left out."""
@@ -241,29 +267,61 @@ class _Face:
             return
         yield from self._rotation_rows(self.jaw, "jawOpen", controls.jaw_turn)
         if not self.jaw.connected:
-            motion = visible(controls.moves_of("jaw"))
-            del motion["jawOpen"]
-            yield from self._motion_rows(self.jaw, motion)
+            moves = controls.moves_of("jaw")[_JAW_SHIFTS]
+            names = [ARKIT_NAMES[index] for index in _JAW_SHIFTS]
+            yield from self._motion_rows(self.jaw, dict(zip(names, moves, strict=True)))
 
     def _point_rows(self, controls: FaceControls, name: str) -> Iterator[BoneRow]:
         bone = self.point(name)
         if bone is None or (name == "tongue" and bone.connected):
             return
-        moves = controls.moves_of(name)
+        moves = self.scale * controls.moves_of(name) @ self.frame.T
+        if not name.endswith(("brow left", "brow right")):
+            moves -= self._jaw_share(name, bone) * self._by_jaw(controls, bone)
         middle, _, side = name.rpartition(" ")
-        if middle.endswith("lip"):
-            corner = self.point(f"mouth corner {side}")
-            follows = _FOLLOWS.get(_stem(corner.name)[0]) if corner is not None else None
-            if follows is not None:
-                moves = moves - follows[0] * controls.moves_of(middle)
-                moves = moves - follows[1] * controls.moves_of(f"mouth corner {side}")
-        yield from self._motion_rows(bone, visible(moves, on_jaw=self._follows_jaw(bone)))
+        if self.follow is not None and middle.endswith("lip"):
+            corner = self.scale * controls.moves_of(f"mouth corner {side}") @ self.frame.T
+            moves -= self.follow.corner * self._beyond_jaw(controls, f"mouth corner {side}", corner)
+            centre = self.scale * controls.moves_of(middle) @ self.frame.T
+            moves -= self.follow.middle * self._beyond_jaw(controls, middle, centre)
+        for pose, move in visible(moves / self.scale).items():
+            yield from self._armature_rows(bone, pose, self.scale * move)
 
-    def _follows_jaw(self, bone: RestBone) -> bool:
+    def _beyond_jaw(self, controls: FaceControls, name: str, moves: Double) -> Double:
+        """(52, 3) what a control adds to what the jaw does with it."""
+        bone = self.point(name)
+        if bone is None:
+            return np.zeros_like(moves)
+        return moves - self._jaw_share(name, bone) * self._by_jaw(controls, bone)
+
+    @cached_property
+    def follow(self) -> _Follow | None:
+        """How the controls of the mouth follow each other, where that is known."""
+        corner = self.point("mouth corner left")
+        return None if corner is None else _FOLLOWS.get(_stem(corner.name)[0])
+
+    def _jaw_share(self, name: str, bone: RestBone) -> float:
+        """How far a point goes with the jaw."""
         if self.jaw is None:
-            return False
-        # Rigify's lips follow by constraints.
-        return self.kind == "Rigify" or self._is_below(bone, self.jaw)
+            return 0.0
+        if self.follow is not None:
+            # By constraints.
+            stem, _, side = name.rpartition(" ")
+            where = name if side not in _SIDES else stem + " side" * stem.endswith("lip")
+            return self.follow.jaw[where]
+        return float(self._is_below(bone, self.jaw))
+
+    def _by_jaw(self, controls: FaceControls, bone: RestBone) -> Double:
+        """(52, 3) motions of what is fixed to the jaw, armature space."""
+        moves = np.zeros((len(ARKIT_NAMES), 3))
+        if self.jaw is not None:
+            turn = self.frame @ controls.jaw_turn
+            if not self.jaw.connected:
+                moves[_JAW_SHIFTS] = (
+                    self.scale * controls.moves_of("jaw")[_JAW_SHIFTS] @ self.frame.T
+                )
+            moves[ARKIT_NAMES.index("jawOpen")] = np.cross(turn, bone.head - self.jaw.head)
+        return moves
 
     def _eye_rows(self, side: str) -> Iterator[BoneRow]:
         master, bone = self.find(_EYE_MASTER, side), self.find(_EYE, side)
@@ -277,6 +335,9 @@ class _Face:
             "In": np.array([0.0, -outward, 0.0]),
             "Out": np.array([0.0, outward, 0.0]),
         }
+        if master is not None:
+            # The newer face has its master before the eye.
+            master = next((one for one in self.bones if one.name == f"ORG-{bone.name}"), master)
         distance = 0.0 if master is None else float(np.linalg.norm(bone.head - master.head))
         for direction, axis in turns.items():
             pose = f"eyeLook{direction}{side.capitalize()}"
