@@ -8,7 +8,6 @@ do (:mod:`.control_points`), times the size of the rig's face.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +17,24 @@ import numpy as np
 
 from ..arkit import ARKIT_NAMES
 from ..face.gaze import FULL_ROTATION
+from .bone_names import (
+    AT_TAIL,
+    DEFORM,
+    EYE,
+    EYE_MASTER,
+    FOLLOWS,
+    HEAD_BONE,
+    JAW,
+    LOWER_LID,
+    LOWER_TEETH,
+    MECHANISM,
+    NECK,
+    POINT_BONES,
+    SIDES,
+    UPPER_LID,
+    Follow,
+    stem_and_side,
+)
 from .bones import AXES, HEAD, HEAD_CHANNEL, BoneRow
 from .control_points import POINTS, FaceControls, face_controls, visible
 from .mapping import Double
@@ -69,70 +86,6 @@ def character_frame(bones: Sequence[RestBone], up: Double) -> Double:
     return _Face(bones, up).frame
 
 
-_SEPARATORS = re.compile(r"[^0-9A-Za-z]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_SIDES = {"l": "left", "left": "left", "r": "right", "right": "right"}
-_NOISE = frozenset((
-    "mixamorig", "cc", "base", "facial", "c", "m", "x", "adj", "j", "bip", "def", "ctrl", "ctl",
-    "control", "bn", "bone", "jnt", "joint", "anim",
-))  # fmt: skip
-"""Parts of names that say whose rig it is, or that a bone is one."""
-
-_MECHANISM = ("ORG-", "MCH-", "VIS_", "WGT-")
-_DEFORM = "DEF-"
-
-_JAW = ("jawmaster", "jaw", "jawroot", "jawbone", "lowerjaw", "mandible", "headjaw")
-_EYE = ("eye", "eyeball", "faceeye")
-_EYE_MASTER = ("mastereye", "eyemaster")
-_HEAD = ("head", "spine006")
-_NECK = ("neck", "neck01", "neck1", "necktwist01", "spine004")
-_LOWER_TEETH = ("teethb", "teethlower", "lowerteeth", "teethbottom", "teethbot")
-_UPPER_LID = ("lidt002", "orbicularis03")
-_LOWER_LID = ("lidb002", "orbicularis04")
-
-_POINTS: Mapping[str, tuple[str, ...]] = {
-    "tongue": ("tonguemaster", "tongue", "tongue01"),
-    "upper lip": ("lipt", "lipupper", "upperlip", "lipuppermiddle", "liptop", "lipstop", "oris05"),
-    "lower lip": ("lipb", "liplower", "lowerlip", "liplowermiddle", "lipbottom", "lipsbot",
-                  "oris01"),
-    "upper lip side": ("lipt001", "lipupper", "upperlip", "lipupperouter", "liptop", "oris03"),
-    "lower lip side": ("lipb001", "liplower", "lowerlip", "liplowerouter", "lipbottom", "oris07"),
-    "mouth corner": ("lips", "lipend001", "lipcorner", "mouthcorner", "mouth", "lipssmile"),
-    "outer brow": ("browt001",),
-    "middle brow": ("browt002",),
-    "inner brow": ("browt003",),
-}  # fmt: skip
-"""Bones by the point they control, the more telling name first."""
-
-_AT_TAIL = re.compile(r"oris0[1357]|orbicularis0[34]")
-"""Bones whose tail lies at the point, not their head."""
-
-
-class _Follow(NamedTuple):
-    """How the controls of a Rigify face follow each other, measured on the rigs it generates.
-
-    Attributes:
-        middle: how far the side of a lip follows its middle.
-        corner: how far it follows the corner.
-        jaw: how far points of the mouth follow the jaw.
-    """
-
-    middle: float
-    corner: float
-    jaw: Mapping[str, float]
-
-
-_FOLLOWS = {
-    "lips": _Follow(0.5, 0.25, {
-        "lower lip": 1.0, "upper lip": 0.1, "lower lip side": 0.75, "upper lip side": 0.1,
-        "mouth corner": 0.35, "tongue": 1.0,
-    }),
-    "lipend001": _Follow(0.8, 0.5, {
-        "lower lip": 1.0, "upper lip": 0.0, "lower lip side": 0.93, "upper lip side": 0.08,
-        "mouth corner": 0.5, "tongue": 1.0,
-    }),
-}  # fmt: skip
-"""By the bones of the corners in the older and the newer face."""
-
 _JAW_SHIFTS = [ARKIT_NAMES.index(f"jaw{way}") for way in ("Forward", "Left", "Right")]
 
 _SMALL = 0.2
@@ -159,16 +112,6 @@ def propose_rig(bones: Sequence[RestBone], up: Double) -> RigProposal | None:
     return RigProposal(face.kind, rows, speaks) if rows else None
 
 
-def _stem(name: str) -> tuple[str, str]:
-    """What a bone is called without case, separators and whose rig it is; and its side."""
-    # "lEyeBall", as Daz Genesis has it.
-    name = re.sub(r"^([lr])(?=[A-Z])", r"\1_", name.rpartition(":")[2])
-    words = [word.lower() for word in _SEPARATORS.split(name) if word]
-    sides = [_SIDES[word] for word in words if word in _SIDES]
-    stem = "".join(word for word in words if word not in _SIDES and word not in _NOISE)
-    return stem, sides[0] if sides else ""
-
-
 @dataclass(frozen=True, eq=False)
 class _Face:
     """The bones of a face, by what they are called."""
@@ -180,10 +123,10 @@ class _Face:
     def by_stem(self) -> dict[tuple[str, str], RestBone]:
         """Bones by stem and side; of several the first, and controls before what they deform."""
         found: dict[tuple[str, str], RestBone] = {}
-        controls = [one for one in self.bones if not one.name.startswith((*_MECHANISM, _DEFORM))]
-        deforming = [one for one in self.bones if one.name.startswith(_DEFORM)]
+        controls = [one for one in self.bones if not one.name.startswith((*MECHANISM, DEFORM))]
+        deforming = [one for one in self.bones if one.name.startswith(DEFORM)]
         for bone in (*controls, *deforming):
-            found.setdefault(_stem(bone.name), bone)
+            found.setdefault(stem_and_side(bone.name), bone)
         return found
 
     def find(self, stems: Iterable[str], side: str = "") -> RestBone | None:
@@ -195,7 +138,9 @@ class _Face:
         """The bone that controls one of :data:`POINTS`."""
         stem = name.removesuffix(" left").removesuffix(" right")
         side = name[len(stem) + 1 :]
-        return self.find(_POINTS[f"{stem} side" if side and stem.endswith("lip") else stem], side)
+        return self.find(
+            POINT_BONES[f"{stem} side" if side and stem.endswith("lip") else stem], side
+        )
 
     @property
     def kind(self) -> str:
@@ -212,7 +157,7 @@ class _Face:
 
     @cached_property
     def jaw(self) -> RestBone | None:
-        return self.find(_JAW)
+        return self.find(JAW)
 
     @cached_property
     def frame(self) -> Double:
@@ -231,7 +176,7 @@ class _Face:
 
     def eye_centre(self, side: str) -> RestBone | None:
         """The bone that turns an eye, or what a target turns."""
-        return self.find(_EYE_MASTER, side) or self.find(_EYE, side)
+        return self.find(EYE_MASTER, side) or self.find(EYE, side)
 
     @cached_property
     def scale(self) -> float:
@@ -259,7 +204,7 @@ class _Face:
         yield from self._head_rows()
 
     def _jaw_rows(self, controls: FaceControls) -> Iterator[BoneRow]:
-        teeth = self.find(_LOWER_TEETH)
+        teeth = self.find(LOWER_TEETH)
         if teeth is not None and (self.jaw is None or not self._is_below(teeth, self.jaw)):
             motion = {"jawOpen": visible(controls.moves_of("jaw"))["jawOpen"]}
             yield from self._motion_rows(teeth, motion)
@@ -295,10 +240,10 @@ class _Face:
         return moves - self._jaw_share(name, bone) * self._by_jaw(controls, bone)
 
     @cached_property
-    def follow(self) -> _Follow | None:
+    def follow(self) -> Follow | None:
         """How the controls of the mouth follow each other, where that is known."""
-        corner = self.point("mouth corner left")
-        return None if corner is None else _FOLLOWS.get(_stem(corner.name)[0])
+        corner = self.point("mouth corner left") if self.kind == "Rigify" else None
+        return None if corner is None else FOLLOWS.get(stem_and_side(corner.name)[0])
 
     def _jaw_share(self, name: str, bone: RestBone) -> float:
         """How far a point goes with the jaw."""
@@ -307,7 +252,7 @@ class _Face:
         if self.follow is not None:
             # By constraints.
             stem, _, side = name.rpartition(" ")
-            where = name if side not in _SIDES else stem + " side" * stem.endswith("lip")
+            where = name if side not in SIDES else stem + " side" * stem.endswith("lip")
             return self.follow.jaw[where]
         return float(self._is_below(bone, self.jaw))
 
@@ -324,7 +269,7 @@ class _Face:
         return moves
 
     def _eye_rows(self, side: str) -> Iterator[BoneRow]:
-        master, bone = self.find(_EYE_MASTER, side), self.find(_EYE, side)
+        master, bone = self.find(EYE_MASTER, side), self.find(EYE, side)
         if bone is None:
             return
         outward = 1.0 if side == "left" else -1.0
@@ -350,7 +295,7 @@ class _Face:
                 yield from self._rotation_rows(bone, pose, angle * axis)
 
     def _lid_rows(self, controls: FaceControls, side: str) -> Iterator[BoneRow]:
-        upper, lower = self.find(_UPPER_LID, side), self.find(_LOWER_LID, side)
+        upper, lower = self.find(UPPER_LID, side), self.find(LOWER_LID, side)
         if upper is None or lower is None:
             return
         gap = _end(lower) - _end(upper)
@@ -361,7 +306,7 @@ class _Face:
         yield from self._armature_rows(upper, wide, _LID_GAP * opened * gap)
 
     def _head_rows(self) -> Iterator[BoneRow]:
-        head, neck = self.find(_HEAD), self.find(_NECK)
+        head, neck = self.find(HEAD_BONE), self.find(NECK)
         if head is None:
             return
         share = 1.0
@@ -384,7 +329,7 @@ class _Face:
 
     def _armature_rows(self, bone: RestBone, pose: str, move: Double) -> Iterator[BoneRow]:
         """Rows that move a bone's end; by turning it where that is its tail."""
-        if bone.connected or _AT_TAIL.fullmatch(_stem(bone.name)[0]):
+        if bone.connected or AT_TAIL.fullmatch(stem_and_side(bone.name)[0]):
             arm = bone.tail - bone.head
             turn = np.cross(arm, move) / (arm @ arm)
             yield from _rows(bone, "rotation", pose, bone.axes.T @ turn)
@@ -400,7 +345,7 @@ class _Face:
 
 
 def _end(bone: RestBone) -> Double:
-    return bone.tail if _AT_TAIL.fullmatch(_stem(bone.name)[0]) else bone.head
+    return bone.tail if AT_TAIL.fullmatch(stem_and_side(bone.name)[0]) else bone.head
 
 
 def _rows(bone: RestBone, kind: str, pose: str, components: Double) -> Iterator[BoneRow]:
