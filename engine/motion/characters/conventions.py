@@ -43,7 +43,7 @@ class Convention(NamedTuple):
 
 
 _PATH = re.compile(r"[.:|](?=\w{3})(?!(?:left|right)$)", re.IGNORECASE)
-_FIRST_WORD = re.compile(r"^[^_. ]+[_. ]")
+_SEPARATOR = re.compile(r"[_. ]")
 _TELLING = 5
 """Letters of a name that is known without what stands before it: "Face_jawOpen"."""
 _SUFFIX = {"left": "left", "l": "left", "right": "right", "r": "right"}
@@ -81,6 +81,9 @@ _OCULUS = {
     "viseme_ih": "ih",
     "viseme_oh": "oh",
     "viseme_ou": "ou",
+    # VRChat's names of the same, as in "vrc.v_aa".
+    **{f"v_{name}": name for name in ("PP", "FF", "TH", "DD", "kk", "CH", "SS", "nn", "RR")},
+    **{f"v_{name}": name for name in ("aa", "E", "ih", "oh", "ou")},
 }
 _VROID = {
     "Fcl_MTH_A": "aa",
@@ -133,30 +136,99 @@ _REALLUSION = {
     "V_Wide": "ih",
     "V_Affricate": "CH",
     "V_Lip_Open": "lips apart",
+    "Mouth_Open": "jawOpen",
+    "Mouth_Lips_Part": "lips apart",
+    "Mouth_Smile": "mouthSmile",
+    "Mouth_Smile_L": "mouthSmileLeft",
+    "Mouth_Smile_R": "mouthSmileRight",
     "Eye_Blink_L": "blink left",
     "Eye_Blink_R": "blink right",
     "Eye_Blink": "blink",
 }
+
+
+def _sides(names: Mapping[str, str]) -> dict[str, str]:
+    """Names with a letter for the side, of expressions that ARKit names in full."""
+    return {
+        name.format(side[0]): pose.format(side)
+        for name, pose in names.items()
+        for side in ("Left", "Right")
+    }
+
+
+_QUARTERS = ("UL", "UR", "DL", "DR")
+"""Upper and lower lip, left and right: four keys that together show one expression."""
+
 _METAHUMAN = {
     "jawOpen": "jawOpen",
-    "mouthFunnelUL": "mouthFunnel",
-    "mouthLipsPurseUL": "mouthPucker",
-    **{f"eyeBlink{side[0]}": f"eyeBlink{side}" for side in ("Left", "Right")},
-    **{f"mouthCornerPull{side[0]}": f"mouthSmile{side}" for side in ("Left", "Right")},
-    **{f"mouthCornerDepress{side[0]}": f"mouthFrown{side}" for side in ("Left", "Right")},
-    **{f"mouthStretch{side[0]}": f"mouthStretch{side}" for side in ("Left", "Right")},
-    **{f"mouthUpperLipRaise{side[0]}": f"mouthUpperUp{side}" for side in ("Left", "Right")},
-    **{f"mouthLowerLipDepress{side[0]}": f"mouthLowerDown{side}" for side in ("Left", "Right")},
-    **{f"browDown{side[0]}": f"browDown{side}" for side in ("Left", "Right")},
-    **{f"browRaiseOuter{side[0]}": f"browOuterUp{side}" for side in ("Left", "Right")},
-    **{f"noseWrinkle{side[0]}": f"noseSneer{side}" for side in ("Left", "Right")},
-}
+    "jawLeft": "jawLeft",
+    "jawRight": "jawRight",
+    "jawFwd": "jawForward",
+    "mouthLeft": "mouthLeft",
+    "mouthRight": "mouthRight",
+    "tongueOut": "tongueOut",
+    **{f"mouthFunnel{quarter}": "mouthFunnel" for quarter in _QUARTERS},
+    **{f"mouthLipsPurse{quarter}": "mouthPucker" for quarter in _QUARTERS},
+    **{f"mouthLipsTogether{quarter}": "mouthClose" for quarter in _QUARTERS},
+    **{f"mouthUpperLipRollIn{side}": "mouthRollUpper" for side in "LR"},
+    **{f"mouthLowerLipRollIn{side}": "mouthRollLower" for side in "LR"},
+    **{f"jawChinRaiseU{side}": "mouthShrugUpper" for side in "LR"},
+    **{f"jawChinRaiseD{side}": "mouthShrugLower" for side in "LR"},
+    **{f"mouthCheekBlow{side}": "cheekPuff" for side in "LR"},
+    **{f"browRaiseIn{side}": "browInnerUp" for side in "LR"},
+    **_sides({
+        "mouthCornerPull{}": "mouthSmile{}",
+        "mouthCornerDepress{}": "mouthFrown{}",
+        "mouthStretch{}": "mouthStretch{}",
+        "mouthDimple{}": "mouthDimple{}",
+        "mouthLipsPress{}": "mouthPress{}",
+        "mouthUpperLipRaise{}": "mouthUpperUp{}",
+        "mouthLowerLipDepress{}": "mouthLowerDown{}",
+        "eyeBlink{}": "eyeBlink{}",
+        "eyeWiden{}": "eyeWide{}",
+        "eyeSquintInner{}": "eyeSquint{}",
+        "eyeLookUp{}": "eyeLookUp{}",
+        "eyeLookDown{}": "eyeLookDown{}",
+        "browDown{}": "browDown{}",
+        "browRaiseOuter{}": "browOuterUp{}",
+        "eyeCheekRaise{}": "cheekSquint{}",
+        "noseWrinkle{}": "noseSneer{}",
+    }),
+    "eyeLookLeftL": "eyeLookOutLeft",
+    "eyeLookRightL": "eyeLookInLeft",
+    "eyeLookLeftR": "eyeLookInRight",
+    "eyeLookRightR": "eyeLookOutRight",
+}  # fmt: skip
+
+_CC4 = {
+    **{f"Mouth_Funnel_{row}_{side}": "mouthFunnel" for row in ("Up", "Down") for side in "LR"},
+    **{f"Mouth_Pucker_{row}_{side}": "mouthPucker" for row in ("Up", "Down") for side in "LR"},
+    **{f"Mouth_Roll_In_Upper_{side}": "mouthRollUpper" for side in "LR"},
+    **{f"Mouth_Roll_In_Lower_{side}": "mouthRollLower" for side in "LR"},
+    **{f"Brow_Raise_Inner_{side}": "browInnerUp" for side in "LR"},
+    **{f"Cheek_Puff_{side}": "cheekPuff" for side in "LR"},
+    **_sides({
+        "Mouth_Up_Upper_{}": "mouthUpperUp{}",
+        "Mouth_Down_Lower_{}": "mouthLowerDown{}",
+        "Brow_Raise_Outer_{}": "browOuterUp{}",
+        "Brow_Drop_{}": "browDown{}",
+        "Cheek_Raise_{}": "cheekSquint{}",
+        "Eye_{}_Look_Up": "eyeLookUp{}",
+        "Eye_{}_Look_Down": "eyeLookDown{}",
+    }),
+    "Eye_L_Look_L": "eyeLookOutLeft",
+    "Eye_L_Look_R": "eyeLookInLeft",
+    "Eye_R_Look_L": "eyeLookInRight",
+    "Eye_R_Look_R": "eyeLookOutRight",
+}  # fmt: skip
+"""What Character Creator 4 calls otherwise than ARKit, in its extended set."""
 
 ARKIT = "ARKit"
 CONVENTIONS = (
     Convention(ARKIT, _arkit(), 6),
     Convention("Oculus, Ready Player Me", _named(_OCULUS), 5),
     Convention("VRoid", _named(_VROID), 3),
+    Convention("Reallusion CC4", _arkit() | _named(_CC4), 12),
     Convention("Reallusion", _named(_REALLUSION), 4),
     Convention("MetaHuman", _named(_METAHUMAN), 6),
     Convention("MMD", _named(_MMD), 3),
@@ -217,9 +289,10 @@ def _rows(keys: Sequence[str], convention: Convention) -> tuple[Row, ...]:
     rows = []
     for key in keys:
         names = [plain(key), plain(key.removeprefix(prefix))]
-        names += [short for short in [plain(_FIRST_WORD.sub("", key))] if len(short) >= _TELLING]
-        known = next((convention.poses[name] for name in names if name in convention.poses), None)
+        shorter = [plain(key[match.end() :]) for match in _SEPARATOR.finditer(key)]
+        names += [short for short in shorter if len(short) >= _TELLING]
+        known = next((name for name in names if name in convention.poses), None)
         if known is not None and known not in taken:
             taken.add(known)
-            rows.append(Row(key, known))
+            rows.append(Row(key, convention.poses[known]))
     return tuple(rows)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,6 +52,21 @@ class CharacterMapping:
     keys: tuple[str, ...]
     poses: Double
 
+    @cached_property
+    def groups(self) -> tuple[CharacterMapping, NDArray[np.intp], Double]:
+        """Shapes that show the same move alike, such as the quarters of a mouth.
+
+        Returns:
+            The first of each group; for each shape its group; and its value for 1 of the first.
+        """
+        reach = self.poses.max(axis=1, initial=0.0)
+        alike = np.round(self.poses / np.maximum(reach, 1e-12)[:, None], 9)
+        _, first, group = np.unique(alike, axis=0, return_index=True, return_inverse=True)
+        order = np.argsort(first)  # As in the table.
+        first, group = first[order], np.argsort(order)[group.ravel()]
+        chosen = CharacterMapping(tuple(self.keys[i] for i in first), self.poses[first])
+        return chosen, group, reach[first][group] / np.maximum(reach, 1e-12)
+
     @property
     def disjoint(self) -> bool:
         """Whether no two shapes move the same expression."""
@@ -75,16 +90,20 @@ class CharacterMapping:
         for column, name in enumerate(names):
             if name in ARKIT_NAMES:
                 arkit[:, ARKIT_NAMES.index(name)] = weights[:, column]
-        if self.disjoint:
-            mixed = np.clip(arkit @ self.poses.T / (self.poses**2).sum(axis=1), 0.0, 1.0)
-        else:
-            mixed = _mixture(arkit, self.poses, expression_geometry().metric)
+        chosen, group, factor = self.groups
+        mixed = chosen._mixed(arkit)  # noqa: SLF001 - of the same kind
         if main is not None:
-            self._follow(mixed, main, main.values(weights, names))
-        elif not np.allclose(mixed @ self.poses, arkit, atol=1e-6):
-            mixed = _closed(mixed, arkit, self.poses)
-        values: Float = mixed.astype(np.float32)
+            chosen._follow(mixed, main, main.values(weights, names))  # noqa: SLF001
+        elif not np.allclose(mixed @ chosen.poses, arkit, atol=1e-6):
+            mixed = _closed(mixed, arkit, chosen.poses)
+        values: Float = np.clip(mixed[:, group] * factor, 0.0, 1.0).astype(np.float32)
         return values
+
+    def _mixed(self, arkit: Double) -> Double:
+        """(T, K) weights of shapes of which no two show the same."""
+        if self.disjoint:
+            return np.clip(arkit @ self.poses.T / (self.poses**2).sum(axis=1), 0.0, 1.0)
+        return _mixture(arkit, self.poses, expression_geometry().metric)
 
     def _follow(self, mixed: Double, main: CharacterMapping, values: Float) -> None:
         """Take over the values of the main object's keys of the same pose, in place."""

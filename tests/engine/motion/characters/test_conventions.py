@@ -66,6 +66,57 @@ def test_other_conventions_are_known_by_their_names(convention, keys, poses):
     assert [row.pose for row in proposal.rows] == poses.split()
 
 
+@pytest.mark.parametrize(
+    ("convention", "keys", "poses"),
+    [
+        ("Oculus, Ready Player Me", "vrc.v_sil vrc.v_pp vrc.v_ff vrc.v_aa vrc.v_e vrc.v_ou",
+         "PP FF aa E ou"),
+        ("Reallusion", "Mouth_Open V_Open V_Explosive V_Dental_Lip V_Tight_O V_Lip_Open",
+         "jawOpen aa PP FF ou lips apart"),
+        ("VRoid", " ".join(f"Face.M_F00_000_00_Fcl_{name}" for name in (
+            "MTH_A", "MTH_I", "MTH_U", "EYE_Close_L")), "aa ih ou blink left"),
+    ],
+)  # fmt: skip
+def test_variants_of_the_names_are_known(convention, keys, poses):
+    proposal = propose(keys.split())
+    assert proposal.convention.name == convention
+    assert " ".join(row.pose for row in proposal.rows) == poses
+
+
+CC4 = """Jaw_Open Jaw_Forward Jaw_L Jaw_R Mouth_Close Mouth_Smile_L Mouth_Smile_R Mouth_Frown_L
+Mouth_Frown_R Mouth_Stretch_L Mouth_Stretch_R Mouth_L Mouth_R Mouth_Funnel_Up_L Mouth_Funnel_Up_R
+Mouth_Funnel_Down_L Mouth_Funnel_Down_R Mouth_Pucker_Up_L Mouth_Pucker_Up_R Mouth_Pucker_Down_L
+Mouth_Pucker_Down_R Mouth_Roll_In_Upper_L Mouth_Roll_In_Upper_R Mouth_Up_Upper_L Mouth_Up_Upper_R
+Mouth_Down_Lower_L Mouth_Down_Lower_R Eye_Blink_L Eye_Blink_R Eye_L_Look_L Eye_L_Look_Up
+Brow_Raise_Inner_L Brow_Raise_Inner_R Tongue_Out V_Open V_Explosive V_Wide V_Tight_O
+V_Tight""".split()  # noqa: SIM905 - as a list it is a page
+
+
+def test_character_creator_4_is_known_with_the_quarters_of_its_mouth():
+    proposal = propose(CC4)
+    assert proposal.convention.name == "Reallusion CC4"
+    poses = {row.key: row.pose for row in proposal.rows}
+    assert [key for key in CC4 if key not in poses] == [
+        "V_Open", "V_Explosive", "V_Wide", "V_Tight_O", "V_Tight",
+    ]  # fmt: skip
+    assert [key for key, pose in poses.items() if pose == "mouthFunnel"] == CC4[13:17]
+    assert poses["Jaw_L"] == "jawLeft"
+    assert poses["Eye_L_Look_L"] == "eyeLookOutLeft"
+    assert poses["Brow_Raise_Inner_R"] == "browInnerUp"
+
+
+def test_a_metahuman_is_known_with_the_quarters_of_its_mouth():
+    keys = ["jawOpen", "eyeBlinkL", "eyeBlinkR", "eyeLookLeftR", "browRaiseInL", "mouthLipsPressL"]
+    keys += [f"mouth{name}{one}" for name in ("Funnel", "LipsPurse", "LipsTogether")
+             for one in ("UL", "UR", "DL", "DR")]  # fmt: skip
+    proposal = propose([f"CTRL_expressions_{key}" for key in keys])
+    assert proposal.convention.name == "MetaHuman"
+    poses = [row.pose for row in proposal.rows]
+    assert poses[:4] == ["jawOpen", "eyeBlinkLeft", "eyeBlinkRight", "eyeLookInRight"]
+    assert poses[4:] == ["browInnerUp", "mouthPressLeft", *["mouthFunnel"] * 4,
+                         *["mouthPucker"] * 4, *["mouthClose"] * 4]  # fmt: skip
+
+
 def test_names_that_follow_no_convention_are_not_guessed():
     assert propose(["Key 1", "Key 2", "smile_big"]) is None
     assert propose([]) is None

@@ -154,3 +154,20 @@ def test_the_lip_gap_follows_the_order_of_the_names():
     turned, known = default_lip_gap(names), default_lip_gap(ARKIT_NAMES)
     np.testing.assert_array_equal(turned.parting, known.parting[::-1])
     assert default_lip_gap(("shape_000",)) is None
+
+
+def test_keys_that_show_the_same_move_alike():
+    quarters = ("UL", "UR", "DL", "DR")
+    rows = [Row(f"mouthFunnel{one}", "mouthFunnel") for one in quarters]
+    known = mapping_of_rows([*rows, Row("half", "mouthFunnel", 0.5), Row("open", "jawOpen")])
+    values = known.values(arkit(mouthFunnel=0.6, jawOpen=0.25), ARKIT_NAMES)
+    np.testing.assert_allclose(values, [[0.6, 0.6, 0.6, 0.6, 0.3, 0.25]], rtol=1e-6)
+
+
+def test_the_lips_of_a_mouth_in_quarters_meet():
+    keys = [f"mouthFunnel{one}" for one in ("UL", "UR", "DL", "DR")]
+    known = mapping_of_rows([Row("jaw", "jawOpen"), *(Row(key, "mouthFunnel") for key in keys)])
+    closed = known.values(arkit(jawOpen=0.2, mouthClose=0.2, mouthFunnel=0.1), ARKIT_NAMES)
+    once = mapping_of_rows([Row("jaw", "jawOpen"), Row("funnel", "mouthFunnel")])
+    expected = once.values(arkit(jawOpen=0.2, mouthClose=0.2, mouthFunnel=0.1), ARKIT_NAMES)
+    np.testing.assert_allclose(closed[:, [0, 1]], expected, rtol=1e-6)
