@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 import bpy
@@ -12,6 +13,7 @@ from ...engine.motion.characters.bones import property_of
 from .bone_channels import AXIS_ANGLE
 from .making import check_own, key_names
 from .properties import bone_mapping_of, character_objects, is_character, mapping_of, pose_bone
+from .targets import AnimatedChannels, key_path
 
 
 def check_part(obj: bpy.types.Object) -> None:
@@ -87,35 +89,28 @@ def driven_keys(obj: bpy.types.Object) -> list[str]:
     return [name for name in key_names(obj) if key_path(name) in paths]
 
 
-def key_path(name: str) -> str:
-    """Path of a shape key's value, seen from the key datablock."""
-    return f'key_blocks["{bpy.utils.escape_identifier(name)}"].value'
-
-
-def notes_of(obj: bpy.types.Object, animated: Sequence[str]) -> Iterator[str]:
+def notes_of(obj: bpy.types.Object, channels: AnimatedChannels) -> Iterator[str]:
     """What an artist should know of an object that speaks, a sentence each.
 
     Args:
         obj: a head, or an object of a character.
-        animated: the shape keys that move.
+        channels: what it animates.
     """
+    if channels.driven:
+        yield f"Drivers keep control of {_counted(channels.driven)}."
     if obj.type != "MESH":
         return
-    driven = driven_keys(obj)
-    mapping = mapping_of(obj)
-    mapped = driven if mapping is None else [name for name in driven if name in mapping.keys]
-    if mapped:
-        yield f"Drivers keep control of {_counted(mapped)}"
-    blocks = obj.data.shape_keys.key_blocks
-    if muted := [name for name in animated if blocks[name].mute]:
-        yield f"Muted, so not seen: {_counted(muted)}"
-    if locked := [name for name in animated if blocks[name].lock_shape]:
-        yield f"Locked, which keeps the shape but not the value: {_counted(locked)}"
+    paths = {path for path, _, _ in channels.channels}
+    blocks = [block for block in obj.data.shape_keys.key_blocks if key_path(block.name) in paths]
+    if muted := [block.name for block in blocks if block.mute]:
+        yield f"Muted, so not seen: {_counted(muted)}."
+    if locked := [block.name for block in blocks if block.lock_shape]:
+        yield f"Locked, which keeps the shape but not the value: {_counted(locked)}."
     if obj.show_only_shape_key:
-        yield f"'{obj.name}' shows a pinned shape key: switch Solo Active Shape Key off"
+        yield f"'{obj.name}' shows its pinned shape key alone: switch Solo Active Shape Key off."
     others = [other for other in bpy.data.objects if other != obj and other.data == obj.data]
-    if others and obj.data.users > 1:
-        yield f"'{others[0].name}' has the same mesh and speaks along"
+    if others:
+        yield f"'{others[0].name}' has the same mesh and speaks along."
 
 
 def _check_bones(obj: bpy.types.Object) -> None:
@@ -159,6 +154,9 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
 
 
-def _counted(names: Sequence[str]) -> str:
-    more = "key" if len(names) == 1 else "keys"
-    return f"{len(names)} {more}, such as '{names[0]}'"
+def _counted(paths: Sequence[str]) -> str:
+    """So many of them, and the first one's name; of a path, what it quotes first."""
+    quoted = re.match(r'[\w.]+\["((?:[^"\\]|\\.)*)"\]', paths[0])
+    name = bpy.utils.unescape_identifier(quoted[1]) if quoted else paths[0]
+    what = "channels" if paths[0].startswith("pose.") else "keys"
+    return f"{len(paths)} {what}, such as {name}"

@@ -236,6 +236,15 @@ def bone_mapping_of(obj: bpy.types.Object) -> BoneMapping:
     return mapping_of_bones([row.read() for row in obj.gaussianspeech_character.rows])
 
 
+def turns_by_bones(obj: bpy.types.Object) -> bool:
+    """Whether a bone of a character turns with its head."""
+    return any(
+        row.pose == HEAD
+        for part in character_objects(obj)
+        for row in part.gaussianspeech_character.rows
+    )
+
+
 def leader_of(obj: bpy.types.Object) -> CharacterMapping | None:
     """What the rest of a character follows: the poses of the object that shows most.
 

@@ -19,8 +19,9 @@ from ...engine.core.errors import BadInputError
 from ...engine.motion.characters.mapping import default_lip_gap
 from ...engine.motion.lip_contact import LipGap, gap_of_pairs, lips_touch
 from .. import compat
-from ..characters.properties import character_objects, mapping_of
-from ..characters.targets import animated_channels, animated_datablock, key_path
+from ..characters.checks import check_keys, check_part, check_speaks, notes_of
+from ..characters.properties import character_objects, turns_by_bones
+from ..characters.targets import animated_channels, animated_datablock
 from ..heads.properties import check_vertex_count, is_head
 from . import lines, nla
 from .action import fill_channels, is_bake, is_edited, read_prediction, store_prediction
@@ -43,41 +44,27 @@ class Baked:
     Attributes:
         action: the Action it went into.
         frames: number of frames.
-        animated: number of shape keys with animation.
+        animated: number of channels with animation of the first object that has any.
+        kind: what they are.
         notes: what the user should know, a sentence each.
     """
 
     action: bpy.types.Action
     frames: int
     animated: int
+    kind: str
     notes: tuple[str, ...] = ()
 
 
 def check_bakeable(obj: bpy.types.Object) -> None:
-    """Check that animation can be put on an object's shape keys.
+    """Check that animation can be put on an object's shape keys or bones.
 
     Raises:
-        BadInputError: the vertices do not fit, there are no relative keys, or it is not editable.
+        BadInputError: the vertices do not fit, something mapped is missing, or it is not editable.
     """
     if is_head(obj):
         check_vertex_count(obj)
-    keys = obj.data.shape_keys
-    if keys is None:
-        raise BadInputError(f"'{obj.name}' has no shape keys.", "Undo their removal.")
-    mapping = mapping_of(obj)
-    if mapping is not None:
-        _check_keys(obj, mapping.keys)
-    if not keys.use_relative:
-        raise BadInputError(
-            f"The shape keys of '{obj.name}' are absolute.", "Switch Relative on in Shape Keys."
-        )
-    if not obj.data.is_editable:
-        raise BadInputError(
-            f"The mesh of '{obj.name}' is linked from another file.",
-            "Make it local, or bake in that file.",
-        )
-    if obj.mode == "EDIT":
-        raise BadInputError(f"'{obj.name}' is in Edit Mode.", "Leave Edit Mode first.")
+    check_part(obj)
 
 
 def bake(
@@ -127,7 +114,7 @@ def rebake(context: bpy.types.Context, line: Any) -> Baked:
     prediction = read_prediction(current)
     _check_all(objects, prediction, np.zeros((0, 0, 3), np.float32))
     if is_head(objects[0]):
-        _check_keys(objects[0], prediction.names)
+        check_keys(objects[0], prediction.names)
     notes: list[str] = []
     actions = [_target_action(part, line, notes) for part in objects]
     if actions[0] != current or not line.predicted:
@@ -151,22 +138,25 @@ def _fill(
     gap = _lip_gap(main, prediction)
     made = _adjusted(main, line, prediction, gap, span.first + frames * span.rate)
     contact = None if gap is None else lips_touch(made.values, gap)
-    animated = 0
+    animated, kind = 0, "shape keys"
     for part, action in zip(objects, actions, strict=True):
-        target = animated_channels(part, prediction.names, made.values)
+        target = animated_channels(part, prediction.names, made.values, made.head_rotation)
         keying = _keying(part, prediction, contact)
         fill_channels(action, target.datablock, target.channels, frames, keying, span.rate)
         nla.update_rest(target.datablock, action)
         nla.place(target.datablock, action, span, line.name)
-        notes += _driven(target.datablock, [path for path, _, _ in target.channels])
-        animated = animated or len(target.channels)
+        notes += notes_of(part, target)
+        if not animated and target.channels:
+            animated = len(target.channels)
+            kind = "channels of bones" if part.type == "ARMATURE" else "shape keys"
         target.datablock.update_tag()
         part.update_tag()
-    # Where a character's neck is, only its rig knows.
-    neck = prediction.neck if mapping_of(main) is None else None
+    # Where a character's neck is, only its rig knows: that turns, or it follows an Empty.
+    neck = prediction.neck if is_head(main) else None
+    turned = np.zeros_like(made.head_rotation) if turns_by_bones(main) else made.head_rotation
     keying = _keying(main, prediction, None)
-    notes += bake_head_motion(main, line, made.head_rotation, neck, frames, span, keying)
-    return Baked(actions[0], len(frames), animated, tuple(notes))
+    notes += bake_head_motion(main, line, turned, neck, frames, span, keying)
+    return Baked(actions[0], len(frames), animated, kind, tuple(notes))
 
 
 def _adjusted(
@@ -180,7 +170,7 @@ def _adjusted(
     controls = lines.controls_of(main, line)
     wanted = adjustments(controls)
     style = wanted.style
-    if mapping_of(main) is None:
+    if is_head(main):
         style = replace(style, gaze_target=gaze_target(main, controls, prediction))
     wanted = replace(wanted, style=style, strength=wanted.strength * line.strength)
     emotions = asked_emotions(controls, frames)
@@ -205,7 +195,7 @@ def _keying(
 
 def _lip_gap(main: bpy.types.Object, prediction: Prediction) -> LipGap | None:
     """How the expressions of a prediction part the lips: on the head, or on ARKit's own."""
-    if mapping_of(main) is not None:
+    if not is_head(main):
         return default_lip_gap(prediction.names)
     return lip_gap_of_keys(main.data.shape_keys, prediction.names, prediction.lip_pairs)
 
@@ -274,6 +264,7 @@ def _check_all(objects: Sequence[bpy.types.Object], prediction: Prediction, delt
     for part in objects:
         check_bakeable(part)
     main = objects[0]
+    check_speaks(main)
     if is_head(main):
         _check_fits(main, prediction, deltas)
     elif prediction.correctives:
@@ -291,29 +282,4 @@ def _check_fits(obj: bpy.types.Object, prediction: Prediction, deltas: Float) ->
             f"The prediction has {deltas.shape[1]} vertices, '{obj.name}' has {vertices}.",
             "Add the head again, and predict for that.",
         )
-    _check_keys(obj, prediction.expressions)
-
-
-def _check_keys(obj: bpy.types.Object, names: tuple[str, ...]) -> None:
-    missing = [name for name in names if name not in obj.data.shape_keys.key_blocks]
-    if missing:
-        raise _missing_keys(obj, missing)
-
-
-def _missing_keys(obj: bpy.types.Object, missing: list[str]) -> BadInputError:
-    shown = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
-    return BadInputError(
-        f"'{obj.name}' lacks {len(missing)} of its shape keys: {shown}.",
-        "Undo their removal or renaming, add the head again, or change the character's table.",
-    )
-
-
-def _driven(datablock: bpy.types.ID, animated: Sequence[str]) -> list[str]:
-    drivers = datablock.animation_data.drivers if datablock.animation_data else ()
-    paths = {driver.data_path for driver in drivers}
-    driven = [path for path in animated if path in paths]
-    if not driven:
-        return []
-    names = [block.name for block in getattr(datablock, "key_blocks", ())]
-    named = next((name for name in names if key_path(name) == driven[0]), driven[0])
-    return [f"Drivers keep control of {len(driven)} keys, such as {named}."]
+    check_keys(obj, prediction.expressions)

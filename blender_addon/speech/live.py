@@ -8,7 +8,6 @@ the keys are as they were before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,10 +18,11 @@ from numpy.typing import NDArray
 
 from ...engine.core.errors import BadInputError, CancelledError, GaussianSpeechError
 from ...engine.core.protocol import Message
-from ...engine.motion.characters.mapping import CharacterMapping, default_lip_gap
+from ...engine.motion.characters.mapping import default_lip_gap
 from ...engine.motion.lip_contact import LipGap
 from ...engine.motion.style import NEUTRAL, apply_style
-from ..characters.properties import character_objects, mapping_of
+from ..characters.properties import character_objects
+from ..characters.targets import Target, animated_datablock, get_value, set_value, target_of
 from ..engine_link.background import redraw_sidebars
 from ..engine_link.future import EngineFuture
 from ..engine_link.session import get_engine
@@ -53,13 +53,13 @@ class Part:
 
     Attributes:
         name: of the object.
-        mapping: what a character's keys stand for; ``None`` for a head.
-        before: values that the shape keys had.
+        target: what it speaks by.
+        before: values that its channels had, by path and component.
     """
 
     name: str
-    mapping: CharacterMapping | None
-    before: dict[str, float]
+    target: Target
+    before: dict[tuple[str, int], float] = field(default_factory=dict)
 
 
 @dataclass
@@ -146,7 +146,7 @@ def start(context: bpy.types.Context, obj: bpy.types.Object, sound: str = "") ->
     elif microphone:
         params["device"] = microphone
     future = get_engine(context).request("live.run", params)
-    parts = [Part(part.name, mapping_of(part), _values(part)) for part in objects]
+    parts = [Part(part.name, target_of(part)) for part in objects]
     _session = Session(obj.name, tuple(parts), future)
     if not bpy.app.background:
         bpy.app.timers.register(_on_timer, first_interval=_TICK, persistent=True)
@@ -196,7 +196,7 @@ def tick() -> bool:
         return False
     _take_all(live)
     objects = [bpy.data.objects.get(part.name) for part in live.parts]
-    if any(obj is None or obj.data.shape_keys is None for obj in objects):
+    if any(obj is None or animated_datablock(obj) is None for obj in objects):
         _end(restore=False)
         return False
     if live.latest is not None:
@@ -237,34 +237,32 @@ def _show(objects: list[bpy.types.Object], live: Session) -> None:
         if live.gap is None:
             live.gap = _lip_gap(objects[0], live)
         weights = apply_style(weights, names, style, live.gap)
-    main = live.parts[0].mapping
+    still = np.zeros((1, 3), np.float32)
     for part, obj in zip(live.parts, objects, strict=True):
-        shown, values = names, weights
-        if part.mapping is not None:
-            leader = None if part.mapping is main else main
-            shown, values = part.mapping.keys, part.mapping.values(weights, names, leader)
-        _set_values(obj, dict(zip(shown, values[0].tolist(), strict=True)))
+        datablock = animated_datablock(obj)
+        for path, index, values in part.target.channels(names, weights, still):
+            _show_channel(datablock, part, (path, index), float(values[0]))
+
+
+def _show_channel(
+    datablock: bpy.types.ID, part: Part, channel: tuple[str, int], value: float
+) -> None:
+    current = get_value(datablock, *channel)
+    if current is None:
+        return
+    part.before.setdefault(channel, current)
+    if abs(current - value) > _UNCHANGED:
+        set_value(datablock, *channel, value)
 
 
 def _lip_gap(obj: bpy.types.Object, live: Session) -> LipGap | None:
-    keys, names = obj.data.shape_keys, live.about["names"]
-    if live.parts[0].mapping is not None:
+    names = live.about["names"]
+    if not is_head(obj):
         return default_lip_gap(names)
+    keys = obj.data.shape_keys
     if not all(name in keys.key_blocks for name in names):
         return None
     return lip_gap_of_keys(keys, names, live.about["lip_pairs"])
-
-
-def _values(obj: bpy.types.Object) -> dict[str, float]:
-    return {key.name: key.value for key in obj.data.shape_keys.key_blocks}
-
-
-def _set_values(obj: bpy.types.Object, values: Mapping[str, float]) -> None:
-    keys = obj.data.shape_keys.key_blocks
-    for name, value in values.items():
-        key = keys.get(name)
-        if key is not None and abs(key.value - value) > _UNCHANGED:
-            key.value = value
 
 
 def _report_end(live: Session) -> None:
@@ -291,8 +289,10 @@ def _end(*, restore: bool) -> None:
     live.future.cancel()
     for part in live.parts if restore else ():
         obj = bpy.data.objects.get(part.name)
-        if obj is not None and obj.data.shape_keys is not None:
-            _set_values(obj, part.before)
+        datablock = animated_datablock(obj) if obj is not None else None
+        if datablock is not None:
+            for channel, value in part.before.items():
+                set_value(datablock, *channel, value)
 
 
 def _require() -> Session:
@@ -302,7 +302,8 @@ def _require() -> Session:
 
 
 def _no_correctives(obj: bpy.types.Object) -> NDArray[np.float32]:
-    return np.zeros((0, len(obj.data.vertices), 3), np.float32)
+    vertices = len(obj.data.vertices) if obj.type == "MESH" else 0
+    return np.zeros((0, vertices, 3), np.float32)
 
 
 def _prediction(
@@ -315,10 +316,8 @@ def _prediction(
     wanted = np.arange(int(times[-1] * fps) + 1) / fps
     recorded = np.array(live.frames)
     values = np.stack([np.interp(wanted, times, column) for column in recorded.T], axis=1)
-    keys = main.data.shape_keys.key_blocks
-    present = [
-        i for i, name in enumerate(names) if live.parts[0].mapping is not None or name in keys
-    ]
+    keys = main.data.shape_keys.key_blocks if is_head(main) else names
+    present = [i for i, name in enumerate(names) if name in keys]
     upper, lower = (tuple(side) for side in live.about["lip_pairs"])
     return Prediction(
         clip="Live",

@@ -212,7 +212,8 @@ class LinesTask(EngineTask):
         keep_transcript(line, clip, reply.body)
         show_again(context, line)
         done = replace(done, notes=(*reply.body.get("warnings", ()), *notes, *done.notes))
-        self._summary = _summary(done, prediction.max_error_mm)
+        # The error is that of a head's mesh.
+        self._summary = _summary(done, prediction.max_error_mm if is_head(line.id_data) else None)
 
 
 class GAUSSIANSPEECH_OT_predict(LinesTask, bpy.types.Operator):
@@ -302,7 +303,7 @@ def _with_sound(
 
 
 def _summary(done: Baked, max_error_mm: float | None = None) -> str:
-    text = f"Baked {done.frames} frames of {done.animated} shape keys to '{done.action.name}'"
+    text = f"Baked {done.frames} frames of {done.animated} {done.kind} to '{done.action.name}'"
     if max_error_mm is not None:
         text += f", exact to {max(max_error_mm, 0.001):.2g} mm"
     return ". ".join([text, *(note.rstrip(".") for note in done.notes)])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rigs for tests: armatures of given bones, and the faces that Rigify generates."""
+"""Characters for tests: meshes of given keys, armatures of given bones, and Rigify's faces."""
 
 from __future__ import annotations
 
@@ -7,6 +7,26 @@ import contextlib
 import io
 
 import numpy as np
+
+
+def make_mesh(blender, name, keys):
+    """A mesh with shape keys of given names; each moves the vertices its own way."""
+    blender.ops.mesh.primitive_uv_sphere_add(segments=8, ring_count=6)
+    obj = blender.context.object
+    obj.name = name
+    obj.shape_key_add(name="Basis")
+    for number, key in enumerate(keys):
+        block = obj.shape_key_add(name=key, from_mix=False)
+        block.points[number % len(block.points)].co.z += 0.1
+        block.value = 0.0  # What Blender begins with differs between versions.
+    return obj
+
+
+def select(blender, main, *others):
+    """Select objects, the first the active one."""
+    for obj in blender.context.scene.objects:
+        obj.select_set(obj == main or obj in others)
+    blender.context.view_layer.objects.active = main
 
 
 def make_armature(blender, name, bones):

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 
+from tests.blender_addon.rig_faces import make_mesh, select
 from tests.blender_addon.speaking import action_of, frames_of_strip
 from tests.blender_addon.test_speech_predict import VOICE
 
@@ -19,25 +21,7 @@ VROID = tuple(f"Fcl_MTH_{vowel}" for vowel in "AIUEO")
 @pytest.fixture
 def make(blender):
     """Make a mesh with shape keys of given names; each moves the vertices its own way."""
-
-    def made(name, keys):
-        blender.ops.mesh.primitive_uv_sphere_add(segments=8, ring_count=6)
-        obj = blender.context.object
-        obj.name = name
-        obj.shape_key_add(name="Basis")
-        for number, key in enumerate(keys):
-            block = obj.shape_key_add(name=key, from_mix=False)
-            block.points[number % len(block.points)].co.z += 0.1
-            block.value = 0.0  # What Blender begins with differs between versions.
-        return obj
-
-    return made
-
-
-def select(blender, main, *others):
-    for obj in blender.context.scene.objects:
-        obj.select_set(obj == main or obj in others)
-    blender.context.view_layer.objects.active = main
+    return partial(make_mesh, blender)
 
 
 def rows(obj):

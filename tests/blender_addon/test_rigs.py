@@ -12,10 +12,13 @@ from tests.blender_addon.rig_faces import (
     face_bones,
     location_of,
     make_armature,
+    make_mesh,
     rigify_face,
+    select,
     turn_of,
 )
-from tests.blender_addon.test_characters import select
+from tests.blender_addon.speaking import frames_of_strip
+from tests.blender_addon.test_speech_predict import VOICE
 
 
 def weights(**known):
@@ -30,12 +33,12 @@ def show(blender, addon):
     """Pose a rig as a face of ARKit weights."""
 
     def shown(rig, turn=(0, 0, 0), **known):
-        channels = addon("characters.bone_channels").bone_channels(
-            rig, ARKIT_NAMES, weights(**known), np.array([turn], np.float32)
+        targets = addon("characters.targets")
+        channels = targets.target_of(rig).channels(
+            ARKIT_NAMES, weights(**known), np.array([turn], np.float32)
         )
         for path, index, values in channels:
-            owner, _, name = path.rpartition(".")
-            getattr(rig.path_resolve(owner), name)[index] = values[0]
+            targets.set_value(rig, path, index, float(values[0]))
         blender.context.view_layer.update()
 
     return shown
@@ -123,3 +126,111 @@ def test_neck_and_head_turn_with_the_performance(blender, show, mode):
     show(rig, turn=(0.1, 0.2, 0.0))
     np.testing.assert_allclose(turn_of(blender, rig, "neck"), [0.05, 0, 0.1], atol=1e-4)
     np.testing.assert_allclose(turn_of(blender, rig, "head"), [0.1, 0, 0.2], atol=1e-4)
+
+
+def speak(blender, main):
+    """Let a character speak the sample voice; first and last frame of the line."""
+    select(blender, main)
+    blender.ops.gaussianspeech.import_sound(filepath=str(VOICE))
+    assert blender.ops.gaussianspeech.predict() == {"FINISHED"}
+    datablock = main if main.type == "ARMATURE" else main.data.shape_keys
+    (strip,) = [
+        strip
+        for track in datablock.animation_data.nla_tracks
+        for strip in track.strips
+        if "gaussianspeech_line" in strip.action
+    ]
+    first, last = frames_of_strip(strip)
+    return range(round(first), round(last) + 1)
+
+
+def over(blender, frames, measure):
+    """What is measured at each frame."""
+    found = []
+    for frame in frames:
+        blender.context.scene.frame_set(frame)
+        found.append(measure())
+    return np.array(found)
+
+
+def test_a_rigify_face_speaks_and_its_lips_meet(engine_ready, rigify):
+    frames = speak(engine_ready, rigify)
+    opened = over(engine_ready, frames, lambda: gap(engine_ready, rigify))
+    assert opened.max() > 0.006
+    # "Lend me your voice, and I will move my mouth": the lips close for each of three m.
+    closed = np.abs(opened) < 0.001
+    assert (closed[1:] & ~closed[:-1]).sum() >= 3
+    assert opened.min() > -0.002
+    # Before and after the line the rig rests.
+    engine_ready.context.scene.frame_set(frames.stop + 50)
+    assert abs(gap(engine_ready, rigify)) < 1e-5
+    assert engine_ready.context.window_manager.gaussianspeech_status.message.startswith("Baked")
+
+
+def test_a_jaw_and_eyes_speak_with_a_mesh_of_shape_keys(engine_ready):
+    rig = make_armature(engine_ready, "Rig", face_bones())
+    face = make_mesh(engine_ready, "Face", ["jawOpen", "mouthFunnel", "mouthPucker", "mouthSmile",
+                                            "mouthLowerDown", "mouthUpperUp"])  # fmt: skip
+    as_character(engine_ready, face, rig)
+    assert rig.gaussianspeech_character.owner == face
+    frames = speak(engine_ready, face)
+    key = face.data.shape_keys.key_blocks["jawOpen"]
+    both = over(engine_ready, frames, lambda: (key.value, turn_of(engine_ready, rig, "jaw")[0]))
+    assert both[:, 0].max() > 0.1
+    np.testing.assert_allclose(both[:, 1], both[:, 0] * np.radians(22.946), atol=2e-3)
+    # A slider bakes both again, and the artist's own keys of the rig are left alone.
+    rig.keyframe_insert("location", frame=3)
+    own = rig.animation_data.action
+    face.gaussianspeech_speech.articulation = 0.5
+    softer = over(engine_ready, frames, lambda: (key.value, turn_of(engine_ready, rig, "jaw")[0]))
+    assert softer[:, 1].max() < 0.7 * both[:, 1].max()
+    assert rig.animation_data.action == own
+
+
+def test_the_head_turns_by_its_bones_without_an_empty(engine_ready):
+    rig = make_armature(engine_ready, "Rig", face_bones())
+    as_character(engine_ready, rig)
+    frames = speak(engine_ready, rig)
+    turn = over(engine_ready, frames, lambda: turn_of(engine_ready, rig, "head"))
+    assert not turn.any()
+    rig.gaussianspeech_speech.head_motion = 1.0
+    turn = over(engine_ready, frames, lambda: turn_of(engine_ready, rig, "head"))
+    assert np.linalg.norm(turn, axis=1).max() > 0.01
+    assert "Rig Head Motion" not in engine_ready.data.objects
+    rig.gaussianspeech_speech.head_motion = 0.0
+    turn = over(engine_ready, frames, lambda: turn_of(engine_ready, rig, "head"))
+    np.testing.assert_allclose(turn, 0, atol=1e-6)
+
+
+def test_a_custom_property_of_a_bone_speaks(engine_ready):
+    rig = make_armature(engine_ready, "Rig", {"face": ((0, 0, 0), (0, 0, 1))})
+    bone = rig.pose.bones["face"]
+    bone["Mouth Open"] = 2.0
+    bone.id_properties_ui("Mouth Open").update(default=2.0)
+    select(engine_ready, rig)
+    engine_ready.ops.gaussianspeech.use_character(by_hand=True)
+    engine_ready.ops.gaussianspeech.add_mapping_row()
+    (row,) = rig.gaussianspeech_character.rows
+    row.channel, row.property_name, row.value = "PROPERTY", "Mouth Open", 10.0
+    frames = speak(engine_ready, rig)
+    values = over(engine_ready, frames, lambda: rig.pose.bones["face"]["Mouth Open"])
+    assert values.min() >= 2.0
+    assert 2.5 < values.max() <= 10.0
+    engine_ready.context.scene.frame_set(frames.stop + 50)
+    assert rig.pose.bones["face"]["Mouth Open"] == 2.0
+
+
+def test_a_rig_is_moved_live_and_rests_as_before(blender, addon):
+    rig = make_armature(blender, "Rig", face_bones())
+    as_character(blender, rig)
+    live, targets = addon("speech.live"), addon("characters.targets")
+    rig.pose.bones["jaw"].rotation_mode = "XYZ"
+    rig.pose.bones["jaw"].rotation_euler.x = 0.1
+    part = live.Part("Rig", targets.target_of(rig))
+    session = live.Session("Rig", (part,), None, {"names": ARKIT_NAMES})
+    session.latest = weights(jawOpen=0.5)[0]
+    live._show([rig], session)
+    assert rig.pose.bones["jaw"].rotation_euler.x == pytest.approx(0.5 * np.radians(22.946))
+    for channel, value in part.before.items():
+        targets.set_value(rig, *channel, value)
+    assert rig.pose.bones["jaw"].rotation_euler.x == pytest.approx(0.1)

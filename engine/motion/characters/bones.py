@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -69,7 +70,7 @@ class BoneMapping:
     poses: CharacterMapping
     head_shares: Mapping[str, float]
 
-    @property
+    @cached_property
     def channels(self) -> tuple[Channel, ...]:
         """The C channels, each once, in the order of the table."""
         return tuple(dict.fromkeys((row.bone, row.channel) for row in self.rows))
@@ -92,20 +93,24 @@ class BoneMapping:
         Returns:
             (T, C) float32.
         """
-        channels = self.channels
-        if not channels:
+        if not self.rows:
             return np.zeros((len(weights), 0), np.float32)
-        shown = self.poses.values(weights, names, leader)
-        values = np.zeros((len(weights), len(channels)), np.float32)
-        for column, channel in enumerate(channels):
-            start = rest_of(channel, rest or {})
-            offsets = np.zeros(len(self.poses.keys))
-            for row in self.rows:
-                if (row.bone, row.channel) == channel:
-                    offsets[self.poses.keys.index(row.pose)] = row.value - start
-            reach = min(offsets.min(), 0.0), max(offsets.max(), 0.0)
-            values[:, column] = start + np.clip(shown @ offsets, *reach)
+        start = np.array([rest_of(channel, rest or {}) for channel in self.channels])
+        column, pose = self._places
+        offsets = np.zeros((len(self.poses.keys), len(start)))
+        offsets[pose, column] = [row.value for row in self.rows] - start[column]
+        low, high = np.minimum(offsets.min(axis=0), 0.0), np.maximum(offsets.max(axis=0), 0.0)
+        shown = self.poses.values(weights, names, leader) @ offsets
+        values: Float = (start + np.clip(shown, low, high)).astype(np.float32)
         return values
+
+    @cached_property
+    def _places(self) -> tuple[list[int], list[int]]:
+        """For each row its channel, and its pose."""
+        channels = {channel: number for number, channel in enumerate(self.channels)}
+        poses = {pose: number for number, pose in enumerate(self.poses.keys)}
+        columns = [channels[row.bone, row.channel] for row in self.rows]
+        return columns, [poses[row.pose] for row in self.rows]
 
 
 def rest_of(channel: Channel, rest: Mapping[Channel, float]) -> float:

@@ -102,7 +102,8 @@ class CharacterMapping:
     def _mixed(self, arkit: Double) -> Double:
         """(T, K) weights of shapes of which no two show the same."""
         if self.disjoint:
-            return np.clip(arkit @ self.poses.T / (self.poses**2).sum(axis=1), 0.0, 1.0)
+            read: Double = np.clip(arkit @ self.poses.T / (self.poses**2).sum(axis=1), 0.0, 1.0)
+            return read
         return _mixture(arkit, self.poses, expression_geometry().metric)
 
     def _follow(self, mixed: Double, main: CharacterMapping, values: Float) -> None:
