@@ -89,10 +89,10 @@ def load_mapping(character: Character, path: str | Path) -> SpeakingMapping:
         rows = _present(mapping.objects.get(part.name, ()), part)
         if rows and part.name not in {character.parts[other].name for other in tables}:
             tables[number] = rows
-            main = number if part.name == mapping.main else main
+            main = number if part.name == mapping.face else main
     if main is None:
         rows, main = max(
-            ((_present(mapping.objects[mapping.main], part), number)
+            ((_present(mapping.objects.get(mapping.face, ()), part), number)
              for number, part in enumerate(character.parts) if number not in tables),
             key=lambda one: len(one[0]),
             default=((), None),
@@ -100,7 +100,7 @@ def load_mapping(character: Character, path: str | Path) -> SpeakingMapping:
         if main is None or not rows:
             raise BadInputError(
                 f"{character.path} has none of the shape keys that {path} maps for "
-                f"{mapping.main!r}.",
+                f"{(mapping.face or mapping.main)!r}.",
                 "Choose the mapping of this kind of character.",
             )
         tables[main] = rows

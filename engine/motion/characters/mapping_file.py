@@ -35,6 +35,13 @@ class MappingTables(NamedTuple):
     objects: Mapping[str, tuple[Row, ...]]
     bones: Mapping[str, tuple[BoneRow, ...]]
 
+    @property
+    def face(self) -> str:
+        """The mesh that speaks most, where the main object is a rig; empty where all are."""
+        if self.main in self.objects:
+            return self.main
+        return max(self.objects, key=lambda name: len(self.objects[name]), default="")
+
 
 def read_mapping(path: str | Path) -> MappingTables:
     """Read a mapping.

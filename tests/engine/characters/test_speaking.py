@@ -175,7 +175,7 @@ def test_a_mapping_goes_to_a_file_and_back(arkit, tmp_path):
     rows = (Row("jawOpen", "aa", 0.5), Row("mouthPucker", "ou"))
     save_mapping(tmp_path / "m.json", "Face", {"Face": rows, "Teeth": rows[:1]})
     found = read_mapping(tmp_path / "m.json")
-    assert found == ("Face", {"Face": rows, "Teeth": rows[:1]})
+    assert found == ("Face", {"Face": rows, "Teeth": rows[:1]}, {})
     mapping = load_mapping(arkit, tmp_path / "m.json")
     assert mapping == SpeakingMapping(str(tmp_path / "m.json"), 0, {0: rows, 1: rows[:1]})
 

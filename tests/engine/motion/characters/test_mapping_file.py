@@ -47,3 +47,14 @@ def test_a_damaged_file_is_named(tmp_path, objects, message):
     path.write_text(json.dumps(values))
     with pytest.raises(BadInputError, match=message):
         read_mapping(path)
+
+
+def test_where_the_main_object_is_a_rig_the_face_is_the_mesh_that_speaks_most(tmp_path):
+    path = tmp_path / "mapping.json"
+    keys = {"Teeth": [Row("a", "jawOpen")], "Face": [Row("a", "jawOpen"), Row("b", "PP")]}
+    save_mapping(path, "Rig", keys, {"Rig": [BoneRow("jaw", "rotation x", "jawOpen", 0.5)]})
+    assert read_mapping(path).face == "Face"
+    save_mapping(path, "Teeth", keys)
+    assert read_mapping(path).face == "Teeth"
+    save_mapping(path, "Rig", {}, {"Rig": [BoneRow("jaw", "rotation x", "jawOpen", 0.5)]})
+    assert not read_mapping(path).face
