@@ -40,7 +40,7 @@ CLASSES: tuple[type, ...] = (
 )
 """In the order of dependence, which is also the order of the panel's sections."""
 
-HOOKS = (status, session, setup, heads, characters, speech, avatars, rendering, jobs)
+HOOKS = (status, session, setup, heads, characters, speech, avatars, rendering, export, jobs)
 """Modules with ``register`` and ``unregister``: properties, menu entries, handlers, timers."""
 
 _undo = ExitStack()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Export section of the add-on's tab, and the entries of File > Export."""
+"""The Export section of the add-on's tab."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import bpy
 from ..panels import CATEGORY, PARENT_ID
 from ..text import draw_wrapped
 from .formats import FORMATS
+from .import_ops import GAUSSIANSPEECH_OT_import_motion
 from .mesh_files import missing_exporter
 from .ops import GAUSSIANSPEECH_OT_export
 
@@ -35,6 +36,7 @@ class GAUSSIANSPEECH_PT_export(bpy.types.Panel):
             operator.format = kind
             if missing:
                 draw_wrapped(column, context, missing)
+        self.layout.operator(GAUSSIANSPEECH_OT_import_motion.bl_idname, text="Import Face Motion…")
 
 
 CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PT_export,)

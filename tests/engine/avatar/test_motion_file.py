@@ -4,12 +4,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from engine.avatar.flame_param import FlameParam, flame_param_of, save_flame_param
 from engine.avatar.motion_file import read_motion
 from engine.core.errors import BadInputError
 from engine.heads import load_head
 from engine.motion.arkit import ARKIT_NAMES, COLUMN
-from engine.motion.face.pose import rotations
 from engine.motion.interchange.curve_files import write_curves
 from engine.motion.interchange.face_curves import FaceCurves, curves_of
 from engine.motion.performance import Performance
@@ -19,15 +17,6 @@ from engine.phonemes import Phone
 @pytest.fixture(scope="module")
 def default_head():
     return load_head("default")
-
-
-@pytest.fixture
-def flame_head(head):
-    """The octahedron with FLAME's expressions."""
-    random = np.random.default_rng(1)
-    names = (*(f"expr_{i:03d}" for i in range(100)), "jawOpen", "jawLeft", "jawRight")
-    basis = 0.01 * random.normal(size=(103, 6, 3)).astype(np.float32)
-    return dataclasses.replace(head, id="flame-0", expression_basis=basis, expression_names=names)
 
 
 def performance_of(head, expression, **about):
@@ -42,10 +31,9 @@ def test_curves_move_the_default_head(default_head, tmp_path, suffix):
     weights = random.random((30, 52), np.float32)
     turned = random.uniform(-0.2, 0.2, (30, 3)).astype(np.float32)
     write_curves(FaceCurves(60.0, weights, turned), tmp_path / f"a{suffix}")
-    found = read_motion(tmp_path / f"a{suffix}", default_head)
-    assert (found.fps, found.head, found.expression_names) == (
-        60.0, "default", default_head.expression_names,
-    )  # fmt: skip
+    found = read_motion(tmp_path / f"a{suffix}", default_head, "default")
+    assert (found.fps, found.head) == (60.0, "default")
+    assert found.expression_names == default_head.expression_names
     again = curves_of(found)
     np.testing.assert_allclose(again.weights, weights, atol=1e-5)
     np.testing.assert_allclose(again.head_rotation, turned, atol=1e-5)
@@ -55,7 +43,7 @@ def test_curves_are_put_at_the_frames_that_are_wanted(default_head, tmp_path):
     weights = np.zeros((61, 52), np.float32)
     weights[:, COLUMN["jawOpen"]] = np.linspace(0, 1, 61)
     write_curves(FaceCurves(60.0, weights, np.zeros((61, 3), np.float32)), tmp_path / "a.csv")
-    found = read_motion(tmp_path / "a.csv", default_head, 24.0)
+    found = read_motion(tmp_path / "a.csv", default_head, "default", 24.0)
     assert (found.fps, found.frames) == (24.0, 25)
     jaw = found.expression[:, default_head.expression_index("jawOpen")]
     np.testing.assert_allclose(jaw, np.linspace(0, 1, 25), atol=1e-5)
@@ -65,7 +53,7 @@ def test_a_performance_of_the_head_is_read_as_it_is(default_head, tmp_path):
     random = np.random.default_rng(0)
     made = performance_of(default_head, random.random((4, len(ARKIT_NAMES)), np.float32))
     made.save(tmp_path / "a.performance.npz")
-    found = read_motion(tmp_path / "a.performance.npz", default_head, 60.0)
+    found = read_motion(tmp_path / "a.performance.npz", default_head, "default", 60.0)
     np.testing.assert_array_equal(found.weights, made.weights)
     assert found.fps == 25.0
 
@@ -75,47 +63,21 @@ def test_arkit_weights_of_another_head_come_with_what_is_said(default_head, tmp_
     phones = (Phone("AA", 0.0, 0.1),)
     weights = np.random.default_rng(0).random((4, len(ARKIT_NAMES)), np.float32)
     performance_of(other, weights, phones=phones, language="en").save(tmp_path / "a.npz")
-    found = read_motion(tmp_path / "a.npz", default_head)
+    found = read_motion(tmp_path / "a.npz", default_head, "default")
     np.testing.assert_array_equal(found.weights, weights)
     assert (found.head, found.phones, found.language) == ("default", phones, "en")
 
 
-def test_flames_parameters_come_back(flame_head, tmp_path):
-    random = np.random.default_rng(2)
-    expression = random.uniform(0, 0.5, (5, 103)).astype(np.float32)
-    expression[:, 102] = 0.0  # Jaw to the right, which is the left's other sign.
-    turned = random.uniform(-0.3, 0.3, (5, 3)).astype(np.float32)
-    made = performance_of(flame_head, expression, head_rotation=turned)
-    param, _ = flame_param_of(made, flame_head)
-    save_flame_param(param, tmp_path / "flame_param.npz")
-    found = read_motion(tmp_path / "flame_param.npz", flame_head, 30.0)
-    assert (found.fps, found.expression_names) == (30.0, flame_head.expression_names)
-    np.testing.assert_allclose(found.expression, expression, atol=1e-6)
-    np.testing.assert_allclose(found.head_rotation, turned, atol=1e-6)
-
-
-def test_flames_neck_turns_the_head_too(flame_head, tmp_path):
-    param = FlameParam.neutral(6, 2)
-    param.rotation[1], param.neck_pose[1] = (0.0, 0.3, 0.0), (0.2, 0.0, 0.0)
-    save_flame_param(param, tmp_path / "flame_param.npz")
-    found = read_motion(tmp_path / "flame_param.npz", flame_head)
-    expected = rotations(param.rotation) @ rotations(param.neck_pose)
-    np.testing.assert_allclose(rotations(found.head_rotation), expected, atol=1e-6)
-
-
-def test_motion_of_another_kind_of_head_is_refused(default_head, flame_head, tmp_path):
-    save_flame_param(FlameParam.neutral(6, 2), tmp_path / "flame_param.npz")
-    with pytest.raises(BadInputError, match=r"flame_param\.npz holds FLAME's parameters"):
-        read_motion(tmp_path / "flame_param.npz", default_head)
-    names = tuple(f"expr_{number:03d}" for number in range(103))
-    foreign = dataclasses.replace(flame_head, expression_names=names)
-    performance_of(foreign, np.zeros((2, 103), np.float32)).save(tmp_path / "a.npz")
+def test_motion_of_a_head_without_arkit_weights_stays_on_that_head(default_head, tmp_path):
+    names = tuple(f"expr_{number:03d}" for number in range(len(ARKIT_NAMES)))
+    foreign = dataclasses.replace(default_head, id="flame-0", expression_names=names)
+    performance_of(foreign, np.zeros((2, len(names)), np.float32)).save(tmp_path / "a.npz")
     with pytest.raises(BadInputError, match="was made for the head 'flame-0'"):
-        read_motion(tmp_path / "a.npz", default_head)
+        read_motion(tmp_path / "a.npz", default_head, "default")
 
 
 @pytest.mark.parametrize("name", ["a.bvh", "missing.npz", "missing.csv", "missing.json"])
 def test_a_file_of_no_kind_is_named(default_head, tmp_path, name):
     (tmp_path / "a.bvh").write_text("x")
     with pytest.raises(BadInputError, match=name):
-        read_motion(tmp_path / name, default_head)
+        read_motion(tmp_path / name, default_head, "default")

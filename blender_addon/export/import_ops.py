@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Importing motion of a face as a line of the selected head or character."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import bpy
+import numpy as np
+from bpy_extras.io_utils import ImportHelper
+from numpy.typing import NDArray
+
+from ...engine.core.errors import BadInputError, GaussianSpeechError
+from ...engine.core.protocol import MAX_PAYLOAD, Message
+from ..characters.properties import (
+    active_speaker,
+    character_objects,
+    is_character,
+    require_speaker,
+)
+from ..engine_link.client import PreparedFuture
+from ..engine_link.future import Future
+from ..engine_link.session import get_engine
+from ..engine_link.tasks import EngineTask
+from ..heads.ops import DEFAULT_HEAD
+from ..heads.properties import engine_name, is_head
+from ..settings import get_preferences
+from ..speech.bake import bake, check_bakeable
+from ..speech.correctives import corrective_names
+from ..speech.line_list import add_line, remove_line
+from ..speech.prediction import prediction_from_reply
+from ..speech.sound import scene_fps
+from ..status import invoke_operator, report
+
+MOTION_FILES = "*.csv;*.json;*.npz"
+
+
+class ImportMotionOptions:
+    """Mixin: what is imported, and how."""
+
+    filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH", options={"SKIP_SAVE"})
+    rate: bpy.props.IntProperty(
+        name="Timecode Rate",
+        description=(
+            "Frames per second of the timecodes of a Live Link Face file; 0 finds it by where "
+            "their seconds change"
+        ),
+        min=0,
+        max=240,
+    )
+
+
+class ImportMotionTask(ImportMotionOptions, EngineTask):
+    """Mixin: the import itself; the engine reads the file and fits the keys."""
+
+    task_label: ClassVar[str] = "Importing the motion"
+
+    _speaker_name = ""
+    _frame = 1
+    _path = Path()
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """With a head or a character to move."""
+        cls.poll_message_set("Select a head or a character, in Object Mode")
+        return active_speaker(context) is not None and context.mode == "OBJECT"
+
+    def begin(self, context: bpy.types.Context) -> Future:
+        """Send the file."""
+        obj = require_speaker(context)
+        for part in character_objects(obj):
+            check_bakeable(part)
+        self._path = Path(bpy.path.abspath(self.filepath))
+        if not self._path.is_file():
+            raise BadInputError(f"There is no file {self._path}.", "Choose another file.")
+        self._speaker_name, self._frame = obj.name, context.scene.frame_current
+        params: dict[str, Any] = {
+            "head": engine_name(obj) if is_head(obj) else DEFAULT_HEAD,
+            "fps": scene_fps(context.scene),
+        }
+        if self.rate:
+            params["rate"] = float(self.rate)
+        # With a command of the user's own it may run on another machine, without our files.
+        remote = bool(get_preferences(context).engine_command.strip())
+        prepare = partial(_with_file, self._path, params, remote=remote)
+        return PreparedFuture(get_engine(context), "performance.load", prepare, "Reading the file")
+
+    def finish(self, context: bpy.types.Context, reply: Message) -> None:
+        """Add the line and bake it."""
+        obj = bpy.data.objects.get(self._speaker_name)
+        if not (is_head(obj) or is_character(obj)):
+            raise BadInputError(
+                f"'{self._speaker_name}' is gone.", "Undo its removal and import again."
+            )
+        deltas = np.asarray(reply.arrays["corrective_deltas"], np.float32)
+        if is_character(obj) and len(deltas):
+            raise BadInputError(
+                f"{self._path} moves more than ARKit's expressions, which a character cannot "
+                "follow.",
+                "Import it on the head that it was made for.",
+            )
+        name = self._path.name.split(".")[0]
+        prediction = prediction_from_reply(
+            reply.body,
+            reply.arrays["key_values"],
+            clip=name,
+            start=self._frame,
+            strip_start=None,
+            correctives=corrective_names(name, len(deltas)),
+            head_rotation=reply.arrays["head_rotation"],
+        )
+        line = add_line(obj, name)
+        line.source, line.start_frame = "FILE", self._frame
+        try:
+            done = bake(context, line, prediction, deltas)
+        except GaussianSpeechError:
+            remove_line(line)
+            raise
+        notes = (*reply.body["warnings"], *done.notes)
+        text = f"Imported {done.frames} frames of {self._path.name} as the line '{line.name}'"
+        report(self, context, ". ".join([text, *(note.rstrip(".") for note in notes)]))
+
+
+class GAUSSIANSPEECH_OT_load_motion(ImportMotionTask, bpy.types.Operator):
+    """Import the motion that was chosen."""
+
+    bl_idname = "gaussianspeech.load_motion"
+    bl_label = "Load Motion"
+    bl_description = "Import the motion that was chosen"
+    bl_options = {"UNDO", "INTERNAL"}
+
+
+class GAUSSIANSPEECH_OT_import_motion(ImportMotionTask, bpy.types.Operator, ImportHelper):
+    """Import motion of a face as a line of the selected head or character."""
+
+    bl_idname = "gaussianspeech.import_motion"
+    bl_label = "Import Face Motion"
+    bl_description = (
+        "Import a performance, a Live Link Face recording, ARKit weights or FLAME parameters as a "
+        "line of the selected head or character, from the current frame on"
+    )
+    bl_options = {"UNDO"}
+
+    filename_ext: ClassVar[str] = ".csv"
+    filter_glob: bpy.props.StringProperty(default=MOTION_FILES, options={"HIDDEN"})
+
+    _chosen = False
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Let a file be chosen."""
+        self._chosen = True
+        return ImportHelper.invoke(self, context, event)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Import: beside the user's work where a file was chosen, at once for a script."""
+        if self._chosen:
+            target = bpy.ops.gaussianspeech.load_motion
+            return invoke_operator(self, target, filepath=self.filepath, rate=self.rate)
+        return super().execute(context)
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        """Draw the options."""
+        self.layout.use_property_split = True
+        self.layout.prop(self, "rate")
+
+
+def _with_file(
+    path: Path, params: dict[str, Any], *, remote: bool
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The parameters and arrays of ``performance.load``; not on the main thread."""
+    if not remote:
+        return params | {"path": str(path)}, {}
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadInputError(
+            f"{path} cannot be read: {error.strerror or error}.", "Check the file."
+        ) from error
+    if len(data) > MAX_PAYLOAD:
+        raise BadInputError(
+            f"{path} has {len(data) / 1e9:.1f} GB: too much to send to the engine.",
+            "Import it with an engine on this machine.",
+        )
+    return params | {"name": path.name}, {"motion_file": np.frombuffer(data, np.uint8)}
+
+
+CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_OT_load_motion, GAUSSIANSPEECH_OT_import_motion)

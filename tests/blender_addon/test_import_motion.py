@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Motion comes in as a line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.blender_addon.speaking import action_of, frames_of
+
+FPS = 24
+
+
+@pytest.fixture
+def head(engine_ready):
+    blender = engine_ready
+    blender.context.scene.render.fps = FPS
+    blender.ops.gaussianspeech.add_head(with_avatar=False, frame=False)
+    return blender.context.object
+
+
+def recording(path, *, frames=49, rotation=True, fps=FPS):
+    """A jaw that opens and a head that nods; the curves that were written."""
+    modules = pytest.importorskip("engine.motion.interchange.curve_files")
+    curves = pytest.importorskip("engine.motion.interchange.face_curves")
+    column = pytest.importorskip("engine.motion.arkit").COLUMN
+    weights, turned = np.zeros((frames, 52), np.float32), np.zeros((frames, 3), np.float32)
+    weights[:, column["jawOpen"]] = 0.5 - 0.5 * np.cos(np.arange(frames) / 6)
+    turned[:, 0] = 0.1 * np.sin(np.arange(frames) / 5) * rotation
+    modules.write_curves(curves.FaceCurves(fps, weights, turned), path)
+    return weights[:, column["jawOpen"]], turned
+
+
+def jaw_at(blender, obj, frame):
+    blender.context.scene.frame_set(frame)
+    keys = obj.data.shape_keys.evaluated_get(blender.context.evaluated_depsgraph_get())
+    return keys.key_blocks["jawOpen"].value
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json"])
+def test_curves_become_a_line_at_the_current_frame(head, engine_ready, tmp_path, suffix):
+    blender = engine_ready
+    jaw, turned = recording(tmp_path / f"take{suffix}")
+    blender.context.scene.frame_set(11)
+    blender.ops.gaussianspeech.import_motion(filepath=str(tmp_path / f"take{suffix}"))
+    (line,) = head.gaussianspeech_lines
+    assert (line.name, line.source) == ("take", "FILE")
+    assert frames_of(head) == (11.0, 59.0)
+    for index in (0, 7, 20, 48):
+        assert jaw_at(blender, head, 11 + index) == pytest.approx(jaw[index], abs=0.02)
+    empty = head.constraints[0].target
+    blender.context.scene.frame_set(11 + 8)
+    axis, angle = empty.matrix_world.to_quaternion().to_axis_angle()
+    assert abs(axis.x * angle) == pytest.approx(abs(turned[8, 0]), abs=0.005)
+
+
+def test_an_irregular_recording_is_put_at_the_scenes_frames(head, engine_ready, tmp_path):
+    lines = [f"00:00:01:{frame:02}.0,1,{frame / 60}" for frame in (0, 7, 12, 31, 59)]
+    text = "\n".join(["Timecode,BlendshapeCount,JawOpen", *lines, ""])
+    (tmp_path / "take.csv").write_text(text)
+    engine_ready.ops.gaussianspeech.import_motion(filepath=str(tmp_path / "take.csv"), rate=60)
+    assert frames_of(head) == (1.0, 25.0)
+    for frame in (1, 6, 13, 24):
+        expected = (frame - 1) / FPS
+        assert jaw_at(engine_ready, head, frame) == pytest.approx(expected, abs=0.02)
+
+
+def test_what_was_exported_comes_in_again(head, engine_ready, tmp_path):
+    blender = engine_ready
+    recording(tmp_path / "take.csv")
+    blender.ops.gaussianspeech.import_motion(filepath=str(tmp_path / "take.csv"))
+    path = tmp_path / "take.performance.npz"
+    blender.ops.gaussianspeech.export(filepath=str(path), format="NPZ")
+    before = [jaw_at(blender, head, frame) for frame in (4, 20, 40)]
+    blender.ops.gaussianspeech.remove_line()
+    blender.context.scene.frame_set(1)
+    blender.ops.gaussianspeech.import_motion(filepath=str(path))
+    after = [jaw_at(blender, head, frame) for frame in (4, 20, 40)]
+    np.testing.assert_allclose(after, before, atol=0.02)
+
+
+def test_a_character_follows_by_its_table(head, engine_ready, tmp_path):
+    blender = engine_ready
+    blender.data.objects.remove(head)
+    blender.ops.mesh.primitive_cube_add()
+    obj = blender.context.object
+    for key in ("Basis", "A", "I", "U", "E", "O"):
+        obj.shape_key_add(name=key)
+    blender.ops.gaussianspeech.use_character()
+    recording(tmp_path / "take.json", rotation=False)
+    blender.ops.gaussianspeech.import_motion(filepath=str(tmp_path / "take.json"))
+    assert action_of(obj) is not None
+    blender.context.scene.frame_set(20)
+    keys = obj.data.shape_keys.evaluated_get(blender.context.evaluated_depsgraph_get())
+    assert keys.key_blocks["A"].value > 0.3
+
+
+def test_a_damaged_file_leaves_no_line(head, engine_ready, tmp_path):
+    (tmp_path / "take.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(RuntimeError, match="no timecodes or no ARKit weights"):
+        engine_ready.ops.gaussianspeech.import_motion(filepath=str(tmp_path / "take.csv"))
+    with pytest.raises(RuntimeError, match="There is no file"):
+        engine_ready.ops.gaussianspeech.import_motion(filepath=str(tmp_path / "other.csv"))
+    assert len(head.gaussianspeech_lines) == 0
+
+
+def test_the_menus_offer_both(blender, addon):
+    menus = addon("export.menus")
+    for name, draw in menus._ENTRIES:
+        assert draw in getattr(blender.types, name)._dyn_ui_initialize()
+
+
+@pytest.fixture
+def flame_head(engine_ready, tmp_path):
+    """A head of a made-up FLAME file."""
+    path = tmp_path / "flame2023.pkl"
+    # Pickles of FLAME hold scipy's matrices, which Blender's Python need not have.
+    write = (
+        "import sys, pathlib, flame_files as files\n"
+        "files.write_flame_pickle(pathlib.Path(sys.argv[1]), files.flame_arrays())"
+    )
+    folder = Path(__file__).parents[1] / "engine" / "heads"
+    python = os.environ["GAUSSIANSPEECH_PYTHON"]
+    subprocess.run([python, "-c", write, path], check=True, cwd=folder)
+    engine_ready.ops.gaussianspeech.add_head(head=str(path), with_avatar=False, frame=False)
+    return engine_ready.context.object
+
+
+def test_flame_parameters_go_out_of_a_flame_head_and_come_in(flame_head, engine_ready, tmp_path):
+    blender, keys = engine_ready, flame_head.data.shape_keys.key_blocks
+    scene = blender.context.scene
+    scene.frame_start, scene.frame_end = 1, 5
+    for frame, amount in ((1, 0.0), (5, 1.0)):
+        for name, most in (("jawOpen", 1.0), ("expr_002", 0.5)):
+            keys[name].value = most * amount
+            keys[name].keyframe_insert("value", frame=frame)
+    path = tmp_path / "take"
+    blender.ops.gaussianspeech.export(filepath=str(path), format="FLAME", frames="SCENE")
+    path = tmp_path / "take.flame_param.npz"
+    with np.load(path) as data:
+        jaw, expression = data["jaw_pose"], data["expr"]
+    assert jaw.shape == (5, 3)
+    assert jaw[4, 0] == pytest.approx(0.3, abs=1e-4)
+    assert expression[4, 2] == pytest.approx(0.5, abs=1e-4)
+    flame_head.data.shape_keys.animation_data_clear()
+    scene.render.fps = 25
+    blender.ops.gaussianspeech.import_motion(filepath=str(path))
+    assert len(flame_head.gaussianspeech_lines) == 1
+    assert jaw_at(blender, flame_head, 5) > 0.5
