@@ -14,6 +14,7 @@ from . import (
     heads,
     jobs,
     panels,
+    persons,
     preferences,
     rendering,
     setup,
@@ -34,13 +35,26 @@ CLASSES: tuple[type, ...] = (
     *characters.CLASSES,
     *speech.CLASSES,
     *avatars.CLASSES,
+    *persons.CLASSES,
     *rendering.CLASSES,
     *export.CLASSES,
     *jobs.CLASSES,
 )
 """In the order of dependence, which is also the order of the panel's sections."""
 
-HOOKS = (status, session, setup, heads, characters, speech, avatars, rendering, export, jobs)
+HOOKS = (
+    status,
+    session,
+    setup,
+    heads,
+    characters,
+    speech,
+    avatars,
+    persons,
+    rendering,
+    export,
+    jobs,
+)
 """Modules with ``register`` and ``unregister``: properties, menu entries, handlers, timers."""
 
 _undo = ExitStack()

@@ -93,30 +93,47 @@ class GAUSSIANSPEECH_OT_add_head(EngineTask, bpy.types.Operator):
     def finish(self, context: bpy.types.Context, reply: Message) -> None:
         """Make the mesh at the 3D cursor, selected and active."""
         name = "Head" if self.head == DEFAULT_HEAD else Path(_absolute(self.head)).stem
-        obj = build_head(name, reply.body, reply.arrays)
-        obj.location = context.scene.cursor.location
-        engine, head = get_engine(context), obj.gaussianspeech_head
-        head.id, head.source = reply.body["id"], self.head
-        head.version = engine.hello["package"]
-        head.expressions = "\n".join(reply.body["expression_names"])
+        obj = place_head(context, name, self.head, reply)
         if self.head == DEFAULT_HEAD:
-            _default_heads[engine] = reply
-        head.vertex_count = len(obj.data.vertices)
-        context.collection.objects.link(obj)
-        for other in context.selected_objects:
-            other.select_set(False)
-        obj.select_set(True)
-        context.view_layer.objects.active = obj
+            _default_heads[get_engine(context)] = reply
         keys = len(reply.body["expression_names"])
         report(self, context, f"Added '{obj.name}' with {keys} expressions")
-        if self.frame and sum(map(is_head, context.scene.objects)) == 1:
-            _frame(context)
+        if self.frame:
+            frame_first(context)
         if self.with_avatar and (self.head == DEFAULT_HEAD or self.avatar != DEFAULT_AVATAR):
             bind_avatar_async(context, obj, self.avatar)
 
 
-def _frame(context: bpy.types.Context) -> None:
-    """Show the selected head's face in the 3D view that the operator was called from."""
+def place_head(
+    context: bpy.types.Context, name: str, source: str, reply: Message
+) -> bpy.types.Object:
+    """Make a head's object at the 3D cursor, selected and active.
+
+    Args:
+        context: where.
+        name: of the object.
+        source: what the engine calls the head: ``default`` or a path.
+        reply: with a body and arrays as ``head.load`` gives them.
+    """
+    obj = build_head(name, reply.body, reply.arrays)
+    obj.location = context.scene.cursor.location
+    head = obj.gaussianspeech_head
+    head.id, head.source = reply.body["id"], source
+    head.version = get_engine(context).hello["package"]
+    head.expressions = "\n".join(reply.body["expression_names"])
+    head.vertex_count = len(obj.data.vertices)
+    context.collection.objects.link(obj)
+    for other in context.selected_objects:
+        other.select_set(False)
+    obj.select_set(True)
+    context.view_layer.objects.active = obj
+    return obj
+
+
+def frame_first(context: bpy.types.Context) -> None:
+    """Show the face of a scene's only head in the 3D view that the operator was called from."""
+    if sum(map(is_head, context.scene.objects)) != 1:
+        return
     area = context.area
     if area is None or area.type != "VIEW_3D" or bpy.app.background:
         return

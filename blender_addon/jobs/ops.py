@@ -324,7 +324,7 @@ class GAUSSIANSPEECH_OT_use_job(JobOperator, bpy.types.Operator):
         if properties.kind == SPEECH.upper():
             return "Use the trained model for the head"
         if head is None:
-            return "Add a head and bind the trained avatar to it"
+            return "Add the person: the trained avatar on its head"
         return f"Bind the trained avatar to '{head.name}'"
 
     def do(self, context: bpy.types.Context, _client: JobsClient, job: JobSummary) -> set[str]:
@@ -337,7 +337,7 @@ class GAUSSIANSPEECH_OT_use_job(JobOperator, bpy.types.Operator):
         if self.kind == AVATAR.upper():
             operators = bpy.ops.gaussianspeech
             if active_head(context) is None:
-                return invoke_operator(self, operators.add_head, with_avatar=True, avatar=path)
+                return invoke_operator(self, operators.add_person, person=path)
             return invoke_operator(self, operators.bind_avatar, avatar=path)
         if self.kind == CAPTURE.upper():
             settings = context.scene.gaussianspeech_training

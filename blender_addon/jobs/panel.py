@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ...engine.jobs.status import State
-from ...engine.jobs.summary import AVATAR, CAPTURE, JOINT, SPEECH, JobSummary
+from ...engine.jobs.summary import AVATAR, CAPTURE, JOINT, PERSON, SPEECH, JobSummary
 from ..avatars.properties import heads_using
 from ..avatars.saving import GAUSSIANSPEECH_OT_save_avatar
 from ..heads.properties import active_head
@@ -26,7 +26,13 @@ from .progress import progress_text
 from .properties import get_jobs
 from .session import watcher
 
-_KINDS = {AVATAR: "USER", SPEECH: "SPEAKER", JOINT: "LINKED", CAPTURE: "CAMERA_DATA"}
+_KINDS = {
+    AVATAR: "USER",
+    SPEECH: "SPEAKER",
+    JOINT: "LINKED",
+    PERSON: "COMMUNITY",
+    CAPTURE: "CAMERA_DATA",
+}
 _STATES = {
     State.STARTING: "TIME",
     State.RUNNING: "PLAY",

@@ -125,7 +125,7 @@ def _on_head(
     if not other_identity:
         raise BadInputError(
             f"{path} is an avatar of head {shown(avatar.head)}; '{head.id}' is another: {differs}.",
-            "Leave the head out, and the avatar is drawn on its own.",
+            "Leave the head out (in Blender: Add Person), and the avatar is drawn on its own.",
         )
     warning = f"{path.name} is of another person's head: {differs}"
     return replace(avatar, identity=Identity.of(head), warnings=(*avatar.warnings, warning))

@@ -145,9 +145,18 @@ def flame_model_of(head: Head, near: Path) -> FlameModel:
     Raises:
         MissingDependencyError: the model's file is not found.
     """
-    path = find(FLAME, head.source.file, head.source.digest, near, _digest_of_model)
+    path = flame_file(head, near)
     model = _person(path, head.source, head.vertex_count).model
     return replace(model, v_template=head.template)
+
+
+def flame_file(head: Head, near: Path) -> Path:
+    """The FLAME model's file that a head was made from; arguments as :func:`flame_model_of`.
+
+    Raises:
+        MissingDependencyError: it is not found.
+    """
+    return find(FLAME, head.source.file, head.source.digest, near, _digest_of_model)
 
 
 def _flame_head(identity: Identity, near: Path, file: Path | None) -> Head:

@@ -15,8 +15,8 @@ from .status import ENDED, State
 AVATAR, SPEECH, CAPTURE = "avatar", "speech", "capture"
 """Kinds of jobs, and of their results."""
 
-JOINT = "joint"
-"""Kind of a job that makes an avatar and a speech model for each other."""
+JOINT, PERSON = "joint", "person"
+"""Kinds of jobs that make both: for each other, and one after the other."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class JobSummary:
 
     Attributes:
         id: name of its folder.
-        kind: ``avatar``, ``speech``, ``joint`` or ``capture``; empty where unknown.
+        kind: ``avatar``, ``speech``, ``joint``, ``person`` or ``capture``; empty where unknown.
         state: what it is doing.
         step: steps done.
         total: steps in all; 0 where unknown.

@@ -13,7 +13,8 @@ from engine.core.checks import shown
 from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
 from engine.core.json_values import JsonObject, read_json
-from engine.heads.registry import AVATAR, PERSON, avatar_in
+from engine.heads.carried_head import FLAME_PARAM
+from engine.heads.registry import AVATAR, PERSON, POINT_CLOUD, avatar_in
 from engine.motion.model.ids import MODEL_SUFFIX, MODELS
 
 FORMAT = "gaussianspeech-person-1"
@@ -87,6 +88,36 @@ def load_person(folder: str | Path) -> Person:
     return person
 
 
+def person_at(path: str | Path) -> Person:
+    """The person that a file or folder stands for.
+
+    Args:
+        path: what :func:`load_person` takes; the ``person.json`` in it; or an avatar, which is that
+            of the person whose ``person.json`` beside it names it, else a person of its own;
+            GaussianAvatars' ``flame_param.npz`` stands for the ``point_cloud.ply`` beside it.
+
+    Raises:
+        BadInputError: no such file or folder, or a damaged ``person.json``.
+    """
+    if str(path) == DEFAULT_PERSON or Path(path).is_dir():
+        return load_person(path)
+    path = Path(path)
+    if not path.is_file():
+        raise BadInputError(f"There is no file {path}.", f"Check the path. {_REMEDY}")
+    if path.name == PERSON:
+        return load_person(path.parent)
+    if path.name == FLAME_PARAM:
+        path = path.with_name(POINT_CLOUD)
+    if (path.parent / PERSON).is_file():
+        person = load_person(path.parent)
+        if Path(person.avatar) == path:
+            return person
+    if path.suffix.lower() not in (".safetensors", ".ply") or not path.is_file():
+        raise BadInputError(f"{path} is no avatar and no person.", _REMEDY)
+    common = path.name in (AVATAR, POINT_CLOUD)
+    return Person(path.resolve().parent.name if common else path.stem, str(path))
+
+
 def save_person(folder: Path, person: Person) -> Path:
     """Write ``person.json`` into the folder that the person's files lie in.
 
@@ -127,6 +158,3 @@ def _texts(about: JsonObject, name: str) -> dict[str, str]:
     if name not in about:
         return {}
     return {str(key): str(value) for key, value in about.group(name).values.items()}
-
-
-__all__ = ["AVATAR", "DEFAULT_PERSON", "FORMAT", "SPEECH_MODEL", "Person", "load_person"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``head.load``."""
+"""``head.load`` and ``person.load``."""
 
 from __future__ import annotations
 
@@ -19,10 +19,29 @@ class HeadMethods:
 
     def load(self, request: Request) -> Reply:
         """The geometry, expressions, regions and landmarks of a head."""
-        from engine.motion.shape_keys import key_bounds
-
         name = request.params.text("head", "default")
         request.params.no_others()
+        return self._reply(name, request)
+
+    def person(self, request: Request) -> Reply:
+        """A person: the head, and which avatar and speech model are theirs."""
+        from engine.persons import person_at
+
+        path = request.params.text("person", "default")
+        request.params.no_others()
+        person = person_at(path)
+        reply = self._reply(person.avatar, request)
+        about = {
+            "name": person.name,
+            "avatar": person.avatar,
+            "speech_model": person.speech_model,
+            "licences": dict(person.licences),
+        }
+        return Reply(reply.body | about, reply.arrays)
+
+    def _reply(self, name: str, request: Request) -> Reply:
+        from engine.motion.shape_keys import key_bounds
+
         request.progress(0.0, "loading the head")
         head = self._heads.get(name)
         arrays = {

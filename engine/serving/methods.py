@@ -21,6 +21,7 @@ def make_methods() -> Mapping[str, Method]:
     return {
         "doctor": _doctor,
         "head.load": head_methods.load,
+        "person.load": head_methods.person,
         "speech.predict": speech_methods.predict,
         "performance.load": speech_methods.load,
         "performance.flame": speech_methods.flame,

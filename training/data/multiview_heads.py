@@ -14,9 +14,11 @@ from engine.core.arrays import Float
 from engine.core.errors import BadInputError
 from engine.core.npz import open_npz
 from engine.heads import load_head
+from engine.heads.carried_head import flame_file
 from engine.heads.flame import expression_weights, flame_person
 from engine.heads.flame_param import FlameParam, load_flame_param
 from engine.heads.head import Head
+from engine.heads.registry import carries_head
 from engine.heads.skinning import flame_vertices, rotation_matrices
 from training.data.layout import CANONICAL, Frame
 from training.data.layout_head_param import load_head_param
@@ -140,6 +142,9 @@ class _FlameMotion:
     def __init__(self, folder: Path, first: Path, head: str | Path | Head | None) -> None:
         if head is None or isinstance(head, Head):
             raise BadInputError(f"{folder} is a capture of a FLAME head.", _FLAME_REMEDY)
+        if carries_head(head):
+            # Another avatar of a FLAME head names the model, too.
+            head = flame_file(load_head(head), Path(head).parent)
         self._person = person = load_flame_param(first)
         canonical = folder / CANONICAL
         if canonical.is_file():

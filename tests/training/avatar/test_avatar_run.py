@@ -21,6 +21,7 @@ from tests.training.avatar.conftest import SMALL
 from tests.training.data.flame_capture import TEETH, as_flame_capture, param
 from training.avatar import run
 from training.avatar.trainer import AvatarTrainer
+from training.data.multiview import MultiViewCapture
 from training.run import loop
 from training.run.checkpoints import load_checkpoint, save_checkpoint
 
@@ -208,3 +209,12 @@ def test_cancelling_while_a_checkpoint_cannot_be_written_says_so(
 def test_a_negative_number_of_threads_is_refused():
     with pytest.raises(BadInputError, match="--threads is -3"):
         run.use_threads(-3)
+
+
+def test_an_avatar_of_a_flame_person_names_the_model_of_a_capture(small_capture, tmp_path):
+    model = tmp_path / "flame.npz"
+    np.savez(model, **flame_arrays())
+    data = as_flame_capture(small_capture, tmp_path / "capture")
+    first = work(tmp_path / "first", data, replace(SHORT, steps=1), head=str(model))
+    opened = MultiViewCapture.open(data, head=first.folder / "avatar.safetensors")
+    assert opened.head.vertex_count == TEETH

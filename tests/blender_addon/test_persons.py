@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Adding a person: head, avatar and speech model with one click."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.blender_addon.conftest import REPOSITORY
+
+_MAKE = """
+import shutil
+import sys
+from pathlib import Path
+import numpy as np
+import torch
+from engine.avatar import GaussianAvatar, ShColor, save_avatar
+from engine.avatar.gaussian_avatars import save_point_cloud
+from engine.heads.flame import load_flame
+from engine.heads.flame_param import FlameParam, save_flame_param
+from engine.heads.identity import Identity
+from engine.motion.model.ids import STARTER_FILE
+from engine.persons import Person, save_person
+from tests.engine.heads.flame_people import identity, write_model
+
+folder = Path(sys.argv[1])
+(folder / "ada").mkdir()
+model = write_model(folder / "flame2023.npz")
+write_model(folder / "ada" / "flame2023.npz")
+shape, static = identity()
+head = load_flame(model, shape=shape, static_offset=static[0])
+np.save(folder / "template.npy", head.template)
+count = len(head.faces)
+avatar = GaussianAvatar(
+    Identity.of(head), torch.from_numpy(head.faces), torch.arange(count, dtype=torch.int32),
+    torch.zeros(count, 3), torch.full((count, 3), -1.0),
+    torch.tensor([[1.0, 0, 0, 0]]).repeat(count, 1), torch.full((count,), 4.0),
+    ShColor.constant(torch.tensor([[0.8, 0.1, 0.1]]).repeat(count, 1)),
+)
+save_avatar(avatar, folder / "ada" / "avatar.safetensors")
+shutil.copy(STARTER_FILE, folder / "ada" / "speech_model.safetensors")
+save_person(
+    folder / "ada", Person("Ada", "avatar.safetensors", "speech_model.safetensors")
+)
+(folder / "306").mkdir()
+write_model(folder / "306" / "flame2023.npz")
+save_point_cloud(avatar, folder / "306" / "point_cloud.ply")
+save_flame_param(FlameParam.of(head, 3), folder / "306" / "flame_param.npz")
+"""
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    """A person's folder and one of GaussianAvatars, each with the FLAME model beside it."""
+    python = os.environ.get("GAUSSIANSPEECH_PYTHON")
+    if not python:
+        pytest.skip("GAUSSIANSPEECH_PYTHON does not name the engine's Python")
+    folder = tmp_path_factory.mktemp("people")
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    environment.pop("PYTHONHOME", None)
+    command = [python, "-c", _MAKE, str(folder)]
+    subprocess.run(command, check=True, env=environment, cwd=REPOSITORY)
+    return folder
+
+
+def corners(obj):
+    found = np.empty(3 * len(obj.data.vertices), np.float32)
+    obj.data.vertices.foreach_get("co", found)
+    x, y, z = found.reshape(-1, 3).T
+    return np.stack([x, z, -y], 1)  # Head space.
+
+
+def wait_for_avatar(addon, obj):
+    background = addon("engine_link.background")
+    for _ in range(600):
+        background.poll_finished()
+        if obj.gaussianspeech_avatar.gaussians:
+            return
+        import time
+
+        time.sleep(0.1)
+    raise AssertionError
+
+
+def test_one_click_adds_head_avatar_and_speech_model(engine_ready, people, addon):
+    folder = people / "ada"
+    assert engine_ready.ops.gaussianspeech.add_person(person=str(folder)) == {"FINISHED"}
+    obj = engine_ready.context.object
+    assert obj.name == "Ada"
+    assert np.allclose(corners(obj), np.load(people / "template.npy"), atol=1e-6)
+    assert obj.gaussianspeech_head.source == str(folder / "avatar.safetensors")
+    speech = obj.gaussianspeech_speech
+    assert (speech.model, speech.model_file) == ("FILE", str(folder / "speech_model.safetensors"))
+    wait_for_avatar(addon, obj)
+    assert obj.gaussianspeech_avatar.source == str(folder / "avatar.safetensors")
+    assert obj.gaussianspeech_avatar.gaussians == 10_144
+
+
+def test_a_gaussian_avatars_folder_comes_in_as_the_person(engine_ready, people):
+    chosen = str(people / "306" / "point_cloud.ply")
+    assert engine_ready.ops.gaussianspeech.add_person(person=chosen) == {"FINISHED"}
+    obj = engine_ready.context.object
+    assert obj.name == "306"
+    assert np.allclose(corners(obj), np.load(people / "template.npy"), atol=1e-5)
+
+
+def test_an_avatar_on_the_mean_head_is_refused_with_what_differs(engine_ready, people):
+    model = str(people / "flame2023.npz")
+    engine_ready.ops.gaussianspeech.add_head(head=model, with_avatar=False)
+    chosen = str(people / "ada" / "avatar.safetensors")
+    with pytest.raises(RuntimeError, match=r"its neutral face is another.*mm away"):
+        engine_ready.ops.gaussianspeech.bind_avatar(avatar=chosen)
+
+
+def test_the_default_person_is_one_too(engine_ready):
+    assert engine_ready.ops.gaussianspeech.add_person() == {"FINISHED"}
+    obj = engine_ready.context.object
+    assert obj.gaussianspeech_head.id == "default"
+    assert obj.gaussianspeech_avatar.source == "default"
+    assert obj.gaussianspeech_speech.model == "rules"
+
+
+def test_a_folder_that_is_no_person_is_named(engine_ready, tmp_path):
+    (tmp_path / "person.json").write_text(json.dumps({"format": "other", "avatar": "default"}))
+    with pytest.raises(RuntimeError, match=r"person\.json"):
+        engine_ready.ops.gaussianspeech.add_person(person=str(tmp_path))
+    with pytest.raises(RuntimeError, match="no person's folder"):
+        engine_ready.ops.gaussianspeech.add_person(person=sys.prefix)
