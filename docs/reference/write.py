@@ -24,6 +24,7 @@ _PARTS = {
     "characters": "Characters",
     "speech": "Speech",
     "avatars": "Avatars",
+    "persons": "Persons",
     "rendering": "Rendering",
     "export": "Export and import",
     "jobs": "Training",
