@@ -146,5 +146,5 @@ def refuse_draco(document: Document, primitive: JsonObject) -> None:
     if "extensions" in primitive and "KHR_draco_mesh_compression" in primitive.group("extensions"):
         raise MissingDependencyError(
             f"{document.path}: its meshes are packed by Draco, which cannot be read here.",
-            "Export it without compression, or run: gltf-transform copy FILE.glb PLAIN.glb",
+            "Export it without compression. With --character it speaks as it is.",
         )

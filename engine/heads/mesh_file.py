@@ -16,6 +16,7 @@ from engine.heads.anatomy import anatomy
 from engine.heads.gltf_mesh import ShapedMesh, read_shaped_mesh
 from engine.heads.head import Head, Skeleton
 from engine.heads.retarget import MOUTH_SHAPES, has_arkit_visemes
+from engine.heads.welding import weld
 
 GLTF_SUFFIXES = frozenset({".glb", ".gltf", ".vrm"})
 """Kinds of files whose meshes have names and shape keys."""
@@ -78,15 +79,16 @@ def _digest(mesh: ShapedMesh) -> str:
 
 def _with_lips(head: Head) -> Head:
     """The head with landmarks of its inner lips, where the slit of its mouth is found."""
+    whole = weld(head)
     try:
-        found = anatomy(head)
+        found = anatomy(whole.head)
     except BadInputError:
         # Its own shape keys close the lips, as far as its artist made them do.
         return head
     if found.slit is None:
         return head
     lips = {"inner_lip_upper": found.slit.upper, "inner_lip_lower": found.slit.lower}
-    marks = {name: found.skin[pairs].astype(np.int32) for name, pairs in lips.items()}
+    marks = {name: whole.first[found.skin[v]].astype(np.int32) for name, v in lips.items()}
     return replace(head, landmarks=marks)
 
 

@@ -30,6 +30,7 @@ from engine.heads.default import load_default_head
 from engine.heads.head import Head
 from engine.heads.lower_lip_roll import fit_lower_lip_roll
 from engine.heads.registration import Registration, Similarity, register
+from engine.heads.welding import Weld, weld
 
 MOUTH_SHAPES = ("jawOpen", "mouthClose", "mouthFunnel", "mouthPucker")
 """Without these ARKit expressions a head cannot speak by itself."""
@@ -76,6 +77,10 @@ def retargeted_head(source: Head, target: Head, *, progress: Progress = no_progr
     Raises:
         BadInputError: the source's face cannot be laid onto the target.
     """
+    onto = weld(target)
+    if onto.head is not target:
+        return _split(retargeted_head(source, onto.head, progress=progress), onto, target)
+    source = weld(source).head
     found = correspond(source, target, progress=subprogress(progress, 0.0, _REGISTERED))
     basis = found.carry(source.expression_basis, progress=subprogress(progress, _REGISTERED, 1.0))
     made = replace(
@@ -87,6 +92,42 @@ def retargeted_head(source: Head, target: Head, *, progress: Progress = no_progr
     )
     fitted = fit_lower_lip_roll(source, made, found.registration.similarity)
     return replace(made, expression_basis=fitted)
+
+
+def _split(made: Head, whole: Weld, target: Head) -> Head:
+    """A whole head that was retargeted, with the vertices of its file."""
+    regions = {name: whole.split(members) for name, members in made.regions.items()}
+    marks = {name: whole.first[m].astype(np.int32) for name, m in made.landmarks.items()}
+    return replace(
+        target,
+        expression_basis=made.expression_basis[:, whole.index],
+        expression_names=made.expression_names,
+        regions=regions,
+        landmarks=marks,
+    )
+
+
+def carry_basis(
+    source: Head, target: Head, basis: Float, *, progress: Progress = no_progress
+) -> Float:
+    """Offsets of one head as offsets of another.
+
+    Args:
+        source: a head.
+        target: any head in head space with closed lips.
+        basis: (K, Vs, 3) metres.
+        progress: called with the share done; may raise to cancel.
+
+    Returns:
+        (K, Vt, 3) float32, metres.
+
+    Raises:
+        BadInputError: the source's face cannot be laid onto the target.
+    """
+    of, onto = weld(source), weld(target)
+    found = correspond(of.head, onto.head, progress=subprogress(progress, 0.0, _REGISTERED))
+    carried = found.carry(basis[:, of.first], progress=subprogress(progress, _REGISTERED, 1.0))
+    return carried[:, onto.index]
 
 
 def retarget_basis(source: Head, target: Head, *, progress: Progress = no_progress) -> Float:

@@ -14,7 +14,7 @@ from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads.default import DEFAULT_HEAD, load_default_head
 from engine.heads.head import Head
 from engine.heads.retarget import (
-    correspond,
+    carry_basis,
     has_arkit_visemes,
     retargeted_head,
     with_arkit_expressions,
@@ -26,7 +26,6 @@ from engine.motion.rules.contacts import contact_curves, phones_in_silence
 from engine.motion.style import NEUTRAL
 
 _KNOWN = 0.4
-_MATCHED = 0.8
 
 
 def retarget(
@@ -57,8 +56,7 @@ def retarget(
     source = with_arkit_expressions(source, progress=subprogress(progress, 0.0, _KNOWN))
     progress = subprogress(progress, _KNOWN, 1.0)
     if not _is_arkit(performance, source):
-        found = correspond(source, target, progress=subprogress(progress, 0.0, _MATCHED))
-        basis = found.carry(performance.basis, progress=subprogress(progress, _MATCHED, 1.0))
+        basis = carry_basis(source, target, performance.basis, progress=progress)
         return replace(performance, basis=basis, head=target.id)
     face = (
         target if has_arkit_visemes(target) else retargeted_head(source, target, progress=progress)
