@@ -6,6 +6,7 @@ The rest of the add-on asks here instead of comparing versions. A section per ar
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -330,6 +331,26 @@ def uses_nodes(datablock: bpy.types.World | bpy.types.Material) -> bool:
 def blend_relative() -> set[str]:
     """Options of a path property that may begin with ``//``; from 4.5 it must say so."""
     return {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5) else set()
+
+
+OVERRIDABLE = {"LIBRARY_OVERRIDABLE"}
+OVERRIDABLE_LIST = {"LIBRARY_OVERRIDABLE", "USE_INSERTION"}
+"""Options of properties, and of collections, that a library override may change and keeps."""
+
+
+def overridable(cls: type) -> type:
+    """Let library overrides change and keep the properties of a group."""
+    for base in cls.__mro__:
+        known = vars(sys.modules[base.__module__]) if base.__module__ in sys.modules else {}
+        for name, value in getattr(base, "__annotations__", {}).items():
+            if isinstance(value, str) and "(" in value:
+                # As Blender does when it registers the class.
+                base.__annotations__[name] = eval(value, known)  # noqa: S307
+            deferred = base.__annotations__[name]
+            if hasattr(deferred, "keywords"):
+                is_list = deferred.function == bpy.props.CollectionProperty
+                deferred.keywords["override"] = OVERRIDABLE_LIST if is_list else OVERRIDABLE
+    return cls
 
 
 # --- Exporters: options come and go ---------------------------------------------------------------

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from . import mapping_ops, ops, panel, properties
+from . import mapping_ops, ops, overrides, panel, properties
 
 CLASSES: tuple[type, ...] = (
     *properties.CLASSES,
@@ -12,5 +12,14 @@ CLASSES: tuple[type, ...] = (
     *panel.CLASSES,
 )
 
-register = properties.register
-unregister = properties.unregister
+
+def register() -> None:
+    """Attach the character to objects, and let overrides keep it."""
+    properties.register()
+    overrides.register()
+
+
+def unregister() -> None:
+    """Undo :func:`register`."""
+    overrides.unregister()
+    properties.unregister()

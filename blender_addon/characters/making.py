@@ -12,6 +12,7 @@ import bpy
 from ...engine.core.errors import BadInputError
 from ...engine.motion.characters.bones import BoneRow
 from ...engine.motion.characters.conventions import Convention, Row, propose
+from .overrides import make_editable
 from .properties import can_speak, character_objects, is_character, main_of
 from .rest_pose import propose_armature
 
@@ -98,6 +99,7 @@ def make_character(tables: dict[bpy.types.Object, Table]) -> bpy.types.Object:
     main = main_of(first) if is_character(first) else first
     known = main.gaussianspeech_character.id or uuid.uuid4().hex
     for obj, table in tables.items():
+        make_editable(obj)
         fill(obj, known, table, main)
     return main
 

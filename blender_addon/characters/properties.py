@@ -21,6 +21,7 @@ from ...engine.motion.characters.bones import (
 from ...engine.motion.characters.conventions import Row
 from ...engine.motion.characters.mapping import CharacterMapping, mapping_of_rows
 from ...engine.motion.characters.poses import pose_names
+from .. import compat
 from ..heads.properties import check_vertex_count, is_head
 
 _KINDS = ("MESH", "ARMATURE")
@@ -62,6 +63,7 @@ def _on_channel(self: Any, _context: bpy.types.Context) -> None:
         self.pose = "jawOpen"
 
 
+@compat.overridable
 class GAUSSIANSPEECH_PG_mapping_row(bpy.types.PropertyGroup):
     """One shape key, or channel of a bone, and what it stands for; ``name`` is key's or bone's."""
 
@@ -129,6 +131,7 @@ def _is_main(_self: Any, obj: bpy.types.Object) -> bool:
     return is_character(obj) and obj.gaussianspeech_character.main
 
 
+@compat.overridable
 class GAUSSIANSPEECH_PG_character(bpy.types.PropertyGroup):
     """The character that a mesh or an armature is a part of; empty on other objects."""
 
@@ -306,7 +309,7 @@ CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PG_mapping_row, GAUSSIANSPEECH_PG_ch
 def register() -> None:
     """Attach the character to objects; library overrides keep it, too."""
     bpy.types.Object.gaussianspeech_character = bpy.props.PointerProperty(
-        type=GAUSSIANSPEECH_PG_character, override={"LIBRARY_OVERRIDABLE"}
+        type=GAUSSIANSPEECH_PG_character, override=compat.OVERRIDABLE
     )
 
 

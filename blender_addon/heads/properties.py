@@ -8,8 +8,10 @@ from typing import Any
 import bpy
 
 from ...engine.core.errors import BadInputError
+from .. import compat
 
 
+@compat.overridable
 class GAUSSIANSPEECH_PG_head(bpy.types.PropertyGroup):
     """The head that a mesh object was made from; empty on other objects."""
 
@@ -95,7 +97,9 @@ CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PG_head,)
 
 def register() -> None:
     """Attach the head to objects."""
-    bpy.types.Object.gaussianspeech_head = bpy.props.PointerProperty(type=GAUSSIANSPEECH_PG_head)
+    bpy.types.Object.gaussianspeech_head = bpy.props.PointerProperty(
+        type=GAUSSIANSPEECH_PG_head, override=compat.OVERRIDABLE
+    )
 
 
 def unregister() -> None:

@@ -20,6 +20,7 @@ from ...engine.motion.characters.mapping import default_lip_gap
 from ...engine.motion.lip_contact import LipGap, gap_of_pairs, lips_touch
 from .. import compat
 from ..characters.checks import check_keys, check_part, check_speaks, notes_of
+from ..characters.overrides import make_editable, takes_new_keys
 from ..characters.properties import character_objects, turns_by_bones
 from ..characters.targets import animated_channels, animated_datablock
 from ..heads.properties import check_vertex_count, is_head
@@ -89,6 +90,11 @@ def bake(
     objects = character_objects(line.id_data)
     _check_all(objects, prediction, deltas)
     notes: list[str] = []
+    for part in objects:
+        make_editable(part)
+    if prediction.correctives and not takes_new_keys(objects[0]):
+        prediction, deltas = _without_correctives(prediction), deltas[:0]
+        notes.append("Without corrective keys: a library override keeps no new shape keys.")
     actions = [_target_action(part, line, notes) for part in objects]
     if is_head(objects[0]):
         keys = objects[0].data.shape_keys
@@ -121,6 +127,13 @@ def rebake(context: bpy.types.Context, line: Any) -> Baked:
         store_prediction(actions[0], prediction)
         lines.note_predicted(line, prediction, None)
     return _fill(context, line, objects, actions, prediction, notes)
+
+
+def _without_correctives(prediction: Prediction) -> Prediction:
+    """A prediction by the head's expressions alone."""
+    kept = len(prediction.expressions)
+    ranges, values = prediction.ranges[:kept], prediction.values[:, :kept]
+    return replace(prediction, correctives=(), ranges=ranges, values=values)
 
 
 def _fill(

@@ -7,6 +7,7 @@ from typing import Any
 
 import bpy
 
+from .. import compat
 from .rebake import rebake_controls
 
 
@@ -155,6 +156,7 @@ class Controls:
     )
 
 
+@compat.overridable
 class GAUSSIANSPEECH_PG_controls(Controls, bpy.types.PropertyGroup):
     """The controls of one line, where it has controls of its own."""
 

@@ -156,6 +156,7 @@ def _set_muted(self: GAUSSIANSPEECH_PG_line, value: bool) -> None:  # noqa: FBT0
     lines.set_muted(self.id_data, self, muted=value)
 
 
+@compat.overridable
 class GAUSSIANSPEECH_PG_line(SoundFields, TextFields, ModelFields, bpy.types.PropertyGroup):
     """One line of a head or character: what is said where, and how."""
 
@@ -214,6 +215,7 @@ def _on_keying(self: GAUSSIANSPEECH_PG_speech, context: bpy.types.Context) -> No
     rebake_controls(self, context)
 
 
+@compat.overridable
 class GAUSSIANSPEECH_PG_speech(
     SoundFields, TextFields, ModelFields, Controls, bpy.types.PropertyGroup
 ):
@@ -284,13 +286,15 @@ CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PG_line, GAUSSIANSPEECH_PG_speech)
 def register() -> None:
     """Attach controls and lines to objects."""
     bpy.types.Object.gaussianspeech_speech = bpy.props.PointerProperty(
-        type=GAUSSIANSPEECH_PG_speech
+        type=GAUSSIANSPEECH_PG_speech, override=compat.OVERRIDABLE
     )
     bpy.types.Object.gaussianspeech_lines = bpy.props.CollectionProperty(
-        type=GAUSSIANSPEECH_PG_line
+        type=GAUSSIANSPEECH_PG_line, override=compat.OVERRIDABLE_LIST
     )
     bpy.types.Object.gaussianspeech_active_line = bpy.props.IntProperty(
-        name="Line", description="The line that the panel shows"
+        name="Line",
+        description="The line that the panel shows",
+        override=compat.OVERRIDABLE,
     )
     bpy.app.handlers.load_post.append(_on_load)
 

@@ -9,6 +9,7 @@ from typing import Any
 import bpy
 
 from ...engine.core.errors import GaussianSpeechError
+from ..characters import overrides
 from ..status import set_error
 from . import lines
 from .action import read_prediction
@@ -24,6 +25,8 @@ def rebake_controls(controls: Any, context: bpy.types.Context) -> None:
         controls: of a character, or of one of its lines.
         context: for the scene's frame rate.
     """
+    if overrides.is_restoring():
+        return
     main = controls.id_data
     found = lines.baked_lines(main)
     own = [line for line, _ in found if line.controls == controls]
