@@ -96,7 +96,7 @@ class EngineTask:
         except GaussianSpeechError as error:
             self.clean_up()
             report_error(self, context, error)
-            return {"CANCELLED"}
+            return self._ended_early()
         status.busy, status.cancel_asked = True, False
         status.task, status.step, status.fraction = self.task_label, "", 0.0
         status.message = ""

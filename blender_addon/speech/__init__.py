@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from . import controls, line_ops, live, live_ops, ops, panel, properties
+from . import batch_ops, controls, line_ops, live, live_ops, ops, panel, properties, retiming
 from .timeline import menus, watch
 from .timeline import ops as timeline_ops
 from .timeline import properties as timeline_properties
@@ -14,6 +14,7 @@ CLASSES: tuple[type, ...] = (
     *properties.CLASSES,
     *ops.CLASSES,
     *line_ops.CLASSES,
+    *batch_ops.CLASSES,
     *timeline_ops.CLASSES,
     *panel.CLASSES,
     *menus.CLASSES,
@@ -24,6 +25,7 @@ CLASSES: tuple[type, ...] = (
 def register() -> None:
     """Attach the settings to objects."""
     properties.register()
+    retiming.register()
     live.register()
     watch.register()
     menus.register()
@@ -34,4 +36,5 @@ def unregister() -> None:
     menus.unregister()
     watch.unregister()
     live.unregister()
+    retiming.unregister()
     properties.unregister()

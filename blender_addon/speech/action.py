@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Actions of this add-on: which they are, filling them, and whether an artist has changed them."""
+"""Actions of this add-on: which they are, what they were baked from, and filling them."""
 
 from __future__ import annotations
 
 import uuid
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +13,8 @@ from numpy.typing import NDArray
 
 from .. import compat
 from ..characters.targets import Channel
-from .keying import LINEAR, ChannelKeys, Keying, keys_of
+from . import edits
+from .keying import ChannelKeys, Keying, keys_of
 from .prediction import Prediction
 from .reach import group_of, reach_of
 
@@ -22,28 +22,11 @@ Float = NDArray[np.float32]
 
 _ABOUT = "gaussianspeech_prediction"
 _VALUES = "gaussianspeech_values"
-_FINGERPRINT = "gaussianspeech_fingerprint"
-_NUMBERS = "gaussianspeech_keys"
 
 _ID = "gaussianspeech_id"
 
 _FREE, _ALIGNED = 0, 3
 """Numbers of handle types in ``foreach_set``."""
-
-_FORM = "3:"
-"""Begins the fingerprints of this form; those of 0.1.0 have no such mark."""
-
-_SHAPING = (
-    ("handle_left", 2),
-    ("handle_right", 2),
-    ("amplitude", 1),
-    ("back", 1),
-    ("period", 1),
-)
-"""What shapes a curve between keys that are not joined by straight lines, with components."""
-
-_NOT_SHAPING = {"rna_type", "show_expanded", "active", "is_valid", "name"}
-"""Properties of modifiers that are about the interface."""
 
 
 def is_bake(action: bpy.types.Action | None) -> bool:
@@ -53,7 +36,7 @@ def is_bake(action: bpy.types.Action | None) -> bool:
 
 def is_filled(action: bpy.types.Action) -> bool:
     """Whether the channels of an action are of this add-on: a bake's, or head motion."""
-    return _FINGERPRINT in action
+    return edits.remembers(action) or edits.is_of_0_1_0(action)
 
 
 def bake_id(action: bpy.types.Action) -> str:
@@ -87,27 +70,6 @@ def store_prediction(action: bpy.types.Action, prediction: Prediction) -> None:
         action[name] = value
 
 
-def is_edited(action: bpy.types.Action) -> bool:
-    """Whether somebody has changed the curves since the bake."""
-    kept = str(action.get(_FINGERPRINT, ""))
-    if not kept.startswith(_FORM):
-        return kept != _positions_fingerprint(action)
-    if kept != _fingerprint(action):
-        return True
-    numbers = _numbers(action)
-    written = np.frombuffer(zlib.decompress(bytes(action[_NUMBERS])), np.float32)
-    # Aligned handles are computed anew, with other rounding, when a curve is updated.
-    return len(numbers) != len(written) or not np.allclose(numbers, written, rtol=1e-5, atol=1e-5)
-
-
-def remember(action: bpy.types.Action) -> None:
-    """Keep what the curves are now, to see later whether they were edited."""
-    action[_FINGERPRINT] = _fingerprint(action)
-    # Blender cuts bytes that replace shorter ones to the old length.
-    action.pop(_NUMBERS, None)
-    action[_NUMBERS] = zlib.compress(_numbers(action).tobytes())
-
-
 def fill_channels(
     action: bpy.types.Action,
     datablock: bpy.types.ID,
@@ -116,7 +78,9 @@ def fill_channels(
     keying: Keying | None = None,
     rate: float = 1.0,
 ) -> None:
-    """Make the action's channels anew, and remember them, to see later whether they were edited.
+    """Make the action's channels anew; those that were muted stay so.
+
+    They are remembered, to see later whether they were edited.
 
     Args:
         action: to fill.
@@ -126,6 +90,7 @@ def fill_channels(
         keying: how keys are made; fitted by default.
         rate: scene frames for each frame of the Action.
     """
+    muted = edits.muted_channels(action)
     compat.clear_fcurves(action)
     keying = Keying() if keying is None else keying
     if channels:
@@ -139,7 +104,8 @@ def fill_channels(
                 curve = compat.new_fcurve(action, datablock, path, index, group_of(path))
                 _set_keys(curve, keys, float(frames[0]), spacing)
     compat.remove_empty_groups(action)
-    remember(action)
+    edits.mute_channels(action, muted)
+    edits.remember(action)
 
 
 def _set_keys(curve: Any, keys: ChannelKeys, start: float, spacing: float) -> None:
@@ -164,61 +130,3 @@ def _set_keys(curve: Any, keys: ChannelKeys, start: float, spacing: float) -> No
 
 def _pairs(x: NDArray[np.float64], y: NDArray[np.float64]) -> Float:
     return np.stack([x, y], axis=1).astype(np.float32).ravel()
-
-
-def _fingerprint(action: bpy.types.Action) -> str:
-    """Checksum of everything that shapes the curves and is no number of their keys."""
-    checksum = 0
-    for curve in sorted(compat.fcurves(action), key=_channel):
-        muted = curve.mute or (curve.group is not None and curve.group.mute)
-        about = [curve.data_path, curve.array_index, curve.extrapolation, muted]
-        checksum = zlib.crc32(repr([*about, _properties(curve.modifiers)]).encode(), checksum)
-        shapes = _key_array(curve, "interpolation", 1, np.int32)
-        checksum = zlib.crc32(shapes.tobytes(), checksum)
-        if (shapes > LINEAR).any():
-            checksum = zlib.crc32(_key_array(curve, "easing", 1, np.int32).tobytes(), checksum)
-    return f"{_FORM}{checksum:08x}"
-
-
-def _numbers(action: bpy.types.Action) -> Float:
-    """The numbers that shape the curves, one after the other."""
-    numbers = [np.zeros(0, np.float32)]
-    for curve in sorted(compat.fcurves(action), key=_channel):
-        numbers.append(_key_array(curve, "co", 2, np.float32))
-        if (_key_array(curve, "interpolation", 1, np.int32) > LINEAR).any():
-            # Only then; where they shape nothing, versions of Blender put handles differently.
-            numbers += [_key_array(curve, name, size, np.float32) for name, size in _SHAPING]
-    return np.concatenate(numbers)
-
-
-def _channel(curve: bpy.types.FCurve) -> tuple[str, int]:
-    return curve.data_path, curve.array_index
-
-
-def _key_array(curve: bpy.types.FCurve, name: str, size: int, kind: type) -> NDArray[Any]:
-    points = curve.keyframe_points
-    values = np.empty(size * len(points), kind)
-    points.foreach_get(name, values)
-    return values
-
-
-def _properties(values: Any) -> Any:
-    """The settings of modifiers as plain values, to compare them by."""
-    if isinstance(values, bpy.types.bpy_prop_collection):
-        return [_properties(value) for value in values]
-    if isinstance(values, bpy.types.bpy_struct):
-        return [
-            (known.identifier, _properties(getattr(values, known.identifier)))
-            for known in values.bl_rna.properties
-            if known.identifier not in _NOT_SHAPING
-        ]
-    return values if isinstance(values, bool | int | float | str) else list(values)
-
-
-def _positions_fingerprint(action: bpy.types.Action) -> str:
-    """What 0.1.0 kept: a checksum of the keys' positions."""
-    checksum = 0
-    for curve in sorted(compat.fcurves(action), key=lambda curve: curve.data_path):
-        checksum = zlib.crc32(curve.data_path.encode(), checksum)
-        checksum = zlib.crc32(_key_array(curve, "co", 2, np.float32).tobytes(), checksum)
-    return f"{checksum:08x}"

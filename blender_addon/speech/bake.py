@@ -24,8 +24,8 @@ from ..characters.overrides import make_editable, takes_new_keys
 from ..characters.properties import character_objects, turns_by_bones
 from ..characters.targets import animated_channels, animated_datablock
 from ..heads.properties import check_vertex_count, is_head
-from . import lines, nla
-from .action import fill_channels, is_bake, is_edited, read_prediction, store_prediction
+from . import edits, lines, nla
+from .action import fill_channels, is_bake, read_prediction, store_prediction
 from .adjust import Adjusted, adjusted, adjustments
 from .correctives import free_names, names_of, replace_correctives
 from .emotion import asked_emotions
@@ -113,7 +113,7 @@ def rebake(context: bpy.types.Context, line: Any) -> Baked:
         BadInputError: the line has no prediction, or a mesh has changed; nothing was changed.
     """
     objects = character_objects(line.id_data)
-    current = lines.line_action(objects[0], line)
+    current = lines.line_action(objects[0], line) or lines.lost_bake(line)
     current = current or lines.legacy_bake(objects[0])
     if current is None or not is_bake(current):
         raise BadInputError(f"'{line.name}' has no predicted speech.", "Predict first.")
@@ -158,6 +158,7 @@ def _fill(
         fill_channels(action, target.datablock, target.channels, frames, keying, span.rate)
         nla.update_rest(target.datablock, action)
         nla.place(target.datablock, action, span, line.name)
+        nla.place_edits(target.datablock, line.id, span)
         notes += notes_of(part, target)
         if not animated and target.channels:
             animated = len(target.channels)
@@ -169,6 +170,9 @@ def _fill(
     turned = np.zeros_like(made.head_rotation) if turns_by_bones(main) else made.head_rotation
     keying = _keying(main, prediction, None)
     notes += bake_head_motion(main, line, turned, neck, frames, span, keying)
+    for action in [action for action in bpy.data.actions if action.get(nla.LINE) == line.id]:
+        if not action.users:  # Its strip was removed, and another Action took its part.
+            bpy.data.actions.remove(action)
     return Baked(actions[0], len(frames), animated, kind, tuple(notes))
 
 
@@ -241,19 +245,17 @@ def lip_gap_of_keys(
 
 
 def _target_action(obj: bpy.types.Object, line: Any, notes: list[str]) -> bpy.types.Action:
-    """The Action of a line on an object, made where there is none."""
-    action = lines.line_action(obj, line) or _adopt_legacy(obj, line, notes)
-    if action is not None:
-        if not is_edited(action):
-            return action
-        kept = action.copy()
-        kept.use_fake_user = True
-        notes.append(f"The edited bake is kept as '{kept.name}'.")
-        return action
+    """The Action of a line on an object, made where there is none; what was edited is kept."""
+    datablock = animated_datablock(obj)
     main = character_objects(obj)[0] == obj
-    name = line.name if main else f"{line.name} {obj.name}"
-    action = compat.new_action(name, animated_datablock(obj))
-    action[nla.LINE] = line.id
+    action = lines.line_action(obj, line) or (lines.lost_bake(line) if main else None)
+    action = action or _adopt_legacy(obj, line, notes)
+    if action is None:
+        name = line.name if main else f"{line.name} {obj.name}"
+        action = compat.new_action(name, datablock)
+        action[nla.LINE] = line.id
+    elif edits.remembers(action):
+        notes += edits.keep_edits(datablock, action, line.name)
     return action
 
 
@@ -263,7 +265,7 @@ def _adopt_legacy(obj: bpy.types.Object, line: Any, notes: list[str]) -> bpy.typ
     if action is None:
         return None
     animated_datablock(obj).animation_data.action = None
-    if is_edited(action):
+    if edits.is_edited(action):
         action.use_fake_user = True
         notes.append(f"The earlier bake '{action.name}' was edited and is kept.")
         return None

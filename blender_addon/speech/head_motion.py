@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from ...engine.heads.axes import HEAD_TO_BLENDER, blender_to_head
 from ...engine.motion.face.pose import pose_matrices, rotation_vectors
 from .. import compat
-from . import nla
-from .action import fill_channels, is_edited, is_filled
+from . import edits, nla
+from .action import fill_channels, is_filled
 from .keying import Keying
 from .prediction import Point, Prediction
 
@@ -72,8 +72,8 @@ def bake_head_motion(
     if action is None:
         action = compat.new_action(f"{line.name} head", empty)
         action[nla.LINE] = line.id
-    elif is_edited(action):
-        notes.append(_keep(action.copy()))
+    else:
+        notes += edits.keep_edits(empty, action, f"{line.name} head")
     matrices = _to_blender(pose_matrices(rotation, np.array(neck or (0.0, 0.0, 0.0), np.float32)))
     location, euler = matrices[:, :3, 3], _euler(matrices[:, :3, :3])
     channels = [("location", axis, location[:, axis]) for axis in range(3)]
@@ -81,6 +81,7 @@ def bake_head_motion(
     fill_channels(action, empty, channels, frames, keying, span.rate)
     nla.update_rest(empty, action)
     nla.place(empty, action, span, line.name)
+    nla.place_edits(empty, line.id, span)
     return notes
 
 
@@ -91,14 +92,8 @@ def remove_head_motion(obj: bpy.types.Object, line_id: str) -> list[str]:
         What the user should know, a sentence each.
     """
     empty, notes = empty_of(obj), []
-    action = nla.line_action(empty, line_id)
-    if action is not None:
-        nla.remove_strips(empty, action)
-        nla.update_rest(empty)
-        if is_edited(action):
-            notes.append(_keep(action))
-        else:
-            bpy.data.actions.remove(action)
+    if empty is not None:
+        notes += edits.remove_actions(empty, line_id)
     if NAME in obj.constraints and not _plays(empty):
         _remove(obj)
     return notes
@@ -197,7 +192,7 @@ def _retire_legacy(empty: bpy.types.Object | None) -> list[str]:
     if action is None or not is_filled(action) or nla.LINE in action:
         return []
     animation.action = None
-    if is_edited(action):
+    if edits.is_edited(action):
         return [_keep(action)]
     if action.users == 0:
         bpy.data.actions.remove(action)

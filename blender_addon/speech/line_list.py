@@ -11,8 +11,8 @@ import bpy
 from ..characters.properties import character_objects, is_character
 from ..characters.targets import animated_datablock
 from ..heads.properties import is_head
-from . import nla
-from .action import copy_bake, is_edited
+from . import edits, nla
+from .action import copy_bake
 from .correctives import remove_stale_correctives, share_correctives
 from .head_motion import remove_head_motion
 from .lines import (
@@ -100,17 +100,8 @@ def remove_line(line: Any) -> list[str]:
     hide(line)
     notes = remove_head_motion(main, known)
     for part in character_objects(main):
-        datablock = animated_datablock(part)
-        while (action := nla.line_action(datablock, known)) is not None:
-            nla.remove_strips(datablock, action)
-            if is_edited(action):
-                action.use_fake_user = True
-                notes.append(f"Its edited animation is kept as '{action.name}'.")
-            elif action.users == 0:
-                bpy.data.actions.remove(action)
-        if datablock is not None and datablock.animation_data is not None:
-            nla.update_rest(datablock)
-            datablock.update_tag()
+        if (datablock := animated_datablock(part)) is not None:
+            notes += edits.remove_actions(datablock, known)
     if is_head(main):
         remove_stale_correctives(main)
     lines = main.gaussianspeech_lines
@@ -132,10 +123,12 @@ def duplicate_line(context: bpy.types.Context, line: Any) -> Any:
         for name, value in values.items():
             setattr(target, name, value)
     for datablock in datablocks_of(main):
-        action = nla.line_action(datablock, known)
-        if action is not None:
+        for mark in (nla.LINE, nla.EDITS):
+            action = nla.line_action(datablock, known, mark)
+            if action is None:
+                continue
             taken = copy_bake(action)
-            taken[nla.LINE] = copy.id
+            taken[mark] = copy.id
             if isinstance(datablock, bpy.types.Key):
                 share_correctives(datablock, action, taken)
             nla.place(datablock, taken, span_of(context, copy), copy.name)

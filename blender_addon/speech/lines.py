@@ -121,13 +121,20 @@ def line_action(obj: bpy.types.Object, line: Any) -> bpy.types.Action | None:
     return nla.line_action(animated_datablock(obj), line.id)
 
 
+def lost_bake(line: Any) -> bpy.types.Action | None:
+    """What a line was baked into, where an artist has removed its strip."""
+    lost = (action for action in bpy.data.actions if action.get(nla.LINE) == line.id)
+    return next((action for action in lost if is_bake(action) and not action.users), None)
+
+
 def line_strips(obj: bpy.types.Object, line: Any) -> list[bpy.types.NlaStrip]:
-    """All NLA strips of a line, copies included."""
+    """All NLA strips of a line, copies and what was edited included."""
     return [
         strip
         for datablock in datablocks_of(obj)
         for _, strip in nla.all_strips(datablock)
-        if strip.action is not None and strip.action.get(nla.LINE) == line.id
+        if strip.action is not None
+        and line.id in {strip.action.get(nla.LINE), strip.action.get(nla.EDITS)}
     ]
 
 
@@ -274,23 +281,24 @@ def state_of(context: bpy.types.Context, line: Any) -> State:
     """Whether a line is in date, and what brings it up to date."""
     about, action = predicted(line), line_action(line.id_data, line)
     if about is None or action is None:
-        return State("Not predicted yet", engine=about is None)
-    if line.source == "STRIP" and about.strip_start is not None:
-        found = strip_of_line(context, line)
-        if found is None:
-            return State(f"The strip '{line.strip}' is gone", engine=True)
-        if reason := _not_predicted(about, *found):
-            return State(reason, engine=True)
-    # Where it is not known what was asked, moved phones were not.
-    if changed := _changed(about.asked or asked_of(line) | {"timing": None}, asked_of(line)):
-        return State(f"{changed} was changed", engine=True)
+        if about is not None:
+            return State("Its NLA strip was removed", engine=lost_bake(line) is None)
+        return State("Not predicted yet", engine=True)
+    if reason := _strip_plays_more(context, line, about) or _changed(line, about):
+        return State(reason, engine=True)
     if not nla.is_placed(action, span_of(context, line)):
         return State("Its sound was moved or trimmed")
     return State()
 
 
-def _not_predicted(about: Predicted, scene: bpy.types.Scene, strip: Any) -> str:
-    """Why a strip plays something that was not predicted; empty where it does not."""
+def _strip_plays_more(context: bpy.types.Context, line: Any, about: Predicted) -> str:
+    """Why a line's strip plays what was not predicted, or is gone; empty where neither is so."""
+    if line.source != "STRIP" or about.strip_start is None:
+        return ""
+    found = strip_of_line(context, line)
+    if found is None:
+        return f"The strip '{line.strip}' is gone"
+    scene, strip = found
     if about.sound_start is None or is_retimed(strip):
         return "" if about.sound_start is None else "The strip was retimed"
     left, right = compat.strip_range(strip)
@@ -301,10 +309,13 @@ def _not_predicted(about: Predicted, scene: bpy.types.Scene, strip: Any) -> str:
     return "The strip plays more than was predicted" if more else ""
 
 
-def _changed(asked: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """In words what is asked for otherwise than it was."""
+def _changed(line: Any, about: Predicted) -> str:
+    """In words what a line asks for otherwise than it did; empty where that is not known."""
     words = {"text": "Its text", "text_file": "Its text", "source": "Its sound"}
     words |= {"timing": "Where its phones are"}
     words |= dict.fromkeys(("language", *RECOGNIZER), "Its recognition")
     words |= dict.fromkeys(MODEL, "Its model")
-    return next((words[name] for name, value in now.items() if asked.get(name) != value), "")
+    now = asked_of(line)
+    asked = about.asked or now | {"timing": None}  # Phones that were moved are known in any case.
+    changed = [words[name] for name, value in now.items() if asked.get(name) != value]
+    return f"{changed[0]} was changed" if changed else ""

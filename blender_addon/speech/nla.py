@@ -21,10 +21,15 @@ TRACK, REST = "GaussianSpeech", "GaussianSpeech Rest"
 
 LINE = "gaussianspeech_line"
 """Custom property of the Actions of lines: the line's id."""
+EDITS = "gaussianspeech_edits"
+"""The same of what an artist has edited in a line."""
 _IS_REST = "gaussianspeech_rest"
 _PLACED = "gaussianspeech_placed"
 _MARGIN = 1e-3
 """Frames by which strips may overlap."""
+
+_NAMES = {LINE: TRACK, EDITS: "GaussianSpeech Edits"}
+"""Of new tracks, by what their strips play."""
 
 Strips = list[tuple[bpy.types.NlaTrack, bpy.types.NlaStrip]]
 Channels = set[tuple[str, int]]
@@ -81,16 +86,30 @@ def all_strips(
             yield track, strip
 
 
-def line_action(datablock: bpy.types.ID | None, line_id: str) -> bpy.types.Action | None:
+def edits_action(datablock: bpy.types.ID | None, line_id: str) -> bpy.types.Action | None:
+    """What an artist has edited in a line, as an Action that is added to it."""
+    return line_action(datablock, line_id, EDITS)
+
+
+def line_action(
+    datablock: bpy.types.ID | None, line_id: str, mark: str = LINE
+) -> bpy.types.Action | None:
     """The Action of a line that a datablock plays: of its copies the one that was placed here."""
     found = None
     for _, strip in all_strips(datablock):
         action = strip.action
-        if action is not None and action.get(LINE) == line_id:
+        if action is not None and action.get(mark) == line_id:
             found = found or action
             if abs(strip.frame_start - _placed(action, strip)[0]) < _MARGIN:
                 return action
     return found
+
+
+def place_edits(datablock: bpy.types.ID, line_id: str, span: Span) -> None:
+    """Let what an artist has edited in a line play where the line does."""
+    layer = edits_action(datablock, line_id)
+    if layer is not None:
+        place(datablock, layer, span, layer.name)
 
 
 def spoken_frames(strip: bpy.types.NlaStrip, action: bpy.types.Action) -> tuple[float, float]:
@@ -105,20 +124,31 @@ def place(datablock: bpy.types.ID, action: bpy.types.Action, span: Span, name: s
     What an artist has changed of a strip stays: how far it was moved, scaled or trimmed, and how it
     blends. So do copies of it.
     """
-    leave_tweak_mode(datablock)
     new = span.placed()
     found = strips_of(datablock, action)
+    if found and is_placed(action, span):
+        return
+    leave_tweak_mode(datablock)
+    mark = EDITS if EDITS in action else LINE
     if not found:
         length = (new[2] - new[1]) * new[3]
-        track = _track_with_room(datablock, new[0], new[0] + length)
+        track = _track_with_room(datablock, mark, new[0], new[0] + length)
         strip = compat.new_nla_strip(track, name, action)
-        strip.extrapolation, strip.blend_type = "NOTHING", "REPLACE"
+        strip.extrapolation = "NOTHING"
+        strip.blend_type = "ADD" if mark == EDITS else "REPLACE"
         strip.use_sync_length = False
         _set_range(strip, *new[:4])
         strip.blend_in = strip.blend_out = span.ease
     for track, strip in found:
         _move(datablock, track, strip, _placed(action, strip), new)
     action[_PLACED] = new
+
+
+def placed_span(action: bpy.types.Action) -> Span:
+    """Where an Action of ours was placed last."""
+    start, begin, end, rate, ease = action[_PLACED]
+    pad = ease / rate
+    return Span(start - begin * rate, rate, begin + pad, end - pad, ease)
 
 
 def is_placed(action: bpy.types.Action, span: Span) -> bool:
@@ -167,14 +197,15 @@ def update_rest(datablock: bpy.types.ID, *more: bpy.types.Action) -> None:
         datablock: what the lines animate.
         more: Actions of lines that will be placed next.
     """
-    animation = datablock.animation_data or datablock.animation_data_create()
+    if datablock.animation_data is None:
+        datablock.animation_data_create()
     rest, below, wanted = None, set[tuple[str, int]](), set[tuple[str, int]]()
     for action in (*(strip.action for _, strip in all_strips(datablock)), *more):
         if action is None:
             continue
         if _IS_REST in action:
             rest = action
-        elif LINE in action:
+        elif LINE in action or EDITS in action:
             wanted |= channels_of(action)
         elif rest is None and not wanted:
             below |= channels_of(action)
@@ -187,7 +218,7 @@ def update_rest(datablock: bpy.types.ID, *more: bpy.types.Action) -> None:
         remove_strips(datablock, rest)
         bpy.data.actions.remove(rest)
     elif wanted != before:
-        _fill_rest(datablock, rest or _add_rest(animation, datablock.name), wanted)
+        _fill_rest(datablock, rest or _add_rest(datablock), wanted)
 
 
 def channels_of(action: bpy.types.Action) -> Channels:
@@ -195,12 +226,19 @@ def channels_of(action: bpy.types.Action) -> Channels:
     return {(curve.data_path, curve.array_index) for curve in compat.fcurves(action)}
 
 
-def _add_rest(animation: bpy.types.AnimData, name: str) -> bpy.types.Action:
+def _add_rest(datablock: bpy.types.ID) -> bpy.types.Action:
     """An empty Action on a track below the lines."""
-    action = bpy.data.actions.new(f"{name} Rest")
+    for lost in [other for other in bpy.data.actions if _IS_REST in other and not other.users]:
+        bpy.data.actions.remove(lost)
+    action = bpy.data.actions.new(f"{datablock.name} Rest")
     action[_IS_REST] = True
+    animation = datablock.animation_data
+    keys = isinstance(datablock, bpy.types.Key) and compat.shape_keys_start_at_zero()
+    if keys and animation.action is None:
+        # What the artist keys is to change speech, not to stop it from its first frame on.
+        animation.action_blend_type = "ADD"
     above = [(track, strip) for track in animation.nla_tracks for strip in track.strips]
-    above = [(track, strip) for track, strip in above if _is_of_line(strip)]
+    above = [(track, strip) for track, strip in above if _is_of_line(strip) or _is(strip, EDITS)]
     track = animation.nla_tracks.new()
     track.name = REST
     for other, strip in above:  # Their tracks were there before: they go above it.
@@ -221,18 +259,21 @@ def _fill_rest(datablock: bpy.types.ID, rest: bpy.types.Action, channels: Channe
         strip.use_sync_length = False
 
 
-def _track_with_room(datablock: bpy.types.ID, start: float, end: float) -> bpy.types.NlaTrack:
+def _track_with_room(
+    datablock: bpy.types.ID, mark: str, start: float, end: float
+) -> bpy.types.NlaTrack:
+    """A track of lines, or of edits, that is free there; made above the last of its kind."""
     tracks = datablock.animation_data.nla_tracks
     last = None
     for track in tracks:
-        if any(_is_of_line(strip) for strip in track.strips):
+        if any(_is(strip, mark) for strip in track.strips):
             if _has_room(track, start, end, None):
                 return track
             last = track
-        elif any(_is(strip, _IS_REST) for strip in track.strips):
+        elif any(_is(strip, _IS_REST) or _is_of_line(strip) for strip in track.strips):
             last = track
     track = tracks.new(prev=last)
-    track.name = TRACK
+    track.name = _NAMES[mark]
     return track
 
 
@@ -263,9 +304,9 @@ def _move(
     right = left + (action_end - action_start) * scaled * strip.repeat
     eases = [new[4] if _same(kept, ease) else kept for kept in (strip.blend_in, strip.blend_out)]
     if not _has_room(track, left, right, strip):
-        strip = _to_track(
-            datablock.animation_data, track, strip, _track_with_room(datablock, left, right)
-        )
+        mark = LINE if _is_of_line(strip) else EDITS
+        free = _track_with_room(datablock, mark, left, right)
+        strip = _to_track(datablock.animation_data, track, strip, free)
     _set_range(strip, left, action_start, action_end, scaled)
     strip.blend_in, strip.blend_out = eases
 
@@ -289,7 +330,7 @@ def _to_track(
 ) -> bpy.types.NlaStrip:
     """The strip on another track; NLA strips cannot change theirs."""
     if not new.strips:
-        new.name = TRACK
+        new.name = _NAMES[LINE if _is_of_line(strip) else EDITS]
     copy = compat.new_nla_strip(new, strip.name, strip.action)
     for name in _SETTINGS:
         setattr(copy, name, getattr(strip, name))

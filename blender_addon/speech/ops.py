@@ -27,6 +27,7 @@ from ..heads.properties import engine_name, is_head
 from ..settings import get_preferences
 from ..status import ReportMixin, report
 from .bake import Baked, bake, check_bakeable, rebake
+from .batch import speakers_of
 from .correctives import corrective_names
 from .line_list import add_line, ensure_line
 from .lines import counted_later, line_by_id, lines_of, out_of_date, predicted, state_of
@@ -137,6 +138,9 @@ class LinesTask(EngineTask):
 
     def finish(self, context: bpy.types.Context, reply: Message | None) -> Future | None:
         """Bake a line, and begin with the next."""
+        if not self._queue:
+            report(self, context, self._summary)
+            return None
         line = line_by_id(self._queue[0])
         if line is None:
             raise BadInputError(
@@ -266,13 +270,18 @@ class GAUSSIANSPEECH_OT_update_lines(LinesTask, bpy.types.Operator):
     bl_description = "Bring all lines of the head or character up to date that are not"
     bl_options = {"UNDO"}
 
+    everybody: bpy.props.BoolProperty(
+        name="All Characters",
+        description="The lines of every head and character of the scene",
+        options={"SKIP_SAVE"},
+    )
+
     def begin(self, context: bpy.types.Context) -> Future:
         """Begin with the first that is out of date."""
-        obj = require_speaker(context)
-        ensure_line(obj)
-        chosen = [line for line in lines_of(obj) if out_of_date(context, line)]
+        objects = speakers_of(context) if self.everybody else [require_speaker(context)]
+        chosen = [line for obj in objects for line in lines_of(obj) if out_of_date(context, line)]
         if not chosen:
-            raise BadInputError(f"All lines of '{obj.name}' are up to date.", "Change one first.")
+            raise BadInputError("All lines are up to date.", "Change one first.")
         return self.start(context, chosen)
 
 

@@ -12,6 +12,7 @@ from ..heads.properties import is_head
 from ..panels import CATEGORY, PARENT_ID
 from ..status import get_status
 from . import line_ops as buttons
+from .batch_ops import GAUSSIANSPEECH_MT_lines
 from .emotion import keyed_emotions
 from .keying import FITTED
 from .lines import (
@@ -102,6 +103,7 @@ def _draw_lines(layout: bpy.types.UILayout, obj: bpy.types.Object) -> None:
     column = row.column(align=True)
     column.operator(buttons.GAUSSIANSPEECH_OT_add_line.bl_idname, text="", icon="ADD")
     column.operator(buttons.GAUSSIANSPEECH_OT_remove_line.bl_idname, text="", icon="REMOVE")
+    column.menu(GAUSSIANSPEECH_MT_lines.bl_idname, text="", icon="DOWNARROW_HLT")
     column.separator()
     column.operator(buttons.GAUSSIANSPEECH_OT_duplicate_line.bl_idname, text="", icon="DUPLICATE")
     move = buttons.GAUSSIANSPEECH_OT_move_line.bl_idname

@@ -130,13 +130,15 @@ def test_at_zero_everything_of_it_is_gone(blender, head, spoken):
     np.testing.assert_array_equal(matrices(blender, head), still)
 
 
-def test_edited_head_motion_is_kept_beside_the_new(blender, addon, head, spoken):
+def test_what_was_edited_in_head_motion_is_kept_in_a_layer(blender, addon, head, spoken):
     head.gaussianspeech_speech.head_motion = 1.0
     action = strip_of(head_motion_object(head), line_of(head)).action
     addon("compat").fcurves(action)[0].keyframe_points[3].co.y += 0.5
     head.gaussianspeech_speech.head_motion = 0.5
-    (kept,) = [other for other in blender.data.actions if other.use_fake_user]
-    assert kept != strip_of(head_motion_object(head), line_of(head)).action == action
+    assert strip_of(head_motion_object(head), line_of(head)).action == action
+    (layer,) = [other for other in blender.data.actions if "gaussianspeech_edits" in other]
+    (curve,) = addon("compat").fcurves(layer)
+    assert max(abs(point.co.y) for point in curve.keyframe_points) == pytest.approx(0.5, abs=1e-3)
 
 
 def test_a_copy_of_the_head_moves_by_itself(blender, head, spoken):

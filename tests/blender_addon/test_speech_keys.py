@@ -185,7 +185,7 @@ def move_a_handle(curve):
 def test_looking_saving_and_updating_are_no_edits_of_fitted_curves(
     blender, addon, head, speak, tmp_path
 ):
-    actions, compat = addon("speech.action"), addon("compat")
+    actions, compat = addon("speech.edits"), addon("compat")
     action = speak(curves())
     assert not actions.is_edited(action)
     for curve in compat.fcurves(action):
@@ -218,7 +218,7 @@ def test_looking_saving_and_updating_are_no_edits_of_fitted_curves(
     ids=["handle", "removed", "value", "frame", "linear", "elastic"],
 )
 def test_edits_of_fitted_curves_are_noticed(addon, head, speak, edit):
-    action, actions = speak(curves()), addon("speech.action")
+    action, actions = speak(curves()), addon("speech.edits")
     edit(addon("compat").fcurves(action)[0])
     assert actions.is_edited(action)
 

@@ -47,6 +47,10 @@ def test_it_is_still_in_silence():
         assert speed[round(2.0 * FPS) : round(6.0 * FPS)].mean() > 0.5
 
 
+def test_without_any_phones_it_is_still():
+    assert not head_motion((), (), 40, 24.0, Style(head_motion=1.0)).any()
+
+
 def test_angles_are_those_of_speakers():
     spread = np.mean([moved(seed=seed).std(axis=0) for seed in range(20)], axis=0)
     assert (spread > 0.5).all()
