@@ -12,8 +12,8 @@ from pathlib import Path
 from engine.characters.character import Character, Clip, Part
 from engine.characters.speaking import SpeakingMapping, load_mapping, proposed_mapping, speak
 from engine.core.errors import BadInputError
+from engine.gltf import GLTF_SUFFIXES
 
-GLTF_SUFFIXES = frozenset({".glb", ".gltf", ".vrm"})
 BLENDER_SUFFIXES = frozenset({".blend", ".fbx"})
 CHARACTER_SUFFIXES = GLTF_SUFFIXES | BLENDER_SUFFIXES
 

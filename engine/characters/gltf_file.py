@@ -24,6 +24,7 @@ from engine.gltf import (
     write_animated,
 )
 from engine.gltf.animation import turned
+from engine.gltf.document import damage_named
 from engine.gltf.expressions import head_bone, looks_backwards
 from engine.gltf.meshes import children, world_matrices
 
@@ -71,7 +72,8 @@ class GltfCharacter:
         for clip in clips:
             rotations = {}
             if bone is not None and clip.head_rotation.any():
-                rotations[bone] = self._turned(bone, clip)
+                with damage_named(self.document):
+                    rotations[bone] = self._turned(bone, clip)
             made.append(MorphClip(clip.name, clip.fps, self._weights(clip), rotations))
         write_animated(self.document, made, out)
         return tuple(left_out)

@@ -13,7 +13,7 @@ from engine.motion.arkit import ARKIT_NAMES
 from engine.motion.characters.conventions import ARKIT, CONVENTIONS, Proposal, Row, propose
 from engine.motion.characters.mapping import mapping_of_rows
 from engine.motion.characters.mapping_file import read_mapping
-from engine.motion.performance import Performance
+from engine.motion.interchange.face_curves import FaceCurves
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,13 @@ class SpeakingMapping:
         source: the convention that the names follow, or the mapping's file.
         main: number of the part whose lips and jaw the others follow.
         tables: rows by number of the part.
+        armatures: names of the rigs that a file maps, too, whose bones are Blender's to move.
     """
 
     source: str
     main: int
     tables: Mapping[int, tuple[Row, ...]]
+    armatures: tuple[str, ...] = ()
 
 
 def proposed_mapping(character: Character) -> SpeakingMapping:
@@ -106,32 +108,19 @@ def load_mapping(character: Character, path: str | Path) -> SpeakingMapping:
         tables[main] = rows
     for rows in tables.values():
         mapping_of_rows(rows)
-    return SpeakingMapping(str(path), main, tables)
+    return SpeakingMapping(str(path), main, tables, tuple(mapping.bones))
 
 
 def _present(rows: tuple[Row, ...], part: Part) -> tuple[Row, ...]:
     return tuple(row for row in rows if row.key in part.keys)
 
 
-def speak(performance: Performance, mapping: SpeakingMapping, name: str) -> Clip:
-    """What the shape keys of a character do in a performance.
-
-    Raises:
-        BadInputError: the performance has no ARKit expressions.
-    """
-    if not set(performance.expression_names) & set(ARKIT_NAMES):
-        raise BadInputError(
-            f"The performance of the head {performance.head!r} has no ARKit expressions.",
-            "Make one with 'gaussianspeech animate', or carry it over with 'retarget'.",
-        )
+def speak(curves: FaceCurves, mapping: SpeakingMapping, name: str) -> Clip:
+    """What the shape keys of a character do while a face moves, as the animation of a name."""
     main = mapping_of_rows(mapping.tables[mapping.main])
     values = {}
     for number, rows in mapping.tables.items():
         own = mapping_of_rows(rows)
-        spoken = own.values(
-            performance.expression,
-            performance.expression_names,
-            None if number == mapping.main else main,
-        )
-        values[number] = Values(own.keys, spoken)
-    return Clip(name, performance.fps, values, performance.head_rotation)
+        follows = None if number == mapping.main else main
+        values[number] = Values(own.keys, own.values(curves.weights, ARKIT_NAMES, follows))
+    return Clip(name, curves.fps, values, curves.head_rotation)

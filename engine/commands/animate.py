@@ -179,6 +179,8 @@ def _outputs(
     # Deferred: only files of characters need their readers.
     from engine.commands.characters import SpeakingCharacter, is_character_file
 
+    if is_curve_file(out):
+        raise BadInputError(f"{out} holds no character.", "Name a folder, or OUT.glb.")
     if not is_character_file(out):
         return SpeakingCharacter(character, mapping, out / character.name), out
     if dense:
@@ -221,12 +223,13 @@ def _animate_one(
     progress(0.95, "saving")
     saved: dict[str, object] = {} if target is None else _save(prediction, target, dense=dense)
     if speaking is not None:
-        speaking.add(prediction, path.stem)
+        speaking.add(curves_of(prediction), path.stem)
     result = saved | {
         "frames": prediction.frames,
         "fps": fps,
         "seconds": round(speech.duration, 6),
         "head": prediction.head,
+        **({"mesh": mesh} if (mesh := who.head.provenance.get("mesh")) else {}),
         "model": prediction.model,
         "text": " ".join(word.text for word in prediction.words),
         "language": prediction.language,

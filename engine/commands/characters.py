@@ -14,7 +14,7 @@ from engine.characters import (
     speak,
 )
 from engine.core.errors import BadInputError
-from engine.motion.performance import Performance
+from engine.motion.interchange.face_curves import FaceCurves
 
 
 def is_character_file(path: Path) -> bool:
@@ -51,13 +51,9 @@ class SpeakingCharacter:
         self._out = out
         self._clips: list[Clip] = []
 
-    def add(self, performance: Performance, name: str) -> None:
-        """Speak a performance, as the animation of that name.
-
-        Raises:
-            BadInputError: it has no ARKit expressions.
-        """
-        self._clips.append(speak(performance, self._mapping, name))
+    def add(self, curves: FaceCurves, name: str) -> None:
+        """Move as a face does, as the animation of that name."""
+        self._clips.append(speak(curves, self._mapping, name))
 
     def write(self) -> tuple[dict[str, object], tuple[str, ...]]:
         """Write the file: what to print, and what was left out.
@@ -66,6 +62,9 @@ class SpeakingCharacter:
             BadInputError: it cannot be written.
         """
         left_out = self._character.save(self._out, self._clips)
+        if self._mapping.armatures:
+            named = ", ".join(self._mapping.armatures)
+            left_out += (f"The bones of {named} are mapped, too: Blender's panel moves them.",)
         parts = self._character.parts
         tables = self._mapping.tables
         facts: dict[str, object] = {

@@ -179,7 +179,8 @@ def character(
     """Let a character of your own play performances: its file with an animation for each.
 
     Args:
-        performances: .performance.npz of 'gaussianspeech animate'.
+        performances: .performance.npz of 'gaussianspeech animate', or motion of a captured face: a
+            .csv of Live Link Face, or a .json of ARKit weights.
         character: .glb, .gltf or .vrm with shape keys; .blend or .fbx with the 'blender' extra.
         out: the new file, of the character's kind.
         mapping: what its shape keys show, a file of the panel or of 'export mapping'; their names
@@ -187,13 +188,16 @@ def character(
         json: print the result as JSON.
     """
     from engine.commands.characters import SpeakingCharacter
+    from engine.motion.interchange.curve_files import is_curve_file, read_curves
+    from engine.motion.interchange.face_curves import curves_of
     from engine.motion.performance import Performance
 
     if not performances:
         raise BadInputError("No performance was given.", "Name one or more.")
     speaking = SpeakingCharacter(character, mapping, out)
     for path in performances:
-        speaking.add(Performance.load(path), path.name.split(".performance.")[0])
+        curves = read_curves(path) if is_curve_file(path) else curves_of(Performance.load(path))
+        speaking.add(curves, path.stem.removesuffix(".performance"))
     facts, left_out = speaking.write()
     print_warnings(left_out)
     print_result(facts, as_json=json)

@@ -18,7 +18,7 @@ from engine.core.arrays import Double, Float
 from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
 from engine.gltf.accessors import FLOAT
-from engine.gltf.document import BINARY_CHUNK, JSON_CHUNK, MAGIC, Document
+from engine.gltf.document import BINARY_CHUNK, JSON_CHUNK, MAGIC, Document, damage_named
 
 _HEADER = 12
 _CHUNK_HEADER = 8
@@ -60,10 +60,11 @@ def write_animated(document: Document, clips: Sequence[MorphClip], out: Path) ->
     if max(map(len, (clip.name for clip in clips)), default=0) > 255:
         raise BadInputError("The name of an animation is longer than 255 letters.")
     values = copy.deepcopy(document.json)
-    added = _Addition(values, _end_of_binary(document))
-    for clip in clips:
-        added.add(clip)
-    data = added.finish(document)
+    with damage_named(document):
+        added = _Addition(values, _end_of_binary(document))
+        for clip in clips:
+            added.add(clip)
+        data = added.finish(document)
     text = json.dumps(values, separators=(",", ":")).encode()
     with atomic_write(out) as temporary:
         temporary.write_bytes(_glb(text, data, document.rest) if document.is_glb else text)

@@ -23,6 +23,8 @@ MAX_FILE = 1 << 30
 MAX_DECODED = 2 << 30
 """Bytes that all that is read from a file may take together."""
 
+GLTF_SUFFIXES = frozenset({".glb", ".gltf", ".vrm"})
+"""Kinds of files that are glTF."""
 MAGIC = b"glTF"
 JSON_CHUNK, BINARY_CHUNK = b"JSON", b"BIN\0"
 REMEDY = "Export it again, as glTF 2.0 (.glb)."

@@ -12,14 +12,12 @@ import numpy as np
 import trimesh
 
 from engine.core.errors import BadInputError
+from engine.gltf import GLTF_SUFFIXES
 from engine.heads.anatomy import anatomy
 from engine.heads.gltf_mesh import ShapedMesh, read_shaped_mesh
 from engine.heads.head import Head, Skeleton
 from engine.heads.retarget import MOUTH_SHAPES, has_arkit_visemes
 from engine.heads.welding import weld
-
-GLTF_SUFFIXES = frozenset({".glb", ".gltf", ".vrm"})
-"""Kinds of files whose meshes have names and shape keys."""
 
 _FEWEST = 200
 """Vertices below which nothing can be a face that speaks."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from engine.core.errors import BadInputError
 from engine.core.json_values import read_json
 from engine.core.npz import npz_names
+from engine.gltf import GLTF_SUFFIXES
 from engine.heads.carried_head import (
     FLAME_PARAM,
     head_of_avatar,
@@ -18,7 +19,7 @@ from engine.heads.carried_head import (
 from engine.heads.default import DEFAULT_HEAD, load_default_head
 from engine.heads.head import Head
 
-MESH_SUFFIXES = frozenset({".obj", ".ply", ".stl", ".glb", ".gltf", ".vrm", ".off"})
+MESH_SUFFIXES = GLTF_SUFFIXES | {".obj", ".ply", ".stl", ".off"}
 """Kinds of files that are read as plain meshes."""
 
 PERSON, AVATAR, POINT_CLOUD = "person.json", "avatar.safetensors", "point_cloud.ply"

@@ -18,9 +18,10 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from engine.core.arrays import Index
+from engine.gltf import GLTF_SUFFIXES
 from engine.heads.head import Head
 
-SPLITTING_SUFFIXES = frozenset({".glb", ".gltf", ".vrm", ".stl"})
+SPLITTING_SUFFIXES = GLTF_SUFFIXES | {".stl"}
 """Kinds of files that know no vertex of several normals or texture coordinates."""
 
 

@@ -15,7 +15,7 @@ from engine.characters import open_character, proposed_mapping, speak
 from engine.characters.character import Clip, Values
 from engine.core.errors import BadInputError, GaussianSpeechError, MissingDependencyError
 from engine.motion.arkit import ARKIT_NAMES
-from engine.motion.performance import Performance
+from engine.motion.interchange.face_curves import FaceCurves
 from tests.engine.gltf_files import ARKIT, arkit_character
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -47,10 +47,8 @@ def sampled(path, fps, count):
 
 def talk(frames=40, fps=25.0):
     """Every expression moves differently."""
-    rng = np.random.default_rng(4)
-    expression = rng.random((frames, len(ARKIT_NAMES)), np.float32)
-    basis = np.zeros((len(ARKIT_NAMES), 3, 3), np.float32)
-    return Performance(fps, expression, basis, expression, ARKIT_NAMES, "default")
+    weights = np.random.default_rng(4).random((frames, len(ARKIT_NAMES)), np.float32)
+    return FaceCurves(fps, weights, np.zeros((frames, 3), np.float32))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +61,7 @@ def made(tmp_path_factory):
 
 
 def expected(performance, key):
-    return performance.expression[:, ARKIT_NAMES.index(key)]
+    return performance.weights[:, ARKIT_NAMES.index(key)]
 
 
 @needs_blender

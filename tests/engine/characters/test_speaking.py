@@ -3,26 +3,24 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from engine.characters import Part, load_mapping, open_character, proposed_mapping, speak
 from engine.characters.speaking import SpeakingMapping
-from engine.core.errors import BadInputError
+from engine.core.errors import BadInputError, GaussianSpeechError
 from engine.motion.arkit import ARKIT_NAMES
 from engine.motion.characters.conventions import Row
 from engine.motion.characters.mapping_file import FORMAT, read_mapping, save_mapping
-from engine.motion.performance import Performance
+from engine.motion.interchange.face_curves import FaceCurves
 from tests.engine.gltf_files import ARKIT, animation_values, arkit_character, vrm_character
 
 
 def performance(frames=4, fps=25.0, turn=0.0, **curves):
-    expression = np.zeros((frames, len(ARKIT_NAMES)), np.float32)
+    weights = np.zeros((frames, len(ARKIT_NAMES)), np.float32)
     for name, values in curves.items():
-        expression[:, ARKIT_NAMES.index(name)] = values
-    basis = np.zeros((len(ARKIT_NAMES), 3, 3), np.float32)
-    rotation = np.tile(np.float32([0.0, turn, 0.0]), (frames, 1))
-    return Performance(
-        fps, expression, basis, expression, ARKIT_NAMES, "default", head_rotation=rotation
-    )
+        weights[:, ARKIT_NAMES.index(name)] = values
+    return FaceCurves(fps, weights, np.tile(np.float32([0.0, turn, 0.0]), (frames, 1)))
 
 
 @pytest.fixture
@@ -206,12 +204,41 @@ def test_a_mapping_that_cannot_be_used_says_why(arkit, tmp_path, objects, messag
         load_mapping(arkit, path)
 
 
-def test_a_performance_without_arkit_expressions_is_refused(arkit):
-    talk = performance(jawOpen=OPEN)
-    names = tuple(f"expr_{i:03}" for i in range(len(ARKIT_NAMES)))
-    other = Performance(25.0, talk.weights, talk.basis, talk.expression, names, "flame2023")
-    with pytest.raises(BadInputError, match=r"flame2023.*no ARKit"):
-        speak(other, proposed_mapping(arkit), "talk")
+def edit(file, data):
+    """Put something else for one value of the JSON."""
+    parent, key = file.json, None
+    while isinstance(parent, dict | list) and len(parent):
+        keys = list(parent) if isinstance(parent, dict) else list(range(len(parent)))
+        key = data.draw(st.sampled_from(keys))
+        if not isinstance(parent[key], dict | list) or data.draw(st.integers(0, 5)) == 0:
+            break
+        parent = parent[key]
+    if len(parent):
+        parent[key] = data.draw(OTHERS)
+
+
+OTHERS = st.sampled_from([None, True, -1, 0, 3, 1e30, "x", [], [0, 0, 0, 0], {}, {"node": 0}])
+
+
+@settings(
+    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data(), kind=st.sampled_from(["arkit", "vrm 0", "vrm 1"]))
+def test_odd_files_speak_or_say_what_is_wrong_with_them(tmp_path, data, kind):
+    file = arkit_character() if kind == "arkit" else vrm_character(int(kind[-1]))
+    edit(file, data)
+    path = file.written(tmp_path / "odd.glb")
+
+    def message():
+        try:
+            character = open_character(path)
+            clip = speak(performance(jawOpen=OPEN, turn=0.1), proposed_mapping(character), "talk")
+            character.save(tmp_path / "out.glb", [clip])
+        except GaussianSpeechError as error:
+            return error.message
+        return "odd.glb"
+
+    assert "odd.glb" in message()
 
 
 def test_kinds_of_files_that_are_no_characters_are_named(tmp_path):

@@ -6,6 +6,9 @@ import pytest
 import soundfile
 
 from engine.motion.arkit import ARKIT_NAMES
+from engine.motion.characters.mapping_file import FORMAT
+from engine.motion.interchange.curve_files import write_curves
+from engine.motion.interchange.face_curves import FaceCurves
 from engine.motion.performance import Performance
 from tests.engine.gltf_files import (
     ARKIT,
@@ -93,6 +96,48 @@ def test_a_mapping_is_written_edited_and_followed(voice, tmp_path, capsys):
     assert not tracks[0, "weights"][:, :8].any()
 
 
+def test_a_captured_face_moves_the_character(tmp_path, capsys):
+    path = arkit_character().written(tmp_path / "anna.glb")
+    weights = np.zeros((5, len(ARKIT_NAMES)), np.float32)
+    weights[:, ARKIT_NAMES.index("jawOpen")] = [0, 0.25, 0.5, 0.75, 1]
+    write_curves(FaceCurves(60.0, weights, np.zeros((5, 3), np.float32)), tmp_path / "take.csv")
+    out = tmp_path / "out.glb"
+    command = ["export", "character", tmp_path / "take.csv", "--character", path, "--out", out]
+    code, (made,), _ = run(capsys, *command)
+    assert (code, made["animations"]) == (0, ["take"])
+    seconds, tracks = animation_values(out)
+    np.testing.assert_allclose(seconds, np.arange(5) / 60, atol=1e-6)
+    np.testing.assert_allclose(tracks[0, "weights"][:, JAW], [0, 0.25, 0.5, 0.75, 1], atol=1e-6)
+
+
+def test_bones_in_a_mapping_are_said_to_be_blenders(tmp_path, capsys):
+    path = arkit_character().written(tmp_path / "anna.glb")
+    table = tmp_path / "mapping.json"
+    objects = {
+        "Face": [["jawOpen", "jawOpen", 1.0]],
+        "rig": [["jaw", "rotation x", "jawOpen", 20.0]],
+    }
+    table.write_text(json.dumps({"format": FORMAT, "main": "Face", "objects": objects}))
+    weights = np.zeros((2, len(ARKIT_NAMES)), np.float32)
+    write_curves(FaceCurves(60.0, weights, np.zeros((2, 3), np.float32)), tmp_path / "take.csv")
+    command = ["export", "character", tmp_path / "take.csv", "--character", path]
+    code, _, err = run(capsys, *command, "--mapping", table, "--out", tmp_path / "out.glb")
+    assert code == 0
+    assert "The bones of rig are mapped, too" in err
+
+
+def test_a_performance_without_arkit_weights_is_refused(tmp_path, capsys):
+    path = arkit_character().written(tmp_path / "anna.glb")
+    names = ("expr_000",)
+    weights, basis = np.zeros((2, 1), np.float32), np.zeros((1, 3, 3), np.float32)
+    saved = tmp_path / "a.performance.npz"
+    Performance(25.0, weights, basis, weights, names, "flame2023").save(saved)
+    command = ["export", "character", saved, "--character", path, "--out", tmp_path / "out.glb"]
+    code, _, err = run(capsys, *command)
+    assert code == 2
+    assert "'flame2023' has no ARKit weights" in err
+
+
 def test_one_bad_recording_does_not_keep_the_others_from_the_character(voice, tmp_path, capsys):
     path = arkit_character().written(tmp_path / "anna.glb")
     (tmp_path / "bad.wav").write_bytes(b"RIFF but no audio")
@@ -116,6 +161,7 @@ def test_one_bad_recording_does_not_keep_the_others_from_the_character(voice, tm
         (["--character", "a.glb", "--out", "."], "a.glb is the character itself"),
         (["--character", "a.glb", "--out", "o.fbx"], "o.fbx. End it in .glb, .vrm"),
         (["--character", "a.glb", "--out", "o.glb", "--dense"], "o.glb holds no offsets"),
+        (["--character", "a.glb", "--out", "o.csv"], "o.csv holds no character"),
         (["--mapping", "m.json", "--out", "o"], "--character"),
         (["--character", "a.glb", "--mapping", "m.json", "--out", "o.glb"], "m.json"),
         (["--character", "odd.glb", "--out", "o.glb"], "odd.glb"),
