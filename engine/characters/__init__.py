@@ -10,7 +10,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.characters.character import Character, Clip, Part
-from engine.characters.speaking import SpeakingMapping, load_mapping, proposed_mapping, speak
+from engine.characters.speaking import (
+    SpeakingMapping,
+    find_mapping,
+    load_mapping,
+    proposed_mapping,
+    speak,
+)
 from engine.core.errors import BadInputError
 from engine.gltf import GLTF_SUFFIXES
 
@@ -23,6 +29,7 @@ __all__ = [
     "Clip",
     "Part",
     "SpeakingMapping",
+    "find_mapping",
     "load_mapping",
     "open_character",
     "proposed_mapping",

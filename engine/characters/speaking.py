@@ -39,11 +39,25 @@ def proposed_mapping(character: Character) -> SpeakingMapping:
     Raises:
         BadInputError: they say nothing.
     """
+    found = find_mapping(character)
+    if found is None:
+        raise _speechless(character)
+    return found
+
+
+def find_mapping(character: Character) -> SpeakingMapping | None:
+    """As :func:`proposed_mapping`; ``None`` where the names say nothing.
+
+    Raises:
+        BadInputError: there are no shape keys at all.
+    """
+    if not any(part.keys for part in character.parts):
+        raise _speechless(character)
     parts = list(enumerate(character.parts))
     found = [(number, propose(part.keys)) for number, part in parts]
     known = [(number, proposal) for number, proposal in found if proposal is not None]
     if not known:
-        raise _speechless(character)
+        return None
     main, proposal = max(known, key=lambda one: _telling(one[1], character.parts[one[0]]))
     tables = {main: proposal.rows}
     for number, part in parts:
@@ -72,7 +86,8 @@ def _speechless(character: Character) -> BadInputError:
     return BadInputError(
         f"The shape keys of {character.path} follow no names that are known, such as {known}: "
         f"{names} ….",
-        "Say with --mapping what they show" + (f", or {head}." if mesh else "."),
+        "Say with --mapping what they show, in a file of 'export mapping'"
+        + (f"; or {head}." if mesh else "."),
     )
 
 

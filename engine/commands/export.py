@@ -210,19 +210,34 @@ def mapping(
 ) -> int:
     """Write what the shape keys of a character stand for by their names, as JSON to be edited.
 
+    Beside the rows, [shape key, pose, amount], the file lists the keys without one and all poses.
+
     Args:
         character: .glb, .gltf or .vrm; .blend or .fbx with the 'blender' extra.
         out: OUT.json, for --mapping and the panel's Load Mapping.
         json: print the result as JSON.
     """
-    from engine.characters import open_character, proposed_mapping
+    from engine.characters import find_mapping, open_character
     from engine.motion.characters.mapping_file import save_mapping
+    from engine.motion.characters.poses import pose_names
 
     opened = open_character(character)
-    found = proposed_mapping(opened)
+    found = find_mapping(opened)
+    tables = {} if found is None else found.tables
     names = [part.name for part in opened.parts]
-    save_mapping(out, names[found.main], {names[i]: rows for i, rows in found.tables.items()})
-    print_result({"mapping": out, "names": found.source, "main": names[found.main]}, as_json=json)
+    most = max(range(len(names)), key=lambda number: len(opened.parts[number].keys))
+    main = names[most if found is None else found.main]
+    mapped = {(number, row.key) for number, rows in tables.items() for row in rows}
+    unmapped = {
+        part.name: [key for key in part.keys if (number, key) not in mapped]
+        for number, part in enumerate(opened.parts)
+    }
+    notes = {"unmapped": unmapped, "poses": pose_names()}
+    save_mapping(out, main, {names[i]: rows for i, rows in tables.items()}, notes=notes)
+    if found is None:
+        print_warnings([f"No name is known: write rows of shape keys into 'objects' of {out}."])
+    facts = {"mapping": out, "names": None if found is None else found.source, "main": main}
+    print_result(facts, as_json=json)
     return 0
 
 

@@ -91,8 +91,16 @@ def save_mapping(
     main: str,
     objects: Mapping[str, Sequence[Row]],
     bones: Mapping[str, Sequence[BoneRow]] | None = None,
+    notes: Mapping[str, object] | None = None,
 ) -> None:
     """Write a mapping; :func:`read_mapping` reads back the same.
+
+    Args:
+        path: the file.
+        main: see :class:`MappingTables`.
+        objects: rows of shape keys by object.
+        bones: rows of bones by armature.
+        notes: more entries, for who edits the file; they are not read back.
 
     Raises:
         BadInputError: the file cannot be written.
@@ -105,6 +113,6 @@ def save_mapping(
             [bone, channel, pose, math.degrees(value) if _is_angle(channel) else value]
             for bone, channel, pose, value in rows
         ]
-    values = {"format": FORMAT, "main": main, "objects": tables}
+    values = {"format": FORMAT, "main": main, "objects": tables, **(notes or {})}
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(values, indent=1, ensure_ascii=False), "utf-8")

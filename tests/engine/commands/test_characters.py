@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from engine.characters import load_mapping, open_character
 from engine.motion.arkit import ARKIT_NAMES
+from engine.motion.characters.conventions import Row
 from engine.motion.characters.mapping_file import FORMAT
 from engine.motion.interchange.curve_files import write_curves
 from engine.motion.interchange.face_curves import FaceCurves
@@ -85,6 +87,8 @@ def test_a_mapping_is_written_edited_and_followed(voice, tmp_path, capsys):
     assert made["main"] == "Face"
     values = json.loads(table.read_text())
     assert [row[0] for row in values["objects"]["Face"]] == list(ARKIT)
+    assert values["unmapped"] == {"Face": ["artist's own"], "Teeth": []}
+    assert {"jawOpen", "aa", "PP"} <= set(values["poses"])
     values["objects"] = {"Face": [["artist's own", "jawOpen", 0.5]]}
     table.write_text(json.dumps(values))
     out = tmp_path / "out.glb"
@@ -94,6 +98,29 @@ def test_a_mapping_is_written_edited_and_followed(voice, tmp_path, capsys):
     _, tracks = animation_values(out)
     assert tracks[0, "weights"][:, 8].max() > 0.07
     assert not tracks[0, "weights"][:, :8].any()
+
+
+def test_a_mapping_of_unknown_names_is_written_to_be_filled(tmp_path, capsys):
+    file = arkit_character()
+    file.json["meshes"][0]["extras"]["targetNames"] = [f"Key {i}" for i in range(9)]
+    file.json["meshes"][1]["extras"]["targetNames"] = ["Key 0"]
+    path = file.written(tmp_path / "odd.glb")
+    table = tmp_path / "odd.json"
+    code, (made,), err = run(capsys, "export", "mapping", path, "--out", table)
+    assert (code, made["main"]) == (0, "Face")
+    assert "No name is known" in err
+    values = json.loads(table.read_text())
+    assert values["unmapped"]["Face"] == [f"Key {i}" for i in range(9)]
+    values["objects"] = {"Face": [["Key 3", "jawOpen", 1.0]]}
+    table.write_text(json.dumps(values))
+    assert load_mapping(open_character(path), table).tables == {0: (Row("Key 3", "jawOpen", 1.0),)}
+    for mesh in file.json["meshes"]:
+        del mesh["primitives"][0]["targets"]
+    bare = file.written(tmp_path / "bare.glb")
+    code, _, err = run(capsys, "export", "mapping", bare, "--out", tmp_path / "bare.json")
+    assert code == 2
+    assert "bare.glb has no shape keys" in err
+    assert not (tmp_path / "bare.json").exists()
 
 
 def test_a_captured_face_moves_the_character(tmp_path, capsys):
