@@ -43,6 +43,9 @@ _SETTINGS = (
     "border_max_x",
     "border_min_y",
     "border_max_y",
+    "use_motion_blur",
+    "motion_blur_shutter",
+    "motion_blur_position",
 )
 _FRAMES = ("frame_start", "frame_end", "frame_step")
 _VIEW = ("view_transform", "look", "exposure", "gamma")

@@ -31,6 +31,28 @@ class Crop:
     height: int
 
 
+@dataclass(frozen=True)
+class ViewLens:
+    """A lens with depth of field.
+
+    Attributes:
+        radius: of the aperture, metres.
+        focus: planar distance that is sharp, metres.
+    """
+
+    radius: float
+    focus: float
+
+    def blur(self, focal: float, depth: float) -> float:
+        """Radius of the circle of confusion, pixels.
+
+        Args:
+            focal: length, pixels.
+            depth: planar, metres.
+        """
+        return focal * self.radius * abs(depth - self.focus) / (self.focus * max(depth, 1e-3))
+
+
 @dataclass(frozen=True, eq=False)
 class ViewCamera:
     """What ``avatar.render`` needs to know of a camera.
@@ -137,6 +159,25 @@ def camera_view(matrix_world: Any, camera: Any, render: Any) -> ViewCamera:
         camera.clip_end,
         orthographic,
     )
+
+
+def lens_of(camera: Any, matrix_world: Any, focus_point: Any) -> ViewLens | None:
+    """The lens of a camera with depth of field; ``None`` where everything is sharp.
+
+    Args:
+        camera: ``bpy.types.Camera``.
+        matrix_world: of the camera object.
+        focus_point: (3,) world space of what it is focused on; ``None`` for its focus distance.
+    """
+    if not camera.dof.use_dof or camera.type != "PERSP":
+        return None
+    focus = camera.dof.focus_distance
+    if focus_point is not None:
+        forward = -np.array(matrix_world, np.float64)[:3, 2]
+        away = np.array(focus_point, np.float64) - np.array(matrix_world, np.float64)[:3, 3]
+        focus = abs(float(away @ forward)) / float(np.linalg.norm(forward))
+    radius = camera.lens / 1000 / (2 * max(camera.dof.aperture_fstop, 1e-3))
+    return ViewLens(radius, float(focus)) if focus > 0 else None
 
 
 def region_view(

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import bpy
 import numpy as np
@@ -18,10 +19,11 @@ from ..engine_link.future import EngineFuture
 from ..engine_link.session import get_engine
 from ..status import set_error
 from . import render_passes
-from .camera import camera_view, render_region
-from .images import RenderedImage, render_image
-from .instances import visible_avatars
+from .camera import ViewCamera, ViewLens, camera_view, lens_of, render_region
+from .images import RenderedImage, mean_image, render_image
+from .instances import AvatarInstance, visible_avatars
 from .properties import is_avatar_scene
+from .shutter import lens_samples, shutter_of, times_needed, world_vertices
 from .viewport import Viewport
 
 _POLL_SECONDS = 0.02
@@ -32,6 +34,22 @@ _CANCEL_SECONDS = 5.0
 
 _MISSING = np.array([1, 0, 1], np.float32)
 """Blender's colour for what is missing."""
+
+
+class _Seen(NamedTuple):
+    """What is rendered at one time.
+
+    Attributes:
+        instances: the avatars.
+        camera: the camera.
+        lens: its depth of field, if any.
+        points: (V, 3) vertices of each avatar, world space.
+    """
+
+    instances: list[AvatarInstance]
+    camera: ViewCamera
+    lens: ViewLens | None
+    points: list[NDArray[np.float32]]
 
 
 class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
@@ -88,10 +106,7 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
             raise BadInputError(
                 f"The scene '{scene.name}' has no camera.", "Add one and make it the active camera."
             )
-        camera_object = scene.camera.evaluated_get(depsgraph)
-        camera = camera_view(camera_object.matrix_world, camera_object.data, scene.render)
-        instances = visible_avatars(depsgraph)
-        if not instances:
+        if not visible_avatars(depsgraph):
             raise BadInputError(
                 f"No head with an avatar is visible in the view layer "
                 f"'{depsgraph.view_layer.name}' of '{scene.name}'.",
@@ -99,12 +114,70 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
             )
         self.update_stats("GaussianSpeech", "Waiting for the engine")
         started = time.monotonic()
-        image = render_image(get_engine(bpy.context), instances, camera, self._wait)
+        image = self._exposed(depsgraph)
         background = None if scene.render.film_transparent else world_color(scene.world)
         self._write(depsgraph.view_layer.name, image, background)
         self.update_stats(
             f"{image.gaussians:,} Gaussians",
             f"Engine {image.seconds:.2f} s of {time.monotonic() - started:.2f} s",
+        )
+
+    def _exposed(self, depsgraph: bpy.types.Depsgraph) -> RenderedImage:
+        """The picture of a frame, with motion blur and depth of field where they are asked for."""
+        scene, engine = depsgraph.scene, get_engine(bpy.context)
+        frame, subframe, shutter = (
+            scene.frame_current,
+            scene.frame_subframe,
+            shutter_of(scene.render),
+        )
+        times = [0.0]
+        try:
+            if shutter is not None:
+                opened, closed = (
+                    self._seen_at(depsgraph, frame + subframe + offset) for offset in shutter
+                )
+                count = times_needed(opened.points, closed.points, (opened.camera, closed.camera))
+                if count > 1:
+                    steps = (np.arange(count) + 0.5) / count
+                    times = (shutter[0] + steps * (shutter[1] - shutter[0])).tolist()
+            images = []
+            for index, offset in enumerate(times):
+                seen = self._seen_at(depsgraph, frame + subframe + offset, move=len(times) > 1)
+                samples = lens_samples(seen.lens, seen.camera, seen.points)
+                lens = None
+                if samples:
+                    assert seen.lens is not None
+                    lens = {
+                        "radius": seen.lens.radius, "focus": seen.lens.focus,
+                        "samples": max(samples, len(times)), "first": index, "step": len(times),
+                    }  # fmt: skip
+                images.append(render_image(engine, seen.instances, seen.camera, self._wait, lens))
+        finally:
+            if shutter is not None:
+                self.frame_set(frame, subframe)
+        return mean_image(images)
+
+    def _seen_at(self, depsgraph: bpy.types.Depsgraph, time: float, *, move: bool = True) -> _Seen:
+        """What the camera sees at a time, in frames.
+
+        Args:
+            depsgraph: of the render.
+            time: in frames.
+            move: whether to go there first.
+        """
+        if move:
+            whole = math.floor(time)
+            self.frame_set(whole, time - whole)
+        scene = depsgraph.scene
+        camera = scene.camera.evaluated_get(depsgraph)
+        target = camera.data.dof.focus_object
+        point = target.evaluated_get(depsgraph).matrix_world.translation if target else None
+        instances = visible_avatars(depsgraph)
+        return _Seen(
+            instances,
+            camera_view(camera.matrix_world, camera.data, scene.render),
+            lens_of(camera.data, camera.matrix_world, point),
+            [world_vertices(instance) for instance in instances],
         )
 
     def _wait(self, future: EngineFuture) -> Message:

@@ -6,7 +6,7 @@ Runs in the render thread for F12 and in a thread of its own for the viewport.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from ..engine_link.client import EngineClient
 from ..engine_link.future import EngineFuture
 from .camera import ViewCamera
 from .instances import AvatarInstance
+from .render_passes import srgb_to_linear
 
 Float = NDArray[np.float32]
 Wait = Callable[[EngineFuture], Message]
@@ -45,14 +46,25 @@ class RenderedImage:
 
 
 def render_image(
-    engine: EngineClient, instances: Sequence[AvatarInstance], camera: ViewCamera, wait: Wait
+    engine: EngineClient,
+    instances: Sequence[AvatarInstance],
+    camera: ViewCamera,
+    wait: Wait,
+    lens: Mapping[str, float] | None = None,
 ) -> RenderedImage:
     """Render avatars over nothing, in full precision and with depth.
+
+    Args:
+        engine: that renders.
+        instances: who.
+        camera: from where.
+        wait: for the request.
+        lens: the ``lens`` of ``avatar.render``, see docs/protocol.md.
 
     Raises:
         GaussianSpeechError: what the engine answered, naming the head where there is one.
     """
-    reply = _render(engine, instances, camera, wait, output="float32")
+    reply = _render(engine, instances, camera, wait, output="float32", lens=lens)
     size = camera.height, camera.width
     return RenderedImage(
         rgb=_array(reply, "rgb", (*size, 3), np.float32),
@@ -61,6 +73,35 @@ def render_image(
         seconds=float(reply.body.get("seconds", 0.0)),
         gaussians=int(reply.body.get("gaussians", 0)),
     )
+
+
+def mean_image(images: Sequence[RenderedImage]) -> RenderedImage:
+    """The mean of pictures of one size as light adds up; the depth is that of what covers most."""
+    if len(images) == 1:
+        return images[0]
+    cover = np.mean([image.alpha for image in images], axis=0, dtype=np.float32)
+    light = np.mean([_light(image) for image in images], axis=0, dtype=np.float32)
+    weight = np.maximum(np.sum([image.alpha for image in images], axis=0), 1e-6)
+    depth = np.sum([image.depth * image.alpha for image in images], axis=0) / weight
+    straight = light / np.maximum(cover, 1e-6)[..., None]
+    shown = np.where(
+        straight <= 0.0031308,
+        12.92 * straight,
+        1.055 * np.maximum(straight, 1e-9) ** (1 / 2.4) - 0.055,
+    )
+    return RenderedImage(
+        rgb=(shown * cover[..., None]).astype(np.float32),
+        alpha=cover,
+        depth=depth.astype(np.float32),
+        seconds=sum(image.seconds for image in images),
+        gaussians=images[0].gaussians,
+    )
+
+
+def _light(image: RenderedImage) -> Float:
+    """Premultiplied scene-linear colours."""
+    cover = image.alpha[..., None]
+    return srgb_to_linear(image.rgb / np.maximum(cover, 1e-6)) * cover
 
 
 def render_preview(
@@ -83,6 +124,7 @@ def _render(
     camera: ViewCamera,
     wait: Wait,
     output: str,
+    lens: Mapping[str, float] | None = None,
 ) -> Message:
     items = [
         {
@@ -94,6 +136,8 @@ def _render(
         for instance in instances
     ]
     params = {"items": items, "camera": camera.body(), "background": None, "output": output}
+    if lens is not None:
+        params["lens"] = dict(lens)
     arrays = {f"vertices/{index}": each.vertices for index, each in enumerate(instances)}
     try:
         return wait(engine.request("avatar.render", params, arrays))

@@ -17,6 +17,8 @@ from engine.serving.cache import Cache, Heads, file_version
 from engine.serving.request import Reply, Request
 
 if TYPE_CHECKING:
+    import torch
+
     from engine.avatar import AvatarPipeline
     from engine.splatting.backend import Backend, Image, Splats
     from engine.splatting.camera import Camera
@@ -64,6 +66,7 @@ class AvatarMethods:
         started = time.perf_counter()
         params = request.params
         camera = _camera(params.group("camera"))
+        lens = params.group("lens") if params.values.get("lens") else None
         background = params.numbers("background", 3, None)
         output = params.text("output", "float32")
         if output not in _OUTPUTS:
@@ -82,7 +85,12 @@ class AvatarMethods:
             splats = _joined(parts)
             request.progress(0.3, "splatting")
             behind = None if background is None else upload(background, rasteriser.device)
-            arrays = _OUTPUTS[output](rasteriser.render(splats, camera, behind))
+            if lens is None:
+                image = rasteriser.render(splats, camera, behind)
+            else:
+                cameras = _lens_cameras(lens, camera)
+                image = _mean(request, rasteriser, splats, cameras, behind)
+            arrays = _OUTPUTS[output](image)
         body = {"seconds": time.perf_counter() - started, "gaussians": len(splats.means)}
         return Reply(body, arrays)
 
@@ -168,6 +176,42 @@ def _camera(params: JsonObject) -> Camera:
     )
     params.no_others()
     return camera
+
+
+MAX_LENS_SAMPLES = 256
+"""Pictures of a picture through a lens."""
+
+
+def _lens_cameras(params: JsonObject, camera: Camera) -> list[Camera]:
+    from engine.splatting.lens import Lens, lens_cameras
+
+    samples = params.whole("samples", low=1, high=MAX_LENS_SAMPLES)
+    step = params.whole("step", 1, low=1, high=samples)
+    first = params.whole("first", 0, low=0, high=samples) % step
+    lens = Lens(radius=params.number("radius"), focus=params.number("focus"))
+    params.no_others()
+    if not (lens.focus > 0 and lens.radius >= 0) or camera.orthographic:
+        raise BadInputError(
+            f"A lens of radius {lens.radius:g} m cannot be focused at {lens.focus:g} m.",
+            "Use a perspective camera with a focus distance over 0.",
+        )
+    return lens_cameras(camera, lens, samples, first=first, step=step)
+
+
+def _mean(
+    request: Request,
+    rasteriser: Backend,
+    splats: Splats,
+    cameras: list[Camera],
+    behind: torch.Tensor | None,
+) -> Image:
+    from engine.splatting.lens import mean_in_linear_light
+
+    images = []
+    for index, camera in enumerate(cameras):
+        request.progress(0.3 + 0.7 * index / len(cameras), "depth of field")
+        images.append(rasteriser.render(splats, camera, behind))
+    return mean_in_linear_light(images)
 
 
 def _copied(splats: Splats) -> Splats:

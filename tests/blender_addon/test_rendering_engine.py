@@ -339,6 +339,71 @@ def test_a_modifier_that_adds_vertices_fails_with_the_objects_name(blender, scen
         blender.ops.render.render()
 
 
+def renders(disc) -> list[dict]:
+    return [params for method, params, _ in disc.requests if method == "avatar.render"]
+
+
+def move(head, scene, metres):
+    for frame, x in ((1, 0.0), (2, metres)):
+        head.location.x = x
+        head.keyframe_insert("location", index=0, frame=frame)
+    scene.frame_set(1)
+
+
+@pytest.mark.parametrize("position", ["START", "CENTER", "END"])
+def test_a_moving_head_is_blurred_while_the_shutter_is_open(scene, head, disc, tmp_path, position):
+    move(head, scene, 1.0)
+    scene.render.use_motion_blur, scene.render.motion_blur_shutter = True, 0.5
+    scene.render.motion_blur_position = position
+    scene.frame_set(1, subframe=0.5)
+    blurred = rendered(scene, tmp_path)[..., 3]
+    assert scene.frame_current_final == 1.5
+    seen = [params["items"][0]["matrix"][3] for params in renders(disc)]
+    begin = {"START": 0.5, "CENTER": 0.25, "END": 0.0}[position]
+    assert len(seen) > 3
+    ease = [3 * t**2 - 2 * t**3 for t in (begin, begin + 0.5)]  # About what Blender's curve is.
+    assert ease[0] - 0.1 < min(seen) < max(seen) < ease[1] + 0.1
+    assert 0.05 < blurred[(blurred > 0.01) & (blurred < 0.99)].mean() < 0.95
+
+
+def test_what_rests_is_rendered_once(scene, head, disc, tmp_path):
+    scene.render.use_motion_blur = True
+    rendered(scene, tmp_path)
+    assert len(renders(disc)) == 1
+
+
+def test_the_blur_of_light_on_black_is_that_of_the_light(scene, head, disc, tmp_path):
+    move(head, scene, 40.0)
+    scene.render.use_motion_blur = True
+    scene.render.motion_blur_shutter = 1.0
+    scene.render.film_transparent = True
+    picture = rendered(scene, tmp_path)
+    covered = picture[picture[..., 3] > 0.02]
+    straight = covered[:, :3] / covered[:, 3:]
+    np.testing.assert_allclose(straight, np.broadcast_to(linear(COLOR), straight.shape), atol=0.02)
+
+
+def test_depth_of_field_is_the_cameras(blender, scene, head, disc, tmp_path):
+    camera = scene.camera.data
+    camera.dof.use_dof, camera.dof.aperture_fstop, camera.lens = True, 0.3, 50.0
+    camera.dof.focus_distance = 2.0
+    rendered(scene, tmp_path)
+    lens = renders(disc)[-1]["lens"]
+    assert lens["radius"] == pytest.approx(0.05 / 0.6)
+    assert lens["focus"] == pytest.approx(2.0)
+    assert 8 <= lens["samples"] <= 64
+    target = blender.data.objects.new("Target", None)
+    target.location = (1.0, -3.0, 0.5)
+    scene.collection.objects.link(target)
+    camera.dof.focus_object = target
+    rendered(scene, tmp_path)
+    assert renders(disc)[-1]["lens"]["focus"] == pytest.approx(3.0)
+    camera.dof.focus_object = None
+    camera.dof.aperture_fstop = 64.0
+    rendered(scene, tmp_path)
+    assert "lens" not in renders(disc)[-1]
+
+
 @pytest.mark.parametrize("smooth", ["CATMULL_CLARK", "SIMPLE"])
 def test_subdivision_moves_the_vertices_and_adds_none(scene, head, disc, tmp_path, smooth):
     rendered(scene, tmp_path)

@@ -120,6 +120,34 @@ def test_the_nearer_of_two_avatars_hides_the_other(call, avatar_file, head):
     assert both[middle, middle] == pytest.approx(near[middle, middle], abs=0.02)
 
 
+def test_a_lens_softens_what_is_out_of_focus(call, avatar_file, head):
+    def edge(lens):
+        alpha = render(call, [item(avatar_file)], head.template, **lens).arrays["alpha"]
+        return ((alpha > 0.1) & (alpha < 0.9)).mean()
+
+    def lens(focus):
+        return {"lens": {"radius": 0.03, "focus": focus, "samples": 16}}
+
+    assert edge(lens(0.5)) > 2 * edge(lens(0.95))
+
+
+@pytest.mark.parametrize(
+    "lens",
+    [
+        {"radius": 0.1, "focus": 0.0, "samples": 8},
+        {"radius": -0.1, "focus": 1.0, "samples": 8},
+        {"radius": 0.1, "focus": 1.0, "samples": 0},
+        {"radius": 0.1, "focus": 1.0, "samples": 10**6},
+        {"radius": 0.1, "focus": 1.0, "samples": 8, "step": 9},
+        {"radius": 0.1, "focus": 1.0, "samples": 8, "blades": 6},
+        {"radius": 0.1},
+    ],
+)
+def test_a_lens_that_cannot_be_is_refused(call, avatar_file, head, lens):
+    with pytest.raises(BadInputError, match="lens"):
+        render(call, [item(avatar_file)], head.template, lens=lens)
+
+
 def test_nothing_to_draw_is_an_empty_picture(call):
     reply = call("avatar.render", items=[], camera=camera())
     assert not reply.arrays["alpha"].any()
