@@ -126,9 +126,9 @@ def test_a_lens_softens_what_is_out_of_focus(call, avatar_file, head):
         return ((alpha > 0.1) & (alpha < 0.9)).mean()
 
     def lens(focus):
-        return {"lens": {"radius": 0.03, "focus": focus, "samples": 16}}
+        return {"lens": {"radius": 0.06, "focus": focus, "samples": 32}}
 
-    assert edge(lens(0.5)) > 2 * edge(lens(0.95))
+    assert edge(lens(0.5)) > 1.5 * edge(lens(0.95))
 
 
 @pytest.mark.parametrize(
