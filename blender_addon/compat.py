@@ -208,6 +208,13 @@ def new_nla_strip(
     return strip
 
 
+def set_strip_action(strip: bpy.types.NlaStrip, action: bpy.types.Action) -> None:
+    """Let a strip play another action of the same kind, where and as it is."""
+    strip.action = action
+    if hasattr(strip, "action_slot") and action.slots:
+        strip.action_slot = action.slots[0]
+
+
 def shape_keys_start_at_zero() -> bool:
     """Whether NLA layers add to a shape key from 0: in 5.0 they begin at 1, its default there."""
     return bpy.types.ShapeKey.bl_rna.properties["value"].default == 0.0

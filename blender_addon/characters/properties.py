@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import bpy
@@ -23,6 +23,9 @@ from ...engine.motion.characters.mapping import CharacterMapping, mapping_of_row
 from ...engine.motion.characters.poses import pose_names
 from .. import compat
 from ..heads.properties import check_vertex_count, is_head
+
+BEFORE_USE: list[Callable[[], None]] = []
+"""What is done before somebody speaks; see :mod:`..speech.copies`."""
 
 _KINDS = ("MESH", "ARMATURE")
 _KEY, _PROPERTY = "KEY", "PROPERTY"
@@ -284,6 +287,8 @@ def require_speaker(context: bpy.types.Context) -> bpy.types.Object:
     Raises:
         BadInputError: there is none, its main object is gone, or a head's vertices are not its own.
     """
+    for prepare in BEFORE_USE:
+        prepare()
     obj = active_speaker(context)
     if obj is None:
         if has_face(context.object):

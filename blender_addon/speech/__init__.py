@@ -3,7 +3,18 @@
 
 from __future__ import annotations
 
-from . import batch_ops, controls, line_ops, live, live_ops, ops, panel, properties, retiming
+from . import (
+    batch_ops,
+    controls,
+    copies,
+    line_ops,
+    live,
+    live_ops,
+    ops,
+    panel,
+    properties,
+    retiming,
+)
 from .timeline import menus, watch
 from .timeline import ops as timeline_ops
 from .timeline import properties as timeline_properties
@@ -25,6 +36,7 @@ CLASSES: tuple[type, ...] = (
 def register() -> None:
     """Attach the settings to objects."""
     properties.register()
+    copies.register()
     retiming.register()
     live.register()
     watch.register()
@@ -37,4 +49,5 @@ def unregister() -> None:
     watch.unregister()
     live.unregister()
     retiming.unregister()
+    copies.unregister()
     properties.unregister()

@@ -166,6 +166,11 @@ def remove_strips(datablock: bpy.types.ID, action: bpy.types.Action) -> None:
             datablock.animation_data.nla_tracks.remove(track)
 
 
+def is_rest(action: bpy.types.Action) -> bool:
+    """Whether an Action holds the lines' channels at rest."""
+    return _IS_REST in action
+
+
 def leave_tweak_mode(datablock: bpy.types.ID) -> None:
     """End tweak mode: while it lasts the tweaked Action stands in for the artist's own."""
     animation = datablock.animation_data

@@ -15,6 +15,7 @@ from . import lines
 from .action import read_prediction
 from .adjust import LIVE_LIMIT
 from .bake import rebake
+from .copies import look_for_copies
 from .line_list import ensure_line
 
 
@@ -27,6 +28,7 @@ def rebake_controls(controls: Any, context: bpy.types.Context) -> None:
     """
     if overrides.is_restoring():
         return
+    look_for_copies()
     main = controls.id_data
     found = lines.baked_lines(main)
     own = [line for line, _ in found if line.controls == controls]
@@ -39,6 +41,7 @@ def rebake_controls(controls: Any, context: bpy.types.Context) -> None:
 
 def rebake_line_live(line: Any, context: bpy.types.Context) -> None:
     """Bake a line again after one of its settings was changed, unless there is too much of it."""
+    look_for_copies()
     if lines.line_action(line.id_data, line) is not None:
         _rebake_live([line], context)
 
