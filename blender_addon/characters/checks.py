@@ -158,5 +158,6 @@ def _counted(paths: Sequence[str]) -> str:
     """So many of them, and the first one's name; of a path, what it quotes first."""
     quoted = re.match(r'[\w.]+\["((?:[^"\\]|\\.)*)"\]', paths[0])
     name = bpy.utils.unescape_identifier(quoted[1]) if quoted else paths[0]
-    what = "channels" if paths[0].startswith("pose.") else "keys"
-    return f"{len(paths)} {what}, such as {name}"
+    what = "channel" if paths[0].startswith("pose.") else "key"
+    plural = "" if len(paths) == 1 else "s"
+    return f"{len(paths)} {what}{plural}, such as {name}"
