@@ -146,6 +146,8 @@ def _draw_state(box: bpy.types.UILayout, context: bpy.types.Context, job: JobSum
     elif job.state is State.FINISHED:
         steps = f", {job.total:,} steps" if job.total else ""
         box.label(text=f"Finished{steps}", icon=_STATES[job.state])
+    for note in job.notes:
+        draw_wrapped(box, context, note, icon="INFO")
     if job.loss is not None and job.state not in (State.FAILED, State.DAMAGED):
         box.label(text=f"Loss {job.loss:.4g}", icon="GRAPH")
     message = "Starting" if job.state is State.STARTING else job.message

@@ -73,7 +73,12 @@ class GAUSSIANSPEECH_PG_training(bpy.types.PropertyGroup):
         name="Preset",
         description="How the avatar is trained",
         items=(
-            ("default", "Full", "The paper's avatar: hours on a processor, minutes on a GPU"),
+            (
+                "default",
+                "Full",
+                "The paper's settings: colour network, pruning by volume, all losses whose weights "
+                "are there",
+            ),
             ("quick", "Quick", "A small avatar, to see whether a capture works"),
             ("baseline", "Baseline", "In the way of GaussianAvatars, to compare with"),
         ),

@@ -139,7 +139,17 @@ def _folder_of(job: str, folder: Path | None) -> Path:
 
 def _details(job: JobSummary) -> dict[str, Any]:
     """What programs want to know besides: numbers, times and results."""
-    names = ("kind", "data", "total", "created", "updated", "preview", "results", "resumable")
+    names = (
+        "notes",
+        "kind",
+        "data",
+        "total",
+        "created",
+        "updated",
+        "preview",
+        "results",
+        "resumable",
+    )
     return {"steps": job.step} | {name: getattr(job, name) for name in names}
 
 
@@ -151,5 +161,6 @@ def _facts(job: JobSummary) -> dict[str, Any]:
         "loss": job.loss,
         "eta": None if job.eta is None else round(job.eta),
         "message": job.message,
+        **({"notes": " ".join(job.notes)} if job.notes else {}),
         "folder": job.folder,
     }

@@ -23,6 +23,7 @@ _READ = ("data", "avatar", "speech_model", "start", "initial")
 """Where the configuration of a training names what it reads."""
 
 _LARGEST_PICTURE = 64 << 20
+_MOST_NOTES = 10
 _LONGEST = 1000
 """Characters of a text in a record: a message travels in a header of bounded size."""
 
@@ -49,6 +50,7 @@ def summarize(job: Job) -> JobSummary:
         report=not job.running and inside(job.folder, _REPORT) is not None,
         resumable=job.resumable,
         results=_results(job),
+        notes=tuple(_text(note) for note in status.notes[:_MOST_NOTES]),
     )
 
 

@@ -57,6 +57,7 @@ class JobStatus:
         preview: path of the latest picture, relative to the job's folder; empty without one.
         message: what it is at, or why it ended.
         updated: seconds since 1970.
+        notes: what its result lacks, one sentence each, such as losses without weights.
     """
 
     state: State = State.STARTING
@@ -67,6 +68,7 @@ class JobStatus:
     preview: str = ""
     message: str = ""
     updated: float = 0.0
+    notes: tuple[str, ...] = ()
 
 
 def read_status(folder: Path) -> JobStatus:
@@ -91,6 +93,7 @@ def read_status(folder: Path) -> JobStatus:
         preview=content.text("preview", ""),
         message=content.text("message", ""),
         updated=content.number("updated", 0.0),
+        notes=content.texts("notes") if "notes" in content else (),
     )
 
 

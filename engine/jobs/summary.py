@@ -32,6 +32,7 @@ class JobSummary:
         loss: latest training loss, where there is one.
         eta: seconds that remain, where that is known.
         message: what it is at, or why it ended.
+        notes: what its result lacks, one sentence each.
         created: seconds since 1970.
         updated: when it last reported, seconds since 1970.
         data: what it learns from; empty where unknown.
@@ -61,6 +62,7 @@ class JobSummary:
     report: bool = False
     resumable: bool = False
     results: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> JobSummary:
@@ -70,7 +72,8 @@ class JobSummary:
             KeyError, TypeError, ValueError: it is none.
         """
         known = {f.name: values[f.name] for f in fields(cls)}
-        return cls(**known | {"state": State(known["state"]), "needs": tuple(known["needs"])})
+        texts = {name: tuple(known[name]) for name in ("needs", "notes")}
+        return cls(**known | texts | {"state": State(known["state"])})
 
     def to_json(self) -> dict[str, Any]:
         """For JSON."""

@@ -58,7 +58,7 @@ class JobHandle:
         self.checkpoints = job.checkpoints
         self.resumed = job.runs > 1
         before = read_status(self.folder)
-        self._status = replace(before, state=State.RUNNING, total=total, message="")
+        self._status = replace(before, state=State.RUNNING, total=total, message="", notes=())
         self._first_step: int | None = None
         self._first_time = self._written = time.monotonic()
 
@@ -127,6 +127,15 @@ class JobHandle:
             # Hours of training do not end because a status could not be written; the next may be.
             with contextlib.suppress(OSError, BadInputError):
                 self._write()
+
+    def note(self, text: str) -> None:
+        """Say once what the result lacks; kept in the status and printed into the log."""
+        if text in self._status.notes:
+            return
+        print(f"note: {text}", flush=True)
+        self._status = replace(self._status, notes=(*self._status.notes, text))
+        with contextlib.suppress(OSError, BadInputError):
+            self._write()
 
     def progress(self, fraction: float, message: str) -> None:
         """As :data:`engine.core.progress.Progress`, for parts of the work that know no steps.
@@ -198,6 +207,10 @@ class JobPart(JobHandle):
         self._job, self._first, self._steps, self._name = job, first, steps, name
         self.folder, self.checkpoints, self.resumed = job.folder, job.checkpoints, job.resumed
         self._status = replace(job.status, step=0, total=0)
+
+    def note(self, text: str) -> None:
+        """As :meth:`JobHandle.note`."""
+        self._job.note(text)
 
     def update(
         self,

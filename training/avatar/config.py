@@ -240,7 +240,8 @@ PRESETS: dict[str, AvatarSettings] = {
     ),
 }
 PRESET_WORDS = {
-    "default": "the paper's avatar: colour network, pruning by volume, all losses",
-    "quick": "a small avatar in minutes, to see whether a capture works",
+    "default": "the paper's settings: colour network, pruning by volume, losses as far as their "
+    "weights are there",
+    "quick": "a small avatar of 2,000 steps at half size, to see whether a capture works",
     "baseline": "in the way of GaussianAvatars: harmonics, pruning by opacity, no perceptual loss",
 }

@@ -69,18 +69,19 @@ def train(
     threads = use_threads(settings.threads)
     backend = choose_backend(settings.backend)
     fabric = process_fabric(settings.device, backend)
-    notes: list[str] = []
-    loss = AvatarLoss(settings.losses, fabric.device, notes.append)
+    loss = AvatarLoss(settings.losses, fabric.device)
     if job is not None:
-        for note in notes:
-            print(note, flush=True)
+        if loss.off:
+            job.note(loss.off_note)
         print(
             f"{len(capture.split('train'))} views to train on, {len(capture.split('test'))} of "
             f"camera '{capture.test_camera}' to test on; backend {backend.name}, "
             f"{fabric.world_size} process(es), {threads} thread(s), seed {settings.seed}",
             flush=True,
         )
-        write_json(folder / CONFIG, {"data": str(data), "head": head, **settings.to_dict()})
+        terms = {"terms": loss.weights, "terms_off": loss.terms_off}
+        about = {"data": str(data), "head": head, **settings.to_dict()}
+        write_json(folder / CONFIG, about | terms)
         _report_message(job, 0, "Preparing the rasteriser")
     warm_up(backend, gradients=True)
     with memory_hint(settings):
@@ -104,6 +105,8 @@ def train(
     if job is not None:
         training.save_scores(loop.seconds)
         _report(folder, data)
+        lacks = f"; without {loss.lacks}" if loss.off else ""
+        job.update(job.status.step, message=f"{training.message}{lacks}")
 
 
 class _AvatarTraining:
@@ -176,6 +179,8 @@ class _AvatarTraining:
             "gaussians": str(trainer.avatar.count),
         }
         provenance |= {name: f"{value:.4g}" for name, value in self._scores.items()}
+        if trainer.loss.off:
+            provenance["losses off"] = trainer.loss.lacks
         avatar = trainer.avatar.avatar(provenance, self._identity)
         save_avatar(avatar, self.folder / AVATAR, half=True)
 

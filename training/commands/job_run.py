@@ -69,7 +69,13 @@ def run_as_job(
         job = start(out, command, config=config)
     else:
         job = _work_here(out, command, config, work)
-    result = {"job": job.id, "folder": job.folder, "state": str(job.status.state)}
+    result: dict[str, Any] = {
+        "job": job.id,
+        "folder": job.folder,
+        "state": str(job.status.state),
+    }
+    if job.status.notes:
+        result["notes"] = list(job.status.notes) if json else " ".join(job.status.notes)
     print_result(result, as_json=json)
     return 0
 

@@ -151,6 +151,7 @@ def evaluate(
         frame_seconds=float(np.median(seconds)),
         lpips_net=wanted.net,
         lpips_missing=missing,
+        losses_off=avatar.provenance.get("losses off", ""),
         views=tuple(scores),
     )
     if out is not None:

@@ -84,7 +84,8 @@ def train(
     job.update(job.status.step, total=settings.steps, message="Checking the capture")
     training = _JointTraining(data, avatar, speech_model, settings, folder, job, head)
     about = {"data": str(data), "avatar": str(avatar), "speech_model": speech_model}
-    write_json(folder / CONFIG, about | settings.to_dict())
+    terms = {"terms": training.loss.weights, "terms_off": training.loss.terms_off}
+    write_json(folder / CONFIG, about | settings.to_dict() | terms)
     record = Record(folder, f"{settings.name}: losses, LVE and PSNR", _DRAWN)
     per_round = settings.steps // settings.rounds
     intervals = Intervals(per_round, per_round, per_round)
@@ -135,10 +136,9 @@ class _JointTraining:
         device = torch.device("cuda" if self.backend.name == "gsplat" else "cpu")
         self.given = load_avatar(path, self.capture.head)
         self.avatar = colored(self.given, self.capture.head).to(device)
-        notes: list[str] = []
-        self.loss = AvatarLoss(self.settings.losses, device, notes.append)
-        for note in notes:
-            print(note, flush=True)
+        self.loss = AvatarLoss(self.settings.losses, device)
+        if self.loss.off:
+            self.job.note(self.loss.off_note)
         warm_up(self.backend, gradients=True)
 
     def _load_speech(self, recordings: Path, name: str) -> None:
@@ -275,6 +275,7 @@ class _JointTraining:
             "speech model": Path(self.model_name).name,
             "rounds": str(settings.rounds),
             "seed": str(settings.seed),
+            "losses off": self.loss.lacks or "none",
         }
         refined = self.avatar.avatar(
             {**self.given.provenance, **provenance}, self.capture.identity()

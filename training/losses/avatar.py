@@ -11,7 +11,6 @@ are in :mod:`training.losses.perceptual`.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -27,11 +26,18 @@ from training.losses.perceptual import FaceLoss, PatchLoss, WrinkleLoss, face_bo
 from training.losses.ssim import ssim
 from training.losses.vgg import Vgg16Features
 from training.torchscript import ScriptedNetwork, load_detector
-from training.weights import find_weights, load_weights, missing_error, why_missing
+from training.weights import (
+    find_weights,
+    load_weights,
+    missing_error,
+    weights_folder,
+    why_missing,
+)
 
 _CPU_EVERY = 10
 _NETWORKS = {"global": "arcface", "patch": "vgg16"}
 """Terms that need weights, and whose."""
+_CALLED = {"global": "ArcFace", "patch": "VGG16"}
 
 
 class TrueView(Protocol):
@@ -93,7 +99,6 @@ class AvatarLoss(nn.Module):
     Args:
         config: weights of the terms and where the networks' weights lie.
         device: where pictures and networks lie.
-        note: is told, once each, which term is off and why.
 
     Attributes:
         off: message and remedy of each term that is wanted and cannot be had.
@@ -109,7 +114,6 @@ class AvatarLoss(nn.Module):
         self,
         config: AvatarLossConfig | None = None,
         device: torch.device | str = "cpu",
-        note: Callable[[str], None] | None = None,
     ) -> None:
         super().__init__()
         self.config = config = config or AvatarLossConfig()
@@ -127,9 +131,27 @@ class AvatarLoss(nn.Module):
         self.patch = _patch_loss(config) if self.weights["patch"] else None
         self.wrinkle = _wrinkle_loss(config) if self.weights["wrinkle"] else None
         self.to(device)
-        if note is not None:
-            for term, (message, hint) in self.off.items():
-                note(f"The term '{term}' is off: {message} {hint}")
+
+    @property
+    def terms_off(self) -> dict[str, str]:
+        """Why each term that is wanted does not count: message and remedy by term."""
+        return {term: f"{message} {hint}" for term, (message, hint) in self.off.items()}
+
+    @property
+    def lacks(self) -> str:
+        """The terms without weights, in a few words; empty where all that are wanted count."""
+        return ", ".join(f"{term} ({_CALLED[term]})" for term in self.off)
+
+    @property
+    def off_note(self) -> str:
+        """The same as a sentence with the remedy."""
+        if not self.off:
+            return ""
+        where = self.config.weights or weights_folder()
+        return (
+            f"Perceptual losses off: {self.lacks}: weights not found. Put them into {where}, as "
+            "docs/weights.md says, and train again."
+        )
 
     def _missing(self) -> dict[str, tuple[str, str]]:
         """Take out the terms without weights."""

@@ -263,9 +263,11 @@ def _trained_on(
     left_out: Mapping[str, str],
 ) -> dict[str, str]:
     name = plan.data.resolve().name
+    off = read_json(done["avatar"].folder / "config.json").group("terms_off").values
+    without = f", without the losses {', '.join(off)} (no weights)" if off else ""
     texts = {
         "avatar": f"{name}: {len(capture.split('train'))} pictures, "
-        f"{plan.settings.avatar.steps} steps",
+        f"{plan.settings.avatar.steps} steps{without}",
         "speech": f"{name}/{SPEECH}",
         "joint": f"{name}: predicted faces on its pictures",
     }

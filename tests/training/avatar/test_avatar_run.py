@@ -14,6 +14,7 @@ from engine.core.errors import BadInputError, CancelledError, GaussianSpeechErro
 from engine.heads import load_head
 from engine.jobs import folder as jobs
 from engine.jobs.command import JobCommand
+from engine.jobs.results import summarize
 from engine.jobs.status import State
 from engine.jobs.worker import JobHandle
 from tests.engine.heads.flame_files import flame_arrays
@@ -85,6 +86,27 @@ def test_a_job_shows_how_it_goes(finished):
     assert any((finished.folder / "tensorboard").iterdir())
     config = json.loads((finished.folder / "config.json").read_text())
     assert (config["steps"], config["seed"]) == (6, 0)
+
+
+def test_what_is_in_force_is_said_everywhere(small_capture, tmp_path, head, monkeypatch):
+    monkeypatch.setenv("GAUSSIANSPEECH_WEIGHTS", str(tmp_path / "none"))
+    losses = replace(SHORT.losses, face=0.1, patch=0.05)
+    job = work(tmp_path / "job", small_capture, replace(SHORT, steps=1, losses=losses))
+    lacks = "global (ArcFace), patch (VGG16)"
+    status = json.loads((job.folder / "status.json").read_text())
+    (note,) = status["notes"]
+    assert note.startswith(f"Perceptual losses off: {lacks}: weights not found.")
+    assert str(tmp_path / "none") in note
+    assert job.status.message.endswith(f"; without {lacks}")
+    assert summarize(job).notes == (note,)
+    config = json.loads((job.folder / "config.json").read_text())
+    assert config["terms"]["patch"] == 0
+    assert "vgg16" in config["terms_off"]["patch"]
+    avatar = load_avatar(job.folder / "avatar.safetensors", head)
+    assert avatar.provenance["losses off"] == lacks
+    assert f"Trained without the perceptual losses {lacks}" in (
+        job.folder / "report.html"
+    ).read_text("utf-8")
 
 
 def test_a_cancelled_job_goes_on_where_it_stopped(

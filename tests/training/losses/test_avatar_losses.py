@@ -165,14 +165,22 @@ def test_on_a_cpu_costly_terms_are_rarer():
 
 
 def test_missing_weights_are_told_and_never_replaced(view, model):
-    told = []
-    loss = AvatarLoss(AvatarLossConfig(every=1), note=told.append)
+    loss = AvatarLoss(AvatarLossConfig(every=1))
     terms = loss(rendered(off(view.image)), view, model)
     assert "global" not in terms
     assert "patch" not in terms
     assert set(loss.off) == {"global", "patch"}
-    assert any("model_ir_se50.pth" in line and "non-commercial" in line for line in told)
-    assert any("vgg16-397923af.pth" in line and "397923af" in line for line in told)
+    told = loss.terms_off
+    assert "model_ir_se50.pth" in told["global"]
+    assert "non-commercial" in told["global"]
+    assert "vgg16-397923af.pth" in told["patch"]
+    assert "397923af" in told["patch"]
+    assert loss.off_note.startswith("Perceptual losses off: global (ArcFace), patch (VGG16):")
+
+
+def test_nothing_is_said_to_be_off_where_nothing_is_wanted():
+    loss = AvatarLoss(AvatarLossConfig(face=0.0, patch=0.0))
+    assert (loss.off_note, loss.lacks, loss.terms_off) == ("", "", {})
 
 
 def test_a_required_term_without_weights_is_an_error():

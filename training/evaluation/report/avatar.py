@@ -37,6 +37,7 @@ class AvatarReport:
         frame_seconds: median time of a frame: placing, colours and rasterising.
         lpips_net: network of LPIPS.
         lpips_missing: why there is no LPIPS; empty where there is.
+        losses_off: terms of the loss that the avatar was trained without, for want of weights.
         views: scores view by view.
     """
 
@@ -51,6 +52,7 @@ class AvatarReport:
     frame_seconds: float
     lpips_net: str
     lpips_missing: str
+    losses_off: str
     views: tuple[ViewScores, ...]
 
     @property
@@ -87,6 +89,11 @@ class AvatarReport:
             ),
             "Wrinkles: the tenth of the facial skin with the deepest furrows in the true picture.",
         ]
+        if self.losses_off not in ("", "none"):
+            notes.append(
+                f"Trained without the perceptual losses {self.losses_off}: their weights were not "
+                "found (docs/weights.md)."
+            )
         if self.lpips_missing:
             notes.append(f"No LPIPS: {self.lpips_missing}")
         return notes
@@ -108,6 +115,7 @@ class AvatarReport:
             "ssim": scores.ssim,
             "lpips": scores.lpips,
             "lpips_net": self.lpips_net,
+            "losses_off": self.losses_off,
             "regions_psnr": {name: finite(scores.regions[name]) for name in REGION_NAMES},
             "notes": self.notes(),
             "views": [
