@@ -76,8 +76,7 @@ class GAUSSIANSPEECH_PG_training(bpy.types.PropertyGroup):
             (
                 "default",
                 "Full",
-                "The paper's settings: colour network, pruning by volume, all losses whose weights "
-                "are there",
+                "The paper's settings, with those of its losses whose weights are there",
             ),
             ("quick", "Quick", "A small avatar, to see whether a capture works"),
             ("baseline", "Baseline", "In the way of GaussianAvatars, to compare with"),
