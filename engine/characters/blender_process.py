@@ -120,6 +120,8 @@ def _animate(
 
 def _save(path: Path) -> None:
     if path.suffix.lower() == ".blend":
+        # The file is there already, empty, under the name that it has until it is whole.
+        bpy.context.preferences.filepaths.save_version = 0
         bpy.ops.wm.save_as_mainfile(filepath=str(path), copy=True, check_existing=False)
         return
     bpy.ops.export_scene.fbx(

@@ -93,6 +93,7 @@ def test_files_of_blender_speak_and_keep_what_is_in_them(made, tmp_path, source,
     performance = talk(fps=fps)
     clip = speak(performance, proposed_mapping(character), "talk")
     assert character.save(tmp_path / out, [clip]) == ()
+    assert [path.name for path in tmp_path.iterdir()] == [out]
     values, found = sampled(tmp_path / out, fps, 40)
     for key in ARKIT:
         np.testing.assert_allclose(values[f"Face/{key}"], expected(performance, key), atol=2e-4)
