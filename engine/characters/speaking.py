@@ -79,7 +79,7 @@ def _speechless(character: Character) -> BadInputError:
     mesh = character.path.suffix.lower() in (".glb", ".gltf")
     head = f"speak with --head {character.path}, which gives a face the default head's expressions"
     if not keys:
-        hint = f"Model them, or {head}." if mesh else "Export it with its shape keys."
+        hint = f"Model them, or {head}." if mesh else "Give the file that they are modelled in."
         return BadInputError(f"{character.path} has no shape keys.", hint)
     names = ", ".join(keys[:4])
     known = ", ".join(one.name for one in CONVENTIONS[:4])
