@@ -57,7 +57,7 @@ class BlenderCharacter:
         with tempfile.TemporaryDirectory(prefix="gaussianspeech-") as folder:
             # Fixed keys: names of objects may be anything, those of a zip's members not.
             arrays = {f"values_{i}": values.values for i, values in enumerate(spoken.values())}
-            np.savez(Path(folder, "clip.npz"), **arrays)
+            np.savez(Path(folder, "clip.npz"), head=clip.head_rotation, **arrays)
             request: dict[str, Any] = {
                 "name": clip.name,
                 "fps": clip.fps,
@@ -70,10 +70,8 @@ class BlenderCharacter:
                     raise GaussianSpeechError(
                         f"Blender wrote nothing as {out}.", "Choose another kind of file."
                     )
-        left_out = list(answer.texts("left_out"))
-        if clip.head_rotation.any():
-            left_out.append("The head's own motion is not written into files of Blender.")
-        return tuple(left_out)
+        left_out: tuple[str, ...] = answer.texts("left_out")
+        return left_out
 
 
 def open_blender(path: Path) -> BlenderCharacter:

@@ -2,7 +2,8 @@
 """The process in which Blender reads and writes a character's file: ``-m … REQUEST.json``.
 
 The request names the ``file`` and where the ``answer`` goes; with ``out`` it has the clip, too:
-``name``, ``fps``, the shape keys of the ``objects``, and an npz with their ``values``.
+``name``, ``fps``, the shape keys of the ``objects``, and an npz with their ``values`` and the
+rotations of the ``head``.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from typing import Any
 import bpy
 import numpy as np
 from bpy_extras import anim_utils
+from mathutils import Quaternion
 
 from engine.core.arrays import Float
+from engine.gltf.expressions import is_head_bone
+from engine.heads.axes import head_to_blender
 
 _LINEAR = 1
 _TRACK = "GaussianSpeech"
@@ -50,6 +54,8 @@ def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
         for number, (name, keys) in enumerate(request["objects"].items()):
             obj = next(obj for obj in objects if obj.name == name)
             left_out += _animate(obj, keys, values[f"values_{number}"], request)
+        if values["head"].any():
+            left_out += _turn_head(objects, values["head"], request)
     _save(Path(request["out"]))
     return {"left_out": left_out}
 
@@ -86,15 +92,8 @@ def _animate(
 ) -> list[str]:
     """Put the values onto a strip of the object's shape keys, above the strips that are there."""
     keys = obj.data.shape_keys
-    data = keys.animation_data_create()
-    driven = {curve.data_path for curve in data.drivers}
-    action = bpy.data.actions.new(f"{obj.name} {request['name']}")
-    slot = action.slots.new(id_type="KEY", name=keys.name)
-    bag = anim_utils.action_ensure_channelbag_for_slot(action, slot)
-    scene = bpy.context.scene
-    rate = scene.render.fps / scene.render.fps_base
-    frames = scene.frame_start + np.arange(len(values)) * rate / request["fps"]
-    left_out = []
+    driven = _driven(keys)
+    left_out, curves = [], {}
     for column, name in enumerate(names):
         block = keys.key_blocks[name]
         path = block.path_from_id("value")
@@ -103,10 +102,34 @@ def _animate(
             left_out.append(f"The shape key {name!r} of {obj.name!r} is {why}: left alone.")
             continue
         block.slider_max = max(block.slider_max, float(values[:, column].max()))
-        curve = bag.fcurves.new(path)
+        curves[path, 0] = values[:, column]
+    _add_strip(keys, obj.name, curves, request)
+    return left_out
+
+
+def _driven(datablock: Any) -> set[str]:
+    data = datablock.animation_data
+    return {curve.data_path for curve in data.drivers} if data else set()
+
+
+def _add_strip(
+    datablock: Any, name: str, curves: Mapping[tuple[str, int], Float], request: Mapping[str, Any]
+) -> None:
+    """Put (T,) values by data path and index onto a strip, above the strips that are there."""
+    if not curves:
+        return
+    data = datablock.animation_data_create()
+    action = bpy.data.actions.new(f"{name} {request['name']}")
+    slot = action.slots.new(id_type=datablock.id_type, name=datablock.name)
+    bag = anim_utils.action_ensure_channelbag_for_slot(action, slot)
+    scene = bpy.context.scene
+    rate = scene.render.fps / scene.render.fps_base
+    for (path, index), values in curves.items():
+        frames = scene.frame_start + np.arange(len(values)) * rate / request["fps"]
+        curve = bag.fcurves.new(path, index=index)
         curve.keyframe_points.add(len(values))
-        points = np.stack([frames, values[:, column]], axis=1)
-        curve.keyframe_points.foreach_set("co", points.ravel().astype(np.float32))
+        points = np.stack([frames, values], axis=1).ravel().astype(np.float32)
+        curve.keyframe_points.foreach_set("co", points)
         curve.keyframe_points.foreach_set("interpolation", [_LINEAR] * len(values))
         curve.update()
     track = data.nla_tracks.new()
@@ -115,7 +138,42 @@ def _animate(
     strip.action_slot = slot
     strip.extrapolation = "NOTHING"
     scene.frame_end = max(scene.frame_end, int(np.ceil(frames[-1] - 1e-3)))
-    return left_out
+
+
+def _turn_head(objects: Sequence[Any], vectors: Float, request: Mapping[str, Any]) -> list[str]:
+    """Turn the bone that is called head, about itself, by (T, 3) rotation vectors in head space."""
+    found = {
+        (modifier.object, bone.name)
+        for obj in objects
+        for modifier in obj.modifiers
+        if modifier.type == "ARMATURE" and modifier.object and not modifier.object.library
+        for bone in modifier.object.data.bones
+        if is_head_bone(bone.name)
+    }
+    if len(found) != 1:
+        return ["The head does not move: no bone, or several, are called head."]
+    ((rig, name),) = found
+    bone = rig.pose.bones[name]
+    frame = (rig.matrix_world @ bone.bone.matrix_local).to_quaternion()
+    turns = []
+    for vector in head_to_blender(vectors):
+        turn = Quaternion(vector, float(np.linalg.norm(vector)))
+        turns.append(frame.inverted() @ turn @ frame)
+    if bone.rotation_mode == "QUATERNION":
+        path, values = "rotation_quaternion", np.array(turns)
+        # Neighbours on the same side, so that what lies between them turns the short way.
+        values[1:] *= np.cumprod(np.where((values[1:] * values[:-1]).sum(1) < 0, -1, 1))[:, None]
+    elif bone.rotation_mode == "AXIS_ANGLE":
+        return [f"The bone {name!r} of {rig.name!r} turns by axis and angle: left alone."]
+    else:
+        path = "rotation_euler"
+        values = np.unwrap([turn.to_euler(bone.rotation_mode) for turn in turns], axis=0)
+    path = bone.path_from_id(path)
+    if path in _driven(rig):
+        return [f"The bone {name!r} of {rig.name!r} is driven: left alone."]
+    curves = {(path, index): column for index, column in enumerate(values.T)}
+    _add_strip(rig, rig.name, curves, request)
+    return []
 
 
 def _save(path: Path) -> None:

@@ -145,8 +145,13 @@ def head_bone(document: Document) -> int | None:
             found = [
                 joint
                 for joint in sorted(joints)
-                if _HEAD.search(document.item("nodes", joint).text("name", ""))
+                if is_head_bone(document.item("nodes", joint).text("name", ""))
             ]
         if len(found) != 1 or "matrix" in document.item("nodes", found[0]):
             return None
         return int(found[0])
+
+
+def is_head_bone(name: str) -> bool:
+    """Whether a bone is called head, as in ``mixamorig:Head`` and ``J_Bip_C_Head``."""
+    return _HEAD.search(name) is not None

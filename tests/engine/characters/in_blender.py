@@ -24,6 +24,8 @@ def make(path: str, *options: str) -> None:
     blocks = bpy.data.objects["Face"].data.shape_keys.key_blocks
     blocks["artist's own"].value = 0.25
     bpy.data.objects["Face"].data.materials.append(bpy.data.materials.new("Skin"))
+    if "rigged" in options:
+        rig(by_euler="euler" in options)
     if "busy" in options:
         blocks["mouthPucker"].driver_add("value").driver.expression = "0.5"
         blocks["mouthFunnel"].mute = True
@@ -36,6 +38,42 @@ def make(path: str, *options: str) -> None:
         bpy.ops.wm.save_as_mainfile(filepath=path)
     else:
         bpy.ops.export_scene.fbx(filepath=path)
+
+
+def rig(*, by_euler: bool) -> None:
+    """An armature that stands askew, with a head that is turned on a neck."""
+    armature = bpy.data.armatures.new("Rig")
+    obj = bpy.data.objects.new("Rig", armature)
+    obj.rotation_euler = (0.1, 0.2, 0.3)
+    bpy.context.scene.collection.objects.link(obj)
+    bpy.context.view_layer.objects.active = obj
+    bpy.ops.object.mode_set(mode="EDIT")
+    neck = armature.edit_bones.new("Neck")
+    neck.tail = (0, 0.02, 0.1)
+    head = armature.edit_bones.new("Head")
+    head.head, head.tail, head.roll, head.parent = neck.tail, (0, -0.05, 0.3), 0.7, neck
+    bpy.ops.object.mode_set(mode="OBJECT")
+    if by_euler:
+        obj.pose.bones["Head"].rotation_mode = "ZXY"
+    face = bpy.data.objects["Face"]
+    face.modifiers.new("Armature", "ARMATURE").object = obj
+    face.vertex_groups.new(name="Head").add([0, 1, 2], 1.0, "REPLACE")
+
+
+def turns(path: str, count: str) -> None:
+    """Print how the bone of the head is turned against its rest, in Blender's space."""
+    bpy.ops.wm.open_mainfile(filepath=path)
+    scene, obj = bpy.context.scene, bpy.data.objects["Rig"]
+    rest = (obj.matrix_world @ obj.data.bones["Head"].matrix_local).to_quaternion()
+    rate = scene.render.fps / scene.render.fps_base
+    found = []
+    for number in range(int(count)):
+        frame = scene.frame_start + number * rate / 25.0
+        scene.frame_set(int(frame), subframe=frame - int(frame))
+        bone = (obj.matrix_world @ obj.pose.bones["Head"].matrix).to_quaternion()
+        axis, angle = (bone @ rest.inverted()).to_axis_angle()
+        found.append([angle * part for part in axis])
+    print("SAMPLED " + json.dumps(found))
 
 
 def sample(path: str, fps: str, count: str) -> None:
@@ -72,4 +110,4 @@ def sample(path: str, fps: str, count: str) -> None:
 
 
 if __name__ == "__main__":
-    {"make": make, "sample": sample}[sys.argv[1]](*sys.argv[2:])
+    {"make": make, "sample": sample, "turns": turns}[sys.argv[1]](*sys.argv[2:])

@@ -14,6 +14,7 @@ import pytest
 from engine.characters import open_character, proposed_mapping, speak
 from engine.characters.character import Clip, Values
 from engine.core.errors import BadInputError, GaussianSpeechError, MissingDependencyError
+from engine.heads.axes import head_to_blender
 from engine.motion.arkit import ARKIT_NAMES
 from engine.motion.interchange.face_curves import FaceCurves
 from tests.engine.gltf_files import ARKIT, arkit_character
@@ -132,12 +133,25 @@ def test_several_recordings_need_a_file_each(made, tmp_path):
 
 
 @needs_blender
-def test_head_motion_is_said_to_be_left_out(made, tmp_path):
+@pytest.mark.parametrize("mode", ["quaternion", "euler"])
+def test_the_head_of_an_armature_turns(tmp_path, mode):
+    blender("make", tmp_path / "rig.blend", "rigged", mode)
+    character = open_character(tmp_path / "rig.blend")
+    vectors = np.linspace([0, 0, 0], [0.3, -0.5, 0.1], 20).astype(np.float32)
+    clip = Clip("talk", 25.0, {}, vectors)
+    assert character.save(tmp_path / "out.blend", [clip]) == ()
+    line = blender("turns", tmp_path / "out.blend", 20).splitlines()[-1]
+    found = np.array(json.loads(line.removeprefix("SAMPLED ")))
+    np.testing.assert_allclose(found, head_to_blender(vectors), atol=2e-4)
+
+
+@needs_blender
+def test_head_motion_without_an_armature_is_said_to_be_left_out(made, tmp_path):
     character = open_character(made / "anna.blend")
     values = Values(("jawOpen",), np.full((2, 1), 0.5, np.float32))
     clip = Clip("talk", 25.0, {0: values}, np.full((2, 3), 0.1, np.float32))
     (left_out,) = character.save(tmp_path / "out.blend", [clip])
-    assert "head's own motion" in left_out
+    assert "head does not move" in left_out
 
 
 @needs_blender
