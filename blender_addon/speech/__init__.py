@@ -12,6 +12,7 @@ from . import (
     live_ops,
     ops,
     panel,
+    presets,
     properties,
     retiming,
 )
@@ -25,6 +26,7 @@ CLASSES: tuple[type, ...] = (
     *properties.CLASSES,
     *ops.CLASSES,
     *line_ops.CLASSES,
+    *presets.CLASSES,
     *batch_ops.CLASSES,
     *timeline_ops.CLASSES,
     *panel.CLASSES,
@@ -37,6 +39,7 @@ def register() -> None:
     """Attach the settings to objects."""
     properties.register()
     copies.register()
+    presets.register()
     retiming.register()
     live.register()
     watch.register()
@@ -49,5 +52,6 @@ def unregister() -> None:
     watch.unregister()
     live.unregister()
     retiming.unregister()
+    presets.unregister()
     copies.unregister()
     properties.unregister()

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,16 +16,18 @@ from ...engine.motion.face.emotion import NEUTRAL as NO_EMOTION
 from ...engine.motion.face.head_motion import head_motion
 from ...engine.motion.face.layers import with_gaze
 from ...engine.motion.face.prosody import Prosody, prosody_of_phones
-from ...engine.motion.lip_contact import LipGap
+from ...engine.motion.lip_contact import LipGap, keep_lip_contact
 from ...engine.motion.rules.contacts import Contacts, contact_curves, phones_in_silence
 from ...engine.motion.rules.pauses import hold_pauses_open
 from ...engine.motion.spans import Span, hold_closed, strength_curve
-from ...engine.motion.style import NEUTRAL, Style, apply_style
+from ...engine.motion.style import NEUTRAL, Shaping, Style, shape_mouth
 from ...engine.phonemes import Phone
 from .prediction import Prediction
 
 Float = NDArray[np.float32]
 Double = NDArray[np.float64]
+Amount = Double | float
+"""A number, or (T,) of them."""
 
 JAW_OPEN, MOUTH_CLOSE = "jawOpen", "mouthClose"
 
@@ -40,43 +42,68 @@ LIVE_LIMIT = 300_000
 """Key values up to which a moved slider bakes at once; above, the button does."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Adjustments:
-    """The settings of a bake; the defaults leave the prediction as it is.
+    """The controls of a bake, each a number or (T,) over time; the defaults change nothing.
 
     Attributes:
         strength: factor of everything.
         smoothing: standard deviation of the blur in time, seconds.
         lip_closure: factor of the expressions that bring the lips together.
         upper_face: factor of brows, eyes and nose; where the eyes look is not scaled.
-        style: strength of articulation, smile or frown, how closed the mouth rests, gaze, head
-            motion, and the emotion that follows the voice.
+        blinks: how far blinks shut the lids.
+        articulation: amplitude of jaw, lips and tongue.
+        jaw: amplitude of the jaw alone.
+        lips: amplitude of rounding, spreading and raising.
+        smile: a frown at -1, a smile at 1.
+        rest: how closed the mouth is in long silences.
+        gaze: amount.
+        head_motion: amount.
+        emotion_from_voice: amount of emotion that follows the voice.
+        emotions: (T, 6) amounts that are asked for, of
+            :data:`engine.motion.face.emotion.EMOTIONS`, or ``None``.
+        delay: frames of the prediction by which everything comes later.
+        seed: of gaze and head motion.
+        gaze_target: degrees to the head's left and up of what the eyes come back to.
     """
 
-    strength: float = 1.0
-    smoothing: float = 0.0
-    lip_closure: float = 1.0
-    upper_face: float = 1.0
-    style: Style = NEUTRAL
+    strength: Amount = 1.0
+    smoothing: Amount = 0.0
+    lip_closure: Amount = 1.0
+    upper_face: Amount = 1.0
+    blinks: Amount = 1.0
+    articulation: Amount = 1.0
+    jaw: Amount = 1.0
+    lips: Amount = 1.0
+    smile: Amount = 0.0
+    rest: Amount = 1.0
+    gaze: Amount = 0.0
+    head_motion: Amount = 0.0
+    emotion_from_voice: Amount = 0.0
+    emotions: Double | None = None
+    delay: Amount = 0.0
+    seed: int = 0
+    gaze_target: tuple[float, float] = (0.0, 0.0)
 
 
-def adjustments(settings: Any) -> Adjustments:
-    """The settings of a head (``GAUSSIANSPEECH_PG_speech``) that a bake applies."""
-    return Adjustments(
-        strength=settings.strength,
-        smoothing=settings.smoothing / 1000,
-        lip_closure=settings.lip_closure,
-        upper_face=settings.upper_face,
-        style=Style(
-            settings.articulation,
-            settings.smile,
-            rest=settings.rest,
-            seed=settings.seed,
-            gaze=settings.gaze,
-            head_motion=settings.head_motion,
-            emotion=AUTOMATIC if settings.emotion_from_voice else NO_EMOTION,
-            emotion_amount=settings.emotion_from_voice,
-        ),
+AMOUNTS = (
+    *("strength", "lip_closure", "upper_face", "blinks", "articulation", "jaw", "lips", "smile"),
+    *("rest", "gaze", "head_motion", "emotion_from_voice"),
+)
+"""The controls that are handed on as they are."""
+
+
+def style_of(settings: Any) -> Style:
+    """What the controls of a head ask of speech that is made now, live."""
+    return Style(
+        settings.articulation,
+        settings.smile,
+        rest=settings.rest,
+        seed=settings.seed,
+        gaze=settings.gaze,
+        head_motion=settings.head_motion,
+        emotion=AUTOMATIC if settings.emotion_from_voice else NO_EMOTION,
+        emotion_amount=settings.emotion_from_voice,
     )
 
 
@@ -95,58 +122,85 @@ class Adjusted:
 
 def adjusted(
     prediction: Prediction,
-    adjustments: Adjustments,
+    wanted: Adjustments,
     gap: LipGap | None = None,
-    emotions: Double | None = None,
     spans: Sequence[Span] = (),
 ) -> Adjusted:
     """What to bake.
 
-    The lips never close by more than the jaw opens them, unless the prediction did: beyond that
-    they would pass through each other.
+    Lips that closed in the prediction close at every setting but a lip closure below 1. They never
+    close by more than the jaw opens them, unless the prediction did: beyond that they would pass
+    through each other.
 
     Args:
         prediction: what the engine predicted.
-        adjustments: what the artist asks for.
-        gap: how the keys part the inner lips; needed where a style is asked for and the lips are to
-            meet all the same.
-        emotions: (T, 6) amounts over time that the artist asks for, of
-            :data:`engine.motion.face.emotion.EMOTIONS`.
+        wanted: what the artist asks for.
+        gap: how the keys part the inner lips; without it lips may stay apart that are to meet.
         spans: in which the lips are held closed, which needs ``gap``, or a phrase has a strength of
             its own; seconds from the first frame.
     """
-    names, style = prediction.names, adjustments.style
+    names, frames, fps = prediction.names, len(prediction.values), prediction.fps
     phones = tuple(Phone(*phone) for phone in prediction.phones)
     prosody = _prosody(prediction, phones)
-    frames = len(prediction.values)
-    amounts = _emotions(style, prosody, frames, prediction.fps, emotions)
-    values = prediction.values
-    if style.rest < 1 and phones:
-        values = hold_pauses_open(values, names, _contacts(prediction, phones), style.rest)
-    values = apply_style(values, names, style, gap, amounts)
-    values = values.astype(np.float32, copy=True)
-    before = values.copy()
-    factors = np.ones(len(names), np.float32)
-    factors[_starting_with(names, CLOSURE_PREFIXES)] = adjustments.lip_closure
-    factors[_starting_with(names, UPPER_FACE_PREFIXES)] = adjustments.upper_face
-    values *= factors
-    if adjustments.lip_closure > 1 and JAW_OPEN in names and MOUTH_CLOSE in names:
-        jaw, close = names.index(JAW_OPEN), names.index(MOUTH_CLOSE)
-        most = np.maximum(before[:, jaw], before[:, close])
-        values[:, close] = np.minimum(values[:, close], most)
-    values *= adjustments.strength
-    values *= strength_curve(spans, frames, prediction.fps)[:, None].astype(np.float32)
-    if adjustments.smoothing > 0:
-        values = smoothed(values, adjustments.smoothing * prediction.fps)
+    strength = wanted.strength * strength_curve(spans, frames, fps)
+    wanted = replace(wanted, strength=strength)
+    spoken = prediction.values
+    if _asked(wanted.rest, 1.0) and phones:
+        spoken = hold_pauses_open(spoken, names, _contacts(prediction, phones), wanted.rest)
+    shaping = Shaping(wanted.articulation, wanted.smile, wanted.jaw, wanted.lips)
+    emotions = _emotions(wanted, prosody, frames, fps)
+    values = _scaled(shape_mouth(spoken, names, shaping, gap, emotions), names, wanted)
+    if _asked(wanted.smoothing, 0.0):
+        values = smoothed(values, wanted.smoothing * fps)
+    if gap is not None and (_asked(wanted.strength, 1.0) or _asked(wanted.smoothing, 0.0)):
+        values = keep_lip_contact(values, spoken, gap)
+    closing = _starting_with(names, CLOSURE_PREFIXES)
+    if _asked(wanted.lip_closure, 1.0):
+        values = _times(values, np.minimum(wanted.lip_closure, 1.0), closing)
+    style = Style(seed=wanted.seed, gaze_target=wanted.gaze_target)
     rotation = prediction.head_rotation + head_motion(
-        phones, prosody.accents, frames, prediction.fps, style
+        phones, prosody.accents, frames, fps, style, wanted.head_motion
     )
     # The engine was not asked for another take of the blinks than the first.
-    blinks = blink_times(phones, frames / prediction.fps, NEUTRAL.seed)
-    values = hold_closed(values, names, gap, spans, prediction.fps)
-    values = with_gaze(values, names, phones, blinks, rotation, prediction.fps, style)
+    blinks = blink_times(phones, frames / fps, NEUTRAL.seed)
+    values = hold_closed(values, names, gap, spans, fps)
+    values = with_gaze(values, names, phones, blinks, rotation, fps, style, wanted.gaze)
+    if _asked(wanted.blinks, 1.0):
+        values = _times(values, wanted.blinks, _starting_with(names, ("eyeBlink",)))
     low, high = prediction.bounds
-    return Adjusted(np.clip(values, low, high), rotation)
+    values = np.clip(values, low, high)
+    if _asked(wanted.delay, 0.0):
+        values, rotation = delayed(values, wanted.delay), delayed(rotation, wanted.delay)
+    return Adjusted(values, rotation)
+
+
+def _scaled(values: Float, names: tuple[str, ...], wanted: Adjustments) -> Float:
+    """Values with more closure, the upper face's amount and the strength of everything."""
+    before = values
+    if _asked(wanted.lip_closure, 1.0):
+        closure = np.maximum(wanted.lip_closure, 1.0)
+        values = _times(values, closure, _starting_with(names, CLOSURE_PREFIXES))
+        if JAW_OPEN in names and MOUTH_CLOSE in names:
+            jaw, close = names.index(JAW_OPEN), names.index(MOUTH_CLOSE)
+            most = np.maximum(before[:, jaw], before[:, close])
+            values[:, close] = np.minimum(values[:, close], most)
+    if _asked(wanted.upper_face, 1.0):
+        values = _times(values, wanted.upper_face, _starting_with(names, UPPER_FACE_PREFIXES))
+    if _asked(wanted.strength, 1.0):
+        values = _times(values, wanted.strength, list(range(len(names))))
+    return values
+
+
+def _times(values: Float, factor: Amount, columns: list[int]) -> Float:
+    """A copy whose columns are multiplied by a factor, or by one for each frame."""
+    result = values.astype(np.float32, copy=True)
+    result[:, columns] *= np.reshape(factor, (-1, 1)).astype(np.float32)
+    return result
+
+
+def _asked(amount: Amount, usual: float) -> bool:
+    """Whether a control is anywhere else than where it changes nothing."""
+    return bool(np.any(np.asarray(amount) != usual))
 
 
 def _prosody(prediction: Prediction, phones: tuple[Phone, ...]) -> Prosody:
@@ -154,13 +208,15 @@ def _prosody(prediction: Prediction, phones: tuple[Phone, ...]) -> Prosody:
     return prediction.prosody if prediction.prosody.accents else prosody_of_phones(phones)
 
 
-def _emotions(
-    style: Style, prosody: Prosody, frames: int, fps: float, asked: Double | None
-) -> Double | None:
-    amounts = emotion_amounts(style.emotion, style.emotion_amount, (), prosody.tones, frames, fps)
-    if amounts is None or asked is None:
-        return asked if amounts is None else amounts
-    return np.minimum(amounts + asked, 1.0)
+def _emotions(wanted: Adjustments, prosody: Prosody, frames: int, fps: float) -> Double | None:
+    """(T, 6) the emotions that are asked for, with those of the voice."""
+    if not _asked(wanted.emotion_from_voice, 0.0):
+        return wanted.emotions
+    of_voice = emotion_amounts(AUTOMATIC, 1.0, (), prosody.tones, frames, fps)
+    if of_voice is None:
+        return wanted.emotions
+    amounts = of_voice * np.reshape(wanted.emotion_from_voice, (-1, 1))
+    return np.minimum(amounts + (0.0 if wanted.emotions is None else wanted.emotions), 1.0)
 
 
 def _contacts(prediction: Prediction, phones: tuple[Phone, ...]) -> Contacts:
@@ -169,16 +225,32 @@ def _contacts(prediction: Prediction, phones: tuple[Phone, ...]) -> Contacts:
     return contact_curves(phones_in_silence(phones, frames / fps), frames, fps, 1.0)
 
 
-def smoothed(values: Float, sigma: float) -> Float:
-    """Blur columns in time with a Gaussian of ``sigma`` frames; the ends hold their value."""
-    radius = int(np.ceil(3 * sigma))
-    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
-    kernel = (kernel / kernel.sum()).astype(np.float32)
+def smoothed(values: Float, sigma: Amount) -> Float:
+    """Blur columns in time with a Gaussian of ``sigma`` frames; the ends hold their value.
+
+    Args:
+        values: (T, N).
+        sigma: standard deviation, one or (T,) of them.
+    """
+    radius = int(np.ceil(3 * np.max(sigma)))
+    distance = np.arange(-radius, radius + 1)
+    kernel = np.exp(-0.5 * (distance / np.maximum(np.reshape(sigma, (-1, 1)), 1e-6)) ** 2)
+    kernel = (kernel / kernel.sum(axis=1, keepdims=True)).astype(np.float32)
     padded = np.pad(values, ((radius, radius), (0, 0)), mode="edge")
     result = np.zeros_like(values)
-    for offset, weight in enumerate(kernel):
-        result += weight * padded[offset : offset + len(values)]
+    for offset, weights in enumerate(kernel.T):
+        result += weights[:, None] * padded[offset : offset + len(values)]
     return result
+
+
+def delayed(values: Float, delay: Amount) -> Float:
+    """(T, N) values that come later by ``delay`` frames, one or (T,); the ends hold theirs."""
+    last = len(values) - 1
+    times = np.clip(np.arange(last + 1) - delay, 0.0, last)
+    before = times.astype(int)
+    share = (times - before)[:, None].astype(np.float32)
+    after = np.minimum(before + 1, last)
+    return np.asarray((1 - share) * values[before] + share * values[after], np.float32)
 
 
 def _starting_with(names: tuple[str, ...], prefixes: tuple[str, ...]) -> list[int]:

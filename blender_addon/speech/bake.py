@@ -26,10 +26,10 @@ from ..characters.targets import animated_channels, animated_datablock
 from ..heads.properties import check_vertex_count, is_head
 from . import edits, lines, nla
 from .action import fill_channels, is_bake, read_prediction, store_prediction
-from .adjust import Adjusted, adjusted, adjustments
+from .adjust import Adjusted, adjusted
 from .correctives import free_names, names_of, replace_correctives
-from .emotion import asked_emotions
 from .head_motion import bake_head_motion, gaze_target
+from .keyed import asked, digest
 from .keying import Keying
 from .prediction import Prediction
 from .sound import Clip
@@ -149,7 +149,7 @@ def _fill(
     span = lines.span_of(context, line)
     frames = np.arange(len(prediction.values), dtype=np.float64)
     gap = _lip_gap(main, prediction)
-    made = _adjusted(main, line, prediction, gap, span.first + frames * span.rate)
+    made = _adjusted(main, line, prediction, gap, span)
     contact = None if gap is None else lips_touch(made.values, gap)
     animated, kind = 0, "shape keys"
     for part, action in zip(objects, actions, strict=True):
@@ -170,6 +170,7 @@ def _fill(
     turned = np.zeros_like(made.head_rotation) if turns_by_bones(main) else made.head_rotation
     keying = _keying(main, prediction, None)
     notes += bake_head_motion(main, line, turned, neck, frames, span, keying)
+    line.baked = digest(lines.controls_of(main, line), line)
     for action in [action for action in bpy.data.actions if action.get(nla.LINE) == line.id]:
         if not action.users:  # Its strip was removed, and another Action took its part.
             bpy.data.actions.remove(action)
@@ -181,17 +182,15 @@ def _adjusted(
     line: Any,
     prediction: Prediction,
     gap: LipGap | None,
-    frames: NDArray[np.float64],
+    span: nla.Span,
 ) -> Adjusted:
-    """What a line's controls make of its prediction, at scene frames."""
+    """What a line's controls, with their keyframes, make of its prediction."""
     controls = lines.controls_of(main, line)
-    wanted = adjustments(controls)
-    style = wanted.style
+    frames = span.first + span.rate * np.arange(len(prediction.values))
+    wanted = asked(controls, line, frames, span.rate)
     if is_head(main):
-        style = replace(style, gaze_target=gaze_target(main, controls, prediction))
-    wanted = replace(wanted, style=style, strength=wanted.strength * line.strength)
-    emotions = asked_emotions(controls, frames)
-    return adjusted(prediction, wanted, gap, emotions, spans_from(line, lines.sound_start(line)))
+        wanted = replace(wanted, gaze_target=gaze_target(main, controls, prediction))
+    return adjusted(prediction, wanted, gap, spans_from(line, lines.sound_start(line)))
 
 
 def _keying(

@@ -18,7 +18,7 @@ def _on_adjusted(self: Controls, context: bpy.types.Context) -> None:
 def _emotion(name: str, shown: str) -> Any:
     return bpy.props.FloatProperty(
         name=name,
-        description=f"{shown}. Its keyframes are baked by Bake Again; lips that close still do",
+        description=f"{shown}; lips that close still do",
         default=0.0,
         min=0.0,
         max=1.0,
@@ -49,6 +49,26 @@ class Controls:
         subtype="FACTOR",
         update=_on_adjusted,
     )
+    jaw: bpy.props.FloatProperty(
+        name="Jaw",
+        description="How far the jaw moves, on heads with ARKit expressions; "
+        "lips that close still do",
+        default=1.0,
+        min=0.0,
+        max=2.0,
+        subtype="FACTOR",
+        update=_on_adjusted,
+    )
+    lips: bpy.props.FloatProperty(
+        name="Lips",
+        description="How much the lips round, spread and rise, on heads with ARKit expressions; "
+        "lips that close still do",
+        default=1.0,
+        min=0.0,
+        max=2.0,
+        subtype="FACTOR",
+        update=_on_adjusted,
+    )
     smile: bpy.props.FloatProperty(
         name="Smile",
         description="From a frown to a smile, on heads with ARKit expressions; "
@@ -71,7 +91,7 @@ class Controls:
     )
     smoothing: bpy.props.FloatProperty(
         name="Smoothing",
-        description="Blur in time, in milliseconds; more is calmer and closes the lips less",
+        description="Blur in time, in milliseconds; more is calmer. Lips that close still do",
         default=0.0,
         min=0.0,
         max=200.0,
@@ -81,7 +101,8 @@ class Controls:
     )
     lip_closure: bpy.props.FloatProperty(
         name="Lip Closure",
-        description="How firmly the lips close, on heads with ARKit expressions",
+        description="How firmly the lips close, on heads with ARKit expressions; "
+        "below 1 they do not close all the way",
         default=1.0,
         min=0.0,
         max=2.0,
@@ -94,6 +115,16 @@ class Controls:
         default=1.0,
         min=0.0,
         max=2.0,
+        subtype="FACTOR",
+        update=_on_adjusted,
+    )
+    blinks: bpy.props.FloatProperty(
+        name="Blinks",
+        description="How far blinks shut the lids, on heads with ARKit expressions; "
+        "0 leaves the eyes open",
+        default=1.0,
+        min=0.0,
+        max=1.0,
         subtype="FACTOR",
         update=_on_adjusted,
     )
@@ -129,6 +160,7 @@ class Controls:
         description="Another number is another take of gaze and head motion",
         default=0,
         min=0,
+        options=set(),  # One number cannot fade into another.
         update=_on_adjusted,
     )
     emotion_from_voice: bpy.props.FloatProperty(

@@ -21,6 +21,7 @@ from ..characters.targets import animated_datablock
 from . import nla
 from .action import is_bake
 from .head_motion import empty_of
+from .keyed import digest, fixed_offset
 from .prediction import Prediction
 from .sound import Clip, frame_of_second, is_retimed, scene_fps, strip_of_line
 from .timeline.kept import is_timed
@@ -204,7 +205,7 @@ def span_of(context: bpy.types.Context, line: Any) -> nla.Span:
         first = frame_of_second(*found, about.sound_start)
         left, right = compat.strip_range(found[1])
         begin, end = _within(begin, end, (left - first) / rate, (right - 1 - first) / rate)
-    offset = controls_of(line.id_data, line).offset + line.offset
+    offset = fixed_offset(controls_of(line.id_data, line)) + fixed_offset(line)
     return nla.Span(first + offset, rate, begin, end, line.ease / 1000 * scene_fps(scene))
 
 
@@ -288,7 +289,8 @@ def state_of(context: bpy.types.Context, line: Any) -> State:
         return State(reason, engine=True)
     if not nla.is_placed(action, span_of(context, line)):
         return State("Its sound was moved or trimmed")
-    return State()
+    changed = line.baked and line.baked != digest(controls_of(line.id_data, line), line)
+    return State("Its controls were changed" if changed else "")
 
 
 def _strip_plays_more(context: bpy.types.Context, line: Any, about: Predicted) -> str:

@@ -29,7 +29,7 @@ from ..engine_link.session import get_engine
 from ..heads.ops import DEFAULT_HEAD
 from ..heads.properties import engine_name, is_head
 from ..status import set_error, set_message
-from .adjust import adjustments
+from .adjust import style_of
 from .bake import Baked, bake, check_bakeable, lip_gap_of_keys
 from .line_list import add_line, remove_line
 from .lines import model_settings
@@ -230,7 +230,7 @@ def _take_all(live: Session) -> None:
 def _show(objects: list[bpy.types.Object], live: Session) -> None:
     """Put the last frame on the shape keys, in the style that the artist has set."""
     settings = bpy.data.objects[live.speaker].gaussianspeech_speech
-    names, style = live.about["names"], adjustments(settings).style
+    names, style = live.about["names"], style_of(settings)
     assert live.latest is not None
     weights = live.latest[None]
     if style != NEUTRAL:

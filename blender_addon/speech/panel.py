@@ -13,7 +13,7 @@ from ..panels import CATEGORY, PARENT_ID
 from ..status import get_status
 from . import line_ops as buttons
 from .batch_ops import GAUSSIANSPEECH_MT_lines
-from .emotion import keyed_emotions
+from .keyed import keyed
 from .keying import FITTED
 from .lines import (
     active_bake,
@@ -32,6 +32,7 @@ from .ops import (
     GAUSSIANSPEECH_OT_update_line,
     GAUSSIANSPEECH_OT_update_lines,
 )
+from .presets import GAUSSIANSPEECH_PT_controls_presets
 from .transcript import FOLDER
 
 
@@ -198,11 +199,14 @@ class GAUSSIANSPEECH_PT_adjust(bpy.types.Panel):
         """Shown for a head or character."""
         return active_speaker(context) is not None
 
+    def draw_header_preset(self, context: bpy.types.Context) -> None:
+        """Draw the presets."""
+        GAUSSIANSPEECH_PT_controls_presets.draw_panel_header(self.layout)
+
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the sliders."""
         layout = self.layout
         layout.use_property_split = True
-        layout.use_property_decorate = False
         obj = active_speaker(context)
         action, line = active_bake(obj), active_line(obj)
         settings = controls_of(obj, line) if line else obj.gaussianspeech_speech
@@ -213,24 +217,24 @@ class GAUSSIANSPEECH_PT_adjust(bpy.types.Panel):
             column.prop(line, "ease", text="Ease (ms)")
             layout.prop(line, "use_own_controls")
         column = layout.column()
-        column.prop(settings, "articulation")
-        column.prop(settings, "smile")
-        column.prop(settings, "rest")
-        column.prop(settings, "strength")
-        column.prop(settings, "lip_closure")
+        for name in ("articulation", "jaw", "lips", "lip_closure", "smile", "rest"):
+            column.prop(settings, name)
+        column.separator()
         column.prop(settings, "upper_face")
+        column.prop(settings, "blinks")
         column.prop(settings, "gaze")
         row = column.row()
         # Where a character's eyes are, only its rig knows.
-        row.enabled = settings.gaze > 0 and is_head(obj)
+        row.enabled = is_head(obj) and ("gaze" in keyed(settings) or settings.gaze > 0)
         row.prop(settings, "look_at")
         column.prop(settings, "head_motion")
-        row = column.row()
-        row.enabled = settings.gaze > 0 or settings.head_motion > 0
-        row.prop(settings, "seed")
+        column.prop(settings, "seed")
+        column.separator()
+        column.prop(settings, "strength")
         column.prop(settings, "smoothing", text="Smoothing (ms)")
         column.prop(settings, "offset")
-        column.separator()
+        column = layout.column()
+        column.use_property_decorate = False
         column.prop(obj.gaussianspeech_speech, "keying")
         if obj.gaussianspeech_speech.keying == FITTED:
             column.prop(obj.gaussianspeech_speech, "key_tolerance", text="Tolerance (mm)")
@@ -269,7 +273,7 @@ class GAUSSIANSPEECH_PT_emotion(bpy.types.Panel):
             column.prop(settings, name)
         column.separator()
         column.prop(settings, "emotion_from_voice")
-        if keyed_emotions(settings):
+        if keyed(settings):
             row = layout.row()
             row.enabled = active_bake(obj) is not None
             row.operator(GAUSSIANSPEECH_OT_rebake.bl_idname, icon="FILE_REFRESH")

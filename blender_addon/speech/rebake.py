@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import bpy
@@ -18,6 +19,20 @@ from .bake import rebake
 from .copies import look_for_copies
 from .line_list import ensure_line
 
+_held = False
+
+
+@contextmanager
+def changed_together(controls: Any, context: bpy.types.Context) -> Iterator[None]:
+    """Change several controls, and bake what they count for once, at the end."""
+    global _held  # noqa: PLW0603 - an update of a property is handed nothing else
+    _held = True
+    try:
+        yield
+    finally:
+        _held = False
+    rebake_controls(controls, context)
+
 
 def rebake_controls(controls: Any, context: bpy.types.Context) -> None:
     """Bake again what controls count for, after one of them was changed, as far as that is quick.
@@ -26,7 +41,7 @@ def rebake_controls(controls: Any, context: bpy.types.Context) -> None:
         controls: of a character, or of one of its lines.
         context: for the scene's frame rate.
     """
-    if overrides.is_restoring():
+    if _held or overrides.is_restoring():
         return
     look_for_copies()
     main = controls.id_data

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,12 @@ _YIELDS, _YIELDS_TO_TEETH = 0.5, 0.75
 the middle of a w, and a smile draws the lip away from the teeth of an f."""
 _SPEAKING = ("jaw", "mouth", "tongue")
 """What expressions that articulate begin with."""
+_WITH_JAW = ("jaw", "mouthClose")
+"""What expressions begin with that the amplitude of the jaw scales: where it parts the lips less,
+less closes them."""
+_LIPS, _CLOSING = ("mouth",), ("mouthClose", "mouthPress", "mouthRoll")
+"""What expressions begin with that the amplitude of the lips scales, but for those that close
+them."""
 
 INPUT_AMPLITUDE = 0.5
 """Amplitude that the input ``articulation`` of a speech model adds at 1 and takes away at −1."""
@@ -178,36 +185,92 @@ def apply_style(
     Returns:
         (T, E) float32; what the style moves is in [0, 1].
     """
-    if style.articulation == 1.0 and style.smile == 0.0 and emotions is None:
+    return shape_mouth(weights, names, Shaping(style.articulation, style.smile), gap, emotions)
+
+
+class Shaping(NamedTuple):
+    """How finished expression weights are changed; each a number, or (T,) over time.
+
+    Attributes:
+        articulation: amplitude of jaw, lips and tongue.
+        smile: −1 frowns, 1 smiles.
+        jaw: amplitude of the jaw alone; what closes the lips goes along.
+        lips: amplitude of rounding, spreading and raising.
+    """
+
+    articulation: Double | float = 1.0
+    smile: Double | float = 0.0
+    jaw: Double | float = 1.0
+    lips: Double | float = 1.0
+
+
+def shape_mouth(
+    weights: Float,
+    names: Sequence[str],
+    shaping: Shaping,
+    gap: LipGap | None,
+    emotions: Double | None = None,
+) -> Float:
+    """Expression weights with articulation, smile and emotions.
+
+    Args:
+        weights: (T, E) of ARKit expressions; others are left as they are. The very same array
+            comes back where nothing is asked for.
+        names: E names.
+        shaping: what is asked for.
+        gap: of the head's inner lips, ``None`` where it has no such landmarks.
+        emotions: (T, 6) amounts over time, of :data:`engine.motion.face.emotion.EMOTIONS`.
+
+    Returns:
+        (T, E) float32; what is moved is in [0, 1].
+    """
+    asked = [
+        np.any(np.asarray(amount) != usual)
+        for amount, usual in zip(shaping, Shaping(), strict=True)
+    ]
+    if not any(asked) and emotions is None:
         return weights
     styled = weights.astype(np.float32, copy=True)
-    if style.articulation != 1.0:
-        _scale(styled, names, style.articulation)
-    if style.smile:
-        _smile(styled, names, style.smile)
+    amplitudes = (
+        (shaping.articulation, _columns(names, _SPEAKING)),
+        (shaping.jaw, _columns(names, _WITH_JAW)),
+        (shaping.lips, _columns(names, _LIPS, but=_CLOSING)),
+    )
+    contact = labiodental_contact(weights, names)
+    for amplitude, columns in amplitudes:
+        if np.any(np.asarray(amplitude) != 1.0):
+            _scale(styled, columns, amplitude, contact)
+    if np.any(shaping.smile):
+        _smile(styled, names, shaping.smile)
     if emotions is not None:
         add_emotion(styled, names, emotions, gap)
     return styled if gap is None else keep_lip_contact(styled, weights, gap)
 
 
-def _scale(weights: Float, names: Sequence[str], amplitude: float) -> None:
-    contact = labiodental_contact(weights, names)
+def _columns(names: Sequence[str], starts: tuple[str, ...], but: tuple[str, ...] = ()) -> list[int]:
+    found = [i for i, name in enumerate(names) if name.startswith(starts)]
+    return [i for i in found if not (but and names[i].startswith(but))]
+
+
+def _scale(
+    weights: Float, columns: Sequence[int], amplitude: Double | float, contact: Double
+) -> None:
+    """Scale columns in place, but for what (T,) ``contact`` of lip and teeth leaves as it is."""
     factor = (amplitude + (1.0 - amplitude) * contact).astype(np.float32)
-    columns = [i for i, name in enumerate(names) if name.startswith(_SPEAKING)]
     scaled = weights[:, columns] * factor[:, None]
     # Other bases than ARKit's go beyond 1; what was within stays within.
     weights[:, columns] = np.where(weights[:, columns] <= 1.0, np.minimum(scaled, 1.0), scaled)
 
 
-def _smile(weights: Float, names: Sequence[str], smile: float) -> None:
-    amounts = _SMILE if smile > 0 else _FROWN
+def _smile(weights: Float, names: Sequence[str], smile: Double | float) -> None:
     free = np.ones(len(weights), np.float32)
     if "mouthPucker" in names:
         free -= _YIELDS * np.clip(weights[:, list(names).index("mouthPucker")], 0.0, 1.0)
     free *= (1.0 - _YIELDS_TO_TEETH * labiodental_contact(weights, names)).astype(np.float32)
-    for column, name in enumerate(names):
-        amount = amounts.get(name.removesuffix("Left").removesuffix("Right"))
-        if amount is None:
-            continue
-        added = abs(smile) * amount * (free if name.startswith("mouth") else np.float32(1.0))
-        weights[:, column] = np.clip(weights[:, column] + added, 0.0, 1.0)
+    for amounts, part in ((_SMILE, np.maximum(smile, 0.0)), (_FROWN, np.maximum(-smile, 0.0))):
+        for column, name in enumerate(names):
+            amount = amounts.get(name.removesuffix("Left").removesuffix("Right"))
+            if amount is None or not np.any(part):
+                continue
+            added = part * amount * (free if name.startswith("mouth") else np.float32(1.0))
+            weights[:, column] = np.clip(weights[:, column] + added, 0.0, 1.0)

@@ -14,6 +14,8 @@ ADDON = ROOT / "blender_addon"
 BLENDERS = {
     "addon_utils",
     "aud",
+    "bl_operators",
+    "bl_ui",
     "blf",
     "bpy",
     "bpy_extras",

@@ -171,9 +171,8 @@ def test_sliders_bake_what_the_engine_predicts_with_the_same_style():
     voice = Path(__file__).parents[2] / "engine" / "assets" / "sample_voice.wav"
     speech = load_speech(voice)
     known = recognize(speech, recognizer="phones")
-    style = adjust.Style(
-        smile=0.5, gaze=1.0, gaze_target=(8.0, 3.0), head_motion=1.0, emotion="auto"
-    )
+    asked_for = {"smile": 0.5, "gaze": 1.0, "gaze_target": (8.0, 3.0), "head_motion": 1.0}
+    style = adjust.Style(**asked_for, emotion="auto")
     plain, asked = (
         predict(speech, head, 25.0, recognized=known, model="rules", style=wanted)
         for wanted in (adjust.NEUTRAL, style)
@@ -194,7 +193,122 @@ def test_sliders_bake_what_the_engine_predicts_with_the_same_style():
     )
     again = stored.Prediction.unpack(*kept.pack())
     gap = lip_gap(head.expression_basis, head.expression_names, head.landmarks)
-    made = adjust.adjusted(again, settings(style=style), gap)
+    made = adjust.adjusted(again, settings(**asked_for, emotion_from_voice=1.0), gap)
     np.testing.assert_allclose(made.values, asked.weights, atol=2e-3)
     np.testing.assert_allclose(made.head_rotation, asked.head_rotation, atol=2e-4)
     assert np.abs(made.values - plain.weights).max() > 0.3
+
+
+CONTROLS = {
+    "strength": (0.0, 2.0),
+    "smoothing": (0.0, 0.2),
+    "lip_closure": (1.0, 2.0),
+    "upper_face": (0.0, 2.0),
+    "blinks": (0.0, 1.0),
+    "articulation": (0.0, 2.0),
+    "jaw": (0.0, 2.0),
+    "lips": (0.0, 2.0),
+    "smile": (-1.0, 1.0),
+    "rest": (0.0, 1.0),
+    "gaze": (0.0, 2.0),
+    "head_motion": (0.0, 2.0),
+    "emotion_from_voice": (0.0, 1.0),
+}
+
+
+@pytest.fixture(scope="module")
+def sample():
+    """The sample voice on the default head by the rules, and how its expressions part the lips."""
+    pytest.importorskip("engine.motion.predict")
+    from engine.audio.loading import load_speech
+    from engine.heads import load_head
+    from engine.motion.lip_contact import lip_gap
+    from engine.motion.predict import predict
+    from engine.recognition.recognizer import recognize
+
+    head = load_head("default")
+    names = head.expression_names
+    speech = load_speech(Path(__file__).parents[2] / "engine" / "assets" / "sample_voice.wav")
+    known = recognize(speech, recognizer="phones")
+    plain = predict(speech, head, 25.0, recognized=known, model="rules")
+    prediction = replace(
+        make(np.zeros((1, len(NAMES)))),
+        expressions=names,
+        ranges=((0.0, 1.0),) * len(names),
+        values=plain.weights,
+        phones=plain.phones,
+        prosody=plain.prosody,
+        head_rotation=plain.head_rotation,
+    )
+    return prediction, lip_gap(head.expression_basis, names, head.landmarks)
+
+
+def assert_lips_close(sample, **changed):
+    prediction, gap = sample
+    before = gap.apart(prediction.values).max(axis=1)
+    # At less rest the lips part in silence, as they are asked to.
+    spoken = np.zeros(len(before), bool)
+    for label, start, end in prediction.phones:
+        if label in ("P", "B", "M"):
+            spoken[int(np.ceil(25 * start)) : int(25 * end) + 1] = True
+    closed = (before <= 0.0003) & spoken
+    assert closed.sum() > 8
+    after = gap.apart(adjust.adjusted(prediction, settings(**changed), gap).values).max(axis=1)
+    assert after[closed].max() < 0.0005
+
+
+@pytest.mark.parametrize("name", [*CONTROLS, "emotions"])
+def test_lips_that_close_still_do_at_every_setting(sample, name):
+    values = CONTROLS.get(name)
+    if values is None:
+        for emotion in range(6):
+            amounts = np.zeros((len(sample[0].values), 6))
+            amounts[:, emotion] = 1.0
+            assert_lips_close(sample, emotions=amounts)
+        return
+    for value in values:
+        assert_lips_close(sample, **{name: value})
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_lips_that_close_still_do_with_many_settings_that_change_in_time(sample, seed):
+    random = np.random.default_rng(seed)
+    frames = len(sample[0].values)
+
+    def curve(low, high):
+        at = random.uniform(low, high, 8)
+        return np.interp(np.arange(frames), np.linspace(0, frames, 8), at)
+
+    chosen = {name: curve(*limits) for name, limits in CONTROLS.items()}
+    emotions = np.stack([curve(0.0, 0.4) for _ in range(6)], axis=1)
+    assert_lips_close(sample, **chosen, emotions=emotions)
+
+
+@pytest.mark.parametrize("name", [*CONTROLS, "delay"])
+def test_a_control_over_time_does_in_each_frame_what_it_does_alone(sample, name):
+    prediction, gap = sample
+    first, second = CONTROLS.get(name, (3.0, -2.0))
+    half = len(prediction.values) // 2
+    over_time = np.full(len(prediction.values), first)
+    over_time[half:] = second
+    if name == "smoothing":
+        first = 0.02
+        over_time[:half] = first
+    before, after, both = (
+        adjust.adjusted(prediction, settings(**{name: value}), gap)
+        for value in (first, second, over_time)
+    )
+    # A blink that goes along with a glance lasts a few frames.
+    late = half + 8
+    np.testing.assert_allclose(both.values[:half], before.values[:half], atol=2e-4)
+    np.testing.assert_allclose(both.values[late:], after.values[late:], atol=2e-4)
+    np.testing.assert_allclose(both.head_rotation[:half], before.head_rotation[:half], atol=1e-5)
+    np.testing.assert_allclose(both.head_rotation[late:], after.head_rotation[late:], atol=1e-5)
+    changed = np.abs(after.values - before.values).max()
+    assert max(changed, np.abs(after.head_rotation - before.head_rotation).max()) > 0.01
+
+
+def test_a_delay_comes_later_and_holds_the_ends():
+    values = np.arange(6.0, dtype=np.float32)[:, None]
+    np.testing.assert_allclose(adjust.delayed(values, 2.0)[:, 0], [0, 0, 0, 1, 2, 3])
+    np.testing.assert_allclose(adjust.delayed(values, -0.5)[:, 0], [0.5, 1.5, 2.5, 3.5, 4.5, 5])

@@ -123,6 +123,6 @@ def test_a_bake_kept_from_before_smiles_too(blender, addon, head, spoken):
     again = addon("speech.prediction").Prediction.unpack(json.dumps(older), packed)
     assert again.lip_pairs == ((), ())
     assert again.head_rotation.shape == (30, 3)
-    adjust, style = addon("speech.adjust"), addon("speech.adjust").Style(smile=1.0)
-    values = adjust.adjusted(again, adjust.Adjustments(style=style)).values
+    adjust = addon("speech.adjust")
+    values = adjust.adjusted(again, adjust.Adjustments(smile=1.0)).values
     assert values[:, 2].min() > 0.4

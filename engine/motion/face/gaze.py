@@ -85,6 +85,7 @@ def look(
     head_rotation: Float,
     fps: float,
     style: Style,
+    amount: Double | float | None = None,
 ) -> Gaze:
     """Where the eyes of a speaker look.
 
@@ -94,8 +95,10 @@ def look(
         head_rotation: (T, 3) of the head, rotation vectors, radians.
         fps: frames per second.
         style: amount, target and seed.
+        amount: instead of the style's; also (T,).
     """
     frames = len(head_rotation)
+    amounts = np.broadcast_to(style.gaze if amount is None else amount, (frames,))
     rng = np.random.default_rng([style.seed, 2])
     spans = phrases(phones)
     glances = _glances(spans, blinks, frames / fps, rng)
@@ -110,16 +113,17 @@ def look(
             # It is where the eyes are when the clip begins.
             seconds = 1e-6
         movements.append(Movement(fixation.start, seconds, (fixation.left, fixation.up)))
-        chance = (size * style.gaze - _BLINKS_FROM) / (_BLINKS_ALWAYS - _BLINKS_FROM)
+        turned = size * amounts[min(int(fixation.start * fps), frames - 1)]
+        chance = (turned - _BLINKS_FROM) / (_BLINKS_ALWAYS - _BLINKS_FROM)
         if rng.uniform() < chance and fixation.start > 0:
             middle = fixation.start + seconds / 2
             if np.min(np.abs(np.array([*blinks, *added, -9.0]) - middle)) > 2 * _WITH_BLINK:
                 added.append(middle)
         before = fixation
-    offsets = path(movements, frames, fps, 2) * style.gaze
-    attention = min(style.gaze / _FULL_ATTENTION, 1.0)
-    turned = np.degrees(head_rotation[:, [1, 0]].astype(np.float64)) * (-1.0, 1.0)
-    target = np.array(style.gaze_target) + turned
+    offsets = path(movements, frames, fps, 2) * amounts[:, None]
+    attention = np.minimum(amounts / _FULL_ATTENTION, 1.0)[:, None]
+    head = np.degrees(head_rotation[:, [1, 0]].astype(np.float64)) * (-1.0, 1.0)
+    target = np.array(style.gaze_target) + head
     return Gaze(np.clip(attention * target + offsets, -_MOST, _MOST), added)
 
 

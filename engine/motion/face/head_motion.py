@@ -51,7 +51,12 @@ _MOST = 12.0
 
 
 def head_motion(
-    phones: Sequence[Phone], accents: Sequence[Accent], frames: int, fps: float, style: Style
+    phones: Sequence[Phone],
+    accents: Sequence[Accent],
+    frames: int,
+    fps: float,
+    style: Style,
+    amount: Double | float | None = None,
 ) -> Float:
     """The rotation of a speaker's head.
 
@@ -61,18 +66,21 @@ def head_motion(
         frames: T.
         fps: frames per second.
         style: amount and seed.
+        amount: instead of the style's; also (T,).
 
     Returns:
         (T, 3) float32 rotation vectors in head space, radians; zeros at amount 0.
     """
-    if style.head_motion == 0:
+    amount = style.head_motion if amount is None else amount
+    if not np.any(amount):
         return np.zeros((frames, 3), np.float32)
     rng = np.random.default_rng([style.seed, 3])
     spans = phrases(phones)
     degrees = path(_postures(spans, accents, frames / fps, rng), frames, fps, 3)
     degrees += _nods(accents, frames, fps, rng)
     degrees += _sway(spans, frames, fps, rng)
-    limited = _MOST * np.tanh(style.head_motion * degrees / _MOST)
+    amounts = np.broadcast_to(amount, (frames,))[:, None]
+    limited = _MOST * np.tanh(amounts * degrees / _MOST)
     rotation: Float = np.radians(limited).astype(np.float32)
     return rotation
 

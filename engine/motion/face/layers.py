@@ -20,6 +20,7 @@ from .head_motion import head_motion
 from .prosody import Prosody
 
 Float = NDArray[np.float32]
+Double = NDArray[np.float64]
 
 _RAISED = {"browInnerUp": 0.22, "browOuterUpLeft": 0.13, "browOuterUpRight": 0.13}
 """Weights of a full brow raise."""
@@ -116,6 +117,7 @@ def with_gaze(
     head_rotation: Float,
     fps: float,
     style: Style,
+    amount: Double | float | None = None,
 ) -> Float:
     """Weights with the gaze of a style; the very same array where it asks for none.
 
@@ -127,8 +129,10 @@ def with_gaze(
         head_rotation: (T, 3) of the head, rotation vectors, radians.
         fps: frames per second.
         style: amount, target and seed.
+        amount: instead of the style's; also (T,).
     """
-    if style.gaze == 0:
+    amount = style.gaze if amount is None else amount
+    if not np.any(amount):
         return weights
-    gaze = look(phones, blinks, head_rotation, fps, style)
+    gaze = look(phones, blinks, head_rotation, fps, style, amount)
     return add_gaze(weights, names, gaze, lids(gaze.blinks, len(weights), fps))

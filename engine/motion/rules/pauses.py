@@ -12,7 +12,7 @@ import numpy as np
 
 from ...phonemes import SILENCE  # noqa: TID252
 from ..arkit import sides  # noqa: TID252
-from ..lip_contact import Float  # noqa: TID252
+from ..lip_contact import Double, Float  # noqa: TID252
 from .contacts import Contacts
 from .lip_shape import LipShape, lip_shape
 from .targets import VISEMES
@@ -37,7 +37,7 @@ def rest_in_silence(weights: Float, names: Sequence[str], contacts: Contacts) ->
 
 
 def hold_pauses_open(
-    weights: Float, names: Sequence[str], contacts: Contacts, rest: float
+    weights: Float, names: Sequence[str], contacts: Contacts, rest: Double | float
 ) -> Float:
     """Weights whose mouth is left half open in silences that would come to rest.
 
@@ -47,9 +47,9 @@ def hold_pauses_open(
         weights: (T, E) of ARKit expressions; others are left as they are.
         names: E names.
         contacts: of the phones that are spoken, at the T frames.
-        rest: 0 leaves the mouth as open as in a short pause, 1 lets the lips touch.
+        rest: 0 leaves the mouth as open as in a short pause, 1 lets the lips touch; also (T,).
     """
-    if rest == 1.0:
+    if np.all(np.asarray(rest) == 1.0):
         return weights
     (pause,) = VISEMES[SILENCE]
     measures = {

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Presets of the controls, as Blender's own: files in ``presets/gaussianspeech/controls``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+from bl_operators.presets import AddPresetBase
+from bl_ui.utils import PresetPanel
+
+from ...engine.core.errors import BadInputError
+from ..characters.properties import require_speaker
+from ..status import ReportMixin
+from .keyed import CONTROLS
+from .lines import active_line, controls_of
+from .rebake import changed_together
+
+SUBDIR = "gaussianspeech/controls"
+_SHIPPED = str(Path(__file__).parents[1])
+"""Folder of the ``presets`` that come with the add-on."""
+_CONTROLS = "gaussianspeech_controls"
+"""Member of the context that presets read and set."""
+_IN_PRESETS = [name for name in CONTROLS if name != "offset"]
+
+
+def _active_controls(context: bpy.types.Context) -> Any:
+    """The controls that the panel shows.
+
+    Raises:
+        BadInputError: nobody who speaks is selected.
+    """
+    obj = require_speaker(context)
+    line = active_line(obj)
+    return obj.gaussianspeech_speech if line is None else controls_of(obj, line)
+
+
+class GAUSSIANSPEECH_PT_controls_presets(PresetPanel, bpy.types.Panel):
+    """Presets of the controls."""
+
+    bl_idname = "GAUSSIANSPEECH_PT_controls_presets"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "HEADER"
+    bl_label = "Speech Presets"
+    preset_subdir = SUBDIR
+    preset_operator = "gaussianspeech.apply_preset"
+    preset_add_operator = "gaussianspeech.add_preset"
+
+
+class GAUSSIANSPEECH_OT_add_preset(AddPresetBase, bpy.types.Operator):
+    """Save the controls of speech as a preset, or remove one of your own."""
+
+    bl_idname = "gaussianspeech.add_preset"
+    bl_label = "Add Speech Preset"
+    bl_description = "Save the controls of speech as a preset, or remove one of your own"
+    bl_options = {"REGISTER"}
+    preset_menu = GAUSSIANSPEECH_PT_controls_presets.bl_idname
+    preset_subdir = SUBDIR
+    preset_defines = (f"controls = bpy.context.{_CONTROLS}",)
+    preset_values = tuple(f"controls.{name}" for name in _IN_PRESETS)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Save or remove."""
+        try:
+            controls = _active_controls(context)
+        except BadInputError as error:
+            self.report({"ERROR"}, f"{error} {error.hint}")
+            return {"CANCELLED"}
+        with context.temp_override(**{_CONTROLS: controls}):
+            return super().execute(context)
+
+
+class GAUSSIANSPEECH_OT_apply_preset(ReportMixin, bpy.types.Operator):
+    """Set the controls of speech to a preset, and bake once."""
+
+    bl_idname = "gaussianspeech.apply_preset"
+    bl_label = "Apply Speech Preset"
+    bl_description = "Set the controls of speech to a preset, and bake again"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    menu_idname: bpy.props.StringProperty(options={"SKIP_SAVE", "HIDDEN"})
+
+    def run(self, context: bpy.types.Context) -> str:
+        """Run the preset's file."""
+        path = Path(self.filepath)
+        if not path.is_file():
+            raise BadInputError(f"There is no preset {path}.", "Choose another.")
+        controls = _active_controls(context)
+        with (
+            context.temp_override(**{_CONTROLS: controls}),
+            changed_together(controls, context),
+        ):
+            try:
+                bpy.utils.execfile(str(path))
+            except Exception as error:
+                raise BadInputError(
+                    f"The preset {path} cannot be used: {error}.", "Save it again, or remove it."
+                ) from error
+        return f"Applied '{bpy.path.display_name(path.name, title_case=False)}'"
+
+
+CLASSES: tuple[type, ...] = (
+    GAUSSIANSPEECH_PT_controls_presets,
+    GAUSSIANSPEECH_OT_add_preset,
+    GAUSSIANSPEECH_OT_apply_preset,
+)
+
+
+def register() -> None:
+    """Let Blender find the presets that come with the add-on."""
+    bpy.utils.register_preset_path(_SHIPPED)
+
+
+def unregister() -> None:
+    """Leave them out again."""
+    bpy.utils.unregister_preset_path(_SHIPPED)
