@@ -197,15 +197,15 @@ def _counted(obj: bpy.types.Object) -> str:
 
 def _unknown(obj: bpy.types.Object) -> BadInputError:
     known = ", ".join(known.name for known in CONVENTIONS)
-    names = ", ".join(names_of(obj)[:4])
+    names = ", ".join(names_of(obj)[:4]) + " …" * (len(names_of(obj)) > 4)
     if obj.type == "ARMATURE":
         return BadInputError(
-            f"The bones of '{obj.name}' follow no names of a face that are known: {names} ….",
+            f"The bones of '{obj.name}' follow no names of a face that are known: {names}.",
             "Known are Rigify's rigs once they are generated, MakeHuman's, and bones of the usual "
             "names for jaw, lips and eyes. Press Map by Hand for others, or load a mapping.",
         )
     return BadInputError(
-        f"The shape keys of '{obj.name}' follow no names that are known: {names} ….",
+        f"The shape keys of '{obj.name}' follow no names that are known: {names}.",
         f"Known are {known}. Press Map by Hand for others, or load a mapping.",
     )
 

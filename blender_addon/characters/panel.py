@@ -20,6 +20,9 @@ from .ops import (
 )
 from .properties import can_speak, character_objects, is_character
 
+_MOST = 6
+"""Objects that the panel lists."""
+
 
 class GAUSSIANSPEECH_UL_mapping(bpy.types.UIList):
     """The table of shape keys, or of bones."""
@@ -35,20 +38,14 @@ class GAUSSIANSPEECH_UL_mapping(bpy.types.UIList):
         _active_property: str,
         _index: int,
     ) -> None:
-        """Draw a row: key, pose and amount; or bone, channel, pose and value."""
-        obj = data.id_data
-        row = layout.row(align=True)
-        if obj.type == "ARMATURE":
-            row.prop_search(item, "name", obj.data, "bones", text="")
-            row.prop(item, "channel", text="")
-        elif obj.data.shape_keys is not None:
-            keys = obj.data.shape_keys
-            row.prop_search(item, "name", keys, "key_blocks", text="", icon="SHAPEKEY_DATA")
-        row.prop(item, "pose", text="")
-        if obj.type == "MESH":
-            row.prop(item, "amount", text="")
-        else:
-            row.prop(item, "angle" if item.is_angle else "value", text="")
+        """Draw a row: shape key or bone with its channel, and what it shows; it is edited below."""
+        split = layout.split(factor=0.6)
+        is_bone = data.id_data.type == "ARMATURE"
+        named = split.row()
+        named.label(text=item.name, icon="BONE_DATA" if is_bone else "SHAPEKEY_DATA")
+        if is_bone:
+            named.label(text=item.short)
+        split.label(text=item.pose)
 
 
 class GAUSSIANSPEECH_PT_character(bpy.types.Panel):
@@ -88,40 +85,54 @@ def _draw_character(layout: bpy.types.UILayout, context: bpy.types.Context) -> N
     obj = context.object
     character, objects = obj.gaussianspeech_character, character_objects(obj)
     column = layout.column(align=True)
-    column.label(text=objects[0].name, icon="COMMUNITY")
-    more = f"{len(objects)} objects" if len(objects) > 1 else "1 object"
-    column.label(text=f"{more}, {character.convention}", icon="OUTLINER_OB_GROUP_INSTANCE")
+    for part in objects[:_MOST]:
+        rows = len(part.gaussianspeech_character.rows)
+        source = part.gaussianspeech_character.convention
+        column.label(text=f"{part.name}: {rows} × {source}", icon=f"OUTLINER_OB_{part.type}")
+    if len(objects) > _MOST:
+        column.label(text=f"and {len(objects) - _MOST} more objects", icon="BLANK1")
     others = [other for other in context.selected_objects if other not in objects]
     if any(can_speak(other) for other in others):
         layout.operator(
             GAUSSIANSPEECH_OT_use_character.bl_idname, text="Add Selected Objects", icon="ADD"
         )
-    icon = "BONE_DATA" if obj.type == "ARMATURE" else "SHAPEKEY_DATA"
-    layout.label(text=f"Mapping of '{obj.name}'", icon=icon)
+    layout.label(text=f"What '{obj.name}' shows:")
     row = layout.row()
     row.template_list(
-        "GAUSSIANSPEECH_UL_mapping", "", character, "rows", character, "active_row", rows=5
+        "GAUSSIANSPEECH_UL_mapping", "", character, "rows", character, "active_row", rows=6
     )
     column = row.column(align=True)
     column.operator(GAUSSIANSPEECH_OT_add_mapping_row.bl_idname, text="", icon="ADD")
     column.operator(GAUSSIANSPEECH_OT_remove_mapping_row.bl_idname, text="", icon="REMOVE")
     column.separator()
     column.operator(GAUSSIANSPEECH_OT_propose_mapping.bl_idname, text="", icon="FILE_REFRESH")
-    if obj.type == "ARMATURE":
-        _draw_property(layout, character)
+    column.menu(GAUSSIANSPEECH_MT_mapping_presets.bl_idname, text="", icon="PRESET")
+    if 0 <= character.active_row < len(character.rows):
+        _draw_row(layout, obj, character.rows[character.active_row])
     row = layout.row(align=True)
-    row.menu(GAUSSIANSPEECH_MT_mapping_presets.bl_idname, text="Presets", icon="PRESET")
     row.operator(GAUSSIANSPEECH_OT_load_mapping.bl_idname, text="Load…")
     row.operator(GAUSSIANSPEECH_OT_save_mapping.bl_idname, text="Save…")
     layout.operator(GAUSSIANSPEECH_OT_forget_character.bl_idname, icon="X")
 
 
-def _draw_property(layout: bpy.types.UILayout, character: bpy.types.PropertyGroup) -> None:
-    """The name of the custom property of the active row, for which the list has no room."""
-    if 0 <= character.active_row < len(character.rows):
-        row = character.rows[character.active_row]
+def _draw_row(
+    layout: bpy.types.UILayout, obj: bpy.types.Object, row: bpy.types.PropertyGroup
+) -> None:
+    """The active row, to be edited."""
+    column = layout.column(align=True)
+    column.use_property_split, column.use_property_decorate = True, False
+    if obj.type == "ARMATURE":
+        column.prop_search(row, "name", obj.data, "bones", text="Bone")
+        column.prop(row, "channel")
         if row.is_property:
-            layout.prop(row, "property_name")
+            column.prop(row, "property_name")
+    elif obj.data.shape_keys is not None:
+        column.prop_search(row, "name", obj.data.shape_keys, "key_blocks", text="Shape Key")
+    column.prop(row, "pose")
+    if obj.type == "MESH":
+        column.prop(row, "amount")
+    else:
+        column.prop(row, "angle" if row.is_angle else "value")
 
 
 CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_UL_mapping, GAUSSIANSPEECH_PT_character)

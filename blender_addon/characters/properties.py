@@ -100,6 +100,14 @@ class GAUSSIANSPEECH_PG_mapping_row(bpy.types.PropertyGroup):
     )
 
     @property
+    def short(self) -> str:
+        """The channel in a few letters, as "Rot X"."""
+        if self.is_property:
+            return self.property_name
+        kind, _, axis = self.channel.partition("_")
+        return "Head" if self.pose == HEAD else f"{kind[:3].title()} {axis}"
+
+    @property
     def is_angle(self) -> bool:
         """Whether the value is an angle."""
         return self.channel.startswith("ROTATION_")

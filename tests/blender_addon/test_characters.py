@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from tests.blender_addon.rig_faces import make_mesh, select
+from tests.blender_addon.rig_faces import face_bones, make_armature, make_mesh, select
 from tests.blender_addon.speaking import action_of, frames_of_strip
 from tests.blender_addon.test_speech_predict import VOICE
 
@@ -222,3 +222,54 @@ def test_the_table_grows_and_shrinks(blender, make):
 def test_heads_of_the_add_on_are_no_characters(blender, add_plain_head):
     add_plain_head()
     assert not blender.ops.gaussianspeech.use_character.poll()
+
+
+def test_a_mapping_is_kept_as_a_preset_and_used_by_another_character(blender, make):
+    face, rig = make("Odd", ["offen", "zu"]), make_armature(blender, "Rig", face_bones())
+    select(blender, face, rig)
+    ops = blender.ops.gaussianspeech
+    ops.use_character(by_hand=True)
+    for obj, count in ((face, 2), (rig, 1)):
+        select(blender, obj)
+        for _ in range(count):
+            ops.add_mapping_row()
+    face.gaussianspeech_character.rows[1].pose = "PP"
+    rig.gaussianspeech_character.rows[0].name = "jaw"
+    ops.add_mapping_preset(name="My: kind")
+    other, second = make("Somebody", ["zu", "offen"]), make_armature(blender, "Bones", face_bones())
+    select(blender, other, second)
+    assert ops.use_mapping_preset(name="My_ kind") == {"FINISHED"}
+    assert rows(other) == {"offen": "jawOpen", "zu": "PP"}
+    (row,) = second.gaussianspeech_character.rows
+    assert tuple(row.read()) == ("jaw", "rotation x", "jawOpen", pytest.approx(0.35, abs=1e-6))
+    assert second.gaussianspeech_character.owner == other
+    assert other.gaussianspeech_character.convention == "My_ kind"
+    ops.remove_mapping_preset(name="My_ kind")
+    with pytest.raises(RuntimeError, match="There is no preset 'My_ kind'"):
+        ops.use_mapping_preset(name="My_ kind")
+    with pytest.raises(RuntimeError, match="The preset has no name"):
+        ops.add_mapping_preset(name=" .")
+
+
+def test_what_is_selected_joins_a_character_that_is_there(blender, make, addon):
+    face, rig = make("Face", ARKIT), make_armature(blender, "Rig", face_bones())
+    select(blender, face)
+    blender.ops.gaussianspeech.use_character()
+    row = face.gaussianspeech_character.rows[0]
+    row.amount = 0.5
+    select(blender, face, rig)
+    assert blender.ops.gaussianspeech.use_character() == {"FINISHED"}
+    assert addon("characters.properties").character_objects(rig) == [face, rig]
+    assert face.gaussianspeech_character.rows[0].amount == 0.5
+    status = blender.context.window_manager.gaussianspeech_status
+    assert status.message == "'Rig' joined the character 'Face'"
+    blender.ops.gaussianspeech.propose_mapping()
+    assert face.gaussianspeech_character.rows[0].amount == 1.0
+    assert rig.gaussianspeech_character.owner == face
+
+
+def test_characters_of_0_1_0_know_their_parts_by_an_id(blender, make, addon):
+    face, teeth = make("Face", ARKIT), make("Teeth", ["jawOpen"])
+    for obj in (face, teeth):
+        obj.gaussianspeech_character.id, obj.gaussianspeech_character.main = "x", obj == face
+    assert addon("characters.properties").character_objects(teeth) == [face, teeth]
