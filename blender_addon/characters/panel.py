@@ -39,12 +39,9 @@ class GAUSSIANSPEECH_UL_mapping(bpy.types.UIList):
         _index: int,
     ) -> None:
         """Draw a row: shape key or bone with its channel, and what it shows; it is edited below."""
-        split = layout.split(factor=0.6)
+        split = layout.split(factor=0.58)
         is_bone = data.id_data.type == "ARMATURE"
-        named = split.row()
-        named.label(text=item.name, icon="BONE_DATA" if is_bone else "SHAPEKEY_DATA")
-        if is_bone:
-            named.label(text=item.short)
+        split.label(text=f"{item.name}  {item.short}" if is_bone else item.name)
         split.label(text=item.pose)
 
 
@@ -88,7 +85,7 @@ def _draw_character(layout: bpy.types.UILayout, context: bpy.types.Context) -> N
     for part in objects[:_MOST]:
         rows = len(part.gaussianspeech_character.rows)
         source = part.gaussianspeech_character.convention
-        column.label(text=f"{part.name}: {rows} × {source}", icon=f"OUTLINER_OB_{part.type}")
+        column.label(text=f"{part.name}: {rows} rows, {source}", icon=f"OUTLINER_OB_{part.type}")
     if len(objects) > _MOST:
         column.label(text=f"and {len(objects) - _MOST} more objects", icon="BLANK1")
     others = [other for other in context.selected_objects if other not in objects]

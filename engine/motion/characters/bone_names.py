@@ -41,8 +41,8 @@ POINT_BONES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Bones by the point they control, the more telling name first."""
 
-AT_TAIL = re.compile(r"oris0[1357]|orbicularis0[34]")
-"""Bones whose tail lies at the point, not their head."""
+AT_TAIL = re.compile(r"orbicularis0[34]")
+"""Bones whose tail lies at the point, and which turn about their head: lids about the eye."""
 
 
 class Follow(NamedTuple):

@@ -90,6 +90,8 @@ _JAW_SHIFTS = [ARKIT_NAMES.index(f"jaw{way}") for way in ("Forward", "Left", "Ri
 
 _SMALL = 0.2
 """Share of a motion below which an axis is left out."""
+_FURTHEST_TURN = 0.6
+"""Radians by which a bone turns at most for want of a location: a short one moves its end less."""
 _LID_GAP = 0.95
 """Share of the opening of the eye that the upper lid closes; the rest is the lower lid's edge."""
 
@@ -298,12 +300,16 @@ class _Face:
         upper, lower = self.find(UPPER_LID, side), self.find(LOWER_LID, side)
         if upper is None or lower is None:
             return
-        gap = _end(lower) - _end(upper)
         motion = visible(controls.moves_of(f"upper lid {side}"))
         blink, wide = f"eyeBlink{side.capitalize()}", f"eyeWide{side.capitalize()}"
         opened = motion[wide][1] / motion[blink][1]
-        yield from self._armature_rows(upper, blink, _LID_GAP * gap)
-        yield from self._armature_rows(upper, wide, _LID_GAP * opened * gap)
+        for pose, share in ((blink, _LID_GAP), (wide, _LID_GAP * opened)):
+            if AT_TAIL.fullmatch(stem_and_side(upper.name)[0]):
+                turn = _turn(upper.tail - upper.head, lower.tail - upper.head)
+                yield from _rows(upper, "rotation", pose, upper.axes.T @ (share * turn))
+            else:
+                gap = lower.head - upper.head
+                yield from self._location_rows(upper, pose, share * gap)
 
     def _head_rows(self) -> Iterator[BoneRow]:
         head, neck = self.find(HEAD_BONE), self.find(NECK)
@@ -328,10 +334,11 @@ class _Face:
             yield from self._armature_rows(bone, pose, self.scale * (self.frame @ move))
 
     def _armature_rows(self, bone: RestBone, pose: str, move: Double) -> Iterator[BoneRow]:
-        """Rows that move a bone's end; by turning it where that is its tail."""
-        if bone.connected or AT_TAIL.fullmatch(stem_and_side(bone.name)[0]):
+        """Rows that move a bone; by turning it where it hangs on its parent."""
+        if bone.connected:
             arm = bone.tail - bone.head
             turn = np.cross(arm, move) / (arm @ arm)
+            turn *= min(1.0, _FURTHEST_TURN / max(float(np.linalg.norm(turn)), 1e-9))
             yield from _rows(bone, "rotation", pose, bone.axes.T @ turn)
         else:
             yield from self._location_rows(bone, pose, move)
@@ -344,8 +351,12 @@ class _Face:
         yield from _rows(bone, "rotation", pose, bone.axes.T @ (self.frame @ turn))
 
 
-def _end(bone: RestBone) -> Double:
-    return bone.tail if AT_TAIL.fullmatch(stem_and_side(bone.name)[0]) else bone.head
+def _turn(first: Double, second: Double) -> Double:
+    """(3,) rotation vector from one direction to another, radians."""
+    axis = np.cross(first, second)
+    angle = np.arctan2(np.linalg.norm(axis), first @ second)
+    turn: Double = axis * (angle / max(float(np.linalg.norm(axis)), 1e-12))
+    return turn
 
 
 def _rows(bone: RestBone, kind: str, pose: str, components: Double) -> Iterator[BoneRow]:

@@ -139,6 +139,34 @@ def test_a_bone_that_hangs_on_its_parent_is_turned_instead():
     assert {kind for _, kind in motions(proposal, "jaw")} == {"rotation"}
 
 
+def test_a_makehuman_face_closes_lids_about_the_eye_and_moves_lips():
+    eye = (0.031, -0.105, 0.78)
+    bones = [
+        bone("head", (0, -0.03, 0.65)),
+        bone("jaw", (0, -0.02, 0.7), "head", tail=(0, -0.08, -0.07)),
+        bone("special04", (0, -0.107, 0.626), "jaw"),
+        # They reach down to the edge of the lip.
+        bone("oris05", (0, -0.15, 0.682), "head", tail=(0, -0.0033, -0.0064)),
+        bone("oris01", (0, -0.147, 0.655), "special04", tail=(0, -0.004, 0.008)),
+    ]
+    for side, sign in (("L", 1), ("R", -1)):
+        centre = (sign * eye[0], *eye[1:])
+        bones += [
+            bone(f"eye.{side}", centre),
+            bone(f"orbicularis03.{side}", centre, tail=(0, -0.012, 0.006)),
+            bone(f"orbicularis04.{side}", centre, tail=(0, -0.012, -0.005)),
+        ]
+    proposal = propose_rig(bones, UP)
+    assert proposal.name == "MakeHuman"
+    lip, lid = motions(proposal, "oris01"), motions(proposal, "orbicularis03.L")
+    assert lip["mouthClose", "location"][2] == pytest.approx(0.0273, abs=0.001)
+    assert motions(proposal, "oris05")["mouthFunnel", "location"][1] < -0.008
+    blink = lid["eyeBlinkLeft", "rotation"]
+    assert np.degrees(blink[0]) == pytest.approx(0.95 * 53, abs=15)
+    assert lid["eyeWideLeft", "rotation"][0] < 0
+    assert motions(proposal, "eye.L")["eyeLookUpLeft", "rotation"][0] < 0
+
+
 def test_lower_teeth_on_the_head_go_with_the_jaw_and_on_the_jaw_are_left_to_it():
     jaw = bone("jaw", (0, 0, 1.5))
     apart = propose_rig([jaw, bone("teeth_lower", (0, -0.08, 1.5))], UP)
