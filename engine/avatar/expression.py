@@ -9,17 +9,15 @@ import numpy as np
 import torch
 
 from engine.core.arrays import Float
-
-MARGIN = 0.25
-"""How far beyond the range trained on an expression may go, in parts of that range."""
+from engine.core.soft_range import MARGIN
 
 
 def softly_clamped(psi: torch.Tensor, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
     """Expressions held near what was trained on; inside it they are what they are.
 
     Beyond a bound they follow m·tanh(x / m), whose slope begins at 1 and which ends m beyond it,
-    m being :data:`MARGIN` of the range. What an avatar never saw it draws with holes, at the nose
-    first.
+    m being :data:`engine.core.soft_range.MARGIN` of the range. What an avatar never saw it draws
+    with holes, at the nose first.
 
     Args:
         psi: (..., E).

@@ -99,6 +99,33 @@ def test_one_click_adds_head_avatar_and_speech_model(engine_ready, people, addon
     assert obj.gaussianspeech_avatar.gaussians == 10_144
 
 
+def test_f12_shows_the_person(engine_ready, people, addon, tmp_path):
+    engine_ready.ops.gaussianspeech.add_person(person=str(people / "ada"))
+    obj, scene = engine_ready.context.object, engine_ready.context.scene
+    wait_for_avatar(addon, obj)
+    addon("demo_scene").set_up(scene, obj)
+    engine_ready.ops.gaussianspeech.render_avatars()
+    scene.render.resolution_x, scene.render.resolution_y = 48, 60
+    scene.render.film_transparent = True
+    scene.view_settings.view_transform = "Standard"
+    scene.render.filepath = str(tmp_path / "picture.png")
+    engine_ready.ops.render.render(write_still=True)
+    image = engine_ready.data.images.load(scene.render.filepath)
+    pixels = np.array(image.pixels[:]).reshape(60, 48, 4)
+    np.testing.assert_allclose(pixels[36, 24], [0.8, 0.1, 0.1, 1], atol=0.03)
+
+
+def test_a_colour_networks_expression_is_held_near_what_it_saw(blender, addon):
+    """The GPU's drawing of the viewport has no engine, and holds it by itself."""
+    arrays = addon("rendering.splats.arrays")
+    weight = np.array([[0, 0, 0, 0, 1.0]], np.float32)
+    shapes = np.zeros((1, 1)), weight, np.zeros(1), np.zeros((3, 1)), np.zeros(3)
+    seen = np.array([[0.0], [0.4]], np.float32)
+    held = arrays.NetworkColor(*(np.asarray(s, np.float32) for s in shapes), seen)
+    assert held.bias(np.array([0.3], np.float32)) == pytest.approx([0.3])
+    assert held.bias(np.array([9.0], np.float32)) == pytest.approx([0.5])
+
+
 def test_a_gaussian_avatars_folder_comes_in_as_the_person(engine_ready, people):
     chosen = str(people / "306" / "point_cloud.ply")
     assert engine_ready.ops.gaussianspeech.add_person(person=chosen) == {"FINISHED"}

@@ -36,6 +36,7 @@ from training.data.multiview_pictures import (
     load_picture,
     scaled_camera,
 )
+from training.data.silhouettes import check_silhouettes
 
 _POSES_KEPT = 512
 _FACING = 8
@@ -152,7 +153,8 @@ class MultiViewCapture:
 
         Raises:
             BadInputError: another layout, missing or unreadable pictures, sizes that differ from
-                the JSON, no masks, one camera, or a head that does not fit; names the file.
+                the JSON, no masks, one camera, a head that does not fit, or one that stands where
+                the masks do not show it; names the file.
         """
         folder = Path(folder)
         if not 0 < scale <= 1:
@@ -169,6 +171,7 @@ class MultiViewCapture:
         _check_files(folder, everything)
         for param in params:
             motion.check(param)
+        check_silhouettes(folder, everything, motion)
         front = _test_camera(folder, listed, motion, test_camera)
         splits = _by_camera(folder, listed, front)
         return cls(folder, splits, motion, front, scale=scale, background=background)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....engine.core.errors import BadInputError
+from ....engine.core.soft_range import softly_clamped
 from ....engine.core.tensor_arrays import read_tensor_arrays
 
 Float = NDArray[np.float32]
@@ -43,6 +44,7 @@ class NetworkColor:
         first_bias: (H,).
         second_weight: (3, H).
         second_bias: (3,).
+        trained: (2, E) lowest and highest ψ that it was trained on; ``None`` where unknown.
     """
 
     latents: Float
@@ -50,6 +52,7 @@ class NetworkColor:
     first_bias: Float
     second_weight: Float
     second_bias: Float
+    trained: Float | None = None
 
     @property
     def texels(self) -> int:
@@ -73,6 +76,8 @@ class NetworkColor:
         """
         if expression is None:
             return self.first_bias
+        if self.trained is not None and self.trained.shape == (2, len(expression)):
+            expression = softly_clamped(expression, *self.trained)
         part = self.first_weight[:, self.latents.shape[1] + 3 :] @ expression
         return (self.first_bias + part).astype(np.float32)
 
@@ -239,7 +244,9 @@ def _color(kind: str, tensors: Mapping[str, NDArray[Any]]) -> NetworkColor | Har
     if kind != "mlp":
         raise BadInputError(f"The avatar has colours of the unknown kind {kind[:40]!r}.", _REMEDY)
     names = ("latents", "first_weight", "first_bias", "second_weight", "second_bias")
-    network = NetworkColor(*(tensors[f"color.{name}"] for name in names))
+    network = NetworkColor(
+        *(tensors[f"color.{name}"] for name in names), tensors.get("head.expression_range")
+    )
     H, D = len(network.first_bias), network.latents.shape[-1]
     if H > _MAX_HIDDEN or D > _MAX_LATENT or network.first_weight.shape[0] != H:
         raise BadInputError(

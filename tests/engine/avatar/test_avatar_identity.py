@@ -11,7 +11,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from engine.avatar import load_avatar, save_avatar, splats
+from engine.avatar.expression import softly_clamped
 from engine.avatar.with_head import load_with_head
+from engine.core import soft_range
 from engine.core.errors import BadInputError, MissingDependencyError
 from engine.heads import load_head
 from engine.heads.carried_head import FIRST_FORMAT, FORMAT
@@ -220,6 +222,9 @@ def test_expressions_far_outside_what_was_trained_on_are_held_near_it(person, av
 
     inside = low + 0.7 * (high - low)
     assert torch.allclose(colors(held, inside), colors(free, inside))
+    seen = 3 * torch.randn(50, E, generator=torch.Generator().manual_seed(1))
+    numbers = soft_range.softly_clamped(seen.numpy(), low.numpy(), high.numpy())
+    assert np.allclose(numbers, softly_clamped(seen, low, high), atol=1e-6)
     far, farther = high + 5, high + 50
     assert torch.allclose(colors(held, far), colors(held, farther), atol=1e-4)
     assert torch.allclose(colors(held, far), colors(free, high + 0.25 * (high - low)), atol=1e-3)
