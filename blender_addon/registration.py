@@ -46,6 +46,7 @@ HOOKS = (
     status,
     session,
     setup,
+    panels,
     heads,
     characters,
     speech,

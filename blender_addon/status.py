@@ -24,6 +24,11 @@ class GAUSSIANSPEECH_PG_status(bpy.types.PropertyGroup):
         options={"SKIP_SAVE"},
     )
     is_error: bpy.props.BoolProperty(name="Error", options={"SKIP_SAVE"})
+    about: bpy.props.StringProperty(
+        name="About",
+        description="The object that was active when the error came",
+        options={"SKIP_SAVE"},
+    )
     busy: bpy.props.BoolProperty(name="Working", options={"SKIP_SAVE"})
     task: bpy.props.StringProperty(name="Task", options={"SKIP_SAVE"})
     step: bpy.props.StringProperty(name="Step", options={"SKIP_SAVE"})
@@ -42,6 +47,18 @@ def report(operator: bpy.types.Operator, context: bpy.types.Context, message: st
     set_message(context, message)
 
 
+def shows_error(context: bpy.types.Context) -> bool:
+    """Whether the panel shows an error: it is past once another object is active."""
+    status = get_status(context)
+    return status.is_error and status.about == _active_name(context)
+
+
+def _active_name(context: bpy.types.Context) -> str:
+    # Timers have no active object in their context, but a view layer.
+    obj = context.view_layer.objects.active
+    return "" if obj is None else obj.name
+
+
 def set_message(context: bpy.types.Context, message: str) -> None:
     """Put a message into the panel's status line, where no operator can report it."""
     status = get_status(context)
@@ -52,6 +69,7 @@ def set_error(context: bpy.types.Context, error: GaussianSpeechError) -> None:
     """Put an error and its remedy into the panel."""
     status = get_status(context)
     status.message, status.hint, status.is_error = error.message, error.hint, True
+    status.about = _active_name(context)
     status.is_engine = not isinstance(error, BadInputError)
 
 
@@ -106,7 +124,26 @@ def invoke_operator(operator: bpy.types.Operator, target: Any, **options: Any) -
     return {"CANCELLED"} if "CANCELLED" in result else {"FINISHED"}
 
 
-CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PG_status,)
+class GAUSSIANSPEECH_OT_dismiss(bpy.types.Operator):
+    """Take the error out of the panel."""
+
+    bl_idname = "gaussianspeech.dismiss"
+    bl_label = "Dismiss Error"
+    bl_description = "Take the error out of the panel"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """While there is one."""
+        cls.poll_message_set("There is no error")
+        return get_status(context).is_error
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Take it out."""
+        set_message(context, "")
+        return {"FINISHED"}
+
+
+CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PG_status, GAUSSIANSPEECH_OT_dismiss)
 
 
 def register() -> None:

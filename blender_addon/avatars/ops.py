@@ -36,6 +36,7 @@ class GAUSSIANSPEECH_OT_bind_avatar(EngineTask, bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """There is a head to bind it to."""
+        cls.poll_message_set("Select a head")
         return active_head(context) is not None
 
     def begin(self, context: bpy.types.Context) -> Future:
@@ -66,6 +67,7 @@ class GAUSSIANSPEECH_OT_open_avatar(bpy.types.Operator, ImportHelper):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """There is a head to bind it to."""
+        cls.poll_message_set("Select a head")
         return active_head(context) is not None
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -84,6 +86,7 @@ class GAUSSIANSPEECH_OT_unbind_avatar(ReportMixin, bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """The head has one."""
+        cls.poll_message_set("Select a head with an avatar")
         head = active_head(context)
         return head is not None and bool(head.gaussianspeech_avatar.source)
 

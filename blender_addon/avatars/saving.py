@@ -24,7 +24,7 @@ class GAUSSIANSPEECH_OT_copy_avatar(EngineTask, bpy.types.Operator):
     """Copy the bound avatar to a file, and bind the copy instead."""
 
     bl_idname = "gaussianspeech.copy_avatar"
-    bl_label = "Save Avatar"
+    bl_label = "Copy Avatar"
     bl_description = "Copy the bound avatar to a file, and bind the copy instead"
     bl_options = {"INTERNAL", "UNDO"}
     task_label: ClassVar[str] = "Saving the avatar"

@@ -18,6 +18,7 @@ from ..engine_link.session import user_folder
 from ..status import ReportMixin
 from .making import Table, make_character, names_of, selected_parts
 from .ops import SELECT, require_part
+from .polls import OfPart
 from .properties import can_speak, character_objects
 
 _UNFIT = re.compile(r'[\\/:*?"<>|\x00-\x1f]')
@@ -34,11 +35,11 @@ def presets() -> list[Path]:
     return sorted(preset_folder().glob("*.json"), key=lambda path: path.stem.lower())
 
 
-class GAUSSIANSPEECH_OT_save_mapping(ReportMixin, bpy.types.Operator, ExportHelper):
+class GAUSSIANSPEECH_OT_save_mapping(OfPart, ReportMixin, bpy.types.Operator, ExportHelper):
     """Write the character's mapping to a file."""
 
     bl_idname = "gaussianspeech.save_mapping"
-    bl_label = "Save Mapping…"
+    bl_label = "Save Mapping"
     bl_description = "Write what the character's shape keys and bones stand for to a JSON file"
     filename_ext = ".json"
 
@@ -53,7 +54,7 @@ class GAUSSIANSPEECH_OT_load_mapping(ReportMixin, bpy.types.Operator, ImportHelp
     """Let the selected objects speak as a file says."""
 
     bl_idname = "gaussianspeech.load_mapping"
-    bl_label = "Load Mapping…"
+    bl_label = "Load Mapping"
     bl_description = (
         "Let the selected meshes and armatures speak as a mapping says that was saved for this or "
         "for such a character"

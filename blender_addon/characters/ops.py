@@ -17,6 +17,7 @@ from .making import (
     proposals,
     selected_parts,
 )
+from .polls import OfPart
 from .properties import can_speak, character_objects, is_character, main_of
 
 SELECT = "Select an armature, or a mesh with shape keys that is no head of this add-on"
@@ -68,19 +69,13 @@ class GAUSSIANSPEECH_OT_use_character(ReportMixin, bpy.types.Operator):
         return f"'{made.name}' is a character{of}: {_counted(made)} {table.convention}{note}"
 
 
-class GAUSSIANSPEECH_OT_forget_character(ReportMixin, bpy.types.Operator):
+class GAUSSIANSPEECH_OT_forget_character(OfPart, ReportMixin, bpy.types.Operator):
     """Make the character's objects ordinary ones again; their animation stays."""
 
     bl_idname = "gaussianspeech.forget_character"
     bl_label = "Forget Character"
     bl_description = "Make the character's objects ordinary ones again; their animation stays"
     bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        """With an object of a character."""
-        cls.poll_message_set("Select an object of a character")
-        return is_character(context.object)
 
     def run(self, context: bpy.types.Context) -> str:
         """Forget it."""
@@ -89,11 +84,11 @@ class GAUSSIANSPEECH_OT_forget_character(ReportMixin, bpy.types.Operator):
         return f"'{name}' is no character any more"
 
 
-class GAUSSIANSPEECH_OT_add_mapping_row(ReportMixin, bpy.types.Operator):
+class GAUSSIANSPEECH_OT_add_mapping_row(OfPart, ReportMixin, bpy.types.Operator):
     """Map another shape key or bone."""
 
     bl_idname = "gaussianspeech.add_mapping_row"
-    bl_label = "Add Row"
+    bl_label = "Add Mapping Row"
     bl_description = "Map the first shape key that is not in the table, or the active bone"
     bl_options = {"REGISTER", "UNDO", "INTERNAL"}
 
@@ -116,11 +111,11 @@ class GAUSSIANSPEECH_OT_add_mapping_row(ReportMixin, bpy.types.Operator):
         return f"Mapped '{name}'"
 
 
-class GAUSSIANSPEECH_OT_remove_mapping_row(ReportMixin, bpy.types.Operator):
+class GAUSSIANSPEECH_OT_remove_mapping_row(OfPart, ReportMixin, bpy.types.Operator):
     """Leave a shape key or a channel of a bone to the artist."""
 
     bl_idname = "gaussianspeech.remove_mapping_row"
-    bl_label = "Remove Row"
+    bl_label = "Remove Mapping Row"
     bl_description = "Take the row out of the table: speech leaves the key or the bone alone"
     bl_options = {"REGISTER", "UNDO", "INTERNAL"}
 
@@ -135,19 +130,13 @@ class GAUSSIANSPEECH_OT_remove_mapping_row(ReportMixin, bpy.types.Operator):
         return f"'{name}' is not mapped"
 
 
-class GAUSSIANSPEECH_OT_propose_mapping(ReportMixin, bpy.types.Operator):
+class GAUSSIANSPEECH_OT_propose_mapping(OfPart, ReportMixin, bpy.types.Operator):
     """Make the table of the active object anew from its names."""
 
     bl_idname = "gaussianspeech.propose_mapping"
-    bl_label = "Propose Again"
+    bl_label = "Propose Mapping Again"
     bl_description = "Make the table of the active object anew from the names of its keys or bones"
     bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        """With an object of a character."""
-        cls.poll_message_set("Select an object of a character")
-        return is_character(context.object)
 
     def run(self, context: bpy.types.Context) -> str:
         """Propose."""

@@ -15,7 +15,7 @@ from typing import Any
 import bpy
 
 from ...engine.core.errors import CancelledError, GaussianSpeechError
-from ..status import get_status, set_error, set_message
+from ..status import get_status, set_error, set_message, shows_error
 from .future import Future
 
 _TICK = 0.25
@@ -76,7 +76,7 @@ def poll_finished() -> bool:
         else:
             status = get_status(bpy.context)
             # A task that the user waits for has the status line, and an error stays to be read.
-            if message and not status.busy and not status.is_error:
+            if message and not status.busy and not shows_error(bpy.context):
                 set_message(bpy.context, message)
     return bool(finished)
 

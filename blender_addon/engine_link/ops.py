@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import bpy
 
-from ...engine.core.errors import BadInputError
 from ..status import ReportMixin, report
 from . import session
 from .client import EngineClient, HelloFuture, State
@@ -49,14 +48,18 @@ class GAUSSIANSPEECH_OT_open_log(ReportMixin, bpy.types.Operator):
     """Open the engine's log file."""
 
     bl_idname = "gaussianspeech.open_log"
-    bl_label = "Open Log"
+    bl_label = "Open Engine Log"
     bl_description = "Open the engine's log file"
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        """Once there is one."""
+        cls.poll_message_set("The engine has not been started yet")
+        return session.log_path().is_file()
 
     def run(self, context: bpy.types.Context) -> str:
         """Open the file with the system's program for it."""
         path = session.log_path()
-        if not path.is_file():
-            raise BadInputError("There is no engine log yet.", "Start the engine first.")
         bpy.ops.wm.path_open(filepath=str(path))
         return f"Opened {path}"
 
@@ -78,7 +81,7 @@ def draw_engine(layout: bpy.types.UILayout) -> None:
     row = box.row(align=True)
     row.operator(GAUSSIANSPEECH_OT_check_engine.bl_idname, icon="CHECKMARK")
     row.operator(GAUSSIANSPEECH_OT_restart_engine.bl_idname, icon="FILE_REFRESH")
-    row.operator(GAUSSIANSPEECH_OT_open_log.bl_idname, icon="TEXT")
+    row.operator(GAUSSIANSPEECH_OT_open_log.bl_idname, text="Open Log", icon="TEXT")
     for line, icon in _state_lines(engine):
         box.label(text=line, icon=icon)
 

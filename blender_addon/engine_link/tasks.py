@@ -34,6 +34,14 @@ class EngineTask:
 
     task_label: ClassVar[str] = "Working"
 
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """While no other is under way: the panel shows the progress of one."""
+        status = get_status(context)
+        if status.busy:
+            cls.poll_message_set(f"{status.task} is under way: wait for it, or cancel it")
+        return not status.busy
+
     _changed = False
     """Whether a reply has been put into the file."""
 
@@ -174,8 +182,14 @@ class GAUSSIANSPEECH_OT_cancel(bpy.types.Operator):
     """Cancel the running work; nothing is changed in the file."""
 
     bl_idname = "gaussianspeech.cancel"
-    bl_label = "Cancel"
+    bl_label = "Cancel Running Work"
     bl_description = "Cancel the running work; nothing is changed in the file"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """While something is under way."""
+        cls.poll_message_set("Nothing is under way")
+        return get_status(context).busy
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Ask the running operator to."""

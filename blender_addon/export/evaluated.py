@@ -28,7 +28,12 @@ from ...engine.motion.interchange.curve_files import is_curve_file, write_curves
 from ...engine.motion.interchange.face_curves import FaceCurves
 from ...engine.motion.performance import Performance
 from ...engine.phonemes import Phone, Word
-from ..characters.properties import character_objects, is_character, mapping_of
+from ..characters.properties import (
+    character_objects,
+    has_shape_keys,
+    is_character,
+    mapping_of,
+)
 from ..speech.bake import check_bakeable
 from ..speech.head_motion import motion_of
 from ..speech.sound import scene_fps
@@ -93,7 +98,7 @@ def export_evaluated(
         BadInputError: no relative keys, other vertices than the head's, or none of the shapes that
             the format knows.
     """
-    check_bakeable(obj)
+    _check(obj)
     source = _source(context, obj, frames, dense=dense)
     if is_curve_file(path):
         _check_arkit(source)
@@ -132,7 +137,7 @@ def sample_performance(
     Raises:
         BadInputError: as :func:`export_evaluated`.
     """
-    check_bakeable(obj)
+    _check(obj)
     source = _source(context, obj, frames, dense=False)
     folder = _folder(context, obj, source, None, shapes=True)
     with tempfile.NamedTemporaryFile(
@@ -190,8 +195,19 @@ def _folder(
         )
 
 
+def _check(obj: bpy.types.Object) -> None:
+    for part in _with_keys(obj):
+        check_bakeable(part)
+    if not _with_keys(obj):
+        raise BadInputError(
+            f"'{obj.name}' moves bones and no shape keys, so it has no weights.",
+            "Choose FBX, GLB, USD or Alembic.",
+        )
+
+
 def _with_keys(obj: bpy.types.Object) -> list[bpy.types.Object]:
-    return [part for part in character_objects(obj) if part.data.shape_keys is not None]
+    """The meshes with shape keys of a head or character, the main one first."""
+    return [part for part in character_objects(obj) if has_shape_keys(part)]
 
 
 def _key_names(obj: bpy.types.Object) -> list[str]:

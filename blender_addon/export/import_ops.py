@@ -14,12 +14,8 @@ from numpy.typing import NDArray
 
 from ...engine.core.errors import BadInputError, GaussianSpeechError
 from ...engine.core.protocol import MAX_PAYLOAD, Message
-from ..characters.properties import (
-    active_speaker,
-    character_objects,
-    is_character,
-    require_speaker,
-)
+from ..characters.polls import NOT_EDITING, OfSpeaker
+from ..characters.properties import character_objects, is_character, require_speaker
 from ..engine_link.client import PreparedFuture
 from ..engine_link.future import Future
 from ..engine_link.session import get_engine
@@ -52,20 +48,15 @@ class ImportMotionOptions:
     )
 
 
-class ImportMotionTask(ImportMotionOptions, EngineTask):
+class ImportMotionTask(OfSpeaker, ImportMotionOptions, EngineTask):
     """Mixin: the import itself; the engine reads the file and fits the keys."""
 
     task_label: ClassVar[str] = "Importing the motion"
+    modes = NOT_EDITING
 
     _speaker_name = ""
     _frame = 1
     _path = Path()
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        """With a head or a character to move."""
-        cls.poll_message_set("Select a head or a character, in Object Mode")
-        return active_speaker(context) is not None and context.mode == "OBJECT"
 
     def begin(self, context: bpy.types.Context) -> Future:
         """Send the file."""
@@ -112,7 +103,7 @@ class ImportMotionTask(ImportMotionOptions, EngineTask):
             head_rotation=reply.arrays["head_rotation"],
         )
         line = add_line(obj, name)
-        line.source, line.start_frame = "FILE", self._frame
+        line.source, line.start_frame = "MOTION", self._frame
         try:
             done = bake(context, line, prediction, deltas)
         except GaussianSpeechError:

@@ -59,14 +59,13 @@ def export_mesh(
     """
     if missing := missing_exporter(kind):
         raise BadInputError(missing, "Choose another format, or a Blender from blender.org.")
+    objects = _with_rigs(context, objects, keep_bones=kind in _WITH_RIG)
     for obj in objects:
         if not obj.visible_get(view_layer=context.view_layer):
             raise BadInputError(
                 f"'{obj.name}' is hidden, and Blender's exporters skip what is hidden.",
                 "Show it in the viewport, then export.",
             )
-    if kind in _WITH_RIG:
-        objects = [*objects, *_rigs(objects)]
     with sound_scene(sound) as scene:
         folder = ExportFolder(
             context,
@@ -98,15 +97,34 @@ def missing_exporter(kind: str) -> str:
     return ""
 
 
-def _rigs(objects: Sequence[bpy.types.Object]) -> list[bpy.types.Object]:
-    """The armatures that move the objects."""
-    found: dict[bpy.types.Object, None] = {}
-    for obj in objects:
-        moved_by = [modifier.object for modifier in obj.modifiers if modifier.type == "ARMATURE"]
-        for rig in [*moved_by, obj.parent]:
-            if rig is not None and rig.type == "ARMATURE" and rig not in objects:
-                found[rig] = None
-    return list(found)
+def _with_rigs(
+    context: bpy.types.Context, objects: Sequence[bpy.types.Object], *, keep_bones: bool
+) -> list[bpy.types.Object]:
+    """The meshes of a character, those that its armatures move too, and the armatures on demand.
+
+    Raises:
+        BadInputError: there is no mesh.
+    """
+    rigs = {obj: None for obj in objects if obj.type == "ARMATURE"}
+    meshes = {obj: None for obj in objects if obj.type == "MESH"}
+    for obj in context.view_layer.objects:
+        if obj.type == "MESH" and obj.visible_get() and rigs.keys() & set(_moved_by(obj)):
+            meshes[obj] = None
+    if not meshes:
+        raise BadInputError(
+            f"No visible mesh is moved by '{objects[0].name}'.", "Show its meshes, then export."
+        )
+    if keep_bones:
+        for obj in meshes:
+            rigs |= dict.fromkeys(_moved_by(obj))
+        return [*meshes, *rigs]
+    return list(meshes)
+
+
+def _moved_by(obj: bpy.types.Object) -> list[bpy.types.Object]:
+    """The armatures that move a mesh."""
+    found = [modifier.object for modifier in obj.modifiers if modifier.type == "ARMATURE"]
+    return [rig for rig in (*found, obj.parent) if rig is not None and rig.type == "ARMATURE"]
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import bpy
 from bpy_extras.io_utils import ExportHelper
 
 from .. import compat
+from ..characters.polls import NOT_EDITING, OfSpeaker
 from ..characters.properties import active_speaker, character_objects, require_speaker
 from ..engine_link.future import Future
 from ..engine_link.tasks import EngineTask
@@ -58,18 +59,13 @@ class ExportOptions:
         return {name: getattr(self, name) for name in names}
 
 
-class ExportTask(ExportOptions, EngineTask):
+class ExportTask(OfSpeaker, ExportOptions, EngineTask):
     """Mixin: the export itself, in a second Blender, with progress and cancel."""
 
     task_label: ClassVar[str] = "Exporting"
+    modes = NOT_EDITING
 
     _done = ""
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        """There is a head or a character to export."""
-        cls.poll_message_set("Select a head or a character, in Object Mode")
-        return active_speaker(context) is not None and context.mode == "OBJECT"
 
     def begin(self, context: bpy.types.Context) -> Future:
         """Copy what is exported, and start."""

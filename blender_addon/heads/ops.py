@@ -12,7 +12,6 @@ import bpy
 from bpy_extras.io_utils import ImportHelper
 from mathutils import Euler
 
-from ...engine.core.errors import BadInputError
 from ...engine.core.protocol import Message
 from ..engine_link import background
 from ..engine_link.client import EngineClient
@@ -72,6 +71,12 @@ class GAUSSIANSPEECH_OT_add_head(EngineTask, bpy.types.Operator):
         default=True,
     )
 
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """In Object Mode."""
+        cls.poll_message_set("Leave the current mode for Object Mode first")
+        return context.mode == "OBJECT"
+
     def draw(self, _context: bpy.types.Context) -> None:
         """Draw the options of the kind of head."""
         if self.head == DEFAULT_HEAD:
@@ -80,10 +85,6 @@ class GAUSSIANSPEECH_OT_add_head(EngineTask, bpy.types.Operator):
 
     def begin(self, context: bpy.types.Context) -> Future:
         """Ask for the head's geometry."""
-        if context.mode != "OBJECT":
-            raise BadInputError(
-                "A head can only be added in Object Mode.", "Leave the current mode first."
-            )
         engine = get_engine(context)
         if self.head == DEFAULT_HEAD and engine in _default_heads and engine.hello:
             # The redo panel adds the head anew, and must not wait for a busy engine.
@@ -180,6 +181,12 @@ class GAUSSIANSPEECH_OT_open_head(bpy.types.Operator, ImportHelper):
 
     filename_ext = ".pkl"
     filter_glob: bpy.props.StringProperty(default="*.pkl;*.npz", options={"HIDDEN"})
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """In Object Mode."""
+        cls.poll_message_set("Leave the current mode for Object Mode first")
+        return context.mode == "OBJECT"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Add the chosen head."""

@@ -186,7 +186,7 @@ class GAUSSIANSPEECH_OT_end_job(JobRequest, bpy.types.Operator):
     """End a training that does not stop when asked."""
 
     bl_idname = "gaussianspeech.end_job"
-    bl_label = "End Now"
+    bl_label = "End Training Now"
     bl_description = "End the training at once; what it did since its last checkpoint is lost"
     doing = "Ending"
     outcome = "'{job}' was ended"
@@ -248,7 +248,7 @@ class GAUSSIANSPEECH_OT_open_job(JobOperator, bpy.types.Operator):
     """Open a training's log or folder with the system's program for it."""
 
     bl_idname = "gaussianspeech.open_job"
-    bl_label = "Open"
+    bl_label = "Open Training"
 
     what: bpy.props.EnumProperty(
         items=(
@@ -281,7 +281,7 @@ class GAUSSIANSPEECH_OT_refresh_jobs(bpy.types.Operator):
     """Read the list of trainings again."""
 
     bl_idname = "gaussianspeech.refresh_jobs"
-    bl_label = "Refresh"
+    bl_label = "Refresh Trainings"
     bl_description = "Read the list of trainings again"
     bl_options = {"INTERNAL"}
 
@@ -303,7 +303,7 @@ class GAUSSIANSPEECH_OT_use_job(JobOperator, bpy.types.Operator):
     """Use a training's result on the active head."""
 
     bl_idname = "gaussianspeech.use_job"
-    bl_label = "Use"
+    bl_label = "Use Training"
     bl_options = {"INTERNAL", "UNDO"}
 
     kind: bpy.props.EnumProperty(

@@ -102,7 +102,9 @@ class GAUSSIANSPEECH_PT_training(bpy.types.Panel):
             elif snapshot.error is None:
                 layout.label(text="Asking the engine", icon="TIME")
             else:
-                layout.operator(GAUSSIANSPEECH_OT_refresh_jobs.bl_idname, icon="FILE_REFRESH")
+                layout.operator(
+                    GAUSSIANSPEECH_OT_refresh_jobs.bl_idname, text="Refresh", icon="FILE_REFRESH"
+                )
             return
         row = layout.row()
         row.template_list(
@@ -114,11 +116,8 @@ class GAUSSIANSPEECH_PT_training(bpy.types.Panel):
         job = watcher.job(listed.chosen)
         if job is not None:
             side.separator()
-            remove = side.row()
-            remove.enabled = not job.running
-            remove.operator(
-                GAUSSIANSPEECH_OT_remove_job.bl_idname, text="", icon="TRASH"
-            ).job = job.id
+            remove = GAUSSIANSPEECH_OT_remove_job.bl_idname
+            side.operator(remove, text="", icon="TRASH").job = job.id
             _draw_job(layout, context, job)
 
 
@@ -130,7 +129,7 @@ def _draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, job: JobSu
     _draw_state(box, context, job)
     _draw_results(box, context, job)
     if job.state is State.CANCELLING:
-        box.operator(GAUSSIANSPEECH_OT_end_job.bl_idname, icon="X").job = job.id
+        box.operator(GAUSSIANSPEECH_OT_end_job.bl_idname, text="End Now", icon="X").job = job.id
     elif job.running:
         box.operator(GAUSSIANSPEECH_OT_cancel_job.bl_idname, text="Cancel", icon="X").job = job.id
     elif job.resumable:

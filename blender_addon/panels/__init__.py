@@ -6,6 +6,7 @@ Each section is a sub-panel that its own sub-package registers with ``bl_parent_
 
 from __future__ import annotations
 
+from . import menus
 from .help import GAUSSIANSPEECH_PT_help
 from .main import GAUSSIANSPEECH_PT_main
 
@@ -15,4 +16,6 @@ PARENT_ID = GAUSSIANSPEECH_PT_main.bl_idname
 CATEGORY = GAUSSIANSPEECH_PT_main.bl_category
 """The tab's name."""
 
-CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PT_main, GAUSSIANSPEECH_PT_help)
+CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PT_main, GAUSSIANSPEECH_PT_help, *menus.CLASSES)
+
+register, unregister = menus.register, menus.unregister

@@ -9,7 +9,7 @@ from ..engine_link.background import running_tasks
 from ..engine_link.ops import GAUSSIANSPEECH_OT_open_log
 from ..engine_link.tasks import GAUSSIANSPEECH_OT_cancel
 from ..setup.panel import draw_set_up
-from ..status import get_status
+from ..status import GAUSSIANSPEECH_OT_dismiss, get_status, shows_error
 from ..text import draw_wrapped, wrapped
 
 _ROWS = 2
@@ -29,24 +29,26 @@ class GAUSSIANSPEECH_PT_main(bpy.types.Panel):
         """Draw the status: two rows in any case, so that no button moves under the mouse."""
         status = get_status(context)
         layout = self.layout
-        if draw_set_up(layout, context) and not status.is_error:
+        if draw_set_up(layout, context) and not shows_error(context):
             return
         if status.busy:
             column = layout.column(align=True)
             text = status.step[:1].upper() + status.step[1:] or status.task
             column.progress(factor=status.fraction, text=text)
-            column.operator(GAUSSIANSPEECH_OT_cancel.bl_idname, icon="X")
-        elif status.is_error:
+            column.operator(GAUSSIANSPEECH_OT_cancel.bl_idname, text="Cancel", icon="X")
+        elif shows_error(context):
             box = layout.box()
-            box.alert = True
-            draw_wrapped(box, context, status.message, icon="ERROR")
-            box = box.column()
-            box.alert = False
+            row = box.row()
+            column = row.column()
+            column.alert = True
+            draw_wrapped(column, context, status.message, icon="ERROR")
+            row.operator(GAUSSIANSPEECH_OT_dismiss.bl_idname, text="", icon="X", emboss=False)
             draw_wrapped(box, context, status.hint)
             if status.is_engine:
-                box.operator(GAUSSIANSPEECH_OT_open_log.bl_idname, icon="TEXT")
+                box.operator(GAUSSIANSPEECH_OT_open_log.bl_idname, text="Open Log", icon="TEXT")
         else:
-            lines = wrapped(context, status.message or "Ready")
+            past = "" if status.is_error else status.message
+            lines = wrapped(context, past or "Ready")
             rows = [(text, "BLANK1" if row else "INFO") for row, text in enumerate(lines)]
             rows += [(f"{label}…", "TIME") for label in running_tasks()]
             column = layout.column(align=True)

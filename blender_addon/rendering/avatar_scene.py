@@ -90,20 +90,14 @@ def set_up_composite(scene: bpy.types.Scene) -> bpy.types.Scene:
     return avatar_scene
 
 
-def remove_composite(scene: bpy.types.Scene) -> bool:
-    """Undo :func:`set_up_composite`; what the artist built stays.
-
-    Returns:
-        Whether there was anything to remove.
-    """
+def remove_composite(scene: bpy.types.Scene) -> None:
+    """Undo :func:`set_up_composite`; what the artist built stays."""
     composite = composite_of(scene)
-    found = remove_nodes(scene)
+    remove_nodes(scene)
     show_hidden_before(composite)
     avatar_scene, composite.avatar_scene = composite.avatar_scene, None
-    if avatar_scene is None:
-        return found
-    bpy.data.scenes.remove(avatar_scene)
-    return True
+    if avatar_scene is not None:
+        bpy.data.scenes.remove(avatar_scene)
 
 
 def follow(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import bpy
 
-from ...engine.core.errors import BadInputError
 from ..heads.properties import active_head
 from ..status import ReportMixin
 from .avatar_scene import remove_composite, set_up_composite
+from .compositor import built_view
 from .engine import GaussianSpeechRenderEngine
 from .portrait import add_portrait_camera
+from .properties import composite_of
 
 
 class GAUSSIANSPEECH_OT_render_avatars(ReportMixin, bpy.types.Operator):
@@ -54,12 +55,16 @@ class GAUSSIANSPEECH_OT_remove_composite(ReportMixin, bpy.types.Operator):
     bl_description = "Remove the avatar scene and its compositor nodes; your own nodes stay"
     bl_options = {"REGISTER", "UNDO"}
 
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """There is one."""
+        cls.poll_message_set("This scene has no composite of avatars")
+        scene = context.scene
+        return built_view(scene) is not None or composite_of(scene).avatar_scene is not None
+
     def run(self, context: bpy.types.Context) -> str:
         """Remove what the set-up made."""
-        if not remove_composite(context.scene):
-            raise BadInputError(
-                f"'{context.scene.name}' has no composite.", "There is nothing to remove."
-            )
+        remove_composite(context.scene)
         return "The avatar composite is removed"
 
 
@@ -67,13 +72,14 @@ class GAUSSIANSPEECH_OT_portrait_camera(ReportMixin, bpy.types.Operator):
     """Add a camera in front of the head and view through it."""
 
     bl_idname = "gaussianspeech.portrait_camera"
-    bl_label = "Portrait Camera"
+    bl_label = "Add Portrait Camera"
     bl_description = "Add a camera in front of the head, make it active, and view through it"
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """There is a head."""
+        cls.poll_message_set("Select a head")
         return active_head(context) is not None
 
     def run(self, context: bpy.types.Context) -> str:

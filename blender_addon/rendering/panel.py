@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ..panels import CATEGORY, PARENT_ID
+from ..text import draw_wrapped
 from . import overlay
 from .compositor import built_view
 from .engine import GaussianSpeechRenderEngine
@@ -33,8 +34,10 @@ class GAUSSIANSPEECH_PT_render(bpy.types.Panel):
         """Draw the two ways to render and what is set up."""
         scene, column = context.scene, self.layout.column()
         if overlay.failure():
-            column.label(text=overlay.failure(), icon="ERROR")
-        column.operator(GAUSSIANSPEECH_OT_portrait_camera.bl_idname, icon="CAMERA_DATA")
+            draw_wrapped(column, context, overlay.failure(), icon="ERROR")
+        column.operator(
+            GAUSSIANSPEECH_OT_portrait_camera.bl_idname, text="Portrait Camera", icon="CAMERA_DATA"
+        )
         if scene.render.engine == GaussianSpeechRenderEngine.bl_idname:
             column.label(text="F12 renders the avatars alone", icon="RENDER_STILL")
             column.prop(scene.render, "film_transparent")
@@ -50,12 +53,14 @@ class GAUSSIANSPEECH_PT_render(bpy.types.Panel):
         if avatar_scene is not None:
             column.label(text=f"Composited from '{avatar_scene.name}'", icon="CHECKMARK")
         if view != scene.view_settings.view_transform:
-            column.label(text=f"Colours are kept for {view}: set up again", icon="ERROR")
+            text = f"Colours are kept for {view}: set up again"
+            draw_wrapped(column, context, text, icon="ERROR")
         column.prop(composite, "write_layers")
         if composite.write_layers:
             column.prop(composite, "layers_path", text="")
             if composite.layers_path.startswith("//") and not bpy.data.filepath:
-                column.label(text="Save the .blend first: // is its folder", icon="ERROR")
+                text = "Save the .blend first: // is its folder"
+                draw_wrapped(column, context, text, icon="ERROR")
         column.operator(
             GAUSSIANSPEECH_OT_set_up_composite.bl_idname, text="Set Up Again", icon="FILE_REFRESH"
         )

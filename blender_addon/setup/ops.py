@@ -131,11 +131,15 @@ class GAUSSIANSPEECH_OT_open_set_up_log(ReportMixin, bpy.types.Operator):
     bl_label = "Open Set-Up Log"
     bl_description = "Open the log of the last set-up"
 
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        """Once there is one."""
+        cls.poll_message_set("Nothing was set up yet")
+        return session.log_path().is_file()
+
     def run(self, _context: bpy.types.Context) -> str:
         """Open the file with the system's program for it."""
         path = session.log_path()
-        if not path.is_file():
-            raise BadInputError("Nothing was set up yet.", "Press Set Up Engine.")
         bpy.ops.wm.path_open(filepath=str(path))
         return f"Opened {path}"
 
@@ -161,7 +165,7 @@ class GAUSSIANSPEECH_OT_doctor(EngineTask, bpy.types.Operator):
     """Say what this computer can do, what is missing, and the remedy."""
 
     bl_idname = "gaussianspeech.doctor"
-    bl_label = "Doctor"
+    bl_label = "Run Doctor"
     bl_description = "Check the engine, GPU, models, disk and folders; say what is missing and why"
     task_label: ClassVar[str] = "Looking at the installation"
 
@@ -192,7 +196,7 @@ class GAUSSIANSPEECH_OT_copy_report(ReportMixin, bpy.types.Operator):
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
         """Once there are some."""
-        cls.poll_message_set("Press Doctor first")
+        cls.poll_message_set("Run Doctor first")
         return bool(doctor_report.findings())
 
     def run(self, context: bpy.types.Context) -> str:
@@ -205,7 +209,7 @@ class GAUSSIANSPEECH_OT_open_documentation(ReportMixin, bpy.types.Operator):
     """Open the manual that came with the add-on."""
 
     bl_idname = "gaussianspeech.open_documentation"
-    bl_label = "Documentation"
+    bl_label = "Open Documentation"
     bl_description = "Open the manual that came with the add-on"
 
     def run(self, _context: bpy.types.Context) -> str:

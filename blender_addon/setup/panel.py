@@ -74,7 +74,7 @@ def draw_doctor(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """Draw the doctor's operators and findings, what is wrong first."""
     row = layout.row(align=True)
     row.operator_context = "INVOKE_DEFAULT"
-    row.operator(GAUSSIANSPEECH_OT_doctor.bl_idname, icon="HEART")
+    row.operator(GAUSSIANSPEECH_OT_doctor.bl_idname, text="Doctor", icon="HEART")
     row.operator(GAUSSIANSPEECH_OT_copy_report.bl_idname, icon="COPYDOWN")
     column = layout.column(align=True)
     for check in sorted(report.findings(), key=lambda check: -LEVELS.index(check.level)):
@@ -85,5 +85,7 @@ def draw_doctor(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
 
 def draw_help(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """Draw the section *Help*."""
-    layout.operator(GAUSSIANSPEECH_OT_open_documentation.bl_idname, icon="HELP")
+    layout.operator(
+        GAUSSIANSPEECH_OT_open_documentation.bl_idname, text="Documentation", icon="HELP"
+    )
     draw_doctor(layout, context)

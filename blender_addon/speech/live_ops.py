@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import bpy
 
+from ..characters.polls import OfSpeaker
 from ..characters.properties import require_speaker
 from ..settings import get_preferences
 from ..status import ReportMixin
 from . import live
 
 
-class GAUSSIANSPEECH_OT_live(ReportMixin, bpy.types.Operator):
+class GAUSSIANSPEECH_OT_live(OfSpeaker, ReportMixin, bpy.types.Operator):
     """Move the head or character while somebody speaks into the microphone."""
 
     bl_idname = "gaussianspeech.live"
-    bl_label = "Live"
+    bl_label = "Start Live Speech"
     bl_description = (
         "Move the head or character while somebody speaks into the microphone of the machine "
         "that the engine runs on"
@@ -39,13 +40,20 @@ class GAUSSIANSPEECH_OT_live_record(ReportMixin, bpy.types.Operator):
     """Record what is spoken from here on, beginning at the current frame."""
 
     bl_idname = "gaussianspeech.live_record"
-    bl_label = "Record"
+    bl_label = "Record Live Speech"
     bl_description = "Record what is spoken from here on, beginning at the current frame"
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        """While a head is live."""
-        return live.session() is not None
+        """While a head is live, and nothing is recorded."""
+        running = live.session()
+        if running is None:
+            cls.poll_message_set("Start live speech first")
+        elif running.latest is None:
+            cls.poll_message_set("Live speech is starting")
+        else:
+            cls.poll_message_set("It is being recorded")
+        return running is not None and running.latest is not None and not running.recording
 
     def run(self, context: bpy.types.Context) -> str:
         """Begin."""
@@ -57,13 +65,14 @@ class GAUSSIANSPEECH_OT_live_stop(ReportMixin, bpy.types.Operator):
     """End live speech, and bake what was recorded."""
 
     bl_idname = "gaussianspeech.live_stop"
-    bl_label = "Stop"
+    bl_label = "Stop Live Speech"
     bl_description = "End live speech; what was recorded becomes an Action"
     bl_options = {"UNDO"}
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
         """While a head is live."""
+        cls.poll_message_set("Nobody is live")
         return live.session() is not None
 
     def run(self, context: bpy.types.Context) -> str:
@@ -81,7 +90,7 @@ def draw_live(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     if running is None:
         if get_preferences(context).engine_command.strip():
             layout.label(text="Live: the engine's machine has the microphone", icon="INFO")
-        layout.operator(GAUSSIANSPEECH_OT_live.bl_idname, icon="REC")
+        layout.operator(GAUSSIANSPEECH_OT_live.bl_idname, text="Live", icon="REC")
         return
     if running.latest is None:
         text, icon = f"{running.speaker}: {running.future.poll()[1]}", "TIME"
@@ -90,10 +99,8 @@ def draw_live(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         text, icon = f"{running.speaker}: {what}, {running.time:.0f} s", "REC"
     layout.label(text=text, icon=icon)
     row = layout.row(align=True)
-    record = row.row(align=True)
-    record.enabled = running.latest is not None and not running.recording
-    record.operator(GAUSSIANSPEECH_OT_live_record.bl_idname, icon="REC")
-    row.operator(GAUSSIANSPEECH_OT_live_stop.bl_idname, icon="SNAP_FACE")
+    row.operator(GAUSSIANSPEECH_OT_live_record.bl_idname, text="Record", icon="REC")
+    row.operator(GAUSSIANSPEECH_OT_live_stop.bl_idname, text="Stop", icon="SNAP_FACE")
 
 
 CLASSES: tuple[type, ...] = (

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ...engine.core.errors import BadInputError
 from ...engine.core.protocol import Message
 from .. import compat
+from ..characters.polls import OfSpeaker
 from ..characters.properties import active_speaker, character_objects, require_speaker
 from ..engine_link.client import PreparedFuture
 from ..engine_link.future import CompletedFuture, Future
@@ -220,11 +221,11 @@ class LinesTask(EngineTask):
         self._summary = _summary(done, prediction.max_error_mm if is_head(line.id_data) else None)
 
 
-class GAUSSIANSPEECH_OT_predict(LinesTask, bpy.types.Operator):
+class GAUSSIANSPEECH_OT_predict(OfSpeaker, LinesTask, bpy.types.Operator):
     """Predict how the head speaks the line, and bake it."""
 
     bl_idname = "gaussianspeech.predict"
-    bl_label = "Predict and Bake"
+    bl_label = "Predict and Bake Line"
     bl_description = "Predict how the head or character speaks the line, and bake it to its keys"
     bl_options = {"UNDO"}
 
@@ -246,11 +247,11 @@ class GAUSSIANSPEECH_OT_predict(LinesTask, bpy.types.Operator):
         return True
 
 
-class GAUSSIANSPEECH_OT_update_line(LinesTask, bpy.types.Operator):
+class GAUSSIANSPEECH_OT_update_line(OfSpeaker, LinesTask, bpy.types.Operator):
     """Bring the line up to date with its sound, text and model."""
 
     bl_idname = "gaussianspeech.update_line"
-    bl_label = "Update"
+    bl_label = "Update Line"
     bl_description = (
         "Bring the line up to date with its sound, text and model; the engine is asked only where "
         "something has to be predicted"
@@ -262,11 +263,11 @@ class GAUSSIANSPEECH_OT_update_line(LinesTask, bpy.types.Operator):
         return self.start(context, [ensure_line(require_speaker(context))])
 
 
-class GAUSSIANSPEECH_OT_update_lines(LinesTask, bpy.types.Operator):
+class GAUSSIANSPEECH_OT_update_lines(OfSpeaker, LinesTask, bpy.types.Operator):
     """Bring all lines up to date that are not."""
 
     bl_idname = "gaussianspeech.update_lines"
-    bl_label = "Update All"
+    bl_label = "Update All Lines"
     bl_description = "Bring all lines of the head or character up to date that are not"
     bl_options = {"UNDO"}
 
@@ -285,11 +286,11 @@ class GAUSSIANSPEECH_OT_update_lines(LinesTask, bpy.types.Operator):
         return self.start(context, chosen)
 
 
-class GAUSSIANSPEECH_OT_rebake(ReportMixin, bpy.types.Operator):
+class GAUSSIANSPEECH_OT_rebake(OfSpeaker, ReportMixin, bpy.types.Operator):
     """Bake the predicted line again with the controls."""
 
     bl_idname = "gaussianspeech.rebake"
-    bl_label = "Bake Again"
+    bl_label = "Bake Line Again"
     bl_description = (
         "Bake the predicted line again with its controls and the strip's position. "
         "Needs no engine; what you have edited is kept"

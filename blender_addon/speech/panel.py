@@ -10,7 +10,6 @@ from .. import compat
 from ..characters.properties import active_speaker
 from ..heads.properties import is_head
 from ..panels import CATEGORY, PARENT_ID
-from ..status import get_status
 from . import line_ops as buttons
 from .batch_ops import GAUSSIANSPEECH_MT_lines
 from .keyed import keyed
@@ -132,23 +131,18 @@ def _draw_buttons(
     column: bpy.types.UILayout, context: bpy.types.Context, line: bpy.types.PropertyGroup
 ) -> None:
     """Draw what brings a line up to date."""
-    busy = get_status(context).busy
     row = column.row(align=True)
     row.scale_y = 1.4
-    row.enabled = not busy
-    row.operator(GAUSSIANSPEECH_OT_predict.bl_idname, icon="PLAY")
+    row.operator(GAUSSIANSPEECH_OT_predict.bl_idname, text="Predict and Bake", icon="PLAY")
     if line_action(line.id_data, line) is None:
         return
     reason = out_of_date(context, line)
     if reason:
         column.label(text=reason, icon="FILE_REFRESH")
     row = column.row(align=True)
-    row.enabled = not busy
-    update = row.row(align=True)
-    update.enabled = bool(reason)
-    update.operator(GAUSSIANSPEECH_OT_update_line.bl_idname)
+    row.operator(GAUSSIANSPEECH_OT_update_line.bl_idname, text="Update")
     if len(lines_of(line.id_data)) > 1:
-        row.operator(GAUSSIANSPEECH_OT_update_lines.bl_idname)
+        row.operator(GAUSSIANSPEECH_OT_update_lines.bl_idname, text="Update All")
     open_now = buttons.is_edited_now(line.id_data)
     edit = buttons.GAUSSIANSPEECH_OT_edit_line.bl_idname
     column.operator(edit, icon="ACTION_TWEAK", depress=open_now)
@@ -240,9 +234,7 @@ class GAUSSIANSPEECH_PT_adjust(bpy.types.Panel):
             column.prop(obj.gaussianspeech_speech, "key_tolerance", text="Tolerance (mm)")
         if action is not None:
             layout.label(text=f"Action {action.name}", icon="ACTION")
-        row = layout.row()
-        row.enabled = action is not None
-        row.operator(GAUSSIANSPEECH_OT_rebake.bl_idname, icon="FILE_REFRESH")
+        layout.operator(GAUSSIANSPEECH_OT_rebake.bl_idname, text="Bake Again", icon="FILE_REFRESH")
 
 
 class GAUSSIANSPEECH_PT_emotion(bpy.types.Panel):
@@ -274,9 +266,8 @@ class GAUSSIANSPEECH_PT_emotion(bpy.types.Panel):
         column.separator()
         column.prop(settings, "emotion_from_voice")
         if keyed(settings):
-            row = layout.row()
-            row.enabled = active_bake(obj) is not None
-            row.operator(GAUSSIANSPEECH_OT_rebake.bl_idname, icon="FILE_REFRESH")
+            rebake = GAUSSIANSPEECH_OT_rebake.bl_idname
+            layout.operator(rebake, text="Bake Again", icon="FILE_REFRESH")
 
 
 class GAUSSIANSPEECH_PT_model(bpy.types.Panel):

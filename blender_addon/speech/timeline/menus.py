@@ -11,7 +11,8 @@ import bpy
 from ....engine.motion.spans import HOLD_CLOSED
 from ...characters.properties import active_speaker
 from ...panels import CATEGORY
-from ...status import get_status
+from ...status import get_status, shows_error
+from ...text import draw_wrapped
 from ..lines import active_line
 from ..ops import GAUSSIANSPEECH_OT_import_sound
 from . import ops
@@ -56,8 +57,9 @@ class GAUSSIANSPEECH_PT_timeline_sequencer(bpy.types.Panel):
         status = get_status(context)
         if status.busy:
             layout.label(text=f"{status.task}: {round(100 * status.fraction)} %", icon="SORTTIME")
-        elif status.message:
-            layout.label(text=status.message, icon="ERROR" if status.is_error else "INFO")
+        elif shows_error(context) or (status.message and not status.is_error):
+            icon = "ERROR" if status.is_error else "INFO"
+            draw_wrapped(layout, context, status.message, icon=icon)
         layout.operator(ops.GAUSSIANSPEECH_OT_speak_strip.bl_idname, icon="PLAY_SOUND")
         if timeline_line(context) is not None:
             _draw_timeline(layout, context)

@@ -11,6 +11,7 @@ from ....engine.core.errors import BadInputError
 from ....engine.core.protocol import Message
 from ....engine.motion.spans import HOLD_CLOSED, STRENGTH, Span
 from ... import compat
+from ...characters.polls import OfSpeaker
 from ...characters.properties import active_speaker, require_speaker
 from ...engine_link.future import Future
 from ...status import ReportMixin
@@ -168,7 +169,7 @@ class GAUSSIANSPEECH_OT_phrase_strength(_Span, bpy.types.Operator):
     """Speak the selected words, or the word at the playhead, with a strength of their own."""
 
     bl_idname = "gaussianspeech.phrase_strength"
-    bl_label = "Strength of Phrase"
+    bl_label = "Set Phrase Strength"
     bl_description = (
         "Speak the selected words and phones, or the word at the playhead, with a strength of "
         "their own. A strip shows the span: trim it, type another number, or delete it"
@@ -232,11 +233,11 @@ class GAUSSIANSPEECH_OT_follow_timeline(LinesTask, bpy.types.Operator):
         return self.start(context, [line])
 
 
-class GAUSSIANSPEECH_OT_recognize_again(LinesTask, bpy.types.Operator):
+class GAUSSIANSPEECH_OT_recognize_again(OfSpeaker, LinesTask, bpy.types.Operator):
     """Find words and phones in the sound again, instead of where they were moved."""
 
     bl_idname = "gaussianspeech.recognize_again"
-    bl_label = "Recognise Again"
+    bl_label = "Recognise Line Again"
     bl_description = (
         "Find the line's words and phones in its sound again, instead of where you have moved them"
     )
