@@ -18,6 +18,7 @@ from ..engine_link.client import EngineClient
 from ..engine_link.future import CompletedFuture, Future
 from ..engine_link.session import get_engine
 from ..engine_link.tasks import EngineTask
+from ..polls import InObjectMode
 from ..status import invoke_operator, report
 from .mesh import build_head
 from .properties import bind_avatar, engine_name, is_head
@@ -35,7 +36,7 @@ _default_heads: WeakKeyDictionary[EngineClient, Message] = WeakKeyDictionary()
 """The default head as each engine gave it."""
 
 
-class GAUSSIANSPEECH_OT_add_head(EngineTask, bpy.types.Operator):
+class GAUSSIANSPEECH_OT_add_head(InObjectMode, EngineTask, bpy.types.Operator):
     """Add a head with its expressions as shape keys."""
 
     bl_idname = "gaussianspeech.add_head"
@@ -70,12 +71,6 @@ class GAUSSIANSPEECH_OT_add_head(EngineTask, bpy.types.Operator):
         ),
         default=True,
     )
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        """In Object Mode."""
-        cls.poll_message_set("Leave the current mode for Object Mode first")
-        return context.mode == "OBJECT"
 
     def draw(self, _context: bpy.types.Context) -> None:
         """Draw the options of the kind of head."""
@@ -171,7 +166,7 @@ def bind_avatar_async(context: bpy.types.Context, obj: bpy.types.Object, avatar:
     background.run("Preparing the avatar", future, on_loaded)
 
 
-class GAUSSIANSPEECH_OT_open_head(bpy.types.Operator, ImportHelper):
+class GAUSSIANSPEECH_OT_open_head(InObjectMode, bpy.types.Operator, ImportHelper):
     """Add a head from a FLAME model file."""
 
     bl_idname = "gaussianspeech.open_head"
@@ -181,12 +176,6 @@ class GAUSSIANSPEECH_OT_open_head(bpy.types.Operator, ImportHelper):
 
     filename_ext = ".pkl"
     filter_glob: bpy.props.StringProperty(default="*.pkl;*.npz", options={"HIDDEN"})
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        """In Object Mode."""
-        cls.poll_message_set("Leave the current mode for Object Mode first")
-        return context.mode == "OBJECT"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Add the chosen head."""

@@ -30,7 +30,15 @@ class GAUSSIANSPEECH_MT_characters(_Entries, bpy.types.Menu):
     bl_idname = "GAUSSIANSPEECH_MT_characters"
     bl_label = "Character"
     operators = (
-        *("add_head", "open_head", "use_character", "propose_mapping", "load_mapping"),
+        *(
+            "add_head",
+            "open_head",
+            "add_person",
+            "open_person",
+            "use_character",
+            "propose_mapping",
+            "load_mapping",
+        ),
         *("save_mapping", "add_mapping_preset", "forget_character"),
     )
 

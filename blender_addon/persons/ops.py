@@ -9,18 +9,18 @@ from typing import ClassVar
 import bpy
 from bpy_extras.io_utils import ImportHelper
 
-from ...engine.core.errors import BadInputError
 from ...engine.core.protocol import Message
 from ..engine_link.future import Future
 from ..engine_link.session import get_engine
 from ..engine_link.tasks import EngineTask
 from ..heads.ops import DEFAULT_AVATAR, bind_avatar_async, frame_first, place_head
 from ..heads.panel import GAUSSIANSPEECH_PT_head
+from ..polls import InObjectMode
 from ..speech.line_list import use_model
 from ..status import invoke_operator, report
 
 
-class GAUSSIANSPEECH_OT_add_person(EngineTask, bpy.types.Operator):
+class GAUSSIANSPEECH_OT_add_person(InObjectMode, EngineTask, bpy.types.Operator):
     """Add a person: head, avatar and speech model."""
 
     bl_idname = "gaussianspeech.add_person"
@@ -46,10 +46,6 @@ class GAUSSIANSPEECH_OT_add_person(EngineTask, bpy.types.Operator):
 
     def begin(self, context: bpy.types.Context) -> Future:
         """Ask who it is."""
-        if context.mode != "OBJECT":
-            raise BadInputError(
-                "A person can only be added in Object Mode.", "Leave the current mode first."
-            )
         name = self.person
         if name != DEFAULT_AVATAR:
             name = str(Path(bpy.path.abspath(name)).resolve())
@@ -69,11 +65,11 @@ class GAUSSIANSPEECH_OT_add_person(EngineTask, bpy.types.Operator):
         report(self, context, f"Added '{obj.name}' with {' and '.join(parts)}")
 
 
-class GAUSSIANSPEECH_OT_open_person(bpy.types.Operator, ImportHelper):
+class GAUSSIANSPEECH_OT_open_person(InObjectMode, bpy.types.Operator, ImportHelper):
     """Add a person from a folder or an avatar file."""
 
     bl_idname = "gaussianspeech.open_person"
-    bl_label = "Add Person"
+    bl_label = "Add Person From File"
     bl_description = (
         "Add a person from their folder, or from an avatar that carries its head: of a training, "
         "or of GaussianAvatars"
