@@ -23,12 +23,11 @@ class OfSpeaker:
     def poll(cls, context: bpy.types.Context) -> bool:
         """With a head or character."""
         if active_speaker(context) is None:
-            foreign = has_shape_keys(context.object)
-            cls.poll_message_set(
-                "The selected mesh is no character yet: press Use as Character"
-                if foreign
-                else "Select a head or a character"
-            )
+            if has_shape_keys(context.object):
+                name = context.object.name
+                cls.poll_message_set(f"'{name}' is no character yet: press Use as Character")
+            else:
+                cls.poll_message_set("Select a head or a character, or press Add Head")
             return False
         if cls.modes and context.mode not in cls.modes:
             cls.poll_message_set("Leave the current mode for Object Mode first")

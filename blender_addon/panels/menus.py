@@ -51,6 +51,7 @@ class GAUSSIANSPEECH_MT_speech(_Entries, bpy.types.Menu):
     operators = (
         *("import_sound", "add_line", "predict", "update_line", "update_lines", "rebake"),
         *("edit_line", "duplicate_line", "remove_line", "recognize_again"),
+        *("lines_from_strips", "open_folder", "texts_from_script"),
         *("show_words", "show_phones", "hide_timeline", "hold_closed", "phrase_strength"),
         *("remove_span", "live", "live_record", "live_stop"),
     )

@@ -100,7 +100,7 @@ class GAUSSIANSPEECH_OT_open_folder(bpy.types.Operator):
     """Choose a folder of recordings to add as lines."""
 
     bl_idname = "gaussianspeech.open_folder"
-    bl_label = "Add Lines from Folder…"
+    bl_label = "Add Lines from Recordings"
     bl_description = GAUSSIANSPEECH_OT_lines_from_folder.bl_description
     bl_options: ClassVar[set[str]] = {"INTERNAL"}
 
@@ -132,7 +132,7 @@ class GAUSSIANSPEECH_OT_texts_from_script(ReportMixin, bpy.types.Operator, Impor
     """Give the lines their texts, from a script or from subtitles."""
 
     bl_idname = "gaussianspeech.texts_from_script"
-    bl_label = "Texts from Script…"
+    bl_label = "Import Texts from Script"
     bl_description = (
         "Give the lines their texts: from a script with a line of text for each, in the order of "
         'their time, where "NAME: text" is for the head or character of that name; or from '
@@ -175,8 +175,10 @@ class GAUSSIANSPEECH_MT_lines(bpy.types.Menu):
         for channel, count in sorted(channels.items()):
             text = f"Add Lines from Channel {channel} ({count})"
             layout.operator(strips, text=text, icon="SEQ_SEQUENCER").channel = channel
-        layout.operator(GAUSSIANSPEECH_OT_open_folder.bl_idname, icon="FILE_FOLDER")
-        layout.operator(GAUSSIANSPEECH_OT_texts_from_script.bl_idname, icon="TEXT")
+        folder = GAUSSIANSPEECH_OT_open_folder.bl_idname
+        layout.operator(folder, text="Add Lines from Folder…", icon="FILE_FOLDER")
+        script = GAUSSIANSPEECH_OT_texts_from_script.bl_idname
+        layout.operator(script, text="Texts from Script…", icon="TEXT")
         layout.separator()
         everybody = GAUSSIANSPEECH_OT_update_lines.bl_idname
         text = "Update Lines of All Characters"

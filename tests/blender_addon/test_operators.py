@@ -20,7 +20,7 @@ CHANGES_NOTHING = {
     *("train_avatar", "train_speech", "train_joint", "make_capture"),
 }
 """Operators that leave the data of the file as they are: there is nothing to undo."""
-ASKS_FOR_A_FILE = {"open_head", "open_avatar", "open_person", "save_avatar"}
+ASKS_FOR_A_FILE = {"open_head", "open_avatar", "open_folder", "open_person", "save_avatar"}
 """Operators that call another, which undoes, with the file that was chosen."""
 VERBS = {
     *("Add", "Bake", "Bind", "Cancel", "Check", "Copy", "Dismiss", "Duplicate", "Edit", "End"),
@@ -157,8 +157,8 @@ def test_menu_search_finds_every_operator(blender, addon, all_operators):
     assert {name for name in found if name.startswith("gaussianspeech.")} <= known
 
 
-ONLY_IN_LISTS = {"use_mapping_preset", "remove_mapping_preset"}
-"""Of a preset, which its own menu lists."""
+ONLY_IN_LISTS = {"use_mapping_preset", "remove_mapping_preset", "lines_from_folder"}
+"""Of a preset, which its own menu lists, and of a folder, which a dialog asks for first."""
 
 
 def test_an_error_is_past_when_another_object_is_active(blender, addon):
