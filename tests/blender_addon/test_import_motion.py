@@ -48,7 +48,7 @@ def test_curves_become_a_line_at_the_current_frame(head, engine_ready, tmp_path,
     blender.context.scene.frame_set(11)
     blender.ops.gaussianspeech.import_motion(filepath=str(tmp_path / f"take{suffix}"))
     (line,) = head.gaussianspeech_lines
-    assert (line.name, line.source) == ("take", "FILE")
+    assert (line.name, line.source) == ("take", "MOTION")
     assert frames_of(head) == (11.0, 59.0)
     for index in (0, 7, 20, 48):
         assert jaw_at(blender, head, 11 + index) == pytest.approx(jaw[index], abs=0.02)
