@@ -11,6 +11,7 @@ from bl_operators.presets import AddPresetBase
 from bl_ui.utils import PresetPanel
 
 from ...engine.core.errors import BadInputError
+from ..characters.polls import OfSpeaker
 from ..characters.properties import require_speaker
 from ..status import ReportMixin
 from .keyed import CONTROLS
@@ -48,7 +49,7 @@ class GAUSSIANSPEECH_PT_controls_presets(PresetPanel, bpy.types.Panel):
     preset_add_operator = "gaussianspeech.add_preset"
 
 
-class GAUSSIANSPEECH_OT_add_preset(AddPresetBase, bpy.types.Operator):
+class GAUSSIANSPEECH_OT_add_preset(OfSpeaker, AddPresetBase, bpy.types.Operator):
     """Save the controls of speech as a preset, or remove one of your own."""
 
     bl_idname = "gaussianspeech.add_preset"
@@ -62,16 +63,11 @@ class GAUSSIANSPEECH_OT_add_preset(AddPresetBase, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Save or remove."""
-        try:
-            controls = _active_controls(context)
-        except BadInputError as error:
-            self.report({"ERROR"}, f"{error} {error.hint}")
-            return {"CANCELLED"}
-        with context.temp_override(**{_CONTROLS: controls}):
+        with context.temp_override(**{_CONTROLS: _active_controls(context)}):
             return super().execute(context)
 
 
-class GAUSSIANSPEECH_OT_apply_preset(ReportMixin, bpy.types.Operator):
+class GAUSSIANSPEECH_OT_apply_preset(OfSpeaker, ReportMixin, bpy.types.Operator):
     """Set the controls of speech to a preset, and bake once."""
 
     bl_idname = "gaussianspeech.apply_preset"

@@ -15,7 +15,7 @@ CHANGES_NOTHING = {
     *("cancel", "dismiss", "check_engine", "restart_engine", "open_log", "set_up_engine"),
     *("cancel_set_up", "remove_engine", "open_set_up_log", "copy_install_command", "doctor"),
     *("copy_report", "open_documentation", "save_mapping", "add_mapping_preset"),
-    *("remove_mapping_preset", "live", "live_record", "export", "write_export"),
+    *("remove_mapping_preset", "add_preset", "live", "live_record", "export", "write_export"),
     *("cancel_job", "end_job", "resume_job", "remove_job", "open_job", "refresh_jobs"),
     *("train_avatar", "train_speech", "train_joint", "make_capture"),
 }
@@ -23,7 +23,19 @@ CHANGES_NOTHING = {
 ASKS_FOR_A_FILE = {"open_head", "open_avatar", "open_folder", "open_person", "save_avatar"}
 """Operators that call another, which undoes, with the file that was chosen."""
 VERBS = {
-    *("Add", "Bake", "Bind", "Cancel", "Check", "Copy", "Dismiss", "Duplicate", "Edit", "End"),
+    *(
+        "Add",
+        "Apply",
+        "Bake",
+        "Bind",
+        "Cancel",
+        "Check",
+        "Copy",
+        "Dismiss",
+        "Duplicate",
+        "Edit",
+        "End",
+    ),
     *("Export", "Follow", "Forget", "Hide", "Hold", "Import", "Load", "Make", "Move", "Open"),
     *("Predict", "Propose", "Recognise", "Record", "Refine", "Refresh", "Remove", "Render"),
     *("Restart", "Resume", "Run", "Save", "Set", "Show", "Speak", "Start", "Stop", "Train"),
@@ -157,7 +169,10 @@ def test_menu_search_finds_every_operator(blender, addon, all_operators):
     assert {name for name in found if name.startswith("gaussianspeech.")} <= known
 
 
-ONLY_IN_LISTS = {"use_mapping_preset", "remove_mapping_preset", "lines_from_folder"}
+ONLY_IN_LISTS = {
+    *("use_mapping_preset", "remove_mapping_preset", "add_preset", "apply_preset"),
+    "lines_from_folder",
+}
 """Of a preset, which its own menu lists, and of a folder, which a dialog asks for first."""
 
 
