@@ -171,6 +171,7 @@ def _fill(
     keying = _keying(main, prediction, None)
     notes += bake_head_motion(main, line, turned, neck, frames, span, keying)
     line.baked = digest(lines.controls_of(main, line), line)
+    lines.show_name_of_strip(context, line)
     for action in [action for action in bpy.data.actions if action.get(nla.LINE) == line.id]:
         if not action.users:  # Its strip was removed, and another Action took its part.
             bpy.data.actions.remove(action)

@@ -216,6 +216,13 @@ def _within(begin: float, end: float, left: float, right: float) -> tuple[float,
     return begin, max(begin, end)
 
 
+def show_name_of_strip(context: bpy.types.Context, line: Any) -> None:
+    """Show a line's strip under its present name."""
+    found = strip_of_line(context, line) if line.source == "STRIP" else None
+    if found is not None and line.strip != found[1].name:
+        line.strip = found[1].name
+
+
 def sound_start(line: Any) -> float:
     """Seconds into a line's sound of its first value; 0 where that is not known."""
     about = predicted(line)
@@ -301,14 +308,26 @@ def _strip_plays_more(context: bpy.types.Context, line: Any, about: Predicted) -
     if found is None:
         return f"The strip '{line.strip}' is gone"
     scene, strip = found
-    if about.sound_start is None or is_retimed(strip):
-        return "" if about.sound_start is None else "The strip was retimed"
+    mixed = about.sound_start is None and about.duration is not None
+    if is_retimed(strip) != mixed or (mixed and not _plays_the_same(about, scene, strip)):
+        return "The strip was retimed or trimmed"
+    if about.sound_start is None:
+        return ""
     left, right = compat.strip_range(strip)
     first = frame_of_second(scene, strip, about.sound_start)
     last = first + about.frames * scene_fps(scene) / about.fps
     more = left < first - 1 and frame_of_second(scene, strip, 0.0) < first - 1
     more |= about.duration is not None and right > last + 1
     return "The strip plays more than was predicted" if more else ""
+
+
+def _plays_the_same(about: Predicted, scene: bpy.types.Scene, strip: Any) -> bool:
+    """Whether a retimed strip is trimmed as it was."""
+    left, right = compat.strip_range(strip)
+    begins = left - compat.strip_content_start(strip)
+    began = about.start - (about.strip_start or 0.0)
+    seconds = (right - left) / scene_fps(scene)
+    return abs(begins - began) < 1 and abs(seconds - (about.duration or 0.0)) < 1 / about.fps
 
 
 def _changed(line: Any, about: Predicted) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from time import perf_counter
 from typing import Any
 
 import bpy
@@ -18,6 +19,9 @@ from .adjust import LIVE_LIMIT
 from .bake import rebake
 from .copies import look_for_copies
 from .line_list import ensure_line
+
+_QUICK = 0.1
+"""Seconds after which no other line is begun with."""
 
 _held = False
 
@@ -62,15 +66,15 @@ def rebake_line_live(line: Any, context: bpy.types.Context) -> None:
 
 
 def _rebake_live(chosen: Iterable[Any], context: bpy.types.Context) -> None:
-    left = LIVE_LIMIT
+    began = perf_counter()
     try:
         for line in chosen:
             main = line.id_data
             action = lines.line_action(main, line) or lines.legacy_bake(main)
-            left -= read_prediction(action).values.size
-            if left < 0:
-                return
-            rebake(context, line)
+            if read_prediction(action).values.size <= LIVE_LIMIT:
+                rebake(context, line)
+            if perf_counter() - began > _QUICK:
+                return  # The others are shown out of date.
     except GaussianSpeechError as error:
         # A property's update has no operator to report with.
         set_error(context, error)

@@ -108,6 +108,7 @@ def test_a_renamed_strip_is_still_known(audible, addon, head, spoken, asked):
     move(spoken, 111)
     audible.ops.gaussianspeech.update_line()
     assert second_at(audible, head, 159) == pytest.approx(2.0, abs=0.005)
+    assert line_of(head).strip == "take 7, with laughter"
     assert len(asked) == 1
 
 
@@ -269,6 +270,38 @@ def test_a_line_can_have_controls_of_its_own(blender, head, speak):
     np.testing.assert_allclose(played(blender, head, first=101), 0.5 * curves(), atol=2e-3)
     two.strength = 0.5
     np.testing.assert_allclose(played(blender, head, first=101), 0.25 * curves(), atol=2e-3)
+
+
+def test_what_was_too_much_for_a_slider_is_out_of_date(blender, addon, head, speak, monkeypatch):
+    speak(clip="one", start=1.0)
+    speak(clip="two", start=101.0)
+    monkeypatch.setattr(addon("speech.rebake"), "_QUICK", 0.0)
+    head.gaussianspeech_speech.strength = 0.5
+    one, two = head.gaussianspeech_lines
+    assert state(addon, blender, head) == ""
+    assert "controls" in addon("speech.lines").out_of_date(blender.context, one)
+    np.testing.assert_allclose(played(blender, head, first=101), 0.5 * curves(), atol=2e-3)
+    np.testing.assert_allclose(played(blender, head), curves(), atol=2e-3)
+    assert blender.ops.gaussianspeech.update_lines() == {"FINISHED"}
+    np.testing.assert_allclose(played(blender, head), 0.5 * curves(), atol=2e-3)
+
+
+def test_keys_of_a_control_put_its_lines_out_of_date_and_playing_does_not(
+    blender, addon, head, speak
+):
+    speak(clip="one", start=1.0)
+    controls = head.gaussianspeech_speech
+    controls.joy = 0.0
+    controls.keyframe_insert("joy", frame=1)
+    assert "controls" in state(addon, blender, head)
+    blender.ops.gaussianspeech.update_line()
+    assert state(addon, blender, head) == ""
+    for frame in (1, 10, 20):
+        blender.context.scene.frame_set(frame)
+        assert state(addon, blender, head) == ""
+    controls.joy = 0.5
+    controls.keyframe_insert("joy", frame=20)
+    assert "controls" in state(addon, blender, head)
 
 
 def test_a_duplicate_is_a_take_of_its_own(blender, head, speak):
