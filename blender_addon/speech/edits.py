@@ -26,7 +26,9 @@ Double = NDArray[np.float64]
 _LEFT = "gaussianspeech_left"
 """Custom property of an Action: its curves as the last bake left them."""
 _CHECKSUM = "gaussianspeech_fingerprint"
-"""What 0.1.0 kept instead: a checksum of the keys' positions."""
+"""What 0.1.0 kept instead: a checksum."""
+_FORM = "2:"
+"""Begins the checksums of everything that shapes curves."""
 _BEZIER = 2
 """Number of the interpolation in ``foreach_set``; beyond it are the ones that ease."""
 _SHAPES = ("interpolation", "easing", "handle_left_type", "handle_right_type")
@@ -99,7 +101,8 @@ def remembers(action: bpy.types.Action) -> bool:
 def is_edited(action: bpy.types.Action) -> bool:
     """Whether somebody has changed, added or removed curves since the bake, beyond muting them."""
     if not remembers(action):
-        return str(action.get(_CHECKSUM, "")) != _checksum(action)
+        kept = str(action.get(_CHECKSUM, ""))
+        return kept != _checksum(action, _FORM if kept.startswith(_FORM) else "")
     return bool(_changed(action))
 
 
@@ -295,12 +298,19 @@ def _rebuilt(datablock: bpy.types.ID, scratch: bpy.types.Action, curve: Curve) -
     return made
 
 
-def _checksum(action: bpy.types.Action) -> str:
-    """That of 0.1.0."""
+def _checksum(action: bpy.types.Action, form: str) -> str:
+    """That of 0.1.0, whose bakes are joined by straight lines: of positions, later of all else."""
     checksum = 0
-    for curve in sorted(compat.fcurves(action), key=lambda curve: curve.data_path):
-        checksum = zlib.crc32(curve.data_path.encode(), checksum)
-        positions = np.empty(2 * len(curve.keyframe_points), np.float32)
-        curve.keyframe_points.foreach_get("co", positions)
+    for curve in sorted(_curves(action), key=lambda curve: curve.key):
+        about = curve.path
+        if form:
+            muted = curve.played.mute or (curve.played.group and curve.played.group.mute)
+            modifiers = _properties(curve.played.modifiers)
+            about = repr([curve.path, curve.played.extrapolation, bool(muted), modifiers])
+        checksum = zlib.crc32(about.encode(), checksum)
+        if form:
+            shapes = np.ascontiguousarray(curve.shapes[:, 0])
+            checksum = zlib.crc32(shapes.tobytes(), checksum)
+        positions = np.ascontiguousarray(curve.numbers[:, :2])
         checksum = zlib.crc32(positions.tobytes(), checksum)
-    return f"{checksum:08x}"
+    return f"{form}{checksum:08x}"

@@ -289,15 +289,22 @@ def state_of(context: bpy.types.Context, line: Any) -> State:
     """Whether a line is in date, and what brings it up to date."""
     about, action = predicted(line), line_action(line.id_data, line)
     if about is None or action is None:
-        if about is not None:
-            return State("Its NLA strip was removed", engine=lost_bake(line) is None)
-        return State("Not predicted yet", engine=True)
+        return _without_strip(line)
     if reason := _strip_plays_more(context, line, about) or _changed(line, about):
         return State(reason, engine=True)
     if not nla.is_placed(action, span_of(context, line)):
         return State("Its sound was moved or trimmed")
     changed = line.baked and line.baked != digest(controls_of(line.id_data, line), line)
     return State("Its controls were changed" if changed else "")
+
+
+def _without_strip(line: Any) -> State:
+    """Why a line does not play."""
+    if legacy_bake(line.id_data) is not None:
+        return State("Baked by an earlier version")
+    if line.predicted:
+        return State("Its NLA strip was removed", engine=lost_bake(line) is None)
+    return State("Not predicted yet", engine=True)
 
 
 def _strip_plays_more(context: bpy.types.Context, line: Any, about: Predicted) -> str:

@@ -134,7 +134,7 @@ def _draw_buttons(
     row = column.row(align=True)
     row.scale_y = 1.4
     row.operator(GAUSSIANSPEECH_OT_predict.bl_idname, text="Predict and Bake", icon="PLAY")
-    if line_action(line.id_data, line) is None:
+    if not line.predicted and active_bake(line.id_data) is None:
         return
     reason = out_of_date(context, line)
     if reason:

@@ -271,9 +271,10 @@ def test_looking_at_a_curve_is_no_edit(blender, addon, head, speak, tmp_path):
     assert not actions.is_edited(action_of(blender.data.objects["Small"]))
 
 
-@pytest.fixture
-def of_0_1_0(blender, addon, head, speak):
+@pytest.fixture(params=["", "2:"])
+def of_0_1_0(request, blender, addon, head, speak):
     """The bake as 0.1.0 left it: the active Action, at scene frames, and no line."""
+    head.gaussianspeech_speech.keying = "EVERY_FRAME"
     actions, compat = addon("speech.edits"), addon("compat")
     action = speak(start=11.0).action
     keys = head.data.shape_keys
@@ -286,7 +287,7 @@ def of_0_1_0(blender, addon, head, speak):
         for point in curve.keyframe_points:
             point.co.x += 11
         curve.update()
-    action["gaussianspeech_fingerprint"] = actions._checksum(action)
+    action["gaussianspeech_fingerprint"] = actions._checksum(action, request.param)
     compat.assign_action(keys, action)
     head.gaussianspeech_speech.strip = "voice"
     return action
@@ -300,8 +301,10 @@ def test_a_bake_of_0_1_0_plays_and_becomes_the_first_line(blender, addon, head, 
     np.testing.assert_allclose(played(blender, obj, first=11), curves(), atol=2e-5)
     (line,) = obj.gaussianspeech_lines
     assert (line.name, line.strip) == ("voice", "voice")
+    assert "earlier version" in addon("speech.lines").out_of_date(blender.context, line)
     assert addon("export.ops").speech_frames(obj) == range(11, 51)
-    assert blender.ops.gaussianspeech.rebake() == {"FINISHED"}
+    assert blender.ops.gaussianspeech.update_line() == {"FINISHED"}
+    assert not any(action.use_fake_user for action in blender.data.actions)
     np.testing.assert_allclose(played(blender, obj, first=11), curves(), atol=2e-5)
     assert obj.data.shape_keys.animation_data.action is None
     assert action_of(obj) is not None
