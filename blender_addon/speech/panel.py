@@ -118,7 +118,9 @@ def _draw_sound(column: bpy.types.UILayout, line: bpy.types.PropertyGroup) -> No
         column.prop(line, "start_frame")
         return
     if compat.has_audio():
-        column.row().prop_tabs_enum(line, "source")
+        row = column.row(align=True)
+        for source in ("STRIP", "FILE"):
+            row.prop_enum(line, "source", source)
     if line.source == "STRIP":
         column.prop(line, "strip", icon="SEQ_STRIP_DUPLICATE")
     else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import bpy
 from bpy.app.handlers import persistent
 
+from ..engine_link.background import redraw_sidebars
 from . import lines, nla
 from .sound import scene_fps
 
@@ -40,8 +41,11 @@ def _now() -> dict[str, float]:
 
 
 @persistent
-def _on_update(_scene: bpy.types.Scene, _depsgraph: bpy.types.Depsgraph) -> None:
+def _on_update(_scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
     global _rates  # noqa: PLW0603 - one file per Blender
+    if depsgraph.id_type_updated("SCENE"):
+        # A strip may have been moved or trimmed: the list of lines shows what is out of date.
+        redraw_sidebars(bpy.context)
     now = _now()
     if now == _rates:
         return
