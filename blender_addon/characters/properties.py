@@ -226,6 +226,29 @@ def character_objects(obj: bpy.types.Object) -> list[bpy.types.Object]:
     return [main, *sorted((o for o in parts if main_of(o) == main), key=lambda part: part.name)]
 
 
+def moved_objects(obj: bpy.types.Object) -> list[bpy.types.Object]:
+    """What is seen of a head or character: its objects, and the meshes that its rigs move.
+
+    Raises:
+        BadInputError: there is no mesh among them.
+    """
+    parts = character_objects(obj)
+    rigs = {part for part in parts if part.type == "ARMATURE"}
+    moved = [
+        other
+        for other in (bpy.data.objects if rigs else ())
+        if other.type == "MESH"
+        and other.users_scene
+        and other not in parts
+        and any(known.type == "ARMATURE" and known.object in rigs for known in other.modifiers)
+    ]
+    if not moved and len(rigs) == len(parts):
+        raise BadInputError(
+            f"'{obj.name}' moves no mesh.", "Give a mesh an Armature modifier of this rig."
+        )
+    return [*parts, *moved]
+
+
 def mapping_of(obj: bpy.types.Object) -> CharacterMapping | None:
     """What an object's shape keys stand for, or the poses that its bones show.
 

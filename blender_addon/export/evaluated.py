@@ -238,8 +238,8 @@ def _curves(source: Source, arrays: dict[str, NDArray[Any]]) -> FaceCurves:
                 :, [names.index(n) for n in known]
             ]
         else:
-            shown = values[:, [names.index(key) for key in mapping.keys]] @ mapping.poses
-            weights = np.maximum(weights, shown.astype(np.float32))
+            shown = mapping.shown(values[:, [names.index(key) for key in mapping.keys]])
+            weights = np.maximum(weights, shown)
     return FaceCurves(source.fps, np.clip(weights, 0.0, 1.0), _rotation(arrays))
 
 

@@ -11,7 +11,7 @@ from bpy_extras.io_utils import ExportHelper
 
 from .. import compat
 from ..characters.polls import NOT_EDITING, OfSpeaker
-from ..characters.properties import active_speaker, character_objects, require_speaker
+from ..characters.properties import active_speaker, moved_objects, require_speaker
 from ..engine_link.future import Future
 from ..engine_link.tasks import EngineTask
 from ..status import invoke_operator, report
@@ -79,7 +79,7 @@ class ExportTask(OfSpeaker, ExportOptions, EngineTask):
         if FORMATS[self.format].is_mesh:
             return export_mesh(
                 context,
-                character_objects(obj),
+                moved_objects(obj),
                 path,
                 self.format,
                 frames,

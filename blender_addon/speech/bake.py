@@ -43,6 +43,7 @@ class Baked:
     """What a bake did.
 
     Attributes:
+        speaker: name of the head, or of the character's main object.
         action: the Action it went into.
         frames: number of frames.
         animated: number of channels with animation of the first object that has any.
@@ -50,6 +51,7 @@ class Baked:
         notes: what the user should know, a sentence each.
     """
 
+    speaker: str
     action: bpy.types.Action
     frames: int
     animated: int
@@ -175,7 +177,7 @@ def _fill(
     for action in [action for action in bpy.data.actions if action.get(nla.LINE) == line.id]:
         if not action.users:  # Its strip was removed, and another Action took its part.
             bpy.data.actions.remove(action)
-    return Baked(actions[0], len(frames), animated, kind, tuple(notes))
+    return Baked(main.name, actions[0], len(frames), animated, kind, tuple(notes))
 
 
 def _adjusted(

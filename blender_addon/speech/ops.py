@@ -313,7 +313,8 @@ def _with_sound(
 
 
 def _summary(done: Baked, max_error_mm: float | None = None) -> str:
-    text = f"Baked {done.frames} frames of {done.animated} {done.kind} to '{done.action.name}'"
+    what = f"{done.frames} frames of {done.animated} {done.kind} of '{done.speaker}'"
+    text = f"Baked {what} to '{done.action.name}'"
     if max_error_mm is not None:
         text += f", exact to {max(max_error_mm, 0.001):.2g} mm"
     return ". ".join([text, *(note.rstrip(".") for note in done.notes)])

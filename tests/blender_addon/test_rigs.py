@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -234,3 +237,38 @@ def test_a_rig_is_moved_live_and_rests_as_before(blender, addon):
     for channel, value in part.before.items():
         targets.set_value(rig, *channel, value)
     assert rig.pose.bones["jaw"].rotation_euler.x == pytest.approx(0.1)
+
+
+def test_the_meshes_that_a_rig_moves_are_exported_with_it(blender, tmp_path):
+    rig = make_armature(blender, "Rig", face_bones())
+    as_character(blender, rig)
+    export = partial(blender.ops.gaussianspeech.export, frames="SCENE")
+    with pytest.raises(RuntimeError, match="'Rig' moves no mesh"):
+        export(filepath=str(tmp_path / "a.glb"), format="GLB")
+    blender.ops.mesh.primitive_cube_add()
+    skin = blender.context.object
+    skin.name = "Skin"
+    skin.modifiers.new("Armature", "ARMATURE").object = rig
+    select(blender, rig)
+    blender.context.scene.frame_end = 4
+    with pytest.raises(RuntimeError, match="'Rig' speaks by bones alone"):
+        export(filepath=str(tmp_path / "a.json"), format="JSON")
+    assert list(tmp_path.iterdir()) == []
+    assert export(filepath=str(tmp_path / "a.glb"), format="GLB") == {"FINISHED"}
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    blender.ops.import_scene.gltf(filepath=str(tmp_path / "a.glb"))
+    assert {"Skin", "Rig"} <= set(blender.data.objects.keys())
+
+
+def test_arkit_weights_of_a_character_with_a_rig_are_those_of_its_face(blender, tmp_path):
+    rig = make_armature(blender, "Rig", face_bones())
+    face = make_mesh(blender, "Face", ["jawOpen", "mouthFunnel", "mouthPucker", "mouthClose",
+                                       "jawLeft", "jawRight"])  # fmt: skip
+    as_character(blender, face, rig)
+    face.data.shape_keys.key_blocks["jawOpen"].value = 0.5
+    blender.context.scene.frame_end = 2
+    path = tmp_path / "a.json"
+    blender.ops.gaussianspeech.export(filepath=str(path), format="JSON", frames="SCENE")
+    content = json.loads(path.read_text())
+    column = content["facsNames"].index("jawOpen")
+    assert [row[column] for row in content["weightMat"]] == pytest.approx([0.5, 0.5])

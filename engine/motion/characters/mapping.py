@@ -67,6 +67,15 @@ class CharacterMapping:
         chosen = CharacterMapping(tuple(self.keys[i] for i in first), self.poses[first])
         return chosen, group, reach[first][group] / np.maximum(reach, 1e-12)
 
+    def shown(self, values: Float) -> Float:
+        """(T, 52) float32 ARKit weights that (T, K) key values show; of keys alike their mean."""
+        chosen, group, factor = self.groups
+        share = np.zeros((len(self.keys), len(chosen.keys)))
+        share[np.arange(len(self.keys)), group] = 1.0 / factor
+        share /= np.bincount(group, minlength=len(chosen.keys))
+        weights: Float = (values @ share @ chosen.poses).astype(np.float32)
+        return weights
+
     @property
     def disjoint(self) -> bool:
         """Whether no two shapes move the same expression."""

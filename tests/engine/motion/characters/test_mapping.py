@@ -162,6 +162,7 @@ def test_keys_that_show_the_same_move_alike():
     known = mapping_of_rows([*rows, Row("half", "mouthFunnel", 0.5), Row("open", "jawOpen")])
     values = known.values(arkit(mouthFunnel=0.6, jawOpen=0.25), ARKIT_NAMES)
     np.testing.assert_allclose(values, [[0.6, 0.6, 0.6, 0.6, 0.3, 0.25]], rtol=1e-6)
+    np.testing.assert_allclose(known.shown(values), arkit(mouthFunnel=0.6, jawOpen=0.25), atol=1e-6)
 
 
 def test_the_lips_of_a_mouth_in_quarters_meet():
