@@ -251,7 +251,7 @@ def test_the_meshes_that_a_rig_moves_are_exported_with_it(blender, tmp_path):
     skin.modifiers.new("Armature", "ARMATURE").object = rig
     select(blender, rig)
     blender.context.scene.frame_end = 4
-    with pytest.raises(RuntimeError, match="'Rig' speaks by bones alone"):
+    with pytest.raises(RuntimeError, match="'Rig' moves bones and no shape keys"):
         export(filepath=str(tmp_path / "a.json"), format="JSON")
     assert list(tmp_path.iterdir()) == []
     assert export(filepath=str(tmp_path / "a.glb"), format="GLB") == {"FINISHED"}
