@@ -17,7 +17,7 @@ from ...engine.motion.characters.mapping_file import MappingTables, read_mapping
 from ..engine_link.session import user_folder
 from ..status import ReportMixin
 from .making import Table, make_character, names_of, selected_parts
-from .ops import SELECT, require_part
+from .ops import require_part, why_not
 from .polls import OfPart
 from .properties import can_speak, character_objects
 
@@ -66,7 +66,7 @@ class GAUSSIANSPEECH_OT_load_mapping(ReportMixin, bpy.types.Operator, ImportHelp
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """With an object that can speak and is no head of this add-on."""
-        cls.poll_message_set(SELECT)
+        cls.poll_message_set(why_not(context.object))
         return can_speak(context.object)
 
     def run(self, context: bpy.types.Context) -> str:
@@ -119,7 +119,7 @@ class GAUSSIANSPEECH_OT_use_mapping_preset(ReportMixin, bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """With an object that can speak and is no head of this add-on."""
-        cls.poll_message_set(SELECT)
+        cls.poll_message_set(why_not(context.object))
         return can_speak(context.object)
 
     def run(self, context: bpy.types.Context) -> str:

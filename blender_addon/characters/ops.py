@@ -20,7 +20,15 @@ from .making import (
 from .polls import OfPart
 from .properties import can_speak, character_objects, is_character, main_of
 
-SELECT = "Select an armature, or a mesh with shape keys that is no head of this add-on"
+
+def why_not(obj: bpy.types.Object | None) -> str:
+    """What to select instead of an object that cannot speak."""
+    if obj is not None and obj.instance_collection is not None:
+        return (
+            f"'{obj.name}' is an instance: make a library override of it (Object > Library "
+            "Override > Make), or make it real"
+        )
+    return "Select an armature, or a mesh with shape keys that is no head of this add-on"
 
 
 class GAUSSIANSPEECH_OT_use_character(ReportMixin, bpy.types.Operator):
@@ -38,7 +46,7 @@ class GAUSSIANSPEECH_OT_use_character(ReportMixin, bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """With an object that can speak and is no head of this add-on."""
-        cls.poll_message_set(SELECT)
+        cls.poll_message_set(why_not(context.object))
         return can_speak(context.object)
 
     by_hand: bpy.props.BoolProperty(

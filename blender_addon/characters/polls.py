@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import bpy
 
-from .properties import active_speaker, has_shape_keys, is_character
+from .properties import active_speaker, has_face, is_character
 
 
 class OfSpeaker:
@@ -23,7 +23,7 @@ class OfSpeaker:
     def poll(cls, context: bpy.types.Context) -> bool:
         """With a head or character."""
         if active_speaker(context) is None:
-            if has_shape_keys(context.object):
+            if has_face(context.object):
                 name = context.object.name
                 cls.poll_message_set(f"'{name}' is no character yet: press Use as Character")
             else:

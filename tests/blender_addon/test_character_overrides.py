@@ -66,6 +66,19 @@ def test_what_is_only_linked_names_the_remedy(blender, library):
         blender.ops.gaussianspeech.use_character()
 
 
+def test_an_instance_of_a_linked_collection_names_the_remedy(blender, library, addon):
+    with blender.data.libraries.load(str(library), link=True) as (_, wanted):
+        wanted.collections = ["Hero"]
+    instance = blender.data.objects.new("Hero", None)
+    instance.instance_type = "COLLECTION"
+    instance.instance_collection = blender.data.collections["Hero"]
+    blender.context.scene.collection.objects.link(instance)
+    select(blender, instance)
+    assert not blender.ops.gaussianspeech.use_character.poll()
+    message = addon("characters.ops").why_not(instance)
+    assert message.startswith("'Hero' is an instance: make a library override")
+
+
 @pytest.mark.parametrize("full", [True, False])
 def test_an_override_speaks_and_does_so_when_the_file_is_opened_again(
     engine_ready, library, tmp_path, full
