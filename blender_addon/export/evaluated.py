@@ -28,13 +28,14 @@ from ...engine.motion.interchange.curve_files import is_curve_file, write_curves
 from ...engine.motion.interchange.face_curves import FaceCurves
 from ...engine.motion.performance import Performance
 from ...engine.phonemes import Phone, Word
+from ..characters.checks import check_keys
 from ..characters.properties import (
     character_objects,
     has_shape_keys,
     is_character,
     mapping_of,
 )
-from ..speech.bake import check_bakeable
+from ..heads.properties import check_vertex_count, is_head
 from ..speech.head_motion import motion_of
 from ..speech.sound import scene_fps
 from .background_blender import BackgroundExport, ExportFolder
@@ -196,8 +197,21 @@ def _folder(
 
 
 def _check(obj: bpy.types.Object) -> None:
+    """Check that its values can be read; other than for a bake, it may be linked.
+
+    Raises:
+        BadInputError: it has no shape keys, absolute ones, or not those that it had.
+    """
     for part in _with_keys(obj):
-        check_bakeable(part)
+        if is_head(part):
+            check_vertex_count(part)
+        if is_character(part):
+            check_keys(part, mapping_of(part).keys)
+        if not part.data.shape_keys.use_relative:
+            raise BadInputError(
+                f"The shape keys of '{part.name}' are absolute.",
+                "Switch Relative on in Shape Keys.",
+            )
     if not _with_keys(obj):
         raise BadInputError(
             f"'{obj.name}' moves bones and no shape keys, so it has no weights.",

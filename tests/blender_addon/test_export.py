@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import time
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,7 @@ def world_vertices(obj, frame) -> np.ndarray:
     return points
 
 
-def imported_back(kind, path):
+def imported_back(kind, path, uvs=1):
     """The one mesh of a file, in an empty scene."""
     import bpy
 
@@ -96,8 +97,10 @@ def imported_back(kind, path):
         bpy.ops.import_scene.fbx(filepath=str(path), anim_offset=0.0)
     kinds = {obj.type for obj in bpy.data.objects}
     assert not kinds & {"CAMERA", "LIGHT"}
-    (mesh,) = [obj for obj in bpy.data.objects if obj.type == "MESH"]
-    assert len(mesh.data.uv_layers) == 1
+    # Importers of rigs add a mesh for the look of bones.
+    meshes = [obj for obj in bpy.context.scene.objects if obj.type == "MESH"]
+    (mesh,) = [obj for obj in meshes if not obj.name.startswith("Icosphere")]
+    assert uvs is None or len(mesh.data.uv_layers) == uvs
     return mesh
 
 
@@ -487,3 +490,123 @@ def test_no_sound_in_the_sequencer_is_said(blender, head, addon, tmp_path):
             filepath=str(tmp_path / "a.json"), format="JSON", sound=True
         )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_several_lines_go_out_together_with_the_artists_layer(blender, head, addon, tmp_path):
+    read = addon("speech.action").read_prediction
+    later = replace(read(action_of(head)), clip="later", start=41.0)
+    line = addon("speech.line_list").add_line(head, "later")
+    vertices = len(head.data.vertices)
+    addon("speech.bake").bake(blender.context, line, later, np.zeros((1, vertices, 3), np.float32))
+    key = head.data.shape_keys.key_blocks["mouthClose"]
+    key.value = 0.75
+    key.keyframe_insert("value", frame=1)
+    path = tmp_path / "a"
+    blender.ops.gaussianspeech.export(filepath=str(path), format="NPZ")
+    with np.load(tmp_path / "a.performance.npz") as data:
+        names, values = data["expression_names"].tolist(), data["expression"]
+    assert len(values) == 41 - 5 + FRAMES
+    assert values[0, names.index("mouthClose")] == pytest.approx(0.75, abs=0.01)
+    for frame in (7, 20, 35, 50):
+        blender.context.scene.frame_set(frame)
+        evaluated = head.data.shape_keys.evaluated_get(blender.context.evaluated_depsgraph_get())
+        for name in ("jawOpen", "mouthClose"):
+            expected = evaluated.key_blocks[name].value
+            assert values[frame - 5, names.index(name)] == pytest.approx(expected, abs=1e-5)
+    seconds = (41 - 5) / 24
+    said = exported(tmp_path / "a.performance.npz", "words")
+    assert said == [("Hi", 0.0, 0.25), ("Hi", seconds, seconds + 0.25)]
+
+
+@pytest.fixture
+def shot(blender, tmp_path):
+    """A file that overrides a character of a library; the override is active and animated."""
+    blender.ops.mesh.primitive_cube_add()
+    obj = blender.context.object
+    obj.name = "Face"
+    for key in ("Basis", "A", "I", "U", "E", "O"):
+        obj.shape_key_add(name=key)
+    for key in obj.data.shape_keys.key_blocks:
+        key.value = 0.0
+    blender.ops.gaussianspeech.use_character()
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "library.blend"))
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    with blender.data.libraries.load(str(tmp_path / "library.blend"), link=True) as (_, wanted):
+        wanted.objects = ["Face"]
+    (linked,) = blender.data.objects
+    return linked
+
+
+def test_a_library_override_goes_out(blender, shot, tmp_path):
+    scene = blender.context.scene
+    scene.collection.objects.link(shot)
+    face = shot.override_hierarchy_create(scene, blender.context.view_layer)
+    blender.context.view_layer.objects.active = face
+    face.location.x = 2.0
+    scene.frame_start, scene.frame_end = 1, 2
+    expected = world_vertices(face, 2)
+    path = tmp_path / "a.abc"
+    blender.ops.gaussianspeech.export(filepath=str(path), format="ABC", frames="SCENE")
+    blender.ops.gaussianspeech.export(
+        filepath=str(tmp_path / "a.json"), format="JSON", frames="SCENE"
+    )
+    assert arkit_of(tmp_path / "a.json")["jawOpen"].tolist() == [0.0, 0.0]
+    assert_same(world_vertices(imported_back("ABC", path), 2), expected, "ABC")
+
+
+def test_what_is_only_linked_goes_out_too(blender, shot, tmp_path):
+    blender.context.scene.collection.objects.link(shot)
+    blender.context.view_layer.objects.active = shot
+    expected = world_vertices(shot, 1)
+    path = tmp_path / "a.glb"
+    blender.ops.gaussianspeech.export(filepath=str(path), format="GLB", frames="SCENE")
+    assert_same(world_vertices(imported_back("GLB", path), 1), expected, "GLB")
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("ABC", "abc"), ("GLB", "glb")])
+def test_a_rig_goes_out_with_the_meshes_that_it_moves(blender, tmp_path, kind, suffix):
+    blender.ops.mesh.primitive_cube_add()
+    mesh = blender.context.object
+    armature = blender.data.armatures.new("Rig")
+    rig = blender.data.objects.new("Rig", armature)
+    blender.context.collection.objects.link(rig)
+    blender.context.view_layer.objects.active = rig
+    blender.ops.object.mode_set(mode="EDIT")
+    bone = armature.edit_bones.new("jaw")
+    bone.head, bone.tail = (0, 0, 0), (0, -1, 0)
+    blender.ops.object.mode_set(mode="OBJECT")
+    mesh.vertex_groups.new(name="jaw").add(range(8), 1.0, "REPLACE")
+    mesh.modifiers.new("Armature", "ARMATURE").object = rig
+    for other in blender.context.selected_objects:
+        other.select_set(False)
+    rig.select_set(True)
+    blender.context.view_layer.objects.active = rig
+    blender.ops.gaussianspeech.use_character()
+    turned = rig.pose.bones["jaw"]
+    turned.rotation_mode = "XYZ"
+    for frame, angle in ((1, 0.0), (9, 0.4)):
+        turned.rotation_euler.x = angle
+        turned.keyframe_insert("rotation_euler", frame=frame)
+    blender.context.scene.frame_end = 9
+    expected = world_vertices(mesh, 6)
+    path = tmp_path / f"a.{suffix}"
+    blender.ops.gaussianspeech.export(filepath=str(path), format=kind, frames="SCENE")
+    assert_same(world_vertices(imported_back(kind, path, uvs=None), 6), expected, "GLB")
+
+
+def test_bones_alone_have_no_weights(blender, tmp_path):
+    armature = blender.data.armatures.new("Rig")
+    rig = blender.data.objects.new("Rig", armature)
+    blender.context.collection.objects.link(rig)
+    blender.context.view_layer.objects.active = rig
+    blender.ops.object.mode_set(mode="EDIT")
+    bone = armature.edit_bones.new("jaw")
+    bone.head, bone.tail = (0, 0, 0), (0, -1, 0)
+    blender.ops.object.mode_set(mode="OBJECT")
+    rig.select_set(True)
+    blender.ops.gaussianspeech.use_character()
+    for kind, message in (("CSV", "moves bones and no shape keys"), ("ABC", "No visible mesh")):
+        with pytest.raises(RuntimeError, match=message):
+            blender.ops.gaussianspeech.export(
+                filepath=str(tmp_path / "a"), format=kind, frames="SCENE"
+            )

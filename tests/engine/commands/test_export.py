@@ -85,6 +85,10 @@ def test_an_avatar_of_a_flame_head_takes_its_motion_along(tmp_path, capsys):
     assert (motion.frames, motion.static_offset.shape) == (frames, (1, face.vertex_count, 3))
     np.testing.assert_allclose(motion.expr[:, 4], [0.0, 0.5, 1.0])
     np.testing.assert_allclose(motion.jaw_pose[:, 0], [0.0, 0.3, 0.15], rtol=1e-6)
+    alone = tmp_path / "flame_param.npz"
+    command = ["export", "flame", str(played), "--head", str(model), "--out", str(alone)]
+    assert main(command) == 0
+    np.testing.assert_array_equal(load_flame_param(alone).expr, motion.expr)
 
 
 def test_bad_input_is_one_line_that_names_it(performance, tmp_path, capsys):

@@ -11,6 +11,9 @@ from engine.core.errors import BadInputError, CancelledError
 from engine.core.json_values import JsonObject
 from engine.heads import load_head
 from engine.heads.flame_param import FlameParam, save_flame_param
+from engine.motion.arkit import ARKIT_NAMES
+from engine.motion.interchange.curve_files import write_curves
+from engine.motion.interchange.face_curves import FaceCurves
 from engine.serving.methods import make_methods
 from engine.serving.request import Request
 from tests.engine.heads.flame_people import TEETH, identity, write_model
@@ -219,3 +222,31 @@ def test_the_poses_of_a_flame_person_load_for_the_head_that_carries_them(call, t
     # Turning neck and eyes is no expression: corrective keys carry it.
     assert reply.arrays["corrective_deltas"].shape[0] > 0
     assert reply.body["max_error_mm"] < 0.5
+
+
+def test_curves_load_at_the_frames_that_are_asked_for(call, tmp_path):
+    weights = np.zeros((61, 52), np.float32)
+    weights[:, ARKIT_NAMES.index("jawOpen")] = np.linspace(0, 1, 61)
+    path = tmp_path / "take.csv"
+    write_curves(FaceCurves(60.0, weights, np.zeros((61, 3), np.float32)), path)
+    loaded = call("performance.load", path=str(path), head="default", fps=24.0, rate=60.0)
+    assert (loaded.body["frames"], loaded.body["fps"]) == (25, 24.0)
+    jaw = loaded.arrays["key_values"][:, loaded.body["key_names"].index("jawOpen")]
+    np.testing.assert_allclose(jaw, np.linspace(0, 1, 25), atol=1e-5)
+    content = np.frombuffer(path.read_bytes(), np.uint8)
+    sent = call("performance.load", {"motion_file": content}, name="take.csv", fps=24.0)
+    np.testing.assert_array_equal(sent.arrays["key_values"], loaded.arrays["key_values"])
+
+
+def test_a_motion_file_has_to_come_somehow(call):
+    with pytest.raises(BadInputError, match="motion_file"):
+        call("performance.load", head="default")
+
+
+def test_flame_parameters_of_a_head_that_is_not_flame_are_refused(call, voice, tmp_path):
+    path = str(tmp_path / "voice.performance.npz")
+    call("speech.predict", fps=25.0, audio=str(voice), save=path)
+    out = tmp_path / "flame_param.npz"
+    with pytest.raises(BadInputError, match="no FLAME parameters"):
+        call("performance.flame", path=path, head="default", out=str(out))
+    assert not out.exists()
