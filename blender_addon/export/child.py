@@ -64,7 +64,10 @@ def _open(request: Request) -> None:
             scene.collection.objects.link(obj)
         obj.select_set(False)
     for name in request["objects"]:
-        _object(name).select_set(True)
+        obj = _object(name)
+        if obj.library is None:
+            obj.hide_viewport = False  # Rigs often are hidden; exporters would leave them out.
+        obj.select_set(True)
     bpy.context.view_layer.objects.active = _object(request["objects"][0])
 
 

@@ -19,6 +19,8 @@ import bpy
 
 from ...engine.core.errors import BadInputError
 from ...engine.core.files import atomic_write
+from ..characters.properties import is_character
+from ..heads.properties import is_head
 from .background_blender import BackgroundExport, ExportFolder
 from .sound import SoundChoice, sound_scene, write_sound
 
@@ -42,7 +44,7 @@ def export_mesh(
 
     Args:
         context: of the scene to export from.
-        objects: the head, or the character's objects, the main one first.
+        objects: what is seen of the head or character, the main one first.
         path: of the file.
         kind: ``ABC``, ``USD``, ``GLB`` or ``FBX``.
         frames: scene frames.
@@ -59,13 +61,9 @@ def export_mesh(
     """
     if missing := missing_exporter(kind):
         raise BadInputError(missing, "Choose another format, or a Blender from blender.org.")
-    objects = _with_rigs(context, objects, keep_bones=kind in _WITH_RIG)
-    for obj in objects:
-        if not obj.visible_get(view_layer=context.view_layer):
-            raise BadInputError(
-                f"'{obj.name}' is hidden, and Blender's exporters skip what is hidden.",
-                "Show it in the viewport, then export.",
-            )
+    objects = _visible(context, objects)
+    if kind in _WITH_RIG:
+        objects += _rigs(objects)
     with sound_scene(sound) as scene:
         folder = ExportFolder(
             context,
@@ -97,28 +95,35 @@ def missing_exporter(kind: str) -> str:
     return ""
 
 
-def _with_rigs(
-    context: bpy.types.Context, objects: Sequence[bpy.types.Object], *, keep_bones: bool
+def _visible(
+    context: bpy.types.Context, objects: Sequence[bpy.types.Object]
 ) -> list[bpy.types.Object]:
-    """The meshes of a character, those that its armatures move too, and the armatures on demand.
+    """The meshes; what a rig moves and is hidden, as helpers are, is left out.
 
     Raises:
-        BadInputError: there is no mesh.
+        BadInputError: a part of the head or character is hidden, or all meshes are.
     """
-    rigs = {obj: None for obj in objects if obj.type == "ARMATURE"}
-    meshes = {obj: None for obj in objects if obj.type == "MESH"}
-    for obj in context.view_layer.objects:
-        if obj.type == "MESH" and obj.visible_get() and rigs.keys() & set(_moved_by(obj)):
-            meshes[obj] = None
+    meshes = []
+    for obj in objects:
+        if obj.type != "MESH":
+            continue
+        if obj.visible_get(view_layer=context.view_layer):
+            meshes.append(obj)
+        elif is_head(obj) or is_character(obj):
+            raise BadInputError(
+                f"'{obj.name}' is hidden, and Blender's exporters skip what is hidden.",
+                "Show it in the viewport, then export.",
+            )
     if not meshes:
         raise BadInputError(
-            f"No visible mesh is moved by '{objects[0].name}'.", "Show its meshes, then export."
+            f"All meshes that '{objects[0].name}' moves are hidden.", "Show them, then export."
         )
-    if keep_bones:
-        for obj in meshes:
-            rigs |= dict.fromkeys(_moved_by(obj))
-        return [*meshes, *rigs]
-    return list(meshes)
+    return meshes
+
+
+def _rigs(meshes: Sequence[bpy.types.Object]) -> list[bpy.types.Object]:
+    """The armatures that move the meshes."""
+    return list(dict.fromkeys(rig for obj in meshes for rig in _moved_by(obj)))
 
 
 def _moved_by(obj: bpy.types.Object) -> list[bpy.types.Object]:

@@ -588,6 +588,12 @@ def test_a_rig_goes_out_with_the_meshes_that_it_moves(blender, tmp_path, kind, s
         turned.rotation_euler.x = angle
         turned.keyframe_insert("rotation_euler", frame=frame)
     blender.context.scene.frame_end = 9
+    rig.hide_viewport = True
+    blender.ops.mesh.primitive_plane_add()
+    helper = blender.context.object
+    helper.modifiers.new("Armature", "ARMATURE").object = rig
+    helper.hide_set(True)
+    blender.context.view_layer.objects.active = rig
     expected = world_vertices(mesh, 6)
     path = tmp_path / f"a.{suffix}"
     blender.ops.gaussianspeech.export(filepath=str(path), format=kind, frames="SCENE")
@@ -605,7 +611,7 @@ def test_bones_alone_have_no_weights(blender, tmp_path):
     blender.ops.object.mode_set(mode="OBJECT")
     rig.select_set(True)
     blender.ops.gaussianspeech.use_character()
-    for kind, message in (("CSV", "moves bones and no shape keys"), ("ABC", "No visible mesh")):
+    for kind, message in (("CSV", "moves bones and no shape keys"), ("ABC", "moves no mesh")):
         with pytest.raises(RuntimeError, match=message):
             blender.ops.gaussianspeech.export(
                 filepath=str(tmp_path / "a"), format=kind, frames="SCENE"
