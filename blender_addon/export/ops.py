@@ -14,6 +14,7 @@ from ..characters.polls import NOT_EDITING, OfSpeaker
 from ..characters.properties import active_speaker, moved_objects, require_speaker
 from ..engine_link.future import Future
 from ..engine_link.tasks import EngineTask
+from ..speech.lines import lines_of
 from ..status import invoke_operator, report
 from .evaluated import export_evaluated
 from .flame import export_flame
@@ -72,7 +73,7 @@ class ExportTask(OfSpeaker, ExportOptions, EngineTask):
         obj = require_speaker(context)
         frames = speech_frames(obj) if self.frames == "BAKE" else scene_frames(context.scene)
         path = with_suffix(Path(bpy.path.abspath(self.filepath)), self.format)
-        sound = _sound(context) if self.sound else None
+        sound = _sound(context, obj) if self.sound else None
         self._done = f"Wrote {len(frames)} frames of '{obj.name}' to {path}"
         if self.format == "FLAME":
             return export_flame(context, obj, path, frames)
@@ -155,8 +156,8 @@ def scene_frames(scene: bpy.types.Scene) -> range:
     return range(scene.frame_start, scene.frame_end + 1)
 
 
-def _sound(context: bpy.types.Context) -> SoundChoice:
-    """What the sequencer plays.
+def _sound(context: bpy.types.Context, obj: bpy.types.Object) -> SoundChoice:
+    """What the sequencer plays, and the files that lines speak without a strip.
 
     Raises:
         BadInputError: there is no sound, or no sound system.
@@ -166,7 +167,12 @@ def _sound(context: bpy.types.Context) -> SoundChoice:
         for scene in compat.sequencer_scenes(context)
         if any(strip.type == "SOUND" for strip in compat.all_strips(scene.sequence_editor))
     ]
-    choice = SoundChoice(playing[0] if playing else None)
+    files = [
+        (bpy.path.abspath(line.filepath), line.start_frame)
+        for line in lines_of(obj)
+        if line.source == "FILE" and Path(bpy.path.abspath(line.filepath)).is_file()
+    ]
+    choice = SoundChoice(playing[0] if playing else None, tuple(files))
     check_sound(choice)
     return choice
 

@@ -22,12 +22,10 @@ class SoundChoice:
 
     Attributes:
         scene: whose sequencer plays, ``None`` where nothing in a sequencer does.
-        strips: names of the strips that sound; ``None`` for all that are not muted.
         files: sound files that play without a strip, with the scene frame where each begins.
     """
 
     scene: bpy.types.Scene | None
-    strips: frozenset[str] | None = None
     files: tuple[tuple[str, int], ...] = ()
 
 
@@ -72,8 +70,6 @@ def sound_scene(choice: SoundChoice | None) -> Iterator[bpy.types.Scene | None]:
         for strip in compat.all_strips(copy.sequence_editor):
             if strip.type == "SCENE":
                 strip.scene = None  # It would bring everything that is in that scene.
-            elif strip.type == "SOUND" and choice.strips is not None:
-                strip.mute = strip.name not in choice.strips
         yield copy
     finally:
         bpy.data.scenes.remove(copy)

@@ -460,7 +460,8 @@ def tone(path, frames, frequency=440.0, rate=48000, fps=24):
         file.writeframes((samples * 20000).astype("<i2").tobytes())
 
 
-def test_the_sound_goes_along_cut_to_the_frames(blender, head, addon, tmp_path):
+@pytest.mark.parametrize("strip", [True, False])
+def test_the_sound_goes_along_cut_to_the_frames(blender, head, addon, tmp_path, strip):
     if not addon("compat").has_audio():
         with pytest.raises(RuntimeError, match="no sound system"):
             blender.ops.gaussianspeech.export(
@@ -469,8 +470,16 @@ def test_the_sound_goes_along_cut_to_the_frames(blender, head, addon, tmp_path):
         return
     scene = blender.context.scene
     tone(tmp_path / "tone.wav", 12)
-    addon("speech.strip").add_sound_strip(scene, tmp_path / "tone.wav", 17)
-    blender.ops.gaussianspeech.export(filepath=str(tmp_path / "a.json"), format="JSON", sound=True)
+    if strip:
+        addon("speech.strip").add_sound_strip(scene, tmp_path / "tone.wav", 17)
+    else:
+        (line,) = head.gaussianspeech_lines
+        line.source, line.filepath = "FILE", str(tmp_path / "tone.wav")
+        line.start_frame = 17
+    scene.frame_start, scene.frame_end = 5, 28
+    blender.ops.gaussianspeech.export(
+        filepath=str(tmp_path / "a.json"), format="JSON", frames="SCENE", sound=True
+    )
     with wave.open(str(tmp_path / "a_sound.wav")) as file:
         rate = file.getframerate()
         channels = file.getnchannels()
