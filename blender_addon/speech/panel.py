@@ -119,6 +119,7 @@ def _draw_sound(column: bpy.types.UILayout, line: bpy.types.PropertyGroup) -> No
         return
     if compat.has_audio():
         row = column.row(align=True)
+        row.use_property_split = False  # Or the first choice would be a label beside its button.
         for source in ("STRIP", "FILE"):
             row.prop_enum(line, "source", source)
     if line.source == "STRIP":
