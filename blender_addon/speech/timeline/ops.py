@@ -30,7 +30,8 @@ from .watch import start_watching
 
 def timeline_line(context: bpy.types.Context) -> Any | None:
     """The line whose words or phones are selected in the sequencer, or else the active one."""
-    for scene in compat.sequencer_scenes(context):
+    sequencer = context.area is None or context.area.type == "SEQUENCE_EDITOR"
+    for scene in compat.sequencer_scenes(context) if sequencer else ():
         for strip in compat.strips(scene.sequence_editor):
             if strip.select and is_ours(strip):
                 line = line_by_id(strip[LINE])

@@ -8,6 +8,7 @@ undo, saving and loading keep the two together. Muted text strips and markers co
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -216,7 +217,7 @@ def is_changed(context: bpy.types.Context, line: Any) -> bool:
     if known is None:
         return False
     shown, marks = known
-    if shown.of != line.predicted or sorted(lying(line), key=repr) != sorted(marks, key=repr):
+    if shown.of != line.predicted or Counter(lying(line)) != Counter(marks):
         return True
     try:
         return placement_of(context, line)[1] != shown.placement
@@ -255,7 +256,7 @@ def take_in(context: bpy.types.Context, line: Any) -> Taken:
         return Taken()
     placement = placement_of(context, line)[1]
     moved = marks_of(shown.timing, shown.spans, placement, shown.kinds)
-    if sorted(now, key=repr) in (sorted(marks, key=repr), sorted(moved, key=repr)):
+    if Counter(now) in (Counter(marks), Counter(moved)):
         show(context, line)  # The sound was moved, with the marks or without.
         return Taken()
     timing, spans = _done(line, shown, marks, now)

@@ -15,6 +15,7 @@ from bpy.app.handlers import persistent
 
 from ....engine.core.errors import GaussianSpeechError
 from ... import compat
+from ...engine_link.background import redraw_sidebars
 from ...status import get_status, set_error
 from ..bake import rebake
 from ..lines import line_by_id, state_of
@@ -90,11 +91,23 @@ def _follow(context: bpy.types.Context, line: Any) -> None:
                 bpy.ops.gaussianspeech.follow_timeline("INVOKE_DEFAULT", line=known)
             elif taken.spans:
                 bpy.ops.ed.undo_push(message="Change Span")
-    except (GaussianSpeechError, RuntimeError) as error:
-        # A RuntimeError is the operator's report, which is in the panel already.
+    except GaussianSpeechError as error:
         _left[known] = lying(line)
-        if isinstance(error, GaussianSpeechError):
-            set_error(context, error)
+        set_error(context, error)
+    except RuntimeError as error:
+        _left[known] = lying(line)
+        if not get_status(context).is_error:  # Else it is the operator's report.
+            set_error(context, GaussianSpeechError(str(error), "Press Update."))
+    _redraw(context)
+
+
+def _redraw(context: bpy.types.Context) -> None:
+    """Redraw what shows the line and its status."""
+    redraw_sidebars(context)
+    for window in context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "SEQUENCE_EDITOR":
+                area.tag_redraw()
 
 
 @persistent
