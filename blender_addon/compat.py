@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import bpy
+import numpy as np
 
 # --- Build ---------------------------------------------------------------------------------------
 
@@ -79,15 +80,34 @@ def strip_range(strip: Any) -> tuple[int, int]:
 
 
 def new_text_strip(
-    editor: bpy.types.SequenceEditor, text: str, channel: int, first: int, last: int
+    editor: bpy.types.SequenceEditor,
+    name: str,
+    text: str,
+    channel: int,
+    frames: tuple[int, int],
 ) -> Any:
     """A text strip over the frames [first, last)."""
+    first, last = frames
     new = strips(editor).new_effect
     known = strips(editor).bl_rna.functions["new_effect"].parameters
     end = {"frame_end": last} if "frame_end" in known else {"length": last - first}
-    strip = new(name=text, type="TEXT", channel=channel, frame_start=first, **end)
+    strip = new(name=name, type="TEXT", channel=channel, frame_start=first, **end)
     strip.text = text
     return strip
+
+
+def strip_positions(every: Any) -> tuple[bytes, bytes, bytes]:
+    """Where strips lie, to see quickly whether one was moved, trimmed, added or removed."""
+    count = len(every)
+    new = count > 0 and hasattr(every[0], "left_handle")
+    edges = ("left_handle", "right_handle") if new else ("frame_final_start", "frame_final_end")
+    found = [np.empty(count, np.int32) for _ in edges] + [np.empty(count, np.float32)]
+    for name, values in zip(
+        (*edges, "content_start" if new else "frame_start"), found, strict=True
+    ):
+        every.foreach_get(name, values)
+    first, last, content = (values.tobytes() for values in found)
+    return first, last, content
 
 
 def muted_strips_render() -> bool:

@@ -162,7 +162,7 @@ def test_words_and_phones_are_shown_where_they_are_spoken(blender, line, lie, st
 
 def test_they_keep_clear_of_what_lies_there(blender, addon, line, strips):
     editor = blender.context.scene.sequence_editor_create()
-    other = addon("compat").new_text_strip(editor, "title", 3, 1, 60)
+    other = addon("compat").new_text_strip(editor, "title", "title", 3, (1, 60))
     blender.ops.gaussianspeech.show_words()
     assert strips("word")[0].channel > 3
     blender.ops.gaussianspeech.hide_timeline()
@@ -249,7 +249,7 @@ def test_a_strip_cut_in_two_is_two_phones(blender, addon, line, strips, set_rang
     phone = strips("phone")[4]
     set_range(phone, last=32)
     editor = blender.context.scene.sequence_editor
-    half = addon("compat").new_text_strip(editor, phone.text, phone.channel, 32, 36)
+    half = addon("compat").new_text_strip(editor, "half", phone.text, phone.channel, (32, 36))
     for name in ("gaussianspeech_line", "gaussianspeech_mark"):
         half[name] = phone[name]
     take_in()
@@ -472,3 +472,71 @@ def test_operators_say_what_they_need(blender, addon, head):
     addon("speech.line_list").add_line(head, "empty")
     with pytest.raises(RuntimeError, match="Predict and bake the line first"):
         operators.hold_closed()
+
+
+@pytest.fixture
+def long_line(blender, addon, head):
+    """A line of 100 s with 1000 phones and 250 words."""
+    phones = tuple(("AA" if i % 2 else "M", 0.1 * i, 0.1 * i + 0.1) for i in range(1000))
+    words = tuple((f"w{i}", 0.4 * i, 0.4 * i + 0.4) for i in range(250))
+    prediction = addon("speech.prediction").Prediction(
+        clip="long",
+        head="small",
+        model="rules",
+        fps=25.0,
+        start=1.0,
+        strip_start=None,
+        expressions=NAMES,
+        correctives=(),
+        ranges=((0.0, 1.0),) * len(NAMES),
+        values=np.zeros((2500, len(NAMES)), np.float32),
+        phones=phones,
+        words=words,
+    )
+    made = addon("speech.line_list").add_line(head, "long")
+    made.source, made.start_frame = "FILE", 1
+    addon("speech.bake").bake(blender.context, made, prediction, np.zeros((0, 4, 3), np.float32))
+    return made
+
+
+def test_of_a_long_line_what_is_about_the_playhead_is_shown_and_changes_alone(
+    blender, addon, long_line, strips, lie, set_range
+):
+    blender.context.scene.frame_set(1251)
+    blender.ops.gaussianspeech.show_phones()
+    shown = lie("phone")
+    assert len(shown) == 300
+    assert shown[0][1] < 1251 - 300
+    assert shown[-1][2] > 1251 + 300
+    set_range(strips("phone")[100], last=shown[100][2] + 1)
+    assert addon("speech.timeline.shown").take_in(blender.context, long_line) == (True, False)
+    now = addon("speech.timeline.shown").line_timing(long_line)
+    assert len(now.phones) == 1000
+    changed = [i for i, p in enumerate(now.phones) if abs(p.end - (0.1 * i + 0.1)) > 1e-6]
+    assert len(changed) == 1
+    blender.context.scene.frame_set(1)
+    blender.ops.gaussianspeech.show_phones()
+    assert lie("phone")[0][1] == 1
+    assert len(now.phones) == 1000
+
+
+def test_looking_at_what_nobody_touched_takes_no_time(blender, addon, long_line):
+    import time
+
+    blender.ops.gaussianspeech.show_phones()
+    watch = addon("speech.timeline.watch")
+    watch.look(blender.context)
+    times = []
+    for _ in range(20):
+        started = time.perf_counter()
+        watch.look(blender.context)
+        times.append(time.perf_counter() - started)
+    assert min(times) < 0.005
+
+
+def test_the_sequencers_and_markers_menus_have_the_verbs(blender):
+    for name in ("SEQUENCER_MT_strip", "SEQUENCER_MT_context_menu", "SEQUENCER_MT_add"):
+        drawn = getattr(blender.types, name).draw._draw_funcs
+        assert any("timeline.menus" in function.__module__ for function in drawn), name
+    drawn = blender.types.DOPESHEET_MT_marker.draw._draw_funcs
+    assert any("timeline.menus" in function.__module__ for function in drawn)

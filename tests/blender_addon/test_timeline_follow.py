@@ -204,3 +204,70 @@ def test_the_timer_names_what_cannot_be_once(engine_ready, addon, head, strip_at
     for _ in range(3):
         watch.look(engine_ready.context)
     assert not status.message
+
+
+def test_selected_sound_strips_become_lines_that_speak(engine_ready, addon):
+    if not addon("compat").has_audio():
+        pytest.skip("this Blender has no sound system")
+    bpy = engine_ready
+    bpy.ops.gaussianspeech.add_head()
+    obj = bpy.context.object
+    scene = addon("compat").sequencer_scene(bpy.context)
+    strips = [addon("speech.strip").add_sound_strip(scene, VOICE, frame) for frame in (1, 200)]
+    strips[0].select, strips[1].select = True, False
+    assert bpy.ops.gaussianspeech.speak_strip() == {"FINISHED"}
+    assert [line.strip for line in obj.gaussianspeech_lines] == [strips[0].name]
+    assert action_of(obj) is not None
+    strips[1].select = True
+    assert bpy.ops.gaussianspeech.speak_strip() == {"FINISHED"}
+    assert [line.strip for line in obj.gaussianspeech_lines] == [strip.name for strip in strips]
+    for strip in strips:
+        strip.select = False
+    assert not bpy.ops.gaussianspeech.speak_strip.poll()
+
+
+def test_moved_phones_stay_when_the_strip_is_trimmed_and_shown_again(
+    engine_ready, addon, head, sent, strip_at
+):
+    if not addon("compat").has_audio():
+        pytest.skip("this Blender has no sound system")
+    engine_ready.ops.gaussianspeech.show_phones()
+    set_last(strip_at("phone", "EH"), addon("compat").strip_range(strip_at("phone", "EH"))[1] + 1)
+    engine_ready.ops.gaussianspeech.update_line()
+    moved = prediction(addon, head).phones
+    scene = addon("compat").sequencer_scene(engine_ready.context)
+    (sound,) = [s for s in addon("compat").strips(scene.sequence_editor) if s.type == "SOUND"]
+    first, last = addon("compat").strip_range(sound)
+    set_last(sound, last - 48)
+    engine_ready.ops.gaussianspeech.predict()
+    assert "phones" in sent[-1]
+    set_last(sound, last)
+    engine_ready.ops.gaussianspeech.predict()
+    again = prediction(addon, head).phones
+    kept = [p for p in moved if p[0] != "SIL" and p[2] < (last - 48 - first) / 24]
+    np.testing.assert_allclose(
+        [p[1:] for p in again if p[0] != "SIL"][: len(kept)], [p[1:] for p in kept], atol=1e-4
+    )
+    assert [p[0] for p in again if p[0] != "SIL"] == [p[0] for p in moved if p[0] != "SIL"]
+
+
+def test_held_lips_touch_on_the_mesh_that_blender_draws(engine_ready, addon, head):
+    bpy = engine_ready
+    scene = bpy.context.scene
+    voice = next(phone for phone in prediction(addon, head).phones if phone[0] == "OY")
+    start = round(1 + 24 * voice[1])
+    upper, lower = map(list, prediction(addon, head).lip_pairs)
+
+    def gap(frame):
+        """Millimetres of the widest pair of the inner lips."""
+        scene.frame_set(frame)
+        evaluated = head.evaluated_get(bpy.context.evaluated_depsgraph_get())
+        points = np.empty(3 * len(evaluated.data.vertices), np.float32)
+        evaluated.data.vertices.foreach_get("co", points)
+        height = points.reshape(-1, 3)[:, 2]
+        return 1000 * (height[upper] - height[lower]).max()
+
+    assert gap(start + 3) > 2
+    scene.frame_set(start)
+    bpy.ops.gaussianspeech.hold_closed(duration=0.25)
+    assert max(abs(gap(frame)) for frame in range(start, start + 7)) < 0.02

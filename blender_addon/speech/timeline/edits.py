@@ -7,7 +7,9 @@ follows; what would be covered altogether is refused, by name. A word takes its 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -67,10 +69,6 @@ class _Segment:
     left: bool = False
     right: bool = False
 
-    def holds(self, other: _Segment) -> bool:
-        """Whether another one lies mainly within this one."""
-        return self.start <= (other.start + other.end) / 2 < self.end
-
 
 def edited(
     timing: Timing,
@@ -113,15 +111,26 @@ def _with_words(
     after = {word.number: word for word in new if word.number is not None}
     typed = [w for w in new if w.number is None or w.text != said[w.number].text]
     phones = []
-    for phone in spoken:
-        owner = next((word for word in said if word.holds(phone)), None)
+    for phone, owner in _owners(spoken, said):
         word = after.get(owner.number) if owner is not None else None
         if owner is None:
             phones.append(phone)
         elif word is not None and word.text == owner.text:
             phones.append(_carried(phone, owner, word))
-    phones = [phone for phone in phones if not any(word.holds(phone) for word in typed)]
+    phones = [phone for phone, word in _owners(phones, typed) if word is None]
     return _give_way(_in_order(phones), "phone", bounds), new
+
+
+def _owners(
+    phones: Iterable[_Segment], words: Sequence[_Segment]
+) -> Iterator[tuple[_Segment, _Segment | None]]:
+    """Each phone with the word, of those in order, in which it mainly lies."""
+    starts = [word.start for word in words]
+    for phone in phones:
+        middle = (phone.start + phone.end) / 2
+        before = bisect_right(starts, middle) - 1
+        held = before >= 0 and middle < words[before].end
+        yield phone, words[before] if held else None
 
 
 def _carried(phone: _Segment, before: _Segment, after: _Segment) -> _Segment:
@@ -143,13 +152,15 @@ def _with_phones(
     touching = {(a.number, b.number) for a, b in pairwise(shared) if b.start - a.end <= _SEAM}
     moved = _split(_moved(shared, items, bounds))
     new = _give_way(_following(moved, touching), "phone", bounds)
-    words = []
+    owners = {phone.number: word for phone, word in _owners(spoken, said)}
+    left: dict[_Segment | None, list[_Segment]] = defaultdict(list)
+    for phone, holder in _owners(new, said):
+        left[holder if phone.number is None else owners[phone.number]].append(phone)
+    words, owned = [], set(owners.values())
     for word in said:
-        own = {phone.number for phone in spoken if word.holds(phone)}
-        left = [p for p in new if (word.holds(p) if p.number is None else p.number in own)]
-        if left:
-            words.append(replace(word, start=left[0].start, end=left[-1].end))
-        elif not own:
+        if word in left:
+            words.append(replace(word, start=left[word][0].start, end=left[word][-1].end))
+        elif word not in owned:
             words.append(word)  # Typed or added: it has yet to be pronounced.
     return new, _give_way(_in_order(words), "word", bounds)
 
@@ -220,10 +231,10 @@ def _shared(
 def _split(segments: list[_Segment]) -> list[_Segment]:
     """The phones, with one in whose middle another was added in two."""
     result = list(segments)
-    for added in segments:
+    for added in (segment for segment in segments if segment.number is None):
         for i, phone in enumerate(result):
             inside = phone.start + _SHORTEST < added.start and added.end < phone.end - _SHORTEST
-            if added.number is None and phone is not added and inside:
+            if inside:
                 rest = replace(phone, number=None, start=added.end, left=True)
                 result[i] = replace(phone, end=added.start, right=True)
                 result.append(rest)

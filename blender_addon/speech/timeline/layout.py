@@ -53,9 +53,21 @@ class Mark(NamedTuple):
 
 
 def marks_of(
-    timing: Timing, spans: Sequence[Span], placement: Placement, kinds: Iterable[str]
+    timing: Timing,
+    spans: Sequence[Span],
+    placement: Placement,
+    kinds: Iterable[str],
+    window: tuple[float, float] | None = None,
 ) -> list[Mark]:
-    """What is shown of a timing and the spans of its line."""
+    """What is shown of a timing and the spans of its line.
+
+    Args:
+        timing: phones and words.
+        spans: of its line.
+        placement: of the sound.
+        kinds: what is shown.
+        window: seconds within which phones and words are shown; all by default.
+    """
     shown = {
         WORD: [tuple(word) for word in timing.words],
         PHONE: [tuple(phone) for phone in timing.phones],
@@ -64,9 +76,29 @@ def marks_of(
     marks = []
     for kind in kinds:
         for number, (text, start, end) in enumerate(shown[kind]):
+            if window and kind != SPAN and not window[0] <= (start + end) / 2 <= window[1]:
+                continue
             first = placement.frame(start)
             marks.append(Mark(kind, number, text, first, max(placement.frame(end), first + 1)))
     return marks
+
+
+def window_about(
+    timing: Timing, kinds: Iterable[str], middle: float, most: int
+) -> tuple[float, float] | None:
+    """Seconds about a time within which there are at most so many phones and words.
+
+    ``None`` where all of them are few enough.
+    """
+    timed = {WORD: timing.words, PHONE: timing.phones}
+    times = sorted(
+        ((start + end) / 2 for kind in kinds for _, start, end in timed.get(kind, ())),
+        key=lambda time: abs(time - middle),
+    )
+    if len(times) <= most:
+        return None
+    reach = abs(times[most - 1] - middle)
+    return middle - reach, middle + reach
 
 
 def items_of(

@@ -82,6 +82,11 @@ def read(scene: bpy.types.Scene, shown: Sequence[Mark]) -> list[Mark]:
     return marks
 
 
+def positions(scene: bpy.types.Scene) -> tuple[tuple[str, int], ...]:
+    """All markers of a scene, to see quickly what changed."""
+    return tuple((marker.name, marker.frame) for marker in scene.timeline_markers)
+
+
 def selected(scene: bpy.types.Scene, shown: Sequence[Mark]) -> list[Mark]:
     """The words and phones whose markers are selected."""
     numbers = {

@@ -23,7 +23,7 @@ from ..sound import Clip, strip_id
 from ..transcript import transcript_params
 from .kept import forget_timing, keep_spans, spans_of
 from .layout import PHONE, WORD
-from .shown import hide, line_timing, placement_of, selection, show, take_in
+from .shown import hide, line_timing, lying, placement_of, selection, show, take_in
 from .strips import LINE, is_ours
 from .watch import start_watching
 
@@ -60,20 +60,23 @@ class _OfTimeline(ReportMixin):
         """Show more of the line."""
         line = timeline_line(context)
         group = line.timeline
-        before = group.words, group.phones
+        timing, before = line_timing(line), (group.words, group.phones)
+        if not (timing.words if words else timing.phones):
+            what = "words" if words else "phones"
+            raise BadInputError(f"'{line.name}' has no {what}.", "Predict it with a transcript.")
         group.words, group.phones = group.words or words, group.phones or phones
         try:
-            show(context, line)
+            show(context, line, about_playhead=True)
         except BadInputError:
             group.words, group.phones = before
             raise
         start_watching()
-        timing = line_timing(line)
-        number, what = (len(timing.words), "words") if words else (len(timing.phones), "phones")
-        if not number:
-            raise BadInputError(f"'{line.name}' has no {what}.", "Predict it with a transcript.")
+        kind, what = (WORD, "words") if words else (PHONE, "phones")
+        every = len(timing.words if words else timing.phones)
+        number = sum(mark.kind == kind for mark in lying(line))
+        some = f"{number} of the {every}" if number < every else f"The {number}"
         where = "markers" if group.markers else "text strips"
-        return f"The {number} {what} of '{line.name}' are {where} now: move, type or delete them"
+        return f"{some} {what} of '{line.name}' are {where} now: move, type or delete them"
 
 
 class GAUSSIANSPEECH_OT_show_words(_OfTimeline, bpy.types.Operator):

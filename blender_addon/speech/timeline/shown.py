@@ -24,11 +24,12 @@ from ..sound import frame_of_second, is_retimed, scene_fps, strip_of_line
 from . import markers, strips
 from .edits import Bounds, Item, edited
 from .kept import is_timed, keep_spans, keep_timing, spans_of
-from .layout import PHONE, SPAN, WORD, Mark, Placement, items_of, marks_of
+from .layout import PHONE, SPAN, WORD, Mark, Placement, items_of, marks_of, window_about
 from .timing import Timing, read_timing, timing_of
 
-_MOST = 1000
-"""Marks that are shown at once; more would take longer to make than an artist waits."""
+_MOST = 300
+"""Phones and words that are shown at once, those about the playhead: more would take longer than
+0.2 s to make."""
 
 
 class Shown(NamedTuple):
@@ -42,6 +43,7 @@ class Shown(NamedTuple):
         spans: likewise.
         kinds: what is shown of them, see :mod:`.layout`.
         markers: whether words and phones are markers.
+        window: seconds of the sound in which words and phones are shown; ``None`` for all.
     """
 
     scene: str
@@ -51,6 +53,7 @@ class Shown(NamedTuple):
     spans: tuple[Span, ...]
     kinds: tuple[str, ...]
     markers: bool
+    window: tuple[float, float] | None = None
 
     def to_json(self) -> str:
         """As it is kept with the line."""
@@ -64,10 +67,11 @@ def _read_shown(kept: str) -> tuple[Shown, tuple[Mark, ...]]:
     placement, timing = Placement(*known["placement"]), read_timing(known["timing"])
     spans = tuple(Span(*span) for span in known["spans"])
     kinds = tuple(known["kinds"])
+    window = tuple(known["window"]) if known["window"] else None
     shown = Shown(
-        known["scene"], known["of"], placement, timing, spans, kinds, bool(known["markers"])
+        known["scene"], known["of"], placement, timing, spans, kinds, known["markers"], window
     )
-    return shown, tuple(marks_of(timing, spans, placement, kinds))
+    return shown, tuple(marks_of(timing, spans, placement, kinds, window))
 
 
 def line_timing(line: Any) -> Timing:
@@ -118,39 +122,42 @@ def sound_of(line: Any) -> tuple[float, float]:
     return start, start + about.frames / about.fps
 
 
-def show(context: bpy.types.Context, line: Any) -> int:
+def show(context: bpy.types.Context, line: Any, *, about_playhead: bool = False) -> None:
     """Show what the line's timeline asks for; nothing where it asks for nothing.
 
-    Returns:
-        How many marks there are.
+    Args:
+        context: for the scene.
+        line: ``GAUSSIANSPEECH_PG_line``.
+        about_playhead: of a long line, show what is about the playhead, not what was shown.
 
     Raises:
-        BadInputError: it was not predicted yet, its strip is gone, or it is too much.
+        BadInputError: it was not predicted yet, or its strip is gone.
     """
     group = line.timeline
     kinds = [SPAN] if group.spans else []
     kinds += [kind for kind, wanted in ((WORD, group.words), (PHONE, group.phones)) if wanted]
     if not kinds:
         hide(line)
-        return 0
+        return
     timing, spans = line_timing(line), spans_of(line)
     scene, placement = placement_of(context, line)
-    marks = marks_of(timing, spans, placement, kinds)
-    if len(marks) > _MOST:
-        raise BadInputError(
-            f"'{line.name}' has {len(marks)} words and phones, more than {_MOST} can be shown.",
-            "Cut its sound into several strips, each a line of its own.",
-        )
     before = _shown(line)
+    window = window_about(timing, kinds, placement.seconds(scene.frame_current), _MOST)
+    if before and window and not about_playhead:
+        window = before[0].window
+    shown = Shown(
+        *(scene.name, line.predicted, placement, timing, spans, tuple(kinds), group.markers),
+        window=window,
+    )
+    kept = shown.to_json()
+    marks = _read_shown(kept)[1]  # As they are compared with later, to the last digit.
     if before and (before[0].scene != scene.name or before[0].markers != group.markers):
         _clear(line)
         before = None
     own, others = _by_display(marks, markers=group.markers)
     strips.show(scene, line.id, others)
     markers.show(scene, _by_display(before[1] if before else [], markers=group.markers)[0], own)
-    shown = Shown(scene.name, line.predicted, placement, timing, spans, tuple(kinds), group.markers)
-    group.shown = shown.to_json()
-    return len(marks)
+    group.shown = kept
 
 
 def show_again(context: bpy.types.Context, line: Any) -> None:
@@ -211,6 +218,18 @@ def selection(line: Any) -> list[Mark]:
     return [*markers.selected(scene, own), *strips.selected(scene, line.id)]
 
 
+def stamp(context: bpy.types.Context, line: Any) -> tuple[Any, ...]:
+    """All that :func:`is_changed` looks at, read quickly: where it is the same, nothing changed."""
+    group = line.timeline
+    known = _shown(line)
+    scene = bpy.data.scenes.get(known[0].scene) if known else None
+    if scene is None:
+        return (group.shown,)
+    own = group.shown, line.predicted, line.source, line.start_frame
+    fps = scene_fps(scene), scene_fps(compat.sequencer_scene(context))
+    return *own, *fps, *strips.positions(scene), markers.positions(scene)
+
+
 def is_changed(context: bpy.types.Context, line: Any) -> bool:
     """Whether something was done on the timeline of a line, or its sound was moved."""
     known = _shown(line)
@@ -255,7 +274,7 @@ def take_in(context: bpy.types.Context, line: Any) -> Taken:
         show(context, line)
         return Taken()
     placement = placement_of(context, line)[1]
-    moved = marks_of(shown.timing, shown.spans, placement, shown.kinds)
+    moved = marks_of(shown.timing, shown.spans, placement, shown.kinds, shown.window)
     if Counter(now) in (Counter(marks), Counter(moved)):
         show(context, line)  # The sound was moved, with the marks or without.
         return Taken()
@@ -277,6 +296,11 @@ def _done(
         kind: items_of(kind, now, marks, shown.placement) if kind in shown.kinds else None
         for kind in (WORD, PHONE, SPAN)
     }
+    for kind, timed in ((WORD, shown.timing.words), (PHONE, shown.timing.phones)):
+        found = items[kind]
+        if found is not None:  # What lies outside the window stays as it is.
+            seen = {mark.number for mark in marks if mark.kind == kind}
+            found += [Item(i, one[0]) for i, one in enumerate(timed) if i not in seen]
     bounds = Bounds(*sound_of(line), 1 / shown.placement.fps)
     timing = edited(shown.timing, items[WORD], items[PHONE], bounds)
     spans = items[SPAN]

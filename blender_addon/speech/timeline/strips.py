@@ -19,8 +19,9 @@ from .layout import PHONE, SPAN, WORD, Mark
 LINE = "gaussianspeech_line"
 _MARK = "gaussianspeech_mark"
 _COLORS = {WORD: "COLOR_05", PHONE: "COLOR_04", SPAN: "COLOR_02"}
-_ROWS = {WORD: 1, PHONE: 2, SPAN: 1}
-"""Channels of each kind: phones lie by turns on two, for at few frames per second they overlap."""
+_ROWS = {WORD: 2, PHONE: 2, SPAN: 1}
+"""Channels of each kind: neighbours lie by turns on two, so that one can be dragged or trimmed over
+the other without Blender moving it out of the way."""
 _CHANNELS = 128
 
 
@@ -45,10 +46,11 @@ def show(scene: bpy.types.Scene, line: str, marks: Sequence[Mark]) -> None:
             before.setdefault(key, (strip.channel, strip.select))
             compat.strips(editor).remove(strip)
     for key, mark in wanted.items():
+        name = f"{mark.text}.{key[1]:03d}"  # Unique: Blender takes long to make it so.
         row = rows[mark.kind]
         channel, select = before.get(key, (row[key[1] % len(row)], False))
         # Moving a strip would push others out of the way; a new one may overlap.
-        strip = compat.new_text_strip(editor, mark.text, channel, mark.first, mark.last)
+        strip = compat.new_text_strip(editor, name, mark.text, channel, (mark.first, mark.last))
         strip[LINE], strip[_MARK] = line, f"{mark.kind}:{mark.number}"
         strip.mute, strip.select = True, select
         strip.color_tag = _COLORS[mark.kind]
@@ -57,6 +59,16 @@ def show(scene: bpy.types.Scene, line: str, marks: Sequence[Mark]) -> None:
 def read(scene: bpy.types.Scene, line: str) -> list[Mark]:
     """The marks of a line as they lie in the sequencer now."""
     return [_read(strip) for strip in _strips_of(scene, line)]
+
+
+def positions(scene: bpy.types.Scene) -> tuple[Any, ...]:
+    """Where the strips of a scene lie and what is written on them, to see quickly what changed."""
+    editor = scene.sequence_editor
+    if editor is None:
+        return ()
+    strips = compat.all_strips(editor)
+    texts = [strip.text for strip in strips if strip.type == "TEXT"]
+    return *compat.strip_positions(strips), tuple(texts)
 
 
 def selected(scene: bpy.types.Scene, line: str) -> list[Mark]:

@@ -20,7 +20,7 @@ from ...status import get_status, set_error
 from ..bake import rebake
 from ..lines import line_by_id, state_of
 from .layout import Mark
-from .shown import is_changed, lying, take_in
+from .shown import is_changed, lying, stamp, take_in
 from .strips import is_ours
 
 _TICK = 0.25
@@ -28,6 +28,8 @@ _TICK = 0.25
 
 _shown: list[str] = []
 """Ids of the lines that are shown."""
+_unchanged: dict[str, tuple[Any, ...]] = {}
+"""The stamp of a line that is as it is shown."""
 _seen: dict[str, list[Mark]] = {}
 """What lay on the timeline of a changed line at the last look."""
 _left: dict[str, list[Mark]] = {}
@@ -57,7 +59,10 @@ def look(context: bpy.types.Context) -> None:
         line = line_by_id(known)
         if line is None or not line.timeline.shown:
             _shown.remove(known)
+        elif (now := stamp(context, line)) == _unchanged.get(known):
+            continue
         elif not is_changed(context, line):
+            _unchanged[known] = now
             _seen.pop(known, None)
             _left.pop(known, None)
         elif _rests(known, lying(line)) and not _is_busy(context):
@@ -170,5 +175,6 @@ def unregister() -> None:
     if bpy.app.timers.is_registered(_on_timer):
         bpy.app.timers.unregister(_on_timer)
     _shown.clear()
+    _unchanged.clear()
     _seen.clear()
     _left.clear()
