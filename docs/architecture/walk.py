@@ -24,11 +24,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PICTURE = ROOT / "docs" / "images" / "walk.svg"
 WALK = (
-    ("Blender", "blender_addon/speech/ops.py", "GAUSSIANSPEECH_OT_predict.begin"),
+    ("Blender", "blender_addon/speech/ops.py", "LinesTask._begin_line"),
     ("engine", "engine/serving/speech.py", "_load"),
     ("engine", "engine/motion/predict.py", "predict"),
     ("engine", "engine/serving/speech.py", "_shape_keys"),
-    ("Blender", "blender_addon/speech/ops.py", "GAUSSIANSPEECH_OT_predict.finish"),
+    ("Blender", "blender_addon/speech/ops.py", "LinesTask.bake_reply"),
 )
 """Process, file and function; a sound strip goes in at the first, F-curves come out of the last."""
 SHOWN = (
