@@ -66,7 +66,8 @@ def bind_avatar(obj: bpy.types.Object, source: str, gaussians: int) -> None:
     """
     avatar = obj.gaussianspeech_avatar
     if not avatar.source:
-        avatar.in_viewport = True
+        # Avatars in PLY files are drawn by the engine alone: their mesh stays to be seen.
+        avatar.in_viewport = not source.lower().endswith(".ply")
     avatar.source, avatar.enabled, avatar.gaussians = source, True, gaussians
 
 

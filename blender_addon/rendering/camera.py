@@ -75,6 +75,12 @@ class ViewCamera:
     far: float
     orthographic: bool
 
+    @property
+    def eye(self) -> Float:
+        """(3,) where the rays come from; of parallel rays a point far behind the camera."""
+        position = -self.viewmat[:3, :3].T @ self.viewmat[:3, 3]
+        return position - 1e4 * self.viewmat[2, :3] if self.orthographic else position
+
     def body(self) -> dict[str, Any]:
         """The ``camera`` parameter of ``avatar.render`` (docs/protocol.md)."""
         return {

@@ -22,6 +22,7 @@ class AvatarInstance:
     """One head with its avatar, as the engine is asked to render it.
 
     Attributes:
+        obj: the head; for Blender's main thread alone.
         name: of the object, for messages.
         avatar: ``"default"`` or an absolute path.
         head: the head the mesh was made from, as the engine names it.
@@ -31,6 +32,7 @@ class AvatarInstance:
             engine takes those that are expressions of the head.
     """
 
+    obj: bpy.types.Object
     name: str
     avatar: str
     head: str
@@ -57,6 +59,7 @@ def visible_avatars(depsgraph: bpy.types.Depsgraph) -> list[AvatarInstance]:
         matrix = np.array(instance.matrix_world, np.float32) @ HEAD_TO_BLENDER
         found.append(
             AvatarInstance(
+                obj=evaluated.original,
                 name=evaluated.name,
                 avatar=avatar,
                 head=head,

@@ -8,15 +8,15 @@ the viewport keeps depth; see docs/rendering.md.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import bpy
-import numpy as np
 
 from ...engine.core.errors import GaussianSpeechError, one_line
 from .camera import region_view
-from .splats.renderer import SplatPicture, View
+from .splats.renderer import SplatPicture, Subject
 from .splats.scene import SceneAvatars
 
 _MOVING_SECONDS = 1.0
@@ -57,51 +57,66 @@ def failure() -> str:
     return _failure
 
 
-def draw_subjects(
-    context: bpy.types.Context, depsgraph: bpy.types.Depsgraph, *, all_heads: bool
-) -> SplatPicture | None:
-    """Bring the picture of the viewport that is being drawn up to date.
+def draw(
+    context: bpy.types.Context,
+    depsgraph: bpy.types.Depsgraph,
+    show: Callable[[SplatPicture], None],
+    *,
+    all_heads: bool,
+) -> bool:
+    """Draw the avatars of the viewport that is being drawn.
 
     Args:
         context: of the drawing.
         depsgraph: the viewport's.
-        all_heads: also those that are shown in renders alone.
+        show: puts the picture into the viewport.
+        all_heads: all, also those that are shown in renders alone, or none.
 
     Returns:
-        The picture, or ``None`` where nothing is to be seen, or the reason is in :func:`failure`.
+        Whether those were drawn that can be seen; :func:`failure` says why not.
     """
     global _failure  # noqa: PLW0603 - the one state that the panel reads
     try:
-        subjects = _avatars.subjects(depsgraph, context.space_data, all_heads=all_heads)
-        if not subjects:
-            return None
-        region, known = context.region, _region(context.region)
-        view = _view(context)
-        key = (
-            tuple(subject.number for subject in subjects),
-            view.viewmat.tobytes(), view.K.tobytes(), view.width, view.height,
-        )  # fmt: skip
-        now = time.perf_counter()
-        moved = key != known.key
-        if moved or not known.full:
-            since = now - known.drawn_at
-            if moved and since < _MOVING_SECONDS:
-                known.share = _next_share(known.share, since)
-            share = known.share if moved and since < _MOVING_SECONDS else 1.0
-            known.picture.draw(subjects, view, share)
-            known.key, known.full = key, share == 1.0
-            if moved:
-                known.drawn_at = now
-            if not known.full:
-                _redraw_later(region)
+        subjects, _failure = _avatars.subjects(depsgraph, context.space_data, all_heads=all_heads)
+        if _failure and all_heads:
+            return False
+        if subjects:
+            show(_picture(context, subjects))
     except GaussianSpeechError as error:
         _failure = one_line(error)
-        return None
     # A driver's refusal of a shader is a plain exception; drawing must not raise at each redraw.
     except Exception as error:  # noqa: BLE001
         _failure = f"This GPU cannot draw avatars: {str(error)[:200]}"
-        return None
-    _failure = ""
+    return not _failure
+
+
+def _picture(context: bpy.types.Context, subjects: list[Subject]) -> SplatPicture:
+    """The picture of a viewport, drawn anew where something has changed."""
+    known, seen = _region(context.region), context.region_data
+    view = region_view(
+        seen.view_matrix,
+        seen.window_matrix,
+        context.region.width,
+        context.region.height,
+        (context.space_data.clip_start, context.space_data.clip_end),
+    )
+    key = (
+        tuple(subject.number for subject in subjects),
+        view.viewmat.tobytes(), view.K.tobytes(), view.width, view.height,
+    )  # fmt: skip
+    now = time.perf_counter()
+    moved, since = key != known.key, now - known.drawn_at
+    if moved or not known.full:
+        moving = moved and since < _MOVING_SECONDS
+        if moving:
+            known.share = _next_share(known.share, since)
+        share = known.share if moving else 1.0
+        known.picture.draw(subjects, view, share)
+        known.key, known.full = key, share == 1.0
+        if moved:
+            known.drawn_at = now
+        if not known.full:
+            _redraw_later(context.region)
     return known.picture
 
 
@@ -128,21 +143,6 @@ def _region(region: bpy.types.Region) -> _Region:
     return _regions[pointer]
 
 
-def _view(context: bpy.types.Context) -> View:
-    space, seen = context.space_data, context.region_data
-    camera = region_view(
-        seen.view_matrix,
-        seen.window_matrix,
-        context.region.width,
-        context.region.height,
-        (space.clip_start, space.clip_end),
-    )
-    return View(
-        np.asarray(camera.viewmat, np.float64), np.asarray(camera.K, np.float64),
-        camera.width, camera.height, camera.near, camera.far, camera.orthographic,
-    )  # fmt: skip
-
-
 def _redraw_later(region: bpy.types.Region) -> None:
     """Draw a viewport once more when it rests."""
     pointer = region.as_pointer()
@@ -161,17 +161,33 @@ def _draw() -> None:
     space = context.space_data
     if context.scene.render.engine == "GAUSSIANSPEECH" and space.shading.type == "RENDERED":
         return  # The render engine draws them itself.
-    picture = draw_subjects(context, context.evaluated_depsgraph_get(), all_heads=False)
-    if picture is not None:
-        picture.lay_over(context.region_data.window_matrix, linear_target=True)
-
-
-_HANDLERS = ("depsgraph_update_post", "frame_change_post", "undo_post", "redo_post", "load_post")
+    matrix = context.region_data.window_matrix
+    draw(
+        context,
+        context.evaluated_depsgraph_get(),
+        lambda picture: picture.lay_over(matrix, linear_target=True),
+        all_heads=False,
+    )
 
 
 @bpy.app.handlers.persistent
-def _changed(*_args: Any) -> None:
+def _on_change(*_args: Any) -> None:
     _avatars.changed()
+
+
+@bpy.app.handlers.persistent
+def _on_load(*_args: Any) -> None:
+    # After undo, too, other datablocks may lie at the same addresses.
+    _avatars.clear()
+
+
+_HANDLERS: dict[str, Callable[..., None]] = {
+    "depsgraph_update_post": _on_change,
+    "frame_change_post": _on_change,
+    "undo_post": _on_load,
+    "redo_post": _on_load,
+    "load_post": _on_load,
+}
 
 
 def register() -> None:
@@ -180,8 +196,8 @@ def register() -> None:
     if bpy.app.background:
         return
     _handle = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_VIEW")
-    for name in _HANDLERS:
-        getattr(bpy.app.handlers, name).append(_changed)
+    for name, handler in _HANDLERS.items():
+        getattr(bpy.app.handlers, name).append(handler)
 
 
 def unregister() -> None:
@@ -190,9 +206,7 @@ def unregister() -> None:
     if _handle is not None:
         bpy.types.SpaceView3D.draw_handler_remove(_handle, "WINDOW")
         _handle = None
-    for name in _HANDLERS:
-        handlers = getattr(bpy.app.handlers, name)
-        if _changed in handlers:
-            handlers.remove(_changed)
+        for name, handler in _HANDLERS.items():
+            getattr(bpy.app.handlers, name).remove(handler)
     _regions.clear()
     _avatars.clear()

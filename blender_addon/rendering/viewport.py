@@ -24,6 +24,7 @@ from . import overlay, render_passes
 from .camera import ViewCamera, region_view
 from .images import render_preview
 from .instances import AvatarInstance, visible_avatars
+from .splats.renderer import SplatPicture
 
 Float = NDArray[np.float32]
 
@@ -103,11 +104,11 @@ class Viewport:
 
         That asks for a better one where it is out of date.
         """
-        picture = overlay.draw_subjects(context, depsgraph, all_heads=True)
-        if picture is not None:
+
+        def show(picture: SplatPicture) -> None:
             _draw_over(self._owner, depsgraph.scene, picture.linear(), context.region)
-            return
-        if not overlay.failure():
+
+        if overlay.draw(context, depsgraph, show, all_heads=True):
             return
         self._upload_result()
         region, view = context.region, context.region_data

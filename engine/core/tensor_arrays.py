@@ -8,6 +8,7 @@ header, the header, and the numbers, little-endian.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,13 @@ _KINDS = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I32": "<i4", "I64": "<i8", 
 
 
 def read_tensor_arrays(
-    path: str | Path, key: str, what: str, hint: str
+    path: str | Path, keys: Sequence[str], what: str, hint: str
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """What a file says of itself, and its tensors.
 
     Args:
         path: the file.
-        key: of the metadata's entry that holds a JSON object.
+        keys: of the metadata's entry that holds a JSON object, whichever there is.
         what: such a file is, for messages.
         hint: of every error about the content.
 
@@ -46,7 +47,8 @@ def read_tensor_arrays(
         raise BadInputError(f"{path} cannot be read: {error.strerror or error}.", hint) from error
     try:
         header, body = _split(data)
-        about = json.loads(header.pop("__metadata__", {})[key])
+        metadata = header.pop("__metadata__", {})
+        about = json.loads(metadata[next((key for key in keys if key in metadata), keys[0])])
         arrays = {name: _array(name, entry, body) for name, entry in header.items()}
     except KeyError as error:
         raise BadInputError(f"{path} is not a {what}: it lacks {error}.", hint) from error

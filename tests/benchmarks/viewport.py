@@ -81,7 +81,7 @@ def view(renderer, axis):
     viewmat[:3, :3] = np.stack([right, np.cross(axis, right), axis])
     viewmat[:3, 3] = -viewmat[:3, :3] @ eye
     K = np.array([[2.4 * SIZE, 0, SIZE / 2], [0, 2.4 * SIZE, SIZE / 2], [0, 0, 1]])
-    return renderer.View(viewmat, K, SIZE, SIZE, 0.01, 100.0, False)
+    return renderer.ViewCamera(viewmat, K, SIZE, SIZE, 0.01, 100.0, False)
 
 
 def mesh():

@@ -43,7 +43,7 @@ def view_of(renderer, *, orthographic=False, turn=0.3):
     viewmat[:3, 3] = -viewmat[:3, :3] @ eye
     focal = SIZE * (2.2 if orthographic else 2.4)
     K = np.array([[focal, 0, SIZE / 2], [0, focal, SIZE / 2], [0, 0, 1]])
-    return renderer.View(viewmat, K, SIZE, SIZE, 0.01, 100.0, orthographic)
+    return renderer.ViewCamera(viewmat, K, SIZE, SIZE, 0.01, 100.0, orthographic)
 
 
 def drawn(blender, renderer, addon, view, heads):
@@ -54,17 +54,13 @@ def drawn(blender, renderer, addon, view, heads):
     instances = addon("rendering.instances").visible_avatars(depsgraph)
     assert len(instances) == heads
     subjects = [
-        avatars._subject(index, instance, blender.data.objects[instance.name])
-        for index, instance in enumerate(instances)
+        avatars.subject(("test", index), instance) for index, instance in enumerate(instances)
     ]
     picture = renderer.SplatPicture("32")
     picture.draw(subjects, view)
     images, session = addon("rendering.images"), addon("engine_link.session")
-    camera = addon("rendering.camera").ViewCamera(
-        view.viewmat, view.K, SIZE, SIZE, view.near, view.far, view.orthographic
-    )
     engine = session.get_engine(blender.context)
-    image = images.render_image(engine, instances, camera, lambda future: future.result())
+    image = images.render_image(engine, instances, view, lambda future: future.result())
     return picture.read(), np.concatenate([image.rgb, image.alpha[..., None]], axis=2)
 
 
@@ -213,3 +209,28 @@ def test_fewer_gaussians_are_drawn_while_frames_take_long(addon):
     for _ in range(20):
         share = overlay._next_share(share, 0.01)
     assert share == 1.0
+
+
+def test_an_avatar_that_only_the_engine_draws_leaves_its_mesh_to_be_seen(add_plain_head, addon):
+    bind = addon("heads.properties").bind_avatar
+    head, other = add_plain_head(), add_plain_head()
+    bind(head, "/avatars/point_cloud.ply", 10)
+    bind(other, "default", 10)
+    assert (head.display_type, other.display_type) == ("TEXTURED", "BOUNDS")
+
+
+def test_one_avatar_that_cannot_be_drawn_hides_no_other(
+    engine_ready, renderer, addon, add_head, tmp_path
+):
+    add_head()
+    broken = add_head(x=0.5)
+    path = tmp_path / "broken.safetensors"
+    path.write_bytes(b"no avatar")
+    broken.gaussianspeech_avatar.source = str(path)
+    avatars = addon("rendering.splats.scene").SceneAvatars()
+    depsgraph = engine_ready.context.evaluated_depsgraph_get()
+    instances = addon("rendering.instances").visible_avatars(depsgraph)
+    found, missing = avatars._drawable("layer", instances)
+    assert len(found) == 1
+    assert broken.name in missing
+    assert str(path) in missing

@@ -200,7 +200,7 @@ def load_arrays(source: str) -> AvatarArrays:
 
 @lru_cache(maxsize=8)
 def _load(path: str, _version: int) -> AvatarArrays:
-    about, tensors = _read(path)
+    about, tensors = read_tensor_arrays(path, _FORMATS, "GaussianSpeech avatar", _REMEDY)
     try:
         arrays = AvatarArrays(
             binding=tensors["binding"].astype(np.int32),
@@ -223,16 +223,6 @@ def _load(path: str, _version: int) -> AvatarArrays:
     size = arrays.opacities * np.sort(arrays.scales, axis=1)[:, 1:].prod(axis=1)
     object.__setattr__(arrays, "rank", np.argsort(-size, kind="stable").astype(np.int32))
     return arrays
-
-
-def _read(path: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    for number, form in enumerate(_FORMATS):
-        try:
-            return read_tensor_arrays(path, form, "GaussianSpeech avatar", _REMEDY)
-        except BadInputError:
-            if number + 1 == len(_FORMATS):
-                raise
-    raise AssertionError
 
 
 def _color(kind: str, tensors: Mapping[str, NDArray[Any]]) -> NetworkColor | HarmonicColor:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 from gpu_extras.batch import batch_for_shader
 from numpy.typing import NDArray
 
+from ..camera import ViewCamera
 from .arrays import WIDTH, AvatarArrays, NetworkColor, texels
 from .shaders import BIAS_ROWS, FRAME_ROWS, blend_shader, footprint_shader, overlay_shader
 from .sorting import DepthSorter, back_to_front
@@ -29,35 +29,6 @@ _DILATION = 0.3
 """Pixels² added to the projected covariance, as gsplat's ``eps2d``."""
 _LEAST_ALPHA = 1 / 255
 _CORNERS = [(-1, -1), (1, -1), (-1, 1), (1, 1)]
-
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """Where a picture is taken from.
-
-    Attributes:
-        viewmat: (4, 4) world to camera, OpenCV axes.
-        K: (3, 3) intrinsics, pixels; of parallel rays pixels per metre.
-        width: pixels.
-        height: pixels.
-        near: metres.
-        far: metres.
-        orthographic: parallel rays.
-    """
-
-    viewmat: NDArray[np.float64]
-    K: NDArray[np.float64]
-    width: int
-    height: int
-    near: float
-    far: float
-    orthographic: bool
-
-    @property
-    def eye(self) -> NDArray[np.float64]:
-        """(3,) where the rays come from; of parallel rays a point far behind the camera."""
-        position = -self.viewmat[:3, :3].T @ self.viewmat[:3, 3]
-        return position - 1e4 * self.viewmat[2, :3] if self.orthographic else position
 
 
 _numbers = count()
@@ -141,7 +112,7 @@ class SplatPicture:
         self._linear: Any = None
         self.depths = (0.0, 1.0)
 
-    def draw(self, subjects: Sequence[Subject], view: View, share: float = 1.0) -> None:
+    def draw(self, subjects: Sequence[Subject], view: ViewCamera, share: float = 1.0) -> None:
         """Draw avatars, which hide each other where they should.
 
         Args:
@@ -208,7 +179,7 @@ class SplatPicture:
         pixels.dimensions = width * height * 4
         return np.array(pixels, np.float32).reshape(height, width, 4)[::-1]
 
-    def _fit(self, view: View, rows: int) -> None:
+    def _fit(self, view: ViewCamera, rows: int) -> None:
         """Make the textures that are too small, or of another size."""
         size = (max(1, view.width), max(1, view.height))
         if size != self._size:
@@ -223,7 +194,7 @@ class SplatPicture:
             ]
             self._projection = gpu.types.GPUFrameBuffer(color_slots=self._footprints)
 
-    def _project(self, subjects: Sequence[Subject], view: View) -> None:
+    def _project(self, subjects: Sequence[Subject], view: ViewCamera) -> None:
         frame = np.zeros((FRAME_ROWS, 4), np.float32)
         frame[:4] = view.viewmat
         frame[4] = view.K[0, 0], view.K[1, 1], view.K[0, 2], view.K[1, 2]
@@ -246,7 +217,7 @@ class SplatPicture:
                 subject.avatar.cover.draw(shader)
                 row += arrays.rows
 
-    def _sort(self, subjects: Sequence[Subject], view: View, share: float) -> tuple[Any, int]:
+    def _sort(self, subjects: Sequence[Subject], view: ViewCamera, share: float) -> tuple[Any, int]:
         """The order as a texture, and how many are drawn; kept while nothing has moved."""
         axis = view.viewmat[2, :3].astype(np.float32)
         key = (*(subject.number for subject in subjects), axis.tobytes(), share)

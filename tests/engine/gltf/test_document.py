@@ -19,7 +19,7 @@ def read_all(path):
 
 
 def message_of(path):
-    """What the user is told of a file; its name where nothing is wrong."""
+    """The message about a file; its name where nothing is wrong."""
     try:
         read_all(path)
     except GaussianSpeechError as error:

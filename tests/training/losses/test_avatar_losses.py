@@ -170,11 +170,11 @@ def test_missing_weights_are_told_and_never_replaced(view, model):
     assert "global" not in terms
     assert "patch" not in terms
     assert set(loss.off) == {"global", "patch"}
-    told = loss.terms_off
-    assert "model_ir_se50.pth" in told["global"]
-    assert "non-commercial" in told["global"]
-    assert "vgg16-397923af.pth" in told["patch"]
-    assert "397923af" in told["patch"]
+    reasons = loss.terms_off
+    assert "model_ir_se50.pth" in reasons["global"]
+    assert "non-commercial" in reasons["global"]
+    assert "vgg16-397923af.pth" in reasons["patch"]
+    assert "397923af" in reasons["patch"]
     assert loss.off_note.startswith("Perceptual losses off: global (ArcFace), patch (VGG16):")
 
 
