@@ -88,6 +88,7 @@ def slide(settings, watch):
             setattr(settings, prop.identifier, before)
 
 
+@pytest.mark.one_blender
 def test_heads_and_their_speech(engine_ready, addon, watch):
     bpy = engine_ready
     bpy.ops.gaussianspeech.add_head(with_avatar=False)  # Without a window it waits for the avatar.
@@ -112,6 +113,7 @@ def test_heads_and_their_speech(engine_ready, addon, watch):
     assert any("frame_change_post" in name for name in called)
 
 
+@pytest.mark.one_blender
 def test_a_character_of_ones_own(engine_ready, addon, watch):
     bpy = engine_ready
     sys.path.insert(0, str(REPOSITORY / "docs" / "tour"))
