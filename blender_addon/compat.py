@@ -143,8 +143,15 @@ def new_fcurve(
     found = curves.find(data_path, index=index)
     if found is not None:
         return found
-    grouped = "group_name" if hasattr(action, "layers") else "action_group"
-    return curves.new(data_path, index=index, **{grouped: group})
+    if not hasattr(action, "layers"):
+        return curves.new(data_path, index=index, action_group=group)
+    if bpy.app.version >= (5, 0):
+        return curves.new(data_path, index=index, group_name=group)
+    curve = curves.new(data_path, index=index)
+    if group:
+        groups = _channelbag(action, datablock).groups
+        curve.group = groups.get(group) or groups.new(group)
+    return curve
 
 
 def remove_empty_groups(action: bpy.types.Action) -> None:
@@ -170,11 +177,15 @@ def _curves_for(action: bpy.types.Action, datablock: bpy.types.ID) -> Any:
     if not hasattr(action, "layers"):
         action.id_root = datablock.id_type
         return action.fcurves
+    return _channelbag(action, datablock).fcurves
+
+
+def _channelbag(action: bpy.types.Action, datablock: bpy.types.ID) -> Any:
     slot = action.slots[0] if action.slots else None
     slot = slot or action.slots.new(datablock.id_type, datablock.name)
     layer = action.layers[0] if action.layers else action.layers.new("Layer")
     strip = layer.strips[0] if layer.strips else layer.strips.new(type="KEYFRAME")
-    return strip.channelbag(slot, ensure=True).fcurves
+    return strip.channelbag(slot, ensure=True)
 
 
 def clear_fcurves(action: bpy.types.Action) -> None:

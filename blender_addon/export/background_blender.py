@@ -71,17 +71,22 @@ class ExportFolder:
             tempfile.mkdtemp(prefix="gaussianspeech-export-", dir=bpy.app.tempdir or None)
         )
         blend = self.path / "scene.blend"
+        # Blender 4.2 ends when it is to write nothing: what is only linked does not come along.
+        filler = bpy.data.collections.new("GaussianSpeech Export")
         try:
             copied = {obj for obj in objects if obj.library is None}
             scenes = set() if sound_scene is None else {sound_scene}
             # Relative paths of images and libraries would no longer lead to them.
-            bpy.data.libraries.write(str(blend), copied | scenes, path_remap="ABSOLUTE")
+            written = {filler} | copied | scenes
+            bpy.data.libraries.write(str(blend), written, path_remap="ABSOLUTE")
         except (OSError, RuntimeError) as error:
             self.remove()
             raise BadInputError(
                 f"A copy of the scene cannot be written to {self.path}: {error}.",
                 "Free some space, or choose another Temporary Files folder in the preferences.",
             ) from error
+        finally:
+            bpy.data.collections.remove(filler)
         self.frames = frames
         self.sound = self.path / "sound.wav"
         """Where the sound is once the other Blender is done, if any was asked for."""

@@ -34,7 +34,7 @@ OPENING = 0.070
 _TO_TEETH = 0.060
 """Seconds of the movement into and out of a contact (Löfqvist and Gracco 1997 measure lip closing
 movements of 60 to 100 ms)."""
-_QUICKEST = 0.020
+_QUICKEST = 0.024
 """No movement is shorter than this, however short the vowel before."""
 _BEYOND = 0.6
 """Seconds of silence taken to lie before and after a clip that begins or ends silent."""
