@@ -21,6 +21,7 @@ def written(blender, addon):
     return module.reference(addon("registration").CLASSES)
 
 
+@pytest.mark.one_blender  # Menus differ between Blenders; the page is of the newest.
 def test_the_reference_is_current(written):
     page = (REPOSITORY / "docs" / "reference.md").read_text("utf-8")
     assert page == written, "python docs/reference/write.py writes it anew"
