@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 
+from tests.blender_addon.small_head import add_small_head
 from tests.blender_addon.speaking import action_of, line_of, strip_of
 
 NAMES = (
@@ -25,18 +26,9 @@ NECK = (0.0, -0.1, -0.03)
 @pytest.fixture
 def head(blender):
     """A few vertices with six expressions, turned and moved by its artist."""
-    mesh = blender.data.meshes.new("Small")
-    mesh.from_pydata([(0, 0, 0), (0, 0, 0.1), (1, 0, 0), (0, 1, 0)], [], [(0, 2, 3), (1, 2, 3)])
-    obj = blender.data.objects.new("Small", mesh)
-    blender.context.collection.objects.link(obj)
-    blender.context.view_layer.objects.active = obj
-    obj.shape_key_add(name="Basis")
-    for name in NAMES:
-        obj.shape_key_add(name=name, from_mix=False).value = 0
-    obj.gaussianspeech_head.id = "small"
-    obj.gaussianspeech_head.vertex_count = 4
+    vertices = ((0, 0, 0), (0, 0, 0.1), (1, 0, 0), (0, 1, 0))
+    obj = add_small_head(blender, dict.fromkeys(NAMES, {}), vertices)
     obj.location, obj.rotation_euler = (1.0, 2.0, 3.0), (0.0, 0.0, math.radians(90))
-    blender.context.scene.render.fps = 25
     return obj
 
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.blender_addon.small_head import add_small_head
+
 NAMES = ("jawOpen", "mouthClose", "mouthSmileLeft", "eyeBlinkLeft")
 UPPER, LOWER = 1, 0
 OFFSETS = {
@@ -25,22 +27,7 @@ START = 11
 @pytest.fixture
 def head(blender):
     """Two lips and two vertices more, with four expressions."""
-    mesh = blender.data.meshes.new("Small")
-    mesh.from_pydata([(0, 0, 0), (0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 2, 3), (1, 2, 3)])
-    obj = blender.data.objects.new("Small", mesh)
-    blender.context.collection.objects.link(obj)
-    blender.context.view_layer.objects.active = obj
-    obj.shape_key_add(name="Basis")
-    for name in NAMES:
-        key = obj.shape_key_add(name=name, from_mix=False)
-        key.value = 0
-        for vertex, offset in OFFSETS[name].items():
-            key.points[vertex].co = offset
-    obj.gaussianspeech_head.id = "small"
-    obj.gaussianspeech_head.vertex_count = 4
-    blender.context.scene.render.fps = 25
-    blender.context.scene.render.fps_base = 1.0
-    return obj
+    return add_small_head(blender, {name: OFFSETS[name] for name in NAMES})
 
 
 @pytest.fixture
