@@ -27,7 +27,7 @@ NECK = (0.0, -0.1, -0.03)
 def head(blender):
     """A few vertices with six expressions, turned and moved by its artist."""
     vertices = ((0, 0, 0), (0, 0, 0.1), (1, 0, 0), (0, 1, 0))
-    obj = add_small_head(blender, dict.fromkeys(NAMES, {}), vertices)
+    obj = add_small_head(blender, {name: {} for name in NAMES}, vertices)
     obj.location, obj.rotation_euler = (1.0, 2.0, 3.0), (0.0, 0.0, math.radians(90))
     return obj
 
