@@ -8,6 +8,7 @@ version of that module on; without the add-on it shows the animated mesh with it
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -51,4 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # As a module, 4.2 may crash and 4.5 hang in its own clean-up.
+    os._exit(exit_code)

@@ -320,5 +320,5 @@ WRITERS: dict[str, Callable[[Request], dict[str, Any] | None]] = {
 if __name__ == "__main__":
     main(sys.argv[-1])
     sys.stdout.flush()
-    # As a module, 4.5 may hang in its own clean-up.
+    # As a module, 4.2 may crash and 4.5 hang in its own clean-up.
     os._exit(0)
