@@ -27,13 +27,12 @@ from engine.heads.head import Head
 from engine.heads.identity import Identity
 from engine.heads.registry import flame_param_of_file
 from engine.heads.skinning import flame_vertices, rotation_matrices
+from engine.motion.factored import factored
+from engine.motion.joint_pose import JointPose
 from engine.motion.performance import MAX_FPS, MIN_FPS, Performance
 
 _CHUNK = 64
 """Frames posed at a time: 64 of FLAME take 12 MB."""
-
-TOLERANCE = 1e-4
-"""Metres: length of the error of all vertices of a frame together in the factored form."""
 
 _FPS = 25.0
 """Frames per second of parameters that do not say theirs, as GaussianAvatars' viewer plays them."""
@@ -88,7 +87,8 @@ def performance_of(
         identity: of the avatar; expressions beyond what it was trained on are held near it.
 
     Returns:
-        A performance whose vertices are those of the full model within :data:`TOLERANCE`.
+        A performance whose vertices are those of the full model within
+        :data:`engine.motion.factored.TOLERANCE`.
 
     Raises:
         BadInputError: offsets of another mesh.
@@ -100,8 +100,8 @@ def performance_of(
             "Leave them out, or play the parameters on the head they are of.",
         )
     param = _within(param, identity)
-    shift = _shift(param, model, head)
-    weights, basis = factored(_posed(param, model, shift), TOLERANCE)
+    pose = _pose(param, model, head)
+    weights, basis = factored(_posed(param, model, pose))
     return Performance(
         fps=fps,
         weights=weights,
@@ -111,6 +111,7 @@ def performance_of(
         head=head.id,
         model="FLAME parameters",
         head_rotation=param.rotation,
+        pose=pose,
     )
 
 
@@ -123,16 +124,26 @@ def _within(param: FlameParam, identity: Identity | None) -> FlameParam:
     return replace(param, expr=held.numpy())
 
 
-def _shift(param: FlameParam, model: FlameModel, head: Head) -> Float:
+def _pose(param: FlameParam, model: FlameModel, head: Head) -> JointPose:
+    """How the joints stand; what the expression moves them by is in their locations."""
+    still, eyes = np.zeros_like(param.neck_pose), param.eyes_pose.reshape(-1, 2, 3)
+    turned = np.stack([still, param.neck_pose, param.jaw_pose, eyes[:, 0], eyes[:, 1]], axis=1)
+    along = np.einsum("jv,vck->kjc", model.J_regressor, model.shapedirs[..., -EXPRESSIONS:])
+    moved = np.einsum("tk,kjc->tjc", param.expr, along)
+    turn = rotation_matrices(torch.from_numpy(turned)).numpy()
+    location = moved - np.einsum("tjab,tjb->tja", turn, moved)
+    location[:, 0] = _shift(param, model, head, moved[:, 0])
+    return JointPose(turned, location.astype(np.float32))
+
+
+def _shift(param: FlameParam, model: FlameModel, head: Head, along: Float) -> Float:
     """(T, 3) translation within the turned head, metres, its mean over the clip left out.
 
     FLAME turns about its root r and then moves by t; a performance turns about the neck n: what
-    is left, R·s = R·(n − r) + r + t − n, is a translation s before the turn.
+    is left, R·s = R·(n − r) + r + t − n, is a translation s before the turn. The expression moves
+    the root by ``along`` (T, 3).
     """
-    regressor = model.J_regressor[0]
-    bases = regressor @ model.v_template
-    along = np.einsum("v,vck->kc", regressor, model.shapedirs[..., -EXPRESSIONS:])
-    root = bases + param.expr @ along
+    root = model.J_regressor[0] @ model.v_template + along
     turn = rotation_matrices(torch.from_numpy(param.rotation)).numpy()
     left = root + param.translation - head.neck
     moved = left + np.einsum("tij,tj->ti", turn, head.neck - root)
@@ -140,13 +151,9 @@ def _shift(param: FlameParam, model: FlameModel, head: Head) -> Float:
     return np.asarray(np.einsum("tji,tj->ti", turn, moved), np.float32)
 
 
-def _posed(param: FlameParam, model: FlameModel, shift: Float) -> Iterator[Double]:
+def _posed(param: FlameParam, model: FlameModel, pose: JointPose) -> Iterator[Double]:
     """(n, 3V) offsets from the neutral face, chunk by chunk."""
-    rest = torch.zeros(param.frames, 3)
-    pose = torch.cat(
-        [rest, *(torch.from_numpy(getattr(param, n)) for n in ("neck_pose", "jaw_pose"))], 1
-    )
-    pose = torch.cat([pose, torch.from_numpy(param.eyes_pose)], 1)
+    turned = torch.from_numpy(pose.rotation).flatten(1)
     nobody, expression = torch.zeros(0), torch.from_numpy(param.expr)
     moved = param.dynamic_offset.any()
     step = 1 if moved else _CHUNK
@@ -155,41 +162,6 @@ def _posed(param: FlameParam, model: FlameModel, shift: Float) -> Iterator[Doubl
         posed = model
         if moved:
             posed = replace(model, v_template=model.v_template + param.dynamic_offset[start])
-        vertices = flame_vertices(posed, nobody, expression[part], pose[part]).numpy()
-        offsets = vertices - model.v_template + shift[part, None]
+        vertices = flame_vertices(posed, nobody, expression[part], turned[part]).numpy()
+        offsets = vertices - model.v_template + pose.location[part, :1]
         yield offsets.reshape(len(offsets), -1).astype(np.float64)
-
-
-def factored(chunks: Iterator[Double], tolerance: float) -> tuple[Float, Float]:
-    """Rows as weights · basis.
-
-    Each chunk adds the principal components of what the basis so far cannot show, as many as the
-    tolerance needs; the basis is orthonormal.
-
-    Args:
-        chunks: (n, D) each.
-        tolerance: largest length of a row's error, so that no part of it is further off.
-
-    Returns:
-        (T, K) weights and (K, D) basis, float32.
-    """
-    basis: Double | None = None
-    weights: list[Double] = []
-    for rows in chunks:
-        if basis is None:
-            basis = np.zeros((0, rows.shape[1]))
-        known = rows @ basis.T
-        rest = rows - known @ basis
-        # The eigenvectors of the small Gram matrix are the left singular vectors.
-        squares, left = np.linalg.eigh(rest @ rest.T)
-        squares, left = np.maximum(squares[::-1], 0.0), left[:, ::-1]
-        dropped = np.cumsum(squares[::-1])[::-1]
-        count = int(np.searchsorted(-dropped, -(tolerance**2)))
-        sizes = np.sqrt(squares[:count])
-        new = (left[:, :count] / sizes).T @ rest
-        basis = np.concatenate([basis, new])
-        weights.append(np.concatenate([known, left[:, :count] * sizes], axis=1))
-    if basis is None:
-        raise BadInputError("There are no frames.", "Give parameters of at least one frame.")
-    full = [np.pad(part, ((0, 0), (0, len(basis) - part.shape[1]))) for part in weights]
-    return np.concatenate(full).astype(np.float32), basis.astype(np.float32)

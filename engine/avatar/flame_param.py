@@ -5,13 +5,19 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.core.arrays import Double, Float
 from engine.core.errors import BadInputError
 from engine.heads.flame import JAW_DIRECTIONS
-from engine.heads.flame_model import EXPRESSIONS
+from engine.heads.flame_model import EXPRESSIONS, JOINTS
 from engine.heads.flame_param import FlameParam, is_flame
 from engine.heads.head import Head
 from engine.motion.face.pose import pose_matrices
+from engine.motion.joint_pose import JointPose
 from engine.motion.performance import Performance
+from engine.motion.unposed import posed
+
+_NECK, _JAW = JOINTS.index("neck"), JOINTS.index("jaw")
+_EYES = [JOINTS.index("left_eye"), JOINTS.index("right_eye")]
 
 
 def flame_param_of(performance: Performance, head: Head) -> tuple[FlameParam, float]:
@@ -23,7 +29,8 @@ def flame_param_of(performance: Performance, head: Head) -> tuple[FlameParam, fl
 
     Returns:
         The parameters, and the largest distance in metres between the performance's vertices and
-        those of the head's linear model at these parameters.
+        those of the head at these parameters: its linear model's, or, where the performance says
+        how the joints stand, those of the skinned one.
 
     Raises:
         BadInputError: a head that is not FLAME, or a performance without its expressions.
@@ -43,9 +50,23 @@ def flame_param_of(performance: Performance, head: Head) -> tuple[FlameParam, fl
     param.rotation[:] = performance.head_rotation
     poses = pose_matrices(performance.head_rotation, head.neck - root)
     param.translation[:] = poses[:, :3, 3]
+    pose = performance.pose
+    if pose is not None:
+        param.translation[:] += np.einsum("tij,tj->ti", poses[:, :3, :3], pose.location[:, 0])
+        param.neck_pose[:] = pose.rotation[:, _NECK]
+        param.jaw_pose[:, 2] = pose.rotation[:, _JAW, 2]  # No expression twists the jaw.
+        param.eyes_pose[:] = pose.rotation[:, _EYES].reshape(-1, 6)
     worst = 0.0
     for start, offsets in performance.offset_chunks():
-        expression = performance.expression[start : start + len(offsets)]
-        error = head.deform(expression) - head.template - offsets
+        part = slice(start, start + len(offsets))
+        if pose is None:
+            found: Float | Double = head.deform(performance.expression[part])
+        else:
+            turned = pose.rotation[part].copy()
+            turned[:, _JAW] = param.jaw_pose[part]
+            basis = head.expression_basis[:EXPRESSIONS].reshape(EXPRESSIONS, -1)
+            moved = (param.expr[part] @ basis).reshape(len(offsets), -1, 3)
+            found = posed(moved, head, JointPose(turned, pose.location[part]))
+        error = found - head.template - offsets
         worst = max(worst, float(np.linalg.norm(error, axis=-1).max()))
     return param, worst

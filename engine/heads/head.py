@@ -21,12 +21,15 @@ class Skeleton:
         parents: (J,) int32, parent joint, −1 for the root.
         positions: (J, 3) rest positions in head space, metres.
         weights: (V, J) skinning weights, rows sum to one.
+        pose_basis: (9·(J − 1), V, 3) metres: FLAME's pose correctives, the offsets for each entry
+            of R − I, row by row, of each joint but the root; (0, 0, 3) for heads without.
     """
 
     names: tuple[str, ...]
     parents: Index
     positions: Float
     weights: Float
+    pose_basis: Float = field(default_factory=lambda: np.zeros((0, 0, 3), np.float32))
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,7 @@ from ..core.json_values import parse_json
 from ..core.npz import NpzFile, open_npz
 from ..phonemes import Phone, Word
 from .face.prosody import UNKNOWN, Prosody
+from .joint_pose import JointPose
 
 MIN_FPS, MAX_FPS = 1.0, 1000.0
 """Frame rates of performances; those that speech is predicted at are in engine.core.timing."""
@@ -30,7 +31,7 @@ _FORMAT = "gaussianspeech-performance-1"
 _ARRAYS = (
     *("format", "fps", "weights", "basis", "expression", "expression_names"),
     *("head", "source_sha256", "model", "phones", "words", "language"),
-    *("head_rotation", "prosody"),
+    *("head_rotation", "prosody", "joint_rotation", "joint_location"),
 )
 """What is read; ``offsets``, which may take gigabytes, follow from these."""
 
@@ -59,6 +60,7 @@ class Performance:
             (:attr:`engine.heads.head.Head.neck`), head space, radians; zeros, the default, are a
             still head.
         prosody: stress and tone of the speech, empty where unknown.
+        pose: how the head's joints stand, where that is known; the offsets have it in them.
     """
 
     fps: float
@@ -75,6 +77,7 @@ class Performance:
     warnings: tuple[str, ...] = ()
     head_rotation: Float = field(default_factory=lambda: np.zeros((0, 3), np.float32))
     prosody: Prosody = UNKNOWN
+    pose: JointPose | None = None
 
     def __post_init__(self) -> None:
         """Check that the arrays fit each other.
@@ -100,8 +103,18 @@ class Performance:
             raise BadInputError(
                 f"The rotation of the head has shape {self.head_rotation.shape} for {T} frames."
             )
-        for name in ("weights", "basis", "expression", "head_rotation"):
-            if not np.isfinite(getattr(self, name)).all():
+        arrays = {
+            name: getattr(self, name)
+            for name in ("weights", "basis", "expression", "head_rotation")
+        }
+        if self.pose is not None:
+            if len(self.pose.rotation) != T:
+                raise BadInputError(
+                    f"The pose of the joints has {len(self.pose.rotation)} frames, not {T}."
+                )
+            arrays |= {"joint_rotation": self.pose.rotation, "joint_location": self.pose.location}
+        for name, array in arrays.items():
+            if not np.isfinite(array).all():
                 raise BadInputError(f"The {name} of the performance hold NaN or infinite values.")
         weight, offset = (float(np.abs(a).max(initial=0)) for a in (self.weights, self.basis))
         if not K * weight * offset < np.finfo(np.float32).max:
@@ -136,6 +149,7 @@ class Performance:
             weights=self.weights[only],
             expression=self.expression[only],
             head_rotation=self.head_rotation[only],
+            pose=None if self.pose is None else self.pose.frames(only),
         )
 
     def save(
@@ -166,6 +180,9 @@ class Performance:
         }
         if self.head_rotation.any():
             arrays["head_rotation"] = np.ascontiguousarray(self.head_rotation, np.float32)
+        if self.pose is not None:
+            arrays["joint_rotation"] = np.ascontiguousarray(self.pose.rotation, np.float32)
+            arrays["joint_location"] = np.ascontiguousarray(self.pose.location, np.float32)
         with (
             atomic_write(path) as temporary,
             zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
@@ -219,6 +236,7 @@ class Performance:
                 language=data.text("language") if "language" in data else "",
                 head_rotation=_head_rotation(data),
                 prosody=_prosody(data),
+                pose=_pose(data),
             )
         except BadInputError as error:
             if str(path) in error.message:
@@ -231,6 +249,13 @@ def _head_rotation(data: NpzFile) -> Float:
         return np.zeros((0, 3), np.float32)
     rotation: Float = data.numbers("head_rotation", (None, 3))
     return rotation
+
+
+def _pose(data: NpzFile) -> JointPose | None:
+    if "joint_rotation" not in data:
+        return None
+    rotation = data.numbers("joint_rotation", (None, None, 3))
+    return JointPose(rotation, data.numbers("joint_location", rotation.shape))
 
 
 def _prosody(data: NpzFile) -> Prosody:

@@ -57,7 +57,7 @@ def retarget(
     progress = subprogress(progress, _KNOWN, 1.0)
     if not _is_arkit(performance, source):
         basis = carry_basis(source, target, performance.basis, progress=progress)
-        return replace(performance, basis=basis, head=target.id)
+        return replace(performance, basis=basis, head=target.id, pose=None)
     face = (
         target if has_arkit_visemes(target) else retargeted_head(source, target, progress=progress)
     )
@@ -76,6 +76,7 @@ def retarget(
         expression=weights,
         expression_names=face.expression_names,
         head=target.id,
+        pose=None,
     )
 
 

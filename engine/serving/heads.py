@@ -51,6 +51,14 @@ class HeadMethods:
             "uv_faces": head.uv_faces,
             "expression_basis": head.expression_basis,
         }
+        if head.source.kind == "flame":
+            skeleton = head.skeleton
+            arrays |= {
+                "joint/parents": skeleton.parents,
+                "joint/positions": skeleton.positions,
+                "joint/weights": skeleton.weights,
+                "joint/pose_basis": skeleton.pose_basis,
+            }
         arrays |= {f"region/{name}": indices for name, indices in head.regions.items()}
         arrays |= {f"landmark/{name}": indices for name, indices in head.landmarks.items()}
         return Reply(

@@ -54,7 +54,7 @@ class SpeechMethods:
         recognizer = params.text("recognizer", RECOGNIZER)
         model = params.text("model", DEFAULT)
         tolerance = params.number("tolerance_mm", DEFAULT_TOLERANCE_MM)
-        save = params.text("save", None)
+        save, rig = params.text("save", None), params.flag("rig", default=False)
         start = params.number("start", 0.0)
         speech = _load(request, subprogress(progress, 0.0, _LOADED))
         params.no_others()
@@ -70,9 +70,8 @@ class SpeechMethods:
             model=model,
             progress=subprogress(progress, _LOADED, _PREDICTED),
         )
-        reply = _shape_keys(
-            performance, head, tolerance, subprogress(progress, _PREDICTED, _FITTED)
-        )
+        step = subprogress(progress, _PREDICTED, _FITTED)
+        reply = _shape_keys(performance, head, tolerance, step, rig=rig)
         if save:
             performance.save(save)
         return Reply(
@@ -88,6 +87,7 @@ class SpeechMethods:
         path, name = params.text("path", None), params.text("name", "motion.performance.npz")
         head_name = params.text("head", None)
         tolerance = params.number("tolerance_mm", DEFAULT_TOLERANCE_MM)
+        rig = params.flag("rig", default=False)
         fps, rate = (params.number(key, None, low=1.0, high=1000.0) for key in ("fps", "rate"))
         params.no_others()
         step = subprogress(progress, 0.0, _LOADED)
@@ -99,7 +99,8 @@ class SpeechMethods:
             near = head_name or (file if of_itself else "default")
             head = self._heads.get(near)
             performance = read_motion(file, head, near, fps, rate=rate, progress=step)
-        reply = _shape_keys(performance, head, tolerance, subprogress(progress, _LOADED, _FITTED))
+        step = subprogress(progress, _LOADED, _FITTED)
+        reply = _shape_keys(performance, head, tolerance, step, rig=rig)
         return Reply(reply.body | {"performance": path, "warnings": []}, reply.arrays)
 
     def flame(self, request: Request) -> Reply:
@@ -181,11 +182,18 @@ def _file_name(name: str) -> str:
 
 
 def _shape_keys(
-    performance: Performance, head: Head, tolerance_mm: float, progress: Progress
+    performance: Performance, head: Head, tolerance_mm: float, progress: Progress, *, rig: bool
 ) -> Reply:
+    """A performance as shape keys; with ``rig`` those of the mesh that joints skin, and these."""
     from engine.motion.shape_keys import fit_shape_keys, key_bounds
+    from engine.motion.unposed import unposed
 
     progress(0.0, "fitting the shape keys")
+    joints = {}
+    turned_by = "root" if performance.pose is not None else "neck"
+    if rig:
+        performance, pose = unposed(performance, head)
+        joints = {"joint_rotation": pose.rotation, "joint_location": pose.location}
     fit = fit_shape_keys(performance, head, tolerance_mm=tolerance_mm, progress=progress)
     return Reply(
         {
@@ -207,10 +215,12 @@ def _shape_keys(
             "prosody": performance.prosody.to_json(),
             "neck": head.neck.tolist(),
             "eyes": head.eyes.tolist(),
+            "turned_by": turned_by,
         },
         {
             "key_values": fit.key_values,
             "corrective_deltas": fit.corrective_deltas,
             "head_rotation": performance.head_rotation,
+            **joints,
         },
     )

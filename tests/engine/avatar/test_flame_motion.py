@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from engine.avatar.flame_motion import TOLERANCE, factored, load_motion, performance_of
+from engine.avatar.flame_motion import load_motion, performance_of
 from engine.avatar.gaussian_avatars import FIELDS
 from engine.avatar.ply import write_columns
 from engine.avatar.with_head import load_with_head
@@ -20,6 +20,7 @@ from engine.heads.flame_param import FlameParam, load_flame_param, save_flame_pa
 from engine.heads.identity import Identity
 from engine.heads.skinning import flame_vertices
 from engine.motion.face.pose import pose_matrices
+from engine.motion.factored import TOLERANCE, factored
 from engine.motion.performance import Performance
 from tests.engine.heads.flame_people import TEETH, identity, write_model
 from training.cli import main
