@@ -10,7 +10,7 @@ import tyro
 from tyro.extras import SubcommandApp
 
 from engine.commands.console import existing_folder, progress_bar
-from engine.motion.model.ids import STARTER
+from engine.motion.model import ids as models
 from engine.recognition.ids import DEFAULT
 from training.commands.evaluate_avatar import avatar
 
@@ -25,7 +25,7 @@ def speech(
     *,
     out: Path | None = None,
     head: str = "default",
-    speech_model: str = STARTER,
+    speech_model: str = models.DEFAULT,
     fps: float = 25.0,
     transcript: Literal["both", "with", "without"] = "both",
     truth: Path | None = None,
@@ -45,7 +45,7 @@ def speech(
         audio: audio files, or folders of them.
         out: folder for the report.
         head: who speaks.
-        speech_model: "starter" (learned), "rules", or the file of a trained model.
+        speech_model: "rules" (as for ``animate``), "starter" (learned), or a trained model's file.
         fps: frames per second.
         transcript: measure with the transcript of the alignment, without it, or both.
         truth: folder of captured motion, <name>.performance.npz or <name>.motion.npz, for LVE, FDD
