@@ -113,7 +113,10 @@ class GAUSSIANSPEECH_OT_train_joint(StartTrainingOperator, bpy.types.Operator):
 
 
 def check_filmed_speech(folder: Path) -> None:
-    """Look for what is said in a capture, as ``training/data/captured_speech.py`` reads it.
+    """Look for what is said in a capture, as ``training/data/recordings.py`` reads it.
+
+    A capture of sequences needs no record: a sound lies in their folders, the capture's own or
+    those beside it.
 
     Raises:
         BadInputError: nothing is, or a recording is missing; names the file.
@@ -121,6 +124,9 @@ def check_filmed_speech(folder: Path) -> None:
     remedy = "Choose a capture with speech, as New Training, Capture makes it."
     record = folder / _RECORD
     if not record.is_file():
+        sequences = [folder, *(beside for beside in folder.parent.iterdir() if beside.is_dir())]
+        if any(path.suffix.lower() in SOUNDS for one in sequences for path in one.iterdir()):
+            return
         raise BadInputError(f"{folder} does not say what is spoken: it has no {_RECORD}.", remedy)
     steps = read_json(record, remedy).groups("timesteps")
     said = {step.text("performance") for step in steps if "performance" in step}

@@ -23,6 +23,7 @@ def joint(
     out: Path,
     speech_model: str = STARTER,
     head: str | None = None,
+    tracking: Path | None = None,
     settings: Annotated[JointSettings, tyro.conf.arg(name="")] = JointSettings(),  # noqa: B008 - frozen.
     background: bool = False,
     json: bool = False,
@@ -38,7 +39,10 @@ def joint(
             network.
         out: folder of the job; one that stopped before its end is resumed.
         speech_model: "starter" or the file of a speech model for this head.
-        head: file of the capture's head, where the capture does not tell.
+        head: file of the capture's head, where the capture does not tell: the FLAME model, or an
+            avatar of the person.
+        tracking: flame_param.npz of the avatar's training: its refined parameters in place of the
+            capture's.
         settings: how.
         background: return at once, and train in another process; see 'gaussianspeech jobs'.
         json: print the result as JSON.
@@ -47,16 +51,19 @@ def joint(
     check_file(avatar, "--avatar", "default")
     check_file(speech_model, "--speech-model", STARTER)
     check_file(head, "--head", "default")
+    check_file(tracking, "--tracking")
     check_file(settings.losses.wrinkle_detector, "--wrinkle-detector")
     known = speech_model == STARTER
     model = speech_model if known else str(Path(speech_model).resolve())
     shown = avatar if avatar == "default" else str(Path(avatar).resolve())
     where = data.resolve()
+    refined = None if tracking is None else tracking.resolve()
 
     def work(job: JobHandle) -> None:
         from training.joint.run import TUNED, UNTUNED, train
 
-        rows = {row.what: row for row in train(where, shown, model, settings, out, job, head=head)}
+        made = train(where, shown, model, settings, out, job, head=head, tracking=refined)
+        rows = {row.what: row for row in made}
         reached = rows[TUNED if settings.color else UNTUNED]
         job.update(job.status.step, message=f"{reached.what}: {reached.psnr:.2f} dB")
 
@@ -65,6 +72,7 @@ def joint(
         "data": str(where),
         "avatar": shown,
         "speech_model": model,
+        "tracking": None if refined is None else str(refined),
         **replace(settings).to_dict(),
     }
     return run_as_job(

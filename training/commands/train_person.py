@@ -33,8 +33,8 @@ def person(
     has made is there as soon as it is done.
 
     Args:
-        data: folder of the capture (docs/capture.md), with recordings in speech/ where there are
-            any (docs/joint-training.md).
+        data: folder of the capture (docs/capture.md), with recordings where there are any
+            (docs/speech-model.md).
         out: folder of the job and of the person.
         name: of the person; by default that of the capture's folder.
         head: FLAME model of the capture (.pkl, .npz), or its head where it is not the default one.

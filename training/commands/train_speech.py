@@ -17,6 +17,7 @@ from engine.jobs.folder import default_folder, free_name
 from engine.jobs.worker import JobHandle
 from engine.motion.model.ids import STARTER
 from training.commands.job_run import run_as_job
+from training.run.options import check_file
 
 _IDS = ("default", STARTER, "none")
 
@@ -27,6 +28,7 @@ def speech(
     out: Path | None = None,
     name: str = "speech",
     head: str = "default",
+    tracking: Path | None = None,
     start: Annotated[str, tyro.conf.arg(name="from")] = STARTER,
     preset: str = "personal",
     encoder_source: str = "",
@@ -54,7 +56,10 @@ def speech(
         out: folder of the job; one that stopped before its end is resumed. By default a new one
             among 'jobs'.
         name: what the model is called.
-        head: "default", the FLAME file (.pkl, .npz) or the mesh that was captured.
+        head: "default", the FLAME file (.pkl, .npz), an avatar of the person, or the mesh that was
+            captured.
+        tracking: flame_param.npz of an avatar training on the capture: its refined parameters in
+            place of the capture's.
         start: "starter", the file of a speech model, or "none" for a new model of a preset.
         preset: the new model: "personal" encodes with wav2vec 2.0, "starter" without any weights.
         encoder_source: folder or hub id of wav2vec 2.0 for a new model.
@@ -78,11 +83,13 @@ def speech(
     from training.speech.personal import PersonalTraining, train_personal
 
     _check_files(data, head, start)
+    check_file(tracking, "--tracking")
     folder = _folder(out, name)
     plan = PersonalTraining(
         data=data.resolve(),
         out=folder,
         head=_absolute(head),
+        tracking=None if tracking is None else tracking.resolve(),
         start=_absolute(start),
         preset=preset,
         encoder_source=_absolute(encoder_source),

@@ -20,6 +20,7 @@ from engine.core.errors import BadInputError
 from engine.heads.head import Head
 from engine.heads.identity import Identity
 from engine.splatting.camera import Camera
+from training.data.flame_tracking import load_tracking
 from training.data.layout import (
     LAYOUT_REMEDY,
     SPLITS,
@@ -28,7 +29,7 @@ from training.data.layout import (
     read_transforms,
     transforms_path,
 )
-from training.data.multiview_heads import HeadMotion, PosedHead, head_motion
+from training.data.multiview_heads import FlameMotion, HeadMotion, PosedHead, head_motion
 from training.data.multiview_pictures import (
     Background,
     check_picture,
@@ -36,6 +37,7 @@ from training.data.multiview_pictures import (
     load_picture,
     scaled_camera,
 )
+from training.data.recorded_motion import CapturedHead
 from training.data.silhouettes import check_silhouettes
 
 _POSES_KEPT = 512
@@ -139,6 +141,7 @@ class MultiViewCapture:
         background: Background = (0.0, 0.0, 0.0),
         head: str | Path | Head | None = None,
         test_camera: str | None = None,
+        tracking: str | Path | None = None,
     ) -> MultiViewCapture:
         """Open a capture and check all of it.
 
@@ -150,6 +153,8 @@ class MultiViewCapture:
                 head or its file where it is not the default one.
             test_camera: id of the camera to test on; by default the one that the files keep from
                 training, else the one before the face.
+            tracking: ``flame_param.npz`` of an avatar training on this capture: its refined
+                parameters in place of the tracker's.
 
         Raises:
             BadInputError: another layout, missing or unreadable pictures, sizes that differ from
@@ -166,7 +171,8 @@ class MultiViewCapture:
         listed = _listed(folder)
         everything = [frame for split in SPLITS for frame in listed[split]]
         _check_cameras(folder, everything)
-        motion = head_motion(folder, everything[0], head)
+        refined = None if tracking is None else load_tracking(tracking)
+        motion = head_motion(folder, everything, head, refined)
         params = dict.fromkeys(folder / frame.param for frame in everything)
         _check_files(folder, everything)
         for param in params:
@@ -192,6 +198,32 @@ class MultiViewCapture:
         params = dict.fromkeys(self.folder / frame.param for frame in self._splits["train"])
         expressions = np.stack([self._motion.expression(param) for param in params])
         return Identity.of(self.head, expressions)
+
+    @property
+    def flame(self) -> FlameMotion | None:
+        """The parameters of a FLAME head; ``None`` of any other."""
+        return self._motion if isinstance(self._motion, FlameMotion) else None
+
+    def captured_head(self) -> CapturedHead:
+        """The head as recordings of this capture are read on."""
+        return CapturedHead(self.head, self.head, None if self.flame is None else self.flame.model)
+
+    def in_the_world(self, timestep: int, vertices: torch.Tensor) -> torch.Tensor:
+        """Another face in the pose of a timestep.
+
+        Args:
+            timestep: which.
+            vertices: (V, 3) in head space, metres.
+
+        Returns:
+            (V, 3) in the capture's world, metres.
+
+        Raises:
+            BadInputError: a file that became unreadable after the capture was opened.
+        """
+        frames = (frame for split in SPLITS for frame in self._splits[split])
+        param = next(frame.param for frame in frames if frame.timestep == timestep)
+        return self._motion.in_the_world(self.folder / param, vertices)
 
     def load(self, frame: Frame) -> View:
         """Load one view.

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -16,12 +16,14 @@ from engine.core.npz import open_npz
 from engine.heads import load_head
 from engine.heads.carried_head import flame_file
 from engine.heads.flame import expression_weights, flame_person
+from engine.heads.flame_model import FlameModel
 from engine.heads.flame_param import FlameParam, load_flame_param
 from engine.heads.head import Head
 from engine.heads.registry import carries_head
-from engine.heads.skinning import flame_vertices, rotation_matrices
+from training.data.flame_tracking import Tracking
 from training.data.layout import CANONICAL, Frame
 from training.data.layout_head_param import load_head_param
+from training.data.posed_flame import in_the_world, posed, row_of
 
 _FLAME_REMEDY = (
     "Give the FLAME model the capture was fitted with (--head generic_model.pkl, flame2023.pkl …); "
@@ -73,21 +75,42 @@ class HeadMotion(Protocol):
         """
         ...
 
+    def in_the_world(self, param: Path, vertices: torch.Tensor) -> torch.Tensor:
+        """Another face, (V, 3) in head space, in the pose of a parameter file: (V, 3) world.
 
-def head_motion(folder: Path, first: Frame, head: str | Path | Head | None) -> HeadMotion:
+        Raises:
+            BadInputError: as :meth:`check`.
+        """
+        ...
+
+
+def head_motion(
+    folder: Path,
+    frames: Sequence[Frame],
+    head: str | Path | Head | None,
+    tracking: Tracking | None = None,
+) -> HeadMotion:
     """The motion reader that a capture needs.
 
     Args:
         folder: of the capture.
-        first: any frame.
+        frames: all of them.
         head: the head or its file; needed for FLAME, and for heads that are not shipped.
+        tracking: refined parameters of FLAME in place of those of the files.
 
     Raises:
         BadInputError: the head is missing or does not fit.
     """
-    if first.kind == "head":
-        return _OwnMotion(folder / first.param, head)
-    return _FlameMotion(folder, folder / first.param, head)
+    first = folder / frames[0].param
+    if frames[0].kind == "head":
+        if tracking is not None:
+            raise BadInputError(
+                f"{folder} is no capture of a FLAME head: it takes no refined FLAME parameters.",
+                "Leave out --tracking.",
+            )
+        return _OwnMotion(first, head)
+    timesteps = {folder / frame.param: frame.timestep for frame in frames}
+    return FlameMotion(folder, first, head, tracking, timesteps)
 
 
 class _OwnMotion:
@@ -111,6 +134,10 @@ class _OwnMotion:
 
     def expression(self, param: Path) -> Float:
         return load_head_param(param).expression
+
+    def in_the_world(self, param: Path, vertices: torch.Tensor) -> torch.Tensor:
+        matrix = torch.from_numpy(load_head_param(param).head_matrix).to(vertices)
+        return vertices @ matrix[:3, :3].T + matrix[:3, 3]
 
     def at(self, param: Path) -> PosedHead:
         stored = load_head_param(param)
@@ -136,10 +163,29 @@ class _OwnMotion:
         return PosedHead(np.ascontiguousarray(world, np.float32), stored.expression, matrix)
 
 
-class _FlameMotion:
-    """``flame_param``: the full FLAME model, with the joints that a linear head has not."""
+class FlameMotion:
+    """``flame_param``: the full FLAME model, with the joints that a linear head has not.
 
-    def __init__(self, folder: Path, first: Path, head: str | Path | Head | None) -> None:
+    Args:
+        folder: of the capture.
+        first: file of any timestep.
+        head: the FLAME model's file, or an avatar of a FLAME head.
+        tracking: refined parameters.
+        timesteps: by parameter file.
+
+    Attributes:
+        head: the person, linear.
+        model: the full model of the person.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        first: Path,
+        head: str | Path | Head | None,
+        tracking: Tracking | None,
+        timesteps: Mapping[Path, int],
+    ) -> None:
         if head is None or isinstance(head, Head):
             raise BadInputError(f"{folder} is a capture of a FLAME head.", _FLAME_REMEDY)
         if carries_head(head):
@@ -155,36 +201,36 @@ class _FlameMotion:
             if str(head) in error.message:
                 raise
             raise BadInputError(f"{first}: {error.message}", _FLAME_REMEDY) from error
-        self._model, self.head = made
+        self._tracking, self._timesteps = tracking, timesteps
+        self.model: FlameModel = made.model
+        self.head: Head = made.head
 
     def check(self, param: Path) -> None:
-        self._checked(param)
+        """See :meth:`HeadMotion.check`."""
+        self.stored(param)
 
     def expression(self, param: Path) -> Float:
-        return self._expression(self._checked(param))
+        """See :meth:`HeadMotion.expression`."""
+        stored = self.stored(param)
+        return expression_weights(stored.expr[0], stored.jaw_pose[0])
+
+    def in_the_world(self, param: Path, vertices: torch.Tensor) -> torch.Tensor:
+        """See :meth:`HeadMotion.in_the_world`."""
+        return in_the_world(self.model, row_of(self.stored(param)), vertices)
 
     def at(self, param: Path) -> PosedHead:
-        stored = self._checked(param)
-        row = {
-            name: torch.from_numpy(getattr(stored, name)[0])
-            for name in ("expr", "rotation", "neck_pose", "jaw_pose", "eyes_pose", "translation")
-        }
-        pose = torch.cat([row[n] for n in ("rotation", "neck_pose", "jaw_pose", "eyes_pose")])
-        model = self._model
-        if stored.dynamic_offset.any():
-            model = replace(model, v_template=model.v_template + stored.dynamic_offset[0])
-        none = torch.zeros(0)
-        vertices = flame_vertices(model, none, row["expr"], pose, row["translation"]).numpy()
-        bent = self.head.template + model.shapedirs[..., 300:] @ stored.expr[0]
-        matrix = np.eye(4, dtype=np.float32)
-        matrix[:3, :3] = rotation_matrices(row["rotation"]).numpy()
-        root = model.joints(bent.astype(np.float32))[0]
-        matrix[:3, 3] = root - matrix[:3, :3] @ root + stored.translation[0]
-        return PosedHead(
-            np.ascontiguousarray(vertices, np.float32), self._expression(stored), matrix
-        )
+        """See :meth:`HeadMotion.at`."""
+        stored = self.stored(param)
+        dynamic = torch.from_numpy(stored.dynamic_offset[0].copy())
+        made = posed(self.model, row_of(stored), dynamic if dynamic.any() else None)
+        return PosedHead(*(np.ascontiguousarray(part.numpy(), np.float32) for part in made))
 
-    def _checked(self, param: Path) -> FlameParam:
+    def stored(self, param: Path) -> FlameParam:
+        """The parameters of a file, refined where they were.
+
+        Raises:
+            BadInputError: as :meth:`check`.
+        """
         stored = load_flame_param(param)
         if stored.frames != 1:
             raise BadInputError(
@@ -205,11 +251,9 @@ class _FlameMotion:
                 "differ.",
                 "Put one person in a capture.",
             )
-        return stored
-
-    def _expression(self, stored: FlameParam) -> Float:
-        """FLAME's expression, then the jaw as the head's ARKit-named directions have it."""
-        return expression_weights(stored.expr[0], stored.jaw_pose[0])
+        if self._tracking is None:
+            return stored
+        return self._tracking.at(self._timesteps[param], stored)
 
 
 def _canonical(path: Path, person: FlameParam) -> FlameParam:

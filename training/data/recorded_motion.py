@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +14,19 @@ from engine.audio.loading import Speech
 from engine.core.arrays import Float
 from engine.core.errors import BadInputError
 from engine.core.npz import open_npz
+from engine.core.progress import Progress, no_progress
 from engine.heads import load_head
 from engine.heads.carried_head import flame_model_of
+from engine.heads.flame import expression_weights
 from engine.heads.flame_model import SHAPES, FlameModel
-from engine.heads.flame_param import load_flame_param
+from engine.heads.flame_param import is_flame, load_flame_param
 from engine.heads.head import Head
+from engine.heads.retarget import with_arkit_expressions
 from engine.heads.skinning import flame_vertices
 from engine.motion.performance import MAX_FPS, MIN_FPS, Performance
+from training.data.flame_tracking import Tracking, load_sequence
+from training.data.recordings import Recording, parameter_files
 
-PERFORMANCE, PLAIN, FLAME_PARAM = ".performance.npz", ".motion.npz", ".flame_param.npz"
-SUFFIXES = (PERFORMANCE, PLAIN, FLAME_PARAM)
 _REPAIR = "Repair or leave out this recording."
 _OTHER_HEAD = "Train on the head that was captured, or retarget the captures first."
 _PIECE = 64
@@ -85,31 +88,44 @@ class CapturedHead:
         return cls(head, head, flame_model_of(head, Path(id_or_path).parent))
 
 
-def read_motion(folder: Path, name: str, head: CapturedHead, speech: Speech) -> CapturedMotion:
+def with_lips(head: Head, progress: Progress = no_progress) -> Head:
+    """A head that names its lips: FLAME without its masks has them found by retargeting.
+
+    Raises:
+        BadInputError: the default head's face does not fit it.
+    """
+    if len(head.regions.get("lips", ())):
+        return head
+    found = with_arkit_expressions(head, progress=progress)
+    return replace(
+        head,
+        regions={**found.regions, **head.regions},
+        landmarks={**found.landmarks, **head.landmarks},
+    )
+
+
+def read_motion(
+    recording: Recording, head: CapturedHead, speech: Speech, tracking: Tracking | None = None
+) -> CapturedMotion:
     """The motion of a recording.
 
     Args:
-        folder: of the captures.
-        name: of the recording.
+        recording: which.
         head: whose motion it is.
-        speech: the sound, as long as the motion.
+        speech: its sound, as long as the motion.
+        tracking: refined parameters of FLAME, which count for the timesteps that they have.
 
     Raises:
-        BadInputError: there is none, it is damaged or holds NaN, is of another head, or is not as
-            long as the sound; names the file, expected and found.
+        BadInputError: it is damaged or holds NaN, is of another head, or is not as long as the
+            sound; names the file, expected and found.
     """
-    performance, plain, flame = (folder / f"{name}{suffix}" for suffix in SUFFIXES)
-    if performance.is_file():
-        motion = _performance(performance, head.trained)
-    elif plain.is_file():
-        motion = _plain(plain, head)
-    elif flame.is_file():
-        motion = _flame(flame, head)
+    path = recording.motion
+    if path.is_dir() or path.name.endswith("flame_param.npz"):
+        motion = _flame(recording, head, tracking)
+    elif path.name.endswith("performance.npz"):
+        motion = _performance(path, head.trained)
     else:
-        raise BadInputError(
-            f"The recording {name} in {folder} has no motion.",
-            f"Put {performance.name}, {plain.name} or {flame.name} beside it.",
-        )
+        motion = _plain(path, head)
     found, expected = motion.basis.shape[1], head.trained.vertex_count
     if found != expected:
         raise BadInputError(
@@ -157,33 +173,44 @@ def _plain(path: Path, head: CapturedHead) -> CapturedMotion:
     return _dense(path, fps, values - trained.template)
 
 
-def _flame(path: Path, head: CapturedHead) -> CapturedMotion:
+def _flame(recording: Recording, head: CapturedHead, tracking: Tracking | None) -> CapturedMotion:
     """FLAME's expression, jaw and eyes; where the head is and who it is stay out."""
-    model = head.flame
+    path, model = recording.motion, head.flame
     if model is None:
         raise BadInputError(
             f"{path} holds FLAME's parameters; {head.captured.id!r} is no FLAME model.",
             "Give the model file they were fitted with as the head.",
         )
-    param = load_flame_param(path)
-    data = open_npz(path, "Add an array 'fps' with frames per second.", ("fps",))
-    if "fps" not in data:
-        raise data.wrong("it does not say its frame rate")
-    fps = data.number("fps", MIN_FPS, MAX_FPS)
+    param = load_sequence(parameter_files(path)) if path.is_dir() else load_flame_param(path)
+    fps = recording.fps
+    if not path.is_dir():
+        data = open_npz(path, "Add an array 'fps' with frames per second.", ("fps",))
+        if "fps" in data:
+            fps = data.number("fps", MIN_FPS, MAX_FPS)
+        elif fps is None:
+            raise data.wrong("it does not say its frame rate")
+    assert fps is not None
+    if tracking is not None:
+        param = tracking.of_sequence(recording.timesteps, param)
     rest = torch.zeros(param.frames, 6)
     pose = torch.cat([rest, torch.from_numpy(np.hstack([param.jaw_pose, param.eyes_pose]))], 1)
-    expression, nobody = torch.from_numpy(param.expr), torch.zeros(SHAPES)
+    coefficients, nobody = torch.from_numpy(param.expr), torch.zeros(SHAPES)
     moved = [
-        flame_vertices(model, nobody, expression[i : i + _PIECE], pose[i : i + _PIECE]).numpy()
+        flame_vertices(model, nobody, coefficients[i : i + _PIECE], pose[i : i + _PIECE]).numpy()
         for i in range(0, param.frames, _PIECE)
     ]
-    return _dense(path, fps, np.concatenate(moved) - model.v_template)
+    expression = None
+    if is_flame(head.trained):
+        expression = expression_weights(param.expr, param.jaw_pose)
+    return _dense(path, fps, np.concatenate(moved) - model.v_template, expression)
 
 
-def _dense(path: Path, fps: float, offsets: NDArray[np.float32]) -> CapturedMotion:
+def _dense(
+    path: Path, fps: float, offsets: NDArray[np.float32], expression: Float | None = None
+) -> CapturedMotion:
     # Dense frames are their own basis until the set's basis is known.
     identity = np.eye(len(offsets), dtype=np.float32)
-    return CapturedMotion(path, fps, identity, np.asarray(offsets, np.float32), None)
+    return CapturedMotion(path, fps, identity, np.asarray(offsets, np.float32), expression)
 
 
 def _check_finite(path: Path, name: str, values: Float) -> None:

@@ -260,8 +260,11 @@ def _truth(wanted: Wanted, clip: AlignedSpeech, head: Head) -> Performance | Non
     if wanted.truth is None:
         return None
     from training.data.recorded_motion import CapturedHead, read_motion
+    from training.data.recordings import Recording, motion_file
 
-    motion = read_motion(wanted.truth, clip.path.stem, CapturedHead.of(head), clip.speech)
+    name = clip.path.stem
+    recording = Recording(name, clip.path, motion_file(wanted.truth, name))
+    motion = read_motion(recording, CapturedHead.of(head), clip.speech)
     expression = np.zeros((len(motion.weights), 0), np.float32)
     truth = Performance(motion.fps, motion.weights, motion.basis, expression, (), head.id)
     if truth.fps != wanted.fps:

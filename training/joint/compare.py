@@ -30,8 +30,9 @@ from engine.splatting.registry import choose_backend
 from training.avatar.config import AvatarSettings
 from training.avatar.model import TrainableAvatar, from_avatar
 from training.avatar.run import use_threads
-from training.data.captured_speech import read_captured_speech
+from training.data.flame_tracking import load_tracking
 from training.data.multiview import MultiViewCapture
+from training.data.recordings import find_recordings
 from training.joint.coloring import colored
 from training.joint.predicted import Predictions, captured_clips, speaking_head
 from training.joint.scoring import Row, judged_views, scored, table
@@ -46,6 +47,7 @@ class Comparison:
         avatars: files of avatars of its head.
         speech_model: "starter" or the file of a speech model for it.
         head: file of the capture's head, where the capture does not tell.
+        tracking: ``flame_param.npz`` of an avatar's training: its refined parameters.
         scale: of the pictures.
         backend: rasteriser.
     """
@@ -54,6 +56,7 @@ class Comparison:
     avatars: tuple[Path, ...]
     speech_model: str = STARTER
     head: str | None = None
+    tracking: Path | None = None
     scale: float = 1.0
     backend: str = "auto"
 
@@ -69,14 +72,18 @@ def compare(plan: Comparison, progress: Progress = no_progress) -> tuple[list[Ro
         MissingDependencyError: the model or its encoder's weights are not there.
     """
     progress(0.0, "Checking the capture")
-    capture = MultiViewCapture.open(plan.data, scale=plan.scale, head=plan.head)
-    captured = read_captured_speech(plan.data)
+    capture = MultiViewCapture.open(
+        plan.data, scale=plan.scale, head=plan.head, tracking=plan.tracking
+    )
+    filmed = find_recordings(plan.data).require_filmed()
+    tracking = None if plan.tracking is None else load_tracking(plan.tracking)
     use_threads(0)
     file, head = speaking_head(plan.speech_model, capture.head, str(plan.avatars[0]))
     trained = load_model(file, head)
     config = trained.model.config
     encoder = load_encoder(config.encoder, config.encoder_source)
-    predictions = Predictions(captured_clips(captured, head), head, encoder, tuned=False)
+    clips = captured_clips(filmed, replace(capture.captured_head(), trained=head), tracking)
+    predictions = Predictions(clips, head, capture, encoder, tuned=False)
     progress(0.1, "Predicting faces")
     predictions.renew(trained.model, trained.name)
     views, title = judged_views(capture, predictions.faces)

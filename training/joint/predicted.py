@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -23,10 +23,16 @@ from engine.motion.model.loaded import LoadedModel
 from engine.motion.model.network import SpeechModel
 from engine.motion.performance import Performance
 from engine.motion.predict import predict
+from engine.motion.style import NEUTRAL
 from engine.recognition.recognizer import RecognizedSpeech, recognize
-from training.data.captured_speech import CapturedSpeech
-from training.data.multiview import View
-from training.speech.captures import audio_of
+from training.data.flame_tracking import Tracking
+from training.data.multiview import MultiViewCapture, View
+from training.data.recorded_motion import CapturedHead, read_motion, with_lips
+from training.data.recordings import Recording
+from training.joint.upper_face import UpperFace
+
+_SPOKEN = replace(NEUTRAL, upper_face=0.0, gaze=0.0)
+"""What a sound tells of a face, and nothing that is made up."""
 
 
 def speaking_head(speech_model: str, captured: Head, avatar: str) -> tuple[Path, Head]:
@@ -50,14 +56,14 @@ def speaking_head(speech_model: str, captured: Head, avatar: str) -> tuple[Path,
             f"{avatar} follow the {len(theirs)} of the capture ({theirs[0]} …).",
             "Train a speech model on this head: gaussianspeech train speech --from none.",
         )
-    return path, head
+    return path, with_lips(head)
 
 
 class Face(NamedTuple):
     """A predicted timestep.
 
     Attributes:
-        vertices: (V, 3) head space, metres.
+        vertices: (V, 3) metres, in the capture's world and in the pose that was filmed.
         expression: (E,) ψ.
     """
 
@@ -82,54 +88,65 @@ class Clip:
     frames: Mapping[int, int]
 
 
-def captured_clips(captured: CapturedSpeech, head: Head) -> dict[str, Clip]:
-    """The recordings of a capture, by name.
+def captured_clips(
+    filmed: Sequence[Recording], who: CapturedHead, tracking: Tracking | None = None
+) -> dict[str, Clip]:
+    """The recordings of a capture of which there are pictures, by name.
+
+    Args:
+        filmed: those recordings.
+        who: whose motion it is.
+        tracking: refined parameters of FLAME.
 
     Raises:
-        BadInputError: a recording is missing, or its motion is of another head; names it.
+        BadInputError: a motion that does not fit the head or the sound, or is shorter than what was
+            filmed; names it.
     """
     clips = {}
-    for name in captured.names:
-        motion = Performance.load(captured.folder / f"{name}.performance.npz")
-        if motion.head != head.id:
+    for recording in filmed:
+        speech = load_speech(recording.audio)
+        motion = read_motion(recording, who, speech, tracking)
+        last, frames = max(recording.timesteps), len(motion.weights)
+        if last >= frames:
             raise BadInputError(
-                f"The motion of {name} is of the head {motion.head!r}; the capture shows "
-                f"{head.id!r}.",
-                "Make the capture again, or give the head that was filmed.",
-            )
-        frames = captured.timesteps(name)
-        if frames and max(frames) >= motion.frames:
-            raise BadInputError(
-                f"Frame {max(frames)} of {name} was filmed, but its motion has {motion.frames}.",
+                f"Frame {last} of {recording.name} was filmed, but {motion.path} has {frames}.",
                 "Give the motion that was filmed.",
             )
-        said = captured.folder / f"{name}.txt"
-        text = said.read_text(encoding="utf-8") if said.is_file() else None
-        speech = load_speech(audio_of(captured.folder, name))
-        clips[name] = Clip(speech, text, motion.fps, frames)
+        clips[recording.name] = Clip(speech, recording.text, motion.fps, recording.timesteps)
     return clips
 
 
 class Predictions:
     """The faces that a model predicts, made anew as it learns.
 
+    What a sound does not tell is no prediction: blinks, brows and gaze are those of the capture
+    (:mod:`training.joint.upper_face`).
+
     Args:
         clips: by name.
         head: who speaks.
+        capture: what was filmed.
         encoder: of the speech model.
         tuned: whether it changes, so that the clips have to be encoded again each time.
     """
 
     def __init__(
-        self, clips: Mapping[str, Clip], head: Head, encoder: AudioEncoder, *, tuned: bool
+        self,
+        clips: Mapping[str, Clip],
+        head: Head,
+        capture: MultiViewCapture,
+        encoder: AudioEncoder,
+        *,
+        tuned: bool,
     ) -> None:
-        self._clips, self._head = clips, head
+        self._clips, self._head, self._capture = clips, head, capture
+        self._upper = UpperFace.of(head)
         self._encoder = encoder if tuned else _EncodedOnce(encoder)
         self._recognized: dict[str, RecognizedSpeech] = {}
         self.faces: dict[int, Face] = {}
 
     def renew(self, model: SpeechModel, name: str) -> None:
-        """Predict the filmed frames as the product does: with lip contact, blinks and brows."""
+        """Predict the filmed frames as the product does, but for blinks, brows and gaze."""
         was_training = model.training
         trained = TrainedModel(model.eval(), name, self._head.id, {})
         loaded = LoadedModel(trained, self._encoder)
@@ -137,18 +154,26 @@ class Predictions:
             if clip_name not in self._recognized:
                 self._recognized[clip_name] = recognize(clip.speech, clip.text)
             known = self._recognized[clip_name]
-            made = predict(clip.speech, self._head, clip.fps, recognized=known, model=loaded)
+            made = predict(
+                clip.speech, self._head, clip.fps, recognized=known, model=loaded, style=_SPOKEN
+            )
             for frame, timestep in clip.frames.items():
-                self.faces[timestep] = _face(made, frame, self._head)
+                face = _face(made, frame, self._head)
+                vertices = self._capture.in_the_world(timestep, face.vertices)
+                self.faces[timestep] = Face(vertices, face.expression)
         model.train(was_training)
 
     def shown(self, view: View) -> View:
-        """A view with the predicted face where it was filmed, in the pose that was filmed."""
+        """A view with the predicted face where it was filmed, in the pose that was filmed.
+
+        Its upper face is the captured one.
+        """
         face = self.faces[view.timestep]
         device = view.vertices.device
-        matrix = view.head_matrix
-        vertices = face.vertices.to(device) @ matrix[:3, :3].T + matrix[:3, 3]
-        return replace(view, vertices=vertices, expression=face.expression.to(device))
+        vertices, expression = self._upper.taken_from(
+            view.vertices.cpu(), view.expression.cpu(), face.vertices, face.expression
+        )
+        return replace(view, vertices=vertices.to(device), expression=expression.to(device))
 
 
 class _EncodedOnce:

@@ -26,9 +26,10 @@ from engine.motion.model.config import for_head
 from engine.splatting.registry import choose_backend
 from training.avatar.preview import save_preview
 from training.avatar.run import AVATAR, CONFIG, PREVIEW, SCORES, use_threads
-from training.data.captured_speech import read_captured_speech
+from training.data.flame_tracking import load_tracking
 from training.data.multiview import MultiViewCapture
 from training.data.recorded_motion import CapturedHead
+from training.data.recordings import Recordings, find_recordings
 from training.joint.coloring import ColorTrainer, colored
 from training.joint.config import JointSettings
 from training.joint.predicted import Predictions, captured_clips, speaking_head
@@ -61,6 +62,7 @@ def train(
     job: JobHandle,
     *,
     head: str | None = None,
+    tracking: Path | None = None,
 ) -> list[Row]:
     """Train, or resume a training that was interrupted.
 
@@ -72,6 +74,7 @@ def train(
         folder: the job's; gets both results, curves, a preview, checkpoints and scores.
         job: gets reports.
         head: id or file of the capture's head, where the capture does not tell.
+        tracking: ``flame_param.npz`` of the avatar's training: its refined parameters.
 
     Returns:
         The scores on held-out views.
@@ -82,8 +85,9 @@ def train(
         CancelledError: the user asked to stop; a checkpoint was saved.
     """
     job.update(job.status.step, total=settings.steps, message="Checking the capture")
-    training = _JointTraining(data, avatar, speech_model, settings, folder, job, head)
-    about = {"data": str(data), "avatar": str(avatar), "speech_model": speech_model}
+    training = _JointTraining(data, avatar, speech_model, settings, folder, job, head, tracking)
+    about: dict[str, Any] = {"data": str(data), "avatar": str(avatar)}
+    about |= {"speech_model": speech_model, "tracking": None if tracking is None else str(tracking)}
     terms = {"terms": training.loss.weights, "terms_off": training.loss.terms_off}
     write_json(folder / CONFIG, about | settings.to_dict() | terms)
     record = Record(folder, f"{settings.name}: losses, LVE and PSNR", _DRAWN)
@@ -111,18 +115,23 @@ class _JointTraining:
         folder: Path,
         job: JobHandle,
         head: str | None,
+        tracking: Path | None,
     ) -> None:
         self.settings, self.folder, self.job = settings, folder, job
-        self.capture = MultiViewCapture.open(data, scale=settings.scale, head=head)
-        captured = read_captured_speech(data)
+        self.capture = MultiViewCapture.open(
+            data, scale=settings.scale, head=head, tracking=tracking
+        )
+        found = find_recordings(data)
+        filmed = found.require_filmed()
+        self.tracking = None if tracking is None else load_tracking(tracking)
         use_threads(settings.threads)
         self.model_file, self.head = speaking_head(speech_model, self.capture.head, str(avatar))
         self._model_digest = sha256(self.model_file.read_bytes()).hexdigest()
         self._load_avatar(avatar)
-        self._load_speech(captured.folder, speech_model)
-        clips = captured_clips(captured, self.head)
+        self._load_speech(found, speech_model)
+        clips = captured_clips(filmed, self._who, self.tracking)
         tuned = self.speech.model.config.tunes_audio
-        self.predictions = Predictions(clips, self.head, self.encoder, tuned=tuned)
+        self.predictions = Predictions(clips, self.head, self.capture, self.encoder, tuned=tuned)
         self._predict()
         self.views, self.title = judged_views(self.capture, self.predictions.faces)
         self.colors = ColorTrainer(
@@ -141,7 +150,11 @@ class _JointTraining:
             self.job.note(self.loss.off_note)
         warm_up(self.backend, gradients=True)
 
-    def _load_speech(self, recordings: Path, name: str) -> None:
+    @property
+    def _who(self) -> CapturedHead:
+        return replace(self.capture.captured_head(), trained=self.head)
+
+    def _load_speech(self, recordings: Recordings, name: str) -> None:
         settings = self.settings
         torch.manual_seed(settings.seed)
         model = load_model(self.model_file, self.head).model
@@ -151,7 +164,7 @@ class _JointTraining:
         self.encoder = load_encoder(config.encoder, config.encoder_source)
         self.job.update(self.job.status.step, message="Reading the recordings")
         captures = load_captures(
-            recordings, CapturedHead.of(self.head), config, self.encoder, self._report
+            recordings, self._who, config, self.encoder, self._report, self.tracking
         )
         steps = settings.rounds * settings.speech_steps
         self.speech = SpeechTrainer(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from engine.core.errors import BadInputError, CancelledError
+from engine.core.errors import CancelledError
 from engine.core.json_values import read_json
 from engine.heads.head import Head
 from engine.heads.registry import AVATAR
@@ -23,8 +23,8 @@ from engine.motion.model.checkpoint import encoder_source_of
 from engine.motion.model.ids import STARTER
 from engine.persons import Person, save_person
 from engine.persons.person import SPEECH_MODEL
-from training.data.captured_speech import SPEECH, read_captured_speech
 from training.data.multiview import MultiViewCapture
+from training.data.recordings import any_recordings
 from training.person.config import PersonSettings
 from training.run.checkpoints import write_json
 from training.run.loop import report_to
@@ -32,7 +32,6 @@ from training.run.loop import report_to
 STAGES = "stages"
 _DONE = "finished.json"
 _AVATAR_SCORES = ("test PSNR (dB)", "test SSIM", "gaussians")
-_SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 
 
 @dataclass(frozen=True)
@@ -123,10 +122,11 @@ def _left_out(plan: PersonTraining, head: Head) -> dict[str, str]:
     """Why a stage cannot be, or is not wanted; empty text where it is done."""
     settings = plan.settings
     speech = joint = ""
+    found = any_recordings(plan.data)
     if not settings.speech_steps:
         speech = "--speech-steps is 0"
-    elif not _has_recordings(plan.data / SPEECH):
-        speech = f"{plan.data / SPEECH} holds no recordings"
+    elif not found.every:
+        speech = f"{plan.data} holds no recordings"
     if not settings.joint_rounds:
         joint = "--joint-rounds is 0"
     elif speech:
@@ -135,16 +135,9 @@ def _left_out(plan: PersonTraining, head: Head) -> dict[str, str]:
         joint = f"the colours of the preset '{settings.preset}' follow no expression"
     elif settings.start not in ("", "none") and not has_arkit_visemes(head):
         joint = "the colours follow FLAME's expressions and the speech model ARKit's"
-    else:
-        try:
-            read_captured_speech(plan.data)
-        except BadInputError as error:
-            joint = error.message
+    elif not found.filmed:
+        joint = "no timestep of the capture is a frame of a recording"
     return {"speech": speech, "joint": joint}
-
-
-def _has_recordings(folder: Path) -> bool:
-    return folder.is_dir() and any(p.suffix.lower() in _SOUNDS for p in folder.iterdir())
 
 
 def _stages(plan: PersonTraining, head: Head) -> list[_Stage]:
@@ -268,7 +261,7 @@ def _trained_on(
     texts = {
         "avatar": f"{name}: {len(capture.split('train'))} pictures, "
         f"{plan.settings.avatar.steps} steps{without}",
-        "speech": f"{name}/{SPEECH}",
+        "speech": f"{name}: {len(any_recordings(plan.data).every)} recordings",
         "joint": f"{name}: predicted faces on its pictures",
     }
     said = {stage: texts[stage] for stage in done}

@@ -1,25 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A person's captures: a folder of recordings with motion, to training sequences.
+"""A person's recordings (:mod:`training.data.recordings`) as training sequences.
 
-For every clip NAME the folder holds
-
-- ``NAME.wav`` (or flac, ogg, mp3);
-- the motion, one of ``NAME.performance.npz`` (docs/performance-format.md); ``NAME.motion.npz`` with
-  ``fps`` and either ``vertices`` (T, V, 3) in head space or ``expression`` (T, E); and
-  ``NAME.flame_param.npz``, GaussianAvatars' file with ``fps`` added. T is round(duration · fps),
-  frame i stands at i / fps seconds;
-- optionally, for every clip or for none, ``NAME.wrinkles.npy`` (T, W), measured on pictures
-  (:mod:`training.speech.wrinkle_measures`); without it the tension of the mesh stands in;
-- optionally ``NAME.txt``, what is said.
-
-``split.json``, with lists of names under ``training``, ``validation`` and ``test``, says what is
-for what; without it the clips are split 6 : 1 : 1 in the order of their names, as the paper's
-300 / 50 / 50. A single clip is split in time, 7 : 1.
+Of a motion T is round(duration · fps), and frame i stands at i / fps seconds. Optionally, for every
+recording or for none, ``NAME.wrinkles.npy`` (T, W) was measured on pictures
+(:mod:`training.speech.wrinkle_measures`); without it the tension of the mesh stands in. A single
+recording is split in time, 7 : 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +18,6 @@ from numpy.typing import NDArray
 
 from engine.audio.loading import Speech, load_speech
 from engine.core.errors import BadInputError
-from engine.core.json_values import read_json
 from engine.core.npz import NpzFile, open_npy
 from engine.core.progress import Progress, no_progress
 from engine.heads.head import Head
@@ -36,14 +25,14 @@ from engine.motion.encoders.base import AudioEncoder
 from engine.motion.model.config import SpeechModelConfig
 from engine.motion.model.resampling import Resampler
 from engine.motion.model.wrinkles import SkinTension
+from training.data.flame_tracking import Tracking
 from training.data.recorded_motion import CapturedHead, CapturedMotion, read_motion
+from training.data.recordings import PARTS, Recording, Recordings, find_recordings
 from training.speech.sequences import SpeechSequence, parted
 
 Float = NDArray[np.float32]
 
-_AUDIO = (".wav", ".flac", ".ogg", ".mp3")
-_WRINKLES, _ROWS = ".wrinkles.npy", "wrinkles"
-SPLITS = ("training", "validation", "test")
+_ROWS = "wrinkles"
 _PCA_FRAMES = 1_500
 _OF_ONE = 7 / 8
 """Part of a single clip that is trained on."""
@@ -69,134 +58,83 @@ class Captures:
 
 
 def load_captures(
-    folder: str | Path,
+    data: str | Path | Recordings,
     who: Head | CapturedHead,
     config: SpeechModelConfig,
     encoder: AudioEncoder,
     progress: Progress = no_progress,
+    tracking: Tracking | None = None,
 ) -> Captures:
-    """Read a folder of captures.
+    """Read recordings.
 
     Args:
-        folder: layout as above.
+        data: the recordings, or a folder of them.
         who: the head whose motion it is.
         config: of the model; motion is resampled to its rate.
         encoder: of the clips.
         progress: called with the share done; may raise to cancel.
+        tracking: refined parameters of FLAME, in place of those of the recordings.
 
     Raises:
-        BadInputError: a clip without motion, lengths that do not fit, NaN frames, vertices of
+        BadInputError: a recording without motion, lengths that do not fit, NaN frames, vertices of
             another head, an unknown name in the split; names the file, expected and found.
     """
-    folder = Path(folder)
+    found = data if isinstance(data, Recordings) else find_recordings(data)
     captured = who if isinstance(who, CapturedHead) else CapturedHead.of(who)
     head = captured.trained
-    names = _names(folder)
-    split = _split(folder, names)
-    measured_wrinkles(folder)
+    split = found.split()
+    measured_wrinkles(found)
     tension = SkinTension(head)
-    recordings = {name: load_speech(audio_of(folder, name)) for name in names}
+    sounds = {recording.name: load_speech(recording.audio) for recording in found.every}
 
-    def motion(name: str) -> CapturedMotion:
+    def motion(recording: Recording) -> CapturedMotion:
         # Read when it is needed: dense motion of hundreds of clips fits no memory.
-        return read_motion(folder, name, captured, recordings[name])
+        return read_motion(recording, captured, sounds[recording.name], tracking)
 
     basis = head.expression_basis
     if config.learned_basis:
         basis = _components(
-            (motion(name) for name in split["training"]),
-            max(1, round(sum(recordings[n].duration for n in names) * 25.0 / _PCA_FRAMES)),
+            (motion(found.named(name)) for name in split["training"]),
+            max(1, round(sum(sound.duration for sound in sounds.values()) * 25.0 / _PCA_FRAMES)),
             config.components,
         )
     worst = 0.0
     made: dict[str, SpeechSequence] = {}
-    for number, name in enumerate(names):
-        progress(number / len(names), f"Encoding {name}")
-        moved = motion(name)
+    for number, recording in enumerate(found.every):
+        progress(number / len(found.every), f"Encoding {recording.name}")
+        moved = motion(recording)
         weights, off = _on_basis(moved, basis)
         worst = max(worst, off)
-        made[name] = _sequence(
-            folder, name, moved, weights, recordings[name], head, config, encoder, tension
+        sound = sounds[recording.name]
+        made[recording.name] = _sequence(
+            recording, moved, weights, sound, head, config, encoder, tension
         )
-    progress(1.0, "Captures read")
-    if len(names) == 1:
+    progress(1.0, "Recordings read")
+    if len(made) == 1:
         (only,) = made.values()
         first, rest = parted(only, round(only.frames * _OF_ONE), config)
         return Captures(basis, worst, (first,), (rest,), ())
-    training, validation, test = (tuple(made[name] for name in split[part]) for part in SPLITS)
+    training, validation, test = (tuple(made[name] for name in split[part]) for part in PARTS)
     return Captures(basis, worst, training, validation, test)
 
 
-def measured_wrinkles(folder: Path) -> int | None:
+def measured_wrinkles(found: Recordings) -> int | None:
     """W of the wrinkle features that were measured on pictures; ``None`` where none were.
 
     Raises:
         BadInputError: some recordings have them and some have not, or a file is unreadable.
     """
-    names = _names(folder)
-    have = [name for name in names if (folder / f"{name}{_WRINKLES}").is_file()]
+    have = [recording.wrinkles for recording in found.every if recording.wrinkles.is_file()]
     if not have:
         return None
-    if missing := [name for name in names if name not in have]:
+    if missing := [r.wrinkles for r in found.every if r.wrinkles not in have]:
         raise BadInputError(
-            f"{len(have)} recordings in {folder} have measured wrinkles, but "
-            f"{missing[0]}{_WRINKLES} is missing.",
+            f"{len(have)} recordings in {found.folder} have measured wrinkles, but "
+            f"{missing[0].name} is missing.",
             "Measure all recordings or none: features of the mesh have another unit.",
         )
-    rows = _wrinkle_file(folder / f"{have[0]}{_WRINKLES}").numbers(_ROWS, (None, None))
+    rows = _wrinkle_file(have[0]).numbers(_ROWS, (None, None))
     return rows.shape[1]
-
-
-def _names(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        raise BadInputError(f"There is no folder {folder}.", "Give the folder of the captures.")
-    names = sorted({p.stem for p in folder.iterdir() if p.suffix.lower() in _AUDIO})
-    if not names:
-        raise BadInputError(
-            f"{folder} holds 0 recordings.",
-            "It needs at least one, with NAME.wav and NAME.performance.npz for each.",
-        )
-    return names
-
-
-def audio_of(folder: Path, name: str) -> Path:
-    """The sound of a recording.
-
-    Raises:
-        BadInputError: there is none.
-    """
-    found = [folder / f"{name}{suffix}" for suffix in _AUDIO]
-    for path in found:
-        if path.is_file():
-            return path
-    raise BadInputError(
-        f"The recording {name} in {folder} has no sound.", f"Put {found[0].name} beside its motion."
-    )
-
-
-def _split(folder: Path, names: Sequence[str]) -> dict[str, list[str]]:
-    path = folder / "split.json"
-    if len(names) == 1:
-        return {"training": list(names), "validation": [], "test": []}
-    if not path.is_file():
-        each = max(1, round(len(names) / 8)) if len(names) > 2 else 1
-        test = each if len(names) > 2 else 0
-        first = len(names) - each - test
-        return {
-            "training": list(names[:first]),
-            "validation": list(names[first : first + each]),
-            "test": list(names[first + each :]),
-        }
-    given = read_json(path, f"It must be an object with lists of names under {', '.join(SPLITS)}.")
-    split = {part: list(given.texts(part)) if part in given else [] for part in SPLITS}
-    for part, chosen in split.items():
-        for name in chosen:
-            if name not in names:
-                raise BadInputError(
-                    f"{path} names {name!r} for {part}, but there is no such recording.",
-                    "Correct the name or add the recording.",
-                )
-    return split
 
 
 def _components(motions: Iterable[CapturedMotion], step: int, K: int) -> Float:
@@ -233,8 +171,7 @@ def _on_basis(motion: CapturedMotion, basis: Float) -> tuple[Float, float]:
 
 
 def _sequence(
-    folder: Path,
-    name: str,
+    recording: Recording,
     motion: CapturedMotion,
     weights: Float,
     speech: Speech,
@@ -243,14 +180,12 @@ def _sequence(
     encoder: AudioEncoder,
     tension: SkinTension,
 ) -> SpeechSequence:
-    said = folder / f"{name}.txt"
-    text = said.read_text(encoding="utf-8") if said.is_file() else None
-    features = encoder.encode(speech, text=text)
+    features = encoder.encode(speech, text=recording.text)
     frames = round(speech.duration * config.motion_rate)
     expression = motion.expression
     if expression is None:
         expression = _on_basis(motion, head.expression_basis)[0]
-    wrinkles = _wrinkles(folder / f"{name}{_WRINKLES}", len(weights), config)
+    wrinkles = _wrinkles(recording.wrinkles, len(weights), config)
     if wrinkles is None:
         wrinkles = tension.features(expression)
     weights, expression, wrinkles = (
@@ -258,7 +193,7 @@ def _sequence(
         for values in (weights, expression, wrinkles)
     )
     sequence = SpeechSequence(
-        name=name,
+        name=recording.name,
         feature_variants=features.values[None].astype(np.float16),
         weights=weights,
         expression=expression.astype(np.float16),

@@ -26,9 +26,9 @@ from engine.motion.model.checkpoint import head_for_model, load_model
 from engine.motion.model.config import PRESETS, SpeechModelConfig, for_head
 from engine.motion.model.ids import STARTER, STARTER_FILE
 from engine.motion.model.network import SpeechModel
-from training.data.captured_speech import RECORD as CAPTURE
-from training.data.captured_speech import SPEECH
-from training.data.recorded_motion import CapturedHead
+from training.data.flame_tracking import load_tracking
+from training.data.recorded_motion import CapturedHead, with_lips
+from training.data.recordings import find_recordings
 from training.run.checkpoints import STATE, write_json
 from training.run.loop import Watch, unwatched
 from training.run.options import differences
@@ -48,9 +48,12 @@ class PersonalTraining:
     """What to train.
 
     Attributes:
-        data: folder of the captures, or of a multi-view capture with speech.
+        data: folder of recordings, or of a multi-view capture with some
+            (:mod:`training.data.recordings`).
         out: folder of the run; a broken run in it is resumed.
         head: id or file of the head that was captured.
+        tracking: ``flame_param.npz`` of an avatar training on the capture: its refined parameters
+            in place of the capture's.
         start: "starter", the file of a model, or "none".
         preset: configuration where training starts from nothing.
         encoder_source: hub id or folder of wav2vec 2.0, in place of the preset's.
@@ -64,6 +67,7 @@ class PersonalTraining:
     data: Path
     out: Path
     head: str = "default"
+    tracking: Path | None = None
     start: str = STARTER
     preset: str = "personal"
     encoder_source: str = ""
@@ -89,7 +93,9 @@ class PersonalTraining:
     def to_dict(self) -> dict[str, Any]:
         """For JSON, all but the folder that it lies in."""
         values = {k: getattr(self, k) for k in self.__dataclass_fields__ if k != "out"}
-        return values | {"data": str(self.data), "training": self.training.to_dict()}
+        tracking = None if self.tracking is None else str(self.tracking)
+        rest = {"data": str(self.data), "tracking": tracking}
+        return values | rest | {"training": self.training.to_dict()}
 
 
 @dataclass(frozen=True)
@@ -125,14 +131,15 @@ def train_personal(
         MissingDependencyError: weights that are not on this machine.
         CancelledError: ``progress`` or ``watch`` raised it; the run can be resumed.
     """
-    data = recordings(plan.data)
+    data = find_recordings(plan.data)
+    tracking = None if plan.tracking is None else load_tracking(plan.tracking)
     wrinkles = measured_wrinkles(data)
     who = _heads(plan, subprogress(progress, 0.0, _HEAD_MADE))
     model = _model(plan, who.trained, wrinkles)
     encoder = load_encoder(model.config.encoder, model.config.encoder_source)
     _check_encoder(encoder, model)
     reading = subprogress(progress, _HEAD_MADE, _READ)
-    captures = load_captures(data, who, model.config, encoder, reading)
+    captures = load_captures(data, who, model.config, encoder, reading, tracking)
     if model.config.learned_basis and plan.start == SCRATCH:
         model.mapper.basis.data.copy_(torch.from_numpy(captures.basis))
     trainer = SpeechTrainer(
@@ -154,12 +161,6 @@ def train_personal(
     after = trainer.run(subprogress(progress, _READ, 1.0), watch)
     residual = captures.residual * 1000.0
     return Outcome(plan.out / MODEL, before, after, residual, plan.training.seed)
-
-
-def recordings(folder: Path) -> Path:
-    """The folder of the recordings, which in a multi-view capture is one of its own."""
-    inside = folder / SPEECH
-    return inside if (folder / CAPTURE).is_file() and inside.is_dir() else folder
 
 
 def _resumed(plan: PersonalTraining, trainer: SpeechTrainer) -> float | None:
@@ -191,16 +192,7 @@ def _heads(plan: PersonalTraining, progress: Progress) -> CapturedHead:
         return replace(who, trained=head_for_model(start, head, progress))
     if not head.expression_names:
         return replace(who, trained=with_arkit_expressions(head, progress=progress))
-    if not len(head.regions.get("lips", ())):
-        # FLAME without its masks: lips and landmarks are found by retargeting.
-        found = with_arkit_expressions(head, progress=progress)
-        named = replace(
-            head,
-            regions={**found.regions, **head.regions},
-            landmarks={**found.landmarks, **head.landmarks},
-        )
-        return replace(who, trained=named)
-    return who
+    return replace(who, trained=with_lips(head, progress))
 
 
 def _model(plan: PersonalTraining, head: Head, wrinkles: int | None) -> SpeechModel:

@@ -3,8 +3,8 @@
 
 Pictures of a multi-view capture are searched for furrows, by the ridge detector or by a learned
 detector from a file, and what is found is averaged over the regions of the head that the pictures
-show. ``CAPTURE/speech/NAME.wrinkles.npy`` (T, W) goes beside each recording, one row per frame of
-its motion, for :mod:`training.speech.captures`. Where a frame was not filmed, its row is what the
+show. ``NAME.wrinkles.npy`` (T, W) goes beside each recording, one row per frame of its motion, for
+:mod:`training.speech.captures`. Where a frame was not filmed, its row is what the
 captured timesteps let expect: a linear fit of the features on the tension of the mesh, plus what
 the nearest filmed frames before and after are off that fit.
 """
@@ -22,15 +22,16 @@ import tyro
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from engine.audio.loading import load_speech
 from engine.commands.console import print_error, print_result, progress_bar
 from engine.core.errors import BadInputError, GaussianSpeechError
 from engine.core.files import atomic_write
 from engine.core.progress import Progress, no_progress
 from engine.heads.head import Head
 from engine.motion.model.wrinkles import REGIONS, RidgeDetector, SkinTension
-from engine.motion.performance import Performance
-from training.data.captured_speech import read_captured_speech
 from training.data.multiview import MultiViewCapture, View
+from training.data.recorded_motion import read_motion
+from training.data.recordings import SPEECH, find_recordings
 from training.losses.perceptual import layers_of
 from training.metrics.image_regions import visible_faces
 from training.torchscript import load_detector
@@ -70,7 +71,8 @@ def measure(plan: Measuring, progress: Progress = no_progress) -> dict[str, tupl
         BadInputError: a capture that cannot be used or holds no speech, or a detector that is not
             there, is no TorchScript or gives something else than features or maps of them.
     """
-    speech = read_captured_speech(plan.data)
+    found = find_recordings(plan.data)
+    filmed = found.require_filmed()
     detector: nn.Module = RidgeDetector()
     if plan.detector is not None:
         detector = load_detector(plan.detector)
@@ -83,19 +85,18 @@ def measure(plan: Measuring, progress: Progress = no_progress) -> dict[str, tupl
         np.stack([seen[step][0] for step in seen]),
     )
     counts = {}
-    for name in speech.names:
-        captured = {f: seen[s][0] for f, s in speech.timesteps(name).items() if s in seen}
-        motion = Performance.load(speech.folder / f"{name}.performance.npz")
-        if motion.expression_names != head.expression_names:
+    for recording in filmed:
+        captured = {f: seen[s][0] for f, s in recording.timesteps.items() if s in seen}
+        motion = read_motion(recording, capture.captured_head(), load_speech(recording.audio))
+        if motion.expression is None:
             raise BadInputError(
-                f"The motion of {name} has other expressions than the head {head.id!r}.",
+                f"{motion.path} has other expressions than the head {head.id!r}.",
                 "Give the head that was captured.",
             )
         rows = fit.completed(tension.features(motion.expression), captured)
-        path = speech.folder / f"{name}.wrinkles.npy"
-        with atomic_write(path) as temporary, temporary.open("wb") as file:
+        with atomic_write(recording.wrinkles) as temporary, temporary.open("wb") as file:
             np.save(file, rows)
-        counts[name] = (len(captured), len(rows))
+        counts[recording.name] = (len(captured), len(rows))
     about = {
         "regions": REGIONS,
         "detector": "ridges" if plan.detector is None else plan.detector.name,
@@ -103,7 +104,8 @@ def measure(plan: Measuring, progress: Progress = no_progress) -> dict[str, tupl
         "features": int(fit.size),
         "filmed of all frames": counts,
     }
-    with atomic_write(speech.folder / RECORD) as temporary:
+    inside = plan.data / SPEECH
+    with atomic_write((inside if inside.is_dir() else plan.data) / RECORD) as temporary:
         temporary.write_text(json.dumps(about, indent=2), encoding="utf-8")
     progress(1.0, "Wrinkles measured")
     return counts

@@ -19,6 +19,7 @@ from tests.training.speech.recordings import (
     write_recordings,
     write_wav2vec2,
 )
+from training.data.recordings import find_recordings
 from training.speech.captures import load_captures, measured_wrinkles
 from training.speech.config import TrainingConfig
 from training.speech.trainer import SpeechTrainer
@@ -99,7 +100,7 @@ def _measured(folder, clips=4, width=36):
 def test_measured_wrinkles_are_used_in_their_own_size(head, tmp_path):
     folder = write_recordings(tmp_path, head)
     measured = _measured(folder)
-    assert measured_wrinkles(folder) == 36
+    assert measured_wrinkles(find_recordings(folder)) == 36
     captures = _load(folder, head, motion_rate=FPS, wrinkles=36)
     np.testing.assert_allclose(captures.training[0].wrinkles, measured[0], atol=1e-3)
 

@@ -11,8 +11,8 @@ import torch
 from engine.core.errors import BadInputError
 from engine.motion.model.wrinkles import REGIONS, RidgeDetector
 from tests.training.data.speaking_capture import FILMED, write_speaking_capture
-from training.data.captured_speech import read_captured_speech
 from training.data.multiview import MultiViewCapture
+from training.data.recordings import find_recordings
 from training.speech.captures import measured_wrinkles
 from training.speech.wrinkle_measures import Measuring, Regions, measure, region_sums
 
@@ -47,7 +47,7 @@ def test_each_region_is_measured_where_the_pictures_show_it(capture):
 def test_a_filmed_frame_has_what_all_its_pictures_show(copied):
     told = measure(Measuring(copied))
     assert told == {"c0": (3, 25), "c1": (3, 25)}
-    assert measured_wrinkles(copied / "speech") == 3 * len(REGIONS)
+    assert measured_wrinkles(find_recordings(copied)) == 3 * len(REGIONS)
     rows = np.load(copied / "speech" / "c0.wrinkles.npy")
     opened = MultiViewCapture.open(copied)
     regions = Regions(opened.head)
@@ -111,7 +111,7 @@ def test_a_learned_detector_from_a_file_measures_instead(copied, tmp_path, detec
     path = tmp_path / "detector.pt"
     torch.jit.script(detector()).save(str(path))
     measure(Measuring(copied, detector=path))
-    assert measured_wrinkles(copied / "speech") == size
+    assert measured_wrinkles(find_recordings(copied)) == size
     about = json.loads((copied / "speech" / "wrinkles.json").read_text())
     assert about["detector"] == "detector.pt"
 
@@ -126,15 +126,15 @@ def test_a_detector_that_gives_something_else_is_refused(copied, tmp_path):
 
 
 def test_what_was_filmed_of_a_recording_is_read(capture):
-    speech = read_captured_speech(capture)
-    assert speech.names == ("c0", "c1")
-    assert speech.timesteps("c1") == {4: 1, 10: 3, 21: 5}
+    found = find_recordings(capture)
+    assert found.names == ["c0", "c1"]
+    assert found.named("c1").timesteps == {4: 1, 10: 3, 21: 5}
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "has no capture.json"),
+        (None, "Nothing is said"),
         ("{", "cannot be read"),
         ('{"timesteps": [{"timestep_index": 0}]}', "Nothing is said"),
         (
@@ -143,7 +143,7 @@ def test_what_was_filmed_of_a_recording_is_read(capture):
         ),
         (
             _NOWHERE,
-            "x.performance.npz, which is missing",
+            "has no sound of x",
         ),
     ],
 )

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""FLAME's parameters by timestep: as a tracker left them, or as an avatar training refined them.
+
+A tracker leaves one file a timestep, ``flame_param/00000.npz``. What is refined is one
+``flame_param.npz``, GaussianAvatars' file of all timesteps in their order, with an array
+``timestep`` (T,) that names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+
+from engine.core.errors import BadInputError
+from engine.core.files import atomic_write
+from engine.core.npz import open_npz
+from engine.heads.flame_param import FlameParam, load_flame_param
+
+TRACKING = "flame_param.npz"
+MOVING = ("expr", "rotation", "neck_pose", "jaw_pose", "eyes_pose", "translation")
+"""What is refined; identity and offsets are not."""
+_TIMESTEP = "timestep"
+_MOST = 10**7
+_REMEDY = f"Give the {TRACKING} that 'gaussianspeech train avatar' wrote for this capture."
+
+
+@dataclass(frozen=True, eq=False)
+class Tracking:
+    """Refined parameters.
+
+    Attributes:
+        param: T frames.
+        row: frame by timestep.
+    """
+
+    param: FlameParam
+    row: Mapping[int, int]
+
+    def at(self, timestep: int, stored: FlameParam) -> FlameParam:
+        """One timestep: as refined, or as stored where it was not.
+
+        Args:
+            timestep: which.
+            stored: its parameters as the tracker left them, one frame.
+        """
+        row = self.row.get(timestep)
+        if row is None:
+            return stored
+        return replace(stored, **{name: getattr(self.param, name)[row][None] for name in MOVING})
+
+    def of_sequence(self, timesteps: Mapping[int, int], stored: FlameParam) -> FlameParam:
+        """A sequence with the frames that were refined.
+
+        Args:
+            timesteps: timestep by frame of the sequence.
+            stored: the sequence as the tracker left it.
+        """
+        arrays = {name: getattr(stored, name).copy() for name in MOVING}
+        for frame, step in timesteps.items():
+            row = self.row.get(step)
+            if row is not None:
+                for name, array in arrays.items():
+                    array[frame] = getattr(self.param, name)[row]
+        return replace(stored, **arrays)
+
+
+def save_tracking(param: FlameParam, timesteps: Sequence[int], path: Path) -> None:
+    """Write refined parameters, whole or not at all.
+
+    Args:
+        param: T frames.
+        timesteps: of the frames.
+        path: final name.
+    """
+    arrays = {field.name: getattr(param, field.name) for field in fields(param)}
+    with atomic_write(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, timestep=np.array(timesteps, np.int32), **arrays)
+
+
+def load_tracking(path: str | Path) -> Tracking:
+    """Read refined parameters.
+
+    Raises:
+        BadInputError: no such file, or it does not name its timesteps.
+    """
+    param = load_flame_param(path)
+    data = open_npz(path, _REMEDY, (_TIMESTEP,))
+    if _TIMESTEP not in data:
+        raise data.wrong("it does not say which timesteps its frames are")
+    steps = data.numbers(_TIMESTEP, (param.frames,))
+    if (steps < 0).any() or (steps > _MOST).any() or len(np.unique(steps)) < len(steps):
+        raise data.wrong("its timesteps are no list of different whole numbers")
+    return Tracking(param, {int(step): row for row, step in enumerate(steps)})
+
+
+def load_sequence(files: Sequence[Path]) -> FlameParam:
+    """A sequence of one file a frame.
+
+    Raises:
+        BadInputError: a file that is damaged, holds several frames, or is of another person.
+    """
+    every = [load_flame_param(path) for path in files]
+    first = every[0]
+    for path, param in zip(files, every, strict=True):
+        if param.frames != 1 or param.static_offset.shape != first.static_offset.shape:
+            raise BadInputError(
+                f"{path} holds {param.frames} frames of {param.static_offset.shape[1]:,} vertices; "
+                f"{files[0].name} is one frame of {first.static_offset.shape[1]:,}.",
+                "Store the parameters of each frame of one person in a file of its own.",
+            )
+    arrays = {name: np.concatenate([getattr(param, name) for param in every]) for name in MOVING}
+    still = np.broadcast_to(np.float32(0), (len(every), *first.static_offset.shape[1:]))
+    return replace(first, dynamic_offset=still, **arrays)

@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The recordings that all trainings read: sounds with their motion, and what was filmed of them.
+
+A folder of recordings has, for each NAME, a sound and its motion side by side: ``NAME.wav`` with
+``NAME.performance.npz``, ``NAME.motion.npz`` or ``NAME.flame_param.npz``.
+
+A sequence is a folder with one sound and one motion: ``flame_param/00000.npz`` and so on, one file
+a frame, as GaussianAvatars' tracker writes them, or ``flame_param.npz`` or ``performance.npz`` of
+all frames. Its name is the folder's.
+
+Given are one such folder; a folder of sequences; or a multi-view capture, whose recordings are the
+sequences that its frames' parameters lie in, and the folder ``speech`` in it. Which timesteps are
+frames of a recording follows from the parameters' files; where those are of another kind,
+``capture.json`` has ``{"timestep_index": 7, "performance": "speech/NAME.performance.npz", "frame":
+31}`` in its list ``timesteps``.
+
+``split.json``, with lists of names under ``training``, ``validation`` and ``test``, says what is
+for what; without it the recordings are split 6 : 1 : 1 in the order of their names, as the paper's
+300 / 50 / 50.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from engine.core.errors import BadInputError
+from engine.core.json_values import read_json
+from engine.motion.performance import MAX_FPS, MIN_FPS
+from training.data.layout import FLAME_PARAM, SPLITS, read_transforms, transforms_path
+
+RECORD = "capture.json"
+SPEECH = "speech"
+SPLIT = "split.json"
+PARTS = ("training", "validation", "test")
+
+_SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
+_MOTIONS = (".performance.npz", ".motion.npz", ".flame_param.npz")
+_WHOLE = ("performance.npz", "flame_param.npz")
+"""Motion of a sequence in one file."""
+_WRINKLES = "wrinkles.npy"
+_FPS = 30.0
+"""Of sequences that do not say theirs."""
+_REMEDY = (
+    "Put a sound beside each motion: NAME.wav with NAME.performance.npz or NAME.flame_param.npz, "
+    "or one sound in the folder of each sequence (docs/speech-model.md)."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """A sound with its motion.
+
+    Attributes:
+        name: what it is called.
+        audio: the sound.
+        motion: file of the motion, or folder of one FLAME file a frame.
+        fps: frames per second of a motion that does not say its own; ``None`` where it has to.
+        timesteps: timestep of the capture by frame that was filmed.
+    """
+
+    name: str
+    audio: Path
+    motion: Path
+    fps: float | None = None
+    timesteps: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str | None:
+        """What is said, where a ``.txt`` beside the sound tells."""
+        said = self.audio.with_suffix(".txt")
+        return said.read_text(encoding="utf-8") if said.is_file() else None
+
+    @property
+    def wrinkles(self) -> Path:
+        """Where wrinkle features that were measured on pictures belong."""
+        return self.audio.with_name(f"{self.name}.{_WRINKLES}")
+
+
+@dataclass(frozen=True, eq=False)
+class Recordings:
+    """All recordings of a folder.
+
+    Attributes:
+        folder: the folder that was given.
+        every: in the order of their names.
+    """
+
+    folder: Path
+    every: tuple[Recording, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Their names."""
+        return [recording.name for recording in self.every]
+
+    @property
+    def filmed(self) -> tuple[Recording, ...]:
+        """Those of which there are pictures."""
+        return tuple(recording for recording in self.every if recording.timesteps)
+
+    def named(self, name: str) -> Recording:
+        """The recording of a name."""
+        return next(recording for recording in self.every if recording.name == name)
+
+    def require_filmed(self) -> tuple[Recording, ...]:
+        """Those of which there are pictures.
+
+        Raises:
+            BadInputError: there are none.
+        """
+        if not self.filmed:
+            raise BadInputError(
+                f"Nothing is said in {self.folder}: no timestep is a frame of a recording.",
+                f"Put a sound into the folder of each sequence, or write {RECORD} as "
+                "docs/joint-training.md says.",
+            )
+        return self.filmed
+
+    def split(self) -> dict[str, list[str]]:
+        """Names by part; of one or two recordings nothing is left to test on.
+
+        Raises:
+            BadInputError: ``split.json`` is damaged, names what is not there, or one name twice.
+        """
+        names = self.names
+        inside = self.folder / SPEECH / SPLIT
+        path = inside if inside.is_file() else self.folder / SPLIT
+        if len(names) == 1:
+            return {"training": names, "validation": [], "test": []}
+        if path.is_file():
+            return _listed(path, names)
+        each = max(1, round(len(names) / 8))
+        test = each if len(names) > 2 else 0
+        first = len(names) - each - test
+        return {
+            "training": names[:first],
+            "validation": names[first : first + each],
+            "test": names[first + each :],
+        }
+
+
+def find_recordings(data: str | Path) -> Recordings:
+    """Find the recordings of a folder.
+
+    Args:
+        data: a folder of recordings, a sequence, a folder of sequences, or a multi-view capture.
+
+    Raises:
+        BadInputError: there are none, a sound has no motion, a sequence has two sounds, two
+            recordings have one name, or ``capture.json`` is damaged or names what is not there.
+    """
+    folder = Path(data)
+    found = any_recordings(folder)
+    if not found.every:
+        raise BadInputError(f"{folder} holds 0 recordings.", _REMEDY)
+    return found
+
+
+def any_recordings(folder: Path) -> Recordings:
+    """The same, of a folder that may hold none.
+
+    Raises:
+        BadInputError: as :func:`find_recordings`.
+    """
+    if not folder.is_dir():
+        raise BadInputError(f"There is no folder {folder}.", "Give the folder of the recordings.")
+    if transforms_path(folder, "train").is_file():
+        found = [*_beside(folder / SPEECH), *_captured_sequences(folder)]
+    elif (folder / RECORD).is_file() and (folder / SPEECH).is_dir():
+        found = _beside(folder / SPEECH)
+    else:
+        found = _plain(folder)
+    names = [recording.name for recording in found]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise BadInputError(f"{folder} holds two recordings called {twice[0]}.", "Rename one.")
+    if (folder / RECORD).is_file():
+        found = _with_record(folder / RECORD, found)
+    return Recordings(folder, tuple(sorted(found, key=lambda recording: recording.name)))
+
+
+def parameter_files(folder: Path) -> list[Path]:
+    """The files of a sequence that has one a frame, in their order."""
+    return sorted(folder.glob("*.npz"))
+
+
+def motion_file(folder: Path, name: str) -> Path:
+    """The file of the motion of a recording.
+
+    Raises:
+        BadInputError: there is none.
+    """
+    paths = [folder / f"{name}{suffix}" for suffix in _MOTIONS]
+    for path in paths:
+        if path.is_file():
+            return path
+    raise BadInputError(
+        f"The recording {name} in {folder} has no motion.",
+        f"Put {', '.join(path.name for path in paths[:-1])} or {paths[-1].name} beside it.",
+    )
+
+
+def _plain(folder: Path) -> list[Recording]:
+    if (alone := _sequence(folder)) is not None:
+        return [alone]
+    sequences = (_sequence(inside) for inside in sorted(folder.iterdir()) if inside.is_dir())
+    return [*_beside(folder), *(found for found in sequences if found is not None)]
+
+
+def _beside(folder: Path) -> list[Recording]:
+    """NAME.wav with its motion."""
+    return [
+        Recording(audio.stem, audio, motion_file(folder, audio.stem)) for audio in _sounds(folder)
+    ]
+
+
+def _sounds(folder: Path) -> list[Path]:
+    """One sound by each name; of several kinds the first."""
+    if not folder.is_dir():
+        return []
+    paths = [path for path in folder.iterdir() if path.suffix.lower() in _SOUNDS]
+    paths.sort(key=lambda path: _SOUNDS.index(path.suffix.lower()))
+    by_name: dict[str, Path] = {}
+    for path in paths:
+        by_name.setdefault(path.stem, path)
+    return [by_name[name] for name in sorted(by_name)]
+
+
+def _sequence(folder: Path) -> Recording | None:
+    """The recording of a sequence's folder; ``None`` of one that is silent or none.
+
+    Raises:
+        BadInputError: there are several sounds.
+    """
+    motion = next((folder / name for name in _WHOLE if (folder / name).is_file()), None)
+    if parameter_files(folder / FLAME_PARAM):
+        motion = folder / FLAME_PARAM
+    sounds = _sounds(folder) or _sounds(folder / "audio")
+    if motion is None or not sounds:
+        return None
+    if len(sounds) > 1:
+        raise BadInputError(
+            f"The sequence {folder} has several sounds: {sounds[0].name}, {sounds[1].name}.",
+            "Leave the one that was recorded with it.",
+        )
+    return Recording(folder.name, sounds[0], motion, _rate(folder))
+
+
+def _rate(folder: Path) -> float:
+    path = transforms_path(folder, "train")
+    if not path.is_file():
+        return _FPS
+    rate: float = read_json(path).number("fps", _FPS, MIN_FPS, MAX_FPS)
+    return rate
+
+
+def _captured_sequences(folder: Path) -> list[Recording]:
+    """The sequences that a capture's frames lie in, with the timesteps that they are."""
+    steps: dict[Path, int] = {}
+    for split in SPLITS:
+        path = transforms_path(folder, split)
+        for frame in read_transforms(path) if path.is_file() else ():
+            if frame.kind == "flame":
+                steps[(folder / frame.param).resolve()] = frame.timestep
+    found = []
+    for parameters in sorted({path.parent for path in steps}):
+        recording = _sequence(parameters.parent)
+        if recording is None or parameters.name != FLAME_PARAM:
+            continue
+        files = {path.name: number for number, path in enumerate(parameter_files(parameters))}
+        timesteps = {
+            files[path.name]: step
+            for path, step in steps.items()
+            if path.parent == parameters and path.name in files
+        }
+        found.append(replace(recording, timesteps=timesteps))
+    return found
+
+
+def _with_record(path: Path, found: Sequence[Recording]) -> list[Recording]:
+    """The recordings with the timesteps that ``capture.json`` names."""
+    by_name = {recording.name: recording for recording in found}
+    record = read_json(path, _REMEDY)
+    for entry in record.groups("timesteps") if "timesteps" in record else ():
+        if entry.values.get("performance") is None:
+            continue
+        given = Path(entry.text("performance"))
+        name = next(
+            (given.name.removesuffix(end) for end in _MOTIONS if given.name.endswith(end)), ""
+        )
+        if given.parent.as_posix() != SPEECH or not name:
+            raise BadInputError(
+                f"{path} cannot be read: {given} is not {SPEECH}/NAME{_MOTIONS[0]}.", _REMEDY
+            )
+        if name not in by_name:
+            raise BadInputError(
+                f"{path} names {path.parent / given}, but {SPEECH} has no sound of {name}.",
+                _REMEDY,
+            )
+        by_name[name].timesteps[entry.whole("frame")] = entry.whole("timestep_index")
+    return list(by_name.values())
+
+
+def _listed(path: Path, names: Sequence[str]) -> dict[str, list[str]]:
+    given = read_json(path, f"It must be an object with lists of names under {', '.join(PARTS)}.")
+    split = {part: list(given.texts(part)) if part in given else [] for part in PARTS}
+    seen: dict[str, str] = {}
+    for part, chosen in split.items():
+        for name in chosen:
+            if name not in names:
+                raise BadInputError(
+                    f"{path} names {name!r} for {part}, but there is no such recording.",
+                    "Correct the name or add the recording.",
+                )
+            if name in seen:
+                raise BadInputError(
+                    f"{path} names {name!r} for {seen[name]} and for {part}.",
+                    "Let each recording be in one part.",
+                )
+            seen[name] = part
+    return split
