@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -18,6 +19,9 @@ from engine.jobs.worker import JobHandle
 from engine.motion.model.ids import STARTER
 from training.commands.job_run import run_as_job
 from training.run.options import check_file
+
+if TYPE_CHECKING:
+    from training.speech.personal import Outcome
 
 _IDS = ("default", STARTER, "none")
 
@@ -121,13 +125,17 @@ def speech(
                 bar(fraction, message)
 
             outcome = train_personal(plan, report, report_to(job))
-        job.update(job.status.step, message=f"validation LVE {outcome.after:.3f} mm")
+        said = f"validation LVE {outcome.after:.3f} mm"
+        if outcome.test is not None:
+            said += f", test LVE {outcome.test.errors.lve * 1000:.3f} mm"
+        job.update(job.status.step, message=said)
         if not json:
             print_result(
                 {
                     "model": outcome.model,
                     "validation LVE before (mm)": round(outcome.before, 4),
                     "validation LVE after (mm)": round(outcome.after, 4),
+                    **_test_figures(outcome),
                     "largest residual of the basis (mm)": round(outcome.residual, 4),
                     "seed": outcome.seed,
                 },
@@ -136,6 +144,14 @@ def speech(
 
     config = {"kind": "speech", **plan.to_dict()}
     return run_as_job(folder, config, work, background=background, json=json)
+
+
+def _test_figures(outcome: Outcome) -> dict[str, float | str]:
+    """Figures of the test part; a word where there is none."""
+    if outcome.test is None:
+        return {"test part": "none: it takes three recordings, or a split.json that names some"}
+    figures = outcome.test.figures().items()
+    return {name: round(value, 4) for name, value in figures if math.isfinite(value)}
 
 
 def _check_files(data: Path, head: str, start: str) -> None:

@@ -8,7 +8,7 @@ left it; no gradient reaches the speech model.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,10 +23,9 @@ from engine.splatting.backend import Backend
 from training.avatar.config import AvatarSettings
 from training.avatar.model import SHAPE, TrainableAvatar, from_avatar
 from training.avatar.views import KeptViews, shuffled
-from training.data.multiview import MultiViewCapture, View
+from training.data.multiview import MultiViewCapture, View, Views
 from training.joint.config import JointSettings
 from training.joint.predicted import Predictions
-from training.joint.scoring import spoken_views
 from training.losses.avatar import AvatarLoss
 
 _GIGABYTE = 1e9
@@ -65,6 +64,7 @@ class ColorTrainer:
         backend: rasteriser.
         loss: on the same device.
         predictions: of the captured timesteps.
+        held_out: timesteps that are not trained on, those of the test part.
 
     Attributes:
         step: steps done.
@@ -78,12 +78,22 @@ class ColorTrainer:
         backend: Backend,
         loss: AvatarLoss,
         predictions: Predictions,
+        held_out: Collection[int] = (),
     ) -> None:
         self.avatar, self.settings, self.backend, self.loss = avatar, settings, backend, loss
         self.predictions = predictions
         room = settings.memory * _GIGABYTE / 2
-        self._spoken = KeptViews(spoken_views(capture, "train", predictions.faces), 1, room)
-        self._every = KeptViews(capture.split("train"), 1, room)
+        pictures = capture.split("train").frames
+        seen = [frame for frame in pictures if frame.timestep not in held_out]
+        spoken = [frame for frame in seen if frame.timestep in predictions.faces]
+        if not spoken:
+            raise BadInputError(
+                f"No picture to train on in {capture.folder} shows speech.",
+                "Capture more timesteps with speech, or name fewer recordings to test on in "
+                "split.json.",
+            )
+        self._spoken = KeptViews(Views(capture, spoken), 1, room)
+        self._every = KeptViews(Views(capture, seen), 1, room)
         self.optimiser = torch.optim.Adam(
             [
                 {"params": list(avatar.color.parameters()), "rate": settings.network_rate},

@@ -23,16 +23,13 @@ from engine.motion.model.loaded import LoadedModel
 from engine.motion.model.network import SpeechModel
 from engine.motion.performance import Performance
 from engine.motion.predict import predict
-from engine.motion.style import NEUTRAL
 from engine.recognition.recognizer import RecognizedSpeech, recognize
 from training.data.flame_tracking import Tracking
 from training.data.multiview import MultiViewCapture, View
 from training.data.recorded_motion import CapturedHead, read_motion, with_lips
 from training.data.recordings import Recording
+from training.evaluation.held_out import SPOKEN
 from training.joint.upper_face import UpperFace
-
-_SPOKEN = replace(NEUTRAL, upper_face=0.0, gaze=0.0)
-"""What a sound tells of a face, and nothing that is made up."""
 
 
 def speaking_head(speech_model: str, captured: Head, avatar: str) -> tuple[Path, Head]:
@@ -155,7 +152,7 @@ class Predictions:
                 self._recognized[clip_name] = recognize(clip.speech, clip.text)
             known = self._recognized[clip_name]
             made = predict(
-                clip.speech, self._head, clip.fps, recognized=known, model=loaded, style=_SPOKEN
+                clip.speech, self._head, clip.fps, recognized=known, model=loaded, style=SPOKEN
             )
             for frame, timestep in clip.frames.items():
                 face = _face(made, frame, self._head)

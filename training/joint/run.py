@@ -7,6 +7,7 @@ colours from the pictures under the faces that it predicts (L_photo).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
@@ -21,8 +22,9 @@ from engine.core.errors import CancelledError
 from engine.jobs.worker import JobHandle
 from engine.motion.encoders.registry import load_encoder
 from engine.motion.encoders.wav2vec2 import Wav2Vec2Encoder
-from engine.motion.model.checkpoint import load_model
+from engine.motion.model.checkpoint import TrainedModel, load_model
 from engine.motion.model.config import for_head
+from engine.motion.model.loaded import LoadedModel
 from engine.splatting.registry import choose_backend
 from training.avatar.preview import save_preview
 from training.avatar.run import AVATAR, CONFIG, PREVIEW, SCORES, use_threads
@@ -30,6 +32,7 @@ from training.data.flame_tracking import load_tracking
 from training.data.multiview import MultiViewCapture
 from training.data.recorded_motion import CapturedHead
 from training.data.recordings import Recordings, find_recordings
+from training.evaluation.held_out import held_out_scores
 from training.joint.coloring import ColorTrainer, colored
 from training.joint.config import JointSettings
 from training.joint.predicted import Predictions, captured_clips, speaking_head
@@ -122,7 +125,7 @@ class _JointTraining:
             data, scale=settings.scale, head=head, tracking=tracking
         )
         found = find_recordings(data)
-        filmed = found.require_filmed()
+        self._recordings, filmed = found, found.require_filmed()
         self.tracking = None if tracking is None else load_tracking(tracking)
         use_threads(settings.threads)
         self.model_file, self.head = speaking_head(speech_model, self.capture.head, str(avatar))
@@ -133,9 +136,17 @@ class _JointTraining:
         tuned = self.speech.model.config.tunes_audio
         self.predictions = Predictions(clips, self.head, self.capture, self.encoder, tuned=tuned)
         self._predict()
-        self.views, self.title = judged_views(self.capture, self.predictions.faces)
+        tested = [found.named(name) for name in found.split()["test"]]
+        held_out = {step for recording in tested for step in recording.timesteps.values()}
+        self.views, self.title = judged_views(self.capture, self.predictions.faces, held_out)
         self.colors = ColorTrainer(
-            self.capture, self.avatar, settings, self.backend, self.loss, self.predictions
+            self.capture,
+            self.avatar,
+            settings,
+            self.backend,
+            self.loss,
+            self.predictions,
+            held_out,
         )
         self.rows: list[Row] = []
         self._psnr = 0.0
@@ -308,6 +319,17 @@ class _JointTraining:
             "rows": [row.to_dict() for row in rows],
             "validation_lve_mm": lve,
         }
-        write_json(self.folder / SCORES, content | {"seed": settings.seed})
+        tested = self._speech_scores()
+        write_json(self.folder / SCORES, content | {"seed": settings.seed, "speech": tested})
         print(table(rows, self.title), flush=True)
+        for name, value in tested.items():
+            print(f"{name}: {value:.4g}", flush=True)
         return rows
+
+    def _speech_scores(self) -> dict[str, float]:
+        """Figures of the refined speech model on the test part; none where there is none."""
+        model = TrainedModel(self.speech.model.eval(), self.settings.name, self.head.id, {})
+        loaded = LoadedModel(model, self.encoder)
+        scores = held_out_scores(self._recordings, self._who, loaded, self.tracking)
+        figures = {} if scores is None else scores.figures()
+        return {name: value for name, value in figures.items() if math.isfinite(value)}

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -43,6 +43,7 @@ class Row:
         return asdict(self)
 
 
+TEST = "held-out views of the test recordings"
 HELD_OUT = "held-out views of speech"
 SEEN = "training views of speech (none are held out)"
 
@@ -53,11 +54,18 @@ def spoken_views(capture: MultiViewCapture, split: Split, timesteps: Iterable[in
     return Views(capture, [f for f in capture.split(split).frames if f.timestep in shown])
 
 
-def judged_views(capture: MultiViewCapture, timesteps: Iterable[int]) -> tuple[Views, str]:
+def judged_views(
+    capture: MultiViewCapture, timesteps: Iterable[int], test: Collection[int] = ()
+) -> tuple[Views, str]:
     """The views that scores are taken on, and what to call them.
 
-    Those of the held-out camera that show speech; where a small capture has none, those that
-    training sees.
+    Those of the held-out camera that show speech: of the test part, where that was filmed, so that
+    neither faces nor words were seen; where a small capture has none, those that training sees.
+
+    Args:
+        capture: the pictures.
+        timesteps: that show speech.
+        test: those of them that are of the test part.
 
     Raises:
         BadInputError: no picture shows speech.
@@ -69,6 +77,8 @@ def judged_views(capture: MultiViewCapture, timesteps: Iterable[int]) -> tuple[V
     ]
     # A capture may list the same pictures for both.
     frames = list({frame.image: frame for frame in kept}.values())
+    if tested := [frame for frame in frames if frame.timestep in test]:
+        return Views(capture, tested), TEST
     if frames:
         return Views(capture, frames), HELD_OUT
     seen = spoken_views(capture, "train", steps)

@@ -206,6 +206,7 @@ def _train_speech(
     return {
         "validation LVE before (mm)": outcome.before,
         "validation LVE after (mm)": outcome.after,
+        **({} if outcome.test is None else outcome.test.figures()),
     }
 
 

@@ -25,10 +25,12 @@ from engine.motion.encoders.wav2vec2 import Wav2Vec2Encoder
 from engine.motion.model.checkpoint import head_for_model, load_model
 from engine.motion.model.config import PRESETS, SpeechModelConfig, for_head
 from engine.motion.model.ids import STARTER, STARTER_FILE
+from engine.motion.model.loaded import LoadedModel
 from engine.motion.model.network import SpeechModel
 from training.data.flame_tracking import load_tracking
 from training.data.recorded_motion import CapturedHead, with_lips
 from training.data.recordings import find_recordings
+from training.evaluation.held_out import HeldOutScores, held_out_scores, write_held_out_scores
 from training.run.checkpoints import STATE, write_json
 from training.run.loop import Watch, unwatched
 from training.run.options import differences
@@ -39,8 +41,9 @@ from training.speech.trainer import MODEL, SpeechTrainer
 SCRATCH = "none"
 RECORD = "training.json"
 
-_HEAD_MADE, _READ = 0.05, 0.15
-"""Parts of the progress after which the head is made, and the captures are read."""
+_HEAD_MADE, _READ, _TRAINED = 0.05, 0.15, 0.95
+"""Parts of the progress after which the head is made, the captures are read, and the model is
+trained."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,7 @@ class Outcome:
     Attributes:
         model: file of the best model.
         before, after: validation LVE, millimetres, of what it started from and of the best model.
+        test: on the recordings of the test part; ``None`` where there is none.
         residual: largest distance of a captured vertex from what the basis can show, millimetres.
         seed: that everything random came from.
     """
@@ -112,6 +116,7 @@ class Outcome:
     model: Path
     before: float
     after: float
+    test: HeldOutScores | None
     residual: float
     seed: int
 
@@ -158,9 +163,15 @@ def train_personal(
         before = trainer.validation_lve()
         record = {"plan": plan.to_dict(), "validation_lve_mm": before}
         write_json(plan.out / RECORD, record)
-    after = trainer.run(subprogress(progress, _READ, 1.0), watch)
+    after = trainer.run(subprogress(progress, _READ, _TRAINED), watch)
+    best = load_model(plan.out / MODEL, who.trained)
+    config = best.model.config
+    loaded = LoadedModel(best, load_encoder(config.encoder, config.encoder_source))
+    test = held_out_scores(data, who, loaded, tracking, subprogress(progress, _TRAINED, 1.0))
+    figures = {"validation LVE before (mm)": before, "validation LVE after (mm)": after}
+    write_held_out_scores(plan.out, plan.name, test, figures)
     residual = captures.residual * 1000.0
-    return Outcome(plan.out / MODEL, before, after, residual, plan.training.seed)
+    return Outcome(plan.out / MODEL, before, after, test, residual, plan.training.seed)
 
 
 def _resumed(plan: PersonalTraining, trainer: SpeechTrainer) -> float | None:

@@ -22,6 +22,7 @@ from training.cli import main
 from training.data.multiview import MultiViewCapture
 from training.data.posed_flame import row_of
 from training.data.recordings import find_recordings
+from training.joint.scoring import TEST
 from training.joint.upper_face import UpperFace
 
 
@@ -83,6 +84,16 @@ def speech(filmed, avatar, tmp_path_factory):
     return out / "speech_model.safetensors"
 
 
+def test_the_part_that_no_stage_saw_is_tested_on(speech):
+    scores = json.loads((speech.parent / "scores.json").read_text())
+    assert scores["test recordings"] == ["SEN-03"]
+    assert 0 < scores["test mean vertex error (mm)"] < scores["test LVE (mm)"]
+    assert jobs.show(speech.parent).status.message.endswith(
+        f"test LVE {scores['test LVE (mm)']:.3f} mm"
+    )
+    assert "SEN-03" in (speech.parent / "report.html").read_text()
+
+
 def test_the_joint_stage_takes_what_the_speech_stage_takes(
     filmed, capture, avatar, speech, tmp_path
 ):
@@ -95,7 +106,10 @@ def test_the_joint_stage_takes_what_the_speech_stage_takes(
     out = tmp_path / "run"
     assert jobs.show(out).status.state is State.FINISHED
     scores = json.loads((out / "scores.json").read_text())
-    assert len(scores["rows"]) == 5
+    assert [row["views"] for row in scores["rows"]] == [2] * 5
+    # Two held-out pictures of the sequence that no stage saw.
+    assert scores["views"] == TEST
+    assert scores["speech"]["test LVE (mm)"] > 0
     head = capture.head
     before, after = (load_avatar(path, head) for path in (avatar, out / "avatar.safetensors"))
     for name in SHAPE:

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A speech model on the recordings that its training never saw: vertex errors and lip sync."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from engine.audio.loading import load_speech
+from engine.core.files import atomic_write
+from engine.core.progress import Progress, no_progress
+from engine.heads.head import Head
+from engine.motion.model.loaded import LoadedModel
+from engine.motion.performance import Performance
+from engine.motion.predict import predict
+from engine.motion.style import NEUTRAL
+from engine.recognition.recognizer import recognize
+from training.data.flame_tracking import Tracking
+from training.data.recorded_motion import CapturedHead, read_motion
+from training.data.recordings import Recordings
+from training.evaluation.report.html import Note, Picture, Section, Table, page
+from training.evaluation.report.speech import averaged
+from training.metrics.film import Agreement, film_agreement, mouth_curve
+from training.metrics.lip_sync import lip_sync
+from training.metrics.mouth import MM, lip_vertices
+from training.metrics.vertex import VertexErrors, paired_chunks, upper_face, vertex_errors
+from training.run.checkpoints import write_json
+from training.run.record import CURVES
+
+SCORES, REPORT = "scores.json", "report.html"
+SPOKEN = replace(NEUTRAL, upper_face=0.0, gaze=0.0)
+"""What a sound tells of a face, and no blinks, brows or gaze that are made up."""
+_NO_TEST = "There is no test part: it takes three recordings, or a split.json that names some."
+
+
+@dataclass(frozen=True)
+class HeldOutScores:
+    """Means over recordings.
+
+    Attributes:
+        names: of the recordings.
+        errors: against the captured vertices, metres.
+        opening: how the opening of the mouth follows the captured one.
+        closed, bilabials: of so many p, b and m that were recognised, the lips met in so many.
+    """
+
+    names: tuple[str, ...]
+    errors: VertexErrors
+    opening: Agreement
+    closed: int
+    bilabials: int
+
+    def figures(self) -> dict[str, float]:
+        """By name, with units; for tables and JSON."""
+        return {
+            "test LVE (mm)": self.errors.lve * MM,
+            "test LVE squared (mm²)": self.errors.lve_squared * MM**2,
+            "test mean vertex error (mm)": self.errors.mve * MM,
+            "test FDD (mm²)": self.errors.fdd * MM**2,
+            "test opening, correlation": self.opening.correlation,
+            "test opening, mean difference (mm)": self.opening.difference,
+            "test lag (ms)": self.opening.lag_ms,
+            "test p, b, m": float(self.bilabials),
+            "test p, b, m closed": float(self.closed),
+        }
+
+
+def held_out_scores(
+    found: Recordings,
+    who: CapturedHead,
+    model: LoadedModel,
+    tracking: Tracking | None = None,
+    progress: Progress = no_progress,
+) -> HeldOutScores | None:
+    """Predict the test part as it is used, but for made-up blinks, brows and gaze.
+
+    Args:
+        found: all recordings; their split says which are the test part.
+        who: whose motion it is.
+        model: what speaks.
+        tracking: refined parameters of FLAME.
+        progress: called with the share done; may raise to cancel.
+
+    Returns:
+        ``None`` where there is no test part.
+
+    Raises:
+        BadInputError: a recording that cannot be read, or a head without a landmark of the mouth.
+    """
+    names = found.split()["test"]
+    if not names:
+        return None
+    head = who.trained
+    errors, openings, closed, bilabials = [], [], 0, 0
+    for number, name in enumerate(names):
+        progress(number / len(names), f"Testing on {name}")
+        recording = found.named(name)
+        speech = load_speech(recording.audio)
+        motion = read_motion(recording, who, speech, tracking)
+        known = recognize(speech, recording.text)
+        ours = predict(speech, head, motion.fps, recognized=known, model=model, style=SPOKEN)
+        nothing = np.zeros((len(motion.weights), 0), np.float32)
+        true = Performance(motion.fps, motion.weights, motion.basis, nothing, (), head.id)
+        frames = min(ours.frames, true.frames)
+        ours, true = _first(ours, frames), _first(true, frames)
+        errors.append(vertex_errors(paired_chunks(ours, true), lip_vertices(head), _upper(head)))
+        openings.append(film_agreement(mouth_curve(ours, head), mouth_curve(true, head)).opening)
+        spoken = lip_sync(ours, head, known.phones, known.words)
+        closed, bilabials = closed + spoken.closed, bilabials + spoken.bilabials
+    return HeldOutScores(tuple(names), averaged(errors), _mean(openings), closed, bilabials)
+
+
+def write_held_out_scores(
+    folder: Path, name: str, scores: HeldOutScores | None, others: dict[str, float]
+) -> dict[str, Any]:
+    """Write ``scores.json``, and ``report.html`` with the table and the curves.
+
+    Args:
+        folder: of the run.
+        name: of the model.
+        scores: of the test part.
+        others: figures that go with them, by name.
+
+    Returns:
+        What ``scores.json`` holds.
+    """
+    figures = others | ({} if scores is None else scores.figures())
+    content: dict[str, Any] = {key: value for key, value in figures.items() if math.isfinite(value)}
+    content["test recordings"] = [] if scores is None else list(scores.names)
+    write_json(folder / SCORES, content)
+    said = _NO_TEST if scores is None else f"Test part: {', '.join(scores.names)}."
+    rows = [(key, f"{value:.4g}") for key, value in figures.items()]
+    sections = [Section("", [Note(said), Table.of(("figure", "value"), rows)])]
+    if (folder / CURVES).is_file():
+        with Image.open(folder / CURVES) as picture:
+            curves = Picture.of(picture.convert("RGB"), "Losses and validation LVE by step.")
+        sections.append(Section("Training", [curves]))
+    with atomic_write(folder / REPORT) as temporary:
+        temporary.write_text(page(f"Speech model {name}", sections), "utf-8")
+    return content
+
+
+def _first(performance: Performance, frames: int) -> Performance:
+    return replace(
+        performance,
+        weights=performance.weights[:frames],
+        expression=performance.expression[:frames],
+        head_rotation=np.zeros((0, 3), np.float32),
+    )
+
+
+def _upper(head: Head) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """The upper face; of a mesh that names none, all of it."""
+    named = any(name in head.regions for name in ("brows", "forehead", "eyelids"))
+    return upper_face(head) if named else np.arange(head.vertex_count, dtype=np.int32)
+
+
+def _mean(agreements: Sequence[Agreement]) -> Agreement:
+    values = zip(*((a.correlation, a.difference, a.lag_ms) for a in agreements), strict=True)
+    return Agreement(*(float(np.mean(value)) for value in values))
