@@ -50,6 +50,8 @@ SHARED = REPOSITORY / ".nox"
 COMPILED = {
     "NUMBA_CACHE_DIR": str(SHARED / "kernels"),
     "PYTHONPYCACHEPREFIX": str(SHARED / "bytecode"),
+    # Containers often set it; each of hundreds of processes would then compile torch again.
+    "PYTHONDONTWRITEBYTECODE": "",
 }
 """Environment variables: what is compiled once is there for all."""
 
