@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 import wave
@@ -24,6 +25,10 @@ WORDS = (("Hi", 0.0, 0.25),)
 
 @pytest.fixture
 def head(blender, addon):
+    return add_head(blender, addon)
+
+
+def add_head(blender, addon):
     """A small head with two expressions, a corrective and a baked speech from frame 5 to 28."""
     blender.ops.mesh.primitive_uv_sphere_add(segments=12, ring_count=8, radius=0.1)
     obj = blender.context.object
@@ -62,6 +67,47 @@ def head(blender, addon):
     addon("speech.bake").bake(blender.context, line, prediction, deltas)
     blender.context.scene.frame_set(2)
     return obj
+
+
+@pytest.fixture(scope="module")
+def performance(installed, addon, tmp_path_factory):
+    """The head's performance with its dense offsets; each export starts another Blender."""
+    installed.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    add_head(installed, addon)
+    path = tmp_path_factory.mktemp("exported") / "anna.performance.npz"
+    installed.ops.gaussianspeech.export(filepath=str(path), format="NPZ", dense=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def turning_performance(installed, addon, tmp_path_factory):
+    """The performance of the head as it turns, in a scene that the export leaves as it was."""
+    installed.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    path = tmp_path_factory.mktemp("exported") / "turning"
+    with left_as_it_was(installed, turning(add_head(installed, addon))):
+        installed.ops.gaussianspeech.export(filepath=str(path), format="NPZ")
+    return path.with_name("turning.performance.npz")
+
+
+def turning(head):
+    head.gaussianspeech_speech.head_motion = 2.0
+    return head
+
+
+@contextlib.contextmanager
+def left_as_it_was(blender, head):
+    """What an export is not to change: frames, selection and the active object."""
+    blender.ops.mesh.primitive_cube_add()  # Something else that must not go out.
+    cube, scene = blender.context.object, blender.context.scene
+    scene.frame_start, scene.frame_end, scene.frame_step = 3, 90, 2
+    scene.frame_set(2)
+    blender.context.view_layer.objects.active = head
+    head.select_set(False)
+    yield
+    frames = scene.frame_current, scene.frame_start, scene.frame_end, scene.frame_step
+    assert frames == (2, 3, 90, 2)
+    assert blender.context.selected_objects == [cube]
+    assert blender.context.view_layer.objects.active == head
 
 
 def world_vertices(obj, frame) -> np.ndarray:
@@ -111,11 +157,10 @@ KINDS = [("ABC", "abc"), ("USD", "usdc"), ("GLB", "glb"), ("FBX", "fbx")]
 @pytest.mark.parametrize(("kind", "suffix"), KINDS)
 def test_the_animated_mesh_comes_back_the_same(blender, head, tmp_path, kind, suffix, head_motion):
     head.gaussianspeech_speech.head_motion = head_motion
-    blender.ops.mesh.primitive_cube_add()  # Something else that must not go out.
-    blender.context.view_layer.objects.active = head
     before = {frame: world_vertices(head, frame) for frame in CHECKED}
     path = tmp_path / f"anna.{suffix}"
-    blender.ops.gaussianspeech.export(filepath=str(path), format=kind)
+    with left_as_it_was(blender, head):
+        blender.ops.gaussianspeech.export(filepath=str(path), format=kind)
     mesh = imported_back(kind, path)
     for frame, expected in before.items():
         assert_same(world_vertices(mesh, frame), expected, kind)
@@ -136,37 +181,16 @@ def assert_same(found, expected, kind):
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_a_performance_holds_the_heads_rotation(blender, head, tmp_path):
-    head.gaussianspeech_speech.head_motion = 2.0
-    blender.context.view_layer.objects.active = head
-    blender.ops.gaussianspeech.export(filepath=str(tmp_path / "a"), format="NPZ")
-    with np.load(tmp_path / "a.performance.npz") as data:
+def test_a_performance_holds_the_heads_rotation(blender, turning_performance, head):
+    with np.load(turning_performance) as data:
         rotation = data["head_rotation"]
-    empty = head.constraints[0].target
+    empty = turning(head).constraints[0].target
     for index in (0, 7, 23):
         blender.context.scene.frame_set(5 + index)
         axis, angle = empty.matrix_world.to_quaternion().to_axis_angle()
         x, y, z = np.array(axis) * angle
         np.testing.assert_allclose(rotation[index], (x, z, -y), atol=1e-5)
     assert np.abs(rotation).max() > 0.01
-
-
-@pytest.mark.parametrize("kind", ["ABC", "USD", "GLB", "FBX", "NPZ"])
-def test_the_scene_is_left_as_it_was(blender, head, tmp_path, kind):
-    blender.ops.mesh.primitive_cube_add()
-    cube, scene = blender.context.object, blender.context.scene
-    scene.frame_start, scene.frame_end, scene.frame_step = 3, 90, 2
-    blender.context.view_layer.objects.active = head
-    head.select_set(False)
-    blender.ops.gaussianspeech.export(filepath=str(tmp_path / "a"), format=kind)
-    assert (scene.frame_current, scene.frame_start, scene.frame_end, scene.frame_step) == (
-        2,
-        3,
-        90,
-        2,
-    )
-    assert blender.context.selected_objects == [cube]
-    assert blender.context.view_layer.objects.active == head
 
 
 @pytest.mark.parametrize("kind", ["ABC", "USD", "GLB", "FBX", "NPZ", "CSV", "JSON"])
@@ -228,10 +252,8 @@ def test_beginning_an_export_does_not_hold_blender_up(blender, head, addon, tmp_
     assert future.result(60.0) > 1000
 
 
-def test_a_performance_holds_what_plays(blender, head, tmp_path):
-    path = tmp_path / "anna.performance.npz"
-    blender.ops.gaussianspeech.export(filepath=str(path), format="NPZ", dense=True)
-    with np.load(path, allow_pickle=False) as data:
+def test_a_performance_holds_what_plays(performance):
+    with np.load(performance, allow_pickle=False) as data:
         arrays = {name: data[name] for name in data.files}
     assert arrays["weights"].shape == (FRAMES, 3)
     assert (str(arrays["head"]), str(arrays["model"])) == ("default", "rules")
@@ -241,10 +263,8 @@ def test_a_performance_holds_what_plays(blender, head, tmp_path):
     np.testing.assert_allclose(factored, arrays["offsets"], atol=1e-6)
 
 
-def test_a_performance_is_in_head_space(blender, head, tmp_path):
-    path = tmp_path / "anna.performance.npz"
-    blender.ops.gaussianspeech.export(filepath=str(path), format="NPZ", dense=True)
-    with np.load(path) as data:
+def test_a_performance_is_in_head_space(blender, performance, head):
+    with np.load(performance) as data:
         offset = data["offsets"][7, 11]
     blender.context.scene.frame_set(5 + 7)
     keys = head.data.shape_keys
@@ -254,12 +274,11 @@ def test_a_performance_is_in_head_space(blender, head, tmp_path):
     np.testing.assert_allclose(offset, moved[[0, 2, 1]] * [1, 1, -1], atol=1e-6)
 
 
-def test_a_performance_is_read_by_the_engine(blender, head, tmp_path):
-    performance = pytest.importorskip("engine.motion.performance")
-    path = tmp_path / "anna.performance.npz"
-    blender.ops.gaussianspeech.export(filepath=str(path), format="NPZ")
-    loaded = performance.Performance.load(path)
-    assert (loaded.frames, loaded.fps, loaded.head) == (FRAMES, 24.0, "default")
+def test_a_performance_is_read_by_the_engine(performance, turning_performance):
+    module = pytest.importorskip("engine.motion.performance")
+    for path in (performance, turning_performance):
+        loaded = module.Performance.load(path)
+        assert (loaded.frames, loaded.fps, loaded.head) == (FRAMES, 24.0, "default")
 
 
 def test_an_artists_edit_is_exported(blender, head, addon, tmp_path):
@@ -273,35 +292,28 @@ def test_an_artists_edit_is_exported(blender, head, addon, tmp_path):
         np.testing.assert_allclose(data["expression"][:, 0], 0.25, atol=1e-6)
 
 
-def test_the_scenes_range_can_be_exported_instead(blender, head, tmp_path):
-    scene = blender.context.scene
-    scene.frame_start, scene.frame_end = 10, 12
-    path = tmp_path / "anna.performance.npz"
-    blender.ops.gaussianspeech.export(filepath=str(path), format="NPZ", frames="SCENE")
-    with np.load(path) as data:
-        assert data["weights"].shape[0] == 3
-
-
 def exported(path, name) -> list:
     with np.load(path) as data:
         return [tuple(timed) for timed in json.loads(str(data[name]))]
 
 
-def test_the_sounds_of_the_speech_are_exported(blender, head, tmp_path):
-    path = tmp_path / "anna.performance.npz"
-    blender.ops.gaussianspeech.export(filepath=str(path), format="NPZ")
-    assert exported(path, "phones") == list(PHONES)
-    assert exported(path, "words") == list(WORDS)
-    with np.load(path) as data:
+def test_the_sounds_of_the_speech_are_exported(turning_performance):
+    assert exported(turning_performance, "phones") == list(PHONES)
+    assert exported(turning_performance, "words") == list(WORDS)
+    with np.load(turning_performance) as data:
         assert str(data["language"]) == "en"
 
 
-def test_sounds_are_cut_to_the_exported_frames_and_timed_from_the_first(blender, head, tmp_path):
+def test_the_scenes_range_can_be_exported_and_its_sounds_are_timed_from_its_first_frame(
+    blender, head, tmp_path
+):
     scene = blender.context.scene
     # The speech begins at frame 5; six frames later is the middle of its second sound.
     scene.frame_start, scene.frame_end = 11, 19
     path = tmp_path / "anna.performance.npz"
     blender.ops.gaussianspeech.export(filepath=str(path), format="NPZ", frames="SCENE")
+    with np.load(path) as data:
+        assert data["weights"].shape[0] == 9
     assert exported(path, "phones") == [("AY", 0.0, 0.25), ("SIL", 0.25, 0.375)]
 
 
@@ -388,15 +400,14 @@ def arkit_of(path) -> dict:
 
 
 @pytest.mark.parametrize("kind", ["CSV", "JSON"])
-def test_arkit_weights_are_what_plays(blender, head, tmp_path, kind):
-    head.gaussianspeech_speech.head_motion = 2.0
+def test_arkit_weights_are_what_plays(blender, turning_performance, head, tmp_path, kind):
+    turning(head)
     path = tmp_path / "anna"
-    blender.ops.gaussianspeech.export(filepath=str(path), format="NPZ")
     blender.ops.gaussianspeech.export(filepath=str(path), format=kind)
     curves = pytest.importorskip("engine.motion.interchange.curve_files")
     found = curves.read_curves(tmp_path / f"anna.{kind.lower()}", rate=24.0)
     assert (found.fps, found.frames) == (24.0, FRAMES)
-    with np.load(tmp_path / "anna.performance.npz") as data:
+    with np.load(turning_performance) as data:
         expression, rotation = data["expression"], data["head_rotation"]
     arkit = pytest.importorskip("engine.motion.arkit")
     for column, name in enumerate(("jawOpen", "mouthClose")):
