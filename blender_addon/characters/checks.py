@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 import bpy
 
 from ...engine.core.errors import BadInputError
+from ...engine.motion.characters.blender_bones import AXIS_ANGLE
 from ...engine.motion.characters.bones import property_of
-from .bone_channels import AXIS_ANGLE
 from .making import check_own, key_names
 from .properties import bone_mapping_of, character_objects, is_character, mapping_of, pose_bone
 from .targets import AnimatedChannels, key_path

@@ -10,11 +10,11 @@ from typing import NamedTuple
 import bpy
 
 from ...engine.core.errors import BadInputError
+from ...engine.motion.characters.blender_bones import propose_armature
 from ...engine.motion.characters.bones import BoneRow
 from ...engine.motion.characters.conventions import Convention, Row, propose
 from .overrides import make_editable
 from .properties import can_speak, character_objects, is_character, main_of
-from .rest_pose import propose_armature
 
 
 class Table(NamedTuple):

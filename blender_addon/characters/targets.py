@@ -12,9 +12,9 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ...engine.motion.characters.blender_bones import RigTarget, bone_channels, rig_target
 from ...engine.motion.characters.mapping import CharacterMapping
-from .bone_channels import RigTarget, bone_channels, rig_target
-from .properties import leader_of, mapping_of
+from .properties import bone_mapping_of, leader_of, mapping_of
 
 Float = NDArray[np.float32]
 Channel = tuple[str, int, Float]
@@ -67,7 +67,7 @@ def target_of(obj: bpy.types.Object) -> Target:
     Raises:
         BadInputError: its table cannot be used.
     """
-    rig = rig_target(obj) if obj.type == "ARMATURE" else None
+    rig = rig_target(obj, bone_mapping_of(obj)) if obj.type == "ARMATURE" else None
     return Target(mapping_of(obj), leader_of(obj), rig)
 
 

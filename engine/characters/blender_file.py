@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -19,10 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from engine.characters.character import Clip, Part
+from engine.characters.character import Clip, Part, Rig
+from engine.core.arrays import Double
 from engine.core.errors import BadInputError, GaussianSpeechError, MissingDependencyError
 from engine.core.files import atomic_write
 from engine.core.json_values import JsonObject, read_json
+from engine.motion.characters.rigs import RestBone
 
 _LOG = 200
 """Letters of Blender's output in an error."""
@@ -34,6 +37,7 @@ class BlenderCharacter:
 
     path: Path
     parts: tuple[Part, ...]
+    rigs: tuple[Rig, ...]
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -57,11 +61,20 @@ class BlenderCharacter:
         with tempfile.TemporaryDirectory(prefix="gaussianspeech-") as folder:
             # Fixed keys: names of objects may be anything, those of a zip's members not.
             arrays = {f"values_{i}": values.values for i, values in enumerate(spoken.values())}
+            arrays |= {f"bones_{i}": values.values for i, values in clip.bones.items()}
             np.savez(Path(folder, "clip.npz"), head=clip.head_rotation, **arrays)
             request: dict[str, Any] = {
                 "name": clip.name,
                 "fps": clip.fps,
                 "objects": {name: list(values.keys) for name, values in spoken.items()},
+                "rigs": {
+                    self.rigs[number].name: {
+                        "array": f"bones_{number}",
+                        "channels": [list(channel) for channel in bones.channels],
+                        "head_shares": dict(bones.head_shares),
+                    }
+                    for number, bones in clip.bones.items()
+                },
                 "values": str(Path(folder, "clip.npz")),
             }
             with atomic_write(out) as temporary:
@@ -75,7 +88,7 @@ class BlenderCharacter:
 
 
 def open_blender(path: Path) -> BlenderCharacter:
-    """Read the names of a file's objects and of their shape keys.
+    """Read a file's objects with their shape keys, and its rigs with their bones.
 
     Raises:
         BadInputError: no such file, or Blender cannot read it.
@@ -90,7 +103,35 @@ def open_blender(path: Path) -> BlenderCharacter:
         )
     answer = _ask(path, {})
     parts = (Part(one.text("name"), one.texts("keys")) for one in answer.groups("parts"))
-    return BlenderCharacter(path, tuple(parts))
+    rigs = (_rig(one) for one in answer.groups("rigs"))
+    return BlenderCharacter(path, tuple(parts), tuple(rigs))
+
+
+def _rig(values: JsonObject) -> Rig:
+    """A rig as the child describes it."""
+    bones = (
+        RestBone(
+            name=one.text("name"),
+            parent=one.text("parent"),
+            head=_array(one, "head", 3),
+            tail=_array(one, "tail", 3),
+            axes=_array(one, "axes", 3, 3),
+            location_axes=_array(one, "location_axes", 3, 3),
+            connected=one.flag("connected", default=False),
+        )
+        for one in values.groups("bones")
+    )
+    properties = {
+        (one.text("bone"), one.text("channel")): one.number("default")
+        for one in values.groups("properties")
+    }
+    return Rig(values.text("name"), tuple(bones), _array(values, "up", 3), properties, {})
+
+
+def _array(values: JsonObject, name: str, *shape: int) -> Double:
+    flat = values.numbers(name, math.prod(shape))
+    array: Double = np.asarray(flat, np.float64).reshape(shape)
+    return array
 
 
 def _ask(path: Path, request: dict[str, Any]) -> JsonObject:

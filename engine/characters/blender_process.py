@@ -2,8 +2,8 @@
 """The process in which Blender reads and writes a character's file: ``-m … REQUEST.json``.
 
 The request names the ``file`` and where the ``answer`` goes; with ``out`` it has the clip, too:
-``name``, ``fps``, the shape keys of the ``objects``, and an npz with their ``values`` and the
-rotations of the ``head``.
+``name``, ``fps``, the shape keys of the ``objects``, the channels and shares of the head's turn of
+the ``rigs``, and an npz with their ``values`` and the rotations of the ``head``.
 """
 
 from __future__ import annotations
@@ -22,6 +22,15 @@ from mathutils import Quaternion
 from engine.core.arrays import Float
 from engine.gltf.expressions import is_head_bone
 from engine.heads.axes import head_to_blender
+from engine.motion.characters.blender_bones import (
+    AXIS_ANGLE,
+    channel_curves,
+    head_curves,
+    posed_bones,
+    property_default,
+    rest_bones,
+    up_of,
+)
 
 _LINEAR = 1
 _TRACK = "GaussianSpeech"
@@ -43,7 +52,7 @@ def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
     objects = _speaking_objects()
     if "out" not in request:
         parts = [{"name": obj.name, "keys": list(_keys(obj))} for obj in objects]
-        return {"parts": parts}
+        return {"parts": parts, "rigs": [_described(rig) for rig in _rigs()]}
     left_out = []
     if not bpy.data.filepath and not bpy.data.actions:
         # Nothing else keeps time in it, so the frames can be ours.
@@ -54,7 +63,11 @@ def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
         for number, (name, keys) in enumerate(request["objects"].items()):
             obj = next(obj for obj in objects if obj.name == name)
             left_out += _animate(obj, keys, values[f"values_{number}"], request)
-        if values["head"].any():
+        turning = False
+        for name, rig in request["rigs"].items():
+            left_out += _move(name, rig, values[rig["array"]], values["head"], request)
+            turning |= bool(rig["head_shares"])
+        if values["head"].any() and not turning:
             left_out += _turn_head(objects, values["head"], request)
     _save(Path(request["out"]))
     return {"left_out": left_out}
@@ -107,9 +120,66 @@ def _animate(
     return left_out
 
 
-def _driven(datablock: Any) -> set[str]:
+def _rigs() -> list[Any]:
+    """Armature objects of the scene whose bones may be posed in this file."""
+    return [obj for obj in bpy.context.scene.objects if obj.type == "ARMATURE" and not obj.library]
+
+
+def _described(obj: Any) -> dict[str, Any]:
+    """A rig as :class:`engine.characters.character.Rig` has it."""
+    bones = [
+        {
+            name: value.ravel().tolist() if isinstance(value, np.ndarray) else value
+            for name, value in bone._asdict().items()
+        }
+        for bone in rest_bones(obj)
+    ]
+    properties = [
+        {"bone": bone.name, "channel": f"property {name}", "default": property_default(bone, name)}
+        for bone in obj.pose.bones
+        for name, value in bone.items()
+        if isinstance(value, float | int)
+    ]
+    up = up_of(obj).tolist()
+    return {"name": obj.name, "bones": bones, "up": up, "properties": properties}
+
+
+def _move(
+    name: str, rig: Mapping[str, Any], values: Float, head: Float, request: Mapping[str, Any]
+) -> list[str]:
+    """Put what bones do onto a strip of a rig, above the strips that are there."""
+    obj = bpy.data.objects[name]
+    channels = [(bone, channel) for bone, channel in rig["channels"]]
+    shares: dict[str, float] = rig["head_shares"]
+    stuck = {
+        bone: f"The bone {bone!r} of {name!r} turns by axis and angle: left alone."
+        for bone in (*(bone for bone, channel in channels if "rotation" in channel), *shares)
+        if obj.pose.bones[bone].rotation_mode == AXIS_ANGLE
+    }
+    free = [number for number, (bone, _) in enumerate(channels) if bone not in stuck]
+    shares = {bone: share for bone, share in shares.items() if bone not in stuck}
+    channels = [channels[number] for number in free]
+    posed = posed_bones(obj, {bone for bone, _ in channels} | shares.keys(), shares)
+    found = [*channel_curves(channels, values[:, free], posed), *head_curves(shares, head, posed)]
+    driven = {(d.data_path, d.array_index) for d in _drivers(obj)}
+    left_out = [*stuck.values()]
+    left_out += dict.fromkeys(
+        f"{path} of {name!r} is driven: left alone."
+        for path, index, _ in found
+        if (path, index) in driven
+    )
+    curves = {(path, index): known for path, index, known in found if (path, index) not in driven}
+    _add_strip(obj, obj.name, curves, request)
+    return left_out
+
+
+def _drivers(datablock: Any) -> Sequence[Any]:
     data = datablock.animation_data
-    return {curve.data_path for curve in data.drivers} if data else set()
+    return data.drivers if data else ()
+
+
+def _driven(datablock: Any) -> set[str]:
+    return {curve.data_path for curve in _drivers(datablock)}
 
 
 def _add_strip(

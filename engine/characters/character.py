@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from engine.core.arrays import Float
+from engine.core.arrays import Double, Float
+from engine.motion.characters.bones import Channel, property_of
+from engine.motion.characters.rigs import RestBone
 
 
 class Part(NamedTuple):
@@ -37,6 +39,44 @@ class Values(NamedTuple):
     values: Float
 
 
+class Rig(NamedTuple):
+    """The bones of a character.
+
+    Attributes:
+        name: of the armature, as Blender shows it.
+        bones: at rest; rotations are about their ``axes``, locations along their ``location_axes``.
+        up: (3,) upwards in the space of the bones; its length is that of a metre there.
+        properties: values at rest of the custom properties of bones that can be animated.
+        called: what a VRM calls some of the bones, by their names.
+    """
+
+    name: str
+    bones: tuple[RestBone, ...]
+    up: Double
+    properties: Mapping[Channel, float]
+    called: Mapping[str, str]
+
+    def has(self, channel: Channel) -> bool:
+        """Whether a bone, and the custom property that a channel names, are there."""
+        if property_of(channel[1]):
+            return channel in self.properties
+        return any(bone.name == channel[0] for bone in self.bones)
+
+
+class BoneValues(NamedTuple):
+    """What the bones of a rig do over time.
+
+    Attributes:
+        channels: C of them.
+        values: (T, C) float32: radians about the bone's axes, its own units along them, factors.
+        head_shares: share of the head's turn of each bone that turns with it.
+    """
+
+    channels: tuple[Channel, ...]
+    values: Float
+    head_shares: Mapping[str, float]
+
+
 @dataclass(frozen=True, eq=False)
 class Clip:
     """A line as a character speaks it; frame k is at second k / fps.
@@ -46,12 +86,14 @@ class Clip:
         fps: frames per second.
         values: by number of the part.
         head_rotation: (T, 3) float32 rotation vectors of the head, head space, radians.
+        bones: by number of the rig.
     """
 
     name: str
     fps: float
     values: Mapping[int, Values]
     head_rotation: Float
+    bones: Mapping[int, BoneValues] = field(default_factory=dict)
 
     @property
     def frames(self) -> int:
@@ -70,6 +112,11 @@ class Character(Protocol):
     @property
     def parts(self) -> tuple[Part, ...]:
         """What in it has shape keys."""
+        ...
+
+    @property
+    def rigs(self) -> tuple[Rig, ...]:
+        """Its bones."""
         ...
 
     @property

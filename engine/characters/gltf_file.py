@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.characters.character import Clip, Part, Values
+from engine.characters.character import Clip, Part, Rig, Values
+from engine.characters.gltf_rig import GltfRig, NodeTracks, node_tracks, read_rig
 from engine.core.arrays import Float
 from engine.core.errors import BadInputError
 from engine.gltf import (
@@ -26,7 +27,7 @@ from engine.gltf import (
 from engine.gltf.animation import turned
 from engine.gltf.document import damage_named
 from engine.gltf.expressions import head_bone, looks_backwards
-from engine.gltf.meshes import children, world_matrices
+from engine.gltf.meshes import children, rest_transform, world_matrices
 
 EXPRESSIONS = "VRM expressions"
 """What the list of a VRM's expressions is called, in mappings too."""
@@ -41,12 +42,19 @@ class GltfCharacter:
         document: its JSON and buffers.
         nodes: those of its meshes that have morph targets; one part each.
         expressions: of a VRM; where there are any they are the last part.
+        rig: its bones, if any.
     """
 
     path: Path
     document: Document
     nodes: tuple[MeshNode, ...]
     expressions: tuple[Expression, ...]
+    rig: GltfRig | None
+
+    @property
+    def rigs(self) -> tuple[Rig, ...]:
+        """All bones of the file together."""
+        return () if self.rig is None else (self.rig.rig,)
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -64,19 +72,32 @@ class GltfCharacter:
 
     def save(self, out: Path, clips: Sequence[Clip]) -> tuple[str, ...]:
         """Write the file with an animation for each clip; see :class:`Character`."""
-        left_out = []
-        bone = head_bone(self.document)
-        if bone is None and any(clip.head_rotation.any() for clip in clips):
-            left_out.append(f"{self.path} has no bone for its head that can be animated.")
+        left_out: dict[str, None] = {}
         made = []
         for clip in clips:
-            rotations = {}
-            if bone is not None and clip.head_rotation.any():
-                with damage_named(self.document):
-                    rotations[bone] = self._turned(bone, clip)
-            made.append(MorphClip(clip.name, clip.fps, self._weights(clip), rotations))
+            tracks, notes = self._moved(clip)
+            left_out |= dict.fromkeys(notes)
+            moved = (tracks.rotations, tracks.translations, tracks.scales)
+            made.append(MorphClip(clip.name, clip.fps, self._weights(clip), *moved))
         write_animated(self.document, made, out)
         return tuple(left_out)
+
+    def _moved(self, clip: Clip) -> tuple[NodeTracks, list[str]]:
+        """What the nodes of bones do in a clip, and what was left out."""
+        tracks = NodeTracks()
+        notes: list[str] = []
+        bones = clip.bones.get(0)
+        with damage_named(self.document):
+            if bones is not None and self.rig is not None:
+                tracks, notes = node_tracks(self.document, self.rig, bones, clip.head_rotation)
+            if not clip.head_rotation.any() or (bones is not None and bones.head_shares):
+                return tracks, notes
+            bone = head_bone(self.document)
+            if bone is None:
+                notes.append(f"{self.path} has no bone for its head that can be animated.")
+            else:
+                tracks.rotations.setdefault(bone, self._turned(bone, clip))
+        return tracks, notes
 
     def _weights(self, clip: Clip) -> dict[int, Float]:
         """(T, K) of every node that the clip moves; targets that it does not stay as they are."""
@@ -127,12 +148,13 @@ class GltfCharacter:
         left, _, right = np.linalg.svd(matrix)
         # A mirrored frame turns as the frame opposite does.
         straight = left @ right * np.sign(np.linalg.det(matrix))
-        entry = self.document.item("nodes", node)
-        local = np.asarray(entry.numbers("rotation", 4, [0.0, 0.0, 0.0, 1.0]), np.float64)
+        rest = rest_transform(self.document.item("nodes", node))
+        if rest is None:
+            raise self.document.wrong("the bone of its head is sheared")
         # What turns about the line of sight or nods turns the other way when one looks along −Z.
         backwards = looks_backwards(self.document)
         rotations = clip.head_rotation * (np.array([-1, 1, -1]) if backwards else np.ones(3))
-        return turned(local, straight, rotations.astype(np.float64))
+        return turned(rest.rotation, straight, rotations.astype(np.float64))
 
 
 def open_gltf(path: Path) -> GltfCharacter:
@@ -143,4 +165,4 @@ def open_gltf(path: Path) -> GltfCharacter:
     """
     document = read_document(path)
     nodes = tuple(node for node in mesh_nodes(document) if node.targets)
-    return GltfCharacter(path, document, nodes, read_expressions(document))
+    return GltfCharacter(path, document, nodes, read_expressions(document), read_rig(document))

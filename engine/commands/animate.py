@@ -68,8 +68,8 @@ def animate(
     """Make a head speak: writes OUT/<name>.performance.npz for every audio file.
 
     Where OUT ends in .csv or .json, it is one file of ARKit weights instead: as Live Link Face
-    records them, or as JSON. With --character the character's file, its shape keys animated, is
-    written as OUT, or into it.
+    records them, or as JSON. With --character the character's file, its shape keys and bones
+    animated, is written as OUT, or into it.
 
     Args:
         audio: WAV, FLAC, OGG or MP3 files; mono or stereo, 8 to 96 kHz, 0.2 s to one hour.
@@ -80,10 +80,10 @@ def animate(
             is made from, such as the FLAME model, where it is not found by itself.
         avatar: an avatar file, in place of a head: who speaks is its head.
         person: a person's folder: who speaks is its head, with its speech model.
-        character: a file that speaks by the shape keys in it: .glb, .gltf or .vrm; .blend or .fbx
-            with the 'blender' extra.
-        mapping: what its shape keys show, a file of the panel or of 'export mapping'; their names
-            say it without.
+        character: a file that speaks by the shape keys and bones in it: .glb, .gltf or .vrm; .blend
+            or .fbx with the 'blender' extra.
+        mapping: what its shape keys and bones show, a file of the panel or of 'export mapping';
+            their names say it without.
         speech_model: "rules", "starter" (learned), or the file of a trained model; that of the
             person by default, where it has one.
         fps: frames per second, 12 to 120, for example 24, 23.976 or 60.

@@ -53,7 +53,7 @@ class SpeakingCharacter:
 
     def add(self, curves: FaceCurves, name: str) -> None:
         """Move as a face does, as the animation of that name."""
-        self._clips.append(speak(curves, self._mapping, name))
+        self._clips.append(speak(curves, self._mapping, name, self._character.rigs))
 
     def write(self) -> tuple[dict[str, object], tuple[str, ...]]:
         """Write the file: what to print, and what was left out.
@@ -61,16 +61,14 @@ class SpeakingCharacter:
         Raises:
             BadInputError: it cannot be written.
         """
-        left_out = self._character.save(self._out, self._clips)
-        if self._mapping.armatures:
-            named = ", ".join(self._mapping.armatures)
-            left_out += (f"The bones of {named} are mapped, too: Blender's panel moves them.",)
-        parts = self._character.parts
-        tables = self._mapping.tables
+        left_out = self._mapping.left_out + self._character.save(self._out, self._clips)
+        parts, rigs = self._character.parts, self._character.rigs
+        counts = {parts[number].name: len(rows) for number, rows in self._mapping.tables.items()}
+        counts |= {rigs[number].name: len(rows) for number, rows in self._mapping.bones.items()}
         facts: dict[str, object] = {
             "character": self._out,
             "mapping": self._mapping.source,
-            "objects": {parts[number].name: len(rows) for number, rows in tables.items()},
+            "objects": counts,
             "animations": [clip.name for clip in self._clips],
         }
         return facts, left_out

@@ -181,10 +181,11 @@ def character(
     Args:
         performances: .performance.npz of 'gaussianspeech animate', or motion of a captured face: a
             .csv of Live Link Face, or a .json of ARKit weights.
-        character: .glb, .gltf or .vrm with shape keys; .blend or .fbx with the 'blender' extra.
+        character: .glb, .gltf or .vrm with shape keys or bones; .blend or .fbx with the 'blender'
+            extra.
         out: the new file, of the character's kind.
-        mapping: what its shape keys show, a file of the panel or of 'export mapping'; their names
-            say it without.
+        mapping: what its shape keys and bones show, a file of the panel or of 'export mapping';
+            their names say it without.
         json: print the result as JSON.
     """
     from engine.commands.characters import SpeakingCharacter
@@ -208,9 +209,10 @@ def character(
 def mapping(
     character: Annotated[Path, tyro.conf.Positional], *, out: Path, json: bool = False
 ) -> int:
-    """Write what the shape keys of a character stand for by their names, as JSON to be edited.
+    """Write what the shape keys and bones of a character show by their names, as JSON to be edited.
 
-    Beside the rows, [shape key, pose, amount], the file lists the keys without one and all poses.
+    Rows are [shape key, pose, amount], or [bone, channel, pose, value] with rotations in degrees.
+    Beside them the file lists the keys without one, the bones, and all poses and channels.
 
     Args:
         character: .glb, .gltf or .vrm; .blend or .fbx with the 'blender' extra.
@@ -218,24 +220,35 @@ def mapping(
         json: print the result as JSON.
     """
     from engine.characters import find_mapping, open_character
+    from engine.motion.characters.bones import CHANNELS
     from engine.motion.characters.mapping_file import save_mapping
     from engine.motion.characters.poses import pose_names
 
     opened = open_character(character)
     found = find_mapping(opened)
     tables = {} if found is None else found.tables
-    names = [part.name for part in opened.parts]
-    most = max(range(len(names)), key=lambda number: len(opened.parts[number].keys))
-    main = names[most if found is None else found.main]
+    rigs = {} if found is None else found.bones
+    parts, names = opened.parts, [rig.name for rig in opened.rigs]
     mapped = {(number, row.key) for number, rows in tables.items() for row in rows}
     unmapped = {
         part.name: [key for key in part.keys if (number, key) not in mapped]
-        for number, part in enumerate(opened.parts)
+        for number, part in enumerate(parts)
     }
-    notes = {"unmapped": unmapped, "poses": pose_names()}
-    save_mapping(out, main, {names[i]: rows for i, rows in tables.items()}, notes=notes)
+    most = max(parts, key=lambda part: len(part.keys), default=None)
+    main = next((names[number] for number in rigs), most.name if most else "".join(names[:1]))
+    if found is not None and found.main is not None:
+        main = parts[found.main].name
+    notes = {
+        "unmapped": unmapped,
+        "bones": {rig.name: [bone.name for bone in rig.bones] for rig in opened.rigs},
+        "poses": pose_names(),
+        "channels": CHANNELS,
+    }
+    shapes = {parts[number].name: rows for number, rows in tables.items()}
+    moved = {names[number]: rows for number, rows in rigs.items()}
+    save_mapping(out, main, shapes, moved, notes)
     if found is None:
-        print_warnings([f"No name is known: write rows of shape keys into 'objects' of {out}."])
+        print_warnings([f"No name is known: write rows into 'objects' of {out}."])
     facts = {"mapping": out, "names": None if found is None else found.source, "main": main}
     print_result(facts, as_json=json)
     return 0

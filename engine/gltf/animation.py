@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Animations of morph targets and of one bone, added to a glTF file of which all else is kept."""
+"""Animations of morph targets and nodes, added to a glTF file of which all else is kept."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
 from engine.gltf.accessors import FLOAT
 from engine.gltf.document import BINARY_CHUNK, JSON_CHUNK, MAGIC, Document, damage_named
+from engine.gltf.meshes import rest_transform
 
 _HEADER = 12
 _CHUNK_HEADER = 8
@@ -33,12 +34,31 @@ class MorphClip:
         fps: frames per second.
         weights: (T, K) float32 of all K morph targets, by node.
         rotations: (T, 4) float32 unit quaternions x, y, z, w of a node against its parent, by node.
+        translations: (T, 3) float32 of a node against its parent, by node.
+        scales: (T, 3) float32 of a node, by node.
     """
 
     name: str
     fps: float
     weights: Mapping[int, Float]
     rotations: Mapping[int, Float] = field(default_factory=dict)
+    translations: Mapping[int, Float] = field(default_factory=dict)
+    scales: Mapping[int, Float] = field(default_factory=dict)
+
+    @property
+    def tracks(self) -> list[tuple[int, str, str, Float]]:
+        """What it moves: node, path, type of the accessor, and values."""
+        kinds = (
+            ("weights", "SCALAR", self.weights),
+            ("rotation", "VEC4", self.rotations),
+            ("translation", "VEC3", self.translations),
+            ("scale", "VEC3", self.scales),
+        )
+        return [
+            (node, path, kind, array)
+            for path, kind, arrays in kinds
+            for node, array in arrays.items()
+        ]
 
 
 def write_animated(document: Document, clips: Sequence[MorphClip], out: Path) -> None:
@@ -61,10 +81,10 @@ def write_animated(document: Document, clips: Sequence[MorphClip], out: Path) ->
         raise BadInputError("The name of an animation is longer than 255 letters.")
     values = copy.deepcopy(document.json)
     with damage_named(document):
-        added = _Addition(values, _end_of_binary(document))
+        added = _Addition(document, values)
         for clip in clips:
             added.add(clip)
-        data = added.finish(document)
+        data = added.finish()
     text = json.dumps(values, separators=(",", ":")).encode()
     with atomic_write(out) as temporary:
         temporary.write_bytes(_glb(text, data, document.rest) if document.is_glb else text)
@@ -98,7 +118,9 @@ def _end_of_binary(document: Document) -> int:
 class _Addition:
     """What is added to a document, as it grows."""
 
-    def __init__(self, values: dict[str, Any], taken: int) -> None:
+    def __init__(self, document: Document, values: dict[str, Any]) -> None:
+        taken = _end_of_binary(document)
+        self._document = document
         self._values = values
         self._appended = taken >= 0
         self._start = max(taken, 0)
@@ -107,20 +129,34 @@ class _Addition:
 
     def add(self, clip: MorphClip) -> None:
         """Add an animation."""
-        frames = max(map(len, [*clip.weights.values(), *clip.rotations.values()]))
+        if not clip.tracks:
+            raise BadInputError(
+                f"Nothing of the character moves in {clip.name!r}.", "Map its jaw or its mouth."
+            )
+        frames = max(len(array) for *_, array in clip.tracks)
         seconds = (np.arange(frames) / clip.fps).astype(np.float32)
         limits = {"min": [float(seconds[0])], "max": [float(seconds[-1])]}
         times = self._accessor(seconds, "SCALAR", **limits)
         samplers: list[dict[str, Any]] = []
         channels: list[dict[str, Any]] = []
-        tracks = [(node, "weights", "SCALAR", array) for node, array in clip.weights.items()]
-        tracks += [(node, "rotation", "VEC4", array) for node, array in clip.rotations.items()]
-        for node, path, kind, array in tracks:
+        for node, path, kind, array in clip.tracks:
+            if path != "weights":
+                self._split_matrix(node)
             output = self._accessor(array.ravel() if kind == "SCALAR" else array, kind)
             channels.append({"sampler": len(samplers), "target": {"node": node, "path": path}})
             samplers.append({"input": times, "output": output, "interpolation": "LINEAR"})
         animation = {"name": clip.name, "channels": channels, "samplers": samplers}
         self._values.setdefault("animations", []).append(animation)
+
+    def _split_matrix(self, node: int) -> None:
+        """Say a node's matrix by its parts: one with a matrix may not be animated."""
+        entry = self._values["nodes"][node]
+        if "matrix" in entry:
+            rest = rest_transform(self._document.item("nodes", node))
+            if rest is None:
+                raise self._document.wrong(f"node {node} is sheared, and cannot be animated")
+            del entry["matrix"]
+            entry |= {name: values.tolist() for name, values in rest._asdict().items()}
 
     def _accessor(self, array: Float, kind: str, **limits: list[float]) -> int:
         data = np.ascontiguousarray(array, "<f4").tobytes()
@@ -143,16 +179,16 @@ class _Addition:
         accessors.append(accessor)
         return len(accessors) - 1
 
-    def finish(self, document: Document) -> bytes:
+    def finish(self) -> bytes:
         """Name the bytes in the JSON; the new BIN chunk."""
         if self._appended:
             buffers = self._values.setdefault("buffers", [{}])
             buffers[0]["byteLength"] = self._start + len(self._data)
-            return document.binary[: self._start] + bytes(self._data)
+            return self._document.binary[: self._start] + bytes(self._data)
         uri = "data:application/octet-stream;base64," + base64.b64encode(self._data).decode()
         entry = {"byteLength": len(self._data), "uri": uri}
         self._values.setdefault("buffers", []).append(entry)
-        return document.binary
+        return self._document.binary
 
 
 def _glb(text: bytes, binary: bytes, rest: bytes) -> bytes:
@@ -179,9 +215,23 @@ def turned(local: Double, above: Double, rotations: Double) -> Float:
     """
     from scipy.spatial.transform import Rotation
 
-    parent = Rotation.from_matrix(above)
-    found = parent.inv() * Rotation.from_rotvec(rotations) * parent * Rotation.from_quat(local)
-    quaternions = found.as_quat()
+    own = Rotation.from_matrix(above) * Rotation.from_quat(local)
+    return turned_about_itself(local, own.inv().apply(rotations))
+
+
+def turned_about_itself(local: Double, rotations: Double) -> Float:
+    """A node's rotations against its parent, at which it is turned about its own axes.
+
+    Args:
+        local: (4,) quaternion x, y, z, w of the node at rest.
+        rotations: (T, 3) rotation vectors in the node's axes, radians.
+
+    Returns:
+        (T, 4) float32 quaternions, neighbours on the same side.
+    """
+    from scipy.spatial.transform import Rotation
+
+    quaternions = (Rotation.from_quat(local) * Rotation.from_rotvec(rotations)).as_quat()
     flips = np.cumprod(np.where((quaternions[1:] * quaternions[:-1]).sum(axis=1) < 0, -1, 1))
     quaternions[1:] *= flips[:, None]
     result: Float = quaternions.astype(np.float32)

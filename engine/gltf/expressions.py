@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from engine.core.json_values import JsonObject
 from engine.gltf.document import Document, damage_named
+from engine.gltf.meshes import rest_transform
 
 _VRM0, _VRM1 = "VRM", "VRMC_vrm"
 _HEAD = re.compile(r"(?:^|[:_. |])head$", re.IGNORECASE)
@@ -123,31 +124,51 @@ def looks_backwards(document: Document) -> bool:
         return extensions is not None and _VRM1 not in extensions
 
 
-def head_bone(document: Document) -> int | None:
-    """The node of the head's bone: as a VRM says, else the only joint that is called head.
-
-    Only such as may be animated, without a matrix.
+def human_bones(document: Document) -> dict[str, int]:
+    """The nodes of a VRM's bones by what the VRM calls them (``head``, ``jaw``, ``leftEye``).
 
     Raises:
         BadInputError: the file is damaged.
     """
     with damage_named(document):
         extensions = _extensions(document)
-        if extensions is not None and _VRM1 in extensions:
+        if extensions is None:
+            return {}
+        if _VRM1 in extensions:
             bones = extensions.group(_VRM1).group("humanoid").group("humanBones")
-            found = [bones.group("head").whole("node")] if "head" in bones else []
-        elif extensions is not None:
-            bones0 = extensions.group(_VRM0).group("humanoid").groups("humanBones")
-            found = [bone.whole("node") for bone in bones0 if bone.values.get("bone") == "head"]
+            return {name: bones.group(name).whole("node") for name in bones.values}
+        listed = extensions.group(_VRM0).group("humanoid").groups("humanBones")
+        return {str(bone.values.get("bone")): bone.whole("node") for bone in listed}
+
+
+def joints(document: Document) -> list[int]:
+    """The nodes that skins of a file name as bones, each once.
+
+    Raises:
+        BadInputError: the file is damaged.
+    """
+    with damage_named(document):
+        found = {joint for skin in document.items("skins") for joint in skin.values["joints"]}
+        return sorted(found)
+
+
+def head_bone(document: Document) -> int | None:
+    """The node of the head's bone: as a VRM says, else the only joint that is called head.
+
+    Raises:
+        BadInputError: the file is damaged.
+    """
+    with damage_named(document):
+        if _extensions(document) is not None:
+            human = human_bones(document)
+            found = [human["head"]] if "head" in human else []
         else:
-            skins = document.items("skins")
-            joints = {joint for skin in skins for joint in skin.values["joints"]}
             found = [
                 joint
-                for joint in sorted(joints)
+                for joint in joints(document)
                 if is_head_bone(document.item("nodes", joint).text("name", ""))
             ]
-        if len(found) != 1 or "matrix" in document.item("nodes", found[0]):
+        if len(found) != 1 or rest_transform(document.item("nodes", found[0])) is None:
             return None
         return int(found[0])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -150,3 +151,38 @@ def local_matrix(node: JsonObject) -> Double:
     )
     matrix[:3, 3] = node.numbers("translation", 3, [0.0, 0.0, 0.0])
     return matrix
+
+
+class Transform(NamedTuple):
+    """A node against its parent.
+
+    Attributes:
+        translation: (3,).
+        rotation: (4,) quaternion x, y, z, w.
+        scale: (3,).
+    """
+
+    translation: Double
+    rotation: Double
+    scale: Double
+
+
+def rest_transform(entry: JsonObject) -> Transform | None:
+    """A node against its parent at rest; ``None`` where its matrix is no such transform."""
+    # Deferred: it takes a tenth of a second to load, and few files need it.
+    from scipy.spatial.transform import Rotation
+
+    if "matrix" not in entry:
+        values = (("translation", [0.0] * 3), ("rotation", [0.0] * 3 + [1.0]), ("scale", [1.0] * 3))
+        found = [np.asarray(entry.numbers(key, len(v), v), np.float64) for key, v in values]
+        return Transform(*found)
+    matrix = local_matrix(entry)
+    scale = np.linalg.norm(matrix[:3, :3], axis=0)
+    if not scale.all():
+        return None
+    if np.linalg.det(matrix[:3, :3]) < 0:
+        scale[0] = -scale[0]
+    axes = matrix[:3, :3] / scale
+    if not np.allclose(axes.T @ axes, np.eye(3), atol=1e-4):
+        return None
+    return Transform(matrix[:3, 3], Rotation.from_matrix(axes).as_quat(), scale)

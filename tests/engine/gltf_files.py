@@ -127,7 +127,7 @@ def animation_values(path, number=0):
     def array(index):
         accessor = values["accessors"][index]
         view = values["bufferViews"][accessor["bufferView"]]
-        count = accessor["count"] * {"SCALAR": 1, "VEC4": 4}[accessor["type"]]
+        count = accessor["count"] * {"SCALAR": 1, "VEC3": 3, "VEC4": 4}[accessor["type"]]
         return np.frombuffer(data, "<f4", count, view["byteOffset"])
 
     seconds = array(animation["samplers"][0]["input"])

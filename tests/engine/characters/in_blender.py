@@ -26,6 +26,10 @@ def make(path: str, *options: str) -> None:
     bpy.data.objects["Face"].data.materials.append(bpy.data.materials.new("Skin"))
     if "rigged" in options:
         rig(by_euler="euler" in options)
+    if "stuck" in options:
+        bones = bpy.data.objects["Rig"].pose.bones
+        bones["Head"].rotation_mode = "AXIS_ANGLE"
+        bones["jaw"].driver_add("rotation_quaternion", 1).driver.expression = "0.5"
     if "busy" in options:
         blocks["mouthPucker"].driver_add("value").driver.expression = "0.5"
         blocks["mouthFunnel"].mute = True
@@ -52,28 +56,50 @@ def rig(*, by_euler: bool) -> None:
     neck.tail = (0, 0.02, 0.1)
     head = armature.edit_bones.new("Head")
     head.head, head.tail, head.roll, head.parent = neck.tail, (0, -0.05, 0.3), 0.7, neck
+    jaw = armature.edit_bones.new("jaw")
+    jaw.head, jaw.tail, jaw.roll, jaw.parent = (0, 0, 0.2), (0, -0.1, 0.15), 0.3, head
     bpy.ops.object.mode_set(mode="OBJECT")
     if by_euler:
-        obj.pose.bones["Head"].rotation_mode = "ZXY"
+        obj.pose.bones["Head"].rotation_mode = obj.pose.bones["jaw"].rotation_mode = "ZXY"
+    obj.pose.bones["jaw"]["open"] = 0.25
+    obj.pose.bones["jaw"].id_properties_ui("open").update(default=0.25)
     face = bpy.data.objects["Face"]
     face.modifiers.new("Armature", "ARMATURE").object = obj
     face.vertex_groups.new(name="Head").add([0, 1, 2], 1.0, "REPLACE")
 
 
-def turns(path: str, count: str) -> None:
-    """Print how the bone of the head is turned against its rest, in Blender's space."""
-    bpy.ops.wm.open_mainfile(filepath=path)
-    scene, obj = bpy.context.scene, bpy.data.objects["Rig"]
-    rest = (obj.matrix_world @ obj.data.bones["Head"].matrix_local).to_quaternion()
+def turns(path: str, count: str, rig: str = "Rig", name: str = "Head") -> None:
+    """Print how a bone is turned against its rest, and its axes at rest, in Blender's space."""
+    scene = opened(path)
+    obj = bpy.data.objects[rig]
+    rest = (obj.matrix_world @ obj.data.bones[name].matrix_local).to_quaternion()
     rate = scene.render.fps / scene.render.fps_base
     found = []
+    opened_by = []
     for number in range(int(count)):
-        frame = scene.frame_start + number * rate / 25.0
+        frame = scene.frame_start * path.endswith(".blend") + number * rate / 25.0
         scene.frame_set(int(frame), subframe=frame - int(frame))
-        bone = (obj.matrix_world @ obj.pose.bones["Head"].matrix).to_quaternion()
+        pose = obj.pose.bones[name]
+        bone = (obj.matrix_world @ pose.matrix).to_quaternion()
         axis, angle = (bone @ rest.inverted()).to_axis_angle()
         found.append([angle * part for part in axis])
-    print("SAMPLED " + json.dumps(found))
+        opened_by.append(pose.get("open"))
+    axes = [list(row) for row in rest.to_matrix()]
+    print("SAMPLED " + json.dumps({"turns": found, "axes": axes, "open": opened_by}))
+
+
+def opened(path: str) -> bpy.types.Scene:
+    """The scene of a file; frames of what is imported are at 25 frames per second, from 0."""
+    if path.endswith(".blend"):
+        bpy.ops.wm.open_mainfile(filepath=path)
+        return bpy.context.scene
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.context.scene.render.fps = 25
+    if path.endswith(".fbx"):
+        bpy.ops.import_scene.fbx(filepath=path, anim_offset=0.0)
+    else:
+        bpy.ops.import_scene.gltf(filepath=path)
+    return bpy.context.scene
 
 
 def sample(path: str, fps: str, count: str) -> None:

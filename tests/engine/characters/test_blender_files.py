@@ -11,13 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.characters import open_character, proposed_mapping, speak
+from engine.characters import load_mapping, open_character, proposed_mapping, speak
 from engine.characters.character import Clip, Values
 from engine.core.errors import BadInputError, GaussianSpeechError, MissingDependencyError
 from engine.heads.axes import head_to_blender
 from engine.motion.arkit import ARKIT_NAMES
+from engine.motion.characters.bones import BoneRow
+from engine.motion.characters.mapping_file import save_mapping
 from engine.motion.interchange.face_curves import FaceCurves
-from tests.engine.gltf_files import ARKIT, arkit_character
+from tests.engine.characters.bone_files import rigged_character, world_turn
+from tests.engine.gltf_files import ARKIT, arkit_character, glb_parts
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -44,6 +47,12 @@ def sampled(path, fps, count):
     lines = blender("sample", path, fps, count).splitlines()
     found = json.loads(next(line for line in lines if line.startswith("SAMPLED "))[8:])
     return {name: np.array(values) for name, values in found["values"].items()}, found
+
+
+def posed(path, count, rig, bone):
+    """How a bone is turned, frame by frame, as Blender shows it."""
+    lines = blender("turns", path, count, rig, bone).splitlines()
+    return json.loads(next(line for line in lines if line.startswith("SAMPLED "))[8:])
 
 
 def talk(frames=40, fps=25.0):
@@ -140,9 +149,73 @@ def test_the_head_of_an_armature_turns(tmp_path, mode):
     vectors = np.linspace([0, 0, 0], [0.3, -0.5, 0.1], 20).astype(np.float32)
     clip = Clip("talk", 25.0, {}, vectors)
     assert character.save(tmp_path / "out.blend", [clip]) == ()
-    line = blender("turns", tmp_path / "out.blend", 20).splitlines()[-1]
-    found = np.array(json.loads(line.removeprefix("SAMPLED ")))
+    found = posed(tmp_path / "out.blend", 20, "Rig", "Head")["turns"]
     np.testing.assert_allclose(found, head_to_blender(vectors), atol=2e-4)
+
+
+OPEN = np.linspace(0, 1, 20)
+
+
+def opening():
+    """A jaw that opens."""
+    weights = np.zeros((20, len(ARKIT_NAMES)), np.float32)
+    weights[:, ARKIT_NAMES.index("jawOpen")] = OPEN
+    return FaceCurves(25.0, weights, np.zeros((20, 3), np.float32))
+
+
+def animated(path, out, rows):
+    """The character of a file, its bones moved by a table; what was left out."""
+    table = path.with_name("mapping.json")
+    save_mapping(table, "Rig", {}, {"Rig": rows})
+    character = open_character(path)
+    clip = speak(opening(), load_mapping(character, table), "talk", character.rigs)
+    return character.save(out, [clip])
+
+
+@needs_blender
+def test_blender_shows_the_bones_of_a_glb_at_the_angles_asked_for(tmp_path):
+    path = rigged_character()[0].written(tmp_path / "rig.glb")
+    rows = [BoneRow("jaw", "rotation z", "jawOpen", np.radians(-20))]
+    assert animated(path, tmp_path / "out.glb", rows) == ()
+    found = posed(tmp_path / "out.glb", 20, "Armature", "jaw")
+    # Blender's bone has the axes of the node, so that tables fit both.
+    rest, _, _ = world_turn(glb_parts(path)[0], {}, "jaw", 0)
+    axes = head_to_blender(rest.as_matrix().T.astype(np.float32)).T
+    np.testing.assert_allclose(found["axes"], axes, atol=1e-5)
+    own = np.array(found["turns"]) @ np.array(found["axes"])
+    np.testing.assert_allclose(np.degrees(own), OPEN[:, None] * [0, 0, -20], atol=0.01)
+
+
+@needs_blender
+@pytest.mark.parametrize("mode", ["quaternion", "euler"])
+@pytest.mark.parametrize("out", ["out.blend", "out.fbx"])
+def test_the_bones_of_a_rig_turn_by_the_angles_asked_for(tmp_path, mode, out):
+    kind = out.rpartition(".")[2]
+    blender("make", tmp_path / f"rig.{kind}", "rigged", mode)
+    rows = [BoneRow("jaw", "rotation x", "jawOpen", np.radians(20))]
+    if kind == "blend":
+        rows.append(BoneRow("jaw", "property open", "jawOpen", 1.0))
+    assert animated(tmp_path / f"rig.{kind}", tmp_path / out, rows) == ()
+    found = posed(tmp_path / out, 20, "Rig", "jaw")
+    own = np.array(found["turns"]) @ np.array(found["axes"])
+    np.testing.assert_allclose(np.degrees(own), OPEN[:, None] * [20, 0, 0], atol=0.02)
+    if kind == "blend":
+        np.testing.assert_allclose(found["open"], 0.25 + 0.75 * OPEN, atol=1e-5)
+
+
+@needs_blender
+def test_bones_that_cannot_move_are_said(tmp_path):
+    blender("make", tmp_path / "rig.blend", "rigged", "stuck")
+    rows = [
+        BoneRow("jaw", "rotation x", "jawOpen", 0.3),
+        BoneRow("Neck", "location y", "jawOpen", 0.3),
+        BoneRow("Head", "rotation x", "jawOpen", 0.3),
+    ]
+    left_out = animated(tmp_path / "rig.blend", tmp_path / "out.blend", rows)
+    assert left_out == (
+        "The bone 'Head' of 'Rig' turns by axis and angle: left alone.",
+        "pose.bones[\"jaw\"].rotation_quaternion of 'Rig' is driven: left alone.",
+    )
 
 
 @needs_blender

@@ -8,10 +8,10 @@ import soundfile
 from engine.characters import load_mapping, open_character
 from engine.motion.arkit import ARKIT_NAMES
 from engine.motion.characters.conventions import Row
-from engine.motion.characters.mapping_file import FORMAT
 from engine.motion.interchange.curve_files import write_curves
 from engine.motion.interchange.face_curves import FaceCurves
 from engine.motion.performance import Performance
+from tests.engine.characters.bone_files import rigged_character
 from tests.engine.gltf_files import (
     ARKIT,
     animation_values,
@@ -137,20 +137,27 @@ def test_a_captured_face_moves_the_character(tmp_path, capsys):
     np.testing.assert_allclose(tracks[0, "weights"][:, JAW], [0, 0.25, 0.5, 0.75, 1], atol=1e-6)
 
 
-def test_bones_in_a_mapping_are_said_to_be_blenders(tmp_path, capsys):
-    path = arkit_character().written(tmp_path / "anna.glb")
+def test_bones_speak_and_their_mapping_is_written_to_be_edited(tmp_path, capsys):
+    file, nodes = rigged_character()
+    path = file.written(tmp_path / "anna.glb")
     table = tmp_path / "mapping.json"
-    objects = {
-        "Face": [["jawOpen", "jawOpen", 1.0]],
-        "rig": [["jaw", "rotation x", "jawOpen", 20.0]],
-    }
-    table.write_text(json.dumps({"format": FORMAT, "main": "Face", "objects": objects}))
+    code, (made,), _ = run(capsys, "export", "mapping", path, "--out", table)
+    assert (code, made["main"]) == (0, "Armature")
+    values = json.loads(table.read_text())
+    rows = values["objects"]["Armature"]
+    assert sum(abs(row[3]) ** 2 for row in rows if row[:1] + row[2:3] == ["jaw", "jawOpen"]) > 400
+    assert "jaw" in values["bones"]["Armature"]
+    assert "rotation x" in values["channels"]
+    values["objects"]["Armature"] = [["jaw", "rotation x", "jawOpen", 20.0]]
+    table.write_text(json.dumps(values))
     weights = np.zeros((2, len(ARKIT_NAMES)), np.float32)
+    weights[1, ARKIT_NAMES.index("jawOpen")] = 1.0
     write_curves(FaceCurves(60.0, weights, np.zeros((2, 3), np.float32)), tmp_path / "take.csv")
     command = ["export", "character", tmp_path / "take.csv", "--character", path]
-    code, _, err = run(capsys, *command, "--mapping", table, "--out", tmp_path / "out.glb")
-    assert code == 0
-    assert "The bones of rig are mapped, too" in err
+    code, (made,), _ = run(capsys, *command, "--mapping", table, "--out", tmp_path / "out.glb")
+    assert (code, made["objects"]) == (0, {"Armature": 1})
+    first, last = animation_values(tmp_path / "out.glb")[1][nodes["jaw"], "rotation"]
+    np.testing.assert_allclose(2 * np.degrees(np.arccos(first @ last)), 20, atol=1e-3)
 
 
 def test_a_performance_without_arkit_weights_is_refused(tmp_path, capsys):
