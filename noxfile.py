@@ -55,6 +55,9 @@ COMPILED = {
 }
 """Environment variables: what is compiled once is there for all."""
 
+PERFORMANCE = SHARED / "performance" / "sample_voice.performance.npz"
+"""What the engine makes of the sample voice; the session ``environment`` leaves it there."""
+
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 """Environment variables of sessions that share the processors with others."""
 
@@ -103,9 +106,9 @@ def install(session: nox.Session, *arguments: str) -> None:
 
 @nox.session(python=python_of(ENGINE_PYTHON), reuse_venv=True)
 def environment(session: nox.Session) -> None:
-    """The environment of the engine, the training and their tests; compiles the kernels."""
+    """The environment of the engine, the training and their tests, and what these share."""
     install(session, "-c", "constraints.txt", "-e", ".[blender,dev,english,training]")
-    session.run("python", "-m", "tests.compile_kernels", env=COMPILED)
+    session.run("python", "-m", "tests.compile_kernels", str(PERFORMANCE.parent), env=COMPILED)
 
 
 @nox.session(python=False, requires=["environment"])
@@ -151,6 +154,7 @@ def addon(session: nox.Session, version: str) -> None:
         | {
             "GAUSSIANSPEECH_ZIP": str(package),
             "GAUSSIANSPEECH_PYTHON": program("environment", "python"),
+            "GAUSSIANSPEECH_PERFORMANCE": str(PERFORMANCE),
         },
         external=True,
     )
