@@ -191,8 +191,7 @@ def _adjusted(
     controls = lines.controls_of(main, line)
     frames = span.first + span.rate * np.arange(len(prediction.values))
     wanted = asked(controls, line, frames, span.rate)
-    if is_head(main):
-        wanted = replace(wanted, gaze_target=gaze_target(main, controls, prediction))
+    wanted = replace(wanted, gaze_target=gaze_target(main, controls, prediction))
     return adjusted(prediction, wanted, gap, spans_from(line, lines.sound_start(line)))
 
 

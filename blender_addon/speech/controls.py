@@ -130,7 +130,7 @@ class Controls:
     )
     gaze: bpy.props.FloatProperty(
         name="Gaze",
-        description="How much the eyes look about and away, on heads with ARKit expressions; "
+        description="How much the eyes look about and away, where eyeLook keys or bones turn them; "
         "0 leaves them still, 1 is an ordinary speaker",
         default=0.0,
         min=0.0,

@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from ...engine.heads.axes import HEAD_TO_BLENDER, blender_to_head
 from ...engine.motion.face.pose import pose_matrices, rotation_vectors
 from .. import compat
+from ..characters.eyes import gaze_frame
+from ..heads.properties import is_head
 from . import edits, nla
 from .action import fill_channels, is_filled
 from .keying import Keying
@@ -126,13 +128,20 @@ def gaze_target(
 ) -> tuple[float, float]:
     """Degrees to the head's left and up of what its eyes are to come back to, where it stands now.
 
-    Straight ahead where nothing is chosen, or where it lies behind the head.
+    Straight ahead where nothing is chosen, where it lies behind the head, or without eyes.
     """
     target = controls.look_at
     if target is None:
         return 0.0, 0.0
-    there = resting_matrix(obj).inverted_safe() @ target.matrix_world.translation
-    left, up, ahead = blender_to_head(np.array(there, np.float32)) - np.array(prediction.eyes)
+    there = target.matrix_world.translation
+    if is_head(obj):
+        there = resting_matrix(obj).inverted_safe() @ there
+        left, up, ahead = blender_to_head(np.array(there, np.float32)) - np.array(prediction.eyes)
+    else:
+        frame = gaze_frame(obj)
+        if frame is None:
+            return 0.0, 0.0
+        left, up, ahead = frame.inverted_safe() @ there
     if ahead <= 0.0:
         return 0.0, 0.0
     return math.degrees(math.atan2(left, ahead)), math.degrees(

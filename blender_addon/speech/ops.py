@@ -187,7 +187,8 @@ class LinesTask(EngineTask):
         if self._clip.duration is not None:
             params["duration"] = self._clip.duration
         spoken = self.spoken(line, self._clip)
-        self._given = "phones" in spoken
+        # What a file says does not belong to the timeline, with times or without.
+        self._given = "recognizer" not in spoken
         params |= spoken
         if self._save:
             params["save"] = bpy.path.abspath(self._save)

@@ -7,6 +7,7 @@ import bpy
 
 from ...engine.motion.face.emotion import EMOTIONS
 from .. import compat
+from ..characters.eyes import NO_EYES, NO_KEYS, has_eyes
 from ..characters.properties import active_speaker
 from ..heads.properties import is_head
 from ..panels import CATEGORY, PARENT_ID
@@ -219,11 +220,7 @@ class GAUSSIANSPEECH_PT_adjust(bpy.types.Panel):
         column.separator()
         column.prop(settings, "upper_face")
         column.prop(settings, "blinks")
-        column.prop(settings, "gaze")
-        row = column.row()
-        # Where a character's eyes are, only its rig knows.
-        row.enabled = is_head(obj) and ("gaze" in keyed(settings) or settings.gaze > 0)
-        row.prop(settings, "look_at")
+        _draw_gaze(column, obj, settings)
         column.prop(settings, "head_motion")
         column.prop(settings, "seed")
         column.separator()
@@ -238,6 +235,21 @@ class GAUSSIANSPEECH_PT_adjust(bpy.types.Panel):
         if action is not None:
             layout.label(text=f"Action {action.name}", icon="ACTION")
         layout.operator(GAUSSIANSPEECH_OT_rebake.bl_idname, text="Bake Again", icon="FILE_REFRESH")
+
+
+def _draw_gaze(
+    layout: bpy.types.UILayout, obj: bpy.types.Object, settings: bpy.types.PropertyGroup
+) -> None:
+    """Draw where the eyes look, or why they cannot."""
+    seeing = has_eyes(obj)
+    row = layout.row()
+    row.enabled = seeing
+    row.prop(settings, "gaze")
+    row = layout.row()
+    row.enabled = seeing and ("gaze" in keyed(settings) or settings.gaze > 0)
+    row.prop(settings, "look_at")
+    if not seeing:
+        layout.label(text=NO_KEYS if is_head(obj) else NO_EYES, icon="INFO")
 
 
 class GAUSSIANSPEECH_PT_emotion(bpy.types.Panel):

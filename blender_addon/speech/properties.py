@@ -73,8 +73,8 @@ class TextFields:
     recognized_from: bpy.props.StringProperty(options={"HIDDEN"})
     text_file: bpy.props.StringProperty(
         name="Text File",
-        description="A file with what is said, instead of the transcript: .txt, or subtitles with "
-        "times, .srt or .vtt",
+        description="A file with what is said, instead of the transcript: .txt; subtitles with "
+        "times, .srt or .vtt; a TextGrid, whose phones and words are taken with their times",
         subtype="FILE_PATH",
         options=compat.blend_relative(),
     )

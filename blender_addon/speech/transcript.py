@@ -11,7 +11,9 @@ from typing import Any
 import bpy
 
 from ...engine.core.errors import BadInputError
+from ...engine.recognition.aligned_tiers import has_phones, is_word, phones_of, words_of
 from ...engine.recognition.text_file import Cue, read_text_file
+from ...engine.recognition.text_grid import read_text_grid
 from .sound import Clip
 
 FOLDER = "FOLDER"
@@ -31,13 +33,40 @@ def transcript_params(settings: Any, clip: Clip) -> dict[str, Any]:
     if language := settings.language.strip():
         params["language"] = language
     if settings.text_file:
-        cues = read_text_file(Path(bpy.path.abspath(settings.text_file)))
-        return params | {"cues": [_cue(cue) for cue in cues]}
+        return params | _of_file(Path(bpy.path.abspath(settings.text_file)), clip)
     text = settings.text.strip()
     recognised = text == settings.recognized_text.strip()
     if text and not (recognised and settings.recognized_from != _origin(settings, clip)):
         params["text"] = text
     return params
+
+
+def _of_file(path: Path, clip: Clip) -> dict[str, Any]:
+    """What a file says: a text, texts with times, or the times of phones and words as they are."""
+    if path.suffix.lower() != ".textgrid":
+        return {"cues": [_cue(cue) for cue in read_text_file(path)]}
+    if clip.is_mixed:
+        raise BadInputError(
+            f"The times of {path.name} are not those of '{clip.name}', whose speed was changed.",
+            "Reset the strip's speed, or clear the text file.",
+        )
+    tiers = read_text_grid(path)
+    if has_phones(tiers):
+        timed = {"phones": phones_of(tiers, path), "words": words_of(tiers)}
+    else:
+        timed = {"words": words_of(tiers)}
+    found = {kind: [list(each) for each in several] for kind, several in timed.items() if several}
+    if found:
+        return found
+    # Utterances, which are still to be aligned.
+    cues = sorted(
+        (Cue(interval.text, interval.start, interval.end)
+         for tier in tiers for interval in tier.intervals if is_word(interval.text)),
+        key=lambda cue: cue.start,
+    )  # fmt: skip
+    if not cues:
+        raise BadInputError(f"{path} has no text.", "Choose a TextGrid with phones, words or text.")
+    return {"cues": [_cue(cue) for cue in cues]}
 
 
 def keep_transcript(settings: Any, clip: Clip, reply: Mapping[str, Any]) -> None:

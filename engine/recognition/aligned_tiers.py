@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.core.errors import BadInputError
-from engine.ipa import ipa_labels
-from engine.phonemes import SILENCE, Phone, Word, normalize_label
-from engine.recognition.text_grid import Interval, Tier
+# Inside Blender the package round these has a name of Blender's choosing.
+from ..core.errors import BadInputError  # noqa: TID252
+from ..ipa import ipa_labels  # noqa: TID252
+from ..phonemes import SILENCE, Phone, Word, normalize_label  # noqa: TID252
+from .text_grid import Interval, Tier
 
 _PHONE_TIERS = frozenset({"phone", "phones", "phoneme", "phonemes", "segment", "segments", "mau"})
 _WORD_TIERS = frozenset({"word", "words", "ort", "orthography"})
@@ -69,6 +70,11 @@ def words_of(tiers: Sequence[Tier]) -> tuple[Word, ...]:
         of_words = [tier for tier in others if 0 < len(_spoken(tier)) <= most and _one_each(tier)]
         found = sorted(of_words, key=lambda tier: -len(_spoken(tier)))[:1]
     return tuple(Word(*interval) for interval in _together(found))
+
+
+def has_phones(tiers: Sequence[Tier]) -> bool:
+    """Whether a tier has phones, known or not."""
+    return bool(_together(_phone_tiers(tiers)))
 
 
 def phones_of(tiers: Sequence[Tier], path: Path) -> tuple[Phone, ...]:

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from engine.core.errors import BadInputError
+# Inside Blender the package round these has a name of Blender's choosing.
+from ..core.errors import BadInputError  # noqa: TID252
 
 SUFFIX = ".TextGrid"
 

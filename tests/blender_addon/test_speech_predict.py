@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.blender_addon.speaking import action_of, frames_of, line_of
+from tests.engine.recognition.test_text_grid import short_form
 
 VOICE = Path(__file__).resolve().parents[2] / "engine" / "assets" / "sample_voice.wav"
 
@@ -78,6 +79,33 @@ def test_the_mouth_opens_and_closes(engine_ready, head):
         jaw.append(head.data.shape_keys.key_blocks["jawOpen"].value)
     assert max(jaw) > 0.1
     assert min(jaw) < 0.2 * max(jaw)
+
+
+def test_the_mouth_follows_the_phones_of_a_text_grid(engine_ready, addon, head, tmp_path):
+    phones = [("", 0, 1), ("AA1", 1, 1.5), ("M", 1.5, 1.7), ("", 1.7, 3)]
+    words = [("", 0, 1), ("om", 1, 1.7), ("", 1.7, 3)]
+    path = tmp_path / "line.TextGrid"
+    path.write_text(short_form(("phones", phones), ("words", words), end=3), "utf-8")
+    line = line_of(head)
+    line.text_file = str(path)
+    assert engine_ready.ops.gaussianspeech.predict() == {"FINISHED"}
+    prediction = addon("speech.action").read_prediction(action_of(head))
+    spoken = [phone for phone in prediction.phones if phone[0] != "SIL"]
+    assert [tuple(phone) for phone in spoken] == [("AA", 1, 1.5), ("M", 1.5, 1.7)]
+    assert [tuple(word) for word in prediction.words] == [("om", 1, 1.7)]
+    assert not line.text
+    # The file counts at the next prediction, too.
+    path.write_text(short_form(("phones", [("", 0, 2), ("IY1", 2, 2.5), ("", 2.5, 3)]), end=3))
+    assert engine_ready.ops.gaussianspeech.predict() == {"FINISHED"}
+    prediction = addon("speech.action").read_prediction(action_of(head))
+    assert [phone[0] for phone in prediction.phones if phone[0] != "SIL"] == ["IY"]
+    # Words alone get the sounds of the dictionary in their times.
+    path.write_text(short_form(("words", words), end=3))
+    assert engine_ready.ops.gaussianspeech.predict() == {"FINISHED"}
+    prediction = addon("speech.action").read_prediction(action_of(head))
+    spoken = [phone for phone in prediction.phones if phone[0] != "SIL"]
+    assert spoken
+    assert all(1 <= start < end <= 1.7 for _, start, end in spoken)
 
 
 def test_a_transcript_and_a_saved_performance(engine_ready, head, tmp_path):

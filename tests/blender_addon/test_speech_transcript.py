@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.engine.recognition.test_text_grid import long_form, short_form
+
 
 @pytest.fixture
 def clip():
@@ -78,3 +80,53 @@ def test_a_recogniser_of_ones_own_needs_its_folder(addon, settings, clip):
         transcript.transcript_params(settings, clip)
     settings.recognizer_folder = "/models/own"
     assert transcript.transcript_params(settings, clip)["recognizer"] == "/models/own"
+
+
+PHONES = [("", 0, 0.2), ("M", 0.2, 0.3), ("AE1", 0.3, 0.5), ("P", 0.5, 0.6), ("", 0.6, 1)]
+WORD = [("", 0, 0.2), ("map", 0.2, 0.6), ("", 0.6, 1)]
+SAID = [("", 0, 0.2), ("map the town", 0.2, 0.9), ("", 0.9, 1)]
+
+
+@pytest.fixture
+def of_grid(addon, settings, clip, tmp_path):
+    """What is sent of a TextGrid of given tiers."""
+
+    def sent(form, *tiers):
+        path = tmp_path / "line.TextGrid"
+        path.write_text(form(*tiers), "utf-8")
+        settings.text_file, clip.is_mixed = str(path), False
+        params = addon("speech.transcript").transcript_params(settings, clip)
+        del params["recognizer"]
+        return params
+
+    return sent
+
+
+@pytest.mark.parametrize("form", [short_form, long_form])
+def test_phones_and_words_of_a_text_grid_are_taken_as_they_are(of_grid, form):
+    assert of_grid(form, ("phones", PHONES), ("words", WORD)) == {
+        "phones": [["SIL", 0, 0.2], ["M", 0.2, 0.3], ["AE", 0.3, 0.5], ["P", 0.5, 0.6],
+                   ["SIL", 0.6, 1]],
+        "words": [["map", 0.2, 0.6]],
+    }  # fmt: skip
+
+
+def test_words_alone_are_taken_with_their_times_and_utterances_are_aligned_within_theirs(of_grid):
+    assert of_grid(short_form, ("words", WORD)) == {"words": [["map", 0.2, 0.6]]}
+    cues = [{"text": "map the town", "start": 0.2, "end": 0.9}]
+    assert of_grid(long_form, ("Anna", SAID)) == {"cues": cues}
+
+
+def test_a_text_grid_that_says_nothing_is_named(of_grid):
+    with pytest.raises(Exception, match=r"line\.TextGrid has no text"):
+        of_grid(short_form, ("Anna", [("", 0, 1)]))
+    with pytest.raises(Exception, match=r"line\.TextGrid.*neither ARPAbet nor IPA: '9'"):
+        of_grid(short_form, ("phones", [("9", 0, 1)]))
+
+
+def test_times_do_not_hold_for_a_strip_of_another_speed(addon, settings, clip, tmp_path):
+    path = tmp_path / "line.TextGrid"
+    path.write_text(short_form(("phones", PHONES)), "utf-8")
+    settings.text_file, clip.is_mixed = str(path), True
+    with pytest.raises(Exception, match=r"line\.TextGrid.*speed was changed"):
+        addon("speech.transcript").transcript_params(settings, clip)

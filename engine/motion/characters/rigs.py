@@ -86,6 +86,18 @@ def character_frame(bones: Sequence[RestBone], up: Double) -> Double:
     return _Face(bones, up).frame
 
 
+def eye_centres(bones: Sequence[RestBone], up: Double) -> list[Double]:
+    """(3,) what each eye turns about, armature space, as far as the bones' names say.
+
+    Args:
+        bones: all of the armature.
+        up: (3,) upwards in armature space.
+    """
+    face = _Face(bones, up)
+    found = [face.eye_centre(side) for side in ("left", "right")]
+    return [bone.head for bone in found if bone is not None]
+
+
 _JAW_SHIFTS = [ARKIT_NAMES.index(f"jaw{way}") for way in ("Forward", "Left", "Right")]
 
 _SMALL = 0.2
