@@ -52,11 +52,21 @@ def as_character(blender, rig, *others):
     assert blender.ops.gaussianspeech.use_character() == {"FINISHED"}
 
 
-@pytest.fixture(params=["older", "newer"])
-def rigify(blender, request):
-    rig = rigify_face(blender, new=request.param == "newer")
-    if rig is None:
+@pytest.fixture(scope="module", params=["older", "newer"])
+def generated(installed, request, tmp_path_factory):
+    """A file with the rig that Rigify generates, which takes it seconds."""
+    installed.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    if rigify_face(installed, new=request.param == "newer") is None:
         pytest.skip("this Blender has no Rigify")
+    path = tmp_path_factory.mktemp("rigify") / f"{request.param}.blend"
+    installed.ops.wm.save_as_mainfile(filepath=str(path))
+    return path
+
+
+@pytest.fixture
+def rigify(blender, generated):
+    blender.ops.wm.open_mainfile(filepath=str(generated), load_ui=False)
+    rig = blender.context.object
     as_character(blender, rig)
     return rig
 
