@@ -36,6 +36,9 @@ _NUMBERS = (("co", 2), ("handle_left", 2), ("handle_right", 2), ("amplitude", 1)
             ("period", 1))  # fmt: skip
 """What shapes a key: whole numbers, and others with their components."""
 _SIZE = sum(size for _, size in _NUMBERS)
+_OF_EASING = ("easing", "amplitude", "back", "period")
+"""What shapes only keys beyond ``_BEZIER``: elsewhere it is not read, and 0."""
+_SIZE_OF_BEZIER = sum(size for name, size in _NUMBERS if name not in _OF_EASING)
 _SAME = 1e-5
 """Difference of values that is rounding."""
 _NOT_SHAPING = {"rna_type", "show_expanded", "active", "is_valid", "name"}
@@ -70,12 +73,15 @@ class Curve:
         """Whether two curves play alike; Blender rounds handles when it computes them anew."""
         if self.about != other.about or self.shapes.shape != other.shapes.shape:
             return False
-        if (self.shapes[:, :2] != other.shapes[:, :2]).any():
+        if (self.shapes[:, 0] != other.shapes[:, 0]).any():
+            return False
+        most = int(self.shapes[:, 0].max(initial=0))
+        if most > _BEZIER and (self.shapes[:, 1] != other.shapes[:, 1]).any():
             return False
         # Without a Bézier key the handles shape nothing, and versions of Blender differ in them.
-        count = _SIZE if (self.shapes[:, 0] >= _BEZIER).any() else 2
+        count = _SIZE if most > _BEZIER else _SIZE_OF_BEZIER if most == _BEZIER else 2
         mine, theirs = self.numbers[:, :count], other.numbers[:, :count]
-        return np.allclose(mine, theirs, rtol=_SAME, atol=_SAME)
+        return np.array_equal(mine, theirs) or np.allclose(mine, theirs, rtol=_SAME, atol=_SAME)
 
 
 def remember(action: bpy.types.Action) -> None:
@@ -189,13 +195,17 @@ def _curves(action: bpy.types.Action) -> list[Curve]:
     found = []
     for curve in compat.fcurves(action):
         points = curve.keyframe_points
-        shapes = np.empty((len(_SHAPES), len(points)), np.int32)
-        for row, name in enumerate(_SHAPES):
-            points.foreach_get(name, shapes[row])
+        shapes = np.zeros((len(_SHAPES), len(points)), np.int32)
+        points.foreach_get(_SHAPES[0], shapes[0])
+        unread = () if (shapes[0] > _BEZIER).any() else _OF_EASING
+        for row, name in enumerate(_SHAPES[1:], start=1):
+            if name not in unread:
+                points.foreach_get(name, shapes[row])
         columns = []
         for name, size in _NUMBERS:
-            values = np.empty(size * len(points), np.float32)
-            points.foreach_get(name, values)
+            values = np.zeros(size * len(points), np.float32)
+            if name not in unread:
+                points.foreach_get(name, values)
             columns.append(values.reshape(-1, size))
         about = repr([curve.extrapolation, _properties(curve.modifiers)])
         numbers = np.concatenate(columns, axis=1)

@@ -12,10 +12,11 @@ fitted at once.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Float = NDArray[np.float32]
@@ -23,8 +24,9 @@ Double = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 Index = NDArray[np.int64]
 
-_LONGEST = 30
-"""Samples from key to key at most, but for flat stretches."""
+_LENGTHS = np.array([*range(1, 9), 10, 12, 14, 17, 20, 25, 30])
+"""Samples from key to key, but for flat stretches: each length would save 2 % of the keys, and
+takes twice as long."""
 _HOPELESS = 2.0
 """Tolerances of error from which a longer segment with the same start is not tried."""
 _COST_OF_ERROR = 0.2
@@ -104,80 +106,120 @@ def _interleaved(at_samples: Double, between: Double) -> Double:
 
 def extremes(values: Double, prominence: Double) -> Bool:
     """(N, T) where (N, T) curves turn back by at least (N,) ``prominence``."""
-    channels, frames = values.shape
-    found = np.zeros((channels, frames), bool)
-    rows = np.arange(channels)
-    high, low = np.zeros(channels, np.int64), np.zeros(channels, np.int64)
-    rising, falling = np.ones(channels, bool), np.ones(channels, bool)
-    for frame in range(1, frames):
-        now = values[:, frame]
-        high = np.where(rising & (now > values[rows, high]), frame, high)
-        low = np.where(falling & (now < values[rows, low]), frame, low)
-        back = rising & (values[rows, high] - now > prominence)
-        up = falling & (now - values[rows, low] > prominence) & ~back
-        found[rows[back], high[back]] = True
-        found[rows[up], low[up]] = True
-        rising, falling = (rising & ~back) | up, (falling & ~up) | back
-        high, low = np.where(up, frame, high), np.where(back, frame, low)
+    found = np.zeros(values.shape, bool)
+    for row, (curve, least) in enumerate(zip(values, prominence, strict=True)):
+        found[row, _turning_back(curve, float(least))] = True
+    return found
+
+
+def _turning_back(curve: Double, prominence: float) -> list[int]:
+    """Where one curve turns back by at least ``prominence``: on flat ones at their first sample."""
+    steps = np.diff(curve)
+    moving = np.flatnonzero(steps)
+    if not len(moving):
+        return []
+    turning = np.flatnonzero(np.diff(steps[moving] > 0.0))
+    local = np.concatenate([moving[turning], moving[-1:]]) + 1
+    found: list[int] = []
+    high = low = 0
+    top = bottom = float(curve[0])
+    rising = falling = True
+    for sample, value in zip(local.tolist(), curve[local].tolist(), strict=True):
+        if rising and value > top:
+            high, top = sample, value
+        if falling and value < bottom:
+            low, bottom = sample, value
+        if rising and top - value > prominence:
+            found.append(high)
+            rising, falling, low, bottom = False, True, sample, value
+        elif falling and value - bottom > prominence:
+            found.append(low)
+            rising, falling, high, top = True, False, sample, value
     return found
 
 
 def _fewest(values: Double, allowed: Double, forced: Bool) -> Bool:
     """(N, T) the samples with keys: the cheapest path from the first sample to the last."""
     channels, frames = values.shape
-    costs = _segment_costs(values, 1.0 / allowed, forced)
-    flat_from = _flat_from(values, forced)
-    rows = np.arange(channels)
-    best = np.full((channels, frames), np.inf)
-    best[:, 0] = 0.0
-    length = np.zeros((channels, frames), np.int64)
+    lengths, costs = _segment_costs(values, 1.0 / allowed, forced)
+    flat_from, longest = _flat_from(values, forced), int(lengths.max(initial=1))
+    # No path leads to what is before the first sample.
+    best = np.full((longest + frames, channels), np.inf, np.float32)
+    best[longest] = 0.0
+    starts = longest - lengths
+    flat_starts = (longest + flat_from.T) * channels + np.arange(channels)
     for frame in range(1, frames):
-        most = min(costs.shape[2] - 1, frame)
-        before = best[:, frame - most : frame][:, ::-1]
-        totals = before + costs[frame, :, 1 : most + 1]
-        chosen = totals.argmin(axis=1)
-        least, start = totals[rows, chosen], flat_from[:, frame]
-        flat = best[rows, start] + 1.0
-        jumps = (start < frame) & (flat < least)
-        best[:, frame] = np.where(jumps, flat, least)
-        length[:, frame] = np.where(jumps, frame - start, chosen + 1)
-    knots = np.zeros((channels, frames), bool)
-    at = np.full(channels, frames - 1)
-    knots[rows, at] = True
-    while at.any():
-        at = at - length[rows, at]
-        knots[rows, at] = True
+        totals = best[starts + frame]
+        totals += costs[frame]
+        flat = best.take(flat_starts[frame])
+        flat += 1.0
+        np.minimum(totals.min(axis=0), flat, out=best[longest + frame])
+    return _cheapest_path(best[longest:], lengths, costs, flat_from)
+
+
+def _cheapest_path(best: Float, lengths: Index, costs: Float, flat_from: Index) -> Bool:
+    """(N, T) the samples on it.
+
+    Args:
+        best: (T, N) cost of the cheapest path to each sample.
+        lengths: (L,) of segments.
+        costs: (T, L, N) of those that end at each sample.
+        flat_from: (N, T) where a flat segment that ends there starts.
+    """
+    before, starts = flat_from.T.copy(), np.arange(len(best))[:, None]
+    for row, length in enumerate(lengths.tolist()):
+        cheapest = best[:-length] + costs[length:, row] == best[length:]
+        np.copyto(before[length:], starts[:-length], where=cheapest)
+    knots = np.zeros(flat_from.shape, bool)
+    for channel, previous in enumerate(before.T.tolist()):
+        at = len(previous) - 1
+        path = [at]
+        while at:
+            at = previous[at]
+            path.append(at)
+        knots[channel, path] = True
     return knots
 
 
-def _segment_costs(values: Double, inverse: Double, forced: Bool) -> Float:
-    """(T, N, L) cost of the segment of each length that ends at each sample; infinite if unfit."""
+def _segment_costs(values: Double, inverse: Double, forced: Bool) -> tuple[Index, Float]:
+    """The lengths of segments, and (T, L, N) cost of those that end at each sample.
+
+    It is infinite for what does not fit.
+    """
     channels, frames = values.shape
-    longest = min(_LONGEST, frames - 1)
-    costs = np.full((frames, channels, longest + 1), np.inf, np.float32)
-    costs[1:, :, 1:2] = 1.0
-    flat, scale = values.astype(np.float32).ravel(), inverse.astype(np.float32).ravel()
-    passed = np.cumsum(forced, axis=1).ravel()
-    starts = np.arange(channels * frames)
-    for length in range(2, longest + 1):
-        starts = starts[starts % frames < frames - length]
-        starts = starts[passed[starts + length - 1] == passed[starts]]
+    lengths = _LENGTHS[frames > _LENGTHS]
+    costs = np.full((frames, len(lengths), channels), np.inf, np.float32)
+    costs[1:, :1] = 1.0
+    # Rows of what follows each sample are read; the last samples start no segment.
+    flat = np.append(values, np.zeros(_LENGTHS[-1])).astype(np.float32)
+    scale = np.append(inverse, np.zeros(2 * _LENGTHS[-1])).astype(np.float32)
+    channel, frame = np.divmod(np.arange(channels * frames), frames)
+    first_of = 2 * (channel * frames + frame) - channel + 1  # A curve has 2 T - 1 tolerances.
+    end_of = frame * lengths.size * channels + channel
+    knots = np.flatnonzero(forced)
+    starts = np.arange(knots[-1])
+    room = knots[np.searchsorted(knots, starts, side="right")] - starts
+    for row, length in enumerate(lengths.tolist()[1:], start=1):
+        starts = starts[room[starts] >= length]
         # The error does not depend on a curve's height, and 32 bits hold differences better.
-        windows = flat[starts[:, None] + np.arange(length + 1)] - flat[starts, None]
-        # A curve has 2 T - 1 tolerances.
-        first = 2 * starts - starts // frames
-        scales = scale[first[:, None] + np.arange(1, 2 * length)]
-        worst = (np.abs(windows @ _residual(length)) * scales).max(axis=1)
-        fits, ends = worst <= 1.0, starts + length
-        channel, frame = np.divmod(ends[fits], frames)
-        costs[frame, channel, length] = 1.0 + _COST_OF_ERROR * worst[fits]
+        windows = sliding_window_view(flat, length)[starts + 1]
+        windows -= flat[starts, None]
+        error = np.abs(_residual(length) @ windows.T)
+        error *= sliding_window_view(scale, 2 * length - 1)[first_of[starts]].T
+        worst = error.max(axis=0)
+        fits = worst <= 1.0
+        ends = end_of[starts[fits]] + (length * lengths.size + row) * channels
+        costs.ravel()[ends] = 1.0 + _COST_OF_ERROR * worst[fits]
         starts = starts[worst <= _HOPELESS]
-    return costs
+    return lengths, costs
 
 
-@lru_cache(maxsize=2 * _LONGEST)
+@cache
 def _residual(length: int) -> Float:
-    """(L + 1, 2 L − 1) from the samples of a segment to the errors of its best fit inside."""
+    """(2 L − 1, L) from a segment's samples to the errors of its best fit inside.
+
+    The first sample is 0, and left out.
+    """
     inside = np.arange(1, 2 * length)
     first, last, right, left = _hermite(inside / (2 * length), np.float64(length))
     straight = np.zeros((2 * length - 1, length + 1))
@@ -188,7 +230,7 @@ def _residual(length: int) -> Float:
     weight = np.where(inside % 2 == 0, 1.0, _WEIGHT_BETWEEN)[:, None]
     slopes = np.stack([right, left], axis=1)
     fit = np.linalg.pinv(slopes * weight) @ (straight * weight)
-    return np.asarray((straight - slopes @ fit).T, np.float32)
+    return np.asarray((straight - slopes @ fit)[:, 1:], np.float32)
 
 
 def _hermite(share: Double, length: Double) -> tuple[Double, Double, Double, Double]:

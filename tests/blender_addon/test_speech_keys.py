@@ -223,6 +223,26 @@ def test_edits_of_fitted_curves_are_noticed(addon, head, speak, edit):
     assert actions.is_edited(action)
 
 
+@pytest.mark.parametrize(
+    ("interpolation", "name", "values"),
+    [
+        ("ELASTIC", "amplitude", (0.5, 0.6)),
+        ("BACK", "back", (3.0, 2.0)),
+        ("SINE", "easing", ("EASE_IN", "EASE_OUT")),
+    ],
+)
+def test_edits_of_keys_that_ease_are_noticed(addon, head, speak, interpolation, name, values):
+    action, actions = speak(curves()), addon("speech.edits")
+    point = addon("compat").fcurves(action)[0].keyframe_points[1]
+    setattr(point, name, values[0])
+    assert not actions.is_edited(action), "a Bézier key does not ease"
+    point.interpolation = interpolation
+    actions.remember(action)
+    assert not actions.is_edited(action)
+    setattr(point, name, values[1])
+    assert actions.is_edited(action)
+
+
 def offsets_of(blender, obj):
     """(E, V, 3) metres of the keys of a head, and their names."""
     blocks = obj.data.shape_keys.key_blocks[1:]
