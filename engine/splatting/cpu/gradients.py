@@ -13,14 +13,13 @@ Every pair of tile and footprint writes its own row; the rows are summed in a fi
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numba import njit, prange
 
 from engine.core.arrays import Float, Ids, Index
-from engine.splatting.cpu.blending import EDGE, SIGMA_MAX, exp_of_minus, row_range
+from engine.splatting.cpu.blending import EDGE, SIGMA_MAX, exp_of_minus, row_range, strip_rows
 from engine.splatting.cpu.layout import (
     BLOCKS,
     BLUE,
@@ -43,6 +42,7 @@ from engine.splatting.cpu.layout import (
     OPACITY,
     PRECISION,
     PRECISION_Y,
+    RADIUS_X,
     REACH,
     RED,
     SLOPE,
@@ -52,6 +52,7 @@ from engine.splatting.cpu.layout import (
 
 _0, _1, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
 _PLANES = 7
+_LANES = np.float32(LANES)
 """Per block: T, the gradients of R, G, B and Z, Q, and the pixel's depth, sixteen lanes each."""
 _SUMS = 10
 """See :func:`_block_gradient`."""
@@ -78,7 +79,7 @@ def _block_gradient(
 
     ``sums`` gathers v_σ times 1, d, d², y, d·y and y², and the gradients of red, green, blue and
     depth, where d is the distance from the row's centre and y that of the row from the footprint's.
-    Returns how many pixels this footprint finished.
+    Returns how many of the pixels are finished.
     """
     finished = _0
     for j in range(16):
@@ -88,9 +89,9 @@ def _block_gradient(
         alpha = min(unbounded, alpha_max)
         light = lanes[j]
         alpha = alpha if alpha >= alpha_min else _0
-        alpha = alpha if light > _0 else _0
         weight = alpha * light
-        stop = (weight > _0) and (light - weight <= transmittance_min)
+        left = light - weight
+        stop = left <= transmittance_min
         weight = _0 if stop else weight
         alpha = _0 if stop else alpha
         v_red, v_green, v_blue, v_depth = lanes[16 + j], lanes[32 + j], lanes[48 + j], lanes[64 + j]
@@ -110,7 +111,7 @@ def _block_gradient(
         sums[112 + j] += weight * v_green
         sums[128 + j] += weight * v_blue
         sums[144 + j] += weight * v_depth
-        lanes[j] = -light if stop else light - weight
+        lanes[j] = -abs(light) if stop else left
         finished += _1 if stop else _0
     return finished
 
@@ -145,7 +146,7 @@ def _load(
     height, width = alpha.shape
     for y in range(min(TILE_HEIGHT, height - top)):
         for x in range(min(TILE_WIDTH, width - left)):
-            at = (y * BLOCKS + x // LANES) * _PLANES * LANES + x % LANES
+            at = (x // LANES * TILE_HEIGHT + y) * _PLANES * LANES + x % LANES
             Y, X = top + y, left + x
             opaque = alpha[Y, X]
             # The derivative of Z / A is that of Σ w·(z − depth) / A with depth and A held: in this
@@ -162,7 +163,7 @@ def _load(
 
 
 @njit(cache=True, parallel=True, fastmath=True, boundscheck=False, error_model="numpy")
-def blend_backward(  # noqa: PLR0915 - inner loops in one kernel: a call would hide the slices.
+def blend_backward(
     rows: Float,
     starts: Ids,
     entries: Index,
@@ -204,8 +205,8 @@ def blend_backward(  # noqa: PLR0915 - inner loops in one kernel: a call would h
         w, h = min(TILE_WIDTH, width - left), min(TILE_HEIGHT, height - top)
         pixels = np.zeros(BLOCKS * TILE_HEIGHT * _PLANES * LANES, np.float32)
         _load(pixels, left, top, rgb, alpha, depth, v_rgb, v_alpha, v_depth)
-        open_pixels = np.full(TILE_HEIGHT, w, np.int32)
-        open_rows = h
+        is_open = np.ones(BLOCKS * TILE_HEIGHT, np.bool_)
+        open_rows = (w + LANES - 1) // LANES * h
         sums = np.zeros(_SUMS * LANES, np.float32)
         for k in range(starts[tile], starts[tile + 1]):
             g = pairs[k]
@@ -216,29 +217,25 @@ def blend_backward(  # noqa: PLR0915 - inner loops in one kernel: a call would h
             mx = rows[n, MEAN_X] - np.float32(left) - _HALF
             my = rows[n, MEAN_Y] - np.float32(top) - _HALF
             precision, slope, precision_y = rows[n, PRECISION], rows[n, SLOPE], rows[n, PRECISION_Y]
-            reach, variance = rows[n, REACH], _1 / precision
-            y0, y1 = row_range(my, np.float32(math.sqrt(reach / precision_y)) + EDGE, h)
+            reach, radius = rows[n, REACH], rows[n, RADIUS_X]
+            x0, x1 = row_range(mx, radius + EDGE, w)
             _clear(sums)
-            for y in range(y0, y1 + 1):
-                if open_pixels[y] <= 0:
-                    continue
-                dy = np.float32(y) - my
-                square_y = precision_y * dy * dy
-                center = mx + slope * dy
-                span = np.float32(math.sqrt(max((reach - square_y) * variance, _0))) + EDGE
-                x0, x1 = row_range(center, span, w)
-                if x1 < x0:
-                    continue
-                finished = _0
-                for block in range(x0 // LANES, x1 // LANES + 1):
-                    at = (y * BLOCKS + block) * _PLANES * LANES
-                    finished += _block_gradient(
+            for block in range(x0 // LANES, x1 // LANES + 1 if x1 >= x0 else 0):
+                first = np.float32(block * LANES) - mx
+                y0, y1 = strip_rows(first, my, precision, slope, precision_y, reach, radius, h)
+                for y in range(y0, y1 + 1):
+                    row = block * TILE_HEIGHT + y
+                    if not is_open[row]:
+                        continue
+                    dy = np.float32(y) - my
+                    at = row * _PLANES * LANES
+                    finished = _block_gradient(
                         pixels[at : at + 112],
                         sums,
-                        np.float32(block * LANES) - center,
+                        first - slope * dy,
                         dy,
                         _HALF * precision,
-                        _HALF * square_y,
+                        _HALF * precision_y * dy * dy,
                         rows[n, OPACITY],
                         rows[n, RED],
                         rows[n, GREEN],
@@ -248,9 +245,8 @@ def blend_backward(  # noqa: PLR0915 - inner loops in one kernel: a call would h
                         alpha_min,
                         transmittance_min,
                     )
-                if finished > _0:
-                    open_pixels[y] -= int(finished)
-                    if open_pixels[y] <= 0:
+                    if finished >= _LANES:
+                        is_open[row] = False
                         open_rows -= 1
             # Σ⁻¹·(x − mean) = (p·d, r − slope·p·d) with p the precision and r = precision_y·y; then
             # ∂σ/∂mean = −Σ⁻¹(x − mean) and ∂σ/∂Σ = −½·Σ⁻¹(x − mean)(x − mean)ᵀΣ⁻¹.
