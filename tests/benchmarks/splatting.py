@@ -6,6 +6,10 @@ others use too, the least is what the program needs, the median what the moment 
 ratios to the float64 reference of the tests and to gsplat's own functions in plain torch, and where
 gsplat runs a table of the GPU (see :mod:`splatting_gpu`).
 
+Which vectors the kernels use decides most of it; ``NUMBA_CPU_NAME=znver2`` with
+``NUMBA_CPU_FEATURES`` (llvmlite's names, without those of AVX-512) measures a processor that has
+AVX2 alone.
+
 With ``--cpu`` everything runs in one thread and the processor's time in it is counted, which other
 programs hardly change; all but sort and bins are otherwise shared among the cores.
 
@@ -39,6 +43,7 @@ from engine.splatting.cpu import binning, projection
 from engine.splatting.cpu.layout import COLUMNS, DEPTH
 from engine.splatting.gsplat_backend import GsplatBackend, why_unavailable
 from tests.benchmarks import splatting_gpu
+from tests.benchmarks.machine import processor, vector_bits
 from tests.engine.splatting import reference
 from tests.engine.splatting.scenes import camera_of, splats_of
 
@@ -280,8 +285,8 @@ def main() -> None:
         torch.set_num_threads(1)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     print(
-        f"{numba.get_num_threads()} threads, torch {torch.__version__}, numba "
-        f"{numba.__version__}, load {load:.1f} before the start"
+        f"{processor()}, vectors of {vector_bits()} bits, {numba.get_num_threads()} threads, torch "
+        f"{torch.__version__}, numba {numba.__version__}, load {load:.1f} before the start"
     )
     start = time.perf_counter()
     warm_up(cpu.CpuBackend(), gradients=True)

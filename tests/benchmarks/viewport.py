@@ -10,7 +10,6 @@ their uploads), and the memory over ``--frames`` redraws of 64×64 pixels.
 from __future__ import annotations
 
 import argparse
-import platform
 import resource
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from blender_addon.standalone import addon_module
+from tests.benchmarks.machine import processor
 
 FRAMES, SIZE = 300, 64
 
@@ -103,13 +103,6 @@ def best_of(work, times: int = 30) -> float:
         work(index)
         taken.append(time.perf_counter() - started)
     return 1e3 * min(taken)
-
-
-def processor() -> str:
-    about = Path("/proc/cpuinfo")
-    lines = about.read_text(encoding="utf-8").splitlines() if about.is_file() else []
-    names = [line.split(": ")[1] for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 if __name__ == "__main__":
