@@ -130,6 +130,40 @@ class Density:
 
 
 @dataclass(frozen=True)
+class Tuning:
+    """What of a capture of a FLAME head is refined while the avatar learns.
+
+    Captures with ``head_param`` are synthetic: they say what was true, and are left as they are.
+    The rates are of steps that see a timestep or a camera; they fall to a tenth. GaussianAvatars'
+    go with 600,000 steps in which moments move every timestep, 30 times as far as the step itself.
+
+    Attributes:
+        tune_tracking: whether expression, pose and translation of every timestep are refined.
+        expression_rate: learning rate of FLAME's coefficients.
+        pose_rate: of the rotations of head, neck, jaw and eyes, radians.
+        translation_rate: metres.
+        tune_cameras: whether each camera gets an affine map of colours.
+        camera_rate: learning rate of that.
+    """
+
+    tune_tracking: bool = True
+    expression_rate: float = 2e-2
+    pose_rate: float = 1e-3
+    translation_rate: float = 2e-4
+    tune_cameras: bool = True
+    camera_rate: float = 2e-3
+
+    def __post_init__(self) -> None:
+        """Check the rates.
+
+        Raises:
+            BadInputError: names the option.
+        """
+        names = ("expression_rate", "pose_rate", "translation_rate", "camera_rate")
+        check_ranges(self, dict.fromkeys(names, RATE))
+
+
+@dataclass(frozen=True)
 class AvatarSettings:
     """Settings of an avatar training.
 
@@ -147,6 +181,7 @@ class AvatarSettings:
         initial: an avatar file to start from instead of one Gaussian a triangle.
         rates: learning rates.
         density: adding and taking away of Gaussians.
+        tuning: what of the capture is refined.
         losses: weights of the terms of the loss.
         views: pictures a step and process; their gradients are averaged.
         backend: rasteriser.
@@ -174,6 +209,7 @@ class AvatarSettings:
     initial: Path | None = None
     rates: Rates = field(default_factory=Rates)
     density: Density = field(default_factory=Density)
+    tuning: Tuning = field(default_factory=Tuning)
     losses: AvatarLossConfig = field(default_factory=AvatarLossConfig)
     views: int = 1
     backend: Literal["auto", "gsplat", "cpu"] = "auto"

@@ -18,6 +18,7 @@ from engine.avatar import load_avatar, save_avatar
 from engine.avatar.gaussian_avatar import GaussianAvatar
 from engine.avatar.kernels import warm_up
 from engine.core.errors import BadInputError, CancelledError, GaussianSpeechError
+from engine.heads.identity import Identity
 from engine.jobs.worker import JobHandle
 from engine.splatting.backend import Backend
 from engine.splatting.registry import choose_backend
@@ -26,7 +27,10 @@ from training.avatar.model import TrainableAvatar
 from training.avatar.preview import measured, most_expressive, save_preview
 from training.avatar.start import VIEWS, avatar_to_go_on_from, seeded_avatar
 from training.avatar.trainer import AvatarTrainer
-from training.data.multiview import MultiViewCapture, View
+from training.avatar.tuning import RefinedViews
+from training.data.flame_tracking import TRACKING, save_tracking
+from training.data.multiview import MultiViewCapture
+from training.data.recordings import sequence_rate
 from training.losses.avatar import AvatarLoss
 from training.run.checkpoints import STATE, write_json
 from training.run.loop import Intervals, Step, TrainingLoop, Watch, report_to, unwatched
@@ -36,6 +40,7 @@ AVATAR = "avatar.safetensors"
 CONFIG = "config.json"
 PREVIEW = "preview.png"
 SCORES = "scores.json"
+CAMERAS = "camera_colors.json"
 _DRAWN = ("total", "rgb", "position", "scaling", "global", "patch", "wrinkle", "test PSNR (dB)")
 _QUICK_VIEWS = 8
 """Views of the held-out camera that are measured while training."""
@@ -115,9 +120,8 @@ class _AvatarTraining:
     def __init__(self, trainer: AvatarTrainer, folder: Path) -> None:
         self.trainer, self.folder = trainer, folder
         self.total = trainer.settings.steps
-        self._test = trainer.capture.split("test")
-        self._identity = trainer.capture.identity()
-        self._shown: list[View] = [self._test[i] for i in sorted({0, most_expressive(self._test)})]
+        self._test = RefinedViews(trainer.capture.split("test"), trainer.tuning)
+        self._shown = sorted({0, most_expressive(self._test)})
         self._scores: dict[str, float] = {}
 
     @property
@@ -157,7 +161,8 @@ class _AvatarTraining:
 
     def preview(self) -> Path:
         path = self.folder / PREVIEW
-        save_preview(path, self.trainer.avatar, self._shown, self.trainer.backend)
+        shown = [self._test[index] for index in self._shown]
+        save_preview(path, self.trainer.avatar, shown, self.trainer.backend)
         return path
 
     def state(self) -> dict[str, Any]:
@@ -169,30 +174,40 @@ class _AvatarTraining:
             self._scores = {"test PSNR (dB)": float(state["psnr"])}
 
     def export(self) -> None:
-        """Write the avatar as it is now."""
+        """Write the avatar as it is now, and what was refined of the capture."""
         trainer = self.trainer
+        identity = trainer.capture.identity()
+        if (tracking := trainer.tuning.tracking) is not None:
+            identity = Identity.of(trainer.capture.head, tracking.expressions())
+            fps = sequence_rate(trainer.capture.folder)
+            save_tracking(tracking.param(), tracking.timesteps, self.folder / TRACKING, fps)
+        if (cameras := trainer.tuning.cameras) is not None:
+            write_json(self.folder / CAMERAS, cameras.maps())
         provenance = {
             "made by": "gaussianspeech train avatar",
             "capture": trainer.capture.folder.resolve().name,
             "steps": f"{trainer.step} of {self.total}",
             "seed": str(trainer.settings.seed),
             "gaussians": str(trainer.avatar.count),
+            "refined": ", ".join(trainer.tuning.names) or "nothing of the capture",
         }
         provenance |= {name: f"{value:.4g}" for name, value in self._scores.items()}
         if trainer.loss.off:
             provenance["losses off"] = trainer.loss.lacks
-        avatar = trainer.avatar.avatar(provenance, self._identity)
+        avatar = trainer.avatar.avatar(provenance, identity)
         save_avatar(avatar, self.folder / AVATAR, half=True)
 
     def save_scores(self, seconds: float) -> None:
         """Write the scores of the finished avatar on all held-out views."""
         density = [list(entry) for entry in self.trainer.log]
-        rest = {
+        rest: dict[str, Any] = {
             "views": float(len(self._test)),
             "seconds": seconds,
             "steps": self.step,
             "density": density,
         }
+        if (tracking := self.trainer.tuning.tracking) is not None:
+            rest["refined tracking, mean shift (mm)"] = tracking.shift() * 1000.0
         write_json(self.folder / SCORES, {**self._scores, **rest})
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -20,10 +20,11 @@ from torch import Tensor
 
 from engine.core.errors import BadInputError
 from engine.splatting.backend import Backend, Splats
-from training.avatar import densify_ops, density
+from training.avatar import densify_ops, density, schedule
 from training.avatar.config import AvatarSettings
 from training.avatar.density import ScreenGradients
 from training.avatar.model import TrainableAvatar
+from training.avatar.tuning import CaptureTuning
 from training.avatar.views import KeptViews, on_backdrop, own_share, shuffled
 from training.avatar.visibility import hidden
 from training.data.multiview import MultiViewCapture, View, Views
@@ -35,6 +36,8 @@ _PRIOR_SAMPLES = 2048
 _ACTIVE = 3
 """Expressions that are active together, on average, in a random face of the prior."""
 _GIGABYTE = 1e9
+_TUNED_END = 0.1
+"""Part of the rates of what is refined of the capture that is left at the end."""
 _AHEAD = 3
 """Pictures that are decoded before their turn."""
 
@@ -67,12 +70,13 @@ class AvatarTrainer:
         self.capture, self.settings, self.backend, self.fabric = capture, settings, backend, fabric
         self.avatar = avatar.to(fabric.device)
         self.loss = loss
-        self.optimiser = _optimiser(self.avatar, settings)
+        self.optimiser = schedule.optimiser(self.avatar, settings)
+        self.tuning = CaptureTuning(capture, settings.tuning, fabric.device)
         self.step = 0
         self.log: list[tuple[int, int, int, str]] = []
         self.gradients = ScreenGradients.empty(avatar.count, fabric.device)
-        self._rounds = _rounds(settings)
-        self._resets = _resets(settings)
+        self._rounds = schedule.rounds(settings)
+        self._resets = schedule.resets(settings)
         self._factor = 0
         self._views: Iterator[View] = iter(())
         self._template = torch.from_numpy(capture.head.template).to(fabric.device)
@@ -92,7 +96,7 @@ class AvatarTrainer:
         settings = self.settings
         self._prepare_views()
         for group in self.optimiser.param_groups:
-            group["lr"] = _rate(group["name"], self.step / settings.steps, settings)
+            group["lr"] = schedule.rate(group["name"], self.step / settings.steps, settings)
         terms: dict[str, float] = {}
         for _ in range(settings.views):
             view = next(self._views)
@@ -105,6 +109,7 @@ class AvatarTrainer:
         self.avatar.note_visible()
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
+        self.tuning.step(_TUNED_END ** (self.step / settings.steps))
         self.step += 1
         if not math.isfinite(terms["total"]):
             raise BadInputError(
@@ -121,18 +126,22 @@ class AvatarTrainer:
         """Forward and backward for one view."""
         settings = self.settings
         backdrop = self._backdrop()
-        view = on_backdrop(view, backdrop)
+        view = self.tuning.refined(on_backdrop(view, backdrop))
         splats = self.avatar.splats(
             view.vertices,
             view.expression,
             torch.from_numpy(view.camera.viewpoint).to(view.vertices.device),
             view.head_matrix,
         )
+        view = replace(view, vertices=view.vertices.detach())
         # The rasteriser's gradients stop at leaves, where those of hidden Gaussians are taken out.
         leaves = Splats(*(tensor.detach().requires_grad_() for tensor in splats))
         image = self.backend.render(leaves, view.camera, backdrop)
+        shot = image
+        if self.tuning.cameras is not None:
+            shot = self.tuning.cameras.seen_by(view.camera_id, image, backdrop)
         terms: Mapping[str, Tensor] = self.loss(
-            image, view, self.avatar, step=self.step, visible=self.avatar.ever_visible
+            shot, view, self.avatar, step=self.step, visible=self.avatar.ever_visible
         )
         torch.autograd.backward([terms["total"] / settings.views])
         with torch.no_grad():
@@ -182,6 +191,7 @@ class AvatarTrainer:
         if self.fabric.world_size == 1:
             return
         parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+        parameters += [adam.rows for adam in self.tuning.adams]
         parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
         flat = self._summed(torch.cat([part.reshape(-1) for part in parts]))
         flat /= self.fabric.world_size
@@ -311,6 +321,7 @@ class AvatarTrainer:
             "step": self.step,
             "log": self.log,
             "gradients": tuple(tensor.cpu() for tensor in gathered),
+            "tuning": self.tuning.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -320,12 +331,14 @@ class AvatarTrainer:
             self.capture.head, self.avatar.color, state["binding"], state["rows"]
         ).to(device)
         self.avatar.color.load_state_dict(state["color"])
-        self.optimiser = _optimiser(self.avatar, self.settings)
+        self.optimiser = schedule.optimiser(self.avatar, self.settings)
         self.optimiser.load_state_dict(state["optimiser"])
         visible = state.get("ever_visible")
         self.avatar.ever_visible = (
             self._visible_by_moments() if visible is None else visible.to(device)
         )
+        if "tuning" in state:
+            self.tuning.restore(state["tuning"])
         self.step = int(state["step"])
         self.log = [tuple(entry) for entry in state["log"]]
         self.gradients = ScreenGradients.empty(self.avatar.count, device)
@@ -346,48 +359,3 @@ class AvatarTrainer:
             if moments:
                 visible |= moments["exp_avg_sq"].view(len(visible), -1).any(1)
         return visible
-
-
-def _optimiser(avatar: TrainableAvatar, settings: AvatarSettings) -> torch.optim.Adam:
-    groups: list[dict[str, Any]] = [
-        {"name": name, "params": [value]} for name, value in avatar.gaussians.items()
-    ]
-    network = list(avatar.color.parameters())
-    if network:
-        groups.append({"name": "network", "params": network})
-    for group in groups:
-        group["lr"] = _rate(group["name"], 0.0, settings)
-    return torch.optim.Adam(groups, eps=1e-15, fused=True)
-
-
-def _rate(name: str, part: float, settings: AvatarSettings) -> float:
-    """Learning rate of a parameter at a part of the schedule."""
-    rates = settings.rates
-    start = {
-        **{field.name: float(getattr(rates, field.name)) for field in fields(rates)},
-        "constant": rates.harmonics,
-        "harmonics": rates.harmonics / 20,
-    }[name]
-    if name == "positions":
-        return start * math.pow(rates.positions_end / rates.positions, part)
-    if name in {"log_scales", "quats", "opacity_logits"}:
-        return start
-    return start * math.pow(rates.color_end, part)
-
-
-def _rounds(settings: AvatarSettings) -> frozenset[int]:
-    """Steps after which there is densification."""
-    rules = settings.density
-    if rules.rounds < 1:
-        return frozenset()
-    times = np.linspace(rules.start, rules.stop, rules.rounds) * settings.steps
-    return frozenset(int(step) for step in times.round() if step >= 1)
-
-
-def _resets(settings: AvatarSettings) -> frozenset[int]:
-    rules = settings.density
-    if rules.resets < 1 or rules.rounds < 1:
-        return frozenset()
-    # The last one leaves as much time to recover as lies between two.
-    times = np.linspace(rules.start, rules.stop, rules.resets + 2)[1:-1] * settings.steps
-    return frozenset(int(step) for step in times.round())

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from engine.commands.console import existing_folder, progress_bar
+from training.run.options import check_file
 
 
 def avatar(
@@ -22,6 +23,7 @@ def avatar(
     lpips: Literal["vgg", "alex"] = "vgg",
     weights: Path | None = None,
     head: str | None = None,
+    tracking: Path | None = None,
     job: Path | None = None,
     json: bool = False,
 ) -> int:
@@ -41,6 +43,8 @@ def avatar(
         lpips: network of LPIPS; its weights are local files, and without them LPIPS is n/a.
         weights: folder of the weight files.
         head: FLAME model of the capture, or its head where it is not the default one.
+        tracking: flame_param.npz of the avatar's training: its refined parameters in place of the
+            capture's.
         job: folder of the training, for its curves; by default the avatar's own folder.
         json: print the report as JSON.
     """
@@ -48,7 +52,8 @@ def avatar(
 
     if out is not None:
         existing_folder(out)
-    wanted = Wanted(scale, views, backend, lpips, weights, head)
+    check_file(tracking, "--tracking")
+    wanted = Wanted(scale, views, backend, lpips, weights, head, tracking)
     if job is None and Path(avatar).is_file():
         job = Path(avatar).parent
     with progress_bar("evaluate") as progress:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
@@ -67,17 +68,21 @@ class Tracking:
         return replace(stored, **arrays)
 
 
-def save_tracking(param: FlameParam, timesteps: Sequence[int], path: Path) -> None:
+def save_tracking(param: FlameParam, timesteps: Sequence[int], path: Path, fps: float) -> None:
     """Write refined parameters, whole or not at all.
 
     Args:
         param: T frames.
         timesteps: of the frames.
         path: final name.
+        fps: frames per second.
     """
-    arrays = {field.name: getattr(param, field.name) for field in fields(param)}
+    arrays: dict[str, NDArray[np.generic]] = {
+        field.name: getattr(param, field.name) for field in fields(param)
+    }
     with atomic_write(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, timestep=np.array(timesteps, np.int32), **arrays)
+        rest = {_TIMESTEP: np.array(timesteps, np.int32), "fps": np.array(fps, np.float32)}
+        np.savez_compressed(stream, **rest, **arrays)
 
 
 def load_tracking(path: str | Path) -> Tracking:

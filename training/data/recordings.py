@@ -244,10 +244,15 @@ def _sequence(folder: Path) -> Recording | None:
             f"The sequence {folder} has several sounds: {sounds[0].name}, {sounds[1].name}.",
             "Leave the one that was recorded with it.",
         )
-    return Recording(folder.name, sounds[0], motion, _rate(folder))
+    return Recording(folder.name, sounds[0], motion, sequence_rate(folder))
 
 
-def _rate(folder: Path) -> float:
+def sequence_rate(folder: Path) -> float:
+    """Frames per second of a sequence: ``fps`` of its transforms file, else 30.
+
+    Raises:
+        BadInputError: a damaged file, or no rate of a face.
+    """
     path = transforms_path(folder, "train")
     if not path.is_file():
         return _FPS

@@ -23,6 +23,7 @@ from engine.heads.head import Head
 from engine.rendering.video import write_video
 from engine.splatting.backend import Backend
 from engine.splatting.registry import choose_backend
+from training.data.flame_tracking import TRACKING
 from training.data.multiview import MultiViewCapture, View
 from training.evaluation.report.avatar import (
     PAGE_NAME,
@@ -64,6 +65,7 @@ class Wanted:
         net: network of LPIPS.
         weights: folder of the weight files; the user's own by default.
         head: the capture's head or FLAME model where it is not the default one.
+        tracking: ``flame_param.npz`` of the avatar's training: its refined parameters.
     """
 
     scale: float = 1.0
@@ -72,6 +74,7 @@ class Wanted:
     net: Net = "vgg"
     weights: Path | None = None
     head: str | None = None
+    tracking: Path | None = None
 
 
 @torch.no_grad()
@@ -117,7 +120,9 @@ def evaluate(
     if wanted.views < 0:
         raise BadInputError(f"{wanted.views} views cannot be measured.", "Give 0 for all.")
     progress(0.0, "Checking the capture")
-    capture = MultiViewCapture.open(data, scale=wanted.scale, head=wanted.head)
+    capture = MultiViewCapture.open(
+        data, scale=wanted.scale, head=wanted.head, tracking=wanted.tracking
+    )
     avatar = load_avatar(avatar_file, capture.head)
     backend = choose_backend(wanted.backend)
     warm_up(backend, subprogress(progress, 0.02, 0.05))
@@ -237,6 +242,7 @@ def write_report(folder: Path, data: Path) -> AvatarReport:
         views=_VIEWS,
         backend=str(config.get("backend", "auto")),
         head=config.get("head"),
+        tracking=refined if (refined := folder / TRACKING).is_file() else None,
     )
     return evaluate(folder / _AVATAR, data, folder, wanted, job=folder)
 

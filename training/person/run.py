@@ -23,6 +23,7 @@ from engine.motion.model.checkpoint import encoder_source_of
 from engine.motion.model.ids import STARTER
 from engine.persons import Person, save_person
 from engine.persons.person import SPEECH_MODEL
+from training.data.flame_tracking import TRACKING
 from training.data.multiview import MultiViewCapture
 from training.data.recordings import any_recordings
 from training.person.config import PersonSettings
@@ -158,7 +159,16 @@ def _stages(plan: PersonTraining, head: Head) -> list[_Stage]:
         from training.joint.run import train
 
         chosen = replace(settings.joint, name=plan.name)
-        rows = train(plan.data, avatar, str(speech), chosen, folder, job, head=plan.head)
+        rows = train(
+            plan.data,
+            avatar,
+            str(speech),
+            chosen,
+            folder,
+            job,
+            head=plan.head,
+            tracking=_tracking(avatar),
+        )
         return {f"{row.what}, PSNR (dB)": row.psnr for row in rows}
 
     return [
@@ -166,6 +176,12 @@ def _stages(plan: PersonTraining, head: Head) -> list[_Stage]:
         _Stage(out, "speech", settings.speech_steps, train_speech),
         _Stage(out, "joint", settings.joint.steps, train_joint),
     ]
+
+
+def _tracking(avatar: Path) -> Path | None:
+    """What the avatar's training refined of FLAME's parameters, where it did."""
+    path = avatar.with_name(TRACKING).resolve()
+    return path if path.is_file() else None
 
 
 def _train_speech(
@@ -183,6 +199,7 @@ def _train_speech(
         out=folder,
         # The avatar carries the head; its FLAME model was read a moment ago, so it is found.
         head=str(avatar.resolve()),
+        tracking=_tracking(avatar),
         start=start,
         preset="personal" if settings.encoder_source else "starter",
         encoder_source=settings.encoder_source,
@@ -220,6 +237,8 @@ def _published(
     out, done = plan.out, {stage.name: stage for stage in stages if stage.finished}
     latest = "joint" if "joint" in done else "avatar"
     _copy(done[latest].folder / AVATAR, out / AVATAR)
+    if (tracking := _tracking(done["avatar"].folder / AVATAR)) is not None:
+        _copy(tracking, out / TRACKING)
     model = ""
     if "speech" in done:
         model = SPEECH_MODEL
