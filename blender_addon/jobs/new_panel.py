@@ -73,11 +73,21 @@ def _draw_speech(
     settings: bpy.types.PropertyGroup,
 ) -> Any:
     _draw_data(column, settings, "recordings")
+    preset = source = ""
+    column.prop(settings, "encoder")
+    if settings.encoder == "WAV2VEC2":
+        column.prop(settings, "encoder_source")
+        column.prop(settings, "speech_preset")
+        preset, source = settings.speech_preset, settings.encoder_source
+    else:
+        column.prop(settings, "new_model")
+        preset = "starter" if settings.new_model else ""
     steps = _draw_number(column, settings, "steps")
     if active_head(context) is None:
         _ask_for_head(column, button)
     operator = button.operator(GAUSSIANSPEECH_OT_train_speech.bl_idname, icon="PLAY")
     operator.data, operator.steps = settings.recordings, steps
+    operator.preset, operator.encoder_source = preset, source
     return operator
 
 

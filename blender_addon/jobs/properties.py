@@ -60,8 +60,8 @@ class GAUSSIANSPEECH_PG_training(bpy.types.PropertyGroup):
     recordings: bpy.props.StringProperty(
         name="Recordings",
         description=(
-            "Folder of sounds with their motion, NAME.wav and NAME.performance.npz, or of a "
-            "multi-view capture"
+            "Folder of sounds with their motion, NAME.wav and NAME.performance.npz, of sequences "
+            "tracked with FLAME, or of a multi-view capture"
         ),
         subtype="DIR_PATH",
         options=compat.blend_relative(),
@@ -80,6 +80,50 @@ class GAUSSIANSPEECH_PG_training(bpy.types.PropertyGroup):
             ),
             ("quick", "Quick", "A small avatar, to see whether a capture works"),
             ("baseline", "Baseline", "In the way of GaussianAvatars, to compare with"),
+        ),
+    )
+    encoder: bpy.props.EnumProperty(
+        name="Encoder",
+        description="What the speech model takes from the sound",
+        items=(
+            ("STARTER", "Starter", "Phones and loudness: the shipped model is refined"),
+            (
+                "WAV2VEC2",
+                "wav2vec 2.0",
+                "A network whose weights are on the engine's computer: a new model learns with it",
+            ),
+        ),
+    )
+    encoder_source: bpy.props.StringProperty(
+        name="Weights",
+        description="Folder or Hugging Face id of wav2vec 2.0; nothing is downloaded",
+        default="facebook/wav2vec2-base-960h",
+    )
+    new_model: bpy.props.BoolProperty(
+        name="New Model",
+        description="Train a new small model in the head's own expressions, from nothing",
+    )
+    speech_preset: bpy.props.EnumProperty(
+        name="Preset",
+        description="What the new speech model is like",
+        items=(
+            ("personal", "Personal", "The paper's model"),
+            (
+                "without_alignment_mask",
+                "Without Alignment Mask",
+                "Each frame attends to the sound of its whole window (a row of Table 4)",
+            ),
+            (
+                "without_audio_finetuning",
+                "Without Audio Fine-Tuning",
+                "The encoder stays as it is (a row of Table 4)",
+            ),
+            (
+                "without_wrinkle_features",
+                "Without Wrinkle Features",
+                "No wrinkles are predicted on the way to motion (a row of Table 4)",
+            ),
+            ("autoregressive", "Autoregressive", "Each frame is fed back, to compare with"),
         ),
     )
     limit_steps: bpy.props.BoolProperty(

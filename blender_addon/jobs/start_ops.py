@@ -151,9 +151,22 @@ class GAUSSIANSPEECH_OT_train_speech(StepsMixin, bpy.types.Operator):
         "its own"
     )
 
+    preset: bpy.props.StringProperty(
+        name="Preset",
+        description="Of a new model; without one the shipped model is refined",
+        options={"SKIP_SAVE"},
+    )
+    encoder_source: bpy.props.StringProperty(
+        name="Weights",
+        description="Folder or Hugging Face id of wav2vec 2.0, for a new model",
+        options={"SKIP_SAVE"},
+    )
+
     def check(self, folder: Path) -> None:
-        """Look for views, or for recordings with their motion."""
-        if (folder / VIEWS).is_file():
+        """Look for views, for sequences, or for recordings with their motion."""
+        if (folder / VIEWS).is_file() or (folder / _FLAME).is_dir():
+            return
+        if any((sequence / _FLAME).is_dir() for sequence in folder.iterdir()):
             return
         if not any(
             path.suffix.lower() in SOUNDS
@@ -171,7 +184,23 @@ class GAUSSIANSPEECH_OT_train_speech(StepsMixin, bpy.types.Operator):
         options = ["--data", self._folder(client), "--head", engine_name(require_head(context))]
         options += ["--name", self.title.strip() or self.default_title(), *device_options(context)]
         options += ["--steps", str(self.steps)] if self.steps else []
-        return JobSpec("train speech", tuple(options))
+        return JobSpec("train speech", (*options, *self._new_model(client)))
+
+    def _new_model(self, client: JobsClient) -> list[str]:
+        """The options of a new model; none where the shipped one is refined."""
+        source = self.encoder_source.strip()
+        if not self.preset:
+            if source:
+                raise BadInputError(
+                    "wav2vec 2.0 is for a new model.", "Choose a preset, or the encoder Starter."
+                )
+            return []
+        options = ["--from", "none", "--preset", self.preset]
+        if not source:
+            return options
+        folder = Path(bpy.path.abspath(source))
+        is_folder = not client.remote and folder.is_dir()
+        return [*options, "--encoder-source", str(folder.resolve()) if is_folder else source]
 
 
 class GAUSSIANSPEECH_OT_make_capture(StartJobOperator, bpy.types.Operator):

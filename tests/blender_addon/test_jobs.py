@@ -10,7 +10,9 @@ import json
 import os
 import subprocess
 import time
+from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -198,6 +200,74 @@ def test_speech_is_trained_on_recordings_with_their_motion(blender, jobs, tmp_pa
     (tmp_path / "data" / "one.wav").write_bytes(b"")
     with pytest.raises(RuntimeError, match="holds no recording with motion"):
         blender.ops.gaussianspeech.train_speech(data=str(tmp_path / "data"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "options"),
+    [
+        ({}, ()),
+        ({"new_model": True}, ("--from", "none", "--preset", "starter")),
+        (
+            {"encoder": "WAV2VEC2", "encoder_source": "some/id"},
+            ("--from", "none", "--preset", "personal", "--encoder-source", "some/id"),
+        ),
+        (
+            {"encoder": "WAV2VEC2", "encoder_source": "", "speech_preset": "autoregressive"},
+            ("--from", "none", "--preset", "autoregressive"),
+        ),
+    ],
+)
+def test_the_encoder_and_the_preset_of_a_speech_model_are_chosen(
+    blender, jobs, tmp_path, add_plain_head, addon, monkeypatch, settings, options
+):
+    add_plain_head()
+    (tmp_path / "data" / "SEN-01" / "flame_param").mkdir(parents=True)
+    chosen = blender.context.scene.gaussianspeech_training
+    for name, value in (
+        {"kind": "SPEECH", "recordings": str(tmp_path / "data")} | settings
+    ).items():
+        setattr(chosen, name, value)
+    asked = []
+
+    def refused(_client, _name, spec):
+        asked.append(spec)
+        future = Future()
+        future.set_exception(addon("engine.core.errors").GaussianSpeechError("Not today."))
+        return future
+
+    monkeypatch.setattr(addon("jobs.client").JobsClient, "start", refused)
+    row = Drawn()
+    addon("jobs.new_panel")._draw_speech(row, row, blender.context, chosen)
+    with pytest.raises(RuntimeError, match="Not today"):
+        blender.ops.gaussianspeech.train_speech(**vars(row.pressed))
+    (spec,) = asked
+    assert spec.command == "train speech"
+    fixed = ("--data", str((tmp_path / "data").resolve()), "--head", "default", "--name", "data")
+    assert spec.options == (*fixed, *options)
+    assert "encoder" in row.properties
+    assert ("encoder_source" in row.properties) == (chosen.encoder == "WAV2VEC2")
+
+
+class Drawn:
+    """A layout that keeps what is drawn into it."""
+
+    def __init__(self):
+        self.properties, self.pressed, self.enabled = set(), SimpleNamespace(), True
+        self.alert = self.scale_y = self.use_property_split = self.active = None
+
+    def prop(self, _data, name, **_how):
+        self.properties.add(name)
+
+    def operator(self, *_name, **_how):
+        return self.pressed
+
+    def label(self, **_how):
+        pass
+
+    def row(self, **_how):
+        return self
+
+    column = split = box = row
 
 
 def test_a_trained_speech_model_is_used_with_one_click(

@@ -34,8 +34,8 @@ def speech(
     head: str = "default",
     tracking: Path | None = None,
     start: Annotated[str, tyro.conf.arg(name="from")] = STARTER,
-    preset: str = "personal",
-    encoder_source: str = "",
+    preset: str | None = None,
+    encoder_source: str | None = None,
     steps: int = 1500,
     batch: int = 16,
     frames: int = 160,
@@ -65,8 +65,9 @@ def speech(
         tracking: flame_param.npz of an avatar training on the capture: its refined parameters in
             place of the capture's.
         start: "starter", the file of a speech model, or "none" for a new model of a preset.
-        preset: the new model: "personal" encodes with wav2vec 2.0, "starter" without any weights.
-        encoder_source: folder or hub id of wav2vec 2.0 for a new model.
+        preset: of a new model (--from none): "personal", which is the default there, encodes with
+            wav2vec 2.0, "starter" without any weights.
+        encoder_source: folder or hub id of wav2vec 2.0 for a new model (--from none).
         steps: steps of the optimiser at most.
         batch: clips in a step.
         frames: frames of each.
@@ -87,6 +88,7 @@ def speech(
     from training.speech.personal import PersonalTraining, train_personal
 
     _check_files(data, head, start)
+    _check_new(start, preset, encoder_source)
     check_file(tracking, "--tracking")
     folder = _folder(out, name)
     plan = PersonalTraining(
@@ -95,8 +97,8 @@ def speech(
         head=_absolute(head),
         tracking=None if tracking is None else tracking.resolve(),
         start=_absolute(start),
-        preset=preset,
-        encoder_source=_absolute(encoder_source),
+        preset=preset or PersonalTraining.preset,
+        encoder_source=_absolute(encoder_source or ""),
         name=name,
         alignment_mask=alignment_mask,
         finetune_audio=finetune_audio,
@@ -168,6 +170,22 @@ def _check_files(data: Path, head: str, start: str) -> None:
         )
     if head not in _IDS and not Path(head).is_file():
         raise BadInputError(f"There is no head file {head}.", "Check the path given with --head.")
+
+
+def _check_new(start: str, preset: str | None, encoder_source: str | None) -> None:
+    """See that what only a new model has is not asked of one that there is.
+
+    Raises:
+        BadInputError: it is; names the option.
+    """
+    given = [("--preset", preset), ("--encoder-source", encoder_source)]
+    names = [name for name, value in given if value is not None]
+    if start != "none" and names:
+        raise BadInputError(
+            f"{' and '.join(names)} say what a new model is like; --from {start} brings its own "
+            "size and encoder.",
+            f"Add --from none, or leave out {' and '.join(names)}.",
+        )
 
 
 def _folder(out: Path | None, name: str) -> Path:

@@ -24,9 +24,10 @@ class PersonSettings:
         speech_steps: steps of the speech model at most; 0 leaves the speech model out.
         joint_rounds: rounds in which both are refined for each other; 0 leaves that out.
         start: what the speech model starts from: "starter", a file, or "none" for a new one; by
-            default the starter for heads with ARKit's expressions, a new one for others.
+            default the starter for heads with ARKit's expressions, a new one for others and where
+            there is an encoder_source.
         encoder_source: folder or hub id of wav2vec 2.0 for a new speech model; without it a new one
-            listens to phones alone.
+            reads phones and loudness alone.
         scale: size of the pictures beside the capture's; 0 for the preset's.
         seed: of all that is drawn by chance.
         backend: rasteriser.
@@ -61,6 +62,11 @@ class PersonSettings:
             "threads": THREADS,
         }
         check_ranges(self, ranges)
+        if self.encoder_source and self.start not in ("", "none"):
+            raise BadInputError(
+                f"--encoder-source is of a new speech model; --start {self.start} brings its own.",
+                "Give --start none, or leave out --encoder-source.",
+            )
         if self.start not in ("", "starter", "none") and not Path(self.start).is_file():
             raise BadInputError(
                 f"There is no speech model {self.start}.", "Give --start a file, starter or none."

@@ -192,7 +192,8 @@ def _train_speech(
     from training.speech.personal import PersonalTraining as SpeechPlan
 
     settings = plan.settings
-    start = settings.start or (STARTER if has_arkit_visemes(head) else SCRATCH)
+    goes_on = has_arkit_visemes(head) and not settings.encoder_source
+    start = settings.start or (STARTER if goes_on else SCRATCH)
     steps = settings.speech_steps
     wanted = SpeechPlan(
         data=plan.data,

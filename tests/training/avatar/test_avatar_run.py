@@ -21,6 +21,7 @@ from tests.engine.heads.flame_files import flame_arrays
 from tests.training.avatar.conftest import SMALL
 from tests.training.data.flame_capture import TEETH, as_flame_capture, param
 from training.avatar import run
+from training.avatar.config import Tuning
 from training.avatar.trainer import AvatarTrainer
 from training.data.multiview import MultiViewCapture
 from training.run import loop
@@ -62,7 +63,7 @@ def test_a_capture_tracked_with_flame_is_trained_on_with_the_users_model(small_c
     model = tmp_path / "flame.npz"
     np.savez(model, **flame_arrays())
     data = as_flame_capture(small_capture, tmp_path / "capture")
-    settings = replace(SHORT, steps=2)
+    settings = replace(SHORT, steps=2, tuning=Tuning(tune_tracking=False))
     done = work(tmp_path / "job", data, settings, head=str(model))
     avatar, own = load_with_head(done.folder / "avatar.safetensors")
     assert avatar.count > 10_000

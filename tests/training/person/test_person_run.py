@@ -165,6 +165,8 @@ def test_the_command_is_a_job_like_any_other(capture, tmp_path, capsys):
     command = ["train", "person", "--data", str(capture), "--out", str(tmp_path / "b")]
     assert main([*command, "--scale", "2"]) == 2
     assert "--scale" in capsys.readouterr().err
+    assert main([*command, "--start", "starter", "--encoder-source", "some/weights"]) == 2
+    assert "--encoder-source is of a new speech model" in capsys.readouterr().err
     assert not (tmp_path / "b").exists()
 
 
