@@ -154,13 +154,15 @@ def test_what_cannot_join_a_character_is_refused(blender, face):
     assert_refused(blender, use, "nothing that could join it")
 
 
-def test_driven_muted_locked_and_pinned_keys_are_said_and_the_rest_speaks(engine_ready, face):
+def test_driven_muted_locked_and_pinned_keys_are_said_and_the_rest_speaks(
+    engine_ready, predict, face
+):
     blocks = face.data.shape_keys.key_blocks
     drive(face, "mouthFunnel")
     blocks["jawOpen"].mute = True
     blocks["mouthPucker"].lock_shape = True
     face.show_only_shape_key = True
-    assert engine_ready.ops.gaussianspeech.predict() == {"FINISHED"}
+    predict()
     message = engine_ready.context.window_manager.gaussianspeech_status.message
     assert "Drivers keep control of 1 key, such as mouthFunnel" in message
     assert "Muted, so not seen: 1 key, such as jawOpen" in message
@@ -186,10 +188,10 @@ def curves_of(action):
     ]
 
 
-def test_an_empty_action_of_the_artist_stays_where_it_is(engine_ready, face):
+def test_an_empty_action_of_the_artist_stays_where_it_is(engine_ready, predict, face):
     empty = engine_ready.data.actions.new("Empty")
     face.data.shape_keys.animation_data_create().action = empty
-    assert engine_ready.ops.gaussianspeech.predict() == {"FINISHED"}
+    predict()
     assert face.data.shape_keys.animation_data.action == empty
     values = set()
     for frame in range(1, 60):
@@ -198,10 +200,10 @@ def test_an_empty_action_of_the_artist_stays_where_it_is(engine_ready, face):
     assert len(values) > 10
 
 
-def test_a_part_that_was_deleted_is_left_out(engine_ready, face):
+def test_a_part_that_was_deleted_is_left_out(engine_ready, predict, face):
     teeth = make_mesh(engine_ready, "Teeth", ["jawOpen"])
     select(engine_ready, face, teeth)
     engine_ready.ops.gaussianspeech.use_character()
     engine_ready.data.objects.remove(teeth)
     select(engine_ready, face)
-    assert engine_ready.ops.gaussianspeech.predict() == {"FINISHED"}
+    predict()

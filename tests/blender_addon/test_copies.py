@@ -13,7 +13,7 @@ from tests.blender_addon.test_speech_predict import VOICE, speaker
 
 
 @pytest.fixture
-def trio(engine_ready):
+def trio(engine_ready, predict):
     """Face, teeth and rig of a character that speaks."""
     face, teeth = (
         make_mesh(engine_ready, "Face", ARKIT),
@@ -23,7 +23,7 @@ def trio(engine_ready):
     select(engine_ready, face, teeth, rig)
     engine_ready.ops.gaussianspeech.use_character()
     engine_ready.ops.gaussianspeech.import_sound(filepath=str(VOICE))
-    engine_ready.ops.gaussianspeech.predict()
+    predict()
     return face, teeth, rig
 
 

@@ -141,20 +141,25 @@ def test_neck_and_head_turn_with_the_performance(blender, show, mode):
     np.testing.assert_allclose(turn_of(blender, rig, "head"), [0.1, 0, 0.2], atol=1e-4)
 
 
-def speak(blender, main):
+@pytest.fixture
+def speak(engine_ready, predict):
     """Let a character speak the sample voice; first and last frame of the line."""
-    select(blender, main)
-    blender.ops.gaussianspeech.import_sound(filepath=str(VOICE))
-    assert blender.ops.gaussianspeech.predict() == {"FINISHED"}
-    datablock = main if main.type == "ARMATURE" else main.data.shape_keys
-    (strip,) = [
-        strip
-        for track in datablock.animation_data.nla_tracks
-        for strip in track.strips
-        if "gaussianspeech_line" in strip.action
-    ]
-    first, last = frames_of_strip(strip)
-    return range(round(first), round(last) + 1)
+
+    def spoken(main):
+        select(engine_ready, main)
+        engine_ready.ops.gaussianspeech.import_sound(filepath=str(VOICE))
+        predict()
+        datablock = main if main.type == "ARMATURE" else main.data.shape_keys
+        (strip,) = [
+            strip
+            for track in datablock.animation_data.nla_tracks
+            for strip in track.strips
+            if "gaussianspeech_line" in strip.action
+        ]
+        first, last = frames_of_strip(strip)
+        return range(round(first), round(last) + 1)
+
+    return spoken
 
 
 def over(blender, frames, measure):
@@ -166,8 +171,8 @@ def over(blender, frames, measure):
     return np.array(found)
 
 
-def test_a_rigify_face_speaks_and_its_lips_meet(engine_ready, rigify):
-    frames = speak(engine_ready, rigify)
+def test_a_rigify_face_speaks_and_its_lips_meet(engine_ready, rigify, speak):
+    frames = speak(rigify)
     opened = over(engine_ready, frames, lambda: gap(engine_ready, rigify))
     assert opened.max() > 0.006
     # "Lend me your voice, and I will move my mouth": the lips close for each of three m.
@@ -180,13 +185,13 @@ def test_a_rigify_face_speaks_and_its_lips_meet(engine_ready, rigify):
     assert engine_ready.context.window_manager.gaussianspeech_status.message.startswith("Baked")
 
 
-def test_a_jaw_and_eyes_speak_with_a_mesh_of_shape_keys(engine_ready):
+def test_a_jaw_and_eyes_speak_with_a_mesh_of_shape_keys(engine_ready, speak):
     rig = make_armature(engine_ready, "Rig", face_bones())
     face = make_mesh(engine_ready, "Face", ["jawOpen", "mouthFunnel", "mouthPucker", "mouthSmile",
                                             "mouthLowerDown", "mouthUpperUp"])  # fmt: skip
     as_character(engine_ready, face, rig)
     assert rig.gaussianspeech_character.owner == face
-    frames = speak(engine_ready, face)
+    frames = speak(face)
     key = face.data.shape_keys.key_blocks["jawOpen"]
     both = over(engine_ready, frames, lambda: (key.value, turn_of(engine_ready, rig, "jaw")[0]))
     assert both[:, 0].max() > 0.1
@@ -200,10 +205,10 @@ def test_a_jaw_and_eyes_speak_with_a_mesh_of_shape_keys(engine_ready):
     assert rig.animation_data.action == own
 
 
-def test_the_head_turns_by_its_bones_without_an_empty(engine_ready):
+def test_the_head_turns_by_its_bones_without_an_empty(engine_ready, speak):
     rig = make_armature(engine_ready, "Rig", face_bones())
     as_character(engine_ready, rig)
-    frames = speak(engine_ready, rig)
+    frames = speak(rig)
     turn = over(engine_ready, frames, lambda: turn_of(engine_ready, rig, "head"))
     assert not turn.any()
     rig.gaussianspeech_speech.head_motion = 1.0
@@ -215,7 +220,7 @@ def test_the_head_turns_by_its_bones_without_an_empty(engine_ready):
     np.testing.assert_allclose(turn, 0, atol=1e-6)
 
 
-def test_a_custom_property_of_a_bone_speaks(engine_ready):
+def test_a_custom_property_of_a_bone_speaks(engine_ready, speak):
     rig = make_armature(engine_ready, "Rig", {"face": ((0, 0, 0), (0, 0, 1))})
     bone = rig.pose.bones["face"]
     bone["Mouth Open"] = 2.0
@@ -225,7 +230,7 @@ def test_a_custom_property_of_a_bone_speaks(engine_ready):
     engine_ready.ops.gaussianspeech.add_mapping_row()
     (row,) = rig.gaussianspeech_character.rows
     row.channel, row.property_name, row.value = "PROPERTY", "Mouth Open", 10.0
-    frames = speak(engine_ready, rig)
+    frames = speak(rig)
     values = over(engine_ready, frames, lambda: rig.pose.bones["face"]["Mouth Open"])
     assert values.min() > 2.0 - 1e-3
     assert 2.5 < values.max() <= 10.0

@@ -15,7 +15,7 @@ TEXT = "Lend me your voice, and I will move my mouth, from a soft whisper to a p
 
 
 @pytest.fixture
-def head(engine_ready):
+def head(engine_ready, predict):
     """A default head that speaks the sample voice at 24 frames per second from frame 1."""
     bpy = engine_ready
     bpy.ops.gaussianspeech.add_head()
@@ -25,7 +25,7 @@ def head(engine_ready):
     bpy.ops.gaussianspeech.import_sound(filepath=str(VOICE))
     obj = bpy.context.object
     line_of(obj).text = TEXT
-    bpy.ops.gaussianspeech.predict()
+    predict()
     return obj
 
 
