@@ -114,12 +114,11 @@ def _speak(context: bpy.types.Context, obj: bpy.types.Object, reply: Message, au
     deltas = np.asarray(reply.arrays["corrective_deltas"], np.float32)
     prediction = prediction_from_reply(
         reply.body,
-        reply.arrays["key_values"],
+        reply.arrays,
         clip=clip,
         start=scene.frame_start,
         strip_start=strip_start,
         correctives=corrective_names(clip, len(deltas)),
-        head_rotation=reply.arrays.get("head_rotation"),
     )
     bake(context, line, prediction, deltas)
 

@@ -11,6 +11,8 @@ import bpy
 from ...engine.core.errors import BadInputError
 from ...engine.motion.characters.blender_bones import AXIS_ANGLE
 from ...engine.motion.characters.bones import property_of
+from ..heads.properties import head_of_rig
+from .head_joints import check_joints
 from .making import check_own, key_names
 from .properties import bone_mapping_of, character_objects, is_character, mapping_of, pose_bone
 from .targets import AnimatedChannels, key_path
@@ -26,6 +28,9 @@ def check_part(obj: bpy.types.Object) -> None:
     check_own(obj)
     if obj.mode == "EDIT":
         raise BadInputError(f"'{obj.name}' is in Edit Mode.", "Leave Edit Mode first.")
+    if head_of_rig(obj) is not None:
+        check_joints(obj)
+        return
     if obj.type == "ARMATURE":
         _check_bones(obj)
         return

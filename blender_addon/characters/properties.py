@@ -22,7 +22,7 @@ from ...engine.motion.characters.conventions import Row
 from ...engine.motion.characters.mapping import CharacterMapping, mapping_of_rows
 from ...engine.motion.characters.poses import pose_names
 from .. import compat
-from ..heads.properties import check_vertex_count, is_head
+from ..heads.properties import check_vertex_count, head_of_rig, is_head, rig_of
 
 BEFORE_USE: list[Callable[[], None]] = []
 """What is done before somebody speaks; see :mod:`..speech.copies`."""
@@ -186,7 +186,7 @@ def has_face_bones(obj: bpy.types.Object | None) -> bool:
 def can_speak(obj: bpy.types.Object | None) -> bool:
     """Whether an object that is no head of this add-on may become a part of a character."""
     if obj is not None and obj.type == "ARMATURE":
-        return bool(obj.data.bones)
+        return bool(obj.data.bones) and head_of_rig(obj) is None
     return has_shape_keys(obj) and not is_head(obj)
 
 
@@ -218,9 +218,11 @@ def main_of(obj: bpy.types.Object) -> bpy.types.Object:
 
 
 def character_objects(obj: bpy.types.Object) -> list[bpy.types.Object]:
-    """All objects of a character, the main one first; of a head, the head."""
+    """All objects of a character, the main one first; of a head, the head and its rig."""
     if not is_character(obj):
-        return [obj]
+        head = head_of_rig(obj) or obj
+        rig = rig_of(head) if is_head(head) else None
+        return [head] if rig is None else [head, rig]
     main = main_of(obj)
     parts = [other for other in bpy.data.objects if is_character(other) and other != main]
     return [main, *sorted((o for o in parts if main_of(o) == main), key=lambda part: part.name)]
@@ -274,7 +276,9 @@ def bone_mapping_of(obj: bpy.types.Object) -> BoneMapping:
 
 
 def turns_by_bones(obj: bpy.types.Object) -> bool:
-    """Whether a bone of a character turns with its head."""
+    """Whether a bone of a head's rig, or of a character, turns with the head."""
+    if is_head(obj):
+        return rig_of(obj) is not None
     return any(
         row.pose == HEAD
         for part in character_objects(obj)
@@ -306,6 +310,8 @@ def active_speaker(context: bpy.types.Context) -> bpy.types.Object | None:
         return obj
     if is_character(obj):
         return main_of(obj)
+    if (head := head_of_rig(obj)) is not None:
+        return head
     if has_face(obj):
         return None
     speakers = [other for other in context.scene.objects if is_head(other) or _is_main(None, other)]

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from ...engine.motion.characters.blender_bones import RigTarget, bone_channels, rig_target
 from ...engine.motion.characters.mapping import CharacterMapping
+from ..heads.properties import head_of_rig
+from .head_joints import HeadPose, JointTarget, joint_target
 from .properties import bone_mapping_of, leader_of, mapping_of
 
 Float = NDArray[np.float32]
@@ -35,14 +37,20 @@ class Target:
         mapping: what a mesh's shape keys stand for; ``None`` for a head.
         leader: of the character's object that shows most, see :func:`properties.leader_of`.
         rig: of an armature.
+        joints: of the armature of a head.
     """
 
     mapping: CharacterMapping | None
     leader: CharacterMapping | None
     rig: RigTarget | None
+    joints: JointTarget | None = None
 
     def channels(
-        self, names: Sequence[str], values: Float, head_rotation: Float
+        self,
+        names: Sequence[str],
+        values: Float,
+        head_rotation: Float,
+        pose: HeadPose | None = None,
     ) -> Iterator[Channel]:
         """All that the object has for expressions, moving or not.
 
@@ -50,7 +58,11 @@ class Target:
             names: N expressions, and corrective shape keys of heads.
             values: (T, N) amounts.
             head_rotation: (T, 3) rotation vectors, head space, radians.
+            pose: of a head's joints, where that is known.
         """
+        if self.joints is not None:
+            yield from () if pose is None else self.joints.channels(pose)
+            return
         if self.rig is not None:
             yield from bone_channels(self.rig, names, values, head_rotation, self.leader)
             return
@@ -67,6 +79,8 @@ def target_of(obj: bpy.types.Object) -> Target:
     Raises:
         BadInputError: its table cannot be used.
     """
+    if head_of_rig(obj) is not None:
+        return Target(None, None, None, joint_target(obj))
     rig = rig_target(obj, bone_mapping_of(obj)) if obj.type == "ARMATURE" else None
     return Target(mapping_of(obj), leader_of(obj), rig)
 
@@ -92,18 +106,23 @@ def animated_datablock(obj: bpy.types.Object) -> bpy.types.ID:
 
 
 def animated_channels(
-    obj: bpy.types.Object, names: Sequence[str], values: Float, head_rotation: Float
+    obj: bpy.types.Object,
+    names: Sequence[str],
+    values: Float,
+    head_rotation: Float,
+    pose: HeadPose | None = None,
 ) -> AnimatedChannels:
     """What an object of a character animates to show expressions and the turn of the head.
 
     Args:
-        obj: a head, or an object of a character.
+        obj: a head or its rig, or an object of a character.
         names: N expressions, and corrective shape keys of heads.
         values: (T, N) amounts.
         head_rotation: (T, 3) rotation vectors, head space, radians.
+        pose: of a head's joints, where that is known.
     """
     datablock = animated_datablock(obj)
-    found = list(target_of(obj).channels(names, values, head_rotation))
+    found = list(target_of(obj).channels(names, values, head_rotation, pose))
     moving = {
         _unit(path, index)
         for path, index, known in found

@@ -166,8 +166,32 @@ def _usd(request: Request) -> None:
     _exported(bpy.ops.wm.usd_export, request, options)
 
 
+def _key_driven(request: Request) -> None:
+    """Turn what drivers do to shape keys into keyframes: exporters sample drivers by half."""
+    driven = [
+        (block, keys)
+        for keys in dict.fromkeys(
+            obj.data.shape_keys for obj in bpy.context.selected_objects if obj.type == "MESH"
+        )
+        if keys is not None and keys.animation_data is not None
+        for block in keys.key_blocks
+        if keys.animation_data.drivers.find(block.path_from_id("value")) is not None
+    ]
+    first, last = request["frames"]
+    values = np.empty((last + 1 - first, len(driven)), np.float32)
+    for number, depsgraph in enumerate(_played(request) if driven else ()):
+        for column, (block, keys) in enumerate(driven):
+            values[number, column] = keys.evaluated_get(depsgraph).key_blocks[block.name].value
+    for (block, _), column in zip(driven, values.T, strict=True):
+        block.driver_remove("value")
+        for frame, value in enumerate(column.tolist(), first):
+            block.value = value
+            block.keyframe_insert("value", frame=frame)
+
+
 def _glb(request: Request) -> None:
     _enable("io_scene_gltf2")
+    _key_driven(request)
     options = {
         "export_format": "GLB",
         "use_selection": True,
@@ -182,6 +206,8 @@ def _glb(request: Request) -> None:
         "export_animations": True,
         # What plays in the scene, with NLA tracks and drivers, sampled at every frame.
         "export_animation_mode": "SCENE",
+        # Keys and bones are one animation: players play one at a time.
+        "export_anim_scene_split_animation": False,
         "export_force_sampling": True,
         "export_frame_range": True,
         "export_anim_slide_to_zero": request["from_zero"],
@@ -192,6 +218,7 @@ def _glb(request: Request) -> None:
 
 def _fbx(request: Request) -> None:
     _enable("io_scene_fbx")
+    _key_driven(request)
     options = {
         "use_selection": True,
         "object_types": {"MESH", "ARMATURE", "EMPTY"},
@@ -214,19 +241,23 @@ def _sample(request: Request) -> dict[str, Any]:
     """The evaluated values of shape keys at every frame, and what else a performance needs.
 
     ``keys`` of the request: for each object the names of its keys. ``turned``: an object whose
-    rotation counts, or nothing. ``dense``: the first object's evaluated vertices too.
+    rotation counts, or nothing. ``rig``: the first object's armature, or nothing, and ``bones`` of
+    it that count. ``dense``: the first object's evaluated vertices too.
 
-    Writes an npz of ``values/N`` (T, K), ``matrices`` (T, 3, 3), and of the first object ``rest``
-    (V, 3), ``moving`` (M,) columns and ``shapes`` (M, V, 3) offsets of those keys; ``vertices.npy``
-    (T, V, 3) beside it where it is dense. All in Blender's space.
+    Writes an npz of ``values/N`` (T, K), ``matrices`` (T, 3, 3), ``bones`` (T, J, 4, 4), by which
+    the bones stand away from rest, and of the first object ``rest`` (V, 3), ``moving`` (M,) columns
+    and ``shapes`` (M, V, 3) offsets of those keys; ``vertices.npy`` (T, V, 3) beside it where it is
+    dense. All in Blender's space.
     """
     first, last = request["frames"]
     objects = [_object(name) for name in request["objects"][: len(request["keys"])]]
     turned = _object(request["turned"]) if request["turned"] else None
+    rig = _object(request["rig"]) if request["rig"] else None
     blocks = [obj.data.shape_keys for obj in objects]
     frames = last + 1 - first
     values = [np.zeros((frames, len(names)), np.float32) for names in request["keys"]]
     matrices = np.zeros((frames, 3, 3), np.float64)
+    bones = np.zeros((frames, len(request["bones"]), 4, 4), np.float64)
     dense = _Dense(request, objects[0], frames) if request["dense"] else None
     for number, depsgraph in enumerate(_played(request)):
         for keys, names, found in zip(blocks, request["keys"], values, strict=True):
@@ -235,6 +266,11 @@ def _sample(request: Request) -> dict[str, Any]:
         if turned is not None:
             matrix = turned.evaluated_get(depsgraph).matrix_world.to_3x3().normalized()
             matrices[number] = np.array(matrix)
+        if rig is not None:
+            posed = rig.evaluated_get(depsgraph).pose.bones
+            for joint, name in enumerate(request["bones"]):
+                rest = posed[name].bone.matrix_local.inverted_safe()
+                bones[number, joint] = np.array(posed[name].matrix @ rest)
         if dense is not None:
             dense.write(objects[0].evaluated_get(depsgraph).data)
     if dense is not None:
@@ -243,7 +279,7 @@ def _sample(request: Request) -> dict[str, Any]:
     if request["shapes"]:
         arrays |= _shapes(blocks[0], request["keys"][0], values[0])
     with Path(request["out"]).open("wb") as stream:
-        np.savez(stream, matrices=matrices, **arrays)
+        np.savez(stream, matrices=matrices, bones=bones, **arrays)
     return {"bad_vertices": dense.unexpected if dense else 0}
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,12 @@ from numpy.typing import NDArray
 
 from ...engine.core.errors import BadInputError
 from ...engine.heads.axes import HEAD_TO_BLENDER, blender_to_head
+from ...engine.heads.flame_jaw import JAW_DIRECTIONS, jaw_amounts
 from ...engine.motion.arkit import ARKIT_NAMES, COLUMN
 from ...engine.motion.characters.mapping import CharacterMapping
-from ...engine.motion.face.pose import rotation_vectors
+from ...engine.motion.face.pose import rotation_vectors, rotations
 from ...engine.motion.face.prosody import UNKNOWN
+from ...engine.motion.factored import factored
 from ...engine.motion.interchange.curve_files import is_curve_file, write_curves
 from ...engine.motion.interchange.face_curves import FaceCurves
 from ...engine.motion.performance import Performance
@@ -35,7 +37,8 @@ from ..characters.properties import (
     is_character,
     mapping_of,
 )
-from ..heads.properties import check_vertex_count, is_head
+from ..heads.properties import check_vertex_count, is_head, rig_of
+from ..heads.rig import JAW, NECK, RestJoints, pose_keys, pose_of_motions, rest_joints
 from ..speech.head_motion import motion_of
 from ..speech.sound import scene_fps
 from .background_blender import BackgroundExport, ExportFolder
@@ -61,6 +64,7 @@ class Source:
         mappings: what the keys of a character's objects stand for, ``None`` for a head's.
         spoken: of the lines within the frames.
         dense: whether the evaluated vertices are written too.
+        joints: of the head's rig.
     """
 
     name: str
@@ -71,6 +75,7 @@ class Source:
     mappings: list[CharacterMapping | None]
     spoken: Spoken
     dense: bool
+    joints: RestJoints
 
 
 def export_evaluated(
@@ -118,7 +123,8 @@ def export_evaluated(
         if is_curve_file(path):
             write_curves(_curves(source, arrays), path)
         else:
-            _performance(source, arrays).save(path, offsets=_offsets(out, arrays["rest"], source))
+            made = _performance(source, arrays, out)
+            made.save(path, offsets=_offsets(out, arrays["rest"]) if dense else None)
         write_sound(folder, path)
         return path.stat().st_size
 
@@ -148,7 +154,7 @@ def sample_performance(
 
     def finish(out: Path, _report: dict[str, Any]) -> Path:
         with np.load(out) as arrays:
-            _performance(source, dict(arrays)).save(path)
+            _performance(source, dict(arrays), out).save(path)
         return path
 
     out = contextlib.nullcontext(folder.path / "sampled.npz")
@@ -168,6 +174,7 @@ def _source(
         mappings=[mapping_of(part) for part in objects],
         spoken=speech_of(context, obj, frames),
         dense=dense,
+        joints=rest_joints(obj),
     )
 
 
@@ -179,7 +186,7 @@ def _folder(
     *,
     shapes: bool,
 ) -> ExportFolder:
-    turned = motion_of(obj)
+    turned, rig = motion_of(obj), rig_of(obj) if is_head(obj) else None
     objects = _with_keys(obj)
     with sound_scene(sound) as scene:
         return ExportFolder(
@@ -191,7 +198,9 @@ def _folder(
             sound_files=() if sound is None else sound.files,
             keys=source.names,
             turned=None if turned is None else [turned.name, ""],
-            dense=source.dense,
+            rig=None if rig is None else [rig.name, ""],
+            bones=list(source.joints.names),
+            dense=source.dense or (shapes and rig is not None),
             shapes=shapes,
         )
 
@@ -257,13 +266,13 @@ def _curves(source: Source, arrays: dict[str, NDArray[Any]]) -> FaceCurves:
     return FaceCurves(source.fps, np.clip(weights, 0.0, 1.0), _rotation(arrays))
 
 
-def _performance(source: Source, arrays: dict[str, NDArray[Any]]) -> Performance:
+def _performance(source: Source, arrays: dict[str, NDArray[Any]], out: Path) -> Performance:
     values, names = arrays["values/0"], source.names[0]
-    expressions = [i for i, name in enumerate(names) if name not in source.spoken.correctives]
-    moving = arrays["moving"]
-    return Performance(
+    left_out = (*source.spoken.correctives, *pose_keys(names))
+    expressions = [i for i, name in enumerate(names) if name not in left_out]
+    moved = Performance(
         fps=source.fps,
-        weights=values[:, moving],
+        weights=values[:, arrays["moving"]],
         basis=blender_to_head(arrays["shapes"]),
         expression=values[:, expressions],
         expression_names=tuple(names[i] for i in expressions),
@@ -276,6 +285,39 @@ def _performance(source: Source, arrays: dict[str, NDArray[Any]]) -> Performance
         head_rotation=_rotation(arrays),
         prosody=UNKNOWN,
     )
+    return _posed(moved, source, arrays, out) if source.joints.names else moved
+
+
+def _posed(
+    moved: Performance, source: Source, arrays: dict[str, NDArray[Any]], out: Path
+) -> Performance:
+    """A performance with what the head's rig does: its offsets are of the mesh as it is seen."""
+    axes, joints = HEAD_TO_BLENDER.astype(np.float64), source.joints
+    posed = pose_of_motions(joints, axes.T @ arrays["bones"] @ axes)
+    turn, neck = rotations(posed.head_rotation), joints.positions[joints.names.index(NECK)]
+    rest = blender_to_head(arrays["rest"]).astype(np.float64)
+    vertices = np.load(out.with_name("vertices.npy"), mmap_mode="r")
+
+    def offsets() -> Iterator[NDArray[np.float64]]:
+        for start in range(0, len(vertices), _CHUNK):
+            seen = blender_to_head(vertices[start : start + _CHUNK]).astype(np.float64) - neck
+            still = seen @ turn[start : start + len(seen)] + neck
+            yield (still - rest).reshape(len(seen), -1)
+
+    weights, basis = factored(offsets())
+    expression = moved.expression.copy()
+    jaw = jaw_amounts(posed.pose.rotation[:, joints.names.index(JAW)])
+    for name, amount in zip(JAW_DIRECTIONS, jaw.T, strict=True):
+        if name in moved.expression_names:
+            expression[:, moved.expression_names.index(name)] += amount
+    return replace(
+        moved,
+        weights=weights,
+        basis=basis.reshape(len(basis), -1, 3),
+        expression=expression,
+        head_rotation=posed.head_rotation,
+        pose=posed.pose,
+    )
 
 
 def _rotation(arrays: dict[str, NDArray[Any]]) -> Float:
@@ -287,10 +329,8 @@ def _rotation(arrays: dict[str, NDArray[Any]]) -> Float:
     return rotation_vectors(axes.T @ matrices @ axes)
 
 
-def _offsets(out: Path, rest: Float, source: Source) -> Iterator[Float] | None:
+def _offsets(out: Path, rest: Float) -> Iterator[Float]:
     """The evaluated vertices against the rest, a chunk at a time, in head space."""
-    if not source.dense:
-        return None
     vertices = np.load(out.with_name("vertices.npy"), mmap_mode="r")
     starts: Sequence[int] = range(0, len(vertices), _CHUNK)
     return (blender_to_head(vertices[start : start + _CHUNK] - rest) for start in starts)

@@ -21,7 +21,7 @@ from ..engine_link.future import Future
 from ..engine_link.session import get_engine
 from ..engine_link.tasks import EngineTask
 from ..heads.ops import DEFAULT_HEAD
-from ..heads.properties import engine_name, is_head
+from ..heads.properties import engine_name, is_head, rig_of
 from ..settings import get_preferences
 from ..speech.bake import bake, check_bakeable
 from ..speech.correctives import corrective_names
@@ -70,6 +70,7 @@ class ImportMotionTask(OfSpeaker, ImportMotionOptions, EngineTask):
         params: dict[str, Any] = {
             "head": engine_name(obj) if is_head(obj) else DEFAULT_HEAD,
             "fps": scene_fps(context.scene),
+            "rig": rig_of(obj) is not None,
         }
         if self.rate:
             params["rate"] = float(self.rate)
@@ -95,12 +96,11 @@ class ImportMotionTask(OfSpeaker, ImportMotionOptions, EngineTask):
         name = self._path.name.split(".")[0]
         prediction = prediction_from_reply(
             reply.body,
-            reply.arrays["key_values"],
+            reply.arrays,
             clip=name,
             start=self._frame,
             strip_start=None,
             correctives=corrective_names(name, len(deltas)),
-            head_rotation=reply.arrays["head_rotation"],
         )
         line = add_line(obj, name)
         line.source, line.start_frame = "MOTION", self._frame

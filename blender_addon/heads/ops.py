@@ -22,6 +22,7 @@ from ..polls import InObjectMode
 from ..status import invoke_operator, report
 from .mesh import build_head
 from .properties import bind_avatar, engine_name, is_head
+from .rig import add_rig, joints_of_reply
 
 DEFAULT_HEAD = "default"
 """The head that ships with the engine."""
@@ -103,7 +104,7 @@ class GAUSSIANSPEECH_OT_add_head(InObjectMode, EngineTask, bpy.types.Operator):
 def place_head(
     context: bpy.types.Context, name: str, source: str, reply: Message
 ) -> bpy.types.Object:
-    """Make a head's object at the 3D cursor, selected and active.
+    """Make a head's object at the 3D cursor, selected and active; FLAME's with its rig.
 
     Args:
         context: where.
@@ -121,6 +122,8 @@ def place_head(
     context.collection.objects.link(obj)
     for other in context.selected_objects:
         other.select_set(False)
+    if (joints := joints_of_reply(reply.body, reply.arrays)) is not None:
+        add_rig(context, obj, joints).select_set(True)
     obj.select_set(True)
     context.view_layer.objects.active = obj
     return obj

@@ -10,6 +10,9 @@ import bpy
 from ...engine.core.errors import BadInputError
 from .. import compat
 
+JOINTS = ("root", "neck", "jaw", "left_eye", "right_eye")
+"""FLAME's, which are the names of a rig's bones."""
+
 
 @compat.overridable
 class GAUSSIANSPEECH_PG_head(bpy.types.PropertyGroup):
@@ -28,6 +31,11 @@ class GAUSSIANSPEECH_PG_head(bpy.types.PropertyGroup):
     expressions: bpy.props.StringProperty(
         name="Expressions", description="Names of the head's expressions, a line each"
     )
+    rig: bpy.props.PointerProperty(
+        type=bpy.types.Object,
+        name="Rig",
+        description="The armature with FLAME's joints that moves the head's mesh",
+    )
 
 
 def is_head(obj: bpy.types.Object | None) -> bool:
@@ -35,10 +43,30 @@ def is_head(obj: bpy.types.Object | None) -> bool:
     return obj is not None and obj.type == "MESH" and bool(obj.gaussianspeech_head.id)
 
 
+def rig_of(obj: bpy.types.Object) -> bpy.types.Object | None:
+    """The armature with a head's joints; ``None`` without, and where it moves the head no more."""
+    rig = obj.gaussianspeech_head.rig
+    if rig is None or rig.type != "ARMATURE" or not rig.users_scene:
+        return None
+    if any(name not in rig.data.bones for name in JOINTS):
+        return None
+    moves = any(known.type == "ARMATURE" and known.object == rig for known in obj.modifiers)
+    return rig if moves else None
+
+
+def head_of_rig(rig: bpy.types.Object | None) -> bpy.types.Object | None:
+    """The head that an armature is the rig of, if any."""
+    if rig is None or rig.type != "ARMATURE":
+        return None
+    return next((obj for obj in bpy.data.objects if is_head(obj) and rig_of(obj) == rig), None)
+
+
 def active_head(context: bpy.types.Context) -> bpy.types.Object | None:
-    """The head the panel is about: the active object, or else the scene's only head."""
+    """The head the panel is about: the active one or that of the active rig, or the only one."""
     if is_head(context.object):
         return context.object
+    if (head := head_of_rig(context.object)) is not None:
+        return head
     heads = [obj for obj in context.scene.objects if is_head(obj)]
     return heads[0] if len(heads) == 1 else None
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import bpy
@@ -11,10 +12,14 @@ from numpy.typing import NDArray
 
 from ...engine.core.errors import BadInputError
 from ...engine.heads.axes import HEAD_TO_BLENDER, blender_to_head
+from ...engine.heads.flame_jaw import JAW_DIRECTIONS, jaw_amounts
+from ...engine.motion.face.pose import rotation_vectors
 from ..avatars.properties import bound_avatar
-from ..heads.properties import check_vertex_count
+from ..heads.properties import check_vertex_count, rig_of
+from ..heads.rig import JAW, NECK, joint_motions
 
 Float = NDArray[np.float32]
+Double = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +33,9 @@ class AvatarInstance:
         head: the head the mesh was made from, as the engine names it.
         matrix: (4, 4) head space to world.
         vertices: (V, 3) evaluated vertices in head space, metres.
-        keys: values of the shape keys by name; empty where the mesh has no relative keys. The
-            engine takes those that are expressions of the head.
+        keys: values of the shape keys by name, with what the rig's jaw adds to those of the jaw;
+            empty where the mesh has no relative keys. The engine takes those that are expressions
+            of the head.
     """
 
     obj: bpy.types.Object
@@ -57,6 +63,14 @@ def visible_avatars(depsgraph: bpy.types.Depsgraph) -> list[AvatarInstance]:
             continue
         avatar, head = binding
         matrix = np.array(instance.matrix_world, np.float32) @ HEAD_TO_BLENDER
+        vertices, keys = _vertices(evaluated), _key_values(evaluated, depsgraph)
+        if (rig := rig_of(evaluated.original)) is not None:
+            motions = joint_motions(rig.evaluated_get(depsgraph))
+            keys |= _with_jaw(keys, motions)
+            # Colours depend on where the head is seen from, which turns with the neck.
+            turned = motions[NECK].astype(np.float32)
+            matrix = matrix @ turned
+            vertices = (vertices - turned[:3, 3]) @ turned[:3, :3]
         found.append(
             AvatarInstance(
                 obj=evaluated.original,
@@ -64,8 +78,8 @@ def visible_avatars(depsgraph: bpy.types.Depsgraph) -> list[AvatarInstance]:
                 avatar=avatar,
                 head=head,
                 matrix=matrix,
-                vertices=_vertices(evaluated),
-                keys=_key_values(evaluated, depsgraph),
+                vertices=np.ascontiguousarray(vertices),
+                keys=keys,
             )
         )
     return found
@@ -109,3 +123,14 @@ def _key_values(evaluated: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> 
     # A render's own depsgraph does not write animated values back to the original keys.
     blocks = keys.evaluated_get(depsgraph).key_blocks
     return {block.name: 0.0 if block.mute else block.value for block in blocks}
+
+
+def _with_jaw(keys: Mapping[str, float], motions: Mapping[str, Double]) -> dict[str, float]:
+    """The jaw's expressions, with the turn of its bone."""
+    turn = np.linalg.inv(motions[NECK]) @ motions[JAW]
+    amounts = jaw_amounts(rotation_vectors(turn[None, :3, :3])[0])
+    return {
+        name: keys[name] + float(amount)
+        for name, amount in zip(JAW_DIRECTIONS, amounts, strict=True)
+        if name in keys
+    }

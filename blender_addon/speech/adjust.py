@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from ...engine.motion.face.blinks import blink_times
 from ...engine.motion.face.emotion import AUTOMATIC, emotion_amounts
 from ...engine.motion.face.emotion import NEUTRAL as NO_EMOTION
+from ...engine.motion.face.gaze import Gaze, look
 from ...engine.motion.face.head_motion import head_motion
 from ...engine.motion.face.layers import with_gaze
 from ...engine.motion.face.prosody import Prosody, prosody_of_phones
+from ...engine.motion.joint_pose import JointPose
 from ...engine.motion.lip_contact import LipGap, keep_lip_contact
 from ...engine.motion.rules.contacts import Contacts, contact_curves, phones_in_silence
 from ...engine.motion.rules.pauses import hold_pauses_open
@@ -30,6 +32,8 @@ Amount = Double | float
 """A number, or (T,) of them."""
 
 JAW_OPEN, MOUTH_CLOSE = "jawOpen", "mouthClose"
+_JAW, _EYES = "jaw", ("left_eye", "right_eye")
+"""Joints of FLAME."""
 
 CLOSURE_PREFIXES = ("mouthClose", "mouthPress", "mouthRoll")
 """Expressions that bring the lips together."""
@@ -114,10 +118,12 @@ class Adjusted:
     Attributes:
         values: (T, N) float32 of the keys, within the prediction's ranges.
         head_rotation: (T, 3) float32 rotation vectors, head space, radians.
+        pose: of the joints of a rig.
     """
 
     values: Float
     head_rotation: Float
+    pose: JointPose
 
 
 def adjusted(
@@ -169,9 +175,50 @@ def adjusted(
         values = _times(values, wanted.blinks, _starting_with(names, ("eyeBlink",)))
     low, high = prediction.bounds
     values = np.clip(values, low, high)
+    pose = _joints(prediction, wanted)
+    if prediction.joints and np.any(wanted.gaze):
+        gaze = look(phones, blinks, rotation, fps, style, wanted.gaze)
+        pose = _looking(pose, prediction.joints, gaze)
     if _asked(wanted.delay, 0.0):
         values, rotation = delayed(values, wanted.delay), delayed(rotation, wanted.delay)
-    return Adjusted(values, rotation)
+        pose = JointPose(
+            *(_delayed_joints(part, wanted.delay) for part in (pose.rotation, pose.location))
+        )
+    return Adjusted(values, rotation, pose)
+
+
+def _joints(prediction: Prediction, wanted: Adjustments) -> JointPose:
+    """The joints, the jaw's with what is asked of jaw and speech."""
+    pose = prediction.pose
+    if _JAW not in prediction.joints:
+        return pose
+    jaw = prediction.joints.index(_JAW)
+    parts = []
+    for moved in (pose.rotation, pose.location):
+        column = moved[:, jaw]
+        for factor in (wanted.strength, wanted.articulation, wanted.jaw):
+            column = column * np.reshape(factor, (-1, 1)).astype(np.float32)
+        if _asked(wanted.smoothing, 0.0):
+            column = smoothed(column, wanted.smoothing * prediction.fps)
+        part = moved.copy()
+        part[:, jaw] = column
+        parts.append(part)
+    return JointPose(*parts)
+
+
+def _looking(pose: JointPose, joints: tuple[str, ...], gaze: Gaze) -> JointPose:
+    """Eyes that look elsewhere, too: +X turns down, +Y to the head's left."""
+    left, up = np.radians(gaze.degrees.T)
+    turn = np.stack([-up, left, np.zeros_like(up)], axis=1).astype(np.float32)
+    rotation = pose.rotation.copy()
+    for name in _EYES:
+        if name in joints:
+            rotation[:, joints.index(name)] += turn
+    return JointPose(rotation, pose.location)
+
+
+def _delayed_joints(moved: Float, delay: Amount) -> Float:
+    return delayed(moved.reshape(len(moved), -1), delay).reshape(moved.shape)
 
 
 def _scaled(values: Float, names: tuple[str, ...], wanted: Adjustments) -> Float:

@@ -20,6 +20,7 @@ from ...engine.motion.characters.mapping import default_lip_gap
 from ...engine.motion.lip_contact import LipGap, gap_of_pairs, lips_touch
 from .. import compat
 from ..characters.checks import check_keys, check_part, check_speaks, notes_of
+from ..characters.head_joints import HeadPose
 from ..characters.overrides import make_editable, takes_new_keys
 from ..characters.properties import character_objects, turns_by_bones
 from ..characters.targets import animated_channels, animated_datablock
@@ -36,6 +37,9 @@ from .sound import Clip
 from .timeline.kept import spans_from
 
 Float = NDArray[np.float32]
+
+_OF_KEYS, _OF_JOINTS = 0.4, 0.3
+"""Parts of the tolerance of a head with a rig that its shape keys may take, and a joint."""
 
 
 @dataclass(frozen=True)
@@ -153,9 +157,12 @@ def _fill(
     gap = _lip_gap(main, prediction)
     made = _adjusted(main, line, prediction, gap, span)
     contact = None if gap is None else lips_touch(made.values, gap)
+    pose = HeadPose(
+        prediction.joints, made.pose, made.head_rotation, prediction.turned_by, prediction.neck
+    )
     animated, kind = 0, "shape keys"
     for part, action in zip(objects, actions, strict=True):
-        target = animated_channels(part, prediction.names, made.values, made.head_rotation)
+        target = animated_channels(part, prediction.names, made.values, made.head_rotation, pose)
         keying = _keying(part, prediction, contact)
         fill_channels(action, target.datablock, target.channels, frames, keying, span.rate)
         nla.update_rest(target.datablock, action)
@@ -167,7 +174,7 @@ def _fill(
             kind = "channels of bones" if part.type == "ARMATURE" else "shape keys"
         target.datablock.update_tag()
         part.update_tag()
-    # Where a character's neck is, only its rig knows: that turns, or it follows an Empty.
+    # Where a character's neck is, only its rig knows: a bone turns, or it follows an Empty.
     neck = prediction.neck if is_head(main) else None
     turned = np.zeros_like(made.head_rotation) if turns_by_bones(main) else made.head_rotation
     keying = _keying(main, prediction, None)
@@ -205,10 +212,15 @@ def _keying(
         prediction: whose lips are known on heads.
         contact: (T,) frames in which the lips touch, where known.
     """
-    settings = character_objects(obj)[0].gaussianspeech_speech
+    objects = character_objects(obj)
+    settings = objects[0].gaussianspeech_speech
     scale = max(abs(factor) for factor in obj.matrix_world.to_scale()) or 1.0
+    tolerance = settings.key_tolerance / 1000 / scale
+    if is_head(objects[0]) and len(objects) > 1:
+        # What keys and joints are off by adds up; that of joints, too, from neck to jaw.
+        tolerance *= _OF_KEYS if obj == objects[0] else _OF_JOINTS
     upper, lower = prediction.lip_pairs if is_head(obj) else ((), ())
-    return Keying(settings.keying, settings.key_tolerance / 1000 / scale, contact, (*upper, *lower))
+    return Keying(settings.keying, tolerance, contact, (*upper, *lower))
 
 
 def _lip_gap(main: bpy.types.Object, prediction: Prediction) -> LipGap | None:

@@ -18,6 +18,8 @@ from bpy.app.handlers import persistent
 from .. import compat
 from ..characters.properties import BEFORE_USE, character_objects
 from ..characters.targets import animated_datablock
+from ..heads.properties import is_head
+from ..heads.rig import take_own_rig
 from . import nla
 from .action import copy_bake
 from .correctives import share_correctives
@@ -40,6 +42,8 @@ def separate_copies() -> list[bpy.types.Object]:
     for obj in sorted(speakers, key=lambda speaker: speaker.session_uid):
         ids = [line.id for line in obj.gaussianspeech_lines]
         original = next((first[known] for known in ids if known in first), None)
+        if original is not None and is_head(obj) and obj.data != original.data:
+            take_own_rig(obj)
         if original is not None and not _shares_keys(obj, original):
             _separate(obj)
             copies.append(obj)

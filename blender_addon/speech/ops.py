@@ -24,7 +24,7 @@ from ..engine_link.future import CompletedFuture, Future
 from ..engine_link.session import get_engine
 from ..engine_link.tasks import EngineTask
 from ..heads.ops import DEFAULT_HEAD
-from ..heads.properties import engine_name, is_head
+from ..heads.properties import engine_name, is_head, rig_of
 from ..settings import get_preferences
 from ..status import ReportMixin, report
 from .bake import Baked, bake, check_bakeable, rebake
@@ -183,6 +183,7 @@ class LinesTask(EngineTask):
             "model": model_name(line),
             "tolerance_mm": line.tolerance,
             "start": self._clip.start,
+            "rig": rig_of(obj) is not None,
         }
         if self._clip.duration is not None:
             params["duration"] = self._clip.duration
@@ -207,12 +208,11 @@ class LinesTask(EngineTask):
         deltas = np.asarray(reply.arrays["corrective_deltas"], np.float32)
         prediction = prediction_from_reply(
             reply.body,
-            reply.arrays["key_values"],
+            reply.arrays,
             clip=clip.name,
             start=clip.frame,
             strip_start=clip.strip_start,
             correctives=corrective_names(clip.name, len(deltas)),
-            head_rotation=reply.arrays.get("head_rotation"),
         )
         done = bake(context, line, prediction, deltas, clip)
         keep_transcript(line, clip, reply.body)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ...engine.core.errors import BadInputError
 from ...engine.motion.face.prosody import UNKNOWN, Prosody
+from ...engine.motion.joint_pose import JointPose
 
 Float = NDArray[np.float32]
 Timed = tuple[str, float, float]
@@ -29,8 +30,8 @@ Point = tuple[float, float, float]
 
 _ZERO = 32767
 """Level of the value 0, which is exact, as are the ends of a range."""
-_STEP = np.float32(1e-4)
-"""Radians between two levels of a head's rotation."""
+_STEP, _FINE = np.float32(1e-4), np.float32(1e-5)
+"""Radians between two levels of a rotation, and metres between two of a joint's location."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +63,11 @@ class Prediction:
         eyes: where it looks from, likewise.
         head_rotation: (T, 3) float32 rotation vectors of the head as predicted, head space,
             radians; kept to a ten-thousandth.
+        joints: names of the J joints of a head whose rig moves it, parents before children; empty
+            where the keys hold all of the motion.
+        pose: how the joints stand, of T frames; kept to a ten-thousandth of a radian and a
+            hundredth of a millimetre.
+        turned_by: the joint that ``head_rotation`` is of.
     """
 
     clip: str
@@ -85,12 +91,18 @@ class Prediction:
     neck: Point = (0.0, 0.0, 0.0)
     eyes: Point = (0.0, 0.0, 0.0)
     head_rotation: Float = field(default_factory=lambda: np.zeros((0, 3), np.float32))
+    joints: tuple[str, ...] = ()
+    pose: JointPose = field(default_factory=lambda: JointPose.rest(0, 0))
+    turned_by: str = "neck"
 
     def __post_init__(self) -> None:
-        """Give a head whose rotation is not known none."""
+        """Give a head whose rotation is not known none, and joints that are not known rest."""
         if not len(self.head_rotation):
             still = np.zeros((len(self.values), 3), np.float32)
             object.__setattr__(self, "head_rotation", still)
+        if not len(self.pose.rotation):
+            rest = JointPose.rest(len(self.values), len(self.joints))
+            object.__setattr__(self, "pose", rest)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -106,9 +118,13 @@ class Prediction:
         """Everything but the values as JSON, and the values."""
         about = asdict(self)
         del about["values"]
+        about["pose"] = [
+            _pack_steps(self.pose.rotation, _STEP),
+            _pack_steps(self.pose.location, _FINE),
+        ]
         about["shape"] = self.values.shape
         about["prosody"] = self.prosody.to_json()
-        about["head_rotation"] = _pack_rotation(self.head_rotation)
+        about["head_rotation"] = _pack_steps(self.head_rotation, _STEP)
         levels = np.rint((np.clip(self.values / self._reach, -1, 1) + 1) * _ZERO).astype("<u2")
         # Differences wrap round, and so does their sum: nothing is lost.
         steps = np.diff(levels, axis=0, prepend=np.zeros((1, levels.shape[1]), "<u2"))
@@ -132,8 +148,8 @@ class Prediction:
             steps = np.frombuffer(zlib.decompress(packed), "<u2").reshape(keys, frames)
             levels = np.cumsum(steps, axis=1, dtype="<u2").T
             shares = (levels.astype(np.float32) - _ZERO) / _ZERO
-            for name in ("expressions", "correctives"):
-                fields[name] = tuple(fields[name])
+            for name in ("expressions", "correctives", "joints"):
+                fields[name] = tuple(fields.get(name, ()))
             fields["ranges"] = tuple((low, high) for low, high in fields["ranges"])
             for name in ("phones", "words"):
                 fields[name] = _timed(fields.get(name, ()))
@@ -141,7 +157,13 @@ class Prediction:
             fields["prosody"] = _prosody(fields.get("prosody"))
             for name in ("neck", "eyes"):
                 fields[name] = _point(fields.get(name))
-            fields["head_rotation"] = _unpack_rotation(fields.get("head_rotation", ""), frames)
+            turned = _unpack_steps(fields.get("head_rotation", ""), (frames, 3), _STEP)
+            fields["head_rotation"] = turned
+            rotation, location = fields.get("pose", ("", ""))
+            shape = (frames, len(fields["joints"]), 3)
+            fields["pose"] = JointPose(
+                _unpack_steps(rotation, shape, _STEP), _unpack_steps(location, shape, _FINE)
+            )
             prediction = cls(**fields, values=shares)
             return replace(prediction, values=shares * prediction._reach)
         except (ValueError, KeyError, TypeError, zlib.error) as error:
@@ -152,26 +174,28 @@ class Prediction:
 
 def prediction_from_reply(
     body: Mapping[str, Any],
-    values: Float,
+    arrays: Mapping[str, NDArray[Any]],
     *,
     clip: str,
     start: float,
     strip_start: float | None,
     correctives: tuple[str, ...],
-    head_rotation: Float | None = None,
 ) -> Prediction:
     """The prediction in the engine's reply to ``speech.predict``.
 
     Args:
         body: of the reply.
-        values: (T, E + C) of the reply.
+        arrays: of the reply; an engine of an earlier version leaves ``head_rotation`` out.
         clip: name of the strip or file.
         start: scene frame of the first value.
         strip_start: scene frame at which the strip's content begins, ``None`` without a strip.
         correctives: names for the corrective keys.
-        head_rotation: (T, 3) of the reply, which an engine of an earlier version leaves out.
     """
     names = tuple(body["key_names"])
+    joints: dict[str, Any] = {}
+    if "joint_rotation" in arrays:
+        pose = JointPose(arrays["joint_rotation"], arrays["joint_location"])
+        joints = {"joints": tuple(body["joints"]), "pose": pose, "turned_by": body["turned_by"]}
     return Prediction(
         clip=clip,
         head=body["head"],
@@ -182,7 +206,7 @@ def prediction_from_reply(
         expressions=names[: len(names) - len(correctives)],
         correctives=correctives,
         ranges=tuple((float(low), float(high)) for low, high in body["key_ranges"]),
-        values=np.asarray(values, np.float32),
+        values=np.asarray(arrays["key_values"], np.float32),
         max_error_mm=float(body["max_error_mm"]),
         source_sha256=body.get("source_sha256") or "",
         performance=body.get("performance") or "",
@@ -193,7 +217,8 @@ def prediction_from_reply(
         prosody=_prosody(body.get("prosody")),
         neck=_point(body.get("neck")),
         eyes=_point(body.get("eyes")),
-        head_rotation=np.zeros((0, 3), np.float32) if head_rotation is None else head_rotation,
+        head_rotation=arrays.get("head_rotation", np.zeros((0, 3), np.float32)),
+        **joints,
     )
 
 
@@ -206,20 +231,20 @@ def _point(value: Any) -> Point:
     return float(x), float(y), float(z)
 
 
-def _pack_rotation(rotation: Float) -> str:
-    """Rotation vectors in ten-thousandths of a radian, compressed; nothing for a still head."""
-    if not rotation.any():
+def _pack_steps(values: Float, step: np.float32) -> str:
+    """(T, …) numbers as differences in time of 16-bit levels, compressed; nothing for zeros."""
+    if not values.any():
         return ""
-    levels = np.rint(np.clip(rotation / _STEP, -_ZERO, _ZERO)).astype("<i2")
-    steps = np.diff(levels, axis=0, prepend=np.zeros((1, 3), "<i2"))
+    levels = np.rint(np.clip(values / step, -_ZERO, _ZERO)).astype("<i2").reshape(len(values), -1)
+    steps = np.diff(levels, axis=0, prepend=np.zeros((1, levels.shape[1]), "<i2"))
     return base64.b64encode(zlib.compress(np.ascontiguousarray(steps.T).tobytes(), 6)).decode()
 
 
-def _unpack_rotation(packed: str, frames: int) -> Float:
+def _unpack_steps(packed: str, shape: tuple[int, ...], step: np.float32) -> Float:
     if not packed:
-        return np.zeros((frames, 3), np.float32)
-    steps = np.frombuffer(zlib.decompress(base64.b64decode(packed)), "<i2").reshape(3, frames)
-    return np.cumsum(steps, axis=1, dtype="<i2").T.astype(np.float32) * _STEP
+        return np.zeros(shape, np.float32)
+    steps = np.frombuffer(zlib.decompress(base64.b64decode(packed)), "<i2").reshape(-1, shape[0])
+    return np.cumsum(steps, axis=1, dtype="<i2").T.astype(np.float32).reshape(shape) * step
 
 
 def _lip_pairs(pairs: Iterable[Iterable[int]]) -> tuple[tuple[int, ...], tuple[int, ...]]:

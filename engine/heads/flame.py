@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from engine.core.arrays import Float, Index
 from engine.core.errors import BadInputError
 from engine.heads.flame_file import read_flame, read_masks
+from engine.heads.flame_jaw import JAW_DIRECTIONS, jaw_amounts
 from engine.heads.flame_model import COEFFICIENT, EXPRESSIONS, JOINTS, SHAPES, FlameModel
 from engine.heads.flame_teeth import add_teeth, tooth_regions
 from engine.heads.head import Head, HeadSource, Skeleton
@@ -43,17 +44,6 @@ __all__ = [
     "load_flame",
     "read_flame",
 ]
-
-
-JAW_DIRECTIONS: dict[str, tuple[float, float, float]] = {
-    "jawOpen": (0.3, 0.0, 0.0),
-    "jawLeft": (0.0, 0.1, 0.0),
-    "jawRight": (0.0, -0.1, 0.0),
-}
-"""Rotation vector of the jaw joint, radians, whose offsets each of these expressions is.
-
-0.3 rad moves a point 90 mm from the joint, about where lower incisors are, by 27 mm.
-"""
 
 _JAW = JOINTS.index("jaw")
 _MASKS = ("FLAME_masks.pkl", "FLAME_masks.npz")
@@ -212,15 +202,10 @@ def expression_weights(expr: Float, jaw_pose: Float) -> Float:
         jaw_pose: (..., 3) rotation vectors, radians.
 
     Returns:
-        (..., E) float32: the coefficients, then the amounts of :data:`JAW_DIRECTIONS`; left and
-        right are one axis, of which each takes its own side.
+        (..., E) float32: the coefficients, then the amounts of :data:`JAW_DIRECTIONS`.
     """
-    amounts = []
-    for name, direction in JAW_DIRECTIONS.items():
-        along = np.array(direction, np.float32)
-        amount = jaw_pose @ along / (along @ along)
-        amounts.append(amount if name == "jawOpen" else np.maximum(amount, 0.0))
-    weights: Float = np.concatenate([expr, np.stack(amounts, -1)], -1).astype(np.float32)
+    amounts = jaw_amounts(jaw_pose)
+    weights: Float = np.concatenate([expr, amounts], -1).astype(np.float32)
     return weights
 
 

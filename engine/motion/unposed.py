@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from engine.core.arrays import Double, Float
+from engine.heads.flame_jaw import JAW_DIRECTIONS
 from engine.heads.head import Head, Skeleton
 from engine.motion.face.pose import rotation_vectors, rotations
 from engine.motion.factored import factored
@@ -23,6 +24,8 @@ _GAZE = "eyeLook"
 """Begins the names of ARKit's expressions that turn the eyes."""
 _STILL = 1e-5
 """Radians that are rounding."""
+_SAME = 1e-5
+"""Metres by which offsets may differ to be taken for the same."""
 _CHUNK = 32
 """Frames unposed at a time: their matrices take 12 MB for FLAME."""
 
@@ -50,7 +53,7 @@ def unposed(performance: Performance, head: Head) -> tuple[Performance, JointPos
     unskinned = replace(
         performance, weights=weights, basis=basis.reshape(len(basis), -1, 3), pose=None
     )
-    return unskinned, pose
+    return _by_expressions(unskinned, head), pose
 
 
 def posed(offsets: Float, head: Head, pose: JointPose) -> Double:
@@ -134,6 +137,20 @@ def _offsets(
         if len(skeleton.pose_basis):
             unskinned -= pose_correctives(skeleton, now.rotation)
         yield unskinned.reshape(len(unskinned), -1)
+
+
+def _by_expressions(performance: Performance, head: Head) -> Performance:
+    """A performance as the head's own expressions, where it is these but for the jaw's."""
+    if performance.expression_names != head.expression_names:
+        return performance
+    weights = performance.expression.copy()
+    weights[:, [head.expression_index(name) for name in JAW_DIRECTIONS]] = 0.0
+    flat = head.expression_basis.reshape(len(head.expression_basis), -1)
+    for start, offsets in performance.offset_chunks():
+        own = weights[start : start + len(offsets)] @ flat
+        if np.abs(own.reshape(offsets.shape) - offsets).max() > _SAME:
+            return performance
+    return replace(performance, weights=weights, basis=head.expression_basis)
 
 
 def _eyes_of(performance: Performance, head: Head) -> JointPose:

@@ -216,6 +216,7 @@ def _shape_keys(
             "neck": head.neck.tolist(),
             "eyes": head.eyes.tolist(),
             "turned_by": turned_by,
+            "joints": list(head.skeleton.names),
         },
         {
             "key_values": fit.key_values,

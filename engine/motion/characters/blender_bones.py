@@ -160,7 +160,7 @@ def head_curves(
         return
     for name, share in shares.items():
         turn = share * head_rotation @ posed.to_bone[name]
-        yield from _head_turn(name, posed.modes[name], turn)
+        yield from turn_channels(name, posed.modes[name], turn)
 
 
 def bone_path(name: str) -> str:
@@ -189,8 +189,8 @@ def _rotation(bone: str, mode: str, turn: Double, axes: Sequence[int]) -> Iterat
             yield f"{path}euler", axis, turn[:, axis].astype(np.float32)
 
 
-def _head_turn(bone: str, mode: str, turn: Double) -> Iterator[Curve]:
-    """(T, 3) rotation vectors in a bone's own axes."""
+def turn_channels(bone: str, mode: str, turn: Double) -> Iterator[Curve]:
+    """A bone's rotation from (T, 3) rotation vectors in its own axes."""
     path, quaternions = f"{bone_path(bone)}.rotation_", _quaternions(turn)
     if mode == QUATERNION:
         for index, column in enumerate(quaternions.T):
