@@ -207,7 +207,7 @@ def _glb(request: Request) -> None:
         # What plays in the scene, with NLA tracks and drivers, sampled at every frame.
         "export_animation_mode": "SCENE",
         # Keys and bones are one animation: players play one at a time.
-        "export_anim_scene_split_animation": False,
+        "export_anim_scene_split_object": False,
         "export_force_sampling": True,
         "export_frame_range": True,
         "export_anim_slide_to_zero": request["from_zero"],

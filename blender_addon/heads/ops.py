@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 import bpy
@@ -13,6 +13,7 @@ from bpy_extras.io_utils import ImportHelper
 from mathutils import Euler
 
 from ...engine.core.protocol import Message
+from .. import compat
 from ..engine_link import background
 from ..engine_link.client import EngineClient
 from ..engine_link.future import CompletedFuture, Future
@@ -35,6 +36,24 @@ _THREE_QUARTER = (math.radians(80), 0.0, math.radians(25))
 
 _default_heads: WeakKeyDictionary[EngineClient, Message] = WeakKeyDictionary()
 """The default head as each engine gave it."""
+
+
+def uv_template_property() -> Any:
+    """The property of operators that add FLAME heads."""
+    return bpy.props.StringProperty(
+        name="UV Template",
+        description=(
+            "FLAME's head_template.obj, whose UV layout the head gets; without it that of the OBJ "
+            "beside the FLAME model, where one lies there"
+        ),
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE", *compat.blend_relative()},
+    )
+
+
+def uv_params(template: str) -> dict[str, str]:
+    """What to ask the engine for a template; nothing without one."""
+    return {"uv": _absolute(template.strip())} if template.strip() else {}
 
 
 class GAUSSIANSPEECH_OT_add_head(InObjectMode, EngineTask, bpy.types.Operator):
@@ -64,6 +83,8 @@ class GAUSSIANSPEECH_OT_add_head(InObjectMode, EngineTask, bpy.types.Operator):
         options={"SKIP_SAVE", "HIDDEN"},
     )
 
+    uv_template: uv_template_property()
+
     frame: bpy.props.BoolProperty(
         name="Frame First Head",
         description=(
@@ -85,7 +106,8 @@ class GAUSSIANSPEECH_OT_add_head(InObjectMode, EngineTask, bpy.types.Operator):
         if self.head == DEFAULT_HEAD and engine in _default_heads and engine.hello:
             # The redo panel adds the head anew, and must not wait for a busy engine.
             return CompletedFuture(_default_heads[engine])
-        return engine.request("head.load", {"head": _absolute(self.head)})
+        params = {"head": _absolute(self.head)} | uv_params(self.uv_template)
+        return engine.request("head.load", params)
 
     def finish(self, context: bpy.types.Context, reply: Message) -> None:
         """Make the mesh at the 3D cursor, selected and active."""
@@ -179,10 +201,12 @@ class GAUSSIANSPEECH_OT_open_head(InObjectMode, bpy.types.Operator, ImportHelper
 
     filename_ext = ".pkl"
     filter_glob: bpy.props.StringProperty(default="*.pkl;*.npz", options={"HIDDEN"})
+    uv_template: uv_template_property()
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Add the chosen head."""
-        return invoke_operator(self, bpy.ops.gaussianspeech.add_head, head=self.filepath)
+        add = bpy.ops.gaussianspeech.add_head
+        return invoke_operator(self, add, head=self.filepath, uv_template=self.uv_template)
 
 
 def _absolute(name: str) -> str:

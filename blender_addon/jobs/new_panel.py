@@ -16,6 +16,7 @@ from .joint_ops import OF_THE_HEAD, GAUSSIANSPEECH_OT_train_joint
 from .start_ops import (
     GAUSSIANSPEECH_OT_make_capture,
     GAUSSIANSPEECH_OT_train_avatar,
+    GAUSSIANSPEECH_OT_train_person,
     GAUSSIANSPEECH_OT_train_speech,
 )
 
@@ -36,13 +37,14 @@ class GAUSSIANSPEECH_PT_new_training(bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the settings of the kind and its button."""
         layout, settings = self.layout, context.scene.gaussianspeech_training
-        layout.row().prop(settings, "kind", expand=True)
+        layout.prop(settings, "kind", text="")
         layout.use_property_split = True
         layout.use_property_decorate = False
         column = layout.column()
         button = layout.row()
         button.scale_y = 1.4
         drawn = {
+            "PERSON": _draw_person,
             "AVATAR": _draw_avatar,
             "SPEECH": _draw_speech,
             "JOINT": _draw_joint,
@@ -63,6 +65,27 @@ def _draw_avatar(
     steps = _draw_number(column, settings, "steps")
     operator = button.operator(GAUSSIANSPEECH_OT_train_avatar.bl_idname, icon="PLAY")
     operator.data, operator.preset, operator.steps = settings.data, settings.preset, steps
+    return operator
+
+
+def _draw_person(
+    column: bpy.types.UILayout,
+    button: bpy.types.UILayout,
+    _context: bpy.types.Context,
+    settings: bpy.types.PropertyGroup,
+) -> Any:
+    _draw_data(column, settings, "data")
+    column.prop(settings, "licence")
+    column.prop(settings, "preset")
+    steps = _draw_number(column, settings, "steps")
+    rounds = _draw_number(column, settings, "rounds")
+    operator = button.operator(GAUSSIANSPEECH_OT_train_person.bl_idname, icon="PLAY")
+    operator.data, operator.preset, operator.licence = (
+        settings.data,
+        settings.preset,
+        settings.licence,
+    )
+    operator.steps, operator.rounds = steps, rounds
     return operator
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import bpy
 
 from ...engine.core.errors import BadInputError, GaussianSpeechError
-from ...engine.jobs.summary import AVATAR, CAPTURE, SPEECH, JobSummary
+from ...engine.jobs.summary import AVATAR, CAPTURE, PERSON, SPEECH, JobSummary
 from ..avatars.properties import heads_using
 from ..engine_link import background
 from ..engine_link.future import Future
@@ -60,7 +60,7 @@ def chosen(job: str, message: str) -> str:
     return message
 
 
-_RESULTS = {AVATAR: "avatar", SPEECH: "speech model", CAPTURE: "capture"}
+_RESULTS = {PERSON: "person", AVATAR: "avatar", SPEECH: "speech model", CAPTURE: "capture"}
 """Results in words."""
 
 
@@ -308,10 +308,12 @@ class GAUSSIANSPEECH_OT_use_job(JobOperator, bpy.types.Operator):
 
     kind: bpy.props.EnumProperty(
         items=(
+            (PERSON.upper(), "Person", "Add the person: head, avatar and speech model"),
             (AVATAR.upper(), "Avatar", "Bind the trained avatar to the head"),
             (SPEECH.upper(), "Speech Model", "Use the trained model for the head"),
             (CAPTURE.upper(), "Capture", "Choose the capture for a new training"),
         ),
+        default=AVATAR.upper(),
         options={"SKIP_SAVE"},
     )
 
@@ -319,6 +321,8 @@ class GAUSSIANSPEECH_OT_use_job(JobOperator, bpy.types.Operator):
     def description(cls, context: bpy.types.Context, properties: Any) -> str:
         """What a click does, to which head."""
         head = active_head(context)
+        if properties.kind == PERSON.upper():
+            return "Add the person: head, avatar and speech model"
         if properties.kind == CAPTURE.upper():
             return "Choose the capture for a new training, below"
         if properties.kind == SPEECH.upper():
@@ -334,6 +338,8 @@ class GAUSSIANSPEECH_OT_use_job(JobOperator, bpy.types.Operator):
             raise BadInputError(
                 f"The training '{job.id}' has made no {self.kind.lower()}.", "Let it finish first."
             )
+        if self.kind == PERSON.upper():
+            return invoke_operator(self, bpy.ops.gaussianspeech.add_person, person=path)
         if self.kind == AVATAR.upper():
             operators = bpy.ops.gaussianspeech
             if active_head(context) is None:

@@ -162,6 +162,7 @@ def _draw_state(box: bpy.types.UILayout, context: bpy.types.Context, job: JobSum
 
 def _draw_results(box: bpy.types.UILayout, context: bpy.types.Context, job: JobSummary) -> None:
     labels = {
+        PERSON: ("Add Person", "COMMUNITY"),
         AVATAR: ("Use Avatar", "USER"),
         SPEECH: ("Use Speech Model", "SPEAKER"),
         CAPTURE: ("Train on This", "FORWARD"),

@@ -45,11 +45,17 @@ class GAUSSIANSPEECH_PG_training(bpy.types.PropertyGroup):
         name="Train",
         description="What is to be made",
         items=(
+            (
+                "PERSON",
+                "Person",
+                "Avatar, speech model and both for each other from a capture, one after the other",
+            ),
             ("AVATAR", "Avatar", "A Gaussian avatar from a multi-view capture"),
             ("SPEECH", "Speech", "A speech model in one person's manner of speaking"),
             ("JOINT", "Joint", "An avatar and a speech model, refined for each other"),
             ("CAPTURE", "Capture", "A synthetic capture to try a training with"),
         ),
+        default="AVATAR",
     )
     data: bpy.props.StringProperty(
         name="Capture",
@@ -68,6 +74,9 @@ class GAUSSIANSPEECH_PG_training(bpy.types.PropertyGroup):
     )
     title: bpy.props.StringProperty(
         name="Name", description="What the training is called; without one, as its data"
+    )
+    licence: bpy.props.StringProperty(
+        name="Licence", description="What the person who was filmed allows, kept with the person"
     )
     preset: bpy.props.EnumProperty(
         name="Preset",

@@ -141,6 +141,53 @@ class GAUSSIANSPEECH_OT_train_avatar(StepsMixin, bpy.types.Operator):
         return JobSpec("train avatar", (*options, *preset))
 
 
+class GAUSSIANSPEECH_OT_train_person(StepsMixin, bpy.types.Operator):
+    """Train a person from a capture, stage by stage, in a process of its own."""
+
+    bl_idname = "gaussianspeech.train_person"
+    bl_label = "Train Person"
+    bl_description = (
+        "Train a person from a capture in a process of its own: the avatar, a speech model where "
+        "the capture has recordings, and both for each other where it says what is spoken"
+    )
+
+    preset: bpy.props.StringProperty(
+        name="Preset",
+        description="Of the avatar: 'default', 'quick' or 'baseline'",
+        default="default",
+        options={"SKIP_SAVE"},
+    )
+    rounds: bpy.props.IntProperty(
+        name="Rounds",
+        description=(
+            "How often speech model and colours take turns in the last stage; 0 for as often as is "
+            "usual"
+        ),
+        min=0,
+        options={"SKIP_SAVE"},
+    )
+    licence: bpy.props.StringProperty(
+        name="Licence",
+        description="What the person who was filmed allows, kept with the person",
+        options={"SKIP_SAVE"},
+    )
+
+    def check(self, folder: Path) -> None:
+        """Look for what names the views."""
+        check_views(folder)
+
+    def spec(self, context: bpy.types.Context, client: JobsClient) -> JobSpec:
+        """The capture, the name and how long each stage is."""
+        folder = self._folder(client)
+        options = ["--data", folder, "--name", self.title.strip() or self.default_title()]
+        options += head_options(context, client, folder)
+        options += ["--licence", self.licence.strip()] if self.licence.strip() else []
+        options += ["--preset", self.preset, *device_options(context), *rasteriser_options(context)]
+        options += ["--avatar-steps", str(self.steps)] if self.steps else []
+        options += ["--joint-rounds", str(self.rounds)] if self.rounds else []
+        return JobSpec("train person", tuple(options))
+
+
 class GAUSSIANSPEECH_OT_train_speech(StepsMixin, bpy.types.Operator):
     """Train a speech model in the manner of the head's person, in a process of its own."""
 
@@ -268,6 +315,7 @@ def rasteriser_options(context: bpy.types.Context) -> list[str]:
 
 CLASSES: tuple[type, ...] = (
     GAUSSIANSPEECH_OT_train_avatar,
+    GAUSSIANSPEECH_OT_train_person,
     GAUSSIANSPEECH_OT_train_speech,
     GAUSSIANSPEECH_OT_make_capture,
 )

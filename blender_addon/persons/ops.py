@@ -13,7 +13,14 @@ from ...engine.core.protocol import Message
 from ..engine_link.future import Future
 from ..engine_link.session import get_engine
 from ..engine_link.tasks import EngineTask
-from ..heads.ops import DEFAULT_AVATAR, bind_avatar_async, frame_first, place_head
+from ..heads.ops import (
+    DEFAULT_AVATAR,
+    bind_avatar_async,
+    frame_first,
+    place_head,
+    uv_params,
+    uv_template_property,
+)
 from ..heads.panel import GAUSSIANSPEECH_PT_head
 from ..polls import InObjectMode
 from ..speech.line_list import use_model
@@ -38,6 +45,7 @@ class GAUSSIANSPEECH_OT_add_person(InObjectMode, EngineTask, bpy.types.Operator)
         default=DEFAULT_AVATAR,
         options={"SKIP_SAVE", "HIDDEN"},
     )
+    uv_template: uv_template_property()
     frame: bpy.props.BoolProperty(
         name="Frame First Head",
         description="Move the view to a scene's first head, which is as small as a real one",
@@ -49,7 +57,9 @@ class GAUSSIANSPEECH_OT_add_person(InObjectMode, EngineTask, bpy.types.Operator)
         name = self.person
         if name != DEFAULT_AVATAR:
             name = str(Path(bpy.path.abspath(name)).resolve())
-        return get_engine(context).request("person.load", {"person": name})
+        return get_engine(context).request(
+            "person.load", {"person": name} | uv_params(self.uv_template)
+        )
 
     def finish(self, context: bpy.types.Context, reply: Message) -> None:
         """Make the head, bind the avatar, choose the speech model."""
@@ -80,10 +90,12 @@ class GAUSSIANSPEECH_OT_open_person(InObjectMode, bpy.types.Operator, ImportHelp
     filter_glob: bpy.props.StringProperty(
         default="person.json;*.safetensors;*.ply;flame_param.npz", options={"HIDDEN"}
     )
+    uv_template: uv_template_property()
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Add the person of the chosen file or folder."""
-        return invoke_operator(self, bpy.ops.gaussianspeech.add_person, person=self.filepath)
+        add = bpy.ops.gaussianspeech.add_person
+        return invoke_operator(self, add, person=self.filepath, uv_template=self.uv_template)
 
 
 def _draw_in_panel(self: bpy.types.Panel, _context: bpy.types.Context) -> None:

@@ -31,6 +31,7 @@ from engine.heads.flame_file import read_flame, read_masks
 from engine.heads.flame_jaw import JAW_DIRECTIONS, jaw_amounts
 from engine.heads.flame_model import COEFFICIENT, EXPRESSIONS, JOINTS, SHAPES, FlameModel
 from engine.heads.flame_teeth import add_teeth, tooth_regions
+from engine.heads.flame_uv import template_beside, with_template_uv
 from engine.heads.head import Head, HeadSource, Skeleton
 from engine.heads.known_files import FLAME, remember
 from engine.heads.skinning import flame_vertices
@@ -92,6 +93,9 @@ def load_flame(
             ``FLAME_masks.pkl`` or ``.npz`` beside ``path`` is taken where there is one. Regions
             that only masks tell (lips, forehead, nose …) are left out when there are none.
 
+    Texture coordinates are those of the file, else of ``head_template.obj`` beside it, else of a
+    cylinder.
+
     Returns:
         The head. Its id is ``flame-`` and a digest of its mesh, so the same model and identity have
         the same id from a pickle and from an npz, and another FLAME version has another.
@@ -140,7 +144,10 @@ def flame_person(
             "licence": "that of the model file: FLAME's own terms, CC-BY-4.0 for FLAME 2023 Open",
         },
     )
-    return FlamePerson(model, replace(head, source=source))
+    head = replace(head, source=source)
+    if model.uv is None and (template := template_beside(path)) is not None:
+        head = with_template_uv(head, template)
+    return FlamePerson(model, head)
 
 
 def model_digest(model: FlameModel) -> str:

@@ -204,11 +204,17 @@ def _with_tooth_uv(
     """Texture coordinates with the two arches laid out in the lower left corner."""
     if model.uv is None or model.uv_faces is None:
         return None, None
-    across, down = np.meshgrid(np.arange(COLUMNS), np.arange(ROWS), indexing="ij")
-    arch = np.stack([across.ravel() / COLUMNS * 0.08, down.ravel() / ROWS * 0.02], 1)
-    uv = np.concatenate([model.uv, arch, arch + np.array([0.0, 0.02])]).astype(np.float32)
+    uv = np.concatenate([model.uv, tooth_uv()])
     corners = np.concatenate([tooth - first + len(model.uv) for tooth in faces])
     return uv, np.concatenate([model.uv_faces, corners]).astype(np.int32)
+
+
+def tooth_uv() -> NDArray[np.float32]:
+    """(120, 2) texture coordinates of the teeth: the arches in the lower left corner."""
+    across, down = np.meshgrid(np.arange(COLUMNS), np.arange(ROWS), indexing="ij")
+    arch = np.stack([across.ravel() / COLUMNS * 0.08, down.ravel() / ROWS * 0.02], 1)
+    both: NDArray[np.float32] = np.concatenate([arch, arch + [0.0, 0.02]]).astype(np.float32)
+    return both
 
 
 def tooth_regions(vertex_count: int) -> dict[str, Index]:

@@ -10,13 +10,16 @@ from engine.core.errors import BadInputError
 from engine.jobs.folder import inside
 from engine.jobs.record import Job
 from engine.jobs.status import State
-from engine.jobs.summary import AVATAR, CAPTURE, SPEECH, JobSummary
+from engine.jobs.summary import AVATAR, CAPTURE, PERSON, SPEECH, JobSummary
 
 _RESULTS = {AVATAR: "avatar.safetensors", SPEECH: "speech_model.safetensors"}
 """Files that a job leaves in its folder for others to use, by kind."""
 
 _VIEWS = "transforms_train.json"
 """The file by which a folder is a capture that can be trained on."""
+
+_PERSON = "person.json"
+"""The file by which a folder is a person's (docs/persons.md)."""
 
 _REPORT = "report.html"
 _READ = ("data", "avatar", "speech_model", "start", "initial")
@@ -89,6 +92,8 @@ def _results(job: Job) -> dict[str, str]:
         return {}
     paths = {kind: job.folder / name for kind, name in _RESULTS.items()}
     results = {kind: str(path) for kind, path in paths.items() if path.is_file()}
+    if (job.folder / _PERSON).is_file():
+        results = {PERSON: str(job.folder), **results}
     if job.status.state is State.FINISHED and (job.folder / _VIEWS).is_file():
         results[CAPTURE] = str(job.folder)
     return results

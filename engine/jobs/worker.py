@@ -184,15 +184,15 @@ class JobHandle:
         return JobPart(self, first, steps, name)
 
     def _relative(self, preview: str | Path) -> str:
-        path = Path(preview)
+        path, folder = Path(preview), self.folder.resolve()
+        # Of a job whose folder was given relative to the current one, pictures are, too.
+        if path.resolve().is_relative_to(folder):
+            return path.resolve().relative_to(folder).as_posix()
         if path.is_absolute():
-            try:
-                path = path.resolve().relative_to(self.folder.resolve())
-            except ValueError:
-                raise BadInputError(
-                    f"The preview {path} is not in the job's folder {self.folder}.",
-                    "Write previews into the job's folder.",
-                ) from None
+            raise BadInputError(
+                f"The preview {path} is not in the job's folder {self.folder}.",
+                "Write previews into the job's folder.",
+            )
         return path.as_posix()
 
     def _write(self) -> None:

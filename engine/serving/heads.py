@@ -19,18 +19,18 @@ class HeadMethods:
 
     def load(self, request: Request) -> Reply:
         """The geometry, expressions, regions and landmarks of a head."""
-        name = request.params.text("head", "default")
+        name, uv = request.params.text("head", "default"), request.params.text("uv", "")
         request.params.no_others()
-        return self._reply(name, request)
+        return self._reply(name, uv, request)
 
     def person(self, request: Request) -> Reply:
         """A person: the head, and which avatar and speech model are theirs."""
         from engine.persons import person_at
 
-        path = request.params.text("person", "default")
+        path, uv = request.params.text("person", "default"), request.params.text("uv", "")
         request.params.no_others()
         person = person_at(path)
-        reply = self._reply(person.avatar, request)
+        reply = self._reply(person.avatar, uv, request)
         about = {
             "name": person.name,
             "avatar": person.avatar,
@@ -39,11 +39,16 @@ class HeadMethods:
         }
         return Reply(reply.body | about, reply.arrays)
 
-    def _reply(self, name: str, request: Request) -> Reply:
+    def _reply(self, name: str, uv: str, request: Request) -> Reply:
         from engine.motion.shape_keys import key_bounds
 
         request.progress(0.0, "loading the head")
         head = self._heads.get(name)
+        if uv:
+            # Deferred: FLAME's modules, which the default head does without.
+            from engine.heads.flame_uv import with_template_uv
+
+            head = with_template_uv(head, uv)
         arrays = {
             "template": head.template,
             "faces": head.faces,

@@ -202,3 +202,22 @@ def test_it_starts_and_shows_why_it_cannot_continue(
     job = watcher.job("both")
     assert (job.kind, job.state, job.data) == ("joint", "failed", str(capture))
     assert "transforms_train.json" in job.message
+
+
+def test_a_person_is_trained_stage_by_stage(ordered, capture):
+    options = ordered(
+        "person", data=str(capture), title="Anna", licence="CC0", steps=9, rounds=2, preset="quick"
+    )
+    assert options == {
+        "--data": str(capture),
+        "--name": "Anna",
+        "--licence": "CC0",
+        "--preset": "quick",
+        "--avatar-steps": "9",
+        "--joint-rounds": "2",
+    }
+
+
+def test_a_person_needs_views(blender, jobs, tmp_path):
+    with pytest.raises(RuntimeError, match=r"transforms_train\.json"):
+        blender.ops.gaussianspeech.train_person(data=str(tmp_path))

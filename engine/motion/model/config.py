@@ -168,7 +168,16 @@ def _refused(name: str, value: object, hint: str) -> BadInputError:
 
 
 def for_head(config: SpeechModelConfig, head: Head) -> SpeechModelConfig:
-    """The configuration with the sizes of a head; components too where the basis is the head's."""
+    """The configuration with the sizes of a head; components too where the basis is the head's.
+
+    Raises:
+        BadInputError: the head does not say which of its vertices are lips.
+    """
+    if not len(head.regions.get("lips", ())):
+        raise BadInputError(
+            f"The head {head.id!r} has no region of lips.",
+            "Put FLAME_masks.pkl beside the FLAME model, or train on a head that names its lips.",
+        )
     expressions = len(head.expression_names)
     return replace(
         config,

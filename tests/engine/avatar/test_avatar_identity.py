@@ -11,6 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from engine.avatar import load_avatar, save_avatar, splats
+from engine.avatar.avatar_file import ASSET
 from engine.avatar.expression import softly_clamped
 from engine.avatar.with_head import load_with_head
 from engine.core import soft_range
@@ -228,3 +229,12 @@ def test_expressions_far_outside_what_was_trained_on_are_held_near_it(person, av
     far, farther = high + 5, high + 50
     assert torch.allclose(colors(held, far), colors(held, farther), atol=1e-4)
     assert torch.allclose(colors(held, far), colors(free, high + 0.25 * (high - low)), atol=1e-3)
+
+
+def test_the_avatar_that_ships_carries_its_head():
+    with safe_open(ASSET, "np") as file:
+        (about,) = file.metadata().items()
+        joints = file.get_tensor("head.joints")
+    assert about[0] == FORMAT
+    assert json.loads(about[1])["head"]["kind"] == "default"
+    np.testing.assert_array_equal(joints, load_head("default").skeleton.positions)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The worker's side: reports, progress, cancelling."""
 
+from pathlib import Path
+
 import pytest
 
 from engine.core.errors import BadInputError, CancelledError
@@ -23,6 +25,12 @@ def test_a_preview_is_written_at_once_relative_to_the_job(handle):
         assert read_status(handle.folder).preview == "previews/0001.png"
         handle.update(2, preview="previews/0002.png")
         assert read_status(handle.folder).preview == "previews/0002.png"
+
+
+def test_a_preview_of_a_folder_given_relative_to_the_current_one(handle, monkeypatch):
+    monkeypatch.chdir(handle.folder.parent)
+    handle.update(1, preview=Path(handle.folder.name, "one.png"))
+    assert read_status(handle.folder).preview == "one.png"
 
 
 def test_a_preview_outside_the_job_is_refused(handle, tmp_path):
