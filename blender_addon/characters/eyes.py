@@ -18,7 +18,7 @@ from ...engine.motion.characters.blender_bones import rest_bones, up_of
 from ...engine.motion.characters.bones import HEAD
 from ...engine.motion.characters.rigs import character_frame, eye_centres
 from .. import compat
-from ..heads.properties import is_head
+from ..heads.properties import is_head, rig_of
 from .properties import character_objects, pose_bone
 
 Double = NDArray[np.float64]
@@ -36,6 +36,8 @@ def has_eyes(obj: bpy.types.Object) -> bool:
     """Whether a head or a character has anything that turns its eyes."""
     if is_head(obj):
         keys = obj.data.shape_keys
+        if rig_of(obj) is not None:
+            return True
         return keys is not None and any(key.name.startswith(_LOOKS) for key in keys.key_blocks)
     return any(
         row.pose.startswith(_LOOKS)

@@ -31,6 +31,14 @@ from ..speech.sound import scene_fps
 from ..status import invoke_operator, report
 
 MOTION_FILES = "*.csv;*.json;*.npz"
+_OF_POSES = ("point_cloud.ply", "flame_param.npz")
+"""Files of GaussianAvatars that a head may come from."""
+
+
+def has_poses(obj: bpy.types.Object) -> bool:
+    """Whether a head is of files of GaussianAvatars, which have poses with them."""
+    name = obj.gaussianspeech_head.source.replace("\\", "/").rpartition("/")[2]
+    return is_head(obj) and name in _OF_POSES
 
 
 class ImportMotionOptions:
@@ -54,17 +62,24 @@ class ImportMotionTask(OfSpeaker, ImportMotionOptions, EngineTask):
     task_label: ClassVar[str] = "Importing the motion"
     modes = NOT_EDITING
 
+    folders: ClassVar[bool] = False
+    """Whether a folder may be chosen."""
+
     _speaker_name = ""
     _frame = 1
     _path = Path()
+
+    def chosen_path(self, _obj: bpy.types.Object) -> Path:
+        """What is imported."""
+        return Path(bpy.path.abspath(self.filepath))
 
     def begin(self, context: bpy.types.Context) -> Future:
         """Send the file."""
         obj = require_speaker(context)
         for part in character_objects(obj):
             check_bakeable(part)
-        self._path = Path(bpy.path.abspath(self.filepath))
-        if not self._path.is_file():
+        self._path = self.chosen_path(obj)
+        if not self._path.is_file() and not (self.folders and self._path.is_dir()):
             raise BadInputError(f"There is no file {self._path}.", "Choose another file.")
         self._speaker_name, self._frame = obj.name, context.scene.frame_current
         params: dict[str, Any] = {
@@ -123,6 +138,53 @@ class GAUSSIANSPEECH_OT_load_motion(ImportMotionTask, bpy.types.Operator):
     bl_options = {"UNDO", "INTERNAL"}
 
 
+class GAUSSIANSPEECH_OT_load_poses(ImportMotionTask, bpy.types.Operator):
+    """Bake the poses of a GaussianAvatars folder as a line of the selected FLAME head."""
+
+    bl_idname = "gaussianspeech.load_poses"
+    bl_label = "Bake Their Poses"
+    bl_description = (
+        "Bake the poses of a GaussianAvatars folder as a line of the selected FLAME head, from the "
+        "current frame on: flame_param.npz, or a file for each frame; without a folder those that "
+        "the person came with"
+    )
+    bl_options = {"UNDO"}
+    task_label: ClassVar[str] = "Loading the poses"
+    folders: ClassVar[bool] = True
+
+    def chosen_path(self, obj: bpy.types.Object) -> Path:
+        """The folder, or that of the person's own files."""
+        if self.filepath:
+            return super().chosen_path(obj)
+        if not has_poses(obj):
+            raise BadInputError(
+                f"'{obj.name}' did not come with poses.",
+                "Choose a folder of GaussianAvatars with Import Poses.",
+            )
+        return Path(engine_name(obj)).parent
+
+
+class GAUSSIANSPEECH_OT_import_poses(OfSpeaker, bpy.types.Operator):
+    """Choose a GaussianAvatars folder whose poses are baked."""
+
+    bl_idname = "gaussianspeech.import_poses"
+    bl_label = "Import Poses"
+    bl_description = "Choose a GaussianAvatars folder whose poses are baked as a line of the head"
+    bl_options = {"INTERNAL"}
+    modes = NOT_EDITING
+
+    directory: bpy.props.StringProperty(name="Folder", subtype="DIR_PATH", options={"SKIP_SAVE"})
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        """Let a folder be chosen."""
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        """Bake."""
+        return invoke_operator(self, bpy.ops.gaussianspeech.load_poses, filepath=self.directory)
+
+
 class GAUSSIANSPEECH_OT_import_motion(ImportMotionTask, bpy.types.Operator, ImportHelper):
     """Import motion of a face as a line of the selected head or character."""
 
@@ -177,4 +239,9 @@ def _with_file(
     return params | {"name": path.name}, {"motion_file": np.frombuffer(data, np.uint8)}
 
 
-CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_OT_load_motion, GAUSSIANSPEECH_OT_import_motion)
+CLASSES: tuple[type, ...] = (
+    GAUSSIANSPEECH_OT_load_motion,
+    GAUSSIANSPEECH_OT_load_poses,
+    GAUSSIANSPEECH_OT_import_poses,
+    GAUSSIANSPEECH_OT_import_motion,
+)

@@ -19,10 +19,10 @@ from engine.avatar.expression import softly_clamped
 from engine.core.arrays import Double, Float
 from engine.core.errors import BadInputError
 from engine.core.npz import open_npz
-from engine.heads.carried_head import flame_model_of
+from engine.heads.carried_head import FLAME_PARAM, flame_model_of
 from engine.heads.flame import expression_weights
 from engine.heads.flame_model import EXPRESSIONS, FlameModel
-from engine.heads.flame_param import FlameParam, load_flame_param
+from engine.heads.flame_param import FlameParam, load_flame_param, load_sequence
 from engine.heads.head import Head
 from engine.heads.identity import Identity
 from engine.heads.registry import flame_param_of_file
@@ -34,6 +34,9 @@ from engine.motion.performance import MAX_FPS, MIN_FPS, Performance
 _CHUNK = 64
 """Frames posed at a time: 64 of FLAME take 12 MB."""
 
+_FRAMES = "flame_param"
+"""Folder of a capture with a file for each frame."""
+
 _FPS = 25.0
 """Frames per second of parameters that do not say theirs, as GaussianAvatars' viewer plays them."""
 
@@ -44,7 +47,9 @@ def load_motion(
     """A performance from a file that holds one, or from FLAME's parameters.
 
     Args:
-        path: ``.performance.npz``; or ``flame_param.npz``, or the ``point_cloud.ply`` beside it.
+        path: ``.performance.npz``; or ``flame_param.npz``, or the ``point_cloud.ply`` beside it; or
+            a folder of GaussianAvatars: with ``flame_param.npz``, else with a file for each frame
+            in it or in its ``flame_param``, ``00000.npz`` and so on.
         head: who performs; parameters of another person are taken as poses of this one.
         near: what the head was loaded from, near which its FLAME model is looked for.
         identity: of the avatar; expressions that parameters take beyond what it was trained on are
@@ -54,7 +59,8 @@ def load_motion(
         BadInputError: no such file, or FLAME's parameters for another kind of head.
         MissingDependencyError: the FLAME model is not found.
     """
-    param_file = flame_param_of_file(Path(path))
+    path = Path(path)
+    param_file = _of_folder(path) if path.is_dir() else flame_param_of_file(path)
     if param_file is None:
         return Performance.load(path)
     if head.source.kind != "flame":
@@ -62,12 +68,35 @@ def load_motion(
             f"{param_file} holds FLAME's parameters; head '{head.id}' is no FLAME head.",
             "Play them on the avatar of a FLAME head, or retarget them from one.",
         )
-    param = load_flame_param(param_file)
-    data = open_npz(param_file, "Give 'fps' as one number.", ("fps",))
+    frames = _frames_in(param_file) if param_file.is_dir() else []
+    param = load_sequence(frames) if frames else load_flame_param(param_file)
+    data = open_npz(frames[0] if frames else param_file, "Give 'fps' as one number.", ("fps",))
     fps = data.number("fps", MIN_FPS, MAX_FPS) if "fps" in data else _FPS
     near = Path(near)
     model = flame_model_of(head, near if near.is_dir() else near.parent)
     return performance_of(param, model, head, fps, identity)
+
+
+def _of_folder(folder: Path) -> Path:
+    """The file of a folder's poses, or the folder with a file for each frame.
+
+    Raises:
+        BadInputError: there are none.
+    """
+    if (folder / FLAME_PARAM).is_file():
+        return folder / FLAME_PARAM
+    for frames in (folder, folder / _FRAMES):
+        if _frames_in(frames):
+            return frames
+    raise BadInputError(
+        f"{folder} holds no poses of FLAME: neither {FLAME_PARAM} nor files of single frames.",
+        "Choose a folder of GaussianAvatars: of an avatar, or of a capture with flame_param.",
+    )
+
+
+def _frames_in(folder: Path) -> list[Path]:
+    """The files of single frames in a folder, in their order."""
+    return sorted(path for path in folder.glob("*.npz") if path.stem.isdecimal())
 
 
 def performance_of(

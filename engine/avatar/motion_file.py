@@ -36,7 +36,8 @@ def read_motion(
 
     Args:
         path: a performance of this head or with ARKit weights, a ``.csv`` of Live Link Face, a
-            ``.json`` of ARKit weights, or FLAME's parameters for a FLAME head.
+            ``.json`` of ARKit weights, or FLAME's parameters for a FLAME head, as one file or a
+            folder of GaussianAvatars.
         head: who moves; one without ARKit expressions gets the default head's where it needs them.
         near: what the head was loaded from.
         fps: frames per second that curves are resampled to; other motion keeps its own.
@@ -49,7 +50,7 @@ def read_motion(
     progress(0.0, "reading the motion")
     if is_curve_file(path):
         return performance_of_curves(read_curves(path, fps, rate), head, CAPTURED, progress)
-    if Path(path).suffix.lower() not in {".npz", ".ply"}:
+    if Path(path).suffix.lower() not in {".npz", ".ply"} and not Path(path).is_dir():
         raise BadInputError(
             f"The kind of {path} is unknown.",
             "Choose a .performance.npz, a flame_param.npz, a .csv of Live Link Face or a .json.",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from engine.heads.flame_model import COEFFICIENT, EXPRESSIONS, SHAPES
 from engine.heads.head import Head
 
 _MAX_VERTICES = 10_000
+MOVING = ("expr", "rotation", "neck_pose", "jaw_pose", "eyes_pose", "translation")
+"""What moves in a clip; identity and offsets do not."""
+
 MAX_FRAMES = 20_000
 """Thirteen minutes at 25 frames per second; each takes 62 kB in memory."""
 
@@ -184,3 +188,23 @@ def _dynamic_offset(path: str | Path, shape: tuple[int, ...], remedy: str) -> Fl
     if holds_only_zeros(path, name):
         return np.broadcast_to(np.float32(0), shape)
     return open_npz(path, remedy, [name]).numbers(name, shape)
+
+
+def load_sequence(files: Sequence[Path]) -> FlameParam:
+    """A sequence of one file a frame.
+
+    Raises:
+        BadInputError: a file that is damaged, holds several frames, or is of another person.
+    """
+    every = [load_flame_param(path) for path in files]
+    first = every[0]
+    for path, param in zip(files, every, strict=True):
+        if param.frames != 1 or param.static_offset.shape != first.static_offset.shape:
+            raise BadInputError(
+                f"{path} holds {param.frames} frames of {param.static_offset.shape[1]:,} vertices; "
+                f"{files[0].name} is one frame of {first.static_offset.shape[1]:,}.",
+                "Store the parameters of each frame of one person in a file of its own.",
+            )
+    arrays = {name: np.concatenate([getattr(param, name) for param in every]) for name in MOVING}
+    still = np.broadcast_to(np.float32(0), (len(every), *first.static_offset.shape[1:]))
+    return replace(first, dynamic_offset=still, **arrays)

@@ -213,7 +213,9 @@ def tooth_uv() -> NDArray[np.float32]:
     """(120, 2) texture coordinates of the teeth: the arches in the lower left corner."""
     across, down = np.meshgrid(np.arange(COLUMNS), np.arange(ROWS), indexing="ij")
     arch = np.stack([across.ravel() / COLUMNS * 0.08, down.ravel() / ROWS * 0.02], 1)
-    both: NDArray[np.float32] = np.concatenate([arch, arch + [0.0, 0.02]]).astype(np.float32)
+    both: NDArray[np.float32] = np.concatenate(
+        [arch, arch + np.array([0.0, 0.02])], dtype=np.float32
+    )
     return both
 
 

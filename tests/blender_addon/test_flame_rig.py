@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from engine.heads.flame import flame_person
-from engine.heads.flame_param import FlameParam, save_flame_param
+from engine.heads.flame_param import MOVING, FlameParam, save_flame_param
 from engine.heads.skinning import flame_vertices
-from tests.engine.heads.flame_people import identity, write_model
+from tests.engine.heads.flame_people import write_model
 
 folder, frames = Path(sys.argv[1]), int(sys.argv[2])
 model_file = write_model(folder / "flame2023.npz")
@@ -36,6 +36,11 @@ still.jaw_pose[:] = np.abs(np.sin(time * 3)) * [0.3, 0.05, 0.02]
 still.eyes_pose[:] = 0.3 * np.sin(time * [1, 2, 0, 1, 2, 0] + 2)
 still.translation[:] = [0.2, 1.5, 0.1] + 0.05 * np.sin(time * [1, 3, 2])
 save_flame_param(still, folder / "flame_param.npz")
+(folder / "flame_param").mkdir()
+for frame in range(3):
+    at = {name: getattr(still, name)[frame : frame + 1] for name in MOVING}
+    at["dynamic_offset"] = still.dynamic_offset[:1]
+    save_flame_param(replace(still, **at), folder / "flame_param" / f"{frame:05d}.npz")
 pose = np.concatenate(
     [getattr(still, n) for n in ("rotation", "neck_pose", "jaw_pose", "eyes_pose")], 1
 )
@@ -331,3 +336,47 @@ def test_a_head_without_a_rig_still_plays(engine_ready, head, made):
     difference = seen - truth[8]
     difference -= difference.mean(axis=0)
     assert 1e3 * np.linalg.norm(difference, axis=1).max() < 0.3
+
+
+def test_the_poses_of_a_folder_are_baked(engine_ready, head, made):
+    assert engine_ready.ops.gaussianspeech.load_poses(filepath=str(made)) == {"FINISHED"}
+    error = worst_of(played(engine_ready, head), np.load(made / "truth.npy"))
+    assert error < 0.1
+    frames = str(made / "flame_param")
+    assert engine_ready.ops.gaussianspeech.load_poses(filepath=frames) == {"FINISHED"}
+    assert len(head.gaussianspeech_lines) == 2
+
+
+def test_a_person_of_gaussian_avatars_plays_their_own_poses(engine_ready, made):
+    chosen = str(made / "flame_param.npz")
+    engine_ready.ops.gaussianspeech.add_head(head=chosen, with_avatar=False)
+    head = engine_ready.context.object
+    head.gaussianspeech_speech.keying = "EVERY_FRAME"
+    assert engine_ready.ops.gaussianspeech.load_poses() == {"FINISHED"}
+    error = worst_of(played(engine_ready, head), np.load(made / "truth.npy"))
+    assert error < 0.02
+
+
+def test_a_head_without_poses_says_so(engine_ready, head, tmp_path):
+    with pytest.raises(RuntimeError, match="did not come with poses"):
+        engine_ready.ops.gaussianspeech.load_poses()
+    with pytest.raises(RuntimeError, match="holds no poses of FLAME"):
+        engine_ready.ops.gaussianspeech.load_poses(filepath=str(tmp_path))
+
+
+def test_a_template_gives_the_head_flames_uv_layout(engine_ready, made, tmp_path):
+    with np.load(made / "flame2023.npz") as model:
+        faces = model["f"].astype(int) + 1
+    uv = np.random.default_rng(0).random((5023, 2)).astype(np.float32)
+    lines = [f"vt {u} {v}" for u, v in uv]
+    lines += [f"f {a}/{a} {b}/{b} {c}/{c}" for a, b, c in faces]
+    (tmp_path / "template.obj").write_text("\n".join(lines))
+    engine_ready.ops.gaussianspeech.add_head(
+        head=str(made / "flame2023.npz"),
+        with_avatar=False,
+        uv_template=str(tmp_path / "template.obj"),
+    )
+    mesh = engine_ready.context.object.data
+    loop = mesh.loops[30]
+    found = mesh.uv_layers[0].uv[30].vector
+    assert tuple(found) == pytest.approx(tuple(uv[loop.vertex_index]), abs=1e-6)

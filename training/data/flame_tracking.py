@@ -15,14 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
 from engine.core.npz import open_npz
-from engine.heads.flame_param import FlameParam, load_flame_param
+from engine.heads.flame_param import MOVING, FlameParam, load_flame_param
 
 TRACKING = "flame_param.npz"
-MOVING = ("expr", "rotation", "neck_pose", "jaw_pose", "eyes_pose", "translation")
-"""What is refined; identity and offsets are not."""
 _TIMESTEP = "timestep"
 _MOST = 10**7
 _REMEDY = f"Give the {TRACKING} that 'gaussianspeech train avatar' wrote for this capture."
@@ -99,23 +96,3 @@ def load_tracking(path: str | Path) -> Tracking:
     if (steps < 0).any() or (steps > _MOST).any() or len(np.unique(steps)) < len(steps):
         raise data.wrong("its timesteps are no list of different whole numbers")
     return Tracking(param, {int(step): row for row, step in enumerate(steps)})
-
-
-def load_sequence(files: Sequence[Path]) -> FlameParam:
-    """A sequence of one file a frame.
-
-    Raises:
-        BadInputError: a file that is damaged, holds several frames, or is of another person.
-    """
-    every = [load_flame_param(path) for path in files]
-    first = every[0]
-    for path, param in zip(files, every, strict=True):
-        if param.frames != 1 or param.static_offset.shape != first.static_offset.shape:
-            raise BadInputError(
-                f"{path} holds {param.frames} frames of {param.static_offset.shape[1]:,} vertices; "
-                f"{files[0].name} is one frame of {first.static_offset.shape[1]:,}.",
-                "Store the parameters of each frame of one person in a file of its own.",
-            )
-    arrays = {name: np.concatenate([getattr(param, name) for param in every]) for name in MOVING}
-    still = np.broadcast_to(np.float32(0), (len(every), *first.static_offset.shape[1:]))
-    return replace(first, dynamic_offset=still, **arrays)

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from engine.heads.flame import JAW_DIRECTIONS
 from engine.heads.flame_model import SHAPES, FlameModel
-from engine.heads.flame_param import FlameParam
+from engine.heads.flame_param import MOVING, FlameParam
 from engine.heads.skinning import flame_vertices, rotation_matrices, skin
-from training.data.flame_tracking import MOVING
 
 _TURNED = ("rotation", "neck_pose", "jaw_pose", "eyes_pose")
 
@@ -35,7 +34,7 @@ class Posed(NamedTuple):
 
 
 def row_of(param: FlameParam, frame: int = 0) -> dict[str, Tensor]:
-    """What moves at one frame: :data:`training.data.flame_tracking.MOVING` by name."""
+    """What moves at one frame: :data:`engine.heads.flame_param.MOVING` by name."""
     return {name: torch.from_numpy(getattr(param, name)[frame].copy()) for name in MOVING}
 
 

@@ -19,12 +19,12 @@ from engine.heads import load_head
 from engine.heads.carried_head import flame_model_of
 from engine.heads.flame import expression_weights
 from engine.heads.flame_model import SHAPES, FlameModel
-from engine.heads.flame_param import is_flame, load_flame_param
+from engine.heads.flame_param import is_flame, load_flame_param, load_sequence
 from engine.heads.head import Head
 from engine.heads.retarget import with_arkit_expressions
 from engine.heads.skinning import flame_vertices
 from engine.motion.performance import MAX_FPS, MIN_FPS, Performance
-from training.data.flame_tracking import Tracking, load_sequence
+from training.data.flame_tracking import Tracking
 from training.data.recordings import Recording, parameter_files
 
 _REPAIR = "Repair or leave out this recording."

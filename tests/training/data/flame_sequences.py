@@ -14,7 +14,7 @@ from engine.avatar import splats
 from engine.avatar.color import ShColor
 from engine.avatar.gaussian_avatar import GaussianAvatar
 from engine.heads.flame import flame_person
-from engine.heads.flame_param import FlameParam, save_flame_param
+from engine.heads.flame_param import MOVING, FlameParam, save_flame_param
 from engine.heads.identity import Identity
 from engine.splatting.camera import look_at
 from engine.splatting.cpu.backend import CpuBackend
@@ -22,7 +22,6 @@ from tests.engine.heads.flame_people import identity, write_model
 from tests.training.data.small_capture import ANGLES, FRONT, Size, save_picture
 from tests.training.speech.recordings import write_sound
 from training.avatar.seeding import on_triangles
-from training.data.flame_tracking import MOVING
 from training.data.layout import Frame, image_path, mask_path, transforms_path, write_transforms
 from training.data.posed_flame import posed, row_of
 
