@@ -194,7 +194,9 @@ class GAUSSIANSPEECH_OT_import_motion(ImportMotionTask, bpy.types.Operator, Impo
         "Import a performance, a Live Link Face recording, ARKit weights or FLAME parameters as a "
         "line of the selected head or character, from the current frame on"
     )
-    bl_options = {"UNDO"}
+    bl_options: ClassVar[set[str]] = (
+        set()
+    )  # The other has the step of undo, where a file is chosen.
 
     filename_ext: ClassVar[str] = ".csv"
     filter_glob: bpy.props.StringProperty(default=MOTION_FILES, options={"HIDDEN"})

@@ -20,7 +20,9 @@ CHANGES_NOTHING = {
     *("train_avatar", "train_speech", "train_joint", "make_capture"),
 }
 """Operators that leave the data of the file as they are: there is nothing to undo."""
-ASKS_FOR_A_FILE = {"open_head", "open_avatar", "open_folder", "open_person", "save_avatar"}
+ASKS_FOR_A_FILE = {
+    *("open_head", "open_avatar", "open_folder", "open_person", "save_avatar", "import_motion"),
+}
 """Operators that call another, which undoes, with the file that was chosen."""
 VERBS = {
     *(

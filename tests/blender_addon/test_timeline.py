@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 from tests.blender_addon.small_head import add_small_head
+from tests.blender_addon.undo_steps import one_step
+
+__all__ = ["one_step"]
 
 NAMES = ("jawOpen", "mouthClose", "mouthSmileLeft", "eyeBlinkLeft")
 UPPER, LOWER = 1, 0
@@ -527,3 +530,13 @@ def test_the_sequencers_and_markers_menus_have_the_verbs(blender):
         assert any("timeline.menus" in function.__module__ for function in drawn), name
     drawn = blender.types.DOPESHEET_MT_marker.draw._draw_funcs
     assert any("timeline.menus" in function.__module__ for function in drawn)
+
+
+def test_what_is_held_and_shown_is_undone_by_one_step_each(blender, line, one_step):
+    operators = blender.ops.gaussianspeech
+    blender.context.scene.frame_set(18)
+    one_step(operators.hold_closed, duration=0.2)
+    one_step(operators.phrase_strength, amount=0.5)
+    one_step(operators.show_words)
+    one_step(operators.show_phones)
+    one_step(operators.hide_timeline)
