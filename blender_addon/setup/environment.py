@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TextIO, cast
 
 from ...engine.core.errors import (
     BadInputError,
@@ -124,6 +125,13 @@ def set_up(options: SetupOptions, cancelled: threading.Event, report: Report) ->
         MissingDependencyError: no suitable Python, no network, or a library that cannot be had.
         CancelledError: ``cancelled`` was set.
     """
+    try:
+        return _set_up(options, cancelled, report)
+    except OSError as error:
+        raise _failure("The engine cannot be set up", [f"ERROR: {error}"], options.log) from error
+
+
+def _set_up(options: SetupOptions, cancelled: threading.Event, report: Report) -> SetupRecord:
     check_disk(options)
     if options.wheels is not None and not options.wheels.is_dir():
         raise BadInputError(
@@ -327,6 +335,7 @@ class _Runner:
         if self._cancelled.is_set():
             raise CancelledError
         lines: list[str] = []
+        unwritten: list[OSError] = []
         with self._log.open("a", encoding="utf-8") as log:
             log.write(f"> {' '.join(command)}\n")
             log.flush()
@@ -337,16 +346,9 @@ class _Runner:
                     f"{failure}: {command[0]}: {error.strerror}.", "Set up again."
                 ) from error
 
-            def read() -> None:
-                assert process.stdout is not None
-                with process.stdout:
-                    for line in process.stdout:
-                        log.write(line)
-                        log.flush()
-                        lines.append(line.rstrip())
-                        follow(lines[-1])
-
-            reader = threading.Thread(target=read, daemon=True)
+            reader = threading.Thread(
+                target=_read, args=(process, log, lines, unwritten, follow), daemon=True
+            )
             reader.start()
             while process.poll() is None:
                 if self._cancelled.wait(_POLL):
@@ -355,6 +357,8 @@ class _Runner:
             reader.join(5.0)
         if self._cancelled.is_set():
             raise CancelledError
+        if unwritten:
+            raise unwritten[0]
         if process.returncode:
             raise _failure(failure, lines, self._log)
 
@@ -377,6 +381,25 @@ def _start(
         creationflags=flags,
         start_new_session=os.name != "nt",
     )
+
+
+def _read(
+    process: subprocess.Popen[str],
+    log: TextIO,
+    lines: list[str],
+    unwritten: list[OSError],
+    follow: Callable[[str], None],
+) -> None:
+    """Take in what a program prints, until it ends; what the log cannot take is noted."""
+    with cast("TextIO", process.stdout) as stream:
+        for line in stream:
+            lines.append(line.rstrip())
+            follow(lines[-1])
+            try:
+                log.write(line)
+                log.flush()
+            except OSError as error:  # Read on: else the program would wait for us.
+                unwritten.append(error)
 
 
 def _end(process: subprocess.Popen[str]) -> None:

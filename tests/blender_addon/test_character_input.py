@@ -200,6 +200,15 @@ def test_an_empty_action_of_the_artist_stays_where_it_is(engine_ready, predict, 
     assert len(values) > 10
 
 
+def test_a_sound_file_or_a_strip_that_was_deleted_is_named(blender, face, tmp_path):
+    line = face.gaussianspeech_lines[face.gaussianspeech_active_line]
+    line.source, line.filepath = "FILE", str(tmp_path / "gone.wav")
+    assert_refused(blender, blender.ops.gaussianspeech.predict, r"gone\.wav")
+    line.source, line.strip, line.strip_id = "STRIP", "voice", "no strip's"
+    assert_refused(blender, blender.ops.gaussianspeech.predict, "There is no sound strip 'voice'")
+    assert len(face.gaussianspeech_lines) == 1
+
+
 def test_a_part_that_was_deleted_is_left_out(engine_ready, predict, face):
     teeth = make_mesh(engine_ready, "Teeth", ["jawOpen"])
     select(engine_ready, face, teeth)

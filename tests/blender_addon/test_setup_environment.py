@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import subprocess
 import sys
 import threading
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -149,6 +152,62 @@ def test_an_engine_that_does_not_start_leaves_no_record(engine, options, made):
     with pytest.raises(errors.MissingDependencyError, match="no such kernel"):
         environment.set_up(options, threading.Event(), ignore)
     assert environment.read_record(options.folder) is None
+
+
+@pytest.mark.one_blender
+def test_without_a_network_the_error_says_so(engine, options, monkeypatch, made):
+    shutil.copytree(made, options.folder, symlinks=True)
+    # A port where nothing listens; pip's own words are read.
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    monkeypatch.delenv("PIP_EXTRA_INDEX_URL", raising=False)
+    monkeypatch.setattr(environment, "torch_index", lambda _build: None)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(errors.MissingDependencyError, match="cannot be reached"):
+        environment.set_up(replace(options, wheels=None), threading.Event(), ignore)
+    assert environment.read_record(options.folder) is None
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_log_that_cannot_be_written_says_that_the_disk_is_full(options):
+    with pytest.raises(errors.BadInputError, match="cannot be set up: the disk is full"):
+        environment.set_up(replace(options, log=Path("/dev/full")), threading.Event(), ignore)
+    assert not options.folder.exists()
+
+
+class FullAfterALine:
+    """A log on a disk that fills up."""
+
+    def __init__(self, folder):
+        self.parent, self.written = folder, 0
+
+    def open(self, _mode, encoding):
+        assert encoding == "utf-8"
+        return self
+
+    def write(self, _text):
+        self.written += 1
+        if self.written > 1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def flush(self):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        pass
+
+
+def test_a_disk_that_fills_up_is_the_error_and_the_program_is_not_kept_waiting(tmp_path):
+    runner = environment._Runner(FullAfterALine(tmp_path), threading.Event())
+    more_than_a_pipe_holds = "for number in range(40000): print('line', number)"
+    with pytest.raises(OSError, match="No space left"):
+        runner.run([sys.executable, "-c", more_than_a_pipe_holds], dict(os.environ), "It failed")
 
 
 def test_a_missing_folder_of_wheels_is_named(options, tmp_path):
