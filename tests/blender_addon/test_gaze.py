@@ -11,6 +11,8 @@ import pytest
 from tests.blender_addon.rig_faces import face_bones, make_armature, make_mesh, select, turn_of
 from tests.blender_addon.test_rigs import over, speak
 
+__all__ = ["speak"]
+
 
 @pytest.fixture
 def target(blender):
@@ -108,12 +110,12 @@ def test_who_has_no_eyes_says_so(blender, addon):
     assert eyes.has_eyes(rigged(blender))
 
 
-def test_a_character_of_bones_looks_at_what_is_chosen(engine_ready, target):
+def test_a_character_of_bones_looks_at_what_is_chosen(engine_ready, speak, target):
     blender = engine_ready
     rig = rigged(blender)
     target.location = (TEN, -1.06, 1.62)
     blender.context.view_layer.update()
-    frames = speak(blender, rig)
+    frames = speak(rig)
 
     def yaw():
         # About the bone's own axes, which lie as the armature's here.
