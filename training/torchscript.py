@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Networks of others as TorchScript files, which the user makes or gets (docs/weights.md).
+"""Networks of others as TorchScript or ONNX files, which the user makes or gets (docs/weights.md).
 
 A TorchScript archive holds the network with its weights, so that no architecture is built here.
 It is a program, too: loading runs its ``__setstate__``, and both loading and running may read and
@@ -16,7 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.errors import BadInputError
+from training.onnx_network import OnnxNetwork
 
+ONNX = ".onnx"
+_UNFIT = (RuntimeError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
+"""What operators raise that get something else than they can take."""
 _MEMBERS = {"constants.pkl", "data.pkl"}
 """What the folder of a TorchScript archive has; a state dict has no constants."""
 _PICKLE = b"\x80"
@@ -25,27 +29,23 @@ _REMEDY = "Make a TorchScript file with torch.jit.trace or torch.jit.script (doc
 
 
 class ScriptedNetwork(nn.Module):
-    """A frozen network of a TorchScript file, in evaluation mode, with its outputs checked.
+    """A frozen network of a TorchScript or ONNX file, in evaluation mode, its outputs checked.
 
     Args:
-        path: the user's own file; load files from people you trust only.
+        path: the user's own file, ONNX where its name ends in ``.onnx``; load TorchScript from
+            people you trust only.
         what: the network, for messages.
         outputs: number of dimensions that an output may have, and the words for its shape.
 
     Raises:
-        BadInputError: there is no such file, or it is damaged or not TorchScript; one of weights
-            without their network is named as such.
+        BadInputError: there is no such file, or it is damaged or neither; one of weights without
+            their network is named as such.
     """
 
     def __init__(self, path: str | Path, what: str, outputs: dict[int, str]) -> None:
         super().__init__()
         self.path, self.what, self.outputs = Path(path), what, outputs
-        _check_archive(self.path, what)
-        load: Any = torch.jit.load
-        try:
-            self.script: nn.Module = load(str(path), map_location="cpu")
-        except Exception as error:  # The reader lets through whatever it stumbles over.
-            raise BadInputError(f"{path} is a damaged TorchScript file.", _REMEDY) from error
+        self.script = OnnxNetwork(path) if self.path.suffix == ONNX else _script(self.path, what)
         for parameter in self.script.parameters():  # TorchScript has no requires_grad_ for all.
             parameter.requires_grad = False
         self.eval()
@@ -74,7 +74,7 @@ class ScriptedNetwork(nn.Module):
             found = getattr(self.script, method)(inputs)
         except torch.OutOfMemoryError:
             raise
-        except (torch.jit.Error, RuntimeError, TypeError, ValueError) as error:
+        except (torch.jit.Error, *_UNFIT) as error:
             reason = str(error).strip().rpartition("\n")[2].strip()
             raise self._unusable(f"cannot take {shape}: {reason[:120]}") from error
         layers = list(found) if isinstance(found, list | tuple) else [found]
@@ -103,6 +103,16 @@ def load_detector(path: str | Path) -> ScriptedNetwork:
     """
     outputs = {4: "(B, N, H, W) maps", 2: "(B, N) features"}
     return ScriptedNetwork(path, "The wrinkle detector", outputs)
+
+
+def _script(path: Path, what: str) -> nn.Module:
+    _check_archive(path, what)
+    load: Any = torch.jit.load
+    try:
+        network: nn.Module = load(str(path), map_location="cpu")
+    except Exception as error:  # The reader lets through whatever it stumbles over.
+        raise BadInputError(f"{path} is a damaged TorchScript file.", _REMEDY) from error
+    return network
 
 
 def _check_archive(path: Path, what: str) -> None:

@@ -71,7 +71,13 @@ WEIGHTS: dict[str, WeightFile] = {
         ),
         WeightFile(
             "arcface",
-            ("arcface.pt", "model_ir_se50.pth", "arcface.pth", "arcface.safetensors"),
+            (
+                "arcface.pt",
+                "arcface.onnx",
+                "model_ir_se50.pth",
+                "arcface.pth",
+                "arcface.safetensors",
+            ),
             "face recognition by ArcFace",
             "InsightFace_Pytorch's model_ir_se50.pth or insightface's arcface_torch",
             "for non-commercial research",

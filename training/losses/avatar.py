@@ -37,6 +37,7 @@ from training.weights import (
 _CPU_EVERY = 10
 _NETWORKS = {"global": "arcface", "patch": "vgg16"}
 """Terms that need weights, and whose."""
+_FACE_OUTPUTS = {4: "(B, C, H, W) features", 2: "(B, N) features"}
 _CALLED = {"global": "ArcFace", "patch": "VGG16"}
 
 
@@ -263,7 +264,7 @@ def _face_loss(config: AvatarLossConfig) -> FaceLoss:
     path = find_weights("arcface", config.weights)
     if path is None:
         raise missing_error("arcface", config.weights)
-    network = ScriptedNetwork(path, "Face recognition", {4: "(B, C, H, W) features"})
+    network = ScriptedNetwork(path, "Face recognition", _FACE_OUTPUTS)
     network(torch.zeros(1, 3, config.face_size, config.face_size))  # Whether it fits, at once.
     return FaceLoss(network, config.face_size, config.face_style)
 

@@ -30,7 +30,8 @@ class AvatarLossConfig:
         patches: how many patches a view gives.
         patch_size: pixels of their sides.
         wrinkle: of L_wrinkle.
-        wrinkle_detector: file of a learned detector (TorchScript); the ridge pyramid without.
+        wrinkle_detector: file of a learned detector (TorchScript or ONNX); the ridge pyramid
+            without.
         every: L_global, L_patch and L_wrinkle are taken at each so many-th step, with so many times
             the weight; 0 is 1 on a GPU and 10 on a CPU.
         weights: folder of the weight files; see training.weights.

@@ -93,7 +93,8 @@ class FaceLoss(nn.Module):
     decide alone.
 
     Args:
-        network: (B, 3, S, S) in [−1, 1] to the (B, C, H, W) features of each stage.
+        network: (B, 3, S, S) in [−1, 1] to the (B, C, H, W) features of each stage; (B, N), as an
+            embedding is, have no style.
         size: S, pixels.
         style: weight of the Gram matrices.
     """
@@ -115,7 +116,7 @@ class FaceLoss(nn.Module):
         loss = ours.new_zeros(())
         for seen, goal in zip(self.network(self._face(ours, box)), wanted, strict=True):
             loss = loss + _relative(seen, goal)
-            if self.style:
+            if self.style and seen.ndim == 4:
                 loss = loss + self.style * _relative(gram(seen), gram(goal))
         return loss / len(wanted)
 

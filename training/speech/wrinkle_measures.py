@@ -51,7 +51,7 @@ class Measuring:
     Attributes:
         data: folder of the capture.
         head: id or file of its head, where the capture does not tell.
-        detector: TorchScript file of a learned detector; the ridge detector without.
+        detector: TorchScript or ONNX file of a learned detector; the ridge detector without.
         scale: of the pictures, (0, 1].
     """
 

@@ -308,6 +308,13 @@ def test_a_recording_without_sound_is_refused(given, tmp_path):
         _train(given, tmp_path / "run", data=tmp_path / "capture")
 
 
+def test_l_photo_has_every_term_that_looks_at_pictures_and_no_other():
+    losses = JointSettings().losses
+    looks = (losses.dssim, losses.face, losses.face_style, losses.patch, losses.wrinkle)
+    assert min(looks) > 0
+    assert (losses.position, losses.scaling) == (0.0, 0.0)
+
+
 @pytest.mark.parametrize(
     "change", [{"rounds": 0}, {"tracked": 1.1}, {"latent_rate": 0.0}, {"threads": -1}]
 )
