@@ -168,20 +168,26 @@ def test_a_soft_speaker_after_a_loud_one_is_speech(sample_voice):
     assert first[frames + 200 :].mean() == pytest.approx(first[:frames].mean(), abs=0.08)
 
 
+@pytest.fixture(scope="module")
+def whole(sample_voice):
+    """Samples of the sample voice four times, at several levels, and what is recognised in them."""
+    voice = sample_voice[0].samples
+    rng = np.random.default_rng(6)
+    pause = rng.normal(0, 1e-4, RATE // 2).astype(np.float32)
+    samples = np.concatenate([3 * voice, pause, 0.3 * voice, pause, voice, pause, 0.1 * voice])
+    return samples, recognize(speech_of(samples), recognizer="phones")
+
+
 @pytest.mark.parametrize(("cut", "alike"), [(5.12, 1.0), (3.217, 0.93), (6.9173, 0.93)])
-def test_a_part_is_recognised_as_in_the_whole(sample_voice, cut, alike):
+def test_a_part_is_recognised_as_in_the_whole(whole, cut, alike):
     """Equal phones four seconds from where it was cut, though the rest is louder.
 
     Nearly equal ones where the cut shifts the frames of 10 ms, and the detector's of 32 ms.
     """
-    voice = sample_voice[0].samples
-    rng = np.random.default_rng(6)
-    pause = rng.normal(0, 1e-4, RATE // 2).astype(np.float32)
-    whole = np.concatenate([3 * voice, pause, 0.3 * voice, pause, voice, pause, 0.1 * voice])
+    samples, theirs = whole
     first = round(cut * RATE)
     last = first + 12 * RATE
-    ours = recognize(speech_of(whole[first:last]), recognizer="phones")
-    theirs = recognize(speech_of(whole), recognizer="phones")
+    ours = recognize(speech_of(samples[first:last]), recognizer="phones")
     inner = [p.label for p in ours.phones if 4 < (p.start + p.end) / 2 < 8]
     outer = [p.label for p in theirs.phones if 4 < (p.start + p.end) / 2 - cut < 8]
     assert len(inner) > 25
