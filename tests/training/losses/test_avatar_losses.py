@@ -224,10 +224,23 @@ def test_a_state_dict_of_face_recognition_is_named_at_the_start(tmp_path):
     assert "docs/weights.md" in caught.value.hint
 
 
-def test_face_recognition_that_gives_embeddings_is_named_at_the_start(tmp_path):
+def test_face_recognition_that_gives_an_embedding_alone_counts_without_style(view, model, tmp_path):
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 4))
     torch.jit.trace(network, torch.zeros(1, 3, 32, 32)).save(str(tmp_path / "arcface.pt"))
-    with pytest.raises(BadInputError, match=r"arcface\.pt gives \(1, 4\) for \(1, 3, 32, 32\)"):
+    values = [
+        AvatarLoss(
+            AvatarLossConfig(weights=tmp_path, face_size=32, face_style=style, patch=0.0, every=1)
+        )(Image(view.image * 0.5, view.alpha, view.alpha), view, model)["global"]
+        for style in (0.0, 1.0)
+    ]
+    assert values[0] == values[1] > 0
+
+
+def test_face_recognition_that_gives_something_else_is_named_at_the_start(tmp_path):
+    torch.jit.trace(torch.nn.Flatten(0), torch.zeros(1, 3, 32, 32)).save(
+        str(tmp_path / "arcface.pt")
+    )
+    with pytest.raises(BadInputError, match=r"arcface\.pt gives \(3072,\) for \(1, 3, 32, 32\)"):
         AvatarLoss(AvatarLossConfig(weights=tmp_path, face_size=32))
 
 
