@@ -13,6 +13,7 @@ from engine.motion.arkit import ARKIT_NAMES
 from engine.motion.characters.conventions import Row
 from engine.motion.characters.mapping_file import FORMAT, read_mapping, save_mapping
 from engine.motion.interchange.face_curves import FaceCurves
+from tests.engine.characters.bone_files import rigged_character
 from tests.engine.gltf_files import ARKIT, animation_values, arkit_character, vrm_character
 
 
@@ -223,16 +224,19 @@ OTHERS = st.sampled_from([None, True, -1, 0, 3, 1e30, "x", [], [0, 0, 0, 0], {},
 @settings(
     max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(data=st.data(), kind=st.sampled_from(["arkit", "vrm 0", "vrm 1"]))
+@given(data=st.data(), kind=st.sampled_from(["arkit", "vrm 0", "vrm 1", "bones"]))
 def test_odd_files_speak_or_say_what_is_wrong_with_them(tmp_path, data, kind):
-    file = arkit_character() if kind == "arkit" else vrm_character(int(kind[-1]))
+    file = {"arkit": arkit_character, "bones": lambda: rigged_character()[0]}.get(
+        kind, lambda: vrm_character(int(kind[-1]))
+    )()
     edit(file, data)
     path = file.written(tmp_path / "odd.glb")
 
     def message():
         try:
             character = open_character(path)
-            clip = speak(performance(jawOpen=OPEN, turn=0.1), proposed_mapping(character), "talk")
+            mapping = proposed_mapping(character)
+            clip = speak(performance(jawOpen=OPEN, turn=0.1), mapping, "talk", character.rigs)
             character.save(tmp_path / "out.glb", [clip])
         except GaussianSpeechError as error:
             return error.message
