@@ -197,14 +197,17 @@ class HarmonicColor(ColorHead):
     def __init__(self, degree: int) -> None:
         super().__init__()
         self.degree = degree
+        self.active = degree
+        """Degree up to which the harmonics take part; the others' coefficients stay as they are."""
 
     def forward(self, rows: Mapping[str, Tensor], expression: Tensor, view: Tensor) -> Tensor:
         """See :class:`ColorHead`."""
         del expression
         colors = 0.5 + _Y0 * rows["constant"]
-        if self.degree:
-            basis = sh_basis(view, self.degree)[:, 1:]
-            colors = colors + torch.einsum("gk,gkc->gc", basis, rows["harmonics"])
+        if self.active:
+            basis = sh_basis(view, self.active)[:, 1:]
+            harmonics = rows["harmonics"][:, : basis.shape[1]]
+            colors = colors + torch.einsum("gk,gkc->gc", basis, harmonics)
         return colors.clamp(min=0)
 
     def rows(

@@ -74,16 +74,22 @@ class Density:
         rounds: how many densifications lie between.
         gradient: mean gradient of the loss by the place on the screen, in half image sizes, above
             which a Gaussian is cloned or split.
-        split_above: size in metres, as part of the head's height, above which it is split.
+        extent: what sizes are parts of: "head", its height; or "cameras", 1.1 times the distance of
+            the farthest camera from the middle of all, as 3D Gaussian Splatting has it.
+        split_above: largest standard deviation, as part of the extent, above which it is split.
         budget: Gaussians kept by the pruning by volume before each densification, so that the
             avatar ends with those and what the last densification adds; 0 prunes by opacity
             instead, after each.
         least_opacity: below this a Gaussian is dropped where opacity prunes.
+        largest: standard deviation, as part of the extent, above which a Gaussian is dropped where
+            opacity prunes, from the first reset on; 0 drops none.
         resets: how often all opacities are lowered while there is densification.
         reset_to: what they are lowered to, between 0 and 1. An opacity close to 1 hardly comes
             down by itself; half is enough to lose Gaussians that stick out beside the head, and
             leaves more of the mouth's interior than 0.01.
         keep_faces: every triangle that had a Gaussian keeps one.
+        keep_hidden: what no picture shows is kept. Without, it goes at each pruning, but for the
+            inside of the mouth: an avatar that is only seen from where the cameras stood.
         grow: at most this part of the present number is added at once.
     """
 
@@ -91,12 +97,15 @@ class Density:
     stop: float = 0.6
     rounds: int = 12
     gradient: float = 2e-4
+    extent: Literal["head", "cameras"] = "head"
     split_above: float = 0.006
     budget: int = 25_000
     least_opacity: float = 0.005
+    largest: float = 0.0
     resets: int = 3
     reset_to: float = 0.5
     keep_faces: bool = True
+    keep_hidden: bool = True
     grow: float = 0.3
 
     def __post_init__(self) -> None:
@@ -113,6 +122,7 @@ class Density:
             "split_above": (0.0, math.inf),
             "budget": COUNT_OR_NONE,
             "least_opacity": FRACTION,
+            "largest": WEIGHT,
             "resets": COUNT_OR_NONE,
             "grow": WEIGHT,
         }
@@ -177,7 +187,12 @@ class AvatarSettings:
         latent: size of the latent z.
         hidden: width of the network's hidden layer.
         degree: of the harmonics.
+        degree_every: part of the schedule after which the harmonics of each next degree join in; 0
+            has all from the start.
+        opacity: of the first Gaussians, between 0 and 1.
         subdivide_teeth: four initial Gaussians on each triangle of the teeth.
+        coarse_skull: one initial Gaussian on each two triangles of the head beside face, ears and
+            mouth, which hair covers.
         initial: an avatar file to start from instead of one Gaussian a triangle.
         rates: learning rates.
         density: adding and taking away of Gaussians.
@@ -205,7 +220,10 @@ class AvatarSettings:
     latent: int = 32
     hidden: int = 128
     degree: int = 3
+    degree_every: float = 0.0
+    opacity: float = 0.9
     subdivide_teeth: bool = True
+    coarse_skull: bool = False
     initial: Path | None = None
     rates: Rates = field(default_factory=Rates)
     density: Density = field(default_factory=Density)
@@ -235,6 +253,8 @@ class AvatarSettings:
             "latent": (1, 4096),
             "hidden": (1, 4096),
             "degree": (0, 3),
+            "degree_every": FRACTION,
+            "opacity": (0.001, 0.999),
             "views": (1, 4096),
             "preview_every": COUNT,
             "checkpoint_every": COUNT,
@@ -270,8 +290,22 @@ PRESETS: dict[str, AvatarSettings] = {
     "baseline": replace(
         DEFAULT,
         color="sh",
+        coarse=(0.0, 0.0),
+        degree_every=1 / 600,
+        opacity=0.1,
         subdivide_teeth=False,
-        density=Density(budget=0, resets=3, reset_to=0.01),
+        density=Density(
+            start=1 / 60,
+            stop=1.0,
+            rounds=295,
+            extent="cameras",
+            split_above=0.01,
+            budget=0,
+            largest=0.1,
+            resets=9,
+            reset_to=0.01,
+            grow=1.0,
+        ),
         losses=AvatarLossConfig(face=0.0, patch=0.0, wrinkle=0.0),
     ),
 }

@@ -116,13 +116,20 @@ def kept_by_volume(
 
 
 def kept_by_opacity(
-    opacities: Tensor, least: float, binding: Tensor | None = None, faces: int = 0
+    opacities: Tensor,
+    least: float,
+    sizes: Tensor,
+    largest: float,
+    binding: Tensor | None = None,
+    faces: int = 0,
 ) -> Tensor:
-    """The Gaussians that are not all but transparent, as GaussianAvatars prunes.
+    """The Gaussians that are neither all but transparent nor too large, as GaussianAvatars prunes.
 
     Args:
         opacities: (G,).
         least: opacity that is kept.
+        sizes: (G,) largest standard deviation, metres.
+        largest: metres above which a Gaussian is dropped; 0 drops none for its size.
         binding: (G,) triangles; where given, each keeps at least one Gaussian.
         faces: number of triangles.
 
@@ -130,6 +137,8 @@ def kept_by_opacity(
         Sorted indices.
     """
     kept = opacities >= least
+    if largest:
+        kept &= sizes <= largest
     if binding is not None:
         order = opacities.argsort(descending=True, stable=True)
         kept |= _largest_of_each(order, binding, faces)

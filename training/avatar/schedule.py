@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When what happens in an avatar's training: learning rates, densifications, resets."""
+"""When what happens in an avatar's training: learning rates, degrees, densifications, resets."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 
 from training.avatar.config import AvatarSettings
 from training.avatar.model import TrainableAvatar
+from training.data.multiview import MultiViewCapture
 
 
 def optimiser(avatar: TrainableAvatar, settings: AvatarSettings) -> torch.optim.Adam:
@@ -40,6 +41,23 @@ def rate(name: str, part: float, settings: AvatarSettings) -> float:
     if name in {"log_scales", "quats", "opacity_logits"}:
         return start
     return start * math.pow(rates.color_end, part)
+
+
+def degree(part: float, settings: AvatarSettings) -> int:
+    """Degree of the harmonics that take part at a part of the schedule."""
+    if not settings.degree_every:
+        return settings.degree
+    # The step at which one joins counts, however its quotient is rounded.
+    return min(settings.degree, int(part / settings.degree_every + 1e-6))
+
+
+def extent(capture: MultiViewCapture, settings: AvatarSettings) -> float:
+    """Metres that sizes of Gaussians are parts of; see :class:`training.avatar.config.Density`."""
+    if settings.density.extent == "head":
+        return float(np.ptp(capture.head.template[:, 1]))
+    cameras = {frame.camera_id: frame.camera for frame in capture.split("train").frames}
+    positions = np.stack([camera.position for camera in cameras.values()])
+    return 1.1 * float(np.linalg.norm(positions - positions.mean(0), axis=1).max())
 
 
 def rounds(settings: AvatarSettings) -> frozenset[int]:

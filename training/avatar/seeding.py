@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -13,7 +15,8 @@ from engine.avatar.binding import TriangleFrames, matrix_to_quaternion, triangle
 from engine.heads.head import Head
 from engine.splatting.camera import Camera
 
-_OPACITY = 0.9
+OPACITY = 0.9
+"""Of the first Gaussians, where nothing else is said."""
 _COVER = 1.25
 """Standard deviations against those of the triangle's own area; at 1 there are gaps between."""
 _FLAT = 0.15
@@ -34,7 +37,12 @@ def teeth_faces(head: Head) -> NDArray[np.bool_]:
 
 
 def on_triangles(
-    head: Head, *, subdivide_teeth: bool, finest: float | None = None
+    head: Head,
+    *,
+    subdivide_teeth: bool,
+    coarse_skull: bool = False,
+    finest: float | None = None,
+    opacity: float = OPACITY,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """One Gaussian in the middle of each triangle, four on each of the teeth.
 
@@ -46,8 +54,11 @@ def on_triangles(
     Args:
         head: the head.
         subdivide_teeth: four Gaussians on a triangle of the teeth instead of one.
+        coarse_skull: one Gaussian on each two neighbouring triangles of :func:`skull_faces`, bound
+            to the first of them.
         finest: metres; triangles of the face whose area is more than its square are divided in four
             until it is not, so that furrows find Gaussians as narrow as they are.
+        opacity: of all, between 0 and 1.
 
     Returns:
         Binding (G,) int32, and the parameters of shape by name.
@@ -65,7 +76,42 @@ def on_triangles(
     frames = triangle_frames(vertices, faces)
     order = torch.argsort(numbers, stable=True)
     triangles, numbers = triangles[order], numbers[order]
-    return numbers.to(torch.int32), _moments(triangles, numbers, frames)
+    sheets = triangles[:, None]
+    if coarse_skull:
+        pairs = _pairs(head.faces, skull_faces(head))
+        # No triangle of the skull is divided: each is there once.
+        at = torch.searchsorted(numbers, torch.from_numpy(pairs))
+        sheets = torch.cat([sheets, sheets], 1)
+        sheets[at[:, 0], 1] = triangles[at[:, 1]]
+        stays = torch.ones(len(numbers), dtype=torch.bool)
+        stays[at[:, 1]] = False
+        sheets, numbers = sheets[stays], numbers[stays]
+    return numbers.to(torch.int32), _moments(sheets, numbers, frames, opacity)
+
+
+def skull_faces(head: Head) -> NDArray[np.bool_]:
+    """(F,) whether a triangle is of neither face, ears, eyes nor mouth."""
+    apart = [head.regions.get(name, np.empty(0, np.int32)) for name in ("face", "ears")]
+    near = np.isin(head.faces, np.concatenate(apart)).any(1)
+    rest: NDArray[np.bool_] = ~near & (face_groups(head) == 0)
+    return rest
+
+
+def _pairs(faces: NDArray[np.int32], chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(P, 2) neighbours among the chosen triangles, none in two pairs; the first is the lower."""
+    edges = np.sort(faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
+    owner = np.repeat(np.arange(len(faces)), 3)
+    order = np.lexsort((owner, edges[:, 1], edges[:, 0]))
+    same = (edges[order[1:]] == edges[order[:-1]]).all(1)
+    neighbours = np.stack([owner[order[:-1]][same], owner[order[1:]][same]], 1)
+    neighbours = neighbours[chosen[neighbours].all(1)]
+    neighbours = neighbours[np.lexsort((neighbours[:, 1], neighbours[:, 0]))]
+    free, pairs = chosen.copy(), []
+    for a, b in neighbours:
+        if free[a] and free[b]:
+            free[a] = free[b] = False
+            pairs.append((a, b))
+    return np.array(pairs, np.int64).reshape(-1, 2)
 
 
 def _of_face(head: Head) -> NDArray[np.bool_]:
@@ -98,14 +144,20 @@ def _four(triangles: Tensor) -> Tensor:
     return torch.stack([torch.stack(part, 1) for part in parts], 1)
 
 
-def _moments(triangles: Tensor, numbers: Tensor, frames: TriangleFrames) -> dict[str, Tensor]:
+def _moments(
+    sheets: Tensor, numbers: Tensor, frames: TriangleFrames, opacity: float
+) -> dict[str, Tensor]:
+    """Parameters with the second moments of (G, S, 3, 3) triangles, each S of them a surface."""
     rotations, sizes = frames.rotations[numbers], frames.scales[numbers].clamp(min=1e-7)
-    centers = triangles.mean(1)
-    local = torch.einsum("gji,gkj->gki", rotations, triangles - centers[:, None])
-    local = local / sizes[:, None, None]
-    # A uniform triangle has Σ pᵢpᵢᵀ / 12 about its centre, of the corners pᵢ.
-    plane = local[..., [0, 2]]
-    covariance = torch.einsum("gki,gkj->gij", plane, plane) / 12
+    areas = _areas(sheets.flatten(0, 1)).view(sheets.shape[:2]).clamp(min=1e-12)
+    parts = areas / areas.sum(1, keepdim=True)
+    middles = sheets.mean(2)
+    centers = (parts[..., None] * middles).sum(1)
+    local = torch.einsum("gji,gskj->gski", rotations, sheets - centers[:, None, None])
+    plane = (local / sizes[:, None, None, None])[..., [0, 2]]
+    # A uniform triangle has Σ pᵢpᵢᵀ / 12 about the origin, of its corners and thrice its middle.
+    points = torch.cat([plane, 3 * plane.mean(2, keepdim=True)], 2)
+    covariance = torch.einsum("gs,gski,gskj->gij", parts, points, points) / 12
     values, vectors = torch.linalg.eigh(covariance)
     sigma = _COVER * values.clamp(min=1e-8).sqrt()
     first, second = sigma[:, 1], sigma[:, 0].maximum(0.25 * sigma[:, 1])
@@ -119,7 +171,7 @@ def _moments(triangles: Tensor, numbers: Tensor, frames: TriangleFrames) -> dict
         "positions": offset / sizes[:, None],
         "log_scales": torch.stack([first, thick, second], 1).log(),
         "quats": matrix_to_quaternion(turn),
-        "opacity_logits": torch.full((len(numbers),), float(np.log(_OPACITY / (1 - _OPACITY)))),
+        "opacity_logits": torch.full((len(numbers),), math.log(opacity / (1 - opacity))),
     }
 
 

@@ -42,7 +42,12 @@ def seeded_avatar(
         views: how many pictures are looked at; with none, all is grey.
     """
     head = capture.head
-    binding, shape = on_triangles(head, subdivide_teeth=settings.subdivide_teeth)
+    binding, shape = on_triangles(
+        head,
+        subdivide_teeth=settings.subdivide_teeth,
+        coarse_skull=settings.coarse_skull,
+        opacity=settings.opacity,
+    )
     color = new_color(settings, head)
     grey = first_colors(color, head, binding, shape, torch.full((len(binding), 3), 0.5), settings)
     avatar = TrainableAvatar(head, color, binding, shape | grey)

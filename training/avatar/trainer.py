@@ -21,9 +21,11 @@ from torch import Tensor
 from engine.core.errors import BadInputError
 from engine.splatting.backend import Backend, Splats
 from training.avatar import densify_ops, density, schedule
+from training.avatar.coloring import HarmonicColor
 from training.avatar.config import AvatarSettings
 from training.avatar.density import ScreenGradients
 from training.avatar.model import TrainableAvatar
+from training.avatar.seeding import face_groups
 from training.avatar.tuning import CaptureTuning
 from training.avatar.views import KeptViews, on_backdrop, own_share, shuffled
 from training.avatar.visibility import hidden
@@ -80,8 +82,7 @@ class AvatarTrainer:
         self._factor = 0
         self._views: Iterator[View] = iter(())
         self._template = torch.from_numpy(capture.head.template).to(fabric.device)
-        low, high = capture.head.template.min(0), capture.head.template.max(0)
-        self._split_above = settings.density.split_above * float(high[1] - low[1])
+        self._extent = schedule.extent(capture, settings)
 
     def advance(self) -> dict[str, float]:
         """One step of the optimiser.
@@ -97,6 +98,8 @@ class AvatarTrainer:
         self._prepare_views()
         for group in self.optimiser.param_groups:
             group["lr"] = schedule.rate(group["name"], self.step / settings.steps, settings)
+        if isinstance(self.avatar.color, HarmonicColor):
+            self.avatar.color.active = schedule.degree(self.step / settings.steps, settings)
         terms: dict[str, float] = {}
         for _ in range(settings.views):
             view = next(self._views)
@@ -223,7 +226,7 @@ class AvatarTrainer:
             ScreenGradients(total, seen).mean(),
             scales.amax(dim=1),
             rules.gradient,
-            self._split_above,
+            rules.split_above * self._extent,
             int(rules.grow * before),
         )
         densify_ops.clone_and_split(
@@ -245,22 +248,47 @@ class AvatarTrainer:
         """
         rules = self.settings.density
         before = self.avatar.count
-        opacities, scales = self._neutral_size()
-        bound = self.avatar.binding if rules.keep_faces else None
+        candidates = self._not_hidden()
+        opacities, scales = (values[candidates] for values in self._neutral_size())
+        visible = self.avatar.ever_visible[candidates]
+        bound = self.avatar.binding[candidates] if rules.keep_faces else None
         faces = len(self.avatar.faces)
         if rules.budget:
             values = density.volumes(opacities, scales)
-            values = torch.where(self.avatar.ever_visible, values, math.inf)
+            values = torch.where(visible, values, math.inf)
             kept = density.kept_by_volume(values, rules.budget, bound, faces)
             why = "pruned by volume"
         else:
-            opacities = torch.where(self.avatar.ever_visible, opacities, 1.0)
-            kept = density.kept_by_opacity(opacities, rules.least_opacity, bound, faces)
+            largest = (
+                rules.largest * self._extent if self.step >= min(self._resets, default=0) else 0
+            )
+            sizes = torch.where(visible, scales.amax(dim=1), 0.0)
+            opacities = torch.where(visible, opacities, 1.0)
+            kept = density.kept_by_opacity(
+                opacities, rules.least_opacity, sizes, largest, bound, faces
+            )
             why = "pruned by opacity"
+        kept = candidates[kept]
         if len(kept) < before:
             densify_ops.select(self.avatar, self.optimiser, kept)
         self.log.append((self.step, before, len(kept), why))
         return kept
+
+    def _not_hidden(self) -> Tensor:
+        """Indices of the Gaussians that may stay: without ``keep_hidden``, those seen.
+
+        None goes before every picture had its turn; the inside of the mouth stays, which few
+        pictures show.
+        """
+        seen = self.avatar.ever_visible
+        pictures = len(self.capture.split("train"))
+        taken = self.step * self.settings.views * self.fabric.world_size
+        if self.settings.density.keep_hidden or taken < pictures:
+            seen = torch.ones_like(seen)
+        else:
+            inside = torch.from_numpy(face_groups(self.avatar.head) > 0).to(seen.device)
+            seen = seen | inside[self.avatar.binding.long()]
+        return seen.nonzero()[:, 0]
 
     @torch.no_grad()
     def _neutral_size(self) -> tuple[Tensor, Tensor]:

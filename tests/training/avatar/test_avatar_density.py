@@ -50,9 +50,17 @@ def test_every_triangle_keeps_its_largest_gaussian(values, binding, budget):
 
 def test_pruning_by_opacity_drops_what_cannot_be_seen():
     opacities = torch.tensor([0.9, 0.001, 0.002, 0.5])
-    assert kept_by_opacity(opacities, 0.005).tolist() == [0, 3]
+    sizes = torch.tensor([0.01, 0.01, 0.01, 0.2])
+    assert kept_by_opacity(opacities, 0.005, sizes, 0.0).tolist() == [0, 3]
     binding = torch.tensor([0, 1, 1, 2], dtype=torch.int32)
-    assert kept_by_opacity(opacities, 0.005, binding, 3).tolist() == [0, 2, 3]
+    assert kept_by_opacity(opacities, 0.005, sizes, 0.0, binding, 3).tolist() == [0, 2, 3]
+
+
+def test_pruning_by_opacity_drops_what_is_too_large():
+    opacities, sizes = torch.full((3,), 0.9), torch.tensor([0.01, 0.2, 0.1])
+    assert kept_by_opacity(opacities, 0.005, sizes, 0.1).tolist() == [0, 2]
+    binding = torch.tensor([0, 1, 1], dtype=torch.int32)
+    assert kept_by_opacity(opacities, 0.005, sizes, 0.05, binding, 2).tolist() == [0, 1]
 
 
 def test_strong_gradients_clone_the_small_and_split_the_large():

@@ -6,7 +6,7 @@ from engine.avatar.binding import triangle_frames
 from engine.rendering.frames import portrait_camera
 from training.avatar.config import PRESETS
 from training.avatar.model import TrainableAvatar, first_colors, new_color
-from training.avatar.seeding import ColorGathering, on_triangles, teeth_faces
+from training.avatar.seeding import ColorGathering, on_triangles, skull_faces, teeth_faces
 
 
 def seeded(head, *, subdivide):
@@ -45,6 +45,34 @@ def test_the_four_lie_within_their_triangle_and_apart(head):
     weights = np.linalg.lstsq(*stacked, rcond=None)
     assert weights[0].min() > 0.1
     assert np.allclose(four.mean(0), corners.mean(0), atol=1e-7)
+
+
+def test_two_triangles_of_the_skull_share_a_gaussian(head):
+    binding, shape = on_triangles(head, subdivide_teeth=True, coarse_skull=True)
+    skull = skull_faces(head)
+    counts = np.bincount(binding.numpy(), minlength=len(head.faces))
+    teeth = teeth_faces(head)
+    assert set(counts[~skull & ~teeth]) == {1}
+    assert set(counts[skull]) == {0, 1}
+    # A greedy pairing leaves few alone.
+    assert counts[skull].sum() < 0.6 * skull.sum()
+    vertices, faces = torch.from_numpy(head.template), torch.from_numpy(head.faces)
+    frames = triangle_frames(vertices, faces)
+    bound = binding.long()
+    middles = frames.centers[bound] + torch.einsum(
+        "gij,gj->gi", frames.rotations[bound], shape["positions"] * frames.scales[bound, None]
+    )
+    lonely = torch.from_numpy(head.template[head.faces].mean(1))[bound]
+    moved = (middles - lonely).norm(dim=1)[torch.from_numpy(skull)[bound]]
+    # Between its own middle and its neighbour's.
+    assert float((moved > 1e-4).float().mean()) > 0.7
+    assert float(moved.max()) < 0.02
+    # Two triangles spread further than one.
+    alone, single = on_triangles(head, subdivide_teeth=True)
+    own = torch.zeros(len(head.faces))
+    own[alone.long()] = single["log_scales"].amax(dim=1)
+    wider = shape["log_scales"].amax(dim=1) - own[bound]
+    assert float(wider[torch.from_numpy(skull)[bound]].median()) > 0.1
 
 
 def test_large_triangles_of_the_face_are_divided_until_none_is(head):

@@ -5,13 +5,17 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from engine.core.errors import BadInputError
 from tests.training.avatar.conftest import SMALL
+from training.avatar import schedule
 from training.avatar.config import PRESETS, Density
+from training.avatar.density import ScreenGradients
 from training.avatar.preview import measured
+from training.avatar.seeding import face_groups
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -98,6 +102,50 @@ def test_what_no_picture_showed_is_not_pruned(trainer_of, head):
         trainer.prune()
         kept = torch.bincount(trainer.avatar.binding, minlength=len(head.faces))
         assert (kept[back] > 0).all()
+
+
+def test_what_no_picture_showed_goes_where_only_the_seen_is_wanted(trainer_of, capture, head):
+    pictures = len(capture.split("train"))
+    inside = torch.from_numpy(face_groups(head) > 0)
+    back = torch.from_numpy(head.template[head.faces].mean(1)[:, 2] < -0.09)
+    for rules in (
+        Density(rounds=0, budget=16_500, keep_hidden=False),
+        Density(rounds=0, budget=0, keep_hidden=False),
+    ):
+        trainer = trainer_of(replace(SMALL, subdivide_teeth=False, density=rules))
+        losses(trainer, 1)
+        trainer.prune()
+        assert (torch.bincount(trainer.avatar.binding, minlength=len(head.faces)) > 0)[back].all()
+        trainer.gradients = ScreenGradients.empty(trainer.avatar.count)
+        losses(trainer, pictures - 1)
+        seen = trainer.avatar.binding[trainer.avatar.ever_visible].long()
+        trainer.prune()
+        left = torch.bincount(trainer.avatar.binding, minlength=len(head.faces)) > 0
+        assert not left[back].any()
+        assert left[inside].all()
+        assert left[seen].all()
+
+
+def test_harmonics_join_degree_by_degree(trainer_of):
+    settings = replace(SMALL, color="sh", degree_every=0.05, density=Density(rounds=0))
+    trainer = trainer_of(replace(settings, steps=60))
+    active = []
+    for _ in range(10):
+        losses(trainer, 1)
+        active.append(trainer.avatar.color.active)
+    assert active == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3]
+    changed = trainer.avatar.gaussians["harmonics"].detach().abs().amax((0, 2)) > 0
+    assert changed[:8].all()
+
+
+def test_sizes_are_parts_of_the_head_or_of_the_circle_of_cameras(capture, head):
+    height = float(np.ptp(head.template[:, 1]))
+    assert schedule.extent(capture, SMALL) == pytest.approx(height)
+    frames = capture.split("train").frames
+    places = np.unique([frame.camera.position for frame in frames], axis=0)
+    farthest = np.linalg.norm(places - places.mean(0), axis=1).max()
+    baseline = PRESETS["baseline"]
+    assert schedule.extent(capture, baseline) == pytest.approx(1.1 * farthest, rel=1e-5)
 
 
 def test_colours_that_no_picture_shows_stay_what_they_were(trainer_of, head):
