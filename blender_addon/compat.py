@@ -322,6 +322,16 @@ def compositor_alpha_convert(tree: bpy.types.NodeTree, *, straight: bool) -> bpy
     return node
 
 
+def compositor_inpaint(tree: bpy.types.NodeTree, distance: int) -> bpy.types.Node:
+    """A node that fills what is transparent from the nearest pixels, so many of them far."""
+    node = tree.nodes.new("CompositorNodeInpaint")
+    if hasattr(node, "distance"):
+        node.distance = distance
+    else:
+        node.inputs["Size"].default_value = distance
+    return node
+
+
 def compositor_layer_file(
     tree: bpy.types.NodeTree, path: str, layers: Mapping[str, str]
 ) -> bpy.types.Node:

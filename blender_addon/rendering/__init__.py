@@ -5,18 +5,23 @@ from __future__ import annotations
 
 from . import avatar_scene, ops, overlay, panel, panel_compat, properties, viewport
 from .engine import GaussianSpeechRenderEngine
+from .light import panel as light_panel
+from .light import properties as light_properties
 
 CLASSES: tuple[type, ...] = (
     *properties.CLASSES,
+    *light_properties.CLASSES,
     GaussianSpeechRenderEngine,
     *ops.CLASSES,
     *panel.CLASSES,
+    *light_panel.CLASSES,
 )
 
 
 def register() -> None:
     """Attach properties and handlers, and let Blender's camera and output panels show."""
     properties.register()
+    light_properties.register()
     avatar_scene.register()
     overlay.register()
     panel_compat.show_panels()
@@ -28,4 +33,5 @@ def unregister() -> None:
     viewport.unregister()
     panel_compat.hide_panels()
     avatar_scene.unregister()
+    light_properties.unregister()
     properties.unregister()

@@ -16,17 +16,21 @@ from typing import Any
 import bpy
 from bpy.app.handlers import persistent
 
-from ...engine.core.errors import BadInputError
+from ...engine.core.errors import BadInputError, GaussianSpeechError
 from ..avatars.properties import bound_avatar
+from ..status import set_error
 from .camera_visibility import hide, show, show_hidden_before
 from .compositor import (
     build_nodes,
     built_view,
     follow_view,
+    has_light,
     remove_nodes,
     write_layers,
 )
 from .engine import GaussianSpeechRenderEngine
+from .light import properties as light_properties
+from .light.light_scene import differs, keep_light_scene, remove_light_scene
 from .properties import composite_of
 
 _SETTINGS = (
@@ -85,15 +89,38 @@ def set_up_composite(scene: bpy.types.Scene) -> bpy.types.Scene:
     follow(scene, avatar_scene)
     _link_camera(avatar_scene)
     scene.render.use_compositing = True
-    build_nodes(scene, avatar_scene)
-    write_layers(scene, composite.layers_path if composite.write_layers else None)
+    _light_heads(scene, avatar_scene)
+    _build_nodes(scene, avatar_scene)
     return avatar_scene
+
+
+def _build_nodes(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
+    composite = composite_of(scene)
+    build_nodes(scene, avatar_scene, composite.light_scene)
+    write_layers(scene, composite.layers_path if composite.write_layers else None)
+
+
+def _light_heads(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
+    """Have the light scene that the lit heads need."""
+    keep_light_scene(scene, _lit_heads(avatar_scene))
+    light_scene = composite_of(scene).light_scene
+    if light_scene is not None:
+        follow(scene, light_scene)
+
+
+def _lit_heads(avatar_scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    return [
+        obj
+        for obj in avatar_scene.collection.objects
+        if obj.type == "MESH" and light_properties.is_lit(obj)
+    ]
 
 
 def remove_composite(scene: bpy.types.Scene) -> None:
     """Undo :func:`set_up_composite`; what the artist built stays."""
     composite = composite_of(scene)
     remove_nodes(scene)
+    remove_light_scene(scene)
     show_hidden_before(composite)
     avatar_scene, composite.avatar_scene = composite.avatar_scene, None
     if avatar_scene is not None:
@@ -105,6 +132,12 @@ def follow(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
     _copy(scene, avatar_scene, ("camera", *_FRAMES))
     _copy(scene.render, avatar_scene.render, _SETTINGS)
     _copy(scene.view_settings, avatar_scene.view_settings, _VIEW)
+
+
+def _follow_all(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
+    for other in (avatar_scene, composite_of(scene).light_scene):
+        if other is not None:
+            follow(scene, other)
 
 
 def _link_heads(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
@@ -179,6 +212,13 @@ def _keep_in_step() -> None:
         _link_heads(scene, avatar_scene)
         follow(scene, avatar_scene)
         _link_camera(avatar_scene)
+        try:
+            _light_heads(scene, avatar_scene)
+        except GaussianSpeechError as error:
+            set_error(bpy.context, error)
+        view = built_view(scene)
+        if view is not None and has_light(scene) != (composite_of(scene).light_scene is not None):
+            _build_nodes(scene, avatar_scene)
         if built_view(scene) not in (None, scene.view_settings.view_transform):
             with suppress(KeyError):  # Nodes of an earlier version: Set Up Again makes new ones.
                 follow_view(scene)
@@ -194,16 +234,16 @@ def _keep_in_step_soon() -> None:
 @persistent
 def _on_change(*_args: object) -> None:
     for scene, avatar_scene in _composites():
-        if any(_differing_heads(scene, avatar_scene)):
+        if any(_differing_heads(scene, avatar_scene)) or differs(scene, _lit_heads(avatar_scene)):
             _keep_in_step_soon()
-        follow(scene, avatar_scene)
+        _follow_all(scene, avatar_scene)
 
 
 @persistent
 def _on_frame(*_args: object) -> None:
     # A marker may have changed the camera.
     for scene, avatar_scene in _composites():
-        follow(scene, avatar_scene)
+        _follow_all(scene, avatar_scene)
 
 
 @persistent
@@ -253,12 +293,14 @@ def register() -> None:
     """Keep avatar scenes in step with their main scenes."""
     for name, handler in _HANDLERS.items():
         getattr(bpy.app.handlers, name).append(handler)
+    light_properties.changed.append(_keep_in_step)
     _watch_view_transform()
 
 
 def unregister() -> None:
     """Let them go."""
     show()
+    light_properties.changed.remove(_keep_in_step)
     bpy.msgbus.clear_by_owner(_HANDLERS)
     if bpy.app.timers.is_registered(_keep_in_step):
         bpy.app.timers.unregister(_keep_in_step)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import bpy
 
 from .. import compat
+from .relight_nodes import INPUTS, relit
 
 TAG = "gaussianspeech"
 """Custom property that marks this add-on's nodes and trees."""
@@ -28,8 +29,18 @@ _LINEAR = "Linear Rec.709"
 _SRGB = "sRGB"
 
 
-def build_nodes(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
-    """Put the avatar scene over ``scene`` in its compositing tree, replacing former nodes."""
+def build_nodes(
+    scene: bpy.types.Scene,
+    avatar_scene: bpy.types.Scene,
+    light_scene: bpy.types.Scene | None = None,
+) -> None:
+    """Put the avatar scene over ``scene`` in its compositing tree, replacing former nodes.
+
+    Args:
+        scene: the main scene.
+        avatar_scene: that renders its avatars.
+        light_scene: that renders the light on them, if any are lit by the scene.
+    """
     remove_nodes(scene)
     for layer in (*scene.view_layers, *avatar_scene.view_layers):
         layer.use_pass_z = True
@@ -39,7 +50,7 @@ def build_nodes(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
     avatar = _render_layers(tree, avatar_scene)
     avatar.label, avatar[TAG] = "Avatar", "avatar"
     group = tree.nodes.new("CompositorNodeGroup")
-    group.node_tree = _group(scene.view_settings.view_transform)
+    group.node_tree = _group(scene.view_settings.view_transform, lit=light_scene is not None)
     group.label, group[TAG] = "Avatar over Scene", "composite"
     _insert(tree, main, group)
     tree.links.new(main.outputs["Depth"], group.inputs["Scene Depth"])
@@ -47,6 +58,12 @@ def build_nodes(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
     tree.links.new(avatar.outputs["Depth"], group.inputs["Avatar Depth"])
     group.location = main.location.x + 320, main.location.y
     avatar.location = main.location.x, main.location.y - 420
+    if light_scene is not None:
+        light = _render_layers(tree, light_scene)
+        light.label, light[TAG] = "Scene Light", "light"
+        for source, name in zip(("Image", *INPUTS[1:]), INPUTS, strict=True):
+            tree.links.new(light.outputs[source], group.inputs[name])
+        light.location = main.location.x, main.location.y - 840
 
 
 def write_layers(scene: bpy.types.Scene, path: str | None) -> None:
@@ -105,6 +122,12 @@ def built_view(scene: bpy.types.Scene) -> str | None:
     return None
 
 
+def has_light(scene: bpy.types.Scene) -> bool:
+    """Whether the nodes take the scene's light in."""
+    tree = compat.compositor_tree(scene)
+    return tree is not None and any(node.get(TAG) == "light" for node in tree.nodes)
+
+
 def _main_layers(tree: bpy.types.NodeTree, scene: bpy.types.Scene) -> bpy.types.Node:
     """The Render Layers node of the main scene whose picture is used, or a new one."""
     nodes = [
@@ -147,7 +170,7 @@ def _bridge(tree: bpy.types.NodeTree, group: bpy.types.Node) -> None:
             tree.links.new(source, target)
 
 
-def _group(view: str) -> bpy.types.NodeTree:
+def _group(view: str, *, lit: bool) -> bpy.types.NodeTree:
     """The group that puts the avatar over the scene where it is nearer to the camera."""
     group = bpy.data.node_groups.new(GROUP_NAME, "CompositorNodeTree")
     for name, kind in (
@@ -155,6 +178,7 @@ def _group(view: str) -> bpy.types.NodeTree:
         ("Scene Depth", "NodeSocketFloat"),
         ("Avatar", "NodeSocketColor"),
         ("Avatar Depth", "NodeSocketFloat"),
+        *((name, "NodeSocketColor") for name in INPUTS if lit),
     ):
         group.interface.new_socket(name, in_out="INPUT", socket_type=kind)
     for name in ("Image", "Avatar"):
@@ -169,6 +193,9 @@ def _group(view: str) -> bpy.types.NodeTree:
     group.links.new(nearer.outputs[0], _socket(over.inputs, "Fac"))
     group.links.new(inputs.outputs["Scene"], background)
     avatar = _keep_look(group, inputs.outputs["Avatar"], view)
+    if lit:
+        sockets = {name: inputs.outputs[name] for name in INPUTS}
+        avatar = relit(group, sockets, inputs.outputs["Avatar"], avatar)
     group.links.new(avatar, foreground)
     group.links.new(avatar, output.inputs["Avatar"])
     group.links.new(over.outputs[0], output.inputs["Image"])

@@ -24,6 +24,16 @@ class GAUSSIANSPEECH_PG_composite(bpy.types.PropertyGroup):
         description="The scene that renders this scene's avatars",
         type=bpy.types.Scene,
     )
+    light_scene: bpy.props.PointerProperty(
+        name="Light Scene",
+        description="The scene that renders the light on this scene's avatars",
+        type=bpy.types.Scene,
+    )
+    hulls: bpy.props.PointerProperty(
+        name="Hair Shadows",
+        description="What casts the shadows of the avatars' hair",
+        type=bpy.types.Collection,
+    )
     hidden_heads: bpy.props.CollectionProperty(type=GAUSSIANSPEECH_PG_hidden_head)
     keeps_visibility: bpy.props.BoolProperty(
         name="Keeps Visibility",

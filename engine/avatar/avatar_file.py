@@ -32,6 +32,7 @@ ASSET = Path(__file__).parents[1] / "assets" / "default_avatar.safetensors"
 _COLOR_MODELS: dict[str, type[ShColor | MlpColor]] = {
     model.kind: model for model in (ShColor, MlpColor)
 }
+_LIGHT = "light.vertices"
 _TENSORS = ("positions", "log_scales", "quats", "opacity_logits")
 
 
@@ -49,6 +50,8 @@ def save_avatar(avatar: GaussianAvatar, path: str | Path, *, half: bool = False)
     stored = {
         name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in tensors.items()
     }
+    if avatar.light is not None:
+        stored[_LIGHT] = avatar.light.detach().to("cpu", torch.float16).contiguous()
     stored["binding"] = avatar.binding.detach().to("cpu", torch.int32).contiguous()
     stored |= {
         name: torch.from_numpy(np.array(array, np.float32))
@@ -170,6 +173,7 @@ def _assembled(
         binding=_binding(tensors["binding"]),
         color=color,
         provenance={key: str(value) for key, value in about.group("provenance").values.items()},
+        light=tensors[_LIGHT].float() if _LIGHT in tensors else None,
         warnings=() if carried else _of_first_version(identity.id, head, path),
         **values,
     )

@@ -62,6 +62,8 @@ class GaussianAvatar:
         opacity_logits: (G,).
         color: the colour model.
         provenance: how it was made, its licence.
+        light: (V, 3) scene-linear radiance of a white diffuse surface in the light of the capture,
+            at the vertices of the neutral face; ``None`` where it is unknown.
         warnings: what the user should know of how it was loaded, one sentence each; not saved.
     """
 
@@ -74,6 +76,7 @@ class GaussianAvatar:
     opacity_logits: torch.Tensor
     color: ColorModel
     provenance: Mapping[str, str] = field(default_factory=dict)
+    light: torch.Tensor | None = None
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -101,6 +104,13 @@ class GaussianAvatar:
             raise BadInputError("The avatar's Gaussians are larger than any head.")
         for name, tensor in self.color.tensors().items():
             _check_values(f"The {name} of the avatar's colours", tensor)
+        if self.light is not None:
+            if tuple(self.light.shape) != (self.vertex_count, 3):
+                raise BadInputError(
+                    f"The avatar's light has shape {tuple(self.light.shape)}, expected "
+                    f"{(self.vertex_count, 3)}."
+                )
+            _check_values("The avatar's light", self.light)
         if self.color.count != G:
             raise BadInputError(f"The avatar has {G} Gaussians and {self.color.count} colours.")
         corners = self.faces if self.faces.numel() else self.faces.new_zeros(1)

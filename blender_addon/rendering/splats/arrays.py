@@ -28,8 +28,8 @@ WIDTH = 512
 """Texels of a row."""
 
 DEFAULT_FILE = Path(__file__).parents[3] / "engine" / "assets" / "default_avatar.safetensors"
-_FORMATS = ("gaussianspeech-avatar-2", "gaussianspeech-avatar-1")
-_REMEDY = "Choose a file that a training of this project wrote."
+FORMATS = ("gaussianspeech-avatar-2", "gaussianspeech-avatar-1")
+REMEDY = "Choose a file that a training of this project wrote."
 _MAX_HIDDEN = 256
 _MAX_LATENT = 128
 
@@ -190,7 +190,7 @@ def load_arrays(source: str) -> AvatarArrays:
     """
     path = DEFAULT_FILE if source == "default" else Path(source)
     if path.suffix.lower() != ".safetensors":
-        raise BadInputError(f"{path.name} is drawn by the engine alone.", _REMEDY)
+        raise BadInputError(f"{path.name} is drawn by the engine alone.", REMEDY)
     try:
         version = path.stat().st_mtime_ns
     except OSError as error:
@@ -200,7 +200,7 @@ def load_arrays(source: str) -> AvatarArrays:
 
 @lru_cache(maxsize=8)
 def _load(path: str, _version: int) -> AvatarArrays:
-    about, tensors = read_tensor_arrays(path, _FORMATS, "GaussianSpeech avatar", _REMEDY)
+    about, tensors = read_tensor_arrays(path, FORMATS, "GaussianSpeech avatar", REMEDY)
     try:
         arrays = AvatarArrays(
             binding=tensors["binding"].astype(np.int32),
@@ -213,13 +213,13 @@ def _load(path: str, _version: int) -> AvatarArrays:
             rank=np.zeros(0, np.int32),
         )
     except KeyError as error:
-        raise BadInputError(f"{path} lacks {error}.", _REMEDY) from error
+        raise BadInputError(f"{path} lacks {error}.", REMEDY) from error
     G = arrays.count
     shapes = (arrays.positions, arrays.scales, arrays.quats, arrays.opacities)
     if [value.shape for value in shapes] != [(G, 3), (G, 3), (G, 4), (G,)] or (
         len(arrays.color.per_gaussian()) != G
     ):
-        raise BadInputError(f"The tensors of {path} do not fit each other.", _REMEDY)
+        raise BadInputError(f"The tensors of {path} do not fit each other.", REMEDY)
     size = arrays.opacities * np.sort(arrays.scales, axis=1)[:, 1:].prod(axis=1)
     object.__setattr__(arrays, "rank", np.argsort(-size, kind="stable").astype(np.int32))
     return arrays
@@ -229,10 +229,10 @@ def _color(kind: str, tensors: Mapping[str, NDArray[Any]]) -> NetworkColor | Har
     if kind == "sh":
         harmonics = HarmonicColor(tensors["color.coefficients"])
         if harmonics.coefficients.shape[1:] not in ((1, 3), (4, 3), (9, 3), (16, 3)):
-            raise BadInputError("The avatar's harmonics are of no degree 0 to 3.", _REMEDY)
+            raise BadInputError("The avatar's harmonics are of no degree 0 to 3.", REMEDY)
         return harmonics
     if kind != "mlp":
-        raise BadInputError(f"The avatar has colours of the unknown kind {kind[:40]!r}.", _REMEDY)
+        raise BadInputError(f"The avatar has colours of the unknown kind {kind[:40]!r}.", REMEDY)
     names = ("latents", "first_weight", "first_bias", "second_weight", "second_bias")
     network = NetworkColor(
         *(tensors[f"color.{name}"] for name in names), tensors.get("head.expression_range")
@@ -241,7 +241,7 @@ def _color(kind: str, tensors: Mapping[str, NDArray[Any]]) -> NetworkColor | Har
     if H > _MAX_HIDDEN or D > _MAX_LATENT or network.first_weight.shape[0] != H:
         raise BadInputError(
             f"A colour network of {D} inputs and {H} hidden units is drawn by the engine alone.",
-            _REMEDY,
+            REMEDY,
         )
     return network
 

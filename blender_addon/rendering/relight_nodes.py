@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compositor nodes that multiply an avatar by the scene's light over the capture's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from .. import compat
+
+INPUTS = ("Light", "Capture Light", "Light Settings")
+"""Inputs of the group: the light pass, and the two passes of its receivers' material."""
+
+_COVERED = 0.98
+"""Of a pixel: where less is a receiver, other things are in its light."""
+_SPREAD = 400
+"""Pixels that light is continued beyond the receivers."""
+_MOST = 32.0
+"""Largest factor of an avatar's colour."""
+
+
+def relit(
+    tree: Any, sockets: dict[str, Any], plain: bpy.types.NodeSocket, look: bpy.types.NodeSocket
+) -> bpy.types.NodeSocket:
+    """The avatar in the scene's light.
+
+    Between the look that it was captured with, which no view transform changes, and its colours
+    times the light, which go through the view transform as the scene's own do: by the amount.
+
+    Args:
+        tree: of the group.
+        sockets: of :data:`INPUTS`.
+        plain: the avatar, scene-linear, premultiplied.
+        look: likewise, with its look kept.
+    """
+    light, capture, settings, plain_parts, look_parts = (
+        _parts(tree, socket) for socket in (*(sockets[name] for name in INPUTS), plain, look)
+    )
+    covered = _math(tree, "GREATER_THAN", settings[2], _COVERED)
+    ratios = []
+    for here, before in zip(light[:3], capture[:3], strict=True):
+        ratio = _math(tree, "DIVIDE", here, _math(tree, "MAXIMUM", before, 1e-6))
+        bounded = _math(tree, "MINIMUM", _math(tree, "MAXIMUM", ratio, 0.0), _MOST)
+        shaped = _math(tree, "POWER", bounded, _math(tree, "MAXIMUM", settings[1], 0.1))
+        ratios.append(_math(tree, "MULTIPLY", shaped, covered))
+    ratios = _spread(tree, ratios, covered)
+    amount = _spread(tree, [_math(tree, "MULTIPLY", settings[0], covered)] * 3, covered)[0]
+    result = tree.nodes.new("CompositorNodeCombineColor")
+    for index, ratio in enumerate(ratios):
+        lit = _math(tree, "MULTIPLY", plain_parts[index], ratio)
+        change = _math(tree, "SUBTRACT", lit, look_parts[index])
+        mixed = _math(tree, "ADD", look_parts[index], _math(tree, "MULTIPLY", amount, change))
+        tree.links.new(mixed, result.inputs[index])
+    tree.links.new(look_parts[3], result.inputs["Alpha"])
+    return result.outputs["Image"]
+
+
+def _spread(tree: Any, values: list[Any], covered: Any) -> list[Any]:
+    """Three values, continued outwards from where they are known."""
+    image = tree.nodes.new("CompositorNodeCombineColor")
+    for value, socket in zip((*values, covered), image.inputs, strict=True):
+        tree.links.new(value, socket)
+    inpaint = compat.compositor_inpaint(tree, _SPREAD)
+    tree.links.new(image.outputs["Image"], inpaint.inputs["Image"])
+    return _parts(tree, inpaint.outputs["Image"])[:3]
+
+
+def _parts(tree: Any, socket: Any) -> list[Any]:
+    node = tree.nodes.new("CompositorNodeSeparateColor")
+    tree.links.new(socket, node.inputs["Image"])
+    return list(node.outputs)
+
+
+def _math(tree: Any, operation: str, one: Any, other: Any) -> bpy.types.NodeSocket:
+    node = compat.compositor_math(tree, operation)
+    tree.links.new(one, node.inputs[0])
+    if isinstance(other, float):
+        node.inputs[1].default_value = other
+    else:
+        tree.links.new(other, node.inputs[1])
+    return node.outputs[0]
