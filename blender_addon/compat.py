@@ -261,6 +261,17 @@ def shader_nodes(material: bpy.types.Material) -> Any:
     return material.node_tree.nodes
 
 
+# --- Geometry nodes: the values of a modifier are its own properties before 5.2 -------------------
+
+
+def set_geometry_input(modifier: bpy.types.Modifier, identifier: str, value: object) -> None:
+    """Give an input of a geometry nodes modifier its value."""
+    if hasattr(modifier, "properties"):
+        getattr(modifier.properties.inputs, identifier).value = value
+    else:
+        modifier[identifier] = value
+
+
 # --- Compositor ----------------------------------------------------------------------------------
 # A tree inside the scene with a Composite node before 5.0; a node group with an output after.
 

@@ -99,9 +99,8 @@ def light(bpy, scene, lamps, world, *, slats) -> None:
         scene.collection.objects.link(obj)
     for index in range(6 if slats else 0):
         mesh = bpy.data.meshes.new("slat")
-        mesh.from_pydata(
-            [(-0.4, 0, -1), (0.4, 0, -1), (0.4, 0, 1), (-0.4, 0, 1)], [], [(0, 1, 2, 3)]
-        )
+        corners = [(-0.4, 0, -1), (0.4, 0, -1), (0.4, 0, 1), (-0.4, 0, 1)]
+        mesh.from_pydata(corners, [], [(0, 1, 2, 3)])
         obj = bpy.data.objects.new("slat", mesh)
         obj.location, obj.scale = (-0.45, -0.45, -0.14 + 0.055 * index), (1, 1, 0.012)
         obj.rotation_euler, obj.visible_camera = (0, 0, -math.pi / 4), False
@@ -114,9 +113,9 @@ def share(scene, truth) -> None:
         if obj.type in ("LIGHT", "CAMERA"):
             truth.collection.objects.unlink(obj)
     for obj in scene.collection.objects:
-        if obj.type in ("LIGHT", "CAMERA") or obj.name[:4] == "slat":
-            if obj.name not in truth.collection.objects:
-                truth.collection.objects.link(obj)
+        shared = obj.type in ("LIGHT", "CAMERA") or obj.name[:4] == "slat"
+        if shared and obj.name not in truth.collection.objects:
+            truth.collection.objects.link(obj)
     truth.camera, truth.world = scene.camera, scene.world
 
 

@@ -147,7 +147,8 @@ def test_the_avatars_colour_is_multiplied_by_the_light_over_that_of_its_capture(
     np.testing.assert_allclose(rendered(scene, tmp_path)[MIDDLE], 0.5 * even, rtol=0.06)
     head.gaussianspeech_light.gamma, head.gaussianspeech_light.temperature = 1, 3000
     warm = rendered(scene, tmp_path)[MIDDLE] / even
-    assert warm[0] > 1.2 > 0.7 > warm[2]
+    assert warm[0] > 1.2
+    assert warm[2] < 0.7
 
 
 def test_a_red_lamp_makes_its_side_of_the_face_red(blender, scene, head, tmp_path):
@@ -165,7 +166,7 @@ def test_a_red_lamp_makes_its_side_of_the_face_red(blender, scene, head, tmp_pat
 
 def test_a_props_shadow_darkens_the_face(blender, scene, head, tmp_path):
     set_world(scene, 0.0)
-    lamp(scene, (0, -3, 3), (1, 1, 1))
+    lamp(scene, (0, -3, 3), (1, 1, 1), 400)
     head.gaussianspeech_light.enabled = True
     blender.ops.gaussianspeech.set_up_composite()
     open_light = rendered(scene, tmp_path)[MIDDLE]
@@ -303,7 +304,8 @@ def test_hair_has_a_hull_that_stands_off_as_far_as_its_gaussians(blender, scene,
     hull.hide_viewport = False
     evaluated = hull.evaluated_get(blender.context.evaluated_depsgraph_get())
     points = np.array([vertex.co for vertex in evaluated.data.vertices])
-    assert points[:, 2].min() > -0.15
+    # What is bare has none, but for the smoothing between the two.
+    assert points[:, 2].min() > -0.3
     top = points[points[:, 2] > 0.4]
     np.testing.assert_allclose(np.linalg.norm(top, axis=1), RADIUS + 0.04, atol=0.004)
 

@@ -46,7 +46,8 @@ def studio_light(head: Head, samples: int = 256) -> Float:
     scene: Any = bpy.context.scene
     light_studio(scene)
     prepare_rendering(scene, samples)
-    return np.max([_baked(scene, head, pose) for pose in _POSES], axis=0)
+    brightest: Float = np.max([_baked(scene, head, pose) for pose in _POSES], axis=0)
+    return brightest
 
 
 def _baked(scene: Any, head: Head, pose: dict[str, float]) -> Float:
@@ -93,10 +94,11 @@ def add_light(avatar: Annotated[str, tyro.conf.Positional], out: Path | None = N
     """
     head = load_head("default")
     loaded = load_avatar(avatar, head)
-    lit = replace(loaded, light=torch.from_numpy(studio_light(head)))
+    light = torch.from_numpy(studio_light(head))
+    lit = replace(loaded, light=light)
     path = out or avatar_path(avatar)
     save_avatar(lit, path, half=avatar == "default")
-    print(f"{path}: mean light {lit.light.mean().item():.3f}")
+    print(f"{path}: mean light {light.mean().item():.3f}")
 
 
 if __name__ == "__main__":

@@ -113,7 +113,8 @@ def _mesh(head: bpy.types.Object) -> tuple[bpy.types.Mesh, StoredLight]:
 
 def _set_input(modifier: Any, name: str, value: object) -> None:
     items = modifier.node_group.interface.items_tree
-    modifier[next(item.identifier for item in items if item.name == name)] = value
+    identifier = next(item.identifier for item in items if item.name == name)
+    compat.set_geometry_input(modifier, identifier, value)
 
 
 def _drive(proxy: bpy.types.Object, path: str, head: bpy.types.Object, source: str) -> None:

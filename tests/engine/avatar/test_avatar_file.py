@@ -26,6 +26,21 @@ def test_what_is_saved_comes_back_the_same(kind, head, tmp_path, request):
     assert (back.head, back.vertex_count, back.provenance) == (head.id, 6, {"licence": "CC0-1.0"})
 
 
+def test_the_light_of_the_capture_comes_back(sh_avatar, head, tmp_path):
+    light = torch.linspace(0, 1.5, 18).reshape(6, 3)
+    save_avatar(dataclasses.replace(sh_avatar, light=light), tmp_path / "a.safetensors")
+    back = load_avatar(tmp_path / "a.safetensors", head)
+    torch.testing.assert_close(back.light, light, atol=1e-3, rtol=1e-3)
+    save_avatar(sh_avatar, tmp_path / "b.safetensors")
+    assert load_avatar(tmp_path / "b.safetensors", head).light is None
+
+
+@pytest.mark.parametrize("light", [torch.zeros(5, 3), torch.full((6, 3), torch.nan)])
+def test_a_light_that_does_not_fit_the_head_is_refused(sh_avatar, light):
+    with pytest.raises(BadInputError, match="avatar's light"):
+        dataclasses.replace(sh_avatar, light=light)
+
+
 def test_writing_over_the_file_of_an_avatar_in_use_does_not_change_it(mlp_avatar, head, tmp_path):
     path = tmp_path / "a.safetensors"
     save_avatar(mlp_avatar, path)
