@@ -307,7 +307,8 @@ def test_hair_has_a_hull_that_stands_off_as_far_as_its_gaussians(blender, scene,
     # What is bare has none, but for the smoothing between the two.
     assert points[:, 2].min() > -0.3
     top = points[points[:, 2] > 0.4]
-    np.testing.assert_allclose(np.linalg.norm(top, axis=1), RADIUS + 0.04, atol=0.004)
+    # The middles of the triangles lie up to 5 mm inside the sphere.
+    np.testing.assert_allclose(np.linalg.norm(top, axis=1), RADIUS + 0.04, atol=0.005)
 
 
 def test_hair_casts_its_shadow_on_the_scene(blender, scene, head, tmp_path):
