@@ -19,10 +19,9 @@ from torch import Tensor
 
 from engine.core.errors import BadInputError
 from engine.heads.flame import expression_weights
-from engine.heads.flame_param import FlameParam
+from engine.heads.flame_param import MOVING, FlameParam
 from engine.splatting.backend import Image
 from training.avatar.config import Tuning
-from training.data.flame_tracking import MOVING
 from training.data.multiview import MultiViewCapture, View
 from training.data.posed_flame import posed
 

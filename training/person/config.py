@@ -29,6 +29,8 @@ class PersonSettings:
         encoder_source: folder or hub id of wav2vec 2.0 for a new speech model; without it a new one
             reads phones and loudness alone.
         scale: size of the pictures beside the capture's; 0 for the preset's.
+        refine: whether tracking and cameras' colours of a FLAME capture are refined with the
+            avatar; not where they are known to be true.
         seed: of all that is drawn by chance.
         backend: rasteriser.
         device: where the speech model is trained.
@@ -42,6 +44,7 @@ class PersonSettings:
     start: str = ""
     encoder_source: str = ""
     scale: float = 0.0
+    refine: bool = True
     seed: int = 0
     backend: Literal["auto", "gsplat", "cpu"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -81,6 +84,7 @@ class PersonSettings:
             chosen,
             steps=steps,
             scale=self.scale or chosen.scale,
+            tuning=replace(chosen.tuning, tune_tracking=self.refine, tune_cameras=self.refine),
             seed=self.seed,
             backend=self.backend,
             threads=self.threads,

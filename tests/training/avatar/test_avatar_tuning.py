@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 from engine.avatar.flame_motion import load_motion
 from engine.avatar.with_head import load_with_head
 from engine.core.errors import BadInputError
+from engine.heads.flame_param import MOVING
 from engine.jobs import folder as jobs
 from engine.jobs.command import JobCommand
 from engine.jobs.worker import JobHandle
@@ -25,7 +26,7 @@ from training.avatar.run import train, use_threads
 from training.avatar.start import seeded_avatar
 from training.avatar.trainer import AvatarTrainer
 from training.avatar.tuning import RefinedViews, RowAdam
-from training.data.flame_tracking import MOVING, load_tracking
+from training.data.flame_tracking import load_tracking
 from training.data.multiview import MultiViewCapture
 from training.data.posed_flame import posed, row_of
 from training.data.recorded_motion import read_motion

@@ -13,14 +13,17 @@ from engine.core.errors import BadInputError
 from engine.heads.skinning import flame_vertices
 from engine.jobs import folder as jobs
 from engine.jobs.status import State
-from engine.motion.model.checkpoint import load_model
+from engine.motion.model.checkpoint import load_model, save_model
+from engine.motion.model.network import SpeechModel
 from tests.training.data.flame_sequences import UNION, write_flame_sequences
+from tests.training.speech.recordings import tiny_config
 from training.avatar.config import AvatarSettings
 from training.avatar.model import SHAPE, from_avatar
 from training.avatar.run import use_threads
 from training.cli import main
 from training.data.multiview import MultiViewCapture
 from training.data.posed_flame import row_of
+from training.data.recorded_motion import with_lips
 from training.data.recordings import find_recordings
 from training.joint.scoring import TEST
 from training.joint.upper_face import UpperFace
@@ -121,6 +124,26 @@ def test_the_joint_stage_takes_what_the_speech_stage_takes(
     assert model.head == head.id
 
 
+def test_a_model_with_a_basis_of_its_own_is_refined_on_its_person(
+    filmed, capture, avatar, tmp_path
+):
+    head = with_lips(capture.head)
+    torch.manual_seed(0)
+    config = tiny_config(head, learned_basis=True, components=5)
+    model = SpeechModel(config)
+    torch.nn.init.normal_(model.mapper.basis, std=1e-3)
+    save_model(tmp_path / "own.safetensors", model, head, "own")
+    words = ["train", "joint", "--data", str(filmed.data), "--avatar", str(avatar)]
+    words += ["--head", str(filmed.model), "--speech-model", str(tmp_path / "own.safetensors")]
+    words += ["--out", str(tmp_path / "run"), "--rounds", "1", "--speech-steps", "1"]
+    words += ["--color-steps", "1", "--batch", "1", "--frames", "10", "--threads", "1"]
+    words += ["--device", "cpu", "--backend", "cpu", "--face", "0", "--patch", "0"]
+    assert main(words) == 0
+    made = load_model(tmp_path / "run" / "speech_model.safetensors", head).model
+    assert made.mapper.basis.shape == (5, head.vertex_count, 3)
+    assert not torch.equal(made.mapper.basis, model.mapper.basis)
+
+
 def load_head_of(out):
     from engine.avatar.with_head import load_with_head
 
@@ -128,8 +151,6 @@ def load_head_of(out):
 
 
 def test_the_upper_face_is_the_captured_one_and_the_mouth_the_predicted_one(capture):
-    from training.data.recorded_motion import with_lips
-
     head = with_lips(capture.head)
     upper = UpperFace.of(head)
     rng = np.random.default_rng(0)

@@ -18,6 +18,7 @@ from engine.motion.performance import Performance
 from engine.persons import load_person
 from tests.engine.heads.flame_people import TEETH, identity, write_model
 from tests.training.data.flame_capture import as_flame_capture
+from tests.training.data.flame_sequences import write_flame_sequences
 from tests.training.data.speaking_capture import write_speaking_capture
 from training.avatar.run import use_threads
 from training.avatar.trainer import AvatarTrainer
@@ -145,6 +146,40 @@ def test_a_tracked_flame_face_without_sound_is_a_person_with_a_head(small_captur
     assert head.vertex_count == TEETH
     assert np.array_equal(head.source.static_offset, static[0])
     assert "FLAME" in person.licences["head"]
+
+
+def test_a_flame_capture_of_sequences_becomes_a_person_in_all_three_stages(tmp_path, capsys):
+    names = ("SEN-01", "SEN-02", "SEN-03")
+    filmed = write_flame_sequences(tmp_path / "306", names=names, filmed=2)
+    job = work(filmed.data, tmp_path / "person", head=str(filmed.model))
+    assert (job.status.state, job.status.step) == (State.FINISHED, 4 + 4 + 5)
+    person = load_person(job.folder)
+    assert set(person.trained_on) == {"avatar", "speech", "joint"}
+    assert "3 recordings" in person.trained_on["speech"]
+    assert person.scores["speech: test LVE (mm)"] > 0
+    # What the first stage refined is what the others learned from.
+    refined = job.folder / "flame_param.npz"
+    assert refined.read_bytes() == (job.folder / "stages/avatar/flame_param.npz").read_bytes()
+    config = json.loads((job.folder / "stages/joint/config.json").read_text())
+    plan = json.loads((job.folder / "stages/speech/training.json").read_text())["plan"]
+    assert (
+        config["tracking"]
+        == plan["tracking"]
+        == str((job.folder / "stages/avatar/flame_param.npz").resolve())
+    )
+    sound = str(filmed.data.parent / "SEN-03" / "recording.wav")
+    command = ["animate", sound, "--out", str(tmp_path), "--person", str(job.folder), "--json"]
+    capsys.readouterr()
+    assert main([*command, "--recognizer", "phones"]) == 0
+    assert json.loads(capsys.readouterr().out)["model"] == "Ada"
+    head = load_with_head(job.folder).head
+    assert Performance.load(tmp_path / "recording.performance.npz").head == head.id
+
+
+@pytest.mark.parametrize("refine", [True, False])
+def test_whether_a_capture_is_refined_goes_to_the_avatars_stage(refine):
+    tuning = replace(QUICK, refine=refine).avatar.tuning
+    assert (tuning.tune_tracking, tuning.tune_cameras) == (refine, refine)
 
 
 def test_a_person_without_a_speech_model_speaks_by_the_default(capture, tmp_path, capsys):
