@@ -73,7 +73,7 @@ class GAUSSIANSPEECH_MT_files(_Entries, bpy.types.Menu):
 
     bl_idname = "GAUSSIANSPEECH_MT_files"
     bl_label = "Motion Files"
-    operators = ("export", "import_motion")
+    operators = ("export", "import_motion", "load_poses", "import_poses")
 
 
 class GAUSSIANSPEECH_MT_engine(_Entries, bpy.types.Menu):

@@ -349,6 +349,7 @@ def test_the_poses_of_a_folder_are_baked(engine_ready, head, made):
 
 def test_a_person_of_gaussian_avatars_plays_their_own_poses(engine_ready, made):
     chosen = str(made / "flame_param.npz")
+    engine_ready.context.scene.render.fps = 25
     engine_ready.ops.gaussianspeech.add_head(head=chosen, with_avatar=False)
     head = engine_ready.context.object
     head.gaussianspeech_speech.keying = "EVERY_FRAME"

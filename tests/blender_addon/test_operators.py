@@ -17,11 +17,12 @@ CHANGES_NOTHING = {
     *("copy_report", "open_documentation", "save_mapping", "add_mapping_preset"),
     *("remove_mapping_preset", "add_preset", "live", "live_record", "export", "write_export"),
     *("cancel_job", "end_job", "resume_job", "remove_job", "open_job", "refresh_jobs"),
-    *("train_avatar", "train_speech", "train_joint", "make_capture"),
+    *("train_avatar", "train_person", "train_speech", "train_joint", "make_capture"),
 }
 """Operators that leave the data of the file as they are: there is nothing to undo."""
 ASKS_FOR_A_FILE = {
     *("open_head", "open_avatar", "open_folder", "open_person", "save_avatar", "import_motion"),
+    "import_poses",
 }
 """Operators that call another, which undoes, with the file that was chosen."""
 VERBS = {
