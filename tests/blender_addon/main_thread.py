@@ -2,19 +2,24 @@
 r"""How long each operator and callback keeps Blender's main thread, in a real window.
 
     blender --enable-event-simulate --window-geometry 0 0 1600 1000 \
-        --python tests/blender_addon/main_thread.py -- VOICE.wav FOLDER
+        --python tests/blender_addon/main_thread.py -- VOICE.wav FOLDER [--strict]
 
 The extension must be installed and its engine Python set (or GAUSSIANSPEECH_PYTHON be defined). It
 works through the add-on by itself, writes FOLDER/main_thread.txt (what took how long, what was over
-its limit, what was never run, what answered with an error), prints it, and ends Blender.
+its limit, what was never run, what answered with an error), prints it, and ends Blender; with
+``--strict`` by exit code 1 where anything was over its limit, or was neither run nor in
+``unmeasured.py``.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +42,20 @@ from walking import (  # noqa: E402
 )
 
 from tests.blender_addon.stopwatch import LIMITS, Stopwatch, table  # noqa: E402
+from tests.blender_addon.unmeasured import CALLBACKS, OPERATORS  # noqa: E402
 
 PACKAGE = "bl_ext.user_default.gaussianspeech"
 VOICE, FOLDER = (Path(argument).resolve() for argument in sys.argv[sys.argv.index("--") + 1 :][:2])
+STRICT = "--strict" in sys.argv
+PRESETS = "presets/gaussianspeech/controls"
 PATIENCE = 120.0
 """Seconds to wait for one step before giving up."""
 
 WATCH = Stopwatch()
 errors: list[str] = []
 """What operators said that did not finish."""
+failures: list[str] = []
+"""Parts of the walk that failed."""
 
 
 def enable() -> tuple[type, ...]:
@@ -55,10 +65,12 @@ def enable() -> tuple[type, ...]:
     return sys.modules[f"{PACKAGE}.blender_addon.registration"].CLASSES
 
 
-def call(name: str, *, invoke: bool = True, **options: Any) -> Iterator[Condition]:
+def call(
+    name: str, *, invoke: bool = True, editor: str = "VIEW_3D", **options: Any
+) -> Iterator[Condition]:
     """Run an operator as its button does, and wait until it has ended."""
     operator = getattr(bpy.ops.gaussianspeech, name)
-    with inside("VIEW_3D"):
+    with inside(editor):
         if not operator.poll():
             errors.append(f"{name}: cannot be pressed")
             return
@@ -94,17 +106,26 @@ def select(*objects: bpy.types.Object) -> None:
 
 
 def slide(owner: bpy.types.PropertyGroup) -> Iterator[Condition]:
-    """Drag every slider that does something at once."""
+    """Drag every slider that does something at once, flip every switch, make every choice."""
     for prop in owner.bl_rna.properties:
-        if prop.type != "FLOAT" or prop.is_readonly or prop.is_array:
+        if prop.is_readonly or getattr(prop, "is_array", False):
             continue
         before = getattr(owner, prop.identifier)
-        for part in (0.25, 0.5, 0.75):
+        for value in tried(prop, before):
             with WATCH.lap("slider", f"{type(owner).__name__}.{prop.identifier}"):
-                value = prop.soft_min + part * (min(prop.soft_max, 10.0) - prop.soft_min)
                 setattr(owner, prop.identifier, value)
             yield lambda: True
-        setattr(owner, prop.identifier, before)
+
+
+def tried(prop: bpy.types.Property, before: Any) -> list[Any]:
+    """Values of a property to set, one after the other, and what it was."""
+    if prop.type == "FLOAT":
+        span = min(prop.soft_max, 10.0) - prop.soft_min
+        return [*(prop.soft_min + part * span for part in (0.25, 0.75)), before]
+    if prop.type == "ENUM" and before:
+        return [*(item.identifier for item in prop.enum_items), before]
+    others = {"BOOLEAN": lambda: not before, "INT": lambda: before + 1}
+    return [others[prop.type](), before] if prop.type in others else []
 
 
 def play(duration: float) -> Iterator[Condition]:
@@ -129,12 +150,84 @@ def speaking() -> Iterator[Condition]:
     yield from call("predict")
     yield from slide(head.gaussianspeech_speech)
     yield from call("rebake")
+    yield from call("add_preset", invoke=False, name="Main Thread")
+    preset = Path(bpy.utils.user_resource("SCRIPTS", path=PRESETS)) / "Main_Thread.py"
+    yield from call("apply_preset", invoke=False, filepath=str(preset))
+    yield from call("add_preset", invoke=False, name="Main Thread", remove_name=True)
     yield from play(3)
+    yield from timeline(head)
+    yield from lines(head)
+    select(head)
     yield from call("live", sound=str(VOICE))
     yield from seconds(3)
     yield from call("live_record")
     yield from seconds(3)
     yield from call("live_stop")
+
+
+def was_run(name: str) -> bool:
+    """Whether an operator was run."""
+    return any(lap.name in {f"{name}.execute", f"{name}.invoke"} for lap in WATCH.laps)
+
+
+def timeline(head: bpy.types.Object) -> Iterator[Condition]:
+    """Words and phones on the timeline, one that is dragged, and spans."""
+    group = head.gaussianspeech_lines[0].timeline
+    for markers in (True, False):
+        group.markers = markers
+        yield from call("show_words")
+        yield from call("show_phones")
+        bpy.context.scene.frame_set(40)
+        yield from call("hold_closed")
+        yield from call("phrase_strength")
+        yield from slide(group.spans[0])
+        yield from call("remove_span", index=0)
+        shown = bpy.context.scene.timeline_markers if markers else bpy.context.scene.sequence_editor
+        marks = list(shown if markers else shown.strips)
+        mark = next(mark for mark in marks[2:] if markers or mark.type == "TEXT")
+        # As a drag does; the add-on's timer sees it, and the mouth follows.
+        if markers:
+            mark.frame += 1
+        else:
+            mark.frame_start += 1
+        yield lambda: was_run("gaussianspeech.follow_timeline")
+        yield from seconds(3)
+        yield idle
+        yield from call("hide_timeline")
+    yield from call("recognize_again")
+
+
+def lines(head: bpy.types.Object) -> Iterator[Condition]:
+    """The list of lines, and many at once."""
+    yield from call("add_line")
+    yield from call("duplicate_line")
+    yield from call("move_line", up=True)
+    for _ in range(2):
+        head.gaussianspeech_active_line = len(head.gaussianspeech_lines) - 1
+        yield from call("remove_line")
+    head.gaussianspeech_active_line = 0
+    yield from slide(head.gaussianspeech_lines[0])
+    head.gaussianspeech_lines[0].use_own_controls = True
+    yield from slide(head.gaussianspeech_lines[0].controls)
+    head.gaussianspeech_lines[0].use_own_controls = False
+    yield from call("edit_line")
+    yield from call("edit_line")
+    yield from call("update_line")
+    yield from call("update_lines")
+    recordings = FOLDER / "recordings"
+    recordings.mkdir(exist_ok=True)
+    shutil.copy(VOICE, recordings / "second.wav")
+    yield from call("open_folder")
+    yield from call("lines_from_folder", directory=str(recordings), predict=False)
+    yield from call("lines_from_strips", predict=False)
+    script = FOLDER / "script.txt"
+    script.write_text("Somebody speaks.\n" * len(head.gaussianspeech_lines), "utf-8")
+    yield from call("texts_from_script")
+    yield from call("texts_from_script", invoke=False, filepath=str(script))
+    for strip in bpy.context.scene.sequence_editor.strips:
+        strip.select = strip.type == "SOUND" and strip.name.startswith("second")
+    yield from call("speak_strip", editor="SEQUENCE_EDITOR")
+    yield from call("dismiss", invoke=False)
 
 
 def rendering() -> Iterator[Condition]:
@@ -148,8 +241,11 @@ def rendering() -> Iterator[Condition]:
     yield from call("remove_composite")
     yield from call("render_avatars")
     area("VIEW_3D").spaces.active.shading.type = "RENDERED"
-    yield from seconds(15)
+    yield from seconds(10)
     yield from play(4)
+    scene = bpy.context.scene
+    scene.view_settings.view_transform = "Raw"
+    yield from seconds(1)
     area("VIEW_3D").spaces.active.shading.type = "SOLID"
     yield from call("unbind_avatar")
 
@@ -160,8 +256,12 @@ def characters() -> Iterator[Condition]:
         face, teeth = add_character(bpy.context, "Elf")
     select(face, teeth)
     yield from call("use_character")
+    yield from call("propose_mapping")
     yield from call("add_mapping_row")
     yield from call("remove_mapping_row")
+    yield from call("add_mapping_preset", invoke=False, name="Main Thread")
+    yield from call("use_mapping_preset", name="Main Thread")
+    yield from call("remove_mapping_preset", name="Main Thread")
     yield from call("save_mapping")
     yield from call("save_mapping", invoke=False, filepath=str(FOLDER / "elf.json"))
     yield from call("load_mapping")
@@ -175,10 +275,16 @@ def characters() -> Iterator[Condition]:
 
 
 def exports() -> Iterator[Condition]:
-    """Every format."""
+    """Every format out, and a performance in."""
     yield from call("export")
-    for kind in ("ABC", "USD", "GLB", "NPZ"):
-        yield from call("export", invoke=False, format=kind, filepath=str(FOLDER / f"made{kind}"))
+    formats = sys.modules[f"{PACKAGE}.blender_addon.export.formats"].FORMATS
+    for kind, known in formats.items():
+        path = FOLDER / f"made{known.suffix}"
+        yield from call("export", invoke=False, format=kind, filepath=str(path))
+    yield from call("write_export", format="CSV", filepath=str(FOLDER / "again.csv"))
+    yield from call("import_motion")
+    yield from call("import_motion", invoke=False, filepath=str(FOLDER / "made.csv"))
+    yield from call("load_motion", filepath=str(FOLDER / "made.csv"))
 
 
 def trainings() -> Iterator[Condition]:
@@ -201,6 +307,26 @@ def trainings() -> Iterator[Condition]:
     yield from seconds(2)
 
 
+def state() -> Iterator[Condition]:
+    """Undo and redo, and a file that is saved and opened again."""
+    with inside("VIEW_3D"):
+        bpy.ops.ed.undo_push(message="Main Thread")
+        bpy.ops.ed.undo()
+        bpy.ops.ed.redo()
+    yield from seconds(1)
+    saved = str(FOLDER / "saved.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=saved, copy=True)
+    bpy.ops.wm.open_mainfile(filepath=saved)
+
+
+def whole(part: Callable[[], Iterator[Condition]]) -> Iterator[Condition]:
+    """A part of the walk; where it fails the others are still walked, and the report says so."""
+    try:
+        yield from part()
+    except Exception:  # noqa: BLE001 - whatever it is, it is in the report
+        failures.append(f"{part.__name__} failed: {traceback.format_exc()}")
+
+
 def walk() -> Iterator[Condition]:
     """Everything, watched."""
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -219,29 +345,53 @@ def walk() -> Iterator[Condition]:
         bpy.context.preferences.addons[PACKAGE].preferences.jobs_folder = str(jobs)
         yield from show_sidebar()
         for part in (speaking, rendering, characters, trainings):
-            yield from part()
+            yield from whole(part)
         for name in ("open_log", "open_documentation", "open_set_up_log", "restart_engine"):
             yield from call(name)
+        yield from call("add_person", person=str(FOLDER / "nobody"))
+        for name in ("open_person", "open_head", "set_up_engine"):  # The last stays open.
+            yield from call(name)
         classes = sys.modules[f"{PACKAGE}.blender_addon.registration"].CLASSES
+        yield from whole(state)
         (FOLDER / "main_thread.txt").write_text(report(classes), "utf-8")
         print(report(classes), flush=True)
+        missed = failures or never_run(classes) or never_called()
+        if STRICT and (missed or any(lap.too_long for lap in WATCH.laps)):
+            os._exit(1)  # Blender has no other way to end with a code of its own from a timer.
+
+
+def never_run(classes: tuple[type, ...]) -> set[str]:
+    """Operators that were not run, and are not known not to be."""
+    operators = {cls.bl_idname for cls in classes if issubclass(cls, bpy.types.Operator)}
+    run_ones = {lap.name.rpartition(".")[0] for lap in WATCH.laps if lap.kind == "operator"}
+    return operators - run_ones - set(OPERATORS)
+
+
+def never_called() -> set[str]:
+    """Callbacks that were not called, and are not known not to be."""
+    missed = WATCH.watched - {lap.name for lap in WATCH.laps}
+    return {name for name in missed if not any(fnmatchcase(name, known) for known in CALLBACKS)}
 
 
 def report(classes: tuple[type, ...]) -> str:
     """The table, and what it lacks."""
     laps = WATCH.laps
     over = [lap for lap in laps if lap.too_long]
-    operators = {cls.bl_idname for cls in classes if issubclass(cls, bpy.types.Operator)}
-    run_ones = {lap.name.rpartition(".")[0] for lap in laps if lap.kind == "operator"}
     limits = ", ".join(f"{kind} {limit:g} ms" for kind, limit in LIMITS.items())
     return "\n".join(
         [
             f"Blender {bpy.app.version_string}; limits: {limits}; ! is over.",
             table(laps),
             f"Over their limits: {len(over)} of {len(laps)}",
-            f"Never run: {', '.join(sorted(operators - run_ones)) or 'none'}",
+            f"Never run: {', '.join(sorted(never_run(classes))) or 'none'}",
+            f"Never called: {', '.join(sorted(never_called())) or 'none'}",
+            *(
+                f"Not run: {name}: {reason}"
+                for name, reason in sorted((OPERATORS | CALLBACKS).items())
+            ),
             "Errors, some of them meant:",
             *errors,
+            *failures,
         ]
     )
 

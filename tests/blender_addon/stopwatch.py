@@ -29,6 +29,9 @@ _CALLBACKS = ("poll", "draw", "draw_header", "draw_item", "filter_items")
 _ENGINE_CALLBACKS = ("update", "view_update", "view_draw")
 """Of a render engine, those that Blender calls on its main thread."""
 
+_PROPERTY_CALLBACKS = {"update": 2, "get": 1, "set": 2, "items": 2, "poll": 2, "search": 3}
+"""Callbacks of properties, and their parameters; an update may bake, as long as a slider may."""
+
 _SPACES = ("SpaceView3D", "SpaceSequenceEditor", "SpaceGraphEditor", "SpaceDopeSheetEditor")
 
 
@@ -62,6 +65,8 @@ class Stopwatch:
     """Times everything of an add-on that Blender calls, while :meth:`watching`."""
 
     def __init__(self) -> None:
+        self.watched: set[str] = set()
+        """Names of the callbacks that would be timed, also of those that were not called."""
         self._times: dict[tuple[str, str], list[float]] = {}
         self._wrapped: dict[Any, Callable[..., Any]] = {}
 
@@ -78,17 +83,17 @@ class Stopwatch:
     @contextmanager
     def lap(self, kind: str, name: str) -> Iterator[None]:
         """Time a block on the main thread."""
-        start, waited = time.perf_counter(), _waited()
+        start = time.perf_counter() - waited()
         try:
             yield
         finally:
-            waited = _waited() - waited
-            taken = time.perf_counter() - start - waited
+            taken = time.perf_counter() - waited() - start
             if threading.current_thread() is threading.main_thread():
                 self._times.setdefault((kind, name), []).append(1000 * taken)
 
     def timed(self, function: Any, name: str) -> Callable[..., Any]:
         """A callback that times itself."""
+        self.watched.add(name)
 
         @functools.wraps(function)
         def timed(*arguments: Any, **options: Any) -> Any:
@@ -118,6 +123,9 @@ class Stopwatch:
         try:
             self._watch_timers(bpy, undo)
             self._watch_draw_handlers(bpy, undo)
+            self._watch_message_bus(bpy, undo)
+            self._watch_properties(bpy, undo)
+            self._watch_kept_properties(package, undo)
             for cls in enable():
                 self._watch_class(bpy, cls, undo)
             self._watch_handlers(bpy, package, undo)
@@ -152,14 +160,19 @@ class Stopwatch:
             else:
                 undo.append(functools.partial(setattr, cls, method, own))
 
-    def _method(self, kind: str, function: Any, name: str) -> Callable[..., Any]:
+    def _method(
+        self, kind: str, function: Any, name: str, parameters: int | None = None
+    ) -> Callable[..., Any]:
         """As :meth:`timed`, anew for each class, and with as many parameters as Blender counts."""
+        if kind != "operator":
+            self.watched.add(name)
 
         def timed(*arguments: Any) -> Any:
             with self.lap(kind, name):
                 return function(*arguments)
 
-        names = ", ".join(f"argument_{i}" for i in range(function.__code__.co_argcount))
+        count = function.__code__.co_argcount if parameters is None else parameters
+        names = ", ".join(f"argument_{i}" for i in range(count))
         return eval(f"lambda {names}: timed({names})", {"timed": timed})
 
     def _watch_timers(self, bpy: Any, undo: list[Callable[[], object]]) -> None:
@@ -184,6 +197,44 @@ class Stopwatch:
 
             cls.draw_handler_add = staticmethod(timed)
             undo.append(functools.partial(delattr, cls, "draw_handler_add"))
+
+    def _watch_message_bus(self, bpy: Any, undo: list[Callable[[], object]]) -> None:
+        subscribe = bpy.msgbus.subscribe_rna
+
+        def timed(*, notify: Any, **options: Any) -> Any:
+            return subscribe(notify=self.timed(notify, f"{_name(notify)} by msgbus"), **options)
+
+        bpy.msgbus.subscribe_rna = timed
+        undo.append(lambda: setattr(bpy.msgbus, "subscribe_rna", subscribe))
+
+    def _watch_properties(self, bpy: Any, undo: list[Callable[[], object]]) -> None:
+        """Classes are registered with their annotations evaluated anew: by these functions."""
+        for name in dir(bpy.props):
+            if name.endswith("Property") and name != "RemoveProperty":
+                define = getattr(bpy.props, name)
+                setattr(bpy.props, name, functools.partial(self._defined, define))
+                undo.append(functools.partial(setattr, bpy.props, name, define))
+
+    def _watch_kept_properties(self, package: str, undo: list[Callable[[], object]]) -> None:
+        """Some classes keep their annotations evaluated."""
+        classes = sys.modules[f"{package}.blender_addon.registration"].CLASSES
+        seen: set[int] = set()
+        for base in (base for cls in classes for base in cls.__mro__):
+            for kept in getattr(base, "__annotations__", {}).values():
+                if hasattr(kept, "keywords") and id(kept) not in seen:
+                    seen.add(id(kept))
+                    before = dict(kept.keywords)
+                    self._defined(kept.keywords.update, **before)
+                    undo.append(functools.partial(kept.keywords.update, before))
+
+    def _defined(self, define: Any, *arguments: Any, **options: Any) -> Any:
+        for kind, parameters in _PROPERTY_CALLBACKS.items():
+            function = options.get(kind)
+            if callable(function):
+                label = f"{_name(function)} as {kind}"
+                lap = "slider" if kind == "update" else "callback"
+                options[kind] = self._method(lap, function, label, parameters)
+        return define(*arguments, **options)
 
     def _watch_handlers(self, bpy: Any, package: str, undo: list[Callable[[], object]]) -> None:
         for kind in dir(bpy.app.handlers):
@@ -230,7 +281,7 @@ def _put_back(functions: list[Any], timed: Any, function: Any) -> None:
         functions[functions.index(timed)] = function
 
 
-def _waited() -> float:
+def waited() -> float:
     """Seconds for which this thread was ready and had no processor; 0 where nothing says so."""
     if sys.platform != "linux":
         return 0.0

@@ -8,6 +8,8 @@ is over its limit; here times, which are the machine's, decide nothing.
 
 from __future__ import annotations
 
+import ast
+import fnmatch
 import sys
 import time
 from types import SimpleNamespace
@@ -16,6 +18,7 @@ import pytest
 
 from tests.blender_addon.conftest import PACKAGE, REPOSITORY
 from tests.blender_addon.stopwatch import Stopwatch, table
+from tests.blender_addon.unmeasured import CALLBACKS, OPERATORS
 
 VOICE = REPOSITORY / "engine" / "assets" / "sample_voice.wav"
 
@@ -150,3 +153,38 @@ def test_the_stopwatch_finds_what_is_slow(blender, addon):
     assert late.too_long
     assert late.calls == 1
     assert late.worst >= 20
+
+
+def test_every_operator_is_measured_or_named_with_the_reason(blender, addon):
+    script = ast.parse(REPOSITORY.joinpath("tests/blender_addon/main_thread.py").read_text("utf-8"))
+    words = {node.value for node in ast.walk(script) if isinstance(node, ast.Constant)}
+    classes = addon("registration").CLASSES
+    operators = {cls.bl_idname for cls in classes if issubclass(cls, blender.types.Operator)}
+    measured = {name for name in operators if {name, name.partition(".")[2]} & words}
+    assert operators - measured == set(OPERATORS)
+
+
+def test_every_callback_is_watched(blender, addon, watch):
+    """Handlers, the message bus and properties, and what is named with a reason is there."""
+    for kind in dir(blender.app.handlers):
+        handlers = getattr(blender.app.handlers, kind)
+        for function in handlers if isinstance(handlers, list) else ():
+            if getattr(function, "__module__", "").startswith(PACKAGE):
+                assert f"{name_of(function)} on {kind}" in watch.watched
+    sources = [path.read_text("utf-8") for path in REPOSITORY.glob("blender_addon/**/*.py")]
+    calls = [
+        node
+        for source in sources
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.keyword) and node.arg in {"update", "notify"}
+    ]
+    named = {node.value.id for node in calls if isinstance(node.value, ast.Name)}
+    watched = {name.split(" ")[0].rpartition(".")[2] for name in watch.watched}
+    assert named
+    assert named <= watched
+    unknown = [known for known in CALLBACKS if not fnmatch.filter(watch.watched, known)]
+    assert not unknown
+
+
+def name_of(function):
+    return f"{function.__module__.partition('.blender_addon.')[2]}.{function.__qualname__}"
