@@ -361,14 +361,25 @@ def test_a_build_without_an_exporter_says_so(blender, addon, head, monkeypatch, 
     assert list(tmp_path.iterdir()) == []
 
 
+MOUTH_KEYS = [
+    "Basis",
+    "jawOpen",
+    "mouthClose",
+    "mouthFunnel",
+    "mouthPucker",
+    "jawLeft",
+    "jawRight",
+    "cheekPuff",
+]
+
+
 def test_all_objects_of_a_character_go_out_together(blender, tmp_path):
     objects = []
     for name in ("Teeth", "Face"):
         blender.ops.mesh.primitive_cube_add()
         obj = blender.context.object
         obj.name = name
-        for key in ("Basis", "jawOpen", "mouthClose", "mouthFunnel", "mouthPucker", "jawLeft",
-                    "jawRight", "cheekPuff"):  # fmt: skip
+        for key in MOUTH_KEYS:
             obj.shape_key_add(name=key)
         objects.append(obj)
     for obj in objects:
@@ -379,6 +390,37 @@ def test_all_objects_of_a_character_go_out_together(blender, tmp_path):
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     blender.ops.import_scene.gltf(filepath=str(path))
     assert {"Teeth", "Face"} <= set(blender.data.objects.keys())
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("GLB", "glb"), ("FBX", "fbx")])
+def test_all_objects_of_a_file_move_when_it_is_imported(blender, tmp_path, kind, suffix):
+    for name in ("Teeth", "Face"):
+        blender.ops.mesh.primitive_cube_add()
+        obj = blender.context.object
+        obj.name = name
+        for key in MOUTH_KEYS:
+            obj.shape_key_add(name=key, from_mix=False)
+        jaw = obj.data.shape_keys.key_blocks["jawOpen"]
+        jaw.data[0].co.z -= 1
+        for frame, value in ((1, 0.0), (9, 1.0)):
+            jaw.value = value
+            jaw.keyframe_insert("value", frame=frame)
+    blender.data.objects["Teeth"].select_set(True)
+    blender.ops.gaussianspeech.use_character()
+    blender.context.scene.frame_end = 9
+    path = tmp_path / f"character.{suffix}"
+    blender.ops.gaussianspeech.export(filepath=str(path), format=kind, frames="SCENE")
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    blender.context.scene.render.fps = 24
+    if kind == "GLB":
+        blender.ops.import_scene.gltf(filepath=str(path))
+    else:
+        blender.ops.import_scene.fbx(filepath=str(path), anim_offset=0.0)
+    for frame, expected in ((1, 0.0), (9, 1.0)):
+        blender.context.scene.frame_set(frame)
+        for name in ("Teeth", "Face"):
+            keys = blender.data.objects[name].data.shape_keys.key_blocks
+            assert keys["jawOpen"].value == pytest.approx(expected, abs=1e-4), (name, frame)
 
 
 def test_a_character_is_no_performance_of_a_head(blender, tmp_path):
