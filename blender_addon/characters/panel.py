@@ -39,8 +39,8 @@ class GAUSSIANSPEECH_UL_mapping(bpy.types.UIList):
         _index: int,
     ) -> None:
         """Draw a row: shape key or bone with its channel, and what it shows; it is edited below."""
-        split = layout.split(factor=0.58)
         is_bone = data.id_data.type == "ARMATURE"
+        split = layout.split(factor=0.58 if is_bone else 0.5)
         split.label(text=f"{item.name}  {item.short}" if is_bone else item.name)
         split.label(text=item.pose)
 

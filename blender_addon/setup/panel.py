@@ -60,7 +60,9 @@ def draw_preferences(layout: bpy.types.UILayout, context: bpy.types.Context) -> 
         named = preferences.engine_command.strip() or preferences.engine_python
         if record is not None and not named:
             state = "needs an update" if record.outdated else "is set up"
-            box.label(text=f"The engine {state} (torch for {record.build}).", icon="CHECKMARK")
+            box.label(
+                text=f"The engine {state} (torch for {record.build.upper()}).", icon="CHECKMARK"
+            )
         row = box.row(align=True)
         row.operator_context = "INVOKE_DEFAULT"
         row.operator(GAUSSIANSPEECH_OT_set_up_engine.bl_idname, icon="IMPORT")

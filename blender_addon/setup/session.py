@@ -137,7 +137,7 @@ def _removed(_result: None) -> str:
 
 
 def _done(record: SetupRecord) -> str:
-    return f"The engine is set up (torch for {record.build})"
+    return f"The engine is set up (torch for {record.build.upper()})"
 
 
 def unregister() -> None:

@@ -99,7 +99,7 @@ def _draw_lines(layout: bpy.types.UILayout, obj: bpy.types.Object) -> None:
         "gaussianspeech_lines",
         obj,
         "gaussianspeech_active_line",
-        rows=3,
+        rows=5,  # As high as the buttons beside it.
     )
     column = row.column(align=True)
     column.operator(buttons.GAUSSIANSPEECH_OT_add_line.bl_idname, text="", icon="ADD")

@@ -70,7 +70,7 @@ def test_what_was_chosen_is_set_up_and_the_panel_says_so(
     assert options.parts == parts(english=True, training=True)
     assert options.folder == addon("engine_link.session").environment_folder()
     status = blender.context.window_manager.gaussianspeech_status
-    assert status.message == "The engine is set up (torch for cpu)"
+    assert status.message == "The engine is set up (torch for CPU)"
 
 
 def test_why_a_set_up_failed_is_the_error(blender, session, monkeypatch, tmp_path):
