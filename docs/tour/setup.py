@@ -24,6 +24,14 @@ PATIENCE = 900.0
 """Seconds to wait for one step before giving up."""
 
 
+def installing() -> bool:
+    """Whether the set-up has come to the libraries."""
+    modules = dict(sys.modules)
+    session = next(modules[name] for name in modules if name.endswith(".setup.session"))
+    future = session.under_way()
+    return future is not None and future.poll()[1].startswith(("Getting", "Installing"))
+
+
 def ended() -> bool:
     return status().is_error or "is set up" in status().message
 
@@ -32,11 +40,16 @@ def walk() -> Iterator[Condition]:
     yield from show_sidebar()
     shoot(FOLDER, "0-setup")
     bpy.ops.gaussianspeech.set_up_engine(build="CPU", wheels=str(WHEELS))
-    yield from seconds(8)
+    yield lambda: installing() or ended()
+    yield from seconds(2)
+    if not installing():
+        raise AssertionError(f"No library is installed: {status().message} {status().hint}")
     shoot(FOLDER, "0-setup-progress")
     yield ended
     yield from seconds(1)
     shoot(FOLDER, "0-setup-done")
+    if status().is_error:
+        raise AssertionError(f"{status().message} {status().hint}")
     with inside("VIEW_3D"):
         bpy.ops.gaussianspeech.doctor("INVOKE_DEFAULT")
     yield idle

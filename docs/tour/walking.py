@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,9 +45,18 @@ def idle() -> bool:
 def shoot(folder: Path, name: str) -> None:
     """What the X display shows, taken by FFmpeg: Blender's own grab can come out black."""
     folder.mkdir(parents=True, exist_ok=True)
+    print(f"{time.strftime('%X')} {name}", flush=True)
     size = f"{window().width}x{window().height}"
-    grab = ["ffmpeg", "-y", "-loglevel", "error", "-f", "x11grab", "-video_size", size]
-    grab += ["-i", os.environ["DISPLAY"], "-frames:v", "1", str(folder / f"{name}.png")]
+    grab = ["ffmpeg", "-y", "-loglevel", "error", "-f", "x11grab", "-draw_mouse", "0"]
+    grab += [
+        "-video_size",
+        size,
+        "-i",
+        os.environ["DISPLAY"],
+        "-frames:v",
+        "1",
+        str(folder / f"{name}.png"),
+    ]
     subprocess.run(grab, check=True)
 
 
@@ -79,8 +90,37 @@ def show_sidebar() -> Iterator[Condition]:
     yield from seconds(1)
 
 
+def widen_sidebar(pixels: int) -> Iterator[Condition]:
+    """Draw the sidebar's edge to the left, for long names."""
+    x, y = sidebar().x, sidebar().y + sidebar().height // 2
+    window().event_simulate("MOUSEMOVE", "NOTHING", x=x, y=y)
+    yield from seconds(0.5)
+    window().event_simulate("LEFTMOUSE", "PRESS", x=x, y=y)
+    for step in range(0, pixels + 1, 10):
+        window().event_simulate("MOUSEMOVE", "NOTHING", x=x - step, y=y)
+        yield from seconds(0.25)
+    window().event_simulate("LEFTMOUSE", "RELEASE", x=x - pixels, y=y)
+    yield from seconds(0.5)
+    window().event_simulate("MOUSEMOVE", "NOTHING", x=x // 2, y=y)
+    yield from seconds(0.5)
+
+
+def scroll_sidebar(notches: int) -> Iterator[Condition]:
+    """Scroll the sidebar down by some notches of the wheel, or up where they are negative."""
+    # Beside the lists, which would take the wheel for themselves.
+    x, y = sidebar().x + sidebar().width - 51, sidebar().y + sidebar().height // 2
+    window().event_simulate("MOUSEMOVE", "NOTHING", x=x, y=y)
+    yield from seconds(0.5)
+    wheel = "WHEELDOWNMOUSE" if notches > 0 else "WHEELUPMOUSE"
+    for _ in range(abs(notches)):
+        window().event_simulate(wheel, "PRESS", x=x, y=y)
+        yield from seconds(0.25)
+    window().event_simulate("MOUSEMOVE", "NOTHING", x=x // 3, y=y)
+    yield from seconds(0.5)
+
+
 def run(steps: Iterator[Condition], folder: Path, patience: float) -> None:
-    """Walk, and close the window at its end or when a step takes more than so many seconds."""
+    """Walk, and close the window at the end; on an error, or after so many seconds, end with 1."""
     waiting: list[Condition] = [lambda: True]
     left = patience
 
@@ -99,8 +139,8 @@ def run(steps: Iterator[Condition], folder: Path, patience: float) -> None:
         except Exception:  # noqa: BLE001 - whatever it is, it is shown and the window closes
             traceback.print_exc()
             shoot(folder, "failed")
-            bpy.ops.wm.quit_blender()
-            return None
+            sys.stderr.flush()
+            os._exit(1)  # Blender's own way out says 0.
         return 0.25
 
     bpy.app.timers.register(step, first_interval=3.0)
