@@ -55,7 +55,10 @@ def rebake_controls(controls: Any, context: bpy.types.Context) -> None:
     active = lines.active_line(main)
     if lines.legacy_bake(main) is not None and not found:
         shared = [ensure_line(main)]
-    _rebake_live(own or sorted(shared, key=lambda line: line != active), context)
+    if controls != main.gaussianspeech_speech:
+        _rebake_live(own, context)
+    else:
+        _rebake_live(sorted(shared, key=lambda line: line != active), context)
 
 
 def rebake_line_live(line: Any, context: bpy.types.Context) -> None:

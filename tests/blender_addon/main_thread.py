@@ -66,7 +66,7 @@ def enable() -> tuple[type, ...]:
 
 
 def call(
-    name: str, *, invoke: bool = True, editor: str = "VIEW_3D", **options: Any
+    name: str, /, *, invoke: bool = True, editor: str = "VIEW_3D", **options: Any
 ) -> Iterator[Condition]:
     """Run an operator as its button does, and wait until it has ended."""
     operator = getattr(bpy.ops.gaussianspeech, name)

@@ -292,3 +292,14 @@ def test_lines_come_from_rest_and_go_back_to_it(blender, head, speak, name):
     assert not rows[:15].any()
     assert not rows[-15:].any()
     assert np.abs(np.diff(rows)).max() < 0.4
+
+
+def test_a_duplicate_bakes_no_other_line(blender, addon, head, speak, monkeypatch):
+    speak()
+    baked = []
+    monkeypatch.setattr(addon("speech.rebake"), "rebake", lambda _context, line: baked.append(line))
+    blender.ops.gaussianspeech.add_line()
+    blender.ops.gaussianspeech.duplicate_line()
+    assert not baked
+    head.gaussianspeech_speech.smile = 0.5
+    assert len(baked) == 1
