@@ -383,7 +383,7 @@ def rendered() -> Iterator[Condition]:
     """A picture by Cycles, and the whole dialogue with its sound."""
     scene = bpy.context.scene
     camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
-    camera.location, camera.rotation_euler = (0.0, -1.1, 0.0), (1.5708, 0.0, 0.0)
+    camera.location, camera.rotation_euler = (0.0, -1.1, 0.03), (1.5708, 0.0, 0.0)
     camera.data.lens = 60
     scene.collection.objects.link(camera)
     scene.camera = camera
