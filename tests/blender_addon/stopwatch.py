@@ -123,7 +123,7 @@ class Stopwatch:
         try:
             self._watch_timers(bpy, undo)
             self._watch_draw_handlers(bpy, undo)
-            self._watch_message_bus(bpy, undo)
+            self._watch_message_bus(bpy, package, undo)
             self._watch_properties(bpy, undo)
             self._watch_kept_properties(package, undo)
             for cls in enable():
@@ -198,11 +198,13 @@ class Stopwatch:
             cls.draw_handler_add = staticmethod(timed)
             undo.append(functools.partial(delattr, cls, "draw_handler_add"))
 
-    def _watch_message_bus(self, bpy: Any, undo: list[Callable[[], object]]) -> None:
+    def _watch_message_bus(self, bpy: Any, package: str, undo: list[Callable[[], object]]) -> None:
         subscribe = bpy.msgbus.subscribe_rna
 
         def timed(*, notify: Any, **options: Any) -> Any:
-            return subscribe(notify=self.timed(notify, f"{_name(notify)} by msgbus"), **options)
+            if notify.__module__.startswith(f"{package}."):
+                notify = self.timed(notify, f"{_name(notify)} by msgbus")
+            return subscribe(notify=notify, **options)
 
         bpy.msgbus.subscribe_rna = timed
         undo.append(lambda: setattr(bpy.msgbus, "subscribe_rna", subscribe))
