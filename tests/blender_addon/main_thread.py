@@ -285,6 +285,8 @@ def exports() -> Iterator[Condition]:
     yield from call("import_motion")
     yield from call("import_motion", invoke=False, filepath=str(FOLDER / "made.csv"))
     yield from call("load_motion", filepath=str(FOLDER / "made.csv"))
+    yield from call("import_poses")
+    yield from call("load_poses", filepath=str(FOLDER / "nowhere.csv"))
 
 
 def trainings() -> Iterator[Condition]:
@@ -293,7 +295,7 @@ def trainings() -> Iterator[Condition]:
     for kind in ("SPEECH", "JOINT", "CAPTURE", "AVATAR"):
         training.kind = kind
         yield from seconds(0.5)
-    for name in ("train_avatar", "train_speech", "train_joint"):
+    for name in ("train_avatar", "train_speech", "train_joint", "train_person"):
         yield from call(name, data=str(FOLDER / "nowhere"))
     yield from call("make_capture", title="quick", scale=0.02, cameras=2, timesteps=1)
     jobs = bpy.context.window_manager.gaussianspeech_jobs
