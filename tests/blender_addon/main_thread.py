@@ -53,9 +53,8 @@ PATIENCE = 120.0
 
 WATCH = Stopwatch()
 errors: list[str] = []
-"""What operators said that did not finish."""
 failures: list[str] = []
-"""Parts of the walk that failed."""
+"""What operators said that did not finish, and parts of the walk that failed."""
 
 
 def enable() -> tuple[type, ...]:
