@@ -99,8 +99,10 @@ def turned(blender, obj, bone=""):
         if bone:
             pose = evaluated.pose.bones[bone]
             matrix = matrix @ pose.matrix @ pose.bone.matrix_local.inverted()
-        axis, angle = matrix.to_quaternion().to_axis_angle()
-        rows.append(np.array(axis) * angle)
+        # Its vector says more than its angle: the cosine of a small one is 1 in 32 bits.
+        w, *vector = matrix.to_quaternion()
+        sine = np.linalg.norm(vector)
+        rows.append(np.array(vector) * (2 * np.arctan2(sine, w) / max(sine, 1e-12)))
     return np.array(rows)
 
 
