@@ -210,17 +210,6 @@ def test_a_file_without_a_strip_stays_in_sync(blender, addon, head, asked, ramp)
     assert len(asked) == 1
 
 
-def test_the_watch_on_the_frame_rate_costs_nothing(blender, addon):
-    import time
-
-    watch, scene = addon("speech.retiming"), blender.context.scene
-    depsgraph = blender.context.evaluated_depsgraph_get()
-    began = time.perf_counter()
-    for _ in range(100):
-        watch._on_update(scene, depsgraph)
-    assert (time.perf_counter() - began) / 100 < 5e-3
-
-
 def test_lines_of_one_head_live_together(blender, head, speak):
     speak(clip="one", start=1.0)
     speak(clip="two", start=101.0)
