@@ -198,31 +198,37 @@ class Server:
             log.warning("unexpected message of type %s", shown(message.type))
 
     def _answer(self, message: protocol.Message) -> None:
-        try:
-            self._answer_one(message)
-        finally:
-            del self._pending[message.id]
-
-    def _answer_one(self, message: protocol.Message) -> None:
-        started = time.perf_counter()
         name = message.body.get("method")
         name = name if isinstance(name, str) and name in self._methods else shown(name)
         try:
-            self._send(self._work(message, name))
-            log.info("%s took %.3f s", name, time.perf_counter() - started)
+            reply = self._reply_to(message, name)
+        finally:
+            # Before the answer: whoever has it may use the id again.
+            del self._pending[message.id]
+        try:
+            self._send(reply)
+        except Exception as error:
+            log.exception("The answer of %s cannot be sent", name)
+            self._send(_failure(message.id, name, error))
+
+    def _reply_to(self, message: protocol.Message, name: str) -> protocol.Message:
+        started = time.perf_counter()
+        try:
+            reply = self._work(message, name)
         except GaussianSpeechError as error:
-            self._send_error(message.id, error)
             log.info("%s: %s: %s", name, error.kind, one_line(error))
+            return _refusal(message.id, error)
         except OSError as error:
             log.exception("%s failed", name)
-            self._send_error(message.id, refused_by_system(error))
+            return _refusal(message.id, refused_by_system(error))
         except ModuleNotFoundError as error:
             log.exception("%s failed", name)
-            self._send_error(message.id, _missing(error))
+            return _refusal(message.id, _missing(error))
         except Exception as error:
             log.exception("%s failed", name)
-            what = f"{name} failed: {traceback.format_exception_only(error)[-1].strip()}"
-            self._send_error(message.id, GaussianSpeechError(what, "The engine's log says more."))
+            return _failure(message.id, name, error)
+        log.info("%s took %.3f s", name, time.perf_counter() - started)
+        return reply
 
     def _work(self, message: protocol.Message, name: str) -> protocol.Message:
         method = self._methods.get(name)
@@ -264,10 +270,6 @@ class Server:
 
         return send
 
-    def _send_error(self, request_id: int, error: GaussianSpeechError) -> None:
-        body = {"kind": error.kind, "message": error.message, "hint": error.hint}
-        self._send(protocol.Message("error", request_id, body))
-
     def _send(self, message: protocol.Message) -> None:
         try:
             with self._write_lock:
@@ -276,6 +278,17 @@ class Server:
             # Blender is gone; the reader ends the process.
             if not self._closing.is_set():
                 log.warning("%s could not be sent: nobody reads", message.type)
+
+
+def _failure(request_id: int, name: str, error: Exception) -> protocol.Message:
+    """The answer to what failed in a way that nobody foresaw."""
+    what = f"{name} failed: {traceback.format_exception_only(error)[-1].strip()}"
+    return _refusal(request_id, GaussianSpeechError(what, "The engine's log says more."))
+
+
+def _refusal(request_id: int, error: GaussianSpeechError) -> protocol.Message:
+    body = {"kind": error.kind, "message": error.message, "hint": error.hint}
+    return protocol.Message("error", request_id, body)
 
 
 def _missing(error: ModuleNotFoundError) -> MissingDependencyError:

@@ -274,6 +274,12 @@ def test_a_cancel_that_comes_too_late_does_not_touch_the_next_request_of_that_id
         assert connection.answer().body == {"value": "again"}
 
 
+def test_an_id_is_free_as_soon_as_its_answer_is_out(connection):
+    for _ in range(300):
+        connection.ask("echo", 1, value="again")
+        assert connection.answer().body == {"value": "again"}
+
+
 @pytest.mark.parametrize(
     "body",
     [
