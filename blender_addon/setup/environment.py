@@ -11,18 +11,15 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TextIO, cast
 
 from ...engine.core.errors import (
     BadInputError,
-    CancelledError,
     GaussianSpeechError,
     MissingDependencyError,
 )
@@ -34,6 +31,7 @@ from ..engine_link.process import (
     installed_python,
 )
 from .requirements import CPU, Parts, constraints, requirements, torch_index
+from .runner import Runner, failure
 
 Report = Callable[[float, str], None]
 """Receives the fraction done and what is being done."""
@@ -54,7 +52,6 @@ _WHEEL = re.compile(
     r"\s*(?:Downloading|Using cached|Processing) (?:\S*[/\\])?([\w.]+?)-\d\S*(?: (\(\d.*\)))?"
 )
 """A line of pip about a wheel: its name, and its size where it is downloaded."""
-_POLL = 0.1
 
 
 @dataclass(frozen=True)
@@ -128,7 +125,7 @@ def set_up(options: SetupOptions, cancelled: threading.Event, report: Report) ->
     try:
         return _set_up(options, cancelled, report)
     except OSError as error:
-        raise _failure("The engine cannot be set up", [f"ERROR: {error}"], options.log) from error
+        raise failure("The engine cannot be set up", [f"ERROR: {error}"], options.log) from error
 
 
 def _set_up(options: SetupOptions, cancelled: threading.Event, report: Report) -> SetupRecord:
@@ -139,7 +136,7 @@ def _set_up(options: SetupOptions, cancelled: threading.Event, report: Report) -
         )
     options.log.parent.mkdir(parents=True, exist_ok=True)
     options.log.write_bytes(b"")
-    runner = _Runner(options.log, cancelled)
+    runner = Runner(options.log, cancelled)
     wanted = requirements(options.parts)
     report(0.0, "Making the environment")
     (options.folder / RECORD).unlink(missing_ok=True)
@@ -241,7 +238,7 @@ def _usable(python: str) -> bool:
     return tuple(map(int, answer)) in PYTHONS
 
 
-def _make(options: SetupOptions, runner: _Runner) -> None:
+def _make(options: SetupOptions, runner: Runner) -> None:
     """An environment with a pip that works; one that is broken is made anew."""
     python = str(environment_python(options.folder))
     environ = _clean_environment()
@@ -253,7 +250,7 @@ def _make(options: SetupOptions, runner: _Runner) -> None:
     runner.run(command, environ, "The environment could not be made")
 
 
-def _install(options: SetupOptions, wanted: Sequence[str], runner: _Runner, report: Report) -> None:
+def _install(options: SetupOptions, wanted: Sequence[str], runner: Runner, report: Report) -> None:
     command = [str(environment_python(options.folder)), "-m", "pip", "install"]
     command += ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
     if (pins := constraints()) is not None:
@@ -289,154 +286,3 @@ def _clean_environment() -> dict[str, str]:
         "PYTHONUTF8": "1",
         "PYTHONUNBUFFERED": "1",
     }
-
-
-class _Runner:
-    """Runs programs whose output goes to a log, and ends them when the set-up is cancelled.
-
-    Args:
-        log: file that is added to.
-        cancelled: set to stop.
-    """
-
-    def __init__(self, log: Path, cancelled: threading.Event) -> None:
-        self._log = log
-        self._cancelled = cancelled
-
-    def works(self, command: Sequence[str], environ: Mapping[str, str]) -> bool:
-        """Whether a program ends without an error."""
-        try:
-            self.run(command, environ, "")
-        except CancelledError:
-            raise
-        except GaussianSpeechError:
-            return False
-        return True
-
-    def run(
-        self,
-        command: Sequence[str],
-        environ: Mapping[str, str],
-        failure: str,
-        follow: Callable[[str], None] = lambda _line: None,
-    ) -> None:
-        """Run a program to its end.
-
-        Args:
-            command: its command line.
-            environ: its environment variables.
-            failure: what it means when it fails.
-            follow: called with each line that it prints.
-
-        Raises:
-            MissingDependencyError: it failed; the message has the last error that it printed.
-            CancelledError: the set-up was cancelled.
-        """
-        if self._cancelled.is_set():
-            raise CancelledError
-        lines: list[str] = []
-        unwritten: list[OSError] = []
-        with self._log.open("a", encoding="utf-8") as log:
-            log.write(f"> {' '.join(command)}\n")
-            log.flush()
-            try:
-                process = _start(command, environ, self._log.parent)
-            except OSError as error:
-                raise MissingDependencyError(
-                    f"{failure}: {command[0]}: {error.strerror}.", "Set up again."
-                ) from error
-
-            reader = threading.Thread(
-                target=_read, args=(process, log, lines, unwritten, follow), daemon=True
-            )
-            reader.start()
-            while process.poll() is None:
-                if self._cancelled.wait(_POLL):
-                    _end(process)
-            # What the program has started may keep its output open.
-            reader.join(5.0)
-        if self._cancelled.is_set():
-            raise CancelledError
-        if unwritten:
-            raise unwritten[0]
-        if process.returncode:
-            raise _failure(failure, lines, self._log)
-
-
-def _start(
-    command: Sequence[str], environ: Mapping[str, str], folder: Path
-) -> subprocess.Popen[str]:
-    flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
-    # Python, pip and the engine of the environment; no shell is involved.
-    return subprocess.Popen(  # noqa: S603
-        list(command),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        env=dict(environ),
-        cwd=folder,
-        creationflags=flags,
-        start_new_session=os.name != "nt",
-    )
-
-
-def _read(
-    process: subprocess.Popen[str],
-    log: TextIO,
-    lines: list[str],
-    unwritten: list[OSError],
-    follow: Callable[[str], None],
-) -> None:
-    """Take in what a program prints, until it ends; what the log cannot take is noted."""
-    with cast("TextIO", process.stdout) as stream:
-        for line in stream:
-            lines.append(line.rstrip())
-            follow(lines[-1])
-            try:
-                log.write(line)
-                log.flush()
-            except OSError as error:  # Read on: else the program would wait for us.
-                unwritten.append(error)
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """End a program and those that it has started."""
-    if os.name == "nt":
-        command = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
-        # Windows' own program, by its name in the system folder.
-        subprocess.run(command, capture_output=True, check=False)  # noqa: S603
-    else:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-_NO_NETWORK = re.compile(
-    r"NewConnectionError|Temporary failure in name resolution|getaddrinfo failed|ConnectTimeout|"
-    r"Network is unreachable|Connection refused|ProxyError",
-)
-_NOT_FOUND = re.compile(r"No matching distribution found for (.+)")
-
-
-def _failure(what: str, lines: Sequence[str], log: Path) -> GaussianSpeechError:
-    """The error that a program's last words amount to."""
-    text = "\n".join(lines)
-    see = f"The whole log is {log}."
-    if "No space left on device" in text or "not enough space on the disk" in text:
-        return BadInputError(f"{what}: the disk is full.", "Free some space and set up again.")
-    missing = _NOT_FOUND.search(text)
-    if _NO_NETWORK.search(text):
-        return MissingDependencyError(
-            f"{what}: the package index cannot be reached.",
-            "Check the network and set up again, or choose a folder of wheels. " + see,
-        )
-    if missing:
-        return MissingDependencyError(
-            f"{what}: {missing[1]} is not to be had where pip looked.",
-            "Add its wheel to the folder of wheels, or set up with the network. " + see,
-        )
-    spoken = [line.strip() for line in lines if line.strip()] or ["it said nothing"]
-    last = next((line for line in reversed(spoken) if "error" in line.lower()), spoken[-1])
-    return MissingDependencyError(f"{what}: {last[:160]}", f"Set up again. {see}")

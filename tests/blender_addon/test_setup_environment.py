@@ -19,6 +19,7 @@ from blender_addon.standalone import addon_module
 
 process = addon_module("engine_link.process")
 environment = addon_module("setup.environment")
+programs = addon_module("setup.runner")
 requirements = addon_module("setup.requirements")
 errors = sys.modules["gaussianspeech.engine.core.errors"]
 FAKE_ENGINE = """
@@ -204,7 +205,7 @@ class FullAfterALine:
 
 
 def test_a_disk_that_fills_up_is_the_error_and_the_program_is_not_kept_waiting(tmp_path):
-    runner = environment._Runner(FullAfterALine(tmp_path), threading.Event())
+    runner = programs.Runner(FullAfterALine(tmp_path), threading.Event())
     more_than_a_pipe_holds = "for number in range(40000): print('line', number)"
     with pytest.raises(OSError, match="No space left"):
         runner.run([sys.executable, "-c", more_than_a_pipe_holds], dict(os.environ), "It failed")
@@ -236,7 +237,7 @@ def test_too_little_space_is_said_before_anything_is_written(options, monkeypatc
     ],
 )
 def test_what_pip_says_becomes_one_sentence(tmp_path, words, kind, message):
-    error = environment._failure("It failed", words.splitlines(), tmp_path / "log")
+    error = programs.failure("It failed", words.splitlines(), tmp_path / "log")
     assert type(error).__name__ == kind
     assert message in error.message
 
