@@ -110,11 +110,11 @@ def write_flame_sequences(
     for number, name in enumerate(names):
         write_sound_of(folder / name, number)
         true = parameters(FPS, number)
-        told = true if perturbed is None else perturbed(true, number)
+        tracked = true if perturbed is None else perturbed(true, number)
         for frame in range(FPS):
             path = folder / name / f"flame_param/{frame:05d}.npz"
             path.parent.mkdir(parents=True, exist_ok=True)
-            save_flame_param(one_of(told, frame), path)
+            save_flame_param(one_of(tracked, frame), path)
         for frame in np.linspace(0, FPS - 1, filmed).round().astype(int).tolist():
             timestep = len(every)
             every.append(one_of(true, frame))
