@@ -44,6 +44,8 @@ class EngineTask:
 
     _changed = False
     """Whether a reply has been put into the file."""
+    _future: Future | None = None
+    """What is waited for; ``None`` while a dialog still asks."""
 
     def begin(self, context: bpy.types.Context) -> Future:
         """Check the input and send the request.
@@ -129,9 +131,10 @@ class EngineTask:
         return self._take(context)
 
     def cancel(self, context: bpy.types.Context) -> None:
-        """Blender ends the operator itself: a new file is loaded, or Blender quits."""
-        self._future.cancel()
-        self._leave(context)
+        """Blender ends the operator: a new file is loaded, Blender quits, or a dialog is closed."""
+        if self._future is not None:
+            self._future.cancel()
+            self._leave(context)
 
     def _show(self, context: bpy.types.Context) -> None:
         status = get_status(context)

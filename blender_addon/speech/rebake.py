@@ -50,7 +50,7 @@ def rebake_controls(controls: Any, context: bpy.types.Context) -> None:
     look_for_copies()
     main = controls.id_data
     found = lines.baked_lines(main)
-    own = [line for line, _ in found if line.controls == controls]
+    own = [line for line, _ in found if line.use_own_controls and line.controls == controls]
     shared = [line for line, _ in found if not line.use_own_controls]
     active = lines.active_line(main)
     if lines.legacy_bake(main) is not None and not found:

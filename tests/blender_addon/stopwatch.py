@@ -8,6 +8,7 @@ processor), so that the limits hold on a busy machine; waiting for files and for
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 import threading
 import time
@@ -94,11 +95,18 @@ class Stopwatch:
     def timed(self, function: Any, name: str) -> Callable[..., Any]:
         """A callback that times itself."""
         self.watched.add(name)
+        # Blender gives a handler as many arguments as it takes, and this one takes all.
+        parameters = inspect.signature(function).parameters.values()
+        taken = (
+            None
+            if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
+            else len(parameters)
+        )
 
         @functools.wraps(function)
         def timed(*arguments: Any, **options: Any) -> Any:
             with self.lap("callback", name):
-                return function(*arguments, **options)
+                return function(*arguments[:taken], **options)
 
         return timed
 

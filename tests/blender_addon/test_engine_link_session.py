@@ -106,3 +106,8 @@ def test_a_python_that_is_chosen_relative_to_the_file_is_kept_by_its_absolute_pa
     assert preferences.engine_python == str(tmp_path / "env" / "bin" / "python")
     preferences.engine_python = ""
     assert preferences.engine_python == ""
+
+
+def test_a_dialog_that_is_closed_has_nothing_to_cancel(blender, addon):
+    task = addon("engine_link.tasks").EngineTask
+    assert task.cancel(type("Dialog", (), {"_future": task._future})(), blender.context) is None

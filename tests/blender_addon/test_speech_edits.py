@@ -303,3 +303,18 @@ def test_a_duplicate_bakes_no_other_line(blender, addon, head, speak, monkeypatc
     assert not baked
     head.gaussianspeech_speech.smile = 0.5
     assert len(baked) == 1
+
+
+def test_own_controls_that_do_not_count_bake_nothing(blender, addon, head, speak, monkeypatch):
+    speak()
+    baked = []
+    monkeypatch.setattr(addon("speech.rebake"), "rebake", lambda _context, line: baked.append(line))
+    (line,) = head.gaussianspeech_lines
+    line.controls.smile = 0.5
+    assert not baked
+    line.use_own_controls = True
+    # Not once for each of the two dozen controls that it takes over.
+    assert 1 <= len(baked) <= 3
+    baked.clear()
+    line.controls.smile = 0.2
+    assert len(baked) == 1
