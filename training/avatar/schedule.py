@@ -66,7 +66,8 @@ def rounds(settings: AvatarSettings) -> frozenset[int]:
     if rules.rounds < 1:
         return frozenset()
     times = np.linspace(rules.start, rules.stop, rules.rounds) * settings.steps
-    return frozenset(int(step) for step in times.round() if step >= 1)
+    # Never after the last step: nothing would refine what is new.
+    return frozenset(int(step) for step in times.round() if 1 <= step < settings.steps)
 
 
 def resets(settings: AvatarSettings) -> frozenset[int]:

@@ -241,7 +241,8 @@ class AvatarTrainer:
     def prune(self) -> Tensor:
         """Take Gaussians away: by volume down to the budget, or by opacity without one.
 
-        Those that were never visible are left: no picture shows what is behind a head.
+        Those that were never visible are left, unless ``keep_hidden`` is off: no picture shows what
+        is behind a head.
 
         Returns:
             Indices of those that are kept, among those before.

@@ -138,6 +138,14 @@ def test_harmonics_join_degree_by_degree(trainer_of):
     assert changed[:8].all()
 
 
+@pytest.mark.parametrize("steps", [20, 600, 30_000])
+@pytest.mark.parametrize("preset", PRESETS)
+def test_nothing_is_densified_after_the_last_step(preset, steps):
+    rounds = schedule.rounds(replace(PRESETS[preset], steps=steps))
+    assert rounds
+    assert max(rounds) < steps
+
+
 def test_sizes_are_parts_of_the_head_or_of_the_circle_of_cameras(capture, head):
     height = float(np.ptp(head.template[:, 1]))
     assert schedule.extent(capture, SMALL) == pytest.approx(height)
