@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import bpy
 
-from .. import compat
+from . import compositor_nodes
 from .relight_nodes import INPUTS, relit
 
 TAG = "gaussianspeech"
@@ -45,7 +45,7 @@ def build_nodes(
     for layer in (*scene.view_layers, *avatar_scene.view_layers):
         layer.use_pass_z = True
         layer.update_render_passes()
-    tree = compat.ensure_compositor_tree(scene)
+    tree = compositor_nodes.ensure_tree(scene)
     main = _main_layers(tree, scene)
     avatar = _render_layers(tree, avatar_scene)
     avatar.label, avatar[TAG] = "Avatar", "avatar"
@@ -77,13 +77,13 @@ def write_layers(scene: bpy.types.Scene, path: str | None) -> None:
         scene: a scene with :func:`build_nodes`' nodes.
         path: of the files, ``#`` for the frame's digits; ``None`` writes none.
     """
-    tree = compat.compositor_tree(scene)
+    tree = compositor_nodes.tree_of(scene)
     ours = {node[TAG]: node for node in tree.nodes if TAG in node}
     if "layers" in ours:
         tree.nodes.remove(ours["layers"])
     if path is None:
         return
-    node = compat.compositor_layer_file(tree, path.removesuffix(".exr"), LAYERS)
+    node = compositor_nodes.layer_file(tree, path.removesuffix(".exr"), LAYERS)
     node.label, node[TAG] = "Avatar Layers", "layers"
     group, avatar = ours["composite"], ours["avatar"]
     for name, source in (
@@ -101,7 +101,7 @@ def remove_nodes(scene: bpy.types.Scene) -> bool:
     Returns:
         Whether there was anything to remove.
     """
-    tree = compat.compositor_tree(scene)
+    tree = compositor_nodes.tree_of(scene)
     ours = [] if tree is None else [node for node in tree.nodes if TAG in node]
     for node in ours:
         if node.bl_idname == "CompositorNodeGroup":
@@ -115,7 +115,7 @@ def remove_nodes(scene: bpy.types.Scene) -> bool:
 
 def built_view(scene: bpy.types.Scene) -> str | None:
     """The view transform that the nodes keep the avatar's look under; ``None`` without nodes."""
-    tree = compat.compositor_tree(scene)
+    tree = compositor_nodes.tree_of(scene)
     for node in () if tree is None else tree.nodes:
         if node.get(TAG) == "composite" and node.node_tree is not None:
             return node.node_tree.get(TAG)
@@ -124,7 +124,7 @@ def built_view(scene: bpy.types.Scene) -> str | None:
 
 def has_light(scene: bpy.types.Scene) -> bool:
     """Whether the nodes take the scene's light in."""
-    tree = compat.compositor_tree(scene)
+    tree = compositor_nodes.tree_of(scene)
     return tree is not None and any(node.get(TAG) == "light" for node in tree.nodes)
 
 
@@ -151,7 +151,7 @@ def _insert(tree: bpy.types.NodeTree, main: bpy.types.Node, group: bpy.types.Nod
     source = main.outputs["Image"]
     targets = [link.to_socket for link in source.links]
     if not targets:
-        output = compat.compositor_output(tree, make=True)
+        output = compositor_nodes.output_socket(tree, make=True)
         assert output is not None
         if output.is_linked:
             source = output.links[0].from_socket
@@ -184,7 +184,7 @@ def _group(view: str, *, lit: bool) -> bpy.types.NodeTree:
     for name in ("Image", "Avatar"):
         group.interface.new_socket(name, in_out="OUTPUT", socket_type="NodeSocketColor")
     inputs, output = group.nodes.new("NodeGroupInput"), group.nodes.new("NodeGroupOutput")
-    nearer = compat.compositor_math(group, "LESS_THAN")
+    nearer = compositor_nodes.math_node(group, "LESS_THAN")
     over = group.nodes.new("CompositorNodeAlphaOver")
     background, foreground = [socket for socket in over.inputs if socket.type == "RGBA"]
     # Z Combine with alpha would apply the alpha twice; as a factor of Alpha Over it is exact.
@@ -209,7 +209,7 @@ def follow_view(scene: bpy.types.Scene) -> None:
     Raises:
         KeyError: the nodes are of an earlier version: build them anew.
     """
-    tree = compat.compositor_tree(scene)
+    tree = compositor_nodes.tree_of(scene)
     for node in () if tree is None else tree.nodes:
         if node.get(TAG) == "composite" and node.node_tree is not None:
             _set_view(node.node_tree, scene.view_settings.view_transform)
@@ -224,7 +224,7 @@ def _keep_look(
     hold for straight colours, hence the two alpha conversions round them. The nodes are the same
     for every view, so that none need be added once a render has begun.
     """
-    straight = compat.compositor_alpha_convert(group, straight=True)
+    straight = compositor_nodes.alpha_convert(group, straight=True)
     group.links.new(image, straight.inputs["Image"])
     socket = straight.outputs["Image"]
     for name in _CONVERSIONS:
@@ -232,7 +232,7 @@ def _keep_look(
         node.name = name
         group.links.new(socket, node.inputs["Image"])
         socket = node.outputs["Image"]
-    premultiplied = compat.compositor_alpha_convert(group, straight=False)
+    premultiplied = compositor_nodes.alpha_convert(group, straight=False)
     group.links.new(socket, premultiplied.inputs["Image"])
     _set_view(group, view)
     return premultiplied.outputs["Image"]

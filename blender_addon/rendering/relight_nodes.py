@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from .. import compat
+from . import compositor_nodes
 
 INPUTS = ("Light", "Capture Light", "Light Settings")
 """Inputs of the group: the light pass, and the two passes of its receivers' material."""
@@ -61,7 +61,7 @@ def _spread(tree: Any, values: list[Any], covered: Any) -> list[Any]:
     image = tree.nodes.new("CompositorNodeCombineColor")
     for value, socket in zip((*values, covered), image.inputs, strict=True):
         tree.links.new(value, socket)
-    inpaint = compat.compositor_inpaint(tree, _SPREAD)
+    inpaint = compositor_nodes.inpaint(tree, _SPREAD)
     tree.links.new(image.outputs["Image"], inpaint.inputs["Image"])
     return _parts(tree, inpaint.outputs["Image"])[:3]
 
@@ -73,7 +73,7 @@ def _parts(tree: Any, socket: Any) -> list[Any]:
 
 
 def _math(tree: Any, operation: str, one: Any, other: Any) -> bpy.types.NodeSocket:
-    node = compat.compositor_math(tree, operation)
+    node = compositor_nodes.math_node(tree, operation)
     tree.links.new(one, node.inputs[0])
     if isinstance(other, float):
         node.inputs[1].default_value = other

@@ -23,8 +23,8 @@ def disc(addon, monkeypatch):
 
 
 @pytest.fixture
-def compat(addon):
-    return addon("compat")
+def compositing(addon):
+    return addon("rendering.compositor_nodes")
 
 
 @pytest.fixture
@@ -134,32 +134,32 @@ def test_set_up_again_takes_over_a_new_view_transform(blender, scene, addon, tmp
     np.testing.assert_allclose(rendered(scene, tmp_path)[HEIGHT // 2, WIDTH // 2], COLOR, atol=0.01)
 
 
-def test_set_up_twice_leaves_one_avatar_scene_and_one_group(blender, scene, compat):
+def test_set_up_twice_leaves_one_avatar_scene_and_one_group(blender, scene, compositing):
     blender.ops.gaussianspeech.set_up_composite()
-    before = links(compat.compositor_tree(scene))
+    before = links(compositing.tree_of(scene))
     blender.ops.gaussianspeech.set_up_composite()
     assert len(blender.data.scenes) == 2
-    assert links(compat.compositor_tree(scene)) == before
+    assert links(compositing.tree_of(scene)) == before
     groups = [group for group in blender.data.node_groups if "GaussianSpeech" in group.name]
     assert len(groups) == 1
 
 
-def artists_tree(scene, compat):
+def artists_tree(scene, compositing):
     """Render Layers → Blur → output, with the picture also in a viewer."""
-    tree = compat.ensure_compositor_tree(scene)
+    tree = compositing.ensure_tree(scene)
     tree.nodes.clear()
     layers = tree.nodes.new("CompositorNodeRLayers")
     blur = tree.nodes.new("CompositorNodeBlur")
     viewer = tree.nodes.new("CompositorNodeViewer")
-    output = compat.compositor_output(tree, make=True)
+    output = compositing.output_socket(tree, make=True)
     tree.links.new(layers.outputs["Image"], blur.inputs["Image"])
     tree.links.new(layers.outputs["Image"], viewer.inputs["Image"])
     tree.links.new(blur.outputs["Image"], output)
     return tree
 
 
-def test_an_artists_nodes_get_the_composited_picture(blender, scene, compat):
-    tree = artists_tree(scene, compat)
+def test_an_artists_nodes_get_the_composited_picture(blender, scene, compositing):
+    tree = artists_tree(scene, compositing)
     blender.ops.gaussianspeech.set_up_composite()
     fed_by_us = {
         link.to_node.bl_idname for link in tree.links if link.from_node.get("gaussianspeech")
@@ -167,8 +167,8 @@ def test_an_artists_nodes_get_the_composited_picture(blender, scene, compat):
     assert {"CompositorNodeBlur", "CompositorNodeViewer"} <= fed_by_us
 
 
-def test_removing_restores_an_artists_nodes(blender, scene, compat):
-    tree = artists_tree(scene, compat)
+def test_removing_restores_an_artists_nodes(blender, scene, compositing):
+    tree = artists_tree(scene, compositing)
     nodes, before = {node.name for node in tree.nodes}, links(tree)
     blender.ops.gaussianspeech.set_up_composite()
     blender.ops.gaussianspeech.remove_composite()
@@ -247,8 +247,8 @@ def layers(scene, tmp_path):
     return render
 
 
-def layer_nodes(scene, compat):
-    tree = compat.compositor_tree(scene)
+def layer_nodes(scene, compositing):
+    tree = compositing.tree_of(scene)
     return [node for node in tree.nodes if node.bl_idname == "CompositorNodeOutputFile"]
 
 
@@ -289,27 +289,27 @@ def test_the_avatars_layer_over_the_scene_is_the_composite(blender, scene, disc,
         np.testing.assert_allclose(read[f"Composite.{channel}"], over, atol=5e-3)
 
 
-def test_layers_are_switched_on_and_off_in_a_built_composite(blender, scene, compat):
+def test_layers_are_switched_on_and_off_in_a_built_composite(blender, scene, compositing):
     composite = scene.gaussianspeech_composite
     blender.ops.gaussianspeech.set_up_composite()
-    before = links(compat.compositor_tree(scene))
+    before = links(compositing.tree_of(scene))
     composite.write_layers = True
     composite.layers_path = "//other-####.exr"
     blender.ops.gaussianspeech.set_up_composite()
-    assert len(layer_nodes(scene, compat)) == 1
+    assert len(layer_nodes(scene, compositing)) == 1
     composite.write_layers = False
-    assert links(compat.compositor_tree(scene)) == before
-    assert not layer_nodes(scene, compat)
+    assert links(compositing.tree_of(scene)) == before
+    assert not layer_nodes(scene, compositing)
 
 
-def test_the_layers_file_goes_with_the_composite(blender, scene, compat, layers):
-    tree = artists_tree(scene, compat)
+def test_the_layers_file_goes_with_the_composite(blender, scene, compositing, layers):
+    tree = artists_tree(scene, compositing)
     before = links(tree)
     blender.ops.gaussianspeech.set_up_composite()
-    assert layer_nodes(scene, compat)
+    assert layer_nodes(scene, compositing)
     blender.ops.gaussianspeech.remove_composite()
     assert links(tree) == before
-    assert not layer_nodes(scene, compat)
+    assert not layer_nodes(scene, compositing)
 
 
 def test_a_composited_animation_has_each_frames_own_pose_and_camera(blender, scene, disc, tmp_path):
