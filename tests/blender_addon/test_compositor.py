@@ -8,71 +8,21 @@ import re
 import numpy as np
 import pytest
 
-from tests.blender_addon.disc_engine import COLOR, DiscEngine
+from tests.blender_addon.composited_scene import (
+    HEIGHT,
+    WIDTH,
+    compositing,
+    glowing_cube,
+    rendered,
+    scene,
+)
+from tests.blender_addon.disc_engine import COLOR, disc
 from tests.blender_addon.exr_file import channels
 
-WIDTH, HEIGHT = 96, 64
+__all__ = ["compositing", "disc", "scene"]
+
+
 RED, BLUE = (0.8, 0.05, 0.05), (0.05, 0.05, 0.8)
-
-
-@pytest.fixture
-def disc(addon, monkeypatch):
-    engine = DiscEngine()
-    monkeypatch.setattr(addon("rendering.engine"), "get_engine", lambda _context: engine)
-    return engine
-
-
-@pytest.fixture
-def compositing(addon):
-    return addon("rendering.compositor_nodes")
-
-
-@pytest.fixture
-def scene(blender, disc):
-    """A head of one metre at the origin, seen from the front by a Cycles scene."""
-    scene = blender.context.scene
-    scene.render.engine = "CYCLES"
-    scene.cycles.samples, scene.cycles.use_denoising = 4, False
-    scene.render.resolution_x, scene.render.resolution_y = WIDTH, HEIGHT
-    scene.render.filter_size = 0.01  # No blur over pixels: colours can be compared.
-    scene.view_settings.view_transform = "Standard"
-    scene.render.image_settings.file_format = "PNG"
-    scene.camera = blender.data.objects.new("Camera", blender.data.cameras.new("Camera"))
-    scene.camera.location, scene.camera.rotation_euler = (0, -6, 0), (np.pi / 2, 0, 0)
-    scene.collection.objects.link(scene.camera)
-    head = glowing_cube("Head", (0, 0, 0), (0, 1, 0))
-    known = head.gaussianspeech_head
-    known.id, known.source, known.vertex_count = "default", "default", 8
-    head.gaussianspeech_avatar.source = "default"
-    return scene
-
-
-def glowing_cube(name, location, color):
-    import bpy
-
-    bpy.ops.mesh.primitive_cube_add(size=1, location=location)
-    cube = bpy.context.object
-    cube.name = name
-    material = bpy.data.materials.new(name)
-    if material.node_tree is None:
-        material.use_nodes = True
-    nodes = material.node_tree.nodes
-    nodes.clear()
-    emission, output = (nodes.new(f"ShaderNode{kind}") for kind in ("Emission", "OutputMaterial"))
-    emission.inputs["Color"].default_value = (*color, 1)
-    material.node_tree.links.new(emission.outputs[0], output.inputs["Surface"])
-    cube.data.materials.append(material)
-    return cube
-
-
-def rendered(scene, tmp_path, suffix="png") -> np.ndarray:
-    import bpy
-
-    scene.render.filepath = str(tmp_path / f"composite.{suffix}")
-    scene.render.image_settings.file_format = {"png": "PNG", "exr": "OPEN_EXR"}[suffix]
-    bpy.ops.render.render(write_still=True)
-    image = bpy.data.images.load(scene.render.filepath, check_existing=False)
-    return np.array(image.pixels[:]).reshape(HEIGHT, WIDTH, 4)[..., :3]
 
 
 def shown(color) -> np.ndarray:
@@ -353,120 +303,3 @@ def test_a_render_region_composites_its_part_of_the_frame(blender, scene, tmp_pa
     scene.render.border_min_y, scene.render.border_max_y = 0.25, 0.75
     part = rendered(scene, tmp_path)[16:48, 24:48]
     np.testing.assert_allclose(part, whole[16:48, 24:48], atol=0.03)
-
-
-@pytest.fixture
-def head(blender, scene):
-    return blender.data.objects["Head"]
-
-
-def face_is(picture, color) -> bool:
-    return np.allclose(picture[HEIGHT // 2, WIDTH // 2], color, atol=0.02)
-
-
-GREEN = (0.0, 1.0, 0.0)
-"""Of the head's mesh."""
-
-
-def test_a_head_is_hidden_from_the_camera_only_while_it_renders(blender, scene, head, tmp_path):
-    seen = []
-    blender.app.handlers.render_pre.append(lambda *_: seen.append(head.visible_camera))
-    blender.ops.gaussianspeech.set_up_composite()
-    assert head.visible_camera
-    picture = rendered(scene, tmp_path)
-    blender.app.handlers.render_pre.pop()
-    assert not any(seen)
-    assert head.visible_camera
-    assert not face_is(picture, GREEN)
-
-
-def test_a_head_whose_avatar_is_removed_shows_its_mesh(blender, scene, head, tmp_path):
-    blender.ops.gaussianspeech.set_up_composite()
-    blender.ops.gaussianspeech.unbind_avatar()
-    with pytest.raises(RuntimeError, match="No head"):
-        blender.ops.gaussianspeech.set_up_composite()
-    blender.ops.gaussianspeech.remove_composite()
-    assert face_is(rendered(scene, tmp_path), GREEN)
-
-
-def avatar_heads(scene) -> set[str]:
-    objects = scene.gaussianspeech_composite.avatar_scene.collection.objects
-    return {obj.name for obj in objects if obj.type == "MESH"}
-
-
-@pytest.mark.parametrize("change", ["delete", "hide", "exclude", "collection", "switch off"])
-def test_what_the_scene_no_longer_renders_the_avatar_scene_does_not(
-    blender, scene, head, change, tmp_path
-):
-    other = head.copy()
-    other.name, other.location.x = "Other", 1.5
-    collection = blender.data.collections.new("Others")
-    scene.collection.children.link(collection)
-    collection.objects.link(other)
-    blender.ops.gaussianspeech.set_up_composite()
-    assert avatar_heads(scene) == {"Head", "Other"}
-    if change == "delete":
-        collection.objects.unlink(other)
-    elif change == "hide":
-        other.hide_render = True
-    elif change == "exclude":
-        scene.view_layers[0].layer_collection.children["Others"].exclude = True
-    elif change == "collection":
-        collection.hide_render = True
-    else:
-        other.gaussianspeech_avatar.enabled = False
-    rendered(scene, tmp_path)
-    assert avatar_heads(scene) == ({"Head", "Other"} if change == "hide" else {"Head"})
-
-
-def test_what_is_added_or_renamed_is_rendered_without_setting_up_again(
-    blender, scene, head, tmp_path
-):
-    blender.ops.gaussianspeech.set_up_composite()
-    other = head.copy()
-    other.name = "Duplicate"
-    scene.collection.objects.link(other)
-    head.name = "Anna"
-    rendered(scene, tmp_path)
-    assert avatar_heads(scene) == {"Anna", "Duplicate"}
-
-
-def test_a_new_view_transform_takes_effect_without_setting_up_again(
-    blender, scene, head, addon, tmp_path
-):
-    blender.ops.gaussianspeech.set_up_composite()
-    before = rendered(scene, tmp_path)
-    scene.view_settings.view_transform = "AgX"
-    after = rendered(scene, tmp_path)
-    assert addon("rendering.compositor").built_view(scene) == "AgX"
-    middle = HEIGHT // 2, WIDTH // 2
-    np.testing.assert_allclose(after[middle], before[middle], atol=0.02)
-
-
-def test_a_head_that_the_artist_hid_from_the_camera_stays_hidden(blender, scene, head, tmp_path):
-    head.visible_camera = False
-    blender.ops.gaussianspeech.set_up_composite()
-    rendered(scene, tmp_path)
-    assert not head.visible_camera
-    blender.ops.gaussianspeech.remove_composite()
-    assert not head.visible_camera
-
-
-def test_deleting_the_avatar_scene_shows_the_heads_again(blender, scene, head, tmp_path):
-    blender.ops.gaussianspeech.set_up_composite()
-    blender.data.scenes.remove(scene.gaussianspeech_composite.avatar_scene)
-    rendered(scene, tmp_path)
-    assert head.visible_camera
-
-
-def test_heads_that_composites_of_earlier_versions_hid_are_shown(blender, scene, head, addon):
-    blender.ops.gaussianspeech.set_up_composite()
-    composite = scene.gaussianspeech_composite
-    composite.keeps_visibility, head.visible_camera = False, False
-    addon("rendering.avatar_scene")._on_load()
-    assert head.visible_camera
-    assert composite.keeps_visibility
-    entry = composite.hidden_heads.add()
-    entry.head, entry.visible, head.visible_camera = head, True, False
-    blender.ops.gaussianspeech.remove_composite()
-    assert head.visible_camera

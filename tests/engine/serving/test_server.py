@@ -1,19 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine process: in-process with pipes, and once as the real process."""
+"""The server of the engine's methods, in a thread of the test's process."""
 
 from __future__ import annotations
 
 import io
 import json
-import os
 import random
 import struct
-import subprocess
-import sys
-import threading
 import time
-from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -22,96 +16,12 @@ from engine.core import protocol
 from engine.core.errors import BadInputError
 from engine.core.json_values import JsonObject
 from engine.core.protocol import Message
-from engine.serving.request import Reply, Request
+from engine.serving.request import Request
 from engine.serving.server import Server
+from tests.engine.serving.served_methods import connection, echo, work
 from tests.fuzz.damage import damage_message
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-
-
-class Connection:
-    """Blender's end of a server that runs in a thread."""
-
-    def __init__(self, methods, lasting=MappingProxyType({})):
-        read_request, write_request = os.pipe()
-        read_answer, write_answer = os.pipe()
-        self.stdin, self.stdout = os.fdopen(write_request, "wb"), os.fdopen(read_answer, "rb")
-        self._ends = os.fdopen(read_request, "rb"), os.fdopen(write_answer, "wb")
-        self.exit_code = None
-        server = Server(*self._ends, methods, lasting_methods=lasting)
-        self.thread = threading.Thread(target=self._run, args=(server,), daemon=True)
-        self.thread.start()
-        assert self.read().type == "hello"
-
-    def _run(self, server):
-        self.exit_code = server.run({"protocol": protocol.VERSION})
-
-    def write(self, *args, **kwargs):
-        protocol.write(self.stdin, Message(*args, **kwargs))
-
-    def ask(self, method, request_id=1, **params):
-        self.write("request", request_id, {"method": method, "params": params})
-
-    def read(self):
-        return protocol.read(self.stdout)
-
-    def answer(self):
-        while (message := self.read()).type == "progress":
-            pass
-        return message
-
-    def close(self):
-        self.stdin.close()
-        self.thread.join(10)
-        for stream in (self.stdout, *self._ends):
-            stream.close()
-
-
-class Work:
-    """A method that works until it is let go, telling its progress."""
-
-    def __init__(self):
-        self.started = threading.Event()
-        self.let_go = threading.Event()
-
-    def __call__(self, request):
-        self.started.set()
-        while not self.let_go.wait(0.01):
-            request.progress(0.5, "working")
-        return Reply({"done": True})
-
-
-def echo(request: Request) -> Reply:
-    return Reply({"value": request.params.text("value")}, dict(request.arrays))
-
-
-def refuse(_request: Request) -> Reply:
-    raise BadInputError("voice.wav is empty.", "Export it again.")
-
-
-def crash(_request: Request) -> Reply:
-    raise ZeroDivisionError("a bug")
-
-
-def need(_request: Request) -> Reply:
-    raise ModuleNotFoundError("No module named 'spam'", name="spam")
-
-
-@pytest.fixture
-def work():
-    work = Work()
-    yield work
-    work.let_go.set()
-
-
-@pytest.fixture
-def connection(work):
-    connection = Connection(
-        {"echo": echo, "refuse": refuse, "crash": crash, "need": need, "work": work}
-    )
-    yield connection
-    work.let_go.set()
-    connection.close()
+__all__ = ["connection", "work"]
 
 
 def test_a_request_is_answered_with_its_id_and_arrays(connection):
@@ -366,60 +276,3 @@ def test_arrays_of_the_wrong_shape_or_value_are_named(array):
     arrays = {} if array is None else {"vertices": array}
     with pytest.raises(BadInputError, match="vertices"):
         Request("m", JsonObject({}, "m"), arrays).floats("vertices", (None, 3))
-
-
-def test_the_real_process_speaks_only_the_protocol_and_serves_a_head(tmp_path):
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "PYTHONSAFEPATH": "1"}
-    with (
-        (tmp_path / "log").open("wb") as log,
-        subprocess.Popen(
-            [sys.executable, "-m", "engine", "serve"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            cwd=tmp_path,
-            env=environment,
-        ) as process,
-    ):
-        hello = protocol.read(process.stdout)
-        assert hello.body["protocol"] == protocol.VERSION
-        assert hello.body["torch"]
-        assert "cpu" in hello.body["devices"]
-        assert any(backend["available"] for backend in hello.body["backends"])
-        body = {"method": "head.load", "params": {"head": "default"}}
-        protocol.write(process.stdin, Message("request", 1, body))
-        while (answer := protocol.read(process.stdout)).type == "progress":
-            pass
-        assert answer.type == "result", answer.body
-        assert answer.body["id"] == "default"
-        names = answer.body["expression_names"]
-        vertices = len(answer.arrays["template"])
-        assert answer.arrays["expression_basis"].shape == (len(names), vertices, 3)
-        assert answer.arrays["faces"].max() < vertices
-        process.stdin.close()
-        assert process.wait(20) == 0
-        assert process.stdout.read() == b""
-
-
-def test_a_lasting_method_sends_frames_while_others_are_answered():
-    def last(request):
-        request.send({"names": ["jawOpen"]}, {})
-        for frame in range(10**6):
-            request.send({"frame": frame}, {"weights": np.full(1, frame, np.float32)})
-            time.sleep(0.001)
-
-    connection = Connection({"echo": lambda _request: Reply({"done": True})}, {"live": last})
-    connection.ask("live", 1)
-    while (message := connection.read()).type != "frames":
-        pass
-    assert (message.id, message.body) == (1, {"names": ["jawOpen"]})
-    connection.ask("echo", 2)
-    kinds = []
-    while (message := connection.read()).type != "result":
-        kinds.append((message.id, message.type))
-    assert message.id == 2
-    assert (1, "frames") in kinds
-    connection.write("cancel", 1)
-    while (message := connection.read()).type != "error":
-        assert message.type in ("frames", "progress")
-    assert (message.id, message.body["kind"]) == (1, "cancelled")

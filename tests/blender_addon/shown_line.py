@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures: a short line of a small head, and what of it is shown on the timeline."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.blender_addon.small_head import add_small_head
+
+NAMES = ("jawOpen", "mouthClose", "mouthSmileLeft", "eyeBlinkLeft")
+UPPER, LOWER = 1, 0
+OFFSETS = {
+    "jawOpen": {LOWER: (0, 0, -0.03)},
+    "mouthClose": {LOWER: (0, 0, 0.03)},
+    "mouthSmileLeft": {UPPER: (0.002, 0, 0.005)},
+    "eyeBlinkLeft": {},
+}
+PHONES = (
+    ("SIL", 0.0, 0.2), ("M", 0.2, 0.3), ("AA", 0.3, 0.5), ("P", 0.5, 0.6), ("HH", 0.6, 0.7),
+    ("AY", 0.7, 1.0), ("SIL", 1.0, 1.2),
+)  # fmt: skip
+WORDS = (("map", 0.2, 0.6), ("hi", 0.6, 1.0))
+START = 11
+
+
+@pytest.fixture
+def head(blender):
+    """Two lips and two vertices more, with four expressions."""
+    return add_small_head(blender, {name: OFFSETS[name] for name in NAMES})
+
+
+@pytest.fixture
+def line(blender, addon, head):
+    """A line of 1.2 s that speaks from frame 11, the mouth open throughout."""
+    values = np.zeros((30, len(NAMES)), np.float32)
+    values[:, 0] = 0.4
+    values[:, 2] = 0.2
+    prediction = addon("speech.prediction").Prediction(
+        clip="voice",
+        head="small",
+        model="rules",
+        fps=25.0,
+        start=float(START),
+        strip_start=None,
+        expressions=NAMES,
+        correctives=(),
+        ranges=((0.0, 1.0),) * len(NAMES),
+        values=values,
+        lip_pairs=((UPPER,), (LOWER,)),
+        phones=PHONES,
+        words=WORDS,
+        language="en",
+    )
+    made = addon("speech.line_list").add_line(head, "voice")
+    made.source, made.start_frame = "FILE", START
+    made.text = made.recognized_text = "map hi"
+    made.ease = 0
+    addon("speech.bake").bake(blender.context, made, prediction, np.zeros((0, 4, 3), np.float32))
+    addon("engine_link.session").stop_engine()
+    return made
+
+
+@pytest.fixture
+def strips(blender, addon):
+    """Our text strips as {name of what they show: strip}, in order."""
+    compat = addon("compat")
+
+    def read(kind):
+        editor = blender.context.scene.sequence_editor
+        every = compat.strips(editor) if editor else ()
+        found = [s for s in every if str(s.get("gaussianspeech_mark", "")).startswith(kind)]
+        return sorted(found, key=compat.strip_range)
+
+    return read
+
+
+@pytest.fixture
+def lie(addon, strips):
+    """(text, first frame, frame after the last) of what lies on the timeline."""
+    compat = addon("compat")
+    return lambda kind: [(s.text, *compat.strip_range(s)) for s in strips(kind)]
+
+
+@pytest.fixture
+def set_range(addon):
+    """Move the edges of a strip as a drag does."""
+
+    def put(strip, first=None, last=None):
+        left, right = ("left_handle", "right_handle")
+        if not hasattr(strip, left):
+            left, right = ("frame_final_start", "frame_final_end")
+        if last is not None and last > getattr(strip, left):
+            setattr(strip, right, last)
+            last = None
+        if first is not None:
+            setattr(strip, left, first)
+        if last is not None:
+            setattr(strip, right, last)
+
+    return put
+
+
+@pytest.fixture
+def take_in(blender, addon, line):
+    def take():
+        return addon("speech.timeline.shown").take_in(blender.context, line)
+
+    return take
+
+
+@pytest.fixture
+def timing(addon, line):
+    def read():
+        known = addon("speech.timeline.shown").line_timing(line)
+        return [
+            [(text, round(start, 3), round(end, 3)) for text, start, end in timed]
+            for timed in known
+        ]
+
+    return read
+
+
+def played(blender, head, frame):
+    """Values of the keys at a frame, and the metres between the lips."""
+    blender.context.scene.frame_set(frame)
+    keys = head.data.shape_keys.key_blocks
+    values = {name: keys[name].value for name in NAMES}
+    gap = sum(
+        value * (keys[name].points[UPPER].co.z - keys[name].points[LOWER].co.z)
+        for name, value in values.items()
+    )
+    return values, gap

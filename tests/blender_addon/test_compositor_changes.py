@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A composite follows the scene by itself, and leaves the heads as the artist has them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.blender_addon.composited_scene import HEIGHT, WIDTH, rendered, scene
+from tests.blender_addon.disc_engine import disc
+
+__all__ = ["disc", "scene"]
+
+
+@pytest.fixture
+def head(blender, scene):
+    return blender.data.objects["Head"]
+
+
+def face_is(picture, color) -> bool:
+    return np.allclose(picture[HEIGHT // 2, WIDTH // 2], color, atol=0.02)
+
+
+GREEN = (0.0, 1.0, 0.0)
+"""Of the head's mesh."""
+
+
+def test_a_head_is_hidden_from_the_camera_only_while_it_renders(blender, scene, head, tmp_path):
+    seen = []
+    blender.app.handlers.render_pre.append(lambda *_: seen.append(head.visible_camera))
+    blender.ops.gaussianspeech.set_up_composite()
+    assert head.visible_camera
+    picture = rendered(scene, tmp_path)
+    blender.app.handlers.render_pre.pop()
+    assert not any(seen)
+    assert head.visible_camera
+    assert not face_is(picture, GREEN)
+
+
+def test_a_head_whose_avatar_is_removed_shows_its_mesh(blender, scene, head, tmp_path):
+    blender.ops.gaussianspeech.set_up_composite()
+    blender.ops.gaussianspeech.unbind_avatar()
+    with pytest.raises(RuntimeError, match="No head"):
+        blender.ops.gaussianspeech.set_up_composite()
+    blender.ops.gaussianspeech.remove_composite()
+    assert face_is(rendered(scene, tmp_path), GREEN)
+
+
+def avatar_heads(scene) -> set[str]:
+    objects = scene.gaussianspeech_composite.avatar_scene.collection.objects
+    return {obj.name for obj in objects if obj.type == "MESH"}
+
+
+@pytest.mark.parametrize("change", ["delete", "hide", "exclude", "collection", "switch off"])
+def test_what_the_scene_no_longer_renders_the_avatar_scene_does_not(
+    blender, scene, head, change, tmp_path
+):
+    other = head.copy()
+    other.name, other.location.x = "Other", 1.5
+    collection = blender.data.collections.new("Others")
+    scene.collection.children.link(collection)
+    collection.objects.link(other)
+    blender.ops.gaussianspeech.set_up_composite()
+    assert avatar_heads(scene) == {"Head", "Other"}
+    if change == "delete":
+        collection.objects.unlink(other)
+    elif change == "hide":
+        other.hide_render = True
+    elif change == "exclude":
+        scene.view_layers[0].layer_collection.children["Others"].exclude = True
+    elif change == "collection":
+        collection.hide_render = True
+    else:
+        other.gaussianspeech_avatar.enabled = False
+    rendered(scene, tmp_path)
+    assert avatar_heads(scene) == ({"Head", "Other"} if change == "hide" else {"Head"})
+
+
+def test_what_is_added_or_renamed_is_rendered_without_setting_up_again(
+    blender, scene, head, tmp_path
+):
+    blender.ops.gaussianspeech.set_up_composite()
+    other = head.copy()
+    other.name = "Duplicate"
+    scene.collection.objects.link(other)
+    head.name = "Anna"
+    rendered(scene, tmp_path)
+    assert avatar_heads(scene) == {"Anna", "Duplicate"}
+
+
+def test_a_new_view_transform_takes_effect_without_setting_up_again(
+    blender, scene, head, addon, tmp_path
+):
+    blender.ops.gaussianspeech.set_up_composite()
+    before = rendered(scene, tmp_path)
+    scene.view_settings.view_transform = "AgX"
+    after = rendered(scene, tmp_path)
+    assert addon("rendering.compositor").built_view(scene) == "AgX"
+    middle = HEIGHT // 2, WIDTH // 2
+    np.testing.assert_allclose(after[middle], before[middle], atol=0.02)
+
+
+def test_a_head_that_the_artist_hid_from_the_camera_stays_hidden(blender, scene, head, tmp_path):
+    head.visible_camera = False
+    blender.ops.gaussianspeech.set_up_composite()
+    rendered(scene, tmp_path)
+    assert not head.visible_camera
+    blender.ops.gaussianspeech.remove_composite()
+    assert not head.visible_camera
+
+
+def test_deleting_the_avatar_scene_shows_the_heads_again(blender, scene, head, tmp_path):
+    blender.ops.gaussianspeech.set_up_composite()
+    blender.data.scenes.remove(scene.gaussianspeech_composite.avatar_scene)
+    rendered(scene, tmp_path)
+    assert head.visible_camera
+
+
+def test_heads_that_composites_of_earlier_versions_hid_are_shown(blender, scene, head, addon):
+    blender.ops.gaussianspeech.set_up_composite()
+    composite = scene.gaussianspeech_composite
+    composite.keeps_visibility, head.visible_camera = False, False
+    addon("rendering.avatar_scene")._on_load()
+    assert head.visible_camera
+    assert composite.keeps_visibility
+    entry = composite.hidden_heads.add()
+    entry.head, entry.visible, head.visible_camera = head, True, False
+    blender.ops.gaussianspeech.remove_composite()
+    assert head.visible_camera
