@@ -42,6 +42,8 @@ _OVERSHOOT = 3.0
 _STEEPEST = 3.0
 """Times its chord's slope up to which a cubic keeps between the values of its ends (Fritsch and
 Carlson, 1980)."""
+_AT_ONCE = 1 << 18
+"""Multiplications up to which OpenBLAS starts no threads."""
 _EXTREME = 50.0
 """Tolerances by which a curve turns back at an extreme that gets a key."""
 
@@ -204,7 +206,7 @@ def _segment_costs(values: Double, inverse: Double, forced: Bool) -> tuple[Index
         # The error does not depend on a curve's height, and 32 bits hold differences better.
         windows = sliding_window_view(flat, length)[starts + 1]
         windows -= flat[starts, None]
-        error = np.abs(_residual(length) @ windows.T)
+        error = np.abs(product(_residual(length), windows.T))
         error *= sliding_window_view(scale, 2 * length - 1)[first_of[starts]].T
         worst = error.max(axis=0)
         fits = worst <= 1.0
@@ -212,6 +214,19 @@ def _segment_costs(values: Double, inverse: Double, forced: Bool) -> tuple[Index
         costs.ravel()[ends] = 1.0 + _COST_OF_ERROR * worst[fits]
         starts = starts[worst <= _HOPELESS]
     return lengths, costs
+
+
+def product(left: Float, right: Float) -> Float:
+    """The matrix product of (M, K) and (K, N), in parts that one thread works out.
+
+    Blender's main thread would wait for the others longer than it takes, on a busy machine.
+    """
+    result = np.empty((len(left), right.shape[1]), np.float32)
+    width = max(1, _AT_ONCE // max(left.size, 1))
+    for begin in range(0, right.shape[1], width):
+        part = slice(begin, begin + width)
+        np.matmul(left, right[:, part], out=result[:, part])
+    return result
 
 
 @cache

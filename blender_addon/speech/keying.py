@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .fitting import CurveKeys, fit_keys, keeping_between
+from .fitting import CurveKeys, fit_keys, keeping_between, product
 
 Float = NDArray[np.float32]
 Double = NDArray[np.float64]
@@ -21,8 +21,9 @@ FITTED, EVERY_FRAME, STEPPED, ON_TWOS = "FITTED", "EVERY_FRAME", "STEPPED", "ON_
 CONSTANT, LINEAR, BEZIER = 0, 1, 2
 """Numbers of interpolations in ``foreach_set``."""
 
-_CHANNEL_SHARE = 0.5
-"""Part of the tolerance that each channel may take by itself; their sum is checked on the mesh."""
+_CHANNEL_SHARE, _SHARED = 0.5, 0.85
+"""Part of the tolerance that each channel may take by itself, and where many channels move the same
+vertices, that part times the number that their errors grow by; their sum is checked on the mesh."""
 _FINEST = 1 / 5000
 """Least tolerance, as a part of the furthest that a channel moves anything: giants are coarser."""
 _CONTACT_SHARE = 0.05
@@ -129,8 +130,9 @@ def _fitted(values: Double, keying: Keying, reach: Reach) -> list[ChannelKeys | 
     if reach.offsets is not None:
         finest = _FINEST * float((1.0 / reach.step).max())
         keying = replace(keying, tolerance=max(keying.tolerance, finest))
+    share = _share_of_channels(values, keying, reach)
     tolerance = np.empty_like(values)
-    tolerance[:] = _CHANNEL_SHARE * keying.tolerance * reach.step[:, None]
+    tolerance[:] = share * keying.tolerance * reach.step[:, None]
     between = keeping_between(values, tolerance)
     if keying.contact is not None:
         step = reach.step if reach.lip_step is None else reach.lip_step
@@ -159,6 +161,21 @@ def _fitted(values: Double, keying: Keying, reach: Reach) -> list[ChannelKeys | 
     ]
 
 
+def _share_of_channels(values: Double, keying: Keying, reach: Reach) -> float:
+    """Part of the tolerance for each channel, so that few keys are missing once all are added up.
+
+    Errors of channels are independent: at a vertex they add up as their squares do. Of FLAME's
+    expressions each moves the whole face, of ARKit's each a part of it.
+    """
+    if reach.offsets is None:
+        return _CHANNEL_SHARE
+    most = np.abs(values).max(axis=1, initial=0.0)
+    moving = most > _CHANNEL_SHARE * keying.tolerance * reach.step
+    offsets = reach.offsets[moving] * reach.step[moving, None, None].astype(np.float32)
+    added = np.sqrt(np.einsum("nsc,nsc->s", offsets, offsets))
+    return float(min(_CHANNEL_SHARE, _SHARED / max(np.median(added), 1.0))) if len(added) else _CHANNEL_SHARE
+
+
 def _too_far(error: Double, keying: Keying, reach: Reach) -> Bool:
     """(N, T) the samples that need a key, for with all channels a vertex is too far off.
 
@@ -167,8 +184,9 @@ def _too_far(error: Double, keying: Keying, reach: Reach) -> Bool:
     if reach.offsets is None or reach.lips is None:
         return np.zeros(error.shape, bool)
     channels, vertices, _ = reach.offsets.shape
-    moved = error.T.astype(np.float32) @ reach.offsets.reshape(channels, -1)
-    distance = np.linalg.norm(moved.reshape(-1, vertices, 3), axis=2) / keying.tolerance
+    moved = product(error.T.astype(np.float32), reach.offsets.reshape(channels, -1))
+    moved = moved.reshape(-1, vertices, 3)
+    distance = np.sqrt(np.einsum("tvc,tvc->tv", moved, moved)) / keying.tolerance
     if keying.contact is not None:
         distance[np.ix_(keying.contact, reach.lips)] /= _CONTACT
     frames = np.flatnonzero(distance.max(axis=1) > 1.0)

@@ -139,6 +139,34 @@ def test_errors_that_add_up_get_more_keys():
     assert error(summed) <= 1.001e-4
 
 
+def test_channels_that_all_move_the_same_vertices_are_fitted_in_a_few_rounds(monkeypatch):
+    """As FLAME's expressions: each moves the whole face."""
+    random = np.random.default_rng(1)
+    times, count, frames = np.arange(120), 80, 120
+    speeds, phases = random.uniform(0.05, 0.5, (2, count))
+    values = 0.5 * np.sin(times[:, None] * speeds + 20 * phases)
+    offsets = random.normal(0, 2e-3, (count, 40, 3)).astype(np.float32)
+    step = 1 / np.linalg.norm(offsets, axis=2).max(axis=1)
+    reach = keying.Reach(step, offsets, np.zeros(40, bool))
+    rounds, fit = [], keying.fit_keys
+    monkeypatch.setattr(keying, "fit_keys", lambda *args: rounds.append(len(args[0])) or fit(*args))
+    found = keying.keys_of(values, keying.Keying(), reach, 1.0)
+    played = np.stack([bezier(channel.curve, times) for channel in found], axis=1)
+    moved = ((played - values) @ offsets.reshape(count, -1)).reshape(frames, 40, 3)
+    assert np.linalg.norm(moved, axis=2).max() <= 1.001e-4
+    assert sum(rounds) < 2 * count  # A second look at no more than as many again.
+    assert sum(len(channel.at) for channel in found) < 0.35 * values.size
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (59, 30, 16000), (140, 114, 2172), (7, 0, 3)])
+def test_a_product_in_parts_is_the_product(shape):
+    rows, inner, columns = shape
+    random = np.random.default_rng(2)
+    left = random.normal(size=(rows, inner)).astype(np.float32)
+    right = random.normal(size=(columns, inner)).astype(np.float32).T
+    np.testing.assert_allclose(fitting.product(left, right), left @ right, atol=1e-3)
+
+
 def test_a_channel_that_moves_nothing_is_left_out():
     values = np.zeros((40, 2))
     values[:, 0] = np.sin(np.arange(40) / 4)
