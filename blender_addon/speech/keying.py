@@ -173,7 +173,11 @@ def _share_of_channels(values: Double, keying: Keying, reach: Reach) -> float:
     moving = most > _CHANNEL_SHARE * keying.tolerance * reach.step
     offsets = reach.offsets[moving] * reach.step[moving, None, None].astype(np.float32)
     added = np.sqrt(np.einsum("nsc,nsc->s", offsets, offsets))
-    return float(min(_CHANNEL_SHARE, _SHARED / max(np.median(added), 1.0))) if len(added) else _CHANNEL_SHARE
+    return (
+        float(min(_CHANNEL_SHARE, _SHARED / max(np.median(added), 1.0)))
+        if len(added)
+        else _CHANNEL_SHARE
+    )
 
 
 def _too_far(error: Double, keying: Keying, reach: Reach) -> Bool:

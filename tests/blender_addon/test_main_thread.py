@@ -155,6 +155,18 @@ def test_the_stopwatch_finds_what_is_slow(blender, addon):
     assert late.worst >= 20
 
 
+def test_an_operator_that_a_timer_calls_counts_as_an_operator():
+    watch = Stopwatch()
+    with watch.lap("callback", "timer"):
+        time.sleep(0.01)
+        with watch.lap("operator", "follow"), watch.lap("callback", "handler"):
+            time.sleep(0.03)
+    worst = {lap.name: lap.worst for lap in watch.laps}
+    assert 10 <= worst["timer"] < 30
+    assert worst["follow"] >= 30
+    assert worst["handler"] >= 30
+
+
 def test_every_operator_is_measured_or_named_with_the_reason(blender, addon):
     script = ast.parse(REPOSITORY.joinpath("tests/blender_addon/main_thread.py").read_text("utf-8"))
     words = {node.value for node in ast.walk(script) if isinstance(node, ast.Constant)}

@@ -174,6 +174,23 @@ def test_looking_at_what_nobody_touched_takes_no_time(blender, addon, long_line)
     assert min(times) < 0.005
 
 
+def test_while_a_strip_is_dragged_no_strip_is_read(blender, addon, long_line, monkeypatch):
+    blender.ops.gaussianspeech.show_phones()
+    watch = addon("speech.timeline.watch")
+    read, followed, lying = [], [], watch.lying
+    monkeypatch.setattr(watch, "lying", lambda line: read.append(line.id) or lying(line))
+    monkeypatch.setattr(watch, "_follow", lambda _context, line: followed.append(line.id))
+    strips = addon("compat").strips(blender.context.scene.sequence_editor)
+    strip = next(strip for strip in strips if strip.type == "TEXT")
+    for _ in range(4):
+        strip.channel += 1
+        strip.frame_start += 1
+        watch.look(blender.context)
+    assert not read
+    watch.look(blender.context)
+    assert len(read) == len(followed) == 1
+
+
 def test_the_sequencers_and_markers_menus_have_the_verbs(blender):
     for name in ("SEQUENCER_MT_strip", "SEQUENCER_MT_context_menu", "SEQUENCER_MT_add"):
         drawn = getattr(blender.types, name).draw._draw_funcs

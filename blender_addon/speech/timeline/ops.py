@@ -7,17 +7,17 @@ from typing import Any, ClassVar
 
 import bpy
 
-from ....engine.core.errors import BadInputError
+from ....engine.core.errors import BadInputError, GaussianSpeechError
 from ....engine.core.protocol import Message
 from ....engine.motion.spans import HOLD_CLOSED, STRENGTH, Span
 from ... import compat
 from ...characters.polls import OfSpeaker
 from ...characters.properties import active_speaker, require_speaker
 from ...engine_link.future import Future
-from ...status import ReportMixin
+from ...status import ReportMixin, report_error
 from ..bake import rebake
 from ..line_list import add_line, ensure_line
-from ..lines import active_line, line_by_id, lines_of
+from ..lines import active_line, line_by_id, lines_of, state_of
 from ..ops import LinesTask
 from ..sound import Clip, strip_id
 from ..transcript import transcript_params
@@ -222,19 +222,36 @@ class GAUSSIANSPEECH_OT_follow_timeline(LinesTask, bpy.types.Operator):
 
     bl_idname = "gaussianspeech.follow_timeline"
     bl_label = "Follow Timeline"
-    bl_description = "Let the mouth follow what was done to the line's words and phones"
+    bl_description = "Let the mouth follow what was done to the line's words, phones and spans"
     bl_options: ClassVar[set[str]] = {"UNDO", "INTERNAL"}
     task_label: ClassVar[str] = "Following the timeline"
 
     line: bpy.props.StringProperty(options={"SKIP_SAVE", "HIDDEN"})
 
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Take in what was done; ask the engine where phones or words changed, or else bake."""
+        try:
+            line = self._line()
+            taken = take_in(context, line)
+            if taken.timing and state_of(context, line).engine:
+                return super().invoke(context, event)
+            if taken.spans:
+                rebake(context, line)
+                bpy.ops.ed.undo_push(message="Change Span")
+        except GaussianSpeechError as error:
+            report_error(self, context, error)
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
     def begin(self, context: bpy.types.Context) -> Future:
-        """Take in what was done, and ask the engine where phones or words changed."""
+        """Ask the engine."""
+        return self.start(context, [self._line()])
+
+    def _line(self) -> Any:
         line = line_by_id(self.line)
         if line is None:
             raise BadInputError("The line is gone.", "Undo its removal.")
-        take_in(context, line)
-        return self.start(context, [line])
+        return line
 
 
 class GAUSSIANSPEECH_OT_recognize_again(OfSpeaker, LinesTask, bpy.types.Operator):

@@ -230,13 +230,20 @@ def stamp(context: bpy.types.Context, line: Any) -> tuple[Any, ...]:
     return *own, *fps, *strips.positions(scene), markers.positions(scene)
 
 
-def is_changed(context: bpy.types.Context, line: Any) -> bool:
-    """Whether something was done on the timeline of a line, or its sound was moved."""
+def is_changed(context: bpy.types.Context, line: Any, now: Sequence[Mark] | None = None) -> bool:
+    """Whether something was done on the timeline of a line, or its sound was moved.
+
+    Args:
+        context: for the scene.
+        line: ``GAUSSIANSPEECH_PG_line``.
+        now: what lies there, where that is known.
+    """
     known = _shown(line)
     if known is None:
         return False
     shown, marks = known
-    if shown.of != line.predicted or Counter(lying(line)) != Counter(marks):
+    now = lying(line) if now is None else now
+    if shown.of != line.predicted or Counter(now) != Counter(marks):
         return True
     try:
         return placement_of(context, line)[1] != shown.placement

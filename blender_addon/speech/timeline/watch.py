@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Noticing what is done on the timeline, so that the mouth follows by itself.
 
-A timer compares the lines that are shown with what lies on the timeline; moving markers tells
-nobody. What was done is taken in once it rests and no drag is under way. After undo, redo and
-loading a file nothing is done by itself: they would be undone in turn.
+A timer compares where strips and markers lie with where they lay; moving markers tells nobody. Once
+they rest, what lies there is compared with what is shown, and an operator takes in what was done.
+After undo, redo and loading a file nothing is done by itself: they would be undone in turn.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from ....engine.core.errors import GaussianSpeechError
 from ... import compat
 from ...engine_link.background import redraw_sidebars
 from ...status import get_status, set_error
-from ..bake import rebake
-from ..lines import line_by_id, state_of
+from ..lines import line_by_id
 from .layout import Mark
-from .shown import is_changed, lying, stamp, take_in
+from .shown import is_changed, lying, stamp
 from .strips import is_ours
 
 _TICK = 0.25
@@ -28,10 +27,10 @@ _TICK = 0.25
 
 _shown: list[str] = []
 """Ids of the lines that are shown."""
-_unchanged: dict[str, tuple[Any, ...]] = {}
-"""The stamp of a line that is as it is shown."""
-_seen: dict[str, list[Mark]] = {}
-"""What lay on the timeline of a changed line at the last look."""
+_known: dict[str, tuple[Any, ...]] = {}
+"""The stamp of a line with which there is nothing to follow."""
+_last: dict[str, tuple[Any, ...]] = {}
+"""The stamp of a changed line at the last look."""
 _left: dict[str, list[Mark]] = {}
 """What lies there and is left as it is: it cannot be taken in, or came by undo."""
 
@@ -59,20 +58,19 @@ def look(context: bpy.types.Context) -> None:
         line = line_by_id(known)
         if line is None or not line.timeline.shown:
             _shown.remove(known)
-        elif (now := stamp(context, line)) == _unchanged.get(known):
             continue
-        elif not is_changed(context, line):
-            _unchanged[known] = now
-            _seen.pop(known, None)
+        now = stamp(context, line)
+        before, _last[known] = _last.get(known), now
+        # While something is dragged, all there is to see is that it is: no strip is read.
+        if now != before or now == _known.get(known) or _is_busy(context):
+            continue
+        marks = lying(line)
+        if not is_changed(context, line, marks):
             _left.pop(known, None)
-        elif _rests(known, lying(line)) and not _is_busy(context):
+        elif marks != _left.get(known):
             _follow(context, line)
-
-
-def _rests(known: str, now: list[Mark]) -> bool:
-    """Whether what lies there is as at the last look, and is not to be left as it is."""
-    before, _seen[known] = _seen.get(known), now
-    return now == before and now != _left.get(known)
+            continue
+        _known[known] = now
 
 
 def _is_busy(context: bpy.types.Context) -> bool:
@@ -86,19 +84,10 @@ def _is_busy(context: bpy.types.Context) -> bool:
 
 def _follow(context: bpy.types.Context, line: Any) -> None:
     known = line.id
+    window = next(iter(context.window_manager.windows), None)  # A timer has none of its own.
     try:
-        taken = take_in(context, line)
-        if taken.spans and not taken.timing:
-            rebake(context, line)
-        window = next(iter(context.window_manager.windows), None)  # A timer has none of its own.
         with context.temp_override(window=window):
-            if taken.timing and state_of(context, line).engine:
-                bpy.ops.gaussianspeech.follow_timeline("INVOKE_DEFAULT", line=known)
-            elif taken.spans:
-                bpy.ops.ed.undo_push(message="Change Span")
-    except GaussianSpeechError as error:
-        _left[known] = lying(line)
-        set_error(context, error)
+            bpy.ops.gaussianspeech.follow_timeline("INVOKE_DEFAULT", line=known)
     except RuntimeError as error:
         _left[known] = lying(line)
         if not get_status(context).is_error:  # Else it is the operator's report.
@@ -119,7 +108,7 @@ def _redraw(context: bpy.types.Context) -> None:
 def _on_undo(*_: Any) -> None:
     """Leave what came by undo, redo or loading as it is, until it is changed again."""
     start_watching()
-    _seen.clear()
+    _last.clear()
     for known in _shown:
         line = line_by_id(known)
         if line is not None:
@@ -175,6 +164,6 @@ def unregister() -> None:
     if bpy.app.timers.is_registered(_on_timer):
         bpy.app.timers.unregister(_on_timer)
     _shown.clear()
-    _unchanged.clear()
-    _seen.clear()
+    _known.clear()
+    _last.clear()
     _left.clear()
