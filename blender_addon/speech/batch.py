@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many lines at once: from the strips of a channel, a folder of recordings, a script, subtitles."""
+"""Many lines at once: from strips of a channel, recordings of a folder, a script, subtitles."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import bpy
 
 from ...engine.core.errors import BadInputError
+from ...engine.recognition.aligned_tiers import texts_of
 from ...engine.recognition.text_file import Cue, read_text_file
+from ...engine.recognition.text_grid import SUFFIX, read_text_grid
 from .. import compat
 from ..characters.properties import character_objects, is_character
 from ..heads.properties import is_head
@@ -168,22 +170,66 @@ def give_script(
     return len(given)
 
 
+def read_subtitles(
+    path: Path, obj: bpy.types.Object, speakers: Iterable[bpy.types.Object]
+) -> dict[str, tuple[Cue, ...]]:
+    """Texts with their seconds by the name of the object that says them.
+
+    Args:
+        path: of subtitles, or of a TextGrid. A tier, or a tier of words, with the name of an object
+            in whatever case is what that says; of the others the first is what ``obj`` says.
+        obj: who says what no name is given for.
+        speakers: all heads and characters.
+
+    Raises:
+        BadInputError: the file cannot be read, or has no text.
+    """
+    if path.suffix.casefold() != SUFFIX.casefold():
+        return {obj.name: read_text_file(path)}
+    known = {speaker.name.casefold(): speaker.name for speaker in speakers}
+    texts = texts_of(read_text_grid(path))
+    found: dict[str, tuple[Cue, ...]] = {}
+    for name in sorted(texts, key=lambda name: name.casefold() not in known):
+        cues = tuple(Cue(*interval) for interval in texts[name])
+        found.setdefault(known.get(name.casefold(), obj.name), cues)
+    if not found:
+        raise BadInputError(f"{path} has no text.", "Choose a TextGrid with words or sentences.")
+    return found
+
+
 def give_subtitles(
-    context: bpy.types.Context, obj: bpy.types.Object, cues: Sequence[Cue], frame: int
+    context: bpy.types.Context, subtitles: Mapping[str, Sequence[Cue]], frame: int
 ) -> int:
     """Give each subtitle to the line that it overlaps the longest.
 
     Args:
         context: for the strips.
-        obj: whose lines.
-        cues: with their seconds.
+        subtitles: with their seconds, by the name of the object that says them.
         frame: scene frame of second 0.
 
     Returns:
         How many lines have a text now.
 
     Raises:
-        BadInputError: no line has any; nothing was changed.
+        BadInputError: no line of a speaker has any; nothing was changed.
+    """
+    given = [
+        pair
+        for name, cues in subtitles.items()
+        for pair in _texts_of_lines(context, bpy.data.objects[name], cues, frame)
+    ]
+    for line, text in given:
+        line.text, line.text_file = text, ""
+    return len(given)
+
+
+def _texts_of_lines(
+    context: bpy.types.Context, obj: bpy.types.Object, cues: Sequence[Cue], frame: int
+) -> list[tuple[Any, str]]:
+    """The lines of a speaker that subtitles are spoken in, with their texts.
+
+    Raises:
+        BadInputError: there are none.
     """
     texts: dict[int, list[str]] = {}
     lines = sounding_lines(context, obj)
@@ -198,9 +244,7 @@ def give_subtitles(
             f"No subtitle is spoken while a line of '{obj.name}' plays.",
             "Add Lines from Strips first; second 0 of the subtitles is the scene's first frame.",
         )
-    for index, said in texts.items():
-        lines[index].text, lines[index].text_file = " ".join(said), ""
-    return len(texts)
+    return [(lines[index], " ".join(said)) for index, said in texts.items()]
 
 
 def sounding_lines(context: bpy.types.Context, obj: bpy.types.Object) -> list[Any]:

@@ -11,7 +11,6 @@ import bpy
 from bpy_extras.io_utils import ImportHelper
 
 from ...engine.core.errors import BadInputError
-from ...engine.recognition.text_file import read_text_file
 from ..characters.properties import active_speaker, require_speaker
 from ..engine_link.future import CompletedFuture, Future
 from ..status import ReportMixin, invoke_operator
@@ -135,13 +134,15 @@ class GAUSSIANSPEECH_OT_texts_from_script(ReportMixin, bpy.types.Operator, Impor
     bl_label = "Import Texts from Script"
     bl_description = (
         "Give the lines their texts: from a script with a line of text for each, in the order of "
-        'their time, where "NAME: text" is for the head or character of that name; or from '
-        "subtitles, .srt or .vtt, by their times"
+        'their time, where "NAME: text" is for the head or character of that name; or, by their '
+        "times, from subtitles (.srt or .vtt) or a TextGrid, whose tiers may be named likewise"
     )
     bl_options: ClassVar[set[str]] = {"REGISTER", "UNDO"}
 
     filename_ext = ".txt"
-    filter_glob: bpy.props.StringProperty(default="*.txt;*.srt;*.vtt", options={"HIDDEN"})
+    filter_glob: bpy.props.StringProperty(
+        default="*.txt;*.srt;*.vtt;*.TextGrid;*.textgrid", options={"HIDDEN"}
+    )
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -152,12 +153,12 @@ class GAUSSIANSPEECH_OT_texts_from_script(ReportMixin, bpy.types.Operator, Impor
     def run(self, context: bpy.types.Context) -> str:
         """Read the file; Update All predicts what it changes."""
         obj, path = require_speaker(context), Path(bpy.path.abspath(self.filepath))
-        if path.suffix.lower() in (".srt", ".vtt"):
-            cues = read_text_file(path)
-            count = batch.give_subtitles(context, obj, cues, context.scene.frame_start)
+        speakers = batch.speakers_of(context)
+        if path.suffix.lower() in (".srt", ".vtt", ".textgrid"):
+            subtitles = batch.read_subtitles(path, obj, speakers)
+            count = batch.give_subtitles(context, subtitles, context.scene.frame_start)
         else:
-            script = batch.read_script(path, batch.speakers_of(context))
-            count = batch.give_script(context, obj, script)
+            count = batch.give_script(context, obj, batch.read_script(path, speakers))
         return f"{count} lines have the texts of {path.name}; Update All predicts them"
 
 

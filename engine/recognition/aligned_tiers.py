@@ -30,6 +30,8 @@ _NO_SPEECH = re.compile(r"|sil|sp|spn|nsn|[<\[{(].*|[+].*[+]|[_.#*-]+", re.IGNOR
 _NOISE = frozenset({"spn", "nsn"})
 """Labels of sound that has no phones: unknown words, coughs."""
 _UNKNOWN_WORD = "<unk>"
+_OF_SPEAKER = re.compile(r"(?:^|\s*[-_/:]\s*)[^\W_]+$")
+"""The end of a word tier's name after the speaker's: ``Anna - words``."""
 _ROUNDING = 1e-6
 _REMEDY = "Give a tier named 'phones' with labels of ARPAbet or IPA."
 _GLIDE = re.compile("(?<=[aeoəɑɔʌɛ])[jw]$")
@@ -70,6 +72,23 @@ def words_of(tiers: Sequence[Tier]) -> tuple[Word, ...]:
         of_words = [tier for tier in others if 0 < len(_spoken(tier)) <= most and _one_each(tier)]
         found = sorted(of_words, key=lambda tier: -len(_spoken(tier)))[:1]
     return tuple(Word(*interval) for interval in _together(found))
+
+
+def texts_of(tiers: Sequence[Tier]) -> dict[str, tuple[Interval, ...]]:
+    """What is said when, by who says it: the name of a tier, or that before ``- words``.
+
+    Of a speaker with a tier of sentences and one of words it is the sentences. A tier of words
+    without a speaker's name is under no name; tiers of phones are left out.
+    """
+    words = _named(tiers, _WORD_TIERS)
+    phones = [id(tier) for tier in _phone_tiers(tiers)]
+    others = [t for t in tiers if id(t) not in phones and not _tokens(t) & _OTHER_TIERS]
+    found: dict[str, tuple[Interval, ...]] = {}
+    for tier in sorted(others, key=words.__contains__):
+        speaker = _OF_SPEAKER.sub("", tier.name).strip() if tier in words else tier.name.strip()
+        if said := _spoken(tier):
+            found.setdefault(speaker, tuple(said))
+    return found
 
 
 def has_phones(tiers: Sequence[Tier]) -> bool:

@@ -143,6 +143,46 @@ def test_subtitles_are_split_by_their_times(audible, head, asked, ramp, tmp_path
         audible.ops.gaussianspeech.texts_from_script(filepath=str(path))
 
 
+def text_grid(tiers):
+    """A TextGrid of 12 seconds, whose tiers hold (text, start, end)."""
+    parts = ['"ooTextFile"', '"TextGrid"', "0", "12", "<exists>", str(len(tiers))]
+    for name, intervals in tiers.items():
+        parts += ['"IntervalTier"', f'"{name}"', "0", "12", str(len(intervals))]
+        parts += [f'{start} {end} "{text}"' for text, start, end in intervals]
+    return "\n".join(parts)
+
+
+def test_the_tiers_of_a_text_grid_are_split_by_speakers_and_times(
+    audible, head, other, asked, ramp, tmp_path
+):
+    for obj, channel, frames in ((head, 1, (1, 241)), (other, 2, (121,))):
+        add_strips(audible, ramp, *frames, channel=channel)
+        select(audible, obj)
+        audible.ops.gaussianspeech.lines_from_strips(channel=channel, predict=False)
+    select(audible, head)
+    path = tmp_path / "scene 3.TextGrid"
+    small = [("Who goes", 0.5, 1.5), ("sil", 1.5, 2.0), ("there?", 2.0, 3.0), ("Ah.", 10.2, 11.0)]
+    words = [("who", 0.5, 1.0), ("goes", 1.0, 1.5), ("there", 2.0, 3.0), ("ah", 10.2, 11.0)]
+    phones = [("HH", 0.5, 0.7), ("UW1", 0.7, 1.0)]
+    nobody = [("no", 5.2, 5.4), ("body", 5.4, 6.0)]
+    tiers = {"Berta": [("Not here.", 0.5, 3.0)], "phones": phones, "words": words, "SMALL": small}
+    tiers |= {"anna - words": nobody, "anna - phones": [("N", 5.2, 5.4)]}
+    path.write_text(text_grid(tiers))
+    assert audible.ops.gaussianspeech.texts_from_script(filepath=str(path)) == {"FINISHED"}
+    assert texts(head) == ["Who goes there?", "Ah."]
+    assert texts(other) == ["no body"]
+    path.write_text(text_grid({"words": words}))
+    audible.ops.gaussianspeech.texts_from_script(filepath=str(path))
+    assert texts(head) == ["who goes there", "ah"]
+    path.write_text(text_grid({"anna": [("Too late", 11, 12)], "words": [("well", 0.5, 1.0)]}))
+    with pytest.raises(RuntimeError, match="No subtitle is spoken while a line of 'Anna' plays"):
+        audible.ops.gaussianspeech.texts_from_script(filepath=str(path))
+    assert texts(head) == ["who goes there", "ah"]
+    path.write_text(text_grid({"phones": phones}))
+    with pytest.raises(RuntimeError, match="has no text"):
+        audible.ops.gaussianspeech.texts_from_script(filepath=str(path))
+
+
 def test_two_talk_with_each_other(audible, addon, head, other, asked, ramp, tmp_path):
     for obj, channel, frames in ((head, 1, (1, 301)), (other, 2, (151,))):
         add_strips(audible, ramp, *frames, channel=channel)
