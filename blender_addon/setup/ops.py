@@ -10,15 +10,17 @@ import bpy
 
 from ...engine.core.diagnosis import Check, as_text
 from ...engine.core.errors import BadInputError, GaussianSpeechError
+from ..engine_link import background
 from ..engine_link.future import CompletedFuture, Future, ThreadFuture
 from ..engine_link.process import find_python
-from ..engine_link.session import environment_folder, get_engine
+from ..engine_link.session import environment_folder, get_engine, user_folder
 from ..engine_link.tasks import EngineTask
 from ..settings import get_preferences
 from ..status import ReportMixin, report
 from . import report as doctor_report
 from . import session
 from .environment import read_record
+from .manual import FIRST, write_manual
 from .requirements import ROOT, Parts, pip_command
 
 
@@ -210,15 +212,31 @@ class GAUSSIANSPEECH_OT_open_documentation(ReportMixin, bpy.types.Operator):
 
     bl_idname = "gaussianspeech.open_documentation"
     bl_label = "Open Documentation"
-    bl_description = "Open the manual that came with the add-on"
+    bl_description = "Open the manual that came with the add-on, in the web browser"
 
     def run(self, _context: bpy.types.Context) -> str:
-        """Open the file with the system's program for it."""
-        path = ROOT / "README.md"
-        if not path.is_file():
-            raise BadInputError(f"There is no {path}.", "Install the add-on again.")
-        bpy.ops.wm.path_open(filepath=str(path))
-        return f"Opened {path}"
+        """Write its pages, beside what the user does, and show the first in the web browser."""
+        if not (ROOT / FIRST).is_file():
+            raise BadInputError(f"There is no {ROOT / FIRST}.", "Install the add-on again.")
+        folder = user_folder() / "manual"
+        pages = ThreadFuture(lambda _cancelled: _write_pages(folder), "Manual")
+        background.run("Opening the manual", pages, _open_page)
+        return "The manual opens in the web browser"
+
+
+def _write_pages(folder: Path) -> Path:
+    try:
+        return write_manual(ROOT, folder)
+    except OSError as error:
+        raise BadInputError(
+            f"The manual cannot be written to {folder}: {error.strerror}.",
+            f"Free disk space, or read {ROOT / FIRST}.",
+        ) from None
+
+
+def _open_page(page: Path) -> str:
+    bpy.ops.wm.path_open(filepath=str(page))
+    return f"Opened {page}"
 
 
 CLASSES: tuple[type, ...] = (
