@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Performances, curves of ARKit weights and parameters of FLAME."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from engine.heads.flame_param import FlameParam, load_flame_param, save_flame_param
+from engine.motion.face.prosody import Accent, Prosody, Tone
+from engine.motion.interchange.arkit_json import read_arkit_json, write_arkit_json
+from engine.motion.interchange.face_curves import FaceCurves
+from engine.motion.interchange.live_link import read_live_link, write_live_link
+from engine.motion.joint_pose import JointPose
+from engine.motion.performance import Performance
+from engine.phonemes import Phone, Word
+from tests.fuzz.harness import Harness
+from tests.fuzz.structure import damage_json, damage_lines, damage_npz
+
+
+def _performance(frames: int = 6) -> Performance:
+    rng = np.random.default_rng(0)
+    return Performance(
+        fps=25.0,
+        weights=rng.random((frames, 3), np.float32),
+        basis=rng.standard_normal((3, 5, 3)).astype(np.float32),
+        expression=rng.random((frames, 2), np.float32),
+        expression_names=("jawOpen", "mouthClose"),
+        head="default",
+        source_sha256="ab" * 32,
+        model="rules",
+        phones=(Phone("SIL", 0.0, 0.1), Phone("B", 0.1, 0.25)),
+        words=(Word("Bé!", 0.1, 0.25),),
+        language="fr",
+        head_rotation=rng.random((frames, 3), np.float32),
+        prosody=Prosody((Accent(0.5, 0.25),), (Tone(0.0, 1.0, -0.5, 0.125),)),
+        pose=JointPose(np.zeros((frames, 2, 3), np.float32), np.zeros((frames, 2, 3), np.float32)),
+    )
+
+
+def _performances(folder: Path) -> None:
+    _performance().save(folder / "a.npz")
+    _performance(1).save(folder / "b.npz", dense=True)
+
+
+def _read_performance(path: Path) -> None:
+    performance = Performance.load(path)
+    frames = min(performance.frames, 64)
+    offsets = performance.offsets(0, frames)
+    assert np.isfinite(offsets).all()
+    performance.still(0)
+
+
+def _curves(frames: int = 5) -> FaceCurves:
+    rng = np.random.default_rng(0)
+    return FaceCurves(
+        30.0,
+        np.round(rng.random((frames, 52), np.float32), 3),
+        np.round(0.2 * rng.random((frames, 3), np.float32), 3),
+    )
+
+
+def _checked(curves: FaceCurves) -> None:
+    assert np.isfinite(curves.weights).all()
+    assert np.isfinite(curves.head_rotation).all()
+
+
+def _flame_params(folder: Path) -> None:
+    param = FlameParam.neutral(6, 4)
+    save_flame_param(param, folder / "a.npz")
+
+
+HARNESSES = (
+    Harness(
+        "performance", "a.performance.npz", _performances, _read_performance, damage_npz, cost=6
+    ),
+    Harness(
+        "arkit_json",
+        "a.json",
+        lambda folder: write_arkit_json(_curves(), folder / "a.json"),
+        lambda path: _checked(read_arkit_json(path)),
+        damage_json,
+        memory=600,
+        cost=4,
+    ),
+    Harness(
+        "arkit_csv",
+        "a.csv",
+        lambda folder: write_live_link(_curves(), folder / "a.csv"),
+        lambda path: _checked(read_live_link(path)),
+        damage_lines,
+        memory=600,
+        cost=4,
+    ),
+    Harness("flame_param", "flame_param.npz", _flame_params, load_flame_param, damage_npz, cost=6),
+)
