@@ -41,6 +41,7 @@ from engine.jobs.record import (
     Job,
     read_job,
     read_state,
+    withdraw_cancel,
     write_job,
 )
 from engine.jobs.status import JobStatus, State, read_status, write_status
@@ -170,6 +171,9 @@ def adopt_job(
 def cancel(folder: str | Path, *, at_once: bool = False) -> Job:
     """Ask a job to save a checkpoint and stop; nothing happens to one that has ended.
 
+    One that has done no step yet has nothing to save: its processes are ended at once, for they may
+    be loading libraries or data for many seconds.
+
     Args:
         folder: the job's.
         at_once: end its processes instead of asking; what is since the last checkpoint is lost.
@@ -180,11 +184,18 @@ def cancel(folder: str | Path, *, at_once: bool = False) -> Job:
     job = show(folder)
     if not job.running:
         return job
+    unprepared = job.status.preparing or job.status.state is State.STARTING
     with _writing(job.folder):
         (job.folder / CANCEL).touch()
-        if at_once and job.process is not None and _killed(job):
-            status = read_status(job.folder)
-            ended = replace(status, state=State.CANCELLED, eta=None, message="Ended at once.")
+        if (at_once or unprepared) and job.process is not None and _killed(job):
+            message = "Ended at once." if at_once else "Cancelled."
+            ended = replace(
+                read_status(job.folder),
+                state=State.CANCELLED,
+                eta=None,
+                message=message,
+                preparing=False,
+            )
             write_status(job.folder, ended)
             withdraw_cancel(job.folder)
     return show(folder)
@@ -269,16 +280,6 @@ def inside(folder: Path, name: str) -> Path | None:
         return None
 
 
-def cancel_requested(folder: Path) -> bool:
-    """Whether the job was asked to stop."""
-    return (folder / CANCEL).exists()
-
-
-def withdraw_cancel(folder: Path) -> None:
-    """Take back what :func:`cancel` asked."""
-    (folder / CANCEL).unlink(missing_ok=True)
-
-
 def _ended_early(folder: Path) -> Job:
     """A job that is neither running nor finished.
 
@@ -356,6 +357,8 @@ def _spawn(job: Job, status: JobStatus) -> Job:
 
 def _killed(job: Job) -> bool:
     assert job.process is not None
+    if job.process.pid == os.getpid():
+        return False  # Its own worker asks; it stops by itself.
     try:
         return processes.kill(job.process)
     except psutil.AccessDenied as error:

@@ -149,6 +149,16 @@ def read_state(job: Job) -> Job:
     return replace(job, status=status)
 
 
+def cancel_requested(folder: Path) -> bool:
+    """Whether the job was asked to stop."""
+    return (folder / CANCEL).exists()
+
+
+def withdraw_cancel(folder: Path) -> None:
+    """Take back what :func:`engine.jobs.folder.cancel` asked."""
+    (folder / CANCEL).unlink(missing_ok=True)
+
+
 def _with_run(job: Job, content: JsonObject) -> Job:
     command = process = None
     if "command" in content:

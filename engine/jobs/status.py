@@ -58,6 +58,8 @@ class JobStatus:
         message: what it is at, or why it ended.
         updated: seconds since 1970.
         notes: what its result lacks, one sentence each, such as losses without weights.
+        preparing: whether the run, or the stage of it that has begun, has done no step yet: ending
+            its processes loses nothing.
     """
 
     state: State = State.STARTING
@@ -69,6 +71,7 @@ class JobStatus:
     message: str = ""
     updated: float = 0.0
     notes: tuple[str, ...] = ()
+    preparing: bool = False
 
 
 def read_status(folder: Path) -> JobStatus:
@@ -94,6 +97,7 @@ def read_status(folder: Path) -> JobStatus:
         message=content.text("message", ""),
         updated=content.number("updated", 0.0),
         notes=content.texts("notes") if "notes" in content else (),
+        preparing=content.flag("preparing", default=False),
     )
 
 

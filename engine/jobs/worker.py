@@ -25,7 +25,8 @@ from typing import Self
 
 from engine.core.errors import BadInputError, CancelledError, one_line
 from engine.jobs.command import ENVIRONMENT
-from engine.jobs.folder import cancel_requested, show, withdraw_cancel
+from engine.jobs.folder import show
+from engine.jobs.record import cancel_requested, withdraw_cancel
 from engine.jobs.status import JobStatus, State, read_status, write_status
 
 _INTERVAL = 0.5
@@ -58,7 +59,9 @@ class JobHandle:
         self.checkpoints = job.checkpoints
         self.resumed = job.runs > 1
         before = read_status(self.folder)
-        self._status = replace(before, state=State.RUNNING, total=total, message="", notes=())
+        self._status = replace(
+            before, state=State.RUNNING, total=total, message="", notes=(), preparing=True
+        )
         self._first_step: int | None = None
         self._first_time = self._written = time.monotonic()
 
@@ -117,6 +120,7 @@ class JobHandle:
         shown = None if preview is None else self._relative(preview)
         self._status = replace(
             self._status,
+            preparing=self._status.preparing and step <= self._status.step,
             step=step,
             loss=self._status.loss if loss is None else float(loss),
             eta=eta,
@@ -127,6 +131,10 @@ class JobHandle:
             # Hours of training do not end because a status could not be written; the next may be.
             with contextlib.suppress(OSError, BadInputError):
                 self._write()
+
+    def has_begun(self) -> None:
+        """Say that a step is done that ending the process would lose."""
+        self._status = replace(self._status, preparing=False)
 
     def note(self, text: str) -> None:
         """Say once what the result lacks; kept in the status and printed into the log."""
@@ -164,7 +172,9 @@ class JobHandle:
             state, message = State.CANCELLED, "Cancelled."
         else:
             state, message = State.FAILED, one_line(error)
-        self._status = replace(self._status, state=state, message=message, eta=None)
+        self._status = replace(
+            self._status, state=state, message=message, eta=None, preparing=False
+        )
         try:
             self._write()
             withdraw_cancel(self.folder)
@@ -181,6 +191,9 @@ class JobHandle:
             steps: of the job that the stage takes, however many it counts itself.
             name: starts its messages.
         """
+        self._status = replace(self._status, step=first, preparing=True)
+        with contextlib.suppress(OSError, BadInputError):
+            self._write()
         return JobPart(self, first, steps, name)
 
     def _relative(self, preview: str | Path) -> str:
@@ -208,6 +221,10 @@ class JobPart(JobHandle):
         self.folder, self.checkpoints, self.resumed = job.folder, job.checkpoints, job.resumed
         self._status = replace(job.status, step=0, total=0)
 
+    def has_begun(self) -> None:
+        """As :meth:`JobHandle.has_begun`."""
+        self._job.has_begun()
+
     def note(self, text: str) -> None:
         """As :meth:`JobHandle.note`."""
         self._job.note(text)
@@ -226,6 +243,9 @@ class JobPart(JobHandle):
         said = self._status.message if message is None else message
         self._status = replace(self._status, step=step, total=total, message=said)
         done = min(1.0, step / total) if total else 0.0
+        if step:
+            # Steps of the job may be longer than its own.
+            self._job.has_begun()
         self._job.update(
             self._first + round(done * self._steps),
             loss=loss,

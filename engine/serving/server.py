@@ -38,10 +38,14 @@ from engine.serving.request import Method, Request, Send
 
 log = logging.getLogger(__name__)
 
-_Requests = queue.SimpleQueue[protocol.Message | None]
+_Requests = queue.SimpleQueue[tuple[protocol.Message, threading.Event] | None]
+"""Requests, each with what is set when it is cancelled."""
 
 _PROGRESS_INTERVAL = 0.05
 """Seconds between two progress messages."""
+
+_CANCEL = 0.25
+"""Seconds that cancelled work gets to stop before the request is answered without it."""
 
 _GRACE = 5.0
 """Seconds that running work gets to stop after stdin has closed."""
@@ -137,6 +141,7 @@ class Server:
         self._prompt_requests: _Requests = queue.SimpleQueue()
         # By id, from the request's arrival to its answer; set when it is cancelled.
         self._pending: dict[int, threading.Event] = {}
+        self._pending_lock = threading.Lock()
         self._write_lock = threading.Lock()
         self._closing = threading.Event()
         self._exit_code = 0
@@ -152,8 +157,8 @@ class Server:
         return self._exit_code
 
     def _answer_all(self, requests: _Requests) -> None:
-        while (message := requests.get()) is not None:
-            self._answer(message)
+        while (waiting := requests.get()) is not None:
+            self._answer(*waiting)
 
     def _read_all(self) -> None:
         """Read until the stream ends; whatever happens here ends the process."""
@@ -179,42 +184,65 @@ class Server:
         if message.type == "request":
             if not message.id or message.id in self._pending:
                 raise protocol.ProtocolError(f"The id {message.id} of a request is 0 or in use.")
-            self._pending[message.id] = threading.Event()
+            pending = self._pending[message.id] = threading.Event()
             # Tuples: a method's name that is no text has no hash perhaps, and is in no tuple.
             name = message.body.get("method")
             if name in self._lasting_methods:
                 threading.Thread(
-                    target=self._answer, args=(message,), name="live", daemon=True
+                    target=self._answer, args=(message, pending), name="live", daemon=True
                 ).start()
             else:
                 prompt = name in self._prompt_methods
-                (self._prompt_requests if prompt else self._requests).put(message)
+                (self._prompt_requests if prompt else self._requests).put((message, pending))
         elif message.type == "cancel":
-            if pending := self._pending.get(message.id):
-                pending.set()
+            if cancelled := self._pending.get(message.id):
+                cancelled.set()
+                timer = threading.Timer(_CANCEL, self._give_up, (message.id, cancelled))
+                timer.daemon = True
+                timer.start()
         elif message.type == "ping":
             self._send(protocol.Message("pong", message.id))
         else:
             log.warning("unexpected message of type %s", shown(message.type))
 
-    def _answer(self, message: protocol.Message) -> None:
+    def _take(self, request_id: int, pending: threading.Event) -> bool:
+        """Whether a request has yet to be answered; its id is free from then on.
+
+        Before the answer: whoever has it may use the id again.
+        """
+        with self._pending_lock:
+            if self._pending.get(request_id) is not pending:
+                return False
+            del self._pending[request_id]
+            return True
+
+    def _give_up(self, request_id: int, pending: threading.Event) -> None:
+        """Answer a cancelled request, though a library that asks nobody is still at its work."""
+        if self._take(request_id, pending):
+            self._send(_refusal(request_id, CancelledError()))
+
+    def _answer(self, message: protocol.Message, pending: threading.Event) -> None:
         name = message.body.get("method")
         name = name if isinstance(name, str) and name in self._methods else shown(name)
         try:
-            reply = self._reply_to(message, name)
+            reply = self._reply_to(message, name, pending)
         finally:
-            # Before the answer: whoever has it may use the id again.
-            del self._pending[message.id]
+            unanswered = self._take(message.id, pending)
+        if not unanswered:
+            log.info("%s had been cancelled", name)
+            return
         try:
             self._send(reply)
         except Exception as error:
             log.exception("The answer of %s cannot be sent", name)
             self._send(_failure(message.id, name, error))
 
-    def _reply_to(self, message: protocol.Message, name: str) -> protocol.Message:
+    def _reply_to(
+        self, message: protocol.Message, name: str, cancelled: threading.Event
+    ) -> protocol.Message:
         started = time.perf_counter()
         try:
-            reply = self._work(message, name)
+            reply = self._work(message, name, cancelled)
         except GaussianSpeechError as error:
             log.info("%s: %s: %s", name, error.kind, one_line(error))
             return _refusal(message.id, error)
@@ -230,22 +258,25 @@ class Server:
         log.info("%s took %.3f s", name, time.perf_counter() - started)
         return reply
 
-    def _work(self, message: protocol.Message, name: str) -> protocol.Message:
+    def _work(
+        self, message: protocol.Message, name: str, cancelled: threading.Event
+    ) -> protocol.Message:
         method = self._methods.get(name)
         if method is None:
             raise GaussianSpeechError(
                 f"The engine has no method {name}.", f"It knows: {', '.join(self._methods)}."
             )
-        progress = self._progress_of(message.id)
+        progress = self._progress_of(message.id, cancelled)
         progress(0.0, "")
         params = JsonObject(message.body.get("params") or {}, name)
-        send = self._sender_of(message.id)
+        send = self._sender_of(message.id, cancelled)
         request = Request(name, params, message.arrays, progress, send)
         reply = method(request)
         return protocol.Message("result", message.id, reply.body, reply.arrays)
 
-    def _progress_of(self, request_id: int) -> Callable[[float, str], None]:
-        cancelled = self._pending[request_id]
+    def _progress_of(
+        self, request_id: int, cancelled: threading.Event
+    ) -> Callable[[float, str], None]:
         last = (-_PROGRESS_INTERVAL, "")
 
         def progress(fraction: float, text: str) -> None:
@@ -260,9 +291,7 @@ class Server:
 
         return progress
 
-    def _sender_of(self, request_id: int) -> Send:
-        cancelled = self._pending[request_id]
-
+    def _sender_of(self, request_id: int, cancelled: threading.Event) -> Send:
         def send(body: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
             if cancelled.is_set() or self._closing.is_set():
                 raise CancelledError

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,6 +132,47 @@ with JobHandle(sys.argv[1]) as job:
     job.update(1, preview=str(child.pid))
     time.sleep(600)
 """
+
+
+_SLOW_START = """
+import sys, time
+from engine.jobs.worker import JobHandle
+
+{before}
+with JobHandle.current(total=3) as job:
+    open(job.folder / "began", "w").close()
+    job.update(0, message="reading")
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("before", ["", "time.sleep(60)"])
+def test_a_job_that_has_done_no_step_ends_within_half_a_second(tmp_path, program, before):
+    program(_SLOW_START.format(before=before))
+    job = start_job(tmp_path / "a", JobCommand("train speech", ("0",)))
+    if not before:
+        until((job.folder / "began").exists)
+    began = time.monotonic()
+    assert cancel(job.folder).status.state is State.CANCELLED
+    assert time.monotonic() - began < 0.5
+    assert not processes.is_running(job.process)
+    assert not (job.folder / "cancel").exists()
+    assert show(job.folder).resumable
+
+
+def test_a_stage_that_has_done_no_step_is_preparation_again(tmp_path):
+    job = adopt_job(tmp_path / "a", JobCommand("train person"), config={})
+    with JobHandle(job.folder, total=200) as handle:
+        assert show(job.folder).status.preparing
+        part = handle.part(0, 100, "Avatar")
+        part.update(1, total=10_000)
+        assert not handle.status.preparing
+        assert not show(job.folder).status.step
+        part = handle.part(100, 100, "Speech")
+        assert show(job.folder).status.preparing
+        part.update(50, total=100)
+        assert not handle.status.preparing
+    assert not show(job.folder).status.preparing
 
 
 def test_cancel_at_once_ends_a_foreground_training_and_nothing_else(tmp_path):

@@ -68,6 +68,15 @@ class Work:
         return Reply({"done": True})
 
 
+class Busy(Work):
+    """A library that works until it is let go, and asks nobody meanwhile."""
+
+    def __call__(self, request):
+        self.started.set()
+        self.let_go.wait()
+        return Reply({"done": True})
+
+
 def echo(request: Request) -> Reply:
     return Reply({"value": request.params.text("value")}, dict(request.arrays))
 
@@ -92,10 +101,17 @@ def work():
 
 
 @pytest.fixture
-def connection(work):
-    connection = Connection(
-        {"echo": echo, "refuse": refuse, "crash": crash, "need": need, "work": work}
-    )
+def busy():
+    busy = Busy()
+    yield busy
+    busy.let_go.set()
+
+
+@pytest.fixture
+def connection(work, busy):
+    methods = {"echo": echo, "refuse": refuse, "crash": crash, "need": need}
+    connection = Connection(methods | {"work": work, "busy": busy})
     yield connection
     work.let_go.set()
+    busy.let_go.set()
     connection.close()

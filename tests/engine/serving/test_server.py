@@ -18,10 +18,10 @@ from engine.core.json_values import JsonObject
 from engine.core.protocol import Message
 from engine.serving.request import Request
 from engine.serving.server import Server
-from tests.engine.serving.served_methods import connection, echo, work
+from tests.engine.serving.served_methods import busy, connection, echo, work
 from tests.fuzz.damage import damage_message
 
-__all__ = ["connection", "work"]
+__all__ = ["busy", "connection", "work"]
 
 
 def test_a_request_is_answered_with_its_id_and_arrays(connection):
@@ -101,10 +101,28 @@ def test_a_request_cancelled_while_it_waits_does_not_begin(connection, work):
     connection.write("ping", 3)
     while connection.read().type != "pong":
         pass
-    work.let_go.set()
-    assert connection.answer().id == 1
     answer = connection.answer()
     assert (answer.id, answer.body["kind"]) == (2, "cancelled")
+    work.let_go.set()
+    assert connection.answer().id == 1
+    connection.ask("echo", 2, value="the id is free")
+    assert connection.answer().body == {"value": "the id is free"}
+
+
+def test_a_cancel_is_answered_within_half_a_second_though_a_library_asks_nobody(connection, busy):
+    connection.ask("busy", 1)
+    connection.ask("echo", 2, value="next")
+    assert busy.started.wait(10)
+    began = time.monotonic()
+    connection.write("cancel", 1)
+    answer = connection.answer()
+    assert time.monotonic() - began < 0.5
+    assert (answer.id, answer.body["kind"]) == (1, "cancelled")
+    busy.let_go.set()
+    answer = connection.answer()
+    assert (answer.id, answer.body) == (2, {"value": "next"})
+    connection.ask("echo", 1, value="the id is free")
+    assert connection.answer().body == {"value": "the id is free"}
 
 
 def test_progress_is_told_with_fraction_and_message(connection, work):
