@@ -13,7 +13,9 @@ MAX_LENGTH = 300
 
 
 def _shortened(text: str) -> str:
-    """Start and end of a text that is too long; both may name the file."""
+    """One line of printable text; start and end of one that is too long, as both name the file."""
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else " " for character in text)
     if len(text) <= MAX_LENGTH:
         return text
     half = MAX_LENGTH // 2

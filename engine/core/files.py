@@ -39,6 +39,14 @@ _STEM = 60
 """Letters of the final name in the temporary one: a file's name ends at 255 bytes."""
 
 
+def is_file(path: str | Path) -> bool:
+    """Whether there is such a file; not where the system could have none of that name either."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def unwritable(path: str | Path, error: BaseException) -> BadInputError:
     """The error for the user that a file cannot be written, from what the system said."""
     return BadInputError(f"{path} cannot be written: {_reason(error)}.", _HINT)

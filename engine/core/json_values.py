@@ -92,6 +92,11 @@ class JsonObject:
         """The parsed object itself, unchecked."""
         return self._values
 
+    @property
+    def where(self) -> str:
+        """What the values belong to, for messages."""
+        return self._where
+
     def text(self, name: str, default: str | None = _ABSENT) -> Any:
         """A text."""
         value = self._take(name, default)

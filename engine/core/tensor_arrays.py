@@ -7,7 +7,6 @@ header, the header, and the numbers, little-endian.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from .checks import shown
 from .errors import BadInputError
+from .json_values import parse_json
 
 _MAX_HEADER = 1 << 20
 """Bytes; that of an avatar has about two thousand."""
@@ -48,7 +48,7 @@ def read_tensor_arrays(
     try:
         header, body = _split(data)
         metadata = header.pop("__metadata__", {})
-        about = json.loads(metadata[next((key for key in keys if key in metadata), keys[0])])
+        about = parse_json(metadata[next((key for key in keys if key in metadata), keys[0])])
         arrays = {name: _array(name, entry, body) for name, entry in header.items()}
     except KeyError as error:
         raise BadInputError(f"{path} is not a {what}: it lacks {error}.", hint) from error
@@ -64,7 +64,7 @@ def _split(data: bytes) -> tuple[dict[str, Any], memoryview]:
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > min(_MAX_HEADER, len(data) - 8):
         raise ValueError("it has no header")
-    header: dict[str, Any] = json.loads(data[8 : 8 + length])
+    header: dict[str, Any] = parse_json(data[8 : 8 + length])
     return header, memoryview(data)[8 + length :]
 
 
@@ -72,13 +72,16 @@ def _array(name: str, entry: dict[str, Any], body: memoryview) -> NDArray[Any]:
     kind = _KINDS.get(str(entry["dtype"]))
     if kind is None:
         raise ValueError(f"the tensor {shown(name)} has the type {shown(entry['dtype'])}")
-    start, end = (int(value) for value in entry["data_offsets"])
-    shape = tuple(int(size) for size in entry["shape"])
-    if min(shape, default=1) < 0 or not 0 <= start <= end <= len(body):
+    start, end = entry["data_offsets"]
+    shape = tuple(entry["shape"])
+    if any(type(size) is not int or size < 0 for size in (*shape, start, end)):
+        raise ValueError(f"the tensor {shown(name)} has sizes that are no whole numbers")
+    if not start <= end <= len(body):
         raise ValueError(f"the tensor {shown(name)} lies outside the file")
     array = np.frombuffer(body[start:end], kind).reshape(shape)
     if array.dtype.kind == "f":
-        array = array.astype(np.float32)
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float32)
         if not np.isfinite(array).all():
             raise ValueError(f"the tensor {shown(name)} holds values that are not finite numbers")
     return array

@@ -17,6 +17,9 @@ from .json_values import JsonObject, parse_json
 if TYPE_CHECKING:
     import torch
 
+_MAX_DIMENSIONS = 8
+"""Of a tensor; torch computes with up to 64, and reads files that have more."""
+
 
 def read_tensor_file(
     path: str | Path,
@@ -65,6 +68,10 @@ def read_tensor_file(
     if about is None:
         raise BadInputError(f"{path} is not a {what}: its metadata lacks {wanted[0]!r}.", hint)
     for name, tensor in found.items():
+        if tensor.dim() > _MAX_DIMENSIONS:
+            raise BadInputError(
+                f"{path}: the tensor {shown(name)} has {tensor.dim()} dimensions.", hint
+            )
         if tensor.is_complex() or not bool(torch.isfinite(tensor.float()).all()):
             raise BadInputError(
                 f"{path}: the tensor {shown(name)} holds values that are not finite numbers.", hint

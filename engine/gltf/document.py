@@ -138,7 +138,9 @@ class Document:
         """
         parts = urlsplit(uri)
         name = PurePosixPath(unquote(parts.path))
-        if parts.scheme or parts.netloc or name.is_absolute() or ".." in name.parts:
+        # Windows takes a backslash for a separator, and a colon for a drive or a stream.
+        foreign = parts.scheme or parts.netloc or "\\" in str(name) or ":" in str(name)
+        if foreign or name.is_absolute() or ".." in name.parts:
             raise self.wrong(f"it refers to {shown(uri)}, which does not lie beside it")
         return self.path.parent / name
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from engine.core.errors import BadInputError, MissingDependencyError
-from engine.core.files import atomic_write
+from engine.core.files import atomic_write, is_file
 from engine.core.runtime import cache_folder
 
 ENVIRONMENT = "GAUSSIANSPEECH_FLAME"
@@ -105,7 +105,7 @@ def find_any_flame(near: Path, digest_of: Callable[[Path], str]) -> Path:
 def _candidates(kind: str, file: str, digest: str, near: Path) -> Iterator[Path]:
     names = (file, *(FLAME_NAMES if kind == FLAME else ()))
     for name in dict.fromkeys(names):
-        if (near / name).is_file():
+        if is_file(near / name):
             yield near / name
     if kind == FLAME:
         yield from _from_environment()

@@ -19,6 +19,7 @@ from engine.heads.head import Head, Skeleton
 from engine.heads.retarget import MOUTH_SHAPES, has_arkit_visemes
 from engine.heads.welding import weld
 
+_AGAIN = "Export the mesh again, as OBJ or PLY."
 _FEWEST = 200
 """Vertices below which nothing can be a face that speaks."""
 
@@ -94,11 +95,12 @@ def _plain_mesh(path: Path) -> ShapedMesh:
     try:
         scene = trimesh.load_scene(path, process=False, maintain_order=True)
     except Exception as error:  # Readers of so many formats raise whatever their parsers do.
-        raise BadInputError(
-            f"{path} cannot be read as a mesh: {error}.", "Export the mesh again, as OBJ or PLY."
-        ) from error
+        raise BadInputError(f"{path} cannot be read as a mesh: {error}.", _AGAIN) from error
     mesh = _only_mesh(scene, path)
     vertices = np.ascontiguousarray(mesh.vertices, np.float32)
+    # Readers of trimesh take the corners of triangles as they stand in the file.
+    if mesh.faces.size and not 0 <= mesh.faces.min() <= mesh.faces.max() < len(vertices):
+        raise BadInputError(f"{path} has triangles of vertices that it does not have.", _AGAIN)
     faces = np.ascontiguousarray(mesh.faces, np.int32)
     return ShapedMesh(path.stem, vertices, faces, (), np.zeros((0, len(vertices), 3), np.float32))
 

@@ -261,7 +261,10 @@ def _pose(data: NpzFile) -> JointPose | None:
 def _prosody(data: NpzFile) -> Prosody:
     if "prosody" not in data:
         return UNKNOWN
-    return Prosody.from_json(parse_json(data.text("prosody")))
+    try:
+        return Prosody.from_json(parse_json(data.text("prosody")))
+    except ValueError as error:
+        raise data.wrong(f"its prosody is not JSON: {error}") from error
 
 
 def _timed(data: NpzFile, name: str) -> list[tuple[str, float, float]]:

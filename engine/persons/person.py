@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.core.checks import shown
 from engine.core.errors import BadInputError
-from engine.core.files import atomic_write
+from engine.core.files import atomic_write, is_file
 from engine.core.json_values import JsonObject, read_json
 from engine.heads.carried_head import FLAME_PARAM
 from engine.heads.registry import AVATAR, PERSON, POINT_CLOUD, avatar_in
@@ -83,7 +83,7 @@ def load_person(folder: str | Path) -> Person:
         **{name: _texts(about, name) for name in _TABLES if name != "scores"},
     )
     for path in (person.avatar, person.speech_model):
-        if path not in ("", DEFAULT_PERSON, *MODELS) and not Path(path).is_file():
+        if path not in ("", DEFAULT_PERSON, *MODELS) and not is_file(path):
             raise BadInputError(f"{record} names {path}, which is missing.", _REMEDY)
     return person
 

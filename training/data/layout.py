@@ -179,7 +179,8 @@ def _camera(values: JsonObject) -> Camera:
     K = np.array([[focal_x, 0, centre_x], [0, focal_y, centre_y], [0, 0, 1]])
     to_world = values.matrix("transform_matrix", 4, 4)
     rotation = to_world[:3, :3]
-    if np.abs(rotation.T @ rotation - np.eye(3)).max() > _ROTATION_TOLERANCE:
+    off = rotation.T @ rotation - np.eye(3), to_world[3] - np.eye(4)[3]
+    if max(np.abs(part).max() for part in off) > _ROTATION_TOLERANCE:
         raise values.wrong("transform_matrix is no rotation and translation")
     viewmat = np.linalg.inv(to_world @ _FLIP)
     return Camera(viewmat.astype(np.float32), K.astype(np.float32), width, height)

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ...core.checks import check_range, shown
 from ...core.files import atomic_write
 from ...core.json_values import JsonObject, read_json
 from .bones import BoneRow
@@ -69,17 +70,22 @@ def read_mapping(path: str | Path) -> MappingTables:
 
 def _row(values: JsonObject, entry: object) -> Row:
     match entry:
-        case [str(key), str(pose), int() | float() as amount]:
-            return Row(key, pose, float(amount))
+        case [str(key), str(pose), amount]:
+            return Row(key, pose, _finite(values, entry, amount))
     raise values.wrong(f"{str(entry)[:40]!r} is no [shape key, pose, amount]")
 
 
 def _bone_row(values: JsonObject, entry: object) -> BoneRow:
     match entry:
-        case [str(bone), str(channel), str(pose), int() | float() as value]:
-            turned = math.radians(value) if _is_angle(channel) else float(value)
+        case [str(bone), str(channel), str(pose), value]:
+            number = _finite(values, entry, value)
+            turned = math.radians(number) if _is_angle(channel) else number
             return BoneRow(bone, channel, pose, turned)
     raise values.wrong(f"{str(entry)[:40]!r} is no [bone, channel, pose, value]")
+
+
+def _finite(values: JsonObject, entry: object, number: object) -> float:
+    return check_range(f"{values.where}: the number of {shown(entry)}", number, hint=_REMEDY)
 
 
 def _is_angle(channel: str) -> bool:

@@ -75,7 +75,7 @@ class Prosody:
                 tuple(Accent(*map(float, accent)) for accent in value["accents"]),
                 tuple(Tone(*map(float, tone)) for tone in value["tones"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise BadInputError(f"The prosody cannot be read: {error}.") from error
         if not all(isfinite(x) for row in (*prosody.accents, *prosody.tones) for x in row):
             raise BadInputError("The prosody holds numbers that are not finite.")

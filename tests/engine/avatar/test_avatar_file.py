@@ -170,6 +170,19 @@ def test_metadata_of_other_types_is_refused_in_a_line(sh_avatar, head, tmp_path,
     assert len(caught.value.message) <= 300
 
 
+def test_a_tensor_of_very_many_dimensions_is_refused_by_name(sh_avatar, head, tmp_path):
+    path = tmp_path / "a.safetensors"
+    save_avatar(sh_avatar, path)
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header["binding"]["shape"] = [1] * 70 + header["binding"]["shape"]
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
+    with pytest.raises(BadInputError, match="'binding' has 71 dimensions"):
+        load_avatar(path, head)
+
+
 @pytest.mark.parametrize("text", ["[" * 100_000, "{", '{"head": NaN}', "[]", "5"])
 def test_metadata_that_is_no_object_is_refused(sh_avatar, head, tmp_path, text):
     path = tmp_path / "a.safetensors"

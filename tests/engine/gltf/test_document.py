@@ -61,6 +61,9 @@ def test_buffers_are_read_from_files_beside(tmp_path):
         "file:///etc/passwd",
         "https://example.org/a.bin",
         "a/../../b",
+        "..\\secret.bin",
+        "C:secret.bin",
+        "a.bin:stream",
     ],
 )
 def test_buffers_elsewhere_are_refused(tmp_path, uri):

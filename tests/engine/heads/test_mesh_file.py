@@ -53,6 +53,16 @@ def test_what_is_no_mesh_is_named(tmp_path, name, content, message):
         load_head(tmp_path / name)
 
 
+@pytest.mark.parametrize("corner", [-1, -(2**31), 642, 2**31 - 1])
+def test_triangles_of_vertices_that_are_not_there_are_refused(ball, tmp_path, corner):
+    path = tmp_path / "own.ply"
+    ball.export(path)
+    data = path.read_bytes()
+    path.write_bytes(data[:-4] + corner.to_bytes(4, "little", signed=True))
+    with pytest.raises(BadInputError, match="vertices that it does not have"):
+        load_head(path)
+
+
 def test_a_box_is_no_head(tmp_path):
     trimesh.creation.box().export(tmp_path / "box.obj")
     with pytest.raises(BadInputError, match="no head"):

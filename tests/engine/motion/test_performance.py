@@ -171,6 +171,9 @@ def changed(path, **changes):
         {"phones": np.array('[["B", 1e999, 1]]')},
         {"phones": np.array('[["B", "0", 1]]')},
         {"phones": np.array("[[[], 0, 1]]")},
+        {"prosody": np.array("{")},
+        {"prosody": np.array('{"accents": [[1, %s]], "tones": []}' % ("9" * 400))},
+        {"prosody": np.array('{"accents": 3}')},
     ],
     ids=lambda changes: repr(changes)[:60],
 )

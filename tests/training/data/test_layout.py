@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.core.errors import BadInputError
 from engine.splatting.camera import Camera, look_at
 from training.data.layout import Frame, read_transforms, write_transforms
 from training.data.multiview_pictures import scaled_camera
@@ -80,6 +81,21 @@ def test_what_all_frames_share_may_stand_once(tmp_path):
     assert (read.camera.width, read.camera.height) == (40, 60)
     focal = 20 / np.tan(0.25)
     assert np.allclose(read.camera.K, [[focal, 0, 21.5], [0, focal, 29], [0, 0, 1]])
+
+
+@pytest.mark.parametrize("row", [[0, 0, 0, 0], [0, 0, 0, 2], [1, 0, 0, 1]])
+def test_a_camera_whose_matrix_is_no_motion_is_named(tmp_path, row):
+    path = tmp_path / "transforms_train.json"
+    frame = {
+        "timestep_index": 1,
+        "camera_index": 2,
+        "transform_matrix": [*np.eye(4)[:3].tolist(), row],
+        "file_path": "images/a.png",
+        "flame_param_path": "flame_param/00001.npz",
+    }
+    path.write_text(json.dumps({"w": 40, "h": 60, "camera_angle_x": 0.5, "frames": [frame]}))
+    with pytest.raises(BadInputError, match="is no rotation and translation"):
+        read_transforms(path)
 
 
 @pytest.mark.parametrize("scale", [0.375, 0.5, 1.0, 0.07])

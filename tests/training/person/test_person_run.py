@@ -210,6 +210,8 @@ def test_the_command_is_a_job_like_any_other(capture, tmp_path, capsys):
     [
         ({"format": "gaussianspeech-person-9"}, "expected 'gaussianspeech-person-1'"),
         ({"avatar": "gone.safetensors"}, "gone.safetensors"),
+        ({"avatar": "a" * 5000}, "which is missing"),
+        ({"avatar": "a\0b"}, "which is missing"),
         ({"speech_model": "model.pt"}, "no .safetensors file"),
         ({"scores": {"PSNR": "high"}}, "PSNR"),
         ({"name": 5}, "name"),

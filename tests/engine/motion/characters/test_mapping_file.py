@@ -39,6 +39,9 @@ def test_rotations_are_written_in_degrees(tmp_path):
         ({"Face": 3}, "the table of 'Face' is no list"),
         ({"Face": [["offen", 3]]}, r"is no \[shape key, pose, amount\]"),
         ({"Rig": [["jaw", "rotation x", "jawOpen", 1], ["jaw"]]}, r"is no \[bone, channel, pose"),
+        ({"Face": [["offen", "jawOpen", 10**400]]}, "must be a finite number"),
+        ({"Face": [["offen", "jawOpen", True]]}, "must be a finite number"),
+        ({"Rig": [["jaw", "rotation x", "jawOpen", 10**400]]}, "must be a finite number"),
     ],
 )
 def test_a_damaged_file_is_named(tmp_path, objects, message):
