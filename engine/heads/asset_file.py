@@ -60,6 +60,11 @@ def save_head(head: Head, path: str | Path) -> None:
         "provenance": dict(head.provenance),
     }
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    write_npz(path, arrays)
+
+
+def write_npz(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays so that the same ones give the same bytes; the file appears when complete."""
     with (
         atomic_write(path) as temporary,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive,

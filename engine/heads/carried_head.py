@@ -100,7 +100,7 @@ def head_of_identity(identity: Identity, near: Path, file: Path | None = None) -
     """
     source = identity.source
     if source.kind == "default":
-        return load_default_head()
+        return _default_head(identity)
     if source.kind == "flame":
         return _flame_head(identity, near, file)
     if source.kind != "file":
@@ -157,6 +157,23 @@ def flame_file(head: Head, near: Path) -> Path:
         MissingDependencyError: it is not found.
     """
     return find(FLAME, head.source.file, head.source.digest, near, _digest_of_model)
+
+
+def _default_head(identity: Identity) -> Head:
+    source = identity.source
+    if not len(source.shape) and not len(source.static_offset):
+        return load_default_head()
+    # Deferred: identities need scipy, the default head does not.
+    from engine.heads.shaped_head import shaped_head
+
+    made = shaped_head(source.shape, source.static_offset)
+    if differs := difference(identity, made):
+        raise BadInputError(
+            f"The identity of the default head that the avatar carries is not its own: {differs}.",
+            "Train or export the avatar again.",
+        )
+    # Sums differ in the last digit from machine to machine: the person's own count.
+    return replace(made, id=identity.id, template=identity.template)
 
 
 def _flame_head(identity: Identity, near: Path, file: Path | None) -> Head:

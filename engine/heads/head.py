@@ -37,12 +37,15 @@ class HeadSource:
     """What a head can be made from again.
 
     Attributes:
-        kind: ``"default"``, the head that ships; ``"flame"``, a FLAME model and an identity;
-            ``"file"``, a head file or a mesh; ``"made"``, by a program, so that nothing is known.
+        kind: ``"default"``, the head that ships, with an identity or without; ``"flame"``, a FLAME
+            model and an identity; ``"file"``, a head file or a mesh; ``"made"``, by a program, so
+            that nothing is known.
         file: name of the file, without its folder.
         digest: SHA-256 of the FLAME model's arrays, so that a pickle and an npz are the same, or of
             the bytes of another file.
-        shape: (≤ 300,) FLAME's identity coefficients; empty for the mean head.
+        shape: (≤ K,) identity coefficients, FLAME's or the default head's
+            (:class:`engine.heads.shape_basis.ShapeBasis`); empty for FLAME's mean head and for the
+            default one.
         static_offset: (V, 3) metres, added to the neutral head; (0, 3) for none.
     """
 

@@ -24,6 +24,7 @@ SAME = 5e-4
 """Metres: a face whose neutral differs by no more is the same; fits of one person differ so."""
 
 _KINDS = ("default", "flame", "file", "made")
+_SHAPED = ("default", "flame")
 _DIGEST_LENGTH = 64
 
 
@@ -75,16 +76,17 @@ class Identity:
         return len(self.template)
 
     def arrays(self) -> dict[str, Float]:
-        """What a file keeps as tensors, by name; the default head's mesh is not among it."""
+        """What a file keeps as tensors, by name; the mesh of the default head itself is not."""
         kept: dict[str, Float | None] = {
             "joints": self.joints,
             "mean_expression": self.mean_expression,
             "expression_range": self.expression_range,
         }
-        if self.source.kind != "default":
+        source = self.source
+        if source.kind != "default" or len(source.shape) or len(source.static_offset):
             kept["template"] = self.template
-        if self.source.kind == "flame":
-            kept |= {"shape": self.source.shape, "static_offset": self.source.static_offset}
+        if source.kind in _SHAPED:
+            kept |= {"shape": source.shape, "static_offset": source.static_offset}
         return {PREFIX + name: array for name, array in kept.items() if array is not None}
 
     def about(self) -> dict[str, Any]:
@@ -125,11 +127,12 @@ def read_identity(about: JsonObject, arrays: Mapping[str, NDArray[Any]]) -> Iden
             raise about.wrong(f"its tensor {PREFIX}{name} has the shape {found.shape}, or NaN")
         return found.astype(np.float32)
 
-    template = load_default_head().template if kind == "default" else array("template", (-1, 3))
+    template = array("template", (-1, 3), optional=kind == "default")
+    if template is None:
+        template = load_default_head().template
     shape = array("shape", (-1,), optional=kind != "flame")
     offset = array("static_offset", (-1, 3), optional=kind != "flame")
     joints = array("joints", (-1, 3))
-    assert template is not None
     assert joints is not None
     source = HeadSource(kind, Path(about.text("file")).name, digest)
     if shape is not None and offset is not None:

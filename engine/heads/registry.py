@@ -30,8 +30,9 @@ _BINDING = b"binding_0"
 _PLY_HEADER = 1 << 16
 
 _REMEDY = (
-    f"Use '{DEFAULT_HEAD}', a FLAME model (.pkl or .npz from flame.is.tue.mpg.de), "
-    "a head file saved by this program (.npz), or a mesh (.obj, .ply, .glb)."
+    f"Use '{DEFAULT_HEAD}', '{DEFAULT_HEAD}#7' for another person, a FLAME model (.pkl or .npz "
+    "from flame.is.tue.mpg.de), a head file saved by this program (.npz), or a mesh (.obj, .ply, "
+    ".glb)."
 )
 
 
@@ -39,11 +40,12 @@ def load_head(id_or_path: str | Path, file: Path | None = None) -> Head:
     """Load a head.
 
     Args:
-        id_or_path: ``"default"``; or a FLAME file (``.pkl``, ``.npz``); or a head file (``.npz``);
-            or a mesh (``.obj``, ``.ply``, ``.glb`` …) in head space, metres, in a glTF file of
-            several meshes ``FILE.glb#MESH``, or ``FILE.glb#MESH#MESH`` joined; or what carries a
-            head: an avatar (``.safetensors``), a ``flame_param.npz`` or the ``point_cloud.ply``
-            beside it, or a person's folder.
+        id_or_path: ``"default"``, or with an identity ``"default#7"`` or ``"default#0=1.5,3=-0.8"``
+            (:func:`engine.heads.shaped_head.head_of_name`); or a FLAME file (``.pkl``, ``.npz``);
+            or a head file (``.npz``); or a mesh (``.obj``, ``.ply``, ``.glb`` …) in head space,
+            metres, in a glTF file of several meshes ``FILE.glb#MESH``, or ``FILE.glb#MESH#MESH``
+            joined; or what carries a head: an avatar (``.safetensors``), a ``flame_param.npz`` or
+            the ``point_cloud.ply`` beside it, or a person's folder.
         file: for what carries a head, the FLAME model or file that its head is made from, where it
             need not be looked for.
 
@@ -51,8 +53,8 @@ def load_head(id_or_path: str | Path, file: Path | None = None) -> Head:
         BadInputError: neither a known id nor a readable file of a known kind.
         MissingDependencyError: the file that a carried head is made from is not found.
     """
-    if str(id_or_path) == DEFAULT_HEAD:
-        return load_default_head()
+    if str(id_or_path).partition("#")[0] == DEFAULT_HEAD:
+        return _default_head(str(id_or_path))
     name, meshes = without_meshes(str(id_or_path))
     path = Path(name)
     if str(id_or_path) and path.is_dir():
@@ -74,6 +76,15 @@ def load_head(id_or_path: str | Path, file: Path | None = None) -> Head:
     from engine.heads.flame import load_flame
 
     return load_flame(path)
+
+
+def _default_head(name: str) -> Head:
+    if name == DEFAULT_HEAD:
+        return load_default_head()
+    # Deferred: identities need scipy, the default head does not.
+    from engine.heads.shaped_head import head_of_name
+
+    return head_of_name(name)
 
 
 def carries_head(path: str | Path) -> bool:

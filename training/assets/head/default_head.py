@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -41,17 +41,30 @@ _MIDDLE = 0.8
 _TEXTURE_IMPORTANCE = {"eyeballs": 1.6, "teeth": 1.3, "mouth_interior": 0.6, "neck": 0.7}
 
 
+@dataclass(frozen=True, eq=False)
+class Skin:
+    """The cut, closed skin before its neutral and its expressions are corrected.
+
+    Attributes:
+        mesh: with the source's facial actions as they are.
+        slit: where the lips meet.
+        cap: vertices that close the neck.
+    """
+
+    mesh: Mesh
+    slit: Slit
+    cap: Ids
+
+
 def build() -> Head:
     """Make the default head from the packaged body model."""
     source = repaired(load_source())
-    body, slit = _body(source)
-    skin = neck.largest_component(neck.cut_below(body))
-    slit = _in_mesh(slit, skin)
-    skin, cap = neck.closed_neck(neck.rounded(skin))
-    skin = clear_of_eyes(skin, source)
+    cut = skin_of(source)
+    slit = cut.slit
+    skin = clear_of_eyes(cut.mesh, source)
     closure = Closure(skin, slit)
     skin = closure.close_lips(closure.touching(skin), source.names)
-    regions = skin_regions(skin, source.names, slit, cap)
+    regions = skin_regions(skin, source.names, slit, cut.cap)
     middle = np.abs(skin.vertices[slit.upper, 0]) <= _MIDDLE * skin.vertices[slit.corners, 0].max()
     landmarks = {
         "inner_lip_upper": slit.upper[middle],
@@ -62,6 +75,18 @@ def build() -> Head:
     }
     whole = _with_parts(skin, source, regions, landmarks)
     return _head(whole, source, regions, landmarks)
+
+
+def skin_of(source: Source) -> Skin:
+    """Cut the head off the source's body and close its neck.
+
+    Whatever stands in the source's ``deltas`` is carried along, linearly.
+    """
+    body, slit = _body(source)
+    skin = neck.largest_component(neck.cut_below(body))
+    slit = _in_mesh(slit, skin)
+    skin, cap = neck.closed_neck(neck.rounded(skin))
+    return Skin(skin, slit, cap)
 
 
 def _body(source: Source) -> tuple[Mesh, Slit]:

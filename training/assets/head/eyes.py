@@ -9,6 +9,13 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from engine.core.arrays import Double, Ids
+from engine.heads.eye_clearance import (
+    CLEARANCE,
+    LID_REACH,
+    fitted_sphere,
+    lids_at,
+    push_out_of_eye,
+)
 from training.assets.head.mesh import Mesh
 from training.assets.head.source import JOINTS, Source
 
@@ -16,11 +23,6 @@ SEGMENTS = 24
 _PUPIL = 0.0020
 _IRIS = 0.0062
 """Radii of pupil and iris in metres."""
-# Lids are polygons: their sides cut into a ball that their corners just touch.
-_CLEARANCE = 0.0004
-_LID_REACH = 0.012
-# Expressions that press on the eyes together, by side.
-_TOGETHER = (("eyeSquint", "cheekSquint"), ("eyeSquint", "cheekSquint", "mouthSmile"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,37 +86,63 @@ def clear_of_eyes(mesh: Mesh, source: Source) -> Mesh:
         source: its helper eyes give centre and radius.
     """
     deltas = mesh.deltas.copy()
-    names = source.names
+    for side in ("left", "right"):
+        ball = _ball(source, side)
+        lids = lids_at(mesh.vertices, ball)
+        push_out_of_eye(mesh.vertices, deltas, source.names, side, ball, lids)
+    return mesh.with_deltas(deltas)
+
+
+def ball_motion(source: Source, deltas: Double, side: str, points: Double) -> Double:
+    """(K, N, 3) how points of an eyeball move when it is moved and scaled with the helper eye.
+
+    Args:
+        source: its helper eyes.
+        deltas: (K, V, 3) displacements of the source's vertices.
+        side: ``"left"`` or ``"right"``.
+        points: (N, 3) metres.
+    """
+    helper = source.groups[f"helper-{side[0]}-eye"]
+    middle = source.vertices[helper].mean(axis=0)
+    arms = source.vertices[helper] - middle
+    moved = deltas[:, helper]
+    shift = moved.mean(axis=1)
+    growth = np.einsum("kni,ni->k", moved, arms) / (arms**2).sum()
+    return np.asarray(shift[:, None] + growth[:, None, None] * (points - middle))
+
+
+def follow_eyes(mesh: Mesh, source: Source, deltas: Double, bodies: Double) -> Double:
+    """Displacements of the skin in which lids keep their distance from the moved eyeballs.
+
+    Only what leads to or from the eyeball is replaced, all of it at the ball and less of it with
+    the distance; along the ball lids go where they went.
+
+    Args:
+        mesh: the skin.
+        source: its helper eyes.
+        deltas: (K, V, 3) displacements of the skin.
+        bodies: (K, W, 3) the same of the source's vertices.
+    """
+    deltas = deltas.copy()
     for side in ("left", "right"):
         centre, radius = _ball(source, side)
-        height = np.linalg.norm(mesh.vertices - centre, axis=1) - radius
-        lids = (height > 0) & (height < _LID_REACH) & (mesh.vertices[:, 2] > centre[2])
-        wanted = radius + np.minimum(height[lids], _CLEARANCE)
-        mixes: list[tuple[str, ...]] = [(name,) for name in names]
-        mixes += [tuple(f"{name}{side.title()}" for name in mix) for mix in _TOGETHER]
-        for mix in mixes:
-            members = [names.index(name) for name in mix]
-            moved = mesh.vertices[lids] + deltas[members][:, lids].sum(axis=0) - centre
-            distance = np.linalg.norm(moved, axis=1)
-            push = moved * (np.maximum(wanted - distance, 0) / distance)[:, None]
-            for member in members:
-                deltas[member][lids] += push / len(members)
-    return mesh.with_deltas(deltas)
+        arm = mesh.vertices - centre
+        distance = np.linalg.norm(arm, axis=1)
+        height = (distance - radius) / LID_REACH
+        near = np.nonzero((height < 1) & (arm[:, 2] > 0))[0]
+        share = 1 - np.clip(height[near], 0, 1) ** 2
+        out = arm[near] / distance[near, None]
+        ball = ball_motion(source, bodies, side, mesh.vertices[near])
+        apart = np.einsum("kni,ni->kn", deltas[:, near] - ball, out)
+        deltas[:, near] -= (share * apart)[..., None] * out
+    return deltas
 
 
 def _ball(source: Source, side: str) -> tuple[Double, float]:
     """Centre and radius of an eyeball."""
     helper = source.groups[f"helper-{side[0]}-eye"]
     centre, radius = fitted_sphere(source.vertices[helper])
-    return centre, radius - _CLEARANCE
-
-
-def fitted_sphere(points: Double) -> tuple[Double, float]:
-    """Centre and radius of the sphere through points, by linear least squares."""
-    system = np.concatenate([2 * points, np.ones((len(points), 1))], axis=1)
-    solution = np.linalg.lstsq(system, (points**2).sum(axis=1), rcond=None)[0]
-    centre = solution[:3]
-    return centre, float(np.sqrt(solution[3] + centre @ centre))
+    return centre, radius - CLEARANCE
 
 
 def _rotation(points: Double, moved: Double) -> Rotation:

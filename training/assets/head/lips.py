@@ -179,6 +179,10 @@ class Closure:
         deltas[names.index("mouthClose")] += self._far.spread(self._apart(open_and_closed))
         return mesh.with_deltas(deltas)
 
+    def keep_together(self, deltas: Double) -> Double:
+        """Offsets (E, V, 3) with each corrected so that the pairs of the slit move as one."""
+        return np.stack([delta + self._near.spread(self._apart(delta)) for delta in deltas])
+
     def _apart(self, delta: Double) -> Double:
         """What to add at the upper and the lower vertices so that the pairs move as one."""
         apart = delta[self._upper] - delta[self._lower]

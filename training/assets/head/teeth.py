@@ -139,17 +139,21 @@ def _joined(shells: list[Shell], source: Source, band: Ids, joint: str) -> Mesh:
     )
 
 
-def carried(source: Source, band: Ids, points: Double) -> Double:
+# Below half a millimetre the source only has stray numbers on its teeth.
+_STRAY = 5e-4
+
+
+def carried(source: Source, band: Ids, points: Double, stray: float = _STRAY) -> Double:
     """(E, N, 3) offsets of points that move with a rigid part of the source.
 
     The part's offsets are affine in position, so the affine map fitted to them carries anything.
+    Those that nowhere exceed ``stray`` metres are taken for zero.
     """
     corners = np.concatenate([source.vertices[band], np.ones((len(band), 1))], axis=1)
     targets = np.concatenate([points, np.ones((len(points), 1))], axis=1)
-    deltas = np.zeros((len(source.names), len(points), 3))
+    deltas = np.zeros((len(source.deltas), len(points), 3))
     for index, delta in enumerate(source.deltas[:, band]):
-        # Below half a millimetre the source only has stray numbers on its teeth.
-        if np.abs(delta).max() > 5e-4:
+        if np.abs(delta).max() > stray:
             deltas[index] = targets @ np.linalg.lstsq(corners, delta, rcond=None)[0]
     return deltas
 
