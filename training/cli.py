@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from engine.cli import build_app, run
 from training.commands import evaluate, train
 from training.commands.capture import capture
+from training.commands.track import track
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -18,6 +19,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     app = build_app()
     app.command(capture)
+    app.command(track)
     app.command(evaluate.app, name="evaluate")
     app.command(train.app, name="train")
     return run(app, args)

@@ -19,7 +19,7 @@ from engine.core.errors import BadInputError
 ENVIRONMENT = "GAUSSIANSPEECH_JOB"
 """Environment variable that names the job's folder to the worker."""
 
-COMMANDS = ("train avatar", "train speech", "train joint", "train person", "capture")
+COMMANDS = ("train avatar", "train speech", "train joint", "train person", "capture", "track")
 """Commands of ``python -m training`` that can be jobs."""
 
 PACKAGE = "training"

@@ -41,6 +41,7 @@ from training.data.recorded_motion import CapturedHead
 from training.data.silhouettes import check_silhouettes
 
 _POSES_KEPT = 512
+_WATCHED: tuple[Split, ...] = ("val", "test")
 _FACING = 8
 """Timesteps over which the face's direction is averaged when the front camera is looked for."""
 
@@ -170,7 +171,7 @@ class MultiViewCapture:
             )
         listed = _listed(folder)
         everything = [frame for split in SPLITS for frame in listed[split]]
-        _check_cameras(folder, everything)
+        _check_cameras(folder, listed)
         refined = None if tracking is None else load_tracking(tracking)
         motion = head_motion(folder, everything, head, refined)
         params = dict.fromkeys(folder / frame.param for frame in everything)
@@ -185,7 +186,8 @@ class MultiViewCapture:
     def split(self, name: Split) -> Views:
         """The views to train on, to watch while training, or to test on.
 
-        ``train`` holds no picture of the test camera, ``val`` and ``test`` no other.
+        ``train`` holds no picture of the test camera, ``val`` and ``test`` no other; of a capture
+        of one camera ``val`` and ``test`` hold timesteps that ``train`` does not.
         """
         return Views(self, self._splits[name])
 
@@ -269,11 +271,20 @@ def _listed(folder: Path) -> dict[Split, list[Frame]]:
     return listed
 
 
-def _check_cameras(folder: Path, frames: Sequence[Frame]) -> None:
-    if len({frame.camera_id for frame in frames}) < 2:
+def _held_out(listed: dict[Split, list[Frame]]) -> set[int]:
+    """Timesteps to watch and test on that are not trained on."""
+    trained = {frame.timestep for frame in listed["train"]}
+    return {frame.timestep for name in _WATCHED for frame in listed[name]} - trained
+
+
+def _check_cameras(folder: Path, listed: dict[Split, list[Frame]]) -> None:
+    frames = [frame for split in SPLITS for frame in listed[split]]
+    if len({frame.camera_id for frame in frames}) < 2 and not _held_out(listed):
         raise BadInputError(
-            f"{folder} has pictures of one camera only ('{frames[0].camera_id}').",
-            "An avatar needs several views: give a capture of at least two cameras.",
+            f"{folder} has pictures of one camera only ('{frames[0].camera_id}'), and all of them "
+            "are to train on.",
+            "Give a capture of at least two cameras, or list timesteps to test on in "
+            "transforms_test.json, as 'gaussianspeech track' does.",
         )
     if len({frame.kind for frame in frames}) > 1:
         raise BadInputError(
@@ -339,6 +350,11 @@ def _by_camera(
     def of_front(frames: Sequence[Frame]) -> list[Frame]:
         return [frame for frame in frames if frame.camera_id == front]
 
+    if len({frame.camera_id for split in SPLITS for frame in listed[split]}) == 1:
+        # One camera and a head that moves: other timesteps are what is new to the avatar.
+        held = _held_out(listed)
+        val, test = ([f for f in listed[name] if f.timestep in held] for name in _WATCHED)
+        return {"train": listed["train"], "val": val or test, "test": test or val}
     train = [frame for frame in listed["train"] if frame.camera_id != front]
     test = of_front(listed["test"]) or of_front(listed["val"]) or of_front(listed["train"])
     if not train or not test:

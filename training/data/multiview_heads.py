@@ -21,7 +21,7 @@ from engine.heads.flame_param import FlameParam, load_flame_param
 from engine.heads.head import Head
 from engine.heads.registry import carries_head
 from training.data.flame_tracking import Tracking
-from training.data.layout import CANONICAL, Frame
+from training.data.layout import CANONICAL, HEAD_FILE, Frame
 from training.data.layout_head_param import load_head_param
 from training.data.posed_flame import in_the_world, posed, row_of
 
@@ -108,7 +108,7 @@ def head_motion(
                 f"{folder} is no capture of a FLAME head: it takes no refined FLAME parameters.",
                 "Leave out --tracking.",
             )
-        return _OwnMotion(first, head)
+        return _OwnMotion(folder, first, head)
     timesteps = {folder / frame.param: frame.timestep for frame in frames}
     return FlameMotion(folder, first, head, tracking, timesteps)
 
@@ -116,14 +116,17 @@ def head_motion(
 class _OwnMotion:
     """``head_param``: expression and matrix, and vertices where they say more."""
 
-    def __init__(self, first: Path, head: str | Path | Head | None) -> None:
+    def __init__(self, folder: Path, first: Path, head: str | Path | Head | None) -> None:
         wanted = load_head_param(first).head
+        carried = folder / HEAD_FILE
         if isinstance(head, Head):
             self.head = head
         elif head is not None:
             self.head = load_head(head)
         elif wanted == "default":
             self.head = load_head(wanted)
+        elif carried.is_file():
+            self.head = load_head(carried)
         else:
             raise BadInputError(
                 f"The capture was made with the head '{wanted}'.", "Give its file with --head."

@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from engine.avatar import load_avatar, splats
+from engine.heads import load_head
+from engine.heads.asset_file import save_head
 from engine.splatting.cpu.backend import CpuBackend
 from tests.training.data.small_capture import FRONT
+from training.data.layout import HEAD_FILE, read_transforms, transforms_path, write_transforms
+from training.data.layout_head_param import load_head_param, save_head_param
 from training.data.multiview import MultiViewCapture
 
 
@@ -15,6 +22,31 @@ def test_the_front_camera_is_kept_from_training(small_capture):
     assert {frame.camera_id for frame in capture.split("train").frames} == {"left", "right", "low"}
     for split in ("val", "test"):
         assert {frame.camera_id for frame in capture.split(split).frames} == {FRONT}
+
+
+def test_of_one_camera_other_timesteps_are_kept_from_training(small_capture, tmp_path):
+    folder = shutil.copytree(small_capture, tmp_path / "capture")
+    listed = read_transforms(transforms_path(folder, "train"))
+    left = [frame for frame in listed if frame.camera_id == "left"]
+    write_transforms(transforms_path(folder, "train"), left[:2])
+    write_transforms(transforms_path(folder, "val"), left[2:])
+    write_transforms(transforms_path(folder, "test"), left[2:])
+    capture = MultiViewCapture.open(folder)
+    assert [frame.timestep for frame in capture.split("train").frames] == [0, 1]
+    assert [frame.timestep for frame in capture.split("test").frames] == [2]
+    assert capture.test_camera == "left"
+
+
+def test_a_capture_may_carry_its_head(small_capture, tmp_path):
+    folder = shutil.copytree(small_capture, tmp_path / "capture")
+    head = load_head("default")
+    person = replace(head, id="tracked-1", template=head.template * np.float32(1.01))
+    save_head(person, folder / HEAD_FILE)
+    for path in sorted((folder / "head_param").glob("*.npz")):
+        save_head_param(replace(load_head_param(path), head=person.id), path)
+    capture = MultiViewCapture.open(folder)
+    assert capture.head.id == person.id
+    assert np.allclose(capture.head.template, person.template)
 
 
 def test_a_view_is_what_the_avatar_rendered_there(small_capture):

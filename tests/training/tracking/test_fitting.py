@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import numpy as np
+import pytest
+
+from engine.core.errors import CancelledError
+from tests.training.tracking.projected_face import filmed_face
+from training.tracking.fitting import (
+    Intrinsics,
+    fit_frames,
+    fit_identity,
+    initial_poses,
+    project,
+)
+from training.tracking.landmarks import LIPS
+
+
+def degrees_apart(a, b):
+    cosine = (np.trace(a @ np.swapaxes(b, 1, 2), axis1=1, axis2=2) - 1) / 2
+    return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+
+
+def test_the_first_pose_is_near_the_true_one():
+    film = filmed_face(frames=6)
+    start = initial_poses(film.model, film.seen, film.camera)
+    assert degrees_apart(start.rotation, film.fit.rotation).max() < 12
+    assert np.abs(start.translation[:, 2] / film.fit.translation[:, 2] - 1).max() < 0.15
+
+
+@pytest.fixture(scope="module")
+def film():
+    return filmed_face(frames=20, seed=3)
+
+
+@pytest.fixture(scope="module")
+def known_identity(film):
+    """Poses and expressions alone: identity and camera are given."""
+    start = initial_poses(film.model, film.seen, film.camera)
+    return fit_frames(film.model, film.seen, film.camera, film.identity, start)
+
+
+def test_poses_of_a_known_face_are_found_within_half_a_degree(film, known_identity):
+    assert degrees_apart(known_identity.rotation, film.fit.rotation).mean() < 0.5
+
+
+def test_the_mouth_of_a_known_face_follows_within_a_millimetre(film, known_identity):
+    wrong = known_identity.expression - film.fit.expression
+    moved = np.tensordot(wrong, film.model.expression[:, list(LIPS)], 1)
+    assert 1e3 * np.linalg.norm(moved, axis=2).mean() < 1.0
+
+
+def test_weights_stay_within_their_bounds(film, known_identity):
+    assert (known_identity.expression >= film.model.low - 1e-9).all()
+    assert (known_identity.expression <= film.model.high + 1e-9).all()
+
+
+def test_a_face_from_several_poses_is_nearer_than_the_mean_face(film):
+    guess = Intrinsics(film.camera.focal * 1.06, film.camera.centre)
+    start = initial_poses(film.model, film.seen, guess)
+    identity, camera, fit = fit_identity(film.model, film.seen, guess, start, free_focal=True)
+    true = np.tensordot(film.identity, film.model.identity, 1)
+    found = np.tensordot(identity, film.model.identity, 1)
+    # A film knows no size and no position of the head: neither counts.
+    x, y = (film.model.rest + offset for offset in (found, true))
+    x, y = x - x.mean(0), y - y.mean(0)
+    wrong = np.linalg.norm(x * (x * y).sum() / (x * x).sum() - y, axis=1).mean()
+    mean = film.model.rest - film.model.rest.mean(0)
+    before = np.linalg.norm(mean * (mean * y).sum() / (mean * mean).sum() - y, axis=1).mean()
+    assert wrong < 0.6 * before
+    away = np.linalg.norm(project(film.model, identity, camera, fit) - film.seen.points, axis=2)
+    assert np.median(away) < 1.5
+
+
+def test_a_known_focal_length_is_kept(film):
+    start = initial_poses(film.model, film.seen, film.camera)
+    some = slice(0, 4)
+    _, camera, _ = fit_identity(
+        film.model, film.seen.picked(some), film.camera, start.picked(some), free_focal=False
+    )
+    assert camera.focal == pytest.approx(film.camera.focal)
+
+
+def test_nothing_is_smooth_across_a_cut():
+    film = filmed_face(frames=8)
+    jumped = film.seen.points.copy()
+    jumped[4:] += [60.0, 30.0]
+    seen = type(film.seen)(jumped, film.seen.times, np.array([0] * 4 + [1] * 4))
+    start = initial_poses(film.model, seen, film.camera)
+    fit = fit_frames(film.model, seen, film.camera, film.identity, start)
+    flat = project(film.model, film.identity, film.camera, fit)
+    assert np.median(np.linalg.norm(flat - jumped, axis=2), axis=1).max() < 1.0
+
+
+def test_a_cancel_goes_through(film):
+    def cancelled(_share, _message):
+        raise CancelledError
+
+    start = initial_poses(film.model, film.seen, film.camera)
+    with pytest.raises(CancelledError):
+        fit_frames(film.model, film.seen, film.camera, film.identity, start, cancelled)

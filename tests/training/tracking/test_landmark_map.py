@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import numpy as np
+import pytest
+
+from engine.core.errors import BadInputError
+from training.tracking.landmark_map import load_landmark_map
+from training.tracking.landmarks import EYE_CORNERS, INNER_LOWER, INNER_UPPER, IRISES, LIPS
+
+
+@pytest.fixture(scope="module")
+def marks():
+    return load_landmark_map()
+
+
+def test_landmarks_lie_in_triangles_of_the_head(head, marks):
+    triangles = {tuple(sorted(face)) for face in head.faces.tolist()}
+    assert {tuple(sorted(corners)) for corners in marks.corners.tolist()} <= triangles
+    assert np.allclose(marks.weights.sum(1), 1, atol=1e-5)
+
+
+def test_lips_and_irises_are_where_the_head_has_them(head, marks):
+    assert np.isin(marks.corners[list(INNER_UPPER[1:-1])], head.regions["upper_lip"]).all()
+    assert np.isin(marks.corners[list(INNER_LOWER[1:-1])], head.regions["lower_lip"]).all()
+    assert np.isin(marks.corners[list(IRISES)], head.regions["eyeballs"]).all()
+
+
+def test_right_is_the_persons_right(head, marks):
+    right, left = marks.on_mesh(head.template)[list(EYE_CORNERS)]
+    assert right[0] < -0.03
+    assert left[0] > 0.03
+
+
+def test_the_detector_follows_an_opening_mouth(head, marks):
+    jaw = head.expression_index("jawOpen")
+    motion = marks.on_mesh(head.expression_basis)[jaw] + marks.response[jaw]
+    assert motion[14, 1] < -0.01
+    assert marks.deviation[list(LIPS)].mean() < 0.0015
+
+
+def test_a_damaged_map_is_refused(tmp_path):
+    path = tmp_path / "landmark_map.npz"
+    path.write_bytes(b"no npz")
+    with pytest.raises(BadInputError, match=r"landmark_map\.npz"):
+        load_landmark_map(path)

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make ``training/tracking/landmark_map.npz``: MediaPipe's landmarks on the default head.
+
+    python -m training.assets.landmark_map [--pictures 900]
+
+Needs the extra ``tracking``. The default avatar is rendered from known cameras with known faces.
+The neutral pictures tell where on the mesh each landmark lies: the ray through its pixel meets the
+mesh, and the median over the views is taken. The other pictures tell how the detector responds to
+the expressions beyond the mesh's own motion: for each landmark a ridge regression of its
+displacement, (1 + E) × 3 unknowns, from two pixels a picture, left out where the face turns away.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from engine.avatar import load_avatar
+from engine.core.arrays import Double, Float
+from engine.heads import load_head
+from engine.heads.head import Head
+from engine.heads.surface import Surface
+from engine.rendering.frames import FrameRenderer, studio_backdrop
+from engine.splatting.camera import Camera
+from engine.splatting.registry import choose_backend
+from training.synthetic.faces import EYES, MOUTHS, WHOLE
+from training.synthetic.schedule import expression_of
+from training.tracking.landmark_map import ASSET, LandmarkMap, save_landmark_map
+from training.tracking.landmarks import INNER_LOWER, INNER_UPPER, IRISES, POINTS, LandmarkDetector
+from training.tracking.mediapipe_faces import open_detector
+
+_SIZE = 640
+_VIEWS = ((0, 0), (-12, 0), (12, 0), (-25, 0), (25, 0), (0, 10), (0, -10), (-35, 4), (35, 4))
+"""Degrees of turn and nod of the neutral views."""
+_FACING = 0.35
+"""Cosine between a landmark's normal and the line of sight from which the landmark counts."""
+_NOISE = 0.0007
+_OFFSET, _RESPONSE = 0.004, 0.0025
+"""Standard deviations, metres: of a detection, of where a landmark rests, of what it adds to an
+expression."""
+_IRIS_EDGES = ((0, 0), (1, 0), (0, 1), (-1, 0), (0, -1))
+_FOCAL, _AWAY = 1.5, 0.55
+
+
+class Picture(NamedTuple):
+    """A detection with what was rendered.
+
+    Attributes:
+        points: (478, 2) pixels.
+        vertices: (V, 3) head space.
+        expression: (E,).
+        matrix: (4, 4) head space to camera.
+    """
+
+    points: Float
+    vertices: Float
+    expression: Float
+    matrix: Double
+
+
+def main() -> None:
+    """Render, detect, fit, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pictures", type=int, default=900)
+    parser.add_argument("--out", type=Path, default=ASSET)
+    chosen = parser.parse_args()
+    head = load_head("default")
+    detector = open_detector(still=True)
+    neutral = list(_pictures(head, detector, _neutral(head)))
+    corners, weights = _on_the_mesh(head, neutral)
+    faces = list(_pictures(head, detector, _faces(head, chosen.pictures)))
+    print(f"{len(neutral)} of {len(_VIEWS)} neutral views, {len(faces)} of {chosen.pictures} faces")
+    offset, response, deviation = _responses(head, corners, weights, [*neutral, *faces])
+    found = LandmarkMap(
+        corners, weights, offset, response, deviation, head.expression_names, detector.name
+    )
+    save_landmark_map(found, chosen.out)
+    print(f"wrote {chosen.out}: median deviation {1e3 * np.median(deviation):.2f} mm")
+
+
+def camera_matrix() -> Float:
+    """(3, 3) of the pictures."""
+    f = _FOCAL * _SIZE
+    return np.array([[f, 0, _SIZE / 2], [0, f, _SIZE / 2], [0, 0, 1]], np.float32)
+
+
+def _pictures(
+    head: Head, detector: LandmarkDetector, shown: Iterator[tuple[Float, Double]]
+) -> Iterator[Picture]:
+    camera = Camera(np.eye(4, dtype=np.float32), camera_matrix(), _SIZE, _SIZE)
+    avatar, backend = load_avatar("default", head), choose_backend("cpu")
+    renderer = FrameRenderer(avatar, backend, camera, studio_backdrop(_SIZE, _SIZE))
+    for expression, matrix in shown:
+        vertices = head.deform(expression)
+        image = renderer.submit(vertices, expression, matrix.astype(np.float32)).numpy()[0]
+        if found := detector.detect(image, 0.0):
+            yield Picture(found[0].points, vertices, expression, matrix)
+
+
+def _matrix(head: Head, turn: float, nod: float, tilt: float, away: float = _AWAY) -> Double:
+    matrix = np.eye(4)
+    matrix[:3, :3] = Rotation.from_euler("YXZ", [turn, nod, tilt], degrees=True).as_matrix()
+    middle = head.eyes - np.array([0, 0.035, 0])
+    matrix[:3, 3] = -matrix[:3, :3] @ middle
+    flip = np.diag([1.0, -1.0, -1.0, 1.0])
+    flip[2, 3] = away
+    return flip @ matrix
+
+
+def _neutral(head: Head) -> Iterator[tuple[Float, Double]]:
+    for turn, nod in _VIEWS:
+        yield np.zeros(len(head.expression_names), np.float32), _matrix(head, turn, nod, 0)
+
+
+def _faces(head: Head, count: int) -> Iterator[tuple[Float, Double]]:
+    """Listed faces mixed by two, with a few expressions on top; half of them speak.
+
+    Speaking is a jaw and lips that mostly stay small.
+    """
+    rng = np.random.default_rng(16)
+    listed = [expression_of(head, face) for _, face in (*MOUTHS, *EYES, *WHOLE)]
+    index = head.expression_index
+    for number in range(count):
+        if number % 2:
+            mixed = sum(rng.uniform(0, 0.9) * listed[k] for k in rng.choice(len(listed), 2))
+        else:
+            mixed = np.zeros(len(head.expression_names))
+            jaw = rng.beta(1, 2.5)
+            mixed[index("jawOpen")] = jaw
+            mixed[index("mouthClose")] = jaw * rng.choice([0, rng.uniform(), 1])
+            for name in rng.choice(
+                [n for n in head.expression_names if n.startswith("mouth") and "Close" not in n], 6
+            ):
+                mixed[index(name)] = rng.beta(1, 2)
+        for name in rng.choice(head.expression_names, 3):
+            mixed[index(name)] += 0.6 * rng.beta(1, 2)
+        turn, nod, tilt = rng.normal(0, (14, 7, 5))
+        weights = np.clip(mixed, 0, 1).astype(np.float32)
+        yield weights, _matrix(head, turn, nod, tilt, _AWAY * rng.uniform(0.9, 1.3))
+
+
+def _on_the_mesh(head: Head, pictures: list[Picture]) -> tuple[NDArray[np.int32], Float]:
+    """Triangle and barycentric coordinates of each landmark: median of the views' hits."""
+    hits = np.full((len(pictures), POINTS, 3), np.nan)
+    for row, picture in enumerate(pictures):
+        hits[row] = _hits(head, picture)
+    places = np.nanmedian(hits, 0)
+    corners, weights = np.zeros((POINTS, 3), np.int32), np.zeros((POINTS, 3), np.float32)
+    seen = np.isfinite(places).all(1)
+    inner = head.regions["mouth_interior"]
+    eyes, mouth = head.regions["eyeballs"], np.union1d(head.regions["teeth"], inner)
+    skin = np.setdiff1d(np.arange(head.vertex_count), np.union1d(eyes, mouth))
+    kinds = {
+        "iris": (np.isin(np.arange(POINTS), IRISES), eyes),
+        "upper": (np.isin(np.arange(POINTS), INNER_UPPER[1:-1]), head.regions["upper_lip"]),
+        "lower": (np.isin(np.arange(POINTS), INNER_LOWER[1:-1]), head.regions["lower_lip"]),
+    }
+    kinds["skin"] = (~np.any([chosen for chosen, _ in kinds.values()], axis=0), skin)
+    for chosen, vertices in kinds.values():
+        rows = np.flatnonzero(chosen)
+        faces = head.faces[np.isin(head.faces, vertices).all(1)]
+        surface = Surface(head.template.astype(np.float64), faces, np.zeros(head.vertex_count))
+        found = surface.closest(np.where(seen[rows, None], places[rows], 0.0))
+        corners[rows], weights[rows] = faces[found.faces], found.weights
+    if not seen.all():
+        raise SystemExit(f"No view shows the landmarks {np.flatnonzero(~seen)}.")
+    return corners, weights
+
+
+def _hits(head: Head, picture: Picture) -> Double:
+    """(478, 3) head space: where the rays through the landmarks meet the mesh; NaN beside it."""
+    K, matrix = camera_matrix().astype(np.float64), picture.matrix
+    local = picture.vertices @ matrix[:3, :3].T + matrix[:3, 3]
+    flat = (local @ K.T)[:, :2] / local[:, 2:]
+    a, b, c = np.moveaxis(flat[head.faces], 1, 0)
+    area = _cross(b - a, c - a)
+    depth = local[head.faces, 2]
+    result = np.full((POINTS, 3), np.nan)
+    inverse = np.linalg.inv(matrix)
+    for number, point in enumerate(picture.points.astype(np.float64)):
+        near = np.flatnonzero(np.abs(a - point).max(1) < 60)
+        parts = (
+            np.stack(
+                [
+                    _cross(b[near] - point, c[near] - point),
+                    _cross(c[near] - point, a[near] - point),
+                ],
+                1,
+            )
+            / np.where(np.abs(area[near]) > 1e-9, area[near], np.inf)[:, None]
+        )
+        parts = np.c_[parts, 1 - parts.sum(1)]
+        inside = np.flatnonzero((parts >= 0).all(1) & (np.abs(area[near]) > 1e-9))
+        if not len(inside):
+            continue
+        inverse_depth = (parts[inside] / depth[near[inside]]).sum(1)
+        z = 1 / inverse_depth.max()
+        ray = np.linalg.inv(K) @ np.array([*point, 1.0])
+        result[number] = inverse[:3, :3] @ (z * ray) + inverse[:3, 3]
+    return result
+
+
+def _cross(u: Double, v: Double) -> Double:
+    return u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0]
+
+
+def _responses(
+    head: Head, corners: NDArray[np.int32], weights: Float, pictures: list[Picture]
+) -> tuple[Float, Float, Float]:
+    """Offset (478, 3), response (E, 478, 3) and deviation (478,) by ridge regression."""
+    K = camera_matrix().astype(np.float64)
+    expressions = np.array([picture.expression for picture in pictures], np.float64)
+    design = np.c_[np.ones(len(pictures)), expressions]
+    rows = np.zeros((len(pictures), POINTS, 2, 3))
+    wanted = np.zeros((len(pictures), POINTS, 2))
+    counted = np.zeros((len(pictures), POINTS), bool)
+    scale = np.zeros((len(pictures), POINTS))
+    for number, picture in enumerate(pictures):
+        R, t = picture.matrix[:3, :3], picture.matrix[:3, 3]
+        mesh = picture.vertices.astype(np.float64)
+        point = np.einsum("lc,lcd->ld", weights, mesh[corners])
+        normals = Surface(mesh, head.faces, np.zeros(len(mesh))).normals
+        facing = np.einsum("lc,lcd->ld", weights, normals[corners]) @ R.T
+        local = point @ R.T + t
+        sight = -local / np.linalg.norm(local, axis=1, keepdims=True)
+        size = np.linalg.norm(facing, axis=1)
+        counted[number] = (facing * sight).sum(1) / np.maximum(size, 1e-9) > _FACING
+        x, y, z = local.T
+        jacobian = np.zeros((POINTS, 2, 3))
+        jacobian[:, 0, 0], jacobian[:, 0, 2] = K[0, 0] / z, -K[0, 0] * x / z**2
+        jacobian[:, 1, 1], jacobian[:, 1, 2] = K[1, 1] / z, -K[1, 1] * y / z**2
+        rows[number] = jacobian @ R
+        wanted[number] = picture.points - (local @ K.T)[:, :2] / z[:, None]
+        scale[number] = z / K[0, 0]
+    counted[:, list(IRISES)] = True
+    counted[:, [*INNER_UPPER, *INNER_LOWER]] = True
+    E = expressions.shape[1]
+    offset, response = np.zeros((POINTS, 3)), np.zeros((E, POINTS, 3))
+    deviation = np.zeros(POINTS)
+    prior = np.repeat(1 / np.array([_OFFSET, *([_RESPONSE] * E)]) ** 2, 3)
+    for mark in range(POINTS):
+        kept = counted[:, mark]
+        # In metres across the line of sight, so that near and far pictures count alike.
+        metres = scale[kept, mark][:, None]
+        A = np.einsum("nk,nij->nikj", design[kept], rows[kept, mark] * metres[..., None])
+        A = A.reshape(-1, 3 * (1 + E))
+        b = (wanted[kept, mark] * metres).reshape(-1)
+        weight = np.ones(len(b))
+        for _ in range(4):  # Huber's weights: a lost face must not bend a landmark.
+            normal = (A * weight[:, None]).T @ A / _NOISE**2 + np.diag(prior)
+            solved = np.linalg.solve(normal, (A * weight[:, None]).T @ b / _NOISE**2)
+            residual = np.abs(A @ solved - b)
+            weight = np.minimum(1, 2 * _NOISE / np.maximum(residual, 1e-12))
+        solved = solved.reshape(1 + E, 3)
+        offset[mark], response[:, mark] = solved[0], solved[1:]
+        deviation[mark] = 1.4826 * np.median(residual)
+    return offset.astype(np.float32), response.astype(np.float32), deviation.astype(np.float32)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The landmarks of a head as a linear model of its identity and its expression."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.core.arrays import Double, Float
+from engine.core.errors import BadInputError
+from engine.heads.head import Head
+from engine.heads.surface import Surface
+from engine.motion.lip_contact import lip_gap
+from training.tracking.identity_space import IdentitySpace
+from training.tracking.landmark_map import LandmarkMap
+from training.tracking.landmarks import EYES, IRISES, LIPS, OVAL, POINTS
+
+_LEAST_DEVIATION = 0.0004
+"""Metres; no landmark is believed farther than this."""
+_SHARES = ((OVAL, 0.15), (LIPS, 2.5), (EYES, 1.5), (IRISES, 1.5))
+"""Factors of the landmarks' weights: the outline slides, lips and eyes are what is looked at."""
+
+_UNSEEN = ("tongueOut",)
+"""Expressions that no landmark tells."""
+_DEVIATIONS = {
+    "jawForward": 0.08,
+    "jawLeft": 0.1,
+    "jawRight": 0.1,
+    "mouthLeft": 0.1,
+    "mouthRight": 0.1,
+    "mouthFrown": 0.15,
+    "mouthShrug": 0.2,
+    "mouthDimple": 0.2,
+    "mouthStretch": 0.25,
+    "noseSneer": 0.15,
+    "cheekPuff": 0.15,
+    "cheekSquint": 0.2,
+    "eyeBlink": 0.6,
+    "jawOpen": 0.5,
+    "mouthLowerDown": 0.5,
+    "mouthUpperUp": 0.5,
+    "mouthClose": 0.5,
+}
+"""Prior deviations by start of the name, where they differ from :data:`_DEVIATION`: what is rare in
+speech, or looks like a turn of the head or another face, is small."""
+_DEVIATION = 0.4
+
+
+@dataclass(frozen=True, eq=False)
+class FaceModel:
+    """Landmarks X = rest + Σ aᵢ·Iᵢ + Σ eₖ·Bₖ in head space, metres.
+
+    Attributes:
+        rest: (478, 3) of the neutral mean head, as the detector sees it.
+        normals: (478, 3) unit, of the skin there.
+        identity: (I, 478, 3) of unit normal coefficients.
+        expression: (E, 478, 3), as the detector sees it.
+        low, high: (E,) bounds of the weights.
+        deviation: (E,) of the weights, for the prior.
+        pairs: (N, 2) expressions of the left and the right half of the face.
+        spread: (478,) metres: deviation of a landmark across the line of sight.
+        share: (478,) weight of a landmark against others.
+        parting: (E, P) metres by which each expression parts each pair of the inner lips.
+        names: E names.
+    """
+
+    rest: Double
+    normals: Double
+    identity: Double
+    expression: Double
+    low: Double
+    high: Double
+    deviation: Double
+    pairs: NDArray[np.intp]
+    spread: Double
+    share: Double
+    parting: Double
+    names: tuple[str, ...]
+
+
+def arkit_face_model(head: Head, space: IdentitySpace, marks: LandmarkMap) -> FaceModel:
+    """The model of a head on the default topology with ARKit's expressions.
+
+    Args:
+        head: neutral; of the default head's mesh.
+        space: identities of that head.
+        marks: where the landmarks lie.
+
+    Raises:
+        BadInputError: the map was made for other expressions.
+    """
+    if marks.expression_names != head.expression_names:
+        raise BadInputError(
+            f"The landmarks were measured on other expressions than those of '{head.id}'.",
+            "Make the map again: python -m training.assets.landmark_map.",
+        )
+    template = head.template.astype(np.float64)
+    normals = Surface(template, head.faces, np.zeros(len(template))).normals
+    normals = np.einsum("lc,lcd->ld", marks.weights, normals[marks.corners])
+    names = head.expression_names
+    high = np.array([0.0 if name in _UNSEEN else 1.0 for name in names])
+    gap = lip_gap(head.expression_basis, names, head.landmarks)
+    share = np.ones(POINTS)
+    for points, factor in _SHARES:
+        share[list(points)] = factor
+    return FaceModel(
+        rest=(marks.on_mesh(head.template) + marks.offset).astype(np.float64),
+        normals=normals / np.linalg.norm(normals, axis=1, keepdims=True),
+        identity=marks.on_mesh(space.basis).astype(np.float64),
+        expression=(marks.on_mesh(head.expression_basis) + marks.response).astype(np.float64),
+        low=np.zeros(len(names)),
+        high=high,
+        deviation=np.array([_prior(name) for name in names]),
+        pairs=_sides(names),
+        spread=np.maximum(marks.deviation, _LEAST_DEVIATION).astype(np.float64),
+        share=share,
+        parting=np.zeros((len(names), 0)) if gap is None else gap.parting,
+        names=names,
+    )
+
+
+def _sides(names: Sequence[str]) -> NDArray[np.intp]:
+    """Pairs that move alike; eyes that look aside are mirrored by In and Out."""
+    index = {name: row for row, name in enumerate(names)}
+    pairs = []
+    for name, row in index.items():
+        if not name.endswith("Left") or name in ("jawLeft", "mouthLeft"):
+            continue
+        other = name.removesuffix("Left") + "Right"
+        if name.startswith("eyeLookIn"):
+            other = "eyeLookOutRight"
+        elif name.startswith("eyeLookOut"):
+            other = "eyeLookInRight"
+        if other in index:
+            pairs.append((row, index[other]))
+    return np.array(pairs, np.intp).reshape(-1, 2)
+
+
+def _prior(name: str) -> float:
+    return next((d for start, d in _DEVIATIONS.items() if name.startswith(start)), _DEVIATION)
+
+
+def weights_of(expression: Double) -> Float:
+    """Weights of a head, float32."""
+    return np.ascontiguousarray(expression, np.float32)

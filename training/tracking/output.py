@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A tracked video as a capture on disk: what the trainings read (docs/capture.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Picture
+from scipy.spatial.transform import Rotation
+
+from engine.core.arrays import Double, Float
+from engine.core.files import atomic_write
+from engine.heads.asset_file import save_head
+from engine.motion.performance import Performance
+from engine.splatting.camera import Camera
+from training.data.layout import (
+    HEAD_FILE,
+    Frame,
+    Split,
+    head_param_path,
+    image_path,
+    mask_path,
+    transforms_path,
+    write_transforms,
+)
+from training.data.layout_head_param import HeadParam, save_head_param
+from training.data.recordings import RECORD, SPEECH
+from training.tracking.film import Film
+from training.tracking.landmarks import Image
+from training.tracking.mattes import GivenMasks, Segmenter, of_the_head, refined
+from training.tracking.track import Track
+
+CAMERA_ID = "00"
+MODEL = "tracked"
+_FORMAT = "gaussianspeech-tracking-1"
+_QUALITY = 94
+_HELD_OUT = 10
+"""The last one in so many pictures is to watch and test on."""
+
+
+class CaptureWriter:
+    """Writes pictures, masks and parameters of a track, frame by frame.
+
+    The world is head space in the mean pose, so that the camera stands before the face.
+    """
+
+    def __init__(self, folder: Path, film: Film, track: Track, most: int) -> None:
+        """Plan the views.
+
+        Args:
+            folder: of the capture.
+            film: the video.
+            track: of it.
+            most: pictures at most; of a longer video they are evenly spread.
+        """
+        self._folder, self._film, self._track = folder, film, track
+        good = track.scan.good
+        if len(good) > most:
+            good = good[np.unique(np.linspace(0, len(good) - 1, most).round().astype(int))]
+        self.views: NDArray[np.intp] = good
+        self.timestep = {int(frame): step for step, frame in enumerate(good)}
+        matrices = np.tile(np.eye(4), (len(track.scan.state), 1, 1))
+        matrices[:, :3, :3], matrices[:, :3, 3] = track.fit.rotation, track.fit.translation
+        mean = np.eye(4)
+        mean[:3, :3] = Rotation.from_matrix(matrices[good, :3, :3]).mean().as_matrix()
+        mean[:3, 3] = matrices[good, :3, 3].mean(axis=0)
+        self._to_camera = matrices
+        self._viewmat = mean
+        self.to_world: Double = np.linalg.inv(mean) @ matrices
+
+    def pixels(self, frame: int) -> Double:
+        """(V, 2) pixels of the head's vertices in a frame."""
+        return self._projected(frame, self.vertices(frame))
+
+    def vertices(self, frame: int) -> Float:
+        """(V, 3) head space, metres."""
+        return self._track.head.deform(self._track.fit.expression[frame])
+
+    def write_view(
+        self, frame: int, image: Image, segmenter: Segmenter | None, masks: GivenMasks | None
+    ) -> None:
+        """Write picture, mask and parameters of one of the views.
+
+        Args:
+            frame: its number in the video.
+            image: (H, W, 3) uint8.
+            segmenter: of persons, where no masks are given.
+            masks: the user's.
+        """
+        step, track = self.timestep[frame], self._track
+        if masks is not None:
+            mask = masks.mask(frame, self._film.width, self._film.height)
+        else:
+            assert segmenter is not None
+            mask = self._matte(frame, refined(segmenter.segment(image), image))
+        with atomic_write(self._folder / image_path(step, 0)) as temporary:
+            Picture.fromarray(image).save(temporary, quality=_QUALITY, subsampling=0)
+        with atomic_write(self._folder / mask_path(step, 0)) as temporary:
+            Picture.fromarray(np.asarray(mask * 255 + 0.5, np.uint8)).save(temporary)
+        param = HeadParam(
+            track.head.id,
+            track.fit.expression[frame].astype(np.float32),
+            track.head.expression_names,
+            self.to_world[frame].astype(np.float32),
+        )
+        save_head_param(param, self._folder / head_param_path(step))
+
+    def _matte(self, frame: int, mask: Float) -> Float:
+        head = self._track.head
+        vertices = self.vertices(frame)
+        face = head.regions.get("face", np.arange(head.vertex_count))
+        low, high = vertices[:, 1].min(), vertices[:, 1].max()
+        ring = vertices[vertices[:, 1] < low + 0.03 * (high - low)].astype(np.float64)
+        neck = ring.mean(axis=0)
+        ends = np.stack([neck, neck - [0.0, 0.012, 0.0]])
+        (here, below), pixels = self._projected(frame, ends), self.pixels(frame)
+        return of_the_head(mask, pixels[face], pixels[face].mean(axis=0), here, below - here)
+
+    def _projected(self, frame: int, points: Any) -> Double:
+        matrix, camera = self._to_camera[frame], self._track.camera
+        local = points @ matrix[:3, :3].T + matrix[:3, 3]
+        flat: Double = local[:, :2] / local[:, 2:] * camera.focal + camera.centre
+        return flat
+
+    def finish(self, recordings: Sequence[tuple[str, int, int]], made_of: dict[str, Any]) -> None:
+        """Write the head, what lists the views, and the record: from here on it is a capture.
+
+        Args:
+            recordings: name, first and last (exclusive) frame of each.
+            made_of: for ``capture.json``.
+        """
+        track, film, folder = self._track, self._film, self._folder
+        save_head(track.head, folder / HEAD_FILE)
+        focal, (x, y) = track.camera.focal, track.camera.centre
+        K = np.array([[focal, 0, x], [0, focal, y], [0, 0, 1]], np.float32)
+        camera = Camera(self._viewmat.astype(np.float32), K, film.width, film.height)
+        frames = [
+            Frame(
+                timestep=step,
+                camera_index=0,
+                camera_id=CAMERA_ID,
+                camera=camera,
+                image=image_path(step, 0),
+                mask=mask_path(step, 0),
+                param=head_param_path(step),
+                kind="head",
+            )
+            for step in range(len(self.views))
+        ]
+        for split, chosen in _splits(frames).items():
+            write_transforms(transforms_path(folder, split), chosen)
+        steps = [
+            {"timestep_index": step, "seconds": round(frame / film.fps, 4)}
+            | _spoken(frame, recordings)
+            for frame, step in self.timestep.items()
+        ]
+        content = {"format": _FORMAT, "fps": film.fps, "made_of": made_of, "timesteps": steps}
+        with atomic_write(folder / RECORD) as temporary:
+            temporary.write_text(json.dumps(content, indent=1), "utf-8")
+
+
+def performance_of(
+    track: Track, to_world: Double, film: Film, first: int, last: int
+) -> Performance:
+    """What the head does in some frames, on its own expressions.
+
+    Args:
+        track: of the video.
+        to_world: (T, 4, 4) of :class:`CaptureWriter`.
+        film: the video.
+        first: frame.
+        last: frame, exclusive.
+    """
+    head = track.head
+    expression = track.fit.expression[first:last].astype(np.float32)
+    turned = Rotation.from_matrix(to_world[first:last, :3, :3]).as_rotvec()
+    return Performance(
+        fps=film.fps,
+        weights=expression,
+        basis=head.expression_basis,
+        expression=expression,
+        expression_names=head.expression_names,
+        head=head.id,
+        model=MODEL,
+        head_rotation=turned.astype(np.float32),
+    )
+
+
+def _splits(frames: Sequence[Frame]) -> dict[Split, list[Frame]]:
+    """The last tenth is held out: neighbours of training pictures would be no test."""
+    held = max(2, len(frames) // _HELD_OUT)
+    rest = list(frames[-held:])
+    return {"train": list(frames[:-held]), "val": rest[::2], "test": rest[1::2]}
+
+
+def _spoken(frame: int, recordings: Sequence[tuple[str, int, int]]) -> dict[str, Any]:
+    for name, first, last in recordings:
+        if first <= frame < last:
+            return {"performance": f"{SPEECH}/{name}.performance.npz", "frame": frame - first}
+    return {}

@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tracking as a job: look, listen, fit, write; resumed where it stopped.
+
+Everything is written beside the capture's final names until it is whole: ``transforms_train.json``,
+which makes a folder a capture, comes last.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image as Picture
+
+from engine.core.errors import CancelledError
+from engine.core.files import atomic_write
+from engine.core.progress import Progress, subprogress
+from engine.heads import load_head
+from engine.jobs.worker import JobHandle
+from engine.rendering.video import write_video
+from training.data.recordings import SPEECH
+from training.tracking.film import Film, open_film, pictures, write_sound
+from training.tracking.landmarks import Image
+from training.tracking.mattes import GivenMasks
+from training.tracking.mediapipe_faces import HandDetector, PersonSegmenter, open_detector
+from training.tracking.output import CaptureWriter, performance_of
+from training.tracking.preview import MeshOverlay
+from training.tracking.scan import GOOD, REASONS, scan
+from training.tracking.sound import (
+    Said,
+    cut_at_pauses,
+    listen,
+    phones_between,
+    words_between,
+    write_piece,
+)
+from training.tracking.track import Track, track_scan
+
+REPORT, PREVIEW, PREVIEW_FILM, SOUND = "report.json", "preview.jpg", "preview.mp4", "sound.wav"
+_SCANNED, _HEARD, _FITTED = 0.45, 0.55, 0.75
+_SHOW_EVERY = 20
+_MOST_LOST = 0.2
+"""Part of a recording's frames that may be dropped."""
+_LEAST_TURN = 20.0
+"""Degrees over which the head should turn."""
+
+
+@dataclass(frozen=True)
+class TrackSettings:
+    """How a video is tracked.
+
+    Attributes:
+        largest: pixels of the larger side of the pictures.
+        pictures: at most so many views; the motion is of all frames.
+        focal: of the camera, in pixels of the video as it is; estimated by default.
+        text: what is said, where it is known.
+        landmark_model: MediaPipe's ``face_landmarker.task``.
+        masks: folder of the user's masks.
+    """
+
+    largest: int = 1280
+    pictures: int = 600
+    focal: float | None = None
+    text: str | None = None
+    landmark_model: Path | None = None
+    masks: Path | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in asdict(self).items()
+        }
+
+
+def track_video(
+    video: Path, out: Path, head: str, settings: TrackSettings, job: JobHandle, progress: Progress
+) -> dict[str, Any]:
+    """Track a video; OUT becomes a capture.
+
+    Args:
+        video: the film.
+        out: folder of the job and of the capture.
+        head: id of the mean head.
+        settings: how.
+        job: asked for a cancel, and given progress and previews.
+        progress: for people.
+
+    Returns:
+        The summary of ``report.json``.
+
+    Raises:
+        BadInputError: the video cannot be tracked; says why.
+        MissingDependencyError: MediaPipe is missing.
+        CancelledError: the job was cancelled; what was looked at is kept.
+    """
+
+    def tell(share: float, message: str) -> None:
+        if job.cancel_requested:
+            raise CancelledError
+        progress(share, message)
+        job.update(round(1000 * share), total=1000, message=message)
+
+    film = open_film(video, settings.largest)
+    segmenter = None if settings.masks is not None else PersonSegmenter()
+    detector, hands = open_detector(settings.landmark_model), HandDetector()
+    try:
+        found = scan(film, detector, hands, job.checkpoints, subprogress(tell, 0.0, _SCANNED))
+        film = replace(film, frames=len(found.state))
+        masks = None if settings.masks is None else GivenMasks(settings.masks, film.frames)
+        said = _heard(film, out, settings, subprogress(tell, _SCANNED, _HEARD))
+        track = track_scan(
+            film,
+            found,
+            load_head(head),
+            _focal(film, settings),
+            subprogress(tell, _HEARD, _FITTED),
+            closure=None if said is None else said.closure,
+        )
+        for note in _notes(film, track, said):
+            job.note(note)
+        writer = CaptureWriter(out, film, track, settings.pictures)
+        _write_pictures(
+            out, film, track, writer, segmenter, masks, job, subprogress(tell, _FITTED, 0.98)
+        )
+        recordings = [] if said is None else _write_speech(out, film, track, writer, said)
+        summary = _report(out, film, track, detector.name)
+        writer.finish(recordings, _made_of(video, head, settings, detector.name, track))
+    finally:
+        for part in (detector, hands, segmenter):
+            if part is not None:
+                part.close()
+    job.update(1000, total=1000, message=_sentence(summary))
+    return summary
+
+
+def _focal(film: Film, settings: TrackSettings) -> float | None:
+    """In pixels of the film's pictures."""
+    return None if settings.focal is None else settings.focal * film.scale
+
+
+def _heard(film: Film, out: Path, settings: TrackSettings, progress: Progress) -> Said | None:
+    if not film.sound:
+        return None
+    progress(0.0, "recognising what is said")
+    write_sound(film, out / SOUND, film.frames)
+    return listen(out / SOUND, settings.text, film.frames, film.fps, progress)
+
+
+def _write_pictures(
+    out: Path,
+    film: Film,
+    track: Track,
+    writer: CaptureWriter,
+    segmenter: PersonSegmenter | None,
+    masks: GivenMasks | None,
+    job: JobHandle,
+    progress: Progress,
+) -> None:
+    """The second pass: pictures and masks, and the preview film on the way."""
+    overlay = MeshOverlay(track.head)
+
+    def shown() -> Iterator[Image]:
+        for frame, image in pictures(film):
+            if frame >= film.frames:
+                return
+            progress(frame / film.frames, f"writing frame {frame + 1}")
+            if frame in writer.timestep:
+                writer.write_view(frame, image, segmenter, masks)
+            state = int(track.scan.state[frame])
+            label = f"{frame / film.fps:.2f} s"
+            if state == GOOD:
+                drawn = overlay.draw(image, writer.pixels(frame), label)
+            else:
+                drawn = overlay.draw(image, np.zeros((0, 2)), f"{label}  {REASONS[state]}")
+            if frame % _SHOW_EVERY == 0:
+                with atomic_write(out / PREVIEW) as temporary:
+                    Picture.fromarray(drawn).save(temporary, quality=85)
+                job.update(job.status.step, preview=out / PREVIEW)
+            yield drawn
+
+    sound = out / SOUND
+    write_video(
+        out / PREVIEW_FILM, shown(), film.fps, sound if sound.is_file() else None, quality=26
+    )
+
+
+def _write_speech(
+    out: Path, film: Film, track: Track, writer: CaptureWriter, said: Said
+) -> list[tuple[str, int, int]]:
+    """Recordings with motion and text, cut at pauses; of stretches that were seen."""
+    recordings = []
+    lost = track.scan.state != GOOD
+    for number, (first, last) in enumerate(cut_at_pauses(said, film.frames, film.fps)):
+        if lost[first:last].mean() > _MOST_LOST or (last - first) / film.fps < 0.5:
+            continue
+        name = f"{film.path.stem}-{number:03d}"
+        start, end = first / film.fps, last / film.fps
+        write_piece(out / SOUND, out / SPEECH / f"{name}.wav", first, last, film.fps)
+        performance = replace(
+            performance_of(track, writer.to_world, film, first, last),
+            phones=phones_between(said.phones, start, end),
+            words=words_between(said.words, start, end),
+            language=said.language,
+        )
+        performance.save(out / SPEECH / f"{name}.performance.npz")
+        if performance.words:
+            text = " ".join(word.text for word in performance.words)
+            with atomic_write(out / SPEECH / f"{name}.txt") as temporary:
+                temporary.write_text(text, "utf-8")
+        recordings.append((name, first, last))
+    return recordings
+
+
+def _notes(film: Film, track: Track, said: Said | None) -> list[str]:
+    notes = list(film.notes)
+    if dropped := track.scan.dropped():
+        listed = ", ".join(f"{reason} ({count})" for reason, count in dropped.items())
+        notes.append(f"{sum(dropped.values())} of {film.frames} frames are dropped: {listed}.")
+    if said is None:
+        notes.append("The video has no sound: there is nothing to train a speech model on.")
+    else:
+        notes += said.warnings
+    turned = _range_of_turns(track)
+    if turned < _LEAST_TURN:
+        notes.append(
+            f"The head turns by {turned:.0f}° in all: the shape of the face in depth and the "
+            f"avatar's sides are guesses. Turn slowly to both sides."
+        )
+    return notes
+
+
+def _range_of_turns(track: Track) -> float:
+    """Degrees between the directions that the face takes, from the second to the 98th percent."""
+    ahead = track.fit.rotation[track.scan.good][:, :, 2]
+    turn = np.degrees(np.arctan2(ahead[:, 0], -ahead[:, 2]))
+    low, high = np.percentile(turn, [2, 98])
+    return float(high - low)
+
+
+def _report(out: Path, film: Film, track: Track, detector: str) -> dict[str, Any]:
+    """``report.json``: the summary, and frame by frame."""
+    good = track.scan.good
+    error = 100 * track.error
+    summary = {
+        "frames": film.frames,
+        "seconds": round(film.frames / film.fps, 3),
+        "fps": film.fps,
+        "tracked": len(good),
+        "dropped": track.scan.dropped(),
+        "cuts": track.scan.cuts,
+        "error_percent_of_eye_distance": {
+            "mean": round(float(error[good].mean()), 3),
+            "worst": round(float(error[good].max()), 3),
+        },
+        "focal_pixels": round(track.camera.focal, 1),
+        "turns_degrees": round(_range_of_turns(track), 1),
+        "identity_deviations": round(float(np.sqrt(np.mean(track.identity**2))), 3),
+        "detector": detector,
+    }
+    frames = [
+        {"frame": frame, "seconds": round(frame / film.fps, 4)}
+        | (
+            {"error_percent": round(float(error[frame]), 3)}
+            if state == GOOD
+            else {"dropped": REASONS[int(state)]}
+        )
+        for frame, state in enumerate(track.scan.state)
+    ]
+    with atomic_write(out / REPORT) as temporary:
+        temporary.write_text(json.dumps({"summary": summary, "frames": frames}, indent=1), "utf-8")
+    return summary
+
+
+def _made_of(
+    video: Path, head: str, settings: TrackSettings, detector: str, track: Track
+) -> dict[str, Any]:
+    return {
+        "video": video.name,
+        "head": head,
+        "detector": detector,
+        "settings": settings.to_dict(),
+        "focal_pixels": track.camera.focal,
+    }
+
+
+def _sentence(summary: dict[str, Any]) -> str:
+    error = summary["error_percent_of_eye_distance"]["mean"]
+    return (
+        f"{summary['tracked']} of {summary['frames']} frames tracked, landmarks "
+        f"{error:.1f} % of the eyes' distance off"
+    )

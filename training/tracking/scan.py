@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The first pass over a video: landmarks of every frame, and which frames are of use."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Picture
+from scipy import ndimage
+
+from engine.core.arrays import Double, Float
+from engine.core.errors import BadInputError
+from engine.core.files import atomic_write
+from engine.core.npz import open_npz
+from engine.core.progress import Progress
+from training.tracking.film import Film, pictures
+from training.tracking.landmarks import (
+    LIPS,
+    OVAL,
+    POINTS,
+    FaceLandmarks,
+    Image,
+    LandmarkDetector,
+    eye_distance,
+)
+from training.tracking.mediapipe_faces import HandDetector
+
+GOOD, NO_FACE, TWO_FACES, BLUR, HAND, OUTSIDE, MISFIT = range(7)
+REASONS = {
+    NO_FACE: "no face",
+    TWO_FACES: "two faces",
+    BLUR: "blurred",
+    HAND: "hand before the mouth",
+    OUTSIDE: "face leaves the picture",
+    MISFIT: "the head does not fit",
+}
+"""Why frames are dropped."""
+
+_CHUNK = 150
+_SECOND = 0.6
+"""Size of another face against the largest from which it is not clear who is filmed."""
+_BLURRED = 0.2
+"""Sharpness against the video's median."""
+_LEAST_EYES = 18.0
+"""Pixels between the outer eye corners."""
+_JUMP = 0.3
+"""Movement of the face within a frame, in its sizes, that is a cut if the picture changes too."""
+_CHANGED = 22.0
+"""Mean difference of small grey pictures, of 255, at a cut."""
+_SMALL, _FACE = 32, 128
+_HAND_EVERY = 2
+_LEAST_GOOD = 10
+_MOST_LOST = 0.6
+_ARRAYS = ("points", "state", "sharpness", "change")
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """What a video shows, frame by frame.
+
+    Attributes:
+        points: (T, 478, 2) float32 pixels; NaN where there is no face.
+        state: (T,) :data:`GOOD`, or why the frame is dropped: a key of :data:`REASONS`.
+        takes: (T,) number of the take; a cut begins another.
+        fps: frames per second.
+    """
+
+    points: Float
+    state: NDArray[np.int8]
+    takes: NDArray[np.intp]
+    fps: float
+
+    @property
+    def good(self) -> NDArray[np.intp]:
+        """Numbers of the frames that are of use."""
+        return np.flatnonzero(self.state == GOOD)
+
+    @property
+    def cuts(self) -> list[int]:
+        """First frames of takes but the first."""
+        return [int(frame) + 1 for frame in np.flatnonzero(np.diff(self.takes))]
+
+    def dropped(self) -> dict[str, int]:
+        """How many frames were dropped, by reason."""
+        counted = Counter(self.state.tolist())
+        return {reason: counted[code] for code, reason in REASONS.items() if counted[code]}
+
+
+def scan(
+    film: Film, detector: LandmarkDetector, hands: HandDetector, folder: Path, progress: Progress
+) -> Scan:
+    """Look at every frame; what an earlier run has looked at is read.
+
+    Args:
+        film: the video.
+        detector: of landmarks.
+        hands: of hands.
+        folder: for chunks of results.
+        progress: called before each frame; may raise to cancel, which loses a chunk at most.
+
+    Raises:
+        BadInputError: there is no face, or hardly ever one; or two.
+    """
+    chunks: list[dict[str, NDArray[np.generic]]] = []
+    while (path := _chunk(folder, len(chunks))).is_file():
+        chunks.append(_read(path))
+    first = sum(len(chunk["state"]) for chunk in chunks)
+    looked: list[_Look] = []
+    previous = None
+    complete = (folder / "scanned").is_file()
+    for number, image in () if complete else pictures(film, max(0, first - 1)):
+        progress(
+            min(1.0, number / max(film.frames, 1)), f"looking for the face, frame {number + 1}"
+        )
+        look = _look(image, number, film.fps, detector, hands, previous)
+        previous = look
+        if number < first:
+            continue
+        looked.append(look)
+        if len(looked) == _CHUNK:
+            chunks.append(_keep(_chunk(folder, len(chunks)), looked))
+            looked = []
+    if looked:
+        chunks.append(_keep(_chunk(folder, len(chunks)), looked))
+    with atomic_write(folder / "scanned") as temporary:
+        temporary.write_text("", "utf-8")
+    joined = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in _ARRAYS}
+    return _judged(film, joined)
+
+
+@dataclass(eq=False)
+class _Look:
+    points: Float
+    state: int
+    sharpness: float
+    change: float
+    small: Float
+    hand_seen: bool
+
+
+def _look(
+    image: Image,
+    number: int,
+    fps: float,
+    detector: LandmarkDetector,
+    hands: HandDetector,
+    before: _Look | None,
+) -> _Look:
+    grey = np.asarray(Picture.fromarray(image).convert("L"))
+    small = np.asarray(
+        Picture.fromarray(grey).resize((_SMALL, _SMALL), Picture.Resampling.BOX), np.float32
+    )
+    change = 0.0 if before is None else float(np.abs(small - before.small).mean())
+    faces = detector.detect(image, number / fps)
+    if not faces:
+        return _Look(np.full((POINTS, 2), np.nan, np.float32), NO_FACE, 0.0, change, small, False)
+    face = _same(faces, before)
+    state, hand_seen = GOOD, False
+    if len(faces) > 1 and faces[1].size > _SECOND * faces[0].size:
+        state = TWO_FACES
+    elif _outside(face, image):
+        state = OUTSIDE
+    else:
+        if number % _HAND_EVERY == 0:
+            hand_seen = any(_covers(hand, face) for hand in hands.detect(image))
+        else:
+            hand_seen = before is not None and before.hand_seen
+        state = HAND if hand_seen else GOOD
+    return _Look(face.points, state, _sharpness(grey, face), change, small, hand_seen)
+
+
+def _same(faces: Sequence[FaceLandmarks], before: _Look | None) -> FaceLandmarks:
+    """The face of the frame before, else the largest."""
+    if before is None or not np.isfinite(before.points).all():
+        return faces[0]
+    middle = before.points.mean(axis=0)
+    return min(faces, key=lambda face: float(np.linalg.norm(face.points.mean(0) - middle)))
+
+
+def _outside(face: FaceLandmarks, image: Image) -> bool:
+    height, width = image.shape[:2]
+    inner = face.points[np.setdiff1d(np.arange(POINTS), OVAL)]
+    return bool((inner < 0).any() or (inner[:, 0] > width).any() or (inner[:, 1] > height).any())
+
+
+def _covers(hand: Float, face: FaceLandmarks) -> bool:
+    """Whether a hand's points lie on the mouth."""
+    lips = face.points[list(LIPS)]
+    low, high = lips.min(axis=0), lips.max(axis=0)
+    margin = 0.5 * (high - low)
+    inside = ((hand > low - margin) & (hand < high + margin)).all(axis=1)
+    return bool(inside.sum() >= 2)
+
+
+def _sharpness(grey: NDArray[np.uint8], face: FaceLandmarks) -> float:
+    """Variance of the Laplacian (Pech-Pacheco et al. 2000) of the face at a common size."""
+    low = np.maximum(np.floor(face.points.min(axis=0)), 0).astype(int)
+    high = np.ceil(face.points.max(axis=0)).astype(int)
+    crop = grey[low[1] : high[1], low[0] : high[0]]
+    if min(crop.shape) < 4:
+        return 0.0
+    even = Picture.fromarray(crop).resize((_FACE, _FACE), Picture.Resampling.BICUBIC)
+    return float(ndimage.laplace(np.asarray(even, np.float32)).var())
+
+
+def _judged(film: Film, joined: dict[str, NDArray[np.generic]]) -> Scan:
+    points = np.asarray(joined["points"], np.float32)
+    state = np.asarray(joined["state"], np.int8).copy()
+    sharpness = np.asarray(joined["sharpness"], np.float64)
+    good = state == GOOD
+    if good.any():
+        blurred = sharpness < _BLURRED * np.median(sharpness[good])
+        state[good & blurred] = BLUR
+    takes = np.cumsum(_cuts(points, np.asarray(joined["change"], np.float64))).astype(np.intp)
+    found = Scan(points, state, takes, film.fps)
+    _check(film, found)
+    return found
+
+
+def _cuts(points: Float, change: Double) -> NDArray[np.bool_]:
+    """(T,) whether a frame begins another take."""
+    cuts = np.zeros(len(points), bool)
+    middle = points.mean(axis=1)
+    size = np.linalg.norm(np.ptp(points, axis=1), axis=1)
+    moved = np.zeros(len(points))
+    with np.errstate(invalid="ignore"):
+        step = np.linalg.norm(np.diff(middle, axis=0), axis=1) / size[:-1]
+        grown = np.abs(np.log(size[1:] / size[:-1]))
+    moved[1:] = np.nan_to_num(np.maximum(step, grown))
+    cuts[1:] = (change[1:] > _CHANGED) | ((moved[1:] > _JUMP / 3) & (change[1:] > _CHANGED / 8))
+    cuts[1:] |= moved[1:] > _JUMP
+    return cuts
+
+
+def _check(film: Film, found: Scan) -> None:
+    count = len(found.state)
+    faces = np.isfinite(found.points[:, 0, 0])
+    dropped = found.dropped()
+    if not faces.any():
+        raise BadInputError(
+            f"{film.path} shows no face in {count} frames.",
+            "Film one person's face from in front, large and well lit; animals are not found.",
+        )
+    worst = max(dropped, key=lambda reason: dropped[reason], default="")
+    if len(found.good) < max(_LEAST_GOOD, (1 - _MOST_LOST) * count):
+        listed = ", ".join(f"{reason} in {number}" for reason, number in dropped.items())
+        raise BadInputError(
+            f"{film.path}: only {len(found.good)} of {count} frames are of use ({listed}).",
+            "Let one person alone be in the picture."
+            if worst == REASONS[TWO_FACES]
+            else "Film one face that stays in the picture, sharp and with nothing before it.",
+        )
+    eyes = float(np.median(eye_distance(found.points[found.good])))
+    if eyes < _LEAST_EYES:
+        raise BadInputError(
+            f"The face in {film.path} is small: {eyes:.0f} pixels between the eyes' outer corners.",
+            f"Film from nearer, or give a larger --largest: {_LEAST_EYES:g} pixels are needed.",
+        )
+
+
+def _chunk(folder: Path, number: int) -> Path:
+    return folder / f"scan_{number:05d}.npz"
+
+
+def _keep(path: Path, looked: Sequence[_Look]) -> dict[str, NDArray[np.generic]]:
+    arrays: dict[str, NDArray[np.generic]] = {
+        "points": np.stack([look.points for look in looked]),
+        "state": np.array([look.state for look in looked], np.int8),
+        "sharpness": np.array([look.sharpness for look in looked], np.float32),
+        "change": np.array([look.change for look in looked], np.float32),
+    }
+    with atomic_write(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, **arrays)
+    return arrays
+
+
+def _read(path: Path) -> dict[str, NDArray[np.generic]]:
+    data = open_npz(path, "Remove the folder and track again.")
+    return {name: data[name] for name in _ARRAYS}
+
+
+def blocks(frames: NDArray[np.intp]) -> Iterator[tuple[int, int]]:
+    """First and last (exclusive) of the runs of neighbouring numbers."""
+    for run in np.split(frames, np.flatnonzero(np.diff(frames) > 1) + 1):
+        if len(run):
+            yield int(run[0]), int(run[-1]) + 1

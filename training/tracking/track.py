@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From landmarks of a video to the head, the camera and what the head does in every frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation, Slerp
+
+from engine.core.arrays import Double
+from engine.core.errors import BadInputError
+from engine.core.progress import Progress, subprogress
+from engine.heads.head import Head
+from engine.motion.lip_contact import close_lips, lip_gap
+from training.synthetic.schedule import farthest_first
+from training.tracking.face_model import FaceModel, arkit_face_model, weights_of
+from training.tracking.film import Film
+from training.tracking.fitting import (
+    FrameFit,
+    Intrinsics,
+    Observations,
+    fit_frames,
+    fit_identity,
+    initial_poses,
+    project,
+)
+from training.tracking.identity_space import smooth_space
+from training.tracking.landmark_map import load_landmark_map
+from training.tracking.landmarks import eye_distance, lip_gap_pixels
+from training.tracking.scan import GOOD, MISFIT, Scan
+
+PHONE_FOCAL = 0.77
+"""Focal length of phones' cameras against the larger side of their videos."""
+_IDENTITY_FRAMES = 48
+_MISFIT = 0.12
+"""Mean reprojection error, of the eyes' distance, from which a frame is dropped."""
+_FAILED = 0.06
+"""The same of the whole video, from which tracking has failed."""
+_TOUCHING, _PARTED = 0.02, 0.05
+"""Median gap of the landmarks, in eye distances (90 mm): of lips that touch, and that do not."""
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """What a video shows, as parameters of a head.
+
+    Attributes:
+        head: the person, neutral.
+        camera: of the video.
+        fit: of all T frames; frames that were dropped are interpolated.
+        error: (T,) mean reprojection error in parts of the distance of the eyes' outer corners;
+            NaN of frames that were dropped.
+        scan: frames and takes, with those dropped that the head did not fit.
+        identity: (I,) coefficients.
+    """
+
+    head: Head
+    camera: Intrinsics
+    fit: FrameFit
+    error: Double
+    scan: Scan
+    identity: Double
+
+
+def track_scan(
+    film: Film,
+    found: Scan,
+    head: Head,
+    focal: float | None,
+    progress: Progress,
+    *,
+    closure: Double | None = None,
+) -> Track:
+    """Fit a head to the landmarks of a video.
+
+    Args:
+        film: the video.
+        found: its landmarks.
+        head: the mean head, of the default topology.
+        focal: pixels of the film's pictures; estimated where ``None``.
+        progress: called with the share done; may raise to cancel.
+        closure: (T,) how far the p, b and m that were recognised close the lips, 0 to 1.
+
+    Raises:
+        BadInputError: the head does not fit what the video shows.
+    """
+    space, marks = smooth_space(head), load_landmark_map()
+    model = arkit_face_model(head, space, marks)
+    guess = PHONE_FOCAL * max(film.width, film.height) if focal is None else focal
+    camera = Intrinsics(guess, np.array([film.width / 2, film.height / 2]))
+    seen = _observations(found, found.good)
+    chosen = _varied(model, seen, camera)
+    picked = seen.picked(chosen)
+    identity, camera, _ = fit_identity(
+        model,
+        picked,
+        camera,
+        initial_poses(model, picked, camera),
+        free_focal=focal is None,
+        progress=subprogress(progress, 0.0, 0.3),
+    )
+    person = space.shaped(head, weights_of(identity))
+    model = replace(
+        arkit_face_model(person, space, marks), identity=np.zeros((0, *model.rest.shape))
+    )
+    none = np.zeros(0)
+    start = initial_poses(model, seen, camera)
+    fit = fit_frames(model, seen, camera, none, start, subprogress(progress, 0.3, 1.0))
+    error = _errors(model, none, camera, fit, seen)
+    if float(np.median(error)) > _FAILED:
+        raise BadInputError(
+            f"The head does not fit the face in {film.path}: landmarks are "
+            f"{100 * float(np.median(error)):.1f} % of the eyes' distance apart.",
+            "Film a person's face from in front; drawings, animals and masks do not fit.",
+        )
+    kept, found_frames = error <= _MISFIT, found.good
+    state = found.state.copy()
+    state[found_frames[~kept]] = MISFIT
+    found = replace(found, state=state)
+    said = None if closure is None else closure[found_frames]
+    fit = replace(fit, expression=closed_lips(person, fit.expression, seen, said))
+    whole = _interpolated(fit.picked(np.flatnonzero(kept)), found)
+    errors = np.full(len(state), np.nan)
+    errors[found.good] = error[kept]
+    return Track(person, camera, whole, errors, found, identity)
+
+
+def closed_lips(
+    head: Head, expression: Double, seen: Observations, said: Double | None = None
+) -> Double:
+    """Weights whose lips touch where the landmarks of the inner lips meet, and in p, b and m.
+
+    A fit ends a little short of every contact; landmarks are smoothed over the few frames that one
+    lasts. The lips close all the way where they nearly do and landmarks or sound say so.
+
+    Args:
+        head: the person.
+        expression: (T, E).
+        seen: the landmarks.
+        said: (T,) how far recognised sounds close the lips.
+    """
+    gap = lip_gap(head.expression_basis, head.expression_names, head.landmarks)
+    apart = np.median(lip_gap_pixels(seen.points), axis=1) / eye_distance(seen.points)
+    closed = np.clip((_PARTED - apart) / (_PARTED - _TOUCHING), 0.0, 1.0)
+    if said is not None:
+        closed = np.maximum(closed, said)
+    return close_lips(weights_of(expression), gap, closed).astype(np.float64)
+
+
+def _observations(found: Scan, frames: NDArray[np.intp]) -> Observations:
+    return Observations(
+        found.points[frames].astype(np.float64), frames / found.fps, found.takes[frames]
+    )
+
+
+def _varied(model: FaceModel, seen: Observations, camera: Intrinsics) -> NDArray[np.intp]:
+    """Frames of different poses and mouths."""
+    poses = initial_poses(model, seen, camera)
+    turned = Rotation.from_matrix(poses.rotation).as_rotvec() / 0.15
+    mouth = lip_gap_pixels(seen.points).mean(axis=1) / eye_distance(seen.points) / 0.08
+    described = np.c_[turned, mouth]
+    count = min(_IDENTITY_FRAMES, len(described))
+    order = farthest_first(described)
+    return np.sort(np.array([next(order) for _ in range(count)], np.intp))
+
+
+def _errors(
+    model: FaceModel, identity: Double, camera: Intrinsics, fit: FrameFit, seen: Observations
+) -> Double:
+    """(T,) mean distance of the landmarks, in parts of the eyes' distance."""
+    away = np.linalg.norm(project(model, identity, camera, fit) - seen.points, axis=2)
+    errors: Double = away.mean(axis=1) / eye_distance(seen.points)
+    return errors
+
+
+def _interpolated(fit: FrameFit, found: Scan) -> FrameFit:
+    """All frames: those that were dropped between their neighbours."""
+    count, good = len(found.state), found.good
+    if not len(good):
+        raise BadInputError("No frame of the video fits the head.", "Film a face from in front.")
+    if len(good) == 1:
+        return FrameFit(
+            *(np.repeat(a, count, 0) for a in (fit.rotation, fit.translation, fit.expression))
+        )
+    at = np.clip(np.arange(count), good[0], good[-1])
+    rotation = Slerp(good, Rotation.from_matrix(fit.rotation))(at).as_matrix()
+    translation = np.stack([np.interp(at, good, row) for row in fit.translation.T], 1)
+    expression = np.stack([np.interp(at, good, row) for row in fit.expression.T], 1)
+    assert (found.state[good] == GOOD).all()
+    return FrameFit(rotation, translation, expression)
