@@ -37,7 +37,7 @@ _NEEDED = (
     _Library("trimesh", "trimesh"),
 )
 _OPTIONAL = (
-    _Library("lightning_fabric", "gaussianspeech[training]", "trains no avatars and no voices"),
+    _Library("tensorboard", "gaussianspeech[training]", "trains no avatars and no voices"),
     _Library("matplotlib", "gaussianspeech[training]", "writes no reports of trainings"),
     _Library("bpy", "gaussianspeech[blender]", "writes no .blend files outside Blender"),
 )

@@ -27,7 +27,6 @@ import numba
 import numpy as np
 import torch
 import tyro
-from lightning_fabric import Fabric
 from rich.console import Console
 from rich.table import Table
 
@@ -47,6 +46,7 @@ from training.losses.ssim import ssim
 from training.metrics.image import psnr
 from training.metrics.image_lpips import Lpips
 from training.metrics.image_scores import REGION_NAMES, Scores, score_view, together
+from training.run.processes import join_processes
 
 GOAL = 30.0
 """Decibels."""
@@ -141,12 +141,10 @@ def train_row(
 ) -> Row:
     """Train, watch, measure."""
     clock = time.process_time if options.cpu else time.perf_counter
-    kind = "cuda" if backend.name == "gsplat" else "cpu"
-    fabric = Fabric(accelerator=kind, devices=1)
-    fabric.launch()
+    processes = join_processes(cuda=backend.name == "gsplat")
     avatar = seeded_avatar(capture, settings, backend)
-    loss = AvatarLoss(settings.losses, fabric.device)
-    trainer = AvatarTrainer(capture, avatar, settings, backend, fabric, loss)
+    loss = AvatarLoss(settings.losses, processes.device)
+    trainer = AvatarTrainer(capture, avatar, settings, backend, processes, loss)
     test = capture.split("test")
     watched = [test[index] for index in spread(len(test), WATCHED)]
     times, curve, most = [], [], avatar.count

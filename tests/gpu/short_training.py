@@ -15,7 +15,7 @@ from engine.splatting.cpu.backend import CpuBackend
 from tests.training.data.small_capture import Size, write_small_capture
 from training.avatar.config import PRESETS, Density
 from training.avatar.preview import measured
-from training.avatar.run import process_fabric
+from training.avatar.run import processes_of
 from training.avatar.start import seeded_avatar
 from training.avatar.trainer import AvatarTrainer
 from training.data.multiview import MultiViewCapture
@@ -40,12 +40,12 @@ def train(
     # A full schedule lowers the opacities in between; so short a one has no time to recover.
     rules = Density(rounds=2, resets=0)
     settings = replace(PRESETS["default"], steps=steps, coarse=(0.0, 0.0), density=rules)
-    fabric = process_fabric("auto", backend)
-    loss = AvatarLoss(settings.losses, fabric.device)
+    processes = processes_of("auto", backend)
+    loss = AvatarLoss(settings.losses, processes.device)
     print(loss.off_note)
     start = time.monotonic()
     avatar = seeded_avatar(capture, settings, backend)
-    trainer = AvatarTrainer(capture, avatar, settings, backend, fabric, loss)
+    trainer = AvatarTrainer(capture, avatar, settings, backend, processes, loss)
     ready = time.monotonic() - start
     views = capture.split("test")
     before = measured(trainer.avatar, views, backend, _VIEWS)
@@ -54,13 +54,13 @@ def train(
     while trainer.step < steps and time.monotonic() - start < seconds:
         begin = time.monotonic()
         terms = trainer.advance()
-        wait(fabric.device)
+        wait(processes.device)
         times.append(time.monotonic() - begin)
     after = measured(trainer.avatar, views, backend, _VIEWS)
     figures = {
         "width": size[0],
         "height": size[1],
-        "device": str(fabric.device),
+        "device": str(processes.device),
         "steps": trainer.step,
         "seconds to the first step": round(ready, 2),
         "seconds a step": round(float(np.median(times[_WARM:] or times)), 5),
@@ -69,7 +69,7 @@ def train(
         "decibels before": round(before.psnr, 2),
         "decibels after": round(after.psnr, 2),
     }
-    if fabric.device.type == "cuda":
+    if processes.device.type == "cuda":
         figures["gigabytes"] = round(torch.cuda.max_memory_allocated() / 1e9, 2)
     print(figures)
     assert after.psnr > before.psnr + 1, figures

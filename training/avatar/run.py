@@ -12,7 +12,6 @@ from typing import Any
 
 import numba
 import torch
-from lightning_fabric import Fabric
 
 from engine.avatar import load_avatar, save_avatar
 from engine.avatar.gaussian_avatar import GaussianAvatar
@@ -34,6 +33,7 @@ from training.data.recordings import sequence_rate
 from training.losses.avatar import AvatarLoss
 from training.run.checkpoints import STATE, write_json
 from training.run.loop import Intervals, Step, TrainingLoop, Watch, report_to, unwatched
+from training.run.processes import Processes, join_processes
 from training.run.record import Record
 
 AVATAR = "avatar.safetensors"
@@ -73,15 +73,15 @@ def train(
     initial = _initial(settings, capture)
     threads = use_threads(settings.threads)
     backend = choose_backend(settings.backend)
-    fabric = process_fabric(settings.device, backend)
-    loss = AvatarLoss(settings.losses, fabric.device)
+    processes = processes_of(settings.device, backend)
+    loss = AvatarLoss(settings.losses, processes.device)
     if job is not None:
         if loss.off:
             job.note(loss.off_note)
         print(
             f"{len(capture.split('train'))} views to train on, {len(capture.split('test'))} of "
             f"camera '{capture.test_camera}' to test on; backend {backend.name}, "
-            f"{fabric.world_size} process(es), {threads} thread(s), seed {settings.seed}",
+            f"{processes.count} process(es), {threads} thread(s), seed {settings.seed}",
             flush=True,
         )
         terms = {"terms": loss.weights, "terms_off": loss.terms_off}
@@ -93,7 +93,7 @@ def train(
         record = None if job is None else Record(folder, f"{settings.name}: losses", _DRAWN)
         resumes = (folder / STATE).exists()
         avatar = _first_avatar(capture, settings, backend, job, initial, resumes=resumes)
-        trainer = AvatarTrainer(capture, avatar, settings, backend, fabric, loss)
+        trainer = AvatarTrainer(capture, avatar, settings, backend, processes, loss)
         training = _AvatarTraining(trainer, folder)
         intervals = Intervals(
             settings.checkpoint_every, settings.evaluate_every, settings.preview_every
@@ -102,7 +102,7 @@ def train(
         if resumes:
             loop.resume()
         try:
-            loop.run(_watch_of_all(job, fabric))
+            loop.run(_watch_of_all(job, processes))
         except (CancelledError, KeyboardInterrupt):
             if job is not None:
                 training.export()
@@ -211,10 +211,10 @@ class _AvatarTraining:
         write_json(self.folder / SCORES, {**self._scores, **rest})
 
 
-def _watch_of_all(job: JobHandle | None, fabric: Fabric) -> Watch:
+def _watch_of_all(job: JobHandle | None, processes: Processes) -> Watch:
     """What each process does after a step: the first one reports, and all stop together."""
     watch = unwatched if job is None else report_to(job)
-    if fabric.world_size == 1:
+    if processes.count == 1:
         return watch
 
     def together(step: Step) -> None:
@@ -223,7 +223,7 @@ def _watch_of_all(job: JobHandle | None, fabric: Fabric) -> Watch:
             watch(step)
         except CancelledError as error:
             stop = error
-        if fabric.broadcast(stop is not None):
+        if processes.agreed(yes=stop is not None):
             raise stop or CancelledError
 
     return together
@@ -260,19 +260,9 @@ def use_threads(wanted: int) -> int:
     return count
 
 
-def process_fabric(device: str, backend: Backend) -> Fabric:
-    """One process, or as many as ``torchrun`` started."""
-    kind = "cuda" if device == "cuda" or (device == "auto" and backend.name == "gsplat") else "cpu"
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    if processes == 1:
-        fabric = Fabric(accelerator=kind, devices=1)
-    else:
-        local = int(os.environ.get("LOCAL_WORLD_SIZE", str(processes)))
-        fabric = Fabric(
-            accelerator=kind, devices=local, num_nodes=processes // local, strategy="ddp"
-        )
-    fabric.launch()
-    return fabric
+def processes_of(device: str, backend: Backend) -> Processes:
+    """The processes on the device that the settings and the backend ask for."""
+    return join_processes(cuda=device == "cuda" or (device == "auto" and backend.name == "gsplat"))
 
 
 def _first_avatar(

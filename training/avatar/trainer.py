@@ -15,7 +15,6 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from engine.core.errors import BadInputError
@@ -32,6 +31,7 @@ from training.avatar.visibility import hidden
 from training.data.multiview import MultiViewCapture, View, Views
 from training.data.multiview_prefetch import prefetched
 from training.losses.avatar import AvatarLoss
+from training.run.processes import Processes
 
 _PRIOR_SAMPLES = 2048
 """Gaussians of which the colour prior is taken at a step."""
@@ -52,8 +52,8 @@ class AvatarTrainer:
         avatar: with what it starts from, on the CPU.
         settings: how.
         backend: rasteriser.
-        fabric: launched; says where tensors lie and what the processes share.
-        loss: on the device of ``fabric``.
+        processes: that train together; they say where tensors lie.
+        loss: on the device of ``processes``.
 
     Attributes:
         step: steps done.
@@ -66,22 +66,23 @@ class AvatarTrainer:
         avatar: TrainableAvatar,
         settings: AvatarSettings,
         backend: Backend,
-        fabric: Fabric,
+        processes: Processes,
         loss: AvatarLoss,
     ) -> None:
-        self.capture, self.settings, self.backend, self.fabric = capture, settings, backend, fabric
-        self.avatar = avatar.to(fabric.device)
+        self.capture, self.settings, self.backend = capture, settings, backend
+        self.processes = processes
+        self.avatar = avatar.to(processes.device)
         self.loss = loss
         self.optimiser = schedule.optimiser(self.avatar, settings)
-        self.tuning = CaptureTuning(capture, settings.tuning, fabric.device)
+        self.tuning = CaptureTuning(capture, settings.tuning, processes.device)
         self.step = 0
         self.log: list[tuple[int, int, int, str]] = []
-        self.gradients = ScreenGradients.empty(avatar.count, fabric.device)
+        self.gradients = ScreenGradients.empty(avatar.count, processes.device)
         self._rounds = schedule.rounds(settings)
         self._resets = schedule.resets(settings)
         self._factor = 0
         self._views: Iterator[View] = iter(())
-        self._template = torch.from_numpy(capture.head.template).to(fabric.device)
+        self._template = torch.from_numpy(capture.head.template).to(processes.device)
         self._extent = schedule.extent(capture, settings)
 
     def advance(self) -> dict[str, float]:
@@ -172,7 +173,7 @@ class AvatarTrainer:
         network learns from that, not the latents.
         """
         generator = self._generator("steady")
-        device = self.fabric.device
+        device = self.processes.device
         count = min(_PRIOR_SAMPLES, self.avatar.count)
         chosen = torch.randint(self.avatar.count, (count,), generator=generator).to(device)
         view = torch.randn(count, 3, generator=generator)
@@ -191,23 +192,22 @@ class AvatarTrainer:
         torch.autograd.backward([self.settings.steady * term])
 
     def _average_gradients(self) -> None:
-        if self.fabric.world_size == 1:
+        if self.processes.count == 1:
             return
         parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
         parameters += [adam.rows for adam in self.tuning.adams]
         parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-        flat = self._summed(torch.cat([part.reshape(-1) for part in parts]))
-        flat /= self.fabric.world_size
+        flat = self.processes.summed(torch.cat([part.reshape(-1) for part in parts]))
+        flat /= self.processes.count
         start = 0
         for parameter in parameters:
             parameter.grad = flat[start : start + parameter.numel()].view_as(parameter)
             start += parameter.numel()
 
-    def _summed(self, tensor: Tensor) -> Tensor:
-        """The sum over all processes."""
-        if self.fabric.world_size == 1:
-            return tensor
-        return cast("Tensor", self.fabric.all_reduce(tensor, reduce_op="sum"))
+    def _gathered(self) -> tuple[Tensor, Tensor]:
+        """What all processes have seen of the screen's gradients: their sums, and how often."""
+        summed = self.processes.summed
+        return summed(self.gradients.total), summed(self.gradients.seen)
 
     def _densify_and_prune(self) -> None:
         """By volume first and then densify, or densify and then by opacity.
@@ -216,7 +216,7 @@ class AvatarTrainer:
         the last densification stays: the paper, which keeps 25,000, ends at 32,379.
         """
         rules = self.settings.density
-        total, seen = self._summed(self.gradients.total), self._summed(self.gradients.seen)
+        total, seen = self._gathered()
         if rules.budget:
             kept = self.prune()
             total, seen = total[kept], seen[kept]
@@ -236,7 +236,7 @@ class AvatarTrainer:
         self.log.append((self.step, before, grown, "densified"))
         if not rules.budget:
             self.prune()
-        self.gradients = ScreenGradients.empty(self.avatar.count, self.fabric.device)
+        self.gradients = ScreenGradients.empty(self.avatar.count, self.processes.device)
 
     def prune(self) -> Tensor:
         """Take Gaussians away: by volume down to the budget, or by opacity without one.
@@ -283,7 +283,7 @@ class AvatarTrainer:
         """
         seen = self.avatar.ever_visible
         pictures = len(self.capture.split("train"))
-        taken = self.step * self.settings.views * self.fabric.world_size
+        taken = self.step * self.settings.views * self.processes.count
         if self.settings.density.keep_hidden or taken < pictures:
             seen = torch.ones_like(seen)
         else:
@@ -317,12 +317,10 @@ class AvatarTrainer:
             return
         self._factor = factor
         room = self.settings.memory * _GIGABYTE
-        views = KeptViews(self.capture.split("train"), factor, room, self.fabric.device)
-        together = self.settings.views * self.fabric.world_size
+        views = KeptViews(self.capture.split("train"), factor, room, self.processes.device)
+        together = self.settings.views * self.processes.count
         everyone = shuffled(len(views), self.settings.seed, self.step * together)
-        order = own_share(
-            everyone, self.settings.views, self.fabric.global_rank, self.fabric.world_size
-        )
+        order = own_share(everyone, self.settings.views, self.processes.rank, self.processes.count)
         self._views = prefetched(cast("Views", views), order, ahead=_AHEAD)
 
     def _backdrop(self) -> Tensor:
@@ -331,7 +329,7 @@ class AvatarTrainer:
             color = torch.rand(3, generator=self._generator("backdrop"))
         else:
             color = torch.full((3,), float(kind == "white"))
-        return color.to(self.fabric.device)
+        return color.to(self.processes.device)
 
     def _generator(self, what: str) -> torch.Generator:
         """Random numbers that depend on seed, step and purpose alone; the same in all processes."""
@@ -340,7 +338,6 @@ class AvatarTrainer:
 
     def state(self) -> dict[str, Any]:
         """What :meth:`restore` goes on from; all processes have to ask for it together."""
-        gathered = self._summed(self.gradients.total), self._summed(self.gradients.seen)
         return {
             "rows": {name: value.detach().cpu() for name, value in self.avatar.gaussians.items()},
             "binding": self.avatar.binding.cpu(),
@@ -349,13 +346,13 @@ class AvatarTrainer:
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
             "log": self.log,
-            "gradients": tuple(tensor.cpu() for tensor in gathered),
+            "gradients": tuple(tensor.cpu() for tensor in self._gathered()),
             "tuning": self.tuning.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a state, to the same losses as a run that was not broken off."""
-        device = self.fabric.device
+        device = self.processes.device
         self.avatar = TrainableAvatar(
             self.capture.head, self.avatar.color, state["binding"], state["rows"]
         ).to(device)
@@ -371,7 +368,7 @@ class AvatarTrainer:
         self.step = int(state["step"])
         self.log = [tuple(entry) for entry in state["log"]]
         self.gradients = ScreenGradients.empty(self.avatar.count, device)
-        if self.fabric.global_rank == 0:
+        if self.processes.rank == 0:
             # What all have gathered; the others add to it.
             self.gradients = ScreenGradients(*(part.to(device) for part in state["gradients"]))
         self._factor = 0

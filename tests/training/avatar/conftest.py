@@ -2,7 +2,7 @@
 from dataclasses import replace
 
 import pytest
-from lightning_fabric import Fabric
+import torch
 
 from engine.splatting.cpu.backend import CpuBackend
 from training.avatar.config import PRESETS, Density
@@ -12,7 +12,9 @@ from training.avatar.trainer import AvatarTrainer
 from training.data.multiview import MultiViewCapture
 from training.losses.avatar import AvatarLoss
 from training.losses.config import AvatarLossConfig
+from training.run.processes import Processes
 
+ALONE = Processes(torch.device("cpu"))
 PLAIN = AvatarLossConfig(face=0.0, patch=0.0, wrinkle=0.0)
 SMALL = replace(
     PRESETS["default"],
@@ -42,9 +44,6 @@ def trainer_of(capture):
         use_threads(1)
         backend = CpuBackend()
         avatar = seeded_avatar(capture, settings, backend)
-        fabric = Fabric(accelerator="cpu", devices=1)
-        return AvatarTrainer(
-            capture, avatar, settings, backend, fabric, AvatarLoss(settings.losses)
-        )
+        return AvatarTrainer(capture, avatar, settings, backend, ALONE, AvatarLoss(settings.losses))
 
     return make

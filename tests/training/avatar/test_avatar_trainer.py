@@ -272,10 +272,9 @@ TWO_PROCESSES = """
 import sys
 import torch
 from dataclasses import replace
-from lightning_fabric import Fabric
 from engine.splatting.cpu.backend import CpuBackend
 from tests.training.avatar.conftest import SMALL
-from training.avatar.run import process_fabric, use_threads
+from training.avatar.run import processes_of, use_threads
 from training.avatar.start import seeded_avatar
 from training.avatar.trainer import AvatarTrainer
 from training.data.multiview import MultiViewCapture
@@ -285,14 +284,16 @@ use_threads(1)
 settings = replace(SMALL, steps=40)
 capture = MultiViewCapture.open(sys.argv[1])
 backend = CpuBackend()
-fabric = process_fabric("cpu", backend)
-assert fabric.world_size == 2
+processes = processes_of("cpu", backend)
+assert processes.count == 2
+assert processes.agreed(yes=processes.rank == 0)
 avatar = seeded_avatar(capture, settings, backend, views=2)
-trainer = AvatarTrainer(capture, avatar, settings, backend, fabric, AvatarLoss(settings.losses))
+trainer = AvatarTrainer(capture, avatar, settings, backend, processes, AvatarLoss(settings.losses))
 for _ in range(3):
     trainer.advance()
+    trainer.state()  # A checkpoint changes nothing.
 state = trainer.state()
-if fabric.global_rank == 0:
+if processes.rank == 0:
     torch.save(state, sys.argv[2])
 """
 
@@ -309,7 +310,7 @@ def test_two_processes_take_the_steps_of_one(small_capture, tmp_path, trainer_of
     together = subprocess.Popen([*command, *words], env=environment, cwd=tmp_path)
     one = trainer_of(settings)
     avatar = seeded_avatar(capture, settings, one.backend, views=2)
-    one = AvatarTrainer(capture, avatar, settings, one.backend, one.fabric, one.loss)
+    one = AvatarTrainer(capture, avatar, settings, one.backend, one.processes, one.loss)
     losses(one, 3)
     assert together.wait(120) == 0
     ours, theirs = one.state(), torch.load(tmp_path / "two.pt", weights_only=True)

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from lightning_fabric import Fabric
 
 from engine.avatar.flame_motion import load_motion
 from engine.avatar.with_head import load_with_head
@@ -17,7 +16,7 @@ from engine.jobs import folder as jobs
 from engine.jobs.command import JobCommand
 from engine.jobs.worker import JobHandle
 from engine.splatting.cpu.backend import CpuBackend
-from tests.training.avatar.conftest import SMALL
+from tests.training.avatar.conftest import ALONE, SMALL
 from tests.training.data.flame_sequences import parameters, write_flame_sequences
 from tests.training.data.small_capture import Size
 from training.avatar.config import Tuning
@@ -75,9 +74,8 @@ def capture(filmed):
 def trained(capture, settings, steps=None):
     use_threads(1)
     backend = CpuBackend()
-    fabric = Fabric(accelerator="cpu", devices=1)
     avatar = seeded_avatar(capture, settings, backend)
-    trainer = AvatarTrainer(capture, avatar, settings, backend, fabric, AvatarLoss(settings.losses))
+    trainer = AvatarTrainer(capture, avatar, settings, backend, ALONE, AvatarLoss(settings.losses))
     for _ in range(settings.steps if steps is None else steps):
         trainer.advance()
     return trainer
