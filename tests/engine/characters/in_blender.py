@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests let Blender do, each in a process of its own: ``ACTION ARGUMENTS…``."""
+"""What the tests let Blender do, in a process that they share: ``[ACTION, ARGUMENTS…]`` a line.
+
+Each action begins with factory settings or with a file that it opens. A line that begins with
+``DONE`` or ``FAILED`` answers, with the result or what went wrong as JSON.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
+import traceback
 
 import bpy
 
@@ -68,8 +73,8 @@ def rig(*, by_euler: bool) -> None:
     face.vertex_groups.new(name="Head").add([0, 1, 2], 1.0, "REPLACE")
 
 
-def turns(path: str, count: str, rig: str = "Rig", name: str = "Head") -> None:
-    """Print how a bone is turned against its rest, and its axes at rest, in Blender's space."""
+def turns(path: str, count: str, rig: str = "Rig", name: str = "Head") -> dict:
+    """How a bone is turned against its rest, and its axes at rest, in Blender's space."""
     scene = opened(path)
     obj = bpy.data.objects[rig]
     rest = (obj.matrix_world @ obj.data.bones[name].matrix_local).to_quaternion()
@@ -85,7 +90,7 @@ def turns(path: str, count: str, rig: str = "Rig", name: str = "Head") -> None:
         found.append([angle * part for part in axis])
         opened_by.append(pose.get("open"))
     axes = [list(row) for row in rest.to_matrix()]
-    print("SAMPLED " + json.dumps({"turns": found, "axes": axes, "open": opened_by}))
+    return {"turns": found, "axes": axes, "open": opened_by}
 
 
 def opened(path: str) -> bpy.types.Scene:
@@ -102,8 +107,8 @@ def opened(path: str) -> bpy.types.Scene:
     return bpy.context.scene
 
 
-def sample(path: str, fps: str, count: str) -> None:
-    """Print the values of all shape keys at k / fps seconds after the start, in Blender's time."""
+def sample(path: str, fps: str, count: str) -> dict:
+    """The values of all shape keys at k / fps seconds after the start, in Blender's time."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
     if path.endswith(".blend"):
@@ -131,9 +136,15 @@ def sample(path: str, fps: str, count: str) -> None:
         for name, blocks in keys.items():
             for block in blocks[1:]:
                 values.setdefault(f"{name}/{block.name}", []).append(block.value)
-    found = {"values": values, "rate": rate, "materials": [m.name for m in bpy.data.materials]}
-    print("SAMPLED " + json.dumps(found))
+    return {"values": values, "rate": rate, "materials": [m.name for m in bpy.data.materials]}
 
 
 if __name__ == "__main__":
-    {"make": make, "sample": sample, "turns": turns}[sys.argv[1]](*sys.argv[2:])
+    for line in sys.stdin:
+        action, *arguments = json.loads(line)
+        try:
+            found = {"make": make, "sample": sample, "turns": turns}[action](*arguments)
+        except Exception:  # noqa: BLE001 - Whatever it is, the test says it.
+            print("FAILED " + json.dumps(traceback.format_exc()), flush=True)
+        else:
+            print("DONE " + json.dumps(found), flush=True)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import os
@@ -29,30 +30,40 @@ needs_blender = pytest.mark.skipif(
 )
 
 
-def blender(*arguments):
-    """Output of ``in_blender.py``."""
-    command = [sys.executable, "-m", "tests.engine.characters.in_blender", *map(str, arguments)]
-    done = subprocess.run(
-        command,
-        check=True,
-        capture_output=True,
+@functools.cache
+def blender_process():
+    """A Blender for all tests; it ends with this process, whose pipe it reads."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.engine.characters.in_blender"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
         cwd=REPOSITORY,
         env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
     )
-    return done.stdout
+
+
+def blender(*arguments):
+    """What an action of ``in_blender.py`` returns."""
+    process = blender_process()
+    process.stdin.write(json.dumps([str(argument) for argument in arguments]) + "\n")
+    process.stdin.flush()
+    for line in process.stdout:
+        kind, _, answer = line.partition(" ")
+        if kind in {"DONE", "FAILED"}:
+            assert kind == "DONE", json.loads(answer)
+            return json.loads(answer)
+    raise AssertionError("Blender has ended.")
 
 
 def sampled(path, fps, count):
-    lines = blender("sample", path, fps, count).splitlines()
-    found = json.loads(next(line for line in lines if line.startswith("SAMPLED "))[8:])
+    found = blender("sample", path, fps, count)
     return {name: np.array(values) for name, values in found["values"].items()}, found
 
 
 def posed(path, count, rig, bone):
     """How a bone is turned, frame by frame, as Blender shows it."""
-    lines = blender("turns", path, count, rig, bone).splitlines()
-    return json.loads(next(line for line in lines if line.startswith("SAMPLED "))[8:])
+    return blender("turns", path, count, rig, bone)
 
 
 def talk(frames=40, fps=25.0):
@@ -68,6 +79,12 @@ def made(tmp_path_factory):
         blender("make", folder / name)
     blender("make", folder / "busy.blend", "busy")
     return folder
+
+
+@pytest.fixture(scope="module")
+def characters(made):
+    """The characters of the two files; a Blender reads each."""
+    return {name: open_character(made / name) for name in ("anna.blend", "anna.fbx")}
 
 
 def expected(performance, key):
@@ -97,8 +114,8 @@ def test_blender_shows_a_glb_as_it_was_meant_at_every_frame(tmp_path, fps):
         ("anna.fbx", "out.blend", 29.97),
     ],
 )
-def test_files_of_blender_speak_and_keep_what_is_in_them(made, tmp_path, source, out, fps):
-    character = open_character(made / source)
+def test_files_of_blender_speak_and_keep_what_is_in_them(characters, tmp_path, source, out, fps):
+    character = characters[source]
     assert [(part.name, len(part.keys)) for part in character.parts] == [("Face", 9), ("Teeth", 1)]
     performance = talk(fps=fps)
     clip = speak(performance, proposed_mapping(character), "talk")
@@ -131,8 +148,8 @@ def test_keys_that_cannot_move_are_said_and_the_artists_own_animation_stays(made
 
 
 @needs_blender
-def test_several_recordings_need_a_file_each(made, tmp_path):
-    character = open_character(made / "anna.blend")
+def test_several_recordings_need_a_file_each(characters, tmp_path):
+    character = characters["anna.blend"]
     clip = speak(talk(), proposed_mapping(character), "talk")
     with pytest.raises(BadInputError, match="one recording at a time, not 2"):
         character.save(tmp_path / "out.blend", [clip, clip])
@@ -219,8 +236,8 @@ def test_bones_that_cannot_move_are_said(tmp_path):
 
 
 @needs_blender
-def test_head_motion_without_an_armature_is_said_to_be_left_out(made, tmp_path):
-    character = open_character(made / "anna.blend")
+def test_head_motion_without_an_armature_is_said_to_be_left_out(characters, tmp_path):
+    character = characters["anna.blend"]
     values = Values(("jawOpen",), np.full((2, 1), 0.5, np.float32))
     clip = Clip("talk", 25.0, {0: values}, np.full((2, 3), 0.1, np.float32))
     (left_out,) = character.save(tmp_path / "out.blend", [clip])
