@@ -9,6 +9,7 @@ JSON, and set to that where they are otherwise when it is opened.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,11 +77,21 @@ def keep(_file: str = "") -> None:
 def restore(_file: str = "") -> None:
     """Set the groups of overrides to what was kept."""
     for obj in _overrides():
-        for name, values in json.loads(obj.gaussianspeech_kept or "{}").items():
+        for name, values in _kept(obj.gaussianspeech_kept).items():
             group = getattr(obj, name)
             if _dump(group) != values:
-                with _restoring():
+                # What a damaged file holds for a property is not taken, and hides no other object.
+                with _restoring(), contextlib.suppress(TypeError, ValueError, AttributeError):
                     _load(group, values)
+
+
+def _kept(text: str) -> dict[str, Any]:
+    """The groups of a kept text; of one that :func:`keep` did not write, none."""
+    try:
+        found = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return {name: found[name] for name in _GROUPS if isinstance(found, dict) and name in found}
 
 
 def _dump(group: bpy.types.PropertyGroup) -> dict[str, Any]:

@@ -10,7 +10,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ...engine.core import protocol
-from ...engine.core.errors import ERROR_KINDS, GaussianSpeechError
+from ...engine.core.errors import ERROR_KINDS, CancelledError, GaussianSpeechError
+
+_CANCEL = 0.45
+"""Seconds that the engine gets to answer a cancel."""
 
 
 class Future(Protocol):
@@ -93,6 +96,7 @@ class EngineFuture(_EventFuture):
         self._send = send
         self._progress = (0.0, "waiting for the engine")
         self._frames: queue.SimpleQueue[protocol.Message] = queue.SimpleQueue()
+        self._ending = threading.Lock()
 
     def poll(self) -> tuple[float, str]:
         """Fraction in [0, 1] and message of the last progress."""
@@ -107,9 +111,12 @@ class EngineFuture(_EventFuture):
         return found
 
     def cancel(self) -> None:
-        """Ask the engine to stop."""
+        """Ask the engine to stop; it ends soon, though the engine may not answer any more."""
         if not self.done:
             self._send(protocol.Message("cancel", self.id))
+            timer = threading.Timer(_CANCEL, self.fail, (CancelledError(),))
+            timer.daemon = True
+            timer.start()
 
     def receive(self, message: protocol.Message) -> None:
         """Take a message of this request from the connection."""
@@ -119,17 +126,20 @@ class EngineFuture(_EventFuture):
         elif message.type == "frames":
             self._frames.put(message)
         elif message.type == "result":
-            self._value = message
-            self._finished.set()
+            self._end(message, None)
         elif message.type == "error":
             kind = ERROR_KINDS.get(str(body.get("kind")), GaussianSpeechError)
             self.fail(kind(str(body.get("message", "")), str(body.get("hint", ""))))
 
     def fail(self, error: GaussianSpeechError) -> None:
         """End with an error, unless it has ended."""
-        if not self.done:
-            self._error = error
-            self._finished.set()
+        self._end(None, error)
+
+    def _end(self, value: protocol.Message | None, error: GaussianSpeechError | None) -> None:
+        with self._ending:
+            if not self.done:
+                self._value, self._error = value, error
+                self._finished.set()
 
 
 class CompletedFuture:

@@ -17,6 +17,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ...engine.core.inflate import inflate
 from .. import compat
 from ..characters.targets import rest_value
 from . import nla
@@ -27,6 +28,8 @@ _LEFT = "gaussianspeech_left"
 """Custom property of an Action: its curves as the last bake left them."""
 _CHECKSUM = "gaussianspeech_fingerprint"
 """What 0.1.0 kept instead: a checksum."""
+_MOST_BYTES = 1 << 30
+"""Bytes of the curves of an Action: ten million keys."""
 _FORM = "2:"
 """Begins the checksums of everything that shapes curves."""
 _BEZIER = 2
@@ -216,7 +219,7 @@ def _curves(action: bpy.types.Action) -> list[Curve]:
 
 
 def _left(action: bpy.types.Action) -> list[Curve]:
-    header, _, data = zlib.decompress(bytes(action[_LEFT])).partition(b"\0")
+    header, _, data = inflate(bytes(action[_LEFT]), _MOST_BYTES).partition(b"\0")
     found, at = [], 0
     for path, index, about, count in json.loads(header):
         whole, size = 4 * count * len(_SHAPES), 4 * count * _SIZE

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...engine.core.errors import BadInputError
+from ...engine.core.inflate import inflate
 from ...engine.motion.face.prosody import UNKNOWN, Prosody
 from ...engine.motion.joint_pose import JointPose
 
@@ -28,6 +30,8 @@ Timed = tuple[str, float, float]
 """A sound or a word with its start and end, seconds."""
 Point = tuple[float, float, float]
 
+_MOST_BYTES = 1 << 30
+"""Of the numbers of a prediction, two bytes each; an hour of 60 keys has 10 MB."""
 _ZERO = 32767
 """Level of the value 0, which is exact, as are the ends of a range."""
 _STEP, _FINE = np.float32(1e-4), np.float32(1e-5)
@@ -145,7 +149,7 @@ class Prediction:
         try:
             fields: dict[str, Any] = dict(json.loads(about))
             frames, keys = fields.pop("shape")
-            steps = np.frombuffer(zlib.decompress(packed), "<u2").reshape(keys, frames)
+            steps = _inflated(packed, "<u2", (keys, frames))
             levels = np.cumsum(steps, axis=1, dtype="<u2").T
             shares = (levels.astype(np.float32) - _ZERO) / _ZERO
             for name in ("expressions", "correctives", "joints"):
@@ -166,7 +170,7 @@ class Prediction:
             )
             prediction = cls(**fields, values=shares)
             return replace(prediction, values=shares * prediction._reach)
-        except (ValueError, KeyError, TypeError, zlib.error) as error:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise BadInputError(
                 f"The prediction kept with the action cannot be read: {error}.", "Predict again."
             ) from error
@@ -240,10 +244,19 @@ def _pack_steps(values: Float, step: np.float32) -> str:
     return base64.b64encode(zlib.compress(np.ascontiguousarray(steps.T).tobytes(), 6)).decode()
 
 
+def _inflated(packed: bytes, kind: str, shape: tuple[int, int]) -> NDArray[Any]:
+    """Numbers of two bytes each, which may come from a file of anybody's."""
+    size = 2 * shape[0] * shape[1]
+    if not (shape[0] >= 0 and shape[1] >= 0 and size <= _MOST_BYTES):
+        raise ValueError("it is larger than any prediction")
+    return np.frombuffer(inflate(packed, size), kind).reshape(shape)
+
+
 def _unpack_steps(packed: str, shape: tuple[int, ...], step: np.float32) -> Float:
     if not packed:
         return np.zeros(shape, np.float32)
-    steps = np.frombuffer(zlib.decompress(base64.b64decode(packed)), "<i2").reshape(-1, shape[0])
+    columns = math.prod(shape[1:])
+    steps = _inflated(base64.b64decode(packed), "<i2", (columns, shape[0]))
     return np.cumsum(steps, axis=1, dtype="<i2").T.astype(np.float32).reshape(shape) * step
 
 

@@ -10,6 +10,7 @@ import bpy
 from bl_operators.presets import AddPresetBase
 from bl_ui.utils import PresetPanel
 
+from ...engine.core.assignments import read_assignments
 from ...engine.core.errors import BadInputError
 from ..characters.polls import OfSpeaker
 from ..characters.properties import require_speaker
@@ -79,21 +80,21 @@ class GAUSSIANSPEECH_OT_apply_preset(OfSpeaker, ReportMixin, bpy.types.Operator)
     menu_idname: bpy.props.StringProperty(options={"SKIP_SAVE", "HIDDEN"})
 
     def run(self, context: bpy.types.Context) -> str:
-        """Run the preset's file."""
+        """Set what the preset's file says; nothing in it is run."""
         path = Path(self.filepath)
         if not path.is_file():
             raise BadInputError(f"There is no preset {path}.", "Choose another.")
+        values = read_assignments(path, "controls", _IN_PRESETS)
         controls = _active_controls(context)
-        with (
-            context.temp_override(**{_CONTROLS: controls}),
-            changed_together(controls, context),
-        ):
-            try:
-                bpy.utils.execfile(str(path))
-            except Exception as error:
-                raise BadInputError(
-                    f"The preset {path} cannot be used: {error}.", "Save it again, or remove it."
-                ) from error
+        with changed_together(controls, context):
+            for name, value in values.items():
+                try:
+                    setattr(controls, name, value)
+                except (TypeError, ValueError, OverflowError) as error:
+                    raise BadInputError(
+                        f"The preset {path} cannot be used: {error}.",
+                        "Save it again, or remove it.",
+                    ) from error
         return f"Applied '{bpy.path.display_name(path.name, title_case=False)}'"
 
 

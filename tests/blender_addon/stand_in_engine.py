@@ -4,14 +4,16 @@
 Needs numpy alone, so that the client is tested in every Blender's Python.
 """
 
+import contextlib
 import os
+import signal
 import sys
 import time
 
 from engine.core import protocol
 from engine.core.errors import BadInputError
 from engine.serving.request import Reply
-from engine.serving.server import Server, claim_stdout
+from engine.serving.server import Server, _leave_after_grace, claim_stdout
 
 
 def echo(request):
@@ -40,7 +42,32 @@ def die(_request):
     os._exit(3)
 
 
+def freeze(_request):
+    os.kill(os.getpid(), signal.SIGSTOP)
+    return Reply()
+
+
+def busy(_request):
+    """As a library does that asks nobody whether to stop."""
+    time.sleep(60)
+    return Reply()
+
+
+def starve(_request):
+    raise MemoryError
+
+
+def babble(_request):
+    """As a library does that writes to whatever descriptor it finds."""
+    for descriptor in range(3, 20):
+        with contextlib.suppress(OSError):
+            os.write(descriptor, b"Warning: low battery\n")
+    time.sleep(60)
+    return Reply()
+
+
 METHODS = {"echo": echo, "slow": slow, "refuse": refuse, "chatter": chatter, "die": die}
+METHODS |= {"freeze": freeze, "starve": starve, "babble": babble, "busy": busy}
 HELLO = {"protocol": protocol.VERSION, "torch": "2.0", "package": "0", "pid": os.getpid()}
 
 
@@ -64,7 +91,8 @@ def main(behaviour: str) -> int:
         "has no torch": {"torch": None, "executable": "/opt/bare/python"},
         "is of another version": {"protocol": 999},
     }
-    return Server(sys.stdin.buffer, stdout, METHODS).run(HELLO | changes.get(behaviour, {}))
+    server = Server(sys.stdin.buffer, stdout, METHODS, on_close=_leave_after_grace)
+    return server.run(HELLO | changes.get(behaviour, {}))
 
 
 sys.exit(main(sys.argv[1]))

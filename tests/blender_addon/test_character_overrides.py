@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -56,6 +58,27 @@ def jaw_values(blender, face):
         scene.frame_set(frame)
         values.append(face.data.shape_keys.key_blocks["jawOpen"].value)
     return np.array(values)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "{",
+        "[]",
+        "[" * 100_000,
+        json.dumps({"location": {"x": 1}, "data": {"name": "x"}, "gaussianspeech_speech": 5}),
+        json.dumps({"gaussianspeech_speech": {"jaw": "wide", "name": 3}}),
+        json.dumps({"gaussianspeech_character": {"rows": 5, "owner": [1]}}),
+    ],
+    ids=lambda kept: kept[:40],
+)
+def test_what_a_strange_file_keeps_is_left_out(engine_ready, library, tmp_path, addon, kept):
+    face, _ = override(engine_ready, library, full=True)
+    face.gaussianspeech_kept = kept
+    addon("characters.overrides").restore()
+    assert face.name == "Face"
+    assert tuple(face.location) == (0, 0, 0)
+    assert face.gaussianspeech_speech.jaw == 1.0
 
 
 def test_what_is_only_linked_names_the_remedy(blender, library):

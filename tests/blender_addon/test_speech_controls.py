@@ -250,6 +250,15 @@ def test_a_preset_is_for_the_line_where_it_has_controls_of_its_own(blender, head
     assert head.gaussianspeech_speech.jaw == 1.0
 
 
+def test_nothing_in_a_preset_is_run(blender, head, spoken, tmp_path):
+    path, ran = tmp_path / "evil.py", tmp_path / "ran"
+    path.write_text(f"import bpy\nopen({str(ran)!r}, 'w')\ncontrols.jaw = 0.5\n")
+    with pytest.raises(RuntimeError, match="line 2"):
+        blender.ops.gaussianspeech.apply_preset(filepath=str(path))
+    assert not ran.exists()
+    assert head.gaussianspeech_speech.jaw == 1.0
+
+
 @pytest.mark.parametrize("content", ["controls = ", "controls.jaw = 'wide'", None])
 def test_a_preset_that_cannot_be_used_says_so(blender, head, spoken, tmp_path, content):
     path = tmp_path / "bad.py"

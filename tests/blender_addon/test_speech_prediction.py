@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import random
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +17,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from blender_addon.standalone import addon_module
+from tests.fuzz.damage import damage
+from tests.fuzz.structure import damage_json
 
 pytest.importorskip("bpy", reason="Blender's Python module (bpy) is not installed")
 adjust = addon_module("speech.adjust")
 stored = addon_module("speech.prediction")
+BadInputError = stored.BadInputError
 
 NAMES = ("browInnerUp", "eyeBlinkLeft", "jawOpen", "mouthClose", "mouthPressLeft", "mouthPucker")
 
@@ -36,6 +42,24 @@ def make(values, correctives=0):
         ranges=((0.0, 1.0),) * len(NAMES) + ((-1.0, 1.0),) * correctives,
         values=values,
     )
+
+
+def test_a_kept_prediction_does_not_become_larger_than_it_says():
+    about, packed = make(np.zeros((4, len(NAMES)))).pack()
+    with pytest.raises(BadInputError, match="unpacks to more"):
+        stored.Prediction.unpack(about, zlib.compress(bytes(1 << 20)))
+    large = json.dumps(json.loads(about) | {"shape": [2**31, 2**31]})
+    with pytest.raises(BadInputError, match="larger than any prediction"):
+        stored.Prediction.unpack(large, packed)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_a_damaged_prediction_is_refused_in_a_line_or_read(seed):
+    about, packed = make(np.zeros((4, len(NAMES) + 1)), correctives=1).pack()
+    rng = random.Random(seed)
+    changed = damage_json(about.encode(), rng).decode("utf-8", "replace")
+    with contextlib.suppress(BadInputError):
+        stored.Prediction.unpack(changed, packed if seed % 4 else damage(packed, rng))
 
 
 def settings(**changed):

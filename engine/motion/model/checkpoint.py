@@ -234,7 +234,7 @@ def _with_encoder(
 
 
 def _beside(path: Path, source: str) -> Path:
-    return path.parent / source.removeprefix(BESIDE)
+    return path.parent / Path(source.removeprefix(BESIDE)).name
 
 
 def set_basis(model: SpeechModel, head: Head) -> None:

@@ -86,7 +86,9 @@ class SpeechModelConfig:
             BadInputError: names the value.
         """
         for field in fields(self):
-            value = getattr(self, field.name)
+            value, kind = getattr(self, field.name), type(field.default)
+            if type(value) is not kind and not (kind is float and type(value) is int):
+                raise _refused(field.name, value, f"Choose {_KINDS[kind]}.")
             most = _MOST_LAYERS if field.name.endswith("_layers") else _MOST
             if field.name in _COUNTS and (type(value) is not int or not 1 <= value <= most):
                 raise _refused(field.name, value, f"Choose a whole number from 1 to {most:,}.")
@@ -94,8 +96,13 @@ class SpeechModelConfig:
                 raise _refused(field.name, value, "Choose 1 to 1000 per second.")
         if self.dimension % self.heads:
             raise _refused("heads", self.heads, f"Choose a divisor of {self.dimension}.")
-        if self.past < 0 or self.ahead < 0:
-            raise _refused("past, ahead", (self.past, self.ahead), "Choose at least 0.")
+        if not (0 <= self.past <= _MOST_FRAMES and 0 <= self.ahead <= _MOST_FRAMES):
+            hint = f"Choose 0 to {_MOST_FRAMES:,}."
+            raise _refused("past, ahead", (self.past, self.ahead), hint)
+        if not -_LATEST <= self.feature_start <= _LATEST:
+            raise _refused("feature_start", self.feature_start, "Choose a time in seconds.")
+        if not all(isinstance(name, str) for name in self.styles):
+            raise _refused("styles", self.styles, "Choose names.")
         if not 0.0 <= self.dropout < 1.0:
             raise _refused("dropout", self.dropout, "Choose 0 to 1.")
 
@@ -148,13 +155,20 @@ class SpeechModelConfig:
             if "styles" in given:
                 given["styles"] = tuple(given["styles"])
             return cls(**given)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise BadInputError(
                 f"The configuration of the speech model is wrong: {error}"
             ) from None
 
 
-_MOST, _MOST_LAYERS = 2_000_000, 64
+_MOST, _MOST_LAYERS, _MOST_FRAMES, _LATEST = 2_000_000, 64, 10_000, 10.0
+_KINDS = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    tuple: "a list of names",
+}
 _COUNTS = frozenset(
     {"features", "dimension", "heads", "feed_forward", "lip_layers", "expression_layers"}
     | {"decoder_layers", "wrinkle_layers", "lip_vertices", "wrinkles", "expressions"}

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.core import protocol
+from engine.core.assignments import read_assignments
 from engine.core.json_values import parse_json
 from engine.core.protocol import Message, ProtocolError
 from engine.jobs.command import JobCommand
@@ -23,7 +24,7 @@ from engine.motion.characters.mapping_file import read_mapping, save_mapping
 from engine.persons.person import Person, load_person, save_person
 from tests.fuzz.damage import damage_message
 from tests.fuzz.harness import Harness
-from tests.fuzz.structure import damage_json
+from tests.fuzz.structure import damage_json, damage_lines
 
 
 def _messages(folder: Path) -> None:
@@ -141,7 +142,23 @@ def _parse(path: Path) -> None:
     parse_json(path.read_bytes())
 
 
+_CONTROLS = ("jaw", "lips", "smile", "mode")
+
+
+def _presets(folder: Path) -> None:
+    lines = ["import bpy", "", "controls = bpy.context.gaussianspeech_controls", ""]
+    lines += ["controls.jaw = 1.25", "controls.lips = -0.5", "controls.mode = 'FAST'", ""]
+    (folder / "a.py").write_text("\n".join(lines), "utf-8")
+
+
 HARNESSES = (
+    Harness(
+        "preset",
+        "a.py",
+        _presets,
+        lambda path: read_assignments(path, "controls", _CONTROLS),
+        damage_lines,
+    ),
     Harness(
         "protocol",
         "message.bin",

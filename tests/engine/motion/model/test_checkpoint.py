@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from engine.core.errors import BadInputError
 from engine.heads import load_head
 from engine.motion.model.checkpoint import head_for_model, load_model, save_model, set_basis
-from engine.motion.model.config import STARTER, for_head
+from engine.motion.model.config import STARTER, SpeechModelConfig, for_head
 from engine.motion.model.network import SpeechModel
 
 REPOSITORY = Path(__file__).resolve().parents[4]
@@ -237,3 +237,27 @@ def test_a_model_is_loaded_without_torchs_compiler():
         [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"  # Importing it takes longer than everything else.
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"encoder_source": None},
+        {"encoder_source": 3},
+        {"encoder": []},
+        {"past": 1.5},
+        {"past": 10**9},
+        {"ahead": -1},
+        {"feature_rate": "100"},
+        {"feature_start": 1e300},
+        {"dropout": None},
+        {"learned_basis": 0},
+        {"styles": [1]},
+        {"styles": None},
+    ],
+    ids=repr,
+)
+def test_a_configuration_of_other_types_is_refused_in_a_line(head, change):
+    known = _model(head).config.to_dict()
+    with pytest.raises(BadInputError, match="speech model"):
+        SpeechModelConfig.from_dict(known | change)
