@@ -54,8 +54,8 @@ class ExportOptions:
         description="Also write every vertex of every frame, modifiers included",
     )
 
-    def options(self) -> dict[str, Any]:
-        """The options as arguments of another operator."""
+    def arguments(self) -> dict[str, Any]:
+        """The options as arguments of another operator; Blender has ``options`` of its own."""
         names = ("filepath", "format", "frames", "sound", "from_zero", "dense")
         return {name: getattr(self, name) for name in names}
 
@@ -130,7 +130,7 @@ class GAUSSIANSPEECH_OT_export(ExportTask, bpy.types.Operator, ExportHelper):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Export: beside the user's work where a file was chosen, at once for a script."""
         if self._chosen:
-            return invoke_operator(self, bpy.ops.gaussianspeech.write_export, **self.options())
+            return invoke_operator(self, bpy.ops.gaussianspeech.write_export, **self.arguments())
         return super().execute(context)
 
     def check(self, _context: bpy.types.Context) -> bool:

@@ -200,3 +200,37 @@ def test_an_error_is_past_after_the_next_success(blender, addon):
     a_head(blender)
     blender.ops.gaussianspeech.add_line()
     assert not blender.context.window_manager.gaussianspeech_status.is_error
+
+
+def test_no_name_that_blender_has_for_something_else_is_taken(blender, addon):
+    """Of two with a name, Blender's own is what ``self.name`` gives."""
+    callbacks = {
+        *("poll", "execute", "invoke", "modal", "draw", "check", "cancel", "description"),
+        *(
+            "draw_header",
+            "draw_header_preset",
+            "draw_item",
+            "filter_items",
+            "update",
+            "render",
+            "view_draw",
+        ),
+        *("view_update", "update_render_passes", "name"),
+    }
+    clashes = set()
+    for cls in addon("registration").CLASSES:
+        base = next(
+            base for base in cls.__mro__ if base.__module__.endswith(("bpy_types", "bpy.types"))
+        )
+        known = {each.identifier for each in (*base.bl_rna.properties, *base.bl_rna.functions)}
+        own = {
+            name
+            for part in cls.__mro__
+            if part.__module__.startswith(PACKAGE)
+            for name in (*vars(part), *vars(part).get("__annotations__", ()))
+        }
+        taken = own & known - callbacks
+        clashes |= {f"{cls.__name__}.{name}" for name in taken if not name.startswith("bl_")}
+        if "check" in own & known:
+            assert list(inspect.signature(cls.check).parameters)[1].endswith("context"), cls
+    assert not clashes
