@@ -9,6 +9,7 @@ from engine.cli import build_app, run
 from training.commands import evaluate, train
 from training.commands.capture import capture
 from training.commands.track import track
+from training.speech.baselines import register_baselines
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -17,6 +18,7 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns:
         0 on success, 2 for bad input, 1 for other failures, 130 when interrupted.
     """
+    register_baselines()
     app = build_app()
     app.command(capture)
     app.command(track)

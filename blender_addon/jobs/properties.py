@@ -116,7 +116,8 @@ class GAUSSIANSPEECH_PG_training(bpy.types.PropertyGroup):
         name="Preset",
         description="What the new speech model is like",
         items=(
-            ("personal", "Personal", "The paper's model"),
+            ("personal", "Personal", "The paper's parts, in the way that was found better"),
+            ("paper", "Paper", "As the paper has it, part by part"),
             (
                 "without_alignment_mask",
                 "Without Alignment Mask",
@@ -133,6 +134,9 @@ class GAUSSIANSPEECH_PG_training(bpy.types.PropertyGroup):
                 "No wrinkles are predicted on the way to motion (a row of Table 4)",
             ),
             ("autoregressive", "Autoregressive", "Each frame is fed back, to compare with"),
+            ("faceformer", "FaceFormer", "The system of Fan et al., to compare with"),
+            ("codetalker", "CodeTalker", "The system of Xing et al., to compare with"),
+            ("imitator", "Imitator", "The system of Thambiraja et al., to compare with"),
         ),
     )
     limit_steps: bpy.props.BoolProperty(

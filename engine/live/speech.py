@@ -34,6 +34,7 @@ from engine.motion.lip_contact import (
 from engine.motion.model.ids import LIVE, model_file
 from engine.motion.model.live import SpeechStream
 from engine.motion.model.loaded import LoadedModel, loaded_model
+from engine.motion.model.network import SpeechModel
 from engine.motion.rules.contacts import Contacts, contact_curves, phones_in_silence
 from engine.motion.rules.pauses import hold_pauses_open
 from engine.motion.rules.visemes import articulate
@@ -203,6 +204,11 @@ class _ModelMotion:
 
     def __init__(self, model: LoadedModel, head: Head, fps: float, style: Style) -> None:
         network = model.trained.model
+        if not isinstance(network, SpeechModel):
+            raise BadInputError(
+                f"The speech model {model.trained.name!r} needs whole clips: it cannot speak live.",
+                "Choose the starter, the rules, or a model of section 4.2.",
+            )
         self._stream = SpeechStream(network, fps, model_inputs(style, network.config.styles))
         self._names, self._fps, self._style = head.expression_names, fps, style
         self._decided = 0

@@ -51,8 +51,8 @@ def test_speech_is_trained_on_recordings_with_their_motion(blender, jobs, tmp_pa
             ("--from", "none", "--preset", "personal", "--encoder-source", "some/id"),
         ),
         (
-            {"encoder": "WAV2VEC2", "encoder_source": "", "speech_preset": "autoregressive"},
-            ("--from", "none", "--preset", "autoregressive"),
+            {"encoder": "WAV2VEC2", "encoder_source": "", "speech_preset": "paper"},
+            ("--from", "none", "--preset", "paper"),
         ),
     ],
 )
@@ -85,6 +85,13 @@ def test_the_encoder_and_the_preset_of_a_speech_model_are_chosen(
     assert spec.options == (*fixed, *options)
     assert "encoder" in row.properties
     assert ("encoder_source" in row.properties) == (chosen.encoder == "WAV2VEC2")
+
+
+def test_every_preset_of_a_new_model_can_be_chosen(blender):
+    presets = pytest.importorskip("training.speech.presets", reason="needs the engine")
+    settings = blender.context.scene.gaussianspeech_training
+    offered = settings.bl_rna.properties["speech_preset"].enum_items.keys()
+    assert set(offered) == set(presets.NEW_MODELS) - {"starter"}
 
 
 class Drawn:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.motion.model.network import SpeechModel
+from engine.motion.model.network import SpeechNetwork
 from engine.motion.model.resampling import Resampler
 from training.assets.teacher import VISIBLE_FPS
 from training.speech.sequences import SpeechSequence, whole
@@ -32,7 +32,7 @@ _JAW, _WITH_IT = "jawOpen", ("jaw", "mouthClose", "mouthPress")
 
 
 def amplitudes(
-    model: SpeechModel,
+    model: SpeechNetwork,
     names: Sequence[str],
     sequences: Sequence[SpeechSequence],
     variants: Sequence[int],
@@ -72,7 +72,7 @@ def amplitudes(
 
 
 @torch.no_grad()
-def amplify(model: SpeechModel, factors: NDArray[np.float64]) -> None:
+def amplify(model: SpeechNetwork, factors: NDArray[np.float64]) -> None:
     """Build (E,) factors into the last layer of a model."""
     layer = model.mapper.weights
     scale = torch.from_numpy(factors).to(layer.weight)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from engine.heads.head import Head
 from engine.motion.lip_contact import lip_gap
-from engine.motion.model.network import SpeechModel
+from engine.motion.model.network import SpeechNetwork
 from training.speech.sequences import SpeechSequence, whole
 
 _CLOSED, _RESTING = 0.3, 0.03
@@ -30,7 +30,7 @@ _ROUNDS = 60
 
 
 def fit_closing(
-    model: SpeechModel, head: Head, sequences: Sequence[SpeechSequence], variants: Sequence[int]
+    model: SpeechNetwork, head: Head, sequences: Sequence[SpeechSequence], variants: Sequence[int]
 ) -> None:
     """Fit the readout of ``mouthClose`` to closures, in place.
 
@@ -70,7 +70,7 @@ def fit_closing(
 
 @torch.no_grad()
 def _hidden(
-    model: SpeechModel, sequences: Sequence[SpeechSequence], variants: Sequence[int]
+    model: SpeechNetwork, sequences: Sequence[SpeechSequence], variants: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
     """(N, d) what the last layer reads in all frames, and the (N, E) true weights."""
     taken: list[Tensor] = []

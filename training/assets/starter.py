@@ -29,11 +29,11 @@ from engine.core.errors import BadInputError, GaussianSpeechError
 from engine.core.files import atomic_write
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads import load_head
+from engine.motion.model.architectures import build
 from engine.motion.model.checkpoint import load_model, save_model
 from engine.motion.model.config import STARTER as SIZES
 from engine.motion.model.config import for_head
 from engine.motion.model.ids import STARTER
-from engine.motion.model.network import SpeechModel
 from training.assets.amplitude import amplify, amplitudes
 from training.assets.closing import fit_closing
 from training.assets.prepare import RECOGNISED, TRANSCRIBED, TRUE, Preparation, prepare
@@ -134,7 +134,7 @@ def _learned(
         )
     sequences = [SpeechSequence.load(file) for file in files]
     torch.manual_seed(plan.seed)
-    model = SpeechModel(for_head(SIZES, head))
+    model = build(for_head(SIZES, head))
     if plan.start is not None:
         model = load_model(plan.start, head).model
     run = plan.out / "run"

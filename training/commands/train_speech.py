@@ -35,6 +35,7 @@ def speech(
     tracking: Path | None = None,
     start: Annotated[str, tyro.conf.arg(name="from")] = STARTER,
     preset: str | None = None,
+    encoder: Literal["phonetic", "wav2vec2"] | None = None,
     encoder_source: str | None = None,
     steps: int = 1500,
     batch: int = 16,
@@ -48,6 +49,7 @@ def speech(
     alignment_mask: bool = True,
     finetune_audio: bool = True,
     wrinkle_features: bool = True,
+    wrinkles: Literal["auto", "mesh"] = "auto",
     background: bool = False,
     json: bool = False,
 ) -> int:
@@ -65,8 +67,12 @@ def speech(
         tracking: flame_param.npz of an avatar training on the capture: its refined parameters in
             place of the capture's.
         start: "starter", the file of a speech model, or "none" for a new model of a preset.
-        preset: of a new model (--from none): "personal", which is the default there, encodes with
-            wav2vec 2.0, "starter" without any weights.
+        preset: of a new model (--from none): "personal", the default there; "paper", as the paper
+            has it; "starter", small and without any weights; "without_alignment_mask",
+            "without_audio_finetuning" and "without_wrinkle_features" of Table 4; "autoregressive";
+            or what the paper compares with: "faceformer", "codetalker", "imitator".
+        encoder: of a new model (--from none), in place of the preset's; "phonetic" needs no
+            weights.
         encoder_source: folder or hub id of wav2vec 2.0 for a new model (--from none).
         steps: steps of the optimiser at most.
         batch: clips in a step.
@@ -80,6 +86,8 @@ def speech(
         alignment_mask: each frame attends to the audio of its own time alone (Table 4).
         finetune_audio: train wav2vec 2.0 too, but for its convolutions (Table 4).
         wrinkle_features: predict wrinkles on the way to motion (Table 4).
+        wrinkles: what they are measured on: the pictures of a capture that has any, or always the
+            mesh.
         background: return at once, and train in another process; see 'gaussianspeech jobs'.
         json: print the result as JSON.
     """
@@ -88,7 +96,7 @@ def speech(
     from training.speech.personal import PersonalTraining, train_personal
 
     _check_files(data, head, start)
-    _check_new(start, preset, encoder_source)
+    _check_new(start, preset, encoder, encoder_source)
     check_file(tracking, "--tracking")
     folder = _folder(out, name)
     plan = PersonalTraining(
@@ -98,11 +106,13 @@ def speech(
         tracking=None if tracking is None else tracking.resolve(),
         start=_absolute(start),
         preset=preset or PersonalTraining.preset,
+        encoder=encoder or "",
         encoder_source=_absolute(encoder_source or ""),
         name=name,
         alignment_mask=alignment_mask,
         finetune_audio=finetune_audio,
         wrinkle_features=wrinkle_features,
+        wrinkles=wrinkles,
         training=TrainingConfig(
             steps=steps,
             batch=batch,
@@ -172,13 +182,19 @@ def _check_files(data: Path, head: str, start: str) -> None:
         raise BadInputError(f"There is no head file {head}.", "Check the path given with --head.")
 
 
-def _check_new(start: str, preset: str | None, encoder_source: str | None) -> None:
+def _check_new(
+    start: str, preset: str | None, encoder: str | None, encoder_source: str | None
+) -> None:
     """See that what only a new model has is not asked of one that there is.
 
     Raises:
         BadInputError: it is; names the option.
     """
-    given = [("--preset", preset), ("--encoder-source", encoder_source)]
+    given = [
+        ("--preset", preset),
+        ("--encoder", encoder),
+        ("--encoder-source", encoder_source),
+    ]
     names = [name for name, value in given if value is not None]
     if start != "none" and names:
         raise BadInputError(

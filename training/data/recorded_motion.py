@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from engine.audio.loading import Speech
 from engine.core.arrays import Float
 from engine.core.errors import BadInputError
-from engine.core.npz import open_npz
+from engine.core.npz import npz_names, open_npz
 from engine.core.progress import Progress, no_progress
 from engine.heads import load_head
 from engine.heads.carried_head import flame_model_of
@@ -29,6 +29,7 @@ from training.data.recordings import Recording, parameter_files
 
 _REPAIR = "Repair or leave out this recording."
 _OTHER_HEAD = "Train on the head that was captured, or retarget the captures first."
+_RATE_REMEDY = "Add an array 'fps' with frames per second."
 _PIECE = 64
 _SLOWEST, _FASTEST = 10.0, 240.0
 
@@ -104,6 +105,22 @@ def with_lips(head: Head, progress: Progress = no_progress) -> Head:
     )
 
 
+def recorded_rate(recording: Recording) -> float:
+    """Frames per second of the motion of a recording.
+
+    Raises:
+        BadInputError: it is damaged, or does not say its rate.
+    """
+    if not recording.motion.is_dir():
+        data = open_npz(recording.motion, _RATE_REMEDY, ("fps",))
+        if "fps" in data:
+            return data.number("fps", MIN_FPS, MAX_FPS)
+        if recording.fps is None:
+            raise data.wrong("it does not say its frame rate")
+    assert recording.fps is not None
+    return recording.fps
+
+
 def read_motion(
     recording: Recording, head: CapturedHead, speech: Speech, tracking: Tracking | None = None
 ) -> CapturedMotion:
@@ -119,10 +136,30 @@ def read_motion(
         BadInputError: it is damaged or holds NaN, is of another head, or is not as long as the
             sound; names the file, expected and found.
     """
+    motion = motion_alone(recording, head, tracking)
+    frames = round(speech.duration * motion.fps)
+    if abs(len(motion.weights) - frames) > 1:
+        raise BadInputError(
+            f"{motion.path} has {len(motion.weights)} frames at {motion.fps:g} per second for "
+            f"{speech.duration:.3f} s of sound; expected {frames}.",
+            "Motion and sound must begin and end together, at the stated rate.",
+        )
+    return motion
+
+
+def motion_alone(
+    recording: Recording, head: CapturedHead, tracking: Tracking | None = None
+) -> CapturedMotion:
+    """:func:`read_motion`, whatever its length.
+
+    Raises:
+        BadInputError: it is damaged or holds NaN, or is of another head.
+    """
     path = recording.motion
-    if path.is_dir() or path.name.endswith("flame_param.npz"):
+    kind = _kind(path)
+    if kind == "flame_param":
         motion = _flame(recording, head, tracking)
-    elif path.name.endswith("performance.npz"):
+    elif kind == "performance":
         motion = _performance(path, head.trained)
     else:
         motion = _plain(path, head)
@@ -137,14 +174,20 @@ def read_motion(
             f"{motion.path} says that it has {motion.fps:g} frames per second.",
             f"Give its true rate, {_SLOWEST:g} to {_FASTEST:g}.",
         )
-    frames = round(speech.duration * motion.fps)
-    if abs(len(motion.weights) - frames) > 1:
-        raise BadInputError(
-            f"{motion.path} has {len(motion.weights)} frames at {motion.fps:g} per second for "
-            f"{speech.duration:.3f} s of sound; expected {frames}.",
-            "Motion and sound must begin and end together, at the stated rate.",
-        )
     return motion
+
+
+def _kind(path: Path) -> str:
+    """What holds a motion, by its name, or by what is in it."""
+    if path.is_dir():
+        return "flame_param"
+    for kind in ("flame_param", "performance", "motion"):
+        if path.name.endswith(f"{kind}.npz"):
+            return kind
+    names = set(npz_names(path, hint=_REPAIR))
+    if {"expr", "jaw_pose"} <= names:
+        return "flame_param"
+    return "performance" if "basis" in names else "motion"
 
 
 def _performance(path: Path, head: Head) -> CapturedMotion:
@@ -182,14 +225,7 @@ def _flame(recording: Recording, head: CapturedHead, tracking: Tracking | None) 
             "Give the model file they were fitted with as the head.",
         )
     param = load_sequence(parameter_files(path)) if path.is_dir() else load_flame_param(path)
-    fps = recording.fps
-    if not path.is_dir():
-        data = open_npz(path, "Add an array 'fps' with frames per second.", ("fps",))
-        if "fps" in data:
-            fps = data.number("fps", MIN_FPS, MAX_FPS)
-        elif fps is None:
-            raise data.wrong("it does not say its frame rate")
-    assert fps is not None
+    fps = recorded_rate(recording)
     if tracking is not None:
         param = tracking.of_sequence(recording.timesteps, param)
     rest = torch.zeros(param.frames, 6)

@@ -58,6 +58,7 @@ class Recording:
         motion: file of the motion, or folder of one FLAME file a frame.
         fps: frames per second of a motion that does not say its own; ``None`` where it has to.
         timesteps: timestep of the capture by frame that was filmed.
+        measured: folder of what was measured on pictures; that of the sound where ``None``.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Recording:
     motion: Path
     fps: float | None = None
     timesteps: dict[int, int] = field(default_factory=dict)
+    measured: Path | None = None
 
     @property
     def text(self) -> str | None:
@@ -75,7 +77,7 @@ class Recording:
     @property
     def wrinkles(self) -> Path:
         """Where wrinkle features that were measured on pictures belong."""
-        return self.audio.with_name(f"{self.name}.{_WRINKLES}")
+        return (self.measured or self.audio.parent) / f"{self.name}.{_WRINKLES}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +105,11 @@ class Recordings:
     def named(self, name: str) -> Recording:
         """The recording of a name."""
         return next(recording for recording in self.every if recording.name == name)
+
+    def measured_in(self, folder: Path) -> Recordings:
+        """The same, with what is measured on pictures in a folder of its own."""
+        every = tuple(replace(recording, measured=folder) for recording in self.every)
+        return replace(self, every=every)
 
     def require_filmed(self) -> tuple[Recording, ...]:
         """Those of which there are pictures.

@@ -81,7 +81,7 @@ def compare(plan: Comparison, progress: Progress = no_progress) -> tuple[list[Ro
     file, head = speaking_head(plan.speech_model, capture.head, str(plan.avatars[0]))
     trained = load_model(file, head)
     config = trained.model.config
-    encoder = load_encoder(config.encoder, config.encoder_source)
+    encoder = load_encoder(config.encoder, config.encoder_source, config.inner_rate)
     clips = captured_clips(filmed, replace(capture.captured_head(), trained=head), tracking)
     predictions = Predictions(clips, head, capture, encoder, tuned=False)
     progress(0.1, "Predicting faces")

@@ -20,7 +20,7 @@ from engine.motion.encoders.base import AudioEncoder, AudioFeatures
 from engine.motion.model.checkpoint import TrainedModel, head_for_model
 from engine.motion.model.ids import STARTER, STARTER_FILE
 from engine.motion.model.loaded import LoadedModel
-from engine.motion.model.network import SpeechModel
+from engine.motion.model.network import SpeechNetwork
 from engine.motion.performance import Performance
 from engine.motion.predict import predict
 from engine.recognition.recognizer import RecognizedSpeech, recognize
@@ -142,7 +142,7 @@ class Predictions:
         self._recognized: dict[str, RecognizedSpeech] = {}
         self.faces: dict[int, Face] = {}
 
-    def renew(self, model: SpeechModel, name: str) -> None:
+    def renew(self, model: SpeechNetwork, name: str) -> None:
         """Predict the filmed frames as the product does, but for blinks, brows and gaze."""
         was_training = model.training
         trained = TrainedModel(model.eval(), name, self._head.id, {})

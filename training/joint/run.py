@@ -25,6 +25,7 @@ from engine.motion.encoders.wav2vec2 import Wav2Vec2Encoder
 from engine.motion.model.checkpoint import TrainedModel, load_model
 from engine.motion.model.config import for_head
 from engine.motion.model.loaded import LoadedModel
+from engine.motion.model.wrinkles import TENSIONS
 from engine.splatting.registry import choose_backend
 from training.avatar.preview import save_preview
 from training.avatar.run import AVATAR, CONFIG, PREVIEW, SCORES, use_threads
@@ -38,6 +39,7 @@ from training.joint.config import JointSettings
 from training.joint.predicted import Predictions, captured_clips, speaking_head
 from training.joint.scoring import Row, judged_views, scored, table
 from training.losses.avatar import AvatarLoss
+from training.losses.speech import LossWeights
 from training.run.checkpoints import STATE, write_json
 from training.run.loop import Intervals, TrainingLoop, report_to
 from training.run.record import Record
@@ -45,7 +47,9 @@ from training.speech.best import save_with_encoder
 from training.speech.captures import load_captures, measured_wrinkles
 from training.speech.config import TrainingConfig
 from training.speech.personal import fitted
+from training.speech.stages import stages_of
 from training.speech.trainer import MODEL, SpeechTrainer
+from training.speech.wrinkle_measures import MEASURED, Measuring, with_measured
 
 BEFORE, UNTUNED, TUNED = (
     "predicted faces, before",
@@ -121,6 +125,7 @@ class _JointTraining:
         tracking: Path | None,
     ) -> None:
         self.settings, self.folder, self.job = settings, folder, job
+        self._capture_head, self._tracking = head, tracking
         self.capture = MultiViewCapture.open(
             data, scale=settings.scale, head=head, tracking=tracking
         )
@@ -170,9 +175,13 @@ class _JointTraining:
         torch.manual_seed(settings.seed)
         model = load_model(self.model_file, self.head).model
         config = for_head(model.config, self.head)
+        if config.wrinkle_features and config.wrinkles != TENSIONS:
+            # It learned from pictures, and goes on with them.
+            measuring = Measuring(recordings.folder, self._capture_head, tracking=self._tracking)
+            recordings = with_measured(recordings, measuring, self.folder / MEASURED, self._report)
         config = replace(config, wrinkles=measured_wrinkles(recordings) or config.wrinkles)
         model = fitted(model, config)
-        self.encoder = load_encoder(config.encoder, config.encoder_source)
+        self.encoder = load_encoder(config.encoder, config.encoder_source, config.inner_rate)
         self.job.update(self.job.status.step, message="Reading the recordings")
         captures = load_captures(
             recordings, self._who, config, self.encoder, self._report, self.tracking
@@ -199,6 +208,8 @@ class _JointTraining:
             name=settings.name,
             basis=captures.basis,
             encoder=self.encoder if isinstance(self.encoder, Wav2Vec2Encoder) else None,
+            # What was learned part by part is refined by L_vertices.
+            stages=stages_of(model, LossWeights())[-1:],
         )
         self.model_name = name
 

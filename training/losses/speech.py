@@ -14,7 +14,7 @@ weights: ‖Δw·B‖² = Δw·(B·Bᵀ)·Δw; no vertex is ever made dense but 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from engine.core.errors import BadInputError
 from engine.heads.head import Head
-from engine.motion.model.network import Motion, SpeechModel
+from engine.motion.model.network import Motion, SpeechNetwork
 
 MM = 1000.0
 
@@ -37,6 +37,8 @@ _OPEN = 6.0
 _PRESSED = 0.4
 """Millimetres by which lips that close are to overlap: what a prediction may miss, and they still
 touch. The lip contact brings overlapping lips back to a touch."""
+_TINY = 1e-8
+"""mm², under the root of a norm, whose slope at 0 has no end."""
 _RESTING = 0.03
 """Largest weight of a face at rest."""
 
@@ -46,7 +48,8 @@ class LossWeights:
     """How much each term counts.
 
     Attributes:
-        lip, wrinkle, expression: of Eq. 7 to 9.
+        lip, wrinkle, expression: of Eq. 7 to 9, squared.
+        lip_norm: of Eq. 7 as it is printed: the L2 norm of the lips of a frame, over √L, mm.
         vertices: of the error of all vertices, mm².
         lip_vertices: of that of the lips on top.
         weights: of the expression weights of the motion itself, on a head's own basis.
@@ -58,6 +61,7 @@ class LossWeights:
         width: of the width of the mouth, mm².
         contact: of what the lower lip lacks to the upper teeth where it is truly at them, mm².
         closure: of what parts the lips where they truly close while speaking, mm².
+        bilabial: of the opening of the mouth where p, b or m is said, mm².
     """
 
     lip: float = 0.3
@@ -73,14 +77,22 @@ class LossWeights:
     width: float = 0.0
     contact: float = 0.0
     closure: float = 0.0
+    lip_norm: float = 0.0
+    bilabial: float = 0.0
+
+    @classmethod
+    def only(cls, **weights: float) -> LossWeights:
+        """Those terms, and no other."""
+        return cls(**({field.name: 0.0 for field in fields(cls)} | {"touch": 1.0} | weights))
 
 
 @dataclass(frozen=True, eq=False)
 class LossTerms:
-    """Scalars; ``total`` is what is minimised."""
+    """Scalars; ``total`` is what is minimised, ``penalty`` what the network itself asks for."""
 
     total: Tensor
     lip: Tensor
+    lip_norm: Tensor
     wrinkle: Tensor
     expression: Tensor
     vertices: Tensor
@@ -91,6 +103,8 @@ class LossTerms:
     width: Tensor
     contact: Tensor
     closure: Tensor
+    bilabial: Tensor
+    penalty: Tensor
 
 
 class SpeechLoss(nn.Module):
@@ -144,12 +158,13 @@ class SpeechLoss(nn.Module):
 
     def forward(
         self,
-        model: SpeechModel,
+        model: SpeechNetwork,
         motion: Motion,
         weights: Tensor,
         expression: Tensor,
         wrinkles: Tensor,
         present: Tensor,
+        bilabials: Tensor | None = None,
     ) -> LossTerms:
         """Compare predicted with true motion.
 
@@ -160,21 +175,27 @@ class SpeechLoss(nn.Module):
             expression: (B, T, E) true expression weights.
             wrinkles: (B, T, W) measured wrinkle features.
             present: (B, T) 1 where there is a true frame.
+            bilabials: (B, T) 1 where p, b or m is said, where that is known.
         """
         weigh = self.weigh
-        true_lips = torch.einsum("btk,kvc->btvc", weights, self.basis[:, self.lips])
-        lip = _mean((motion.lips - true_lips).square().mean(dim=(-2, -1)), present)
-        if motion.wrinkles is None:
-            wrinkle = lip.new_zeros(())
-        else:
+        lip = lip_norm = wrinkle = expressions = weights.new_zeros(())
+        if motion.lips is not None:
+            true_lips = torch.einsum("btk,kvc->btvc", weights, self.basis[:, self.lips])
+            squared = (motion.lips - true_lips).square().mean(dim=(-2, -1))
+            lip, lip_norm = _mean(squared, present), _mean((3 * squared + _TINY).sqrt(), present)
+        if motion.wrinkles is not None:
             difference = (motion.wrinkles - wrinkles) / self.wrinkle_scale
             wrinkle = _mean(difference.square().mean(dim=-1), present)
-        expressions = _mean((motion.expression - expression).square().sum(dim=-1), present)
+        if motion.expression is not None:
+            apart = (motion.expression - expression).square().sum(dim=-1)
+            expressions = _mean(apart, present)
         every, of_lips = self._squared(model, motion.weights, weights)
         vertices = _mean(every, present)
-        found = self._contacts(model, motion.weights, weights)
+        opened, *found = self._contacts(model, motion.weights, weights)
         gap, bite, width, contact, closure = (_mean(x, present) for x in found)
-        own = lip.new_zeros(())
+        own = bilabial = lip.new_zeros(())
+        if bilabials is not None:
+            bilabial = _mean(opened, present * bilabials)
         if not model.config.learned_basis:
             own = _mean((motion.weights - weights).square().sum(dim=-1), present)
         moved = motion.weights[:, 1:] - motion.weights[:, :-1]
@@ -193,10 +214,14 @@ class SpeechLoss(nn.Module):
             + weigh.width * width
             + weigh.contact * contact
             + weigh.closure * closure
+            + weigh.lip_norm * lip_norm
+            + weigh.bilabial * bilabial
         )
+        penalty = lip.new_zeros(()) if motion.penalty is None else motion.penalty
         return LossTerms(
-            total,
+            total + penalty,
             lip,
+            lip_norm,
             wrinkle,
             expressions,
             vertices,
@@ -207,9 +232,11 @@ class SpeechLoss(nn.Module):
             width,
             contact,
             closure,
+            bilabial,
+            penalty,
         )
 
-    def _squared(self, model: SpeechModel, ours: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
+    def _squared(self, model: SpeechNetwork, ours: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T) mean squared distance of all vertices, and of the lips, mm²."""
         if not model.config.learned_basis:
             if self._grams is None:
@@ -223,15 +250,15 @@ class SpeechLoss(nn.Module):
         every, lips = ((difference @ g * difference).sum(-1).clamp(min=0.0) for g in grams)
         return every, lips
 
-    def _contacts(self, model: SpeechModel, ours: Tensor, true: Tensor) -> tuple[Tensor, ...]:
+    def _contacts(self, model: SpeechNetwork, ours: Tensor, true: Tensor) -> tuple[Tensor, ...]:
         """(B, T) squared errors of the mouth, mm²: opening, lower lip, width, and two lacks.
 
-        The first two count for more where there is truly a contact: lips shut, lower lip at the
-        teeth. The last two are only there, and only what is missing: to the teeth, and to lips that
-        close so far that they press.
+        Before them comes the opening as it is. The first two count for more where there is truly a
+        contact: lips shut, lower lip at the teeth. The last two are only there, and only what is
+        missing: to the teeth, and to lips that close so far that they press.
         """
         if not all(map(len, (self.upper, self.lower, self.teeth, self.corners))):
-            return (ours.new_zeros(ours.shape[:2]),) * 5
+            return (ours.new_zeros(ours.shape[:2]),) * 6
         basis = model.mapper.basis * MM if model.config.learned_basis else self.basis
         upper, lower = self._moved(basis, ours, self.upper), self._moved(basis, ours, self.lower)
         true_upper = self._moved(self.basis, true, self.upper)
@@ -251,6 +278,7 @@ class SpeechLoss(nn.Module):
         width = (width - _width(self._moved(self.basis, true, self.corners))).square()
         one, more = gap.new_ones(()), gap.new_full((), self.weigh.touch)
         return (
+            gap,
             torch.where(shut, more, one) * gap,
             torch.where(biting, more, one) * bite,
             width,

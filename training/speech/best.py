@@ -19,7 +19,7 @@ from engine.heads.head import Head
 from engine.motion.encoders.wav2vec2 import Wav2Vec2Encoder, encoder_digest, load_wav2vec2
 from engine.motion.model.checkpoint import BESIDE, load_model, save_model
 from engine.motion.model.ids import MODEL_SUFFIX
-from engine.motion.model.network import SpeechModel
+from engine.motion.model.network import SpeechNetwork
 
 _SUFFIX = ".wav2vec2"
 _DIGITS = 12
@@ -42,7 +42,7 @@ def publish(best: Path, path: Path, head: Head, *, tuned: bool) -> None:
 
 def save_with_encoder(
     path: Path,
-    model: SpeechModel,
+    model: SpeechNetwork,
     head: Head,
     name: str,
     notes: dict[str, Any],

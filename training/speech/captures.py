@@ -25,9 +25,12 @@ from engine.motion.encoders.base import AudioEncoder
 from engine.motion.model.config import SpeechModelConfig
 from engine.motion.model.resampling import Resampler
 from engine.motion.model.wrinkles import SkinTension
+from engine.phonemes import BILABIALS, normalize_label
+from engine.recognition.recognizer import recognize
 from training.data.flame_tracking import Tracking
 from training.data.recorded_motion import CapturedHead, CapturedMotion, read_motion
 from training.data.recordings import PARTS, Recording, Recordings, find_recordings
+from training.speech.baselines import IMITATOR
 from training.speech.sequences import SpeechSequence, parted
 
 Float = NDArray[np.float32]
@@ -180,8 +183,16 @@ def _sequence(
     encoder: AudioEncoder,
     tension: SkinTension,
 ) -> SpeechSequence:
-    features = encoder.encode(speech, text=recording.text)
     frames = round(speech.duration * config.motion_rate)
+    known = recognize(speech, recording.text) if config.architecture == IMITATOR else None
+    features = encoder.encode(speech, known, text=recording.text)
+    bilabials = None
+    if known is not None:
+        bilabials = np.zeros(frames, np.float32)
+        for label, begin, end in known.phones:
+            if normalize_label(label) in BILABIALS:
+                said = (round(time * config.motion_rate) for time in (begin, end))
+                bilabials[slice(*said)] = 1.0
     expression = motion.expression
     if expression is None:
         expression = _on_basis(motion, head.expression_basis)[0]
@@ -200,6 +211,7 @@ def _sequence(
         wrinkles=wrinkles.astype(np.float16),
         style=np.zeros(len(config.styles), np.float32),
         samples=speech.samples if config.tunes_audio else None,
+        bilabials=bilabials,
     )
     sequence.check(motion.path)
     return sequence

@@ -20,23 +20,27 @@ from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads.head import Head
 from engine.heads.retarget import with_arkit_expressions
 from engine.motion.encoders.base import AudioEncoder
-from engine.motion.encoders.registry import load_encoder
+from engine.motion.encoders.registry import ENCODERS, WAV2VEC2, load_encoder
 from engine.motion.encoders.wav2vec2 import Wav2Vec2Encoder
+from engine.motion.model.architectures import build
 from engine.motion.model.checkpoint import head_for_model, load_model
-from engine.motion.model.config import PRESETS, SpeechModelConfig, for_head
+from engine.motion.model.config import SpeechModelConfig, for_head
 from engine.motion.model.ids import STARTER, STARTER_FILE
 from engine.motion.model.loaded import LoadedModel
-from engine.motion.model.network import SpeechModel
+from engine.motion.model.network import SpeechNetwork
 from training.data.flame_tracking import load_tracking
-from training.data.recorded_motion import CapturedHead, with_lips
-from training.data.recordings import find_recordings
+from training.data.recorded_motion import CapturedHead, recorded_rate, with_lips
+from training.data.recordings import Recordings, find_recordings
 from training.evaluation.held_out import HeldOutScores, held_out_scores, write_held_out_scores
 from training.run.checkpoints import STATE, write_json
 from training.run.loop import Watch, unwatched
 from training.run.options import differences
 from training.speech.captures import load_captures, measured_wrinkles
 from training.speech.config import TrainingConfig
+from training.speech.presets import NEW_MODELS
+from training.speech.stages import LIPS, Stage, stages_of
 from training.speech.trainer import MODEL, SpeechTrainer
+from training.speech.wrinkle_measures import MEASURED, Measuring, with_measured
 
 SCRATCH = "none"
 RECORD = "training.json"
@@ -58,12 +62,15 @@ class PersonalTraining:
         tracking: ``flame_param.npz`` of an avatar training on the capture: its refined parameters
             in place of the capture's.
         start: "starter", the file of a model, or "none".
-        preset: configuration where training starts from nothing.
+        preset: configuration where training starts from nothing, one of
+            :data:`training.speech.presets.NEW_MODELS`.
+        encoder: "phonetic" or "wav2vec2" in place of the preset's.
         encoder_source: hub id or folder of wav2vec 2.0, in place of the preset's.
         name: id of the trained model.
         alignment_mask: Eq. 11; false is a row of Table 4.
         finetune_audio: whether an encoder that has weights is trained too; false is a row.
         wrinkle_features: whether there is a wrinkle encoder; false is a row.
+        wrinkles: "auto" measures them on the capture's pictures where it has any, "mesh" never.
         training: settings.
     """
 
@@ -73,25 +80,33 @@ class PersonalTraining:
     tracking: Path | None = None
     start: str = STARTER
     preset: str = "personal"
+    encoder: str = ""
     encoder_source: str = ""
     name: str = "personal"
     alignment_mask: bool = True
     finetune_audio: bool = True
     wrinkle_features: bool = True
+    wrinkles: str = "auto"
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(steps=1500, learning_rate=5e-4, warm_up=50)
     )
 
     def __post_init__(self) -> None:
-        """Check the preset.
+        """Check what is chosen by name.
 
         Raises:
             BadInputError: there is none of that name.
         """
-        if self.preset not in PRESETS:
-            raise BadInputError(
-                f"There is no preset {self.preset!r}.", f"Choose from: {', '.join(PRESETS)}."
-            )
+        for what, found, known in (
+            ("preset", self.preset, tuple(NEW_MODELS)),
+            ("audio encoder", self.encoder, ("", *ENCODERS)),
+            ("way to wrinkles", self.wrinkles, ("auto", "mesh")),
+        ):
+            if found not in known:
+                raise BadInputError(
+                    f"There is no {what} {found!r}.",
+                    f"Choose from: {', '.join(filter(None, known))}.",
+                )
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON, all but the folder that it lies in."""
@@ -138,10 +153,11 @@ def train_personal(
     """
     data = find_recordings(plan.data)
     tracking = None if plan.tracking is None else load_tracking(plan.tracking)
+    data = _with_wrinkles(plan, data, progress)
     wrinkles = measured_wrinkles(data)
     who = _heads(plan, subprogress(progress, 0.0, _HEAD_MADE))
-    model = _model(plan, who.trained, wrinkles)
-    encoder = load_encoder(model.config.encoder, model.config.encoder_source)
+    model = _model(plan, who.trained, wrinkles, data)
+    encoder = _encoder(model.config)
     _check_encoder(encoder, model)
     reading = subprogress(progress, _HEAD_MADE, _READ)
     captures = load_captures(data, who, model.config, encoder, reading, tracking)
@@ -157,6 +173,7 @@ def train_personal(
         name=plan.name,
         basis=captures.basis,
         encoder=encoder if isinstance(encoder, Wav2Vec2Encoder) else None,
+        stages=_stages(plan, model),
     )
     before = _resumed(plan, trainer)
     if before is None:
@@ -165,8 +182,7 @@ def train_personal(
         write_json(plan.out / RECORD, record)
     after = trainer.run(subprogress(progress, _READ, _TRAINED), watch)
     best = load_model(plan.out / MODEL, who.trained)
-    config = best.model.config
-    loaded = LoadedModel(best, load_encoder(config.encoder, config.encoder_source))
+    loaded = LoadedModel(best, _encoder(best.model.config))
     test = held_out_scores(data, who, loaded, tracking, subprogress(progress, _TRAINED, 1.0))
     figures = {"validation LVE before (mm)": before, "validation LVE after (mm)": after}
     write_held_out_scores(plan.out, plan.name, test, figures)
@@ -206,19 +222,54 @@ def _heads(plan: PersonalTraining, progress: Progress) -> CapturedHead:
     return replace(who, trained=with_lips(head, progress))
 
 
-def _model(plan: PersonalTraining, head: Head, wrinkles: int | None) -> SpeechModel:
+def _with_wrinkles(plan: PersonalTraining, data: Recordings, progress: Progress) -> Recordings:
+    """The recordings with wrinkles that were measured on pictures, where they are wanted."""
+    new = plan.start == SCRATCH
+    wanted = plan.wrinkle_features and (not new or NEW_MODELS[plan.preset].wrinkle_features)
+    if plan.wrinkles != "auto" or not wanted:
+        return data
+    measuring = Measuring(
+        plan.data, None if plan.head == "default" else plan.head, tracking=plan.tracking
+    )
+    step = subprogress(progress, 0.0, _HEAD_MADE)
+    return with_measured(data, measuring, plan.out / MEASURED, step)
+
+
+def _stages(plan: PersonalTraining, model: SpeechNetwork) -> tuple[Stage, ...]:
+    """Those of the model; without fine-tuning a voice that was learned before stays (Table 4)."""
+    stages = stages_of(model, plan.training.losses)
+    if plan.start != SCRATCH and not model.config.finetune_audio:
+        stages = tuple(stage for stage in stages if stage.name != LIPS)
+    return stages
+
+
+def _encoder(config: SpeechModelConfig) -> AudioEncoder:
+    return load_encoder(config.encoder, config.encoder_source, config.inner_rate)
+
+
+def _model(
+    plan: PersonalTraining, head: Head, wrinkles: int | None, data: Recordings
+) -> SpeechNetwork:
     torch.manual_seed(plan.training.seed)
     if plan.start != SCRATCH:
         path = STARTER_FILE if plan.start == STARTER else Path(plan.start)
         model = load_model(path, head).model
         return fitted(model, _switched(for_head(model.config, head), plan, wrinkles))
-    config = _switched(for_head(PRESETS[plan.preset], head), plan, wrinkles)
-    source = plan.encoder_source or config.encoder_source
-    encoder = load_encoder(config.encoder, source)
-    return SpeechModel(
+    config = _switched(for_head(NEW_MODELS[plan.preset], head), plan, wrinkles)
+    name = plan.encoder or config.encoder
+    source = plan.encoder_source or (config.encoder_source if name == config.encoder else "")
+    # A person's model moves at the rate of the person's recordings.
+    first = data.named(data.split()["training"][0])
+    rate = recorded_rate(first) if config.learned_basis else config.motion_rate
+    inner = config.inner_interpolation and name == WAV2VEC2
+    encoder = load_encoder(name, source, rate if inner else None)
+    return build(
         replace(
             config,
+            encoder=name,
             encoder_source=source,
+            motion_rate=rate,
+            inner_interpolation=inner,
             features=encoder.size,
             feature_rate=encoder.rate,
             feature_start=encoder.start,
@@ -239,18 +290,18 @@ def _switched(
     )
 
 
-def fitted(model: SpeechModel, config: SpeechModelConfig) -> SpeechModel:
+def fitted(model: SpeechNetwork, config: SpeechModelConfig) -> SpeechNetwork:
     """The model in another configuration; what has another shape there starts anew."""
     if config == model.config:
         return model
-    made = SpeechModel(config)
+    made = build(config)
     shapes = {key: value.shape for key, value in made.state_dict().items()}
     kept = {k: v for k, v in model.state_dict().items() if shapes.get(k) == v.shape}
     made.load_state_dict(kept, strict=False)
     return made
 
 
-def _check_encoder(encoder: AudioEncoder, model: SpeechModel) -> None:
+def _check_encoder(encoder: AudioEncoder, model: SpeechNetwork) -> None:
     if encoder.size != model.config.features:
         raise BadInputError(
             f"The encoder gives features of size {encoder.size}; the model expects "

@@ -39,6 +39,7 @@ class SpeechSequence:
         wrinkles: (T, W) measured wrinkle features.
         style: (S,) what the speaker was asked for; 0 is the default.
         samples: (n,) the sound at 16 kHz, where the audio encoder is trained too; not stored.
+        bilabials: (T,) 1 where p, b or m is said, where that is wanted; not stored.
     """
 
     name: str
@@ -48,6 +49,7 @@ class SpeechSequence:
     wrinkles: NDArray[np.float16]
     style: NDArray[np.float32]
     samples: NDArray[np.float32] | None = None
+    bilabials: NDArray[np.float32] | None = None
 
     @property
     def frames(self) -> int:
@@ -121,6 +123,7 @@ def parted(
             expression=sequence.expression[first:last],
             wrinkles=sequence.wrinkles[first:last],
             samples=samples,
+            bilabials=None if sequence.bilabials is None else sequence.bilabials[first:last],
         )
 
     return part(0, frame), part(frame, sequence.frames)
@@ -138,6 +141,7 @@ class Batch:
         style: (B, S).
         present: (B, T) 1 where there is a true frame, 0 behind a clip's end.
         samples: (B, n) the sound behind the features, where all clips have it.
+        bilabials: (B, T) 1 where p, b or m is said, where all clips say so.
     """
 
     features: Tensor
@@ -147,6 +151,7 @@ class Batch:
     style: Tensor
     present: Tensor
     samples: Tensor | None = None
+    bilabials: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device."""
@@ -210,6 +215,7 @@ def crops(
     draws = torch.rand(size, 2, generator=generator)
     ratio = config.feature_rate / config.motion_rate
     sounds: list[Tensor] = []
+    closed: list[Tensor] = []
     rows = []
     for index, (place, luck) in zip(chosen.tolist(), draws.tolist(), strict=True):
         sequence = sequences[index]
@@ -221,6 +227,8 @@ def crops(
             first = round(start / config.motion_rate * SAMPLE_RATE)
             length = _sound_length(round(frames * ratio), config)
             sounds.append(_part(sequence.samples[:, None], first, length)[:, 0])
+        if sequence.bilabials is not None:
+            closed.append(_part(sequence.bilabials[:, None], start, frames)[:, 0])
         rows.append(
             (
                 _part(features, begin, round(frames * ratio), repeat=True),
@@ -232,7 +240,11 @@ def crops(
             )
         )
     batch = Batch(*(torch.stack(column) for column in zip(*rows, strict=True)))
-    return replace(batch, samples=torch.stack(sounds)) if len(sounds) == size else batch
+    return replace(
+        batch,
+        samples=torch.stack(sounds) if len(sounds) == size else None,
+        bilabials=torch.stack(closed) if len(closed) == size else None,
+    )
 
 
 def _variant(luck: float, count: int, probs: Sequence[float]) -> int:
@@ -246,6 +258,8 @@ def _variant(luck: float, count: int, probs: Sequence[float]) -> int:
 def _sound_length(features: int, config: SpeechModelConfig) -> int:
     """Samples of so many features: their steps, and the width of the last one."""
     step = SAMPLE_RATE / config.feature_rate
+    if config.inner_interpolation:
+        return round(features * step)
     return round((features - 1) * step + 2 * config.feature_start * SAMPLE_RATE)
 
 
@@ -260,6 +274,7 @@ def whole(sequence: SpeechSequence, variant: int) -> Batch:
         torch.from_numpy(sequence.style)[None],
         torch.ones(1, sequence.frames),
         None if sequence.samples is None else torch.from_numpy(sequence.samples)[None],
+        None if sequence.bilabials is None else torch.from_numpy(sequence.bilabials)[None],
     )
 
 

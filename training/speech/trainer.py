@@ -19,7 +19,7 @@ from engine.heads.head import Head
 from engine.motion.encoders.wav2vec2 import Wav2Vec2Encoder
 from engine.motion.model.checkpoint import set_basis
 from engine.motion.model.live import MotionStream
-from engine.motion.model.network import Motion, SpeechModel
+from engine.motion.model.network import Motion, SpeechModel, SpeechNetwork
 from training.losses.speech import MM, LossTerms, SpeechLoss
 from training.run.checkpoints import write_json
 from training.run.loop import Intervals, Step, TrainingLoop, Watch, unwatched
@@ -27,6 +27,7 @@ from training.run.record import CURVES, Record
 from training.speech.best import publish, save_with_encoder
 from training.speech.config import TrainingConfig
 from training.speech.sequences import Batch, SpeechSequence, check_fit, crops, whole
+from training.speech.stages import Stage, Staged, first_steps, stages_of
 
 BEST = "checkpoints/best.safetensors"
 MODEL = "speech_model.safetensors"
@@ -51,6 +52,7 @@ class SpeechTrainer:
         basis: (K, V, 3) basis of the true weights; the head's expression basis by default.
         val_variant: which feature variant of the validation clips is used.
         encoder: wav2vec 2.0 where the model's configuration fine-tunes it; saved with the model.
+        stages: what is trained when; as the model asks for by default. The LVE counts in the last.
 
     Raises:
         BadInputError: sequences that do not fit the model, or no sequences.
@@ -59,7 +61,7 @@ class SpeechTrainer:
 
     def __init__(
         self,
-        model: SpeechModel,
+        model: SpeechNetwork,
         head: Head,
         training: Sequence[SpeechSequence],
         validation: Sequence[SpeechSequence],
@@ -70,6 +72,7 @@ class SpeechTrainer:
         basis: np.ndarray[tuple[int, int, int], np.dtype[np.float32]] | None = None,
         val_variant: int = 1,
         encoder: Wav2Vec2Encoder | None = None,
+        stages: Sequence[Stage] = (),
     ) -> None:
         if not training or not validation:
             raise BadInputError(
@@ -85,7 +88,7 @@ class SpeechTrainer:
         self.head, self.config, self.out, self.name = head, config, out, name
         self.training, self.validation, self.val_variant = training, validation, val_variant
         scale = _spread(training)
-        if model.wrinkle_encoder is not None:
+        if isinstance(model, SpeechModel) and model.wrinkle_encoder is not None:
             model.wrinkle_encoder.scale.copy_(scale)
         true_basis = torch.from_numpy(head.expression_basis if basis is None else basis)
         self.loss = SpeechLoss(head, true_basis, scale, config.losses).to(self.device)
@@ -100,6 +103,8 @@ class SpeechTrainer:
             groups.append({"params": tuned, "rate": config.encoder_rate})
         self.optimiser = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
         self.step, self.best, self.since_best = 0, math.inf, 0
+        self.stages = tuple(stages) or stages_of(model, config.losses)
+        self._firsts = first_steps(self.stages, config.steps)
         intervals = Intervals(*(3 * (config.validate_every,)))
         self.record = Record(out, f"{name}: losses (mm²) and LVE")
         self.loop = TrainingLoop(self, out, config.to_dict(), intervals, self.record)
@@ -116,8 +121,32 @@ class SpeechTrainer:
 
     @property
     def message(self) -> str:
-        """The lowest LVE so far."""
-        return f"best LVE {self.best:.3f} mm" if math.isfinite(self.best) else "training"
+        """The stage, and the lowest LVE so far."""
+        if math.isfinite(self.best):
+            return f"best LVE {self.best:.3f} mm"
+        return f"learning {self.stages[self._current].name}" if self._firsts[1:] else "training"
+
+    @property
+    def _current(self) -> int:
+        """Number of the stage that the next step belongs to."""
+        return max(i for i, first in enumerate(self._firsts) if first <= self.step or i == 0)
+
+    def _enter_stage(self) -> float:
+        """Let those parts learn that the stage is about; the factor of the learning rate."""
+        number = self._current
+        stage, first = self.stages[number], self._firsts[number]
+        self.loss.weigh = stage.weights
+        if isinstance(self.model, Staged):
+            self.model.stage = stage.name
+        self.model.train()
+        for name, part in self.model.named_children():
+            part.train(not stage.parts or name in stage.parts)
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(not stage.parts or name.split(".")[0] in stage.parts)
+        if self.encoder is not None:
+            self.encoder.train(stage.audio)
+        end = [*self._firsts, self.config.steps][number + 1]
+        return _schedule(self.step - first, end - first, self.config.warm_up)
 
     def run(self, progress: Progress = no_progress, watch: Watch = unwatched) -> float:
         """Train to the end, or until the validation LVE stops falling.
@@ -165,9 +194,9 @@ class SpeechTrainer:
         )
         noise = torch.randn(batch.features.shape, generator=self.generator).to(self.device)
         batch = batch.to(self.device)
+        factor = self._enter_stage()
         for group in self.optimiser.param_groups:
-            group["lr"] = group["rate"] * _schedule(self.step, config)
-        self.model.train()
+            group["lr"] = group["rate"] * factor
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._mixed()):
             features = self._features(batch)
             motion = self._predict(batch, features + config.feature_noise * noise)
@@ -191,21 +220,25 @@ class SpeechTrainer:
         """The features of the batch, made anew where the encoder is being trained."""
         if self.encoder is None or batch.samples is None:
             return batch.features
-        self.encoder.train(self.model.training)
-        features = cast("Tensor", self.encoder(self.encoder.prepared_batch(batch.samples)))
+        with torch.set_grad_enabled(self.encoder.training and torch.is_grad_enabled()):
+            features = cast("Tensor", self.encoder(self.encoder.prepared_batch(batch.samples)))
         return features[:, : batch.features.shape[1]]
 
-    def _predict(self, batch: Batch, features: Tensor) -> Motion:
-        before = None
-        if self.model.config.autoregressive:
-            before = torch.nn.functional.pad(batch.weights[:, :-1], (0, 0, 1, 0))
-        motion: Motion = self.model(features, batch.weights.shape[1], batch.style, before)
+    def _predict(self, batch: Batch, features: Tensor, *, taught: bool = True) -> Motion:
+        truth = batch.weights if taught else None
+        motion: Motion = self.model(features, batch.weights.shape[1], batch.style, truth)
         return motion
 
     def _terms(self, motion: Motion, batch: Batch) -> LossTerms:
         exact = Motion(*(None if x is None else x.float() for x in motion))  # type: ignore[arg-type]
         terms: LossTerms = self.loss(
-            self.model, exact, batch.weights, batch.expression, batch.wrinkles, batch.present
+            self.model,
+            exact,
+            batch.weights,
+            batch.expression,
+            batch.wrinkles,
+            batch.present,
+            batch.bilabials,
         )
         return terms
 
@@ -214,7 +247,12 @@ class SpeechTrainer:
         return chosen == "bfloat16" or (chosen == "auto" and self.device.type == "cuda")
 
     def validate(self) -> dict[str, float]:
-        """Measure the LVE, and keep the model where it is the lowest so far."""
+        """Measure the LVE, and keep the model where it is the lowest so far.
+
+        Before the last stage the loss of the stage is measured instead.
+        """
+        if self._current < len(self.stages) - 1:
+            return {f"validation {self.stages[self._current].name}": self.validation_loss()}
         lve = self.validation_lve()
         if lve < self.best:
             self.best, self.since_best = lve, 0
@@ -230,10 +268,28 @@ class SpeechTrainer:
         """The curves."""
         return self.out / CURVES
 
+    def _eval(self) -> None:
+        self.model.eval()
+        if self.encoder is not None:
+            self.encoder.eval()
+
+    @torch.no_grad()
+    def validation_loss(self) -> float:
+        """Mean loss of the current stage on the validation clips."""
+        self._enter_stage()
+        self._eval()
+        total = 0.0
+        for sequence in self.validation:
+            batch = whole(sequence, self.val_variant).to(self.device)
+            total += float(self._terms(self._predict(batch, self._features(batch)), batch).total)
+        return total / len(self.validation)
+
     @torch.no_grad()
     def validation_lve(self) -> float:
         """Mean over frames of the largest lip vertex distance on the validation clips, mm."""
-        self.model.eval()
+        self._eval()
+        if isinstance(self.model, Staged):
+            self.model.stage = self.stages[-1].name
         lips = self.loss.lips
         true_basis = self.loss.basis[:, lips]
         ours = self.model.mapper.basis[:, lips] * MM
@@ -244,7 +300,7 @@ class SpeechTrainer:
             if self.model.config.autoregressive:
                 weights = self._fed_back(features, sequence)
             else:
-                weights = self._predict(batch, features).weights.float()
+                weights = self._predict(batch, features, taught=False).weights.float()
             difference = torch.einsum("btk,kvc->btvc", weights, ours) - torch.einsum(
                 "btk,kvc->btvc", batch.weights, true_basis
             )
@@ -254,6 +310,7 @@ class SpeechTrainer:
 
     def _fed_back(self, features: Tensor, sequence: SpeechSequence) -> Tensor:
         """(1, T, K) weights of the autoregressive variant from its own frames, as it is used."""
+        assert isinstance(self.model, SpeechModel)
         names = self.model.config.styles
         style = dict(zip(names, sequence.style.tolist(), strict=True))
         stream = MotionStream(self.model, style)
@@ -310,11 +367,11 @@ def _check_tuning(encoder: Wav2Vec2Encoder | None, sequences: Sequence[SpeechSeq
             )
 
 
-def _schedule(step: int, config: TrainingConfig) -> float:
+def _schedule(step: int, steps: int, warm_up: int) -> float:
     """Factor of the learning rate: linear warm-up, cosine to 1 %."""
-    if step < config.warm_up:
-        return (step + 1) / config.warm_up
-    part = (step - config.warm_up) / max(1, config.steps - config.warm_up)
+    if step < warm_up:
+        return (step + 1) / warm_up
+    part = (step - warm_up) / max(1, steps - warm_up)
     return 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * min(part, 1.0)))
 
 

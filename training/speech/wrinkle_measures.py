@@ -31,7 +31,7 @@ from engine.heads.head import Head
 from engine.motion.model.wrinkles import REGIONS, RidgeDetector, SkinTension
 from training.data.multiview import MultiViewCapture, View
 from training.data.recorded_motion import read_motion
-from training.data.recordings import SPEECH, find_recordings
+from training.data.recordings import SPEECH, Recordings, find_recordings
 from training.losses.perceptual import layers_of
 from training.metrics.image_regions import visible_faces
 from training.torchscript import load_detector
@@ -39,6 +39,8 @@ from training.torchscript import load_detector
 Float = NDArray[np.float32]
 
 RECORD = "wrinkles.json"
+MEASURED = "wrinkles"
+"""Folder of a run with what was measured on the capture's pictures."""
 _RIDGE = 1e-2
 """Of the fit, beside the mean square of the tension."""
 _INSIDE = 0.5
@@ -53,16 +55,50 @@ class Measuring:
         head: id or file of its head, where the capture does not tell.
         detector: TorchScript or ONNX file of a learned detector; the ridge detector without.
         scale: of the pictures, (0, 1].
+        tracking: ``flame_param.npz`` of an avatar's training: its refined parameters.
     """
 
     data: Path
     head: str | None = None
     detector: Path | None = None
     scale: float = 1.0
+    tracking: Path | None = None
 
 
-def measure(plan: Measuring, progress: Progress = no_progress) -> dict[str, tuple[int, int]]:
+def with_measured(
+    found: Recordings, plan: Measuring, out: Path, progress: Progress = no_progress
+) -> Recordings:
+    """The recordings of a capture with wrinkles that were measured on its pictures.
+
+    Those that lie beside the recordings count; otherwise a run measures its own, once. Recordings
+    of which there are no pictures come back as they are.
+
+    Args:
+        found: the recordings.
+        plan: what to measure.
+        out: folder for what is measured.
+        progress: called with the share done; may raise to cancel.
+
+    Raises:
+        BadInputError: as :func:`measure`.
+    """
+    if not found.filmed or any(recording.wrinkles.is_file() for recording in found.every):
+        return found
+    own = found.measured_in(out)
+    if not all(recording.wrinkles.is_file() for recording in own.every):
+        measure(plan, progress, out)
+    return own
+
+
+def measure(
+    plan: Measuring, progress: Progress = no_progress, out: Path | None = None
+) -> dict[str, tuple[int, int]]:
     """Measure all recordings of a capture.
+
+    Args:
+        plan: what to measure.
+        progress: called with the share done; may raise to cancel.
+        out: folder for the features; beside the recordings without.
 
     Returns:
         By recording, how many of its frames were filmed, and how many it has.
@@ -72,11 +108,16 @@ def measure(plan: Measuring, progress: Progress = no_progress) -> dict[str, tupl
             there, is no TorchScript or gives something else than features or maps of them.
     """
     found = find_recordings(plan.data)
-    filmed = found.require_filmed()
+    found.require_filmed()
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        found = found.measured_in(out)
     detector: nn.Module = RidgeDetector()
     if plan.detector is not None:
         detector = load_detector(plan.detector)
-    capture = MultiViewCapture.open(plan.data, scale=plan.scale, head=plan.head)
+    capture = MultiViewCapture.open(
+        plan.data, scale=plan.scale, head=plan.head, tracking=plan.tracking
+    )
     head = capture.head
     seen = _measured(capture, Regions(head), detector, progress)
     tension = SkinTension(head)
@@ -85,13 +126,13 @@ def measure(plan: Measuring, progress: Progress = no_progress) -> dict[str, tupl
         np.stack([seen[step][0] for step in seen]),
     )
     counts = {}
-    for recording in filmed:
+    for recording in found.every:
         captured = {f: seen[s][0] for f, s in recording.timesteps.items() if s in seen}
         motion = read_motion(recording, capture.captured_head(), load_speech(recording.audio))
         if motion.expression is None:
             raise BadInputError(
                 f"{motion.path} has other expressions than the head {head.id!r}.",
-                "Give the head that was captured.",
+                "Give the head that was captured, or train with --wrinkles mesh.",
             )
         rows = fit.completed(tension.features(motion.expression), captured)
         with atomic_write(recording.wrinkles) as temporary, temporary.open("wb") as file:
@@ -105,7 +146,7 @@ def measure(plan: Measuring, progress: Progress = no_progress) -> dict[str, tupl
         "filmed of all frames": counts,
     }
     inside = plan.data / SPEECH
-    with atomic_write((inside if inside.is_dir() else plan.data) / RECORD) as temporary:
+    with atomic_write((out or (inside if inside.is_dir() else plan.data)) / RECORD) as temporary:
         temporary.write_text(json.dumps(about, indent=2), encoding="utf-8")
     progress(1.0, "Wrinkles measured")
     return counts

@@ -6,6 +6,9 @@ clip: the GroupNorm of the first convolution, over time, and the transformer's a
 statistics of the first are gathered in a pass of their own and then fixed, so the convolutional
 features are those of the whole clip exactly. The second sees a window on a fixed grid with context
 on both sides; the grid, not the reader, decides, so seams never show.
+
+Where a rate is asked for, the convolutional features are brought to it before the transformer, as
+FaceFormer, CodeTalker, Imitator and GaussianSpeech do.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from engine.audio.loading import SAMPLE_RATE, Speech
 from engine.core.errors import BadInputError, MissingDependencyError
 from engine.core.progress import Progress, no_progress
 from engine.motion.encoders.base import AudioFeatures
+from engine.motion.encoders.interpolation import FrequencyInterpolation
 from engine.recognition.recognizer import RecognizedSpeech
 
 Float = NDArray[np.float32]
@@ -42,13 +46,15 @@ class Wav2Vec2Encoder(nn.Module):
     Args:
         network: ``transformers.Wav2Vec2Model``.
         normalise: whether the model was trained on clips of zero mean and unit variance.
+        rate: features per second that the transformer is given, the first at 0 s; ``None`` for
+            those of the convolutions, 50.
     """
 
     id = "wav2vec2"
 
     network: Any
 
-    def __init__(self, network: Any, *, normalise: bool) -> None:
+    def __init__(self, network: Any, *, normalise: bool, rate: float | None = None) -> None:
         super().__init__()
         self.network = network
         self.normalise = normalise
@@ -65,12 +71,20 @@ class Wav2Vec2Encoder(nn.Module):
             reversed(config.conv_kernel), reversed(config.conv_stride), strict=True
         ):
             self._receptive = (self._receptive - 1) * stride + kernel
-        self.rate = SAMPLE_RATE / self._stride
-        self.start = self._receptive / 2 / SAMPLE_RATE
+        self._convolved_rate = self.rate = SAMPLE_RATE / self._stride
+        self._convolved_start = self.start = self._receptive / 2 / SAMPLE_RATE
+        self._interpolation: FrequencyInterpolation | None = None
+        if rate is not None:
+            self._interpolation = FrequencyInterpolation(self.rate, self.start, rate)
+            self.rate, self.start = rate, 0.0
 
     def count(self, samples: int) -> int:
         """Features of so many samples; what is too short for one more is left out."""
-        return max(0, (samples - self._receptive) // self._stride + 1)
+        convolved = max(0, (samples - self._receptive) // self._stride + 1)
+        if self._interpolation is None or not convolved:
+            return convolved
+        last = self._convolved_start + (convolved - 1) / self._convolved_rate
+        return int(last * self.rate + 1e-9) + 1
 
     def prepared(self, samples: Float) -> Float:
         """The (N,) samples as the network was trained on them."""
@@ -105,7 +119,14 @@ class Wav2Vec2Encoder(nn.Module):
 
     def forward(self, samples: Tensor) -> Tensor:
         """(B, N) prepared samples → (B, M, C), whole clips at once; for training."""
-        return cast("Tensor", self.network(samples).last_hidden_state)
+        if self._interpolation is None:
+            return cast("Tensor", self.network(samples).last_hidden_state)
+        convolved = self.network.feature_extractor(samples).transpose(1, 2)
+        return self._transformed(self._interpolation(convolved, self.count(samples.shape[1])))
+
+    def _transformed(self, convolved: Tensor) -> Tensor:
+        hidden, _ = self.network.feature_projection(convolved)
+        return cast("Tensor", self.network.encoder(hidden).last_hidden_state)
 
     @torch.inference_mode()
     def encode(
@@ -125,9 +146,7 @@ class Wav2Vec2Encoder(nn.Module):
         values = np.empty((total, self.size), np.float32)
         for first, start, stop, last in self._windows(total):
             progress(first / total, "Encoding the audio with wav2vec 2.0")
-            convolved = self._convolved(samples, start, stop, statistics)
-            hidden, _ = self.network.feature_projection(convolved)
-            encoded = self.network.encoder(hidden).last_hidden_state[0]
+            encoded = self._transformed(self._inputs(samples, start, stop, statistics))[0]
             values[first:last] = encoded[first - start : last - start].float().cpu().numpy()
         progress(1.0, "Audio encoded")
         return AudioFeatures(values, self.rate, self.start, speech.duration)
@@ -143,6 +162,20 @@ class Wav2Vec2Encoder(nn.Module):
             yield first, max(0, first - context), min(total, last + context), last
             if last == total:
                 return
+
+    def _inputs(
+        self, samples: Tensor, start: int, stop: int, statistics: tuple[Tensor, Tensor] | None
+    ) -> Tensor:
+        """(1, stop − start, channels) what the transformer is given of the whole clip."""
+        between = self._interpolation
+        if between is None:
+            return self._convolved(samples, start, stop, statistics)
+        total = (len(samples) - self._receptive) // self._stride + 1
+        first = min(max(0, between.first_feature(start)), total - 1)
+        last = min(max(first + 1, between.first_feature(stop - 1) + between.taps), total)
+        convolved = self._convolved(samples, first, last, statistics)
+        made: Tensor = between(convolved, stop - start, start, first)
+        return made
 
     def _convolved(
         self, samples: Tensor, start: int, stop: int, statistics: tuple[Tensor, Tensor] | None
@@ -200,15 +233,19 @@ class Wav2Vec2Encoder(nn.Module):
         return mean.float(), deviation.float()
 
 
-def load_wav2vec2(source: str | Path = DEFAULT_SOURCE) -> Wav2Vec2Encoder:
+def load_wav2vec2(
+    source: str | Path = DEFAULT_SOURCE, rate: float | None = None
+) -> Wav2Vec2Encoder:
     """Load the encoder from this machine; nothing is downloaded.
 
     Args:
         source: a folder with the weights, or the hub id of weights that are in the local cache.
+        rate: features per second that its transformer is to be given.
 
     Raises:
         MissingDependencyError: the weights are not there; says how to get them.
-        BadInputError: the folder holds another kind of model, or one for another sample rate.
+        BadInputError: the folder holds another kind of model, one for another sample rate, or not
+            all of its weights.
     """
     from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
@@ -216,7 +253,9 @@ def load_wav2vec2(source: str | Path = DEFAULT_SOURCE) -> Wav2Vec2Encoder:
     try:
         config = Wav2Vec2Config.from_pretrained(source, local_files_only=True)
         extractor = Wav2Vec2FeatureExtractor.from_pretrained(source, local_files_only=True)
-        network: Any = Wav2Vec2Model.from_pretrained(source, local_files_only=True)
+        loaded: Any = Wav2Vec2Model.from_pretrained(
+            source, local_files_only=True, output_loading_info=True
+        )
     except OSError as error:
         raise _missing(source) from error
     except (ValueError, KeyError, TypeError) as error:
@@ -234,7 +273,14 @@ def load_wav2vec2(source: str | Path = DEFAULT_SOURCE) -> Wav2Vec2Encoder:
             f"{source} was trained at {extractor.sampling_rate} Hz.",
             f"Give a model for {SAMPLE_RATE} Hz.",
         )
-    return Wav2Vec2Encoder(network.eval(), normalise=bool(extractor.do_normalize))
+    network, found = loaded
+    # What is missing would be drawn at random; masks of spans are for pretraining alone.
+    if missing := sorted(set(found["missing_keys"]) - {"masked_spec_embed"}):
+        raise BadInputError(
+            f"{source} lacks {len(missing)} weights of wav2vec 2.0, such as {missing[0]}.",
+            "Give a complete model; copy or download it again.",
+        )
+    return Wav2Vec2Encoder(network.eval(), normalise=bool(extractor.do_normalize), rate=rate)
 
 
 def encoder_digest(folder: str | Path) -> str:

@@ -54,10 +54,20 @@ class WindowAttention(nn.Module):
         heads: H.
         past, ahead: frames before and after its own that a frame attends to.
         dropout: of the attention weights.
+        distances: whether there is a bias; without, the frames of the window are all alike.
     """
 
+    bias: Tensor
+
     def __init__(
-        self, dimension: int, heads: int, past: int, ahead: int, dropout: float = 0.0
+        self,
+        dimension: int,
+        heads: int,
+        past: int,
+        ahead: int,
+        dropout: float = 0.0,
+        *,
+        distances: bool = True,
     ) -> None:
         super().__init__()
         self.heads, self.past, self.ahead, self.dropout = heads, past, ahead, dropout
@@ -65,6 +75,9 @@ class WindowAttention(nn.Module):
         self.key = nn.Linear(dimension, dimension)
         self.value = nn.Linear(dimension, dimension)
         self.out = nn.Linear(dimension, dimension)
+        if not distances:
+            self.register_buffer("bias", torch.zeros(heads, past + ahead + 1), persistent=False)
+            return
         # In numpy: arithmetic on the meta device, where shapes are checked, imports torch._dynamo.
         slopes = 2.0 ** (-8.0 * np.arange(1, heads + 1) / heads)
         distance = np.abs(np.arange(-past, ahead + 1))
@@ -88,11 +101,12 @@ class WindowAttention(nn.Module):
     def attend(self, x: Tensor, cache: KeyValueCache) -> Tensor:
         """The next (B, n, d) frames attend to a cache; it must hold all of their windows."""
         needed = cache.left + x.shape[1] + self.ahead
-        mixed = self._banded(
-            self._split(self.query(x)),
-            cache.keys[:, :, :needed],
-            cache.values[:, :, :needed],
-            cache.left,
+        q = self._split(self.query(x))
+        k, v = cache.keys[:, :, :needed], cache.values[:, :, :needed]
+        mixed = (
+            self._single(q, k, v, cache.left)
+            if q.shape[2] == 1
+            else self._banded(q, k, v, cache.left)
         )
         B, H, n, c = mixed.shape
         return cast("Tensor", self.out(mixed.transpose(1, 2).reshape(B, n, H * c)))
@@ -105,6 +119,17 @@ class WindowAttention(nn.Module):
         cache.keys = cache.keys[:, :, spare:].clone()
         cache.values = cache.values[:, :, spare:].clone()
         cache.left = left - spare
+
+    def _single(self, q: Tensor, k: Tensor, v: Tensor, left: int) -> Tensor:
+        """:meth:`_banded` for one query, whose window the keys are."""
+        bias = self.bias[:, self.past - left :][:, : k.shape[2]]
+        return functional.scaled_dot_product_attention(
+            q,
+            k,
+            v,
+            attn_mask=bias[:, None].to(q.dtype),
+            dropout_p=self.dropout if self.training else 0.0,
+        )
 
     def _banded(self, q: Tensor, k: Tensor, v: Tensor, left: int) -> Tensor:
         """(B, H, n, c) queries over (B, H, m, c) keys, ``left`` of which precede the first query.
@@ -190,15 +215,17 @@ class LayerState:
     Attributes:
         own: keys and values of the layer's own frames.
         waiting: (B, p, d) frames that wait for those after them.
-        memory: keys and values of the audio, where the layer attends to a window of it.
+        memory: keys and values of what is fused in, where the layer attends to a window of it.
+        fed_back: (B, 1, n) what a network fed back to itself last, in its first layer's state.
     """
 
     own: KeyValueCache | None = None
     waiting: Tensor | None = None
     memory: KeyValueCache | None = None
+    fed_back: Tensor | None = None
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> LayerState:
-        return LayerState(copy(self.own), self.waiting, copy(self.memory))
+        return LayerState(copy(self.own), self.waiting, copy(self.memory), self.fed_back)
 
 
 class EncoderLayer(nn.Module):
@@ -242,7 +269,7 @@ class EncoderLayer(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Self-attention to the past (Eq. 10), cross-attention to the audio, the position-wise part.
+    """Self-attention to the past (Eq. 10), cross-attention to a memory, the position-wise part.
 
     Eq. 10 as printed blocks the past; its text, "prevent the model from peeking into future
     frames", blocks the future, and that is what is done here.
@@ -252,9 +279,10 @@ class DecoderLayer(nn.Module):
         heads: H.
         hidden: size of the feed-forward layer.
         past: frames before its own that a frame attends to.
-        ahead: frames of audio after its own, without the alignment mask.
+        ahead: frames of the memory after its own, without the alignment mask.
         dropout: everywhere.
         aligned: the alignment mask of Eq. 11.
+        distances: whether the cross-attention knows how far frames of the memory are, without it.
     """
 
     def __init__(
@@ -267,6 +295,7 @@ class DecoderLayer(nn.Module):
         dropout: float,
         *,
         aligned: bool,
+        distances: bool = True,
     ) -> None:
         super().__init__()
         self.norm_attention = nn.LayerNorm(dimension)
@@ -275,35 +304,35 @@ class DecoderLayer(nn.Module):
         self.cross: AlignedAttention | WindowAttention = (
             AlignedAttention(dimension)
             if aligned
-            else WindowAttention(dimension, heads, past, ahead, dropout)
+            else WindowAttention(dimension, heads, past, ahead, dropout, distances=distances)
         )
         self.norm_position = nn.LayerNorm(dimension)
         self.position = feed_forward(dimension, hidden, dropout)
 
-    def forward(self, x: Tensor, audio: Tensor) -> Tensor:
-        """(B, T, d) motion and audio → (B, T, d) motion."""
+    def forward(self, x: Tensor, memory: Tensor) -> Tensor:
+        """(B, T, d) motion and memory → (B, T, d) motion."""
         normal = self.norm_attention(x)
         x = x + self.attention(normal, normal)
         if isinstance(self.cross, AlignedAttention):
-            x = x + self.cross(audio)
+            x = x + self.cross(memory)
         else:
-            x = x + self.cross(self.norm_cross(x), audio)
+            x = x + self.cross(self.norm_cross(x), memory)
         return cast("Tensor", x + self.position(self.norm_position(x)))
 
-    def step(self, x: Tensor, audio: Tensor, arrived: Tensor, state: LayerState) -> Tensor:
+    def step(self, x: Tensor, memory: Tensor, arrived: Tensor, state: LayerState) -> Tensor:
         """The next (B, n, d) frames of motion, all of them final.
 
         Args:
             x: motion.
-            audio: (B, n, d) audio of the same frames.
-            arrived: (B, m, d) audio not given before; it runs ahead of the motion.
+            memory: (B, n, d) memory of the same frames.
+            arrived: (B, m, d) memory not given before; audio runs ahead of the motion.
             state: changed in place.
         """
         state.own = self.attention.remember(self.norm_attention(x), state.own)
         x = x + self.attention.attend(self.norm_attention(x), state.own)
         self.attention.advance(state.own, x.shape[1])
         if isinstance(self.cross, AlignedAttention):
-            x = x + self.cross(audio)
+            x = x + self.cross(memory)
         else:
             if arrived.shape[1] or state.memory is None:
                 state.memory = self.cross.remember(arrived, state.memory)

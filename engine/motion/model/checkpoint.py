@@ -24,9 +24,10 @@ from engine.heads.default import load_default_head
 from engine.heads.head import Head
 from engine.heads.retarget import has_arkit_visemes, with_arkit_expressions
 from engine.motion.arkit import COLUMN
+from engine.motion.model.architectures import build
 from engine.motion.model.config import SpeechModelConfig
 from engine.motion.model.inference import check_head
-from engine.motion.model.network import SpeechModel
+from engine.motion.model.network import SpeechNetwork
 
 _FORMAT = "gaussianspeech-speech-model-1"
 _KEY = "gaussianspeech"
@@ -46,7 +47,7 @@ class TrainedModel:
         notes: how it was trained, by topic.
     """
 
-    model: SpeechModel
+    model: SpeechNetwork
     name: str
     head: str
     notes: dict[str, Any]
@@ -54,7 +55,7 @@ class TrainedModel:
 
 def save_model(
     path: str | Path,
-    model: SpeechModel,
+    model: SpeechNetwork,
     head: Head,
     name: str,
     notes: dict[str, Any] | None = None,
@@ -118,7 +119,7 @@ def load_model(path: str | Path, head: Head) -> TrainedModel:
     config = _with_encoder(path, about, SpeechModelConfig.from_dict(about["config"]))
     _check(path, about, head, config)
     _check_shapes(path, config, tensors)
-    model = SpeechModel(config)
+    model = build(config)
     model.load_state_dict({key: value.float() for key, value in tensors.items()})
     set_basis(model, head)
     return TrainedModel(model.eval(), about["name"], about["head"], about["notes"])
@@ -195,7 +196,7 @@ def _check_shapes(
         BadInputError: a tensor is missing, of another shape, or one too many.
     """
     with torch.device("meta"):
-        expected = {key: value.shape for key, value in SpeechModel(config).state_dict().items()}
+        expected = {key: value.shape for key, value in build(config).state_dict().items()}
     found = {key: value.shape for key, value in tensors.items()}
     if wrong := sorted(key for key, _ in expected.items() ^ found.items()):
         raise BadInputError(
@@ -237,7 +238,7 @@ def _beside(path: Path, source: str) -> Path:
     return path.parent / Path(source.removeprefix(BESIDE)).name
 
 
-def set_basis(model: SpeechModel, head: Head) -> None:
+def set_basis(model: SpeechNetwork, head: Head) -> None:
     """Give a model whose basis is not learned its head's own expression basis.
 
     Raises:

@@ -10,6 +10,9 @@ from engine.core.checks import shown
 from engine.core.errors import BadInputError
 from engine.heads.head import Head
 
+SEQUENCE = "gaussianspeech"
+"""The architecture of section 4.2 (:class:`engine.motion.model.network.SpeechModel`)."""
+
 
 @dataclass(frozen=True)
 class SpeechModelConfig:
@@ -49,6 +52,15 @@ class SpeechModelConfig:
             (Table 4); its convolutions stay frozen.
         wrinkle_features: whether there is a wrinkle encoder (Table 4).
         autoregressive: whether the last frame's components are fed back, for comparison.
+        architecture: what the network is: :data:`SEQUENCE`, or one that was registered
+            (:mod:`engine.motion.model.architectures`).
+        inner_interpolation: whether the features of wav2vec 2.0 are brought to the motion's rate
+            between its convolutions and its transformer, as the paper has it, or after both.
+        lip_feedback: whether the lip encoder takes in its own lips of the frame before (Eq. 7).
+        motion_memory: whether the decoder's cross-attention attends to m (Fig. 4), or m is what
+            the decoder refines and the audio is attended to.
+        staged: whether each part learns from its own loss alone, one after the other, or all of
+            them together.
     """
 
     encoder: str = "phonetic"
@@ -78,6 +90,11 @@ class SpeechModelConfig:
     finetune_audio: bool = True
     wrinkle_features: bool = True
     autoregressive: bool = False
+    architecture: str = SEQUENCE
+    inner_interpolation: bool = False
+    lip_feedback: bool = False
+    motion_memory: bool = False
+    staged: bool = False
 
     def __post_init__(self) -> None:
         """Check that the values make a model.
@@ -103,6 +120,14 @@ class SpeechModelConfig:
             raise _refused("feature_start", self.feature_start, "Choose a time in seconds.")
         if not all(isinstance(name, str) for name in self.styles):
             raise _refused("styles", self.styles, "Choose names.")
+        if not isinstance(self.architecture, str):
+            raise _refused("architecture", self.architecture, "Choose a name.")
+        if self.lip_feedback and self.ahead:
+            raise _refused(
+                "lip_feedback with ahead", self.ahead, "Choose 0: no frame is ahead yet."
+            )
+        if self.inner_interpolation and self.feature_rate != self.motion_rate:
+            raise _refused("feature_rate", self.feature_rate, f"Choose {self.motion_rate:g}.")
         if not 0.0 <= self.dropout < 1.0:
             raise _refused("dropout", self.dropout, "Choose 0 to 1.")
 
@@ -116,6 +141,11 @@ class SpeechModelConfig:
     def tunes_audio(self) -> bool:
         """Whether training goes on through the encoder: asked for, and it has weights."""
         return self.finetune_audio and self.encoder == "wav2vec2"
+
+    @property
+    def inner_rate(self) -> float | None:
+        """The rate that wav2vec 2.0 itself brings its features to; ``None`` for its own."""
+        return self.motion_rate if self.inner_interpolation else None
 
     @property
     def look_ahead(self) -> int:
@@ -225,14 +255,28 @@ PERSONAL = replace(
     learned_basis=True,
     styles=(),
 )
-"""A person's model from a capture, the size of the paper's: wav2vec 2.0 and a learned basis."""
+"""A person's model from a capture, as it was found better here (docs/speech-model.md)."""
+
+PAPER = replace(
+    PERSONAL,
+    feature_rate=30.0,
+    feature_start=0.0,
+    motion_rate=30.0,
+    ahead=0,
+    inner_interpolation=True,
+    lip_feedback=True,
+    motion_memory=True,
+    staged=True,
+)
+"""A person's model in the paper's way; its rate becomes that of the recordings."""
 
 PRESETS: dict[str, SpeechModelConfig] = {
     "starter": STARTER,
     "personal": PERSONAL,
-    "without_alignment_mask": replace(PERSONAL, alignment_mask=False),
-    "without_audio_finetuning": replace(PERSONAL, finetune_audio=False),
-    "without_wrinkle_features": replace(PERSONAL, wrinkle_features=False),
+    "paper": PAPER,
+    "without_alignment_mask": replace(PAPER, alignment_mask=False),
+    "without_audio_finetuning": replace(PAPER, finetune_audio=False),
+    "without_wrinkle_features": replace(PAPER, wrinkle_features=False),
     "autoregressive": replace(PERSONAL, autoregressive=True),
 }
 """Configurations by name; the three ``without_…`` are Table 4's rows that concern speech."""

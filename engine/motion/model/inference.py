@@ -6,21 +6,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+import torch
 
 from engine.core.errors import BadInputError
 from engine.core.progress import Progress, no_progress
 from engine.core.timing import frame_count
 from engine.heads.head import Head
 from engine.motion.encoders.base import AudioFeatures
-from engine.motion.model.live import Frames, SpeechStream
-from engine.motion.model.network import SpeechModel
+from engine.motion.model.live import Frames, SpeechStream, style_vector
+from engine.motion.model.network import SpeechModel, SpeechNetwork
+from engine.motion.model.resampling import Resampler
 
 _CHUNK = 10.0
 """Seconds of features that are run at once."""
 
 
 def frames_of(
-    model: SpeechModel,
+    model: SpeechNetwork,
     features: AudioFeatures,
     fps: float,
     style: Mapping[str, float] | None = None,
@@ -38,6 +40,9 @@ def frames_of(
     """
     _check_features(model, features)
     total = frame_count(features.duration, fps)
+    if not isinstance(model, SpeechModel):
+        yield _at_once(model, features, fps, total, style)
+        return
     stream = SpeechStream(model, fps, style)
     size = max(1, round(_CHUNK * features.rate))
     given = 0
@@ -52,7 +57,7 @@ def frames_of(
 
 
 def infer(
-    model: SpeechModel,
+    model: SpeechNetwork,
     features: AudioFeatures,
     fps: float,
     style: Mapping[str, float] | None = None,
@@ -87,7 +92,26 @@ def infer(
     )
 
 
-def check_head(model: SpeechModel, head: Head) -> None:
+@torch.inference_mode()
+def _at_once(
+    model: SpeechNetwork,
+    features: AudioFeatures,
+    fps: float,
+    total: int,
+    style: Mapping[str, float] | None,
+) -> Frames:
+    """The motion of a clip by a network that cannot stream; expressions that it has not are 0."""
+    style_vector(model, style)
+    config = model.config
+    native = int(features.duration * config.motion_rate) + 2
+    given = torch.from_numpy(features.values)[None].to(model.mapper.weights.weight)
+    weights = model(given, native).weights[0].float().cpu().numpy()
+    resampler = Resampler(config.motion_rate, fps, config.components)
+    made = resampler.push(weights, total, final=True)
+    return Frames(made, np.zeros((total, config.expressions), np.float32))
+
+
+def check_head(model: SpeechNetwork, head: Head) -> None:
     """Make sure that a model moves a head.
 
     A model with a learned basis is bound to the vertices; one that moves expressions is for any
@@ -108,7 +132,7 @@ def check_head(model: SpeechModel, head: Head) -> None:
         )
 
 
-def _check_features(model: SpeechModel, features: AudioFeatures) -> None:
+def _check_features(model: SpeechNetwork, features: AudioFeatures) -> None:
     config = model.config
     expected = (config.features, config.feature_rate, config.feature_start)
     found = (features.values.shape[1], features.rate, features.start)

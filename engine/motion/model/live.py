@@ -19,8 +19,13 @@ from torch import Tensor
 
 from engine.core.errors import BadInputError
 from engine.core.timing import frame_count
-from engine.motion.model.attention import DecoderLayer, EncoderLayer, LayerState
-from engine.motion.model.network import MotionDecoder, SpeechModel, WindowedTransformer
+from engine.motion.model.attention import DecoderLayer, LayerState
+from engine.motion.model.network import (
+    MotionDecoder,
+    SpeechModel,
+    SpeechNetwork,
+    WindowedTransformer,
+)
 from engine.motion.model.resampling import Resampler
 
 Float = NDArray[np.float32]
@@ -122,15 +127,15 @@ class MotionStream:
         a = model.audio(self._interpolated(frames), self._style)
         self._audio_for_motion = torch.cat([self._audio_for_motion, a], dim=1)
         self._audio_unattended = torch.cat([self._audio_unattended, a], dim=1)
-        c = _through(model.lip_encoder, a, self._lip_states, final=final)
+        c = model.lip_encoder.step(a, self._lip_states, final=final)
         self._lips_for_motion = torch.cat([self._lips_for_motion, c], dim=1)
         if model.wrinkle_encoder is not None:
             aligned, self._audio_for_wrinkles = _taken(self._audio_for_wrinkles, a, c.shape[1])
             both = torch.cat([aligned, c], dim=-1)
-            w = _through(model.wrinkle_encoder, both, self._wrinkle_states, final=final)
+            w = model.wrinkle_encoder.step(both, self._wrinkle_states, final=final)
             aligned, self._lips_for_expression = _taken(self._lips_for_expression, c, w.shape[1])
             c = torch.cat([aligned, w], dim=-1)
-        hidden = _through(model.expression_encoder, c, self._expression_states, final=final)
+        hidden = model.expression_encoder.step(c, self._expression_states, final=final)
         return self._decoded(model.expression_encoder.expressions(hidden))
 
     def _decoded(self, e: Tensor) -> Frames:
@@ -153,26 +158,16 @@ class MotionStream:
 
     def _step(self, m: Tensor, audio: Tensor) -> Tensor:
         decoder = self._model.decoder
-        x = decoder.enter(m, self._before)
+        x, memory = decoder.enter(m, audio, self._before)
+        # m arrives with the frames themselves; audio runs ahead of them.
+        arrived = memory if self._model.config.motion_memory else self._audio_unattended
         for layer, state in zip(decoder.layers, self._decoder_states, strict=True):
             assert isinstance(layer, DecoderLayer)
-            x = layer.step(x, audio, self._audio_unattended, state)
+            x = layer.step(x, memory, arrived, state)
         self._audio_unattended = self._audio_unattended[:, :0]
         weights: Tensor = self._model.mapper(decoder.norm(x))
         self._before = weights[:, -1:]
         return weights
-
-
-def _through(
-    encoder: WindowedTransformer, x: Tensor, states: list[LayerState], *, final: bool
-) -> Tensor:
-    """A step through the layers of an encoder."""
-    x = encoder.project(x)
-    for layer, state in zip(encoder.layers, states, strict=True):
-        assert isinstance(layer, EncoderLayer)
-        x = layer.step(x, state, final=final)
-    normal: Tensor = encoder.norm(x)
-    return normal
 
 
 def _cut(waiting: Tensor, frames: int) -> tuple[Tensor, Tensor]:
@@ -184,7 +179,7 @@ def _taken(waiting: Tensor, arrived: Tensor, frames: int) -> tuple[Tensor, Tenso
     return _cut(torch.cat([waiting, arrived], dim=1), frames)
 
 
-def style_vector(model: SpeechModel, style: Mapping[str, float] | None) -> Tensor:
+def style_vector(model: SpeechNetwork, style: Mapping[str, float] | None) -> Tensor:
     """(1, S) the values of the model's styles, 0 where none is given.
 
     Raises:

@@ -93,13 +93,19 @@ def _load(
     """Both are read together, so that a changed encoder is held against the model's digest."""
     trained = load_model(path, head)
     config = trained.model.config
-    return LoadedModel(trained, _encoder(config.encoder, config.encoder_source, encoder_state))
+    encoder = _encoder(config.encoder, config.encoder_source, config.inner_rate, encoder_state)
+    return LoadedModel(trained, encoder)
 
 
 @lru_cache(maxsize=1)
-def _encoder(name: str, source: str, state: _FileState) -> AudioEncoder:  # noqa: ARG001
+def _encoder(
+    name: str,
+    source: str,
+    rate: float | None,
+    state: _FileState,  # noqa: ARG001 - a key of the cache.
+) -> AudioEncoder:
     """Kept by itself: another head or a new model may have the same one."""
-    return load_encoder(name, source)
+    return load_encoder(name, source, rate)
 
 
 def _state(path: Path) -> _FileState:

@@ -9,78 +9,14 @@ block is a class of that name. B clips, T frames, d hidden size; other letters a
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
-from engine.motion.model.attention import DecoderLayer, EncoderLayer
+from engine.motion.encoders.interpolation import FrequencyInterpolation
+from engine.motion.model.attention import DecoderLayer, EncoderLayer, LayerState
 from engine.motion.model.config import SpeechModelConfig
-
-
-class FrequencyInterpolation(nn.Module):
-    """From the rate of the audio features to that of the motion.
-
-    Frame i, at i / motion_rate seconds, is the mean of the features around it under a triangle that
-    is as wide as the coarser of the two steps: linear interpolation on the way up, without aliasing
-    on the way down. The first and last features are repeated beyond the ends.
-
-    Args:
-        config: rates and sizes.
-    """
-
-    def __init__(self, config: SpeechModelConfig) -> None:
-        super().__init__()
-        self.rate, self.start = config.feature_rate, config.feature_start
-        self.motion_rate = config.motion_rate
-        self.half_width = max(1.0 / self.rate, 1.0 / self.motion_rate)
-        self.taps = math.floor(2.0 * self.half_width * self.rate) + 1
-
-    def first_feature(self, frame: int) -> int:
-        """The first feature that a frame takes in; negative before the first one."""
-        begin = (frame / self.motion_rate - self.half_width - self.start) * self.rate
-        return math.ceil(begin - 1e-9)
-
-    def frames(self, features: int) -> int:
-        """Frames that are final once so many features have arrived."""
-        last = self.start + (features - 1) / self.rate
-        frames = max(0, math.floor((last - self.half_width) * self.motion_rate) + 1)
-        while self.first_feature(frames) + self.taps <= features:
-            frames += 1
-        while frames and self.first_feature(frames - 1) + self.taps > features:
-            frames -= 1
-        return frames
-
-    def forward(self, features: Tensor, frames: int, first: int = 0, dropped: int = 0) -> Tensor:
-        """Features at the times of the motion.
-
-        Args:
-            features: (B, N, C).
-            frames: T, how many frames to make.
-            first: the first of them.
-            dropped: features of the clip that came before ``features`` and are no longer held.
-
-        Returns:
-            (B, T, C).
-        """
-        # Indices in Python: float32 would misplace features after some minutes.
-        lead = [self.first_feature(first + i) for i in range(frames)]
-        index = torch.tensor(lead, dtype=torch.long, device=features.device)[:, None]
-        index = index + torch.arange(self.taps, device=features.device)
-        centre = torch.tensor(
-            [
-                (first + i) / self.motion_rate - self.start - lead[i] / self.rate
-                for i in range(frames)
-            ],
-            dtype=features.dtype,
-            device=features.device,
-        )
-        step = torch.arange(self.taps, device=features.device) / self.rate
-        weight = (1.0 - (centre[:, None] - step).abs() / self.half_width).clamp(min=0.0)
-        weight = weight / weight.sum(dim=1, keepdim=True)
-        held = (index - dropped).clamp(0, features.shape[1] - 1)
-        return torch.einsum("btkc,tk->btc", features[:, held], weight)
 
 
 class AudioProjection(nn.Module):
@@ -133,9 +69,22 @@ class WindowedTransformer(nn.Module):
             x = layer(x)
         return cast("Tensor", self.norm(x))
 
+    def step(self, x: Tensor, states: list[LayerState], *, final: bool) -> Tensor:
+        """(B, n, width) frames of a stream in, the (B, m, d) that became final out."""
+        return self._through(self.project(x), states, final=final)
+
+    def _through(self, x: Tensor, states: list[LayerState], *, final: bool) -> Tensor:
+        for layer, state in zip(self.layers, states, strict=True):
+            assert isinstance(layer, EncoderLayer)
+            x = layer.step(x, state, final=final)
+        return cast("Tensor", self.norm(x))
+
 
 class LipTransformerEncoder(WindowedTransformer):
-    """Lip features c from audio; trained on the vertices of the lips alone (L_lip, Eq. 7).
+    """Lip features c from audio, with the vertices of the lips that they speak of (L_lip, Eq. 7).
+
+    With ``lip_feedback`` the lips of each frame are taken in with the audio of the next, frame by
+    frame and as they were predicted, in training as in use.
 
     Args:
         config: sizes.
@@ -144,6 +93,31 @@ class LipTransformerEncoder(WindowedTransformer):
     def __init__(self, config: SpeechModelConfig) -> None:
         super().__init__(config, config.dimension, config.lip_layers)
         self.lips = nn.Linear(config.dimension, 3 * config.lip_vertices)
+        self.feedback = (
+            nn.Linear(3 * config.lip_vertices, config.dimension, bias=False)
+            if config.lip_feedback
+            else None
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, d) audio → (B, T, d) lip features."""
+        if self.feedback is None:
+            return super().forward(x)
+        return self.step(x, [LayerState() for _ in self.layers], final=True)
+
+    def step(self, x: Tensor, states: list[LayerState], *, final: bool) -> Tensor:
+        """See :meth:`WindowedTransformer.step`; with feedback every frame is final at once."""
+        if self.feedback is None:
+            return super().step(x, states, final=final)
+        x, first = self.project(x), states[0]
+        made = [x[:, :0]]
+        for i in range(x.shape[1]):
+            frame = x[:, i : i + 1]
+            if first.fed_back is not None:
+                frame = frame + self.feedback(first.fed_back)
+            made.append(self._through(frame, states, final=True))
+            first.fed_back = self.lips(made[-1])
+        return torch.cat(made, dim=1)
 
     def lip_offsets(self, c: Tensor) -> Tensor:
         """(B, T, L, 3) offsets of the lip vertices that c speaks of, in millimetres."""
@@ -200,7 +174,12 @@ class Expression2Latent(nn.Sequential):
 
 
 class MotionDecoder(nn.Module):
-    """The transformer decoder: look-ahead mask (Eq. 10), alignment mask to the audio (Eq. 11).
+    """The transformer decoder: look-ahead mask (Eq. 10), alignment mask (Eq. 11).
+
+    With ``motion_memory`` the cross-attention fuses m in (Fig. 4), and what it fuses it into starts
+    as one learned vector for every frame: all that a frame knows it has from m, so without the
+    alignment mask no frame knows which part of m is its own. Otherwise m is refined, and the
+    cross-attention attends to the audio.
 
     Args:
         config: sizes and switches.
@@ -210,6 +189,7 @@ class MotionDecoder(nn.Module):
         super().__init__()
         d = config.dimension
         self.project = nn.Linear(2 * d, d)
+        self.start = nn.Parameter(torch.zeros(d)) if config.motion_memory else None
         self.feedback = (
             nn.Linear(config.components, d, bias=False) if config.autoregressive else None
         )
@@ -219,20 +199,29 @@ class MotionDecoder(nn.Module):
                 config.heads,
                 config.feed_forward,
                 config.past,
-                config.ahead,
+                0 if config.motion_memory else config.ahead,
                 config.dropout,
                 aligned=config.alignment_mask,
+                distances=not config.motion_memory,
             )
             for _ in range(config.decoder_layers)
         )
         self.norm = nn.LayerNorm(d)
 
-    def enter(self, m: Tensor, before: Tensor | None) -> Tensor:
-        """(B, T, 2d) motion codes, and the components of the frame before each, as (B, T, d)."""
-        x = self.project(m)
+    def enter(self, m: Tensor, audio: Tensor, before: Tensor | None) -> tuple[Tensor, Tensor]:
+        """What the layers refine, and what they attend to, (B, T, d) both.
+
+        Args:
+            m: (B, T, 2d) motion codes.
+            audio: (B, T, d) a.
+            before: (B, T, K) the components of the frame before each, where they are fed back.
+        """
+        x, memory = self.project(m), audio
+        if self.start is not None:
+            x, memory = self.start.expand_as(x), x
         if self.feedback is not None and before is not None:
             x = x + self.feedback(before)
-        return cast("Tensor", x)
+        return x, memory
 
     def forward(self, m: Tensor, audio: Tensor, before: Tensor | None = None) -> Tensor:
         """All frames at once (Eq. 12): motion codes (B, T, 2d) and audio (B, T, d) → (B, T, d).
@@ -243,9 +232,9 @@ class MotionDecoder(nn.Module):
             before: (B, T, K) true components of the frame before each, for the autoregressive
                 variant in training.
         """
-        x = self.enter(m, before)
+        x, memory = self.enter(m, audio, before)
         for layer in self.layers:
-            x = layer(x, audio)
+            x = layer(x, memory)
         return cast("Tensor", self.norm(x))
 
 
@@ -288,18 +277,51 @@ class Motion(NamedTuple):
 
     Attributes:
         weights: (B, T, K) weights of the vertex mapper's basis.
-        expression: (B, T, E) expression weights e.
+        expression: (B, T, E) expression weights e; ``None`` of a network that has none.
         lips: (B, T, L, 3) the lip encoder's own lip offsets, millimetres; for training.
         wrinkles: (B, T, W) wrinkle features, ``None`` without the wrinkle encoder.
+        penalty: what the network itself asks to be small in training, a scalar.
     """
 
     weights: Tensor
-    expression: Tensor
-    lips: Tensor
-    wrinkles: Tensor | None
+    expression: Tensor | None = None
+    lips: Tensor | None = None
+    wrinkles: Tensor | None = None
+    penalty: Tensor | None = None
 
 
-class SpeechModel(nn.Module):
+class SpeechNetwork(nn.Module):
+    """What every architecture has: audio features in, weights of a basis out.
+
+    Attributes:
+        config: dimensions and switches.
+        interpolation: to the motion's rate.
+        mapper: the last layer, with the basis.
+    """
+
+    config: SpeechModelConfig
+    interpolation: FrequencyInterpolation
+    mapper: VertexMapper
+
+    def forward(
+        self,
+        features: Tensor,
+        frames: int,
+        style: Tensor | None = None,
+        truth: Tensor | None = None,
+    ) -> Motion:
+        """Predict the motion of whole clips.
+
+        Args:
+            features: (B, N, C) audio features.
+            frames: T at the model's motion rate.
+            style: (B, S) the artist's settings; 0 is the default.
+            truth: (B, T, K) true weights, in training, for what learns by them.
+        """
+        raise NotImplementedError
+
+
+class SpeechModel(SpeechNetwork):
     """Section 4.2.
 
     Args:
@@ -309,7 +331,9 @@ class SpeechModel(nn.Module):
     def __init__(self, config: SpeechModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.interpolation = FrequencyInterpolation(config)
+        self.interpolation = FrequencyInterpolation(
+            config.feature_rate, config.feature_start, config.motion_rate
+        )
         self.audio = AudioProjection(config)
         self.lip_encoder = LipTransformerEncoder(config)
         self.wrinkle_encoder = (
@@ -325,28 +349,29 @@ class SpeechModel(nn.Module):
         features: Tensor,
         frames: int,
         style: Tensor | None = None,
-        before: Tensor | None = None,
+        truth: Tensor | None = None,
     ) -> Motion:
-        """Predict the motion of whole clips, all frames in parallel.
+        """See :meth:`SpeechNetwork.forward`; all frames in parallel.
 
-        Args:
-            features: (B, N, C) audio features.
-            frames: T at the model's motion rate.
-            style: (B, S) the artist's settings; 0 is the default.
-            before: (B, T, K) true components of the frame before each, first frame 0; what the
-                autoregressive variant is trained with (teacher forcing).
+        Each frame of the autoregressive variant takes in the true one before it (teacher forcing).
         """
+        before = None
+        if self.config.autoregressive and truth is not None:
+            before = nn.functional.pad(truth[:, :-1], (0, 0, 1, 0))
         a = self.audio(self.interpolation(features, frames), style)
         c = self.lip_encoder(a)
-        w = None if self.wrinkle_encoder is None else self.wrinkle_encoder(torch.cat([a, c], -1))
+        lips = self.lip_encoder.lip_offsets(c)
+        a, c = self._kept(a), self._kept(c)
+        w = wrinkles = None
+        if self.wrinkle_encoder is not None:
+            w = self.wrinkle_encoder(torch.cat([a, c], -1))
+            wrinkles = self.wrinkle_encoder.wrinkle_features(w)
+            w = self._kept(w)
         hidden = self.expression_encoder(c if w is None else torch.cat([c, w], -1))
         e = self.expression_encoder.expressions(hidden)
-        m = torch.cat([c, self.expression2latent(e)], -1)
-        return Motion(
-            weights=self.mapper(self.decoder(m, a, before)),
-            expression=e,
-            lips=self.lip_encoder.lip_offsets(c),
-            wrinkles=None
-            if self.wrinkle_encoder is None or w is None
-            else self.wrinkle_encoder.wrinkle_features(w),
-        )
+        m = torch.cat([c, self.expression2latent(self._kept(e))], -1)
+        return Motion(self.mapper(self.decoder(m, a, before)), e, lips, wrinkles)
+
+    def _kept(self, x: Tensor) -> Tensor:
+        """What a part gives the next; in stages no loss of the next reaches back through it."""
+        return x.detach() if self.config.staged else x

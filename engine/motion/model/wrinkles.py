@@ -36,6 +36,8 @@ REGIONS: tuple[str, ...] = (
     "neck",
 )
 """Regions of a head, each with two features: compression and stretching."""
+TENSIONS = 2 * len(REGIONS)
+"""W of a mesh without pictures."""
 
 
 class SkinTension:

@@ -101,6 +101,26 @@ def test_the_lip_loss_reads_the_lip_encoder_alone(head, setting):
     assert float(terms.vertices) < 1e-6
 
 
+def test_the_lip_loss_as_it_is_printed_is_a_norm(head, setting):
+    model, loss = setting
+    true = torch.rand(1, T, len(head.expression_names)) * 0.2
+    terms = loss(model, _motion(head, true), **(_still(head) | {"weights": true}))
+    dense = _dense(head, true)[0][:, head.regions["lips"]]
+    expected = (np.linalg.norm(dense.reshape(T, -1), axis=1) / np.sqrt(dense.shape[1])).mean()
+    assert float(terms.lip_norm) == pytest.approx(expected, rel=1e-4)
+
+
+def test_bilabials_cost_by_the_opening_where_they_are_said(head, setting):
+    model, loss = setting
+    shut = torch.zeros(1, T, len(head.expression_names))
+    wide = shut.clone()
+    wide[:, 2:, head.expression_index("jawOpen")] = 0.5
+    still = _still(head)
+    early, late = (torch.tensor([[float(i in said) for i in range(T)]]) for said in ((0, 1), (4,)))
+    assert float(loss(model, _motion(head, wide), **still, bilabials=early).bilabial) < 1e-6
+    assert float(loss(model, _motion(head, wide), **still, bilabials=late).bilabial) > 1.0
+
+
 def test_an_open_mouth_costs_more_where_it_should_be_shut(head, setting):
     model, loss = setting
     jaw = head.expression_index("jawOpen")

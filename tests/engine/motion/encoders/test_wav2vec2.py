@@ -4,7 +4,13 @@
 import numpy as np
 import pytest
 import torch
-from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
+from safetensors.torch import load_file, save_file
+from transformers import (
+    Wav2Vec2Config,
+    Wav2Vec2FeatureExtractor,
+    Wav2Vec2ForCTC,
+    Wav2Vec2Model,
+)
 
 from engine.audio.loading import SAMPLE_RATE, speech_from_samples
 from engine.core.errors import BadInputError, MissingDependencyError
@@ -12,18 +18,19 @@ from engine.motion.encoders import wav2vec2
 from engine.motion.encoders.registry import load_encoder
 from engine.motion.encoders.wav2vec2 import load_wav2vec2
 
+SMALL = {
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "conv_dim": (8,) * 7,
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 4,
+}
+
 
 def _config(**changes):
-    return Wav2Vec2Config(
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        conv_dim=(8,) * 7,
-        num_conv_pos_embeddings=16,
-        num_conv_pos_embedding_groups=4,
-        **changes,
-    )
+    return Wav2Vec2Config(**(SMALL | changes))
 
 
 @pytest.fixture(scope="module", params=["group", "layer"])
@@ -157,4 +164,85 @@ def test_another_sample_rate_is_refused(tmp_path):
     Wav2Vec2Model(_config()).save_pretrained(tmp_path)
     Wav2Vec2FeatureExtractor(sampling_rate=8000).save_pretrained(tmp_path)
     with pytest.raises(BadInputError, match="8000 Hz"):
+        load_wav2vec2(tmp_path)
+
+
+def _between(folder, speech, rate):
+    """Transformers' own blocks, with features at straight lines' places between the two."""
+    processor = Wav2Vec2FeatureExtractor.from_pretrained(folder)
+    samples = processor(speech.samples, sampling_rate=SAMPLE_RATE, return_tensors="pt")
+    network = Wav2Vec2Model.from_pretrained(folder).eval()
+    with torch.inference_mode():
+        convolved = network.feature_extractor(samples["input_values"]).transpose(1, 2)[0].numpy()
+        times = 0.0125 + np.arange(len(convolved)) / 50.0
+        frames = np.arange(int(times[-1] * rate + 1e-9) + 1) / rate
+        weights = 1 - np.abs(frames[:, None] - (0.0125 + np.arange(-3, len(convolved) + 3) / 50))
+        weights = np.maximum(1 - (1 - weights) * min(rate, 50.0), 0)
+        padded = np.pad(convolved, ((3, 3), (0, 0)), mode="edge")
+        between = weights @ padded / weights.sum(axis=1, keepdims=True)
+        hidden, _ = network.feature_projection(torch.from_numpy(between[None]).float())
+        return network.encoder(hidden).last_hidden_state[0].numpy()
+
+
+@pytest.mark.parametrize("rate", [25.0, 30.0, 60.0])
+def test_features_are_interpolated_between_the_convolutions_and_the_transformer(folder, rate):
+    speech = _speech(2.0)
+    encoder = load_wav2vec2(folder, rate)
+    made = encoder.encode(speech)
+    expected = _between(folder, speech, rate)
+    assert (made.rate, made.start) == (rate, 0.0)
+    assert len(made.values) == len(expected) == encoder.count(len(speech.samples))
+    assert abs(len(expected) - 2 * rate) <= rate / 50
+    np.testing.assert_allclose(made.values, expected, atol=5e-5)
+    with torch.no_grad():
+        trained = encoder(encoder.prepared_batch(torch.from_numpy(speech.samples)[None]))[0]
+    np.testing.assert_allclose(trained.numpy(), expected, atol=5e-5)
+    afterwards = load_wav2vec2(folder).encode(speech).values[:: 50 // 25][: len(expected)]
+    assert rate != 25.0 or np.abs(afterwards - expected).mean() > 1e-3
+
+
+def test_windows_at_another_rate_are_those_of_the_whole_clip(folder, monkeypatch):
+    encoder, speech = load_wav2vec2(folder, 30.0), _speech(5.0)
+    samples = torch.from_numpy(encoder.prepared(speech.samples))
+    with torch.inference_mode():
+        statistics = encoder._statistics(samples)
+        whole = encoder._inputs(samples, 0, encoder.count(len(samples)), statistics)
+        parts = [
+            encoder._inputs(samples, i, min(i + 37, 150), statistics) for i in (0, 37, 74, 111)
+        ]
+    torch.testing.assert_close(torch.cat(parts, dim=1)[:, :148], whole[:, :148], atol=1e-5, rtol=0)
+
+
+def _published(name):
+    """A key as facebook/wav2vec2-base-960h has it: written before torch's parametrizations."""
+    for new, old in (("original0", "weight_g"), ("original1", "weight_v")):
+        name = name.replace(f"parametrizations.weight.{new}", old)
+    return name
+
+
+def test_every_key_of_the_published_layout_is_loaded(tmp_path):
+    with torch.device("meta"):
+        base = Wav2Vec2ForCTC(Wav2Vec2Config())
+    small = Wav2Vec2ForCTC(_config(num_hidden_layers=12))
+    state = {_published(name): torch.randn_like(v) for name, v in small.state_dict().items()}
+    del state["wav2vec2.masked_spec_embed"]  # As that checkpoint does.
+    published = {_published(name) for name in base.state_dict()} - {"wav2vec2.masked_spec_embed"}
+    assert set(state) == published
+    assert len(published) == 212
+    small.save_pretrained(tmp_path)
+    save_file(state, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
+    loaded = load_wav2vec2(tmp_path, 30.0).network.state_dict()
+    for name, value in loaded.items():
+        if name != "masked_spec_embed":
+            torch.testing.assert_close(value, state["wav2vec2." + _published(name)], atol=0, rtol=0)
+
+
+def test_missing_weights_are_never_drawn_at_random(folder, tmp_path):
+    Wav2Vec2Model.from_pretrained(folder).save_pretrained(tmp_path)
+    Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
+    state = load_file(tmp_path / "model.safetensors")
+    del state["encoder.layers.1.attention.k_proj.weight"]
+    save_file(state, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(BadInputError, match=r"lacks 1 weights.*encoder\.layers\.1\.attention"):
         load_wav2vec2(tmp_path)

@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from engine.core.errors import BadInputError
+from engine.motion.encoders.interpolation import FrequencyInterpolation
 from engine.motion.model.attention import AlignedAttention, WindowAttention
 from engine.motion.model.config import PRESETS, STARTER, SpeechModelConfig
-from engine.motion.model.network import FrequencyInterpolation, SpeechModel
+from engine.motion.model.network import SpeechModel
 
 SMALL = replace(
     STARTER,
@@ -102,7 +103,10 @@ def test_the_decoder_never_looks_ahead():
     assert (before[:, 12:] - after[:, 12:]).abs().amax(dim=-1).min() > 1e-4
 
 
-@pytest.mark.parametrize("changes", [{}, {"alignment_mask": False}, {"wrinkle_features": False}])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"alignment_mask": False}, {"wrinkle_features": False}, {"motion_memory": True}],
+)
 def test_a_frame_depends_on_its_look_ahead_and_nothing_later(changes):
     model = _model(feature_rate=50.0, feature_start=0.0, **changes)
     features = torch.randn(1, 60, 7, requires_grad=True)
@@ -123,25 +127,21 @@ def test_a_frame_depends_on_a_bounded_past():
 
 
 def test_frequency_interpolation_is_linear_on_the_way_up():
-    interpolation = FrequencyInterpolation(
-        replace(SMALL, feature_rate=20.0, feature_start=0.0, motion_rate=60.0)
-    )
+    interpolation = FrequencyInterpolation(20.0, 0.0, 60.0)
     ramp = torch.arange(30.0)[None, :, None]
     expected = torch.arange(80) / 3.0
     torch.testing.assert_close(interpolation(ramp, 80)[0, :, 0], expected)
 
 
 def test_frequency_interpolation_keeps_the_time_of_the_features_on_the_way_down():
-    interpolation = FrequencyInterpolation(
-        replace(SMALL, feature_rate=100.0, feature_start=0.005, motion_rate=25.0)
-    )
+    interpolation = FrequencyInterpolation(100.0, 0.005, 25.0)
     times = (0.005 + torch.arange(400) / 100.0)[None, :, None]
     inner = interpolation(times, 100)[0, 2:-2, 0]
     torch.testing.assert_close(inner, torch.arange(2, 98) / 25.0, atol=1e-5, rtol=1e-5)
 
 
 def test_frequency_interpolation_goes_on_with_the_first_and_last_feature():
-    interpolation = FrequencyInterpolation(SMALL)
+    interpolation = FrequencyInterpolation(100.0, 0.005, 50.0)
     features = torch.full((1, 10, 1), 3.0)
     torch.testing.assert_close(interpolation(features, 40), torch.full((1, 40, 1), 3.0))
 
@@ -164,9 +164,9 @@ def test_the_autoregressive_variant_takes_in_the_frame_before():
     model = _model(autoregressive=True)
     features = torch.randn(1, 50, 7)
     silent, moved = torch.zeros(1, 25, 6), torch.zeros(1, 25, 6)
-    moved[:, 10] = 1.0
-    plain = model(features, 25, before=silent).weights
-    after = model(features, 25, before=moved).weights
+    moved[:, 9] = 1.0
+    plain = model(features, 25, truth=silent).weights
+    after = model(features, 25, truth=moved).weights
     torch.testing.assert_close(plain[:, :10], after[:, :10])
     assert (plain - after)[:, 10].abs().max() > 1e-4
 
@@ -214,3 +214,81 @@ def test_impossible_sizes_are_refused_by_name(changes, named):
 def test_unknown_entries_are_refused_by_name():
     with pytest.raises(BadInputError, match="velocity"):
         SpeechModelConfig.from_dict({"velocity": 3})
+
+
+def test_lips_are_fed_back_as_they_were_predicted():
+    model = _model(ahead=0, lip_feedback=True)
+    encoder = model.lip_encoder
+    a = torch.randn(2, 17, 16)
+    fed, expected = torch.zeros(2, 17, 16), None
+    for i in range(17):
+        # All frames from the start for each one, without a cache.
+        x = encoder.project(a[:, : i + 1]) + fed[:, : i + 1]
+        for layer in encoder.layers:
+            x = layer(x)
+        expected = encoder.norm(x)
+        if i < 16:
+            fed[:, i + 1] = encoder.feedback(encoder.lips(expected[:, i]))
+    torch.testing.assert_close(encoder(a), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_lips_that_are_fed_back_have_no_frames_ahead():
+    with pytest.raises(BadInputError, match="lip_feedback with ahead"):
+        replace(SMALL, lip_feedback=True)
+
+
+def test_fed_back_lips_teach_through_all_frames():
+    model = _model(ahead=0, lip_feedback=True).train()
+    a = torch.randn(1, 12, 16, requires_grad=True)
+    model.lip_encoder.lip_offsets(model.lip_encoder(a))[0, 11].sum().backward()
+    assert (a.grad[0].abs().sum(-1) > 0).all()
+
+
+def _decoded(model, m):
+    return model.decoder(m, torch.randn(1, m.shape[1], 16))
+
+
+def test_motion_that_is_fused_in_is_all_that_the_decoder_knows():
+    model = _model(motion_memory=True)
+    m = torch.randn(1, 6, 32)
+    torch.testing.assert_close(_decoded(model, m), _decoded(model, m), atol=0, rtol=0)
+    # All frames begin alike: what makes them differ is m alone.
+    alike = _decoded(model, m[:, :1].expand(-1, 6, -1))
+    torch.testing.assert_close(alike, alike[:, :1].expand(-1, 6, -1), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("aligned", [True, False])
+def test_without_the_alignment_mask_no_frame_knows_which_motion_is_its_own(aligned):
+    model = _model(motion_memory=True, alignment_mask=aligned, decoder_layers=1)
+    m = torch.randn(1, 6, 32)
+    shuffled = m[:, torch.tensor([3, 5, 0, 4, 1, 2])]
+    change = (_decoded(model, m) - _decoded(model, shuffled))[0, 5].abs().max()
+    assert (change > 1e-2) == aligned
+
+
+def test_in_stages_no_loss_reaches_the_parts_before():
+    model = _model(ahead=0, staged=True)
+    features = torch.randn(1, 30, 7)
+    parts = ("lip_encoder", "wrinkle_encoder", "expression_encoder", "decoder")
+    reached = []
+    for prediction in ("lips", "wrinkles", "expression", "weights"):
+        model.zero_grad(set_to_none=True)
+        getattr(model(features, 15), prediction).sum().backward()
+        got = [any(p.grad is not None for p in getattr(model, part).parameters()) for part in parts]
+        reached.append([part for part, learns in zip(parts, got, strict=True) if learns])
+    assert reached == [[part] for part in parts]
+
+
+def test_the_papers_preset_is_the_papers_way():
+    paper = PRESETS["paper"]
+    assert paper.staged
+    assert paper.lip_feedback
+    assert paper.motion_memory
+    assert paper.inner_interpolation
+    assert paper.look_ahead == 0
+    assert paper.motion_rate == paper.inner_rate == 30.0
+    switched = {"without_alignment_mask": "alignment_mask"}
+    switched |= {"without_audio_finetuning": "finetune_audio"}
+    switched |= {"without_wrinkle_features": "wrinkle_features"}
+    for name, switch in switched.items():
+        assert PRESETS[name] == replace(paper, **{switch: False})
