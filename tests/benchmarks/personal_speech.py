@@ -29,14 +29,14 @@ SPEAKER = Style(jaw=1.5, lips=0.6, upper_face=0.0)
 FPS = 50.0
 
 
-def record_speaker(folder: Path, minutes: float, seed: int) -> int:
+def record_speaker(folder: Path, minutes: float, seed: int, fps: float = FPS) -> int:
     """Recordings with motion, as :mod:`training.speech.captures` reads them; how many."""
     head = load_head("default")
     clips = synthesise(Synthesis(folder, minutes / 60, seed, ("flite",)))
     for path in clips:
         clip = load_aligned_speech(path)
         known = replace(recognize(clip.speech), phones=clip.phones)
-        made = predict(clip.speech, head, FPS, recognized=known, model="rules", style=SPEAKER)
+        made = predict(clip.speech, head, fps, recognized=known, model="rules", style=SPEAKER)
         made.save(path.with_suffix(".performance.npz"))
     return len(clips)
 

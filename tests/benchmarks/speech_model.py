@@ -46,10 +46,11 @@ class Cost(NamedTuple):
 
 
 def timed(work: Callable[[], object], repeats: int = 3) -> Cost:
-    """The cost of some runs, after one that warms up."""
-    work()
+    """The cost of some runs, after one that warms up; of 0 runs, that of the first."""
+    if repeats:
+        work()
     walls, processors = [], []
-    for _ in range(repeats):
+    for _ in range(repeats or 1):
         start, busy = time.perf_counter(), time.process_time()
         work()
         walls.append(time.perf_counter() - start)

@@ -13,10 +13,13 @@ from engine.commands.console import existing_folder, progress_bar
 from engine.motion.model import ids as models
 from engine.recognition.ids import DEFAULT
 from training.commands.evaluate_avatar import avatar
+from training.commands.evaluate_candidates import motion, video
 
 app = SubcommandApp()
-app.__doc__ = "Measure lip sync, or an avatar on pictures it never saw."
+app.__doc__ = "Measure lip sync, an avatar on unseen pictures, or what other programs made."
 app.command(avatar)
+app.command(motion)
+app.command(video)
 
 
 @app.command

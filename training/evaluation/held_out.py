@@ -15,7 +15,6 @@ from PIL import Image
 from engine.audio.loading import load_speech
 from engine.core.files import atomic_write
 from engine.core.progress import Progress, no_progress
-from engine.heads.head import Head
 from engine.motion.model.loaded import LoadedModel
 from engine.motion.performance import Performance
 from engine.motion.predict import predict
@@ -29,7 +28,13 @@ from training.evaluation.report.speech import averaged
 from training.metrics.film import Agreement, film_agreement, mouth_curve
 from training.metrics.lip_sync import lip_sync
 from training.metrics.mouth import MM, lip_vertices
-from training.metrics.vertex import VertexErrors, paired_chunks, upper_face, vertex_errors
+from training.metrics.vertex import (
+    VertexErrors,
+    first_frames,
+    paired_chunks,
+    upper_face_or_all,
+    vertex_errors,
+)
 from training.run.checkpoints import write_json
 from training.run.record import CURVES
 
@@ -108,8 +113,9 @@ def held_out_scores(
         nothing = np.zeros((len(motion.weights), 0), np.float32)
         true = Performance(motion.fps, motion.weights, motion.basis, nothing, (), head.id)
         frames = min(ours.frames, true.frames)
-        ours, true = _first(ours, frames), _first(true, frames)
-        errors.append(vertex_errors(paired_chunks(ours, true), lip_vertices(head), _upper(head)))
+        ours, true = first_frames(ours, frames), first_frames(true, frames)
+        pairs = paired_chunks(ours, true)
+        errors.append(vertex_errors(pairs, lip_vertices(head), upper_face_or_all(head)))
         openings.append(film_agreement(mouth_curve(ours, head), mouth_curve(true, head)).opening)
         spoken = lip_sync(ours, head, known.phones, known.words)
         closed, bilabials = closed + spoken.closed, bilabials + spoken.bilabials
@@ -144,21 +150,6 @@ def write_held_out_scores(
     with atomic_write(folder / REPORT) as temporary:
         temporary.write_text(page(f"Speech model {name}", sections), "utf-8")
     return content
-
-
-def _first(performance: Performance, frames: int) -> Performance:
-    return replace(
-        performance,
-        weights=performance.weights[:frames],
-        expression=performance.expression[:frames],
-        head_rotation=np.zeros((0, 3), np.float32),
-    )
-
-
-def _upper(head: Head) -> np.ndarray[Any, np.dtype[np.int32]]:
-    """The upper face; of a mesh that names none, all of it."""
-    named = any(name in head.regions for name in ("brows", "forehead", "eyelids"))
-    return upper_face(head) if named else np.arange(head.vertex_count, dtype=np.int32)
 
 
 def _mean(agreements: Sequence[Agreement]) -> Agreement:

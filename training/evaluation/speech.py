@@ -37,7 +37,13 @@ from training.metrics.lip_sync import lip_sync
 from training.metrics.mouth import lip_vertices
 from training.metrics.phone_means import phone_means
 from training.metrics.recognition import Recognition, recognition
-from training.metrics.vertex import VertexErrors, paired_chunks, upper_face, vertex_errors
+from training.metrics.vertex import (
+    VertexErrors,
+    first_frames,
+    paired_chunks,
+    upper_face,
+    vertex_errors,
+)
 
 if TYPE_CHECKING:
     from training.metrics.sync_error import SyncError
@@ -279,16 +285,8 @@ def _truth(wanted: Wanted, clip: AlignedSpeech, head: Head) -> Performance | Non
 def _errors(performance: Performance, truth: Performance, head: Head) -> VertexErrors:
     # A capture may be a frame shorter or longer than its sound.
     frames = min(performance.frames, truth.frames)
-    pairs = paired_chunks(_first(performance, frames), _first(truth, frames))
+    pairs = paired_chunks(first_frames(performance, frames), first_frames(truth, frames))
     return vertex_errors(pairs, lip_vertices(head), upper_face(head))
-
-
-def _first(performance: Performance, frames: int) -> Performance:
-    return replace(
-        performance,
-        weights=performance.weights[:frames],
-        expression=performance.expression[:frames],
-    )
 
 
 def _syncnet(path: Path | None) -> SyncNet | None:

@@ -9,7 +9,7 @@ the memory of one piece. Sums are float64. Units follow the input: metres in, me
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,22 @@ def upper_face(head: Head) -> NDArray[np.int32]:
             f"Vertex errors are measured on heads with {', '.join(_UPPER_FACE)}.",
         )
     return np.unique(np.concatenate(found))
+
+
+def upper_face_or_all(head: Head) -> NDArray[np.int32]:
+    """The upper face; of a mesh that names none, all of it."""
+    named = any(name in head.regions for name in _UPPER_FACE)
+    return upper_face(head) if named else np.arange(head.vertex_count, dtype=np.int32)
+
+
+def first_frames(performance: Performance, frames: int) -> Performance:
+    """The beginning of a performance, without the motion of the head."""
+    return replace(
+        performance,
+        weights=performance.weights[:frames],
+        expression=performance.expression[:frames],
+        head_rotation=np.zeros((0, 3), np.float32),
+    )
 
 
 def paired_chunks(

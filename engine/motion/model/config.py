@@ -103,8 +103,9 @@ class SpeechModelConfig:
             BadInputError: names the value.
         """
         for field in fields(self):
-            value, kind = getattr(self, field.name), type(field.default)
-            if type(value) is not kind and not (kind is float and type(value) is int):
+            value: Any = getattr(self, field.name)
+            kind, found = type(field.default), type(value)
+            if found is not kind and not (kind is float and found is int):
                 raise _refused(field.name, value, f"Choose {_KINDS[kind]}.")
             most = _MOST_LAYERS if field.name.endswith("_layers") else _MOST
             if field.name in _COUNTS and (type(value) is not int or not 1 <= value <= most):
@@ -120,16 +121,17 @@ class SpeechModelConfig:
             raise _refused("feature_start", self.feature_start, "Choose a time in seconds.")
         if not all(isinstance(name, str) for name in self.styles):
             raise _refused("styles", self.styles, "Choose names.")
-        if not isinstance(self.architecture, str):
-            raise _refused("architecture", self.architecture, "Choose a name.")
-        if self.lip_feedback and self.ahead:
-            raise _refused(
-                "lip_feedback with ahead", self.ahead, "Choose 0: no frame is ahead yet."
-            )
-        if self.inner_interpolation and self.feature_rate != self.motion_rate:
-            raise _refused("feature_rate", self.feature_rate, f"Choose {self.motion_rate:g}.")
         if not 0.0 <= self.dropout < 1.0:
             raise _refused("dropout", self.dropout, "Choose 0 to 1.")
+        self._check_paper()
+
+    def _check_paper(self) -> None:
+        """Check what only the paper's way has."""
+        if self.lip_feedback and self.ahead:
+            hint = "Choose 0: no frame is ahead yet."
+            raise _refused("lip_feedback with ahead", self.ahead, hint)
+        if self.inner_interpolation and self.feature_rate != self.motion_rate:
+            raise _refused("feature_rate", self.feature_rate, f"Choose {self.motion_rate:g}.")
 
     @property
     def encoder_layers(self) -> int:
