@@ -8,7 +8,6 @@ compositor is in :mod:`.rendering.compositor_nodes`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 import bpy
@@ -117,15 +116,6 @@ def muted_strips_render() -> bool:
 
 
 # --- Actions: channels hang on the action in 4.2, on a slot from 4.4 ------------------------------
-
-
-def assign_action(datablock: bpy.types.ID, action: bpy.types.Action) -> None:
-    """Make ``action`` the active one of ``datablock``, in its own slot where there are slots."""
-    animation = datablock.animation_data or datablock.animation_data_create()
-    if animation.action != action:
-        animation.action = action
-    if hasattr(action, "slots") and animation.action_slot is None:
-        animation.action_slot = action.slots.new(datablock.id_type, datablock.name)
 
 
 def new_fcurve(
@@ -309,12 +299,3 @@ def overridable(cls: type) -> type:
                 is_list = deferred.function == bpy.props.CollectionProperty
                 deferred.keywords["override"] = OVERRIDABLE_LIST if is_list else OVERRIDABLE
     return cls
-
-
-# --- Exporters: options come and go ---------------------------------------------------------------
-
-
-def known_options(operator: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that this Blender's operator has."""
-    known = operator.get_rna_type().properties.keys()
-    return {name: value for name, value in options.items() if name in known}

@@ -20,7 +20,7 @@ from mathutils import Matrix
 from numpy.typing import NDArray
 
 from ...engine.heads.axes import HEAD_TO_BLENDER, blender_to_head
-from ...engine.motion.face.pose import pose_matrices, rotation_vectors
+from ...engine.motion.face.pose import pose_matrices
 from .. import compat
 from ..characters.eyes import gaze_frame
 from ..heads.properties import is_head
@@ -147,12 +147,6 @@ def gaze_target(
     return math.degrees(math.atan2(left, ahead)), math.degrees(
         math.atan2(up, math.hypot(left, ahead))
     )
-
-
-def rotation_vector(matrix: Matrix) -> Float:
-    """(3,) rotation vector in head space of what an Empty does."""
-    turned = _to_head(np.array(matrix.to_3x3().normalized()))
-    return rotation_vectors(turned[None])[0]
 
 
 def _empty(obj: bpy.types.Object, *, follows: bool) -> bpy.types.Object:

@@ -77,12 +77,6 @@ def active_line(obj: bpy.types.Object) -> Any | None:
     return lines[min(max(main.gaussianspeech_active_line, 0), len(lines) - 1)] if lines else None
 
 
-def line_of_action(action: bpy.types.Action | None) -> Any | None:
-    """The line that an Action belongs to, of whichever object."""
-    known = action.get(nla.LINE) if action is not None else None
-    return line_by_id(known) if known is not None else None
-
-
 def line_by_id(known: str) -> Any | None:
     """The line of an id, of whichever object."""
     for obj in bpy.data.objects:

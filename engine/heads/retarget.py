@@ -130,23 +130,6 @@ def carry_basis(
     return carried[:, onto.index]
 
 
-def retarget_basis(source: Head, target: Head, *, progress: Progress = no_progress) -> Float:
-    """The source's expressions as offsets of the target.
-
-    Args:
-        source: a head with regions, such as the default head.
-        target: any head in head space with closed lips.
-        progress: called with the share done; may raise to cancel.
-
-    Returns:
-        (E, Vt, 3) float32, metres.
-
-    Raises:
-        BadInputError: the source's face cannot be laid onto the target.
-    """
-    return retargeted_head(source, target, progress=progress).expression_basis
-
-
 def correspond(source: Head, target: Head, *, progress: Progress = no_progress) -> Correspondence:
     """Which point of the source each vertex of the target follows.
 

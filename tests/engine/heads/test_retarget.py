@@ -12,7 +12,7 @@ from engine.core.errors import BadInputError, CancelledError
 from engine.heads import load_head
 from engine.heads import retarget as retargeting
 from engine.heads.anatomy import anatomy
-from engine.heads.retarget import has_arkit_visemes, retarget_basis, with_arkit_expressions
+from engine.heads.retarget import has_arkit_visemes, retargeted_head, with_arkit_expressions
 from engine.motion.arkit import ARKIT_NAMES
 from engine.motion.performance import Performance
 from engine.motion.retargeting import retarget
@@ -101,7 +101,7 @@ def test_another_person_moves_as_that_person_does(flame, region, bound):
 
 def test_a_head_of_the_same_shape_moves_the_same(kept):
     head = load_head("default")
-    basis = retarget_basis(head, without_names(head))
+    basis = retargeted_head(head, without_names(head)).expression_basis
     assert basis.dtype == np.float32
     error = np.linalg.norm(basis - head.expression_basis, axis=2)
     assert error[:, head.regions["face"]].mean() * MM < 0.2
@@ -158,7 +158,7 @@ def test_a_registration_is_made_once(flame, kept, monkeypatch):
         pytest.fail("the heads were registered again")
 
     monkeypatch.setattr(retargeting, "register", never)
-    again = retarget_basis(load_head("default"), load_head(flame.path))
+    again = retargeted_head(load_head("default"), load_head(flame.path)).expression_basis
     assert np.array_equal(again, flame.made.expression_basis)
 
 
@@ -172,7 +172,7 @@ def test_a_damaged_registration_is_made_anew(flame, kept, monkeypatch):
         for path, content in whole.items():
             path.write_bytes(content[:1000])
         with pytest.raises(CancelledError):
-            retarget_basis(load_head("default"), load_head(flame.path))
+            retargeted_head(load_head("default"), load_head(flame.path))
     finally:
         for path, content in whole.items():
             path.write_bytes(content)
