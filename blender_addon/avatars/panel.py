@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ..heads.properties import active_head
-from ..panels import CATEGORY, PARENT_ID
+from ..panels.section import Section
 from .ops import (
     GAUSSIANSPEECH_OT_bind_avatar,
     GAUSSIANSPEECH_OT_open_avatar,
@@ -16,15 +16,11 @@ from .properties import DEFAULT_AVATAR, shown_name
 from .saving import GAUSSIANSPEECH_OT_save_avatar
 
 
-class GAUSSIANSPEECH_PT_avatar(bpy.types.Panel):
+class GAUSSIANSPEECH_PT_avatar(Section, bpy.types.Panel):
     """The avatar that is bound to the head."""
 
     bl_idname = "GAUSSIANSPEECH_PT_avatar"
-    bl_parent_id = PARENT_ID
     bl_label = "Avatar"
-    bl_category = CATEGORY
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
     bl_order = 30
 
     def draw(self, context: bpy.types.Context) -> None:

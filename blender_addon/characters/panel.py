@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..panels import CATEGORY, PARENT_ID
+from ..panels.section import Section
 from .mapping_ops import (
     GAUSSIANSPEECH_MT_mapping_presets,
     GAUSSIANSPEECH_OT_load_mapping,
@@ -45,15 +45,11 @@ class GAUSSIANSPEECH_UL_mapping(bpy.types.UIList):
         split.label(text=item.pose)
 
 
-class GAUSSIANSPEECH_PT_character(bpy.types.Panel):
+class GAUSSIANSPEECH_PT_character(Section, bpy.types.Panel):
     """Who else can speak."""
 
     bl_idname = "GAUSSIANSPEECH_PT_character"
-    bl_parent_id = PARENT_ID
     bl_label = "Character"
-    bl_category = CATEGORY
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
     bl_order = 0
 
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..panels import CATEGORY, PARENT_ID
+from ..panels.section import Section
 from ..text import draw_wrapped
 from .formats import FORMATS
 from .import_ops import GAUSSIANSPEECH_OT_import_motion
@@ -13,15 +13,11 @@ from .mesh_files import missing_exporter
 from .ops import GAUSSIANSPEECH_OT_export
 
 
-class GAUSSIANSPEECH_PT_export(bpy.types.Panel):
+class GAUSSIANSPEECH_PT_export(Section, bpy.types.Panel):
     """Where the animation goes."""
 
     bl_idname = "GAUSSIANSPEECH_PT_export"
-    bl_parent_id = PARENT_ID
     bl_label = "Export"
-    bl_category = CATEGORY
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
     bl_options = {"DEFAULT_CLOSED"}
     bl_order = 50
 

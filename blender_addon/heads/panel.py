@@ -5,20 +5,16 @@ from __future__ import annotations
 
 import bpy
 
-from ..panels import CATEGORY, PARENT_ID
+from ..panels.section import Section
 from .ops import DEFAULT_HEAD, GAUSSIANSPEECH_OT_add_head, GAUSSIANSPEECH_OT_open_head
 from .properties import active_head
 
 
-class GAUSSIANSPEECH_PT_head(bpy.types.Panel):
+class GAUSSIANSPEECH_PT_head(Section, bpy.types.Panel):
     """Which head, and how to get one."""
 
     bl_idname = "GAUSSIANSPEECH_PT_head"
-    bl_parent_id = PARENT_ID
     bl_label = "Head"
-    bl_category = CATEGORY
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
     bl_order = 0
 
     def draw(self, context: bpy.types.Context) -> None:

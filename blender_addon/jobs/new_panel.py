@@ -10,7 +10,7 @@ import bpy
 from ...engine.motion.model.ids import RULES, STARTER
 from ..avatars.properties import shown_name
 from ..heads.properties import active_head
-from ..panels import CATEGORY
+from ..panels.section import Section
 from ..speech.lines import model_settings
 from .joint_ops import OF_THE_HEAD, GAUSSIANSPEECH_OT_train_joint
 from .start_ops import (
@@ -24,15 +24,12 @@ _LABELS = 0.4
 """Part of a row that a property's name takes."""
 
 
-class GAUSSIANSPEECH_PT_new_training(bpy.types.Panel):
+class GAUSSIANSPEECH_PT_new_training(Section, bpy.types.Panel):
     """Starting a training."""
 
     bl_idname = "GAUSSIANSPEECH_PT_new_training"
     bl_parent_id = "GAUSSIANSPEECH_PT_training"
     bl_label = "New Training"
-    bl_category = CATEGORY
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
 
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the settings of the kind and its button."""

@@ -10,7 +10,7 @@ from ...engine.jobs.summary import AVATAR, CAPTURE, JOINT, PERSON, SPEECH, JobSu
 from ..avatars.properties import heads_using
 from ..avatars.saving import GAUSSIANSPEECH_OT_save_avatar
 from ..heads.properties import active_head
-from ..panels import CATEGORY, PARENT_ID
+from ..panels.section import Section
 from ..text import draw_wrapped, wrapped
 from .ops import (
     GAUSSIANSPEECH_OT_cancel_job,
@@ -75,15 +75,11 @@ class GAUSSIANSPEECH_UL_jobs(bpy.types.UIList):
         right.label(text="", icon=_STATES[job.state])
 
 
-class GAUSSIANSPEECH_PT_training(bpy.types.Panel):
+class GAUSSIANSPEECH_PT_training(Section, bpy.types.Panel):
     """The trainings in the background."""
 
     bl_idname = "GAUSSIANSPEECH_PT_training"
-    bl_parent_id = PARENT_ID
     bl_label = "Training"
-    bl_category = CATEGORY
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
     bl_options = {"DEFAULT_CLOSED"}
     bl_order = 60
 

@@ -6,18 +6,14 @@ from __future__ import annotations
 import bpy
 
 from ..setup.panel import draw_help
-from .main import GAUSSIANSPEECH_PT_main
+from .section import Section
 
 
-class GAUSSIANSPEECH_PT_help(bpy.types.Panel):
+class GAUSSIANSPEECH_PT_help(Section, bpy.types.Panel):
     """Documentation, the doctor, and a report of what this computer can do."""
 
     bl_idname = "GAUSSIANSPEECH_PT_help"
     bl_label = "Help"
-    bl_category = GAUSSIANSPEECH_PT_main.bl_category
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_parent_id = GAUSSIANSPEECH_PT_main.bl_idname
     bl_options = {"DEFAULT_CLOSED"}
     bl_order = 100
 

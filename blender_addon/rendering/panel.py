@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..panels import CATEGORY, PARENT_ID
+from ..panels.section import Section
 from ..text import draw_wrapped
 from . import overlay
 from .compositor import built_view
@@ -19,15 +19,11 @@ from .ops import (
 from .properties import composite_of
 
 
-class GAUSSIANSPEECH_PT_render(bpy.types.Panel):
+class GAUSSIANSPEECH_PT_render(Section, bpy.types.Panel):
     """How avatars are rendered."""
 
     bl_idname = "GAUSSIANSPEECH_PT_render"
     bl_label = "Render"
-    bl_category = CATEGORY
-    bl_parent_id = PARENT_ID
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
     bl_order = 40
 
     def draw(self, context: bpy.types.Context) -> None:

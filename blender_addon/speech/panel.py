@@ -10,7 +10,7 @@ from .. import compat
 from ..characters.eyes import NO_EYES, NO_KEYS, has_eyes
 from ..characters.properties import active_speaker
 from ..heads.properties import is_head
-from ..panels import CATEGORY, PARENT_ID
+from ..panels.section import Section
 from . import line_ops as buttons
 from .batch_ops import GAUSSIANSPEECH_MT_lines
 from .keyed import keyed
@@ -60,15 +60,11 @@ class GAUSSIANSPEECH_UL_lines(bpy.types.UIList):
             row.prop(item, "muted", text="", icon="HIDE_ON" if item.muted else "HIDE_OFF")
 
 
-class GAUSSIANSPEECH_PT_speech(bpy.types.Panel):
+class GAUSSIANSPEECH_PT_speech(Section, bpy.types.Panel):
     """Sound, transcript and prediction."""
 
     bl_idname = "GAUSSIANSPEECH_PT_speech"
-    bl_parent_id = PARENT_ID
     bl_label = "Speech"
-    bl_category = CATEGORY
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
     bl_order = 1
 
     def draw(self, context: bpy.types.Context) -> None:
@@ -152,15 +148,12 @@ def _draw_buttons(
     column.operator(edit, icon="ACTION_TWEAK", depress=open_now)
 
 
-class GAUSSIANSPEECH_PT_words(bpy.types.Panel):
+class GAUSSIANSPEECH_PT_words(Section, bpy.types.Panel):
     """Where the words come from."""
 
     bl_idname = "GAUSSIANSPEECH_PT_words"
     bl_parent_id = "GAUSSIANSPEECH_PT_speech"
     bl_label = "Words"
-    bl_category = CATEGORY
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
     bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
@@ -182,15 +175,12 @@ class GAUSSIANSPEECH_PT_words(bpy.types.Panel):
             layout.prop(settings, "recognizer_folder", text="Folder")
 
 
-class GAUSSIANSPEECH_PT_adjust(bpy.types.Panel):
+class GAUSSIANSPEECH_PT_adjust(Section, bpy.types.Panel):
     """The settings that bake again."""
 
     bl_idname = "GAUSSIANSPEECH_PT_adjust"
     bl_parent_id = "GAUSSIANSPEECH_PT_speech"
     bl_label = "Adjust"
-    bl_category = CATEGORY
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -252,15 +242,12 @@ def _draw_gaze(
         layout.label(text=NO_KEYS if is_head(obj) else NO_EYES, icon="INFO")
 
 
-class GAUSSIANSPEECH_PT_emotion(bpy.types.Panel):
+class GAUSSIANSPEECH_PT_emotion(Section, bpy.types.Panel):
     """Emotions, which can be keyed."""
 
     bl_idname = "GAUSSIANSPEECH_PT_emotion"
     bl_parent_id = "GAUSSIANSPEECH_PT_speech"
     bl_label = "Emotion"
-    bl_category = CATEGORY
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
     bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
@@ -285,15 +272,12 @@ class GAUSSIANSPEECH_PT_emotion(bpy.types.Panel):
             layout.operator(rebake, text="Bake Again", icon="FILE_REFRESH")
 
 
-class GAUSSIANSPEECH_PT_model(bpy.types.Panel):
+class GAUSSIANSPEECH_PT_model(Section, bpy.types.Panel):
     """The settings of the prediction that are seldom changed."""
 
     bl_idname = "GAUSSIANSPEECH_PT_model"
     bl_parent_id = "GAUSSIANSPEECH_PT_speech"
     bl_label = "Model"
-    bl_category = CATEGORY
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
     bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod

@@ -6,20 +6,17 @@ from __future__ import annotations
 import bpy
 
 from ...heads.properties import active_head
-from ...panels import CATEGORY
+from ...panels.section import Section
 from ...text import draw_wrapped
 from ..compositor import built_view
 
 
-class GAUSSIANSPEECH_PT_scene_light(bpy.types.Panel):
+class GAUSSIANSPEECH_PT_scene_light(Section, bpy.types.Panel):
     """How the scene lights the head's avatar."""
 
     bl_idname = "GAUSSIANSPEECH_PT_scene_light"
     bl_label = "Scene Light"
-    bl_category = CATEGORY
     bl_parent_id = "GAUSSIANSPEECH_PT_avatar"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
     bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod

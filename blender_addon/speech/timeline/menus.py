@@ -10,7 +10,7 @@ import bpy
 
 from ....engine.motion.spans import HOLD_CLOSED
 from ...characters.properties import active_speaker
-from ...panels import CATEGORY
+from ...panels.section import Section
 from ...status import get_status, shows_error
 from ...text import draw_wrapped
 from ..lines import active_line
@@ -20,15 +20,12 @@ from .kept import is_timed
 from .ops import timeline_line
 
 
-class GAUSSIANSPEECH_PT_timeline(bpy.types.Panel):
+class GAUSSIANSPEECH_PT_timeline(Section, bpy.types.Panel):
     """Words, phones and spans of the line, beside its sound."""
 
     bl_idname = "GAUSSIANSPEECH_PT_timeline"
     bl_parent_id = "GAUSSIANSPEECH_PT_speech"
     bl_label = "Timeline"
-    bl_category = CATEGORY
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
     bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
@@ -47,7 +44,7 @@ class GAUSSIANSPEECH_PT_timeline_sequencer(bpy.types.Panel):
 
     bl_idname = "GAUSSIANSPEECH_PT_timeline_sequencer"
     bl_label = "GaussianSpeech"
-    bl_category = CATEGORY
+    bl_category = Section.bl_category
     bl_space_type = "SEQUENCE_EDITOR"
     bl_region_type = "UI"
 
