@@ -2,7 +2,9 @@
 import pytest
 
 from engine.heads import load_head
+from tests.training.data.flame_sequences import write_flame_sequences
 from tests.training.data.small_capture import write_small_capture
+from tests.training.data.speaking_capture import write_speaking_capture
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +16,16 @@ def head():
 def small_capture(tmp_path_factory):
     """Folder of a 4-camera, 3-timestep, 44×64 capture of the shipped avatar; do not write to it."""
     return write_small_capture(tmp_path_factory.mktemp("small-capture"))
+
+
+@pytest.fixture(scope="session")
+def speaking_capture(tmp_path_factory):
+    """Folder of a small capture that speaks; do not write to it."""
+    return write_speaking_capture(tmp_path_factory.mktemp("speaking-capture"))
+
+
+@pytest.fixture(scope="session")
+def flame_sequences(tmp_path_factory):
+    """Three sequences of a FLAME person, two of them filmed; do not write to their folders."""
+    names = ("SEN-01", "SEN-02", "SEN-03")
+    return write_flame_sequences(tmp_path_factory.mktemp("filmed") / "306", names=names, filmed=2)

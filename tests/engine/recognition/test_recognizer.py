@@ -50,6 +50,18 @@ def noises():
     }
 
 
+@pytest.fixture(scope="module")
+def sample_aligned(sample_voice):
+    """The sample voice with its text."""
+    return recognize(*sample_voice)
+
+
+@pytest.fixture(scope="module")
+def sample_phones(sample_voice):
+    """The sample voice by its sounds alone."""
+    return recognize(sample_voice[0], recognizer="phones")
+
+
 def test_phones_cover_the_clip_without_gap_or_overlap(sample_voice, sample_encoding):
     phones = sample_encoding.phones
     assert phones[0].start == 0
@@ -132,7 +144,7 @@ def test_a_long_silence_between_words_is_one_silence(sample_voice):
     assert longest.end - longest.start > 29.5
 
 
-def test_a_whisper_is_found_when_the_line_is_known(sample_voice, closures):
+def test_a_whisper_is_found_when_the_line_is_known(sample_voice, sample_aligned, closures):
     """Whispering: the same speech with noise for a voice. Alone it passes for breath."""
     speech, text = sample_voice
     rng = np.random.default_rng(2)
@@ -140,13 +152,13 @@ def test_a_whisper_is_found_when_the_line_is_known(sample_voice, closures):
     phase = np.exp(2j * np.pi * rng.random(spectrum.shape))
     whisper = istft(np.abs(spectrum) * phase, RATE, nperseg=320)[1][: len(speech.samples)]
     aligned = recognize(speech_of(whisper), text)
-    found, wanted = closures(recognize(speech, text).phones, aligned.phones)
+    found, wanted = closures(sample_aligned.phones, aligned.phones)
     assert found / wanted >= 0.8
 
 
 def test_progress_rises_to_one(sample_voice):
     told = []
-    speech = speech_of(np.tile(sample_voice[0].samples, 3))
+    speech = speech_of(np.tile(sample_voice[0].samples, 2))
     recognize(speech, progress=lambda fraction, message: told.append(fraction))
     assert told == sorted(told)
     assert told[0] == 0
@@ -166,7 +178,7 @@ def test_cancelling_stops_the_work_and_the_next_try_works(sample_voice, sample_e
 
 def test_memory_does_not_grow_with_what_was_recognised(sample_voice):
     """What stays beside the samples is features and phones, a few MB a minute."""
-    voice = np.tile(sample_voice[0].samples, 2)
+    voice = sample_voice[0].samples
     samples = np.zeros(4 * 60 * RATE, np.float32)
     for start in (0, 2, 3):
         samples[start * 60 * RATE :][: len(voice)] = voice
@@ -214,9 +226,8 @@ def test_a_transcript_beats_free_recognition_on_recorded_speech(
     assert np.mean(agreement["text"]) > np.mean(agreement["free"]) + 0.1
 
 
-def test_the_sample_voice_is_recognised_both_ways(sample_voice, sample_encoding, closures):
-    speech, text = sample_voice
-    aligned = recognize(speech, text)
+def test_the_sample_voice_is_recognised_both_ways(sample_aligned, sample_encoding, closures):
+    aligned = sample_aligned
     assert not aligned.warnings
     expected = "L EH N D M IY Y UH R V OY S AE N D AY W AH L M UW V M AY M AW TH"
     assert " ".join(p.label for p in spoken(aligned)).startswith(expected)
@@ -225,14 +236,14 @@ def test_the_sample_voice_is_recognised_both_ways(sample_voice, sample_encoding,
     assert found >= 9
 
 
-def test_a_text_that_is_not_what_is_said_is_reported_and_not_used(sample_voice):
+def test_a_text_that_is_not_what_is_said_is_reported_and_not_used(sample_voice, sample_phones):
     encoding = recognize(
         sample_voice[0],
         "She sells sea shells, and nothing here fits anything at all",
         recognizer="phones",
     )
     assert any("does not fit" in warning for warning in encoding.warnings)
-    assert labels(encoding) == labels(recognize(sample_voice[0], recognizer="phones"))
+    assert labels(encoding) == labels(sample_phones)
 
 
 @pytest.mark.parametrize("text", ["word " * 3000, "a"])
@@ -247,9 +258,9 @@ def test_an_empty_text_is_no_text(sample_voice, sample_encoding, text):
     assert not encoding.warnings
 
 
-def test_a_text_nobody_can_say_is_reported(sample_voice):
+def test_a_text_nobody_can_say_is_reported(sample_voice, sample_phones):
     encoding = recognize(sample_voice[0], "*** ??? ***", recognizer="phones")
-    assert encoding.phones == recognize(sample_voice[0], recognizer="phones").phones
+    assert encoding.phones == sample_phones.phones
     assert any("no words" in warning for warning in encoding.warnings)
 
 
@@ -257,14 +268,14 @@ def test_a_text_over_silence_says_nothing():
     assert labels(recognize(speech_of(np.zeros(RATE)), "Hello there")) == ["SIL"]
 
 
-def test_a_wrong_line_in_the_middle_leaves_the_others_aligned(sample_voice):
+def test_a_wrong_line_in_the_middle_leaves_the_others_aligned(sample_voice, sample_aligned):
     speech, text = sample_voice
     gap = np.zeros(RATE, np.float32)
     samples = np.concatenate((speech.samples, gap, speech.samples, gap, speech.samples))
     wrong = "Yesterday she sat in the garden and read a letter from the king"
     encoding = recognize(speech_of(samples), f"{text} {wrong} {text}")
     assert any("does not fit" in warning for warning in encoding.warnings)
-    line = [p.label for p in spoken(recognize(speech, text))]
+    line = [p.label for p in spoken(sample_aligned)]
     aligned = [p.label for p in spoken(encoding)]
     assert aligned[: len(line) - 8] == line[:-8]
     assert aligned[8 - len(line) :] == line[8:]
@@ -273,7 +284,7 @@ def test_a_wrong_line_in_the_middle_leaves_the_others_aligned(sample_voice):
 def test_a_long_transcript_is_followed_line_by_line(sample_voice):
     speech, text = sample_voice
     gap = np.zeros(RATE // 2, np.float32)
-    repeats = 6
+    repeats = 4
     samples = np.concatenate([np.concatenate((speech.samples, gap))] * repeats)
     encoding = recognize(speech_of(samples), " ".join([text] * repeats))
     assert not encoding.warnings
@@ -292,9 +303,9 @@ def test_a_text_of_a_million_letters_is_refused_at_once(sample_voice, unit):
     assert time.perf_counter() - started < 1
 
 
-def test_the_words_of_a_line_come_with_their_times(sample_voice):
+def test_the_words_of_a_line_come_with_their_times(sample_voice, sample_aligned):
     speech, text = sample_voice
-    aligned = recognize(speech, text)
+    aligned = sample_aligned
     assert " ".join(word.text for word in aligned.words) == text
     assert aligned.language == "en"
     assert all(0 <= word.start < word.end <= speech.duration for word in aligned.words)

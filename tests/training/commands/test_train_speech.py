@@ -23,6 +23,9 @@ from training.cli import main
 from training.cli import main as gaussianspeech
 from training.speech.personal import RECORD
 
+STEPS = 60
+"""A job is killed on the way, after its first checkpoint."""
+
 
 @pytest.fixture(scope="module")
 def head():
@@ -39,8 +42,8 @@ def words(head, tmp_path_factory):
     options = {
         "batch": 2,
         "frames": 20,
-        "steps": 100,
-        "validate-every": 5,
+        "steps": STEPS,
+        "validate-every": 10,
         "patience": 99,
         "device": "cpu",
     }
@@ -64,7 +67,7 @@ def whole(words, tmp_path_factory):
 def test_a_run_leaves_model_settings_curves_and_a_finished_job(head, whole):
     job = jobs.show(whole)
     assert job.status.state is State.FINISHED
-    assert (job.status.step, job.status.total, job.status.preview) == (100, 100, "losses.png")
+    assert (job.status.step, job.status.total, job.status.preview) == (STEPS, STEPS, "losses.png")
     assert job.status.loss > 0
     assert job.config["kind"] == "speech"
     assert job.config["training"]["seed"] == 0
@@ -100,7 +103,7 @@ def test_a_killed_job_resumes_to_the_model_of_an_unbroken_one(whole, words, tmp_
     assert json.loads(done.stdout)["job"] == "killed"
     _until((out / "checkpoints" / "last.pt").exists)
     jobs.cancel(out, at_once=True)
-    assert jobs.show(out).status.step < 100
+    assert jobs.show(out).status.step < STEPS
     record = json.loads((out / RECORD).read_text())
     settings = record["plan"]["training"]
     settings["hearing"] = settings.pop("variant_probs")  # As version 0.1.0 named it.

@@ -19,7 +19,6 @@ from engine.jobs.status import State
 from engine.jobs.worker import JobHandle
 from engine.motion.model.checkpoint import load_model, save_model
 from engine.motion.model.network import SpeechModel
-from tests.training.data.speaking_capture import write_speaking_capture
 from tests.training.speech.recordings import tiny_config
 from training.avatar.config import AvatarSettings
 from training.avatar.model import SHAPE, from_avatar
@@ -65,10 +64,10 @@ def head():
 
 
 @pytest.fixture(scope="module")
-def given(head, tmp_path_factory):
+def given(head, speaking_capture, tmp_path_factory):
     """A capture with speech, an avatar with a colour network, and a speech model."""
     folder = tmp_path_factory.mktemp("joint")
-    write_speaking_capture(folder / "capture")
+    shutil.copytree(speaking_capture, folder / "capture")
     settings = replace(AvatarSettings(), latent=8, hidden=16)
     avatar = from_avatar(load_avatar("default", head), settings, head).avatar()
     save_avatar(avatar, folder / "avatar.safetensors")

@@ -15,7 +15,7 @@ from engine.jobs import folder as jobs
 from engine.jobs.status import State
 from engine.motion.model.checkpoint import load_model, save_model
 from engine.motion.model.network import SpeechModel
-from tests.training.data.flame_sequences import UNION, write_flame_sequences
+from tests.training.data.flame_sequences import UNION
 from tests.training.speech.recordings import tiny_config
 from training.avatar.config import AvatarSettings
 from training.avatar.model import SHAPE, from_avatar
@@ -38,9 +38,8 @@ def one_thread():
 
 
 @pytest.fixture(scope="module")
-def filmed(tmp_path_factory):
-    names = ("SEN-01", "SEN-02", "SEN-03")
-    return write_flame_sequences(tmp_path_factory.mktemp("filmed") / "306", names=names, filmed=2)
+def filmed(flame_sequences):
+    return flame_sequences
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +48,10 @@ def capture(filmed):
 
 
 @pytest.fixture(scope="module")
-def avatar(filmed, capture):
+def avatar(filmed, capture, tmp_path_factory):
     settings = replace(AvatarSettings(), latent=4, hidden=8)
     made = from_avatar(filmed.avatar, settings, capture.head).avatar()
-    path = filmed.model.with_name("avatar.safetensors")
+    path = tmp_path_factory.mktemp("avatar") / "avatar.safetensors"
     save_avatar(made, path)
     return path
 

@@ -18,8 +18,6 @@ from engine.motion.performance import Performance
 from engine.persons import load_person
 from tests.engine.heads.flame_people import TEETH, identity, write_model
 from tests.training.data.flame_capture import as_flame_capture
-from tests.training.data.flame_sequences import write_flame_sequences
-from tests.training.data.speaking_capture import write_speaking_capture
 from training.avatar.run import use_threads
 from training.avatar.trainer import AvatarTrainer
 from training.cli import main
@@ -58,8 +56,8 @@ def short_joint_stage():
 
 
 @pytest.fixture(scope="module")
-def capture(tmp_path_factory):
-    return write_speaking_capture(tmp_path_factory.mktemp("captures") / "ada")
+def capture(speaking_capture, tmp_path_factory):
+    return shutil.copytree(speaking_capture, tmp_path_factory.mktemp("captures") / "ada")
 
 
 def work(capture, out, settings=QUICK, **options):
@@ -148,9 +146,10 @@ def test_a_tracked_flame_face_without_sound_is_a_person_with_a_head(small_captur
     assert "FLAME" in person.licences["head"]
 
 
-def test_a_flame_capture_of_sequences_becomes_a_person_in_all_three_stages(tmp_path, capsys):
-    names = ("SEN-01", "SEN-02", "SEN-03")
-    filmed = write_flame_sequences(tmp_path / "306", names=names, filmed=2)
+def test_a_flame_capture_of_sequences_becomes_a_person_in_all_three_stages(
+    flame_sequences, tmp_path, capsys
+):
+    filmed = flame_sequences
     job = work(filmed.data, tmp_path / "person", head=str(filmed.model))
     assert (job.status.state, job.status.step) == (State.FINISHED, 4 + 4 + 5)
     person = load_person(job.folder)

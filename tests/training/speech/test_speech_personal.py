@@ -41,7 +41,7 @@ def head():
 
 
 def _plan(tmp_path, **changes):
-    settings = TrainingConfig(steps=30, batch=2, frames=20, warm_up=2, validate_every=10)
+    settings = TrainingConfig(steps=15, batch=2, frames=20, warm_up=2, validate_every=5)
     plan = PersonalTraining(tmp_path / "data", tmp_path / "run", training=settings)
     return replace(plan, **changes)
 

@@ -10,7 +10,7 @@ import torch
 
 from engine.core.errors import BadInputError
 from engine.motion.model.wrinkles import REGIONS, RidgeDetector
-from tests.training.data.speaking_capture import FILMED, write_speaking_capture
+from tests.training.data.speaking_capture import FILMED
 from training.data.multiview import MultiViewCapture
 from training.data.recordings import find_recordings
 from training.speech.captures import measured_wrinkles
@@ -18,8 +18,8 @@ from training.speech.wrinkle_measures import Measuring, Regions, measure, region
 
 
 @pytest.fixture(scope="module")
-def capture(tmp_path_factory):
-    return write_speaking_capture(tmp_path_factory.mktemp("speaking"))
+def capture(speaking_capture, tmp_path_factory):
+    return shutil.copytree(speaking_capture, tmp_path_factory.mktemp("speaking") / "capture")
 
 
 @pytest.fixture
