@@ -55,8 +55,8 @@ COMPILED = {
 }
 """Environment variables: what is compiled once is there for all."""
 
-PERFORMANCE = SHARED / "performance" / "sample_voice.performance.npz"
-"""What the engine makes of the sample voice; the session ``environment`` leaves it there."""
+MADE = SHARED / "made"
+"""What the sessions in Blender need of the engine; the session ``environment`` leaves it there."""
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 """Environment variables of sessions that share the processors with others."""
@@ -108,7 +108,7 @@ def install(session: nox.Session, *arguments: str) -> None:
 def environment(session: nox.Session) -> None:
     """The environment of the engine, the training and their tests, and what these share."""
     install(session, "-c", "constraints.txt", "-e", ".[blender,dev,english,training]")
-    session.run("python", "-m", "tests.compile_kernels", str(PERFORMANCE.parent), env=COMPILED)
+    session.run("python", "-m", "tests.compile_kernels", str(MADE), env=COMPILED)
 
 
 @nox.session(python=False, requires=["environment"])
@@ -154,7 +154,7 @@ def addon(session: nox.Session, version: str) -> None:
         | {
             "GAUSSIANSPEECH_ZIP": str(package),
             "GAUSSIANSPEECH_PYTHON": program("environment", "python"),
-            "GAUSSIANSPEECH_PERFORMANCE": str(PERFORMANCE),
+            "GAUSSIANSPEECH_MADE": str(MADE),
         },
         external=True,
     )

@@ -103,6 +103,17 @@ def addon(installed):
     return load
 
 
+@pytest.fixture
+def engine_aside(blender, addon):
+    """No engine, as far as the add-on knows: the one that the tests share waits for the next."""
+    session = addon("engine_link.session")
+    kept = session._engine, session._settings
+    session._engine = None
+    yield session
+    session.stop_engine()
+    session._engine, session._settings = kept
+
+
 @pytest.fixture(scope="session")
 def predict(installed, addon):
     """Predict for the active object; of equal requests the engine gets the first alone."""

@@ -31,7 +31,7 @@ def head(blender):
 
 
 @pytest.fixture
-def line(blender, addon, head):
+def line(blender, addon, head, engine_aside):
     """A line of 1.2 s that speaks from frame 11, the mouth open throughout."""
     values = np.zeros((30, len(NAMES)), np.float32)
     values[:, 0] = 0.4
@@ -57,7 +57,6 @@ def line(blender, addon, head):
     made.text = made.recognized_text = "map hi"
     made.ease = 0
     addon("speech.bake").bake(blender.context, made, prediction, np.zeros((0, 4, 3), np.float32))
-    addon("engine_link.session").stop_engine()
     return made
 
 

@@ -66,12 +66,12 @@ def test_a_copy_of_all_objects_is_a_character_of_its_own(engine_ready, trio, add
     np.testing.assert_array_equal(jaw(engine_ready, teeth), before)
 
 
-def test_what_is_predicted_for_a_copy_changes_nothing_of_the_original(engine_ready, trio):
+def test_what_is_predicted_for_a_copy_changes_nothing_of_the_original(engine_ready, trio, predict):
     face, teeth, rig = trio
     known, action, before = line_of(face).id, action_of(face), jaw(engine_ready, face)
     own_face, *_ = duplicate(engine_ready, face, teeth, rig)
     line_of(own_face).strength = 0.5
-    engine_ready.ops.gaussianspeech.predict()
+    predict()
     assert line_of(face).id == known
     assert action_of(face) == action
     np.testing.assert_array_equal(jaw(engine_ready, face), before)
@@ -121,10 +121,10 @@ def test_a_character_that_is_appended_twice_is_two(engine_ready, trio, tmp_path)
     assert engine_ready.data.objects["Teeth.001"].gaussianspeech_character.owner == copy
 
 
-def test_a_copied_head_turns_and_speaks_by_itself(engine_ready):
+def test_a_copied_head_turns_and_speaks_by_itself(engine_ready, predict):
     head = speaker(engine_ready)
     head.gaussianspeech_speech.head_motion = 1.0
-    engine_ready.ops.gaussianspeech.predict()
+    predict()
     before = jaw(engine_ready, head)
     (copy,) = duplicate(engine_ready, head)
     copy.gaussianspeech_speech.articulation = 0.4

@@ -17,12 +17,9 @@ PATIENCE = 30
 
 
 @pytest.fixture
-def session(blender, addon):
+def session(engine_aside):
     """The module, without an engine before and after."""
-    module = addon("engine_link.session")
-    module.stop_engine()
-    yield module
-    module.stop_engine()
+    return engine_aside
 
 
 @pytest.fixture

@@ -63,11 +63,10 @@ def test_without_a_folder_in_the_preferences_the_panel_lists_what_the_commands_l
 
 @pytest.mark.one_blender
 def test_asking_for_the_first_time_starts_the_engine_without_making_blender_wait(
-    engine_ready, jobs, addon, watcher
+    engine_ready, jobs, addon, watcher, engine_aside
 ):
     make_job(jobs, "anna")
-    session, timer = addon("engine_link.session"), addon("jobs.timer")
-    session.stop_engine(wait=True)
+    timer = addon("jobs.timer")
     timer.sync(engine_ready.context)
     watcher.drawn()
     slowest = 0.0

@@ -10,7 +10,7 @@ import pytest
 
 from tests.benchmarks.f12 import memory_of_animation
 
-FRAMES, SETTLED = 300, 100
+FRAMES, SETTLED = 200, 80
 LEAK = 1 / 32
 """MiB a frame: far below one frame's vertices (0.2 MiB), above what an allocator wavers by."""
 

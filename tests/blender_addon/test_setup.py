@@ -14,19 +14,16 @@ def session(blender, addon):
 
 
 @pytest.fixture
-def unnamed(blender, monkeypatch, tmp_path, addon):
+def unnamed(blender, monkeypatch, tmp_path, addon, engine_aside):
     """No engine is named, set up or running."""
     for name in ("GAUSSIANSPEECH_PYTHON", "VIRTUAL_ENV", "CONDA_PREFIX"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    link = addon("engine_link.session")
-    link.stop_engine()
     preferences = blender.context.preferences.addons[PACKAGE].preferences
     named, preferences.engine_python = preferences.engine_python, ""
     yield preferences
     preferences.engine_python, preferences.engine_command = named, ""
-    link.stop_engine()
 
 
 def test_an_engine_is_needed_until_one_is_named_or_set_up(unnamed, session, addon):

@@ -33,7 +33,7 @@ def head(blender):
 
 
 @pytest.fixture
-def spoken(blender, addon, head):
+def spoken(blender, addon, head, engine_aside):
     """A bake of six seconds of speech with two stresses."""
     stored, prosody = addon("speech.prediction"), addon("speech.prediction").Prosody
     values = np.zeros((FRAMES, len(NAMES)), np.float32)
@@ -56,7 +56,6 @@ def spoken(blender, addon, head):
     line = addon("speech.line_list").add_line(head, "voice")
     none = np.zeros((0, 4, 3), np.float32)
     addon("speech.bake").bake(blender.context, line, prediction, none)
-    addon("engine_link.session").stop_engine()
     return values
 
 

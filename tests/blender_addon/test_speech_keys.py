@@ -254,7 +254,7 @@ def offsets_of(blender, obj):
 
 
 @pytest.mark.parametrize(("model", "share"), [("starter", 0.21), ("rules", 0.38)])
-def test_the_sample_voice_on_the_default_head(engine_ready, addon, model, share):
+def test_the_sample_voice_on_the_default_head(engine_ready, addon, predict, model, share):
     """At most 200 keys a second, 0.1 mm anywhere, and contacts as frame by frame.
 
     The rules move 22 keys and leave them at rest in between, which takes few keys frame by frame.
@@ -265,7 +265,7 @@ def test_the_sample_voice_on_the_default_head(engine_ready, addon, model, share)
     bpy.ops.gaussianspeech.import_sound(filepath=str(VOICE))
     obj = bpy.context.object
     addon("speech.lines").active_line(obj).model = model
-    bpy.ops.gaussianspeech.predict()
+    predict()
     prediction = addon("speech.action").read_prediction(action_of(obj))
     offsets, names = offsets_of(bpy, obj)
     frames = np.arange(len(prediction.values))

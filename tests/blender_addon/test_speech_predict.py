@@ -70,8 +70,8 @@ def test_the_head_speaks_as_long_as_the_sound(engine_ready, addon, head, status)
     assert not status.is_error
 
 
-def test_the_mouth_opens_and_closes(engine_ready, head):
-    engine_ready.ops.gaussianspeech.predict()
+def test_the_mouth_opens_and_closes(engine_ready, head, predict):
+    predict()
     scene = engine_ready.context.scene
     jaw = []
     for frame in range(*map(int, frames_of(head))):
@@ -214,7 +214,7 @@ def test_a_sound_is_read_and_written_beside_the_main_thread(by_command):
     assert threading.main_thread() not in threads
 
 
-def test_undo_and_redo_after_each_step(engine_ready, addon):
+def test_undo_and_redo_after_each_step(engine_ready, predict):
     blender = engine_ready
     push, undo, redo = blender.ops.ed.undo_push, blender.ops.ed.undo, blender.ops.ed.redo
     push(message="empty")
@@ -222,7 +222,7 @@ def test_undo_and_redo_after_each_step(engine_ready, addon):
     push(message="head")
     blender.ops.gaussianspeech.import_sound(filepath=str(VOICE))
     push(message="sound")
-    blender.ops.gaussianspeech.predict()
+    predict()
     push(message="speech")
     undo()
     head = blender.data.objects["Head"]

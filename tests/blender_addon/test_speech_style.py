@@ -30,7 +30,7 @@ def head(blender):
 
 
 @pytest.fixture
-def spoken(blender, addon, head):
+def spoken(blender, addon, head, engine_aside):
     """The values of a bake in which the lips meet in the middle of an open mouth."""
     values = np.zeros((30, len(NAMES)), np.float32)
     values[:, 0] = 0.4
@@ -53,7 +53,6 @@ def spoken(blender, addon, head):
     line = addon("speech.line_list").add_line(head, "voice")
     none = np.zeros((0, 4, 3), np.float32)
     addon("speech.bake").bake(blender.context, line, prediction, none)
-    addon("engine_link.session").stop_engine()
     return values
 
 
