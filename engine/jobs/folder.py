@@ -16,12 +16,11 @@ checked, only files inside it are read, and nothing but commands of this project
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,11 +32,11 @@ from engine.core.errors import BadInputError
 from engine.core.runtime import cache_folder
 from engine.jobs import process as processes
 from engine.jobs.command import JobCommand, environment
+from engine.jobs.locks import starting, writing
 from engine.jobs.record import (
     CANCEL,
     CHECKPOINTS,
     JOB,
-    STARTING,
     Job,
     read_job,
     read_state,
@@ -49,7 +48,6 @@ from engine.jobs.status import JobStatus, State, read_status, write_status
 _LOG = "log.txt"
 _LINE = 400
 """Bytes of a log that are read for each line asked for."""
-_STALE_LOCK = 30.0
 
 
 def default_folder() -> Path:
@@ -133,7 +131,7 @@ def start_job(
     """
     job = _new_job(Path(folder), command, config)
     try:
-        with _starting(job.folder):
+        with starting(job.folder):
             return _spawn(job, JobStatus(updated=time.time()))
     except BaseException:
         shutil.rmtree(job.folder, ignore_errors=True)
@@ -159,7 +157,7 @@ def adopt_job(
         job = replace(job, runs=job.runs + 1)
     else:
         job = replace(_new_job(folder, command, config), runs=1)
-    with _writing(folder):
+    with writing(folder):
         if job.runs == 1:
             write_status(folder, JobStatus(updated=time.time()))
         withdraw_cancel(folder)
@@ -185,7 +183,7 @@ def cancel(folder: str | Path, *, at_once: bool = False) -> Job:
     if not job.running:
         return job
     unprepared = job.status.preparing or job.status.state is State.STARTING
-    with _writing(job.folder):
+    with writing(job.folder):
         (job.folder / CANCEL).touch()
         if (at_once or unprepared) and job.process is not None and _killed(job):
             message = "Ended at once." if at_once else "Cancelled."
@@ -220,7 +218,7 @@ def resume(
     """
     folder = Path(folder)
     read_job(folder)
-    with _starting(folder):
+    with starting(folder):
         job = _changed(_ended_early(folder), command, config)
         if job.command is None:
             raise BadInputError(
@@ -335,7 +333,7 @@ def _spawn(job: Job, status: JobStatus) -> Job:
     if log.is_symlink():
         raise BadInputError(f"{log} is a link.", "Remove it: the log stays in the job's folder.")
     job = replace(job, process=None, runs=job.runs + 1)
-    with _writing(job.folder):
+    with writing(job.folder):
         withdraw_cancel(job.folder)
         write_status(job.folder, status)
         write_job(job)
@@ -366,36 +364,3 @@ def _killed(job: Job) -> bool:
             f"The process {job.process.pid} of the job {job.id} may not be ended by this user.",
             "Cancel it as the user who started it.",
         ) from error
-
-
-@contextlib.contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Name the folder where it cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise BadInputError(
-            f"The job's folder {folder} cannot be written: {error.strerror}.",
-            "Check its permissions and the free space.",
-        ) from error
-
-
-@contextlib.contextmanager
-def _starting(folder: Path) -> Iterator[None]:
-    """Hold the job against a second start at the same moment."""
-    lock = folder / STARTING
-    with _writing(folder):
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - lock.stat().st_mtime > _STALE_LOCK:
-                lock.unlink()
-        try:
-            lock.touch(exist_ok=False)
-        except FileExistsError as error:
-            raise BadInputError(
-                f"The job {folder.name} is being started by another program.",
-                "Try again in a moment.",
-            ) from error
-    try:
-        yield
-    finally:
-        lock.unlink(missing_ok=True)

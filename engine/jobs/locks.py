@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Round what is written to a job's folder: errors that name it, and one start at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from engine.core.errors import BadInputError
+from engine.jobs.record import STARTING
+
+_STALE_LOCK = 30.0
+"""Seconds after which a start has failed without a trace."""
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Name the folder where it cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise BadInputError(
+            f"The job's folder {folder} cannot be written: {error.strerror}.",
+            "Check its permissions and the free space.",
+        ) from error
+
+
+@contextlib.contextmanager
+def starting(folder: Path) -> Iterator[None]:
+    """Hold the job against a second start at the same moment."""
+    lock = folder / STARTING
+    with writing(folder):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - lock.stat().st_mtime > _STALE_LOCK:
+                lock.unlink()
+        try:
+            lock.touch(exist_ok=False)
+        except FileExistsError as error:
+            raise BadInputError(
+                f"The job {folder.name} is being started by another program.",
+                "Try again in a moment.",
+            ) from error
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
