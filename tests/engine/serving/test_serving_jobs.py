@@ -5,6 +5,7 @@ import json
 import os
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from engine.core import protocol
 from engine.core.protocol import Message
 from engine.jobs.command import JobCommand
 from engine.jobs.folder import adopt_job, show, start_job
+from engine.jobs.status import State, read_status, write_status
 from engine.jobs.summary import JobSummary
 from engine.jobs.worker import JobHandle
 from engine.serving.jobs import job_methods
@@ -151,6 +153,9 @@ def test_a_job_is_cancelled_ended_resumed_and_removed(engine, root, program):
     start_job(root / "anna", AVATAR)
     one = {"folder": str(root), "job": "anna"}
     assert engine.ask("jobs.show", **one).body["job"]["state"] == "starting"
+    # One that has done a step is asked; the others are ended at once.
+    running = replace(read_status(root / "anna"), state=State.RUNNING, step=1)
+    write_status(root / "anna", running)
     assert engine.ask("jobs.cancel", **one).body["job"]["state"] == "cancelling"
     assert "is running" in engine.ask("jobs.remove", **one).body["message"]
     ended = engine.ask("jobs.cancel", **one, at_once=True).body["job"]
