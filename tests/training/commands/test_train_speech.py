@@ -88,11 +88,11 @@ def test_the_trained_model_animates(whole, words, tmp_path):
     assert Performance.load(tmp_path / "c0.performance.npz").model == "mine"
 
 
-def _until(condition, seconds=300.0):
+def _until(condition, seconds=300.0, pause=0.02):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 def test_a_killed_job_resumes_to_the_model_of_an_unbroken_one(whole, words, tmp_path, monkeypatch):
@@ -109,7 +109,7 @@ def test_a_killed_job_resumes_to_the_model_of_an_unbroken_one(whole, words, tmp_
     settings["hearing"] = settings.pop("variant_probs")  # As version 0.1.0 named it.
     (out / RECORD).write_text(json.dumps(record))
     jobs.resume(out)
-    _until(lambda: not jobs.show(out).running)
+    _until(lambda: not jobs.show(out).running, pause=0.2)
     assert jobs.show(out).status.state is State.FINISHED, jobs.log_tail(out)
     # Another process sums in another order: the same to rounding.
     np.testing.assert_allclose(_losses(out), _losses(whole), rtol=1e-4)
