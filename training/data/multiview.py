@@ -7,7 +7,7 @@ when a view is asked for. The layout is that of :mod:`training.data.layout`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -38,6 +38,7 @@ from training.data.multiview_pictures import (
     scaled_camera,
 )
 from training.data.recorded_motion import CapturedHead
+from training.data.recordings import SPLIT, any_recordings
 from training.data.silhouettes import check_silhouettes
 
 _POSES_KEPT = 512
@@ -180,14 +181,16 @@ class MultiViewCapture:
             motion.check(param)
         check_silhouettes(folder, everything, motion)
         front = _test_camera(folder, listed, motion, test_camera)
-        splits = _by_camera(folder, listed, front)
+        splits = _by_camera(folder, listed, front, any_recordings(folder).test_timesteps)
         return cls(folder, splits, motion, front, scale=scale, background=background)
 
     def split(self, name: Split) -> Views:
         """The views to train on, to watch while training, or to test on.
 
-        ``train`` holds no picture of the test camera, ``val`` and ``test`` no other; of a capture
-        of one camera ``val`` and ``test`` hold timesteps that ``train`` does not.
+        ``train`` holds no picture of the test camera and none of a recording of the test part, so
+        that all stages are tested on faces that none of them saw; ``val`` and ``test`` hold
+        pictures of the test camera alone, and of a capture of one camera timesteps that ``train``
+        does not.
         """
         return Views(self, self._splits[name])
 
@@ -345,17 +348,24 @@ def _test_camera(
 
 
 def _by_camera(
-    folder: Path, listed: dict[Split, list[Frame]], front: str
+    folder: Path, listed: dict[Split, list[Frame]], front: str, tested: Collection[int]
 ) -> dict[Split, list[Frame]]:
     def of_front(frames: Sequence[Frame]) -> list[Frame]:
         return [frame for frame in frames if frame.camera_id == front]
 
-    if len({frame.camera_id for split in SPLITS for frame in listed[split]}) == 1:
-        # One camera and a head that moves: other timesteps are what is new to the avatar.
+    alone = len({frame.camera_id for split in SPLITS for frame in listed[split]}) == 1
+    others = [frame for frame in listed["train"] if alone or frame.camera_id != front]
+    train = [frame for frame in others if frame.timestep not in tested]
+    if others and not train:
+        raise BadInputError(
+            f"All pictures of {folder} are of recordings that are kept for the test.",
+            f"Name others in {SPLIT}, or film more recordings.",
+        )
+    if alone:
+        # A head that moves: other timesteps are what is new to the avatar.
         held = _held_out(listed)
         val, test = ([f for f in listed[name] if f.timestep in held] for name in _WATCHED)
-        return {"train": listed["train"], "val": val or test, "test": test or val}
-    train = [frame for frame in listed["train"] if frame.camera_id != front]
+        return {"train": train, "val": val or test, "test": test or val}
     test = of_front(listed["test"]) or of_front(listed["val"]) or of_front(listed["train"])
     if not train or not test:
         raise BadInputError(

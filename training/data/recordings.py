@@ -147,6 +147,18 @@ class Recordings:
             "test": names[first + each :],
         }
 
+    @property
+    def test_timesteps(self) -> set[int]:
+        """Timesteps of the capture that are frames of the test part.
+
+        Raises:
+            BadInputError: as :meth:`split`.
+        """
+        if not self.filmed:
+            return set()
+        tested = [self.named(name) for name in self.split()["test"]]
+        return {step for recording in tested for step in recording.timesteps.values()}
+
 
 def find_recordings(data: str | Path) -> Recordings:
     """Find the recordings of a folder.

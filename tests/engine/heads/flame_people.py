@@ -10,12 +10,8 @@ from tests.engine.heads.flame_faces import another_person, flame_dressed
 SKIN, TEETH = 5023, 5143
 
 
-@cache
-def model_arrays():
-    """The arrays of the file: smooth identities of millimetres and smooth pose correctives."""
-    arrays, _ = flame_dressed(another_person())
-    points = arrays["v_template"]
-    shapedirs = arrays["shapedirs"] = arrays["shapedirs"] * 0.05
+def identity_directions(points, shapedirs):
+    """Make the first four of (5023, 3, 400) directions smooth identities of millimetres."""
     x, y, z = points.T
     for row, offsets in enumerate(
         (
@@ -26,12 +22,26 @@ def model_arrays():
         )
     ):
         shapedirs[:, :, row] = offsets
-    for row in range(300, 306):
-        wave = np.sin(20 * (row - 299) * points[:, [1, 2, 0]] + row)
-        shapedirs[:, :, row] = 0.002 * wave * (z > 0.02)[:, None]
-    arrays["posedirs"] = (
+
+
+def pose_correctives(points):
+    """(5023, 3, 36) smooth directions of a fifth of a millimetre."""
+    return (
         2e-4 * np.sin(40 * points[:, :, None] + np.arange(36)[None, None]) * np.ones((SKIN, 3, 1))
     )
+
+
+@cache
+def model_arrays():
+    """The arrays of the file: smooth identities of millimetres and smooth pose correctives."""
+    arrays, _ = flame_dressed(another_person())
+    points = arrays["v_template"]
+    shapedirs = arrays["shapedirs"] = arrays["shapedirs"] * 0.05
+    identity_directions(points, shapedirs)
+    for row in range(300, 306):
+        wave = np.sin(20 * (row - 299) * points[:, [1, 2, 0]] + row)
+        shapedirs[:, :, row] = 0.002 * wave * (points[:, 2] > 0.02)[:, None]
+    arrays["posedirs"] = pose_correctives(points)
     return arrays
 
 
