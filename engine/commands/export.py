@@ -53,7 +53,9 @@ def avatar(
     if kind == ".safetensors":
         save_avatar(body, out)
     else:
-        result |= _write_motion(out.with_name("flame_param.npz"), face, performance, Path(avatar))
+        result |= _write_motion(
+            out.with_name("flame_param.npz"), face, performance, Path(avatar), head or avatar
+        )
         fit = save_point_cloud(body, out)
         result |= {"color_error_rms": fit.rms, "color_error_max": fit.worst}
     print_result(result, as_json=json)
@@ -105,7 +107,7 @@ def flame(
     from engine.heads.flame_param import save_flame_param
     from engine.motion.performance import Performance
 
-    motion, error = flame_param_of(Performance.load(performance), load_head(head))
+    motion, error = flame_param_of(Performance.load(performance), load_head(head), head)
     save_flame_param(motion, out)
     result = {"flame_param": out, "frames": motion.frames, "vertex_error_m": error}
     print_result(result, as_json=json)
@@ -255,7 +257,7 @@ def mapping(
 
 
 def _write_motion(
-    path: Path, head: Head, performance: Path | None, source: Path
+    path: Path, head: Head, performance: Path | None, source: Path, near: str
 ) -> dict[str, object]:
     """Write ``flame_param.npz`` where the head is FLAME; what to print of it.
 
@@ -264,6 +266,7 @@ def _write_motion(
         head: whose identity it gets.
         performance: what it plays; that of the avatar's own file by default.
         source: the avatar's file.
+        near: what the head was loaded from.
     """
     from engine.avatar.flame_param import flame_param_of
     from engine.heads.flame_param import FlameParam, is_flame, load_flame_param, save_flame_param
@@ -283,6 +286,6 @@ def _write_motion(
     if given is not None:
         motion = load_flame_param(given).of_person(motion)
     elif performance is not None:
-        motion, error = flame_param_of(Performance.load(performance), head)
+        motion, error = flame_param_of(Performance.load(performance), head, near)
     save_flame_param(motion, path)
     return {"flame_param": path, "frames": motion.frames, "vertex_error_m": error}

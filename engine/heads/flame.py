@@ -31,7 +31,7 @@ from engine.heads.flame_file import read_flame, read_masks
 from engine.heads.flame_jaw import JAW_DIRECTIONS, jaw_amounts
 from engine.heads.flame_model import COEFFICIENT, EXPRESSIONS, JOINTS, SHAPES, FlameModel
 from engine.heads.flame_teeth import add_teeth, tooth_regions
-from engine.heads.flame_uv import template_beside, with_template_uv
+from engine.heads.flame_uv import template_of, with_template_uv
 from engine.heads.head import Head, HeadSource, Skeleton
 from engine.heads.known_files import FLAME, remember
 from engine.heads.skinning import flame_vertices
@@ -93,8 +93,8 @@ def load_flame(
             ``FLAME_masks.pkl`` or ``.npz`` beside ``path`` is taken where there is one. Regions
             that only masks tell (lips, forehead, nose …) are left out when there are none.
 
-    Texture coordinates are those of the file, else of ``head_template.obj`` beside it, else of a
-    cylinder.
+    Texture coordinates are those of the file, else of ``head_template.obj`` beside it or given to
+    it by :func:`engine.heads.flame_uv.give_template`, else of a cylinder.
 
     Returns:
         The head. Its id is ``flame-`` and a digest of its mesh, so the same model and identity have
@@ -145,7 +145,7 @@ def flame_person(
         },
     )
     head = replace(head, source=source)
-    if model.uv is None and (template := template_beside(path)) is not None:
+    if model.uv is None and (template := template_of(path, digest)) is not None:
         head = with_template_uv(head, template)
     return FlamePerson(model, head)
 

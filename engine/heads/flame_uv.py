@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FLAME's UV layout, which is not in its model files: that of the template OBJ beside them."""
+"""FLAME's UV layout, which is not in its model files: that of the template OBJ."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from engine.core.arrays import Float
 from engine.core.errors import BadInputError
+from engine.core.files import atomic_write
+from engine.core.runtime import cache_folder
 from engine.heads.flame_file import FACES, VERTICES
 from engine.heads.flame_teeth import tooth_uv
 from engine.heads.head import Head
@@ -27,10 +30,37 @@ _REMEDY = (
 )
 
 
-def template_beside(model: Path) -> Path | None:
-    """The template OBJ that lies beside a FLAME model file, if any."""
+def template_of(model: Path, digest: str) -> Path | None:
+    """The template OBJ of a FLAME model: that beside its file, else the one it was given last.
+
+    Args:
+        model: its file.
+        digest: of its arrays.
+    """
     found = (model.with_name(name) for name in TEMPLATES)
-    return next((path for path in found if path.is_file()), None)
+    return next((path for path in (*found, _given(digest)) if path.is_file()), None)
+
+
+def give_template(head: Head, path: str | Path) -> None:
+    """Let the heads of a FLAME model have the UV layout of a template OBJ from now on.
+
+    It is copied into the user's cache folder; one that lies beside the model's file counts first.
+
+    Args:
+        head: any head of the model.
+        path: ``head_template.obj``.
+
+    Raises:
+        BadInputError: as :func:`with_template_uv`.
+    """
+    with_template_uv(head, path)
+    with atomic_write(_given(head.source.digest)) as temporary:
+        shutil.copyfile(path, temporary)
+
+
+def _given(digest: str) -> Path:
+    """The copy of a template that was given for a FLAME model; deleting it is safe."""
+    return cache_folder() / "heads" / f"uv-{digest}.obj"
 
 
 def with_template_uv(head: Head, path: str | Path) -> Head:

@@ -110,11 +110,11 @@ class SpeechMethods:
         from engine.motion.performance import Performance
 
         params = request.params
-        path, out = params.text("path"), params.text("out")
-        head = self._heads.get(params.text("head"))
+        path, out, near = params.text("path"), params.text("out"), params.text("head")
+        head = self._heads.get(near)
         params.no_others()
         request.progress(0.0, "reading the performance")
-        param, error = flame_param_of(Performance.load(path), head)
+        param, error = flame_param_of(Performance.load(path), head, near)
         save_flame_param(param, out)
         return Reply({"flame_param": out, "frames": param.frames, "vertex_error_m": error})
 

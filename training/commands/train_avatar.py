@@ -12,7 +12,7 @@ import tyro
 from engine.jobs.worker import JobHandle
 from training.avatar.config import PRESET_WORDS, PRESETS, AvatarSettings
 from training.commands.job_run import run_as_job
-from training.run.options import MACHINE_SETTINGS, check_capture, check_file
+from training.run.options import MACHINE_SETTINGS, check_capture, check_file, give_uv_template
 
 _Preset = tyro.extras.subcommand_type_from_defaults(PRESETS, PRESET_WORDS)
 
@@ -23,6 +23,7 @@ def avatar(
     data: Path,
     out: Path,
     head: str | None = None,
+    uv_template: Path | None = None,
     settings: Annotated[_Preset, tyro.conf.arg(name="")] = PRESETS["default"],  # type: ignore[valid-type]
     background: bool = False,
     json: bool = False,
@@ -33,6 +34,9 @@ def avatar(
         data: folder of the capture (docs/capture.md).
         out: folder of the job; one that stopped before its end is resumed.
         head: FLAME model of the capture (.pkl, .npz), or its head where it is not the default one.
+        uv_template: FLAME's head_template.obj, whose UV layout the heads of this FLAME model get
+            from now on, also in Blender; without it that of the OBJ beside the model, where one
+            lies there.
         settings: preset, and what differs from it.
         background: return at once, and train in another process; see 'gaussianspeech jobs'.
         json: print the result as JSON.
@@ -40,6 +44,7 @@ def avatar(
     chosen = cast("AvatarSettings", settings)
     check_capture(data)
     check_file(head, "--head", "default")
+    give_uv_template(uv_template, head)
     check_file(chosen.initial, "--initial", "default")
     check_file(chosen.losses.wrinkle_detector, "--wrinkle-detector")
 

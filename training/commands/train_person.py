@@ -11,7 +11,7 @@ import tyro
 from engine.jobs.worker import JobHandle
 from training.commands.job_run import run_as_job
 from training.person.config import PersonSettings
-from training.run.options import MACHINE_SETTINGS, check_capture, check_file
+from training.run.options import MACHINE_SETTINGS, check_capture, check_file, give_uv_template
 
 
 def person(
@@ -20,6 +20,7 @@ def person(
     out: Path,
     name: str = "",
     head: str | None = None,
+    uv_template: Path | None = None,
     licence: str = "",
     settings: Annotated[PersonSettings, tyro.conf.arg(name="")] = PersonSettings(),  # noqa: B008 - frozen.
     background: bool = False,
@@ -38,6 +39,9 @@ def person(
         out: folder of the job and of the person.
         name: of the person; by default that of the capture's folder.
         head: FLAME model of the capture (.pkl, .npz), or its head where it is not the default one.
+        uv_template: FLAME's head_template.obj, whose UV layout the heads of this FLAME model get
+            from now on, also in Blender; without it that of the OBJ beside the model, where one
+            lies there.
         licence: what the person who was filmed allows, for person.json.
         settings: how.
         background: return at once, and train in another process; see 'gaussianspeech jobs'.
@@ -45,6 +49,7 @@ def person(
     """
     check_capture(data)
     check_file(head, "--head", "default")
+    give_uv_template(uv_template, head)
     where = data.resolve()
 
     def work(job: JobHandle) -> None:

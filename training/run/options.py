@@ -121,6 +121,30 @@ def check_file(path: str | Path | None, option: str, *built_in: str) -> None:
         raise BadInputError(f"There is no file {path}.", f"Check the path given with {option}.")
 
 
+def give_uv_template(template: Path | None, head: str | None) -> None:
+    """Give the UV layout of a template OBJ to the FLAME model of ``--head``.
+
+    Args:
+        template: of ``--uv-template``; ``None`` where it is not given.
+        head: of ``--head``.
+
+    Raises:
+        BadInputError: there is no FLAME model to give it to, or it is no template of FLAME.
+    """
+    if template is None:
+        return
+    if head is None:
+        raise BadInputError(
+            f"{template} lays out FLAME's mesh, but no FLAME model is given.",
+            "Name the model with --head, or leave out --uv-template.",
+        )
+    # Deferred: heads need scipy, options do not.
+    from engine.heads.flame_uv import give_template
+    from engine.heads.registry import load_head
+
+    give_template(load_head(head), template)
+
+
 def check_capture(folder: Path, marker: str = "transforms_train.json") -> None:
     """See that a folder can be a multi-view capture.
 

@@ -80,7 +80,8 @@ def test_an_avatar_of_a_flame_head_takes_its_motion_along(tmp_path, capsys):
     command = ["export", "avatar", str(tmp_path / "theirs.ply"), "--head", str(model)]
     command += ["--out", str(out), "--performance", str(played), "--json"]
     assert main(command) == 0
-    assert json.loads(capsys.readouterr().out)["vertex_error_m"] < 1e-6
+    # The arc of the jaw, half open, beside a straight line.
+    assert 1e-4 < json.loads(capsys.readouterr().out)["vertex_error_m"] < 2e-3
     motion = load_flame_param(out.with_name("flame_param.npz"))
     assert (motion.frames, motion.static_offset.shape) == (frames, (1, face.vertex_count, 3))
     np.testing.assert_allclose(motion.expr[:, 4], [0.0, 0.5, 1.0])

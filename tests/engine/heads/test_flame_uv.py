@@ -7,7 +7,7 @@ import pytest
 from engine.core.errors import BadInputError
 from engine.heads import load_head
 from engine.heads.flame import load_flame
-from engine.heads.flame_uv import with_template_uv
+from engine.heads.flame_uv import give_template, with_template_uv
 from tests.engine.heads.flame_people import SKIN, TEETH, identity, model_arrays, write_model
 
 
@@ -49,6 +49,24 @@ def test_the_obj_beside_the_model_is_taken(tmp_path, layout):
     teeth = seen(head)[len(faces) :]
     assert teeth.shape == (168, 3, 2)
     assert teeth.max() < 0.1
+
+
+def test_a_template_that_was_given_counts_from_then_on(tmp_path, layout, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "cache"))
+    model = write_model(tmp_path / "flame2023.npz")
+    path = write_obj(tmp_path / "elsewhere.obj", *layout)
+    cylinder = load_flame(model)
+    give_template(cylinder, path)
+    truth = with_template_uv(cylinder, path)
+    path.unlink()
+    shape, static = identity()
+    head = load_flame(model, shape=shape, static_offset=static[0])
+    np.testing.assert_array_equal(seen(head), seen(truth))
+    assert not np.array_equal(seen(head), seen(cylinder))
+    with pytest.raises(BadInputError, match="There is no file"):
+        give_template(head, path)
+    np.testing.assert_array_equal(seen(load_flame(model)), seen(truth))
 
 
 def test_triangles_may_be_in_any_order(tmp_path, layout):
