@@ -79,7 +79,8 @@ def load_avatar(
         id_or_path: ``"default"``, a ``.safetensors`` file, or a ``.ply`` of GaussianAvatars.
         head: the head it was made for. :func:`engine.avatar.with_head.load_with_head` gives it.
         other_identity: take it also for a head of the same triangles but another face, with a
-            warning; it then belongs to that head.
+            warning; it then belongs to that head. Not under another version of FLAME, whose
+            expressions are others.
 
     Raises:
         BadInputError: no such file, not an avatar, truncated, or made for another head; says what
@@ -129,6 +130,13 @@ def _on_head(
         raise BadInputError(
             f"{path} is an avatar of head {shown(avatar.head)}; '{head.id}' is another: {differs}.",
             "Leave the head out (in Blender: Add Person), and the avatar is drawn on its own.",
+        )
+    theirs, ours = avatar.identity.source, head.source
+    if theirs.kind == ours.kind == "flame" and theirs.digest != ours.digest:
+        raise BadInputError(
+            f"{path} is of another version of FLAME, {theirs.file}, than {ours.file}: its colours "
+            "follow other expressions.",
+            "Give the FLAME model that the avatar was made with, or begin without the avatar.",
         )
     warning = f"{path.name} is of another person's head: {differs}"
     return replace(avatar, identity=Identity.of(head), warnings=(*avatar.warnings, warning))

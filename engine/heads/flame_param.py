@@ -20,6 +20,9 @@ _MAX_VERTICES = 10_000
 MOVING = ("expr", "rotation", "neck_pose", "jaw_pose", "eyes_pose", "translation")
 """What moves in a clip; identity and offsets do not."""
 
+_SAME_PERSON = 1e-4
+"""Coefficients, and metres, that are rounding."""
+
 MAX_FRAMES = 20_000
 """Thirteen minutes at 25 frames per second; each takes 62 kB in memory."""
 
@@ -98,6 +101,16 @@ class FlameParam:
             static_offset=person.static_offset,
             dynamic_offset=dynamic,
         )
+
+    def is_person(self, other: FlameParam) -> bool:
+        """Whether they are of one person: shape and static offset are the same."""
+        if self.static_offset.shape != other.static_offset.shape:
+            return False
+        apart = (
+            np.abs(self.shape - other.shape).max(),
+            np.abs(self.static_offset - other.static_offset).max(initial=0.0),
+        )
+        return bool(max(apart) < _SAME_PERSON)
 
     @property
     def frames(self) -> int:
@@ -204,6 +217,11 @@ def load_sequence(files: Sequence[Path]) -> FlameParam:
                 f"{path} holds {param.frames} frames of {param.static_offset.shape[1]:,} vertices; "
                 f"{files[0].name} is one frame of {first.static_offset.shape[1]:,}.",
                 "Store the parameters of each frame of one person in a file of its own.",
+            )
+        if not param.is_person(first):
+            raise BadInputError(
+                f"{path} is of another person than {files[0].name}: shape or static_offset differ.",
+                "Put one person in a sequence.",
             )
     arrays = {name: np.concatenate([getattr(param, name) for param in every]) for name in MOVING}
     still = np.broadcast_to(np.float32(0), (len(every), *first.static_offset.shape[1:]))

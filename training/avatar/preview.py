@@ -16,7 +16,7 @@ from engine.core.files import atomic_write
 from engine.splatting.backend import Backend
 from training.avatar.model import TrainableAvatar
 from training.data.multiview import View
-from training.metrics.image import psnr, ssim
+from training.metrics.image import color_corrected, psnr, ssim
 
 _ERROR_GAIN = 4.0
 
@@ -28,11 +28,13 @@ class Scores(NamedTuple):
         psnr: decibels, whole pictures on black.
         ssim: 0 to 1.
         views: how many.
+        corrected: psnr under each view's map of :func:`training.metrics.image.color_corrected`.
     """
 
     psnr: float
     ssim: float
     views: int
+    corrected: float
 
 
 @torch.no_grad()
@@ -72,14 +74,17 @@ def measured(avatar: TrainableAvatar, views: Sequence[View], backend: Backend, m
         backend: rasteriser.
         most: views looked at.
     """
-    noise, structure = [], []
+    noise, structure, corrected = [], [], []
     for index in spread(len(views), most):
         view = views[index]
         ours = rendered(avatar, view, backend)
         noise.append(psnr(ours, view.image))
+        corrected.append(psnr(color_corrected(ours, view.image, view.alpha), view.image))
         if min(ours.shape[:2]) >= 11:
             structure.append(ssim(ours, view.image))
-    return Scores(float(np.mean(noise)), float(np.mean(structure or [np.nan])), len(noise))
+    means = (float(np.mean(values or [np.nan])) for values in (noise, structure, corrected))
+    plain, similar, fitted = means
+    return Scores(plain, similar, len(noise), fitted)
 
 
 def save_preview(

@@ -18,6 +18,7 @@ from engine.avatar.gaussian_avatar import GaussianAvatar
 from engine.avatar.kernels import warm_up
 from engine.core.errors import BadInputError, CancelledError, GaussianSpeechError
 from engine.heads.identity import Identity
+from engine.heads.registry import avatar_in
 from engine.jobs.worker import JobHandle
 from engine.splatting.backend import Backend
 from engine.splatting.registry import choose_backend
@@ -41,6 +42,7 @@ CONFIG = "config.json"
 PREVIEW = "preview.png"
 SCORES = "scores.json"
 CAMERAS = "camera_colors.json"
+CORRECTED = "test PSNR, colours corrected (dB)"
 _DRAWN = ("total", "rgb", "position", "scaling", "global", "patch", "wrinkle", "test PSNR (dB)")
 _QUICK_VIEWS = 8
 """Views of the held-out camera that are measured while training."""
@@ -76,8 +78,9 @@ def train(
     processes = processes_of(settings.device, backend)
     loss = AvatarLoss(settings.losses, processes.device)
     if job is not None:
-        if loss.off:
-            job.note(loss.off_note)
+        for note in (capture.note, loss.off_note if loss.off else ""):
+            if note:
+                job.note(note)
         print(
             f"{len(capture.split('train'))} views to train on, {len(capture.split('test'))} of "
             f"camera '{capture.test_camera}' to test on; backend {backend.name}, "
@@ -151,6 +154,8 @@ class _AvatarTraining:
             "test SSIM": scores.ssim,
             "gaussians": float(trainer.avatar.count),
         }
+        if trainer.tuning.cameras is not None:
+            self._scores[CORRECTED] = scores.corrected
         print(
             f"step {trainer.step}: {trainer.avatar.count} Gaussians, PSNR {scores.psnr:.2f} dB, "
             f"SSIM {scores.ssim:.4f} on {scores.views} views",
@@ -286,7 +291,9 @@ def _initial(settings: AvatarSettings, capture: MultiViewCapture) -> GaussianAva
     """The avatar to go on from; that of another person with the same triangles is one too."""
     if settings.initial is None:
         return None
-    given = load_avatar(settings.initial, capture.head, other_identity=True)
+    folder = Path(settings.initial)
+    file = avatar_in(folder) if folder.is_dir() else settings.initial
+    given = load_avatar(file, capture.head, other_identity=True)
     for warning in given.warnings:
         print(f"note: {warning}", flush=True)
     return given

@@ -37,6 +37,10 @@ _BETAS = (0.9, 0.99)
 _TINY = 1e-12
 
 
+CAMERAS_TUNED = "colours of the cameras"
+"""In the provenance of an avatar whose cameras had maps of colours while it was trained."""
+
+
 class RowAdam:
     """Adam (Kingma, Ba 2015) on (N, C) rows of which a step sees a few.
 
@@ -204,7 +208,8 @@ class TunedCameras:
         """What a camera makes of a picture of the avatar; what is behind it stays.
 
         Args:
-            camera_id: the camera; one that is not trained on sees the picture as it is.
+            camera_id: the camera; one that is not trained on sees the picture as it is: by the mean
+                of the maps, which is identity.
             image: over the backdrop.
             backdrop: (3,).
         """
@@ -251,7 +256,7 @@ class CaptureTuning:
     @property
     def names(self) -> list[str]:
         """What is refined, in words."""
-        parts = {"tracking": self.tracking, "colours of the cameras": self.cameras}
+        parts = {"tracking": self.tracking, CAMERAS_TUNED: self.cameras}
         return [name for name, part in parts.items() if part is not None]
 
     @property

@@ -45,7 +45,8 @@ def avatar(
     check_capture(data)
     check_file(head, "--head", "default")
     give_uv_template(uv_template, head)
-    check_file(chosen.initial, "--initial", "default")
+    if chosen.initial is None or not Path(chosen.initial).is_dir():
+        check_file(chosen.initial, "--initial", "default")
     check_file(chosen.losses.wrinkle_detector, "--wrinkle-detector")
 
     def work(job: JobHandle | None) -> None:

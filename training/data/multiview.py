@@ -114,6 +114,7 @@ class MultiViewCapture:
         scale: of the pictures against those on disk.
         background: display-referred sRGB behind the person.
         test_camera: id of the camera kept from training, the front one unless chosen.
+        note: what the user should know of how the head lies on the masks; empty where it fits.
     """
 
     def __init__(
@@ -125,11 +126,13 @@ class MultiViewCapture:
         *,
         scale: float,
         background: Background,
+        note: str = "",
     ) -> None:
         """Use :meth:`open`, which checks."""
         self.folder, self.scale, self.background = folder, scale, background
         self.head: Head = motion.head
         self.test_camera = test_camera
+        self.note = note
         self._splits = splits
         self._motion = motion
         self._posed_head = lru_cache(_POSES_KEPT)(motion.at)
@@ -179,10 +182,10 @@ class MultiViewCapture:
         _check_files(folder, everything)
         for param in params:
             motion.check(param)
-        check_silhouettes(folder, everything, motion)
+        note = check_silhouettes(folder, everything, motion)
         front = _test_camera(folder, listed, motion, test_camera)
         splits = _by_camera(folder, listed, front, any_recordings(folder).test_timesteps)
-        return cls(folder, splits, motion, front, scale=scale, background=background)
+        return cls(folder, splits, motion, front, scale=scale, background=background, note=note)
 
     def split(self, name: Split) -> Views:
         """The views to train on, to watch while training, or to test on.

@@ -240,15 +240,7 @@ class FlameMotion:
                 f"{param} holds {stored.frames} frames, one timestep is expected.",
                 "Store the parameters of each timestep in its own file.",
             )
-        person = self._person
-        same = stored.static_offset.shape == person.static_offset.shape and (
-            max(
-                np.abs(stored.shape - person.shape).max(),
-                np.abs(stored.static_offset - person.static_offset).max(initial=0.0),
-            )
-            < _SAME_PERSON
-        )
-        if not same:
+        if not stored.is_person(self._person):
             raise BadInputError(
                 f"{param} is of another person than the first timestep: shape or static_offset "
                 "differ.",

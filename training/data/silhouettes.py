@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 
 from engine.core.arrays import Float
 from engine.core.errors import BadInputError
@@ -23,18 +25,41 @@ _CHECKED = 4
 """Cameras that are looked through."""
 _SMALLEST = 0.1
 """Height of the head in the picture against the person's on the mask; shoulders may be on it."""
+_BESIDE = 0.02
+"""Part of the head's height: 5 mm, more than trackers are out by."""
+_BEYOND = 0.03
+"""Part of the head that may lie so far beside the person: of heads that fit it is next to none."""
 _LEAST = 0.25
 """Part of the head's vertices that lie on the person, on average: of whole heads nearly all do, of
 close pictures at least half."""
 
 
-def check_silhouettes(folder: Path, frames: Sequence[Frame], motion: HeadMotion) -> None:
+class _Seen(NamedTuple):
+    """Parts of a head's vertices in a picture.
+
+    Attributes:
+        on_mask: those that lie on the person, of all; 0 where the head is a speck.
+        beyond: of the vertices above the neck that the picture shows, those that lie beside the
+            person by more than :data:`_BESIDE`.
+    """
+
+    on_mask: float
+    beyond: float
+
+
+def check_silhouettes(folder: Path, frames: Sequence[Frame], motion: HeadMotion) -> str:
     """See that the head's mesh lies on the masks of the first frames.
+
+    Parameters of FLAME do not say of which version they are, and all versions have the same sizes:
+    under another one they make another face. Where that is larger than the person, it is seen here.
 
     Args:
         folder: of the capture.
         frames: all of them.
         motion: of the head.
+
+    Returns:
+        What the user should know of a head that reaches beyond the person; empty of one that fits.
 
     Raises:
         BadInputError: it does not; names the worst picture.
@@ -43,9 +68,18 @@ def check_silhouettes(folder: Path, frames: Sequence[Frame], motion: HeadMotion)
     by_camera = {frame.camera_id: frame for frame in frames if frame.timestep == first}
     cameras = sorted(by_camera)
     chosen = [by_camera[name] for name in cameras[:: max(1, len(cameras) // _CHECKED)][:_CHECKED]]
-    shares = [_on_person(folder, frame, motion) for frame in chosen]
+    seen = [_seen(folder, frame, motion) for frame in chosen]
+    shares = [each.on_mask for each in seen]
     if np.mean(shares) >= _LEAST:
-        return
+        beyond = [each.beyond for each in seen]
+        if np.mean(beyond) < _BEYOND:
+            return ""
+        worst = int(np.argmax(beyond))
+        return (
+            f"In {folder / chosen[worst].image} {100 * beyond[worst]:.0f} % of the head lie beside "
+            "the person's mask: the tracking is poor, or its parameters are of another version of "
+            "FLAME than the model's file."
+        )
     worst = int(np.argmin(shares))
     raise BadInputError(
         f"The head does not stand where the pictures show the person: in "
@@ -56,8 +90,7 @@ def check_silhouettes(folder: Path, frames: Sequence[Frame], motion: HeadMotion)
     )
 
 
-def _on_person(folder: Path, frame: Frame, motion: HeadMotion) -> float:
-    """Part of the head's vertices that are seen on the person's mask; 0 where it is a speck."""
+def _seen(folder: Path, frame: Frame, motion: HeadMotion) -> _Seen:
     camera = frame.camera
     _, alpha = load_picture(
         folder / frame.image,
@@ -72,8 +105,12 @@ def _on_person(folder: Path, frame: Frame, motion: HeadMotion) -> float:
     rows = np.flatnonzero(on_mask.any(axis=1))
     tall = float(np.ptp(pixels[seen, 1])) if seen.any() else 0.0
     if not len(rows) or tall < _SMALLEST * (rows[-1] - rows[0] + 1):
-        return 0.0
-    return float(on_mask[row[seen], column[seen]].sum() / len(pixels))
+        return _Seen(0.0, 1.0)
+    part = float(on_mask[row[seen], column[seen]].sum() / len(pixels))
+    # Masks may end at the collar or without the neck.
+    seen &= motion.head.template[:, 1] > motion.head.neck[1]
+    away = distance_transform_edt(~on_mask)[row[seen], column[seen]]
+    return _Seen(part, float((away > _BESIDE * tall).mean()) if len(away) else 0.0)
 
 
 def projected(vertices: Float, camera: Camera) -> Float:

@@ -23,6 +23,7 @@ from engine.heads.head import Head
 from engine.rendering.video import write_video
 from engine.splatting.backend import Backend
 from engine.splatting.registry import choose_backend
+from training.avatar.tuning import CAMERAS_TUNED
 from training.data.flame_tracking import TRACKING
 from training.data.multiview import MultiViewCapture, View
 from training.evaluation.report.avatar import (
@@ -157,6 +158,7 @@ def evaluate(
         lpips_net=wanted.net,
         lpips_missing=missing,
         losses_off=avatar.provenance.get("losses off", ""),
+        cameras_tuned=CAMERAS_TUNED in avatar.provenance.get("refined", ""),
         views=tuple(scores),
     )
     if out is not None:

@@ -8,7 +8,7 @@ left it; no gradient reaches the speech model.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -64,7 +64,6 @@ class ColorTrainer:
         backend: rasteriser.
         loss: on the same device.
         predictions: of the captured timesteps.
-        held_out: timesteps that are not trained on, those of the test part.
 
     Attributes:
         step: steps done.
@@ -78,13 +77,12 @@ class ColorTrainer:
         backend: Backend,
         loss: AvatarLoss,
         predictions: Predictions,
-        held_out: Collection[int] = (),
     ) -> None:
         self.avatar, self.settings, self.backend, self.loss = avatar, settings, backend, loss
         self.predictions = predictions
         room = settings.memory * _GIGABYTE / 2
-        pictures = capture.split("train").frames
-        seen = [frame for frame in pictures if frame.timestep not in held_out]
+        # None of them is of the test part.
+        seen = capture.split("train").frames
         spoken = [frame for frame in seen if frame.timestep in predictions.faces]
         if not spoken:
             raise BadInputError(

@@ -141,9 +141,8 @@ class _JointTraining:
         tuned = self.speech.model.config.tunes_audio
         self.predictions = Predictions(clips, self.head, self.capture, self.encoder, tuned=tuned)
         self._predict()
-        tested = [found.named(name) for name in found.split()["test"]]
-        held_out = {step for recording in tested for step in recording.timesteps.values()}
-        self.views, self.title = judged_views(self.capture, self.predictions.faces, held_out)
+        faces = self.predictions.faces
+        self.views, self.title = judged_views(self.capture, faces, found.test_timesteps)
         self.colors = ColorTrainer(
             self.capture,
             self.avatar,
@@ -151,7 +150,6 @@ class _JointTraining:
             self.backend,
             self.loss,
             self.predictions,
-            held_out,
         )
         self.rows: list[Row] = []
         self._psnr = 0.0

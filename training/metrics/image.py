@@ -15,6 +15,9 @@ from torch.nn import functional
 from engine.core.errors import BadInputError
 from training.losses.ssim import WINDOW, gaussian_window, structure
 
+_OPAQUE = 0.5
+"""Alpha above which a pixel is the person's."""
+
 
 def psnr(ours: Tensor, true: Tensor, mask: Tensor | None = None) -> float:
     """Peak signal-to-noise ratio, decibels; infinite for equal pictures.
@@ -40,6 +43,31 @@ def psnr(ours: Tensor, true: Tensor, mask: Tensor | None = None) -> float:
 def squared_error(ours: Tensor, true: Tensor) -> Tensor:
     """(H, W) mean squared error of each pixel's channels, float64, after clamping."""
     return (ours.clamp(0, 1).double() - true.clamp(0, 1).double()).square().mean(-1)
+
+
+def color_corrected(ours: Tensor, true: Tensor, alpha: Tensor) -> Tensor:
+    """A picture under the affine map of colours that brings it nearest to the true one.
+
+    For cameras whose colours no training could learn: exposure and white balance count for nothing.
+    As RawNeRF (Mildenhall et al. 2022) and gsplat's ``cc_psnr`` do, a figure of it stands beside
+    the plain one.
+
+    Args:
+        ours: (H, W, 3) over black.
+        true: (H, W, 3) over black.
+        alpha: (H, W) of the true picture; the map is fitted by least squares where the person is,
+            and leaves what is behind alone.
+
+    Returns:
+        (H, W, 3).
+    """
+    person = alpha > _OPAQUE
+    values = torch.cat([ours.clamp(0, 1), alpha[..., None]], -1).double()
+    if int(person.sum()) < values.shape[-1]:
+        return ours
+    found = torch.linalg.lstsq(values[person], true[person].double(), driver="gelsd").solution
+    corrected: Tensor = (values @ found).to(ours.dtype)
+    return corrected
 
 
 def decibels(squared: float) -> float:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from engine.heads.head import Head
 from training.data.multiview import View
-from training.metrics.image import decibels, psnr, squared_error, ssim
+from training.metrics.image import color_corrected, decibels, psnr, squared_error, ssim
 from training.metrics.image_lpips import Lpips
 from training.metrics.image_regions import REGIONS, WRINKLES, region_masks
 
@@ -47,6 +47,7 @@ class ViewScores:
         ssim: see :func:`training.metrics.image.ssim`.
         lpips: see :class:`training.metrics.image_lpips.Lpips`; ``None`` without weights.
         regions: by :data:`REGION_NAMES`.
+        corrected: PSNR under the map of :func:`training.metrics.image.color_corrected`.
     """
 
     camera_id: str
@@ -55,6 +56,7 @@ class ViewScores:
     ssim: float
     lpips: float | None
     regions: Mapping[str, RegionError]
+    corrected: float
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class Scores:
         regions: PSNR of each region, decibels, over its pixels of all views together; ``None``
             where no view shows it.
         views: how many.
+        corrected: mean PSNR under each view's map of colours.
     """
 
     psnr: float
@@ -73,6 +76,7 @@ class Scores:
     lpips: float | None
     regions: Mapping[str, float | None]
     views: int
+    corrected: float
 
 
 @torch.no_grad()
@@ -100,6 +104,7 @@ def score_view(ours: Tensor, view: View, head: Head, lpips: Lpips | None = None)
             name: RegionError(float(error[mask].sum()), int(mask.sum()))
             for name, mask in masks.items()
         },
+        psnr(color_corrected(ours, view.image, view.alpha), view.image),
     )
 
 
@@ -117,4 +122,5 @@ def together(views: Sequence[ViewScores]) -> Scores:
         float(np.mean(perceptual)) if perceptual else None,
         regions,
         len(views),
+        float(np.mean([view.corrected for view in views])),
     )

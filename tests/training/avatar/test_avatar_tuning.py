@@ -119,6 +119,16 @@ def test_cameras_that_differ_are_told_apart(refined):
     assert np.allclose(np.mean([*maps.values()], axis=0), np.eye(3), atol=1e-5)
 
 
+def test_the_held_out_camera_is_measured_as_it_is_and_under_its_best_map(filmed, job):
+    """No training can know its colours: both figures stand beside each other."""
+    scores = json.loads((job / "scores.json").read_text())
+    plain, corrected = scores["test PSNR (dB)"], scores["test PSNR, colours corrected (dB)"]
+    assert corrected > plain
+    report = json.loads((job / "report.json").read_text())
+    assert report["psnr_corrected"] == pytest.approx(corrected, abs=0.3)
+    assert any(note.startswith("Colours corrected") for note in report["notes"])
+
+
 def test_a_capture_that_says_what_was_true_is_left_as_it_is(small_capture):
     capture = MultiViewCapture.open(small_capture)
     assert trained(capture, SMALL, steps=1).tuning.names == []

@@ -133,7 +133,7 @@ def test_bad_input_is_refused(small_capture, tmp_path):
 
 def scores(psnr, **regions):
     parts = {name: RegionError() for name in REGION_NAMES} | regions
-    return ViewScores("front", 0, psnr, 0.5, None, parts)
+    return ViewScores("front", 0, psnr, 0.5, None, parts, psnr)
 
 
 def test_regions_are_pooled_over_pixels_and_views_averaged():

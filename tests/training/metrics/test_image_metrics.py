@@ -11,7 +11,7 @@ import torch
 from scipy.ndimage import correlate1d
 
 from engine.core.errors import BadInputError
-from training.metrics.image import psnr, ssim
+from training.metrics.image import color_corrected, psnr, ssim
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +78,21 @@ def test_other_sizes_are_refused(pictures):
         psnr(pictures[0], pictures[1][:-1])
     with pytest.raises(BadInputError, match="at least 11×11"):
         ssim(torch.rand(10, 40, 3), torch.rand(10, 40, 3))
+
+
+def test_a_camera_with_colours_of_its_own_is_as_good_as_without_once_corrected():
+    """What is left of an affine map of colours is nothing; of another picture much."""
+    random = torch.Generator().manual_seed(0)
+    alpha = torch.zeros(20, 24)
+    alpha[4:16, 5:20] = 1.0
+    ours = torch.rand(20, 24, 3, generator=random) * alpha[..., None]
+    mix = torch.tensor([[0.8, 0.1, 0.0], [0.0, 0.7, 0.05], [0.1, 0.0, 0.6]])
+    true = (ours @ mix + 0.08) * alpha[..., None]
+    assert psnr(ours, true) < 25
+    corrected = color_corrected(ours, true, alpha)
+    assert psnr(corrected, true) > 80
+    assert not corrected[alpha == 0].any()
+    other = torch.rand(20, 24, 3, generator=random) * alpha[..., None]
+    assert psnr(color_corrected(other, true, alpha), true) < 30
+    # Too few pixels to tell a map from.
+    assert color_corrected(ours, true, torch.zeros_like(alpha)) is ours

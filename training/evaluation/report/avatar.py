@@ -38,6 +38,8 @@ class AvatarReport:
         lpips_net: network of LPIPS.
         lpips_missing: why there is no LPIPS; empty where there is.
         losses_off: terms of the loss that the avatar was trained without, for want of weights.
+        cameras_tuned: whether the training gave each of its cameras a map of colours, which the
+            test camera has none of.
         views: scores view by view.
     """
 
@@ -53,6 +55,7 @@ class AvatarReport:
     lpips_net: str
     lpips_missing: str
     losses_off: str
+    cameras_tuned: bool
     views: tuple[ViewScores, ...]
 
     @property
@@ -65,6 +68,11 @@ class AvatarReport:
         scores = self.scores
         rows = [
             ("PSNR", decibel_text(scores.psnr)),
+            *(
+                [("PSNR, colours corrected", decibel_text(scores.corrected))]
+                if self.cameras_tuned
+                else []
+            ),
             ("SSIM", f"{scores.ssim:.4f}"),
             (f"LPIPS ({self.lpips_net})", _number(scores.lpips, 4)),
             *((f"PSNR, {name}", decibel_text(scores.regions[name])) for name in REGION_NAMES),
@@ -89,6 +97,11 @@ class AvatarReport:
             ),
             "Wrinkles: the tenth of the facial skin with the deepest furrows in the true picture.",
         ]
+        if self.cameras_tuned:
+            notes.append(
+                "Colours corrected: under the affine map of colours that fits each view best, for "
+                "what the training learned of its cameras' colours says nothing of this one."
+            )
         if self.losses_off not in ("", "none"):
             notes.append(
                 f"Trained without the perceptual losses {self.losses_off}: their weights were not "
@@ -112,6 +125,7 @@ class AvatarReport:
             "backend": self.backend,
             "frame_seconds": self.frame_seconds,
             "psnr": finite(scores.psnr),
+            "psnr_corrected": finite(scores.corrected) if self.cameras_tuned else None,
             "ssim": scores.ssim,
             "lpips": scores.lpips,
             "lpips_net": self.lpips_net,
