@@ -67,6 +67,8 @@ class Options:
         steps: of each row.
         scale: size of the pictures beside the capture's.
         rows: names of rows, in the order in which they run; all without.
+        budgets: in place of Table 2, the full avatar at each of these budgets, with and without
+            what keeps triangles from losing their last Gaussian.
         views: test views that the table is measured on, spread over all; 0 takes every one.
         watch_every: steps between looks at the test PSNR.
         threads: of the CPU.
@@ -82,6 +84,7 @@ class Options:
     steps: int = 1_500
     scale: float = 0.5
     rows: tuple[str, ...] = ()
+    budgets: tuple[int, ...] = ()
     views: int = 40
     watch_every: int = 100
     threads: int = 2
@@ -130,6 +133,24 @@ def rows_of_the_paper(options: Options) -> dict[str, AvatarSettings]:
         "w/o colour MLP": replace(full, color="sh"),
         FULL: full,
     }
+
+
+def rows_of_budgets(options: Options) -> dict[str, AvatarSettings]:
+    """Counts below the number of triangles, by name."""
+    full = rows_of_the_paper(options)[FULL]
+    rows = {}
+    for budget in options.budgets:
+        kept = replace(full, density=replace(full.density, budget=budget))
+        seen = replace(kept, density=replace(kept.density, keep_hidden=False))
+        free = replace(kept, density=replace(kept.density, keep_faces=False))
+        rows |= {
+            f"{budget:,}": kept,
+            f"{budget:,} --no-keep-hidden": seen,
+            f"{budget:,} --coarse-skull": replace(kept, coarse_skull=True),
+            f"{budget:,} --no-keep-hidden --coarse-skull": replace(seen, coarse_skull=True),
+            f"{budget:,} --no-keep-faces": free,
+        }
+    return rows
 
 
 def train_row(
@@ -286,7 +307,7 @@ def main(options: Options) -> int:
     capture = MultiViewCapture.open(options.data, scale=options.scale, head=options.head)
     backend = choose_backend(options.backend)
     warm_up(backend, gradients=True)
-    wanted = rows_of_the_paper(options)
+    wanted = rows_of_budgets(options) if options.budgets else rows_of_the_paper(options)
     unknown = set(options.rows) - set(wanted)
     if unknown:
         say(f"There are no rows {sorted(unknown)}; there are {list(wanted)}.")
@@ -299,7 +320,7 @@ def main(options: Options) -> int:
             f"{threads} thread(s), torch {torch.__version__}, seed {options.seed}."
         )
     ]
-    off = AvatarLoss(wanted[FULL].losses).off
+    off = AvatarLoss(rows_of_the_paper(options)[FULL].losses).off
     notes += [f"The term '{term}' is off: {message}" for term, (message, _) in off.items()]
     if {"global", "patch"} <= set(off) and "w/o perceptual" in wanted:
         del wanted["w/o perceptual"]

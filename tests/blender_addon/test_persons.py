@@ -11,6 +11,8 @@ import pytest
 
 from tests.blender_addon.conftest import REPOSITORY
 
+VOICE = REPOSITORY / "engine" / "assets" / "sample_voice.wav"
+
 _MAKE = """
 import shutil
 import sys
@@ -113,6 +115,43 @@ def test_f12_shows_the_person(engine_ready, people, addon, tmp_path):
     image = engine_ready.data.images.load(scene.render.filepath)
     pixels = np.array(image.pixels[:]).reshape(60, 48, 4)
     np.testing.assert_allclose(pixels[36, 24], [0.8, 0.1, 0.1, 1], atol=0.03)
+
+
+def test_the_person_speaks_from_a_strip_and_f12_shows_it(engine_ready, people, addon, tmp_path):
+    """Where the jaw has fallen the picture of the person is another."""
+    engine_ready.ops.gaussianspeech.add_person(person=str(people / "ada"))
+    obj, scene = engine_ready.context.object, engine_ready.context.scene
+    wait_for_avatar(addon, obj)
+    scene.render.fps = 24
+    engine_ready.ops.gaussianspeech.import_sound(filepath=str(VOICE))
+    assert engine_ready.ops.gaussianspeech.predict() == {"FINISHED"}
+    addon("demo_scene").set_up(scene, obj)
+    engine_ready.ops.gaussianspeech.render_avatars()
+    scene.render.resolution_x, scene.render.resolution_y = 48, 60
+    scene.render.film_transparent = True
+    depsgraph = engine_ready.context.evaluated_depsgraph_get()
+    moved = [far_from_rest(depsgraph, scene, obj, frame) for frame in range(1, 140)]
+    assert max(moved) > 0.005
+    pictures = []
+    for frame in (1 + int(np.argmin(moved)), 1 + int(np.argmax(moved))):
+        scene.frame_set(frame)
+        scene.render.filepath = str(tmp_path / f"{frame}.png")
+        engine_ready.ops.render.render(write_still=True)
+        image = engine_ready.data.images.load(scene.render.filepath)
+        pictures.append(np.array(image.pixels[:]).reshape(60, 48, 4))
+    shut, fallen = pictures
+    assert shut[..., 3].max() == pytest.approx(1, abs=0.01)
+    assert np.abs(shut[:30] - fallen[:30]).max() > 0.1  # Rows from below: chin and neck.
+
+
+def far_from_rest(depsgraph, scene, obj, frame):
+    """How far the farthest vertex is from the neutral face, metres."""
+    scene.frame_set(frame)
+    mesh = obj.evaluated_get(depsgraph).to_mesh()
+    found = np.empty(3 * len(mesh.vertices), np.float32)
+    mesh.vertices.foreach_get("co", found)
+    x, y, z = found.reshape(-1, 3).T
+    return float(np.abs(np.stack([x, z, -y], 1) - corners(obj)).max())
 
 
 def test_a_colour_networks_expression_is_held_near_what_it_saw(blender, addon):
