@@ -22,6 +22,7 @@ from engine.heads.flame import expression_weights
 from engine.heads.flame_param import MOVING, FlameParam
 from engine.splatting.backend import Image
 from training.avatar.config import Tuning
+from training.data.flame_tracking import CAMERAS_TUNED
 from training.data.multiview import MultiViewCapture, View
 from training.data.posed_flame import posed
 
@@ -35,10 +36,6 @@ _SIZES = {
 }
 _BETAS = (0.9, 0.99)
 _TINY = 1e-12
-
-
-CAMERAS_TUNED = "colours of the cameras"
-"""In the provenance of an avatar whose cameras had maps of colours while it was trained."""
 
 
 class RowAdam:

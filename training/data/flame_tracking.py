@@ -20,6 +20,9 @@ from engine.core.npz import open_npz
 from engine.heads.flame_param import MOVING, FlameParam, load_flame_param
 
 TRACKING = "flame_param.npz"
+CAMERAS_TUNED = "colours of the cameras"
+"""In the provenance of an avatar whose cameras had maps of colours while it was trained."""
+
 _TIMESTEP = "timestep"
 _MOST = 10**7
 _REMEDY = f"Give the {TRACKING} that 'gaussianspeech train avatar' wrote for this capture."

@@ -23,8 +23,7 @@ from engine.heads.head import Head
 from engine.rendering.video import write_video
 from engine.splatting.backend import Backend
 from engine.splatting.registry import choose_backend
-from training.avatar.tuning import CAMERAS_TUNED
-from training.data.flame_tracking import TRACKING
+from training.data.flame_tracking import CAMERAS_TUNED, TRACKING
 from training.data.multiview import MultiViewCapture, View
 from training.evaluation.report.avatar import (
     PAGE_NAME,
