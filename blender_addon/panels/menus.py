@@ -64,7 +64,7 @@ class GAUSSIANSPEECH_MT_avatars(_Entries, bpy.types.Menu):
     bl_label = "Avatar"
     operators = (
         *("bind_avatar", "open_avatar", "save_avatar", "unbind_avatar", "portrait_camera"),
-        *("set_up_composite", "remove_composite", "render_avatars"),
+        *("set_up_composite", "remove_composite", "render_avatars", "viewport_render"),
     )
 
 

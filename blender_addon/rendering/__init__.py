@@ -3,7 +3,17 @@
 
 from __future__ import annotations
 
-from . import avatar_scene, ops, overlay, panel, panel_compat, properties, viewport
+from . import (
+    avatar_scene,
+    ops,
+    overlay,
+    panel,
+    panel_compat,
+    pass_times,
+    properties,
+    viewport,
+    viewport_render,
+)
 from .engine import GaussianSpeechRenderEngine
 from .light import panel as light_panel
 from .light import properties as light_properties
@@ -13,6 +23,7 @@ CLASSES: tuple[type, ...] = (
     *light_properties.CLASSES,
     GaussianSpeechRenderEngine,
     *ops.CLASSES,
+    *viewport_render.CLASSES,
     *panel.CLASSES,
     *light_panel.CLASSES,
 )
@@ -23,6 +34,7 @@ def register() -> None:
     properties.register()
     light_properties.register()
     avatar_scene.register()
+    pass_times.register()
     overlay.register()
     panel_compat.show_panels()
 
@@ -32,6 +44,7 @@ def unregister() -> None:
     overlay.unregister()
     viewport.unregister()
     panel_compat.hide_panels()
+    pass_times.unregister()
     avatar_scene.unregister()
     light_properties.unregister()
     properties.unregister()

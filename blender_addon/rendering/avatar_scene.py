@@ -19,16 +19,19 @@ from bpy.app.handlers import persistent
 from ...engine.core.errors import BadInputError, GaussianSpeechError
 from ..avatars.properties import bound_avatar
 from ..status import set_error
+from . import freeing, properties
 from .camera_visibility import hide, show, show_hidden_before
 from .compositor import (
     build_nodes,
+    built_scenes,
     built_view,
     follow_view,
-    has_light,
+    keep_passes,
     remove_nodes,
     write_layers,
 )
 from .engine import GaussianSpeechRenderEngine
+from .foreground import foreground_scene as foreground
 from .light import properties as light_properties
 from .light.light_scene import differs, keep_light_scene, remove_light_scene
 from .properties import composite_of
@@ -50,8 +53,13 @@ _SETTINGS = (
     "use_motion_blur",
     "motion_blur_shutter",
     "motion_blur_position",
+    "filter_size",
+    "use_simplify",
+    "simplify_subdivision_render",
+    "simplify_child_particles_render",
 )
 _FRAMES = ("frame_start", "frame_end", "frame_step")
+_RETRY_SECONDS = 0.5
 _VIEW = ("view_transform", "look", "exposure", "gamma")
 
 
@@ -89,31 +97,35 @@ def set_up_composite(scene: bpy.types.Scene) -> bpy.types.Scene:
     follow(scene, avatar_scene)
     _link_camera(avatar_scene)
     scene.render.use_compositing = True
-    _light_heads(scene, avatar_scene)
+    _keep_scenes(scene, avatar_scene)
     _build_nodes(scene, avatar_scene)
     return avatar_scene
 
 
 def _build_nodes(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
     composite = composite_of(scene)
-    build_nodes(scene, avatar_scene, composite.light_scene)
+    build_nodes(scene, avatar_scene, composite.light_scene, composite.foreground_scene)
     write_layers(scene, composite.layers_path if composite.write_layers else None)
 
 
-def _light_heads(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
-    """Have the light scene that the lit heads need."""
+def _keep_scenes(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
+    """Have the light scene that the lit heads need, and the foreground scene."""
     keep_light_scene(scene, _lit_heads(avatar_scene))
-    light_scene = composite_of(scene).light_scene
-    if light_scene is not None:
-        follow(scene, light_scene)
+    foreground.keep_foreground_scene(scene, _covered_heads(scene, avatar_scene))
+    _follow_all(scene, avatar_scene)
 
 
 def _lit_heads(avatar_scene: bpy.types.Scene) -> list[bpy.types.Object]:
-    return [
-        obj
-        for obj in avatar_scene.collection.objects
-        if obj.type == "MESH" and light_properties.is_lit(obj)
-    ]
+    return [obj for obj in _heads(avatar_scene) if light_properties.is_lit(obj)]
+
+
+def _covered_heads(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    """Those that are hidden by coverage."""
+    return _heads(avatar_scene) if foreground.wants_coverage(scene) else []
+
+
+def _heads(avatar_scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    return [obj for obj in avatar_scene.collection.objects if obj.type == "MESH"]
 
 
 def remove_composite(scene: bpy.types.Scene) -> None:
@@ -121,6 +133,7 @@ def remove_composite(scene: bpy.types.Scene) -> None:
     composite = composite_of(scene)
     remove_nodes(scene)
     remove_light_scene(scene)
+    foreground.remove_foreground_scene(scene)
     show_hidden_before(composite)
     avatar_scene, composite.avatar_scene = composite.avatar_scene, None
     if avatar_scene is not None:
@@ -135,7 +148,8 @@ def follow(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
 
 
 def _follow_all(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
-    for other in (avatar_scene, composite_of(scene).light_scene):
+    composite = composite_of(scene)
+    for other in (avatar_scene, composite.light_scene, composite.foreground_scene):
         if other is not None:
             follow(scene, other)
 
@@ -158,7 +172,7 @@ def _differing_heads(
 ) -> tuple[set[bpy.types.Object], set[bpy.types.Object]]:
     """Heads that the avatar scene has and is not to have, and those that it lacks."""
     wanted = {obj for obj in _rendered(_composited_layer(scene)) if _shows_avatar(obj)}
-    present = {obj for obj in avatar_scene.collection.objects if obj.type == "MESH"}
+    present = set(_heads(avatar_scene))
     return present - wanted, wanted - present
 
 
@@ -213,11 +227,12 @@ def _keep_in_step() -> None:
         follow(scene, avatar_scene)
         _link_camera(avatar_scene)
         try:
-            _light_heads(scene, avatar_scene)
+            _keep_scenes(scene, avatar_scene)
         except GaussianSpeechError as error:
             set_error(bpy.context, error)
-        view = built_view(scene)
-        if view is not None and has_light(scene) != (composite_of(scene).light_scene is not None):
+        composite = composite_of(scene)
+        scenes = composite.light_scene is not None, composite.foreground_scene is not None
+        if built_view(scene) is not None and built_scenes(scene) != scenes:
             _build_nodes(scene, avatar_scene)
         if built_view(scene) not in (None, scene.view_settings.view_transform):
             with suppress(KeyError):  # Nodes of an earlier version: Set Up Again makes new ones.
@@ -227,14 +242,25 @@ def _keep_in_step() -> None:
 def _keep_in_step_soon() -> None:
     # Objects cannot be linked while the dependency graph is being updated. In the background there
     # are no timers; there the next render begins with it.
-    if not bpy.app.background and not bpy.app.timers.is_registered(_keep_in_step):
-        bpy.app.timers.register(_keep_in_step, first_interval=0.0)
+    if not bpy.app.background and not bpy.app.timers.is_registered(_keep_in_step_between_renders):
+        bpy.app.timers.register(_keep_in_step_between_renders, first_interval=0.0)
+
+
+def _keep_in_step_between_renders() -> float | None:
+    if bpy.app.is_job_running("RENDER"):
+        return _RETRY_SECONDS
+    _keep_in_step()
+    return None
 
 
 @persistent
 def _on_change(*_args: object) -> None:
     for scene, avatar_scene in _composites():
-        if any(_differing_heads(scene, avatar_scene)) or differs(scene, _lit_heads(avatar_scene)):
+        if (
+            any(_differing_heads(scene, avatar_scene))
+            or differs(scene, _lit_heads(avatar_scene))
+            or foreground.differs(scene, _covered_heads(scene, avatar_scene))
+        ):
             _keep_in_step_soon()
         _follow_all(scene, avatar_scene)
 
@@ -248,16 +274,19 @@ def _on_frame(*_args: object) -> None:
 
 @persistent
 def _on_render_init(scene: bpy.types.Scene, *_args: object) -> None:
+    freeing.begin_render()
     if bpy.app.background:
         _keep_in_step()
     avatar_scene = composite_of(scene).avatar_scene
     if avatar_scene is not None and built_view(scene) is not None:
-        hide(obj for obj in avatar_scene.collection.objects if obj.type == "MESH")
+        keep_passes(scene, avatar_scene)
+        hide(_heads(avatar_scene))
 
 
 @persistent
 def _on_render_end(*_args: object) -> None:
     show()
+    freeing.end_render()
 
 
 @persistent
@@ -293,16 +322,19 @@ def register() -> None:
     """Keep avatar scenes in step with their main scenes."""
     for name, handler in _HANDLERS.items():
         getattr(bpy.app.handlers, name).append(handler)
-    light_properties.changed.append(_keep_in_step)
+    for calls in (light_properties.changed, properties.changed):
+        calls.append(_keep_in_step)
     _watch_view_transform()
 
 
 def unregister() -> None:
     """Let them go."""
     show()
-    light_properties.changed.remove(_keep_in_step)
+    freeing.unregister()
+    for calls in (light_properties.changed, properties.changed):
+        calls.remove(_keep_in_step)
     bpy.msgbus.clear_by_owner(_HANDLERS)
-    if bpy.app.timers.is_registered(_keep_in_step):
-        bpy.app.timers.unregister(_keep_in_step)
+    if bpy.app.timers.is_registered(_keep_in_step_between_renders):
+        bpy.app.timers.unregister(_keep_in_step_between_renders)
     for name, handler in _HANDLERS.items():
         getattr(bpy.app.handlers, name).remove(handler)

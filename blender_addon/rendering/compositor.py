@@ -8,10 +8,14 @@ artist's own nodes work as before, now with the avatar in their image.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
+from typing import Any
 
 import bpy
 
 from . import compositor_nodes
+from .coverage_nodes import between
+from .freeing import free
 from .relight_nodes import INPUTS, relit
 
 TAG = "gaussianspeech"
@@ -33,6 +37,7 @@ def build_nodes(
     scene: bpy.types.Scene,
     avatar_scene: bpy.types.Scene,
     light_scene: bpy.types.Scene | None = None,
+    foreground_scene: bpy.types.Scene | None = None,
 ) -> None:
     """Put the avatar scene over ``scene`` in its compositing tree, replacing former nodes.
 
@@ -40,22 +45,23 @@ def build_nodes(
         scene: the main scene.
         avatar_scene: that renders its avatars.
         light_scene: that renders the light on them, if any are lit by the scene.
+        foreground_scene: that renders what stands before them; ``None`` to compare depths.
     """
     remove_nodes(scene)
-    for layer in (*scene.view_layers, *avatar_scene.view_layers):
-        layer.use_pass_z = True
-        layer.update_render_passes()
+    keep_passes(scene, avatar_scene)
     tree = compositor_nodes.ensure_tree(scene)
     main = _main_layers(tree, scene)
     avatar = _render_layers(tree, avatar_scene)
     avatar.label, avatar[TAG] = "Avatar", "avatar"
     group = tree.nodes.new("CompositorNodeGroup")
-    group.node_tree = _group(scene.view_settings.view_transform, lit=light_scene is not None)
+    group.node_tree = _group(
+        scene.view_settings.view_transform,
+        lit=light_scene is not None,
+        covered=foreground_scene is not None,
+    )
     group.label, group[TAG] = "Avatar over Scene", "composite"
     _insert(tree, main, group)
-    tree.links.new(main.outputs["Depth"], group.inputs["Scene Depth"])
     tree.links.new(avatar.outputs["Image"], group.inputs["Avatar"])
-    tree.links.new(avatar.outputs["Depth"], group.inputs["Avatar Depth"])
     group.location = main.location.x + 320, main.location.y
     avatar.location = main.location.x, main.location.y - 420
     if light_scene is not None:
@@ -64,6 +70,22 @@ def build_nodes(
         for source, name in zip(("Image", *INPUTS[1:]), INPUTS, strict=True):
             tree.links.new(light.outputs[source], group.inputs[name])
         light.location = main.location.x, main.location.y - 840
+    if foreground_scene is None:
+        tree.links.new(main.outputs["Depth"], group.inputs["Scene Depth"])
+        tree.links.new(avatar.outputs["Depth"], group.inputs["Avatar Depth"])
+    else:
+        front = _render_layers(tree, foreground_scene)
+        front.label, front[TAG] = "Before the Avatar", "foreground"
+        tree.links.new(front.outputs["Image"], group.inputs["Foreground"])
+        front.location = main.location.x, main.location.y - 1260
+
+
+def keep_passes(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
+    """Have the depths that the nodes compare: without, every avatar would be behind everything."""
+    for layer in (*scene.view_layers, *avatar_scene.view_layers):
+        if not layer.use_pass_z:
+            layer.use_pass_z = True
+        layer.update_render_passes()
 
 
 def write_layers(scene: bpy.types.Scene, path: str | None) -> None:
@@ -107,10 +129,15 @@ def remove_nodes(scene: bpy.types.Scene) -> bool:
         if node.bl_idname == "CompositorNodeGroup":
             _bridge(tree, node)
             group, node.node_tree = node.node_tree, None
-            if group is not None and group.users == 0:
-                bpy.data.node_groups.remove(group)
+            if group is not None:
+                free(partial(_remove_unused, group))
         tree.nodes.remove(node)
     return bool(ours)
+
+
+def _remove_unused(group: bpy.types.NodeTree) -> None:
+    if group.users == 0:
+        bpy.data.node_groups.remove(group)
 
 
 def built_view(scene: bpy.types.Scene) -> str | None:
@@ -122,10 +149,11 @@ def built_view(scene: bpy.types.Scene) -> str | None:
     return None
 
 
-def has_light(scene: bpy.types.Scene) -> bool:
-    """Whether the nodes take the scene's light in."""
+def built_scenes(scene: bpy.types.Scene) -> tuple[bool, bool]:
+    """Whether the nodes take in the scene's light, and what stands before the avatars."""
     tree = compositor_nodes.tree_of(scene)
-    return tree is not None and any(node.get(TAG) == "light" for node in tree.nodes)
+    tags = set() if tree is None else {node.get(TAG) for node in tree.nodes}
+    return "light" in tags, "foreground" in tags
 
 
 def _main_layers(tree: bpy.types.NodeTree, scene: bpy.types.Scene) -> bpy.types.Node:
@@ -170,37 +198,50 @@ def _bridge(tree: bpy.types.NodeTree, group: bpy.types.Node) -> None:
             tree.links.new(source, target)
 
 
-def _group(view: str, *, lit: bool) -> bpy.types.NodeTree:
-    """The group that puts the avatar over the scene where it is nearer to the camera."""
+def _group(view: str, *, lit: bool, covered: bool) -> bpy.types.NodeTree:
+    """The group that puts the avatar over the scene where nothing of it is before the avatar."""
     group = bpy.data.node_groups.new(GROUP_NAME, "CompositorNodeTree")
-    for name, kind in (
-        ("Scene", "NodeSocketColor"),
-        ("Scene Depth", "NodeSocketFloat"),
-        ("Avatar", "NodeSocketColor"),
-        ("Avatar Depth", "NodeSocketFloat"),
-        *((name, "NodeSocketColor") for name in INPUTS if lit),
+    depths = () if covered else ("Scene Depth", "Avatar Depth")
+    for name in (
+        "Scene",
+        "Avatar",
+        *(("Foreground",) if covered else ()),
+        *(INPUTS if lit else ()),
     ):
-        group.interface.new_socket(name, in_out="INPUT", socket_type=kind)
+        group.interface.new_socket(name, in_out="INPUT", socket_type="NodeSocketColor")
+    for name in depths:
+        group.interface.new_socket(name, in_out="INPUT", socket_type="NodeSocketFloat")
     for name in ("Image", "Avatar"):
         group.interface.new_socket(name, in_out="OUTPUT", socket_type="NodeSocketColor")
     inputs, output = group.nodes.new("NodeGroupInput"), group.nodes.new("NodeGroupOutput")
+    given = inputs.outputs
+    avatar = _keep_look(group, given["Avatar"], view)
+    if lit:
+        avatar = relit(group, {name: given[name] for name in INPUTS}, given["Avatar"], avatar)
+    if covered:
+        image = between(group, given["Scene"], given["Foreground"], avatar)
+    else:
+        image = _over_by_depth(group, given, avatar)
+    group.links.new(avatar, output.inputs["Avatar"])
+    group.links.new(image, output.inputs["Image"])
+    _lay_out(group)
+    return group
+
+
+def _over_by_depth(
+    group: bpy.types.NodeTree, given: Any, avatar: bpy.types.NodeSocket
+) -> bpy.types.NodeSocket:
+    """The avatar over the scene where it is nearer to the camera."""
     nearer = compositor_nodes.math_node(group, "LESS_THAN")
     over = group.nodes.new("CompositorNodeAlphaOver")
     background, foreground = [socket for socket in over.inputs if socket.type == "RGBA"]
     # Z Combine with alpha would apply the alpha twice; as a factor of Alpha Over it is exact.
-    group.links.new(inputs.outputs["Avatar Depth"], nearer.inputs[0])
-    group.links.new(inputs.outputs["Scene Depth"], nearer.inputs[1])
+    group.links.new(given["Avatar Depth"], nearer.inputs[0])
+    group.links.new(given["Scene Depth"], nearer.inputs[1])
     group.links.new(nearer.outputs[0], _socket(over.inputs, "Fac"))
-    group.links.new(inputs.outputs["Scene"], background)
-    avatar = _keep_look(group, inputs.outputs["Avatar"], view)
-    if lit:
-        sockets = {name: inputs.outputs[name] for name in INPUTS}
-        avatar = relit(group, sockets, inputs.outputs["Avatar"], avatar)
+    group.links.new(given["Scene"], background)
     group.links.new(avatar, foreground)
-    group.links.new(avatar, output.inputs["Avatar"])
-    group.links.new(over.outputs[0], output.inputs["Image"])
-    _lay_out(group)
-    return group
+    return over.outputs[0]
 
 
 def follow_view(scene: bpy.types.Scene) -> None:

@@ -26,11 +26,14 @@ _STILL_SECONDS = 0.25
 _SLOW, _FAST = 1 / 20, 1 / 45
 """Seconds of a frame above which fewer Gaussians are drawn, and under which more are again."""
 _LEAST_SHARE = 0.25
+_BEFORE_MESH = 0.02
 
 _handle: Any = None
 _avatars = SceneAvatars()
 _regions: dict[int, _Region] = {}
 _failure = ""
+_unusable = ""
+"""What this GPU's driver refused. It is not asked again at each redraw: compiling takes seconds."""
 
 
 @dataclass(eq=False)
@@ -75,7 +78,9 @@ def draw(
     Returns:
         Whether those were drawn that can be seen; :func:`failure` says why not.
     """
-    global _failure  # noqa: PLW0603 - the one state that the panel reads
+    global _failure, _unusable  # noqa: PLW0603 - the one state that the panel reads
+    if _unusable:
+        return False
     try:
         subjects, _failure = _avatars.subjects(depsgraph, context.space_data, all_heads=all_heads)
         if _failure and all_heads:
@@ -86,7 +91,7 @@ def draw(
         _failure = one_line(error)
     # A driver's refusal of a shader is a plain exception; drawing must not raise at each redraw.
     except Exception as error:  # noqa: BLE001
-        _failure = f"This GPU cannot draw avatars: {str(error)[:200]}"
+        _unusable = _failure = f"This GPU cannot draw avatars: {str(error)[:200]}"
     return not _failure
 
 
@@ -156,6 +161,16 @@ def _redraw_later(region: bpy.types.Region) -> None:
     bpy.app.timers.register(redraw, first_interval=_STILL_SECONDS + 0.05)
 
 
+def before_mesh(space: Any, scene: Any) -> float:
+    """Metres that avatars come forward, where a viewport draws their meshes in spite of *Bounds*.
+
+    EEVEE does so in its rendered viewport. The mesh lies within the avatar, but some Gaussians lie
+    behind its surface.
+    """
+    renders_mesh = space.shading.type == "RENDERED" and scene.render.engine != "CYCLES"
+    return _BEFORE_MESH if renders_mesh else 0.0
+
+
 def _draw() -> None:
     context = bpy.context
     space = context.space_data
@@ -165,7 +180,9 @@ def _draw() -> None:
     draw(
         context,
         context.evaluated_depsgraph_get(),
-        lambda picture: picture.lay_over(matrix, linear_target=True),
+        lambda picture: picture.lay_over(
+            matrix, linear_target=True, nearer=before_mesh(space, context.scene)
+        ),
         all_heads=False,
     )
 
@@ -181,12 +198,19 @@ def _on_load(*_args: Any) -> None:
     _avatars.clear()
 
 
+@bpy.app.handlers.persistent
+def _on_new_file(*_args: Any) -> None:
+    global _unusable, _failure  # noqa: PLW0603
+    _unusable = _failure = ""
+    _on_load()
+
+
 _HANDLERS: dict[str, Callable[..., None]] = {
     "depsgraph_update_post": _on_change,
     "frame_change_post": _on_change,
     "undo_post": _on_load,
     "redo_post": _on_load,
-    "load_post": _on_load,
+    "load_post": _on_new_file,
 }
 
 

@@ -16,7 +16,9 @@ from .ops import (
     GAUSSIANSPEECH_OT_render_avatars,
     GAUSSIANSPEECH_OT_set_up_composite,
 )
+from .pass_times import cost
 from .properties import composite_of
+from .viewport_render import GAUSSIANSPEECH_OT_viewport_render
 
 
 class GAUSSIANSPEECH_PT_render(Section, bpy.types.Panel):
@@ -34,6 +36,13 @@ class GAUSSIANSPEECH_PT_render(Section, bpy.types.Panel):
         column.operator(
             GAUSSIANSPEECH_OT_portrait_camera.bl_idname, text="Portrait Camera", icon="CAMERA_DATA"
         )
+        row = column.row(align=True)
+        for text, icon, animation in (
+            ("Viewport Image", "RENDER_STILL", False),
+            ("Animation", "RENDER_ANIMATION", True),
+        ):
+            button = row.operator(GAUSSIANSPEECH_OT_viewport_render.bl_idname, text=text, icon=icon)
+            button.animation = animation
         if scene.render.engine == GaussianSpeechRenderEngine.bl_idname:
             column.label(text="F12 renders the avatars alone", icon="RENDER_STILL")
             column.prop(scene.render, "film_transparent")
@@ -51,6 +60,9 @@ class GAUSSIANSPEECH_PT_render(Section, bpy.types.Panel):
         if view != scene.view_settings.view_transform:
             text = f"Colours are kept for {view}: set up again"
             draw_wrapped(column, context, text, icon="ERROR")
+        column.prop(composite, "occlusion")
+        if taken := cost(scene, composite.foreground_scene):
+            draw_wrapped(column, context, f"Coverage: {taken}", icon="TIME")
         column.prop(composite, "write_layers")
         if composite.write_layers:
             column.prop(composite, "layers_path", text="")

@@ -3,17 +3,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import bpy
 
 from .. import compat
 from .camera_visibility import GAUSSIANSPEECH_PG_hidden_head
 from .compositor import built_view, write_layers
 
+changed: list[Callable[[], None]] = []
+"""Called when an artist chooses another occlusion."""
+
 
 def _on_layers_change(composite: GAUSSIANSPEECH_PG_composite, _context: bpy.types.Context) -> None:
     scene = composite.id_data
     if built_view(scene) is not None:
         write_layers(scene, composite.layers_path if composite.write_layers else None)
+
+
+def _on_occlusion_change(
+    _composite: GAUSSIANSPEECH_PG_composite, _context: bpy.types.Context
+) -> None:
+    for call in changed:
+        call()
 
 
 class GAUSSIANSPEECH_PG_composite(bpy.types.PropertyGroup):
@@ -28,6 +40,31 @@ class GAUSSIANSPEECH_PG_composite(bpy.types.PropertyGroup):
         name="Light Scene",
         description="The scene that renders the light on this scene's avatars",
         type=bpy.types.Scene,
+    )
+    foreground_scene: bpy.props.PointerProperty(
+        name="Foreground Scene",
+        description="The scene that renders what stands before this scene's avatars",
+        type=bpy.types.Scene,
+    )
+    occlusion: bpy.props.EnumProperty(
+        name="Occlusion",
+        description="How it is found what of the scene stands before an avatar",
+        items=(
+            ("AUTO", "Automatic", "Coverage with motion blur or depth of field, else depth"),
+            (
+                "DEPTH",
+                "Depth",
+                "Compare one depth for each pixel: quick, and exact for what is sharp",
+            ),
+            (
+                "COVERAGE",
+                "Coverage",
+                "Render once more what stands before the avatars: exact for blur and transparency",
+            ),
+        ),
+        default="AUTO",
+        options=set(),
+        update=_on_occlusion_change,
     )
     hulls: bpy.props.PointerProperty(
         name="Hair Shadows",

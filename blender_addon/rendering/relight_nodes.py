@@ -35,22 +35,22 @@ def relit(
         look: likewise, with its look kept.
     """
     light, capture, settings, plain_parts, look_parts = (
-        _parts(tree, socket) for socket in (*(sockets[name] for name in INPUTS), plain, look)
+        parts(tree, socket) for socket in (*(sockets[name] for name in INPUTS), plain, look)
     )
-    covered = _math(tree, "GREATER_THAN", settings[2], _COVERED)
+    covered = math(tree, "GREATER_THAN", settings[2], _COVERED)
     ratios = []
     for here, before in zip(light[:3], capture[:3], strict=True):
-        ratio = _math(tree, "DIVIDE", here, _math(tree, "MAXIMUM", before, 1e-6))
-        bounded = _math(tree, "MINIMUM", _math(tree, "MAXIMUM", ratio, 0.0), _MOST)
-        shaped = _math(tree, "POWER", bounded, _math(tree, "MAXIMUM", settings[1], 0.1))
-        ratios.append(_math(tree, "MULTIPLY", shaped, covered))
+        ratio = math(tree, "DIVIDE", here, math(tree, "MAXIMUM", before, 1e-6))
+        bounded = math(tree, "MINIMUM", math(tree, "MAXIMUM", ratio, 0.0), _MOST)
+        shaped = math(tree, "POWER", bounded, math(tree, "MAXIMUM", settings[1], 0.1))
+        ratios.append(math(tree, "MULTIPLY", shaped, covered))
     ratios = _spread(tree, ratios, covered)
-    amount = _spread(tree, [_math(tree, "MULTIPLY", settings[0], covered)] * 3, covered)[0]
+    amount = _spread(tree, [math(tree, "MULTIPLY", settings[0], covered)] * 3, covered)[0]
     result = tree.nodes.new("CompositorNodeCombineColor")
     for index, ratio in enumerate(ratios):
-        lit = _math(tree, "MULTIPLY", plain_parts[index], ratio)
-        change = _math(tree, "SUBTRACT", lit, look_parts[index])
-        mixed = _math(tree, "ADD", look_parts[index], _math(tree, "MULTIPLY", amount, change))
+        lit = math(tree, "MULTIPLY", plain_parts[index], ratio)
+        change = math(tree, "SUBTRACT", lit, look_parts[index])
+        mixed = math(tree, "ADD", look_parts[index], math(tree, "MULTIPLY", amount, change))
         tree.links.new(mixed, result.inputs[index])
     tree.links.new(look_parts[3], result.inputs["Alpha"])
     return result.outputs["Image"]
@@ -63,20 +63,22 @@ def _spread(tree: Any, values: list[Any], covered: Any) -> list[Any]:
         tree.links.new(value, socket)
     inpaint = compositor_nodes.inpaint(tree, _SPREAD)
     tree.links.new(image.outputs["Image"], inpaint.inputs["Image"])
-    return _parts(tree, inpaint.outputs["Image"])[:3]
+    return parts(tree, inpaint.outputs["Image"])[:3]
 
 
-def _parts(tree: Any, socket: Any) -> list[Any]:
+def parts(tree: Any, socket: Any) -> list[Any]:
+    """Red, green, blue and alpha of a picture."""
     node = tree.nodes.new("CompositorNodeSeparateColor")
     tree.links.new(socket, node.inputs["Image"])
     return list(node.outputs)
 
 
-def _math(tree: Any, operation: str, one: Any, other: Any) -> bpy.types.NodeSocket:
+def math(tree: Any, operation: str, *values: Any) -> bpy.types.NodeSocket:
+    """The result of an operation on two sockets or numbers."""
     node = compositor_nodes.math_node(tree, operation)
-    tree.links.new(one, node.inputs[0])
-    if isinstance(other, float):
-        node.inputs[1].default_value = other
-    else:
-        tree.links.new(other, node.inputs[1])
+    for socket, value in zip(node.inputs, values, strict=False):
+        if isinstance(value, float):
+            socket.default_value = value
+        else:
+            tree.links.new(value, socket)
     return node.outputs[0]

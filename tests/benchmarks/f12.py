@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What F12 costs above the engine's own time, and whether an animation's memory stays flat.
 
-``python -m tests.benchmarks.f12 [--memory] [ENGINE_PYTHON]`` needs ``bpy`` and an engine. The
-default head with the default avatar, alone. Time: wall time of the whole ``render.render`` against
-the seconds that the engine reports for its part of the same frames. Memory, on Linux: what Blender
-and the engine hold resident through an animation of many tiny frames with a moving jaw.
+``python -m tests.benchmarks.f12 [--memory FRAMES] [--engine PYTHON]`` needs ``bpy`` and an engine.
+The default head with the default avatar, alone. Time: wall time of the whole ``render.render``
+against the seconds that the engine reports for its part of the same frames. Memory, on Linux: what
+Blender and the engine hold resident, and how many files they have open, through an animation of
+many tiny frames with a moving jaw.
 """
 
+import argparse
 import statistics
 import sys
 import tempfile
@@ -14,18 +16,21 @@ import time
 from pathlib import Path
 
 from blender_addon.standalone import addon_module, enabled_addon
+from tests.benchmarks.machine import held
 
 SIZES, RUNS = ((550, 802), (1100, 1604), (1920, 1080)), 7
-FRAMES, REPORTED = 1000, 100
+REPORTS = 10
 
 
-def main(*arguments: str) -> None:
-    memory = "--memory" in arguments
-    engine_python, *_ = (*(set(arguments) - {"--memory"}), sys.executable)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--memory", type=int, metavar="FRAMES", default=0)
+    parser.add_argument("--engine", metavar="PYTHON", default=sys.executable)
+    options = parser.parse_args()
     import bpy
 
     own = []
-    with enabled_addon(engine_python):
+    with enabled_addon(options.engine):
         engine = addon_module("rendering.engine")
         render_image = engine.render_image
 
@@ -42,8 +47,8 @@ def main(*arguments: str) -> None:
         bpy.ops.gaussianspeech.render_avatars()
         count = bpy.context.object.gaussianspeech_avatar.gaussians
         print(f"Blender {bpy.app.version_string}, {count:,} Gaussians")
-        if memory:
-            print_memory(bpy)
+        if options.memory:
+            print_memory(bpy, options.memory)
             return
         for size in SIZES:
             wall = time_renders(bpy, size, own)
@@ -67,17 +72,25 @@ def time_renders(bpy, size, own) -> float:
     return statistics.median(walls)
 
 
-def print_memory(bpy) -> None:
+def print_memory(bpy, frames: int) -> None:
     pid = addon_module("engine_link.session").current_engine().wait_ready()["pid"]
-    held = memory_of_animation(bpy, pid, FRAMES)
-    for frame in range(REPORTED, FRAMES + 1, REPORTED):
-        blender, engine = held[frame - 1]
-        print(f"frame {frame:5d}: Blender {blender:7.1f} MiB, engine {engine:7.1f} MiB")
+    step = max(1, frames // REPORTS)
+
+    def report(frame, both):
+        if frame % step == 0 or frame == step // 10:
+            (blender, files), (engine, engine_files) = both
+            print(
+                f"frame {frame:5d}: Blender {blender:7.1f} MiB, {files} files; "
+                f"engine {engine:7.1f} MiB, {engine_files} files",
+                flush=True,
+            )
+
+    memory_of_animation(bpy, pid, frames, report)
 
 
-def memory_of_animation(bpy, engine_pid: int, frames: int) -> list[tuple[float, float]]:
-    """Resident MiB of this Blender and of the engine after each frame of a moving jaw."""
-    scene, held = bpy.context.scene, []
+def memory_of_animation(bpy, engine_pid: int, frames: int, report=None) -> list[tuple]:
+    """MiB and open files of this Blender and of the engine after each frame of a moving jaw."""
+    scene, found = bpy.context.scene, []
     jaw = bpy.context.object.data.shape_keys.key_blocks["jawOpen"]
     for frame, value in ((1, 0.0), (frames, 1.0)):
         jaw.value = value
@@ -86,7 +99,9 @@ def memory_of_animation(bpy, engine_pid: int, frames: int) -> list[tuple[float, 
     scene.render.resolution_x = scene.render.resolution_y = 32
 
     def note(*_):
-        held.append((resident("self"), resident(engine_pid)))
+        found.append((held(), held(engine_pid)))
+        if report is not None:
+            report(len(found), found[-1])
 
     bpy.app.handlers.render_write.append(note)
     try:
@@ -95,14 +110,8 @@ def memory_of_animation(bpy, engine_pid: int, frames: int) -> list[tuple[float, 
             bpy.ops.render.render(animation=True)
     finally:
         bpy.app.handlers.render_write.remove(note)
-    return held
-
-
-def resident(process: int | str) -> float:
-    """MiB that a process holds resident (Linux)."""
-    status = Path(f"/proc/{process}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+    return found
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

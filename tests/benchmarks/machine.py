@@ -25,3 +25,10 @@ def vector_bits() -> int:
 
     features = os.environ.get("NUMBA_CPU_FEATURES") or get_host_cpu_features().flatten()
     return 512 if "+avx512f" in features else 256 if "+avx" in features else 128
+
+
+def held(process: int | str = "self") -> tuple[float, int]:
+    """MiB that a process holds resident, and how many files it has open (Linux)."""
+    folder = Path(f"/proc/{process}")
+    status = (folder / "status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024, len(list((folder / "fd").iterdir()))

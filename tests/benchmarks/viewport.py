@@ -4,34 +4,37 @@
 The default avatar on a mesh that moves and a view that turns; depths and order beside numpy's
 stable sort of as many float32, the reference. In a Blender that has a GPU context in the background
 (5.2), also the whole of a redraw but the drawing itself, which is the GPU's (vertices, order and
-their uploads), and the memory over ``--frames`` redraws of 64×64 pixels.
+their uploads), and over ``--frames`` redraws of 64×64 pixels the memory
+that is resident and the files that are open (Linux).
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from blender_addon.standalone import addon_module
-from tests.benchmarks.machine import processor
+from tests.benchmarks.machine import held, processor
 
-FRAMES, SIZE = 300, 64
+FRAMES, SIZE, REPORTS = 300, 64, 10
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, default=FRAMES)
-    frames = parser.parse_args().frames
+    parser.add_argument("--gaussians", type=int, help="as many of the avatar's alone")
+    options = parser.parse_args()
+    frames = options.frames
     import bpy
     import gpu
 
     arrays = addon_module("rendering.splats.arrays")
     sorting = addon_module("rendering.splats.sorting")
-    avatar = arrays.load_arrays("default")
+    avatar = first(arrays.load_arrays("default"), options.gaussians)
     vertices, faces = mesh()
     sorter = sorting.DepthSorter(faces, avatar.binding, avatar.positions)
     axes = [turned(index) for index in range(16)]
@@ -50,11 +53,23 @@ def main() -> None:
     draw(addon_module("rendering.splats.renderer"), avatar, vertices, faces, axes, frames)
 
 
+def first(avatar, count):
+    """An avatar of the first Gaussians of another's."""
+    if count is None:
+        return avatar
+    names = ("binding", "positions", "scales", "quats", "opacities")
+    color = replace(avatar.color, latents=avatar.color.latents[:count])
+    parts = {name: getattr(avatar, name)[:count] for name in names}
+    return replace(avatar, color=color, rank=avatar.rank[avatar.rank < count], **parts)
+
+
 def draw(renderer, avatar, vertices, faces, axes, frames) -> None:
     import gpu
 
     known = renderer.GpuAvatar(avatar, faces)
-    picture, taken, memory = renderer.SplatPicture(), [], []
+    picture, taken = renderer.SplatPicture(), []
+    step = max(1, frames // REPORTS)
+    print(f"with {gpu.platform.renderer_get()}, {gpu.platform.backend_type_get()}")
     moved = [vertices + np.float32(1e-4 * index) for index in range(8)]
     for frame in range(frames):
         started = time.perf_counter()
@@ -66,11 +81,10 @@ def draw(renderer, avatar, vertices, faces, axes, frames) -> None:
         taken.append(time.perf_counter() - started)
         picture.draw([subject], seen)
         picture.read()  # Wait for it, so that the next frame's time is its own.
-        if frame in (frames // 10, frames - 1):
-            memory.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        if (frame + 1) % step == 0:
+            memory, files = held()
+            print(f"frame {frame + 1:5d}: {memory:7.1f} MiB, {files} files", flush=True)
     print(f"vertices, order, uploads       {1e3 * np.median(taken):6.2f} ms, median of {frames}")
-    print(f"with {gpu.platform.renderer_get()}, {gpu.platform.backend_type_get()}")
-    print(f"memory {memory[0]:.1f} MiB after a tenth of the frames, {memory[1]:.1f} MiB at the end")
 
 
 def view(renderer, axis):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Through many frames neither Blender nor the engine grows."""
+"""Through many frames neither Blender nor the engine grows, nor leaves files open."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ def test_memory_stays_flat_through_an_animation(engine_ready, addon):
     addon("demo_scene").set_up(bpy.context.scene, bpy.context.object)
     bpy.ops.gaussianspeech.render_avatars()
     pid = addon("engine_link.session").current_engine().wait_ready()["pid"]
-    held = np.array(memory_of_animation(bpy, pid, FRAMES))
-    assert len(held) == FRAMES
+    found = np.array(memory_of_animation(bpy, pid, FRAMES))
+    assert len(found) == FRAMES
+    held, files = found[..., 0], found[..., 1]
     # The median of a stretch: single frames are seen with buffers of the pipe or without.
     stretch = SETTLED // 2
     grown = np.median(held[-stretch:], 0) - np.median(held[SETTLED : SETTLED + stretch], 0)
     assert (grown < LEAK * (FRAMES - SETTLED - stretch)).all(), held[::20]
+    assert (files[-1] <= files[SETTLED]).all(), files[::20]

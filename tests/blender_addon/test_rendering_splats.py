@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -234,3 +235,54 @@ def test_one_avatar_that_cannot_be_drawn_hides_no_other(
     assert len(found) == 1
     assert broken.name in missing
     assert str(path) in missing
+
+
+@pytest.mark.parametrize(
+    ("shading", "engine", "forward"),
+    [
+        ("SOLID", "BLENDER_EEVEE", False),
+        ("MATERIAL", "BLENDER_EEVEE", False),
+        ("RENDERED", "BLENDER_EEVEE", True),
+        ("RENDERED", "CYCLES", False),
+    ],
+)
+def test_avatars_come_before_their_meshes_where_a_viewport_draws_those(
+    addon, shading, engine, forward
+):
+    space = SimpleNamespace(shading=SimpleNamespace(type=shading))
+    scene = SimpleNamespace(render=SimpleNamespace(engine=engine))
+    assert (addon("rendering.overlay").before_mesh(space, scene) > 0) is forward
+
+
+def test_an_avatar_that_comes_forward_is_drawn_over_what_is_just_before_it(
+    engine_ready, renderer, addon, add_head
+):
+    import gpu
+
+    add_head()
+    view = view_of(renderer)
+    depsgraph = engine_ready.context.evaluated_depsgraph_get()
+    scene = addon("rendering.splats.scene")
+    (instance,) = addon("rendering.instances").visible_avatars(depsgraph)
+    picture = renderer.SplatPicture("32")
+    picture.draw([scene.SceneAvatars().subject("head", instance)], view)
+    near, far = 0.1, 10.0
+    matrix = np.eye(4)
+    matrix[2, 2:] = (far + near) / (near - far), 2 * far * near / (near - far)
+    matrix[3, 2:] = -1, 0
+    # A wall through the middle of the head hides half of it, unless that comes forward.
+    wall = float(np.linalg.norm([math.sin(0.3), math.cos(0.3), 0.1])) - 0.09
+    depth = 0.5 + 0.5 * (matrix[2, 2] * -wall + matrix[2, 3]) / wall
+    covered = []
+    for nearer in (0.0, 0.3):
+        offscreen = gpu.types.GPUOffScreen(SIZE, SIZE)
+        with offscreen.bind():
+            frame = gpu.state.active_framebuffer_get()
+            frame.clear(color=(0, 0, 0, 0), depth=depth)
+            picture.lay_over(matrix, linear_target=False, nearer=nearer)
+            pixels = frame.read_color(0, 0, SIZE, SIZE, 4, 0, "FLOAT")
+        pixels.dimensions = SIZE * SIZE * 4
+        covered.append((np.array(pixels)[3::4] > 0.5).mean())
+        offscreen.free()
+    assert covered[1] > 0.1
+    assert covered[0] < 0.8 * covered[1]

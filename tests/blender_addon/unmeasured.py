@@ -6,6 +6,8 @@ OPERATORS = {
     "gaussianspeech.cancel_set_up": "ends a process, and is there only while the engine is set up",
     "gaussianspeech.remove_engine": "would delete an environment; it renames the folder, and a "
     "thread deletes it",
+    "gaussianspeech.viewport_render": "draws one frame at a tick, as long as a viewport takes for "
+    "it, and lets Blender go on between two",
 }
 """Operators."""
 

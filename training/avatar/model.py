@@ -119,13 +119,17 @@ class TrainableAvatar(nn.Module):
         return _bind(vertices, self.faces, self.binding, dict(self.gaussians.items()))
 
     def avatar(
-        self, provenance: Mapping[str, str] | None = None, identity: Identity | None = None
+        self,
+        provenance: Mapping[str, str] | None = None,
+        identity: Identity | None = None,
+        light: Tensor | None = None,
     ) -> GaussianAvatar:
         """A copy as the engine has it, on the CPU.
 
         Args:
             provenance: how it was made.
             identity: of its head, with what was trained on; of the head alone by default.
+            light: (V, 3) of the capture, where it is known.
         """
         values = {name: value.detach().cpu().clone() for name, value in self.gaussians.items()}
         color = self.color.model({name: values[name] for name in self.color.per_gaussian})
@@ -134,6 +138,7 @@ class TrainableAvatar(nn.Module):
             faces=self.faces.cpu(),
             binding=self.binding.cpu().clone(),
             color=color,
+            light=light,
             provenance=dict(provenance or {}),
             **{name: values[name] for name in SHAPE},
         )

@@ -16,6 +16,7 @@ import torch
 from engine.avatar import load_avatar, save_avatar
 from engine.avatar.gaussian_avatar import GaussianAvatar
 from engine.avatar.kernels import warm_up
+from engine.core.arrays import Float
 from engine.core.errors import BadInputError, CancelledError, GaussianSpeechError
 from engine.heads.identity import Identity
 from engine.heads.registry import avatar_in
@@ -23,6 +24,7 @@ from engine.jobs.worker import JobHandle
 from engine.splatting.backend import Backend
 from engine.splatting.registry import choose_backend
 from training.avatar.config import AvatarSettings
+from training.avatar.light import light_of
 from training.avatar.model import TrainableAvatar
 from training.avatar.preview import measured, most_expressive, save_preview
 from training.avatar.start import VIEWS, avatar_to_go_on_from, seeded_avatar
@@ -73,6 +75,8 @@ def train(
     _report_message(job, 0, "Checking the capture")
     capture = MultiViewCapture.open(data, scale=settings.scale, head=head)
     initial = _initial(settings, capture)
+    _report_message(job, 0, "Looking for the light of the capture")
+    light = light_of(capture)
     threads = use_threads(settings.threads)
     backend = choose_backend(settings.backend)
     processes = processes_of(settings.device, backend)
@@ -97,7 +101,7 @@ def train(
         resumes = (folder / STATE).exists()
         avatar = _first_avatar(capture, settings, backend, job, initial, resumes=resumes)
         trainer = AvatarTrainer(capture, avatar, settings, backend, processes, loss)
-        training = _AvatarTraining(trainer, folder)
+        training = _AvatarTraining(trainer, folder, light)
         intervals = Intervals(
             settings.checkpoint_every, settings.evaluate_every, settings.preview_every
         )
@@ -120,8 +124,8 @@ def train(
 class _AvatarTraining:
     """An avatar in training as the loop sees it."""
 
-    def __init__(self, trainer: AvatarTrainer, folder: Path) -> None:
-        self.trainer, self.folder = trainer, folder
+    def __init__(self, trainer: AvatarTrainer, folder: Path, light: tuple[Float, str]) -> None:
+        self.trainer, self.folder, self._light = trainer, folder, light
         self.total = trainer.settings.steps
         self._test = RefinedViews(trainer.capture.split("test"), trainer.tuning)
         self._shown = sorted({0, most_expressive(self._test)})
@@ -199,7 +203,8 @@ class _AvatarTraining:
         provenance |= {name: f"{value:.4g}" for name, value in self._scores.items()}
         if trainer.loss.off:
             provenance["losses off"] = trainer.loss.lacks
-        avatar = trainer.avatar.avatar(provenance, identity)
+        light, provenance["light"] = self._light
+        avatar = trainer.avatar.avatar(provenance, identity, torch.from_numpy(light))
         save_avatar(avatar, self.folder / AVATAR, half=True)
 
     def save_scores(self, seconds: float) -> None:

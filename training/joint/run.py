@@ -311,7 +311,7 @@ class _JointTraining:
             "losses off": self.loss.lacks or "none",
         }
         refined = self.avatar.avatar(
-            {**self.given.provenance, **provenance}, self.capture.identity()
+            {**self.given.provenance, **provenance}, self.capture.identity(), self.given.light
         )
         save_avatar(refined, self.folder / AVATAR, half=True)
         lve = self.speech.validation_lve()

@@ -52,7 +52,7 @@ class CyclesRig:
             MissingDependencyError: a GPU is wanted and Blender finds none.
         """
         # Cycles looks for devices here, and prints what it finds.
-        with _silenced():
+        with silenced():
             self._build(head, samples, threads or os.cpu_count() or 1)
             if device == "gpu":
                 use_gpu(self._scene)
@@ -97,7 +97,7 @@ class CyclesRig:
         with tempfile.TemporaryDirectory(prefix="gaussianspeech-") as folder:
             path = Path(folder) / "picture.png"
             self._scene.render.filepath = str(path)
-            with _silenced():
+            with silenced():
                 bpy.ops.render.render(write_still=True)
             if not path.is_file():
                 raise GaussianSpeechError(
@@ -160,7 +160,7 @@ def new_camera(scene: Any) -> None:
 
 
 @contextmanager
-def _silenced() -> Iterator[None]:
+def silenced() -> Iterator[None]:
     """Keep what Blender prints from the command's results; it writes to the file descriptor."""
     sys.stdout.flush()
     kept = os.dup(1)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The light of the studio on the head, by which an avatar's colours are divided to relight it.
 
-``python -m training.synthetic.light AVATAR`` writes it into an avatar of the default head that was
-trained on a synthetic capture made before captures kept it.
+Captures and avatars that are trained on them keep it; ``python -m training.synthetic.light AVATAR``
+writes it into an avatar of the default head that was trained on a synthetic capture before.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ALBEDO = 0.6
 """Of the surface that reflects light on the rest of the head: about that of skin."""
 
 
-def studio_light(head: Head, samples: int = 256) -> Float:
+def studio_light(head: Head, samples: int = 256, threads: int | None = None) -> Float:
     """The light of a synthetic capture on the head at rest, with its own shadows.
 
     Builds the studio in an empty Blender file.
@@ -38,6 +38,7 @@ def studio_light(head: Head, samples: int = 256) -> Float:
     Args:
         head: an ARKit head.
         samples: of Cycles at a vertex.
+        threads: of Cycles; all processors by default.
 
     Returns:
         (V, 3) float32 scene-linear radiance of a white diffuse surface.
@@ -46,6 +47,8 @@ def studio_light(head: Head, samples: int = 256) -> Float:
     scene: Any = bpy.context.scene
     light_studio(scene)
     prepare_rendering(scene, samples)
+    if threads is not None:
+        scene.render.threads_mode, scene.render.threads = "FIXED", threads
     brightest: Float = np.max([_baked(scene, head, pose) for pose in _POSES], axis=0)
     return brightest
 

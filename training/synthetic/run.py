@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from engine.core.arrays import Float
 from engine.core.errors import CancelledError, GaussianSpeechError, MissingDependencyError
 from engine.core.progress import Progress, subprogress
 from engine.heads import load_head
+from engine.heads.head import Head
 from engine.jobs.worker import JobHandle
+from training.data.capture_light import LIGHT, save_light
 from training.data.layout import (
     IMAGES,
     MASKS,
@@ -38,6 +42,7 @@ Device = Literal["cpu", "gpu"]
 
 PREVIEW = "preview.jpg"
 _SPEECH_PART = 0.02
+_LIGHT_SAMPLES = 64
 
 
 def make_capture(
@@ -52,6 +57,8 @@ def make_capture(
     device: Device = "cpu",
 ) -> None:
     """Film the default head; what lies in the folder already is kept.
+
+    The studio's light on the head is written before the first picture.
 
     After each timestep the transforms files list all pictures there are, so that training can
     begin before the capture is complete, and a capture that broke off is one.
@@ -90,6 +97,9 @@ def make_capture(
             save_head_param(pose.param, folder / head_param_path(timestep))
 
         def cycles_rig() -> CyclesRig:
+            if not (folder / LIGHT).is_file():
+                progress(_SPEECH_PART, "measuring the light")
+                save_light(_studio_light(head, threads), folder)
             progress(_SPEECH_PART, "building the person")
             return _new_cycles_rig(made_of["head"], settings.samples, threads, device)
 
@@ -189,9 +199,25 @@ class _CaptureRun:
         )
 
 
+def _studio_light(head: Head, threads: int | None) -> Float:
+    with _blender():
+        from training.synthetic.cycles_rig import silenced
+        from training.synthetic.light import studio_light
+    with silenced():
+        return studio_light(head, _LIGHT_SAMPLES, threads)
+
+
 def _new_cycles_rig(head: str, samples: int, threads: int | None, device: Device) -> CyclesRig:
-    try:
+    with _blender():
         from training.synthetic.cycles_rig import CyclesRig
+    return CyclesRig(load_head(head), samples, threads=threads, device=device)
+
+
+@contextmanager
+def _blender() -> Iterator[None]:
+    """Say what to install where importing what needs Blender fails for its want."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         if error.name != "bpy":
             raise
@@ -199,7 +225,6 @@ def _new_cycles_rig(head: str, samples: int, threads: int | None, device: Device
             "Filming needs Blender as a Python module, which is not installed.",
             "Install it with: pip install 'gaussianspeech[blender]'.",
         ) from error
-    return CyclesRig(load_head(head), samples, threads=threads, device=device)
 
 
 def _clear_halves(folder: Path) -> None:

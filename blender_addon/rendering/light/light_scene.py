@@ -3,19 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import bpy
 
 from ...avatars.properties import avatar_path, shown_name
 from ...status import set_message
+from ..freeing import free
 from ..properties import composite_of
 from .proxies import (
     CAPTURE,
     SETTINGS,
     is_current,
-    make_proxy,
+    make_hull,
+    make_receiver,
     remove_proxy,
     remove_shared,
 )
@@ -50,10 +54,12 @@ def keep_light_scene(scene: bpy.types.Scene, heads: Collection[bpy.types.Object]
         composite.hulls = bpy.data.collections.new(HULLS)
         scene.collection.children.link(composite.hulls)
     light_scene = composite.light_scene
-    changed = False
-    for owner, is_hull in ((light_scene.collection, False), (composite.hulls, True)):
-        changed |= _keep_proxies(owner.objects, heads, is_hull=is_hull)
-    _follow_engine(scene, light_scene)
+    changed = keep_proxies(light_scene.collection.objects, heads, _receiver)
+    changed |= keep_proxies(composite.hulls.objects, heads, make_hull)
+    fewer = {"use_denoising": True}
+    if scene.render.engine == "CYCLES":
+        fewer["samples"] = min(scene.cycles.samples, SAMPLES)
+    follow_engine(scene, light_scene, fewer)
     if changed:
         # A render that has begun already would otherwise crash Blender 5.2.
         light_scene.view_layers[0].update()
@@ -66,7 +72,7 @@ def differs(scene: bpy.types.Scene, heads: Collection[bpy.types.Object]) -> bool
     if composite.light_scene is None or composite.hulls is None:
         return bool(heads)
     return any(
-        _differing(objects, heads) != ([], set())
+        proxies_differ(objects, heads)
         for objects in (composite.light_scene.collection.objects, composite.hulls.objects)
     )
 
@@ -76,6 +82,12 @@ def remove_light_scene(scene: bpy.types.Scene) -> None:
     composite = composite_of(scene)
     light_scene, composite.light_scene = composite.light_scene, None
     hulls, composite.hulls = composite.hulls, None
+    if hulls is not None:
+        hulls.hide_render = True
+    free(partial(_remove, light_scene, hulls))
+
+
+def _remove(light_scene: bpy.types.Scene | None, hulls: bpy.types.Collection | None) -> None:
     for owner in (light_scene.collection if light_scene else None, hulls):
         for obj in list(owner.objects) if owner else ():
             if obj.type == "MESH":
@@ -88,16 +100,29 @@ def remove_light_scene(scene: bpy.types.Scene) -> None:
 
 
 def _new_scene(scene: bpy.types.Scene) -> bpy.types.Scene:
-    light_scene = bpy.data.scenes.new(f"{scene.name} Light")
-    light_scene.background_set = scene
-    render = light_scene.render
-    render.film_transparent, render.use_compositing, render.use_sequencer = True, False, False
+    light_scene = new_scene_before(scene, f"{scene.name} Light")
     layer = light_scene.view_layers[0]
     for name in (CAPTURE, SETTINGS):
         aov = layer.aovs.add()
         aov.name, aov.type = name, "COLOR"
     layer.update_render_passes()
     return light_scene
+
+
+def new_scene_before(scene: bpy.types.Scene, name: str) -> bpy.types.Scene:
+    """A scene that renders what is in it with all of another round it, over nothing."""
+    made = bpy.data.scenes.new(name)
+    made.background_set = scene
+    render = made.render
+    render.film_transparent, render.use_compositing, render.use_sequencer = True, False, False
+    return made
+
+
+def proxies_differ(
+    objects: Iterable[bpy.types.Object], heads: Collection[bpy.types.Object]
+) -> bool:
+    """Whether :func:`keep_proxies` would make or remove something."""
+    return _differing(objects, heads) != ([], set())
 
 
 def _differing(
@@ -116,16 +141,34 @@ def _differing(
     return gone, set(heads) - kept
 
 
-def _keep_proxies(objects: Any, heads: Collection[bpy.types.Object], *, is_hull: bool) -> bool:
+def keep_proxies(
+    objects: Any,
+    heads: Collection[bpy.types.Object],
+    make: Callable[[bpy.types.Object], bpy.types.Object],
+) -> bool:
+    """Have a proxy of each head in a collection, and no others.
+
+    Args:
+        objects: of the collection.
+        heads: that are to have one.
+        make: one of a head.
+
+    Returns:
+        Whether anything was made or removed.
+    """
     gone, missing = _differing(objects, heads)
     for proxy in gone:
         remove_proxy(proxy)
     for head in sorted(missing, key=lambda obj: obj.name):
-        proxy, stored = make_proxy(head, is_hull=is_hull)
-        objects.link(proxy)
-        if not stored.known:
-            _warn(head)
+        objects.link(make(head))
     return bool(gone or missing)
+
+
+def _receiver(head: bpy.types.Object) -> bpy.types.Object:
+    receiver, stored = make_receiver(head)
+    if not stored.known:
+        _warn(head)
+    return receiver
 
 
 def _warn(head: bpy.types.Object) -> None:
@@ -139,22 +182,28 @@ def _warn(head: bpy.types.Object) -> None:
         print(f"Warning: {text}", flush=True)
 
 
-def _follow_engine(scene: bpy.types.Scene, light_scene: bpy.types.Scene) -> None:
-    """Render as the main scene does, with few samples and denoised."""
-    if light_scene.world != scene.world:
-        light_scene.world = scene.world
-    if light_scene.render.engine != scene.render.engine:
-        light_scene.render.engine = scene.render.engine
-    own: dict[str, Any] = {}
-    if scene.render.engine == "CYCLES":
-        own = {"samples": min(scene.cycles.samples, SAMPLES), "use_denoising": True}
-    for group in ("cycles", "eevee"):
+def follow_engine(
+    scene: bpy.types.Scene, other: bpy.types.Scene, own: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """Have a scene render as the main scene does.
+
+    Args:
+        scene: the main scene.
+        other: that follows it.
+        own: settings of Cycles that it has for itself.
+    """
+    if other.world != scene.world:
+        other.world = scene.world
+    if other.render.engine != scene.render.engine:
+        other.render.engine = scene.render.engine
+    for group in ("cycles", "cycles_curves", "eevee"):
         if hasattr(scene, group):
-            _copy_group(getattr(scene, group), getattr(light_scene, group), own)
-            own = {}
+            _copy_group(
+                getattr(scene, group), getattr(other, group), own if group == "cycles" else {}
+            )
 
 
-def _copy_group(source: Any, target: Any, own: dict[str, Any]) -> None:
+def _copy_group(source: Any, target: Any, own: Mapping[str, Any]) -> None:
     for item in source.bl_rna.properties:
         name = item.identifier
         if item.is_readonly or name in ("rna_type", "name"):

@@ -9,6 +9,8 @@ from ...heads.properties import active_head
 from ...panels.section import Section
 from ...text import draw_wrapped
 from ..compositor import built_view
+from ..pass_times import cost
+from ..properties import composite_of
 
 
 class GAUSSIANSPEECH_PT_scene_light(Section, bpy.types.Panel):
@@ -39,6 +41,8 @@ class GAUSSIANSPEECH_PT_scene_light(Section, bpy.types.Panel):
             column.prop(light, name)
         if light.enabled and built_view(context.scene) is None:
             draw_wrapped(column, context, "Shows in a composite: see Render", icon="INFO")
+        if taken := cost(context.scene, composite_of(context.scene).light_scene):
+            draw_wrapped(column, context, f"Light: {taken}", icon="TIME")
 
 
 CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PT_scene_light,)

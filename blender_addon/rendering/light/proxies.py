@@ -32,32 +32,57 @@ _HAIR = 0.004
 _DRIVEN = {"amount": 1.0, "gain": 1.0, "temperature": NEUTRAL_TEMPERATURE, "gamma": 1.0}
 
 
-def make_proxy(head: bpy.types.Object, *, is_hull: bool) -> tuple[bpy.types.Object, StoredLight]:
-    """The receiver or the hull of a head, in no collection yet.
+def make_receiver(head: bpy.types.Object) -> tuple[bpy.types.Object, StoredLight]:
+    """What shows the light on a head's avatar, in no collection yet.
+
+    Raises:
+        BadInputError: the avatar's file cannot be read.
+    """
+    proxy, stored = make_proxy(head)
+    proxy.data.materials.append(_material())
+    for name, value in _DRIVEN.items():
+        proxy[name] = value
+        _drive(proxy, f'["{name}"]', head, f"gaussianspeech_light.{name}")
+    return proxy, stored
+
+
+def make_hull(head: bpy.types.Object) -> bpy.types.Object:
+    """What casts the shadow of a head's hair, in no collection yet.
+
+    Raises:
+        BadInputError: the avatar's file cannot be read.
+    """
+    hull, _ = make_proxy(head, inset=_GAP, least=_HAIR)
+    hull.gaussianspeech_light_proxy.is_hull = True
+    hull.visible_camera = False
+    for material in head.data.materials:
+        hull.data.materials.append(material)
+    return hull
+
+
+def make_proxy(
+    head: bpy.types.Object, *, inset: float = 0.0, least: float = -1.0
+) -> tuple[bpy.types.Object, StoredLight]:
+    """A mesh without material that follows a head, in no collection yet.
+
+    Args:
+        head: that it follows.
+        inset: metres below where the avatar's Gaussians end.
+        least: metres that they stand off where there is any of it.
 
     Raises:
         BadInputError: the avatar's file cannot be read.
     """
     mesh, stored = _mesh(head)
     proxy = bpy.data.objects.new(mesh.name, mesh)
-    known = proxy.gaussianspeech_light_proxy
-    known.head, known.is_hull = head, is_hull
+    proxy.gaussianspeech_light_proxy.head = head
     modifier = proxy.modifiers.new("Follow", "NODES")
     modifier.node_group = _nodes()
     _set_input(modifier, "Head", head)
-    _set_input(modifier, "Inset", _GAP if is_hull else 0.0)
-    _set_input(modifier, "Least", _HAIR if is_hull else -1.0)
+    _set_input(modifier, "Inset", inset)
+    _set_input(modifier, "Least", least)
     proxy.hide_select = proxy.hide_viewport = True
     _drive(proxy, "hide_render", head, "hide_render")
-    if is_hull:
-        proxy.visible_camera = False
-        for material in head.data.materials:
-            mesh.materials.append(material)
-    else:
-        mesh.materials.append(_material())
-        for name, value in _DRIVEN.items():
-            proxy[name] = value
-            _drive(proxy, f'["{name}"]', head, f"gaussianspeech_light.{name}")
     return proxy, stored
 
 

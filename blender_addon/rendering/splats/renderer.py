@@ -137,18 +137,21 @@ class SplatPicture:
             shader.uniform_float("depths", self.depths)
             self._quad.draw_instanced(shader, instance_start=0, instance_count=drawn)
 
-    def lay_over(self, window_matrix: Any, *, linear_target: bool) -> None:
+    def lay_over(self, window_matrix: Any, *, linear_target: bool, nearer: float = 0.0) -> None:
         """Draw the picture into the framebuffer that is bound, where nothing is before it.
 
         Args:
             window_matrix: the viewport's projection, OpenGL axes.
             linear_target: whether that framebuffer takes linear colours, and encodes them.
+            nearer: metres by which the avatars count as nearer than they are.
         """
         z, w = window_matrix[2], window_matrix[3]
         with _state(blend="ALPHA_PREMULT", depth_test="LESS_EQUAL"):
-            self._cover((z[2], z[3], w[2], w[3]), linear=linear_target)
+            self._cover((z[2], z[3], w[2], w[3]), linear=linear_target, nearer=nearer)
 
-    def _cover(self, clip: tuple[float, float, float, float], *, linear: bool) -> None:
+    def _cover(
+        self, clip: tuple[float, float, float, float], *, linear: bool, nearer: float = 0.0
+    ) -> None:
         assert self.textures is not None
         shader = overlay_shader()
         batch = batch_for_shader(shader, "TRI_STRIP", {"pos": _CORNERS})
@@ -156,7 +159,7 @@ class SplatPicture:
         shader.uniform_sampler("picture", self.textures[0])
         shader.uniform_sampler("distances", self.textures[1])
         shader.uniform_float("clip", clip)
-        shader.uniform_float("depths", self.depths)
+        shader.uniform_float("depths", (self.depths[0] - nearer, self.depths[1]))
         shader.uniform_float("linear_target", 1.0 if linear else 0.0)
         batch.draw(shader)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import errno
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +24,7 @@ from tests.training.data.flame_capture import TEETH, as_flame_capture, param
 from training.avatar import run
 from training.avatar.config import Tuning
 from training.avatar.trainer import AvatarTrainer
+from training.data.capture_light import save_light
 from training.data.multiview import MultiViewCapture
 from training.run import loop
 from training.run.checkpoints import load_checkpoint, save_checkpoint
@@ -57,6 +59,27 @@ def test_a_job_leaves_an_avatar_that_the_engine_renders(finished, head):
     assert avatar.provenance["seed"] == "0"
     assert scores["test PSNR (dB)"] > 15
     assert f"{avatar.count:,} Gaussians" in finished.status.message
+    # A capture that says nothing of its light has it fitted from the pictures.
+    assert avatar.light.shape == (head.vertex_count, 3)
+    assert avatar.provenance["light"] == "fitted to 9 pictures"
+
+
+def test_the_light_that_a_capture_says_is_the_avatars(small_capture, tmp_path, head):
+    data = shutil.copytree(small_capture, tmp_path / "capture")
+    light = np.linspace(0.1, 1, 3 * head.vertex_count).reshape(-1, 3).astype(np.float32)
+    save_light(light, data)
+    done = work(tmp_path / "job", data, replace(SHORT, steps=1))
+    avatar = load_avatar(done.folder / "avatar.safetensors", head)
+    np.testing.assert_allclose(avatar.light, light, rtol=1e-3)
+    assert avatar.provenance["light"] == "the capture's own"
+
+
+def test_a_light_of_another_head_is_refused_before_anything_is_made(small_capture, tmp_path):
+    data = shutil.copytree(small_capture, tmp_path / "capture")
+    save_light(np.ones((5, 3), np.float32), data)
+    with pytest.raises(BadInputError, match=r"light\.npz") as caught:
+        run.train(data, SHORT, tmp_path / "job", None)
+    assert "fitted" in caught.value.hint
 
 
 def test_a_capture_tracked_with_flame_is_trained_on_with_the_users_model(small_capture, tmp_path):

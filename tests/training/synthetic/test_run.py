@@ -15,10 +15,17 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from engine.core.errors import BadInputError, GaussianSpeechError, MissingDependencyError
+from engine.core.errors import (
+    BadInputError,
+    CancelledError,
+    GaussianSpeechError,
+    MissingDependencyError,
+)
+from engine.heads import load_head
 from engine.jobs import folder as jobs
 from engine.jobs.status import State
 from training.commands.capture import capture
+from training.data.capture_light import load_light
 from training.data.layout import IMAGES, MASKS, image_path, mask_path
 from training.data.multiview import MultiViewCapture
 from training.synthetic import run
@@ -53,6 +60,10 @@ class StandIn:
         return picture
 
 
+def even_light(head, threads):
+    return np.full((head.vertex_count, 3), 0.5, np.float32)
+
+
 @pytest.fixture
 def film(monkeypatch):
     """Replace the film set by a stand-in."""
@@ -60,6 +71,7 @@ def film(monkeypatch):
     def install(at=lambda number: None):
         film = StandIn(at)
         monkeypatch.setattr(run, "_new_cycles_rig", film)
+        monkeypatch.setattr(run, "_studio_light", even_light)
         return film
 
     return install
@@ -75,6 +87,7 @@ def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "capture"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "_new_cycles_rig", StandIn())
+        patch.setattr(run, "_studio_light", even_light)
         capture(out=folder, **OPTIONS)
     return pictures(folder)
 
@@ -87,10 +100,25 @@ def test_a_capture_holds_all_its_pictures(film, tmp_path, whole):
     assert jobs.show(tmp_path / "capture").status.state is State.FINISHED
 
 
+def test_a_capture_holds_the_light_it_was_made_in_and_measures_it_once(film, tmp_path, monkeypatch):
+    def stop(number):
+        if number == 3:
+            raise CancelledError
+
+    folder, head = tmp_path / "capture", load_head("default")
+    film(stop)
+    capture(out=folder, **OPTIONS)
+    assert (load_light(folder, head) == 0.5).all()
+    film()
+    monkeypatch.setattr(run, "_studio_light", None)
+    assert capture(out=folder, **OPTIONS) == 0
+    assert (load_light(folder, head) == 0.5).all()
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from tests.training.synthetic.test_run import OPTIONS, StandIn
+from tests.training.synthetic.test_run import OPTIONS, StandIn, even_light
 from training.synthetic import run
 from training.commands.capture import capture
 
@@ -98,7 +126,7 @@ def die(number):
     if number == 5:
         os.kill(os.getpid(), signal.SIGKILL)
 
-run._new_cycles_rig = StandIn(die)
+run._new_cycles_rig, run._studio_light = StandIn(die), even_light
 capture(out=Path(sys.argv[1]), **OPTIONS)
 """
 

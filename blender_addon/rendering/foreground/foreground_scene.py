@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The scene that renders what stands before a main scene's avatars, kept in step with it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import partial
+
+import bpy
+
+from ..freeing import free
+from ..light.light_scene import follow_engine, keep_proxies, new_scene_before, proxies_differ
+from ..light.proxies import remove_proxy
+from ..light.proxies import remove_shared as remove_shared_by_proxies
+from ..properties import composite_of
+from .mattes import make_matte, remove_shared
+
+
+def wants_coverage(scene: bpy.types.Scene) -> bool:
+    """Whether a main scene's avatars are hidden by coverage, and not by one depth a pixel."""
+    occlusion = composite_of(scene).occlusion
+    return occlusion == "COVERAGE" or (occlusion == "AUTO" and _is_blurred(scene))
+
+
+def _is_blurred(scene: bpy.types.Scene) -> bool:
+    """Whether some frame may have motion blur or depth of field."""
+    cameras = {scene.camera, *(marker.camera for marker in scene.timeline_markers)} - {None}
+    return scene.render.use_motion_blur or any(
+        camera.type == "CAMERA" and camera.data.dof.use_dof for camera in cameras
+    )
+
+
+def keep_foreground_scene(scene: bpy.types.Scene, heads: Collection[bpy.types.Object]) -> None:
+    """Have mattes of these heads and of no others, and no foreground scene for none.
+
+    Raises:
+        BadInputError: an avatar's file cannot be read.
+    """
+    composite = composite_of(scene)
+    if not heads:
+        remove_foreground_scene(scene)
+        return
+    if composite.foreground_scene is None:
+        composite.foreground_scene = new_scene_before(scene, f"{scene.name} Foreground")
+    foreground = composite.foreground_scene
+    changed = keep_proxies(foreground.collection.objects, heads, make_matte)
+    follow_engine(scene, foreground)
+    _follow_shutter(scene.render, foreground.render)
+    if changed:
+        # A render that has begun already would otherwise crash Blender 5.2.
+        foreground.view_layers[0].update()
+
+
+def differs(scene: bpy.types.Scene, heads: Collection[bpy.types.Object]) -> bool:
+    """Whether :func:`keep_foreground_scene` would make or remove something."""
+    foreground = composite_of(scene).foreground_scene
+    if foreground is None:
+        return bool(heads)
+    return proxies_differ(foreground.collection.objects, heads)
+
+
+def remove_foreground_scene(scene: bpy.types.Scene) -> None:
+    """Remove the foreground scene, its mattes, and what they share."""
+    composite = composite_of(scene)
+    foreground, composite.foreground_scene = composite.foreground_scene, None
+    if foreground is not None:
+        free(partial(_remove, foreground))
+
+
+def _remove(foreground: bpy.types.Scene) -> None:
+    for obj in [obj for obj in foreground.collection.objects if obj.type == "MESH"]:
+        remove_proxy(obj)
+    bpy.data.scenes.remove(foreground)
+    remove_shared()
+    remove_shared_by_proxies()
+
+
+def _follow_shutter(source: bpy.types.RenderSettings, target: bpy.types.RenderSettings) -> None:
+    """Take over the curve by which the shutter opens and closes: both pictures must agree."""
+    curve, own = (render.motion_blur_shutter_curve.curves[0].points for render in (source, target))
+    shape = [(*point.location, point.handle_type) for point in curve]
+    if shape == [(*point.location, point.handle_type) for point in own]:
+        return
+    while len(own) > len(shape):
+        own.remove(own[-1])
+    while len(own) < len(shape):
+        own.new(1.0, 0.0)
+    for point, (x, y, handle) in zip(own, shape, strict=True):
+        point.location, point.handle_type = (x, y), handle
+    target.motion_blur_shutter_curve.update()

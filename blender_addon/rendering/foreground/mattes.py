@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Mattes: holdouts in the shape of the heads, with a rim behind their outlines.
+
+The rim, the head made flat before the camera and larger, is behind hair that stands out beyond the
+mesh. How far it goes does not matter: where there is no avatar, nothing that is rendered is used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from ... import compat
+from ..light.proxies import make_proxy
+
+MATERIAL, NODES = "GaussianSpeech Matte", "GaussianSpeech Rim"
+
+_RIM = 1.5
+"""Size of the rim, of the head's."""
+
+
+def make_matte(head: bpy.types.Object) -> bpy.types.Object:
+    """The matte of a head, in no collection yet; cameras alone see it.
+
+    Raises:
+        BadInputError: the avatar's file cannot be read.
+    """
+    matte, _ = make_proxy(head)
+    matte.modifiers.new("Rim", "NODES").node_group = _nodes()
+    matte.data.materials.append(_material())
+    matte.visible_diffuse = matte.visible_glossy = matte.visible_transmission = False
+    matte.visible_volume_scatter = matte.visible_shadow = False
+    return matte
+
+
+def remove_shared() -> None:
+    """Remove the material and the nodes where no matte uses them any more."""
+    for kind, name in ((bpy.data.materials, MATERIAL), (bpy.data.node_groups, NODES)):
+        item = kind.get(name)
+        if item is not None and item.users == 0:
+            kind.remove(item)
+
+
+def _material() -> bpy.types.Material:
+    found = bpy.data.materials.get(MATERIAL)
+    if found is not None:
+        return found
+    material = bpy.data.materials.new(MATERIAL)
+    nodes = compat.shader_nodes(material)
+    nodes.clear()
+    holdout, output = (nodes.new(f"ShaderNode{kind}") for kind in ("Holdout", "OutputMaterial"))
+    material.node_tree.links.new(holdout.outputs[0], output.inputs["Surface"])
+    return material
+
+
+def _nodes() -> bpy.types.NodeTree:
+    """Geometry nodes that add the rim: flat in the camera's plane, through the head's middle."""
+    found = bpy.data.node_groups.get(NODES)
+    if found is not None:
+        return found
+    tree = bpy.data.node_groups.new(NODES, "GeometryNodeTree")
+    new, link = tree.nodes.new, tree.links.new
+    for direction in ("INPUT", "OUTPUT"):
+        tree.interface.new_socket("Geometry", in_out=direction, socket_type="NodeSocketGeometry")
+    given, result = new("NodeGroupInput"), new("NodeGroupOutput")
+    box = new("GeometryNodeBoundBox")
+    link(given.outputs["Geometry"], box.inputs["Geometry"])
+    middle = _vector(tree, "SCALE", _vector(tree, "ADD", box.outputs["Min"], box.outputs["Max"]))
+    middle.node.inputs["Scale"].default_value = 0.5
+    camera = new("GeometryNodeObjectInfo")
+    link(new("GeometryNodeInputActiveCamera").outputs[0], camera.inputs["Object"])
+    along = new("FunctionNodeRotateVector")
+    along.inputs["Vector"].default_value = (0, 0, 1)
+    link(camera.outputs["Rotation"], along.inputs["Rotation"])
+    off = _vector(tree, "SUBTRACT", new("GeometryNodeInputPosition").outputs[0], middle)
+    depth = _vector(tree, "PROJECT", off, along.outputs["Vector"])
+    flat = _vector(tree, "SCALE", _vector(tree, "SUBTRACT", off, depth))
+    flat.node.inputs["Scale"].default_value = _RIM
+    moved = new("GeometryNodeSetPosition")
+    link(given.outputs["Geometry"], moved.inputs["Geometry"])
+    link(_vector(tree, "ADD", middle, flat), moved.inputs["Position"])
+    both = new("GeometryNodeJoinGeometry")
+    for geometry in (given.outputs["Geometry"], moved.outputs["Geometry"]):
+        link(geometry, both.inputs["Geometry"])
+    link(both.outputs["Geometry"], result.inputs["Geometry"])
+    return tree
+
+
+def _vector(tree: Any, operation: str, *values: Any) -> Any:
+    node = tree.nodes.new("ShaderNodeVectorMath")
+    node.operation = operation
+    for socket, value in zip(node.inputs, values, strict=False):
+        tree.links.new(value, socket)
+    return node.outputs["Vector"]
