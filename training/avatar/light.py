@@ -230,5 +230,6 @@ def _factored(basis: Double, colors: Double, regions: Index, count: int) -> tupl
         light /= max(float(light[0]), 1e-12)
         off = colors - albedo[regions] * (basis @ light)
         spread_of = 1.4826 * float(np.median(np.abs(off))) + 1e-6
-        weight = np.maximum(1.0 - (off / (_TUKEY * spread_of)) ** 2, 0.0) ** 2
+        kept: Double = np.maximum(1.0 - np.square(off / (_TUKEY * spread_of)), 0.0)
+        weight = kept * kept
     return light, albedo
