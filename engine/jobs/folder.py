@@ -161,8 +161,7 @@ def adopt_job(
         if job.runs == 1:
             write_status(folder, JobStatus(updated=time.time()))
         withdraw_cancel(folder)
-        this = processes.Process(os.getpid(), processes.start_time(os.getpid()) or 0.0)
-        write_job(replace(job, process=this))
+        write_job(replace(job, process=processes.identified(os.getpid())))
     return show(folder)
 
 
@@ -315,9 +314,9 @@ def _new_job(folder: Path, command: JobCommand | None, config: Mapping[str, Any]
     """A job in a new folder, not yet written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        occupied = next(folder.iterdir(), None)
+        occupied = next((path for path in folder.iterdir() if not _is_left_over(path)), None)
         if occupied is None:
-            (folder / CHECKPOINTS).mkdir()
+            (folder / CHECKPOINTS).mkdir(exist_ok=True)
     except OSError as error:
         raise BadInputError(
             f"The folder {folder} cannot be made: {error.strerror}.", "Choose another folder."
@@ -325,6 +324,13 @@ def _new_job(folder: Path, command: JobCommand | None, config: Mapping[str, Any]
     if occupied is not None:
         raise BadInputError(f"The folder {folder} is not empty.", "Choose a new folder.")
     return Job(folder, command, dict(config or {}), str(Path.cwd()), time.time())
+
+
+def _is_left_over(path: Path) -> bool:
+    """Whether a file is what a program leaves that was killed while it made a job."""
+    if path.name == CHECKPOINTS:
+        return path.is_dir() and next(path.iterdir(), None) is None
+    return path.name in ("status.json", ".status.part.json", ".job.part.json")
 
 
 def _spawn(job: Job, status: JobStatus) -> Job:

@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import contextlib
-import time
+import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from engine.core.errors import BadInputError
-from engine.jobs.record import STARTING
-
-_STALE_LOCK = 30.0
-"""Seconds after which a start has failed without a trace."""
+from engine.jobs.process import identified
+from engine.jobs.record import STARTING, being_started
 
 
 @contextlib.contextmanager
@@ -32,11 +31,11 @@ def starting(folder: Path) -> Iterator[None]:
     """Hold the job against a second start at the same moment."""
     lock = folder / STARTING
     with writing(folder):
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - lock.stat().st_mtime > _STALE_LOCK:
-                lock.unlink()
+        if not being_started(folder):
+            lock.unlink(missing_ok=True)
         try:
-            lock.touch(exist_ok=False)
+            with lock.open("x", encoding="utf-8") as file:
+                json.dump(identified(os.getpid())._asdict(), file)
         except FileExistsError as error:
             raise BadInputError(
                 f"The job {folder.name} is being started by another program.",

@@ -20,6 +20,8 @@ _SAME_START = 2.0
 """Seconds by which a start time may seem to move when the system's clock is set; process ids do
 not come round again within them."""
 
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
 _PATIENCE = 5.0
 """Seconds in which killed processes are expected to be gone."""
 
@@ -29,11 +31,14 @@ class Process(NamedTuple):
 
     Attributes:
         pid: process id.
-        started: when it started, seconds since 1970.
+        started: when it started, seconds since 1970 by the clock of that time.
+        since_boot: where the system tells (Linux), which start of the machine, and how long after
+            it: that stays when the clock is set. Empty elsewhere, and in older files.
     """
 
     pid: int
     started: float
+    since_boot: str = ""
 
 
 def spawn(
@@ -64,10 +69,29 @@ def spawn(
             creationflags=flags,
             start_new_session=True,
         )
-    started = start_time(process.pid)
+    spawned = identified(process.pid)
     # As long as this process lives it is the parent and has to collect the child's end.
     threading.Thread(target=process.wait, daemon=True, name="collect-job").start()
-    return Process(process.pid, started or 0.0)
+    return spawned
+
+
+def identified(pid: int) -> Process:
+    """The process of this id; one that never runs where none does."""
+    return Process(pid, start_time(pid) or 0.0, _since_boot(pid))
+
+
+def _since_boot(pid: int) -> str:
+    """See :attr:`Process.since_boot`."""
+    if sys.platform != "linux":
+        # There the system keeps the time of the start itself, which a later change of the clock
+        # leaves as it is; Linux keeps the distance to a boot whose time moves with the clock.
+        return ""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+        # proc(5): the name, which may hold anything, is in parentheses; field 22 is the start.
+        return f"{_BOOT_ID.read_text('ascii').strip()} {stat.rpartition(')')[2].split()[19]}"
+    except (OSError, ValueError, IndexError):
+        return ""
 
 
 def start_time(pid: int) -> float | None:
@@ -82,7 +106,11 @@ def start_time(pid: int) -> float | None:
 def is_running(process: Process) -> bool:
     """Whether that very process still runs, not another one with its id."""
     started = start_time(process.pid)
-    return started is not None and abs(started - process.started) < _SAME_START
+    if started is None:
+        return False
+    if process.since_boot:
+        return _since_boot(process.pid) == process.since_boot
+    return abs(started - process.started) < _SAME_START
 
 
 def runs_words(pid: int, words: Sequence[str]) -> float | None:

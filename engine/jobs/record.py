@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from engine.core.errors import BadInputError
-from engine.core.json_values import JsonObject
+from engine.core.json_values import JsonObject, parse_json
 from engine.jobs.command import JobCommand
 from engine.jobs.process import Process, is_running, runs_words
 from engine.jobs.status import (
@@ -26,6 +27,10 @@ JOB = "job.json"
 CANCEL = "cancel"
 STARTING = "starting"
 CHECKPOINTS = "checkpoints"
+
+_STALE_LOCK = 30.0
+"""Seconds after which a lock that names nobody counts as left behind."""
+_LARGEST_LOCK = 4096
 
 _FORMAT = "gaussianspeech-job-2"
 _FORMAT_0_1 = "gaussianspeech-job-1"
@@ -81,7 +86,7 @@ class Job:
     def alive(self) -> bool:
         """Whether its process runs, or one is being started."""
         if self.process is None:
-            return (self.folder / STARTING).exists()
+            return being_started(self.folder)
         return is_running(self.process)
 
 
@@ -166,8 +171,28 @@ def _with_run(job: Job, content: JsonObject) -> Job:
         command = JobCommand(stored.text("name"), stored.texts("options"))
     if "process" in content:
         stored = content.group("process")
-        process = Process(stored.whole("pid"), stored.number("started"))
+        process = _process(stored)
     return replace(job, command=command, process=process)
+
+
+def _process(stored: JsonObject) -> Process:
+    boot = stored.text("since_boot", "")
+    return Process(stored.whole("pid"), stored.number("started"), boot)
+
+
+def being_started(folder: Path) -> bool:
+    """Whether a program that still runs is starting the job of a folder."""
+    lock = folder / STARTING
+    try:
+        age = abs(time.time() - lock.stat().st_mtime)
+        with lock.open("rb") as file:
+            starter = _process(JsonObject(parse_json(file.read(_LARGEST_LOCK)), str(lock)))
+    except OSError:
+        return False
+    except (ValueError, BadInputError):
+        # Made a moment ago, by a version that wrote nothing into it, or by one that was killed.
+        return age < _STALE_LOCK
+    return is_running(starter)
 
 
 def _with_run_0_1(job: Job, content: JsonObject) -> Job:

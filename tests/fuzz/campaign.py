@@ -144,7 +144,10 @@ class Watched:
         """End it and remove its folder."""
         self._process.kill()
         self._process.wait()
-        self._log.close()
+        for stream in (self._process.stdin, self._process.stdout, self._log):
+            assert stream is not None
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
 
