@@ -200,6 +200,7 @@ def by_command(installed, addon):
     return values, sent, threads
 
 
+@pytest.mark.one_blender
 def test_an_engine_command_gets_the_sound_itself(by_command):
     (by_file, by_content), sent, _ = by_command
     ((_, params, arrays),) = sent
@@ -208,6 +209,7 @@ def test_an_engine_command_gets_the_sound_itself(by_command):
     np.testing.assert_array_equal(by_content, by_file)
 
 
+@pytest.mark.one_blender
 def test_a_sound_is_read_and_written_beside_the_main_thread(by_command):
     _, _, threads = by_command
     assert len(threads) == 2
