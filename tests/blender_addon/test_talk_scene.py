@@ -69,7 +69,7 @@ def run(*command, check=True):
         check=check,
         cwd=REPOSITORY,
         env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
-        timeout=120,
+        timeout=600,
     )
 
 
