@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from engine.avatar.binding import TriangleFrames, matrix_to_quaternion, triangle_frames
+from engine.core.errors import BadInputError
 from engine.heads.head import Head
 from engine.splatting.camera import Camera
 
@@ -90,7 +91,16 @@ def on_triangles(
 
 
 def skull_faces(head: Head) -> NDArray[np.bool_]:
-    """(F,) whether a triangle is of neither face, ears, eyes nor mouth."""
+    """(F,) whether a triangle is of neither face, ears, eyes nor mouth.
+
+    Raises:
+        BadInputError: a head that does not name its face.
+    """
+    if not len(head.regions.get("face", ())):
+        raise BadInputError(
+            f"The head '{head.id}' does not say where its face is, so its skull is not known.",
+            "Leave out --coarse-skull.",
+        )
     apart = [head.regions.get(name, np.empty(0, np.int32)) for name in ("face", "ears")]
     near = np.isin(head.faces, np.concatenate(apart)).any(1)
     rest: NDArray[np.bool_] = ~near & (face_groups(head) == 0)

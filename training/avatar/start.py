@@ -21,6 +21,7 @@ from training.avatar.model import (
 from training.avatar.preview import spread
 from training.avatar.seeding import ColorGathering, face_groups, on_triangles
 from training.data.multiview import MultiViewCapture
+from training.data.recorded_motion import with_lips
 
 VIEWS = 32
 """Pictures that the first colours are taken from."""
@@ -42,8 +43,10 @@ def seeded_avatar(
         views: how many pictures are looked at; with none, all is grey.
     """
     head = capture.head
+    # FLAME without its masks has its face found.
+    named = with_lips(head) if settings.coarse_skull else head
     binding, shape = on_triangles(
-        head,
+        named,
         subdivide_teeth=settings.subdivide_teeth,
         coarse_skull=settings.coarse_skull,
         opacity=settings.opacity,

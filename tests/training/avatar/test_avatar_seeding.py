@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import numpy as np
+import pytest
 import torch
 
 from engine.avatar.binding import triangle_frames
+from engine.core.errors import BadInputError
+from engine.heads.flame import load_flame
 from engine.rendering.frames import portrait_camera
+from tests.engine.heads.flame_people import write_model
 from training.avatar.config import PRESETS
 from training.avatar.model import TrainableAvatar, first_colors, new_color
 from training.avatar.seeding import ColorGathering, on_triangles, skull_faces, teeth_faces
+from training.data.recorded_motion import with_lips
 
 
 def seeded(head, *, subdivide):
@@ -142,3 +147,16 @@ def test_nothing_is_lent_to_another_part_of_the_head_that_was_seen(head):
     places, groups = torch.zeros(2, 3), torch.tensor([0, 1])
     colors = gathering.colors(places, groups)
     assert torch.allclose(colors, torch.tensor([[0.3] * 3, [0.8] * 3]))
+
+
+def test_the_skull_of_a_flame_head_without_masks_does_not_take_its_face_along(tmp_path):
+    flame = load_flame(write_model(tmp_path / "flame2023.npz"))
+    with pytest.raises(BadInputError, match="does not say where its face is"):
+        on_triangles(flame, subdivide_teeth=False, coarse_skull=True)
+    named = with_lips(flame)
+    binding, _ = on_triangles(named, subdivide_teeth=False, coarse_skull=True)
+    counts = np.bincount(binding.numpy(), minlength=len(flame.faces))
+    lips = np.isin(flame.faces, named.regions["lips"]).any(1)
+    assert lips.sum() > 50
+    assert counts[lips].min() == 1
+    assert len(binding) < 0.95 * len(flame.faces)
