@@ -3,8 +3,8 @@
 
 ``nox -s tests`` is the engine and the training, ``nox -s addon-5.2`` the add-on inside that
 Blender, ``nox -s lint`` style and types, ``nox -s demo`` the README's first command on an installed
-project, ``nox -s lpips`` the agreement with the package of that name, ``nox -s extension`` the zip
-that users install, ``nox -s repository`` a folder that Blender installs and updates it from. The
+project, ``nox -s lpips`` the agreement with the package of that name, ``nox -s tracking`` tracking
+with MediaPipe, ``nox -s extension`` the zip that users install, ``nox -s repository`` a folder that Blender installs and updates it from. The
 sessions ``environment`` and ``blender-VERSION``, which the others require, make the environments;
 compiled kernels and byte code are kept in ``.nox`` and shared by all.
 """
@@ -39,6 +39,13 @@ BUILDER = "5.2"
 
 LPIPS = ("lpips==0.1.4", "torchvision==0.28.0")
 """The packages of the extra ``perceptual``; torchvision is the one for the pinned torch."""
+
+TORCH = next(
+    line.strip()
+    for line in Path(__file__).with_name("constraints.txt").read_text("utf-8").splitlines()
+    if line.startswith("torch==")
+)
+"""The pinned build of torch."""
 
 nox.options.sessions = ["tests", *(f"addon-{version}" for version in BLENDERS)]
 # One more than there are processors: each session waits for other processes now and then.
@@ -236,6 +243,13 @@ def lpips(session: nox.Session) -> None:
         env=COMPILED | {"PYTHONPATH": str(folder)},
         external=True,
     )
+
+
+@nox.session(python=python_of(ENGINE_PYTHON), reuse_venv=True)
+def tracking(session: nox.Session) -> None:
+    """Tracking with MediaPipe, whose numpy and protobuf are older than the pinned ones."""
+    install(session, "-e", ".[tracking]", "pytest", TORCH)
+    session.run("pytest", "tests/training/tracking", *session.posargs, env=COMPILED)
 
 
 @nox.session(python=False, requires=[environment_of(BUILDER)])

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from engine.audio.loading import load_speech
@@ -16,6 +14,8 @@ from engine.avatar import load_avatar
 from engine.core.arrays import Float
 from engine.heads import load_head
 from engine.heads.head import Head
+from engine.heads.shape_basis import load_shape_basis
+from engine.heads.shaped_head import shaped_head
 from engine.motion.performance import Performance
 from engine.motion.predict import predict
 from engine.rendering.frames import FrameRenderer, studio_backdrop
@@ -23,8 +23,8 @@ from engine.rendering.video import write_video
 from engine.splatting.camera import Camera
 from engine.splatting.registry import choose_backend
 
-_SEEDS = 40
-"""Points whose random motion makes an identity."""
+_SEEDS, _BUMP = 40, 0.0006
+"""Points that are moved at random, and by how many metres."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,34 +52,21 @@ class Truth:
         return self.head.template + self.performance.offsets(frame, frame + 1)[0]
 
 
-def identity(head: Head, seed: int) -> Head:
-    """Another person on the same mesh: proportions, then smooth random bumps of the whole head.
-
-    Eyeballs are moved and scaled as balls; lips that touch keep touching. Made otherwise than the
-    tracker's own space of faces, so that it has to generalise.
-    """
+def identity(seed: int) -> Head:
+    """Another person of the default head, with smooth bumps that its basis does not know."""
+    base = load_head("default")
     if seed == 0:
-        return head
+        return base
     rng = np.random.default_rng(seed)
-    template = head.template.astype(np.float64)
-    offset = (template - head.eyes) * (rng.normal(0, 0.03, 3))
-    centres = template[rng.choice(len(template), _SEEDS, replace=False)]
-    moves = rng.normal(0, 0.0013, (_SEEDS, 3))
-    for centre, move in zip(centres, moves, strict=True):
-        squared = np.square(template - centre).sum(1) / 0.045**2
-        offset += move / np.square(1 + squared)[:, None]
-    made = template + offset
+    template = base.template.astype(np.float64)
+    offset = np.zeros_like(template)
+    for centre in template[rng.choice(len(template), _SEEDS, replace=False)]:
+        squared = np.square(template - centre).sum(1) / 0.04**2
+        offset += rng.normal(0, _BUMP, 3) / np.square(1 + squared)[:, None]
     for side in ("left", "right"):
-        ball = head.regions[f"{side}_eyeball"]
-        rest = template[ball]
-        centre, new = rest.mean(0), made[ball].mean(0)
-        scale = math.sqrt(np.square(made[ball] - new).sum() / np.square(rest - centre).sum())
-        made[ball] = new + (rest - centre) * scale
-    positions = head.skeleton.positions.astype(np.float64)
-    _, near = cKDTree(template).query(positions, k=8)
-    moved = positions + offset[near].mean(1)
-    skeleton = replace(head.skeleton, positions=moved.astype(np.float32))
-    return replace(head, template=made.astype(np.float32), skeleton=skeleton)
+        ball = base.regions[f"{side}_eyeball"]
+        offset[ball] = offset[ball].mean(0)
+    return shaped_head(load_shape_basis().random(seed), offset.astype(np.float32))
 
 
 def filmed(
@@ -109,11 +96,12 @@ def filmed(
         cut: whether a third of the way the camera jumps nearer and aside.
         degrade: what is done to each picture: noise, blur.
     """
-    base = load_head("default")
-    person = identity(base, seed)
+    base, person = load_head("default"), identity(seed)
     speech = load_speech(audio)
     text = audio.with_suffix(".txt")
     performance = predict(speech, base, fps, text=text.read_text() if text.is_file() else None)
+    # The same speech on the person's own expressions.
+    performance = replace(performance, basis=person.expression_basis, head=person.id)
     count = performance.frames if seconds is None else min(performance.frames, int(seconds * fps))
     width, height = size
     f = focal * max(size)

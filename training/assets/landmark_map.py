@@ -7,7 +7,8 @@ Needs the extra ``tracking``. The default avatar is rendered from known cameras 
 The neutral pictures tell where on the mesh each landmark lies: the ray through its pixel meets the
 mesh, and the median over the views is taken. The other pictures tell how the detector responds to
 the expressions beyond the mesh's own motion: for each landmark a ridge regression of its
-displacement, (1 + E) × 3 unknowns, from two pixels a picture, left out where the face turns away.
+displacement, (1 + E + 5) × 3 unknowns, from two pixels a picture, left out where the face turns
+away.
 """
 
 from __future__ import annotations
@@ -25,13 +26,21 @@ from engine.avatar import load_avatar
 from engine.core.arrays import Double, Float
 from engine.heads import load_head
 from engine.heads.head import Head
+from engine.heads.shape_basis import load_shape_basis
+from engine.heads.shaped_head import shaped_head
 from engine.heads.surface import Surface
 from engine.rendering.frames import FrameRenderer, studio_backdrop
 from engine.splatting.camera import Camera
 from engine.splatting.registry import choose_backend
 from training.synthetic.faces import EYES, MOUTHS, WHOLE
 from training.synthetic.schedule import expression_of
-from training.tracking.landmark_map import ASSET, LandmarkMap, save_landmark_map
+from training.tracking.landmark_map import (
+    ASSET,
+    VIEW_FEATURES,
+    LandmarkMap,
+    save_landmark_map,
+    view_features,
+)
 from training.tracking.landmarks import INNER_LOWER, INNER_UPPER, IRISES, POINTS, LandmarkDetector
 from training.tracking.mediapipe_faces import open_detector
 
@@ -41,11 +50,16 @@ _VIEWS = ((0, 0), (-12, 0), (12, 0), (-25, 0), (25, 0), (0, 10), (0, -10), (-35,
 _FACING = 0.35
 """Cosine between a landmark's normal and the line of sight from which the landmark counts."""
 _NOISE = 0.0007
-_OFFSET, _RESPONSE = 0.004, 0.0025
+_OFFSET, _RESPONSE, _ASPECT = 0.003, 0.0025, 0.002
 """Standard deviations, metres: of a detection, of where a landmark rests, of what it adds to an
-expression."""
-_IRIS_EDGES = ((0, 0), (1, 0), (0, 1), (-1, 0), (0, -1))
+expression and to a turn of the head by a radian."""
 _FOCAL, _AWAY = 1.5, 0.55
+
+
+Shown = tuple[Head, Float, Double]
+"""A head, its weights (E,) and its matrix (4, 4) to the camera."""
+_CHANGE = 15
+"""Pictures after which another person is shown."""
 
 
 class Picture(NamedTuple):
@@ -73,15 +87,21 @@ def main() -> None:
     head = load_head("default")
     detector = open_detector(still=True)
     neutral = list(_pictures(head, detector, _neutral(head)))
-    corners, weights = _on_the_mesh(head, neutral)
     faces = list(_pictures(head, detector, _faces(head, chosen.pictures)))
     print(f"{len(neutral)} of {len(_VIEWS)} neutral views, {len(faces)} of {chosen.pictures} faces")
-    offset, response, deviation = _responses(head, corners, weights, [*neutral, *faces])
-    found = LandmarkMap(
-        corners, weights, offset, response, deviation, head.expression_names, detector.name
-    )
+    found = fitted_map(head, neutral, faces, detector.name)
     save_landmark_map(found, chosen.out)
-    print(f"wrote {chosen.out}: median deviation {1e3 * np.median(deviation):.2f} mm")
+    print(f"wrote {chosen.out}: median deviation {1e3 * np.median(found.deviation):.2f} mm")
+
+
+def fitted_map(
+    head: Head, neutral: list[Picture], faces: list[Picture], detector: str
+) -> LandmarkMap:
+    """The map that pictures tell."""
+    corners, weights = _on_the_mesh(head, neutral)
+    offset, response, aspect, deviation = _responses(head, corners, weights, [*neutral, *faces])
+    names = head.expression_names
+    return LandmarkMap(corners, weights, offset, response, aspect, deviation, names, detector)
 
 
 def camera_matrix() -> Float:
@@ -90,14 +110,12 @@ def camera_matrix() -> Float:
     return np.array([[f, 0, _SIZE / 2], [0, f, _SIZE / 2], [0, 0, 1]], np.float32)
 
 
-def _pictures(
-    head: Head, detector: LandmarkDetector, shown: Iterator[tuple[Float, Double]]
-) -> Iterator[Picture]:
+def _pictures(head: Head, detector: LandmarkDetector, shown: Iterator[Shown]) -> Iterator[Picture]:
     camera = Camera(np.eye(4, dtype=np.float32), camera_matrix(), _SIZE, _SIZE)
     avatar, backend = load_avatar("default", head), choose_backend("cpu")
     renderer = FrameRenderer(avatar, backend, camera, studio_backdrop(_SIZE, _SIZE))
-    for expression, matrix in shown:
-        vertices = head.deform(expression)
+    for person, expression, matrix in shown:
+        vertices = person.deform(expression)
         image = renderer.submit(vertices, expression, matrix.astype(np.float32)).numpy()[0]
         if found := detector.detect(image, 0.0):
             yield Picture(found[0].points, vertices, expression, matrix)
@@ -113,17 +131,19 @@ def _matrix(head: Head, turn: float, nod: float, tilt: float, away: float = _AWA
     return flip @ matrix
 
 
-def _neutral(head: Head) -> Iterator[tuple[Float, Double]]:
+def _neutral(head: Head) -> Iterator[Shown]:
     for turn, nod in _VIEWS:
-        yield np.zeros(len(head.expression_names), np.float32), _matrix(head, turn, nod, 0)
+        yield head, np.zeros(len(head.expression_names), np.float32), _matrix(head, turn, nod, 0)
 
 
-def _faces(head: Head, count: int) -> Iterator[tuple[Float, Double]]:
+def _faces(head: Head, count: int) -> Iterator[Shown]:
     """Listed faces mixed by two, with a few expressions on top; half of them speak.
 
-    Speaking is a jaw and lips that mostly stay small.
+    Speaking is a jaw and lips that mostly stay small. Half are of the default head, half of people
+    of its identity space, so that what is particular to one face is not taken for the detector's.
     """
     rng = np.random.default_rng(16)
+    shapes, person = load_shape_basis(), head
     listed = [expression_of(head, face) for _, face in (*MOUTHS, *EYES, *WHOLE)]
     index = head.expression_index
     for number in range(count):
@@ -140,9 +160,12 @@ def _faces(head: Head, count: int) -> Iterator[tuple[Float, Double]]:
                 mixed[index(name)] = rng.beta(1, 2)
         for name in rng.choice(head.expression_names, 3):
             mixed[index(name)] += 0.6 * rng.beta(1, 2)
-        turn, nod, tilt = rng.normal(0, (14, 7, 5))
+        if number % _CHANGE == 0:
+            chance = number % (2 * _CHANGE)
+            person = shaped_head(shapes.random(number)) if chance else head
+        turn, nod, tilt = rng.normal(0, (17, 8, 6))
         weights = np.clip(mixed, 0, 1).astype(np.float32)
-        yield weights, _matrix(head, turn, nod, tilt, _AWAY * rng.uniform(0.9, 1.3))
+        yield person, weights, _matrix(person, turn, nod, tilt, _AWAY * rng.uniform(0.9, 1.3))
 
 
 def _on_the_mesh(head: Head, pictures: list[Picture]) -> tuple[NDArray[np.int32], Float]:
@@ -212,11 +235,13 @@ def _cross(u: Double, v: Double) -> Double:
 
 def _responses(
     head: Head, corners: NDArray[np.int32], weights: Float, pictures: list[Picture]
-) -> tuple[Float, Float, Float]:
-    """Offset (478, 3), response (E, 478, 3) and deviation (478,) by ridge regression."""
+) -> tuple[Float, Float, Float, Float]:
+    """Offset (478, 3), response (E, 478, 3), aspect (5, 478, 3) and deviation (478,)."""
     K = camera_matrix().astype(np.float64)
     expressions = np.array([picture.expression for picture in pictures], np.float64)
-    design = np.c_[np.ones(len(pictures)), expressions]
+    matrices = np.array([picture.matrix for picture in pictures])
+    views = view_features(matrices[:, :3, :3], matrices[:, :3, 3])
+    design = np.c_[np.ones(len(pictures)), expressions, views]
     rows = np.zeros((len(pictures), POINTS, 2, 3))
     wanted = np.zeros((len(pictures), POINTS, 2))
     counted = np.zeros((len(pictures), POINTS), bool)
@@ -241,15 +266,16 @@ def _responses(
     counted[:, list(IRISES)] = True
     counted[:, [*INNER_UPPER, *INNER_LOWER]] = True
     E = expressions.shape[1]
-    offset, response = np.zeros((POINTS, 3)), np.zeros((E, POINTS, 3))
+    solutions = np.zeros((1 + E + VIEW_FEATURES, POINTS, 3))
     deviation = np.zeros(POINTS)
-    prior = np.repeat(1 / np.array([_OFFSET, *([_RESPONSE] * E)]) ** 2, 3)
+    deviations = [_OFFSET, *([_RESPONSE] * E), *([_ASPECT] * VIEW_FEATURES)]
+    prior = np.repeat(1 / np.array(deviations) ** 2, 3)
     for mark in range(POINTS):
         kept = counted[:, mark]
         # In metres across the line of sight, so that near and far pictures count alike.
         metres = scale[kept, mark][:, None]
         A = np.einsum("nk,nij->nikj", design[kept], rows[kept, mark] * metres[..., None])
-        A = A.reshape(-1, 3 * (1 + E))
+        A = A.reshape(-1, 3 * len(solutions))
         b = (wanted[kept, mark] * metres).reshape(-1)
         weight = np.ones(len(b))
         for _ in range(4):  # Huber's weights: a lost face must not bend a landmark.
@@ -257,10 +283,10 @@ def _responses(
             solved = np.linalg.solve(normal, (A * weight[:, None]).T @ b / _NOISE**2)
             residual = np.abs(A @ solved - b)
             weight = np.minimum(1, 2 * _NOISE / np.maximum(residual, 1e-12))
-        solved = solved.reshape(1 + E, 3)
-        offset[mark], response[:, mark] = solved[0], solved[1:]
+        solutions[:, mark] = solved.reshape(-1, 3)
         deviation[mark] = 1.4826 * np.median(residual)
-    return offset.astype(np.float32), response.astype(np.float32), deviation.astype(np.float32)
+    found: Float = solutions.astype(np.float32)
+    return found[0], found[1 : 1 + E], found[1 + E :], deviation.astype(np.float32)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@
     transforms_train.json   transforms_val.json   transforms_test.json
     images/00000_00.jpg     fg_masks/00000_00.png
     flame_param/00000.npz   canonical_flame_param.npz      FLAME heads, one file a timestep
-    head_param/00000.npz  head.npz                         other heads, one file a timestep
+    head_param/00000.npz   canonical_head_param.npz        other heads, one file a timestep
 
 Cameras are written as that layout has them, camera to world with OpenGL axes (x right, y up,
 z backward), and read as world to camera with OpenCV axes. ``cx`` and ``cy`` are honoured. What
@@ -34,8 +34,8 @@ Kind = Literal["flame", "head"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 IMAGES, MASKS, FLAME_PARAM, HEAD_PARAM = "images", "fg_masks", "flame_param", "head_param"
 CANONICAL = "canonical_flame_param.npz"
-HEAD_FILE = "head.npz"
-"""The head of a capture that is neither FLAME nor the default one, where the folder carries it."""
+CANONICAL_HEAD = "canonical_head_param.npz"
+"""The identity of a capture's head that is another person of the default head."""
 LAYOUT_REMEDY = (
     "Give a folder as GaussianAvatars and 'gaussianspeech capture' write it (docs/capture.md)."
 )

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from engine.core.arrays import Float
 from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
 from engine.core.npz import open_npz
+from engine.heads.head import Head
 
 _REMEDY = (
     "Make the capture again with 'gaussianspeech capture', or write the file as docs/capture.md "
@@ -77,6 +78,40 @@ def save_head_param(param: HeadParam, path: Path) -> None:
         arrays["vertices"] = param.vertices.astype(np.float32)
     with atomic_write(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, **arrays)
+
+
+def save_identity(head: Head, path: Path) -> None:
+    """Write who is captured: an identity of the default head.
+
+    Args:
+        head: of :func:`engine.heads.shaped_head.shaped_head`.
+        path: ``canonical_head_param.npz``.
+    """
+    with atomic_write(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(
+            stream,
+            head=np.array(head.id),
+            shape=head.source.shape,
+            static_offset=head.source.static_offset,
+        )
+
+
+def load_identity(path: Path) -> Head:
+    """Read who is captured.
+
+    Raises:
+        BadInputError: no such file, damaged, or no identity of the default head.
+    """
+    from engine.heads.shaped_head import shaped_head
+
+    data = open_npz(path, _REMEDY, ("head", "shape", "static_offset"))
+    offset = data.numbers("static_offset", (None, 3))
+    try:
+        made = shaped_head(data.numbers("shape", (None,)), offset if len(offset) else None)
+    except BadInputError as error:
+        raise data.wrong(error.message.rstrip(".")) from error
+    # The same person, whatever the last digits of a machine's sums are.
+    return replace(made, id=data.text("head"))
 
 
 def load_head_param(path: Path) -> HeadParam:

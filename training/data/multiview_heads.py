@@ -21,8 +21,8 @@ from engine.heads.flame_param import FlameParam, load_flame_param
 from engine.heads.head import Head
 from engine.heads.registry import carries_head
 from training.data.flame_tracking import Tracking
-from training.data.layout import CANONICAL, HEAD_FILE, Frame
-from training.data.layout_head_param import load_head_param
+from training.data.layout import CANONICAL, CANONICAL_HEAD, Frame
+from training.data.layout_head_param import load_head_param, load_identity
 from training.data.posed_flame import in_the_world, posed, row_of
 
 _FLAME_REMEDY = (
@@ -118,15 +118,15 @@ class _OwnMotion:
 
     def __init__(self, folder: Path, first: Path, head: str | Path | Head | None) -> None:
         wanted = load_head_param(first).head
-        carried = folder / HEAD_FILE
+        identity = folder / CANONICAL_HEAD
         if isinstance(head, Head):
             self.head = head
         elif head is not None:
             self.head = load_head(head)
         elif wanted == "default":
             self.head = load_head(wanted)
-        elif carried.is_file():
-            self.head = load_head(carried)
+        elif identity.is_file():
+            self.head = load_identity(identity)
         else:
             raise BadInputError(
                 f"The capture was made with the head '{wanted}'.", "Give its file with --head."

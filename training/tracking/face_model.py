@@ -57,7 +57,9 @@ class FaceModel:
         rest: (478, 3) of the neutral mean head, as the detector sees it.
         normals: (478, 3) unit, of the skin there.
         identity: (I, 478, 3) of unit normal coefficients.
+        mean: (I,) the coefficients of the mean person.
         expression: (E, 478, 3), as the detector sees it.
+        aspect: (5, 478, 3) what the view adds.
         low, high: (E,) bounds of the weights.
         deviation: (E,) of the weights, for the prior.
         pairs: (N, 2) expressions of the left and the right half of the face.
@@ -70,7 +72,9 @@ class FaceModel:
     rest: Double
     normals: Double
     identity: Double
+    mean: Double
     expression: Double
+    aspect: Double
     low: Double
     high: Double
     deviation: Double
@@ -110,6 +114,8 @@ def arkit_face_model(head: Head, space: IdentitySpace, marks: LandmarkMap) -> Fa
         rest=(marks.on_mesh(head.template) + marks.offset).astype(np.float64),
         normals=normals / np.linalg.norm(normals, axis=1, keepdims=True),
         identity=marks.on_mesh(space.basis).astype(np.float64),
+        mean=space.mean.astype(np.float64),
+        aspect=marks.aspect.astype(np.float64),
         expression=(marks.on_mesh(head.expression_basis) + marks.response).astype(np.float64),
         low=np.zeros(len(names)),
         high=high,

@@ -5,7 +5,7 @@ Minimised is, over identity a, focal length f, and pose and expression of each f
 
     Σ share·ρ(|π(R·X(a, e) + t) − x|·z / (f·spread))     landmarks, ρ Huber's
     + ½|e/σ|² + ½|(eₗ − eᵣ)/σₛ|²                         priors of each frame
-    + ½(T/4)·(|a|² + (log(f/f₀)/σ_f)²)                   priors of what all share
+    + ½(T/4)·(|a − ā|² + (log(f/f₀)/σ_f)²)                   priors of what all share
     + ½|e′/σ′|² + ½|pose″/σ″|²                            smoothness in time within a take
 
 by L-BFGS-B (Byrd et al. 1995; scipy) with torch's gradients: bounds of the weights hold exactly.
@@ -29,6 +29,7 @@ from engine.core.arrays import Double
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads.skinning import rotation_matrices
 from training.tracking.face_model import FaceModel
+from training.tracking.landmark_map import view_features
 from training.tracking.landmarks import OVAL, SKIN
 
 _EFFECTIVE = 0.12
@@ -52,7 +53,7 @@ _UNITS = (0.02, 0.002, 0.01)
 """Of the solver: radians of turning, metres across, metres away from the camera."""
 _EXPRESSION_UNIT = 0.1
 _RATE = 25.0
-_ROUNDS = ((150, False), (250, True), (250, True))
+_ROUNDS = ((120, False), (180, True), (160, True))
 """Of fitting the identity: iterations, and whether outliers count less; each begins with the pose
 of the one before, which tells what faces the camera."""
 
@@ -149,7 +150,7 @@ def fit_identity(
         free_focal: whether the focal length is estimated.
         progress: called with the share done; may raise to cancel.
     """
-    identity, fit = np.zeros(len(model.identity)), start
+    identity, fit = model.mean.copy(), start
     for round_, (iterations, robust) in enumerate(_ROUNDS):
         problem = _Problem(
             model, seen, camera, fit, identity, shared=True, free_focal=free_focal, robust=robust
@@ -204,7 +205,9 @@ def fit_frames(
 def project(model: FaceModel, identity: Double, camera: Intrinsics, fit: FrameFit) -> Double:
     """(T, 478, 2) pixels of the model's landmarks."""
     neutral = model.rest + np.tensordot(identity, model.identity, 1)
+    views = view_features(fit.rotation, fit.translation)
     points = neutral + np.tensordot(fit.expression, model.expression, 1)
+    points += np.tensordot(views, model.aspect, 1)
     local = np.einsum("tij,tlj->tli", fit.rotation, points) + fit.translation[:, None]
     flat: Double = local[..., :2] / local[..., 2:] * camera.focal + camera.centre
     return flat
@@ -252,12 +255,14 @@ class _Problem:
         self._translation = tensor(start.translation.copy())
         self._basis = tensor(model.expression.reshape(E, model.rest.size))
         self._identities = tensor(model.identity.reshape(-1, model.rest.size))
-        self._rest = tensor(model.rest)
+        # The view as it was at the start: the landmarks hardly differ for a degree more.
+        views = view_features(start.rotation, start.translation)
+        self._rest = tensor(model.rest + np.tensordot(views, model.aspect, 1))
         away = start.translation[:, 2] + (start.rotation @ model.rest.mean(0))[:, 2]
         scale = (away / camera.focal)[:, None] / model.spread[None]
         self._scale, self._weights = tensor(scale), tensor(_EFFECTIVE * weights)
         self._deviation = tensor(model.deviation)
-        self._pairs = tensor(model.pairs)
+        self._pairs, self._mean = tensor(model.pairs), tensor(model.mean)
         self._units = tensor(np.array([*([_UNITS[0]] * 3), *([_UNITS[1]] * 2), _UNITS[2]]))
         self._steps = _steps(seen)
 
@@ -309,7 +314,7 @@ class _Problem:
 
     def _loss(self, variables: Tensor) -> Tensor:
         moved, weights, identity, zoom = self._parts(variables)
-        neutral = self._rest + (identity @ self._identities).reshape(-1, 3)
+        neutral = self._rest + (identity @ self._identities).reshape(1, -1, 3)
         points = neutral + (weights @ self._basis).reshape(self._frames, -1, 3)
         turned = rotation_matrices(moved[:, :3]) @ self._rotation
         at = self._translation + moved[:, 3:]
@@ -327,7 +332,7 @@ class _Problem:
         loss = loss + 0.5 * (apart**2).sum() / _SIDES**2
         if self._shared:
             repeated = max(1.0, self._frames / _INDEPENDENT)
-            loss = loss + 0.5 * repeated * ((identity**2).sum() + zoom**2)
+            loss = loss + 0.5 * repeated * (((identity - self._mean) ** 2).sum() + zoom**2)
         return loss + self._smoothness(weights, turned, at)
 
     def _smoothness(self, weights: Tensor, turned: Tensor, at: Tensor) -> Tensor:

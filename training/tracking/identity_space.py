@@ -1,24 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shapes that a head can take: a linear space of smooth deformations, on any mesh.
+"""Shapes a head can take: the default head's own basis, and smooth deformations beyond it.
 
-A Gaussian process morphable model (Lüthi et al. 2018, "Gaussian Process Morphable Models"): the
-deformation of the neutral head is a Gaussian process over space with kernels of several lengths,
-in its low-rank (Nyström) form. Space is deformed rather than the surface, so that lips which touch
-keep touching and teeth and eyes go along; eyeballs stay balls. Faces are nearly symmetric: what
-differs between the sides has a smaller deviation.
+The latter are a Gaussian process morphable model (Lüthi et al. 2018, "Gaussian Process Morphable
+Models"): the deformation of the neutral head is a Gaussian process over space with kernels of
+several lengths, in its low-rank (Nyström) form. Space is deformed rather than the surface, so that
+lips which touch keep touching and teeth and eyes go along; eyeballs stay balls. Faces are nearly
+symmetric: what differs between the sides has a smaller deviation.
 """
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from engine.core.arrays import Double, Float
-from engine.heads.head import Head, HeadSource
+from engine.heads.default import load_default_head
+from engine.heads.head import Head
+from engine.heads.shape_basis import LARGEST, load_shape_basis
+from engine.heads.shaped_head import shaped_head
 
 _KERNELS = ((0.12, 0.007), (0.05, 0.003), (0.025, 0.0015))
 """Lengths of the kernels, and deviations of a shape at each, metres."""
@@ -26,6 +27,8 @@ _ONE_SIDED = 0.3
 """Deviation of what differs between the sides against what both share."""
 _SYMMETRIC, _OTHERS = 28, 8
 """Components a coordinate, by parity."""
+_BEYOND = 0.35
+"""Factor of the deviations of what goes beyond the default head's own shapes."""
 _POINTS = 420
 """Points of the face at which the process is known."""
 
@@ -36,31 +39,32 @@ class IdentitySpace:
 
     Attributes:
         basis: (K, V, 3) float32 metres.
+        mean: (K,) coefficients of the mean person.
+        shapes: how many of the first components are those of the default head's own basis.
         name: for the record.
     """
 
     basis: Float
+    mean: Float
+    shapes: int
     name: str
 
-    def shaped(self, head: Head, coefficients: Float) -> Head:
-        """The head of coefficients (K,): vertices and joints; its expressions stay as they are.
+    def shaped(self, coefficients: Double) -> Head:
+        """The default head with coefficients (K,), its expressions carried along."""
+        beyond = np.tensordot(coefficients[self.shapes :], self.basis[self.shapes :], 1)
+        shape = np.clip(coefficients[: self.shapes], -LARGEST, LARGEST)
+        return shaped_head(shape.astype(np.float32), beyond.astype(np.float32))
 
-        Its id is ``tracked-`` and a digest of the shape.
-        """
-        offset = np.einsum("k,kvd->vd", coefficients, self.basis)
-        positions = head.skeleton.positions
-        _, near = cKDTree(head.template).query(positions, k=8)
-        skeleton = replace(head.skeleton, positions=positions + offset[near].mean(axis=1))
-        template = (head.template + offset).astype(np.float32)
-        digest = hashlib.sha256(template.tobytes()).hexdigest()[:16]
-        return replace(
-            head,
-            id=f"tracked-{digest}",
-            template=template,
-            skeleton=skeleton,
-            provenance={**head.provenance, "shape": "fitted to a video"},
-            source=HeadSource("made"),
-        )
+
+def default_space() -> IdentitySpace:
+    """People of the default head's basis, and smooth offsets for what it has not seen."""
+    known, beyond = load_shape_basis(), smooth_space(load_default_head(), _BEYOND)
+    return IdentitySpace(
+        np.concatenate([known.components, beyond.basis]),
+        np.concatenate([known.mean, beyond.mean]),
+        known.count,
+        f"{known.count} shapes of the default head, {beyond.name}",
+    )
 
 
 def smooth_space(head: Head, share: float = 1.0) -> IdentitySpace:
@@ -87,8 +91,9 @@ def smooth_space(head: Head, share: float = 1.0) -> IdentitySpace:
                 row = np.zeros((len(template), 3))
                 row[:, coordinate] = deviation * function
                 rows.append(row)
-    basis = _round_eyes(head, np.array(rows))
-    return IdentitySpace(basis.astype(np.float32), f"smooth deformations, {len(basis)} components")
+    basis: Float = _round_eyes(head, np.array(rows)).astype(np.float32)
+    zeros = np.zeros(len(basis), np.float32)
+    return IdentitySpace(basis, zeros, 0, f"{len(basis)} smooth deformations")
 
 
 def _known(head: Head) -> Any:

@@ -14,13 +14,20 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.core.arrays import Float, Index
+from engine.core.arrays import Double, Float, Index
 from engine.core.files import atomic_write
 from engine.core.npz import open_npz
 from training.tracking.landmarks import POINTS
 
+VIEW_FEATURES = 5
+
 ASSET = Path(__file__).with_name("landmark_map.npz")
-_ARRAYS = ("corners", "weights", "offset", "response", "deviation", "expression_names", "detector")
+_ARRAYS = (
+    *("corners", "weights", "offset", "response", "aspect", "deviation"),
+    *("expression_names", "detector"),
+)
+_MIDDLE = np.array([0.0, 0.0, 0.05])
+"""Of the face, head space, metres: seen from the camera."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +40,7 @@ class LandmarkMap:
         offset: (478, 3) float32 metres, from that point to where the detector sees it, neutral.
         response: (E, 478, 3) float32 metres a unit: what the detector adds to the motion of the
             mesh for each expression.
+        aspect: (5, 478, 3) float32 metres: what the view adds, for :func:`view_features`.
         deviation: (478,) float32 metres: how far detections lie from what this says, as a standard
             deviation across the line of sight.
         expression_names: E names.
@@ -43,6 +51,7 @@ class LandmarkMap:
     weights: Float
     offset: Float
     response: Float
+    aspect: Float
     deviation: Float
     expression_names: tuple[str, ...]
     detector: str
@@ -54,6 +63,23 @@ class LandmarkMap:
         return points
 
 
+def view_features(rotation: Double, translation: Double) -> Double:
+    """(T, 5) how a head is seen: x, y, x², xy, y² of the direction from the face to the camera.
+
+    A detector that sees a cheek or the side of a nose edge-on puts the landmarks elsewhere than it
+    does from in front.
+
+    Args:
+        rotation: (T, 3, 3) head space to camera.
+        translation: (T, 3) metres.
+    """
+    away = np.einsum("tij,j->ti", rotation, _MIDDLE) + translation
+    direction = -np.einsum("tij,ti->tj", rotation, away)
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    x, y = direction[:, 0], direction[:, 1]
+    return np.stack([x, y, x * x, x * y, y * y], 1)
+
+
 def save_landmark_map(found: LandmarkMap, path: Path) -> None:
     """Write it, whole or not at all; small amounts in half precision."""
     with atomic_write(path) as temporary, temporary.open("wb") as stream:
@@ -63,6 +89,7 @@ def save_landmark_map(found: LandmarkMap, path: Path) -> None:
             weights=found.weights.astype(np.float32),
             offset=found.offset.astype(np.float16),
             response=found.response.astype(np.float16),
+            aspect=found.aspect.astype(np.float16),
             deviation=found.deviation.astype(np.float16),
             expression_names=np.array(found.expression_names, np.str_),
             detector=np.array(found.detector),
@@ -85,6 +112,7 @@ def load_landmark_map(path: Path = ASSET) -> LandmarkMap:
         weights=data.numbers("weights", (POINTS, 3)),
         offset=data.numbers("offset", (POINTS, 3)),
         response=data.numbers("response", (len(names), POINTS, 3)),
+        aspect=data.numbers("aspect", (VIEW_FEATURES, POINTS, 3)),
         deviation=data.numbers("deviation", (POINTS,)),
         expression_names=names,
         detector=data.text("detector"),

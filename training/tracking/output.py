@@ -15,11 +15,10 @@ from scipy.spatial.transform import Rotation
 
 from engine.core.arrays import Double, Float
 from engine.core.files import atomic_write
-from engine.heads.asset_file import save_head
 from engine.motion.performance import Performance
 from engine.splatting.camera import Camera
 from training.data.layout import (
-    HEAD_FILE,
+    CANONICAL_HEAD,
     Frame,
     Split,
     head_param_path,
@@ -28,7 +27,7 @@ from training.data.layout import (
     transforms_path,
     write_transforms,
 )
-from training.data.layout_head_param import HeadParam, save_head_param
+from training.data.layout_head_param import HeadParam, save_head_param, save_identity
 from training.data.recordings import RECORD, SPEECH
 from training.tracking.film import Film
 from training.tracking.landmarks import Image
@@ -135,7 +134,7 @@ class CaptureWriter:
             made_of: for ``capture.json``.
         """
         track, film, folder = self._track, self._film, self._folder
-        save_head(track.head, folder / HEAD_FILE)
+        save_identity(track.head, folder / CANONICAL_HEAD)
         focal, (x, y) = track.camera.focal, track.camera.centre
         K = np.array([[focal, 0, x], [0, focal, y], [0, 0, 1]], np.float32)
         camera = Camera(self._viewmat.astype(np.float32), K, film.width, film.height)

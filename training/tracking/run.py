@@ -19,7 +19,6 @@ from PIL import Image as Picture
 from engine.core.errors import CancelledError
 from engine.core.files import atomic_write
 from engine.core.progress import Progress, subprogress
-from engine.heads import load_head
 from engine.jobs.worker import JobHandle
 from engine.rendering.video import write_video
 from training.data.recordings import SPEECH
@@ -116,7 +115,6 @@ def track_video(
         track = track_scan(
             film,
             found,
-            load_head(head),
             _focal(film, settings),
             subprogress(tell, _HEARD, _FITTED),
             closure=None if said is None else said.closure,

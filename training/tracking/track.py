@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation, Slerp
 from engine.core.arrays import Double
 from engine.core.errors import BadInputError
 from engine.core.progress import Progress, subprogress
+from engine.heads.default import load_default_head
 from engine.heads.head import Head
 from engine.motion.lip_contact import close_lips, lip_gap
 from training.synthetic.schedule import farthest_first
@@ -26,7 +27,7 @@ from training.tracking.fitting import (
     initial_poses,
     project,
 )
-from training.tracking.identity_space import smooth_space
+from training.tracking.identity_space import default_space
 from training.tracking.landmark_map import load_landmark_map
 from training.tracking.landmarks import eye_distance, lip_gap_pixels
 from training.tracking.scan import GOOD, MISFIT, Scan
@@ -67,7 +68,6 @@ class Track:
 def track_scan(
     film: Film,
     found: Scan,
-    head: Head,
     focal: float | None,
     progress: Progress,
     *,
@@ -78,7 +78,6 @@ def track_scan(
     Args:
         film: the video.
         found: its landmarks.
-        head: the mean head, of the default topology.
         focal: pixels of the film's pictures; estimated where ``None``.
         progress: called with the share done; may raise to cancel.
         closure: (T,) how far the p, b and m that were recognised close the lips, 0 to 1.
@@ -86,7 +85,7 @@ def track_scan(
     Raises:
         BadInputError: the head does not fit what the video shows.
     """
-    space, marks = smooth_space(head), load_landmark_map()
+    space, marks, head = default_space(), load_landmark_map(), load_default_head()
     model = arkit_face_model(head, space, marks)
     guess = PHONE_FOCAL * max(film.width, film.height) if focal is None else focal
     camera = Intrinsics(guess, np.array([film.width / 2, film.height / 2]))
@@ -101,11 +100,13 @@ def track_scan(
         free_focal=focal is None,
         progress=subprogress(progress, 0.0, 0.3),
     )
-    person = space.shaped(head, weights_of(identity))
-    model = replace(
-        arkit_face_model(person, space, marks), identity=np.zeros((0, *model.rest.shape))
-    )
+    person = space.shaped(identity)
     none = np.zeros(0)
+    model = replace(
+        arkit_face_model(person, space, marks),
+        identity=np.zeros((0, *model.rest.shape)),
+        mean=none,
+    )
     start = initial_poses(model, seen, camera)
     fit = fit_frames(model, seen, camera, none, start, subprogress(progress, 0.3, 1.0))
     error = _errors(model, none, camera, fit, seen)

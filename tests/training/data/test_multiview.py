@@ -7,11 +7,11 @@ import torch
 
 from engine.avatar import load_avatar, splats
 from engine.heads import load_head
-from engine.heads.asset_file import save_head
+from engine.heads.shaped_head import shaped_head
 from engine.splatting.cpu.backend import CpuBackend
 from tests.training.data.small_capture import FRONT
-from training.data.layout import HEAD_FILE, read_transforms, transforms_path, write_transforms
-from training.data.layout_head_param import load_head_param, save_head_param
+from training.data.layout import CANONICAL_HEAD, read_transforms, transforms_path, write_transforms
+from training.data.layout_head_param import load_head_param, save_head_param, save_identity
 from training.data.multiview import MultiViewCapture
 
 
@@ -37,16 +37,17 @@ def test_of_one_camera_other_timesteps_are_kept_from_training(small_capture, tmp
     assert capture.test_camera == "left"
 
 
-def test_a_capture_may_carry_its_head(small_capture, tmp_path):
+def test_a_capture_may_be_of_another_person_of_the_default_head(small_capture, tmp_path):
     folder = shutil.copytree(small_capture, tmp_path / "capture")
-    head = load_head("default")
-    person = replace(head, id="tracked-1", template=head.template * np.float32(1.01))
-    save_head(person, folder / HEAD_FILE)
+    offset = np.full_like(load_head("default").template, 0.001)
+    person = shaped_head(np.array([0.5, -1.0], np.float32), offset)
+    save_identity(person, folder / CANONICAL_HEAD)
     for path in sorted((folder / "head_param").glob("*.npz")):
         save_head_param(replace(load_head_param(path), head=person.id), path)
     capture = MultiViewCapture.open(folder)
     assert capture.head.id == person.id
     assert np.allclose(capture.head.template, person.template)
+    assert np.allclose(capture.head.source.shape, [0.5, -1.0])
 
 
 def test_a_view_is_what_the_avatar_rendered_there(small_capture):

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from engine.heads import load_head
 from training.tracking.face_model import arkit_face_model
 from training.tracking.fitting import FrameFit, Intrinsics, Observations, project
-from training.tracking.identity_space import smooth_space
+from training.tracking.identity_space import default_space
 from training.tracking.landmark_map import load_landmark_map
 
 SIZE = (720, 1280)
@@ -19,7 +19,7 @@ SIZE = (720, 1280)
 @cache
 def default_model():
     head = load_head("default")
-    return arkit_face_model(head, smooth_space(head), load_landmark_map())
+    return arkit_face_model(head, default_space(), load_landmark_map())
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def filmed_face(frames=24, seed=0, noise=0.4):
     """A head that turns and speaks, 25 frames a second."""
     model, rng = default_model(), np.random.default_rng(seed)
     t = np.arange(frames) / 25
-    identity = 0.6 * rng.normal(size=len(model.identity))
+    identity = model.mean + 0.6 * rng.normal(size=len(model.identity))
     camera = Intrinsics(0.8 * SIZE[1], np.array([SIZE[0] / 2, SIZE[1] / 2]))
     angles = np.stack([20 * np.sin(6 * t), 7 * np.sin(4 * t), 4 * np.sin(5 * t)], 1)
     flip = Rotation.from_euler("X", 180, degrees=True)

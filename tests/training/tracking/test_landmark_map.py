@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from engine.core.errors import BadInputError
-from training.tracking.landmark_map import load_landmark_map
+from training.tracking.landmark_map import load_landmark_map, view_features
 from training.tracking.landmarks import EYE_CORNERS, INNER_LOWER, INNER_UPPER, IRISES, LIPS
 
 
@@ -35,6 +35,22 @@ def test_the_detector_follows_an_opening_mouth(head, marks):
     motion = marks.on_mesh(head.expression_basis)[jaw] + marks.response[jaw]
     assert motion[14, 1] < -0.01
     assert marks.deviation[list(LIPS)].mean() < 0.0015
+
+
+def test_the_view_is_told_by_where_the_camera_is():
+    flip = np.diag([1.0, -1.0, -1.0])
+    ahead, aside = view_features(
+        np.array([flip, flip @ rotation_about_y(0.3)]), np.array([[0, 0, 0.5]] * 2)
+    )
+    assert np.allclose(ahead, 0, atol=1e-6)
+    # The head turns to its left, so the camera sees its right.
+    assert aside[0] < -0.2
+    assert aside[2] == pytest.approx(aside[0] ** 2)
+
+
+def rotation_about_y(angle):
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
 
 
 def test_a_damaged_map_is_refused(tmp_path):

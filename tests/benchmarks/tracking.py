@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How well a known head is tracked: printed, never asserted.
+
+    python -m tests.benchmarks.tracking --audio SPEECH.wav [--seconds 5] [--seeds 101 102]
+                                        [--cases plain noise blur 15fps cut]
+
+Needs the extra ``tracking``. Each video shows another person of the default head, who speaks the
+audio, turns and nods before a phone that sways; the tracker is told nothing. A video knows neither
+size nor position of a head, so the found neutral face is laid on the true one by one similarity a
+video; vertices, lips and poses are compared after that. A closure is a p, b or m in whose middle
+the true lips touch (less than 0.3 mm apart); it is kept where the found lips touch within 40 ms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
+
+from tests.benchmarks.machine import processor
+from tests.benchmarks.tracking_truth import filmed
+from training.tracking.film import open_film, write_sound
+from training.tracking.mediapipe_faces import HandDetector, open_detector
+from training.tracking.scan import scan
+from training.tracking.sound import listen
+from training.tracking.track import track_scan
+
+TOUCHING = 0.3
+KEPT = 0.04
+CASES = ("plain", "noise", "blur", "15fps", "cut")
+
+
+def quiet(_share, _message):
+    pass
+
+
+def noisy(image, frame):
+    rng = np.random.default_rng(frame)
+    return (image + rng.normal(0, 12, image.shape)).clip(0, 255).astype(np.uint8)
+
+
+def blurred(image, frame):
+    """Defocus, and now and then a frame that motion has smeared."""
+    sigma = (1.5, 6.0 if frame % 23 == 7 else 1.5, 0)
+    return ndimage.gaussian_filter(image, sigma)
+
+
+OPTIONS = {
+    "plain": {},
+    "noise": {"degrade": noisy},
+    "blur": {"degrade": blurred},
+    "15fps": {"fps": 15.0},
+    "cut": {"cut": True},
+}
+
+
+def tracked(video, folder):
+    """The track of a video, and seconds a frame of looking and of fitting."""
+    film = open_film(video, 1280)
+    detector, hands = open_detector(), HandDetector()
+    start = time.perf_counter()
+    found = scan(film, detector, hands, folder, quiet)
+    looked = time.perf_counter() - start
+    count = len(found.state)
+    write_sound(film, folder / "sound.wav", count)
+    said = listen(folder / "sound.wav", None, count, film.fps, quiet)
+    start = time.perf_counter()
+    track = track_scan(film, found, None, quiet, closure=said.closure)
+    fitted = time.perf_counter() - start
+    return track, looked / count, fitted / count
+
+
+def similarity(source, target):
+    """Scale, rotation and shift that lay points (N, 3) on others (Umeyama 1991)."""
+    a, b = source.mean(0), target.mean(0)
+    u, s, v = np.linalg.svd((target - b).T @ (source - a))
+    sign = np.array([1, 1, np.sign(np.linalg.det(u @ v))])
+    scale = (s * sign).sum() / np.square(source - a).sum()
+    R = u * sign @ v
+    return scale, R, b - scale * R @ a
+
+
+def lip_gap_of(head, vertices):
+    upper, lower = head.landmarks["inner_lip_upper"], head.landmarks["inner_lip_lower"]
+    return 1e3 * (vertices[:, upper, 1] - vertices[:, lower, 1]).max(1)
+
+
+def closures(truth, gaps):
+    """Frames in the middle of p, b and m in which the true lips touch."""
+    frames = []
+    for phone in truth.performance.phones:
+        frame = round(0.5 * (phone.start + phone.end) * truth.performance.fps)
+        near = range(max(0, frame - 1), min(len(gaps), frame + 2))
+        if phone.label.rstrip("012") in ("P", "B", "M") and near:
+            best = min(near, key=lambda f: gaps[f])
+            if gaps[best] < TOUCHING:
+                frames.append(best)
+    return frames
+
+
+def scores(truth, track):
+    """Figures of one video by name."""
+    head, good = track.head, track.scan.good
+    face, lips = head.regions["face"], head.regions["lips"]
+    scale, R, shift = similarity(
+        head.template[face].astype(np.float64), truth.head.template[face].astype(np.float64)
+    )
+
+    def laid(vertices):
+        return scale * vertices @ R.T + shift
+
+    neutral = 1e3 * np.linalg.norm(laid(head.template) - truth.head.template, axis=1)
+    true = np.array([truth.vertices(frame) for frame in good])
+    found = head.deform(track.fit.expression[good])
+    wrong = 1e3 * np.linalg.norm(laid(found) - true, axis=2)
+    turned = track.fit.rotation[good] @ R.T @ np.swapaxes(truth.matrices[good, :3, :3], 1, 2)
+    every = np.arange(len(track.scan.state))
+    true_gaps = lip_gap_of(truth.head, np.array([truth.vertices(frame) for frame in every]))
+    gaps = lip_gap_of(head, head.deform(track.fit.expression))
+    near = max(1, round(KEPT * truth.performance.fps))
+    frames = closures(truth, true_gaps)
+    kept = sum(gaps[max(0, f - near) : f + near + 1].min() < TOUCHING for f in frames)
+    return {
+        "frames": f"{len(good)}/{len(every)}",
+        "reprojection % of eyes": 100 * float(np.nanmean(track.error)),
+        "identity mm": float(neutral[face].mean()),
+        "face mm": float(wrong[:, face].mean()),
+        "lips mm": float(wrong[:, lips].mean()),
+        "pose °": float(np.degrees(Rotation.from_matrix(turned).magnitude()).mean()),
+        "opening r": float(np.corrcoef(true_gaps[good], gaps[good])[0, 1]),
+        "p/b/m": f"{kept}/{len(frames)}",
+        "false closures": int(((gaps < TOUCHING) & (true_gaps > 1.5))[good].sum()),
+        "focal %": 100 * (track.camera.focal / truth.K[0, 0] - 1),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--audio", type=Path, required=True)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[101, 102])
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    chosen = parser.parse_args()
+    table = Table(title=f"tracking, {processor()}")
+    rows = []
+    for case in chosen.cases:
+        for seed in chosen.seeds if case == "plain" else chosen.seeds[:1]:
+            with tempfile.TemporaryDirectory() as name:
+                folder = Path(name)
+                truth = filmed(
+                    folder / "film.mp4",
+                    chosen.audio,
+                    seed=seed,
+                    seconds=chosen.seconds,
+                    **OPTIONS[case],
+                )
+                track, looking, fitting = tracked(folder / "film.mp4", folder)
+            row = {"case": case, "person": seed, **scores(truth, track)}
+            rows.append(row | {"look s/frame": looking, "fit s/frame": fitting})
+            print(rows[-1], flush=True)
+    for column in rows[0]:
+        table.add_column(column, justify="right")
+    for row in rows:
+        table.add_row(
+            *(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row.values())
+        )
+    Console(width=220).print(table)
+
+
+if __name__ == "__main__":
+    main()

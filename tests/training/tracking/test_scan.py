@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import numpy as np
+import pytest
+
+from engine.core.errors import BadInputError, CancelledError
+from engine.rendering.video import write_video
+from training.tracking.film import open_film
+from training.tracking.landmarks import LIPS, FaceLandmarks
+from training.tracking.scan import BLUR, GOOD, HAND, NO_FACE, TWO_FACES, scan
+
+FRAMES = 40
+
+
+def face_at(x, y, size=60.0):
+    """A made face: lips at its lower middle, the rest spread over it."""
+    rng = np.random.default_rng(0)
+    points = rng.uniform(0, size, (478, 2))
+    mouth = np.array([size / 2, 0.75 * size])
+    points[list(LIPS)] = mouth + rng.uniform(-6, 6, (len(LIPS), 2))
+    points[[33, 263]] = [[5, 20], [size - 5, 20]]
+    return FaceLandmarks((points + np.array([x, y])).astype(np.float32))
+
+
+class Faces:
+    """Detects what it is given for each frame."""
+
+    name = "made"
+
+    def __init__(self, by_frame=None, fps=25.0):
+        self.by_frame, self.fps, self.seen = by_frame or {}, fps, []
+
+    def detect(self, _image, seconds):
+        frame = round(seconds * self.fps)
+        self.seen.append(frame)
+        return self.by_frame.get(frame, [face_at(70, 60)])
+
+    def close(self):
+        pass
+
+
+class Hands:
+    def __init__(self, frames=()):
+        self.frames, self.count = frames, -2
+
+    def detect(self, _image):
+        self.count += 2
+        mouth = face_at(70, 60).points[list(LIPS)].mean(0)
+        return [np.tile(mouth, (21, 1))] if self.count in self.frames else []
+
+    def close(self):
+        pass
+
+
+def film(tmp_path, blurred=(), changed=FRAMES):
+    rng = np.random.default_rng(1)
+    sharp = rng.integers(0, 255, (200, 200, 3), np.uint8)
+    other = 255 - np.kron(rng.integers(0, 255, (4, 4, 3)), np.ones((50, 50, 1))).astype(np.uint8)
+
+    def frames():
+        for frame in range(FRAMES):
+            picture = sharp if frame < changed else other
+            yield np.full_like(picture, 120) if frame in blurred else picture
+
+    write_video(tmp_path / "a.mp4", frames(), 25.0, quality=8)
+    return open_film(tmp_path / "a.mp4", 640)
+
+
+def scanned(film, folder, faces=None, hands=None):
+    return scan(film, faces or Faces(), hands or Hands(), folder, lambda _share, _message: None)
+
+
+def test_each_frame_has_its_reason(tmp_path):
+    faces = Faces({5: [], 9: [face_at(70, 60), face_at(5, 5, 55)]})
+    found = scanned(film(tmp_path, blurred=(14,)), tmp_path, faces, Hands(frames=(20,)))
+    assert found.state[[5, 9, 14, 20]].tolist() == [NO_FACE, TWO_FACES, BLUR, HAND]
+    assert found.dropped() == {
+        "no face": 1,
+        "two faces": 1,
+        "blurred": 1,
+        "hand before the mouth": 2,
+    }
+    assert (found.state == GOOD).sum() == FRAMES - 5
+
+
+def test_a_small_second_face_is_left_alone(tmp_path):
+    faces = Faces({9: [face_at(70, 60), face_at(5, 5, 20)]})
+    assert not scanned(film(tmp_path), tmp_path, faces).dropped()
+
+
+def test_a_cut_begins_another_take(tmp_path):
+    faces = Faces({frame: [face_at(10, 100)] for frame in range(25, FRAMES)})
+    found = scanned(film(tmp_path, changed=25), tmp_path, faces)
+    assert found.cuts == [25]
+
+
+def test_no_face_at_all_is_refused(tmp_path):
+    with pytest.raises(BadInputError, match="shows no face in 40 frames"):
+        scanned(film(tmp_path), tmp_path, Faces({frame: [] for frame in range(FRAMES)}))
+
+
+def test_two_faces_all_the_time_are_refused(tmp_path):
+    both = [face_at(100, 60), face_at(5, 5, 55)]
+    with pytest.raises(BadInputError, match="two faces in 40") as caught:
+        scanned(film(tmp_path), tmp_path, Faces(dict.fromkeys(range(FRAMES), both)))
+    assert "one person" in caught.value.hint
+
+
+def test_a_face_of_a_few_pixels_is_refused(tmp_path):
+    small = [face_at(70, 60, 25.0)]
+    with pytest.raises(BadInputError, match="is small"):
+        scanned(film(tmp_path), tmp_path, Faces(dict.fromkeys(range(FRAMES), small)))
+
+
+def test_what_was_looked_at_is_not_looked_at_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("training.tracking.scan._CHUNK", 10)
+    shown = film(tmp_path)
+
+    def stop(share, _message):
+        if share > 0.6:
+            raise CancelledError
+
+    with pytest.raises(CancelledError):
+        scan(shown, Faces(), Hands(), tmp_path, stop)
+    again = Faces()
+    found = scanned(shown, tmp_path, again)
+    assert min(again.seen) >= 19
+    assert np.allclose(found.points, scanned(shown, tmp_path, Faces()).points)
+    assert len(found.state) == FRAMES
