@@ -25,6 +25,7 @@ from engine.splatting.backend import Backend
 from engine.splatting.registry import choose_backend
 from training.data.flame_tracking import CAMERAS_TUNED, TRACKING
 from training.data.multiview import MultiViewCapture, View
+from training.data.recorded_motion import with_lips
 from training.evaluation.report.avatar import (
     PAGE_NAME,
     REPORT_NAME,
@@ -124,6 +125,10 @@ def evaluate(
         data, scale=wanted.scale, head=wanted.head, tracking=wanted.tracking
     )
     avatar = load_avatar(avatar_file, capture.head)
+    head = capture.head
+    if head.source.kind == "flame" and "face" not in head.regions:
+        # Without FLAME's masks: regions are found as for retargeting.
+        head = with_lips(head)
     backend = choose_backend(wanted.backend)
     warm_up(backend, subprogress(progress, 0.02, 0.05))
     lpips, missing = None, ""
@@ -141,7 +146,7 @@ def evaluate(
         start = time.perf_counter()
         ours = rendered(avatar, view, backend)
         seconds.append(time.perf_counter() - start)
-        scores.append(score_view(ours, view, capture.head, lpips))
+        scores.append(score_view(ours, view, head, lpips))
     path = Path(avatar_file)
     camera = views[chosen[0]].camera
     report = AvatarReport(
@@ -162,7 +167,7 @@ def evaluate(
     )
     if out is not None:
         shown = [views[chosen[index]] for index in pictured(scores)]
-        _write(report, avatar, capture.head, backend, shown, Path(out), job, progress)
+        _write(report, avatar, head, backend, shown, Path(out), job, progress)
     progress(1.0, "done")
     return report
 
