@@ -129,6 +129,11 @@ def test_the_held_out_camera_is_measured_as_it_is_and_under_its_best_map(filmed,
     assert any(note.startswith("Colours corrected") for note in report["notes"])
 
 
+def test_the_report_finds_the_face_of_a_flame_head_without_masks(job):
+    regions = json.loads((job / "report.json").read_text())["regions_psnr"]
+    assert {name for name, psnr in regions.items() if psnr is not None} >= {"skin", "wrinkles"}
+
+
 def test_a_capture_that_says_what_was_true_is_left_as_it_is(small_capture):
     capture = MultiViewCapture.open(small_capture)
     assert trained(capture, SMALL, steps=1).tuning.names == []
