@@ -19,7 +19,7 @@ from ..core.checks import check_range, shown
 from ..core.errors import BadInputError
 from ..core.files import atomic_write
 from ..core.json_values import parse_json
-from ..core.npz import NpzFile, open_npz
+from ..core.npz import NpzFile, npz_member, open_npz
 from ..phonemes import Phone, Word
 from .face.prosody import UNKNOWN, Prosody
 from .joint_pose import JointPose
@@ -188,7 +188,7 @@ class Performance:
             zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
         ):
             for name, array in arrays.items():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                with archive.open(npz_member(name, 1), "w", force_zip64=True) as member:
                     np.save(member, array, allow_pickle=False)
             if offsets is not None:
                 self._write_dense(archive, offsets)
@@ -202,7 +202,7 @@ class Performance:
             "shape": (self.frames, self.vertex_count, 3),
         }
         write_header: Any = np.lib.format.write_array_header_1_0
-        with archive.open("offsets.npy", "w", force_zip64=True) as member:
+        with archive.open(npz_member("offsets", 1), "w", force_zip64=True) as member:
             write_header(member, header)
             for chunk in chunks:
                 member.write(chunk.astype("<f4").tobytes())

@@ -54,6 +54,12 @@ def test_prediction_needs_nothing_but_sound(head, speech):
     assert made.phones
 
 
+def test_the_same_sound_gives_the_same_bytes(head, speech, tmp_path):
+    for name in ("a", "b"):
+        predict(speech, head, 25.0).save(tmp_path / f"{name}.npz")
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
 def test_prediction_reports_how_far_it_is(head, speech):
     reported = []
     predict(speech, head, 25.0, progress=lambda fraction, _: reported.append(fraction))

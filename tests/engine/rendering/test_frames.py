@@ -67,6 +67,14 @@ def test_from_the_left_side_the_nose_points_to_the_left_of_the_picture(head):
     assert nose[0] < -0.01
 
 
+def test_a_frame_repeats_byte_by_byte(head, avatar):
+    camera, backdrop = portrait_camera(head, 96, 96), studio_backdrop(96, 96)
+    first, second = (
+        render_frame(head.template, None, avatar, CpuBackend(), camera, backdrop) for _ in range(2)
+    )
+    assert first.tobytes() == second.tobytes()
+
+
 def test_a_frame_shows_a_face_before_its_backdrop(head, avatar):
     camera = portrait_camera(head, 96, 96)
     backdrop = studio_backdrop(96, 96)
