@@ -66,6 +66,14 @@ def _on_channel(self: Any, _context: bpy.types.Context) -> None:
         self.pose = "jawOpen"
 
 
+def _angle(self: Any) -> float:
+    return float(self.value)
+
+
+def _set_angle(self: Any, value: float) -> None:
+    self.value = value
+
+
 @compat.overridable
 class GAUSSIANSPEECH_PG_mapping_row(bpy.types.PropertyGroup):
     """One shape key, or channel of a bone, and what it stands for; ``name`` is key's or bone's."""
@@ -95,8 +103,8 @@ class GAUSSIANSPEECH_PG_mapping_row(bpy.types.PropertyGroup):
         name="At",
         description="Angle about the bone's axis at which it shows that",
         subtype="ANGLE",
-        get=lambda self: self.value,
-        set=lambda self, value: setattr(self, "value", value),
+        get=_angle,
+        set=_set_angle,
     )
 
     @property

@@ -63,7 +63,7 @@ class GAUSSIANSPEECH_OT_train_joint(StartTrainingOperator, bpy.types.Operator):
         options={"SKIP_SAVE"},
     )
 
-    def check(self, folder: Path) -> None:
+    def check_data(self, folder: Path) -> None:
         """Look for views, and for what is said in them."""
         check_views(folder)
         check_filmed_speech(folder)

@@ -91,10 +91,10 @@ class StartTrainingOperator(StartJobOperator):
         folder = Path(bpy.path.abspath(data))
         if not folder.is_dir():
             raise BadInputError(f"There is no folder {folder}.", "Choose the capture's folder.")
-        self.check(folder)
+        self.check_data(folder)
         return str(folder.resolve())
 
-    def check(self, folder: Path) -> None:
+    def check_data(self, folder: Path) -> None:
         """Look whether a folder can be what it is taken for.
 
         Raises:
@@ -128,7 +128,7 @@ class GAUSSIANSPEECH_OT_train_avatar(StepsMixin, bpy.types.Operator):
         options={"SKIP_SAVE"},
     )
 
-    def check(self, folder: Path) -> None:
+    def check_data(self, folder: Path) -> None:
         """Look for what names the views."""
         check_views(folder)
 
@@ -172,7 +172,7 @@ class GAUSSIANSPEECH_OT_train_person(StepsMixin, bpy.types.Operator):
         options={"SKIP_SAVE"},
     )
 
-    def check(self, folder: Path) -> None:
+    def check_data(self, folder: Path) -> None:
         """Look for what names the views."""
         check_views(folder)
 
@@ -209,7 +209,7 @@ class GAUSSIANSPEECH_OT_train_speech(StepsMixin, bpy.types.Operator):
         options={"SKIP_SAVE"},
     )
 
-    def check(self, folder: Path) -> None:
+    def check_data(self, folder: Path) -> None:
         """Look for views, for sequences, or for recordings with their motion."""
         if (folder / VIEWS).is_file() or (folder / _FLAME).is_dir():
             return

@@ -65,8 +65,8 @@ def seconds(number: float) -> Iterator[Condition]:
         yield lambda: True
 
 
-def sidebar() -> bpy.types.Region:
-    return next(region for region in area("VIEW_3D").regions if region.type == "UI")
+def sidebar(editor: str = "VIEW_3D") -> bpy.types.Region:
+    return next(region for region in area(editor).regions if region.type == "UI")
 
 
 def click(x: int, y: int) -> None:
@@ -76,16 +76,17 @@ def click(x: int, y: int) -> None:
         window().event_simulate("LEFTMOUSE", value, x=x, y=y)
 
 
-def show_sidebar() -> Iterator[Condition]:
+def show_sidebar(editor: str = "VIEW_3D") -> Iterator[Condition]:
     """Open the sidebar and click down its tabs to ours: only a click can choose a tab."""
     bpy.context.preferences.view.show_splash = False
     bpy.context.preferences.system.use_region_overlap = False
-    area("VIEW_3D").spaces.active.show_region_ui = True
+    area(editor).spaces.active.show_region_ui = True
     yield from seconds(1)
-    for step in range(20, sidebar().height, 20):
-        if sidebar().active_panel_category == TAB:
+    for step in range(20, sidebar(editor).height, 20):
+        region = sidebar(editor)
+        if region.active_panel_category == TAB:
             break
-        click(sidebar().x + sidebar().width - 12, sidebar().y + sidebar().height - step)
+        click(region.x + region.width - 12, region.y + region.height - step)
         yield from seconds(0.5)
     yield from seconds(1)
 

@@ -19,11 +19,8 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
-import addon_utils
 import bpy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,103 +34,37 @@ from walking import (  # noqa: E402
     run,
     seconds,
     show_sidebar,
-    status,
     window,
 )
 
-from tests.blender_addon.stopwatch import LIMITS, Stopwatch, table  # noqa: E402
+from tests.blender_addon.pressing import (  # noqa: E402
+    PACKAGE,
+    WATCH,
+    call,
+    close_file_browser,
+    confirm,
+    enable,
+    errors,
+    escape,
+    menus,
+    part,
+    play,
+    select,
+    slide,
+    was_run,
+)
+from tests.blender_addon.rig_faces import face_bones, make_armature  # noqa: E402
+from tests.blender_addon.stopwatch import LIMITS, table  # noqa: E402
 from tests.blender_addon.unmeasured import CALLBACKS, OPERATORS  # noqa: E402
 
-PACKAGE = "bl_ext.user_default.gaussianspeech"
 VOICE, FOLDER = (Path(argument).resolve() for argument in sys.argv[sys.argv.index("--") + 1 :][:2])
 STRICT = "--strict" in sys.argv
 PRESETS = "presets/gaussianspeech/controls"
 PATIENCE = 120.0
 """Seconds to wait for one step before giving up."""
 
-WATCH = Stopwatch()
-errors: list[str] = []
 failures: list[str] = []
-"""What operators said that did not finish, and parts of the walk that failed."""
-
-
-def enable() -> tuple[type, ...]:
-    """Enable the add-on anew, so that its timers and handlers are watched from the first."""
-    addon_utils.disable(PACKAGE)
-    addon_utils.enable(PACKAGE)
-    return sys.modules[f"{PACKAGE}.blender_addon.registration"].CLASSES
-
-
-def call(
-    name: str, /, *, invoke: bool = True, editor: str = "VIEW_3D", **options: Any
-) -> Iterator[Condition]:
-    """Run an operator as its button does, and wait until it has ended."""
-    operator = getattr(bpy.ops.gaussianspeech, name)
-    with inside(editor):
-        if not operator.poll():
-            errors.append(f"{name}: cannot be pressed")
-            return
-        try:
-            operator("INVOKE_DEFAULT" if invoke else "EXEC_DEFAULT", **options)
-        except RuntimeError as error:
-            errors.append(f"{name}: {str(error).strip()}")
-    yield idle
-    if status().is_error:
-        errors.append(f"{name}: {status().message}")
-    close_file_browser()
-    yield from seconds(0.5)
-
-
-def close_file_browser() -> None:
-    """Operators that ask for a file open a browser over the window."""
-    for opened in bpy.context.window_manager.windows:
-        for found in opened.screen.areas:
-            if found.type == "FILE_BROWSER":
-                region = next(region for region in found.regions if region.type == "WINDOW")
-                with bpy.context.temp_override(window=opened, area=found, region=region):
-                    bpy.ops.file.cancel()
-                return
-
-
-def select(*objects: bpy.types.Object) -> None:
-    """Select objects, the first of which becomes active."""
-    with inside("VIEW_3D"):
-        bpy.ops.object.select_all(action="DESELECT")
-        for obj in objects:
-            obj.select_set(True)
-        bpy.context.view_layer.objects.active = objects[0]
-
-
-def slide(owner: bpy.types.PropertyGroup) -> Iterator[Condition]:
-    """Drag every slider that does something at once, flip every switch, make every choice."""
-    for prop in owner.bl_rna.properties:
-        if prop.is_readonly or getattr(prop, "is_array", False):
-            continue
-        before = getattr(owner, prop.identifier)
-        for value in tried(prop, before):
-            with WATCH.lap("slider", f"{type(owner).__name__}.{prop.identifier}"):
-                setattr(owner, prop.identifier, value)
-            yield lambda: True
-
-
-def tried(prop: bpy.types.Property, before: Any) -> list[Any]:
-    """Values of a property to set, one after the other, and what it was."""
-    if prop.type == "FLOAT":
-        span = min(prop.soft_max, 10.0) - prop.soft_min
-        return [*(prop.soft_min + part * span for part in (0.25, 0.75)), before]
-    if prop.type == "ENUM" and before:
-        return [*(item.identifier for item in prop.enum_items), before]
-    others = {"BOOLEAN": lambda: not before, "INT": lambda: before + 1}
-    return [others[prop.type](), before] if prop.type in others else []
-
-
-def play(duration: float) -> Iterator[Condition]:
-    """Play the animation for some seconds."""
-    with inside("VIEW_3D"):
-        bpy.ops.screen.animation_play()
-    yield from seconds(duration)
-    with inside("VIEW_3D"):
-        bpy.ops.screen.animation_cancel(restore_frame=False)
+"""Parts of the walk that failed."""
 
 
 def speaking() -> Iterator[Condition]:
@@ -162,11 +93,6 @@ def speaking() -> Iterator[Condition]:
     yield from call("live_record")
     yield from seconds(3)
     yield from call("live_stop")
-
-
-def was_run(name: str) -> bool:
-    """Whether an operator was run."""
-    return any(lap.name in {f"{name}.execute", f"{name}.invoke"} for lap in WATCH.laps)
 
 
 def timeline(head: bpy.types.Object) -> Iterator[Condition]:
@@ -221,22 +147,27 @@ def lines(head: bpy.types.Object) -> Iterator[Condition]:
     yield from call("lines_from_strips", predict=False)
     script = FOLDER / "script.txt"
     script.write_text("Somebody speaks.\n" * len(head.gaussianspeech_lines), "utf-8")
-    yield from call("texts_from_script")
-    yield from call("texts_from_script", invoke=False, filepath=str(script))
+    yield from confirm("texts_from_script", script)
     for strip in bpy.context.scene.sequence_editor.strips:
         strip.select = strip.type == "SOUND" and strip.name.startswith("second")
     yield from call("speak_strip", editor="SEQUENCE_EDITOR")
-    yield from call("dismiss", invoke=False)
 
 
 def rendering() -> Iterator[Condition]:
-    """Avatars, the viewport that draws them, and the composite."""
+    """Avatars, the viewport that draws them, the composite, and renders."""
+    head = bpy.context.view_layer.objects.active
     yield from call("portrait_camera")
     yield from call("bind_avatar")
+    own = FOLDER / "own.safetensors"
+    shutil.copy(ROOT / "engine" / "assets" / "default_avatar.safetensors", own)
+    yield from call("bind_avatar", avatar=str(own))
     yield from call("copy_avatar", filepath=str(FOLDER / "copy.safetensors"))
-    yield from call("save_avatar")
-    yield from call("open_avatar")
+    yield from confirm("save_avatar", FOLDER / "saved.safetensors")
+    yield from confirm("open_avatar", own)
     yield from call("set_up_composite")
+    yield from slide(head.gaussianspeech_light)
+    yield from slide(bpy.context.scene.gaussianspeech_composite)
+    yield from renders()
     yield from call("remove_composite")
     yield from call("render_avatars")
     area("VIEW_3D").spaces.active.shading.type = "RENDERED"
@@ -247,6 +178,21 @@ def rendering() -> Iterator[Condition]:
     yield from seconds(1)
     area("VIEW_3D").spaces.active.shading.type = "SOLID"
     yield from call("unbind_avatar")
+
+
+def renders() -> Iterator[Condition]:
+    """A picture that is rendered, and an animation that is broken off."""
+    scene = bpy.context.scene
+    scene.render.engine = "BLENDER_WORKBENCH"
+    scene.render.resolution_x = scene.render.resolution_y = 64
+    scene.render.filepath = str(FOLDER / "frames" / "frame")
+    bpy.context.preferences.view.render_display_type = "NONE"
+    for animation in (False, True):
+        bpy.ops.render.render("INVOKE_DEFAULT", animation=animation)
+        yield from seconds(2)
+        if animation:
+            escape()
+        yield lambda: not bpy.app.is_job_running("RENDER")
 
 
 def characters() -> Iterator[Condition]:
@@ -261,31 +207,36 @@ def characters() -> Iterator[Condition]:
     yield from call("add_mapping_preset", invoke=False, name="Main Thread")
     yield from call("use_mapping_preset", name="Main Thread")
     yield from call("remove_mapping_preset", name="Main Thread")
-    yield from call("save_mapping")
-    yield from call("save_mapping", invoke=False, filepath=str(FOLDER / "elf.json"))
-    yield from call("load_mapping")
-    yield from call("load_mapping", invoke=False, filepath=str(FOLDER / "elf.json"))
+    yield from confirm("save_mapping", FOLDER / "elf.json")
+    yield from confirm("load_mapping", FOLDER / "elf.json")
     yield from call("import_sound", invoke=False, filepath=str(VOICE))
     yield from call("predict")
     yield from slide(face.gaussianspeech_speech)
     yield from play(3)
     yield from exports()
     yield from call("forget_character")
+    with inside("VIEW_3D"):
+        rig = make_armature(bpy, "Rig", face_bones())
+    select(rig)
+    yield from call("use_character")
+    for row in rig.gaussianspeech_character.rows:
+        yield from slide(row)
+    yield from call("forget_character")
+    select(face)
 
 
 def exports() -> Iterator[Condition]:
     """Every format out, and a performance in."""
     yield from call("export")
-    formats = sys.modules[f"{PACKAGE}.blender_addon.export.formats"].FORMATS
+    formats = part("export.formats").FORMATS
     for kind, known in formats.items():
-        path = FOLDER / f"made{known.suffix}"
-        yield from call("export", invoke=False, format=kind, filepath=str(path))
+        yield from confirm("export", FOLDER / f"made{known.suffix}", format=kind)
     yield from call("write_export", format="CSV", filepath=str(FOLDER / "again.csv"))
-    yield from call("import_motion")
-    yield from call("import_motion", invoke=False, filepath=str(FOLDER / "made.csv"))
+    yield from confirm("import_motion", FOLDER / "made.csv")
     yield from call("load_motion", filepath=str(FOLDER / "made.csv"))
     yield from call("import_poses")
     yield from call("load_poses", filepath=str(FOLDER / "nowhere.csv"))
+    yield from call("dismiss", invoke=False)
 
 
 def trainings() -> Iterator[Condition]:
@@ -300,16 +251,50 @@ def trainings() -> Iterator[Condition]:
     jobs = bpy.context.window_manager.gaussianspeech_jobs
     yield lambda: bool(jobs.entries)
     job = jobs.entries[0].name
+    jobs.index, jobs.show_log = 0, True
+    yield from seconds(2)
+    yield from slide(jobs)
     for name in ("refresh_jobs", "cancel_job", "end_job", "resume_job", "end_job", "open_job"):
         yield from call(name, **({} if name == "refresh_jobs" else {"job": job}))
         yield from seconds(2)
+        escape()  # Some ask first.
     yield from call("use_job", job=job, kind="CAPTURE")
     yield from call("remove_job", invoke=False, job=job)
     yield from seconds(2)
 
 
+def set_ups() -> Iterator[Condition]:
+    """A set-up of the engine that is cancelled, and removed; never one that is there."""
+    environment = part("engine_link.session").environment_folder()
+    if environment.exists():
+        failures.append("This Blender has an engine that was set up, which is not to be removed.")
+        return
+    wheels = FOLDER / "wheels"
+    wheels.mkdir(exist_ok=True)
+    session = part("setup.session")
+    yield from call("set_up_engine", invoke=False, wheels=str(wheels))
+    yield lambda: environment.exists() or session.under_way() is None
+    yield from call("cancel_set_up")
+    yield lambda: session.under_way() is None
+    for name in ("open_set_up_log", "remove_engine"):
+        yield from call(name, invoke=False)
+    yield from seconds(5)
+    yield from call("dismiss", invoke=False)
+
+
+def others() -> Iterator[Condition]:
+    """What is left."""
+    for name in ("open_log", "open_documentation", "restart_engine"):
+        yield from call(name)
+    yield from call("add_person", person=str(FOLDER / "nobody"))
+    for name in ("open_person", "open_head", "set_up_engine"):  # The last stays open.
+        yield from call(name)
+    escape()
+    yield from seconds(1)
+
+
 def state() -> Iterator[Condition]:
-    """Undo and redo, and a file that is saved and opened again."""
+    """Undo and redo, a file that is saved, and opened again while the engine is at work."""
     with inside("VIEW_3D"):
         bpy.ops.ed.undo_push(message="Main Thread")
         bpy.ops.ed.undo()
@@ -317,15 +302,25 @@ def state() -> Iterator[Condition]:
     yield from seconds(1)
     saved = str(FOLDER / "saved.blend")
     bpy.ops.wm.save_as_mainfile(filepath=saved, copy=True)
-    bpy.ops.wm.open_mainfile(filepath=saved)
+    head = next(obj for obj in bpy.data.objects if obj.gaussianspeech_head.id)
+    select(head)
+    with inside("VIEW_3D"):
+        bpy.ops.gaussianspeech.predict("INVOKE_DEFAULT")
+    yield from seconds(0.5)
+    yield from call("cancel")
+    with inside("VIEW_3D"):
+        bpy.ops.gaussianspeech.predict("INVOKE_DEFAULT")
+    yield from seconds(0.5)
+    bpy.ops.wm.open_mainfile(filepath=saved)  # It ends the walk's timer: no more steps.
 
 
-def whole(part: Callable[[], Iterator[Condition]]) -> Iterator[Condition]:
+def whole(steps: Callable[[], Iterator[Condition]]) -> Iterator[Condition]:
     """A part of the walk; where it fails the others are still walked, and the report says so."""
     try:
-        yield from part()
+        yield from steps()
     except Exception:  # noqa: BLE001 - whatever it is, it is in the report
-        failures.append(f"{part.__name__} failed: {traceback.format_exc()}")
+        failures.append(f"{steps.__name__} failed: {traceback.format_exc()}")
+        yield from close_file_browser()
 
 
 def walk() -> Iterator[Condition]:
@@ -344,16 +339,11 @@ def walk() -> Iterator[Condition]:
     with ExitStack() as stack:
         stack.enter_context(WATCH.watching(PACKAGE, enable))
         bpy.context.preferences.addons[PACKAGE].preferences.jobs_folder = str(jobs)
-        yield from show_sidebar()
-        for part in (speaking, rendering, characters, trainings):
-            yield from whole(part)
-        for name in ("open_log", "open_documentation", "open_set_up_log", "restart_engine"):
-            yield from call(name)
-        yield from call("add_person", person=str(FOLDER / "nobody"))
-        for name in ("open_person", "open_head", "set_up_engine"):  # The last stays open.
-            yield from call(name)
-        classes = sys.modules[f"{PACKAGE}.blender_addon.registration"].CLASSES
-        yield from whole(state)
+        for editor in ("SEQUENCE_EDITOR", "VIEW_3D"):
+            yield from show_sidebar(editor)
+        for steps in (speaking, rendering, characters, menus, trainings, set_ups, others, state):
+            yield from whole(steps)
+        classes = part("registration").CLASSES
         (FOLDER / "main_thread.txt").write_text(report(classes), "utf-8")
         print(report(classes), flush=True)
         missed = failures or never_run(classes) or never_called()
@@ -371,7 +361,7 @@ def never_run(classes: tuple[type, ...]) -> set[str]:
 def never_called() -> set[str]:
     """Callbacks that were not called, and are not known not to be."""
     missed = WATCH.watched - {lap.name for lap in WATCH.laps}
-    return {name for name in missed if not any(fnmatchcase(name, known) for known in CALLBACKS)}
+    return missed - set(CALLBACKS)
 
 
 def report(classes: tuple[type, ...]) -> str:

@@ -1,27 +1,31 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What of the add-on runs on Blender's main thread and ``main_thread.py`` does not run, and why."""
 
-OPERATORS = {
-    "gaussianspeech.cancel": "sets a flag, and is there only while a request is under way",
-    "gaussianspeech.cancel_set_up": "ends a process, and is there only while the engine is set up",
-    "gaussianspeech.remove_engine": "would delete an environment; it renames the folder, and a "
-    "thread deletes it",
-    "gaussianspeech.viewport_render": "draws one frame at a tick, as long as a viewport takes for "
-    "it, and lets Blender go on between two",
-}
+_TYPED = "of a field, when somebody clicks into it: only a mouse does"
+_ENDED = "the same function as gaussianspeech.predict.cancel, which is measured"
+_RENDER = "of a render: in a window Blender calls it in the render's thread"
+_DRAWS = "draws one frame at a tick, as long as a viewport takes for it"
+
+OPERATORS = {"gaussianspeech.viewport_render": f"{_DRAWS}, and lets Blender go on between two"}
 """Operators."""
 
+_OF_TASKS = (
+    *("add_head", "add_person", "bind_avatar", "check_engine", "copy_avatar", "doctor"),
+    *("follow_timeline", "import_motion", "lines_from_folder", "lines_from_strips", "load_motion"),
+    *("load_poses", "recognize_again", "speak_strip", "update_line", "update_lines"),
+    "write_export",
+)
 CALLBACKS = {
-    "gaussianspeech.*.cancel": "Blender calls it as it quits: what a task does when it is stopped",
-    "gaussianspeech.*.check": "of Blender's dialogs, which call it as somebody types",
-    "*.poll": "of operators and panels that are shown only in a state that the walk is never in",
-    "GAUSSIANSPEECH_MT_*": "a menu is drawn when it is opened, by a mouse",
-    "GAUSSIANSPEECH_PT_*": "a section that is closed, or of another editor",
-    "* as poll": "of a search field, when somebody opens it",
-    "* as search": "of a search field, when somebody types",
-    "*.menus.* in *": "an entry of a menu of Blender, when a mouse opens it",
-    "*._draw_add_menu in *": "the same",
-    "speech.properties._set_muted as set": "the switch of a strip, one property of Blender",
-    "preferences.*": "a path that is made absolute, as somebody types it",
-}
-"""Handlers, timers, draw handlers, message-bus and property callbacks; patterns."""
+    "characters.properties._is_main as poll": _TYPED,
+    "characters.properties._poses as search": _TYPED,
+    "characters.properties._properties as search": _TYPED,
+    "speech.properties._sound_strips as search": _TYPED,
+    "gaussianspeech.add_preset.check": "of its dialog, when somebody types",
+    "gaussianspeech.add_head.draw": "of Adjust Last Operation, which a mouse opens",
+    "gaussianspeech.viewport_render.cancel": "when Blender ends while it draws",
+    "rendering.avatar_scene._on_frame on render_pre": _RENDER,
+    "rendering.avatar_scene._on_render_end on render_cancel": _RENDER,
+    "rendering.avatar_scene._on_render_end on render_complete": _RENDER,
+    "rendering.avatar_scene._on_render_init on render_init": _RENDER,
+} | {f"gaussianspeech.{name}.cancel": _ENDED for name in _OF_TASKS}
+"""Handlers, timers, draw handlers, message-bus and property callbacks."""
