@@ -18,9 +18,13 @@ from ...core.files import atomic_write
 from ...core.json_values import read_json
 from ..arkit import ARKIT_NAMES
 from .face_curves import FaceCurves, Float, arkit_column, check_length, resampled
+from .frame_json import curves_of_frames, is_frame_json
 
 _MAX_BYTES = 512 << 20
-_REMEDY = "Choose a JSON file with exportFps, numFrames, facsNames and weightMat."
+_REMEDY = (
+    "Choose a JSON file with exportFps, numFrames, facsNames and weightMat, or with names and "
+    "frames."
+)
 
 
 def write_arkit_json(curves: FaceCurves, path: str | Path) -> None:
@@ -47,7 +51,7 @@ def write_arkit_json(curves: FaceCurves, path: str | Path) -> None:
 
 
 def read_arkit_json(path: str | Path, fps: float | None = None) -> FaceCurves:
-    """Read what :func:`write_arkit_json` or Audio2Face wrote.
+    """Read what :func:`write_arkit_json` or Audio2Face wrote, or :mod:`.frame_json` describes.
 
     Poses that are no ARKit expressions are not read; weights are limited to 0 to 1.
 
@@ -59,6 +63,8 @@ def read_arkit_json(path: str | Path, fps: float | None = None) -> FaceCurves:
         BadInputError: no such file, not such JSON, or no ARKit expression in it.
     """
     content = read_json(path, _REMEDY, _MAX_BYTES)
+    if is_frame_json(content):
+        return curves_of_frames(content, path, fps)
     rate = content.number("exportFps", low=1.0, high=1000.0)
     names = content.texts("facsNames")
     frames = content.whole("numFrames", low=1)

@@ -22,6 +22,9 @@ Double = NDArray[np.float64]
 MAX_FRAMES = 1_000_000
 """Frames of the longest file that is read: four and a half hours at 60 frames per second."""
 
+RATES = (24, 25, 30, 48, 50, 60, 90, 100, 120)
+"""Frames per second that faces are filmed and clocks run at."""
+
 _COLUMNS = {name.lower(): column for name, column in COLUMN.items()}
 
 
@@ -87,6 +90,34 @@ def resampled(times: Double, values: Double, fps: float) -> Float:
     grid = times[0] + np.arange(frames) / fps
     columns = [np.interp(grid, times, column) for column in values.T]
     return np.stack(columns, axis=1).astype(np.float32)
+
+
+def in_order(times: Double, values: Double) -> tuple[Double, Double]:
+    """Samples by rising time, from zero on; of those at one time the last."""
+    order = np.argsort(times, kind="stable")
+    last = np.append(np.diff(times[order]) > 0, True)
+    times, values = times[order][last], values[order][last]
+    since_first: Double = times - times[0]
+    return since_first, values
+
+
+def usual_rate(times: Double, alone: float = 60.0) -> float:
+    """Frames a second of samples, a usual rate where they are near one.
+
+    Args:
+        times: (N,) rising seconds.
+        alone: of a single sample.
+    """
+    if len(times) < 2:
+        return alone
+    found = 1.0 / float(np.median(np.diff(times)))
+    usual = (*RATES, *(known / 1.001 for known in (24, 30, 60)))
+    # The median is right where frames are missing, the mean where times are rounded.
+    for rate in (found, (len(times) - 1) / float(times[-1] - times[0])):
+        near = min(usual, key=lambda known: abs(known - rate))
+        if abs(near - rate) < 0.0004 * rate:
+            return near
+    return min(max(round(found, 3), 1.0), 1000.0)
 
 
 def check_length(path: str | Path, seconds: float, fps: float) -> None:

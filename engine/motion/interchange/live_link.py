@@ -22,12 +22,17 @@ from ...core.files import atomic_write
 from ..arkit import ARKIT_NAMES, COLUMN
 from ..face.gaze import FULL_ROTATION
 from ..face.pose import rotation_vectors, rotations
-from .face_curves import FaceCurves, arkit_column, check_length, resampled
+from .face_curves import (
+    RATES,
+    FaceCurves,
+    arkit_column,
+    check_length,
+    in_order,
+    resampled,
+    usual_rate,
+)
 
 Double = NDArray[np.float64]
-
-RATES = (24, 25, 30, 48, 50, 60, 90, 100, 120)
-"""Frames per second of the clocks that timecodes are of."""
 
 _APP_RATE = 60
 _SWAPPED = {"jawLeft": "jawRight", "jawRight": "jawLeft", "mouthLeft": "mouthRight",
@@ -105,13 +110,9 @@ def read_live_link(
         raise BadInputError(f"{path} has no timecodes or no ARKit weights.", _REMEDY)
     clock, values = _parse(path, header, lines, lowered.index("timecode"))
     rate = rate or _rate(clock)
-    times = _seconds(clock, rate)
-    order = np.argsort(times, kind="stable")
-    # Of lines at one time the last counts.
-    last = np.append(np.diff(times[order]) > 0, True)
-    times, values = times[order][last], values[order][last]
+    times, values = in_order(_seconds(clock, rate), values)
     if fps is None:
-        fps = _file_rate(times, rate)
+        fps = usual_rate(times, rate)
     check_length(path, times[-1] - times[0], fps)
     weights = np.zeros((len(times), len(ARKIT_NAMES)))
     for position, column in columns:
@@ -198,15 +199,6 @@ def _seconds(clock: Double, rate: float) -> Double:
     times = times + _DAY * np.cumsum(steps < -_DAY / 2)
     since_first: Double = times - times[0]
     return since_first
-
-
-def _file_rate(times: Double, rate: float) -> float:
-    """Frames a second of the lines, a usual rate where they are near one."""
-    if len(times) < 2:
-        return rate
-    found = 1.0 / float(np.median(np.diff(times)))
-    near = min((*RATES, *(known / 1.001 for known in (24, 30, 60))), key=lambda r: abs(r - found))
-    return near if abs(near - found) < 0.0004 * found else min(max(round(found, 3), 1.0), 1000.0)
 
 
 def _timecode(seconds: float, rate: int) -> str:
