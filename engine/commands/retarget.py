@@ -4,11 +4,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.commands.console import print_result, progress_bar
 from engine.core.errors import BadInputError
-from engine.core.progress import subprogress
+from engine.core.progress import Progress, subprogress
 from engine.motion.interchange.curve_files import is_curve_file
+
+if TYPE_CHECKING:
+    from engine.heads.head import Head
+    from engine.motion.performance import Performance
 
 _SUFFIX = ".npz"
 
@@ -22,6 +27,9 @@ def retarget(
     source: str | None = None,
     fps: float | None = None,
     timecode_rate: float | None = None,
+    sound: Path | None = None,
+    text: str | None = None,
+    offset: float | None = None,
     dense: bool = False,
     json: bool = False,
 ) -> int:
@@ -39,6 +47,11 @@ def retarget(
         fps: frames per second that a .csv or .json is resampled to; its own by default.
         timecode_rate: frames per second of the clock of Live Link Face's timecodes; found by
             default.
+        sound: what was said while the motion was captured: the performance gets its length, and its
+            phones and words. Where it lies in the motion is found by how the mouth opens.
+        text: what is said in the sound; makes that more exact.
+        offset: seconds by which the sound begins after the motion, instead of finding them; before
+            it where they are negative.
         dense: also store the offsets of every vertex of every frame.
         json: print the result as JSON.
     """
@@ -49,6 +62,8 @@ def retarget(
     from engine.motion.performance import Performance
     from engine.motion.retargeting import retarget as carry
 
+    if sound is None and (text is not None or offset is not None):
+        raise BadInputError("--text and --offset are of a sound.", "Name it with --sound.")
     if out.suffix.lower() != _SUFFIX:
         raise BadInputError(f"The kind of {out} is unknown.", "End it in .performance.npz.")
     with progress_bar(out.name) as progress:
@@ -67,6 +82,9 @@ def retarget(
             named = head if own else source or str(param)
             made_for = goes_to if own else load_head(named)
             played = load_motion(param, made_for, named)
+        timing: dict[str, object] = {}
+        if sound is not None:
+            played, timing = _in_time_of(sound, played, made_for, text, offset, progress)
         carried = carry(played, made_for, goes_to, progress=step)
         progress(0.95, "saving")
         carried.save(out, dense=dense)
@@ -76,10 +94,35 @@ def retarget(
         "head": carried.head,
         "vertices": carried.vertex_count,
     }
+    result |= timing
     if "mesh" in goes_to.provenance:
         result["mesh"] = goes_to.provenance["mesh"]
     print_result(result, as_json=json)
     return 0
+
+
+def _in_time_of(
+    sound: Path,
+    played: Performance,
+    head: Head,
+    text: str | None,
+    offset: float | None,
+    progress: Progress,
+) -> tuple[Performance, dict[str, object]]:
+    """The motion in the time of its sound, and what to say of the time between them."""
+    from engine.audio.loading import load_speech
+    from engine.heads.retarget import with_arkit_expressions
+    from engine.motion import sound_offset as timing
+
+    speech = load_speech(sound)
+    if offset is None:
+        spoken, said = timing.spoken_opening(speech, text, subprogress(progress, 0.05, 0.5))
+        captured = timing.captured_opening(played, with_arkit_expressions(head))
+        found = timing.estimate_offset(captured, played.fps, spoken)
+        seconds = timing.offset_or_refuse(found, str(sound))
+        about: dict[str, object] = {"offset": seconds, "offset_correlation": found.correlation}
+        return timing.with_sound(played, speech, seconds, said), about
+    return timing.with_sound(played, speech, offset), {"offset": offset}
 
 
 def _shipped(head: str) -> str:
