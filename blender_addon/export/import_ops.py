@@ -30,7 +30,7 @@ from ..speech.prediction import prediction_from_reply
 from ..speech.sound import scene_fps
 from ..status import invoke_operator, report
 
-MOTION_FILES = "*.csv;*.json;*.npz"
+MOTION_FILES = "*.csv;*.json;*.npz;*.npy"
 _OF_POSES = ("point_cloud.ply", "flame_param.npz")
 """Files of GaussianAvatars that a head may come from."""
 

@@ -85,6 +85,17 @@ class GAUSSIANSPEECH_OT_add_head(InObjectMode, EngineTask, bpy.types.Operator):
 
     uv_template: uv_template_property()
 
+    identity: bpy.props.IntProperty(
+        name="Identity",
+        description=(
+            "Whose head: 0 is the default head, which has an avatar; every other number is another "
+            "person with the same expressions"
+        ),
+        min=0,
+        max=999_999_999,
+        options={"SKIP_SAVE"},
+    )
+
     frame: bpy.props.BoolProperty(
         name="Frame First Head",
         description=(
@@ -97,29 +108,38 @@ class GAUSSIANSPEECH_OT_add_head(InObjectMode, EngineTask, bpy.types.Operator):
     def draw(self, _context: bpy.types.Context) -> None:
         """Draw the options of the kind of head."""
         if self.head == DEFAULT_HEAD:
-            self.layout.prop(self, "with_avatar")
+            self.layout.prop(self, "identity")
+            avatar = self.layout.row()
+            avatar.enabled = not self.identity
+            avatar.prop(self, "with_avatar")
         self.layout.prop(self, "frame")
 
     def begin(self, context: bpy.types.Context) -> Future:
         """Ask for the head's geometry."""
         engine = get_engine(context)
-        if self.head == DEFAULT_HEAD and engine in _default_heads and engine.hello:
+        if self._source == DEFAULT_HEAD and engine in _default_heads and engine.hello:
             # The redo panel adds the head anew, and must not wait for a busy engine.
             return CompletedFuture(_default_heads[engine])
-        params = {"head": _absolute(self.head)} | uv_params(self.uv_template)
+        params = {"head": _absolute(self._source)} | uv_params(self.uv_template)
         return engine.request("head.load", params)
+
+    @property
+    def _source(self) -> str:
+        """What the engine calls the head."""
+        named = self.head == DEFAULT_HEAD and self.identity
+        return f"{DEFAULT_HEAD}#{self.identity}" if named else self.head
 
     def finish(self, context: bpy.types.Context, reply: Message) -> None:
         """Make the mesh at the 3D cursor, selected and active."""
         name = "Head" if self.head == DEFAULT_HEAD else Path(_absolute(self.head)).stem
-        obj = place_head(context, name, self.head, reply)
-        if self.head == DEFAULT_HEAD:
+        obj = place_head(context, name, self._source, reply)
+        if self._source == DEFAULT_HEAD:
             _default_heads[get_engine(context)] = reply
         keys = len(reply.body["expression_names"])
         report(self, context, f"Added '{obj.name}' with {keys} expressions")
         if self.frame:
             frame_first(context)
-        if self.with_avatar and (self.head == DEFAULT_HEAD or self.avatar != DEFAULT_AVATAR):
+        if self.with_avatar and (self._source == DEFAULT_HEAD or self.avatar != DEFAULT_AVATAR):
             bind_avatar_async(context, obj, self.avatar)
 
 
@@ -209,9 +229,14 @@ class GAUSSIANSPEECH_OT_open_head(InObjectMode, bpy.types.Operator, ImportHelper
         return invoke_operator(self, add, head=self.filepath, uv_template=self.uv_template)
 
 
+def is_default(name: str) -> bool:
+    """Whether a head is the default one, whoever's identity it has."""
+    return name.partition("#")[0] == DEFAULT_HEAD
+
+
 def _absolute(name: str) -> str:
-    """What the engine calls a head or an avatar: ``default``, or an absolute path."""
-    return name if name == DEFAULT_HEAD else str(Path(bpy.path.abspath(name)).resolve())
+    """What the engine calls a head or an avatar: ``default…``, or an absolute path."""
+    return name if is_default(name) else str(Path(bpy.path.abspath(name)).resolve())
 
 
 def _draw_add_menu(self: bpy.types.Menu, _context: bpy.types.Context) -> None:

@@ -9,7 +9,7 @@ import bpy
 
 from ...engine.core.errors import BadInputError, GaussianSpeechError
 from .. import compat
-from ..heads.ops import DEFAULT_HEAD
+from ..heads.ops import is_default
 from ..heads.properties import active_head, engine_name, require_head
 from ..settings import get_preferences
 from ..status import report_error
@@ -294,7 +294,7 @@ def check_views(folder: Path) -> None:
 def head_options(context: bpy.types.Context, client: JobsClient, folder: str) -> list[str]:
     """The active head's FLAME file: a capture does not bring the model that it was tracked with."""
     head = active_head(context)
-    if head is None or head.gaussianspeech_head.source == DEFAULT_HEAD:
+    if head is None or is_default(head.gaussianspeech_head.source):
         return []
     of_flame = client.remote or (Path(folder) / _FLAME).is_dir()
     return ["--head", engine_name(head)] if of_flame else []

@@ -16,11 +16,13 @@ import numpy as np
 import torch
 
 from engine.avatar.expression import softly_clamped
+from engine.avatar.vertex_motion import load_vertices
 from engine.core.arrays import Double, Float
 from engine.core.errors import BadInputError
 from engine.core.npz import open_npz
 from engine.heads.carried_head import FLAME_PARAM, flame_model_of
 from engine.heads.flame import expression_weights
+from engine.heads.flame_layouts import is_artalk, is_flame_layout, load_flame_layout
 from engine.heads.flame_model import EXPRESSIONS, FlameModel
 from engine.heads.flame_param import FlameParam, load_flame_param, load_sequence
 from engine.heads.head import Head
@@ -42,18 +44,24 @@ _FPS = 25.0
 
 
 def load_motion(
-    path: str | Path, head: Head, near: str | Path, identity: Identity | None = None
+    path: str | Path,
+    head: Head,
+    near: str | Path,
+    identity: Identity | None = None,
+    fps: float | None = None,
 ) -> Performance:
     """A performance from a file that holds one, or from FLAME's parameters.
 
     Args:
         path: ``.performance.npz``; or ``flame_param.npz``, or the ``point_cloud.ply`` beside it; or
             a folder of GaussianAvatars: with ``flame_param.npz``, else with a file for each frame
-            in it or in its ``flame_param``, ``00000.npz`` and so on.
+            in it or in its ``flame_param``, ``00000.npz`` and so on; or FLAME's parameters as
+            :mod:`engine.heads.flame_layouts` reads them, or vertices over time (``.npy``).
         head: who performs; parameters of another person are taken as poses of this one.
         near: what the head was loaded from, near which its FLAME model is looked for.
         identity: of the avatar; expressions that parameters take beyond what it was trained on are
             held near it.
+        fps: frames per second of what does not state its own: by default 25, of vertices 60.
 
     Raises:
         BadInputError: no such file, or FLAME's parameters for another kind of head.
@@ -61,20 +69,44 @@ def load_motion(
     """
     path = Path(path)
     param_file = _of_folder(path) if path.is_dir() else flame_param_of_file(path)
-    if param_file is None:
+    if param_file is None and is_vertex_file(path):
+        return load_vertices(path, head, fps)
+    other = param_file is None and holds_flame(path)
+    if param_file is None and not other:
         return Performance.load(path)
     if head.source.kind != "flame":
         raise BadInputError(
-            f"{param_file} holds FLAME's parameters; head '{head.id}' is no FLAME head.",
+            f"{param_file or path} holds FLAME's parameters; head '{head.id}' is no FLAME head.",
             "Play them on the avatar of a FLAME head, or retarget them from one.",
         )
-    frames = _frames_in(param_file) if param_file.is_dir() else []
-    param = load_sequence(frames) if frames else load_flame_param(param_file)
-    data = open_npz(frames[0] if frames else param_file, "Give 'fps' as one number.", ("fps",))
-    fps = data.number("fps", MIN_FPS, MAX_FPS) if "fps" in data else _FPS
+    if param_file is None:
+        param, stated = load_flame_layout(path)
+    else:
+        param, stated = _of_gaussian_avatars(param_file)
     near = Path(near)
     model = flame_model_of(head, near if near.is_dir() else near.parent)
-    return performance_of(param, model, head, fps, identity)
+    return performance_of(param, model, head, stated or fps or _FPS, identity)
+
+
+def holds_flame(path: Path) -> bool:
+    """Whether a file has FLAME's parameters in the arrays of any program."""
+    kind = path.suffix.lower()
+    if kind == ".npy":
+        return is_artalk(path)
+    return flame_param_of_file(path) is not None or (kind == ".npz" and is_flame_layout(path))
+
+
+def is_vertex_file(path: Path) -> bool:
+    """Whether a file has vertices over time and nothing else."""
+    return path.suffix.lower() == ".npy" and not is_artalk(path)
+
+
+def _of_gaussian_avatars(path: Path) -> tuple[FlameParam, float | None]:
+    """Parameters of one file or of a file for each frame, and the rate where they state it."""
+    frames = _frames_in(path) if path.is_dir() else []
+    param = load_sequence(frames) if frames else load_flame_param(path)
+    data = open_npz(frames[0] if frames else path, "Give 'fps' as one number.", ("fps",))
+    return param, data.number("fps", MIN_FPS, MAX_FPS) if "fps" in data else None
 
 
 def _of_folder(folder: Path) -> Path:

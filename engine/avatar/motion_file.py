@@ -37,7 +37,7 @@ def read_motion(
     Args:
         path: a performance of this head or with ARKit weights, a ``.csv`` of Live Link Face, a
             ``.json`` of ARKit weights, or FLAME's parameters for a FLAME head, as one file or a
-            folder of GaussianAvatars.
+            folder of GaussianAvatars, or vertices over time (``.npy``).
         head: who moves; one without ARKit expressions gets the default head's where it needs them.
         near: what the head was loaded from.
         fps: frames per second that curves are resampled to; other motion keeps its own.
@@ -50,10 +50,11 @@ def read_motion(
     progress(0.0, "reading the motion")
     if is_curve_file(path):
         return performance_of_curves(read_curves(path, fps, rate), head, CAPTURED, progress)
-    if Path(path).suffix.lower() not in {".npz", ".ply"} and not Path(path).is_dir():
+    if Path(path).suffix.lower() not in {".npz", ".npy", ".ply"} and not Path(path).is_dir():
         raise BadInputError(
             f"The kind of {path} is unknown.",
-            "Choose a .performance.npz, a flame_param.npz, a .csv of Live Link Face or a .json.",
+            "Choose a .performance.npz, FLAME's parameters as .npz, a .csv of Live Link Face, a "
+            ".json of ARKit weights, or vertices as .npy.",
         )
     performance = load_motion(path, head, near)
     if performance.head == head.id and performance.vertex_count == head.vertex_count:

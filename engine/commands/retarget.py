@@ -37,14 +37,17 @@ def retarget(
 
     Args:
         performance: a .performance.npz of 'gaussianspeech animate'; or motion that becomes one:
-            GaussianAvatars' flame_param.npz, a .csv of Live Link Face, or a .json of ARKit weights.
+            GaussianAvatars' flame_param.npz, FLAME's parameters of VHAP or DiffPoseTalk (.npz) or
+            ARTalk (.npy), vertices as VOCASET has them (.npy), a .csv of Live Link Face, or a .json
+            of ARKit weights, BEAT's among them.
         head: the head it goes to: the path of a FLAME file, a head file, an avatar or a person's
             folder, or "default"; or a mesh of your own, FILE.glb#MESH where the file has several.
             ARKit shape keys in it are kept.
         out: OUT.performance.npz.
         source: the file of the head it was made for, or the avatar that carries it, where that is
             not the default head.
-        fps: frames per second that a .csv or .json is resampled to; its own by default.
+        fps: frames per second that a .csv or .json is resampled to, its own by default; and those
+            of .npz and .npy files that state none, 25 by default, of vertices 60.
         timecode_rate: frames per second of the clock of Live Link Face's timecodes; found by
             default.
         sound: what was said while the motion was captured: the performance gets its length, and its
@@ -55,7 +58,7 @@ def retarget(
         dense: also store the offsets of every vertex of every frame.
         json: print the result as JSON.
     """
-    from engine.avatar.flame_motion import load_motion
+    from engine.avatar.flame_motion import holds_flame, is_vertex_file, load_motion
     from engine.avatar.motion_file import read_motion
     from engine.heads import load_head
     from engine.heads.registry import flame_param_of_file
@@ -73,6 +76,17 @@ def retarget(
         if is_curve_file(performance):
             played = read_motion(performance, goes_to, head, fps, rate=timecode_rate, progress=step)
             made_for = goes_to
+        elif param is None and (is_vertex_file(performance) or holds_flame(performance)):
+            # Who was captured is not in these files: a FLAME head moves, itself or by --source.
+            own = goes_to.source.kind == "flame"
+            if not own and source is None:
+                raise BadInputError(
+                    f"{performance} moves a FLAME head, and does not say which.",
+                    "Name the FLAME model with --source.",
+                )
+            named = head if own else str(source)
+            made_for = goes_to if own else load_head(named)
+            played = load_motion(performance, made_for, named, fps=fps)
         elif param is None:
             played = Performance.load(performance)
             made_for = load_head(source or _shipped(played.head))

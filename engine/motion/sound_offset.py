@@ -134,7 +134,7 @@ def captured_opening(performance: Performance, head: Head) -> Double:
         raise BadInputError(f"The head '{head.id}' does not say where its lips meet.", _HINT)
     parting = (performance.basis[:, pair[0], 1] - performance.basis[:, pair[1], 1]).astype(float)
     apart = (performance.weights @ parting).max(axis=1)
-    return np.clip(apart / _OPEN, 0.0, 1.0)
+    return np.asarray(np.clip(apart / _OPEN, 0.0, 1.0), np.float64)
 
 
 def with_sound(
@@ -151,18 +151,18 @@ def with_sound(
     fps = performance.fps
     at = (np.arange(frame_count(speech.duration, fps)) / fps + seconds) * fps
     pose = performance.pose
-    known = {} if said is None else {
-        "phones": said.phones, "words": said.words, "language": said.language,
-        "prosody": said.prosody,
-    }  # fmt: skip
+    said = performance if said is None else said
     return replace(
         performance,
+        phones=said.phones,
+        words=said.words,
+        language=said.language,
+        prosody=said.prosody,
         weights=_sampled(performance.weights, at),
         expression=_sampled(performance.expression, at),
         head_rotation=_sampled(performance.head_rotation, at),
         pose=pose and JointPose(_sampled(pose.rotation, at), _sampled(pose.location, at)),
         source_sha256=speech.sha256,
-        **known,
     )
 
 

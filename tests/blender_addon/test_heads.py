@@ -101,3 +101,22 @@ def test_an_avatar_that_cannot_be_loaded_is_reported_and_the_head_stays(engine_r
     status = engine_ready.context.window_manager.gaussianspeech_status
     assert status.is_error
     assert "nobody.safetensors" in status.message
+
+
+def test_an_identity_is_another_person_with_the_same_keys(engine_ready, head):
+    ops = engine_ready.ops.gaussianspeech
+    assert ops.add_head(identity=7) == {"FINISHED"}
+    other = engine_ready.context.object
+    assert other.gaussianspeech_head.source == "default#7"
+    assert not other.gaussianspeech_avatar.source
+    assert list(other.data.shape_keys.key_blocks.keys()) == list(
+        head.data.shape_keys.key_blocks.keys()
+    )
+    first, second = (
+        np.array([vertex.co for vertex in item.data.vertices]) for item in (head, other)
+    )
+    apart = np.linalg.norm(first - second, axis=1)
+    assert apart.mean() > 0.002
+    assert ops.add_head(identity=7) == {"FINISHED"}
+    again = np.array([vertex.co for vertex in engine_ready.context.object.data.vertices])
+    np.testing.assert_array_equal(again, second)

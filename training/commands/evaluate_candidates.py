@@ -35,7 +35,7 @@ def motion(
         audio: the sound, or a folder of sounds by name, for the closures of p, b and m.
         out: folder for the report.
     """
-    from training.data.recorded_motion import CapturedHead
+    from training.data.captured_motion import CapturedHead
     from training.evaluation.motion import Wanted, evaluate
 
     if out is not None:

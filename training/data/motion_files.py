@@ -16,7 +16,8 @@ from engine.core.npz import open_npy
 from engine.heads.retarget import has_arkit_visemes
 from engine.motion.arkit import to_head_weights
 from engine.motion.interchange.curve_files import is_curve_file, read_curves
-from training.data.recorded_motion import CapturedHead, CapturedMotion, motion_alone
+from training.data.captured_motion import CapturedHead, CapturedMotion
+from training.data.recorded_motion import motion_alone
 from training.data.recordings import Recording
 
 KINDS = (".npz", ".npy", ".csv", ".json")

@@ -20,6 +20,7 @@ from engine.core.errors import BadInputError
 from engine.heads.head import Head
 from engine.heads.identity import Identity
 from engine.splatting.camera import Camera
+from training.data.captured_motion import CapturedHead
 from training.data.flame_tracking import load_tracking
 from training.data.layout import (
     LAYOUT_REMEDY,
@@ -37,7 +38,6 @@ from training.data.multiview_pictures import (
     load_picture,
     scaled_camera,
 )
-from training.data.recorded_motion import CapturedHead
 from training.data.recordings import SPLIT, any_recordings
 from training.data.silhouettes import check_silhouettes
 

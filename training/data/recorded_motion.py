@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +15,14 @@ from engine.core.arrays import Float
 from engine.core.errors import BadInputError
 from engine.core.npz import npz_names, open_npz
 from engine.core.progress import Progress, no_progress
-from engine.heads import load_head
-from engine.heads.carried_head import flame_model_of
 from engine.heads.flame import expression_weights
-from engine.heads.flame_model import SHAPES, FlameModel
+from engine.heads.flame_model import SHAPES
 from engine.heads.flame_param import is_flame, load_flame_param, load_sequence
 from engine.heads.head import Head
 from engine.heads.retarget import with_arkit_expressions
 from engine.heads.skinning import flame_vertices
 from engine.motion.performance import MAX_FPS, MIN_FPS, Performance
+from training.data.captured_motion import CapturedHead, CapturedMotion
 from training.data.flame_tracking import Tracking
 from training.data.recordings import Recording, parameter_files
 
@@ -32,61 +31,6 @@ _OTHER_HEAD = "Train on the head that was captured, or retarget the captures fir
 _RATE_REMEDY = "Add an array 'fps' with frames per second."
 _PIECE = 64
 _SLOWEST, _FASTEST = 10.0, 240.0
-
-
-@dataclass(frozen=True, eq=False)
-class CapturedMotion:
-    """Motion at its own rate, factored.
-
-    Attributes:
-        path: where it came from.
-        fps: frames per second.
-        weights: (T, K).
-        basis: (K, V, 3) metres.
-        expression: (T, E) of the head that is trained, where the motion is given in those.
-    """
-
-    path: Path
-    fps: float
-    weights: Float
-    basis: Float
-    expression: Float | None
-
-    def offsets(self, chosen: NDArray[np.intp] | slice) -> Float:
-        """(n, 3V) dense offsets of some frames."""
-        return self.weights[chosen] @ self.basis.reshape(len(self.basis), -1)
-
-
-@dataclass(frozen=True, eq=False)
-class CapturedHead:
-    """Who was captured, and who is trained.
-
-    Attributes:
-        trained: the head of the model; its expressions are what the model speaks in.
-        captured: the same mesh with the expressions that captures may be given in.
-        flame: the model behind a FLAME head, where ``flame_param`` can be read.
-    """
-
-    trained: Head
-    captured: Head
-    flame: FlameModel | None = None
-
-    @classmethod
-    def of(cls, head: Head) -> CapturedHead:
-        """A head that was captured as it is trained."""
-        return cls(head, head)
-
-    @classmethod
-    def load(cls, id_or_path: str | Path) -> CapturedHead:
-        """From a head's id or file.
-
-        Raises:
-            BadInputError: no such head.
-        """
-        head = load_head(id_or_path)
-        if head.source.kind != "flame":
-            return cls.of(head)
-        return cls(head, head, flame_model_of(head, Path(id_or_path).parent))
 
 
 def with_lips(head: Head, progress: Progress = no_progress) -> Head:
@@ -111,6 +55,11 @@ def recorded_rate(recording: Recording) -> float:
     Raises:
         BadInputError: it is damaged, or does not say its rate.
     """
+    if recording.foreign:
+        # Deferred as below.
+        from training.data.foreign_motion import foreign_rate
+
+        return foreign_rate(recording)
     if not recording.motion.is_dir():
         data = open_npz(recording.motion, _RATE_REMEDY, ("fps",))
         if "fps" in data:
@@ -136,7 +85,13 @@ def read_motion(
         BadInputError: it is damaged or holds NaN, is of another head, or is not as long as the
             sound; names the file, expected and found.
     """
-    motion = motion_alone(recording, head, tracking)
+    if recording.foreign:
+        # Deferred: it needs the recognisers to find where the sound lies.
+        from training.data.foreign_motion import read_foreign
+
+        motion = _of_head(read_foreign(recording, head, speech), head)
+    else:
+        motion = motion_alone(recording, head, tracking)
     frames = round(speech.duration * motion.fps)
     if abs(len(motion.weights) - frames) > 1:
         raise BadInputError(
@@ -163,6 +118,15 @@ def motion_alone(
         motion = _performance(path, head.trained)
     else:
         motion = _plain(path, head)
+    return _of_head(motion, head)
+
+
+def _of_head(motion: CapturedMotion, head: CapturedHead) -> CapturedMotion:
+    """The motion, of the trained head's mesh and at a rate of faces.
+
+    Raises:
+        BadInputError: of another mesh, or of no such rate.
+    """
     found, expected = motion.basis.shape[1], head.trained.vertex_count
     if found != expected:
         raise BadInputError(

@@ -2,7 +2,10 @@
 """The recordings that all trainings read: sounds with their motion, and what was filmed of them.
 
 A folder of recordings has, for each NAME, a sound and its motion side by side: ``NAME.wav`` with
-``NAME.performance.npz``, ``NAME.motion.npz`` or ``NAME.flame_param.npz``.
+``NAME.performance.npz``, ``NAME.motion.npz`` or ``NAME.flame_param.npz``; or what other programs
+recorded, ``NAME.json`` or ``NAME.csv`` of ARKit weights, ``NAME.npz`` or ``NAME.npy`` of FLAME's
+parameters or of vertices (:mod:`training.data.foreign_motion`), for which ``offsets.json`` may say
+by how many seconds the sound of a NAME begins after the motion.
 
 A sequence is a folder with one sound and one motion: ``flame_param/00000.npz`` and so on, one file
 a frame, as GaussianAvatars' tracker writes them, or ``flame_param.npz`` or ``performance.npz`` of
@@ -37,6 +40,9 @@ PARTS = ("training", "validation", "test")
 
 _SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 _MOTIONS = (".performance.npz", ".motion.npz", ".flame_param.npz")
+FOREIGN = (".json", ".csv", ".npz", ".npy")
+"""Endings of motion that other programs recorded."""
+OFFSETS = "offsets.json"
 _WHOLE = ("performance.npz", "flame_param.npz")
 """Motion of a sequence in one file."""
 _WRINKLES = "wrinkles.npy"
@@ -59,6 +65,7 @@ class Recording:
         fps: frames per second of a motion that does not say its own; ``None`` where it has to.
         timesteps: timestep of the capture by frame that was filmed.
         measured: folder of what was measured on pictures; that of the sound where ``None``.
+        offset: seconds by which the sound begins after the motion; ``None`` where that is unknown.
     """
 
     name: str
@@ -67,6 +74,13 @@ class Recording:
     fps: float | None = None
     timesteps: dict[int, int] = field(default_factory=dict)
     measured: Path | None = None
+    offset: float | None = None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the motion is another program's, which need not begin with the sound."""
+        name = self.motion.name
+        return name == f"{self.name}{self.motion.suffix}" and name not in _WHOLE
 
     @property
     def text(self) -> str | None:
@@ -210,7 +224,7 @@ def motion_file(folder: Path, name: str) -> Path:
     Raises:
         BadInputError: there is none.
     """
-    paths = [folder / f"{name}{suffix}" for suffix in _MOTIONS]
+    paths = [folder / f"{name}{suffix}" for suffix in (*_MOTIONS, *FOREIGN)]
     for path in paths:
         if path.is_file():
             return path
@@ -229,9 +243,34 @@ def _plain(folder: Path) -> list[Recording]:
 
 def _beside(folder: Path) -> list[Recording]:
     """NAME.wav with its motion."""
+    sounds = _sounds(folder)
+    offsets = _offsets(folder / OFFSETS, [audio.stem for audio in sounds])
     return [
-        Recording(audio.stem, audio, motion_file(folder, audio.stem)) for audio in _sounds(folder)
+        Recording(
+            audio.stem,
+            audio,
+            motion_file(folder, audio.stem),
+            offset=offsets.get(audio.stem),
+        )
+        for audio in sounds
     ]
+
+
+def _offsets(path: Path, names: Sequence[str]) -> dict[str, float]:
+    """Seconds by name.
+
+    Raises:
+        BadInputError: a damaged file, or a name that is no recording's.
+    """
+    if not path.is_file():
+        return {}
+    given = read_json(path, "It must be an object of seconds by name.")
+    offsets = {name: float(given.number(name, low=-3600.0, high=3600.0)) for name in given.values}
+    if unknown := sorted(set(offsets) - set(names)):
+        raise BadInputError(
+            f"{path} names {unknown[0]!r}, but there is no such recording.", "Correct the name."
+        )
+    return offsets
 
 
 def _sounds(folder: Path) -> list[Path]:

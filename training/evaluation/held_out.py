@@ -20,8 +20,9 @@ from engine.motion.performance import Performance
 from engine.motion.predict import predict
 from engine.motion.style import NEUTRAL
 from engine.recognition.recognizer import recognize
+from training.data.captured_motion import CapturedHead
 from training.data.flame_tracking import Tracking
-from training.data.recorded_motion import CapturedHead, read_motion
+from training.data.recorded_motion import read_motion
 from training.data.recordings import Recordings
 from training.evaluation.report.html import Note, Picture, Section, Table, page
 from training.evaluation.report.speech import averaged

@@ -22,8 +22,9 @@ from engine.heads.head import Head
 from engine.motion.model.resampling import Resampler
 from engine.motion.performance import Performance
 from engine.recognition.recognizer import RecognizedSpeech, recognize
+from training.data.captured_motion import CapturedHead, CapturedMotion
 from training.data.motion_files import KINDS, read_any_motion
-from training.data.recorded_motion import CapturedHead, CapturedMotion, with_lips
+from training.data.recorded_motion import with_lips
 from training.evaluation.report.speech import averaged
 from training.metrics.film import Agreement, film_agreement, mouth_curve
 from training.metrics.lip_sync import LipSync, combined, lip_sync

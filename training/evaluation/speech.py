@@ -265,7 +265,8 @@ def _truth(wanted: Wanted, clip: AlignedSpeech, head: Head) -> Performance | Non
     """The captured motion of a clip, where there is a folder of it."""
     if wanted.truth is None:
         return None
-    from training.data.recorded_motion import CapturedHead, read_motion
+    from training.data.captured_motion import CapturedHead
+    from training.data.recorded_motion import read_motion
     from training.data.recordings import Recording, motion_file
 
     name = clip.path.stem

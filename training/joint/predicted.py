@@ -24,9 +24,10 @@ from engine.motion.model.network import SpeechNetwork
 from engine.motion.performance import Performance
 from engine.motion.predict import predict
 from engine.recognition.recognizer import RecognizedSpeech, recognize
+from training.data.captured_motion import CapturedHead
 from training.data.flame_tracking import Tracking
 from training.data.multiview import MultiViewCapture, View
-from training.data.recorded_motion import CapturedHead, read_motion, with_lips
+from training.data.recorded_motion import read_motion, with_lips
 from training.data.recordings import Recording
 from training.evaluation.held_out import SPOKEN
 from training.joint.upper_face import UpperFace

@@ -29,9 +29,9 @@ from engine.motion.model.wrinkles import TENSIONS
 from engine.splatting.registry import choose_backend
 from training.avatar.preview import save_preview
 from training.avatar.run import AVATAR, CONFIG, PREVIEW, SCORES, use_threads
+from training.data.captured_motion import CapturedHead
 from training.data.flame_tracking import load_tracking
 from training.data.multiview import MultiViewCapture
-from training.data.recorded_motion import CapturedHead
 from training.data.recordings import Recordings, find_recordings
 from training.evaluation.held_out import held_out_scores
 from training.joint.coloring import ColorTrainer, colored

@@ -27,8 +27,9 @@ from engine.motion.model.resampling import Resampler
 from engine.motion.model.wrinkles import SkinTension
 from engine.phonemes import BILABIALS, normalize_label
 from engine.recognition.recognizer import recognize
+from training.data.captured_motion import CapturedHead, CapturedMotion
 from training.data.flame_tracking import Tracking
-from training.data.recorded_motion import CapturedHead, CapturedMotion, read_motion
+from training.data.recorded_motion import read_motion
 from training.data.recordings import PARTS, Recording, Recordings, find_recordings
 from training.speech.baselines import IMITATOR
 from training.speech.sequences import SpeechSequence, parted
@@ -106,6 +107,9 @@ def load_captures(
     for number, recording in enumerate(found.every):
         progress(number / len(found.every), f"Encoding {recording.name}")
         moved = motion(recording)
+        if moved.offset is not None:
+            where = f"the sound of {recording.name} begins {moved.offset:+.2f} s after the motion"
+            progress(number / len(found.every), where)
         weights, off = _on_basis(moved, basis)
         worst = max(worst, off)
         sound = sounds[recording.name]

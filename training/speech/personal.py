@@ -28,8 +28,9 @@ from engine.motion.model.config import SpeechModelConfig, for_head
 from engine.motion.model.ids import STARTER, STARTER_FILE
 from engine.motion.model.loaded import LoadedModel
 from engine.motion.model.network import SpeechNetwork
+from training.data.captured_motion import CapturedHead
 from training.data.flame_tracking import load_tracking
-from training.data.recorded_motion import CapturedHead, recorded_rate, with_lips
+from training.data.recorded_motion import recorded_rate, with_lips
 from training.data.recordings import Recordings, find_recordings
 from training.evaluation.held_out import HeldOutScores, held_out_scores, write_held_out_scores
 from training.run.checkpoints import STATE, write_json

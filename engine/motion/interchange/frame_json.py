@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -90,8 +89,8 @@ def _times(content: JsonObject, frames: list[JsonObject]) -> Double:
     key = next((name for name in _TIMES if name in frames[0]), None)
     if key is None:
         name = next((name for name in _RATES if name in content), _RATES[0])
-        rate: Any = content.number(name, low=1.0, high=1000.0)
-        return np.arange(len(frames)) / rate
+        regular: Double = np.arange(len(frames)) / content.number(name, low=1.0, high=1000.0)
+        return regular
     times = np.array([frame.number(key) for frame in frames], np.float64)
     steps = np.abs(np.diff(times))
     if len(steps) and float(np.median(steps)) > _SLOWEST_STEP:

@@ -10,7 +10,7 @@ import pytest
 from engine.heads import load_head
 from engine.motion.performance import Performance
 from tests.training.speech.recordings import write_recordings
-from training.data.recorded_motion import CapturedHead
+from training.data.captured_motion import CapturedHead
 from training.data.recordings import find_recordings
 from training.evaluation import held_out
 from training.evaluation.held_out import held_out_scores, write_held_out_scores

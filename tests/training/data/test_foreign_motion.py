@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Motion that phones and other programs recorded, as training data."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.audio.loading import load_speech
+from engine.core.errors import BadInputError
+from engine.heads import load_head
+from engine.motion.interchange.curve_files import write_curves
+from engine.motion.interchange.face_curves import FaceCurves, curves_of
+from engine.motion.predict import predict
+from training.data.captured_motion import CapturedHead
+from training.data.recorded_motion import read_motion
+from training.data.recordings import find_recordings
+
+VOICE = Path("engine/assets/sample_voice.wav")
+TEXT = json.loads(VOICE.with_suffix(".json").read_text())["text"]
+BEFORE = 0.8
+
+
+@pytest.fixture(scope="module")
+def said():
+    return predict(load_speech(VOICE), load_head("default"), 60.0, text=TEXT)
+
+
+@pytest.fixture
+def take(tmp_path, said):
+    """A phone that was switched on 0.8 s before the microphone, and off later."""
+    curves = curves_of(said)
+    still = np.zeros((round(BEFORE * 60), 52), np.float32)
+    weights = np.concatenate([still, curves.weights, still])
+    shutil.copy(VOICE, tmp_path / "take.wav")
+    (tmp_path / "take.txt").write_text(TEXT)
+    write_curves(
+        FaceCurves(60.0, weights, np.zeros((len(weights), 3), np.float32)), tmp_path / "take.csv"
+    )
+    return tmp_path
+
+
+def read(folder):
+    (recording,) = find_recordings(folder).every
+    return read_motion(
+        recording, CapturedHead.of(load_head("default")), load_speech(recording.audio)
+    )
+
+
+def test_the_sound_is_found_in_the_motion(take, said):
+    motion = read(take)
+    assert motion.offset == pytest.approx(BEFORE, abs=0.02)
+    assert len(motion.weights) == said.frames
+    apart = np.abs(motion.weights - said.weights).mean()
+    assert apart < 0.01
+
+
+def test_an_offset_that_is_given_counts(take, said):
+    (take / "offsets.json").write_text(json.dumps({"take": BEFORE}))
+    motion = read(take)
+    assert motion.offset == BEFORE
+    np.testing.assert_allclose(motion.weights, said.weights, atol=2e-3)
+
+
+@pytest.mark.parametrize("content", ['{"other": 0}', '{"take": "soon"}', "[]"])
+def test_a_damaged_list_of_offsets_is_named(take, content):
+    (take / "offsets.json").write_text(content)
+    with pytest.raises(BadInputError, match=r"offsets\.json"):
+        find_recordings(take)
+
+
+def test_motion_of_something_else_is_refused(take):
+    generator = np.random.default_rng(0)
+    weights = np.clip(generator.normal(0, 0.1, (900, 52)), 0, 1).astype(np.float32)
+    write_curves(FaceCurves(60.0, weights, np.zeros((900, 3), np.float32)), take / "take.csv")
+    with pytest.raises(BadInputError, match=r"take\.csv.*could not be found") as caught:
+        read(take)
+    assert "offsets.json" in caught.value.hint
+
+
+def test_a_file_of_no_motion_is_named(take):
+    (take / "take.csv").unlink()
+    np.savez(take / "take.npz", words=np.zeros(3))
+    with pytest.raises(BadInputError, match=r"take\.npz"):
+        read(take)
