@@ -19,7 +19,6 @@ def track(
     /,
     *,
     out: Path,
-    head: str = "default",
     text: Path | None = None,
     largest: int = 1280,
     pictures: int = 600,
@@ -39,7 +38,6 @@ def track(
     Args:
         video: a film, as phones record it.
         out: folder of the job and of the capture.
-        head: whose shapes the face is fitted with: the default head.
         text: file of what is said (UTF-8); it is recognised by default.
         largest: pixels of the larger side of the pictures that are kept.
         pictures: views that are kept at most, evenly spread; the motion is of all frames.
@@ -58,8 +56,6 @@ def track(
         check_range("--focal", focal, 50, 100_000)
     check_file(text, "--text")
     check_file(landmark_model, "--landmark-model")
-    if head != "default":
-        raise BadInputError(f"Faces are not tracked with the head '{head}'.", "Use 'default'.")
     open_film(video, largest)
     settings = TrackSettings(
         largest=largest,
@@ -72,7 +68,7 @@ def track(
 
     def work(job: JobHandle) -> None:
         with progress_bar("track") as bar:
-            track_video(video.resolve(), out.resolve(), head, settings, job, bar)
+            track_video(video.resolve(), out.resolve(), settings, job, bar)
 
     with video.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -80,7 +76,6 @@ def track(
         "kind": "track",
         "video": str(video.resolve()),
         "video_sha256": digest,
-        "head": head,
         **settings.to_dict(),
     }
     return run_as_job(out, config, work, background=background, json=json)

@@ -77,14 +77,13 @@ class TrackSettings:
 
 
 def track_video(
-    video: Path, out: Path, head: str, settings: TrackSettings, job: JobHandle, progress: Progress
+    video: Path, out: Path, settings: TrackSettings, job: JobHandle, progress: Progress
 ) -> dict[str, Any]:
     """Track a video; OUT becomes a capture.
 
     Args:
         video: the film.
         out: folder of the job and of the capture.
-        head: id of the mean head.
         settings: how.
         job: asked for a cancel, and given progress and previews.
         progress: for people.
@@ -127,7 +126,7 @@ def track_video(
         )
         recordings = [] if said is None else _write_speech(out, film, track, writer, said)
         summary = _report(out, film, track, detector.name)
-        writer.finish(recordings, _made_of(video, head, settings, detector.name, track))
+        writer.finish(recordings, _made_of(video, settings, detector.name, track))
     finally:
         for part in (detector, hands, segmenter):
             if part is not None:
@@ -274,12 +273,10 @@ def _report(out: Path, film: Film, track: Track, detector: str) -> dict[str, Any
     return summary
 
 
-def _made_of(
-    video: Path, head: str, settings: TrackSettings, detector: str, track: Track
-) -> dict[str, Any]:
+def _made_of(video: Path, settings: TrackSettings, detector: str, track: Track) -> dict[str, Any]:
     return {
         "video": video.name,
-        "head": head,
+        "head": track.head.id,
         "detector": detector,
         "settings": settings.to_dict(),
         "focal_pixels": track.camera.focal,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -282,10 +282,3 @@ def _keep(path: Path, looked: Sequence[_Look]) -> dict[str, NDArray[np.generic]]
 def _read(path: Path) -> dict[str, NDArray[np.generic]]:
     data = open_npz(path, "Remove the folder and track again.")
     return {name: data[name] for name in _ARRAYS}
-
-
-def blocks(frames: NDArray[np.intp]) -> Iterator[tuple[int, int]]:
-    """First and last (exclusive) of the runs of neighbouring numbers."""
-    for run in np.split(frames, np.flatnonzero(np.diff(frames) > 1) + 1):
-        if len(run):
-            yield int(run[0]), int(run[-1]) + 1

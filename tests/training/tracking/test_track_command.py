@@ -103,8 +103,3 @@ def test_what_is_no_film_leaves_no_folder(tmp_path, capsys, kind):
     assert said.count("\n") == 1
     assert path.name in said
     assert not (tmp_path / "out").exists()
-
-
-def test_heads_that_faces_are_not_tracked_with_are_refused(talking, tmp_path, capsys):
-    assert main(["track", str(talking), "--out", str(tmp_path / "o"), "--head", "f.pkl"]) == 2
-    assert "f.pkl" in capsys.readouterr().err
