@@ -279,7 +279,6 @@ def set_ups() -> Iterator[Condition]:
     for name in ("open_set_up_log", "remove_engine"):
         yield from call(name, invoke=False)
     yield from seconds(5)
-    yield from call("dismiss", invoke=False)
 
 
 def others() -> Iterator[Condition]:
