@@ -67,7 +67,7 @@ def _reduced(population: Population) -> tuple[Double, Double]:
     rows = np.concatenate([population.moved, population.joints], axis=1)
     flat = rows.reshape(len(rows), -1)
     values, vectors = np.linalg.eigh((flat @ flat.T).astype(np.float64))
-    order = np.argsort(values)[::-1][:_KEPT]
+    order = np.argsort(values)[::-1][: min(_KEPT, int((values > 1e-9 * values.max()).sum()))]
     scores = vectors[:, order] * np.sqrt(values[order])
     shapes = (vectors[:, order] / np.sqrt(values[order])).T.astype(np.float32) @ flat
     return shapes.reshape(len(order), -1, 3), scores
