@@ -39,9 +39,10 @@ _MISFIT = 0.12
 """Mean reprojection error, of the eyes' distance, from which a frame is dropped."""
 _FAILED = 0.06
 """The same of the whole video, from which tracking has failed."""
-_TOUCHING, _PARTED = 0.004, 0.012
+_TOUCHING, _PARTED, _OPEN = 0.004, 0.012, 0.035
 """Median gap of the landmarks, in eye distances (90 mm): of lips that touch, and that do not. On
-films of known heads the first stays below 0.0045, and lips 1.5 mm apart show 0.012 and more."""
+films of known heads the first stays below 0.0045, and lips 1.5 mm apart show 0.012 and
+more, mostly 0.035: the last is a mouth that no recognised sound closes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +148,8 @@ def closed_lips(
     apart = np.median(lip_gap_pixels(seen.points), axis=1) / eye_distance(seen.points)
     closed = np.clip((_PARTED - apart) / (_PARTED - _TOUCHING), 0.0, 1.0)
     if said is not None:
-        closed = np.maximum(closed, said)
+        near = np.clip((_OPEN - apart) / (_OPEN - _PARTED), 0.0, 1.0)
+        closed = np.maximum(closed, said * near)
     return close_lips(weights_of(expression), gap, closed).astype(np.float64)
 
 
