@@ -149,7 +149,8 @@ class JsonObject:
             return value
         if not isinstance(value, list) or len(value) != count:
             raise self._wrong(name, f"a list of {count} finite numbers", value)
-        return self._finite(name, value, f"a list of {count} finite numbers").astype(np.float32)
+        expected = f"a list of {count} finite numbers"
+        return self._finite(name, [value], expected)[0].astype(np.float32)
 
     def mapping(self, name: str) -> dict[str, float]:
         """Finite numbers by name; empty where it is missing or null."""
@@ -230,17 +231,17 @@ class JsonObject:
             raise BadInputError(f"{self._where}: lacks {name!r}.", self._remedy)
         return default if value is None else value
 
-    def _finite(self, name: str, value: list[Any], expected: str) -> NDArray[np.float64]:
-        rows = value if value and isinstance(value[0], list) else [value]
+    def _finite(self, name: str, rows: list[Any], expected: str) -> NDArray[np.float64]:
+        """Rows of numbers, each a list of the same length."""
         if not all(type(number) in (int, float) for row in rows for number in row):
-            raise self._wrong(name, expected, value)
+            raise self._wrong(name, expected, rows)
         try:
-            array = np.array(value, np.float64)
+            array = np.array(rows, np.float64)
         except OverflowError:
-            raise self._wrong(name, expected, value) from None
+            raise self._wrong(name, expected, rows) from None
         # Rendering and training compute in float32: what overflows there is not finite either.
         if not np.all(np.abs(array) <= np.finfo(np.float32).max):
-            raise self._wrong(name, expected, value)
+            raise self._wrong(name, expected, rows)
         return array
 
     def _wrong(self, name: str, expected: str, value: Any) -> BadInputError:

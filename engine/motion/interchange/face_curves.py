@@ -25,6 +25,9 @@ MAX_FRAMES = 1_000_000
 RATES = (24, 25, 30, 48, 50, 60, 90, 100, 120)
 """Frames per second that faces are filmed and clocks run at."""
 
+LONGEST_GAP = 60.0
+"""Seconds without an entry that are bridged."""
+
 _COLUMNS = {name.lower(): column for name, column in COLUMN.items()}
 
 
@@ -118,6 +121,24 @@ def usual_rate(times: Double, alone: float = 60.0) -> float:
         if abs(near - rate) < 0.0004 * rate:
             return near
     return min(max(round(found, 3), 1.0), 1000.0)
+
+
+def check_gaps(path: str | Path, times: Double) -> None:
+    """Check that a few damaged times do not stand for hours of frames.
+
+    Args:
+        path: for the message.
+        times: (N,) rising seconds.
+
+    Raises:
+        BadInputError: they do; names the file.
+    """
+    leap = float(np.diff(times).max(initial=0.0))
+    if leap > LONGEST_GAP:
+        raise BadInputError(
+            f"The times of {path} leap by {leap:.0f} s from one entry to the next.",
+            f"Mend them, or cut it into takes: up to {LONGEST_GAP:.0f} s are bridged.",
+        )
 
 
 def check_length(path: str | Path, seconds: float, fps: float) -> None:

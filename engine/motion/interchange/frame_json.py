@@ -20,6 +20,7 @@ from .face_curves import (
     Double,
     FaceCurves,
     arkit_column,
+    check_gaps,
     check_length,
     in_order,
     resampled,
@@ -69,6 +70,7 @@ def curves_of_frames(content: JsonObject, path: str | Path, fps: float | None) -
     times, weights = in_order(_times(content, frames), weights)
     if fps is None:
         fps = usual_rate(times)
+    check_gaps(path, times)
     check_length(path, times[-1] - times[0], fps)
     curves = resampled(times, weights, fps)
     return FaceCurves(float(fps), curves, np.zeros((len(curves), 3), np.float32))

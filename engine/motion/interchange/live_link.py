@@ -26,6 +26,7 @@ from .face_curves import (
     RATES,
     FaceCurves,
     arkit_column,
+    check_gaps,
     check_length,
     in_order,
     resampled,
@@ -49,7 +50,7 @@ HEADER = (
 )
 """Names of the columns as the app writes them."""
 
-_TIMECODE = re.compile(r"(\d{1,2}):(\d{1,2}):(\d{1,2})[:;](\d{1,3}(?:\.\d+)?)")
+_TIMECODE = re.compile(r"(\d{1,2}):(\d{1,2}):(\d{1,2})[:;](\d{1,3}(?:\.\d+)?)", re.ASCII)
 _DAY = 24 * 3600
 _MAX_BYTES = 512 << 20
 _REMEDY = "Choose a CSV file of Live Link Face: a line of names, then a line for each frame."
@@ -113,6 +114,7 @@ def read_live_link(
     times, values = in_order(_seconds(clock, rate), values)
     if fps is None:
         fps = usual_rate(times, rate)
+    check_gaps(path, times)
     check_length(path, times[-1] - times[0], fps)
     weights = np.zeros((len(times), len(ARKIT_NAMES)))
     for position, column in columns:

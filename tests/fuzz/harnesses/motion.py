@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 
 from engine.heads.flame_param import FlameParam, load_flame_param, save_flame_param
+from engine.motion.arkit import ARKIT_NAMES
 from engine.motion.face.prosody import Accent, Prosody, Tone
 from engine.motion.interchange.arkit_json import read_arkit_json, write_arkit_json
 from engine.motion.interchange.face_curves import FaceCurves
@@ -61,6 +63,18 @@ def _curves(frames: int = 5) -> FaceCurves:
     )
 
 
+def _frames(folder: Path) -> None:
+    """As BEAT writes them, and as apps do."""
+    times = [0.0, 0.033, 0.067, 0.1]
+    beat = {
+        "names": list(ARKIT_NAMES),
+        "frames": [{"time": time, "weights": [0.25] * len(ARKIT_NAMES)} for time in times],
+    }
+    app = {"fps": 60, "frames": [{"blendShapes": {"jawOpen": 0.2, "x": 1}} for _ in times]}
+    for name, content in (("a", beat), ("b", app)):
+        (folder / f"{name}.json").write_text(json.dumps(content), "utf-8")
+
+
 def _checked(curves: FaceCurves) -> None:
     assert np.isfinite(curves.weights).all()
     assert np.isfinite(curves.head_rotation).all()
@@ -79,6 +93,15 @@ HARNESSES = (
         "arkit_json",
         "a.json",
         lambda folder: write_arkit_json(_curves(), folder / "a.json"),
+        lambda path: _checked(read_arkit_json(path)),
+        damage_json,
+        memory=600,
+        cost=4,
+    ),
+    Harness(
+        "arkit_frames",
+        "a.json",
+        _frames,
         lambda path: _checked(read_arkit_json(path)),
         damage_json,
         memory=600,

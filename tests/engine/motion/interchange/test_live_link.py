@@ -138,7 +138,9 @@ def test_columns_are_found_by_name(tmp_path):
         (recording([("00:00:00:00", 61, 0.1), ("00:00:00:01", 61)]), "Line 3 of"),
         (recording([("later", 61, 0.1)]), "Line 2 of"),
         (recording([("00:00:00:00", 61, "nan")]), "Line 2 of"),
-        (recording([("00:00:00:00", 61, 0), ("09:00:00:00", 61, 0)]), "spans 9.0 hours"),
+        (recording([("00:00:00:00", 61, 0), ("09:00:00:00", 61, 0)]), "leap by 32400 s"),
+        (recording([("00:00:00:00", 61, 0), ("00:02:00:00", 61, 0)]), "leap by 120 s"),
+        (recording([("\u0663:00:00:00", 61, 0), ("00:00:00:01", 61, 0)]), "Line 2 of"),
     ],
 )
 def test_a_damaged_file_is_named(tmp_path, text, message):
