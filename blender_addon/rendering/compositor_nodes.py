@@ -7,6 +7,7 @@ A tree inside the scene with a Composite node before 5.0; a node group with an o
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 import bpy
 
@@ -36,7 +37,7 @@ def ensure_tree(scene: bpy.types.Scene) -> bpy.types.NodeTree:
 
 def output_socket(tree: bpy.types.NodeTree, *, make: bool) -> bpy.types.NodeSocket | None:
     """The socket that takes the scene's final image; where there is none, made if ``make``."""
-    grouped = "CompositorNodeComposite" not in dir(bpy.types)
+    grouped = not _has_node("CompositorNodeComposite")
     kind = "NodeGroupOutput" if grouped else "CompositorNodeComposite"
     nodes = [node for node in tree.nodes if node.bl_idname == kind]
     active = [node for node in nodes if getattr(node, "is_active_output", True)]
@@ -50,9 +51,15 @@ def output_socket(tree: bpy.types.NodeTree, *, make: bool) -> bpy.types.NodeSock
     return next((socket for socket in node.inputs if socket.type == "RGBA"), None)
 
 
+@cache
+def _has_node(kind: str) -> bool:
+    """Whether this Blender has a type of nodes; listing all types takes a millisecond."""
+    return kind in dir(bpy.types)
+
+
 def math_node(tree: bpy.types.NodeTree, operation: str) -> bpy.types.Node:
     """A Math node of a compositing tree."""
-    old = "CompositorNodeMath" in dir(bpy.types)
+    old = _has_node("CompositorNodeMath")
     node = tree.nodes.new("CompositorNodeMath" if old else "ShaderNodeMath")
     node.operation = operation
     return node

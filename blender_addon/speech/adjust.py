@@ -42,10 +42,6 @@ UPPER_FACE_PREFIXES = ("brow", "eye", "cheekSquint", "noseSneer")
 """Expressions above the mouth."""
 
 
-LIVE_LIMIT = 300_000
-"""Key values up to which a moved slider bakes at once; above, the button does."""
-
-
 @dataclass(frozen=True, eq=False)
 class Adjustments:
     """The controls of a bake, each a number or (T,) over time; the defaults change nothing.

@@ -15,10 +15,16 @@ from ..characters import overrides
 from ..status import set_error
 from . import lines
 from .action import read_prediction
-from .adjust import LIVE_LIMIT
 from .bake import rebake
 from .copies import look_for_copies
 from .line_list import ensure_line
+from .prediction import Prediction
+
+LIVE_LIMIT = 110_000
+"""Key values up to which a moved slider bakes at once, which takes 0.2 s; above, a button does."""
+
+_FLAME_COST = 3
+"""Times as long as other keys those of FLAME take: each moves the whole face."""
 
 _QUICK = 0.1
 """Seconds after which no other line is begun with."""
@@ -68,13 +74,19 @@ def rebake_line_live(line: Any, context: bpy.types.Context) -> None:
         _rebake_live([line], context)
 
 
+def _is_quick(prediction: Prediction) -> bool:
+    """Whether baking keeps Blender no longer than a slider may."""
+    cost = _FLAME_COST if prediction.joints else 1
+    return cost * prediction.values.size <= LIVE_LIMIT
+
+
 def _rebake_live(chosen: Iterable[Any], context: bpy.types.Context) -> None:
     began = perf_counter()
     try:
         for line in chosen:
             main = line.id_data
             action = lines.line_action(main, line) or lines.legacy_bake(main)
-            if read_prediction(action).values.size <= LIVE_LIMIT:
+            if _is_quick(read_prediction(action)):
                 rebake(context, line)
             if perf_counter() - began > _QUICK:
                 return  # The others are shown out of date.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -270,3 +271,17 @@ def test_a_preset_that_cannot_be_used_says_so(blender, head, spoken, tmp_path, c
     jaw = head.data.shape_keys.key_blocks["jawOpen"]
     blender.context.scene.frame_set(15)
     assert jaw.value == pytest.approx(0.5 * spoken[4, 0], abs=1e-4)
+
+
+@pytest.mark.parametrize(("joints", "baked"), [((), True), (("neck",), False)])
+def test_a_slider_bakes_as_much_at_once_as_keeps_blender_no_longer_than_it_may(
+    addon, head, spoken, monkeypatch, joints, baked
+):
+    rebake, bakes = addon("speech.rebake"), []
+    prediction = rebake.read_prediction(action_of(head))
+    prediction = dataclasses.replace(prediction, joints=joints)
+    monkeypatch.setattr(rebake, "read_prediction", lambda _action: prediction)
+    monkeypatch.setattr(rebake, "rebake", lambda _context, line: bakes.append(line))
+    monkeypatch.setattr(rebake, "LIVE_LIMIT", spoken.size)
+    head.gaussianspeech_speech.strength = 0.5
+    assert bool(bakes) is baked

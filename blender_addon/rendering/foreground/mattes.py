@@ -26,7 +26,7 @@ def make_matte(head: bpy.types.Object) -> bpy.types.Object:
     Raises:
         BadInputError: the avatar's file cannot be read.
     """
-    matte, _ = make_proxy(head)
+    matte = make_proxy(head)
     matte.modifiers.new("Rim", "NODES").node_group = _nodes()
     matte.data.materials.append(_material())
     matte.visible_diffuse = matte.visible_glossy = matte.visible_transmission = False

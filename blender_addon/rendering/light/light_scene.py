@@ -18,6 +18,7 @@ from .proxies import (
     CAPTURE,
     SETTINGS,
     is_current,
+    light_is_known,
     make_hull,
     make_receiver,
     remove_proxy,
@@ -165,8 +166,8 @@ def keep_proxies(
 
 
 def _receiver(head: bpy.types.Object) -> bpy.types.Object:
-    receiver, stored = make_receiver(head)
-    if not stored.known:
+    receiver = make_receiver(head)
+    if not light_is_known(receiver):
         _warn(head)
     return receiver
 

@@ -16,7 +16,7 @@ from ....engine.heads.axes import blender_to_head
 from ... import compat
 from ...avatars.properties import avatar_path
 from .properties import NEUTRAL_TEMPERATURE
-from .stored import StoredLight, avatar_file, stored_light
+from .stored import avatar_file, stored_light
 
 CAPTURE, SETTINGS = "Capture Light", "Light Settings"
 """Passes of the light scene: what the light is divided by; amount, gamma and coverage."""
@@ -29,21 +29,23 @@ _GAP = 0.0003
 """Metres between a hull and its receiver, and between it and the head."""
 _HAIR = 0.004
 """Metres: what stands off farther has a hull."""
+_KNOWN = "light_known"
+"""Property of a proxy's mesh."""
 _DRIVEN = {"amount": 1.0, "gain": 1.0, "temperature": NEUTRAL_TEMPERATURE, "gamma": 1.0}
 
 
-def make_receiver(head: bpy.types.Object) -> tuple[bpy.types.Object, StoredLight]:
+def make_receiver(head: bpy.types.Object) -> bpy.types.Object:
     """What shows the light on a head's avatar, in no collection yet.
 
     Raises:
         BadInputError: the avatar's file cannot be read.
     """
-    proxy, stored = make_proxy(head)
+    proxy = make_proxy(head)
     proxy.data.materials.append(_material())
     for name, value in _DRIVEN.items():
         proxy[name] = value
         _drive(proxy, f'["{name}"]', head, f"gaussianspeech_light.{name}")
-    return proxy, stored
+    return proxy
 
 
 def make_hull(head: bpy.types.Object) -> bpy.types.Object:
@@ -52,7 +54,7 @@ def make_hull(head: bpy.types.Object) -> bpy.types.Object:
     Raises:
         BadInputError: the avatar's file cannot be read.
     """
-    hull, _ = make_proxy(head, inset=_GAP, least=_HAIR)
+    hull = make_proxy(head, inset=_GAP, least=_HAIR)
     hull.gaussianspeech_light_proxy.is_hull = True
     hull.visible_camera = False
     for material in head.data.materials:
@@ -62,7 +64,7 @@ def make_hull(head: bpy.types.Object) -> bpy.types.Object:
 
 def make_proxy(
     head: bpy.types.Object, *, inset: float = 0.0, least: float = -1.0
-) -> tuple[bpy.types.Object, StoredLight]:
+) -> bpy.types.Object:
     """A mesh without material that follows a head, in no collection yet.
 
     Args:
@@ -73,7 +75,7 @@ def make_proxy(
     Raises:
         BadInputError: the avatar's file cannot be read.
     """
-    mesh, stored = _mesh(head)
+    mesh = _mesh_of_another(head) or _mesh(head)
     proxy = bpy.data.objects.new(mesh.name, mesh)
     proxy.gaussianspeech_light_proxy.head = head
     modifier = proxy.modifiers.new("Follow", "NODES")
@@ -83,7 +85,7 @@ def make_proxy(
     _set_input(modifier, "Least", least)
     proxy.hide_select = proxy.hide_viewport = True
     _drive(proxy, "hide_render", head, "hide_render")
-    return proxy, stored
+    return proxy
 
 
 def is_current(proxy: bpy.types.Object) -> bool:
@@ -113,7 +115,22 @@ def _made_of(head: bpy.types.Object) -> str:
     return f"{source}|{version}|{len(head.data.vertices)}|{len(head.data.polygons)}"
 
 
-def _mesh(head: bpy.types.Object) -> tuple[bpy.types.Mesh, StoredLight]:
+def light_is_known(proxy: bpy.types.Object) -> bool:
+    """Whether the avatar's file says in what light it was captured."""
+    return bool(proxy.data.get(_KNOWN, True))
+
+
+def _mesh_of_another(head: bpy.types.Object) -> bpy.types.Mesh | None:
+    """A copy of what another proxy of the head has: how far Gaussians reach takes 0.1 s."""
+    for obj in bpy.data.objects:
+        if obj.gaussianspeech_light_proxy.head == head and is_current(obj):
+            mesh = obj.data.copy()
+            mesh.materials.clear()
+            return mesh
+    return None
+
+
+def _mesh(head: bpy.types.Object) -> bpy.types.Mesh:
     """The head's neutral mesh with its light and reach."""
     source = head.data
     keys = source.shape_keys
@@ -132,8 +149,8 @@ def _mesh(head: bpy.types.Object) -> tuple[bpy.types.Mesh, StoredLight]:
     mesh.attributes.new("reach", "FLOAT", "POINT").data.foreach_set("value", stored.reach)
     light = mesh.attributes.new("capture_light", "FLOAT_VECTOR", "POINT")
     light.data.foreach_set("vector", np.ascontiguousarray(stored.light).reshape(-1))
-    mesh["made_of"] = _made_of(head)
-    return mesh, stored
+    mesh["made_of"], mesh[_KNOWN] = _made_of(head), stored.known
+    return mesh
 
 
 def _set_input(modifier: Any, name: str, value: object) -> None:
