@@ -118,8 +118,7 @@ class Judge:
 
     def verdict(self, harness: Any, data: bytes, *, valid: bool) -> tuple[str, str] | None:
         """The rule that an input broke and how, ``None`` for none."""
-        before = _resident()
-        peak = _peak()
+        before = _reset_peak()
         began = time.process_time()
         self._witness.seen.clear()
         self._witness.watching = True
@@ -142,7 +141,7 @@ class Judge:
             return "acts", self._witness.seen[0]
         if (took := time.process_time() - began) > harness.seconds:
             return "slow", f"{took:.2f} s"
-        grown = _peak() - max(peak, before)
+        grown = _peak() - before
         if grown > (harness.memory << 20) + 4 * len(data):
             return "memory", f"{grown >> 20} MB for {len(data)} bytes"
         return None
@@ -175,13 +174,19 @@ def _of_escape(error: BaseException) -> tuple[str, str]:
     return f"escape {type(error).__name__} {where}", " ".join(str(error).split())[:200]
 
 
-def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
-
-
-def _resident() -> int:
-    with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - called for every input.
+def _reset_peak() -> int:
+    """Bytes that are resident; the most of them is counted anew from here."""
+    with open("/proc/self/clear_refs", "w") as file:  # noqa: PTH123 - called for every input.
+        file.write("5")
+    with open("/proc/self/statm", "rb") as file:  # noqa: PTH123
         return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def _peak() -> int:
+    """The most bytes that were resident since the last reset."""
+    with open("/proc/self/status", "rb") as file:  # noqa: PTH123
+        line = next(line for line in file if line.startswith(b"VmHWM:"))
+    return int(line.split()[1]) << 10
 
 
 @contextlib.contextmanager
@@ -208,6 +213,8 @@ def main() -> None:
     with at_file.open("r+b") as file:
         at = mmap.mmap(file.fileno(), AT.size)
     judge = Judge(folder)
+    # What is first imported within a parser would be compiled into files elsewhere.
+    sys.dont_write_bytecode = True
     for line in sys.stdin:
         name, seed, first, count, *single = json.loads(line)
         harness = HARNESSES[name]
