@@ -113,12 +113,12 @@ def evaluate(
         lpips = Lpips(wanted.net, wanted.weights)
     except MissingDependencyError as error:
         missing = str(error)
-    heard = {name: _sync_error(film, wanted) for name, film in {"truth": true, **films}.items()}
+    synchrony = {name: _sync_error(film, wanted) for name, film in {"truth": true, **films}.items()}
     scores = []
     for number, (name, film) in enumerate(films.items()):
         progress(number / len(films), f"Measuring {name}")
-        scores.append(_scored(name, film, true, lpips, wanted.frames, heard[name]))
-    if (spoken := heard["truth"]) is not None:
+        scores.append(_scored(name, film, true, lpips, wanted.frames, synchrony[name]))
+    if (spoken := synchrony["truth"]) is not None:
         real = VideoScores("truth", true.frames, None, None, None, *spoken[:2])
         scores.append(real)
     _show(scores, wanted, missing)
@@ -177,7 +177,7 @@ def _scored(
     true: Film,
     lpips: Lpips | None,
     most: int,
-    heard: SyncError | None,
+    synchrony: SyncError | None,
 ) -> VideoScores:
     frames = min(film.frames, true.frames)
     wanted = min(frames, most) if most > 0 else frames
@@ -196,8 +196,8 @@ def _scored(
         decibels,
         alike,
         None if lpips is None else distance,
-        None if heard is None else heard.distance,
-        None if heard is None else heard.confidence,
+        None if synchrony is None else synchrony.distance,
+        None if synchrony is None else synchrony.confidence,
     )
 
 

@@ -96,10 +96,10 @@ def measure(
         BadInputError: a picture of another size, or less than a window of pictures and sound.
     """
     pictures = torch.from_numpy(np.stack([_checked(frame) for frame in frames]))
-    heard = torch.from_numpy(cepstra(samples).T.copy())
+    coefficients = torch.from_numpy(cepstra(samples).T.copy())
     count = min(len(pictures), int(len(samples) * FPS / SAMPLE_RATE)) - WINDOW
     # A window of sound must lie within the cepstra.
-    count = min(count, (heard.shape[1] - WINDOW * _PER_FRAME) // _PER_FRAME + 1)
+    count = min(count, (coefficients.shape[1] - WINDOW * _PER_FRAME) // _PER_FRAME + 1)
     if count < 1:
         raise BadInputError(
             f"{len(pictures)} frames with {len(samples) / SAMPLE_RATE:.2f} s of sound are too "
@@ -113,7 +113,7 @@ def measure(
         at = range(start, min(start + _BATCH, count))
         seen.append(network.lips(torch.stack([clip[:, i : i + WINDOW].float() for i in at])))
         wide = WINDOW * _PER_FRAME
-        windows = [heard[:, i * _PER_FRAME :][:, :wide] for i in at]
+        windows = [coefficients[:, i * _PER_FRAME :][:, :wide] for i in at]
         sound.append(network.sound(torch.stack(windows)[:, None]))
     return sync_error(torch.cat(seen).numpy(), torch.cat(sound).numpy())
 

@@ -38,7 +38,7 @@ class Stage:
 
 @runtime_checkable
 class Staged(Protocol):
-    """A network that brings its own stages, and is told which one it is in."""
+    """A network that brings its own stages, and knows which one it is in."""
 
     stages: tuple[Stage, ...]
     stage: str

@@ -22,7 +22,7 @@ from engine.core.errors import BadInputError, MissingDependencyError
 from training.tracking.landmarks import POINTS, FaceLandmarks, Image
 
 FACES = 2
-"""Faces looked for: a second one is told to the user."""
+"""Faces looked for: a second one is reported."""
 
 _HINT = "Install it with: pip install 'gaussianspeech[tracking]' (Python 3.11 or 3.12)."
 _TASK_HINT = (

@@ -239,7 +239,7 @@ def flame(tmp_path_factory):
 
 
 def _flame_params(folder, head):
-    """Recordings whose motion is told in FLAME's parameters."""
+    """Recordings whose motion is given in FLAME's parameters."""
     folder.mkdir()
     for clip in range(3):
         write_sound(folder / f"c{clip}.wav", clip)

@@ -19,7 +19,7 @@ def grey(level, size=SIZE):
 
 
 def numbered(path, count=50, fps=25.0, sound=None):
-    """Frames that grow brighter, so that each can be told."""
+    """Frames that grow brighter, each unlike the others."""
     write_video(path, (grey(20 + 4 * i) for i in range(count)), fps, sound, quality=5)
     return path
 

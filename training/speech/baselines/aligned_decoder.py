@@ -32,7 +32,7 @@ class Baseline(SpeechNetwork):
         self.audio = nn.Linear(config.features, config.dimension)
         self.mapper = VertexMapper(config)
 
-    def heard(self, features: Tensor, frames: int) -> Tensor:
+    def resampled(self, features: Tensor, frames: int) -> Tensor:
         """(B, N, C) features → (B, T, d) audio at the motion's rate."""
         return cast("Tensor", self.audio(self.interpolation(features, frames)))
 

@@ -111,7 +111,7 @@ class CodeTalker(Baseline):
             penalty = functional.mse_loss(entries, codes.detach())
             penalty = penalty + _COMMITMENT * functional.mse_loss(codes, entries.detach())
             return Motion(self._moved(codes, entries), penalty=penalty)
-        audio = self.heard(features, frames)
+        audio = self.resampled(features, frames)
         if truth is not None:
             before = functional.pad(self.embedding(truth[:, :-1]), (0, 0, 1, 0))
             codes = self.codes(self.decoder(before, audio))

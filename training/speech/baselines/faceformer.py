@@ -43,7 +43,7 @@ class FaceFormer(Baseline):
         truth: Tensor | None = None,  # noqa: ARG002 - it learns on its own frames.
     ) -> Motion:
         """See :meth:`engine.motion.model.network.SpeechNetwork.forward`."""
-        audio = self.heard(features, frames)
+        audio = self.resampled(features, frames)
         fed = self.speaker.expand(len(audio), 1, -1)
         made = []
         for _ in range(frames):

@@ -66,7 +66,7 @@ class Imitator(Baseline):
         truth: Tensor | None = None,  # noqa: ARG002 - it learns on its own frames.
     ) -> Motion:
         """See :meth:`engine.motion.model.network.SpeechNetwork.forward`."""
-        audio = self.heard(features, frames)
+        audio = self.resampled(features, frames)
         fed = self.start.expand(len(audio), 1, -1)
         for _ in range(frames):
             visemes = self.decoder(fed, audio)
