@@ -5,7 +5,7 @@
                                         [--cases plain noise blur 15fps cut]
 
 Needs the extra ``tracking``. Each video shows another person of the default head, who speaks the
-audio, turns and nods before a phone that sways; the tracker gets nothing but the film. A video knows neither
+audio, turns and nods before a phone that sways; the tracker gets only the film. It knows neither
 size nor position of a head, so the found neutral face is laid on the true one by one similarity a
 video; vertices, lips and poses are compared after that. A closure is a p, b or m in whose middle
 the true lips touch (less than 0.3 mm apart); it is kept where the found lips touch within 40 ms.
