@@ -84,7 +84,7 @@ class GAUSSIANSPEECH_MT_engine(_Entries, bpy.types.Menu):
     operators = (
         *("set_up_engine", "cancel_set_up", "remove_engine", "check_engine", "restart_engine"),
         *("doctor", "copy_report", "copy_install_command", "open_log", "open_set_up_log"),
-        *("open_documentation", "cancel", "dismiss"),
+        *("open_documentation", "report_problem", "cancel", "dismiss"),
     )
 
 

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import bpy
 
@@ -14,13 +15,15 @@ from ..engine_link import background
 from ..engine_link.future import CompletedFuture, Future, ThreadFuture
 from ..engine_link.process import find_python
 from ..engine_link.session import environment_folder, get_engine, user_folder
+from ..engine_link.session import log_path as engine_log_path
 from ..engine_link.tasks import EngineTask
 from ..settings import get_preferences
-from ..status import ReportMixin, report
+from ..status import ReportMixin, get_status, report
 from . import report as doctor_report
 from . import session
 from .environment import read_record
 from .manual import FIRST, write_manual
+from .problem import problem_text
 from .requirements import ROOT, Parts, pip_command
 
 
@@ -173,19 +176,56 @@ class GAUSSIANSPEECH_OT_doctor(EngineTask, bpy.types.Operator):
 
     def begin(self, context: bpy.types.Context) -> Future:
         """Look at Blender's side, and ask the engine."""
-        checks = doctor_report.blender_checks()
-        try:
-            pending = get_engine(context).request("doctor", {})
-        except GaussianSpeechError as error:
-            return CompletedFuture([*checks, doctor_report.no_engine(error)])
-        return ThreadFuture(
-            lambda cancelled: [*checks, *doctor_report.engine_checks(pending, cancelled)], "Doctor"
-        )
+        return _looked_at(context, list)
 
     def finish(self, context: bpy.types.Context, reply: list[Check]) -> None:
         """Keep the findings for the panel."""
         doctor_report.keep(reply)
         report(self, context, doctor_report.summary(reply))
+
+
+class GAUSSIANSPEECH_OT_report_problem(EngineTask, bpy.types.Operator):
+    """Gather what whoever mends a problem needs to know."""
+
+    bl_idname = "gaussianspeech.report_problem"
+    bl_label = "Report a Problem"
+    bl_description = (
+        "Gather the error that is shown, the doctor's findings and the ends of the logs as text, "
+        "on the clipboard and in a file, to send with what you did. Nothing is sent by itself"
+    )
+    task_label: ClassVar[str] = "Gathering what to report"
+
+    def begin(self, context: bpy.types.Context) -> Future:
+        """Look at the installation, and read the logs."""
+        status = get_status(context)
+        error = f"{status.message} {status.hint}".strip() if status.is_error else ""
+        logs = (engine_log_path(), session.log_path())
+        return _looked_at(context, lambda checks: problem_text(checks, error, logs))
+
+    def finish(self, context: bpy.types.Context, reply: str) -> None:
+        """Put the text on the clipboard and into a file."""
+        context.window_manager.clipboard = reply
+        path = user_folder() / "problem.md"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(reply, encoding="utf-8")
+        except OSError as error:
+            report(self, context, f"Copied; {path} cannot be written: {error.strerror}")
+            return
+        report(self, context, f"Copied, and written to {path}: add what you did, and send it")
+
+
+def _looked_at(context: bpy.types.Context, made: Callable[[list[Check]], Any]) -> Future:
+    """What is made of the doctor's findings, once the engine has answered or failed to."""
+    checks = doctor_report.blender_checks()
+    try:
+        pending = get_engine(context).request("doctor", {})
+    except GaussianSpeechError as error:
+        return CompletedFuture(made([*checks, doctor_report.no_engine(error)]))
+    return ThreadFuture(
+        lambda cancelled: made([*checks, *doctor_report.engine_checks(pending, cancelled)]),
+        "Doctor",
+    )
 
 
 class GAUSSIANSPEECH_OT_copy_report(ReportMixin, bpy.types.Operator):
@@ -247,5 +287,6 @@ CLASSES: tuple[type, ...] = (
     GAUSSIANSPEECH_OT_copy_install_command,
     GAUSSIANSPEECH_OT_doctor,
     GAUSSIANSPEECH_OT_copy_report,
+    GAUSSIANSPEECH_OT_report_problem,
     GAUSSIANSPEECH_OT_open_documentation,
 )

@@ -19,6 +19,7 @@ from .ops import (
     GAUSSIANSPEECH_OT_open_documentation,
     GAUSSIANSPEECH_OT_open_set_up_log,
     GAUSSIANSPEECH_OT_remove_engine,
+    GAUSSIANSPEECH_OT_report_problem,
     GAUSSIANSPEECH_OT_set_up_engine,
 )
 
@@ -90,4 +91,5 @@ def draw_help(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     layout.operator(
         GAUSSIANSPEECH_OT_open_documentation.bl_idname, text="Documentation", icon="HELP"
     )
+    layout.operator(GAUSSIANSPEECH_OT_report_problem.bl_idname, icon="URL")
     draw_doctor(layout, context)

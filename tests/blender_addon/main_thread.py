@@ -283,7 +283,7 @@ def set_ups() -> Iterator[Condition]:
 
 def others() -> Iterator[Condition]:
     """What is left."""
-    for name in ("open_log", "open_documentation", "restart_engine"):
+    for name in ("open_log", "open_documentation", "report_problem", "restart_engine"):
         yield from call(name)
     yield from call("add_person", person=str(FOLDER / "nobody"))
     for name in ("open_person", "open_head", "set_up_engine"):  # The last stays open.

@@ -14,7 +14,7 @@ from tests.blender_addon.conftest import PACKAGE
 CHANGES_NOTHING = {
     *("cancel", "dismiss", "check_engine", "restart_engine", "open_log", "set_up_engine"),
     *("cancel_set_up", "remove_engine", "open_set_up_log", "copy_install_command", "doctor"),
-    *("copy_report", "open_documentation", "save_mapping", "add_mapping_preset"),
+    *("copy_report", "report_problem", "open_documentation", "save_mapping", "add_mapping_preset"),
     *("remove_mapping_preset", "add_preset", "live", "live_record", "export", "write_export"),
     *("cancel_job", "end_job", "resume_job", "remove_job", "open_job", "refresh_jobs"),
     *("train_avatar", "train_person", "train_speech", "train_joint", "make_capture"),
@@ -42,8 +42,20 @@ VERBS = {
     ),
     *("Export", "Follow", "Forget", "Hide", "Hold", "Import", "Load", "Make", "Move", "Open"),
     *("Predict", "Propose", "Recognise", "Record", "Refine", "Refresh", "Remove", "Render"),
-    *("Restart", "Resume", "Run", "Save", "Set", "Show", "Speak", "Start", "Stop", "Train"),
-    *("Unbind", "Update", "Use", "Write"),
+    *(
+        "Report",
+        "Restart",
+        "Resume",
+        "Run",
+        "Save",
+        "Set",
+        "Show",
+        "Speak",
+        "Start",
+        "Stop",
+        "Train",
+    ),
+    *("Train", "Unbind", "Update", "Use", "Write"),
 }
 
 

@@ -119,3 +119,32 @@ def test_the_doctor_says_why_the_engine_does_not_answer(unnamed, blender, addon)
     assert checks["process"].level == "error"
     status = blender.context.window_manager.gaussianspeech_status
     assert status.message == "Doctor: 1 error (process)"
+
+
+def test_a_report_of_a_problem_holds_the_error_the_findings_and_the_logs(
+    unnamed, blender, addon, session, monkeypatch, tmp_path
+):
+    unnamed.engine_python = "/usr/bin/env"
+    log = tmp_path / "set-up.log"
+    log.write_text("\n".join(f"line {n} in {tmp_path}/wheels" for n in range(500)))
+    monkeypatch.setattr(session, "log_path", lambda: log)
+    monkeypatch.setattr(addon("setup.ops"), "user_folder", lambda: tmp_path / "add-on")
+    status = addon("status")
+    status.set_error(blender.context, status.BadInputError("The strip is gone.", "Choose another."))
+    assert blender.ops.gaussianspeech.report_problem() == {"FINISHED"}
+    text = (tmp_path / "add-on" / "problem.md").read_text(encoding="utf-8")
+    assert "The strip is gone. Choose another." in text
+    assert "[error] engine: process: " in text
+    assert "line 499 in ~/wheels" in text
+    assert "line 400 " not in text
+    assert str(tmp_path) not in text
+
+
+def test_a_report_that_cannot_be_written_is_on_the_clipboard_alone(
+    unnamed, blender, addon, monkeypatch, tmp_path
+):
+    unnamed.engine_python = "/usr/bin/env"
+    (tmp_path / "add-on").write_text("a file")
+    monkeypatch.setattr(addon("setup.ops"), "user_folder", lambda: tmp_path / "add-on")
+    assert blender.ops.gaussianspeech.report_problem() == {"FINISHED"}
+    assert "cannot be written" in blender.context.window_manager.gaussianspeech_status.message
