@@ -4,7 +4,7 @@
 ``nox -s tests`` is the engine and the training, ``nox -s addon-5.2`` the add-on inside that
 Blender, ``nox -s lint`` style and types, ``nox -s demo`` the README's first command on an installed
 project, ``nox -s lpips`` the agreement with the package of that name, ``nox -s tracking`` tracking
-with MediaPipe, ``nox -s extension`` the zip that users install, ``nox -s repository`` a folder that
+with MediaPipe, ``nox -s cluster`` batches on a Ray cluster, ``nox -s extension`` the zip that users install, ``nox -s repository`` a folder that
 Blender installs and updates it from. The sessions ``environment`` and ``blender-VERSION``, which
 the others require, make the environments; compiled kernels and byte code are kept in ``.nox`` and
 shared by all.
@@ -251,6 +251,13 @@ def tracking(session: nox.Session) -> None:
     """Tracking with MediaPipe, whose numpy and protobuf are older than the pinned ones."""
     install(session, "-e", ".[tracking]", "pytest", TORCH)
     session.run("pytest", "tests/training/tracking", *session.posargs, env=COMPILED)
+
+
+@nox.session(python=python_of(ENGINE_PYTHON), reuse_venv=True)
+def cluster(session: nox.Session) -> None:
+    """Batches on a real Ray cluster of two nodes on this machine."""
+    install(session, "-c", "constraints.txt", "-e", ".[cluster]", "pytest", "hypothesis")
+    session.run("pytest", "-s", "tests/engine/batch", *session.posargs, env=COMPILED)
 
 
 @nox.session(python=False, requires=[environment_of(BUILDER)])

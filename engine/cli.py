@@ -15,6 +15,7 @@ from tyro.extras import SubcommandApp
 
 from engine.commands import jobs
 from engine.commands.animate import animate
+from engine.commands.batch import batch
 from engine.commands.console import EXIT_FAILED, EXIT_INTERRUPTED, print_error
 from engine.commands.demo import demo
 from engine.commands.doctor import doctor
@@ -34,7 +35,19 @@ from engine.core.runtime import prepare
 def build_app() -> SubcommandApp:
     """The engine's commands."""
     app = SubcommandApp()
-    engine = (demo, animate, live, download, languages, render, retarget, doctor, warm_up, serve)
+    engine = (
+        demo,
+        animate,
+        batch,
+        live,
+        download,
+        languages,
+        render,
+        retarget,
+        doctor,
+        warm_up,
+        serve,
+    )
     for command in engine:
         app.command(command)
     app.command(export, name="export")

@@ -8,6 +8,7 @@ from typing import Literal
 
 from engine.commands.console import print_result, print_warnings, progress_bar
 from engine.core.errors import BadInputError
+from engine.rendering.picture_size import picture_size
 
 _STILLS = (".png", ".jpg", ".jpeg")
 _VIDEOS = (".mp4", ".mov", ".mkv")
@@ -51,7 +52,7 @@ def render(
     from engine.rendering.poster import poster_frame
     from engine.splatting.registry import choose_backend
 
-    width, height = _pixels(size)
+    width, height = picture_size(size)
     kind = out.suffix.lower()
     if kind not in _STILLS + _VIDEOS:
         raise BadInputError(
@@ -78,14 +79,3 @@ def _inside(frame: int, frames: int) -> int:
     if not 0 <= frame < frames:
         raise BadInputError(f"There is no frame {frame} among {frames}.", "Frames count from 0.")
     return frame
-
-
-def _pixels(size: str) -> tuple[int, int]:
-    width, cross, height = size.lower().partition("x")
-    if not (cross and width.isdecimal() and height.isdecimal()):
-        raise BadInputError(f"The size {size!r} is not WIDTHxHEIGHT.", "For example 720x720.")
-    if not (16 <= int(width) <= 8192 and 16 <= int(height) <= 8192):
-        raise BadInputError(
-            f"The size {size} is outside 16 to 8192 pixels.", "Choose a usual size."
-        )
-    return int(width), int(height)

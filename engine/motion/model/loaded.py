@@ -83,7 +83,7 @@ def loaded_model(path: Path, head: Head) -> LoadedModel:
     return _load(path, head, _state(path), _state(Path(source)) if source else ())
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=8)
 def _load(
     path: Path,
     head: Head,

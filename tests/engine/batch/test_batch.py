@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from engine.batch import BatchLine, Failure, Settings, Task
+from engine.batch.folder import Record, opened
+from engine.batch.process_pool import ProcessPool
+from engine.batch.work import perform
+from engine.commands.batch import batch
+from engine.core.errors import BadInputError
+from engine.motion.performance import Performance
+
+ROOT = Path(__file__).resolve().parents[3]
+OUTPUTS = ("csv", "json", "glb", "png")
+
+
+@pytest.fixture
+def settings(tmp_path):
+    with opened(tmp_path / "out") as token:
+        yield Settings(tmp_path / "out", token, recognizer="phones")
+
+
+@pytest.fixture
+def spoken(settings, short_sound):
+    """A line of which everything is made, in this process."""
+    line = BatchLine(1, "act/one", short_sound, outputs=OUTPUTS, size=(32, 32))
+    outcomes = [perform(Task(line, stage), settings) for stage in ("speak", "film")]
+    return line, outcomes
+
+
+def made_in(out):
+    return sorted(
+        str(file.relative_to(out)) for file in out.rglob("*.*") if ".batch" not in file.parts
+    )
+
+
+def test_every_output_is_made_once_and_again_where_it_or_an_input_has_changed(
+    spoken, settings, short_sound
+):
+    line, (speak, film) = spoken
+    assert speak.made == ("performance", "csv", "json", "glb")
+    assert film.made == ("png",)
+    assert speak.speech == pytest.approx(0.7, abs=0.01)
+    assert made_in(settings.out) == [
+        "act/one.csv", "act/one.glb", "act/one.json", "act/one.performance.npz", "act/one.png",
+    ]  # fmt: skip
+    assert perform(Task(line, "speak"), settings).made == ()
+    assert perform(Task(line, "film"), settings).made == ()
+
+    csv = settings.out / "act" / "one.csv"
+    whole = csv.read_bytes()
+    csv.write_bytes(whole[:-100] + bytes(100))
+    assert perform(Task(line, "speak"), settings).made == ("csv",)
+    assert csv.read_bytes() == whole
+    larger = replace(line, size=(48, 32))
+    assert perform(Task(larger, "speak"), settings).made == ()
+    assert perform(Task(larger, "film"), settings).made == ("png",)
+    faster = replace(line, fps=30.0)
+    assert perform(Task(faster, "speak"), settings).made == speak.made
+
+
+def test_a_failure_says_what_is_wrong_and_whose_fault_it_is(settings, tmp_path, monkeypatch):
+    line = BatchLine(1, "one", tmp_path / "none.wav")
+    failure = perform(Task(line, "speak"), settings, node="here")
+    assert isinstance(failure, Failure)
+    assert "none.wav" in failure.message
+    assert (failure.bad_input, failure.node) == (True, "here")
+    elsewhere = replace(settings, token="another")
+    unseen = perform(Task(line, "speak"), elsewhere)
+    assert "does not see" in unseen.message
+    assert not unseen.bad_input
+    monkeypatch.setattr("engine.batch.work._todo", lambda *_: 1 / 0)
+    assert perform(Task(line, "speak"), settings).message.startswith("ZeroDivisionError")
+
+
+def test_a_second_batch_in_the_same_folder_is_refused(settings):
+    with pytest.raises(BadInputError, match="Another batch"), opened(settings.out):
+        pass
+
+
+def test_a_record_that_is_damaged_is_as_none(settings, spoken):
+    line, _ = spoken
+    (settings.out / ".batch" / "act" / "one.json").write_text("{", "ascii")
+    assert not Record(settings.out, line.name).is_done("csv", line.file("csv"), "")
+    assert perform(Task(line, "speak"), settings).made == line.spoken
+
+
+def test_a_killed_worker_costs_one_attempt(settings, short_sound):
+    task = Task(BatchLine(1, "one", short_sound), "speak")
+    pool = ProcessPool(settings, 1)
+    try:
+        pool.submit(task)
+        (child,) = (
+            one for one in psutil.Process().children() if "spawn_main" in " ".join(one.cmdline())
+        )
+        child.kill()
+        (failure,) = pool.wait(30)
+        assert (failure.task, failure.bad_input) == (task, False)
+        assert "SIGKILL" in failure.message
+        pool.submit(task)
+        assert pool._busy
+    finally:
+        pool.close()
+    assert not psutil.Process().children() or all(
+        "spawn_main" not in " ".join(one.cmdline()) for one in psutil.Process().children()
+    )
+
+
+def test_a_driver_that_is_killed_leaves_no_process_and_the_next_one_makes_the_rest(
+    tmp_path, short_sound, capsys
+):
+    manifest, out = tmp_path / "m.csv", tmp_path / "out"
+    names = [f"l{number}" for number in range(5)]
+    rows = "".join(f"{name},{short_sound}\n" for name in names)
+    manifest.write_text(f"name,sound\n{rows}broken,{__file__}\n", "utf-8")
+    command = [sys.executable, "-m", "engine", "batch", manifest, "--out", out]
+    command += ["--processes", "1", "--recognizer", "phones"]
+    driver = subprocess.Popen(
+        command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL
+    )
+    records = out / ".batch"
+    deadline = time.monotonic() + 120
+    while not list(records.glob("l*.json")):
+        assert driver.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    workers = psutil.Process(driver.pid).children(recursive=True)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    _, alive = psutil.wait_procs(workers, timeout=10)
+    assert not alive
+    before = {file: file.stat().st_mtime_ns for file in out.glob("*.performance.npz")}
+    # The worker may have been killed between a result and its record: that one is made again.
+    kept = {file for file in before if (records / f"{file.name.partition('.')[0]}.json").is_file()}
+
+    assert batch(manifest, out, processes=1, recognizer="phones", json=True) == 2
+    said = capsys.readouterr()
+    result = json.loads(said.out)
+    assert (result["lines"], result["failed"]) == (6, ["broken"])
+    assert result["there"] == len(kept) >= 1
+    assert result["made"]["performance"] == 5 - len(kept)
+    assert f"{manifest}, line 7, broken: " in said.err
+    assert all(file.stat().st_mtime_ns == before[file] for file in kept)
+    assert {file.name for file in out.iterdir()} == {".batch"} | {
+        f"{name}.performance.npz" for name in names
+    }
+    assert all(Performance.load(out / f"{name}.performance.npz").frames for name in names)

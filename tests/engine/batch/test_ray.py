@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real Ray cluster of two nodes on this machine: ``nox -s cluster``."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytest.importorskip("ray")
+
+from ray.cluster_utils import Cluster
+
+from engine.motion.performance import Performance
+
+ROOT = Path(__file__).resolve().parents[3]
+LINES = 16
+
+
+@pytest.fixture
+def cluster():
+    """A head node and another, a processor each."""
+    path = os.environ.get("PYTHONPATH", "")
+    os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{path}"
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    yield made
+    made.shutdown()
+    os.environ["PYTHONPATH"] = path
+
+
+@pytest.fixture
+def manifest(tmp_path, short_sound):
+    path = tmp_path / "m.jsonl"
+    rows = [{"name": f"l{n:02}", "sound": str(short_sound), "seed": n} for n in range(LINES)]
+    rows.append({"name": "broken", "sound": __file__})
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    return path
+
+
+class Driver:
+    """``gaussianspeech batch`` as a process."""
+
+    def __init__(self, manifest, out, *more):
+        command = [sys.executable, "-m", "engine", "batch", str(manifest), "--out", str(out)]
+        command += ["--recognizer", "phones", "--json", *more]
+        self._out = out
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    def wait_for(self, done):
+        deadline = time.monotonic() + 240
+        while len(records(self._out)) < done:
+            assert self.process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def result(self):
+        said, _ = self.process.communicate(timeout=240)
+        return self.process.returncode, json.loads(said)
+
+
+def records(out):
+    return sorted((out / ".batch").glob("l*.json"))
+
+
+def outputs(out):
+    return {file.name: file.stat().st_mtime_ns for file in out.glob("*.npz")}
+
+
+def test_nodes_workers_and_drivers_that_die_cost_no_output_and_double_none(
+    cluster, manifest, tmp_path
+):
+    out, second = tmp_path / "out", cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+
+    # The driver is killed: the cluster ends its tasks, and what is done stays.
+    driver = Driver(manifest, out, "--ray", cluster.address)
+    driver.wait_for(2)
+    driver.process.send_signal(signal.SIGKILL)
+    driver.process.communicate()
+    time.sleep(1)
+    kept = {name: outputs(out)[name] for name in names(records(out))}
+    assert 2 <= len(kept) < LINES
+
+    # It is started again; a worker is killed as the system does where memory is full, then a node.
+    driver = Driver(manifest, out, "--ray", cluster.address)
+    driver.wait_for(len(kept) + 2)
+    kill_a_worker(out)
+    driver.wait_for(len(kept) + 4)
+    cluster.remove_node(second, allow_graceful=False)
+    code, result = driver.result()
+    assert (code, result["failed"]) == (2, ["broken"])
+    assert result["made"]["performance"] + len(kept) >= LINES
+    assert result["retried"] >= 1
+
+    found = outputs(out)
+    assert sorted(found) == [f"l{n:02}.performance.npz" for n in range(LINES)]
+    assert {name: found[name] for name in kept} == kept
+    assert all(Performance.load(out / name).frames for name in found)
+    leftovers = [file.name for file in (out / ".batch").iterdir() if file.suffix == ".running"]
+    print(f"retried {result['retried']}, left behind {leftovers}")
+
+    # All is there: another run makes nothing.
+    code, again = Driver(manifest, out, "--ray", cluster.address).result()
+    assert (code, again["there"], again["made"]) == (2, LINES, {})
+    assert outputs(out) == found
+
+
+def names(found):
+    return [f"{record.stem}.performance.npz" for record in found]
+
+
+def kill_a_worker(out):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for claim in (out / ".batch").glob("l*.running"):
+            try:
+                pid = json.loads(claim.read_text("ascii"))["pid"]
+                psutil.Process(pid).kill()
+            except (OSError, ValueError, psutil.NoSuchProcess):
+                continue
+            return
+        time.sleep(0.005)
+    raise AssertionError
+
+
+def test_throughput_for_each_core_against_one_process(cluster, manifest, tmp_path):
+    cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    taken = {}
+    runs = {"one process": ("--processes", "1"), "two nodes": ("--ray", cluster.address)}
+    for name, more in runs.items():
+        out = tmp_path / name.replace(" ", "-")
+        _, result = Driver(manifest, out, *more).result()
+        assert result["made"] == {"performance": LINES}
+        taken[name] = result
+    # Tasks of the first process, and of each node, hold the loading of the models; the median of
+    # tasks would not.
+    rates = {name: LINES / result["task_seconds"] for name, result in taken.items()}
+    ratio = rates["two nodes"] / rates["one process"]
+    print(f"lines a second and core: {rates}, ratio {ratio:.2f}")
