@@ -4,10 +4,10 @@
 ``nox -s tests`` is the engine and the training, ``nox -s addon-5.2`` the add-on inside that
 Blender, ``nox -s lint`` style and types, ``nox -s demo`` the README's first command on an installed
 project, ``nox -s lpips`` the agreement with the package of that name, ``nox -s tracking`` tracking
-with MediaPipe, ``nox -s cluster`` batches on a Ray cluster, ``nox -s extension`` the zip that users install, ``nox -s repository`` a folder that
-Blender installs and updates it from. The sessions ``environment`` and ``blender-VERSION``, which
-the others require, make the environments; compiled kernels and byte code are kept in ``.nox`` and
-shared by all.
+with MediaPipe, ``nox -s cluster`` batches on a Ray cluster, ``nox -s extension`` the zip that users
+install, ``nox -s repository`` a folder that Blender installs and updates it from. The sessions
+``environment`` and ``blender-VERSION``, which the others require, make the environments; compiled
+kernels and byte code are kept in ``.nox`` and shared by all.
 """
 
 from __future__ import annotations
