@@ -6,17 +6,17 @@ One thread writes and one reads, so that Blender's own thread never waits for a 
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import queue
 import re
 import subprocess
-import sys
 import threading
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from ...engine.core import protocol
+from ...engine.core import platforms, protocol
 from ...engine.core.errors import EngineGoneError, GaussianSpeechError, MissingDependencyError
 from .future import EngineFuture
 
@@ -58,37 +58,53 @@ class Connection:
         self._lock = threading.Lock()
         self._greeted = threading.Event()
         self._outbox: queue.SimpleQueue[protocol.Message | None] = queue.SimpleQueue()
-        self._process = self._spawn(command, env, cwd)
         self._watchdog = threading.Timer(hello_timeout, self._too_late, (hello_timeout,))
         self._watchdog.daemon = True
+        started: concurrent.futures.Future[platforms.Child] = concurrent.futures.Future()
+        threading.Thread(
+            target=self._start_and_read, args=(started, env, cwd), name="engine-reader", daemon=True
+        ).start()
+        self._process = started.result()
         self._watchdog.start()
-        for name, target in (("reader", self._read_all), ("writer", self._write_all)):
-            threading.Thread(target=target, name=f"engine-{name}", daemon=True).start()
+        threading.Thread(target=self._write_all, name="engine-writer", daemon=True).start()
 
-    def _spawn(
-        self, command: list[str], env: dict[str, str], cwd: str | Path | None
-    ) -> subprocess.Popen[bytes]:
+    def _start_and_read(
+        self,
+        started: concurrent.futures.Future[platforms.Child],
+        env: dict[str, str],
+        cwd: str | Path | None,
+    ) -> None:
+        """Start the process and read, in a thread that lives as long as the process.
+
+        The process ends with the thread that has started it (:func:`platforms.end_with_parent`),
+        and a render's thread, say, that asks for the engine ends before it.
+        """
+        try:
+            self._process = self._spawn(env, cwd)
+        except Exception as error:  # noqa: BLE001 - it is raised where the engine is asked for.
+            started.set_exception(error)
+        else:
+            started.set_result(self._process)
+            self._read_all()
+
+    def _spawn(self, env: dict[str, str], cwd: str | Path | None) -> platforms.Child:
         self._log_path.parent.mkdir(parents=True, exist_ok=True)
-        # On Windows a console program started by a windowed one would open a console.
-        flags = subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
         # A former engine that is still ending keeps the file it writes to.
         with contextlib.suppress(OSError):
             self._log_path.unlink()
         try:
             with self._log_path.open("wb") as log:
-                # The user's own command line from the preferences; no shell is involved.
-                return subprocess.Popen(  # noqa: S603
-                    command,
+                return platforms.Child(
+                    self._command,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
                     env=env,
                     cwd=cwd,
-                    creationflags=flags,
                 )
         except OSError as error:
             raise MissingDependencyError(
-                f"The engine cannot be started: {command[0]!r}: {error.strerror or error}.",
+                f"The engine cannot be started: {self._command[0]!r}: {error.strerror or error}.",
                 "Set Engine Python in the add-on's preferences to a Python 3.11 or newer with the "
                 f"engine's libraries. {self._install_hint}".strip(),
             ) from error

@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import os
-import shlex
-import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from ...engine.core import platforms
 from ...engine.core.errors import BadInputError, MissingDependencyError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,7 +50,7 @@ def find_python(
     if known is not None:
         return known
     for name in ("python3", "python"):
-        found = _on_path(name, environ)
+        found = platforms.find_program(name, environ)
         if found:
             return found
     raise MissingDependencyError("No Python was found for the engine.", SET_UP_HINT)
@@ -74,20 +72,15 @@ def known_python(
     if installed is not None:
         return str(installed)
     for folder in _environment_folders(environ):
-        python = environment_python(folder)
+        python = platforms.environment_program(folder)
         if python.is_file():
             return str(python)
     return None
 
 
-def environment_python(folder: Path) -> Path:
-    """The Python program of an environment."""
-    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-
-
 def installed_python(folder: Path) -> Path | None:
     """The Python of an environment that was set up to its end; ``None`` where it is not whole."""
-    python = environment_python(folder)
+    python = platforms.environment_program(folder)
     return python if (folder / RECORD).is_file() and python.is_file() else None
 
 
@@ -108,15 +101,14 @@ def engine_command(
     if not override.strip():
         return [python, "-m", "engine", "serve"]
     try:
-        program, *arguments = shlex.split(override, posix=os.name != "nt")
+        program, *arguments = platforms.split_command(override)
     except ValueError as error:
         raise BadInputError(
             f"Engine Command in the preferences cannot be read: {error}.", "Check its quotes."
         ) from error
-    program = program.strip('"')  # Windows' rules keep the quotes.
     if Path(program).name != program:
         return [_checked_program("The program of Engine Command", program), *arguments]
-    found = _on_path(program, environ)
+    found = platforms.find_program(program, environ)
     if found is None:
         raise MissingDependencyError(
             f"The engine cannot be started: there is no program {program!r} on the PATH.",
@@ -142,16 +134,6 @@ def _checked_program(source: str, path: str) -> str:
         f"{source} is {path!r}, which is {wrong}.",
         "Give the whole path of the program: the python of the engine's environment.",
     )
-
-
-def _on_path(name: str, environ: Mapping[str, str]) -> str | None:
-    """A program in the absolute folders of the PATH; never in the current folder, as on Windows."""
-    names = [name]
-    if os.name == "nt" and not Path(name).suffix:
-        names = [name + suffix for suffix in environ.get("PATHEXT", ".EXE").split(os.pathsep)]
-    folders = map(Path, environ.get("PATH", "").split(os.pathsep))
-    programs = (str(folder / name) for folder in folders if folder.is_absolute() for name in names)
-    return next((found for program in programs if (found := shutil.which(program))), None)
 
 
 def engine_environment(
@@ -190,5 +172,4 @@ def engine_environment(
 def _environment_folders(environ: Mapping[str, str]) -> list[Path]:
     active = (Path(environ.get(name, "")) for name in ("VIRTUAL_ENV", "CONDA_PREFIX"))
     folders = [folder for folder in active if folder.is_absolute()]
-    home = Path(environ.get("USERPROFILE" if sys.platform == "win32" else "HOME") or Path.home())
-    return folders + [home / name for name in ENVIRONMENT_NAMES]
+    return folders + [platforms.home(environ) / name for name in ENVIRONMENT_NAMES]

@@ -22,6 +22,7 @@ from typing import Any
 
 import bpy
 
+from ...engine.core import platforms
 from ...engine.core.errors import BadInputError, CancelledError, GaussianSpeechError
 from ...engine.core.files import unwritable
 from ..engine_link.future import ThreadFuture
@@ -152,7 +153,7 @@ class BackgroundExport(ThreadFuture):
             path.write_text(json.dumps(request), "utf-8")
         except OSError as error:
             raise unwritable(path, error) from error
-        process = subprocess.Popen(  # noqa: S603
+        process = platforms.Child(
             [*_blender(), str(path)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

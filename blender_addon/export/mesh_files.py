@@ -17,6 +17,7 @@ from typing import Any
 
 import bpy
 
+from ...engine.core import platforms
 from ...engine.core.errors import BadInputError
 from ...engine.core.files import atomic_write
 from ..characters.properties import is_character
@@ -144,7 +145,7 @@ def _beside(path: Path) -> Iterator[Path]:
                 if other != out and other.is_file():
                     target = path.parent / other.relative_to(folder)
                     with atomic_write(target) as place:
-                        other.replace(place)
-            out.replace(temporary)
+                        platforms.replace(other, place)
+            platforms.replace(out, temporary)
         finally:
             shutil.rmtree(folder, ignore_errors=True)

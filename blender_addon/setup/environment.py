@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from ...engine.core import platforms
 from ...engine.core.errors import (
     BadInputError,
     GaussianSpeechError,
@@ -27,7 +28,6 @@ from ...engine.core.files import atomic_write
 from ..engine_link.process import (
     RECORD,
     engine_environment,
-    environment_python,
     installed_python,
 )
 from .requirements import CPU, Parts, constraints, requirements, torch_index
@@ -141,7 +141,7 @@ def _set_up(options: SetupOptions, cancelled: threading.Event, report: Report) -
     report(0.0, "Making the environment")
     (options.folder / RECORD).unlink(missing_ok=True)
     _make(options, runner)
-    python = str(environment_python(options.folder))
+    python = str(platforms.environment_program(options.folder))
     _install(options, wanted, runner, report)
     environ = engine_environment(options.cache)
     report(_INSTALLED, "Compiling kernels")
@@ -164,8 +164,8 @@ def move_away(folder: Path) -> Path:
     gone = folder.with_name(f"{folder.name}.removed")
     try:
         if gone.exists():  # Left over from a removal that was cut off.
-            shutil.rmtree(gone)
-        folder.rename(gone)
+            platforms.remove_tree(gone)
+        platforms.replace(folder, gone)
     except OSError as error:
         raise GaussianSpeechError(
             f"{folder} cannot be removed: {error.strerror}.",
@@ -183,7 +183,7 @@ def remove(folder: Path) -> None:
     try:
         # First what says that it is whole.
         (folder / RECORD).unlink(missing_ok=True)
-        shutil.rmtree(folder)
+        platforms.remove_tree(folder)
     except FileNotFoundError:
         return
     except OSError as error:
@@ -229,10 +229,8 @@ def base_python(executable: str = sys.executable) -> str:
 def _usable(python: str) -> bool:
     test = "import ensurepip, sys, venv; print(*sys.version_info[:2])"
     try:
-        # Blender's own Python or one from the PATH; no shell is involved.
-        answer = subprocess.run(  # noqa: S603
-            [python, "-c", test], capture_output=True, text=True, timeout=20, check=True
-        ).stdout.split()
+        options = {"capture_output": True, "text": True, "timeout": 20, "check": True}
+        answer = platforms.run([python, "-c", test], **options).stdout.split()
     except (OSError, subprocess.SubprocessError):
         return False
     return tuple(map(int, answer)) in PYTHONS
@@ -240,7 +238,7 @@ def _usable(python: str) -> bool:
 
 def _make(options: SetupOptions, runner: Runner) -> None:
     """An environment with a pip that works; one that is broken is made anew."""
-    python = str(environment_python(options.folder))
+    python = str(platforms.environment_program(options.folder))
     environ = _clean_environment()
     if Path(python).is_file() and runner.works([python, "-m", "pip", "--version"], environ):
         return
@@ -251,7 +249,7 @@ def _make(options: SetupOptions, runner: Runner) -> None:
 
 
 def _install(options: SetupOptions, wanted: Sequence[str], runner: Runner, report: Report) -> None:
-    command = [str(environment_python(options.folder)), "-m", "pip", "install"]
+    command = [str(platforms.environment_program(options.folder)), "-m", "pip", "install"]
     command += ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
     if (pins := constraints()) is not None:
         command += ["-c", str(pins)]

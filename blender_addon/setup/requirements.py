@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import re
 import shutil
 import subprocess
-import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...engine.core import platforms
 from ...engine.core.errors import BadInputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,8 +74,7 @@ def requirements(parts: Parts) -> list[str]:
 
 def pip_command(python: str) -> str:
     """The command that installs the engine's libraries into a Python, for a terminal."""
-    program = f'"{python}"' if " " in python or os.name == "nt" else python
-    return f"{program} -m pip install " + " ".join(f'"{name}"' for name in requirements(Parts()))
+    return platforms.join_command([python, "-m", "pip", "install", *requirements(Parts())])
 
 
 def constraints() -> Path | None:
@@ -88,7 +86,7 @@ def constraints() -> Path | None:
 def torch_index(build: str) -> str | None:
     """The package index of a build of torch (``cpu``, ``cu130``); ``None`` for PyPI's own."""
     # macOS has one build, with Metal, and it is on PyPI.
-    return None if sys.platform == "darwin" else f"{TORCH_INDEX}/{build}"
+    return None if platforms.MACOS else f"{TORCH_INDEX}/{build}"
 
 
 def fitting_build() -> str:
@@ -122,10 +120,8 @@ def driver_cuda_version() -> tuple[int, int] | None:
     if program is None:
         return None
     try:
-        # The driver's own program, from the PATH; no shell is involved.
-        text = subprocess.run(  # noqa: S603
-            [program], capture_output=True, text=True, timeout=20, check=True
-        ).stdout
+        options = {"capture_output": True, "text": True, "timeout": 20, "check": True}
+        text = platforms.run([program], **options).stdout
     except (OSError, subprocess.SubprocessError):
         return None
     found = re.search(r"CUDA Version:\s*(\d+)\.(\d+)", text)

@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO, cast
 
+from ...engine.core import platforms
 from ...engine.core.errors import (
     BadInputError,
     CancelledError,
@@ -84,7 +83,8 @@ class Runner:
             reader.start()
             while process.poll() is None:
                 if self._cancelled.wait(_POLL):
-                    _end(process)
+                    process.kill()
+                    process.wait()
             # What the program has started may keep its output open.
             reader.join(5.0)
         if self._cancelled.is_set():
@@ -98,10 +98,9 @@ class Runner:
 def _start(
     command: Sequence[str], environ: Mapping[str, str], folder: Path
 ) -> subprocess.Popen[str]:
-    flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
-    # Python, pip and the engine of the environment; no shell is involved.
-    return subprocess.Popen(  # noqa: S603
-        list(command),
+    return platforms.Child(
+        command,
+        group=True,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -110,8 +109,6 @@ def _start(
         errors="replace",
         env=dict(environ),
         cwd=folder,
-        creationflags=flags,
-        start_new_session=os.name != "nt",
     )
 
 
@@ -132,17 +129,6 @@ def _read(
                 log.flush()
             except OSError as error:  # Read on: else the program would wait for us.
                 unwritten.append(error)
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """End a program and those that it has started."""
-    if os.name == "nt":
-        command = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
-        # Windows' own program, by its name in the system folder.
-        subprocess.run(command, capture_output=True, check=False)  # noqa: S603
-    else:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 _NO_NETWORK = re.compile(

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from dataclasses import replace
 from pathlib import Path
 
 import bpy
 
+from ...engine.core import platforms
 from ...engine.core.errors import BadInputError, GaussianSpeechError
 from ..engine_link import background
 from ..engine_link.future import ThreadFuture
@@ -126,7 +126,7 @@ def remove_environment() -> None:
     """
     if under_way() is not None:
         raise BadInputError("The engine is being set up.", "Cancel that first.")
-    stop_engine(wait=os.name == "nt")  # Windows keeps the files of a running program.
+    stop_engine(wait=platforms.WINDOWS)  # Windows keeps the files of a running program.
     gone = move_away(environment_folder())
     # Thousands of files take seconds.
     background.run("Removing the engine", ThreadFuture(lambda _cancelled: remove(gone)), _removed)

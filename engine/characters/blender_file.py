@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from engine.characters.character import Clip, Part, Rig
+from engine.core import platforms
 from engine.core.arrays import Double
 from engine.core.errors import BadInputError, GaussianSpeechError, MissingDependencyError
 from engine.core.files import atomic_write
@@ -150,10 +151,7 @@ def _ask(path: Path, request: dict[str, Any]) -> JsonObject:
         asked.write_text(json.dumps(values), "utf-8")
         # -P: a folder of the user that is called like a package of ours must not be taken for it.
         command = [sys.executable, "-P", "-m", "engine.characters.blender_process", str(asked)]
-        # A fixed module of this package with a path as argument, no shell.
-        done = subprocess.run(  # noqa: S603
-            command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, check=False
-        )
+        done = platforms.run(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         if done.returncode or not answer.is_file():
             log.seek(0)
             tail = " ".join(log.read().split())[-_LOG:]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.commands.console import existing_folder, print_result, progress_bar
+from engine.core import platforms
 from engine.core.errors import GaussianSpeechError, MissingDependencyError
 from engine.core.progress import Progress, subprogress
 
@@ -119,8 +120,7 @@ def _scene_being_built(
         saved = Path(folder, "talk.performance.npz")
         performance.save(saved)
         command += ["--performance", str(saved)]
-        # A fixed module of this package with paths as arguments, no shell.
-        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)  # noqa: S603
+        process = platforms.Child(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
         def finish() -> None:
             if process.wait() != 0 or not target.is_file():

@@ -11,15 +11,12 @@ import errno
 import os
 import re
 import stat
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from . import platforms
 from .errors import BadInputError, GaussianSpeechError
-
-if sys.platform != "win32":
-    import fcntl
 
 _REASONS = {
     errno.ENOSPC: "the disk is full",
@@ -85,27 +82,25 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         BadInputError: ``path`` is a folder, a device or write-protected, its folder cannot be
             written, or the disk is full; names the file. Nothing is left.
     """
-    with contextlib.ExitStack() as locks, contextlib.ExitStack() as folders:
+    with contextlib.ExitStack() as claims, contextlib.ExitStack() as folders:
         try:
-            target = Path(path).resolve()
+            target = platforms.long_path(Path(path).resolve())
             mode = _replaceable(path, target)
             _make_folder(target.parent, folders)
-            temporary = _reserve(target, locks)
+            temporary = _reserve(target, claims)
         except (OSError, RuntimeError, ValueError) as error:
             raise unwritable(path, error) from error
         try:
             yield temporary
             if mode is not None:
                 temporary.chmod(mode)
-            temporary.replace(target)
-        except GaussianSpeechError:
-            raise
-        except Exception as error:
-            if _is_of_writing(error, temporary):
+            platforms.replace(temporary, target)
+        except BaseException as error:
+            # Only here: once it is renamed, another may have made one of that name.
+            platforms.remove(temporary)
+            if isinstance(error, Exception) and _is_of_writing(error, temporary):
                 raise unwritable(path, error) from error
             raise
-        finally:
-            temporary.unlink(missing_ok=True)
         folders.pop_all()
 
 
@@ -145,66 +140,22 @@ def _remove_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def _reserve(target: Path, locks: contextlib.ExitStack) -> Path:
-    """A new temporary file for ``target``, locked while it is written where there are locks."""
-    flags = os.O_CREAT | os.O_EXCL | os.O_RDWR
+def _reserve(target: Path, claims: contextlib.ExitStack) -> Path:
+    """A new temporary file for ``target``, which is nobody else's while it is written."""
     for number in range(1000):
         name = f".{target.stem[:_STEM]}{number or ''}.part{target.suffix[:_STEM]}"
         temporary = target.with_name(name)
-        for _ in range(2):
-            try:
-                file = os.open(temporary, flags, 0o666)
-            except FileExistsError:
-                if not _remove_stale(temporary):
-                    break
-                continue
-            if sys.platform == "win32":
-                os.close(file)
-                return temporary
-            locks.callback(os.close, file)
-            _lock(file)
-            # Another process may have taken it for stale before it was locked.
-            with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(file), temporary.stat()):
-                    return temporary
+        release = platforms.claim(temporary)
+        if release is not None:
+            claims.callback(release)
+            return temporary
     raise FileExistsError(errno.EEXIST, "a thousand others are writing it", str(target))
-
-
-def _lock(file: int) -> bool:
-    """Lock an open file; whether it was free. A disk without locks counts as free of them."""
-    if sys.platform != "win32":
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
-    return True
-
-
-def _remove_stale(temporary: Path) -> bool:
-    """Remove a temporary file that nobody writes any more; whether it is gone."""
-    try:
-        if sys.platform == "win32":
-            # Fails while somebody has it open.
-            temporary.unlink(missing_ok=True)
-            return True
-        file = os.open(temporary, os.O_RDWR | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    try:
-        if not _lock(file):
-            return False
-        temporary.unlink(missing_ok=True)
-        return True
-    finally:
-        os.close(file)
 
 
 def _is_of_writing(error: Exception, temporary: Path) -> bool:
     """Whether the system refused to write the file, rather than something else in the block."""
+    if isinstance(error, GaussianSpeechError):
+        return False
     if isinstance(error, OSError):
         mine = (None, str(temporary), temporary.name)
         named = error.filename if not isinstance(error.filename, Path) else str(error.filename)

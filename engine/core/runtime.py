@@ -4,24 +4,15 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from pathlib import Path
 
+from .platforms import user_cache
+
 
 def cache_folder() -> Path:
-    """The user's cache folder for this project; it need not exist yet.
-
-    ``%LOCALAPPDATA%`` on Windows, ``~/Library/Caches`` on macOS, ``$XDG_CACHE_HOME`` or
-    ``~/.cache`` elsewhere.
-    """
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "gaussianspeech"
+    """The user's cache folder for this project; it need not exist yet."""
+    return user_cache() / "gaussianspeech"
 
 
 def _writable(folder: Path) -> Path:

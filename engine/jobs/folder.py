@@ -16,9 +16,9 @@ checked, only files inside it are read, and nothing but commands of this project
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -27,6 +27,7 @@ from typing import Any
 
 import psutil
 
+from engine.core import platforms
 from engine.core.checks import shown
 from engine.core.errors import BadInputError
 from engine.core.runtime import cache_folder
@@ -73,7 +74,7 @@ def job_folder(root: Path, job_id: str) -> Path:
 
 def free_name(root: Path, title: str) -> str:
     """A name for a new job: the title without odd characters, with a number where it is taken."""
-    stem = re.sub(r"[^\w.-]+", "-", title).strip("-.")[:100] or "job"
+    stem = platforms.portable_name(re.sub(r"[^\w.-]+", "-", title).strip("-.")[:100]) or "job"
     name, number = stem, 1
     while (root / name).exists():
         number += 1
@@ -134,7 +135,8 @@ def start_job(
         with starting(job.folder):
             return _spawn(job, JobStatus(updated=time.time()))
     except BaseException:
-        shutil.rmtree(job.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # What is left is no job.
+            platforms.remove_tree(job.folder)
         raise
 
 
@@ -246,8 +248,8 @@ def remove(folder: str | Path) -> None:
         raise BadInputError(f"The job {folder.name} is running.", "Cancel it first.")
     try:
         # Without this file the rest is no job any more, should the deletion be interrupted.
-        (folder / JOB).unlink()
-        shutil.rmtree(folder)
+        platforms.remove(folder / JOB)
+        platforms.remove_tree(folder)
     except OSError as error:
         raise BadInputError(
             f"The folder {folder} cannot be deleted: {error.strerror}.",

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from engine.core import platforms
 from engine.core.errors import BadInputError
 from engine.jobs.process import identified
 from engine.jobs.record import STARTING, being_started
@@ -32,7 +33,7 @@ def starting(folder: Path) -> Iterator[None]:
     lock = folder / STARTING
     with writing(folder):
         if not being_started(folder):
-            lock.unlink(missing_ok=True)
+            platforms.remove(lock)
         try:
             with lock.open("x", encoding="utf-8") as file:
                 json.dump(identified(os.getpid())._asdict(), file)
@@ -44,4 +45,4 @@ def starting(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        lock.unlink(missing_ok=True)
+        platforms.remove(lock)

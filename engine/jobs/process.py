@@ -8,13 +8,14 @@ the process started it does, so both are kept.
 from __future__ import annotations
 
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
+
+from engine.core import platforms
 
 _SAME_START = 2.0
 """Seconds by which a start time may seem to move when the system's clock is set; process ids do
@@ -55,19 +56,9 @@ def spawn(
     Raises:
         OSError: the program cannot be started.
     """
-    flags = 0
-    if sys.platform == "win32":
-        flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
     with log.open("ab") as output:
-        process = subprocess.Popen(  # noqa: S603 - a command of this project, no shell
-            list(command),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=cwd,
-            env=dict(environment),
-            creationflags=flags,
-            start_new_session=True,
+        process = platforms.start_detached(
+            command, stdout=output, stderr=subprocess.STDOUT, cwd=cwd, env=dict(environment)
         )
     spawned = identified(process.pid)
     # As long as this process lives it is the parent and has to collect the child's end.
@@ -82,7 +73,7 @@ def identified(pid: int) -> Process:
 
 def _since_boot(pid: int) -> str:
     """See :attr:`Process.since_boot`."""
-    if sys.platform != "linux":
+    if not platforms.LINUX:
         # There the system keeps the time of the start itself, which a later change of the clock
         # leaves as it is; Linux keeps the distance to a boot whose time moves with the clock.
         return ""

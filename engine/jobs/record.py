@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from engine.core import platforms
 from engine.core.errors import BadInputError
 from engine.core.json_values import JsonObject, parse_json
 from engine.jobs.command import JobCommand
@@ -161,7 +162,7 @@ def cancel_requested(folder: Path) -> bool:
 
 def withdraw_cancel(folder: Path) -> None:
     """Take back what :func:`engine.jobs.folder.cancel` asked."""
-    (folder / CANCEL).unlink(missing_ok=True)
+    platforms.remove(folder / CANCEL)
 
 
 def _with_run(job: Job, content: JsonObject) -> Job:

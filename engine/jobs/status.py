@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -24,8 +23,6 @@ REMEDY = "Remove the job and start the training again."
 _STATUS = "status.json"
 _LARGEST = 1 << 20
 """Bytes of the largest file of a job that is read; a whole configuration takes a few thousand."""
-_ATTEMPTS = 6
-_PAUSE = 0.02
 
 
 class State(StrEnum):
@@ -116,15 +113,7 @@ def read_object(path: Path) -> JsonObject:
     Raises:
         BadInputError: no file, too large, or no object in it.
     """
-    # On Windows a file cannot be opened in the moment in which it is replaced.
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            return read_json(path, REMEDY, max_bytes=_LARGEST)
-        except BadInputError as error:
-            if attempt == _ATTEMPTS or not isinstance(error.__cause__, PermissionError):
-                raise
-            time.sleep(_PAUSE)
-    raise AssertionError("unreachable")
+    return read_json(path, REMEDY, max_bytes=_LARGEST)
 
 
 def write_object(path: Path, content: Mapping[str, Any]) -> None:
@@ -139,14 +128,5 @@ def write_object(path: Path, content: Mapping[str, Any]) -> None:
         raise BadInputError(
             f"{path.name} cannot be written: {error}.", "Use numbers and text."
         ) from error
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            with atomic_write(path) as temporary:
-                temporary.write_text(text, encoding="utf-8")
-        except (PermissionError, BadInputError) as error:
-            denied = error if isinstance(error, PermissionError) else error.__cause__
-            if attempt == _ATTEMPTS or not isinstance(denied, PermissionError):
-                raise
-            time.sleep(_PAUSE)
-        else:
-            return
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

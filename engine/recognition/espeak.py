@@ -9,13 +9,12 @@ so calls take turns.
 from __future__ import annotations
 
 import ctypes
-import os
 import re
-import sys
 from functools import cache, lru_cache
 from threading import Lock
 from typing import Any, ClassVar, NamedTuple
 
+from engine.core import platforms
 from engine.core.errors import MissingDependencyError
 
 _SYNCHRONOUS, _DO_NOT_EXIT = 2, 0x8000
@@ -108,7 +107,7 @@ def _library() -> Any:
 
         library = ctypes.CDLL(espeakng_loader.get_library_path())
         data = espeakng_loader.get_data_path()
-        path = _readable(data)
+        path = platforms.ansi_path(data)  # It has room for 159 bytes.
     except (ImportError, OSError, RuntimeError, UnicodeError) as error:
         raise MissingDependencyError(
             f"espeak-ng cannot be loaded: {error}.", "Install the package espeakng-loader."
@@ -122,15 +121,6 @@ def _library() -> Any:
     library.espeak_TextToPhonemes.restype = ctypes.c_char_p
     library.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
     return library
-
-
-def _readable(path: str) -> bytes:
-    """A path as the library's ``fopen`` takes it; it has room for 159 bytes."""
-    if sys.platform == "win32":
-        short = ctypes.create_unicode_buffer(1024)
-        ctypes.windll.kernel32.GetShortPathNameW(path, short, len(short))
-        return (short.value or path).encode("mbcs")
-    return os.fsencode(path)
 
 
 @cache

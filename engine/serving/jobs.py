@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 
+from engine.core import platforms
 from engine.core.errors import BadInputError, GaussianSpeechError
 from engine.core.progress import Progress
 from engine.jobs import folder as job_folders
@@ -128,10 +128,7 @@ def _run(argv: list[str], name: str, progress: Progress) -> str:
         GaussianSpeechError: it failed, with what it says.
         CancelledError: the request was cancelled.
     """
-    flags = 0
-    if sys.platform == "win32":  # A console program of a windowed one would open a console.
-        flags = subprocess.CREATE_NO_WINDOW
-    process = subprocess.Popen(  # noqa: S603 - a command of this project, no shell
+    process = platforms.Child(
         argv,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -140,7 +137,6 @@ def _run(argv: list[str], name: str, progress: Progress) -> str:
         encoding="utf-8",
         errors="replace",
         env=environment(),
-        creationflags=flags,
     )
     while True:
         try:
@@ -154,7 +150,7 @@ def _run(argv: list[str], name: str, progress: Progress) -> str:
                 process.communicate()
                 raise
     if process.returncode == 0:
-        return output
+        return str(output)
     lines = [line.strip("│╭╮╰╯─ ") for line in said.splitlines()]
     for line in reversed(lines):
         if line.startswith(_PREFIX):

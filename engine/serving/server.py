@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 from numpy.typing import NDArray
 
 from engine import __version__
-from engine.core import protocol
+from engine.core import platforms, protocol
 from engine.core.checks import shown
 from engine.core.errors import (
     CancelledError,
@@ -78,7 +78,8 @@ def serve() -> int:
 
 
 def claim_stdout() -> BinaryIO:
-    """Keep stdout for the protocol, and let whatever prints write to stderr instead."""
+    """Keep stdout for the protocol, let whatever prints write to stderr, and end with the reader."""
+    platforms.end_with_parent()
     sys.stdout.flush()
     stdout = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

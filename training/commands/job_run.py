@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from engine.commands.console import print_result
+from engine.core import platforms
 from engine.core.errors import BadInputError, MissingDependencyError
 from engine.jobs import folder as jobs
 from engine.jobs.command import ENVIRONMENT, JobCommand
@@ -95,7 +95,7 @@ def _work_here(
         made_nothing = not jobs.show(out).status.step and not any(job.checkpoints.iterdir())
         if is_new and made_nothing:
             # The folder was missing or empty: all in it is of this attempt.
-            shutil.rmtree(out)
+            platforms.remove_tree(out)
             if existed:
                 out.mkdir()
         raise

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from engine.core import platforms
 from engine.core.errors import CancelledError
 from engine.core.json_values import read_json
 from engine.heads.head import Head
@@ -308,7 +309,7 @@ def _copy_model(source: Path, folder: Path) -> None:
     _copy(source, folder / SPEECH_MODEL)
     for old in folder.glob(f"{Path(SPEECH_MODEL).stem}-*.wav2vec2"):
         if old.name != kept:
-            shutil.rmtree(old)
+            platforms.remove_tree(old)
 
 
 def _summary(person: Person) -> str:

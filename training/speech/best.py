@@ -9,11 +9,11 @@ the new one, never a mixture.
 from __future__ import annotations
 
 import re
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from engine.core import platforms
 from engine.core.errors import MissingDependencyError
 from engine.heads.head import Head
 from engine.motion.encoders.wav2vec2 import Wav2Vec2Encoder, encoder_digest, load_wav2vec2
@@ -85,8 +85,8 @@ def _save_encoder(path: Path, encoder: Wav2Vec2Encoder) -> tuple[str, str]:
         folder = path.with_name(f"{path.stem}-{digest[:_DIGITS]}{_SUFFIX}")
         if not _is_whole(folder, digest):
             if folder.exists():
-                shutil.rmtree(folder)
-            made.replace(folder)
+                platforms.remove_tree(folder)
+            platforms.replace(made, folder)
     return folder.name, digest
 
 
@@ -108,4 +108,4 @@ def _remove_others(path: Path, kept: str) -> None:
         another = folder.with_suffix(MODEL_SUFFIX)
         mine = another == path or not another.exists()
         if folder.name != kept and ours.fullmatch(folder.name) and mine:
-            shutil.rmtree(folder)
+            platforms.remove_tree(folder)

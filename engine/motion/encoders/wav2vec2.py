@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engine.audio.loading import SAMPLE_RATE, Speech
+from engine.core import platforms
 from engine.core.errors import BadInputError, MissingDependencyError
 from engine.core.progress import Progress, no_progress
 from engine.motion.encoders.base import AudioFeatures
@@ -305,12 +306,12 @@ def encoder_digest(folder: str | Path) -> str:
 def _put_in_place(made: Path, folder: Path, before: Path) -> None:
     """Give a complete folder its name; the one that had it stays where that fails."""
     if folder.exists():
-        folder.replace(before)
+        platforms.replace(folder, before)
     try:
-        made.replace(folder)
+        platforms.replace(made, folder)
     except OSError:
         if before.exists():
-            before.replace(folder)
+            platforms.replace(before, folder)
         raise
 
 
