@@ -78,7 +78,7 @@ def serve() -> int:
 
 
 def claim_stdout() -> BinaryIO:
-    """Keep stdout for the protocol, let whatever prints write to stderr, and end with the reader."""
+    """Keep stdout for the protocol, let what prints write to stderr, and end with the reader."""
     platforms.end_with_parent()
     sys.stdout.flush()
     stdout = os.fdopen(os.dup(1), "wb")
