@@ -10,14 +10,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import secrets
-import sys
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from engine.core import platforms
 from engine.core.errors import BadInputError, GaussianSpeechError
 from engine.core.files import atomic_write, unwritable
 from engine.core.json_values import read_json
@@ -38,33 +37,17 @@ def opened(out: Path) -> Iterator[str]:
     """
     try:
         (out / FOLDER).mkdir(parents=True, exist_ok=True)
-        lock = os.open(out / FOLDER / _LOCK, os.O_CREAT | os.O_RDWR, 0o666)
+        release = platforms.claim(out / FOLDER / _LOCK)
     except OSError as error:
         raise unwritable(out, error) from error
+    if release is None:
+        raise BadInputError(
+            f"Another batch is at work in {out}.", "Wait for it, or choose another --out."
+        )
     try:
-        if not _locked(lock):
-            raise BadInputError(
-                f"Another batch is at work in {out}.", "Wait for it, or choose another --out."
-            )
         yield _token(out)
     finally:
-        os.close(lock)
-
-
-def _locked(file: int) -> bool:
-    """Lock an open file for this process; whether nobody else has."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+        release()
 
 
 def _token(out: Path) -> str:
