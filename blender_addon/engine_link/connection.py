@@ -12,6 +12,7 @@ import queue
 import re
 import subprocess
 import threading
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,15 @@ from .future import EngineFuture
 
 LOG_LINES = 4
 """Last lines of the log that an error shows."""
+
+_SILENCE = 60.0
+"""Seconds after which an engine counts as hung that has work, and answers not even a ping."""
+
+_TICK = 1.0
+"""Seconds between two looks whether it answers."""
+
+_PIECE = 1 << 20
+"""Bytes that are written at once."""
 
 _MISSING_MODULE = re.compile(r"No module named '([^']+)'")
 
@@ -58,15 +68,20 @@ class Connection:
         self._lock = threading.Lock()
         self._greeted = threading.Event()
         self._outbox: queue.SimpleQueue[protocol.Message | None] = queue.SimpleQueue()
-        self._watchdog = threading.Timer(hello_timeout, self._too_late, (hello_timeout,))
-        self._watchdog.daemon = True
+        self._passed = 0
+        self._gone = threading.Event()
         started: concurrent.futures.Future[platforms.Child] = concurrent.futures.Future()
         threading.Thread(
             target=self._start_and_read, args=(started, env, cwd), name="engine-reader", daemon=True
         ).start()
         self._process = started.result()
-        self._watchdog.start()
-        threading.Thread(target=self._write_all, name="engine-writer", daemon=True).start()
+        for name, target, *arguments in (
+            ("writer", self._write_all),
+            ("watcher", self._watch, hello_timeout),
+        ):
+            threading.Thread(
+                target=target, args=arguments, name=f"engine-{name}", daemon=True
+            ).start()
 
     def _start_and_read(
         self,
@@ -156,15 +171,14 @@ class Connection:
 
     def _write_all(self) -> None:
         self._greeted.wait()
-        stdin = self._process.stdin
-        assert stdin is not None
+        stdin = _Counted(self._process.stdin, self._count)
         with contextlib.suppress(OSError):  # A broken pipe: the reader finds out why.
             while (message := self._outbox.get()) is not None:
                 self._write_one(stdin, message)
         with contextlib.suppress(OSError):
             stdin.close()
 
-    def _write_one(self, stdin: Any, message: protocol.Message) -> None:
+    def _write_one(self, stdin: _Counted, message: protocol.Message) -> None:
         try:
             protocol.write(stdin, message)
         except (protocol.ProtocolError, ValueError, TypeError) as error:
@@ -176,8 +190,7 @@ class Connection:
             )
 
     def _read_all(self) -> None:
-        stdout = self._process.stdout
-        assert stdout is not None
+        stdout = _Counted(self._process.stdout, self._count)
         problem = ""
         try:
             while (message := protocol.read(stdout)) is not None:
@@ -212,7 +225,6 @@ class Connection:
         else:
             self.hello = body
             self.state = State.READY
-            self._watchdog.cancel()
             self._greeted.set()
 
     def _reject(self, error: GaussianSpeechError) -> None:
@@ -234,20 +246,37 @@ class Connection:
             self.state = State.GONE
             self.error = error
             lost, self._pending = list(self._pending.values()), {}
-        self._watchdog.cancel()
+        self._gone.set()
         self._greeted.set()
         self._outbox.put(None)
         for pending in lost:
             pending.fail(error)
 
-    def _too_late(self, timeout: float) -> None:
-        if not self._greeted.is_set():
-            self._reject(
-                EngineGoneError(
-                    f"The engine did not answer within {timeout:g} s of its start.",
-                    self._log_hint(),
-                )
-            )
+    def _count(self) -> None:
+        self._passed += 1
+
+    def _watch(self, hello_timeout: float) -> None:
+        """Give up an engine that does not say hello, or does not answer any more.
+
+        What is added up are these short waits: a machine that sleeps, or whose clock is set, does
+        so within one of them.
+        """
+        waited, passed, longest = 0.0, 0, hello_timeout
+        while waited < longest:
+            pause = min(_TICK, longest - waited)
+            if self._gone.wait(pause):
+                return
+            waited += pause
+            if self.state is State.READY:
+                longest = _SILENCE
+                if self._passed != passed or not self._pending:
+                    waited, passed = 0.0, self._passed
+                else:
+                    self.send(protocol.Message("ping"))
+        what = f"did not answer within {longest:g} s of its start"
+        if self.state is State.READY:
+            what = f"has not answered for {longest:g} s"
+        self._reject(EngineGoneError(f"The engine {what}.", self._log_hint()))
 
     def _why_gone(self, problem: str) -> GaussianSpeechError:
         missing = _MISSING_MODULE.search(log_tail(self._log_path, 1))
@@ -271,6 +300,32 @@ class Connection:
         tail = log_tail(self._log_path, LOG_LINES)
         last = f"Last in its log: {tail}" if tail else "It left no log."
         return f"Try again; it starts anew. {last} (log: {self._log_path})"
+
+
+class _Counted:
+    """A stream that reports each piece that has passed, also of a message that takes minutes.
+
+    Args:
+        stream: one of the process's pipes.
+        report: called after each piece.
+    """
+
+    def __init__(self, stream: Any, report: Callable[[], None]) -> None:
+        self._stream, self._report = stream, report
+        self.flush, self.close = stream.flush, stream.close
+
+    def read(self, size: int) -> bytes:
+        """As of a file."""
+        data: bytes = self._stream.read(size)
+        self._report()
+        return data
+
+    def write(self, data: bytes | memoryview) -> None:
+        """As of a file."""
+        for start in range(0, len(data), _PIECE):
+            self._stream.write(data[start : start + _PIECE])
+            if start:  # What is short fits into the pipe, though nobody reads it.
+                self._report()
 
 
 def log_tail(path: Path, lines: int = LOG_LINES) -> str:

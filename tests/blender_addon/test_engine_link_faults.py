@@ -71,6 +71,31 @@ def test_a_hung_engine_is_ended_by_shutdown_and_the_next_request_starts_another(
     assert engine.request("echo", {"value": "again"}).result(PATIENCE).body["value"] == "again"
 
 
+@pytest.fixture
+def impatient(monkeypatch):
+    connection = sys.modules[client.Connection.__module__]
+    monkeypatch.setattr(connection, "_SILENCE", 0.5)
+    monkeypatch.setattr(connection, "_TICK", 0.1)
+
+
+def test_an_engine_that_answers_no_ping_is_replaced_though_nobody_cancels(engine, impatient):
+    pid = started(engine)
+    with pytest.raises(errors.EngineGoneError, match=r"has not answered for 0\.5 s") as caught:
+        engine.request("freeze").result(PATIENCE)
+    assert "starts anew" in caught.value.hint
+    assert started(engine) != pid
+
+
+def test_one_that_is_slow_and_answers_pings_is_waited_for(engine, impatient):
+    pid = started(engine)
+    pending = engine.request("busy")
+    assert not pending.wait(2)
+    assert engine.hello["pid"] == pid
+    pending.cancel()
+    time.sleep(1)  # Of an engine without work no answer is expected.
+    assert engine.state is client.State.READY
+
+
 def test_a_request_without_memory_fails_alone(engine):
     with pytest.raises(errors.GaussianSpeechError, match="starve failed: MemoryError"):
         engine.request("starve").result(PATIENCE)
