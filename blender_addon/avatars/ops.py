@@ -8,11 +8,12 @@ from typing import ClassVar
 import bpy
 from bpy_extras.io_utils import ImportHelper
 
+from ...engine.core.errors import BadInputError
 from ...engine.core.protocol import Message
 from ..engine_link.future import Future
 from ..engine_link.session import get_engine
 from ..engine_link.tasks import EngineTask
-from ..heads.properties import active_head, bind_avatar, engine_name, require_head
+from ..heads.properties import active_head, bind_avatar, engine_name, is_head, require_head
 from ..status import ReportMixin, invoke_operator, report
 from .properties import DEFAULT_AVATAR, avatar_path
 
@@ -48,8 +49,13 @@ class GAUSSIANSPEECH_OT_bind_avatar(EngineTask, bpy.types.Operator):
 
     def finish(self, context: bpy.types.Context, reply: Message) -> None:
         """Bind it."""
+        head = bpy.data.objects.get(self._head_name)
+        if not is_head(head):
+            raise BadInputError(
+                f"'{self._head_name}' is gone.", "Undo its removal and bind the avatar again."
+            )
         size = reply.body["gaussians"]
-        bind_avatar(bpy.data.objects[self._head_name], self.avatar, size)
+        bind_avatar(head, self.avatar, size)
         report(self, context, f"Avatar bound to '{self._head_name}' ({size:,} Gaussians)")
 
 
