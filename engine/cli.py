@@ -21,6 +21,7 @@ from engine.commands.demo import demo
 from engine.commands.doctor import doctor
 from engine.commands.download import download
 from engine.commands.export import app as export
+from engine.commands.farm import farm
 from engine.commands.languages import languages
 from engine.commands.live import live
 from engine.commands.render import render
@@ -39,6 +40,7 @@ def build_app() -> SubcommandApp:
         demo,
         animate,
         batch,
+        farm,
         live,
         download,
         languages,

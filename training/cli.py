@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from engine.cli import build_app, run
 from training.commands import evaluate, train
+from training.commands.bench import bench
 from training.commands.capture import capture
 from training.commands.track import track
 from training.speech.baselines import register_baselines
@@ -20,6 +21,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     register_baselines()
     app = build_app()
+    app.command(bench)
     app.command(capture)
     app.command(track)
     app.command(evaluate.app, name="evaluate")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ class Report:
         retried: tasks that were tried again.
         seconds: of wall time.
         busy: seconds that all tasks took, added up.
+        typical: median seconds of a task that made something, by stage.
         speech: seconds of speech that was animated or filmed.
         warnings: what the user should know, by name of the line.
     """
@@ -41,6 +43,7 @@ class Report:
     seconds: float = 0.0
     busy: float = 0.0
     speech: float = 0.0
+    typical: dict[Stage, float] = field(default_factory=dict)
     warnings: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -150,5 +153,8 @@ class _Run:
     def finished(self) -> Report:
         """What was done."""
         self._report.seconds = time.perf_counter() - self._began
+        self._report.typical = {
+            stage: statistics.median(taken) for stage, taken in self._taken.items() if taken
+        }
         self._report.failed.sort(key=lambda failure: failure.task.line.number)
         return self._report

@@ -8,6 +8,7 @@ import importlib.util
 import json
 import math
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,15 @@ class RayCluster:
         import ray
 
         self._ray, self._settings = ray, settings
+        self._printing = contextlib.ExitStack()
+        # Ray prints what happens on nodes there, and standard output is for results.
+        self._printing.enter_context(contextlib.redirect_stdout(sys.stderr))
         self._cpus, self._gpus = cpus, gpus
         try:
             # What workers print is no result of ours.
             ray.init(address=address, log_to_driver=False, logging_level="error")
         except (ConnectionError, RuntimeError, ValueError) as error:
+            self._printing.close()
             raise GaussianSpeechError(
                 f"No Ray cluster answers at {address}: {one_line(error)[:120]}",
                 "Start one with 'ray start --head', and give its address.",
@@ -111,6 +116,7 @@ class RayCluster:
         """Leave the cluster, which ends this batch's tasks and worker processes."""
         self._running.clear()
         self._ray.shutdown()
+        self._printing.close()
 
 
 def _perform(task: Task, settings: Settings, threads: int, version: str) -> Outcome | Failure:

@@ -128,7 +128,7 @@ def _print_problems(report: Report, manifest: Path) -> None:
     noted = [f"{name}: {text}" for name, texts in report.warnings.items() for text in texts]
     print_warnings(noted[:_SHOWN])
     for failure in report.failed[:_SHOWN]:
-        line, at = failure.task.line, f" (on {failure.node})" if failure.node else ""
+        line, at = failure.task.line, f" (on {failure.node[:12]})" if failure.node else ""
         where = f"{manifest}, line {line.number}, {line.name}"
         print(f"gaussianspeech: {where}: {failure.message}{at}", file=sys.stderr)
     for what, count in (("warnings", len(noted)), ("failures", len(report.failed))):
@@ -146,5 +146,6 @@ def _facts(report: Report, out: Path) -> dict[str, object]:
         "retried": report.retried,
         "seconds": round(report.seconds, 3),
         "task_seconds": round(report.busy, 3),
+        "typical_seconds": {stage: round(taken, 3) for stage, taken in report.typical.items()},
         "speech_seconds": round(report.speech, 3),
     }

@@ -1,45 +1,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What F12 costs above the engine's own time, and whether an animation's memory stays flat.
+"""Whether the memory of an animation stays flat: ``python -m tests.benchmarks.f12 FRAMES``.
 
-``python -m tests.benchmarks.f12 [--memory FRAMES] [--engine PYTHON]`` needs ``bpy`` and an engine.
-The default head with the default avatar, alone. Time: wall time of the whole ``render.render``
-against the seconds that the engine reports for its part of the same frames. Memory, on Linux: what
-Blender and the engine hold resident, and how many files they have open, through an animation of
-many tiny frames with a moving jaw.
+``[--engine PYTHON]``; needs ``bpy`` and an engine; on Linux. The default head with the default
+avatar, alone: what Blender and the engine hold resident, and how many files they have open, through
+an animation of many tiny frames with a moving jaw. What F12 takes is in ``gaussianspeech bench``.
 """
 
 import argparse
-import statistics
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from blender_addon.standalone import addon_module, enabled_addon
 from tests.benchmarks.machine import held
 
-SIZES, RUNS = ((550, 802), (1100, 1604), (1920, 1080)), 7
 REPORTS = 10
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--memory", type=int, metavar="FRAMES", default=0)
+    parser.add_argument("frames", type=int)
     parser.add_argument("--engine", metavar="PYTHON", default=sys.executable)
     options = parser.parse_args()
     import bpy
 
-    own = []
     with enabled_addon(options.engine):
-        engine = addon_module("rendering.engine")
-        render_image = engine.render_image
-
-        def watched(*given):
-            picture = render_image(*given)
-            own.append(picture.seconds)
-            return picture
-
-        engine.render_image = watched
         bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
         bpy.ops.gaussianspeech.add_head()
         bpy.ops.gaussianspeech.bind_avatar()
@@ -47,29 +32,7 @@ def main() -> None:
         bpy.ops.gaussianspeech.render_avatars()
         count = bpy.context.object.gaussianspeech_avatar.gaussians
         print(f"Blender {bpy.app.version_string}, {count:,} Gaussians")
-        if options.memory:
-            print_memory(bpy, options.memory)
-            return
-        for size in SIZES:
-            wall = time_renders(bpy, size, own)
-            print(
-                f"{size[0]:5d} × {size[1]:<5d} F12 {wall * 1e3:7.0f} ms, "
-                f"engine {statistics.median(own) * 1e3:7.0f} ms, "
-                f"above it {(wall - statistics.median(own)) * 1e3:6.0f} ms"
-            )
-
-
-def time_renders(bpy, size, own) -> float:
-    render = bpy.context.scene.render
-    render.resolution_x, render.resolution_y = size
-    walls = []
-    bpy.ops.render.render()  # The first also compiles and loads.
-    own.clear()
-    for _ in range(RUNS):
-        start = time.perf_counter()
-        bpy.ops.render.render()
-        walls.append(time.perf_counter() - start)
-    return statistics.median(walls)
+        print_memory(bpy, options.frames)
 
 
 def print_memory(bpy, frames: int) -> None:

@@ -29,12 +29,10 @@ import numba
 import numpy as np
 import torch
 
-from engine.avatar import ColorModel, GaussianAvatar, MlpColor, ShColor, load_avatar, splats
-from engine.avatar.binding import triangle_frames
+from engine.avatar import load_avatar, splats
 from engine.avatar.kernels import warm_up
 from engine.heads.default import load_default_head
 from engine.heads.head import Head
-from engine.heads.identity import Identity
 from engine.rendering.frames import portrait_camera
 from engine.splatting.backend import BlendSettings, Splats
 from engine.splatting.camera import Camera
@@ -46,12 +44,12 @@ from tests.benchmarks import splatting_gpu
 from tests.benchmarks.machine import processor, vector_bits
 from tests.engine.splatting import reference
 from tests.engine.splatting.scenes import camera_of, splats_of
+from training.bench.scenes import avatar_of, color_models
 
 SIZES = ((550, 802), (1100, 1604))
 COUNTS = (32_000, 100_000)
 TARGETS = {(32_000, 550): 33, (32_000, 1100): 60, (100_000, 1100): 120}
 """Milliseconds of a whole frame on two cores, by splats and width."""
-LATENT, HIDDEN = 32, 128
 
 
 class Time(NamedTuple):
@@ -76,52 +74,6 @@ def timed(work: Callable[[], object], runs: int = 15) -> Time:
         work()
         times.append(1e3 * (clock() - start))
     return Time(min(times), float(np.median(times)))
-
-
-def avatar_of(head: Head, count: int) -> GaussianAvatar:
-    """Flat splats all over a head's surface, smaller the more there are."""
-    random = np.random.default_rng(0)
-    faces, template = torch.from_numpy(head.faces), torch.from_numpy(head.template)
-    corners = head.template[head.faces].astype(np.float64)
-    edges = corners[:, 1:] - corners[:, :1]
-    areas = np.linalg.norm(np.cross(edges[:, 0], edges[:, 1]), axis=1)
-    binding = random.choice(len(faces), count, p=areas / areas.sum())
-    triangles = triangle_frames(template, faces).scales.numpy()[binding].clip(min=1e-4)
-    size = 1.3e-3 * np.sqrt(32_000 / count)
-    sizes = size * np.exp(0.5 * random.normal(size=(count, 3))) * [1, 0.25, 1]
-    attributes = (
-        0.3 * random.normal(size=(count, 3)) * [1, 0.1, 1],
-        np.log(sizes / triangles[:, None]),
-        random.normal(size=(count, 4)) * 0.2 + [1, 0, 0, 0],
-        1 + 2 * random.normal(size=count),
-    )
-    return GaussianAvatar(
-        Identity.of(head),
-        faces,
-        torch.from_numpy(binding.astype(np.int32)),
-        *(torch.tensor(values, dtype=torch.float32) for values in attributes),
-        ShColor.constant(torch.full((count, 3), 0.5)),
-    )
-
-
-def color_models(count: int, expressions: int) -> dict[str, ColorModel]:
-    """The ways to make colours: harmonics of degree 3, and the network at the paper's size."""
-    random = torch.Generator().manual_seed(0)
-
-    def values(*shape: int) -> torch.Tensor:
-        return 0.1 * torch.randn(*shape, generator=random)
-
-    width = LATENT + 3 + expressions
-    return {
-        "Sh": ShColor(values(count, 16, 3)),
-        "Mlp": MlpColor(
-            values(count, LATENT),
-            values(HIDDEN, width),
-            values(HIDDEN),
-            values(3, HIDDEN),
-            values(3),
-        ),
-    }
 
 
 class Stages(NamedTuple):

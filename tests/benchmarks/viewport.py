@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a viewport's redraw takes on the main thread: ``python -m tests.benchmarks.viewport``.
+"""What many redraws of a viewport hold: ``python -m tests.benchmarks.viewport``.
 
-The default avatar on a mesh that moves and a view that turns; depths and order beside numpy's
-stable sort of as many float32, the reference. In a Blender that has a GPU context in the background
-(5.2), also the whole of a redraw but the drawing itself, which is the GPU's (vertices, order and
-their uploads), and over ``--frames`` redraws of 64×64 pixels the memory
-that is resident and the files that are open (Linux).
+The default avatar on a mesh that moves and a view that turns, in a Blender that has a GPU context
+in the background (5.2): over ``--frames`` redraws of 64×64 pixels the memory that is resident and
+the files that are open (Linux), and the time of a redraw but the drawing itself, which is the GPU's
+(vertices, order and their uploads). Depths and order alone are in ``gaussianspeech bench``.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -32,20 +30,13 @@ def main() -> None:
     import bpy
     import gpu
 
+    from blender_addon.bench.pictures import head_mesh, turned
+
     arrays = addon_module("rendering.splats.arrays")
-    sorting = addon_module("rendering.splats.sorting")
     avatar = first(arrays.load_arrays("default"), options.gaussians)
-    vertices, faces = mesh()
-    sorter = sorting.DepthSorter(faces, avatar.binding, avatar.positions)
+    vertices, faces = head_mesh()
     axes = [turned(index) for index in range(16)]
-    depths = sorter.depths(vertices, axes[0])
     print(f"{processor()}, Blender {bpy.app.version_string}, {avatar.count:,} Gaussians")
-    reference = best_of(lambda _: np.argsort(depths, kind="stable"))
-    find = best_of(lambda index: sorter.depths(vertices, axes[index % 16]))
-    order = best_of(lambda _: sorting.back_to_front(depths))
-    print(f"numpy's stable sort of float32 {reference:6.2f} ms")
-    print(f"depths                         {find:6.2f} ms, {find / reference:.2f} of that")
-    print(f"order                          {order:6.2f} ms, {order / reference:.2f} of that")
     if not hasattr(gpu, "init"):
         print("no GPU context in the background of this Blender")
         return
@@ -96,27 +87,6 @@ def view(renderer, axis):
     viewmat[:3, 3] = -viewmat[:3, :3] @ eye
     K = np.array([[2.4 * SIZE, 0, SIZE / 2], [0, 2.4 * SIZE, SIZE / 2], [0, 0, 1]])
     return renderer.ViewCamera(viewmat, K, SIZE, SIZE, 0.01, 100.0, False)
-
-
-def mesh():
-    """The default head at rest, Blender's axes."""
-    with np.load(Path(__file__).parents[2] / "engine" / "assets" / "default_head.npz") as head:
-        x, y, z = head["template"].astype(np.float32).T
-        return np.stack([x, -z, y], axis=1), head["faces"].astype(np.int32)
-
-
-def turned(index: int):
-    return np.array([np.sin(0.1 * index), np.cos(0.1 * index), 0.0], np.float32)
-
-
-def best_of(work, times: int = 30) -> float:
-    """Milliseconds of the quickest of some runs."""
-    taken = []
-    for index in range(times):
-        started = time.perf_counter()
-        work(index)
-        taken.append(time.perf_counter() - started)
-    return 1e3 * min(taken)
 
 
 if __name__ == "__main__":

@@ -50,15 +50,21 @@ def pytest_unconfigure():
 
 
 @pytest.fixture(scope="session")
-def installed(tmp_path_factory):
-    """bpy with the extension installed from the zip and enabled."""
+def package(tmp_path_factory):
+    """The extension's zip."""
     source = os.environ.get(ZIP_VARIABLE)
     if not source:
         pytest.skip(f"{ZIP_VARIABLE} does not name the built extension ('build' builds it)")
     bpy = pytest.importorskip("bpy", reason="Blender's Python module (bpy) is not installed")
-    import addon_utils
+    return build(bpy, tmp_path_factory.mktemp("zip")) if source == "build" else Path(source)
 
-    package = build(bpy, tmp_path_factory.mktemp("zip")) if source == "build" else Path(source)
+
+@pytest.fixture(scope="session")
+def installed(package):
+    """bpy with the extension installed from the zip and enabled."""
+    import addon_utils
+    import bpy
+
     addon_utils.enable("bl_pkg")
     result = bpy.ops.extensions.package_install_files(
         filepath=str(package), repo="user_default", enable_on_install=True

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from engine.splatting.cpu.backend import CpuBackend
-from tests.training.data.small_capture import Size, write_small_capture
 from training.avatar.config import PRESETS, Density
 from training.avatar.preview import measured
 from training.avatar.run import processes_of
@@ -20,6 +19,7 @@ from training.avatar.start import seeded_avatar
 from training.avatar.trainer import AvatarTrainer
 from training.data.multiview import MultiViewCapture
 from training.losses.avatar import AvatarLoss
+from training.synthetic.small_capture import Size, write_small_capture
 
 _VIEWS = 3
 _WARM = 5

@@ -3,8 +3,8 @@ import pytest
 
 from engine.heads import load_head
 from tests.training.data.flame_sequences import write_flame_sequences
-from tests.training.data.small_capture import write_small_capture
 from tests.training.data.speaking_capture import write_speaking_capture
+from training.synthetic.small_capture import write_small_capture
 
 
 @pytest.fixture(scope="session")

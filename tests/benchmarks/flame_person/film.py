@@ -29,7 +29,6 @@ from engine.motion.predict import predict
 from engine.splatting.camera import Camera, look_at
 from engine.splatting.registry import choose_backend
 from tests.benchmarks.flame_person.model import InventedPerson, invent
-from tests.training.data.small_capture import save_picture
 from training.assets.texts import sentence
 from training.assets.voices import Voice, speak
 from training.data.layout import (
@@ -40,6 +39,7 @@ from training.data.layout import (
     write_transforms,
 )
 from training.data.posed_flame import posed, row_of
+from training.synthetic.small_capture import save_picture
 
 FPS = 30.0
 UNION, TRUE, TRACKED = "UNION", "true", "tracked"

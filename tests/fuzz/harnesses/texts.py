@@ -7,6 +7,7 @@ import json
 from functools import partial
 from pathlib import Path
 
+from engine.batch.manifest import Defaults, read_manifest
 from engine.motion.face.emotion_curve import read_emotion_curve
 from engine.recognition.segmentation import load_segmentation
 from engine.recognition.text_file import read_text_file
@@ -119,7 +120,31 @@ def _read_phones(path: Path) -> None:
     found.stretch(0.0, 1.0)
 
 
+def _manifests(suffix: str, folder: Path) -> None:
+    rows = [
+        {"sound": "a.wav", "text": "Well, yes.", "fps": 25, "outputs": "mp4 csv", "seed": 1},
+        {"sound": "b.wav", "name": "b/c", "person": "anna", "size": "64x64", "gaze": 0.5},
+    ]
+    if suffix == ".jsonl":
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+    else:
+        columns = list(rows[0] | rows[1])
+        lines = [columns, *([str(row.get(column, "")) for column in columns] for row in rows)]
+        text = "".join(",".join(f'"{value}"' for value in line) + "\n" for line in lines)
+    (folder / f"a{suffix}").write_text(text, "utf-8")
+
+
+def _read_lines(path: Path) -> None:
+    lines = read_manifest(path, Defaults())
+    assert len({line.name.casefold() for line in lines}) == len(lines)
+    for line in lines:
+        assert ".." not in Path(line.name).parts
+        assert not Path(line.name).is_absolute()
+
+
 HARNESSES = (
+    Harness("manifest_csv", "a.csv", partial(_manifests, ".csv"), _read_lines, damage_lines),
+    Harness("manifest_jsonl", "a.jsonl", partial(_manifests, ".jsonl"), _read_lines, damage_lines),
     Harness(
         "text_grid", "a.TextGrid", partial(_write, (_LONG, _SHORT)), _read_phones, damage_lines
     ),

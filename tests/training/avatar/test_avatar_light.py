@@ -10,9 +10,9 @@ import torch
 from engine.avatar import load_avatar, splats
 from engine.avatar.color import ShColor
 from engine.splatting.cpu.backend import CpuBackend
-from tests.training.data.small_capture import Size, camera_at, turned
 from training.avatar import light as fitting
 from training.data.multiview import View
+from training.synthetic.small_capture import Size, camera_at, turned
 
 SKIN = np.array([0.62, 0.42, 0.32])
 DIRECTIONS = ((-0.5, 0.4, 0.75), (0.7, 0.1, 0.7), (0.0, 0.9, 0.45))

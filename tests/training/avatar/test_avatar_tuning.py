@@ -18,7 +18,6 @@ from engine.jobs.worker import JobHandle
 from engine.splatting.cpu.backend import CpuBackend
 from tests.training.avatar.conftest import ALONE, SMALL
 from tests.training.data.flame_sequences import parameters, write_flame_sequences
-from tests.training.data.small_capture import Size
 from training.avatar.config import Tuning
 from training.avatar.preview import measured
 from training.avatar.run import train, use_threads
@@ -31,6 +30,7 @@ from training.data.posed_flame import posed, row_of
 from training.data.recorded_motion import read_motion
 from training.data.recordings import find_recordings
 from training.losses.avatar import AvatarLoss
+from training.synthetic.small_capture import Size
 
 STEPS = 150
 QUICK = replace(SMALL, steps=STEPS, density=replace(SMALL.density, rounds=0, resets=0))

@@ -19,11 +19,11 @@ from engine.heads.identity import Identity
 from engine.splatting.camera import look_at
 from engine.splatting.cpu.backend import CpuBackend
 from tests.engine.heads.flame_people import identity, write_model
-from tests.training.data.small_capture import ANGLES, FRONT, Size, save_picture
 from tests.training.speech.recordings import write_sound
 from training.avatar.seeding import on_triangles
 from training.data.layout import Frame, image_path, mask_path, transforms_path, write_transforms
 from training.data.posed_flame import posed, row_of
+from training.synthetic.small_capture import ANGLES, FRONT, Size, save_picture
 
 FPS = 30
 UNION = "UNION"

@@ -9,14 +9,6 @@ from engine.avatar import load_avatar, splats
 from engine.heads import load_head
 from engine.motion.performance import Performance
 from engine.splatting.cpu.backend import CpuBackend
-from tests.training.data.small_capture import (
-    ANGLES,
-    FRONT,
-    Size,
-    camera_at,
-    save_picture,
-    turned,
-)
 from tests.training.speech.recordings import FPS, motion_of, write_sound
 from training.data.layout import (
     Frame,
@@ -27,6 +19,14 @@ from training.data.layout import (
     write_transforms,
 )
 from training.data.layout_head_param import HeadParam, save_head_param
+from training.synthetic.small_capture import (
+    ANGLES,
+    FRONT,
+    Size,
+    camera_at,
+    save_picture,
+    turned,
+)
 
 FILMED = (("c0", 3), ("c1", 4), ("c0", 9), ("c1", 10), ("c0", 16), ("c1", 21))
 """Recording and frame of each timestep."""

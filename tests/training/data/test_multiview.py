@@ -9,10 +9,10 @@ from engine.avatar import load_avatar, splats
 from engine.heads import load_head
 from engine.heads.shaped_head import shaped_head
 from engine.splatting.cpu.backend import CpuBackend
-from tests.training.data.small_capture import FRONT
 from training.data.layout import CANONICAL_HEAD, read_transforms, transforms_path, write_transforms
 from training.data.layout_head_param import load_head_param, save_head_param, save_identity
 from training.data.multiview import MultiViewCapture
+from training.synthetic.small_capture import FRONT
 
 
 def test_the_front_camera_is_kept_from_training(small_capture):

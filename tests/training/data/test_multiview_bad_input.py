@@ -7,10 +7,10 @@ import pytest
 from PIL import Image as Picture
 
 from engine.core.errors import BadInputError
-from tests.training.data.small_capture import FRONT
 from training.data.layout import head_param_path, image_path, mask_path
 from training.data.layout_head_param import HeadParam, load_head_param, save_head_param
 from training.data.multiview import MultiViewCapture
+from training.synthetic.small_capture import FRONT
 
 IMAGE, MASK = image_path(1, 2, ".png"), mask_path(1, 2)
 

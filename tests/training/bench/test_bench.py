@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+import torch
+
+from engine.avatar import splats
+from engine.core.errors import BadInputError
+from engine.heads.default import load_default_head
+from engine.rendering.frames import portrait_camera
+from engine.splatting.backend import BlendSettings
+from engine.splatting.cpu.backend import CpuBackend
+from training.bench import parts
+from training.bench.figures import Part, in_turn
+from training.bench.report import fallen, read
+from training.bench.scenes import avatar_of, joined, plain_render
+from training.commands.bench import bench
+
+
+@pytest.fixture
+def two_parts(monkeypatch):
+    """A part that can run here and one that cannot, in place of the real ones."""
+
+    def quick(part):
+        part.compare(
+            "a.sleep", "a nap", lambda: time.sleep(0.002), "a long one", lambda: time.sleep(0.02)
+        )
+        part.grow("a.curve", "Growth", ("people", "ms"), {1.0: 1.0, 2.0: 4.0})
+
+    table = {"a": (quick, None), "b": (quick, "no_such_library")}
+    monkeypatch.setattr(parts, "PARTS", table)
+    monkeypatch.setattr("training.bench.PARTS", table)
+
+
+def test_a_run_is_written_as_json_table_and_plots_and_compared(two_parts, tmp_path, capsys):
+    assert bench(tmp_path / "one", quick=True, json=True) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["left_out"] == {"b": "no_such_library is not installed"}
+    run = read(tmp_path / "one" / "bench.json")
+    (figure,) = run["figures"]
+    assert figure["value"] >= 2
+    assert figure["ratio"] == pytest.approx(figure["reference_value"] / figure["value"])
+    assert run["machine"]["processor"]
+    page = (tmp_path / "one" / "bench.md").read_text("utf-8")
+    assert "| a nap | " in page
+    assert "Left out: b" in page
+    assert (tmp_path / "one" / "a.curve.png").read_bytes().startswith(b"\x89PNG")
+
+    run["figures"][0]["ratio"] *= 2
+    stored = tmp_path / "stored.json"
+    stored.write_text(json.dumps(run), "utf-8")
+    assert bench(tmp_path / "two", quick=True, compare=stored) == 1
+    assert "slower: a nap" in capsys.readouterr().err
+    assert bench(tmp_path / "two", quick=True, compare=tmp_path / "two" / "bench.json") == 0
+
+
+def test_runs_that_cannot_be_compared_are_refused(two_parts, tmp_path):
+    bench(tmp_path, quick=True)
+    run = read(tmp_path / "bench.json")
+    with pytest.raises(BadInputError, match="quick"):
+        fallen(run, run | {"quick": False})
+    with pytest.raises(BadInputError, match="different machines"):
+        fallen(run, run | {"machine": run["machine"] | {"processor": "another"}})
+    other = run["figures"][0] | {"reference": "another", "ratio": 0.0}
+    assert fallen(run, run | {"figures": [other]}) == []
+    for text in ("{}", '{"format": "gaussianspeech-bench-1"}', "[]"):
+        (tmp_path / "bad.json").write_text(text, "utf-8")
+        with pytest.raises(BadInputError, match=r"bad\.json"):
+            read(tmp_path / "bad.json")
+    with pytest.raises(BadInputError, match="no part 'c'"):
+        bench(tmp_path, parts=("c",))
+
+
+def test_works_run_by_turns():
+    order = []
+    in_turn(lambda: order.append("a"), lambda: order.append("b"), 2)
+    assert order == ["a", "b"] * 3
+
+
+def test_figures_are_divided_and_in_their_unit(tmp_path):
+    part = Part(tmp_path)
+    figure = part.compare(
+        *("a.b", "naps", lambda: time.sleep(0.01), "none", lambda: None),
+        unit="ms per nap",
+        per=2,
+        runs=1,
+    )
+    assert 5 <= figure.value < 500
+
+
+def test_plain_splatting_draws_what_the_rasteriser_does():
+    head = load_default_head()
+    camera = portrait_camera(head, 48, 64)
+    with torch.inference_mode():
+        one = splats(avatar_of(head, 200), torch.from_numpy(head.template))
+        scene = joined([one, one])
+        ours = CpuBackend().render(scene, camera).rgb
+        plain = plain_render(scene, camera, BlendSettings())
+    # Sums of float32 in another order; a splat at the cut of 1/255 may fall on either side.
+    assert (ours - plain).abs().mean() < 1e-4
+    assert plain.max() > 0.2
