@@ -36,7 +36,7 @@ from engine.core.errors import MissingDependencyError
 from engine.core.files import atomic_write
 from engine.splatting.backend import Backend, Splats
 from engine.splatting.registry import choose_backend
-from training.avatar.config import PRESETS, AvatarSettings
+from training.avatar.config import AvatarSettings
 from training.avatar.start import seeded_avatar
 from training.avatar.trainer import AvatarTrainer
 from training.data.multiview import MultiViewCapture
@@ -46,6 +46,8 @@ from training.losses.ssim import ssim
 from training.metrics.image import psnr
 from training.metrics.image_lpips import Lpips
 from training.metrics.image_scores import REGION_NAMES, Scores, score_view, together
+from training.paper.avatars import BASELINE as GAUSSIAN_AVATARS
+from training.paper.avatars import FULL, table_2
 from training.run.processes import join_processes
 
 GOAL = 30.0
@@ -53,7 +55,6 @@ GOAL = 30.0
 WATCHED = 6
 """Test views that are looked at while training."""
 BARE_STEPS = 60
-FULL = "full"
 BASELINE = "baseline, as GaussianAvatars"
 
 
@@ -123,16 +124,8 @@ class Row:
 
 def rows_of_the_paper(options: Options) -> dict[str, AvatarSettings]:
     """Table 2, by name."""
-    shared = {"steps": options.steps, "seed": options.seed, "scale": options.scale}
-    full = replace(PRESETS["default"], **shared)
-    return {
-        BASELINE: replace(PRESETS["baseline"], **shared),
-        "w/o perceptual": replace(full, losses=replace(full.losses, face=0.0, patch=0.0)),
-        "w/o wrinkle": replace(full, losses=replace(full.losses, wrinkle=0.0)),
-        "w/o mouth subdivision": replace(full, subdivide_teeth=False),
-        "w/o colour MLP": replace(full, color="sh"),
-        FULL: full,
-    }
+    rows = table_2(options.steps, options.seed, options.scale)
+    return {BASELINE if key == GAUSSIAN_AVATARS else key: row for key, row in rows.items()}
 
 
 def rows_of_budgets(options: Options) -> dict[str, AvatarSettings]:

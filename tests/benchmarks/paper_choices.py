@@ -27,26 +27,14 @@ from engine.motion.model.checkpoint import load_model
 from engine.motion.model.config import PAPER, SpeechModelConfig, for_head
 from tests.benchmarks.personal_speech import record_speaker
 from training.data.recordings import find_recordings
+from training.paper.models import reduced
 from training.speech.captures import Captures, load_captures
 from training.speech.config import TrainingConfig
+from training.speech.personal import with_encoder
 from training.speech.presets import BASELINE_PRESETS
 from training.speech.trainer import MODEL, SpeechTrainer
 
 FPS = 30.0
-_SIZE: dict[str, Any] = {
-    "lip_layers": 2,
-    "decoder_layers": 2,
-    "components": 64,
-}
-_SOUND: dict[str, Any] = {
-    "encoder": "phonetic",
-    "encoder_source": "",
-    "features": PhoneticEncoder.size,
-    "feature_rate": PhoneticEncoder.rate,
-    "feature_start": PhoneticEncoder.start,
-    "inner_interpolation": False,
-    "dropout": 0.1,
-}
 _HERE: dict[str, Any] = {
     "staged": False,
     "lip_feedback": False,
@@ -68,17 +56,11 @@ VARIANTS: dict[str, Mapping[str, Any]] = {
 
 def configurations(head: Head, d: int, wanted: list[str]) -> dict[str, SpeechModelConfig]:
     """What is compared, by name."""
-    size = _SIZE | {"dimension": d, "feed_forward": 2 * d}
+    presets = {name: replace(PAPER, **changes) for name, changes in VARIANTS.items()}
     made = {
-        name: for_head(replace(PAPER, **(size | _SOUND | dict(changes))), head)
-        for name, changes in VARIANTS.items()
+        name: with_encoder(reduced(for_head(preset, head), d), PhoneticEncoder.id, "", FPS)
+        for name, preset in (presets | BASELINE_PRESETS).items()
     }
-    for name, preset in BASELINE_PRESETS.items():
-        smaller = {"components": 64}
-        if preset.dimension > 256:  # CodeTalker's prior is for a GPU.
-            smaller |= {"dimension": 128, "feed_forward": 256, "expression_layers": 2}
-            smaller |= {"decoder_layers": 2}
-        made[name] = for_head(replace(preset, **(_SOUND | smaller)), head)
     return {name: config for name, config in made.items() if not wanted or name in wanted}
 
 

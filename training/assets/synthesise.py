@@ -99,7 +99,7 @@ def _make(path: Path, voices: tuple[Voice, ...], seed: int, number: int) -> floa
     if rng.random() < _WITHOUT_SPEECH:
         samples = without_speech(rng.uniform(*_SECONDS_WITHOUT), rng)
         length = len(samples) / SAMPLE_RATE
-        _write(path, samples, (Phone(SILENCE, 0.0, length),), "")
+        write_clip(path, samples, (Phone(SILENCE, 0.0, length),), "")
         return length
     voice = _who(voices, rng)
     stretch = float(np.exp(rng.normal(0.0, 0.15)))
@@ -114,7 +114,7 @@ def _make(path: Path, voices: tuple[Voice, ...], seed: int, number: int) -> floa
         return 0.0
     samples, phones = _joined(said, rng)
     text = " ".join(utterance.text for utterance in said)
-    _write(path, samples, phones, text)
+    write_clip(path, samples, phones, text)
     return len(samples) / SAMPLE_RATE
 
 
@@ -151,12 +151,20 @@ def _joined(
     return samples, normalize_segments(phones, len(samples) / SAMPLE_RATE)
 
 
-def _write(
+def write_clip(
     path: Path,
     samples: np.ndarray[tuple[int], np.dtype[np.float32]],
     phones: tuple[Phone, ...],
     text: str,
 ) -> None:
+    """Write a clip, and beside it the times of its sounds (:mod:`training.data.speech`).
+
+    Args:
+        path: of the sound.
+        samples: (N,) at 16 kHz.
+        phones: what is said, when.
+        text: what is said.
+    """
     with atomic_write(path) as temporary:
         soundfile.write(temporary, samples, SAMPLE_RATE, subtype="PCM_16")
     sounds = [{"t": p.label, "b": p.start, "d": p.end - p.start} for p in phones]

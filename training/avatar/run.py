@@ -57,6 +57,7 @@ def train(
     job: JobHandle | None,
     *,
     head: str | None = None,
+    report: bool = True,
 ) -> None:
     """Train, or resume a training that was interrupted.
 
@@ -66,6 +67,7 @@ def train(
         folder: the job's; gets avatar.safetensors, previews, curves, checkpoints and scores.
         job: gets reports; ``None`` in processes other than the first.
         head: FLAME model of the capture, or its head, where it is not the default one.
+        report: whether the report's page is written in the end.
 
     Raises:
         BadInputError: the capture or the settings cannot be used; before training starts.
@@ -116,7 +118,8 @@ def train(
             raise
     if job is not None:
         training.save_scores(loop.seconds)
-        _report(folder, data)
+        if report:
+            _report(folder, data)
         lacks = f"; without {loss.lacks}" if loss.off else ""
         job.update(job.status.step, message=f"{training.message}{lacks}")
 

@@ -26,6 +26,7 @@ def capture(
     turning: float = 0.3,
     audio: tuple[Path, ...] = (),
     sample_voice: bool = True,
+    faces: bool = True,
     seed: int = 0,
     threads: int | None = None,
     device: Literal["cpu", "gpu"] = "cpu",
@@ -44,9 +45,11 @@ def capture(
         timesteps: their number: faces, gazes, head poses and frames of speech in turn.
         views_per_timestep: cameras that film each timestep, by turns; all by default.
         samples: of Cycles, a pixel; the pictures are denoised.
-        audio: recordings that the person speaks, besides the sample voice; <name>.txt beside one
-            may hold its transcript.
+        audio: recordings that the person speaks, besides the sample voice; beside one <name>.txt
+            may hold its transcript, <name>.performance.npz the motion, and split.json say which
+            are to test on.
         sample_voice: whether the person speaks the shipped sample voice.
+        faces: whether faces are made between the frames of speech.
         turning: how far the head turns, nods and tilts: 1 is up to 18° to a side, 0 holds it still.
         seed: of head poses and mixed faces.
         threads: of Cycles; all processors by default.
@@ -67,6 +70,7 @@ def capture(
         samples=samples,
         turning=turning,
         seed=seed,
+        faces=faces,
     )
     if threads is not None:
         check_range("--threads", threads, 1, THREADS[1])

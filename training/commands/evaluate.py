@@ -14,12 +14,16 @@ from engine.motion.model import ids as models
 from engine.recognition.ids import DEFAULT
 from training.commands.evaluate_avatar import avatar
 from training.commands.evaluate_candidates import motion, video
+from training.commands.evaluate_paper import paper
 
 app = SubcommandApp()
-app.__doc__ = "Measure lip sync, an avatar on unseen pictures, or what other programs made."
+app.__doc__ = (
+    "Measure lip sync, an avatar on unseen pictures, other programs, or the paper's tables."
+)
 app.command(avatar)
 app.command(motion)
 app.command(video)
+app.command(paper)
 
 
 @app.command

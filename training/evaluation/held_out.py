@@ -19,7 +19,7 @@ from engine.motion.model.loaded import LoadedModel
 from engine.motion.performance import Performance
 from engine.motion.predict import predict
 from engine.motion.style import NEUTRAL
-from engine.recognition.recognizer import recognize
+from engine.recognition.recognizer import RecognizedSpeech, recognize
 from training.data.captured_motion import CapturedHead
 from training.data.flame_tracking import Tracking
 from training.data.recorded_motion import read_motion
@@ -80,18 +80,20 @@ class HeldOutScores:
 def held_out_scores(
     found: Recordings,
     who: CapturedHead,
-    model: LoadedModel,
+    model: LoadedModel | str,
     tracking: Tracking | None = None,
     progress: Progress = no_progress,
+    recognized: dict[str, RecognizedSpeech] | None = None,
 ) -> HeldOutScores | None:
     """Predict the test part as it is used, but for made-up blinks, brows and gaze.
 
     Args:
         found: all recordings; their split says which are the test part.
         who: whose motion it is.
-        model: what speaks.
+        model: what speaks; an id of :data:`engine.motion.model.ids.MODELS` too.
         tracking: refined parameters of FLAME.
         progress: called with the share done; may raise to cancel.
+        recognized: the recordings by name, as far as they were recognised before; takes the rest.
 
     Returns:
         ``None`` where there is no test part.
@@ -104,12 +106,15 @@ def held_out_scores(
         return None
     head = who.trained
     errors, openings, closed, bilabials = [], [], 0, 0
+    recognized = {} if recognized is None else recognized
     for number, name in enumerate(names):
         progress(number / len(names), f"Testing on {name}")
         recording = found.named(name)
         speech = load_speech(recording.audio)
         motion = read_motion(recording, who, speech, tracking)
-        known = recognize(speech, recording.text)
+        if name not in recognized:
+            recognized[name] = recognize(speech, recording.text)
+        known = recognized[name]
         ours = predict(speech, head, motion.fps, recognized=known, model=model, style=SPOKEN)
         nothing = np.zeros((len(motion.weights), 0), np.float32)
         true = Performance(motion.fps, motion.weights, motion.basis, nothing, (), head.id)

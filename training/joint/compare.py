@@ -93,14 +93,20 @@ def compare(plan: Comparison, progress: Progress = no_progress) -> tuple[list[Ro
     rows = []
     for number, path in enumerate(plan.avatars):
         progress(0.2 + 0.8 * number / len(plan.avatars), f"Rendering {path.name}")
-        avatar = _renderable(load_avatar(path, capture.head), capture.head).to(device)
+        avatar = renderable(load_avatar(path, capture.head), capture.head).to(device)
         rows.append(scored(f"{path}, tracked faces", avatar, views, backend, None))
         rows.append(scored(f"{path}, predicted faces", avatar, views, backend, predictions))
     progress(1.0, "Compared")
     return rows, title
 
 
-def _renderable(avatar: GaussianAvatar, head: Head) -> TrainableAvatar:
+def renderable(avatar: GaussianAvatar, head: Head) -> TrainableAvatar:
+    """An avatar of any colours as :func:`training.joint.scoring.scored` takes it.
+
+    Args:
+        avatar: the avatar.
+        head: that it was trained on.
+    """
     if isinstance(avatar.color, ShColor):
         settings = replace(AvatarSettings(), color="sh", degree=avatar.color.degree)
         return from_avatar(avatar, settings, head)

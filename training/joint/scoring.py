@@ -18,6 +18,7 @@ from training.data.layout import Split
 from training.data.multiview import MultiViewCapture, View, Views
 from training.joint.predicted import Predictions
 from training.metrics.image import psnr, ssim
+from training.metrics.image_lpips import Lpips
 
 _WINDOW = 11
 
@@ -31,12 +32,14 @@ class Row:
         psnr: decibels, whole pictures on black.
         ssim: 0 to 1; NaN where pictures are smaller than its window.
         views: how many.
+        lpips: mean; ``None`` where it was not asked for.
     """
 
     what: str
     psnr: float
     ssim: float
     views: int
+    lpips: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -97,6 +100,7 @@ def scored(
     views: Sequence[View],
     backend: Backend,
     predictions: Predictions | None,
+    lpips: Lpips | None = None,
 ) -> Row:
     """Compare an avatar with true pictures.
 
@@ -106,15 +110,19 @@ def scored(
         views: composited on black.
         backend: rasteriser.
         predictions: the faces to show; the tracked ones without.
+        lpips: measures LPIPS too.
     """
-    noise, structure = [], []
+    noise, structure, distance = [], [], []
     for view in views:
         shown = view if predictions is None else predictions.shown(view)
         ours = rendered(avatar, shown, backend)
         noise.append(psnr(ours, view.image))
         if min(ours.shape[:2]) >= _WINDOW:
             structure.append(ssim(ours, view.image))
-    return Row(what, float(np.mean(noise)), float(np.mean(structure or [np.nan])), len(noise))
+        if lpips is not None:
+            distance.append(lpips(ours.cpu(), view.image))
+    means = (float(np.mean(noise)), float(np.mean(structure or [np.nan])))
+    return Row(what, *means, len(noise), float(np.mean(distance)) if distance else None)
 
 
 def table(rows: Sequence[Row], title: str = HELD_OUT) -> str:

@@ -214,10 +214,20 @@ def _heads(plan: PersonalTraining, progress: Progress) -> CapturedHead:
     From nothing a model speaks in the head's own expressions, where it has any.
     """
     who = CapturedHead.load(plan.head)
+    if plan.start == SCRATCH:
+        return for_new_model(who, progress)
+    start = STARTER_FILE if plan.start == STARTER else Path(plan.start)
+    return replace(who, trained=head_for_model(start, who.captured, progress))
+
+
+def for_new_model(who: CapturedHead, progress: Progress = no_progress) -> CapturedHead:
+    """The head with the expressions that a model from nothing speaks in.
+
+    Args:
+        who: whose motion it is.
+        progress: called with the share done.
+    """
     head = who.captured
-    if plan.start != SCRATCH:
-        start = STARTER_FILE if plan.start == STARTER else Path(plan.start)
-        return replace(who, trained=head_for_model(start, head, progress))
     if not head.expression_names:
         return replace(who, trained=with_arkit_expressions(head, progress=progress))
     return replace(who, trained=with_lips(head, progress))
@@ -262,19 +272,34 @@ def _model(
     # A person's model moves at the rate of the person's recordings.
     first = data.named(data.split()["training"][0])
     rate = recorded_rate(first) if config.learned_basis else config.motion_rate
+    return build(with_encoder(config, name, source, rate))
+
+
+def with_encoder(
+    config: SpeechModelConfig, name: str, source: str, rate: float
+) -> SpeechModelConfig:
+    """A new model's configuration with an audio encoder.
+
+    Args:
+        config: all else of it.
+        name: id of the encoder.
+        source: hub id or folder of its weights, where it has any.
+        rate: frames per second of the motion.
+
+    Raises:
+        MissingDependencyError: the weights are not on this machine.
+    """
     inner = config.inner_interpolation and name == WAV2VEC2
     encoder = load_encoder(name, source, rate if inner else None)
-    return build(
-        replace(
-            config,
-            encoder=name,
-            encoder_source=source,
-            motion_rate=rate,
-            inner_interpolation=inner,
-            features=encoder.size,
-            feature_rate=encoder.rate,
-            feature_start=encoder.start,
-        )
+    return replace(
+        config,
+        encoder=name,
+        encoder_source=source,
+        motion_rate=rate,
+        inner_interpolation=inner,
+        features=encoder.size,
+        feature_rate=encoder.rate,
+        feature_start=encoder.start,
     )
 
 

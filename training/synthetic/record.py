@@ -16,7 +16,7 @@ from engine.core.json_values import read_json
 from engine.heads.head import Head
 from training.synthetic import person
 from training.synthetic.cameras import RigCamera
-from training.synthetic.recordings import FOLDER, FPS
+from training.synthetic.recordings import FOLDER
 from training.synthetic.schedule import TimestepPose
 from training.synthetic.settings import CaptureSettings
 
@@ -95,7 +95,6 @@ def write_record(
         "made_of": made_of,
         "made_with": {name: _version(name) for name in ("gaussianspeech", "bpy")},
         "head_provenance": dict(head.provenance),
-        "fps": FPS,
         "cameras": [{"camera_id": c.id, "degrees_round_the_head": c.around} for c in rig],
         "timesteps": [
             {

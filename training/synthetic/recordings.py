@@ -16,10 +16,12 @@ from engine.core.files import atomic_write
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads.head import Head
 from engine.motion.performance import Performance
+from training.data.recordings import SPLIT
 from training.synthetic.schedule import Spoken
 
 FOLDER = "speech"
 FPS = 25.0
+"""Of what the rules perform."""
 _SAMPLE = "sample_voice"
 
 
@@ -31,7 +33,7 @@ def prepare_recordings(
     sample: bool = True,
     progress: Progress = no_progress,
 ) -> list[Spoken]:
-    """The performances of a capture, made by the engine's rules and kept in the capture.
+    """The performances of a capture, kept in it: given beside the sounds, else by the rules.
 
     ``speech/<name>.performance.npz``, and the recording and transcript beside it, let the joint
     training predict the expressions of filmed frames. Those that lie there already are read, not
@@ -40,13 +42,15 @@ def prepare_recordings(
     Args:
         folder: of the capture.
         head: who speaks.
-        audio: recordings; the transcript of ``<name>.txt`` beside one is taken where there is one.
+        audio: recordings; of each, the transcript ``<name>.txt``, the motion
+            ``<name>.performance.npz`` and its folder's ``split.json`` are taken where they are.
         sample: whether the shipped sample voice speaks, too.
         progress: called with the share done.
 
     Raises:
-        BadInputError: a recording that cannot be used, or two of one name.
+        BadInputError: a recording that cannot be used, two of one name, or two splits.
     """
+    _copy_split(folder, audio)
     names = [*([_SAMPLE] if sample else []), *(path.stem for path in audio)]
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise BadInputError(
@@ -84,8 +88,11 @@ def _performance(
     from engine.audio.loading import load_speech
     from engine.motion.predict import predict
 
-    speech = load_speech(recording)
-    performance = predict(speech, head, FPS, text=text, progress=progress)
+    given = recording.with_suffix(".performance.npz")
+    if given.is_file():
+        performance = Performance.load(given)
+    else:
+        performance = predict(load_speech(recording), head, FPS, text=text, progress=progress)
     with atomic_write(folder / recording.name) as temporary:
         shutil.copyfile(recording, temporary)
     if text is not None:
@@ -93,6 +100,18 @@ def _performance(
             temporary.write_text(text, "utf-8")
     performance.save(stored)
     return performance
+
+
+def _copy_split(folder: Path, audio: Sequence[Path]) -> None:
+    """Keep what the recordings' folder says of training and testing."""
+    splits = sorted({path for sound in audio if (path := sound.parent / SPLIT).is_file()})
+    if len(splits) > 1:
+        raise BadInputError(
+            f"{splits[0]} and {splits[1]} split the recordings.", "Join them in one folder."
+        )
+    for split in splits:
+        with atomic_write(folder / FOLDER / SPLIT) as temporary:
+            shutil.copyfile(split, temporary)
 
 
 def _transcript(recording: Path) -> str | None:

@@ -86,7 +86,8 @@ def make_capture(
         sample=made_of["sample_voice"],
         progress=subprogress(progress, 0, _SPEECH_PART),
     )
-    poses = schedule(head, spoken, settings.timesteps, settings.seed, settings.turning)
+    count, turning = settings.timesteps, settings.turning
+    poses = schedule(head, spoken, count, settings.seed, turning, faces=settings.faces)
     rig = camera_rig(head, settings)
     around = [camera.around for camera in rig[: settings.cameras]]
     plan = shots(settings.timesteps, around, settings.views_per_timestep, settings.behind)

@@ -62,7 +62,13 @@ class TimestepPose:
 
 
 def schedule(
-    head: Head, spoken: Sequence[Spoken], count: int, seed: int, turning: float = 1.0
+    head: Head,
+    spoken: Sequence[Spoken],
+    count: int,
+    seed: int,
+    turning: float = 1.0,
+    *,
+    faces: bool = True,
 ) -> list[TimestepPose]:
     """The first ``count`` timesteps of an endless schedule; a longer capture begins the same.
 
@@ -73,11 +79,18 @@ def schedule(
         count: timesteps wanted.
         seed: of head poses and mixed faces.
         turning: factor of how far the head turns.
+        faces: whether made faces come between the frames of speech.
 
     Raises:
-        BadInputError: the head lacks ARKit expressions, or a performance is of another head.
+        BadInputError: the head lacks ARKit expressions, a performance is of another head, or there
+            are neither faces nor enough speech.
     """
     _check(head, spoken)
+    if not faces and count > (frames := sum(s.performance.frames for s in spoken)):
+        raise BadInputError(
+            f"{count} timesteps of speech alone were asked for; the recordings have {frames}.",
+            "Give more with --audio, lower --timesteps, or film faces too.",
+        )
     streams = {
         "mouth": _faces(head, MOUTHS, np.random.default_rng([seed, 2])),
         "eyes": _faces(head, EYES, np.random.default_rng([seed, 3])),
@@ -87,7 +100,7 @@ def schedule(
     rng = np.random.default_rng([seed, 5])
     made: list[TimestepPose] = []
     while len(made) < count:
-        for kind in _ROUND:
+        for kind in _ROUND if faces else ("speech",):
             for name, expression, vertices, frame in islice(streams[kind], 1):
                 yaw, nod, tilt = _TURNS[len(made) % len(_TURNS)]
                 matrix = head_pose((turning * yaw, turning * nod, turning * tilt), rng)

@@ -32,6 +32,7 @@ class CaptureSettings:
         turning: how far the head turns, nods and tilts; at 1 it turns by 18°. The studio's light
             stays where it is, and an avatar's light is part of its colours: what turns smears it.
         seed: of head poses, mixed expressions and the cameras' small misalignments.
+        faces: whether made faces are filmed between the frames of speech.
     """
 
     scale: float = 1.0
@@ -42,6 +43,7 @@ class CaptureSettings:
     samples: int = 64
     turning: float = 0.3
     seed: int = 0
+    faces: bool = True
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -79,5 +81,6 @@ class CaptureSettings:
         return round(FULL_WIDTH * self.scale), round(FULL_HEIGHT * self.scale)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return asdict(self)
+        """As JSON has it; what 0.1.0 had no choice of is left out where it is as there."""
+        values = asdict(self)
+        return values if not self.faces else {k: v for k, v in values.items() if k != "faces"}

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The paper's tables as one command: from nothing, after a kill, and what they say."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.core.errors import BadInputError, CancelledError
+from engine.heads import load_head
+from tests.training.data.speaking_capture import write_speaking_capture
+from tests.training.speech.recordings import write_recordings, write_wav2vec2
+from training.cli import main
+from training.paper import speech
+from training.paper.plan import QUICK, PaperPlan
+from training.paper.published import TABLE_3, PaperRow
+from training.paper.report import COLUMNS, TABLES_JSON, Report, TableRow, write
+from training.paper.rows import RESULT, Result
+from training.paper.run import compared_videos, evaluate
+
+TINY = replace(
+    QUICK,
+    speech_steps=4,
+    batch=1,
+    frames=8,
+    dimension=8,
+    validate_every=2,
+    avatar_steps=3,
+    views=1,
+    rounds=1,
+    round_speech=1,
+    round_color=1,
+    seconds=1.0,
+)
+SIZES = [
+    *("--quick", "--speech-steps", "4", "--batch", "1", "--frames", "8", "--dimension", "8"),
+    *("--avatar-steps", "3", "--views", "1", "--rounds", "1", "--threads", "1"),
+]
+SPLIT = {"training": ["c0"], "validation": ["c2"], "test": ["c1"]}
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    """Three recordings without pictures, one of them to test on."""
+    folder = tmp_path_factory.mktemp("recordings") / "data"
+    write_recordings(folder, load_head("default"), clips=3)
+    (folder / "split.json").write_text(json.dumps(SPLIT))
+    return folder
+
+
+@pytest.fixture
+def plan(recordings, tmp_path):
+    return PaperPlan(
+        recordings, tmp_path / "out", tables=(3,), size=TINY, encoder="phonetic", threads=1
+    )
+
+
+def _rows(out, table):
+    content = json.loads((out / TABLES_JSON).read_text())
+    return {row["row"]: row for row in content["tables"][str(table)]}
+
+
+def test_all_tables_of_a_filmed_capture(tmp_path):
+    data = write_speaking_capture(tmp_path / "capture", clips=3)
+    (data / "speech" / "split.json").write_text(json.dumps(SPLIT))
+    out = tmp_path / "report"
+    words = ["evaluate", "paper", "--data", str(data), "--out", str(out), "--backend", "cpu"]
+    assert main([*words, *SIZES]) == 0
+    text = (out / "paper.md").read_text()
+    avatars, systems, parts = (_rows(out, number) for number in (2, 3, 4))
+    for name in ("GaussianAvatars", "w/o mouth subdivision", "w/o colour MLP", "full"):
+        assert avatars[name]["figures"]["PSNR (dB)"]["mean"] > 5
+        assert avatars[name]["training seconds"][0] > 0
+    assert avatars["w/o perceptual"]["figures"] == {}
+    assert "26.53" in text
+    for row in TABLE_3:
+        assert systems[row.name]["figures"]["LVE (mm)"]["mean"] > 0
+        assert ("PSNR (dB)" in systems[row.name]["figures"]) == (row.key != "rules")
+        assert (systems[row.name]["parameters"] > 0) == (row.key != "rules")
+        assert (out / "speech" / row.key / "seed-0" / "talk.mp4").stat().st_size > 1_000
+    tuned, untuned = parts["full"], parts["w/o colour and latent fine-tuning"]
+    assert tuned["figures"]["PSNR (dB)"] != untuned["figures"]["PSNR (dB)"]
+    assert parts["w/o alignment mask"]["figures"]["LVE (mm)"]["mean"] > 0
+    for number in (2, 3, 4):
+        for file in (f"table-{number}.png", f"table-{number}-curves.png"):
+            with Image.open(out / file) as picture:
+                assert min(picture.size) > 100
+            assert file in text
+    reasons = {
+        row["what"]: row["why"] for row in json.loads((out / TABLES_JSON).read_text())["not run"]
+    }
+    assert "--candidate SyncTalk=VIDEO" in reasons["SyncTalk"]
+    assert "vgg" in reasons["w/o perceptual"].lower()
+    assert "nothing to tune" in reasons["w/o audio fine-tuning"]
+
+
+def test_a_killed_run_goes_on_and_finished_rows_stay(recordings, tmp_path):
+    out = tmp_path / "out"
+    words = ["evaluate", "paper", "--data", str(recordings), "--out", str(out), *SIZES]
+    words += ["--tables", "3"]
+    first = out / "speech" / "faceformer" / "seed-0" / RESULT
+    root = str(Path(__file__).parents[3])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "training", *words],
+        env=os.environ | {"PYTHONPATH": root},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while not first.is_file():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+    finally:
+        process.kill()
+        process.wait()
+    assert not (out / "speech" / "rules" / "seed-0" / RESULT).is_file()
+    before = first.stat().st_mtime_ns
+    assert main(words) == 0
+    assert first.stat().st_mtime_ns == before
+    assert all(row["seeds"] == 1 for row in _rows(out, 3).values())
+
+
+def test_a_training_that_broke_off_ends_as_one_that_did_not(plan, tmp_path, monkeypatch):
+    only = {"faceformer"}
+    monkeypatch.setattr("training.paper.scope.TABLE_3", [r for r in TABLE_3 if r.key in only])
+    whole = replace(plan, out=tmp_path / "whole")
+    evaluate(whole)
+
+    def stop(_fraction, message):
+        if "step 3" in message:
+            raise CancelledError
+
+    with pytest.raises(CancelledError):
+        evaluate(plan, stop)
+    evaluate(plan)
+    ours, theirs = (
+        _rows(folder, 3)["FaceFormer + G.A."]["figures"] for folder in (plan.out, whole.out)
+    )
+    ours.pop(speech.SPEED)
+    theirs.pop(speech.SPEED)
+    assert ours == theirs
+
+
+def test_seeds_are_added_and_give_a_spread(plan, monkeypatch):
+    monkeypatch.setattr("training.paper.scope.TABLE_3", [r for r in TABLE_3 if r.key == "personal"])
+    evaluate(plan)
+    trained = []
+    train = speech.train_row
+    monkeypatch.setattr(
+        speech, "train_row", lambda *given: trained.append(given[1:3]) or train(*given)
+    )
+    evaluate(replace(plan, seeds=2))
+    assert trained == [("personal", 1)]
+    row = _rows(plan.out, 3)["ours, preset personal"]
+    lve = row["figures"]["LVE (mm)"]
+    assert len(lve["values"]) == 2
+    assert lve["spread"] == pytest.approx(np.std(lve["values"], ddof=1))
+    assert "±" in (plan.out / "paper.md").read_text()
+
+
+def test_a_folder_is_not_continued_at_another_size(plan):
+    plan.out.mkdir()
+    (plan.out / "plan.json").write_text(json.dumps(plan.to_dict()))
+    replace(plan, seeds=3, tables=(3, 4)).check_folder()
+    with pytest.raises(BadInputError, match=r"size.speech_steps 4 \(now 9\)"):
+        replace(plan, size=replace(TINY, speech_steps=9)).check_folder()
+
+
+def test_a_capture_without_a_test_part_is_refused(recordings, tmp_path, capsys):
+    data = tmp_path / "data"
+    shutil.copytree(recordings, data)
+    (data / "split.json").write_text(json.dumps(SPLIT | {"training": ["c0", "c1"], "test": []}))
+    words = ["evaluate", "paper", "--data", str(data), "--out", str(tmp_path / "out"), "--quick"]
+    assert main(words) == 2
+    assert "no test part" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--tables", "1"], "no Table 1"),
+        (["--dimension", "9"], "multiple of 8"),
+        (["--scale", "2"], "above 1"),
+        (["--seeds", "0"], "seeds"),
+        (["--candidate", "SyncTalk=."], "--truth"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_line(recordings, tmp_path, capsys, words, message):
+    given = ["evaluate", "paper", "--data", str(recordings), "--out", str(tmp_path / "out")]
+    assert main([*given, *words]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_wav2vec2_adds_the_row_without_fine_tuning(plan, tmp_path):
+    write_wav2vec2(tmp_path / "wav2vec2")
+    plan = replace(plan, tables=(4,), encoder="wav2vec2", encoder_source=str(tmp_path / "wav2vec2"))
+    evaluate(plan)
+    rows = _rows(plan.out, 4)
+    kept, tuned = rows["w/o audio fine-tuning"], rows["full"]
+    assert kept["figures"]["LVE (mm)"] != tuned["figures"]["LVE (mm)"]
+    folders = {
+        name: plan.out / "speech" / name / "seed-0"
+        for name in ("paper", "without_audio_finetuning")
+    }
+    assert list(folders["paper"].glob("*.wav2vec2"))
+    assert not list(folders["without_audio_finetuning"].glob("*.wav2vec2"))
+
+
+def test_videos_of_other_systems_are_rows(plan, tmp_path):
+    for name, shift in (("truth", 0), ("result", 9)):
+        (tmp_path / name).mkdir()
+        for frame in range(3):
+            picture = np.full((24, 32, 3), 0, np.uint8)
+            picture[8:16, 8:24] = 150 + shift + frame
+            Image.fromarray(picture).save(tmp_path / name / f"{frame}.png")
+    given = {"synctalk": tmp_path / "result"}
+    (row,) = compared_videos(replace(plan, candidates=given, truth=tmp_path / "truth"))
+    assert (row.row.name, row.row.in_paper) == ("SyncTalk", True)
+    share = 8 * 16 / (24 * 32)
+    assert row.values("PSNR (dB)")[0] == pytest.approx(
+        10 * np.log10(255**2 / (81 * share)), abs=0.01
+    )
+
+
+def test_the_paper_stands_beside_what_was_measured(tmp_path):
+    row = PaperRow("full", "full", {"PSNR (dB)": 29.9})
+    results = [Result({"PSNR (dB)": 30.0}, 5, 7.0), Result({"PSNR (dB)": 32.0}, 5, 9.0)]
+    unknown = TableRow(PaperRow("w/o wrinkle", "x"), [Result({"PSNR (dB)": 31.0})])
+    report = Report(["a line"], {2: [TableRow(row, results), unknown]}, {2: "PSNR"}, [("x", "y")])
+    write(report, tmp_path)
+    text = (tmp_path / "paper.md").read_text()
+    assert "| full | 31.00 ± 1.41 | 29.90 | 5 | 8 ± 1 |" in text
+    assert "| w/o wrinkle | 31.00 | – | – | 0 |" in text
+    assert "- **x**: y" in text
+    assert not any(name in text for name in COLUMNS[2] if name != "PSNR (dB)")
