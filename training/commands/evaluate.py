@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +13,8 @@ import tyro
 from tyro.extras import SubcommandApp
 
 from engine.commands.console import existing_folder, progress_bar
+from engine.core.errors import BadInputError
+from engine.core.progress import Progress
 from engine.motion.model import ids as models
 from engine.recognition.ids import DEFAULT
 from training.commands.evaluate_avatar import avatar
@@ -28,8 +33,9 @@ app.command(paper)
 
 @app.command
 def speech(
-    audio: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    audio: Annotated[tuple[Path, ...], tyro.conf.Positional] = (),
     *,
+    video: tuple[Path, ...] = (),
     out: Path | None = None,
     head: str = "default",
     speech_model: str = models.DEFAULT,
@@ -40,7 +46,7 @@ def speech(
     avatar: str | None = None,
     recognizer: str = DEFAULT,
 ) -> int:
-    """Measure lip sync on recordings with phone alignments.
+    """Measure lip sync on recordings with phone alignments, or on videos of people.
 
     An alignment is Praat's <name>.TextGrid, with tiers of phones and words, or <name>.phones.json.
     Beside a film's sound, <name>.mouth.json holds the speaker's mouth to compare with; then the
@@ -50,7 +56,9 @@ def speech(
 
     Args:
         audio: audio files, or folders of them.
-        out: folder for the report.
+        video: videos of a talking head: opening and width of the mouth are compared with those of
+            its landmarks. <name>.txt beside one may say what is said.
+        out: folder for the report; measured mouths and their sounds stay in its folder "films".
         head: who speaks.
         speech_model: "rules" (as for ``animate``), "starter" (learned), or a trained model's file.
         fps: frames per second.
@@ -66,10 +74,45 @@ def speech(
     from engine.heads import load_head
     from training.evaluation.speech import Wanted, evaluate
 
+    if not audio and not video:
+        raise BadInputError("Nothing to measure was given.", "Give audio files, or --video CLIP.")
     if out is not None:
         existing_folder(out)
     with_text = {"both": None, "with": True, "without": False}[transcript]
     wanted = Wanted(speech_model, fps, with_text, truth, syncnet, avatar, recognizer)
-    with progress_bar("evaluate") as progress:
-        evaluate(audio, out, load_head(head), wanted, progress)
+    with progress_bar("evaluate") as progress, _films_folder(out) as folder:
+        films = measured_films(video, folder, progress)
+        evaluate((*audio, *films), out, load_head(head), wanted, progress)
     return 0
+
+
+@contextlib.contextmanager
+def _films_folder(out: Path | None) -> Iterator[Path]:
+    """Where measured mouths lie: in the report's folder, else nowhere for long."""
+    if out is not None:
+        yield out / "films"
+        return
+    with tempfile.TemporaryDirectory(prefix="gaussianspeech-") as folder:
+        yield Path(folder)
+
+
+def measured_films(videos: Sequence[Path], folder: Path, progress: Progress) -> list[Path]:
+    """The sounds of videos, with their speakers' mouths beside them.
+
+    Raises:
+        BadInputError: a video that cannot be used, or two of one name.
+        MissingDependencyError: the detector of landmarks is not installed.
+    """
+    from training.tracking.film_mouth import measure_mouth
+    from training.tracking.mediapipe_faces import open_detector
+
+    names = [clip.stem for clip in videos]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise BadInputError(f"Two videos are called {twice[0]}.", "Rename one of them.")
+    sounds = []
+    for clip in videos:
+        said = clip.with_suffix(".txt")
+        text = said.read_text(encoding="utf-8") if said.is_file() else ""
+        with contextlib.closing(open_detector()) as detector:
+            sounds.append(measure_mouth(clip, folder, detector, text, progress))
+    return sounds

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.core.errors import BadInputError
+from engine.core.json_values import read_json
 from training.run.options import SEED, THREADS, check_ranges, differences
 
 TABLES = (2, 3, 4)
@@ -157,8 +158,9 @@ class PaperPlan:
         path = self.out / PLAN
         if not path.is_file():
             return
-        before = json.loads(path.read_text(encoding="utf-8"))
-        if different := differences(before, self.to_dict(), _MAY_CHANGE):
+        before = read_json(path, "Give another folder with --out.").values
+        now = {name: v for name, v in self.to_dict().items() if name not in _MAY_CHANGE}
+        if different := differences(before, now):
             raise BadInputError(
                 f"The tables in {self.out} were begun with {', '.join(different)}.",
                 "Go on with the same options, or give another folder with --out.",

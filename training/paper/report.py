@@ -105,7 +105,7 @@ def write(report: Report, out: Path) -> None:
         if not done:
             continue
         lines += ["", f"## {TITLES[number]}", "", *_markdown(number, done)]
-        if any(row.curve for row in done):
+        if any(any(row.curve) for row in done):
             _draw_curves(done, report.curve_names[number], out / f"table-{number}-curves.png")
             lines += ["", f"![{report.curve_names[number]}](table-{number}-curves.png)"]
         if any(row.shown for row in done):
@@ -133,15 +133,16 @@ def machine() -> str:
 def _markdown(number: int, rows: Sequence[TableRow]) -> list[str]:
     columns = [name for name in COLUMNS[number] if any(row.values(name) for row in rows)]
     printed = [name for name in columns if any(name in row.row.printed for row in rows)]
-    head = ["", *columns, *(f"paper's {name}" for name in printed), "parameters", "training (s)"]
+    sized = ["parameters"] if any(row.results[0].parameters for row in rows) else []
+    head = ["", *columns, *(f"paper's {name}" for name in printed), *sized, "training (s)"]
     lines = [_line(head), _line(["---"] * len(head))]
     for row in rows:
         cells = [_cell(row.values(name), _DIGITS.get(name, 3)) for name in columns]
         theirs = (row.row.printed.get(name) for name in printed)
         figures = zip(printed, theirs, strict=True)
         cells += ["–" if v is None else _number(v, _DIGITS.get(n, 3)) for n, v in figures]
-        size = row.results[0].parameters
-        cells += [f"{size:,}" if size else "–", _cell([r.seconds for r in row.results], 0)]
+        cells += [_number(p, 0) if (p := row.results[0].parameters) else "–" for _ in sized]
+        cells.append(_cell([r.seconds for r in row.results if r.seconds], 0))
         lines.append(_line([row.row.name + ("" if row.row.in_paper else " *"), *cells]))
     if any(not row.row.in_paper for row in rows):
         lines += ["", "\\* not in the paper"]

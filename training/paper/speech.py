@@ -34,6 +34,7 @@ from training.paper.published import RULES
 from training.paper.rows import Result, folder_of
 from training.run.checkpoints import STATE
 from training.run.options import LARGEST_SEED
+from training.speech.baselines import IMITATOR
 from training.speech.captures import Captures, load_captures, measured_wrinkles
 from training.speech.config import TrainingConfig
 from training.speech.personal import for_new_model, with_encoder
@@ -102,7 +103,8 @@ class SpeechData:
 
     def captures(self, config: SpeechModelConfig, progress: Progress) -> Captures:
         """The recordings as a model takes them."""
-        kind = (config.architecture, config.components, config.inner_rate, config.tunes_audio)
+        timed = config.architecture == IMITATOR  # It knows where p, b and m are.
+        kind = (timed, config.components, config.inner_rate, config.tunes_audio)
         if kind not in self._captures:
             encoder = encoder_of(config)
             self._captures[kind] = load_captures(self.found, self.who, config, encoder, progress)

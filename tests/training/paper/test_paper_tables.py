@@ -171,7 +171,9 @@ def test_seeds_are_added_and_give_a_spread(plan, monkeypatch):
 def test_a_folder_is_not_continued_at_another_size(plan):
     plan.out.mkdir()
     (plan.out / "plan.json").write_text(json.dumps(plan.to_dict()))
-    replace(plan, seeds=3, tables=(3, 4)).check_folder()
+    replace(
+        plan, seeds=3, tables=(3, 4), candidates={"x": Path("a")}, truth=Path("b")
+    ).check_folder()
     with pytest.raises(BadInputError, match=r"size.speech_steps 4 \(now 9\)"):
         replace(plan, size=replace(TINY, speech_steps=9)).check_folder()
 
@@ -241,6 +243,6 @@ def test_the_paper_stands_beside_what_was_measured(tmp_path):
     write(report, tmp_path)
     text = (tmp_path / "paper.md").read_text()
     assert "| full | 31.00 ± 1.41 | 29.90 | 5 | 8 ± 1 |" in text
-    assert "| w/o wrinkle | 31.00 | – | – | 0 |" in text
+    assert "| w/o wrinkle | 31.00 | – | – | – |" in text
     assert "- **x**: y" in text
     assert not any(name in text for name in COLUMNS[2] if name != "PSNR (dB)")
