@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The connection to the engine process, and work that goes on beside Blender's main thread.
+"""The connection to the engine process, and work beside Blender's main thread.
 
 From the process up: :mod:`process` (which Python, which command), :mod:`connection` (one run of it
 and the pipe), :mod:`client` (requests), :mod:`future` (what a caller waits for), all without bpy;

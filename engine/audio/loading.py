@@ -46,7 +46,7 @@ class Speech:
         duration: seconds, exactly source frames / source rate of the stretch.
         sha256: hex digest of the whole file, or of the samples where there is no file.
         path: the file, ``None`` for samples.
-        warnings: things the user should know though the work goes on, one sentence each.
+        warnings: things the user should know though the work continues, one sentence each.
     """
 
     samples: Float
@@ -77,7 +77,7 @@ def load_speech(
         start: seconds into the file; rounded to a frame of the source.
         duration: seconds from there; ``None`` is to the end. A stretch that runs past the end of
             the file stops there, with a warning.
-        progress: told how far the decoding is; may raise to cancel.
+        progress: called with how far the decoding is; may raise to cancel.
 
     Raises:
         BadInputError: no such file, a folder, empty, not audio, nothing that decodes, NaN or

@@ -167,11 +167,11 @@ def _checked_sizes(entries: list[Any]) -> list[int]:
 
 
 def _exactly(stream: BinaryIO, size: int) -> bytearray:
-    """Read ``size`` bytes in pieces, so that a lying size allocates no more than what arrives."""
+    """Read ``size`` bytes in chunks, so that a lying size allocates no more than what arrives."""
     data = bytearray()
     while len(data) < size:
-        piece = stream.read(min(size - len(data), 1 << 20))
-        if not piece:
+        chunk = stream.read(min(size - len(data), 1 << 20))
+        if not chunk:
             raise ProtocolError(f"The stream ended {size - len(data)} bytes early.")
-        data += piece
+        data += chunk
     return data

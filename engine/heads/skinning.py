@@ -91,7 +91,7 @@ def flame_vertices(
 
     The leading sizes of the arguments broadcast; one identity (300,) with T frames of expression
     and pose is the usual call. The result has the dtype and device of ``expression``. Memory grows
-    with the number of frames: give long clips in pieces.
+    with the number of frames: give long clips in chunks.
 
     Args:
         model: the model, with or without teeth.

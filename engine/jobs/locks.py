@@ -29,7 +29,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def starting(folder: Path) -> Iterator[None]:
-    """Hold the job against a second start at the same moment."""
+    """Hold the job against a second start at the same time."""
     lock = folder / STARTING
     with writing(folder):
         if not being_started(folder):
@@ -40,7 +40,7 @@ def starting(folder: Path) -> Iterator[None]:
         except FileExistsError as error:
             raise BadInputError(
                 f"The job {folder.name} is being started by another program.",
-                "Try again in a moment.",
+                "Try again in a few seconds.",
             ) from error
     try:
         yield

@@ -191,7 +191,7 @@ def being_started(folder: Path) -> bool:
     except OSError:
         return False
     except (ValueError, BadInputError):
-        # Made a moment ago, by a version that wrote nothing into it, or by one that was killed.
+        # Just made, by a version that wrote nothing into it, or by one that was killed.
         return age < _STALE_LOCK
     return is_running(starter)
 

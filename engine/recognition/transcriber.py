@@ -2,7 +2,7 @@
 """What is said, written down by Whisper (Radford et al. 2022) through faster-whisper.
 
 Whisper invents sentences in silence and music, repeats itself, and leaves out fillers and broken
-words. So it gets speech alone, in pieces that are cut at pauses; what it is unsure of is dropped;
+words. So it gets speech alone, in chunks that are cut at pauses; what it is unsure of is dropped;
 and what remains is only proposed: the alignment (:mod:`.alignment`) leaves out words that the sound
 does not bear out, and puts phones where there are words missing.
 """
@@ -29,15 +29,15 @@ from engine.recognition.text_file import Cue
 _HOP = SAMPLE_RATE // FRAME_RATE
 
 _LONGEST = 28 * FRAME_RATE
-"""Frames of the longest piece: Whisper sees 30 s at once."""
+"""Frames of the longest chunk: Whisper sees 30 s at once."""
 
 _WINDOW = 30 * FRAME_RATE
 _PADDING = 10 * FRAME_RATE
-"""Frames of silence that Whisper sees after a piece. It was trained with windows of 30 s; with ten
+"""Frames of silence that Whisper sees after a chunk. It was trained with windows of 30 s; with ten
 seconds of silence it writes the same words, with fewer it repeats itself."""
 
 _PAUSE = 2 * FRAME_RATE
-"""Frames of a pause that parts two pieces; shorter ones are left in, so that sentences stay."""
+"""Frames of a pause that parts two chunks; shorter ones are left in, so that sentences stay."""
 
 _MARGIN = 30
 """Frames of sound around speech that Whisper gets."""
@@ -60,7 +60,7 @@ _OTHER_CODES = {"cmn": "zh", "fil": "tl", "iw": "he", "jv": "jw", "nb": "no"}
 """Whisper's codes of languages that have several."""
 
 _DETECTIONS = 3
-"""Pieces by which the language is found out."""
+"""Chunks by which the language is found out."""
 
 
 class Transcript(NamedTuple):
@@ -106,13 +106,13 @@ def transcribe(
             f"Give the text, or choose the recogniser 'phones'. It knows {', '.join(known[:30])}"
             f"{'…' if len(known) > 30 else ''}.",
         )
-    pieces = _pieces(regions, level)
+    chunks = _chunks(regions, level)
     if code is None:
-        code = known[0] if len(known) == 1 else _language(model, samples, pieces)
+        code = known[0] if len(known) == 1 else _language(model, samples, chunks)
     cues: list[Cue] = []
-    for number, piece in enumerate(pieces):
-        progress(number / len(pieces), "Writing down what is said")
-        cues += _cues(model, samples, piece, code)
+    for number, chunk in enumerate(chunks):
+        progress(number / len(chunks), "Writing down what is said")
+        cues += _cues(model, samples, chunk, code)
     return Transcript(tuple(cues), language or code)
 
 
@@ -122,7 +122,7 @@ def _code(language: str) -> str:
     return _OTHER_CODES.get(base, base)
 
 
-def _pieces(regions: Sequence[tuple[int, int]], level: Float) -> list[tuple[int, int]]:
+def _chunks(regions: Sequence[tuple[int, int]], level: Float) -> list[tuple[int, int]]:
     """Frames [start, stop) of the recording that Whisper sees together."""
     wide: list[tuple[int, int]] = []
     for start, stop in regions:
@@ -130,16 +130,16 @@ def _pieces(regions: Sequence[tuple[int, int]], level: Float) -> list[tuple[int,
         if wide and first < wide[-1][1]:
             first = wide.pop()[0]
         wide.append((first, last))
-    pieces: list[tuple[int, int]] = []
+    chunks: list[tuple[int, int]] = []
     for first, last in wide:
-        joined = pieces and first - pieces[-1][1] < _PAUSE and last - pieces[-1][0] <= _LONGEST
-        start = pieces.pop()[0] if joined else first
+        joined = chunks and first - chunks[-1][1] < _PAUSE and last - chunks[-1][0] <= _LONGEST
+        start = chunks.pop()[0] if joined else first
         while last - start > _LONGEST:
             cut = start + _LONGEST // 2 + _quietest(level[start + _LONGEST // 2 : start + _LONGEST])
-            pieces.append((start, cut))
+            chunks.append((start, cut))
             start = cut
-        pieces.append((start, last))
-    return pieces
+        chunks.append((start, last))
+    return chunks
 
 
 def _quietest(level: Float) -> int:
@@ -148,19 +148,19 @@ def _quietest(level: Float) -> int:
     return int(np.argmin(np.convolve(level, np.full(width, 1 / width), "valid"))) + width // 2
 
 
-def _language(model: Any, samples: Float, pieces: Sequence[tuple[int, int]]) -> str:
-    """The language of which the model is surest in the first pieces."""
+def _language(model: Any, samples: Float, chunks: Sequence[tuple[int, int]]) -> str:
+    """The language of which the model is surest in the first chunks."""
     sure = {"en": 0.0}
     model.window = _WINDOW
-    for start, stop in pieces[:_DETECTIONS]:
+    for start, stop in chunks[:_DETECTIONS]:
         found, probability, _ = model.detect_language(samples[start * _HOP : stop * _HOP])
         sure[found] = sure.get(found, 0.0) + probability * (stop - start)
     return max(sure, key=sure.__getitem__)
 
 
-def _cues(model: Any, samples: Float, piece: tuple[int, int], language: str) -> list[Cue]:
-    """What is said in a piece, without what Whisper only guesses."""
-    start, stop = piece
+def _cues(model: Any, samples: Float, chunk: tuple[int, int], language: str) -> list[Cue]:
+    """What is said in a chunk, without what Whisper only guesses."""
+    start, stop = chunk
     seconds = (stop - start) / FRAME_RATE
     # Its convolution takes every second frame.
     model.window = min(_WINDOW, (stop - start + _PADDING) // 2 * 2)

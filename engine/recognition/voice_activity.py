@@ -3,7 +3,7 @@
 
 Silero's network (MIT licence, in the faster-whisper package) tells speech from other sound, but
 for whispering, which it takes for speech with little confidence, and the soft beginnings and ends
-of what is said. So its probability makes the cores of the regions, a confident moment or half a
+of what is said. So its probability makes the cores of the regions, a confident frame or half a
 second of some confidence, and the level says how far the speech around them reaches. Everything is
 judged by the seconds around it: a part of a recording has the same regions as the whole.
 """

@@ -4,8 +4,8 @@
 Trains the rows of the paper's Table 2 from the same seed on the same views in the same number of
 steps, measures each on the camera that the capture keeps from training, and prints the table:
 image metrics, PSNR by region, number of Gaussians, seconds until the test PSNR first reaches 30 dB,
-steps a second. The last row trains as many Gaussians that belong to no mesh on one moment with the
-same rasteriser: what a plain 3D Gaussian Splatting trainer pays a step.
+steps a second. The last row trains as many Gaussians that belong to no mesh on one timestep with
+the same rasteriser: what a plain 3D Gaussian Splatting trainer pays a step.
 
 A row whose networks have no weights here is the same run as another, and is left out with the
 reason. Times hold what a step needs, not the measuring between steps; with ``--cpu`` they are the
@@ -176,8 +176,8 @@ def train_row(
         if goal is None and seen >= GOAL:
             goal = (step, sum(times))
         say(f"{name}: step {step}, {trainer.avatar.count} Gaussians, {seen:.2f} dB")
-    told = {"made by": "tests/benchmarks/avatar_training.py", "row": name}
-    final = trainer.avatar.avatar(told)
+    metadata = {"made by": "tests/benchmarks/avatar_training.py", "row": name}
+    final = trainer.avatar.avatar(metadata)
     lpips = None
     with contextlib.suppress(MissingDependencyError):
         lpips = Lpips()
@@ -267,7 +267,7 @@ def show(rows: list[Row], options: Options, bare: float, notes: list[str]) -> No
             "never" if row.goal_seconds is None else f"{row.goal_seconds:.0f}",
             f"{row.steps_a_second:.1f}",
         )
-    table.add_row("free Gaussians, one moment", *[""] * (len(columns) - 1), f"{bare:.1f}")
+    table.add_row("free Gaussians, one timestep", *[""] * (len(columns) - 1), f"{bare:.1f}")
     Console(width=150).print(table)
     for note in notes:
         print(note)

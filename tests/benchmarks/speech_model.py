@@ -59,7 +59,7 @@ def timed(work: Callable[[], object], repeats: int = 3) -> Cost:
 
 
 def whole_way(seconds: float) -> tuple[Cost, Cost]:
-    """Hearing, and what follows it, for the sample voice repeated to a length."""
+    """Recognition, and what follows it, for the sample voice repeated to a length."""
     head = load_head("default")
     with as_file(files("engine.assets") / "sample_voice.wav") as voice:
         samples = load_speech(voice).samples
@@ -131,14 +131,14 @@ def main() -> None:
         return model(given, frames).weights.cpu()
 
     if options.device == "cpu":
-        hearing, rest = whole_way(options.seconds)
-        print(f"hearing                 {hearing.per(options.seconds)}")
-        print(f"model, settling, life   {rest.per(options.seconds)}")
+        recognition, rest = whole_way(options.seconds)
+        print(f"recognition             {recognition.per(options.seconds)}")
+        print(f"model, lip contact, face {rest.per(options.seconds)}")
     parameters = sum(p.numel() for p in model.parameters())
     print(f"starter: {parameters:,} parameters, {config.motion_rate:g} frames per second")
     once = timed(whole)
     print(f"whole clip of {options.seconds:g} s   {once.per(options.seconds)}")
-    for size, name in ((1000, "10 s pieces"), (50, "0.5 s pieces"), (2, "frame by frame")):
+    for size, name in ((1000, "10 s chunks"), (50, "0.5 s chunks"), (2, "frame by frame")):
         part = features if size > 10 else features[:600]
         took = timed(lambda part=part, size=size: piecewise(model, part, size), 1)
         spoken = len(part) / config.feature_rate

@@ -2,7 +2,7 @@
 """How long an avatar's frame takes on the CPU: ``python -m tests.benchmarks.splatting``.
 
 Prints milliseconds by stage, each as the least and the median of several runs: on a machine that
-others use too, the least is what the program needs, the median what the moment gave. Then the
+others use too, the least is what the program needs, the median what a busy machine gave. Then the
 ratios to the float64 reference of the tests and to gsplat's own functions in plain torch, and where
 gsplat runs a table of the GPU (see :mod:`splatting_gpu`).
 

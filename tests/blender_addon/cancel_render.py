@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run by Blender itself: a large render that the user breaks off, then a small one.
 
-``blender -b --factory-startup --python cancel_render.py -- REPOSITORY ENGINE_PYTHON`` prints
-``RESULT`` and a JSON object. A background Blender takes an interrupt as the user's Esc.
+``blender -b --factory-startup --python cancel_render.py -- ENGINE_PYTHON`` prints ``RESULT`` and a
+JSON object. A background Blender takes an interrupt as the user's Esc.
 """
 
 import json
@@ -10,14 +10,14 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 
 import bpy
 
-REPOSITORY, ENGINE_PYTHON = sys.argv[sys.argv.index("--") + 1 :]
-sys.path.insert(0, REPOSITORY)
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from blender_addon.standalone import addon_module, enabled_addon
 
-from blender_addon.standalone import addon_module, enabled_addon  # noqa: E402 - needs the path
-
+ENGINE_PYTHON = sys.argv[-1]
 SMALL, LARGE = 64, 8000
 
 

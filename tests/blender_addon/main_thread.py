@@ -23,10 +23,10 @@ from pathlib import Path
 
 import bpy
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "docs" / "tour")]
-from own_character import add_character  # noqa: E402
-from walking import (  # noqa: E402
+sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[2] / "docs" / "tour"))
+from own_character import add_character
+from walking import (
     Condition,
     area,
     idle,
@@ -37,7 +37,7 @@ from walking import (  # noqa: E402
     window,
 )
 
-from tests.blender_addon.pressing import (  # noqa: E402
+from tests.blender_addon.pressing import (
     PACKAGE,
     WATCH,
     call,
@@ -53,10 +53,11 @@ from tests.blender_addon.pressing import (  # noqa: E402
     slide,
     was_run,
 )
-from tests.blender_addon.rig_faces import face_bones, make_armature  # noqa: E402
-from tests.blender_addon.stopwatch import LIMITS, table  # noqa: E402
-from tests.blender_addon.unmeasured import CALLBACKS, OPERATORS  # noqa: E402
+from tests.blender_addon.rig_faces import face_bones, make_armature
+from tests.blender_addon.stopwatch import LIMITS, table
+from tests.blender_addon.unmeasured import CALLBACKS, OPERATORS
 
+ROOT = Path(__file__).resolve().parents[2]
 VOICE, FOLDER = (Path(argument).resolve() for argument in sys.argv[sys.argv.index("--") + 1 :][:2])
 STRICT = "--strict" in sys.argv
 PRESETS = "presets/gaussianspeech/controls"

@@ -26,7 +26,7 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTEC
 
 @pytest.fixture
 def start(tmp_path):
-    """Start an engine that behaves as told."""
+    """Start an engine that behaves as asked."""
     started = []
 
     def start(behaviour="works", command=None, **options):

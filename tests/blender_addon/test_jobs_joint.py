@@ -22,11 +22,11 @@ def capture(tmp_path) -> Path:
     (folder / "transforms_train.json").write_text("{}")
     for name in ("hello.wav", "hello.performance.npz"):
         (folder / "speech" / name).write_bytes(b"")
-    moments = [
+    timesteps = [
         {"timestep_index": 0, "performance": None},
         {"timestep_index": 1, "performance": "speech/hello.performance.npz", "frame": 3},
     ]
-    (folder / "capture.json").write_text(json.dumps({"timesteps": moments}))
+    (folder / "capture.json").write_text(json.dumps({"timesteps": timesteps}))
     return folder
 
 

@@ -22,7 +22,7 @@ def test_breaking_a_render_off_ends_the_request_and_the_next_render_works():
         pytest.skip(f"{BLENDER} (command line of a Blender program) or {PYTHON} is not set")
     command = [*shlex.split(blender), "-b", "--factory-startup", "--python", str(SCRIPT), "--"]
     done = subprocess.run(
-        [*command, str(Path(__file__).resolve().parents[2]), python],
+        [*command, python],
         capture_output=True,
         text=True,
         timeout=120,

@@ -81,7 +81,7 @@ def test_edits_add_up(blender, addon, head, speak):
     assert len(edits_of(head)) == 1
 
 
-def test_an_edit_of_a_part_is_told_and_changes_nothing_else(blender, addon, head, speak):
+def test_an_edit_of_a_part_is_reported_and_changes_nothing_else(blender, addon, head, speak):
     speak()
     before = played(blender, head)
     raise_key(addon, action_of(head), 12, 0.2)

@@ -163,7 +163,9 @@ def test_a_changed_text_is_predicted_and_a_recognised_one_is_no_change(
     assert state(addon, audible, head) == ""
 
 
-def test_a_deleted_strip_and_a_missing_file_are_told(audible, addon, head, spoken, asked, tmp_path):
+def test_a_deleted_strip_and_a_missing_file_are_reported(
+    audible, addon, head, spoken, asked, tmp_path
+):
     strips_of(audible).remove(spoken)
     assert "is gone" in state(addon, audible, head)
     with pytest.raises(RuntimeError, match="There is no sound strip 'ramp'"):

@@ -109,7 +109,7 @@ def test_damaged_files_are_refused_in_one_line(tmp_path):
     save_stages(tmp_path / "sound.pt")
     sound = (tmp_path / "sound.pt").read_bytes()
     chance = random.Random(0)
-    path, told = tmp_path / "damaged.pt", []
+    path, messages = tmp_path / "damaged.pt", []
     for trial in range(150):
         damaged = bytearray(sound)
         if trial % 3 == 0:
@@ -120,6 +120,6 @@ def test_damaged_files_are_refused_in_one_line(tmp_path):
         try:
             ScriptedNetwork(path, "The network", MAPS)
         except BadInputError as error:
-            told.append(str(error))
-    assert len(told) >= 100
-    assert all("damaged.pt" in words and "\n" not in words for words in told)
+            messages.append(str(error))
+    assert len(messages) >= 100
+    assert all("damaged.pt" in words and "\n" not in words for words in messages)

@@ -6,7 +6,7 @@ and given the teacher's amplitude and closures; ``DIR/speech_model.safetensors``
 half-precision weights, is the asset.
 ``DIR/starter.json`` records the settings, the voices and the versions of everything that decides
 the result: the same record gives the same sequences, and on the same kind of machine the same
-weights. A broken run goes on where it stopped.
+weights. A broken run continues where it stopped.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class StarterTraining:
     """What to make the model from.
 
     Attributes:
-        out: folder of all that is made; a broken run in it goes on.
+        out: folder of all that is made; a broken run in it continues.
         hours: how much speech is synthesised.
         seed: of texts, speakers, recording conditions, weights and crops.
         programs: synthesisers to use where they are installed.
@@ -102,7 +102,7 @@ def train_starter(plan: StarterTraining, progress: Progress = no_progress) -> Pa
     Raises:
         BadInputError: too few sequences, sequences that do not fit, or another run in the folder.
         MissingDependencyError: no synthesiser is installed.
-        CancelledError: ``progress`` raised it; the same call goes on.
+        CancelledError: ``progress`` raised it; the same call continues.
     """
     plan = replace(plan, training=replace(plan.training, seed=plan.seed))
     record = _recorded(plan)

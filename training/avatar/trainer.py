@@ -337,7 +337,7 @@ class AvatarTrainer:
         return torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
 
     def state(self) -> dict[str, Any]:
-        """What :meth:`restore` goes on from; all processes have to ask for it together."""
+        """What :meth:`restore` continues from; all processes have to ask for it together."""
         return {
             "rows": {name: value.detach().cpu() for name, value in self.avatar.gaussians.items()},
             "binding": self.avatar.binding.cpu(),

@@ -76,7 +76,7 @@ class RowAdam:
         self.rows.grad = None
 
     def state(self) -> list[Tensor]:
-        """What :meth:`restore` goes on from."""
+        """What :meth:`restore` continues from."""
         held = (self.rows, self._first, self._second, self._steps)
         return [tensor.detach().cpu().clone() for tensor in held]
 
@@ -273,7 +273,7 @@ class CaptureTuning:
             self.cameras.step(factor)
 
     def state(self) -> list[list[Tensor]]:
-        """What :meth:`restore` goes on from."""
+        """What :meth:`restore` continues from."""
         return [adam.state() for adam in self.adams]
 
     def restore(self, state: Sequence[Sequence[Tensor]]) -> None:

@@ -153,7 +153,7 @@ class ColorTrainer:
         return replace(view, **{name: getattr(view, name).to(device) for name in names})
 
     def state(self) -> dict[str, Any]:
-        """What :meth:`restore` goes on from."""
+        """What :meth:`restore` continues from."""
         return {
             "latents": self.avatar.gaussians["latents"].detach().cpu(),
             "color": self.avatar.color.state_dict(),

@@ -174,7 +174,7 @@ class _JointTraining:
         model = load_model(self.model_file, self.head).model
         config = for_head(model.config, self.head)
         if config.wrinkle_features and config.wrinkles != TENSIONS:
-            # It learned from pictures, and goes on with them.
+            # It learned from pictures, and continues with them.
             measuring = Measuring(recordings.folder, self._capture_head, tracking=self._tracking)
             recordings = with_measured(recordings, measuring, self.folder / MEASURED, self._report)
         config = replace(config, wrinkles=measured_wrinkles(recordings) or config.wrinkles)

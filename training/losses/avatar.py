@@ -185,7 +185,7 @@ class AvatarLoss(nn.Module):
             view: the true one; tensors on the device of the prediction.
             model: the Gaussians.
             step: step of the training, from 0: the costly terms are taken where ``every`` divides
-                it, and the patches' places follow from it, so that a resumed training goes on as if
+                it, and the patches' positions follow from it: a resumed training continues as if
                 it had not stopped.
             visible: (G,) bool or (N,) indices of Gaussians that the two regularisers look at; all
                 without.

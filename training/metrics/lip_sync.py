@@ -248,8 +248,8 @@ def _mean_over(track: MouthTrack, phones: Sequence[Phone]) -> float:
     """Mean width over the sounds, each sampled at nine times between frames too."""
     if not phones:
         return 0.0
-    moments = np.array([np.linspace(phone.start, phone.end, 9) for phone in phones])
-    return float(np.interp(moments, track.times, track.width).mean())
+    sampled = np.array([np.linspace(phone.start, phone.end, 9) for phone in phones])
+    return float(np.interp(sampled, track.times, track.width).mean())
 
 
 def _in_silence(

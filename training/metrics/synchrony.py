@@ -78,7 +78,7 @@ def voiced_energy(samples: NDArray[np.floating[Any]], rate: int) -> Double:
     """Energy of the voice at :data:`RATE`: (M,) decibels above a floor, the first at 0 s.
 
     Band-passed to 150–1500 Hz, where vowels are strong and hiss is weak, squared, smoothed (a
-    Gaussian of 25 ms, zero phase), in decibels above 35 dB under the clip's loudest moment: how
+    Gaussian of 25 ms, zero phase), in decibels above 35 dB under the clip's loudest level: how
     open a mouth sounds follows the level, not the power. Digital silence gives zeros.
     """
     band = butter(2, _VOICE_BAND, "bandpass", fs=rate, output="sos")
@@ -86,8 +86,8 @@ def voiced_energy(samples: NDArray[np.floating[Any]], rate: int) -> Double:
     if len(voice) > 64:
         voice = sosfiltfilt(band, voice)
     power = gaussian_filter1d(voice**2, _SMOOTHING * rate, mode="constant")
-    moments = np.arange(int(len(voice) * RATE / rate)) / RATE
-    sampled = np.interp(moments, np.arange(len(power)) / rate, power)
+    grid = np.arange(int(len(voice) * RATE / rate)) / RATE
+    sampled = np.interp(grid, np.arange(len(power)) / rate, power)
     level = 10.0 * np.log10(sampled + 1e-14)
     if not len(level) or level.max() <= -139:
         return np.zeros_like(level)
@@ -116,11 +116,11 @@ def expected_opening(phones: Sequence[Phone], duration: float) -> Double:
         elif phone.label in OPENINGS:
             early = _EARLY if phone.label in BILABIALS else 0.0
             points.append(((phone.start + phone.end) / 2 - early, OPENINGS[phone.label]))
-    moments = np.arange(int(duration * RATE)) / RATE
+    grid = np.arange(int(duration * RATE)) / RATE
     if not points:
-        return np.zeros_like(moments)
+        return np.zeros_like(grid)
     times, millimetres = np.array(points).T
-    line: Double = np.interp(moments, times, millimetres)
+    line: Double = np.interp(grid, times, millimetres)
     return line
 
 

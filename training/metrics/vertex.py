@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Vertex errors between a predicted and a true motion, as the field computes them.
 
-All take dense motion in pieces, pairs of (n, V, 3) arrays for the same frames, as
+All take dense motion in chunks, pairs of (n, V, 3) arrays for the same frames, as
 :meth:`engine.motion.performance.Performance.offset_chunks` gives them, so an hour of motion needs
-the memory of one piece. Sums are float64. Units follow the input: metres in, metres or m² out.
+the memory of one chunk. Sums are float64. Units follow the input: metres in, metres or m² out.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def vertex_errors(
         upper_face: vertices of the upper face.
 
     Raises:
-        BadInputError: no frames, an empty vertex set, or pieces of different shape.
+        BadInputError: no frames, an empty vertex set, or chunks of different shape.
     """
     if len(lips) == 0 or len(upper_face) == 0:
         raise BadInputError("A vertex set of the metric is empty.", "Name lips and upper face.")
@@ -124,7 +124,7 @@ def vertex_errors(
     for predicted, truth in chunks:
         if predicted.shape != truth.shape or predicted.shape[2:] != (3,):
             raise BadInputError(
-                f"Pieces of shape {predicted.shape} and {truth.shape} cannot be compared.",
+                f"Chunks of shape {predicted.shape} and {truth.shape} cannot be compared.",
                 "Both must be (n, V, 3) for the same frames.",
             )
         ours, true = predicted.astype(np.float64), truth.astype(np.float64)
@@ -151,7 +151,7 @@ def vertex_errors(
 
 
 class _Spread:
-    """Standard deviation over time by pieces (Chan et al. 1979), N values at once."""
+    """Standard deviation over time by chunks (Chan et al. 1979), N values at once."""
 
     def __init__(self, size: int) -> None:
         self._count = 0

@@ -199,7 +199,7 @@ def _train_speech(
     wanted = SpeechPlan(
         data=plan.data,
         out=folder,
-        # The avatar carries the head; its FLAME model was read a moment ago, so it is found.
+        # The avatar carries the head; its FLAME model has just been read, so it is found.
         head=str(avatar.resolve()),
         tracking=_tracking(avatar),
         start=start,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The faces an actor makes for a capture, in ARKit's expressions.
+"""The faces of a capture, as ARKit expressions.
 
 Sided expressions are given by their common name where both halves move. Each list starts with what
 an avatar needs most, for a capture may be short.

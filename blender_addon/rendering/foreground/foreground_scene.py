@@ -10,10 +10,9 @@ import bpy
 
 from ..freeing import free
 from ..light.light_scene import follow_engine, keep_proxies, new_scene_before, proxies_differ
-from ..light.proxies import remove_proxy
-from ..light.proxies import remove_shared as remove_shared_by_proxies
+from ..light.proxies import remove_proxy, remove_unused
 from ..properties import composite_of
-from .mattes import make_matte, remove_shared
+from .mattes import MATERIAL, NODES, make_matte
 
 
 def wants_coverage(scene: bpy.types.Scene) -> bool:
@@ -71,8 +70,8 @@ def _remove(foreground: bpy.types.Scene) -> None:
     for obj in [obj for obj in foreground.collection.objects if obj.type == "MESH"]:
         remove_proxy(obj)
     bpy.data.scenes.remove(foreground)
-    remove_shared()
-    remove_shared_by_proxies()
+    remove_unused(MATERIAL, NODES)
+    remove_unused()
 
 
 def _follow_shutter(source: bpy.types.RenderSettings, target: bpy.types.RenderSettings) -> None:

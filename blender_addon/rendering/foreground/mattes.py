@@ -34,14 +34,6 @@ def make_matte(head: bpy.types.Object) -> bpy.types.Object:
     return matte
 
 
-def remove_shared() -> None:
-    """Remove the material and the nodes where no matte uses them any more."""
-    for kind, name in ((bpy.data.materials, MATERIAL), (bpy.data.node_groups, NODES)):
-        item = kind.get(name)
-        if item is not None and item.users == 0:
-            kind.remove(item)
-
-
 def _material() -> bpy.types.Material:
     found = bpy.data.materials.get(MATERIAL)
     if found is not None:

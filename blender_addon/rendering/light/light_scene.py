@@ -22,7 +22,7 @@ from .proxies import (
     make_hull,
     make_receiver,
     remove_proxy,
-    remove_shared,
+    remove_unused,
 )
 
 HULLS = "GaussianSpeech Hair Shadows"
@@ -97,7 +97,7 @@ def _remove(light_scene: bpy.types.Scene | None, hulls: bpy.types.Collection | N
         bpy.data.collections.remove(hulls)
     if light_scene is not None:
         bpy.data.scenes.remove(light_scene)
-        remove_shared()
+        remove_unused()
 
 
 def _new_scene(scene: bpy.types.Scene) -> bpy.types.Scene:

@@ -100,9 +100,9 @@ def remove_proxy(proxy: bpy.types.Object) -> None:
     bpy.data.meshes.remove(mesh)
 
 
-def remove_shared() -> None:
-    """Remove the material and the nodes where no proxy uses them any more."""
-    for kind, name in ((bpy.data.materials, MATERIAL), (bpy.data.node_groups, NODES)):
+def remove_unused(material: str = MATERIAL, nodes: str = NODES) -> None:
+    """Remove a material and a node group, those of proxies or others, where nothing uses them."""
+    for kind, name in ((bpy.data.materials, material), (bpy.data.node_groups, nodes)):
         item = kind.get(name)
         if item is not None and item.users == 0:
             kind.remove(item)

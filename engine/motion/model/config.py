@@ -48,7 +48,7 @@ class SpeechModelConfig:
             is the head's own expression basis.
         alignment_mask: Eq. 11; without it a frame attends to the audio of its whole window
             (Table 4).
-        finetune_audio: whether training goes on through an audio encoder that has weights
+        finetune_audio: whether training continues through an audio encoder that has weights
             (Table 4); its convolutions stay frozen.
         wrinkle_features: whether there is a wrinkle encoder (Table 4).
         autoregressive: whether the last frame's components are fed back, for comparison.
@@ -141,7 +141,7 @@ class SpeechModelConfig:
 
     @property
     def tunes_audio(self) -> bool:
-        """Whether training goes on through the encoder: asked for, and it has weights."""
+        """Whether training continues through the encoder: asked for, and it has weights."""
         return self.finetune_audio and self.encoder == "wav2vec2"
 
     @property
@@ -160,7 +160,7 @@ class SpeechModelConfig:
 
     @property
     def delay(self) -> float:
-        """Seconds of audio features after its own moment that a predicted frame waits for."""
+        """Seconds of audio features after its own time that a predicted frame waits for."""
         spread = max(1.0 / self.feature_rate, 1.0 / self.motion_rate)
         return self.look_ahead / self.motion_rate + spread
 

@@ -3,7 +3,7 @@
 
 ``python -m tests.benchmarks.flame_person.in_blender PERSON SOUND OUT [ENGINE_PYTHON]`` with
 Blender's Python (``bpy``): PERSON is a person's folder or ``default``, OUT a folder for
-``frame-N.png`` at five moments of the sound. Nothing is asserted: the pictures are to be looked at.
+``frame-N.png`` at five frames of the sound. Nothing is asserted: the pictures are to be looked at.
 """
 
 from __future__ import annotations

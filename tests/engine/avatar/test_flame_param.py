@@ -118,9 +118,9 @@ def test_an_array_that_claims_more_than_it_holds_is_refused_before_it_is_allocat
         for name in good.namelist():
             data = good.read(name)
             if name == "expr.npy":
-                told = b"(4, 100), }        "
-                assert told in data
-                data = data.replace(told, b"(40000000, 100), }".ljust(len(told)))
+                header = b"(4, 100), }        "
+                assert header in data
+                data = data.replace(header, b"(40000000, 100), }".ljust(len(header)))
             lying.writestr(name, data)
     with pytest.raises(BadInputError, match=r"b\.npz cannot be read"):
         load_flame_param(tmp_path / "b.npz")
@@ -201,7 +201,7 @@ def test_a_performance_gives_its_expression_and_jaw(person, model_file):
     assert 1e-4 < error < 2e-3
 
 
-def test_what_the_parameters_cannot_say_is_told_in_metres(person, model_file):
+def test_what_the_parameters_cannot_say_is_reported_in_metres(person, model_file):
     played = performance_of(person.head, np.zeros((2, 103), np.float32))
     weights = np.zeros((2, 103), np.float32)
     weights[1, 0] = 1.0

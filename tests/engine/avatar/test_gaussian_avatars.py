@@ -109,7 +109,9 @@ def test_harmonics_of_degree_three_are_seen_in_the_colours(sh_avatar, head, tmp_
     assert not torch.allclose(splats(back, vertices).colors, expected, atol=1e-2)
 
 
-def test_a_colour_network_is_written_as_harmonics_with_the_error_told(mlp_avatar, head, tmp_path):
+def test_a_colour_network_is_written_as_harmonics_with_the_error_reported(
+    mlp_avatar, head, tmp_path
+):
     fit = save_point_cloud(mlp_avatar, tmp_path / "a.ply")
     back = load_avatar(tmp_path / "a.ply", head)
     assert torch.equal(back.color.coefficients, fit.color.coefficients)
@@ -132,7 +134,7 @@ def test_a_missing_field_is_named(name, saved, head):
         load_avatar(rewritten(saved, lambda columns: columns.pop(name)), head)
 
 
-def test_a_plain_scene_is_told_from_an_avatar(saved, head):
+def test_a_plain_scene_is_not_taken_for_an_avatar(saved, head):
     with pytest.raises(BadInputError, match="not bound to a head"):
         load_avatar(rewritten(saved, lambda columns: columns.pop("binding_0")), head)
 

@@ -34,9 +34,9 @@ def performance(head, tmp_path):
 def test_an_avatar_goes_out_as_a_ply_and_comes_back(head, tmp_path, capsys):
     out = tmp_path / "point_cloud.ply"
     assert main(["export", "avatar", "default", "--out", str(out), "--json"]) == 0
-    told = capsys.readouterr()
-    assert json.loads(told.out)["gaussians"] == read_header(out).count
-    assert "not FLAME" in told.err
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["gaussians"] == read_header(out).count
+    assert "not FLAME" in printed.err
     back = tmp_path / "back.safetensors"
     assert main(["export", "avatar", str(out), "--out", str(back)]) == 0
     first, second = load_avatar("default", head), load_avatar(back, head)

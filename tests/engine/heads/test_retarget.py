@@ -56,11 +56,17 @@ def flame(kept, tmp_path_factory):
     path = tmp_path_factory.mktemp("flame") / "flame.pkl"
     write_flame_pickle(path, arrays)
     head = load_head(path)
-    told = []
-    made = with_arkit_expressions(head, progress=lambda fraction, _: told.append(fraction))
+    reported = []
+    made = with_arkit_expressions(head, progress=lambda fraction, _: reported.append(fraction))
     truth = person.expression_basis[:, vertices]
     return SimpleNamespace(
-        path=path, head=head, made=made, told=told, truth=truth, vertices=vertices, person=person
+        path=path,
+        head=head,
+        made=made,
+        reported=reported,
+        truth=truth,
+        vertices=vertices,
+        person=person,
     )
 
 
@@ -148,9 +154,9 @@ def test_what_is_not_the_face_stays_still(flame):
 
 
 def test_registration_tells_how_far_it_is(flame):
-    assert flame.told == sorted(flame.told)
-    assert len(flame.told) > 50
-    assert flame.told[-1] == 1.0
+    assert flame.reported == sorted(flame.reported)
+    assert len(flame.reported) > 50
+    assert flame.reported[-1] == 1.0
 
 
 def test_a_registration_is_made_once(flame, kept, monkeypatch):
@@ -203,11 +209,11 @@ def test_a_mesh_without_a_face_is_refused(kept):
 
 def test_the_slit_is_found_without_knowledge_of_the_jaw():
     head = load_head("default")
-    told, seen = anatomy(head), anatomy(without_names(head))
-    assert np.allclose(told.slit.corners, seen.slit.corners, atol=0.002)
-    both = (told.surface.sides != 0) & (seen.surface.sides != 0)
+    named, found = anatomy(head), anatomy(without_names(head))
+    assert np.allclose(named.slit.corners, found.slit.corners, atol=0.002)
+    both = (named.surface.sides != 0) & (found.surface.sides != 0)
     assert both.sum() > 100
-    assert np.array_equal(told.surface.sides[both], seen.surface.sides[both])
+    assert np.array_equal(named.surface.sides[both], found.surface.sides[both])
 
 
 def test_lips_and_teeth_meet_on_flame_as_on_the_default_head(flame, recordings, of_people):

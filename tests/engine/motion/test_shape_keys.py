@@ -170,7 +170,7 @@ def test_one_corrective_less_would_miss_the_tolerance(random, basis):
 
 
 @pytest.mark.parametrize("most", [0, 3])
-def test_with_too_few_correctives_the_true_error_is_told(random, basis, most):
+def test_with_too_few_correctives_the_true_error_is_reported(random, basis, most):
     head = a_head(basis)
     performance = a_performance(
         curves(random, 90, 20, -1, 1), 0.01 * random.standard_normal((20, 50, 3))
@@ -318,13 +318,13 @@ def test_cancelling_ends_the_fit(random, basis):
 
 
 def test_progress_rises_to_one(random, basis):
-    told = []
+    reported = []
     performance = a_performance(
         curves(random, 300, 20, -1, 1), 0.01 * random.standard_normal((20, 50, 3))
     )
-    fit_shape_keys(performance, a_head(basis), progress=lambda f, _m: told.append(f))
-    assert told == sorted(told)
-    assert told[-1] == 1
+    fit_shape_keys(performance, a_head(basis), progress=lambda f, _m: reported.append(f))
+    assert reported == sorted(reported)
+    assert reported[-1] == 1
 
 
 def test_another_heads_performance_is_refused(random, basis):

@@ -90,11 +90,11 @@ def test_lips_close_where_p_b_m_is_nearly_as_likely(scores, monkeypatch):
     assert counts[0] <= counts[1] < counts[2]
 
 
-def test_speech_in_pieces_closes_at_the_same_phones(scores):
+def test_speech_in_chunks_closes_at_the_same_phones(scores):
     whole = searched(ClosingPhoneLoop(), scores)
-    pieces = searched(ClosingPhoneLoop(), scores, cuts=6)
-    same = set(whole) & set(pieces)
-    assert len(same) >= 0.95 * max(len(whole), len(pieces))
+    chunks = searched(ClosingPhoneLoop(), scores, cuts=6)
+    same = set(whole) & set(chunks)
+    assert len(same) >= 0.95 * max(len(whole), len(chunks))
 
 
 def test_a_phone_of_which_too_little_is_known_is_left_alone(scores):

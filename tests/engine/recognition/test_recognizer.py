@@ -128,7 +128,7 @@ def test_no_phone_is_lost_or_doubled_where_long_speech_is_cut(monkeypatch, sampl
     whole = recognize(speech_of(samples))
     monkeypatch.setattr(chunking, "_LONGEST", 150)
     cut = recognize(speech_of(samples))
-    # Each piece has its own cepstral mean, so single phones may be heard otherwise.
+    # Each chunk has its own cepstral mean, so single phones may be recognised otherwise.
     assert len(spoken(cut)) == pytest.approx(len(spoken(whole)), rel=0.12)
     times = np.arange(0.005, len(samples) / RATE, 0.01)
     same = [label_at(cut.phones, time) == label_at(whole.phones, time) for time in times]
@@ -157,13 +157,13 @@ def test_a_whisper_is_found_when_the_line_is_known(sample_voice, sample_aligned,
 
 
 def test_progress_rises_to_one(sample_voice):
-    told = []
+    reported = []
     speech = speech_of(np.tile(sample_voice[0].samples, 2))
-    recognize(speech, progress=lambda fraction, message: told.append(fraction))
-    assert told == sorted(told)
-    assert told[0] == 0
-    assert told[-1] == 1
-    assert len(told) >= 4
+    recognize(speech, progress=lambda fraction, message: reported.append(fraction))
+    assert reported == sorted(reported)
+    assert reported[0] == 0
+    assert reported[-1] == 1
+    assert len(reported) >= 4
 
 
 def test_cancelling_stops_the_work_and_the_next_try_works(sample_voice, sample_encoding):

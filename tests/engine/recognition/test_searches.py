@@ -37,8 +37,8 @@ def words(sample_voice):
 
 def aligned(chain, scores, cuts=1):
     aligner = Aligner(chain)
-    for piece in np.array_split(scores, cuts):
-        aligner.accept_scores(np.ascontiguousarray(piece))
+    for chunk in np.array_split(scores, cuts):
+        aligner.accept_scores(np.ascontiguousarray(chunk))
     return aligner.finish()
 
 
@@ -87,7 +87,7 @@ def test_the_alignment_is_the_best_there_is(scores, words):
 
 
 @pytest.mark.parametrize("cuts", [3, 6])
-def test_an_alignment_in_pieces_is_the_same(scores, words, cuts):
+def test_an_alignment_in_chunks_is_the_same(scores, words, cuts):
     chain = chain_of(words)
     assert aligned(chain, scores, cuts).phones == aligned(chain, scores).phones
 
@@ -139,11 +139,11 @@ def test_words_that_never_come_are_not_aligned(scores, words):
     assert aligned(chain_of(words * 40), scores) is None
 
 
-def test_the_phone_loop_in_pieces_is_the_same(scores):
+def test_the_phone_loop_in_chunks_is_the_same(scores):
     whole, cut = PhoneLoop(), PhoneLoop()
     whole.accept_scores(scores)
-    for piece in np.array_split(scores, 5):
-        cut.accept_scores(np.ascontiguousarray(piece))
+    for chunk in np.array_split(scores, 5):
+        cut.accept_scores(np.ascontiguousarray(chunk))
     assert cut.finish() == whole.finish()
 
 
@@ -210,6 +210,6 @@ def test_the_trigram_is_a_distribution():
     assert np.median(totals) > 0.9
 
 
-def test_scores_do_not_depend_on_what_was_heard_before(sample_voice, scores):
+def test_scores_do_not_depend_on_what_was_recognised_before(sample_voice, scores):
     senone_scores(normalised(np.random.default_rng(0).normal(0, 0.3, 16000).astype(np.float32)))
     np.testing.assert_array_equal(senone_scores(normalised(sample_voice[0].samples)), scores)

@@ -42,19 +42,19 @@ def segment(text, start=0.0, end=1.0, sure=-0.3):
 
 
 class WhisperStandIn:
-    """Says what it was given, piece by piece; the language by the loudness of its first sample."""
+    """Says what it was given, chunk by chunk; the language by the loudness of its first sample."""
 
     supported_languages = ("en", "es", "zh")
 
-    def __init__(self, *pieces):
-        self.pieces = list(pieces)
+    def __init__(self, *chunks):
+        self.chunks = list(chunks)
         self.seconds = []
         self.languages = []
 
     def transcribe(self, samples, *, language, **_options):
         self.seconds.append(len(samples) / RATE)
         self.languages.append(language)
-        return self.pieces.pop(0) if self.pieces else [], None
+        return self.chunks.pop(0) if self.chunks else [], None
 
     def detect_language(self, samples):
         return ("es" if samples[0] > 0 else "en"), 0.9, []
@@ -64,8 +64,8 @@ class WhisperStandIn:
 def whisper(monkeypatch, cache):
     """Let the recogniser "base" be a stand-in."""
 
-    def install(*pieces):
-        model = WhisperStandIn(*pieces)
+    def install(*chunks):
+        model = WhisperStandIn(*chunks)
         if not (cache / "base").exists():
             make_model(cache / "base")
         monkeypatch.setattr(transcriber, "_model", lambda _folder: model)
@@ -74,8 +74,8 @@ def whisper(monkeypatch, cache):
     return install
 
 
-def written(model_pieces, whisper, regions, seconds=100.0, level=None, language="en"):
-    model = whisper(*model_pieces)
+def written(model_chunks, whisper, regions, seconds=100.0, level=None, language="en"):
+    model = whisper(*model_chunks)
     samples = np.zeros(round(seconds * RATE), np.float32)
     level = np.zeros(round(seconds * 100), np.float32) if level is None else level
     found = transcribe(samples, level, regions, whisper_models.find_model("base"), language,
@@ -107,7 +107,7 @@ def test_a_given_text_is_not_transcribed(sample_voice, monkeypatch):
     assert recognize(*sample_voice).words
 
 
-def test_pieces_end_at_pauses_and_fit_whispers_window(whisper):
+def test_chunks_end_at_pauses_and_fit_whispers_window(whisper):
     level = np.zeros(10_000, np.float32)
     level[6_300] = -60
     regions = [(100, 300), (350, 700), (1_500, 1_600), (4_000, 8_000)]
@@ -116,7 +116,7 @@ def test_pieces_end_at_pauses_and_fit_whispers_window(whisper):
 
 
 def test_what_whisper_is_unsure_of_or_nobody_says_so_fast_is_dropped(whisper):
-    pieces = [
+    chunks = [
         [
             segment("Right.", 0.0, 1.0),
             segment("Guessed.", 1.0, 2.0, sure=-1.5),
@@ -124,12 +124,12 @@ def test_what_whisper_is_unsure_of_or_nobody_says_so_fast_is_dropped(whisper):
             segment(" ".join("abcdefghijklmnopqrst"), 3.0, 4.0),
         ]
     ]
-    _, found = written(pieces, whisper, [(1_030, 1_430)])
+    _, found = written(chunks, whisper, [(1_030, 1_430)])
     assert [(cue.text, cue.start, cue.end) for cue in found.cues] == [("Right.", 10.0, 11.0)]
 
 
 def test_phrases_that_whisper_repeats_are_kept_twice_at_most(whisper):
-    pieces = [
+    chunks = [
         [
             segment(
                 f"Well, {'bye now. ' * 7}No, no, no, no.",
@@ -138,7 +138,7 @@ def test_phrases_that_whisper_repeats_are_kept_twice_at_most(whisper):
             )
         ]
     ]
-    _, found = written(pieces, whisper, [(100, 600)])
+    _, found = written(chunks, whisper, [(100, 600)])
     assert found.cues[0].text == "Well, bye now bye now. No, no, no, no."
 
 
@@ -172,7 +172,7 @@ def test_english_of_any_country_is_for_the_english_model(cache, english):
     assert whisper_models.choose_model("auto", "enm").folder is None
 
 
-def test_a_cancel_ends_between_two_pieces(whisper):
+def test_a_cancel_ends_between_two_chunks(whisper):
     model = whisper()
 
     def cancel(fraction, _message):

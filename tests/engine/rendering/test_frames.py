@@ -143,7 +143,7 @@ def test_expressions_that_no_head_knows_leave_the_colours_neutral(head, blusher,
 def test_the_video_has_every_frame_and_the_sound(head, avatar, performance, tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(8000), 16000)
     camera = portrait_camera(head, 64, 64)
-    told = []
+    reported = []
     write_video(
         tmp_path / "a.mp4",
         performance,
@@ -152,13 +152,13 @@ def test_the_video_has_every_frame_and_the_sound(head, avatar, performance, tmp_
         BACKEND,
         camera,
         tmp_path / "a.wav",
-        lambda fraction, message: told.append((fraction, message)),
+        lambda fraction, message: reported.append((fraction, message)),
     )
     with av.open(str(tmp_path / "a.mp4")) as container:
         assert len(list(container.decode(container.streams.video[0]))) == 10
         assert container.streams.audio
-    assert told[-1][0] == 1
-    assert "frame 10 of 10" in told[-2][1]
+    assert reported[-1][0] == 1
+    assert "frame 10 of 10" in reported[-2][1]
 
 
 def test_a_cancelled_render_leaves_nothing(head, avatar, performance, tmp_path):

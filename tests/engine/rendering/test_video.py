@@ -111,17 +111,17 @@ def sound_of(path, rate):
 def test_the_sound_starts_at_zero_and_is_the_source(size, voice, tmp_path):
     path, sound, rate = voice
     write_video(tmp_path / "a.mp4", frames(50, *size), 25, path)
-    first, heard = sound_of(tmp_path / "a.mp4", rate)
+    first, decoded = sound_of(tmp_path / "a.mp4", rate)
     assert first == pytest.approx(0, abs=1e-3)
-    count = min(len(heard), len(sound))
+    count = min(len(decoded), len(sound))
     assert count >= len(sound) - 2048
-    spectrum = np.fft.rfft(heard[:count], 2 * count) * np.conj(
+    spectrum = np.fft.rfft(decoded[:count], 2 * count) * np.conj(
         np.fft.rfft(sound[:count], 2 * count)
     )
     lag = int(np.fft.irfft(spectrum).argmax())
     lag = lag if lag < count else lag - 2 * count
     assert abs(lag) / rate < 0.003
-    assert np.corrcoef(heard[:count], np.roll(sound, lag)[:count])[0, 1] > 0.9
+    assert np.corrcoef(decoded[:count], np.roll(sound, lag)[:count])[0, 1] > 0.9
 
 
 def test_sound_and_picture_last_equally_long(voice, tmp_path):

@@ -125,7 +125,7 @@ def test_a_cancel_is_answered_within_half_a_second_though_a_library_asks_nobody(
     assert connection.answer().body == {"value": "the id is free"}
 
 
-def test_progress_is_told_with_fraction_and_message(connection, work):
+def test_progress_is_sent_with_fraction_and_message(connection, work):
     connection.ask("work")
     assert work.started.wait(10)
     seen = [connection.read() for _ in range(3)]

@@ -216,8 +216,10 @@ def test_nearest_splat_covers_the_farther_ones():
 
 
 def test_warm_up_announces_the_wait_before_it_starts():
-    told = []
-    CpuBackend().warm_up(lambda fraction, message: told.append((fraction, message)), gradients=True)
-    assert told[0][0] == 0
-    assert "compiled once" in told[0][1]
-    assert told[-1][0] == 1
+    reported = []
+    CpuBackend().warm_up(
+        lambda fraction, message: reported.append((fraction, message)), gradients=True
+    )
+    assert reported[0][0] == 0
+    assert "compiled once" in reported[0][1]
+    assert reported[-1][0] == 1

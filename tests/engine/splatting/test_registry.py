@@ -125,13 +125,13 @@ def test_a_failing_kernel_build_becomes_one_clear_message(monkeypatch):
 
 def test_warming_gsplat_up_announces_the_wait_and_renders_once(monkeypatch):
     pretend(monkeypatch, cuda=True, gsplat=True, nvcc=ON_PATH)
-    told = []
+    reported = []
 
     def rasterization(**arguments):
-        told.append(arguments["width"])
+        reported.append(arguments["width"])
         return torch.zeros(1, 16, 16, 4), torch.zeros(1, 16, 16, 1), {}
 
     monkeypatch.setitem(sys.modules, "gsplat", types.SimpleNamespace(rasterization=rasterization))
-    GsplatBackend(device="cpu").warm_up(lambda _fraction, message: told.append(message))
-    assert "compiled once" in told[0]
-    assert told[1:] == [16, "gsplat is ready"]
+    GsplatBackend(device="cpu").warm_up(lambda _fraction, message: reported.append(message))
+    assert "compiled once" in reported[0]
+    assert reported[1:] == [16, "gsplat is ready"]

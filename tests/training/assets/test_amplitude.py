@@ -31,14 +31,14 @@ def sequence(model, scale, noise=0.0):
     """Truth that is what the model says, times so much; slow, so that every rate shows it."""
     rng = np.random.default_rng(0)
     knots = rng.normal(size=(9, 3))
-    heard = np.stack([np.interp(np.linspace(0, 8, 800), range(9), k) for k in knots.T], axis=1)
-    values = torch.from_numpy(heard.astype(np.float16).astype(np.float32))[None]
+    features = np.stack([np.interp(np.linspace(0, 8, 800), range(9), k) for k in knots.T], axis=1)
+    values = torch.from_numpy(features.astype(np.float16).astype(np.float32))[None]
     with torch.inference_mode():
         weights = model(values, 400, torch.zeros(1, 2)).weights[0].numpy()
     wild = rng.normal(size=weights.shape) * np.asarray(noise)
     return SpeechSequence(
         "clip",
-        heard[None].astype(np.float16),
+        features[None].astype(np.float16),
         (weights * np.asarray(scale) + wild).astype(np.float32),
         np.zeros((400, 4), np.float16),
         np.zeros((400, 2), np.float16),
@@ -70,9 +70,9 @@ def test_the_factors_are_built_into_the_last_layer():
     torch.manual_seed(1)
     fresh = SpeechModel(SIZES).eval()
     torch.nn.init.normal_(fresh.mapper.weights.bias)
-    heard = torch.randn(1, 100, 3)
+    features = torch.randn(1, 100, 3)
     with torch.inference_mode():
-        before = fresh(heard, 50).weights
+        before = fresh(features, 50).weights
         amplify(fresh, np.array([1.0, 2.0, 0.5, 1.0]))
-        after = fresh(heard, 50).weights
+        after = fresh(features, 50).weights
     torch.testing.assert_close(after, before * torch.tensor([1.0, 2.0, 0.5, 1.0]))

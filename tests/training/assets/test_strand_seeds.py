@@ -7,9 +7,9 @@ from engine.heads.identity import Identity
 from training.assets.strand_seeds import along_strands
 
 
-def seeded(head, points, pieces):
+def seeded(head, points, segments):
     roots = np.full(len(points), 4321)
-    binding, shape = along_strands(head, roots, points, pieces, 0.0004)
+    binding, shape = along_strands(head, roots, points, segments, 0.0004)
     color = ShColor.constant(torch.full((len(binding), 3), 0.5))
     faces = torch.from_numpy(np.array(head.faces, np.int32))
     avatar = GaussianAvatar(Identity.of(head), faces, binding, color=color, **shape)
@@ -26,8 +26,8 @@ def test_gaussians_lie_along_their_strand(head):
     first = torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)], -1)
     direction = (stop - start) / np.linalg.norm(stop - start)
     assert np.abs(np.abs(first.numpy() @ direction) - 1).max() < 1e-4
-    piece = np.linalg.norm(stop - start) / 3
-    expected = torch.tensor([1.2 * piece / 12**0.5, 0.0004, 0.0004]).float().expand(3, 3)
+    segment = np.linalg.norm(stop - start) / 3
+    expected = torch.tensor([1.2 * segment / 12**0.5, 0.0004, 0.0004]).float().expand(3, 3)
     assert torch.allclose(made.scales, expected, rtol=1e-4)
 
 

@@ -179,10 +179,10 @@ def test_recording_keeps_the_time_of_the_sound():
     samples = np.zeros(32_000, np.float32)
     samples[16_000:17_000] = rng.normal(size=1_000) * 0.3
     for seed in range(20):
-        heard = recorded(samples, np.random.default_rng(seed))
-        assert heard.shape == samples.shape
-        assert np.isfinite(heard).all()
-        power = np.square(heard).reshape(-1, 500).mean(axis=1)
+        noisy = recorded(samples, np.random.default_rng(seed))
+        assert noisy.shape == samples.shape
+        assert np.isfinite(noisy).all()
+        power = np.square(noisy).reshape(-1, 500).mean(axis=1)
         assert abs(int(power.argmax()) * 500 - 16_000) <= 1_000
 
 

@@ -75,7 +75,7 @@ def test_the_main_light_is_found_in_pictures_of_a_head_that_turns(head, directio
     assert np.std(ratio[bright]) < 0.2
 
 
-def test_colours_of_light_and_skin_are_told_apart_by_where_they_are(head):
+def test_colours_of_light_and_skin_are_distinguished_by_where_they_are(head):
     views, truth = filmed(head, lamps((-0.6, 0.2, 0.7), (1.4, 0.8, 0.4)))
     fit = fitting.fit_light(head, views)
     found, face = fit.on(head), head.regions["face"]

@@ -21,7 +21,7 @@ def shipped(head):
     return replace(avatar, color=ShColor.constant(avatar.color.colors(None, None)))
 
 
-def a_moment(head):
+def a_timestep(head):
     generator = torch.Generator().manual_seed(3)
     expression = torch.rand(len(head.expression_names), generator=generator) * 0.3
     vertices = torch.from_numpy(head.deform(expression.numpy()))
@@ -37,7 +37,7 @@ def test_it_renders_what_the_engine_renders(head, shipped):
     with torch.no_grad():
         model.color.second_weight.normal_(0, 0.1)
         model.color.first_weight[:, -len(head.expression_names) :].normal_(0, 0.5)
-    vertices, expression, matrix = a_moment(head)
+    vertices, expression, matrix = a_timestep(head)
     eye = torch.tensor([0.3, 0.1, 1.2])
     world = vertices @ matrix[:3, :3].T + matrix[:3, 3]
     ours = model.splats(world, expression, eye, matrix)

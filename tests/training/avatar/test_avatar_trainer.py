@@ -316,9 +316,9 @@ def test_two_processes_take_the_steps_of_one(small_capture, tmp_path, trainer_of
     ours, theirs = one.state(), torch.load(tmp_path / "two.pt", weights_only=True)
     assert torch.equal(ours["binding"], theirs["binding"])
     assert torch.equal(ours["ever_visible"], theirs["ever_visible"])
-    moments = ours["optimiser"]["state"], theirs["optimiser"]["state"]
-    for parameter, state in moments[0].items():
-        found = moments[1][parameter]["exp_avg"]
+    states = ours["optimiser"]["state"], theirs["optimiser"]["state"]
+    for parameter, state in states[0].items():
+        found = states[1][parameter]["exp_avg"]
         scale = float(state["exp_avg"].abs().max())
         assert scale > 0
         assert torch.allclose(found, state["exp_avg"], rtol=1e-3, atol=1e-4 * scale), parameter

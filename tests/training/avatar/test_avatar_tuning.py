@@ -110,7 +110,7 @@ def test_a_tracking_that_is_out_is_pulled_back_with_fine_tuning_and_not_without(
     assert still.tuning.names == ["colours of the cameras"]
 
 
-def test_cameras_that_differ_are_told_apart(refined):
+def test_cameras_that_differ_are_distinguished(refined):
     maps = {name: np.array(m)[:, :3] for name, m in refined.tuning.cameras.maps().items()}
     assert set(maps) == set(GAINS)
     # Red against blue, which is what the cameras differ in.

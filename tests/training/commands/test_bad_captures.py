@@ -195,7 +195,7 @@ def test_a_version_of_flame_that_is_not_the_avatars_is_refused(filmed, avatar, t
     assert "is of another version of FLAME, flame2023.npz, than generic_model.npz" in said
 
 
-def test_parameters_under_another_version_of_flame_are_told_by_the_masks(filmed, tmp_path):
+def test_parameters_under_another_version_of_flame_are_found_by_the_masks(filmed, tmp_path):
     """They do not say which version they are of; a face that reaches beyond the person does."""
     assert not MultiViewCapture.open(filmed.data, head=filmed.model).note
     other = other_version(tmp_path / "generic_model.npz")

@@ -34,7 +34,7 @@ def head():
 
 @pytest.fixture(scope="module")
 def words(head, tmp_path_factory):
-    """A command that trains a small model for a moment."""
+    """A command that trains a small model for a few steps."""
     folder = tmp_path_factory.mktemp("speech")
     write_recordings(folder / "data", head)
     torch.manual_seed(0)

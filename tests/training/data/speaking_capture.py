@@ -50,10 +50,10 @@ def write_speaking_capture(folder, *, clips=2, size=None):
         ).save(spoken / f"c{clip}.performance.npz")
     jaw = head.expression_index("jawOpen")
     frames = {"train": [], "val": [], "test": []}
-    told = [{"timestep_index": len(FILMED), "name": "a made face"}]
+    timesteps = [{"timestep_index": len(FILMED), "name": "a made face"}]
     captured = [(name, frame) for name, frame in FILMED if name in motions]
     for timestep, (name, frame) in enumerate(captured):
-        told.append(
+        timesteps.append(
             {
                 "timestep_index": timestep,
                 "performance": f"speech/{name}.performance.npz",
@@ -91,5 +91,5 @@ def write_speaking_capture(folder, *, clips=2, size=None):
                 frames[split].append(row)
     for split, listed in frames.items():
         write_transforms(transforms_path(folder, split), listed)
-    (folder / "capture.json").write_text(json.dumps({"fps": FPS, "timesteps": told}))
+    (folder / "capture.json").write_text(json.dumps({"fps": FPS, "timesteps": timesteps}))
     return folder

@@ -47,9 +47,9 @@ def test_vertices_are_those_of_the_full_model(capture, model):
     none = np.zeros((1, SKIN, 3), np.float32)
     # The first timestep stands where the pictures show a head.
     moved = [param(SKIN, t, **(MOVED if t else {})) for t in range(3)]
-    made = [replace(moment, static_offset=none) for moment in moved]
-    for timestep, moment in enumerate(made):
-        save_flame_param(moment, capture / f"flame_param/{timestep:05d}.npz")
+    made = [replace(each, static_offset=none) for each in moved]
+    for timestep, param_made in enumerate(made):
+        save_flame_param(param_made, capture / f"flame_param/{timestep:05d}.npz")
     (capture / "canonical_flame_param.npz").unlink()
     view = view_at(MultiViewCapture.open(capture, head=model), 2)
     pose = np.concatenate([MOVED[n] for n in ("rotation", "neck_pose", "jaw_pose", "eyes_pose")])
@@ -86,14 +86,14 @@ def test_the_head_matrix_carries_turn_and_translation(capture, model):
     assert np.allclose(view.vertices, upright @ rotation.T + matrix[:3, 3], atol=1e-5)
 
 
-def test_the_jaw_is_told_as_the_heads_own_directions(capture, model):
+def test_the_jaw_is_given_as_the_heads_own_directions(capture, model):
     view = view_at(MultiViewCapture.open(capture, head=model), 1)
     names = MultiViewCapture.open(capture, head=model).head.expression_names
-    told = dict(zip(names, view.expression.tolist(), strict=True))
-    assert told["jawOpen"] == pytest.approx(0.25 / 0.3, abs=1e-5)
-    assert told["jawLeft"] == pytest.approx(0.4, abs=1e-5)
-    assert told["jawRight"] == 0
-    assert told["expr_007"] == pytest.approx(param(TEETH, 1).expr[0, 7], abs=1e-6)
+    named = dict(zip(names, view.expression.tolist(), strict=True))
+    assert named["jawOpen"] == pytest.approx(0.25 / 0.3, abs=1e-5)
+    assert named["jawLeft"] == pytest.approx(0.4, abs=1e-5)
+    assert named["jawRight"] == 0
+    assert named["expr_007"] == pytest.approx(param(TEETH, 1).expr[0, 7], abs=1e-6)
 
 
 def refused(*arguments, **options):

@@ -49,7 +49,7 @@ def test_leaving_the_loop_ends_the_threads():
     assert not any(thread.is_alive() for thread in ours)
 
 
-def test_a_broken_view_is_told_when_its_turn_comes():
+def test_a_broken_view_is_reported_when_its_turn_comes():
     stream = prefetched(Counted(broken={2}), range(5))
     assert [next(stream), next(stream)] == [0, 1]
     with pytest.raises(BadInputError, match="picture 2"):

@@ -172,8 +172,8 @@ def test_a_broken_training_goes_on_to_the_same_results(given, done, tmp_path, mo
     out = tmp_path / "broken"
     update = JobHandle.update
 
-    def cancelling(self, step, **told):
-        update(self, step, **told)
+    def cancelling(self, step, **values):
+        update(self, step, **values)
         if step == 24:
             (out / "cancel").touch()
 
@@ -192,8 +192,8 @@ def test_a_broken_training_goes_on_to_the_same_results(given, done, tmp_path, mo
 def test_a_broken_training_does_not_go_on_with_another_avatar(head, given, tmp_path, monkeypatch):
     update = JobHandle.update
 
-    def cancelling(self, step, **told):
-        update(self, step, **told)
+    def cancelling(self, step, **values):
+        update(self, step, **values)
         if step == 24:
             (tmp_path / "run" / "cancel").touch()
 
@@ -223,10 +223,10 @@ def test_where_no_view_of_speech_is_held_out_training_views_are_judged_and_it_is
         listed = json.loads(path.read_text())
         listed["frames"] = [f for f in listed["frames"] if f["timestep_index"] == 2]
         path.write_text(json.dumps(listed))
-    told = tmp_path / "capture" / "capture.json"
-    record = json.loads(told.read_text())
+    listing = tmp_path / "capture" / "capture.json"
+    record = json.loads(listing.read_text())
     record["timesteps"] = [t for t in record["timesteps"] if t["timestep_index"] != 2]
-    told.write_text(json.dumps(record))
+    listing.write_text(json.dumps(record))
     quick = replace(QUICK, rounds=1, speech_steps=1, color_steps=1)
     rows = _train(given, tmp_path / "run", quick, data=tmp_path / "capture")
     assert rows[0].views == 15

@@ -14,9 +14,9 @@ SAMPLE_RATE = 16_000
 
 
 def syllables(times):
-    """Loudness of a made-up phrase at any times: bumps at irregular moments."""
-    moments = np.array([0.4, 0.75, 1.0, 1.5, 1.72, 2.2, 2.6])
-    return np.exp(-(((times[:, None] - moments) / 0.07) ** 2)).sum(axis=1)
+    """Loudness of a made-up phrase at any times: bumps at irregular times."""
+    peaks = np.array([0.4, 0.75, 1.0, 1.5, 1.72, 2.2, 2.6])
+    return np.exp(-(((times[:, None] - peaks) / 0.07) ** 2)).sum(axis=1)
 
 
 def voice(duration=3.0):

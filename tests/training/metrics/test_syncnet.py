@@ -65,7 +65,7 @@ def test_a_clip_is_measured_window_by_window(network, towers):
     found = measure(network, pictures, sound)
     coefficients = torch.from_numpy(cepstra(sound).T.copy())
     with torch.no_grad():
-        seen, heard = (
+        lip_vectors, sound_vectors = (
             torch.cat([tower(i) for i in range(7)]).numpy()
             for tower in (
                 lambda i: towers.forward_lip(
@@ -76,7 +76,7 @@ def test_a_clip_is_measured_window_by_window(network, towers):
                 lambda i: towers.forward_aud(coefficients[None, None, :, 4 * i : 4 * i + 20]),
             )
         )
-    expected = sync_error(seen, heard)
+    expected = sync_error(lip_vectors, sound_vectors)
     assert found.distance == pytest.approx(expected.distance, rel=1e-5)
     assert found.confidence == pytest.approx(expected.confidence, rel=1e-4)
     assert found.offset == expected.offset

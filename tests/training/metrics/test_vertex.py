@@ -14,8 +14,8 @@ LIPS, UPPER = np.array([0, 1]), np.array([2])
 
 
 def errors(predicted, truth, lips=LIPS, upper=UPPER, size=64):
-    pieces = [(predicted[i : i + size], truth[i : i + size]) for i in range(0, len(truth), size)]
-    return vertex_errors(pieces, lips, upper)
+    chunks = [(predicted[i : i + size], truth[i : i + size]) for i in range(0, len(truth), size)]
+    return vertex_errors(chunks, lips, upper)
 
 
 def test_equal_motions_have_no_error():
@@ -49,7 +49,7 @@ def test_dynamics_deviation_is_signed():
 
 @given(st.integers(1, 9), st.integers(0, 2**31))
 @settings(deadline=None)
-def test_pieces_do_not_change_the_result(size, seed):
+def test_chunks_do_not_change_the_result(size, seed):
     rng = np.random.default_rng(seed)
     predicted, truth = rng.normal(size=(2, 9, 4, 3))
     whole = errors(predicted, truth)
@@ -84,8 +84,8 @@ def performance(frames=3, fps=25.0, vertices=4):
 
 
 def test_performances_are_walked_side_by_side():
-    pieces = list(paired_chunks(performance(5), performance(5), frames=2))
-    assert [len(a) for a, _ in pieces] == [2, 2, 1]
+    chunks = list(paired_chunks(performance(5), performance(5), frames=2))
+    assert [len(a) for a, _ in chunks] == [2, 2, 1]
 
 
 @pytest.mark.parametrize("other", [{"frames": 4}, {"fps": 30.0}, {"vertices": 5}])

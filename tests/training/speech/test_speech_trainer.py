@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The training loop: it learns, it stops, and a broken run goes on as if it had never broken."""
+"""The training loop: it learns, it stops, and a broken run continues as if it had never broken."""
 
 import errno
 import json
@@ -35,13 +35,13 @@ def _sequence(head, seed, frames=80):
     """A mouth that follows one feature."""
     rng = np.random.default_rng(seed)
     open_ = np.sin(np.arange(2 * frames) / 11.0 + rng.uniform(0, 6)) * 0.5 + 0.5
-    heard = rng.normal(size=(2, 2 * frames, 81)) * 0.1
-    heard[:, :, 0] = open_
+    features = rng.normal(size=(2, 2 * frames, 81)) * 0.1
+    features[:, :, 0] = open_
     weights = np.zeros((frames, len(head.expression_names)), np.float32)
     weights[:, head.expression_index("jawOpen")] = 0.4 * open_[::2]
     return SpeechSequence(
         f"s{seed}",
-        heard.astype(np.float16),
+        features.astype(np.float16),
         weights,
         weights.astype(np.float16),
         np.abs(rng.normal(size=(frames, 24))).astype(np.float16),
@@ -188,9 +188,9 @@ def test_resuming_with_other_settings_is_refused(head, sequences, tmp_path):
 
 
 def test_sequences_of_another_encoder_are_refused_by_name(head, sequences, tmp_path):
-    heard = np.zeros((1, 160, 20), np.float16)
+    features = np.zeros((1, 160, 20), np.float16)
     with pytest.raises(BadInputError, match=r"s2 has audio features of size 20.*81"):
-        _trainer(head, [*sequences[:2], replace(sequences[2], feature_variants=heard)], tmp_path)
+        _trainer(head, [*sequences[:2], replace(sequences[2], feature_variants=features)], tmp_path)
 
 
 def test_motion_of_another_rate_is_refused_by_name(head, sequences, tmp_path):

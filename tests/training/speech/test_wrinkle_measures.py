@@ -45,8 +45,8 @@ def test_each_region_is_measured_where_the_pictures_show_it(capture):
 
 
 def test_a_filmed_frame_has_what_all_its_pictures_show(copied):
-    told = measure(Measuring(copied))
-    assert told == {"c0": (3, 25), "c1": (3, 25)}
+    measured = measure(Measuring(copied))
+    assert measured == {"c0": (3, 25), "c1": (3, 25)}
     assert measured_wrinkles(find_recordings(copied)) == 3 * len(REGIONS)
     rows = np.load(copied / "speech" / "c0.wrinkles.npy")
     opened = MultiViewCapture.open(copied)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a capture goes on after it was killed, cancelled, or given other options.
+"""How a capture continues after it was killed, cancelled, or given other options.
 
 A film set that needs no Blender stands in: its pictures tell who was asked for.
 """

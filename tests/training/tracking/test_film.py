@@ -80,9 +80,9 @@ def test_the_sound_begins_with_the_pictures_and_is_as_long(tmp_path):
     film = open_film(numbered(tmp_path / "a.mp4", sound=wav), 1280)
     assert film.sound
     write_sound(film, tmp_path / "out.wav", 50)
-    heard, rate = soundfile.read(tmp_path / "out.wav")
-    assert len(heard) == 2 * rate
-    assert np.abs(heard).argmax() / rate == pytest.approx(0.5, abs=0.002)
+    decoded, rate = soundfile.read(tmp_path / "out.wav")
+    assert len(decoded) == 2 * rate
+    assert np.abs(decoded).argmax() / rate == pytest.approx(0.5, abs=0.002)
 
 
 def test_a_film_without_sound_is_a_film(tmp_path):

@@ -108,7 +108,7 @@ def _sides(quad: list[int]) -> list[Edge]:
 
 
 class _Rows:
-    """Where an edge goes on: the next vertex of the straight row it belongs to."""
+    """Where an edge continues: the next vertex of the straight row it belongs to."""
 
     def __init__(self, quads: Ids) -> None:
         self._neighbours: dict[int, set[int]] = {}

@@ -85,9 +85,9 @@ def motion_figure(
             limit = CLOSED_BELOW * _mean_in_vowels(track.times, track.gap, clip.phones)
     highest = gap.get_ylim()[1]
     if level.max(initial=0.0) > 0:
-        moments = np.arange(len(level)) / RATE
+        at = np.arange(len(level)) / RATE
         sound = level / level.max() * highest
-        gap.fill_between(moments, sound, color="#000000", alpha=0.06, linewidth=0)
+        gap.fill_between(at, sound, color="#000000", alpha=0.06, linewidth=0)
     if limit is not None:
         gap.axhline(limit, color="#e2574c", linewidth=0.8, linestyle=":")
     gap.set(ylabel="lip opening, mm", xlim=(0, seconds), ylim=(0, highest))
@@ -230,8 +230,8 @@ def _by_class(
     found = []
     for phone in phones:
         quarter = (phone.end - phone.start) / 4
-        moments = np.linspace(phone.start + quarter, phone.end - quarter, 5)
-        inside = np.interp(moments, times, values)
+        inner_times = np.linspace(phone.start + quarter, phone.end - quarter, 5)
+        inside = np.interp(inner_times, times, values)
         for sounds, labels in _CLASSES.items():
             if phone.label in labels or (sounds == "other" and phone.label not in named):
                 found.append((sounds, inside))

@@ -68,7 +68,7 @@ def joined(fields: list[Field]) -> Field:
 class Binding:
     """Carries strands from the neutral head to any pose of it.
 
-    A strand turns with its triangle as a rigid piece: hair does not stretch with skin.
+    A strand turns with its triangle as a rigid body: hair does not stretch with skin.
     """
 
     def __init__(self, head: Head, field: Field) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the speech model hears: phones with soft boundaries, energies, loudness."""
+"""What the speech model gets of a recording: phones with soft boundaries, energies, loudness."""
 
 import numpy as np
 import pytest
@@ -58,9 +58,9 @@ def test_loudness_is_the_last_number():
 
 
 def test_sound_alone_has_no_phones():
-    heard = acoustic_features(MEL)
-    assert heard.shape == (100, PhoneticEncoder.size)
-    assert (heard[:, : len(PHONES)] == 0).all()
+    features = acoustic_features(MEL)
+    assert features.shape == (100, PhoneticEncoder.size)
+    assert (features[:, : len(PHONES)] == 0).all()
 
 
 def test_speech_at_the_levelled_loudness_has_energy_one():
@@ -72,10 +72,10 @@ def test_a_clip_has_features_at_100_hz():
     rng = np.random.default_rng(0)
     speech = speech_from_samples(rng.normal(size=16_000).astype(np.float32) * 0.01, 16_000)
     encoder = PhoneticEncoder()
-    heard = encoder.encode(speech)
-    assert heard.values.shape == (100, encoder.size)
-    assert heard.values.dtype == np.float32
-    assert (heard.rate, heard.start, heard.duration) == (100.0, 0.005, 1.0)
+    features = encoder.encode(speech)
+    assert features.values.shape == (100, encoder.size)
+    assert features.values.dtype == np.float32
+    assert (features.rate, features.start, features.duration) == (100.0, 0.005, 1.0)
 
 
 def test_encoders_are_found_by_id():

@@ -69,10 +69,10 @@ def _reference(folder, speech):
 @pytest.mark.parametrize("seconds", [0.2, 0.521, 3.0])
 def test_a_clip_of_one_window_is_encoded_as_transformers_does(folder, seconds):
     speech = _speech(seconds)
-    heard = load_wav2vec2(folder).encode(speech)
+    features = load_wav2vec2(folder).encode(speech)
     expected = _reference(folder, speech)
-    assert heard.values.shape == expected.shape
-    np.testing.assert_allclose(heard.values, expected, atol=2e-5)
+    assert features.values.shape == expected.shape
+    np.testing.assert_allclose(features.values, expected, atol=2e-5)
 
 
 def test_normalisation_is_the_processors(folder):
@@ -95,26 +95,26 @@ def test_features_come_50_times_a_second_from_the_middle_of_their_window(folder)
     assert encoder.start == pytest.approx(0.0125)
 
 
-def test_convolutional_features_of_a_piece_are_those_of_the_whole_clip(folder):
+def test_convolutional_features_of_a_chunk_are_those_of_the_whole_clip(folder):
     encoder = load_wav2vec2(folder)
     samples = torch.from_numpy(encoder.prepared(_speech(4.0).samples))
     with torch.inference_mode():
         whole = encoder.network.feature_extractor(samples[None]).transpose(1, 2)
-        piece = encoder._convolved(samples, 70, 110, encoder._statistics(samples))
-    torch.testing.assert_close(piece, whole[:, 70:110], atol=1e-5, rtol=1e-4)
+        chunk = encoder._convolved(samples, 70, 110, encoder._statistics(samples))
+    torch.testing.assert_close(chunk, whole[:, 70:110], atol=1e-5, rtol=1e-4)
 
 
-def test_the_statistics_do_not_depend_on_the_pieces(folder, monkeypatch):
+def test_the_statistics_do_not_depend_on_the_chunks(folder, monkeypatch):
     encoder = load_wav2vec2(folder)
     samples = torch.from_numpy(encoder.prepared(_speech(3.0).samples))
     with torch.inference_mode():
         whole = encoder._statistics(samples)
         monkeypatch.setattr(wav2vec2, "_WINDOW", 0.3)
-        pieces = encoder._statistics(samples)
+        chunks = encoder._statistics(samples)
     if whole is None:
-        assert pieces is None
+        assert chunks is None
         return
-    for ours, theirs in zip(pieces, whole, strict=True):
+    for ours, theirs in zip(chunks, whole, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
 
 
@@ -131,11 +131,11 @@ def test_windows_of_a_long_clip_stay_close_to_the_single_pass(folder, monkeypatc
     monkeypatch.setattr(wav2vec2, "_WINDOW", 2.0)
     monkeypatch.setattr(wav2vec2, "_CONTEXT", 1.0)
     speech = _speech(7.0)
-    heard = load_wav2vec2(folder).encode(speech).values
+    features = load_wav2vec2(folder).encode(speech).values
     expected = _reference(folder, speech)
-    assert heard.shape == expected.shape
+    assert features.shape == expected.shape
     # Attention over 4 s instead of 7 s: near, not equal.
-    assert np.abs(heard - expected).mean() < 0.1 * np.abs(expected).mean()
+    assert np.abs(features - expected).mean() < 0.1 * np.abs(expected).mean()
 
 
 def test_the_convolutions_are_frozen_and_the_rest_is_not(folder):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Streams, pieces and whole clips are one computation."""
+"""Streams, chunks and whole clips are one computation."""
 
 from dataclasses import replace
 
@@ -50,7 +50,7 @@ def _clip(model, duration, seed=0):
     return AudioFeatures(values, config.feature_rate, config.feature_start, duration)
 
 
-@pytest.mark.parametrize("piece", [1, 3, 64, 1000])
+@pytest.mark.parametrize("chunk", [1, 3, 64, 1000])
 @pytest.mark.parametrize(
     "changes",
     [
@@ -66,7 +66,7 @@ def _clip(model, duration, seed=0):
     ],
     ids=lambda changes: next(iter(changes), "starter"),
 )
-def test_a_stream_gives_the_numbers_of_the_whole_clip(head, changes, piece):
+def test_a_stream_gives_the_numbers_of_the_whole_clip(head, changes, chunk):
     model = _model(head, **changes)
     clip = _clip(model, 2.37)
     frames = int(2.37 * model.config.motion_rate) + 2
@@ -74,8 +74,8 @@ def test_a_stream_gives_the_numbers_of_the_whole_clip(head, changes, piece):
         whole = model(torch.from_numpy(clip.values)[None], frames)
     stream = MotionStream(model)
     made = [
-        stream.push(clip.values[start : start + piece])
-        for start in range(0, len(clip.values), piece)
+        stream.push(clip.values[start : start + chunk])
+        for start in range(0, len(clip.values), chunk)
     ]
     made.append(stream.finish(frames))
     weights = np.concatenate([part.weights for part in made])
@@ -143,13 +143,13 @@ def test_any_frame_rate_gives_round_duration_times_fps_frames(head, fps, duratio
     assert len(motion) == max(1, round(duration * fps))
 
 
-def test_pieces_leave_no_seam(head, monkeypatch):
+def test_chunks_leave_no_seam(head, monkeypatch):
     model = _model(head)
     clip = _clip(model, 6.0)
     whole = infer(model, clip, 30.0)
     monkeypatch.setattr("engine.motion.model.inference._CHUNK", 0.37)
-    pieces = infer(model, clip, 30.0)
-    np.testing.assert_allclose(pieces.weights, whole.weights, atol=1e-5)
+    chunks = infer(model, clip, 30.0)
+    np.testing.assert_allclose(chunks.weights, whole.weights, atol=1e-5)
 
 
 def test_later_frames_are_those_of_a_later_clip(head):

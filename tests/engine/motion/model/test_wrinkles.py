@@ -48,7 +48,7 @@ def test_a_wide_furrow_answers_at_a_wide_scale():
     assert strength.argmax() == 2
 
 
-def test_regions_are_told_apart():
+def test_regions_are_distinguished():
     picture = _picture()
     picture[..., 8:40, 10] = 0.2
     masks = torch.zeros(1, 2, 48, 48)

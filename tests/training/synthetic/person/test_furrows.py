@@ -80,7 +80,7 @@ def test_bare_skin_between_the_furrows_is_left_alone(maps, head):
 
 
 def test_the_map_is_flat_where_it_ends(maps):
-    """Outside the map the shader goes on with its last row and column."""
+    """Outside the map the shader continues with its last row and column."""
     border = [maps[:, 0], maps[:, -1], maps[:, :, 0], maps[:, :, -1]]
     assert max(np.abs(edge).max() for edge in border) < 1e-6
 
