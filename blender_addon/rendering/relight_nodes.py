@@ -8,6 +8,7 @@ from typing import Any
 import bpy
 
 from . import compositor_nodes
+from .node_math import fed
 
 INPUTS = ("Light", "Capture Light", "Light Settings")
 """Inputs of the group: the light pass, and the two passes of its receivers' material."""
@@ -75,10 +76,4 @@ def parts(tree: Any, socket: Any) -> list[Any]:
 
 def math(tree: Any, operation: str, *values: Any) -> bpy.types.NodeSocket:
     """The result of an operation on two sockets or numbers."""
-    node = compositor_nodes.math_node(tree, operation)
-    for socket, value in zip(node.inputs, values, strict=False):
-        if isinstance(value, float):
-            socket.default_value = value
-        else:
-            tree.links.new(value, socket)
-    return node.outputs[0]
+    return fed(tree, compositor_nodes.math_node(tree, operation), *values).outputs[0]

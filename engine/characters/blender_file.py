@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -149,10 +149,8 @@ def _ask(path: Path, request: dict[str, Any]) -> JsonObject:
         asked, answer = Path(folder, "request.json"), Path(folder, "answer.json")
         values = request | {"file": str(path.absolute()), "answer": str(answer)}
         asked.write_text(json.dumps(values), "utf-8")
-        # -P: a folder of the user that is called like a package of ours must not be taken for it.
-        command = [sys.executable, "-P", "-m", "engine.characters.blender_process", str(asked)]
-        done = platforms.run(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        if done.returncode or not answer.is_file():
+        code = _run_blender(asked, log)
+        if code or not answer.is_file():
             log.seek(0)
             tail = " ".join(log.read().split())[-_LOG:]
             raise GaussianSpeechError(
@@ -165,3 +163,11 @@ def _ask(path: Path, request: dict[str, Any]) -> JsonObject:
             "Open it in Blender, and save or export it again.",
         )
     return found
+
+
+def _run_blender(request: Path, log: IO[str]) -> int:
+    """Let a new process answer a request; gives its exit status."""
+    # -P: a folder of the user that is called like a package of ours must not be taken for it.
+    command = [sys.executable, "-P", "-m", "engine.characters.blender_process", str(request)]
+    done = platforms.run(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    return done.returncode

@@ -7,12 +7,11 @@ mesh. How far it goes does not matter: where there is no avatar, nothing that is
 
 from __future__ import annotations
 
-from typing import Any
-
 import bpy
 
 from ... import compat
 from ..light.proxies import make_proxy
+from ..node_math import vector
 
 MATERIAL, NODES = "GaussianSpeech Matte", "GaussianSpeech Rim"
 
@@ -58,30 +57,22 @@ def _nodes() -> bpy.types.NodeTree:
     given, result = new("NodeGroupInput"), new("NodeGroupOutput")
     box = new("GeometryNodeBoundBox")
     link(given.outputs["Geometry"], box.inputs["Geometry"])
-    middle = _vector(tree, "SCALE", _vector(tree, "ADD", box.outputs["Min"], box.outputs["Max"]))
+    middle = vector(tree, "SCALE", vector(tree, "ADD", box.outputs["Min"], box.outputs["Max"]))
     middle.node.inputs["Scale"].default_value = 0.5
     camera = new("GeometryNodeObjectInfo")
     link(new("GeometryNodeInputActiveCamera").outputs[0], camera.inputs["Object"])
     along = new("FunctionNodeRotateVector")
     along.inputs["Vector"].default_value = (0, 0, 1)
     link(camera.outputs["Rotation"], along.inputs["Rotation"])
-    off = _vector(tree, "SUBTRACT", new("GeometryNodeInputPosition").outputs[0], middle)
-    depth = _vector(tree, "PROJECT", off, along.outputs["Vector"])
-    flat = _vector(tree, "SCALE", _vector(tree, "SUBTRACT", off, depth))
+    off = vector(tree, "SUBTRACT", new("GeometryNodeInputPosition").outputs[0], middle)
+    depth = vector(tree, "PROJECT", off, along.outputs["Vector"])
+    flat = vector(tree, "SCALE", vector(tree, "SUBTRACT", off, depth))
     flat.node.inputs["Scale"].default_value = _RIM
     moved = new("GeometryNodeSetPosition")
     link(given.outputs["Geometry"], moved.inputs["Geometry"])
-    link(_vector(tree, "ADD", middle, flat), moved.inputs["Position"])
+    link(vector(tree, "ADD", middle, flat), moved.inputs["Position"])
     both = new("GeometryNodeJoinGeometry")
     for geometry in (given.outputs["Geometry"], moved.outputs["Geometry"]):
         link(geometry, both.inputs["Geometry"])
     link(both.outputs["Geometry"], result.inputs["Geometry"])
     return tree
-
-
-def _vector(tree: Any, operation: str, *values: Any) -> Any:
-    node = tree.nodes.new("ShaderNodeVectorMath")
-    node.operation = operation
-    for socket, value in zip(node.inputs, values, strict=False):
-        tree.links.new(value, socket)
-    return node.outputs["Vector"]

@@ -15,6 +15,7 @@ import numpy as np
 from ....engine.heads.axes import blender_to_head
 from ... import compat
 from ...avatars.properties import avatar_path
+from ..node_math import math, vector
 from .properties import NEUTRAL_TEMPERATURE
 from .stored import avatar_file, stored_light
 
@@ -194,36 +195,21 @@ def _nodes() -> bpy.types.NodeTree:
     reach = new("GeometryNodeInputNamedAttribute")
     reach.data_type = "FLOAT"
     reach.inputs["Name"].default_value = "reach"
-    off = _math(tree, "SUBTRACT", reach.outputs["Attribute"], given.outputs["Inset"])
+    off = math(tree, "SUBTRACT", reach.outputs["Attribute"], given.outputs["Inset"])
     # The reach is in the head's own metres.
-    size = new("ShaderNodeVectorMath")
-    size.operation = "LENGTH"
-    link(head.outputs["Scale"], size.inputs[0])
-    scaled = _math(tree, "MULTIPLY", _math(tree, "DIVIDE", size.outputs["Value"], 3**0.5), off)
-    along = new("ShaderNodeVectorMath")
-    along.operation = "SCALE"
-    link(new("GeometryNodeInputNormal").outputs["Normal"], along.inputs[0])
-    link(scaled, along.inputs["Scale"])
+    size = vector(tree, "LENGTH", head.outputs["Scale"]).node.outputs["Value"]
+    scaled = math(tree, "MULTIPLY", math(tree, "DIVIDE", size, 3**0.5), off)
+    along = vector(tree, "SCALE", new("GeometryNodeInputNormal").outputs["Normal"])
+    link(scaled, along.node.inputs["Scale"])
     moved = new("GeometryNodeSetPosition")
     link(laid.outputs["Geometry"], moved.inputs["Geometry"])
-    link(along.outputs["Vector"], moved.inputs["Offset"])
-    thin = _math(tree, "LESS_THAN", reach.outputs["Attribute"], given.outputs["Least"])
+    link(along, moved.inputs["Offset"])
+    thin = math(tree, "LESS_THAN", reach.outputs["Attribute"], given.outputs["Least"])
     kept = new("GeometryNodeDeleteGeometry")
     link(moved.outputs["Geometry"], kept.inputs["Geometry"])
     link(thin, kept.inputs["Selection"])
     link(kept.outputs["Geometry"], result.inputs["Geometry"])
     return tree
-
-
-def _math(tree: Any, operation: str, *values: Any) -> bpy.types.NodeSocket:
-    node = tree.nodes.new("ShaderNodeMath")
-    node.operation = operation
-    for socket, value in zip(node.inputs, values, strict=False):
-        if isinstance(value, float):
-            socket.default_value = value
-        else:
-            tree.links.new(value, socket)
-    return node.outputs[0]
 
 
 def _material() -> bpy.types.Material:
@@ -244,18 +230,16 @@ def _material() -> bpy.types.Material:
     bodies = [new("ShaderNodeBlackbody") for _ in range(2)]
     bodies[0].inputs[0].default_value = NEUTRAL_TEMPERATURE
     link(driven["temperature"], bodies[1].inputs[0])
-    white = _vector(tree, "DIVIDE", bodies[0].outputs[0], bodies[1].outputs[0])
+    white = vector(tree, "DIVIDE", bodies[0].outputs[0], bodies[1].outputs[0])
     light = _attribute(tree, "GEOMETRY", "capture_light").outputs["Vector"]
-    factor = _math(tree, "DIVIDE", _ALBEDO, _math(tree, "MAXIMUM", driven["gain"], 1e-6))
-    scale = new("ShaderNodeVectorMath")
-    scale.operation = "SCALE"
-    link(_vector(tree, "MULTIPLY", light, white), scale.inputs[0])
-    link(factor, scale.inputs["Scale"])
+    factor = math(tree, "DIVIDE", _ALBEDO, math(tree, "MAXIMUM", driven["gain"], 1e-6))
+    scaled = vector(tree, "SCALE", vector(tree, "MULTIPLY", light, white))
+    link(factor, scaled.node.inputs["Scale"])
     settings = new("ShaderNodeCombineXYZ")
     link(driven["amount"], settings.inputs[0])
     link(driven["gamma"], settings.inputs[1])
     settings.inputs[2].default_value = 1.0
-    for name, socket in ((CAPTURE, scale.outputs["Vector"]), (SETTINGS, settings.outputs[0])):
+    for name, socket in ((CAPTURE, scaled), (SETTINGS, settings.outputs[0])):
         out = new("ShaderNodeOutputAOV")
         out.aov_name = name
         link(socket, out.inputs["Color"])
@@ -266,11 +250,3 @@ def _attribute(tree: Any, kind: str, name: str) -> Any:
     node = tree.nodes.new("ShaderNodeAttribute")
     node.attribute_type, node.attribute_name = kind, name
     return node
-
-
-def _vector(tree: Any, operation: str, one: Any, other: Any) -> bpy.types.NodeSocket:
-    node = tree.nodes.new("ShaderNodeVectorMath")
-    node.operation = operation
-    tree.links.new(one, node.inputs[0])
-    tree.links.new(other, node.inputs[1])
-    return node.outputs["Vector"]

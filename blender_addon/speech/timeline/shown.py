@@ -200,22 +200,23 @@ def _by_display(marks: Iterable[Mark], *, markers: bool) -> tuple[list[Mark], li
 
 def lying(line: Any) -> list[Mark]:
     """What lies on the timeline of a line now."""
-    known = _shown(line)
-    scene = bpy.data.scenes.get(known[0].scene) if known else None
-    if known is None or scene is None:
-        return []
-    own = _by_display(known[1], markers=known[0].markers)[0]
-    return [*markers.read(scene, own), *strips.read(scene, line.id)]
+    scene, own = _markers_of(line)
+    return [*markers.read(scene, own), *strips.read(scene, line.id)] if scene else []
 
 
 def selection(line: Any) -> list[Mark]:
     """What is selected of a line on the timeline."""
+    scene, own = _markers_of(line)
+    return [*markers.selected(scene, own), *strips.selected(scene, line.id)] if scene else []
+
+
+def _markers_of(line: Any) -> tuple[bpy.types.Scene | None, list[Mark]]:
+    """The scene that shows a line, if any, and what it shows of it as markers."""
     known = _shown(line)
-    scene = bpy.data.scenes.get(known[0].scene) if known else None
-    if known is None or scene is None:
-        return []
-    own = _by_display(known[1], markers=known[0].markers)[0]
-    return [*markers.selected(scene, own), *strips.selected(scene, line.id)]
+    if known is None:
+        return None, []
+    scene = bpy.data.scenes.get(known[0].scene)
+    return scene, _by_display(known[1], markers=known[0].markers)[0]
 
 
 def stamp(context: bpy.types.Context, line: Any) -> tuple[Any, ...]:

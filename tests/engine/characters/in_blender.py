@@ -13,6 +13,7 @@ import traceback
 
 import bpy
 
+from engine.characters.blender_process import main as answer
 from tests.engine.gltf_files import ARKIT
 
 
@@ -143,7 +144,8 @@ if __name__ == "__main__":
     for line in sys.stdin:
         action, *arguments = json.loads(line)
         try:
-            found = {"make": make, "sample": sample, "turns": turns}[action](*arguments)
+            actions = {"make": make, "sample": sample, "turns": turns, "answer": answer}
+            found = actions[action](*arguments)
         except Exception:  # noqa: BLE001 - Whatever it is, the test says it.
             print("FAILED " + json.dumps(traceback.format_exc()), flush=True)
         else:

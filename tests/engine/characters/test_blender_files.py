@@ -12,7 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.characters import load_mapping, open_character, proposed_mapping, speak
+from engine.characters import (
+    blender_file,
+    load_mapping,
+    open_character,
+    proposed_mapping,
+    speak,
+)
 from engine.characters.character import Clip, Values
 from engine.core.errors import BadInputError, GaussianSpeechError, MissingDependencyError
 from engine.heads.axes import head_to_blender
@@ -54,6 +60,17 @@ def blender(*arguments):
             assert kind == "DONE", json.loads(answer)
             return json.loads(answer)
     raise AssertionError("Blender has ended.")
+
+
+@pytest.fixture
+def one_blender(monkeypatch):
+    """Let the Blender of all tests answer what each character starts a process for."""
+
+    def answered(request, _log):
+        blender("answer", request)
+        return 0
+
+    monkeypatch.setattr(blender_file, "_run_blender", answered)
 
 
 def sampled(path, fps, count):
@@ -132,7 +149,9 @@ def test_files_of_blender_speak_and_keep_what_is_in_them(characters, tmp_path, s
 
 
 @needs_blender
-def test_keys_that_cannot_move_are_said_and_the_artists_own_animation_stays(made, tmp_path):
+def test_keys_that_cannot_move_are_said_and_the_artists_own_animation_stays(
+    made, tmp_path, one_blender
+):
     character = open_character(made / "busy.blend")
     clip = speak(talk(), proposed_mapping(character), "talk")
     left_out = character.save(tmp_path / "out.blend", [clip])
@@ -160,7 +179,7 @@ def test_several_recordings_need_a_file_each(characters, tmp_path):
 
 @needs_blender
 @pytest.mark.parametrize("mode", ["quaternion", "euler"])
-def test_the_head_of_an_armature_turns(tmp_path, mode):
+def test_the_head_of_an_armature_turns(tmp_path, mode, one_blender):
     blender("make", tmp_path / "rig.blend", "rigged", mode)
     character = open_character(tmp_path / "rig.blend")
     vectors = np.linspace([0, 0, 0], [0.3, -0.5, 0.1], 20).astype(np.float32)
@@ -206,7 +225,7 @@ def test_blender_shows_the_bones_of_a_glb_at_the_angles_asked_for(tmp_path):
 @needs_blender
 @pytest.mark.parametrize("mode", ["quaternion", "euler"])
 @pytest.mark.parametrize("out", ["out.blend", "out.fbx"])
-def test_the_bones_of_a_rig_turn_by_the_angles_asked_for(tmp_path, mode, out):
+def test_the_bones_of_a_rig_turn_by_the_angles_asked_for(tmp_path, mode, out, one_blender):
     kind = out.rpartition(".")[2]
     blender("make", tmp_path / f"rig.{kind}", "rigged", mode)
     rows = [BoneRow("jaw", "rotation x", "jawOpen", np.radians(20))]
@@ -221,7 +240,7 @@ def test_the_bones_of_a_rig_turn_by_the_angles_asked_for(tmp_path, mode, out):
 
 
 @needs_blender
-def test_bones_that_cannot_move_are_said(tmp_path):
+def test_bones_that_cannot_move_are_said(tmp_path, one_blender):
     blender("make", tmp_path / "rig.blend", "rigged", "stuck")
     rows = [
         BoneRow("jaw", "rotation x", "jawOpen", 0.3),
@@ -236,7 +255,7 @@ def test_bones_that_cannot_move_are_said(tmp_path):
 
 
 @needs_blender
-def test_head_motion_without_an_armature_is_said_to_be_left_out(characters, tmp_path):
+def test_head_motion_without_an_armature_is_said_to_be_left_out(characters, tmp_path, one_blender):
     character = characters["anna.blend"]
     values = Values(("jawOpen",), np.full((2, 1), 0.5, np.float32))
     clip = Clip("talk", 25.0, {0: values}, np.full((2, 3), 0.1, np.float32))

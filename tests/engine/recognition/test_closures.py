@@ -62,17 +62,16 @@ def test_more_closures_are_found_and_hardly_any_vowel_is_shut(recorded_clips, cl
     labels = acoustic_model().labels
     for clip in recorded_clips:
         scores = scored(clip.speech.samples)
+        both = {loop: searched(loop(), scores) for loop in found}
         vowels = {}
-        for loop in found:
-            phones = searched(loop(), scores)
+        for loop, phones in both.items():
             timed = [clip.phones[0]._replace(label=labels[p], start=a / 100, end=b / 100)
                      for p, a, b in phones]  # fmt: skip
             hits, _ = closures(clip.phones, timed)
             found[loop] += hits
             vowels[loop] = sum(labels[phone.phone] in VOWELS for phone in phones)
-            assert [phone[1:] for phone in phones] == [
-                phone[1:] for phone in searched(PhoneLoop(), scores)
-            ]
+        times = [[phone[1:] for phone in phones] for phones in both.values()]
+        assert times[0] == times[1]
         assert vowels[ClosingPhoneLoop] == vowels[PhoneLoop]
     assert found[ClosingPhoneLoop] >= found[PhoneLoop] > 0
 
