@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.blender_addon.undo_steps import state, unused
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 ZIP_VARIABLE = "GAUSSIANSPEECH_ZIP"
 PACKAGE = "bl_ext.user_default.gaussianspeech"
@@ -165,6 +167,26 @@ def listed(engine_ready, jobs, addon):
         return blender.context.window_manager.gaussianspeech_jobs.entries.keys()
 
     return read
+
+
+@pytest.fixture
+def one_step(blender):
+    """Call an operator as the interface does; then one step back is the file as it was."""
+
+    def called(operator, **options):
+        blender.ops.ed.undo_push(message="before")
+        before = state(blender)
+        assert operator("EXEC_DEFAULT", True, **options) == {"FINISHED"}
+        after = state(blender)
+        assert after != before
+        assert not unused(blender)
+        blender.ops.ed.undo()
+        assert state(blender) == before
+        assert not unused(blender)
+        blender.ops.ed.redo()
+        assert state(blender) == after
+
+    return called
 
 
 @pytest.fixture

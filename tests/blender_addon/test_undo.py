@@ -16,9 +16,9 @@ from tests.blender_addon.test_speech_batch import add_strips
 from tests.blender_addon.test_speech_controls import preset_paths
 from tests.blender_addon.test_speech_lines import asked, strips_of
 from tests.blender_addon.test_speech_sound import audible, ramp
-from tests.blender_addon.undo_steps import one_step, state
+from tests.blender_addon.undo_steps import state
 
-__all__ = ["asked", "audible", "head", "one_step", "ramp"]
+__all__ = ["asked", "audible", "head", "ramp"]
 
 
 def objects(blender, name="Small"):

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 KINDS = ("actions", "texts", "sounds", "objects", "meshes", "shape_keys", "armatures", "scenes")
 
 
@@ -64,23 +62,3 @@ def unused(blender):
         for block in getattr(blender.data, kind)
         if not block.users and not block.use_fake_user
     ]
-
-
-@pytest.fixture
-def one_step(blender):
-    """Call an operator as the interface does; then one step back is the file as it was."""
-
-    def called(operator, **options):
-        blender.ops.ed.undo_push(message="before")
-        before = state(blender)
-        assert operator("EXEC_DEFAULT", True, **options) == {"FINISHED"}
-        after = state(blender)
-        assert after != before
-        assert not unused(blender)
-        blender.ops.ed.undo()
-        assert state(blender) == before
-        assert not unused(blender)
-        blender.ops.ed.redo()
-        assert state(blender) == after
-
-    return called

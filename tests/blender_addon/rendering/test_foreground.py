@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from tests.blender_addon.disc_engine import DiscEngine
-from tests.blender_addon.test_compositor import glowing_cube
+from tests.blender_addon.rendering.compositor.composited_scene import glowing_cube
+from tests.blender_addon.rendering.disc_engine import DiscEngine
 
 WIDTH, HEIGHT = 96, 64
 BLUE, WHITE = (0.05, 0.05, 0.8), (0.9, 0.9, 0.9)

@@ -6,18 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.blender_addon.shown_line import (
-    NAMES,
-    head,
-    lie,
-    line,
-    set_range,
-    strips,
-    take_in,
-    timing,
-)
-
-__all__ = ["head", "lie", "line", "set_range", "strips", "take_in", "timing"]
+from tests.blender_addon.timeline.shown_line import NAMES
 
 
 def test_words_and_phones_are_shown_where_they_are_spoken(blender, line, lie, strips):

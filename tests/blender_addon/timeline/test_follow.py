@@ -10,7 +10,7 @@ import pytest
 
 from tests.blender_addon.speaking import action_of, line_of
 
-VOICE = Path(__file__).resolve().parents[2] / "engine" / "assets" / "sample_voice.wav"
+VOICE = Path(__file__).resolve().parents[3] / "engine" / "assets" / "sample_voice.wav"
 TEXT = "Lend me your voice, and I will move my mouth, from a soft whisper to a proper boom."
 
 

@@ -6,10 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.blender_addon.conftest import REPOSITORY
-from tests.blender_addon.job_folders import make_job
-from tests.blender_addon.job_waiting import watcher
-
-__all__ = ["watcher"]
+from tests.blender_addon.jobs.job_folders import make_job
 
 
 def test_a_trained_speech_model_is_used_with_one_click(

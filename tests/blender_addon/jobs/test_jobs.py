@@ -13,10 +13,8 @@ import time
 import pytest
 
 from tests.blender_addon.conftest import PACKAGE
-from tests.blender_addon.job_folders import make_job, write_picture
-from tests.blender_addon.job_waiting import PATIENCE, watcher
-
-__all__ = ["watcher"]
+from tests.blender_addon.jobs.job_folders import make_job, write_picture
+from tests.blender_addon.jobs.job_waiting import PATIENCE
 
 
 def status(bpy):

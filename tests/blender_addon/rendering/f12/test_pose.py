@@ -6,10 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.blender_addon.disc_engine import disc
-from tests.blender_addon.f12_scene import head, rendered, scene
-
-__all__ = ["disc", "head", "scene"]
+from tests.blender_addon.rendering.f12.f12_scene import rendered
 
 
 def bound_copy(scene, head, name, **place):

@@ -1,14 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixtures: a scene with one avatar that F12 renders with a stand-in of the engine process."""
+"""A scene with one avatar that F12 renders with a stand-in of the engine process."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from tests.blender_addon.disc_engine import disc
-
-__all__ = ["disc"]
 
 
 @pytest.fixture
@@ -33,17 +29,3 @@ def head(blender, scene):
     known.id, known.source, known.vertex_count = "default", "default", 8
     head.gaussianspeech_avatar.source = "default"
     return head
-
-
-def rendered(scene, tmp_path) -> np.ndarray:
-    import bpy
-
-    scene.render.filepath = str(tmp_path / "still.exr")
-    bpy.ops.render.render(write_still=True)
-    image = bpy.data.images.load(scene.render.filepath, check_existing=False)
-    width, height = image.size
-    return np.array(image.pixels[:]).reshape(height, width, 4)
-
-
-def linear(srgb) -> np.ndarray:
-    return ((np.asarray(srgb) + 0.055) / 1.055) ** 2.4

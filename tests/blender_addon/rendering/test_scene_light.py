@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.blender_addon.disc_engine import COLOR, DiscEngine
+from tests.blender_addon.rendering.disc_engine import COLOR, DiscEngine
 
 WIDTH, HEIGHT = 96, 64
 MIDDLE = HEIGHT // 2, WIDTH // 2

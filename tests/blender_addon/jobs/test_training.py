@@ -11,10 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from tests.blender_addon.conftest import REPOSITORY
-from tests.blender_addon.job_folders import make_job
-from tests.blender_addon.job_waiting import PATIENCE, until, watcher
-
-__all__ = ["watcher"]
+from tests.blender_addon.jobs.job_folders import make_job
+from tests.blender_addon.jobs.job_waiting import PATIENCE, until
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import bpy
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[3]))
 from blender_addon.standalone import addon_module, enabled_addon
 
 ENGINE_PYTHON = sys.argv[-1]

@@ -6,10 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.blender_addon.composited_scene import HEIGHT, WIDTH, rendered, scene
-from tests.blender_addon.disc_engine import disc
-
-__all__ = ["disc", "scene"]
+from tests.blender_addon.rendering.compositor.composited_scene import HEIGHT, WIDTH, rendered
 
 
 @pytest.fixture

@@ -5,18 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.blender_addon.shown_line import (
-    START,
-    head,
-    lie,
-    line,
-    set_range,
-    strips,
-    take_in,
-    timing,
-)
-
-__all__ = ["head", "lie", "line", "set_range", "strips", "take_in", "timing"]
+from tests.blender_addon.timeline.shown_line import START
 
 
 def test_what_nobody_touched_is_no_change(blender, addon, line, take_in):

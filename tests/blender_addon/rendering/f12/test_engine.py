@@ -8,11 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.blender_addon.disc_engine import COLOR, Answer, disc
-from tests.blender_addon.exr_file import channels
-from tests.blender_addon.f12_scene import head, linear, rendered, scene
-
-__all__ = ["disc", "head", "scene"]
+from tests.blender_addon.rendering.disc_engine import COLOR, Answer
+from tests.blender_addon.rendering.exr_file import channels
+from tests.blender_addon.rendering.f12.f12_scene import linear, rendered
 
 
 def test_a_still_holds_the_avatars_colour_in_linear_light(scene, head, tmp_path):

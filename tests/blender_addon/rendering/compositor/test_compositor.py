@@ -8,19 +8,14 @@ import re
 import numpy as np
 import pytest
 
-from tests.blender_addon.composited_scene import (
+from tests.blender_addon.rendering.compositor.composited_scene import (
     HEIGHT,
     WIDTH,
-    compositing,
     glowing_cube,
     rendered,
-    scene,
 )
-from tests.blender_addon.disc_engine import COLOR, disc
-from tests.blender_addon.exr_file import channels
-
-__all__ = ["compositing", "disc", "scene"]
-
+from tests.blender_addon.rendering.disc_engine import COLOR
+from tests.blender_addon.rendering.exr_file import channels
 
 RED, BLUE = (0.8, 0.05, 0.05), (0.05, 0.05, 0.8)
 

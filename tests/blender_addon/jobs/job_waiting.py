@@ -1,18 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What tests of jobs wait for and ask."""
+"""How long tests of jobs wait."""
 
 from __future__ import annotations
 
 import time
 
-import pytest
-
 PATIENCE = 240
-
-
-@pytest.fixture
-def watcher(addon):
-    return addon("jobs.session").watcher
 
 
 def until(condition) -> None:

@@ -8,15 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.blender_addon.disc_engine import COLOR
-from tests.blender_addon.test_compositor import HEIGHT, WIDTH, disc, rendered, scene  # noqa: F401
+from tests.blender_addon.rendering.compositor.composited_scene import HEIGHT, WIDTH, rendered
+from tests.blender_addon.rendering.disc_engine import COLOR
 
 MIDDLE = HEIGHT // 2, WIDTH // 2
-
-
-@pytest.fixture
-def main_scene(request):
-    return request.getfixturevalue("scene")
 
 
 @pytest.fixture
@@ -96,19 +91,19 @@ def test_a_shader_that_does_not_compile_is_no_error_of_the_scene(
     assert overlay.failure() == "This GPU cannot draw avatars: Shader Compile Error"
 
 
-def test_view_layers_without_a_depth_pass_get_it_back(blender, main_scene, tmp_path):
+def test_view_layers_without_a_depth_pass_get_it_back(blender, scene, tmp_path):
     blender.ops.gaussianspeech.set_up_composite()
-    composite = main_scene.gaussianspeech_composite
-    for layer in (*main_scene.view_layers, *composite.avatar_scene.view_layers):
+    composite = scene.gaussianspeech_composite
+    for layer in (*scene.view_layers, *composite.avatar_scene.view_layers):
         layer.use_pass_z = False
-    np.testing.assert_allclose(rendered(main_scene, tmp_path)[MIDDLE], COLOR, atol=0.01)
+    np.testing.assert_allclose(rendered(scene, tmp_path)[MIDDLE], COLOR, atol=0.01)
 
 
 @pytest.mark.parametrize("occlusion", ["DEPTH", "COVERAGE"])
 @pytest.mark.parametrize("place", [(50, 0, 0), (0, -9, 0)])
 def test_a_head_that_leaves_the_frame_leaves_the_scene_as_it_is(
     blender,
-    main_scene,
+    scene,
     tmp_path,
     occlusion,
     place,
@@ -116,10 +111,10 @@ def test_a_head_that_leaves_the_frame_leaves_the_scene_as_it_is(
     head = blender.data.objects["Head"]
     head.gaussianspeech_avatar.source = str(tmp_path / "avatar.ply")
     head.location = place
-    alone = rendered(main_scene, tmp_path, "exr")
+    alone = rendered(scene, tmp_path, "exr")
     head.gaussianspeech_light.enabled = True
-    main_scene.gaussianspeech_composite.occlusion = occlusion
-    main_scene.render.use_motion_blur = main_scene.camera.data.dof.use_dof = True
+    scene.gaussianspeech_composite.occlusion = occlusion
+    scene.render.use_motion_blur = scene.camera.data.dof.use_dof = True
     blender.ops.gaussianspeech.set_up_composite()
-    np.testing.assert_allclose(rendered(main_scene, tmp_path, "exr"), alone, atol=0.02)
+    np.testing.assert_allclose(rendered(scene, tmp_path, "exr"), alone, atol=0.02)
     assert not blender.context.window_manager.gaussianspeech_status.is_error

@@ -10,7 +10,6 @@ import threading
 from types import SimpleNamespace
 
 import numpy as np
-import pytest
 
 COLOR = np.array([0.75, 0.5, 0.25], np.float32)
 """Display-referred sRGB of every disc."""
@@ -89,11 +88,3 @@ class DiscEngine:
         alpha = 1 - through
         depth = np.divide(depth, alpha, out=np.zeros_like(depth), where=alpha > 0)
         return color.astype(np.float32), alpha.astype(np.float32), depth.astype(np.float32)
-
-
-@pytest.fixture
-def disc(addon, monkeypatch):
-    """The engine that F12 asks instead of a process."""
-    engine = DiscEngine()
-    monkeypatch.setattr(addon("rendering.engine"), "get_engine", lambda _context: engine)
-    return engine

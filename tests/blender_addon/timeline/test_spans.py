@@ -5,10 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.blender_addon.shown_line import head, lie, line, played, set_range, strips, take_in
-from tests.blender_addon.undo_steps import one_step
-
-__all__ = ["head", "lie", "line", "one_step", "set_range", "strips", "take_in"]
+from tests.blender_addon.timeline.shown_line import played
 
 
 def test_the_lips_are_held_closed_at_the_playhead_and_nowhere_else(blender, head, line, lie):
