@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,35 @@ if "PYTEST_XDIST_WORKER" in os.environ and importlib.util.find_spec("numba"):
     import numba
 
     numba.set_num_threads(1)
+
+
+_processor = [0.0]
+"""Seconds that this process and its ended children have had, up to the last report."""
+
+
+def pytest_collection_finish():
+    _processor[0] = sum(os.times()[:4])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    report = yield
+    now = sum(os.times()[:4])
+    report.processor_seconds, _processor[0] = now - _processor[0], now
+    return report
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print the processor seconds by folder, which other programs on the machine change little."""
+    spent = Counter()
+    for report in itertools.chain(*terminalreporter.stats.values()):
+        folder = "/".join(Path(getattr(report, "nodeid", "")).parts[:3])
+        spent[folder.partition("::")[0]] += getattr(report, "processor_seconds", 0.0)
+    terminalreporter.section("processor seconds by folder")
+    for folder, seconds in spent.most_common():
+        if seconds >= 1:
+            terminalreporter.write_line(f"{seconds:7.0f} {folder}")
+    terminalreporter.write_line(f"{sum(spent.values()):7.0f} all")
 
 
 def pytest_report_header():

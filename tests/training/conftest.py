@@ -7,6 +7,15 @@ from tests.training.data.speaking_capture import write_speaking_capture
 from training.synthetic.small_capture import write_small_capture
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _small_turntable():
+    """The videos of reports small and short: each costs more than the training it reports on."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.evaluation.avatar._TURNTABLE", (72, 88))
+        patch.setattr("training.evaluation.avatar._FRAMES", 16)
+        yield
+
+
 @pytest.fixture(scope="session")
 def head():
     return load_head("default")

@@ -10,7 +10,8 @@ little by the weights of a robust fit (Tukey's biweight).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,6 +151,7 @@ def sphere() -> Double:
     return np.stack([radius * np.cos(angle), radius * np.sin(angle), z], axis=1)
 
 
+@lru_cache(maxsize=1)  # The fit and what it says of the head need the same.
 def transfer(head: Head) -> Double:
     """(V, D) what a white diffuse vertex reflects of the radiance from each of :func:`sphere`.
 
@@ -158,11 +160,12 @@ def transfer(head: Head) -> Double:
     normals = vertex_normals(head.template, head.faces)
     directions = sphere()
     cosines = np.clip(normals @ directions.T, 0, None)
+    points = _with_centres(head.template, head.faces).astype(np.float64)
     for number, direction in enumerate(directions):
         side = np.cross(direction, np.eye(3)[np.argmin(np.abs(direction))])
         side /= np.linalg.norm(side)
         axes = np.stack([side, np.cross(direction, side), -direction], axis=1)
-        cosines[_hidden(head.template @ axes, head.faces, _CELL), number] = 0
+        cosines[_hidden(points @ axes, len(normals), _CELL), number] = 0
     carried: Double = cosines * (4 / _DIRECTIONS)
     return carried
 
@@ -182,7 +185,8 @@ def _seen(head: Head, region: Index, view: View) -> tuple[Index, Double]:
     )
     seen = (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
     seen &= ((towards * normals).sum(axis=1) > _FACING) & (region >= 0)
-    seen &= ~_hidden(flat, head.faces, _CELL / float(np.median(local[:, 2])))
+    every = _with_centres(flat, head.faces)
+    seen &= ~_hidden(every, len(flat), _CELL / float(np.median(local[:, 2])))
     chosen = np.flatnonzero(seen)
     chosen = chosen[small.alpha.numpy()[row[chosen], column[chosen]] > _SOLID]
     colors = small.image.numpy()[row[chosen], column[chosen]].astype(np.float64)
@@ -190,21 +194,26 @@ def _seen(head: Head, region: Index, view: View) -> tuple[Index, Double]:
     return chosen.astype(np.int32), linear
 
 
-def _hidden(points: Double, faces: Index, cell: float) -> NDArray[np.bool_]:
-    """(V,) whether a point lies behind the mesh, by a coarse map of the nearest depths.
+def _with_centres(points: NDArray[np.floating[Any]], faces: Index) -> NDArray[np.floating[Any]]:
+    """(V + F, 3) the vertices, and the middles of the triangles."""
+    return np.concatenate([points, points[faces].mean(axis=1)])
+
+
+def _hidden(points: Double, vertices: int, cell: float) -> NDArray[np.bool_]:
+    """(V,) whether a vertex lies behind the mesh, by a coarse map of the nearest depths.
 
     Args:
-        points: (V, 3): place in the picture's plane, and depth in metres.
-        faces: (F, 3).
+        points: (V + F, 3) of :func:`_with_centres`: where in the picture's plane, and the depth in
+            metres.
+        vertices: V.
         cell: size of the map's cells, in units of the plane.
     """
-    every = np.concatenate([points, points[faces].mean(axis=1)])
-    cells = np.floor(every[:, :2] / cell).astype(np.int64)
+    cells = np.floor(points[:, :2] / cell).astype(np.int64)
     cells -= cells.min(axis=0)
-    place = cells[:, 1] * (int(cells[:, 0].max()) + 1) + cells[:, 0]
-    nearest = np.full(int(place.max()) + 1, np.inf)
-    np.minimum.at(nearest, place, every[:, 2])
-    hidden: NDArray[np.bool_] = points[:, 2] > nearest[place[: len(points)]] + _BEHIND
+    index = cells[:, 1] * (int(cells[:, 0].max()) + 1) + cells[:, 0]
+    nearest = np.full(int(index.max()) + 1, np.inf)
+    np.minimum.at(nearest, index, points[:, 2])
+    hidden: NDArray[np.bool_] = points[:vertices, 2] > nearest[index[:vertices]] + _BEHIND
     return hidden
 
 

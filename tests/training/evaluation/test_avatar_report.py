@@ -81,9 +81,7 @@ def test_lpips_is_not_available_without_weights_and_says_so(small_capture):
     assert any("VGG16" in note for note in report.notes())
 
 
-def test_the_report_of_a_job(small_capture, shifted, monkeypatch):
-    monkeypatch.setattr("training.evaluation.avatar._TURNTABLE", (72, 88))
-    monkeypatch.setattr("training.evaluation.avatar._FRAMES", 16)
+def test_the_report_of_a_job(small_capture, shifted):
     write_report(shifted, small_capture)
     values = json.loads((shifted / "report.json").read_text())
     assert values["psnr"] == pytest.approx(np.mean([view["psnr"] for view in values["views"]]))

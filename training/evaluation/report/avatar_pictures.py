@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.avatar import GaussianAvatar
+from engine.core.arrays import Float
 from engine.core.progress import Progress, no_progress
 from engine.heads.head import Head
 from engine.rendering.frames import portrait_camera, render_frame, studio_backdrop
@@ -91,20 +92,24 @@ def turntable(
     Yields:
         (H, W, 3) uint8.
     """
+    backdrop = studio_backdrop(*size)
     for number in range(frames):
         progress(number / frames, "Turning the avatar")
         turn = _SWING * math.sin(2 * math.pi * number / frames)
-        yield _still(avatar, head, backend, size, turn)
+        yield _still(avatar, head, backend, backdrop, turn)
 
 
 def strip(avatar: GaussianAvatar, head: Head, backend: Backend, size: tuple[int, int]) -> Frame:
     """(H, 5·W, 3) the neutral avatar from five sides, for where no video plays."""
-    return np.concatenate([_still(avatar, head, backend, size, turn) for turn in _STRIP], axis=1)
+    backdrop = studio_backdrop(*size)
+    stills = [_still(avatar, head, backend, backdrop, turn) for turn in _STRIP]
+    return np.concatenate(stills, axis=1)
 
 
 def _still(
-    avatar: GaussianAvatar, head: Head, backend: Backend, size: tuple[int, int], turn: float
+    avatar: GaussianAvatar, head: Head, backend: Backend, backdrop: Float, turn: float
 ) -> Frame:
-    camera = portrait_camera(head, *size, turn=turn)
+    height, width = backdrop.shape[:2]
+    camera = portrait_camera(head, width, height, turn=turn)
     expression = np.zeros(len(head.expression_names), np.float32)
-    return render_frame(head.template, expression, avatar, backend, camera, studio_backdrop(*size))
+    return render_frame(head.template, expression, avatar, backend, camera, backdrop)
