@@ -297,7 +297,7 @@ def _on_load(*_args: object) -> None:
 
 
 def _watch_view_transform() -> None:
-    """Have new nodes built when the artist chooses another view transform: no update tells."""
+    """Have new nodes built when the artist chooses another view transform: no update says so."""
     bpy.msgbus.clear_by_owner(_HANDLERS)
     bpy.msgbus.subscribe_rna(
         key=(bpy.types.ColorManagedViewSettings, "view_transform"),

@@ -91,7 +91,7 @@ def asked(controls: Any, line: Any, frames: NDArray[np.float64], rate: float) ->
 
 
 def digest(controls: Any, line: Any) -> str:
-    """What tells controls with their keys from others."""
+    """What distinguishes controls with their keys from others."""
     about: list[Any] = [controls.seed]
     about.append(controls.look_at.name if controls.look_at is not None else None)
     checksum = 0

@@ -26,7 +26,7 @@ PACKAGES = ("engine", "training")
 class KernelLocator:
     """numba's cache locator: ``NUMBA_CACHE_DIR/MODULE-DIGEST``.
 
-    `digest` tells apart versions of a kernel, in whatever folder they lie.
+    `digest` distinguishes versions of a kernel, in whatever folder they lie.
     """
 
     def __init__(self, function: Callable[..., Any], file: str, folder: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long work tells how far it is, and learns that it was cancelled."""
+"""How long work reports how far it is, and learns that it was cancelled."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def read_geometry(document: Document, shown: MeshNode) -> Geometry:
 
 
 def _accessors_of(primitive: JsonObject) -> tuple[int, ...]:
-    """What tells apart sets of vertices: primitives of several materials often share one."""
+    """What distinguishes sets of vertices: primitives of several materials often share one."""
     attributes = primitive.group("attributes")
     targets = primitive.groups("targets") if "targets" in primitive else []
     names = ("POSITION", "JOINTS_0", "WEIGHTS_0")

@@ -33,7 +33,7 @@ class Process(NamedTuple):
     Attributes:
         pid: process id.
         started: when it started, seconds since 1970 by the clock of that time.
-        since_boot: where the system tells (Linux), which start of the machine, and how long after
+        since_boot: where the system says (Linux), which start of the machine, and how long after
             it: that stays when the clock is set. Empty elsewhere, and in older files.
     """
 

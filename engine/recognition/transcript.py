@@ -17,7 +17,7 @@ _TOKEN = re.compile(
     "(?P<unspaced>E+|S+)|(?P<word>a[aj]*(?:'a[aj]*)*'?)|(?P<number>(?:d[d.]*)?da{0,3})"
     "|(?P<currency>[$])|(?P<symbol>s)"
 )
-"""Over the kinds of characters that :func:`_kind` tells apart."""
+"""Over the kinds of characters that :func:`_kind` distinguishes."""
 _MARKUP = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|<[^<>]*>|（[^（）]*）|【[^【】]*】")
 _UNSEEN = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 """Variation selectors: another glyph of the same letter."""

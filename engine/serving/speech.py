@@ -177,7 +177,7 @@ def _sent_file(request: Request, array: str, name: str) -> Iterator[Path | None]
 
 
 def _file_name(name: str) -> str:
-    """A name that stands in messages and whose suffix tells the format, safe as a file's."""
+    """A name that stands in messages and whose suffix gives the format, safe as a file's."""
     return re.sub(r"[^\w. -]", "_", name)[-80:].strip(". ") or "audio"
 
 

@@ -35,7 +35,7 @@ _exit_status = 0
 
 
 def pytest_sessionfinish(exitstatus):
-    global _exit_status  # noqa: PLW0603 - pytest_unconfigure is not told
+    global _exit_status  # noqa: PLW0603 - pytest_unconfigure does not get it
     _exit_status = int(exitstatus)
 
 

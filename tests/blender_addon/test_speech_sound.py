@@ -18,7 +18,7 @@ FPS = 25
 
 @pytest.fixture(scope="session")
 def ramp(tmp_path_factory):
-    """A sound whose loudness tells the time: at t seconds its peak is t/4."""
+    """A sound whose loudness is the time: at t seconds its peak is t/4."""
     time = np.arange(round(SECONDS * RATE)) / RATE
     samples = np.sign(np.sin(2 * np.pi * 400 * time)) * time / SECONDS
     path = tmp_path_factory.mktemp("sound") / "ramp.wav"

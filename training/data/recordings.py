@@ -84,7 +84,7 @@ class Recording:
 
     @property
     def text(self) -> str | None:
-        """What is said, where a ``.txt`` beside the sound tells."""
+        """What is said, where a ``.txt`` beside the sound gives it."""
         said = self.audio.with_suffix(".txt")
         return said.read_text(encoding="utf-8") if said.is_file() else None
 

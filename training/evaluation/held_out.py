@@ -41,7 +41,7 @@ from training.run.record import CURVES
 
 SCORES, REPORT = "scores.json", "report.html"
 SPOKEN = replace(NEUTRAL, upper_face=0.0, gaze=0.0)
-"""What a sound tells of a face, and no blinks, brows or gaze that are made up."""
+"""What a sound says of a face, and no blinks, brows or gaze that are made up."""
 _NO_TEST = "There is no test part: it takes three recordings, or a split.json that names some."
 
 

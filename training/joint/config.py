@@ -29,7 +29,7 @@ class JointSettings:
             model learns (a row of Table 4).
         tracked: part of the colours' steps that see the tracked face instead of the predicted one,
             on any picture of the capture, so that they do not forget the other faces; 1 is the
-            control that tells what predicted faces bring from what more steps bring.
+            control that shows what predicted faces bring from what more steps bring.
         speech_rate: highest learning rate of the speech model.
         encoder_rate: of its audio encoder, where it is fine-tuned.
         network_rate: learning rate of the colour network θ.

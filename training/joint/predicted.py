@@ -75,7 +75,7 @@ class Clip:
 
     Attributes:
         speech: the sound.
-        text: what is said, where ``NAME.txt`` tells.
+        text: what is said, where ``NAME.txt`` gives it.
         fps: frames per second of its motion.
         frames: timestep by filmed frame.
     """

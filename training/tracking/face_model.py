@@ -24,7 +24,7 @@ _SHARES = ((OVAL, 0.15), (LIPS, 2.5), (EYES, 1.5), (IRISES, 1.5))
 """Factors of the landmarks' weights: the outline slides, lips and eyes are what is looked at."""
 
 _UNSEEN = ("tongueOut",)
-"""Expressions that no landmark tells."""
+"""Expressions that no landmark shows."""
 _DEVIATIONS = {
     "jawForward": 0.08,
     "jawLeft": 0.1,
