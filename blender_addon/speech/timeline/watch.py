@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Noticing what is done on the timeline, so that the mouth follows by itself.
 
-A timer compares where strips and markers lie with where they lay; moving markers sends no update. Once
-they rest, what lies there is compared with what is shown, and an operator takes in what was done.
-After undo, redo and loading a file nothing is done by itself: they would be undone in turn.
+A timer compares where strips and markers lie with where they lay; moving markers sends no update.
+Once they rest, what lies there is compared with what is shown, and an operator takes in what was
+done. After undo, redo and loading a file nothing is done by itself: they would be undone in turn.
 """
 
 from __future__ import annotations
