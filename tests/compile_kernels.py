@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import shutil
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from engine.core import runtime
@@ -16,22 +18,36 @@ from engine.core import runtime
 VOICE = Path(__file__).resolve().parents[1] / "engine" / "assets" / "sample_voice.wav"
 
 
-def compile_kernels(folder: Path) -> None:
+def compile_rasteriser() -> None:
+    """What draws Gaussians and trains them."""
+    runtime.prepare()  # Before torch and numba are imported.
     import torch
 
-    from engine.commands.animate import animate
-    from engine.commands.warm_up import warm_up
-    from tests.engine.heads.flame_clip import write_flame_clip
+    from engine.avatar.kernels import warm_up
+    from engine.splatting.registry import choose_backend
     from training.losses.ssim import ssim
 
-    assert warm_up(training=True) == 0
+    warm_up(choose_backend("auto"), gradients=True)
     picture = torch.rand(24, 24, 3, requires_grad=True)
     ssim(picture, torch.rand(24, 24, 3)).backward()
+
+
+def compile_recogniser(folder: Path) -> None:
+    """What finds phones, by the performance that is left; and the clip."""
+    runtime.prepare()
+    from engine.commands.animate import animate
+    from tests.engine.heads.flame_clip import write_flame_clip
+
     assert animate((VOICE,), folder) == 0
     shutil.rmtree(folder / "flame", ignore_errors=True)
     write_flame_clip(folder / "flame")
 
 
 if __name__ == "__main__":
-    runtime.prepare()  # Before torch and numba are imported.
-    compile_kernels(Path(sys.argv[1]))
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        parts = [
+            pool.submit(compile_rasteriser),
+            pool.submit(compile_recogniser, Path(sys.argv[1])),
+        ]
+        for part in parts:
+            part.result()
