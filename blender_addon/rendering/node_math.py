@@ -16,10 +16,10 @@ def math(tree: Any, operation: str, *values: Any) -> bpy.types.NodeSocket:
 
 
 def vector(tree: Any, operation: str, *values: Any) -> bpy.types.NodeSocket:
-    """The vector that an operation makes of sockets; its node has the other inputs and outputs."""
+    """The vector or number that an operation makes of vectors; its node has the other inputs."""
     node = tree.nodes.new("ShaderNodeVectorMath")
     node.operation = operation
-    return fed(tree, node, *values).outputs["Vector"]
+    return next(socket for socket in fed(tree, node, *values).outputs if socket.enabled)
 
 
 def fed(tree: Any, node: bpy.types.Node, *values: Any) -> bpy.types.Node:

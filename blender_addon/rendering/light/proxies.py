@@ -197,7 +197,7 @@ def _nodes() -> bpy.types.NodeTree:
     reach.inputs["Name"].default_value = "reach"
     off = math(tree, "SUBTRACT", reach.outputs["Attribute"], given.outputs["Inset"])
     # The reach is in the head's own metres.
-    size = vector(tree, "LENGTH", head.outputs["Scale"]).node.outputs["Value"]
+    size = vector(tree, "LENGTH", head.outputs["Scale"])
     scaled = math(tree, "MULTIPLY", math(tree, "DIVIDE", size, 3**0.5), off)
     along = vector(tree, "SCALE", new("GeometryNodeInputNormal").outputs["Normal"])
     link(scaled, along.node.inputs["Scale"])
