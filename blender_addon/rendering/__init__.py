@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from . import (
     avatar_scene,
+    main_loop,
     ops,
     overlay,
     panel,
@@ -34,6 +35,7 @@ def register() -> None:
     properties.register()
     light_properties.register()
     avatar_scene.register()
+    main_loop.register()
     pass_times.register()
     overlay.register()
     panel_compat.show_panels()
@@ -45,6 +47,7 @@ def unregister() -> None:
     viewport.unregister()
     panel_compat.hide_panels()
     pass_times.unregister()
+    main_loop.unregister()
     avatar_scene.unregister()
     light_properties.unregister()
     properties.unregister()

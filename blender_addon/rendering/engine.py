@@ -18,7 +18,7 @@ from .. import compat
 from ..engine_link.future import EngineFuture
 from ..engine_link.session import get_engine
 from ..status import set_error
-from . import render_passes
+from . import main_loop, render_passes
 from .camera import ViewCamera, ViewLens, camera_view, lens_of, render_region
 from .images import RenderedImage, mean_image, render_image
 from .instances import AvatarInstance, visible_avatars
@@ -80,6 +80,9 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
         except Exception as error:  # noqa: BLE001 - whatever it is, the user must see it
             message = f"The render failed: {type(error).__name__}: {error}"
             self._fail(depsgraph, GaussianSpeechError(message))
+        finally:
+            if is_avatar_scene(depsgraph.scene.original):
+                main_loop.hold()
 
     def _fail(self, depsgraph: bpy.types.Depsgraph, error: GaussianSpeechError) -> None:
         self.report({"ERROR"}, one_line(error))
