@@ -32,6 +32,7 @@ from .compositor import (
 )
 from .engine import GaussianSpeechRenderEngine
 from .foreground import foreground_scene as foreground
+from .foreground import frames
 from .light import properties as light_properties
 from .light.light_scene import differs, keep_light_scene, remove_light_scene
 from .properties import composite_of
@@ -266,10 +267,20 @@ def _on_change(*_args: object) -> None:
 
 
 @persistent
-def _on_frame(*_args: object) -> None:
+def _on_frame(
+    changed: bpy.types.Scene, depsgraph: bpy.types.Depsgraph | None, *_args: object
+) -> None:
     # A marker may have changed the camera.
     for scene, avatar_scene in _composites():
         _follow_all(scene, avatar_scene)
+        if scene == changed and depsgraph is not None and depsgraph.mode == "RENDER":
+            frames.look(scene, depsgraph, _covered_heads(scene, avatar_scene))
+
+
+@persistent
+def _on_render_frame(scene: bpy.types.Scene, *_args: object) -> None:
+    _on_frame(scene, None)
+    frames.begin_frame(scene)
 
 
 @persistent
@@ -310,7 +321,7 @@ def _watch_view_transform() -> None:
 _HANDLERS: dict[str, Any] = {
     "depsgraph_update_post": _on_change,
     "frame_change_post": _on_frame,
-    "render_pre": _on_frame,
+    "render_pre": _on_render_frame,
     "render_init": _on_render_init,
     "render_complete": _on_render_end,
     "render_cancel": _on_render_end,

@@ -186,6 +186,13 @@ def lens_of(camera: Any, matrix_world: Any, focus_point: Any) -> ViewLens | None
     return ViewLens(radius, float(focus)) if focus > 0 else None
 
 
+def lens_at(camera: Any, depsgraph: Any) -> ViewLens | None:
+    """The lens of an evaluated camera object, as its depsgraph has what it is focused on."""
+    target = camera.data.dof.focus_object
+    point = target.evaluated_get(depsgraph).matrix_world.translation if target else None
+    return lens_of(camera.data, camera.matrix_world, point)
+
+
 def region_view(
     view_matrix: Any, window_matrix: Any, width: int, height: int, clip: tuple[float, float]
 ) -> ViewCamera:

@@ -17,6 +17,7 @@ from . import compositor_nodes
 from .coverage_nodes import between
 from .freeing import free
 from .relight_nodes import INPUTS, relit
+from .render_passes import FOREGROUND_USED
 
 TAG = "gaussianspeech"
 """Custom property that marks this add-on's nodes and trees."""
@@ -77,6 +78,7 @@ def build_nodes(
         front = _render_layers(tree, foreground_scene)
         front.label, front[TAG] = "Before the Avatar", "foreground"
         tree.links.new(front.outputs["Image"], group.inputs["Foreground"])
+        tree.links.new(avatar.outputs[FOREGROUND_USED], group.inputs[FOREGROUND_USED])
         front.location = main.location.x, main.location.y - 1260
 
 
@@ -201,7 +203,7 @@ def _bridge(tree: bpy.types.NodeTree, group: bpy.types.Node) -> None:
 def _group(view: str, *, lit: bool, covered: bool) -> bpy.types.NodeTree:
     """The group that puts the avatar over the scene where nothing of it is before the avatar."""
     group = bpy.data.node_groups.new(GROUP_NAME, "CompositorNodeTree")
-    depths = () if covered else ("Scene Depth", "Avatar Depth")
+    values = (FOREGROUND_USED,) if covered else ("Scene Depth", "Avatar Depth")
     for name in (
         "Scene",
         "Avatar",
@@ -209,7 +211,7 @@ def _group(view: str, *, lit: bool, covered: bool) -> bpy.types.NodeTree:
         *(INPUTS if lit else ()),
     ):
         group.interface.new_socket(name, in_out="INPUT", socket_type="NodeSocketColor")
-    for name in depths:
+    for name in values:
         group.interface.new_socket(name, in_out="INPUT", socket_type="NodeSocketFloat")
     for name in ("Image", "Avatar"):
         group.interface.new_socket(name, in_out="OUTPUT", socket_type="NodeSocketColor")
@@ -219,7 +221,7 @@ def _group(view: str, *, lit: bool, covered: bool) -> bpy.types.NodeTree:
     if lit:
         avatar = relit(group, {name: given[name] for name in INPUTS}, given["Avatar"], avatar)
     if covered:
-        image = between(group, given["Scene"], given["Foreground"], avatar)
+        image = between(group, given["Scene"], given["Foreground"], avatar, given[FOREGROUND_USED])
     else:
         image = _over_by_depth(group, given, avatar)
     group.links.new(avatar, output.inputs["Avatar"])

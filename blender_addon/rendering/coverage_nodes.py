@@ -15,6 +15,7 @@ def between(
     scene: bpy.types.NodeSocket,
     foreground: bpy.types.NodeSocket,
     avatar: bpy.types.NodeSocket,
+    used: bpy.types.NodeSocket,
 ) -> bpy.types.NodeSocket:
     """Foreground over avatar over the rest of the scene.
 
@@ -26,8 +27,10 @@ def between(
         scene: all but the avatar.
         foreground: of the scene what stands before the avatar; its alpha is the coverage.
         avatar: whole.
+        used: 1 where the foreground is used, 0 where there is no avatar, or nothing before it.
     """
     every, front, drawn = (parts(tree, socket) for socket in (scene, foreground, avatar))
+    front = [math(tree, "MULTIPLY", part, used) for part in front]
     free, clear = (math(tree, "SUBTRACT", 1.0, picture[3]) for picture in (front, drawn))
     result = tree.nodes.new("CompositorNodeCombineColor")
     for index, target in enumerate(result.inputs):

@@ -19,10 +19,12 @@ from ..engine_link.future import EngineFuture
 from ..engine_link.session import get_engine
 from ..status import set_error
 from . import main_loop, render_passes
-from .camera import ViewCamera, ViewLens, camera_view, lens_of, render_region
+from .camera import ViewCamera, ViewLens, camera_view, lens_at, render_region
+from .foreground.frames import DrawnAvatars, use_foreground
 from .images import RenderedImage, mean_image, render_image
 from .instances import AvatarInstance, visible_avatars
 from .properties import is_avatar_scene
+from .render_passes import FOREGROUND_USED
 from .shutter import lens_samples, shutter_of, times_needed, world_vertices
 from .viewport import Viewport
 
@@ -67,6 +69,8 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
         """Offer Combined and Depth to the compositor and to files."""
         self.register_pass(scene, renderlayer, "Combined", 4, "RGBA", "COLOR")
         self.register_pass(scene, renderlayer, "Depth", 1, "Z", "VALUE")
+        if is_avatar_scene(scene):
+            self.register_pass(scene, renderlayer, FOREGROUND_USED, 1, "X", "VALUE")
 
     def render(self, depsgraph: bpy.types.Depsgraph) -> None:
         """Render one frame of one view layer."""
@@ -95,13 +99,7 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
         if is_avatar_scene(depsgraph.scene.original):
             # Blender does not hand an error on from a scene rendered for another's compositor:
             # the frame must not pass for a finished one.
-            crop = render_region(depsgraph.scene.render)
-            shape = (crop.height, crop.width)
-            rgb = np.broadcast_to(_MISSING, (*shape, 3))
-            missing = RenderedImage(
-                rgb, np.ones(shape, np.float32), np.zeros(shape, np.float32), 0.0, 0
-            )
-            self._write(depsgraph.view_layer.name, missing, None)
+            self._write_plain(depsgraph, _MISSING, alpha=1.0)
 
     def _render(self, depsgraph: bpy.types.Depsgraph) -> None:
         scene = depsgraph.scene
@@ -110,6 +108,9 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
                 f"The scene '{scene.name}' has no camera.", "Add one and make it the active camera."
             )
         if not visible_avatars(depsgraph):
+            if is_avatar_scene(scene.original):
+                self._write_plain(depsgraph, np.zeros(3, np.float32), alpha=0.0)
+                return
             raise BadInputError(
                 f"No head with an avatar is visible in the view layer "
                 f"'{depsgraph.view_layer.name}' of '{scene.name}'.",
@@ -117,16 +118,31 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
             )
         self.update_stats("GaussianSpeech", "Waiting for the engine")
         started = time.monotonic()
-        image = self._exposed(depsgraph)
+        image, seen = self._exposed(depsgraph)
         background = None if scene.render.film_transparent else world_color(scene.world)
-        self._write(depsgraph.view_layer.name, image, background)
+        used = use_foreground(scene.original, drawn_avatars(seen, image.alpha))
+        self._write(depsgraph.view_layer.name, image, background, used)
         self.update_stats(
             f"{image.gaussians:,} Gaussians",
             f"Engine {image.seconds:.2f} s of {time.monotonic() - started:.2f} s",
         )
 
-    def _exposed(self, depsgraph: bpy.types.Depsgraph) -> RenderedImage:
-        """The picture of a frame, with motion blur and depth of field where they are asked for."""
+    def _write_plain(
+        self, depsgraph: bpy.types.Depsgraph, color: NDArray[np.float32], alpha: float
+    ) -> None:
+        """One colour instead of avatars, before everything of the main scene."""
+        crop = render_region(depsgraph.scene.render)
+        shape = (crop.height, crop.width)
+        rgb, depth = np.broadcast_to(color, (*shape, 3)), np.zeros(shape, np.float32)
+        plain = RenderedImage(rgb, np.full(shape, alpha, np.float32), depth, 0.0, 0)
+        used = use_foreground(depsgraph.scene.original, None)
+        self._write(depsgraph.view_layer.name, plain, None, used)
+
+    def _exposed(self, depsgraph: bpy.types.Depsgraph) -> tuple[RenderedImage, list[_Seen]]:
+        """The picture of a frame, with motion blur and depth of field where they are asked for.
+
+        And what is seen at each of its times.
+        """
         scene, engine = depsgraph.scene, get_engine(bpy.context)
         frame, subframe, shutter = (
             scene.frame_current,
@@ -143,9 +159,10 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
                 if count > 1:
                     steps = (np.arange(count) + 0.5) / count
                     times = (shutter[0] + steps * (shutter[1] - shutter[0])).tolist()
-            images = []
+            images, every = [], []
             for index, offset in enumerate(times):
                 seen = self._seen_at(depsgraph, frame + subframe + offset, move=len(times) > 1)
+                every.append(seen)
                 samples = lens_samples(seen.lens, seen.camera, seen.points)
                 lens = None
                 if samples:
@@ -158,7 +175,7 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
         finally:
             if shutter is not None:
                 self.frame_set(frame, subframe)
-        return mean_image(images)
+        return mean_image(images), every
 
     def _seen_at(self, depsgraph: bpy.types.Depsgraph, time: float, *, move: bool = True) -> _Seen:
         """What the camera sees at a time, in frames.
@@ -173,13 +190,11 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
             self.frame_set(whole, time - whole)
         scene = depsgraph.scene
         camera = scene.camera.evaluated_get(depsgraph)
-        target = camera.data.dof.focus_object
-        point = target.evaluated_get(depsgraph).matrix_world.translation if target else None
         instances = visible_avatars(depsgraph)
         return _Seen(
             instances,
             camera_view(camera.matrix_world, camera.data, scene.render),
-            lens_of(camera.data, camera.matrix_world, point),
+            lens_at(camera, depsgraph),
             [world_vertices(instance) for instance in instances],
         )
 
@@ -197,7 +212,11 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
         return future.result()
 
     def _write(
-        self, layer: str, image: RenderedImage, background: NDArray[np.float32] | None
+        self,
+        layer: str,
+        image: RenderedImage,
+        background: NDArray[np.float32] | None,
+        used: NDArray[np.bool_] | None,
     ) -> None:
         height, width = image.alpha.shape
         result = self.begin_result(0, 0, width, height, layer=layer)
@@ -208,6 +227,9 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
         if "Depth" in passes:
             depth = render_passes.planar_depth(image.depth, image.alpha)
             passes["Depth"].rect.foreach_set(depth.reshape(-1))
+        if FOREGROUND_USED in passes:
+            mask = np.zeros((height, width), np.float32) if used is None else used[::-1]
+            passes[FOREGROUND_USED].rect.foreach_set(mask.astype(np.float32).reshape(-1))
         self.end_result(result)
 
     def view_update(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
@@ -222,6 +244,17 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
         if self._viewport is None:
             self._viewport = Viewport(self)
         return self._viewport
+
+
+def drawn_avatars(seen: list[_Seen], alpha: NDArray[np.float32]) -> DrawnAvatars:
+    """Where the avatars of a frame are, at all times of it."""
+    depths = [
+        points @ one.camera.viewmat[2, :3] + one.camera.viewmat[2, 3]
+        for one in seen
+        for points in one.points
+    ]
+    ends = float(min(depth.min() for depth in depths)), float(max(depth.max() for depth in depths))
+    return DrawnAvatars(seen[0].camera, seen[0].lens, alpha > 0, ends)
 
 
 def show_in_status(error: GaussianSpeechError) -> None:

@@ -43,9 +43,9 @@ def times_of(scene: bpy.types.Scene) -> FrameTimes | None:
 def cost(scene: bpy.types.Scene, other: bpy.types.Scene | None) -> str:
     """What a scene of a composite took of the last frame; empty where that is not known."""
     times = times_of(scene)
-    if times is None or other is None or other.name not in times.scenes:
+    if times is None or other is None:
         return ""
-    return f"{times.scenes[other.name]:.1f} of the last frame's {times.whole:.1f} s"
+    return f"{times.scenes.get(other.name, 0.0):.1f} of the last frame's {times.whole:.1f} s"
 
 
 @persistent

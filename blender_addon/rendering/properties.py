@@ -99,9 +99,15 @@ def composite_of(scene: bpy.types.Scene) -> GAUSSIANSPEECH_PG_composite:
     return scene.gaussianspeech_composite
 
 
+def main_scene_of(scene: bpy.types.Scene) -> bpy.types.Scene | None:
+    """The scene whose avatars another renders for its composite."""
+    others = bpy.data.scenes
+    return next((other for other in others if composite_of(other).avatar_scene == scene), None)
+
+
 def is_avatar_scene(scene: bpy.types.Scene) -> bool:
     """Whether a scene is rendered for the composite of another."""
-    return any(composite_of(other).avatar_scene == scene for other in bpy.data.scenes)
+    return main_scene_of(scene) is not None
 
 
 CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PG_hidden_head, GAUSSIANSPEECH_PG_composite)

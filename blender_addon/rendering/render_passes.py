@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float32]
 
+FOREGROUND_USED = "Foreground Used"
+"""Name of an avatar scene's pass: 1 where the foreground scene is to be used, else 0."""
+
 EMPTY_DEPTH = np.float32(1e10)
 """What Cycles writes where nothing is hit."""
 

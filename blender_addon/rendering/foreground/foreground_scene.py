@@ -12,6 +12,8 @@ from ..freeing import free
 from ..light.light_scene import follow_engine, keep_proxies, new_scene_before, proxies_differ
 from ..light.proxies import remove_proxy, remove_unused
 from ..properties import composite_of
+from .curtain import NAME as CURTAIN
+from .curtain import follow_camera, make_curtain
 from .mattes import MATERIAL, NODES, make_matte
 
 
@@ -45,9 +47,20 @@ def keep_foreground_scene(scene: bpy.types.Scene, heads: Collection[bpy.types.Ob
     changed = keep_proxies(foreground.collection.objects, heads, make_matte)
     follow_engine(scene, foreground)
     _follow_shutter(scene.render, foreground.render)
+    curtains = foreground.collection.children
+    if not curtains:
+        curtains.link(bpy.data.collections.new(CURTAIN))
+        curtains[0].objects.link(make_curtain())
+        changed = True
+    follow_camera(curtain_of(foreground), scene.camera)
     if changed:
         # A render that has begun already would otherwise crash Blender 5.2.
         foreground.view_layers[0].update()
+
+
+def curtain_of(foreground: bpy.types.Scene) -> bpy.types.Object:
+    """The curtain of a foreground scene; in a collection of its own, for it is no head's matte."""
+    return foreground.collection.children[0].objects[0]
 
 
 def differs(scene: bpy.types.Scene, heads: Collection[bpy.types.Object]) -> bool:
@@ -69,6 +82,10 @@ def remove_foreground_scene(scene: bpy.types.Scene) -> None:
 def _remove(foreground: bpy.types.Scene) -> None:
     for obj in [obj for obj in foreground.collection.objects if obj.type == "MESH"]:
         remove_proxy(obj)
+    for collection in list(foreground.collection.children):
+        for obj in list(collection.objects):
+            remove_proxy(obj)
+        bpy.data.collections.remove(collection)
     bpy.data.scenes.remove(foreground)
     remove_unused(MATERIAL, NODES)
     remove_unused()

@@ -27,13 +27,19 @@ def make_matte(head: bpy.types.Object) -> bpy.types.Object:
     """
     matte = make_proxy(head)
     matte.modifiers.new("Rim", "NODES").node_group = _nodes()
-    matte.data.materials.append(_material())
-    matte.visible_diffuse = matte.visible_glossy = matte.visible_transmission = False
-    matte.visible_volume_scatter = matte.visible_shadow = False
+    matte.data.materials.append(matte_material())
+    seen_by_cameras_alone(matte)
     return matte
 
 
-def _material() -> bpy.types.Material:
+def seen_by_cameras_alone(obj: bpy.types.Object) -> None:
+    """Let an object neither be reflected nor cast shadows."""
+    obj.visible_diffuse = obj.visible_glossy = obj.visible_transmission = False
+    obj.visible_volume_scatter = obj.visible_shadow = False
+
+
+def matte_material() -> bpy.types.Material:
+    """The holdout, one in a file."""
     found = bpy.data.materials.get(MATERIAL)
     if found is not None:
         return found

@@ -81,7 +81,7 @@ def test_what_moves_before_the_avatar_is_the_mean_of_sharp_frames(blender, scene
     for frame, x in ((0, -0.4), (2, 0.4)):
         bar.location.x = x
         bar.keyframe_insert("location", frame=frame)
-    for curve in _curves(bar):
+    for curve in curves_of(bar):
         for key in curve.keyframe_points:
             key.interpolation = "LINEAR"
     blender.ops.gaussianspeech.set_up_composite()
@@ -100,7 +100,7 @@ def test_what_moves_before_the_avatar_is_the_mean_of_sharp_frames(blender, scene
     assert psnr(by_depth, truth) < 26
 
 
-def _curves(obj):
+def curves_of(obj):
     from blender_addon.standalone import addon_module
 
     return addon_module("compat").fcurves_of(obj)
@@ -185,7 +185,9 @@ def test_the_foreground_follows_the_shutters_curve(blender, scene, tmp_path):
     assert [tuple(point.location) for point in followed] == shape
 
 
-def test_what_light_and_coverage_cost_is_printed_and_known(blender, scene, addon, tmp_path, capsys):
+def test_what_light_and_coverage_cost_is_printed_and_known(
+    blender, scene, bar, addon, tmp_path, capsys
+):
     head = blender.data.objects["Head"]
     head.gaussianspeech_light.enabled = True
     scene.camera.data.dof.use_dof = True

@@ -126,8 +126,13 @@ def write_avatar(path, default, coefficients):
         "opacity_logits": np.full(G, 2.0, np.float32),
         "color.coefficients": coefficients,
     }
+    write_tensors(path, default.faces_sha256, tensors)
+
+
+def write_tensors(path, faces_sha256, tensors):
+    """An avatar of the default head, coloured by spherical harmonics."""
     about = {
-        "head": "default", "vertex_count": 8287, "faces_sha256": default.faces_sha256,
+        "head": "default", "vertex_count": 8287, "faces_sha256": faces_sha256,
         "color": "sh", "provenance": {},
     }  # fmt: skip
     header, body = {"__metadata__": {"gaussianspeech-avatar-1": json.dumps(about)}}, b""

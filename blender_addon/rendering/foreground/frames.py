@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of the foreground is rendered in a frame: as much as the avatars cover, or nothing.
+
+Of one frame Blender renders the main scene, then the avatars, then the foreground. So the avatars'
+own picture says where the foreground is needed, and the main scene's objects whether it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from ..camera import ViewCamera, ViewLens
+from ..properties import composite_of, main_scene_of
+from .curtain import curtain_corners, fit_curtain
+from .foreground_scene import curtain_of
+from .obstacles import Obstacles
+
+_obstacles: dict[str, Obstacles] = {}
+"""Of the frame that is being rendered, by name of the main scene."""
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnAvatars:
+    """The avatars of a frame.
+
+    Attributes:
+        camera: they are seen by.
+        lens: its depth of field, if any.
+        covered: (H, W) whether a pixel shows anything of them; row 0 is the top.
+        depths: planar metres of the nearest and of the farthest vertex of their heads.
+    """
+
+    camera: ViewCamera
+    lens: ViewLens | None
+    covered: NDArray[np.bool_]
+    depths: tuple[float, float]
+
+
+def begin_frame(scene: bpy.types.Scene) -> None:
+    """Know nothing yet of a main scene's frame."""
+    _obstacles[scene.name] = Obstacles()
+    foreground = composite_of(scene).foreground_scene
+    if foreground is not None:
+        foreground.view_layers[0].use = True
+
+
+def look(
+    scene: bpy.types.Scene,
+    depsgraph: bpy.types.Depsgraph,
+    heads: Collection[bpy.types.Object],
+) -> None:
+    """See what of a main scene stands before its heads, at a time that its engine evaluates."""
+    known = _obstacles.get(scene.name)
+    if known is not None and depsgraph.view_layer.name == scene.view_layers[0].name:
+        known.look(depsgraph, heads)
+
+
+def use_foreground(
+    avatar_scene: bpy.types.Scene, drawn: DrawnAvatars | None
+) -> NDArray[np.bool_] | None:
+    """Have the foreground rendered where avatars are, or not at all.
+
+    Args:
+        avatar_scene: that was rendered.
+        drawn: its avatars; ``None`` where there are none, or they could not be drawn.
+
+    Returns:
+        (H, W) where the foreground is used; ``None`` where it is nowhere.
+    """
+    scene = main_scene_of(avatar_scene)
+    foreground = None if scene is None else composite_of(scene).foreground_scene
+    if scene is None or foreground is None:
+        return None
+    if drawn is not None and drawn.covered.any():
+        known = _obstacles.get(scene.name)
+        if known is None or not known.clear(scene.render):
+            columns, rows = (np.flatnonzero(drawn.covered.any(axis)) for axis in (0, 1))
+            covered = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+            corners = curtain_corners(drawn.camera, drawn.lens, covered, drawn.depths)
+            fit_curtain(curtain_of(foreground), corners)
+            return drawn.covered
+    foreground.view_layers[0].use = False
+    return None
