@@ -4,7 +4,7 @@
 After a change that is meant to be seen, with Blender 5.2's Python::
 
     GAUSSIANSPEECH_GOLDEN=write GAUSSIANSPEECH_ZIP=build GAUSSIANSPEECH_PYTHON=… \\
-        python -m pytest tests/blender_addon/test_golden_pictures.py
+        python -m pytest tests/blender_addon/rendering/test_golden_pictures.py
 
 The avatar is made here, of the default head's triangles: a new default avatar changes no picture.
 """
@@ -16,9 +16,9 @@ import math
 import numpy as np
 import pytest
 
-from tests.blender_addon import golden_picture
-from tests.blender_addon.composited_scene import glowing_cube
-from tests.blender_addon.test_rendering_splats import renderer, write_tensors
+from tests.blender_addon.rendering import golden_picture
+from tests.blender_addon.rendering.compositor.composited_scene import glowing_cube
+from tests.blender_addon.rendering.test_splats import renderer, write_tensors
 
 __all__ = ["renderer"]
 
