@@ -45,12 +45,15 @@ class ProcessPool:
     Args:
         settings: of the batch.
         processes: how many; by default :func:`default_processes`.
+        threads: of each; by default its share of the processors.
     """
 
-    def __init__(self, settings: Settings, processes: int | None = None) -> None:
+    def __init__(
+        self, settings: Settings, processes: int | None = None, threads: int | None = None
+    ) -> None:
         self._settings = settings
         self.slots = processes or default_processes()
-        self._threads = max(1, _processors() // self.slots)
+        self._threads = threads or max(1, _processors() // self.slots)
         self._idle: list[_Worker] = []
         self._busy: dict[_Worker, Task] = {}
 

@@ -8,6 +8,7 @@ import importlib.util
 import json
 import math
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from engine.core.files import atomic_write
 
 _QUEUED = 2
 """Tasks for each one that can run: nodes need not wait for the driver, and new nodes find some."""
+
+_ANSWERS = 10.0
+"""Seconds within which a cluster's head accepts a connection."""
 
 
 class RayCluster:
@@ -54,9 +58,10 @@ class RayCluster:
         self._printing.enter_context(contextlib.redirect_stdout(sys.stderr))
         self._cpus, self._gpus = cpus, gpus
         try:
+            _reach(address)
             # What workers print is no result of ours.
             ray.init(address=address, log_to_driver=False, logging_level="error")
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, OverflowError, RuntimeError, ValueError) as error:
             self._printing.close()
             raise GaussianSpeechError(
                 f"No Ray cluster answers at {address}: {one_line(error)[:120]}",
@@ -117,6 +122,17 @@ class RayCluster:
         self._running.clear()
         self._ray.shutdown()
         self._printing.close()
+
+
+def _reach(address: str) -> None:
+    """See that something answers at ``HOST:PORT``, for which Ray itself waits minutes.
+
+    Raises:
+        OSError: nothing does.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host, int(port)), _ANSWERS).close()
 
 
 def _perform(task: Task, settings: Settings, threads: int, version: str) -> Outcome | Failure:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Batches: lines a second and core, beside one process that does one after the other."""
+"""Batches: lines a second and core, beside one process on one core."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from training.bench.figures import Part
 
 
 def batch(part: Part) -> None:
-    """The same lines by one process and by all, each with its models loaded."""
+    """The same lines by one process and by all, of one thread each, with their models loaded."""
     count, most = (4 if part.quick else 24), default_processes()
     with as_file(files("engine.assets") / "sample_voice.wav") as sound:
         rates = {}
@@ -43,7 +43,7 @@ def _rate(folder: Path, sound: Path, processes: int, count: int) -> float:
     lines = [BatchLine(n, f"l{n}", sound, style=Style(seed=n)) for n in range(count + processes)]
     with opened(out) as token:
         settings = Settings(out, token, recognizer="phones")
-        with closing(ProcessPool(settings, processes)) as pool:
+        with closing(ProcessPool(settings, processes, threads=1)) as pool:
             first = run_batch(lines[:processes], pool)
             report = run_batch(lines[processes:], pool)
     for failure in (*first.failed, *report.failed):

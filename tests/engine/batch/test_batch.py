@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -107,7 +106,7 @@ def test_a_killed_worker_costs_one_attempt(settings, short_sound):
         child.kill()
         (failure,) = pool.wait(30)
         assert (failure.task, failure.bad_input) == (task, False)
-        assert "SIGKILL" in failure.message
+        assert sys.platform == "win32" or "SIGKILL" in failure.message
         pool.submit(task)
         assert pool._busy
     finally:
@@ -136,7 +135,7 @@ def test_a_driver_that_is_killed_leaves_no_process_and_the_next_one_makes_the_re
         assert time.monotonic() < deadline
         time.sleep(0.02)
     workers = psutil.Process(driver.pid).children(recursive=True)
-    driver.send_signal(signal.SIGKILL)
+    driver.kill()
     driver.wait()
     _, alive = psutil.wait_procs(workers, timeout=10)
     assert not alive

@@ -18,10 +18,19 @@ pytest.importorskip("ray")
 
 from ray.cluster_utils import Cluster
 
+from engine.batch import Settings
+from engine.batch.ray_cluster import RayCluster
+from engine.core.errors import GaussianSpeechError
 from engine.motion.performance import Performance
 
 ROOT = Path(__file__).resolve().parents[3]
 LINES = 16
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense"])
+def test_an_address_at_which_nobody_answers_is_said_at_once(address, tmp_path):
+    with pytest.raises(GaussianSpeechError, match="No Ray cluster answers"):
+        RayCluster(Settings(tmp_path, ""), address)
 
 
 @pytest.fixture
