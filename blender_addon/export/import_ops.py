@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ...engine.core.errors import BadInputError, GaussianSpeechError
 from ...engine.core.protocol import MAX_PAYLOAD, Message
+from .. import compat
 from ..characters.polls import NOT_EDITING, OfSpeaker
 from ..characters.properties import character_objects, is_character, require_speaker
 from ..engine_link.client import PreparedFuture
@@ -28,6 +29,7 @@ from ..speech.correctives import corrective_names
 from ..speech.line_list import add_line, remove_line
 from ..speech.prediction import prediction_from_reply
 from ..speech.sound import scene_fps
+from ..speech.strip import add_sound_strip
 from ..status import invoke_operator, report
 
 MOTION_FILES = "*.csv;*.json;*.npz;*.npy"
@@ -54,6 +56,32 @@ class ImportMotionOptions:
         min=0,
         max=240,
     )
+    sound: bpy.props.StringProperty(
+        name="Sound",
+        description=(
+            "What was said while the motion was captured: the line gets its length, and lies where "
+            "the mouth follows it. Its strip is added"
+        ),
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE", *compat.blend_relative()},
+    )
+    know_offset: bpy.props.BoolProperty(
+        name="Offset",
+        description=(
+            "Say by how much the sound begins after the motion, instead of having it estimated"
+        ),
+        options={"SKIP_SAVE"},
+    )
+    offset: bpy.props.FloatProperty(
+        name="Offset",
+        description="Seconds by which the sound begins after the motion; before it where negative",
+        soft_min=-10.0,
+        soft_max=10.0,
+        min=-3600.0,
+        max=3600.0,
+        precision=3,
+        options={"SKIP_SAVE"},
+    )
 
 
 class ImportMotionTask(OfSpeaker, ImportMotionOptions, EngineTask):
@@ -68,6 +96,7 @@ class ImportMotionTask(OfSpeaker, ImportMotionOptions, EngineTask):
     _speaker_name = ""
     _frame = 1
     _path = Path()
+    _sound: Path | None = None
 
     def chosen_path(self, _obj: bpy.types.Object) -> Path:
         """What is imported."""
@@ -89,9 +118,15 @@ class ImportMotionTask(OfSpeaker, ImportMotionOptions, EngineTask):
         }
         if self.rate:
             params["rate"] = float(self.rate)
+        if self.sound.strip():
+            self._sound = Path(bpy.path.abspath(self.sound.strip()))
+            if not self._sound.is_file():
+                raise BadInputError(f"There is no sound {self._sound}.", "Choose another file.")
+        if self.know_offset:
+            params["offset"] = self.offset
         # With a command of the user's own it may run on another machine, without our files.
         remote = bool(get_preferences(context).engine_command.strip())
-        prepare = partial(_with_file, self._path, params, remote=remote)
+        prepare = partial(_with_files, self._path, self._sound, params, remote=remote)
         return PreparedFuture(get_engine(context), "performance.load", prepare, "Reading the file")
 
     def finish(self, context: bpy.types.Context, reply: Message) -> None:
@@ -124,9 +159,21 @@ class ImportMotionTask(OfSpeaker, ImportMotionOptions, EngineTask):
         except GaussianSpeechError:
             remove_line(line)
             raise
-        notes = (*reply.body["warnings"], *done.notes)
+        notes = (*reply.body["warnings"], *self._about_sound(context, reply), *done.notes)
         text = f"Imported {done.frames} frames of {self._path.name} as the line '{line.name}'"
         report(self, context, ". ".join([text, *(note.rstrip(".") for note in notes)]))
+
+    def _about_sound(self, context: bpy.types.Context, reply: Message) -> list[str]:
+        """Add the strip of the sound, and say where it lies in the motion."""
+        if self._sound is None:
+            return []
+        seconds = float(reply.body["offset"])
+        when = f"{abs(seconds):.2f} s {'after' if seconds >= 0 else 'before'} the motion"
+        found = reply.body.get("offset_correlation")
+        how = "as given" if found is None else f"the mouth follows it with correlation {found:.2f}"
+        if compat.has_audio():
+            add_sound_strip(compat.sequencer_scene(context), self._sound, self._frame)
+        return [f"The sound begins {when} ({how})"]
 
 
 class GAUSSIANSPEECH_OT_load_motion(ImportMotionTask, bpy.types.Operator):
@@ -212,21 +259,46 @@ class GAUSSIANSPEECH_OT_import_motion(ImportMotionTask, bpy.types.Operator, Impo
         """Import: beside the user's work where a file was chosen, at once for a script."""
         if self._chosen:
             target = bpy.ops.gaussianspeech.load_motion
-            return invoke_operator(self, target, filepath=self.filepath, rate=self.rate)
+            return invoke_operator(
+                self,
+                target,
+                filepath=self.filepath,
+                rate=self.rate,
+                sound=self.sound,
+                know_offset=self.know_offset,
+                offset=self.offset,
+            )
         return super().execute(context)
 
     def draw(self, _context: bpy.types.Context) -> None:
         """Draw the options."""
         self.layout.use_property_split = True
         self.layout.prop(self, "rate")
+        column = self.layout.column()
+        column.prop(self, "sound")
+        row = column.row(heading="Offset")
+        row.enabled = bool(self.sound.strip())
+        row.prop(self, "know_offset", text="")
+        number = row.row()
+        number.enabled = self.know_offset
+        number.prop(self, "offset", text="")
 
 
-def _with_file(
-    path: Path, params: dict[str, Any], *, remote: bool
+def _with_files(
+    path: Path, sound: Path | None, params: dict[str, Any], *, remote: bool
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """The parameters and arrays of ``performance.load``; not on the main thread."""
     if not remote:
-        return params | {"path": str(path)}, {}
+        spoken = {} if sound is None else {"sound": str(sound)}
+        return params | {"path": str(path)} | spoken, {}
+    arrays = {"motion_file": _bytes_of(path)}
+    named = {"name": path.name}
+    if sound is not None:
+        arrays["sound_file"], named["sound_name"] = _bytes_of(sound), sound.name
+    return params | named, arrays
+
+
+def _bytes_of(path: Path) -> NDArray[Any]:
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -238,7 +310,7 @@ def _with_file(
             f"{path} has {len(data) / 1e9:.1f} GB: too much to send to the engine.",
             "Import it with an engine on this machine.",
         )
-    return params | {"name": path.name}, {"motion_file": np.frombuffer(data, np.uint8)}
+    return np.frombuffer(data, np.uint8)
 
 
 CLASSES: tuple[type, ...] = (

@@ -4,16 +4,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from engine.commands.console import print_result, progress_bar
 from engine.core.errors import BadInputError
-from engine.core.progress import Progress, subprogress
+from engine.core.progress import subprogress
 from engine.motion.interchange.curve_files import is_curve_file
-
-if TYPE_CHECKING:
-    from engine.heads.head import Head
-    from engine.motion.performance import Performance
 
 _SUFFIX = ".npz"
 
@@ -64,6 +59,7 @@ def retarget(
     from engine.heads.registry import flame_param_of_file
     from engine.motion.performance import Performance
     from engine.motion.retargeting import retarget as carry
+    from engine.motion.sound_offset import in_time_of
 
     if sound is None and (text is not None or offset is not None):
         raise BadInputError("--text and --offset are of a sound.", "Name it with --sound.")
@@ -96,9 +92,12 @@ def retarget(
             named = head if own else source or str(param)
             made_for = goes_to if own else load_head(named)
             played = load_motion(param, made_for, named)
-        timing: dict[str, object] = {}
+        timing: dict[str, float] = {}
         if sound is not None:
-            played, timing = _in_time_of(sound, played, made_for, text, offset, progress)
+            step_of_sound = subprogress(progress, 0.05, 0.5)
+            played, timing = in_time_of(
+                sound, played, made_for, text=text, offset=offset, progress=step_of_sound
+            )
         carried = carry(played, made_for, goes_to, progress=step)
         progress(0.95, "saving")
         carried.save(out, dense=dense)
@@ -113,30 +112,6 @@ def retarget(
         result["mesh"] = goes_to.provenance["mesh"]
     print_result(result, as_json=json)
     return 0
-
-
-def _in_time_of(
-    sound: Path,
-    played: Performance,
-    head: Head,
-    text: str | None,
-    offset: float | None,
-    progress: Progress,
-) -> tuple[Performance, dict[str, object]]:
-    """The motion in the time of its sound, and what to say of the time between them."""
-    from engine.audio.loading import load_speech
-    from engine.heads.retarget import with_arkit_expressions
-    from engine.motion import sound_offset as timing
-
-    speech = load_speech(sound)
-    if offset is None:
-        spoken, said = timing.spoken_opening(speech, text, subprogress(progress, 0.05, 0.5))
-        captured = timing.captured_opening(played, with_arkit_expressions(head))
-        found = timing.estimate_offset(captured, played.fps, spoken)
-        seconds = timing.offset_or_refuse(found, str(sound))
-        about: dict[str, object] = {"offset": seconds, "offset_correlation": found.correlation}
-        return timing.with_sound(played, speech, seconds, said), about
-    return timing.with_sound(played, speech, offset), {"offset": offset}
 
 
 def _shipped(head: str) -> str:

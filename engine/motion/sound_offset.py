@@ -8,6 +8,7 @@ every shift: both close for p, b and m and open for vowels, whoever speaks.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -37,7 +38,10 @@ _LEAST_COMMON = 1.5
 _OPEN = 0.004
 # Another shift that fits this well makes the best one a guess.
 _BESIDE, _MARGIN, _LEAST = 0.25, 0.15, 0.6
-_HINT = "Give the time between their starts yourself (--offset), 0 where they start together."
+_HINT = (
+    "Give the time between their starts yourself (--offset, or Offset in Blender), 0 where they "
+    "start together."
+)
 
 
 class SoundOffset(NamedTuple):
@@ -174,6 +178,46 @@ def _sampled(values: Float, at: Double) -> Float:
     following = np.minimum(first + 1, len(values) - 1)
     mixed = values[first] * (1 - share) + values[following] * share
     return np.asarray(mixed, np.float32)
+
+
+def in_time_of(
+    sound: str | Path,
+    played: Performance,
+    head: Head,
+    *,
+    text: str | None = None,
+    offset: float | None = None,
+    progress: Progress = no_progress,
+) -> tuple[Performance, dict[str, float]]:
+    """A motion in the time of the sound that was recorded with it.
+
+    Args:
+        sound: the file.
+        played: the motion, of ``head``.
+        head: on which it is.
+        text: what is said.
+        offset: seconds by which the sound begins after the motion; found without it.
+        progress: called with the share done; may raise to cancel.
+
+    Returns:
+        The performance, and for a report ``offset`` in seconds and, where it was found,
+        ``offset_correlation``.
+
+    Raises:
+        BadInputError: the sound cannot be read, or its offset does not stand out.
+    """
+    from engine.audio.loading import load_speech
+    from engine.heads.retarget import with_arkit_expressions
+
+    speech = load_speech(sound)
+    if offset is not None:
+        return with_sound(played, speech, offset), {"offset": offset}
+    spoken, said = spoken_opening(speech, text, progress)
+    captured = captured_opening(played, with_arkit_expressions(head))
+    found = estimate_offset(captured, played.fps, spoken)
+    seconds = offset_or_refuse(found, str(sound))
+    about = {"offset": seconds, "offset_correlation": found.correlation}
+    return with_sound(played, speech, seconds, said), about
 
 
 def offset_or_refuse(offset: SoundOffset, what: str) -> float:

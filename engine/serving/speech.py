@@ -82,6 +82,7 @@ class SpeechMethods:
         """From a file of motion to shape-key values."""
         from engine.avatar.motion_file import read_motion
         from engine.heads.registry import flame_param_of_file
+        from engine.motion.sound_offset import in_time_of
 
         params, progress = request.params, request.progress
         path, name = params.text("path", None), params.text("name", "motion.performance.npz")
@@ -89,7 +90,10 @@ class SpeechMethods:
         tolerance = params.number("tolerance_mm", DEFAULT_TOLERANCE_MM)
         rig = params.flag("rig", default=False)
         fps, rate = (params.number(key, None, low=1.0, high=1000.0) for key in ("fps", "rate"))
+        sound, sound_name = params.text("sound", None), params.text("sound_name", "sound.wav")
+        offset = params.number("offset", None, low=-3600.0, high=3600.0)
         params.no_others()
+        timing: dict[str, float] = {}
         step = subprogress(progress, 0.0, _LOADED)
         with _sent_file(request, "motion_file", name) as sent:
             file = path if sent is None else str(sent)
@@ -99,9 +103,18 @@ class SpeechMethods:
             near = head_name or (file if of_itself else "default")
             head = self._heads.get(near)
             performance = read_motion(file, head, near, fps, rate=rate, progress=step)
-        step = subprogress(progress, _LOADED, _FITTED)
+        with _sent_file(request, "sound_file", sound_name) as sent:
+            spoken = sound if sent is None else str(sent)
+            if spoken is None and offset is not None:
+                raise BadInputError("An offset is of a sound.", "Choose the sound, too.")
+            if spoken is not None:
+                step = subprogress(progress, _LOADED, _PREDICTED)
+                performance, timing = in_time_of(
+                    spoken, performance, head, offset=offset, progress=step
+                )
+        step = subprogress(progress, _PREDICTED if timing else _LOADED, _FITTED)
         reply = _shape_keys(performance, head, tolerance, step, rig=rig)
-        return Reply(reply.body | {"performance": path, "warnings": []}, reply.arrays)
+        return Reply(reply.body | {"performance": path, "warnings": []} | timing, reply.arrays)
 
     def flame(self, request: Request) -> Reply:
         """From a performance of a FLAME head to FLAME's parameters, in a file."""

@@ -151,3 +151,67 @@ def test_flame_parameters_go_out_of_a_flame_head_and_come_in(flame_head, engine_
     blender.ops.gaussianspeech.import_motion(filepath=str(path))
     assert len(flame_head.gaussianspeech_lines) == 1
     assert jaw_at(blender, flame_head, 5) > 0.5
+
+
+@pytest.fixture
+def captured(head, engine_ready, tmp_path):
+    """The sample voice, and its motion with 0.4 s of silence before it."""
+    voice = Path(__file__).parents[2] / "engine" / "assets" / "sample_voice.wav"
+    write = (
+        "import sys, dataclasses, numpy as np\n"
+        "from engine.audio.loading import load_speech\n"
+        "from engine.heads import load_head\n"
+        "from engine.motion.interchange.curve_files import write_curves\n"
+        "from engine.motion.interchange.face_curves import FaceCurves\n"
+        "from engine.motion.arkit import ARKIT_NAMES\n"
+        "from engine.motion.predict import predict\n"
+        "made = predict(load_speech(sys.argv[1]), load_head('default'), 30.0, model='rules')\n"
+        "order = [made.expression_names.index(name) for name in ARKIT_NAMES]\n"
+        "weights = np.pad(made.expression[:, order], ((12, 0), (0, 0)))\n"
+        "still = np.zeros((len(weights), 3), np.float32)\n"
+        "write_curves(FaceCurves(30.0, weights, still), sys.argv[2])\n"
+    )
+    take = tmp_path / "take.csv"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    python = os.environ["GAUSSIANSPEECH_PYTHON"]
+    subprocess.run([python, "-c", write, voice, take], check=True, env=environment)
+    return take, voice
+
+
+def said_last(blender):
+    return blender.context.window_manager.gaussianspeech_status.message
+
+
+@pytest.mark.one_blender
+def test_where_the_sound_lies_in_the_motion_is_found_and_said(captured, head, engine_ready, addon):
+    blender, (take, voice) = engine_ready, captured
+    scene = blender.context.scene
+    scene.frame_set(11)
+    blender.ops.gaussianspeech.import_motion(filepath=str(take), sound=str(voice))
+    assert "The sound begins 0.4" in said_last(blender)
+    assert "after the motion (the mouth follows it with correlation 0." in said_last(blender)
+    first, last = frames_of(head)
+    assert first == 11.0
+    import soundfile
+
+    seconds = soundfile.info(voice).duration
+    assert (last - first + 1) / FPS == pytest.approx(seconds, abs=1 / FPS)
+    if addon("compat").has_audio():
+        strips = addon("compat").strips(scene.sequence_editor)
+        assert [addon("compat").strip_range(strip)[0] for strip in strips] == [11]
+
+
+def test_the_offset_of_a_sound_can_be_given(head, engine_ready, tmp_path):
+    blender = engine_ready
+    jaw, _ = recording(tmp_path / "take.csv", frames=97)
+    voice = Path(__file__).parents[2] / "engine" / "assets" / "sample_voice.wav"
+    give = {"filepath": str(tmp_path / "take.csv"), "know_offset": True, "offset": 0.5}
+    with pytest.raises(RuntimeError, match="An offset is of a sound"):
+        blender.ops.gaussianspeech.import_motion(**give)
+    with pytest.raises(RuntimeError, match="There is no sound"):
+        blender.ops.gaussianspeech.import_motion(**give, sound=str(tmp_path / "none.wav"))
+    blender.ops.gaussianspeech.import_motion(**give, sound=str(voice))
+    assert "The sound begins 0.50 s after the motion (as given)" in said_last(blender)
+    for index in (0, 7, 20):
+        expected = jaw[index + FPS // 2]
+        assert jaw_at(blender, head, 1 + index) == pytest.approx(expected, abs=0.02)
