@@ -7,13 +7,24 @@ The engine looks after the jobs; here are the requests to it (:mod:`client`), th
 
 from __future__ import annotations
 
-from . import joint_ops, new_panel, ops, panel, pictures, properties, start_ops, timer
+from . import (
+    joint_ops,
+    new_panel,
+    ops,
+    panel,
+    pictures,
+    properties,
+    start_ops,
+    timer,
+    video_ops,
+)
 
 CLASSES: tuple[type, ...] = (
     *properties.CLASSES,
     *ops.CLASSES,
     *start_ops.CLASSES,
     *joint_ops.CLASSES,
+    *video_ops.CLASSES,
     *panel.CLASSES,
     *new_panel.CLASSES,
 )

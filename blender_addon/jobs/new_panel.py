@@ -19,6 +19,7 @@ from .start_ops import (
     GAUSSIANSPEECH_OT_train_person,
     GAUSSIANSPEECH_OT_train_speech,
 )
+from .video_ops import GAUSSIANSPEECH_OT_person_from_video
 
 _LABELS = 0.4
 """Part of a row that a property's name takes."""
@@ -42,6 +43,7 @@ class GAUSSIANSPEECH_PT_new_training(Section, bpy.types.Panel):
         button.scale_y = 1.4
         drawn = {
             "PERSON": _draw_person,
+            "VIDEO": _draw_video,
             "AVATAR": _draw_avatar,
             "SPEECH": _draw_speech,
             "JOINT": _draw_joint,
@@ -83,6 +85,26 @@ def _draw_person(
         settings.licence,
     )
     operator.steps, operator.rounds = steps, rounds
+    return operator
+
+
+def _draw_video(
+    column: bpy.types.UILayout,
+    button: bpy.types.UILayout,
+    _context: bpy.types.Context,
+    settings: bpy.types.PropertyGroup,
+) -> Any:
+    _draw_data(column, settings, "video")
+    for name in ("said", "licence", "video_preset"):
+        column.prop(settings, name)
+    steps = _draw_number(column, settings, "steps")
+    button.enabled = bool(settings.video.strip())
+    operator = button.operator(
+        GAUSSIANSPEECH_OT_person_from_video.bl_idname, text="Train Person", icon="PLAY"
+    )
+    operator.filepath, operator.said = settings.video, settings.said
+    operator.licence, operator.preset = settings.licence, settings.video_preset
+    operator.steps = steps
     return operator
 
 

@@ -50,6 +50,11 @@ class GAUSSIANSPEECH_PG_training(bpy.types.PropertyGroup):
                 "Person",
                 "Avatar, speech model and both for each other from a capture, one after the other",
             ),
+            (
+                "VIDEO",
+                "Person from Video",
+                "Avatar, speech model and both for each other from one video of somebody who talks",
+            ),
             ("AVATAR", "Avatar", "A Gaussian avatar from a multi-view capture"),
             ("SPEECH", "Speech", "A speech model in one person's manner of speaking"),
             ("JOINT", "Joint", "An avatar and a speech model, refined for each other"),
@@ -62,6 +67,26 @@ class GAUSSIANSPEECH_PG_training(bpy.types.PropertyGroup):
         description="Folder of the multi-view capture (transforms_train.json lies in it)",
         subtype="DIR_PATH",
         options=compat.blend_relative(),
+    )
+    video: bpy.props.StringProperty(
+        name="Video",
+        description="A film of one person who talks and slowly turns their head",
+        subtype="FILE_PATH",
+        options=compat.blend_relative(),
+    )
+    said: bpy.props.StringProperty(
+        name="What Is Said",
+        description="Text file of what is said, in UTF-8; without one it is recognised",
+        subtype="FILE_PATH",
+        options=compat.blend_relative(),
+    )
+    video_preset: bpy.props.EnumProperty(
+        name="Preset",
+        description="How the avatar of a video is trained",
+        items=(
+            ("default", "Full", "The paper's settings, in hours on a CPU"),
+            ("quick", "Quick", "A small avatar, to see whether a video works"),
+        ),
     )
     recordings: bpy.props.StringProperty(
         name="Recordings",

@@ -35,6 +35,7 @@ class GAUSSIANSPEECH_MT_characters(_Entries, bpy.types.Menu):
             "open_head",
             "add_person",
             "open_person",
+            "person_from_video",
             "use_character",
             "propose_mapping",
             "load_mapping",

@@ -22,6 +22,7 @@ from ..heads.ops import (
     uv_template_property,
 )
 from ..heads.panel import GAUSSIANSPEECH_PT_head
+from ..jobs.video_ops import GAUSSIANSPEECH_OT_person_from_video
 from ..polls import InObjectMode
 from ..speech.line_list import use_model
 from ..status import invoke_operator, report
@@ -101,6 +102,13 @@ class GAUSSIANSPEECH_OT_open_person(InObjectMode, bpy.types.Operator, ImportHelp
 def _draw_in_panel(self: bpy.types.Panel, _context: bpy.types.Context) -> None:
     self.layout.operator(
         GAUSSIANSPEECH_OT_open_person.bl_idname, text="Add Person…", icon="COMMUNITY"
+    )
+    row = self.layout.row()
+    row.operator_context = "INVOKE_DEFAULT"
+    row.operator(
+        GAUSSIANSPEECH_OT_person_from_video.bl_idname,
+        text="Person from Video…",
+        icon="FILE_MOVIE",
     )
 
 

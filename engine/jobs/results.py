@@ -22,7 +22,7 @@ _PERSON = "person.json"
 """The file by which a folder is a person's (docs/persons.md)."""
 
 _REPORT = "report.html"
-_READ = ("data", "avatar", "speech_model", "start", "initial")
+_READ = ("data", "video", "avatar", "speech_model", "start", "initial")
 """Where the configuration of a training names what it reads."""
 
 _LARGEST_PICTURE = 64 << 20
@@ -46,7 +46,7 @@ def summarize(job: Job) -> JobSummary:
         message=_text(status.message),
         created=job.created,
         updated=status.updated,
-        data=_text(config.get("data", "")),
+        data=_text(config.get("data") or config.get("video", "")),
         needs=tuple(str(Path(job.cwd, path)) for path in reads),
         folder=str(job.folder),
         preview=_written(_picture(job)),

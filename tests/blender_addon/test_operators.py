@@ -18,6 +18,7 @@ CHANGES_NOTHING = {
     *("remove_mapping_preset", "add_preset", "live", "live_record", "export", "write_export"),
     *("cancel_job", "end_job", "resume_job", "remove_job", "open_job", "refresh_jobs"),
     *("train_avatar", "train_person", "train_speech", "train_joint", "make_capture"),
+    "person_from_video",
     "viewport_render",
 }
 """Operators that leave the data of the file as they are: there is nothing to undo."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
 from tests.blender_addon.conftest import PACKAGE
+from tests.blender_addon.test_jobs_training import Drawn
 
 PATIENCE = 90
 
@@ -221,3 +223,47 @@ def test_a_person_is_trained_stage_by_stage(ordered, capture):
 def test_a_person_needs_views(blender, jobs, tmp_path):
     with pytest.raises(RuntimeError, match=r"transforms_train\.json"):
         blender.ops.gaussianspeech.train_person(data=str(tmp_path))
+
+
+def test_a_person_is_made_of_one_video(blender, jobs, addon, tmp_path, monkeypatch):
+    film, text = tmp_path / "my face.mp4", tmp_path / "said.txt"
+    specs = []
+
+    def refused(_client, name, spec):
+        specs.append((name, spec.command, spec.options))
+        future = Future()
+        future.set_exception(addon("engine.core.errors").GaussianSpeechError("Not today."))
+        return future
+
+    monkeypatch.setattr(addon("jobs.client").JobsClient, "start", refused)
+    start = blender.ops.gaussianspeech.person_from_video
+    for given, reason in (("", "No video is chosen"), (str(film), "There is no video")):
+        with pytest.raises(RuntimeError, match=reason):
+            start(filepath=given)
+    film.write_bytes(b"")
+    with pytest.raises(RuntimeError, match="There is no text"):
+        start(filepath=str(film), said=str(text))
+    assert not specs
+    text.write_text("Hello.")
+    settings = blender.context.scene.gaussianspeech_training
+    settings.kind, settings.video, settings.said = "VIDEO", str(film), str(text)
+    settings.licence, settings.video_preset, settings.title = "CC0", "quick", ""
+    row = Drawn()
+    pressed = addon("jobs.new_panel")._draw_video(row, row, blender.context, settings)
+    assert row.enabled
+    with pytest.raises(RuntimeError, match="Not today"):
+        start(**vars(pressed))
+    options = (str(film), "--name", "my face", "--text", str(text), "--licence", "CC0")
+    assert specs == [("my face", "train person", (*options, "--preset", "quick"))]
+    settings.video = ""
+    addon("jobs.new_panel")._draw_video(row, row, blender.context, settings)
+    assert not row.enabled
+
+
+@pytest.mark.one_blender
+def test_the_engine_refuses_what_is_no_video(engine_ready, jobs, listed, tmp_path):
+    film = tmp_path / "ada.mp4"
+    film.write_bytes(b"no film")
+    with pytest.raises(RuntimeError, match="is no video that can be read"):
+        engine_ready.ops.gaussianspeech.person_from_video(filepath=str(film))
+    assert listed() == []

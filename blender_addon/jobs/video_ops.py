@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starting a person's training from one video of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+from bpy_extras.io_utils import ImportHelper
+
+from ...engine.core.errors import BadInputError
+from .. import compat
+from .client import JobsClient, JobSpec
+from .start_ops import StartJobOperator, device_options, rasteriser_options
+
+VIDEO_FILES = "*.mp4;*.mov;*.m4v;*.mkv;*.webm;*.avi"
+
+
+class GAUSSIANSPEECH_OT_person_from_video(StartJobOperator, bpy.types.Operator, ImportHelper):
+    """Train a person from one video, in a process of its own."""
+
+    bl_idname = "gaussianspeech.person_from_video"
+    bl_label = "Train Person From Video"
+    bl_description = (
+        "Make a person of one video in which they talk and slowly turn their head, in a process of "
+        "its own: the face is tracked, then the avatar and the speech model are trained. The "
+        "Training section shows how far it is; the engine needs MediaPipe"
+    )
+    # Not internal, as the others are: it asks for its file itself.
+    bl_options = {"REGISTER"}
+
+    filepath: bpy.props.StringProperty(
+        name="Video",
+        description="A film of one person, as phones record it",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE", *compat.blend_relative()},
+    )
+    filter_glob: bpy.props.StringProperty(default=VIDEO_FILES, options={"HIDDEN"})
+    said: bpy.props.StringProperty(
+        name="What Is Said",
+        description="Text file of what is said, in UTF-8; without one it is recognised",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE", *compat.blend_relative()},
+    )
+    licence: bpy.props.StringProperty(
+        name="Licence",
+        description="What the person who was filmed allows, kept with the person",
+        options={"SKIP_SAVE"},
+    )
+    preset: bpy.props.EnumProperty(
+        name="Preset",
+        description="How the avatar is trained",
+        items=(
+            ("default", "Full", "The paper's settings, in hours on a CPU"),
+            ("quick", "Quick", "A small avatar, to see whether a video works"),
+        ),
+        options={"SKIP_SAVE"},
+    )
+    steps: bpy.props.IntProperty(
+        name="Steps",
+        description="Steps of the avatar's training; 0 for as many as are usual",
+        min=0,
+        options={"SKIP_SAVE"},
+    )
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Ask for the video where none is given."""
+        return self.execute(context) if self.filepath else ImportHelper.invoke(self, context, event)
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        """Draw what can be chosen beside the file."""
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        for name in ("title", "said", "licence", "preset"):
+            layout.prop(self, name)
+
+    def default_title(self) -> str:
+        """As the video."""
+        return Path(bpy.path.abspath(self.filepath.strip())).stem or "person"
+
+    def spec(self, context: bpy.types.Context, client: JobsClient) -> JobSpec:
+        """The video, the name and how the avatar is trained."""
+        options = [self._file(self.filepath, client, "video")]
+        options += ["--name", self.title.strip() or self.default_title()]
+        options += ["--text", self._file(self.said, client, "text")] if self.said.strip() else []
+        options += ["--licence", self.licence.strip()] if self.licence.strip() else []
+        options += ["--preset", self.preset, *device_options(context), *rasteriser_options(context)]
+        options += ["--avatar-steps", str(self.steps)] if self.steps else []
+        return JobSpec("train person", tuple(options))
+
+    def _file(self, path: str, client: JobsClient, what: str) -> str:
+        """A file, as the engine's machine names it."""
+        if client.remote and path.strip():
+            return path.strip()
+        file = Path(bpy.path.abspath(path.strip())) if path.strip() else None
+        if file is None or file.is_dir():
+            raise BadInputError(f"No {what} is chosen.", f"Choose the file of the {what}.")
+        if not file.is_file():
+            raise BadInputError(f"There is no {what} {file}.", "Choose another file.")
+        return str(file.resolve())
+
+
+CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_OT_person_from_video,)
