@@ -28,6 +28,9 @@ from training.run.options import (
     check_ranges,
 )
 
+UNSEEN = "never visible (%)"
+"""In the scores of an avatar: of its Gaussians, those that no training picture showed."""
+
 
 @dataclass(frozen=True)
 class Rates:

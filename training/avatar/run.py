@@ -23,7 +23,7 @@ from engine.heads.registry import avatar_in
 from engine.jobs.worker import JobHandle
 from engine.splatting.backend import Backend
 from engine.splatting.registry import choose_backend
-from training.avatar.config import AvatarSettings
+from training.avatar.config import UNSEEN, AvatarSettings
 from training.avatar.light import light_of
 from training.avatar.model import TrainableAvatar
 from training.avatar.preview import measured, most_expressive, save_preview
@@ -218,6 +218,7 @@ class _AvatarTraining:
             "seconds": seconds,
             "steps": self.step,
             "density": density,
+            UNSEEN: 100 * float((~self.trainer.avatar.ever_visible).float().mean()),
         }
         if (tracking := self.trainer.tuning.tracking) is not None:
             rest["refined tracking, mean shift (mm)"] = tracking.shift() * 1000.0

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
 
 from engine.commands.console import progress_bar
-from engine.core.checks import check_range
 from engine.core.errors import BadInputError
 from engine.jobs.worker import JobHandle
 from training.commands.job_run import run_as_job
 from training.run.options import check_file
+from training.tracking.settings import TrackSettings
 
 
 def track(
@@ -19,12 +22,8 @@ def track(
     /,
     *,
     out: Path,
-    text: Path | None = None,
-    largest: int = 1280,
-    pictures: int = 600,
-    focal: float | None = None,
-    masks: Path | None = None,
-    landmark_model: Path | None = None,
+    head: str = "default",
+    settings: Annotated[TrackSettings, tyro.conf.arg(name="")] = TrackSettings(),  # noqa: B008 - frozen.
     background: bool = False,
     json: bool = False,
 ) -> int:
@@ -38,51 +37,51 @@ def track(
     Args:
         video: a film, as phones record it.
         out: folder of the job and of the capture.
-        text: file of what is said (UTF-8); it is recognised by default.
-        largest: pixels of the larger side of the pictures that are kept.
-        pictures: views that are kept at most, evenly spread; the motion is of all frames.
-        focal: focal length in pixels of the video; estimated by default.
-        masks: folder with a mask for each frame, in the order of their names; made by default.
-        landmark_model: MediaPipe's face_landmarker.task, for versions that have no models inside.
+        head: "default", or a FLAME model (.pkl, .npz) in whose parameters the capture is to be.
+        settings: how.
         background: return at once, and track in another process; see 'gaussianspeech jobs'.
         json: print the result as JSON.
     """
-    from training.tracking.film import open_film
-    from training.tracking.run import TrackSettings, track_video
-
-    check_range("--largest", largest, 160, 8192)
-    check_range("--pictures", pictures, 20, 1_000_000)
-    if focal is not None:
-        check_range("--focal", focal, 50, 100_000)
-    check_file(text, "--text")
-    check_file(landmark_model, "--landmark-model")
-    open_film(video, largest)
-    settings = TrackSettings(
-        largest=largest,
-        pictures=pictures,
-        focal=focal,
-        text=None if text is None else _text(text),
-        landmark_model=landmark_model,
-        masks=masks,
-    )
+    described = film_of(video, settings, head)
 
     def work(job: JobHandle) -> None:
-        with progress_bar("track") as bar:
-            track_video(video.resolve(), out.resolve(), settings, job, bar)
+        from training.tracking.run import track_video
 
-    with video.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    config = {
-        "kind": "track",
-        "video": str(video.resolve()),
-        "video_sha256": digest,
-        **settings.to_dict(),
-    }
+        with progress_bar("track") as bar:
+            track_video(video.resolve(), out.resolve(), settings, job, bar, head=flame_of(head))
+
+    config = {"kind": "track", **described}
     return run_as_job(out, config, work, background=background, json=json)
 
 
-def _text(path: Path) -> str:
+def flame_of(head: str | None) -> Path | None:
+    """The FLAME model that an option names; ``None`` for the default head."""
+    return None if head in (None, "default") else Path(head).resolve()
+
+
+def film_of(video: Path, settings: TrackSettings, head: str | None) -> dict[str, Any]:
+    """What decides a track, as a job's configuration has it.
+
+    Raises:
+        BadInputError: the video cannot be tracked, or the head is no FLAME model; what can be seen
+            before work on it begins.
+    """
+    from engine.heads.flame_file import read_flame
+    from training.tracking.film import open_film
+
+    open_film(video, settings.largest)
+    if (model := flame_of(head)) is not None:
+        check_file(model, "--head")
+        read_flame(model)
     try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInputError(f"{path} cannot be read: {error}.", "Save it as UTF-8.") from error
+        with video.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise BadInputError(f"{video} cannot be read: {error}.", "Check the path.") from error
+    named = "default" if model is None else str(model)
+    return {
+        "video": str(video.resolve()),
+        "video_sha256": digest,
+        "head": named,
+        **settings.to_dict(),
+    }

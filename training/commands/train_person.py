@@ -4,69 +4,115 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
+from engine.core.errors import BadInputError
 from engine.jobs.worker import JobHandle
 from training.commands.job_run import run_as_job
+from training.commands.track import film_of
 from training.person.config import PersonSettings
 from training.run.options import MACHINE_SETTINGS, check_capture, check_file, give_uv_template
+from training.tracking.settings import TrackSettings
 
 
 def person(
+    video: Path | None = None,
+    /,
     *,
-    data: Path,
     out: Path,
+    data: Path | None = None,
     name: str = "",
     head: str | None = None,
     uv_template: Path | None = None,
     licence: str = "",
     settings: Annotated[PersonSettings, tyro.conf.arg(name="")] = PersonSettings(),  # noqa: B008 - frozen.
+    track: Annotated[TrackSettings, tyro.conf.arg(name="")] = TrackSettings(),  # noqa: B008 - frozen.
     background: bool = False,
     json: bool = False,
 ) -> int:
-    """Train a person from a capture: avatar, then speech model, then both for each other.
+    """Train a person from a video or a capture: avatar, speech model, then both for each other.
 
-    OUT is the job's folder and becomes the person's: avatar.safetensors with the head,
+    A video of one person who talks and slowly turns the head is tracked first, as 'track' does it;
+    what it does not show of the head is filled from the default avatar (docs/tracking.md). OUT is
+    the job's folder and becomes the person's: avatar.safetensors with the head,
     speech_model.safetensors where the capture has recordings, and person.json, for 'animate
     --person', 'render --avatar' and Blender. Stopped before its end it is resumed; what a stage
     has made is there as soon as it is done.
 
     Args:
-        data: folder of the capture (docs/capture.md), with recordings where there are any
-            (docs/speech-model.md).
+        video: a film of one person, as phones record it; in place of --data.
         out: folder of the job and of the person.
-        name: of the person; by default that of the capture's folder.
-        head: FLAME model of the capture (.pkl, .npz), or its head where it is not the default one.
+        data: folder of the capture (docs/capture.md), with recordings where there are any
+            (docs/speech-model.md); in place of a video.
+        name: of the person; by default that of the video or of the capture's folder.
+        head: FLAME model (.pkl, .npz) of the capture, or that a video is to be tracked with; or the
+            head of a capture where it is not the default one.
         uv_template: FLAME's head_template.obj, whose UV layout the heads of this FLAME model get
             from now on, also in Blender; without it that of the OBJ beside the model, where one
             lies there.
         licence: what the person who was filmed allows, for person.json.
         settings: how.
+        track: how a video is tracked.
         background: return at once, and train in another process; see 'gaussianspeech jobs'.
         json: print the result as JSON.
     """
-    check_capture(data)
+    source = _source(video, data, head, track)
     check_file(head, "--head", "default")
     give_uv_template(uv_template, head)
-    where = data.resolve()
+    where = None if data is None else data.resolve()
+    film = None if video is None else video.resolve()
+    called = name or (film.stem if film is not None else (where or out).name)
 
     def work(job: JobHandle) -> None:
         from training.person.run import PersonTraining, train
 
         train(
-            PersonTraining(where, out.resolve(), name or where.name, head, licence, settings), job
+            PersonTraining(
+                where, out.resolve(), called, head, licence, settings, video=film, track=track
+            ),
+            job,
         )
 
     config = {
         "kind": "person",
-        "data": str(where),
-        "name": name,
         "head": head,
+        **source,
+        "name": name,
         "licence": licence,
         **settings.to_dict(),
     }
     return run_as_job(
         out, config, work, changeable=MACHINE_SETTINGS, background=background, json=json
     )
+
+
+def _source(
+    video: Path | None, data: Path | None, head: str | None, track: TrackSettings
+) -> dict[str, Any]:
+    """What the person is made of, as a job's configuration has it.
+
+    Raises:
+        BadInputError: neither or both of video and capture, one that cannot be used, or options
+            that are of the other.
+    """
+    if data is not None and video is not None:
+        raise BadInputError(
+            f"{video} is a video and {data} a capture: a person is made of one of them.",
+            "Leave out the video, or --data.",
+        )
+    if data is not None:
+        if track.given:
+            raise BadInputError(
+                f"{', '.join(track.given)}: of a video; a capture has been tracked already.",
+                "Leave it out, or give the video in place of --data.",
+            )
+        check_capture(data)
+        return {"data": str(data.resolve())}
+    if video is None:
+        raise BadInputError(
+            "There is neither a video nor a capture to train the person from.",
+            "Give a video of the person, or the folder of a capture with --data.",
+        )
+    return film_of(video, track, head)

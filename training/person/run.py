@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A person from a capture: the avatar, then the speech model, then both for each other.
 
-Each stage is a training of its own in ``stages/NAME`` and resumes as one. What there is after a
-stage is put into the job's folder at once, which is the person's folder (docs/persons.md).
+Of a video the capture is made first, by tracking it. Each stage is a training of its own in
+``stages/NAME`` and resumes as one. What there is after a stage is put into the job's folder at
+once, which is the person's folder (docs/persons.md).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from engine.core import platforms
 from engine.core.errors import CancelledError
 from engine.core.json_values import read_json
+from engine.core.progress import no_progress
 from engine.heads.head import Head
 from engine.heads.registry import AVATAR
 from engine.heads.retarget import has_arkit_visemes
@@ -28,10 +30,14 @@ from training.data.flame_tracking import TRACKING
 from training.data.multiview import MultiViewCapture
 from training.data.recordings import any_recordings
 from training.person.config import PersonSettings
+from training.person.one_camera import for_one_camera, has_one_camera, unseen_note
 from training.run.checkpoints import write_json
 from training.run.loop import report_to
+from training.tracking.settings import TrackSettings
 
 STAGES = "stages"
+TRACKED = "tracking"
+"""The stage of a video, whose folder is the capture."""
 _DONE = "finished.json"
 _AVATAR_SCORES = ("test PSNR (dB)", "test SSIM", "gaussians")
 
@@ -41,20 +47,34 @@ class PersonTraining:
     """What to train.
 
     Attributes:
-        data: folder of the capture.
+        data: folder of the capture; ``None`` where it is made of a video.
         out: folder of the job, which becomes the person's.
         name: of the person.
         head: file of the capture's head: the FLAME model, or a head that is not the default one.
         licence: of the capture, for ``person.json``.
         settings: how.
+        video: of the person, where there is no capture.
+        track: how the video is tracked.
     """
 
-    data: Path
+    data: Path | None
     out: Path
     name: str
     head: str | None = None
     licence: str = ""
     settings: PersonSettings = field(default_factory=PersonSettings)
+    video: Path | None = None
+    track: TrackSettings = field(default_factory=TrackSettings)
+
+    @property
+    def capture(self) -> Path:
+        """Folder of the capture, which is there once a video has been tracked."""
+        return self.out / STAGES / TRACKED if self.data is None else self.data
+
+    @property
+    def source(self) -> str:
+        """What the person was made of, for the record."""
+        return self.capture.resolve().name if self.video is None else self.video.name
 
 
 class _Stage:
@@ -98,17 +118,24 @@ def train(plan: PersonTraining, job: JobHandle) -> Person:
         BadInputError: the capture cannot be used; before the first stage.
         CancelledError: the user asked to stop; all that is done is kept.
     """
+    tracking = _tracking_stages(plan)
+    first = 0
+    for stage in tracking:
+        if not stage.finished:
+            job.update(job.status.step, total=stage.steps + _most_steps(plan.settings))
+            stage.run(job.part(0, stage.steps, stage.name))
+        first = stage.steps
     job.update(job.status.step, message="Checking the capture")
-    capture = MultiViewCapture.open(plan.data, scale=plan.settings.avatar.scale, head=plan.head)
+    settings = plan.settings
+    capture = MultiViewCapture.open(plan.capture, scale=settings.avatar.scale, head=plan.head)
     left_out = _left_out(plan, capture.head)
-    stages = [stage for stage in _stages(plan, capture.head) if not left_out.get(stage.name)]
+    rest = [stage for stage in _stages(plan, capture) if not left_out.get(stage.name)]
+    stages = [*tracking, *rest]
     for name, reason in left_out.items():
         if reason:
             print(f"note: no {name} stage: {reason}", flush=True)
     job.update(job.status.step, total=sum(stage.steps for stage in stages))
-    person = Person(plan.name, AVATAR)
-    first = 0
-    for number, stage in enumerate(stages, 1):
+    for number, stage in enumerate(rest, 1 + len(tracking)):
         if not stage.finished:
             label = f"{stage.name} ({number} of {len(stages)})"
             stage.run(job.part(first, stage.steps, label))
@@ -116,19 +143,55 @@ def train(plan: PersonTraining, job: JobHandle) -> Person:
             write_json(job.checkpoints / "stages.json", [s.name for s in stages if s.finished])
         first += stage.steps
         person = _published(plan, capture, stages, left_out)
+    if has_one_camera(capture):
+        job.note(unseen_note(capture, plan.out / STAGES / "avatar"))
     job.update(first, message=_summary(person))
     return person
+
+
+def _tracking_stages(plan: PersonTraining) -> list[_Stage]:
+    """The one that makes the capture of a video; none where there is a capture."""
+    video = plan.video
+    if video is None:
+        return []
+
+    def track(folder: Path, job: JobPart) -> dict[str, float]:
+        from training.tracking.run import track_video
+
+        head = None if plan.head in (None, "default") else Path(str(plan.head))
+        summary = track_video(video, folder, plan.track, job, no_progress, head=head)
+        return {
+            "frames": summary["frames"],
+            "tracked": summary["tracked"],
+            "reprojection (% of the eyes' distance)": summary["error_percent_of_eye_distance"][
+                "mean"
+            ],
+        }
+
+    stage = _Stage(plan.out, TRACKED, 0, track)
+    if not (frames := stage.scores.get("frames")):
+        from training.tracking.film import open_film
+
+        frames = open_film(video, plan.track.largest).frames
+    stage.steps = int(frames)
+    return [stage]
+
+
+def _most_steps(settings: PersonSettings) -> int:
+    """Of all stages after the tracking, where none of them is left out."""
+    joint = settings.joint.steps if settings.joint_rounds else 0
+    return settings.avatar.steps + settings.speech_steps + joint
 
 
 def _left_out(plan: PersonTraining, head: Head) -> dict[str, str]:
     """Why a stage cannot be, or is not wanted; empty text where it is done."""
     settings = plan.settings
     speech = joint = ""
-    found = any_recordings(plan.data)
+    found = any_recordings(plan.capture)
     if not settings.speech_steps:
         speech = "--speech-steps is 0"
     elif not found.every:
-        speech = f"{plan.data} holds no recordings"
+        speech = f"{plan.video or plan.data} holds no recordings"
     if not settings.joint_rounds:
         joint = "--joint-rounds is 0"
     elif speech:
@@ -142,14 +205,17 @@ def _left_out(plan: PersonTraining, head: Head) -> dict[str, str]:
     return {"speech": speech, "joint": joint}
 
 
-def _stages(plan: PersonTraining, head: Head) -> list[_Stage]:
-    settings, out = plan.settings, plan.out
+def _stages(plan: PersonTraining, capture: MultiViewCapture) -> list[_Stage]:
+    settings, out, head = plan.settings, plan.out, capture.head
     avatar, speech = out / STAGES / "avatar" / AVATAR, out / STAGES / "speech" / SPEECH_MODEL
 
     def train_avatar(folder: Path, job: JobPart) -> dict[str, float]:
         from training.avatar.run import train
 
-        train(plan.data, settings.avatar, folder, job, head=plan.head)
+        chosen = settings.avatar
+        if has_one_camera(capture):
+            chosen = for_one_camera(chosen, capture)
+        train(plan.capture, chosen, folder, job, head=plan.head)
         found = read_json(folder / "scores.json")
         return {name: found.number(name) for name in _AVATAR_SCORES}
 
@@ -161,7 +227,7 @@ def _stages(plan: PersonTraining, head: Head) -> list[_Stage]:
 
         chosen = replace(settings.joint, name=plan.name)
         rows = train(
-            plan.data,
+            plan.capture,
             avatar,
             str(speech),
             chosen,
@@ -197,7 +263,7 @@ def _train_speech(
     start = settings.start or (STARTER if goes_on else SCRATCH)
     steps = settings.speech_steps
     wanted = SpeechPlan(
-        data=plan.data,
+        data=plan.capture,
         out=folder,
         # The avatar carries the head; its FLAME model has just been read, so it is found.
         head=str(avatar.resolve()),
@@ -245,7 +311,7 @@ def _published(
     if "speech" in done:
         model = SPEECH_MODEL
         _copy_model(done["joint" if "joint" in done else "speech"].folder / SPEECH_MODEL, out)
-    source, captured = capture.head.provenance, plan.data.resolve().name
+    source, captured = capture.head.provenance, plan.source
     person = Person(
         name=plan.name,
         avatar=AVATAR,
@@ -277,13 +343,16 @@ def _trained_on(
     done: Mapping[str, _Stage],
     left_out: Mapping[str, str],
 ) -> dict[str, str]:
-    name = plan.data.resolve().name
+    name, tracked = plan.source, done[TRACKED].scores if TRACKED in done else {}
     off = read_json(done["avatar"].folder / "config.json").group("terms_off").values
     without = f", without the losses {', '.join(off)} (no weights)" if off else ""
+    one = f". {unseen_note(capture, done['avatar'].folder)}" if has_one_camera(capture) else ""
     texts = {
+        TRACKED: f"{name}: {tracked.get('tracked', 0):.0f} of "
+        f"{tracked.get('frames', 0):.0f} frames",
         "avatar": f"{name}: {len(capture.split('train'))} pictures, "
-        f"{plan.settings.avatar.steps} steps{without}",
-        "speech": f"{name}: {len(any_recordings(plan.data).every)} recordings",
+        f"{plan.settings.avatar.steps} steps{without}{one}",
+        "speech": f"{name}: {len(any_recordings(plan.capture).every)} recordings",
         "joint": f"{name}: predicted faces on its pictures",
     }
     said = {stage: texts[stage] for stage in done}

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a video is tracked. Light: importing it imports neither torch nor a decoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from engine.core.errors import BadInputError
+from training.run.options import check_file, check_ranges
+
+
+@dataclass(frozen=True)
+class TrackSettings:
+    """How a video is tracked.
+
+    Attributes:
+        largest: pixels of the larger side of the pictures that are kept.
+        pictures: views that are kept at most, evenly spread; the motion is of all frames.
+        focal: focal length in pixels of the video; estimated by default.
+        text: file of what is said (UTF-8); it is recognised by default.
+        masks: folder with a mask for each frame, in the order of their names; made by default.
+        landmark_model: MediaPipe's face_landmarker.task, for versions that have no models inside.
+    """
+
+    largest: int = 1280
+    pictures: int = 600
+    focal: float | None = None
+    text: Path | None = None
+    masks: Path | None = None
+    landmark_model: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            BadInputError: names the option.
+        """
+        ranges = {"largest": (160.0, 8192.0), "pictures": (20.0, 1e6)}
+        check_ranges(self, ranges if self.focal is None else {**ranges, "focal": (50.0, 1e5)})
+        check_file(self.text, "--text")
+        check_file(self.landmark_model, "--landmark-model")
+
+    @property
+    def said(self) -> str | None:
+        """The text.
+
+        Raises:
+            BadInputError: its file cannot be read.
+        """
+        if self.text is None:
+            return None
+        try:
+            return self.text.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInputError(
+                f"{self.text} cannot be read: {error}.", "Save it as UTF-8."
+            ) from error
+
+    @property
+    def given(self) -> list[str]:
+        """Names of the options that are not as they are by default."""
+        return [
+            f"--{field.name.replace('_', '-')}"
+            for field in fields(self)
+            if getattr(self, field.name) != field.default
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it, with the text itself."""
+        return {
+            "largest": self.largest,
+            "pictures": self.pictures,
+            "focal": self.focal,
+            "text": self.said,
+            "masks": None if self.masks is None else str(self.masks),
+            "landmark_model": None if self.landmark_model is None else str(self.landmark_model),
+        }
