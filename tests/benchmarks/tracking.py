@@ -2,7 +2,7 @@
 """How well a known head is tracked: printed, never asserted.
 
     python -m tests.benchmarks.tracking --audio SPEECH.wav [--seconds 5] [--seeds 101 102]
-                                        [--cases plain noise blur 15fps cut]
+                                        [--cases plain noise blur 15fps hand cut]
 
 Needs the extra ``tracking``. Each video shows another person of the default head, who speaks the
 audio, turns and nods before a phone that sways; the tracker gets only the film. It knows neither
@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageDraw
 from rich.console import Console
 from rich.table import Table
 from scipy import ndimage
@@ -34,22 +35,38 @@ from training.tracking.track import track_scan
 
 TOUCHING = 0.3
 KEPT = 0.04
-CASES = ("plain", "noise", "blur", "15fps", "cut")
+CASES = ("plain", "noise", "blur", "15fps", "hand", "cut")
 
 
 def quiet(_share, _message):
     pass
 
 
-def noisy(image, frame):
+def noisy(image, frame, _mouth):
     rng = np.random.default_rng(frame)
     return (image + rng.normal(0, 12, image.shape)).clip(0, 255).astype(np.uint8)
 
 
-def blurred(image, frame):
+def blurred(image, frame, _mouth):
     """Defocus, and now and then a frame that motion has smeared."""
     sigma = (1.5, 6.0 if frame % 23 == 7 else 1.5, 0)
     return ndimage.gaussian_filter(image, sigma)
+
+
+def covered(image, frame, mouth):
+    """A drawn hand that comes before the mouth for half a second of every two."""
+    if frame % 50 < 38:
+        return image
+    picture = Image.fromarray(image)
+    pen = ImageDraw.Draw(picture)
+    x, y, width = mouth
+    unit = width / 3
+    for finger in range(4):
+        left, top = x + (finger - 2) * 1.1 * unit, y - (2.2 if finger in (1, 2) else 1.8) * unit
+        box = [left, top, left + unit, y + 3 * unit]
+        pen.rounded_rectangle(box, unit / 2, fill=(205, 155, 130), outline=(150, 100, 80), width=2)
+    pen.ellipse([x - 2.6 * unit, y + unit, x + 2.8 * unit, y + 6 * unit], fill=(205, 155, 130))
+    return np.asarray(picture)
 
 
 OPTIONS = {
@@ -57,6 +74,7 @@ OPTIONS = {
     "noise": {"degrade": noisy},
     "blur": {"degrade": blurred},
     "15fps": {"fps": 15.0},
+    "hand": {"degrade": covered},
     "cut": {"cut": True},
 }
 
@@ -72,7 +90,8 @@ def tracked(video, folder):
     write_sound(film, folder / "sound.wav", count)
     said = listen(folder / "sound.wav", None, count, film.fps, quiet)
     start = time.perf_counter()
-    track = track_scan(film, found, None, quiet, closure=said.closure)
+    still = open_detector(still=True)
+    track = track_scan(film, found, None, quiet, closure=said.closure, still=still)
     fitted = time.perf_counter() - start
     return track, looked / count, fitted / count
 

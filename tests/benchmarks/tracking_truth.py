@@ -80,7 +80,7 @@ def filmed(
     turn: float = 22.0,
     focal: float = 0.78,
     cut: bool = False,
-    degrade=lambda image, frame: image,
+    degrade=lambda image, frame, mouth: image,
 ) -> Truth:
     """Film a person with a phone.
 
@@ -94,7 +94,8 @@ def filmed(
         turn: degrees to which the head turns.
         focal: against the picture's larger side.
         cut: whether a third of the way the camera jumps nearer and aside.
-        degrade: what is done to each picture: noise, blur.
+        degrade: what is done to each picture: noise, blur, a hand. It is given the mouth's pixel
+            and width, (3,).
     """
     base, person = load_head("default"), identity(seed)
     speech = load_speech(audio)
@@ -112,11 +113,16 @@ def filmed(
     camera = Camera(np.eye(4, dtype=np.float32), K, width, height)
     renderer = FrameRenderer(avatar, backend, camera, studio_backdrop(width, height))
 
+    def mouth(vertices, matrix):
+        corners = vertices[person.landmarks["mouth_corners"]] @ matrix[:3, :3].T + matrix[:3, 3]
+        flat = f * corners[:, :2] / corners[:, 2:] + [width / 2, height / 2]
+        return np.array([*flat.mean(0), np.linalg.norm(flat[1] - flat[0])])
+
     def frames():
         for frame in range(count):
             vertices = person.template + performance.offsets(frame, frame + 1)[0]
             image = renderer.submit(vertices, performance.expression[frame], matrices[frame])
-            yield degrade(image.numpy()[0], frame)
+            yield degrade(image.numpy()[0], frame, mouth(vertices, matrices[frame]))
 
     write_video(out, frames(), fps, audio)
     times = np.arange(count) / fps

@@ -6,9 +6,7 @@
 Needs the extra ``tracking``. The default avatar is rendered from known cameras with known faces.
 The neutral pictures tell where on the mesh each landmark lies: the ray through its pixel meets the
 mesh, and the median over the views is taken. The other pictures tell how the detector responds to
-the expressions beyond the mesh's own motion: for each landmark a ridge regression of its
-displacement, (1 + E + 5) × 3 unknowns, from two pixels a picture, left out where the face turns
-away.
+the expressions beyond the mesh's own motion (:mod:`training.tracking.landmark_responses`).
 """
 
 from __future__ import annotations
@@ -16,7 +14,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,20 +36,15 @@ from training.tracking.landmark_map import (
     VIEW_FEATURES,
     LandmarkMap,
     save_landmark_map,
-    view_features,
 )
+from training.tracking.landmark_responses import Picture, Priors, with_responses
 from training.tracking.landmarks import INNER_LOWER, INNER_UPPER, IRISES, POINTS, LandmarkDetector
 from training.tracking.mediapipe_faces import open_detector
 
 _SIZE = 640
 _VIEWS = ((0, 0), (-12, 0), (12, 0), (-25, 0), (25, 0), (0, 10), (0, -10), (-35, 4), (35, 4))
 """Degrees of turn and nod of the neutral views."""
-_FACING = 0.35
-"""Cosine between a landmark's normal and the line of sight from which the landmark counts."""
-_NOISE = 0.0007
-_OFFSET, _RESPONSE, _ASPECT = 0.003, 0.0025, 0.002
-"""Standard deviations, metres: of a detection, of where a landmark rests, of what it adds to an
-expression and to a turn of the head by a radian."""
+_PRIORS = Priors(offset=0.003, response=0.0025, aspect=0.002)
 _FOCAL, _AWAY = 1.5, 0.55
 
 
@@ -60,22 +52,6 @@ Shown = tuple[Head, Float, Double]
 """A head, its weights (E,) and its matrix (4, 4) to the camera."""
 _CHANGE = 15
 """Pictures after which another person is shown."""
-
-
-class Picture(NamedTuple):
-    """A detection with what was rendered.
-
-    Attributes:
-        points: (478, 2) pixels.
-        vertices: (V, 3) head space.
-        expression: (E,).
-        matrix: (4, 4) head space to camera.
-    """
-
-    points: Float
-    vertices: Float
-    expression: Float
-    matrix: Double
 
 
 def main() -> None:
@@ -99,9 +75,18 @@ def fitted_map(
 ) -> LandmarkMap:
     """The map that pictures tell."""
     corners, weights = _on_the_mesh(head, neutral)
-    offset, response, aspect, deviation = _responses(head, corners, weights, [*neutral, *faces])
     names = head.expression_names
-    return LandmarkMap(corners, weights, offset, response, aspect, deviation, names, detector)
+    nothing = LandmarkMap(
+        corners,
+        weights,
+        offset=np.zeros((POINTS, 3), np.float32),
+        response=np.zeros((len(names), POINTS, 3), np.float32),
+        aspect=np.zeros((VIEW_FEATURES, POINTS, 3), np.float32),
+        deviation=np.zeros(POINTS, np.float32),
+        expression_names=names,
+        detector=detector,
+    )
+    return with_responses(nothing, head, [*neutral, *faces], _PRIORS)
 
 
 def camera_matrix() -> Float:
@@ -118,7 +103,7 @@ def _pictures(head: Head, detector: LandmarkDetector, shown: Iterator[Shown]) ->
         vertices = person.deform(expression)
         image = renderer.submit(vertices, expression, matrix.astype(np.float32)).numpy()[0]
         if found := detector.detect(image, 0.0):
-            yield Picture(found[0].points, vertices, expression, matrix)
+            yield Picture(found[0].points, vertices, expression, matrix, camera_matrix())
 
 
 def _matrix(head: Head, turn: float, nod: float, tilt: float, away: float = _AWAY) -> Double:
@@ -231,62 +216,6 @@ def _hits(head: Head, picture: Picture) -> Double:
 
 def _cross(u: Double, v: Double) -> Double:
     return u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0]
-
-
-def _responses(
-    head: Head, corners: NDArray[np.int32], weights: Float, pictures: list[Picture]
-) -> tuple[Float, Float, Float, Float]:
-    """Offset (478, 3), response (E, 478, 3), aspect (5, 478, 3) and deviation (478,)."""
-    K = camera_matrix().astype(np.float64)
-    expressions = np.array([picture.expression for picture in pictures], np.float64)
-    matrices = np.array([picture.matrix for picture in pictures])
-    views = view_features(matrices[:, :3, :3], matrices[:, :3, 3])
-    design = np.c_[np.ones(len(pictures)), expressions, views]
-    rows = np.zeros((len(pictures), POINTS, 2, 3))
-    wanted = np.zeros((len(pictures), POINTS, 2))
-    counted = np.zeros((len(pictures), POINTS), bool)
-    scale = np.zeros((len(pictures), POINTS))
-    for number, picture in enumerate(pictures):
-        R, t = picture.matrix[:3, :3], picture.matrix[:3, 3]
-        mesh = picture.vertices.astype(np.float64)
-        point = np.einsum("lc,lcd->ld", weights, mesh[corners])
-        normals = Surface(mesh, head.faces, np.zeros(len(mesh))).normals
-        facing = np.einsum("lc,lcd->ld", weights, normals[corners]) @ R.T
-        local = point @ R.T + t
-        sight = -local / np.linalg.norm(local, axis=1, keepdims=True)
-        size = np.linalg.norm(facing, axis=1)
-        counted[number] = (facing * sight).sum(1) / np.maximum(size, 1e-9) > _FACING
-        x, y, z = local.T
-        jacobian = np.zeros((POINTS, 2, 3))
-        jacobian[:, 0, 0], jacobian[:, 0, 2] = K[0, 0] / z, -K[0, 0] * x / z**2
-        jacobian[:, 1, 1], jacobian[:, 1, 2] = K[1, 1] / z, -K[1, 1] * y / z**2
-        rows[number] = jacobian @ R
-        wanted[number] = picture.points - (local @ K.T)[:, :2] / z[:, None]
-        scale[number] = z / K[0, 0]
-    counted[:, list(IRISES)] = True
-    counted[:, [*INNER_UPPER, *INNER_LOWER]] = True
-    E = expressions.shape[1]
-    solutions = np.zeros((1 + E + VIEW_FEATURES, POINTS, 3))
-    deviation = np.zeros(POINTS)
-    deviations = [_OFFSET, *([_RESPONSE] * E), *([_ASPECT] * VIEW_FEATURES)]
-    prior = np.repeat(1 / np.array(deviations) ** 2, 3)
-    for mark in range(POINTS):
-        kept = counted[:, mark]
-        # In metres across the line of sight, so that near and far pictures count alike.
-        metres = scale[kept, mark][:, None]
-        A = np.einsum("nk,nij->nikj", design[kept], rows[kept, mark] * metres[..., None])
-        A = A.reshape(-1, 3 * len(solutions))
-        b = (wanted[kept, mark] * metres).reshape(-1)
-        weight = np.ones(len(b))
-        for _ in range(4):  # Huber's weights: a lost face must not bend a landmark.
-            normal = (A * weight[:, None]).T @ A / _NOISE**2 + np.diag(prior)
-            solved = np.linalg.solve(normal, (A * weight[:, None]).T @ b / _NOISE**2)
-            residual = np.abs(A @ solved - b)
-            weight = np.minimum(1, 2 * _NOISE / np.maximum(residual, 1e-12))
-        solutions[:, mark] = solved.reshape(-1, 3)
-        deviation[mark] = 1.4826 * np.median(residual)
-    found: Float = solutions.astype(np.float32)
-    return found[0], found[1 : 1 + E], found[1 + E :], deviation.astype(np.float32)
 
 
 if __name__ == "__main__":

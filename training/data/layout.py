@@ -91,6 +91,11 @@ def mask_path(timestep: int, camera_index: int) -> str:
     return f"{MASKS}/{timestep:05d}_{camera_index:02d}.png"
 
 
+def flame_param_path(timestep: int) -> str:
+    """Relative path of FLAME's parameters at a timestep."""
+    return f"{FLAME_PARAM}/{timestep:05d}.npz"
+
+
 def head_param_path(timestep: int) -> str:
     """Relative path of the head's parameters at a timestep."""
     return f"{HEAD_PARAM}/{timestep:05d}.npz"

@@ -25,13 +25,14 @@ from engine.audio.decoding import open_source
 from engine.core.arrays import Float
 from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
+from engine.core.timing import MIN_FPS
 from engine.rendering.video import exact_fps
 from training.tracking.landmarks import Image
 
 SHORTEST = 1.0
 """Seconds that a video lasts at least."""
 _MOST_FPS = 60.0
-_LEAST_FPS = 8.0
+_LEAST_FPS = MIN_FPS
 _SMALLEST = 160
 """Pixels of the smaller side."""
 _PQ, _HLG = 16, 18

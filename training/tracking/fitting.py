@@ -138,6 +138,7 @@ def fit_identity(
     start: FrameFit,
     *,
     free_focal: bool,
+    known: tuple[Double, Intrinsics] | None = None,
     progress: Progress = no_progress,
 ) -> tuple[Double, Intrinsics, FrameFit]:
     """Identity (I,) and camera from frames of different poses, whose fit is given back, too.
@@ -148,16 +149,29 @@ def fit_identity(
         camera: as guessed, or known.
         start: poses to begin with.
         free_focal: whether the focal length is estimated.
+        known: identity (I,) and camera of an earlier fit, whose poses are the start; one round is
+            left.
         progress: called with the share done; may raise to cancel.
     """
-    identity, fit = model.mean.copy(), start
-    for round_, (iterations, robust) in enumerate(_ROUNDS):
+    identity, found = (model.mean, camera) if known is None else known
+    fit, rounds = start, _ROUNDS if known is None else _ROUNDS[-1:]
+    for round_, (iterations, robust) in enumerate(rounds):
+        # The guess stays what the focal length is likely to be near, whatever a round has found.
+        zoom = math.log(found.focal / camera.focal) / _FOCAL_DEVIATION
         problem = _Problem(
-            model, seen, camera, fit, identity, shared=True, free_focal=free_focal, robust=robust
+            model,
+            seen,
+            camera,
+            fit,
+            identity,
+            shared=True,
+            free_focal=free_focal,
+            robust=robust,
+            zoom=zoom,
         )
-        part = subprogress(progress, round_ / len(_ROUNDS), (round_ + 1) / len(_ROUNDS))
-        identity, camera, fit = problem.solve(iterations, part)
-    return identity, camera, fit
+        part = subprogress(progress, round_ / len(rounds), (round_ + 1) / len(rounds))
+        identity, found, fit = problem.solve(iterations, part)
+    return identity, found, fit
 
 
 def fit_frames(
@@ -241,10 +255,11 @@ class _Problem:
         free_focal: bool = False,
         robust: bool = True,
         held: int = 0,
+        zoom: float = 0.0,
     ) -> None:
         self._model, self._camera, self._start = model, camera, start
         self._shared, self._free_focal, self._robust = shared, free_focal, robust
-        self._held, self._identity = held, identity
+        self._held, self._identity, self._zoom = held, identity, zoom
         self._frames, E = start.expression.shape
         self._counts = (6 * self._frames, E * self._frames)
         tensor = torch.from_numpy
@@ -277,6 +292,7 @@ class _Problem:
         high[pose : pose + expression] = np.tile(model.high, self._frames) / _EXPRESSION_UNIT
         if self._shared:
             start[pose + expression : -1] = self._identity
+            start[-1] = self._zoom
             if not self._free_focal:
                 low[-1] = high[-1] = 0.0
         done = 0

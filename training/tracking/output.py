@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,16 @@ from scipy.spatial.transform import Rotation
 
 from engine.core.arrays import Double, Float
 from engine.core.files import atomic_write
+from engine.heads.flame_param import save_flame_param
 from engine.motion.performance import Performance
 from engine.splatting.camera import Camera
+from training.data.flame_tracking import save_tracking
 from training.data.layout import (
+    CANONICAL,
     CANONICAL_HEAD,
     Frame,
     Split,
+    flame_param_path,
     head_param_path,
     image_path,
     mask_path,
@@ -30,8 +35,10 @@ from training.data.layout import (
 from training.data.layout_head_param import HeadParam, save_head_param, save_identity
 from training.data.recordings import RECORD, SPEECH
 from training.tracking.film import Film
+from training.tracking.flame_track import FlameTrack, frames_of
 from training.tracking.landmarks import Image
 from training.tracking.mattes import GivenMasks, Segmenter, of_the_head, refined
+from training.tracking.sound import Said, phones_between, words_between
 from training.tracking.track import Track
 
 CAMERA_ID = "00"
@@ -48,7 +55,9 @@ class CaptureWriter:
     The world is head space in the mean pose, so that the camera stands before the face.
     """
 
-    def __init__(self, folder: Path, film: Film, track: Track, most: int) -> None:
+    def __init__(
+        self, folder: Path, film: Film, track: Track, most: int, flame: FlameTrack | None = None
+    ) -> None:
         """Plan the views.
 
         Args:
@@ -56,6 +65,7 @@ class CaptureWriter:
             film: the video.
             track: of it.
             most: pictures at most; of a longer video they are evenly spread.
+            flame: the track in FLAME's terms, where the capture is to be of a FLAME head.
         """
         self._folder, self._film, self._track = folder, film, track
         good = track.scan.good
@@ -71,6 +81,7 @@ class CaptureWriter:
         self._to_camera = matrices
         self._viewmat = mean
         self.to_world: Double = np.linalg.inv(mean) @ matrices
+        self._flame = None if flame is None else flame.placed(self.to_world)
 
     def pixels(self, frame: int) -> Double:
         """(V, 2) pixels of the head's vertices in a frame."""
@@ -101,6 +112,10 @@ class CaptureWriter:
             Picture.fromarray(image).save(temporary, quality=_QUALITY, subsampling=0)
         with atomic_write(self._folder / mask_path(step, 0)) as temporary:
             Picture.fromarray(np.asarray(mask * 255 + 0.5, np.uint8)).save(temporary)
+        if self._flame is not None:
+            here = frames_of(self._flame, slice(frame, frame + 1))
+            save_flame_param(here, self._folder / flame_param_path(step))
+            return
         param = HeadParam(
             track.head.id,
             track.fit.expression[frame].astype(np.float32),
@@ -108,6 +123,30 @@ class CaptureWriter:
             self.to_world[frame].astype(np.float32),
         )
         save_head_param(param, self._folder / head_param_path(step))
+
+    def write_motion(self, stem: Path, first: int, last: int, said: Said) -> None:
+        """Write what the head does in some frames, for a speech model to learn.
+
+        Args:
+            stem: path of the recording without its ending.
+            first: frame.
+            last: frame, exclusive.
+            said: with the words and phones of the video.
+        """
+        film = self._film
+        if self._flame is not None:
+            path = stem.with_name(f"{stem.name}.flame_param.npz")
+            moved = frames_of(self._flame, slice(first, last))
+            save_tracking(moved, range(first, last), path, film.fps)
+            return
+        start, end = first / film.fps, last / film.fps
+        performance = replace(
+            performance_of(self._track, self.to_world, film, first, last),
+            phones=phones_between(said.phones, start, end),
+            words=words_between(said.words, start, end),
+            language=said.language,
+        )
+        performance.save(stem.with_name(f"{stem.name}.performance.npz"))
 
     def _matte(self, frame: int, mask: Float) -> Float:
         head = self._track.head
@@ -134,7 +173,10 @@ class CaptureWriter:
             made_of: for ``capture.json``.
         """
         track, film, folder = self._track, self._film, self._folder
-        save_identity(track.head, folder / CANONICAL_HEAD)
+        if self._flame is None:
+            save_identity(track.head, folder / CANONICAL_HEAD)
+        else:
+            save_flame_param(frames_of(self._flame, slice(0, 1)), folder / CANONICAL)
         focal, (x, y) = track.camera.focal, track.camera.centre
         K = np.array([[focal, 0, x], [0, focal, y], [0, 0, 1]], np.float32)
         camera = Camera(self._viewmat.astype(np.float32), K, film.width, film.height)
@@ -146,8 +188,8 @@ class CaptureWriter:
                 camera=camera,
                 image=image_path(step, 0),
                 mask=mask_path(step, 0),
-                param=head_param_path(step),
-                kind="head",
+                param=self._param_path(step),
+                kind="head" if self._flame is None else "flame",
             )
             for step in range(len(self.views))
         ]
@@ -155,12 +197,22 @@ class CaptureWriter:
             write_transforms(transforms_path(folder, split), chosen)
         steps = [
             {"timestep_index": step, "seconds": round(frame / film.fps, 4)}
-            | _spoken(frame, recordings)
+            | self._spoken(frame, recordings)
             for frame, step in self.timestep.items()
         ]
         content = {"format": _FORMAT, "fps": film.fps, "made_of": made_of, "timesteps": steps}
         with atomic_write(folder / RECORD) as temporary:
             temporary.write_text(json.dumps(content, indent=1), "utf-8")
+
+    def _param_path(self, step: int) -> str:
+        return head_param_path(step) if self._flame is None else flame_param_path(step)
+
+    def _spoken(self, frame: int, recordings: Sequence[tuple[str, int, int]]) -> dict[str, Any]:
+        ending = "performance" if self._flame is None else "flame_param"
+        for name, first, last in recordings:
+            if first <= frame < last:
+                return {"performance": f"{SPEECH}/{name}.{ending}.npz", "frame": frame - first}
+        return {}
 
 
 def performance_of(
@@ -195,10 +247,3 @@ def _splits(frames: Sequence[Frame]) -> dict[Split, list[Frame]]:
     held = max(2, len(frames) // _HELD_OUT)
     rest = list(frames[-held:])
     return {"train": list(frames[:-held]), "val": rest[::2], "test": rest[1::2]}
-
-
-def _spoken(frame: int, recordings: Sequence[tuple[str, int, int]]) -> dict[str, Any]:
-    for name, first, last in recordings:
-        if first <= frame < last:
-            return {"performance": f"{SPEECH}/{name}.performance.npz", "frame": frame - first}
-    return {}

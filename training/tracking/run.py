@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +23,25 @@ from engine.jobs.worker import JobHandle
 from engine.rendering.video import write_video
 from training.data.recordings import SPEECH
 from training.tracking.film import Film, open_film, pictures, write_sound
+from training.tracking.flame_track import FlameTrack, in_flame
 from training.tracking.landmarks import Image
 from training.tracking.mattes import GivenMasks
 from training.tracking.mediapipe_faces import HandDetector, PersonSegmenter, open_detector
-from training.tracking.output import CaptureWriter, performance_of
+from training.tracking.output import CaptureWriter
 from training.tracking.preview import MeshOverlay
 from training.tracking.scan import GOOD, REASONS, scan
+from training.tracking.settings import TrackSettings
 from training.tracking.sound import (
     Said,
     cut_at_pauses,
     listen,
-    phones_between,
     words_between,
     write_piece,
 )
 from training.tracking.track import Track, track_scan
 
 REPORT, PREVIEW, PREVIEW_FILM, SOUND = "report.json", "preview.jpg", "preview.mp4", "sound.wav"
-_SCANNED, _HEARD, _FITTED = 0.45, 0.55, 0.75
+_SCANNED, _HEARD, _FITTED, _IN_FLAME = 0.45, 0.55, 0.73, 0.75
 _SHOW_EVERY = 20
 _MOST_LOST = 0.2
 """Part of a recording's frames that may be dropped."""
@@ -48,36 +49,14 @@ _LEAST_TURN = 20.0
 """Degrees over which the head should turn."""
 
 
-@dataclass(frozen=True)
-class TrackSettings:
-    """How a video is tracked.
-
-    Attributes:
-        largest: pixels of the larger side of the pictures.
-        pictures: at most so many views; the motion is of all frames.
-        focal: of the camera, in pixels of the video as it is; estimated by default.
-        text: what is said, where it is known.
-        landmark_model: MediaPipe's ``face_landmarker.task``.
-        masks: folder of the user's masks.
-    """
-
-    largest: int = 1280
-    pictures: int = 600
-    focal: float | None = None
-    text: str | None = None
-    landmark_model: Path | None = None
-    masks: Path | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return {
-            name: str(value) if isinstance(value, Path) else value
-            for name, value in asdict(self).items()
-        }
-
-
 def track_video(
-    video: Path, out: Path, settings: TrackSettings, job: JobHandle, progress: Progress
+    video: Path,
+    out: Path,
+    settings: TrackSettings,
+    job: JobHandle,
+    progress: Progress,
+    *,
+    head: Path | None = None,
 ) -> dict[str, Any]:
     """Track a video; OUT becomes a capture.
 
@@ -87,6 +66,7 @@ def track_video(
         settings: how.
         job: asked for a cancel, and given progress and previews.
         progress: for people.
+        head: FLAME model whose parameters the capture is to have; the default head's without.
 
     Returns:
         The summary of ``report.json``.
@@ -106,6 +86,7 @@ def track_video(
     film = open_film(video, settings.largest)
     segmenter = None if settings.masks is not None else PersonSegmenter()
     detector, hands = open_detector(settings.landmark_model), HandDetector()
+    still = open_detector(settings.landmark_model, still=True)
     try:
         found = scan(film, detector, hands, job.checkpoints, subprogress(tell, 0.0, _SCANNED))
         film = replace(film, frames=len(found.state))
@@ -117,18 +98,22 @@ def track_video(
             _focal(film, settings),
             subprogress(tell, _HEARD, _FITTED),
             closure=None if said is None else said.closure,
+            still=still,
         )
         for note in _notes(film, track, said):
             job.note(note)
-        writer = CaptureWriter(out, film, track, settings.pictures)
+        flame = None
+        if head is not None:
+            flame = in_flame(head, track.head, track.fit, subprogress(tell, _FITTED, _IN_FLAME))
+        writer = CaptureWriter(out, film, track, settings.pictures, flame)
         _write_pictures(
-            out, film, track, writer, segmenter, masks, job, subprogress(tell, _FITTED, 0.98)
+            out, film, track, writer, segmenter, masks, job, subprogress(tell, _IN_FLAME, 0.98)
         )
         recordings = [] if said is None else _write_speech(out, film, track, writer, said)
-        summary = _report(out, film, track, detector.name)
-        writer.finish(recordings, _made_of(video, settings, detector.name, track))
+        summary = _report(out, film, track, detector.name, flame)
+        writer.finish(recordings, _made_of(video, settings, detector.name, track, flame))
     finally:
-        for part in (detector, hands, segmenter):
+        for part in (detector, still, hands, segmenter):
             if part is not None:
                 part.close()
     job.update(1000, total=1000, message=_sentence(summary))
@@ -145,7 +130,7 @@ def _heard(film: Film, out: Path, settings: TrackSettings, progress: Progress) -
         return None
     progress(0.0, "recognising what is said")
     write_sound(film, out / SOUND, film.frames)
-    return listen(out / SOUND, settings.text, film.frames, film.fps, progress)
+    return listen(out / SOUND, settings.said, film.frames, film.fps, progress)
 
 
 def _write_pictures(
@@ -198,15 +183,9 @@ def _write_speech(
         name = f"{film.path.stem}-{number:03d}"
         start, end = first / film.fps, last / film.fps
         write_piece(out / SOUND, out / SPEECH / f"{name}.wav", first, last, film.fps)
-        performance = replace(
-            performance_of(track, writer.to_world, film, first, last),
-            phones=phones_between(said.phones, start, end),
-            words=words_between(said.words, start, end),
-            language=said.language,
-        )
-        performance.save(out / SPEECH / f"{name}.performance.npz")
-        if performance.words:
-            text = " ".join(word.text for word in performance.words)
+        writer.write_motion(out / SPEECH / name, first, last, said)
+        if words := words_between(said.words, start, end):
+            text = " ".join(word.text for word in words)
             with atomic_write(out / SPEECH / f"{name}.txt") as temporary:
                 temporary.write_text(text, "utf-8")
         recordings.append((name, first, last))
@@ -239,7 +218,9 @@ def _range_of_turns(track: Track) -> float:
     return float(high - low)
 
 
-def _report(out: Path, film: Film, track: Track, detector: str) -> dict[str, Any]:
+def _report(
+    out: Path, film: Film, track: Track, detector: str, flame: FlameTrack | None
+) -> dict[str, Any]:
     """``report.json``: the summary, and frame by frame."""
     good = track.scan.good
     error = 100 * track.error
@@ -259,6 +240,8 @@ def _report(out: Path, film: Film, track: Track, detector: str) -> dict[str, Any
         "identity_deviations": round(float(np.sqrt(np.mean(track.identity**2))), 3),
         "detector": detector,
     }
+    if flame is not None:
+        summary["flame_misfit_mm"] = round(flame.misfit, 3)
     frames = [
         {"frame": frame, "seconds": round(frame / film.fps, 4)}
         | (
@@ -273,10 +256,16 @@ def _report(out: Path, film: Film, track: Track, detector: str) -> dict[str, Any
     return summary
 
 
-def _made_of(video: Path, settings: TrackSettings, detector: str, track: Track) -> dict[str, Any]:
+def _made_of(
+    video: Path,
+    settings: TrackSettings,
+    detector: str,
+    track: Track,
+    flame: FlameTrack | None,
+) -> dict[str, Any]:
     return {
         "video": video.name,
-        "head": track.head.id,
+        "head": track.head.id if flame is None else flame.person.head.id,
         "detector": detector,
         "settings": settings.to_dict(),
         "focal_pixels": track.camera.focal,

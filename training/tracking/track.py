@@ -16,6 +16,7 @@ from engine.heads.default import load_default_head
 from engine.heads.head import Head
 from engine.motion.lip_contact import close_lips, lip_gap
 from training.synthetic.schedule import farthest_first
+from training.tracking.calibration import calibrated
 from training.tracking.face_model import FaceModel, arkit_face_model, weights_of
 from training.tracking.film import Film
 from training.tracking.fitting import (
@@ -27,14 +28,16 @@ from training.tracking.fitting import (
     initial_poses,
     project,
 )
-from training.tracking.identity_space import default_space
-from training.tracking.landmark_map import load_landmark_map
-from training.tracking.landmarks import eye_distance, lip_gap_pixels
+from training.tracking.identity_space import IdentitySpace, default_space
+from training.tracking.landmark_map import LandmarkMap, load_landmark_map
+from training.tracking.landmarks import LandmarkDetector, eye_distance, lip_gap_pixels
 from training.tracking.scan import GOOD, MISFIT, Scan
 
 PHONE_FOCAL = 0.77
 """Focal length of phones' cameras against the larger side of their videos."""
 _IDENTITY_FRAMES = 48
+_CALIBRATIONS, _SHOWN = 2, 2
+"""How often the detector is calibrated, and of those frames every which is rendered for it."""
 _MISFIT = 0.12
 """Mean reprojection error, of the eyes' distance, from which a frame is dropped."""
 _FAILED = 0.06
@@ -74,6 +77,7 @@ def track_scan(
     progress: Progress,
     *,
     closure: Double | None = None,
+    still: LandmarkDetector | None = None,
 ) -> Track:
     """Fit a head to the landmarks of a video.
 
@@ -83,25 +87,21 @@ def track_scan(
         focal: pixels of the film's pictures; estimated where ``None``.
         progress: called with the share done; may raise to cancel.
         closure: (T,) how far the p, b and m that were recognised close the lips, 0 to 1.
+        still: detector of pictures that are no film, which is shown what was fitted
+            (:mod:`training.tracking.calibration`); without one the landmark map of people in
+            general is all that is known of it.
 
     Raises:
         BadInputError: the head does not fit what the video shows.
     """
-    space, marks, head = default_space(), load_landmark_map(), load_default_head()
-    model = arkit_face_model(head, space, marks)
+    space, marks = default_space(), load_landmark_map()
+    model = arkit_face_model(load_default_head(), space, marks)
     guess = PHONE_FOCAL * max(film.width, film.height) if focal is None else focal
     camera = Intrinsics(guess, np.array([film.width / 2, film.height / 2]))
     seen = _observations(found, found.good)
-    chosen = _varied(model, seen, camera)
-    picked = seen.picked(chosen)
-    identity, camera, _ = fit_identity(
-        model,
-        picked,
-        camera,
-        initial_poses(model, picked, camera),
-        free_focal=focal is None,
-        progress=subprogress(progress, 0.0, 0.3),
-    )
+    picked = seen.picked(_varied(model, seen, camera))
+    who = _Who(space, marks, still, free_focal=focal is None)
+    identity, camera, marks = who.found(picked, camera, subprogress(progress, 0.0, 0.4))
     person = space.shaped(identity)
     none = np.zeros(0)
     model = replace(
@@ -110,7 +110,7 @@ def track_scan(
         mean=none,
     )
     start = initial_poses(model, seen, camera)
-    fit = fit_frames(model, seen, camera, none, start, subprogress(progress, 0.3, 1.0))
+    fit = fit_frames(model, seen, camera, none, start, subprogress(progress, 0.4, 1.0))
     error = _errors(model, none, camera, fit, seen)
     if float(np.median(error)) > _FAILED:
         raise BadInputError(
@@ -128,6 +128,52 @@ def track_scan(
     errors = np.full(len(state), np.nan)
     errors[found.good] = error[kept]
     return Track(person, camera, whole, errors, found, identity)
+
+
+@dataclass(frozen=True, eq=False)
+class _Who:
+    """The search for identity and camera: fitted, and with a detector calibrated and fitted again.
+
+    Attributes:
+        space: of identities.
+        marks: where the landmarks of people lie.
+        still: see :func:`track_scan`.
+        free_focal: whether the focal length is estimated.
+    """
+
+    space: IdentitySpace
+    marks: LandmarkMap
+    still: LandmarkDetector | None
+    free_focal: bool
+
+    def found(
+        self, picked: Observations, guess: Intrinsics, progress: Progress
+    ) -> tuple[Double, Intrinsics, LandmarkMap]:
+        """Identity, camera and the person's own map from frames of different poses and mouths."""
+        rounds = 1 if self.still is None else _CALIBRATIONS + 1
+        marks, head = self.marks, load_default_head()
+        known: tuple[Double, Intrinsics] | None = None
+        fit = initial_poses(arkit_face_model(head, self.space, marks), picked, guess)
+        for number in range(rounds):
+            step = subprogress(progress, number / rounds, (number + 1) / rounds)
+            model = arkit_face_model(head, self.space, marks)
+            identity, camera, fit = fit_identity(
+                model,
+                picked,
+                guess,
+                fit,
+                free_focal=self.free_focal,
+                known=known,
+                progress=subprogress(step, 0.0, 0.6),
+            )
+            known = identity, camera
+            if self.still is not None and number < _CALIBRATIONS:
+                person = self.space.shaped(identity)
+                shown = fit.picked(slice(None, None, _SHOWN))
+                step = subprogress(step, 0.6, 1.0)
+                marks = calibrated(self.marks, person, camera, shown, self.still, step)
+        assert known is not None
+        return *known, marks
 
 
 def closed_lips(

@@ -38,6 +38,40 @@ def write_times(path, times, rotation=0):
     return path
 
 
+def turned_by_metadata(path):
+    """A film of pictures that are bright at their left, to be shown a quarter turn clockwise."""
+    bright = np.zeros((*SIZE, 3), np.uint8)
+    bright[:, : SIZE[1] // 4] = 240
+    write_video(path, (bright for _ in range(50)), 25.0)
+    data = bytearray(path.read_bytes())
+    # The track header's matrix (ISO 14496-12): identity as it is written.
+    at = data.index(b"tkhd") + 44
+    assert np.frombuffer(data[at : at + 4], ">i4") == 0x10000
+    turn = (0, 0x10000, 0, -0x10000, 0, 0, SIZE[0] << 16, 0, 0x40000000)
+    data[at : at + 36] = np.array(turn, ">i4").tobytes()
+    path.write_bytes(data)
+    return path
+
+
+def write_hdr(path, signal, transfer):
+    """A grey film of ten bits in BT.2020, its signal of a transfer function of BT.2100."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "5"})
+        stream.width, stream.height, stream.pix_fmt = SIZE[1], SIZE[0], "yuv420p10le"
+        context = stream.codec_context
+        context.color_trc, context.colorspace, context.color_primaries = transfer, 9, 9
+        for number in range(30):
+            frame = av.VideoFrame(SIZE[1], SIZE[0], "yuv420p10le")
+            for plane, level in zip(frame.planes, (64 + 876 * signal, 512, 512), strict=True):
+                row = np.full(plane.line_size // 2, round(level), "<u2")
+                plane.update(np.tile(row, plane.height).tobytes())
+            frame.color_trc, frame.colorspace, frame.color_primaries = transfer, 9, 9
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
 def levels(film):
     return [round((image.mean() - 20) / 4) for _, image in pictures(film)]
 
@@ -57,6 +91,43 @@ def test_a_rate_that_varies_becomes_constant(tmp_path):
     nearest = np.abs(times[None] - grid[:, None]).argmin(1)
     assert np.abs(np.array(shown) - nearest).max() <= 1
     assert len(shown) / film.fps == pytest.approx(times[-1], abs=0.1)
+
+
+def test_what_metadata_turns_is_turned(tmp_path):
+    film = open_film(turned_by_metadata(tmp_path / "a.mp4"), 1280)
+    assert (film.width, film.height) == (SIZE[0], SIZE[1])
+    _, image = next(pictures(film))
+    assert image.shape == (SIZE[1], SIZE[0], 3)
+    top, bottom = image[: SIZE[1] // 5], image[SIZE[1] // 3 :]
+    assert top.mean() > 200
+    assert bottom.mean() < 40
+
+
+@pytest.mark.parametrize(
+    ("signal", "transfer", "linear"),
+    [
+        # Light against diffuse white, 203 nits (ITU-R BT.2408, table 1: 58 % of PQ, 75 % of HLG;
+        # a grey card is 38 % of both: 26 nits).
+        (0.38, 16, 0.13),
+        (0.58, 16, 1.0),
+        (0.38, 18, 0.13),
+        (0.75, 18, 1.0),
+    ],
+)
+def test_hdr_becomes_what_a_screen_shows(tmp_path, signal, transfer, linear):
+    film = open_film(write_hdr(tmp_path / "a.mp4", signal, transfer), 1280)
+    assert film.hdr
+    assert "HDR" in film.notes[0]
+    _, image = next(pictures(film))
+    expected = linear if linear < 0.8 else 1 - 0.2 / np.e
+    srgb = 255 * (1.055 * expected ** (1 / 2.4) - 0.055)
+    assert np.abs(image.mean() - srgb) < 6
+    assert np.ptp(image.reshape(-1, 3).mean(0)) < 2
+
+
+def test_rates_that_no_motion_has_are_refused(tmp_path):
+    numbered(tmp_path / "a.mp4", 30, 10.0)
+    assert "10 frames a second" in refused(tmp_path / "a.mp4")
 
 
 def test_large_pictures_are_made_smaller_and_keep_their_shape(tmp_path):

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -98,3 +100,32 @@ def test_a_cancel_goes_through(film):
     start = initial_poses(film.model, film.seen, film.camera)
     with pytest.raises(CancelledError):
         fit_frames(film.model, film.seen, film.camera, film.identity, start, cancelled)
+
+
+def test_what_a_round_finds_of_the_focal_length_does_not_become_its_guess(monkeypatch):
+    film = filmed_face(4)
+    given = []
+
+    class Longer:
+        """A round that always finds a camera a tenth longer than where it begins."""
+
+        def __init__(self, _model, _seen, camera, fit, identity, *, zoom, **_options):
+            given.append((camera.focal, zoom))
+            self.found = identity, replace(camera, focal=camera.focal * 1.1), fit
+
+        def solve(self, _iterations, _progress):
+            return self.found
+
+    monkeypatch.setattr("training.tracking.fitting._Problem", Longer)
+    found = fit_identity(film.model, film.seen, film.camera, film.fit, free_focal=True)
+    guess = film.camera.focal
+    assert [focal for focal, _ in given] == [guess] * 3
+    assert given[0][1] == 0
+    assert given[1][1] == pytest.approx(given[2][1])
+    assert given[1][1] > 0
+    again = fit_identity(
+        film.model, film.seen, film.camera, film.fit, free_focal=True, known=found[:2]
+    )
+    assert len(given) == 4
+    assert given[3] == given[2]
+    assert again[1].focal == pytest.approx(1.1 * guess)

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a detector answers to faces that are known, beyond the motion of their mesh.
+
+For each landmark a ridge regression of its displacement in head space from two pixels a picture:
+where it rests, what each expression adds, and what the direction of view adds, (1 + E + 5) × 3
+unknowns; pictures in which the face turns away there are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.core.arrays import Double, Float
+from engine.heads.head import Head
+from engine.heads.surface import Surface
+from training.tracking.landmark_map import VIEW_FEATURES, LandmarkMap, view_features
+from training.tracking.landmarks import INNER_LOWER, INNER_UPPER, IRISES, POINTS
+
+_FACING = 0.35
+"""Cosine between a landmark's normal and the line of sight from which the landmark counts."""
+_NOISE = 0.0007
+"""Metres: standard deviation of a detection."""
+
+
+class Picture(NamedTuple):
+    """A detection with what was rendered.
+
+    Attributes:
+        points: (478, 2) pixels.
+        vertices: (V, 3) head space.
+        expression: (E,).
+        matrix: (4, 4) head space to camera.
+        K: (3, 3) of the camera, pixels.
+    """
+
+    points: Float
+    vertices: Float
+    expression: Float
+    matrix: Double
+    K: Float
+
+
+@dataclass(frozen=True)
+class Priors:
+    """Standard deviations of what is found, metres.
+
+    Attributes:
+        offset: of where a landmark rests.
+        response: of what it adds to an expression.
+        aspect: of what a turn of the head by a radian adds.
+    """
+
+    offset: float
+    response: float
+    aspect: float
+
+
+def with_responses(
+    marks: LandmarkMap, head: Head, pictures: Sequence[Picture], priors: Priors
+) -> LandmarkMap:
+    """A map with what pictures tell beyond it.
+
+    Args:
+        marks: what is known.
+        head: whose triangles the vertices of the pictures are of.
+        pictures: the detections.
+        priors: of the difference to what is known.
+    """
+    expressions = np.array([picture.expression for picture in pictures], np.float64)
+    matrices = np.array([picture.matrix for picture in pictures])
+    views = view_features(matrices[:, :3, :3], matrices[:, :3, 3])
+    design = np.c_[np.ones(len(pictures)), expressions, views]
+    known = np.concatenate([marks.offset[None], marks.response, marks.aspect]).astype(np.float64)
+    shown = [
+        _shown(marks, head, picture, row @ known.reshape(len(known), -1))
+        for picture, row in zip(pictures, design, strict=True)
+    ]
+    rows, wanted, counted = (np.array(part) for part in zip(*shown, strict=True))
+    counted[:, list(IRISES)] = True
+    counted[:, [*INNER_UPPER, *INNER_LOWER]] = True
+    E = expressions.shape[1]
+    deviations = [priors.offset, *([priors.response] * E), *([priors.aspect] * VIEW_FEATURES)]
+    prior = np.repeat(1 / np.array(deviations) ** 2, 3)
+    found, deviation = np.zeros_like(known), np.zeros(POINTS)
+    for mark in range(POINTS):
+        kept = counted[:, mark]
+        solved, residual = _ridge(design[kept], rows[kept, mark], wanted[kept, mark], prior)
+        found[:, mark] = solved
+        deviation[mark] = 1.4826 * np.median(residual) if len(residual) else marks.deviation[mark]
+    total: Float = (known + found).astype(np.float32)
+    return replace(
+        marks,
+        offset=total[0],
+        response=total[1 : 1 + E],
+        aspect=total[1 + E :],
+        deviation=deviation.astype(np.float32),
+    )
+
+
+def _shown(
+    marks: LandmarkMap, head: Head, picture: Picture, known: Double
+) -> tuple[Double, Double, Double]:
+    """Jacobians (478, 2, 3), displacements (478, 2) and whether each counts (478,).
+
+    In metres across the line of sight, so that near and far pictures count alike.
+    """
+    K = picture.K.astype(np.float64)
+    R, t = picture.matrix[:3, :3], picture.matrix[:3, 3]
+    mesh = picture.vertices.astype(np.float64)
+    normals = Surface(mesh, head.faces, np.zeros(len(mesh))).normals
+    facing = np.einsum("lc,lcd->ld", marks.weights, normals[marks.corners]) @ R.T
+    point = np.einsum("lc,lcd->ld", marks.weights, mesh[marks.corners])
+    local = (point + known.reshape(POINTS, 3)) @ R.T + t
+    sight = -local / np.linalg.norm(local, axis=1, keepdims=True)
+    size = np.maximum(np.linalg.norm(facing, axis=1), 1e-9)
+    x, y, z = local.T
+    metres = z / K[0, 0]
+    jacobian = np.zeros((POINTS, 2, 3))
+    jacobian[:, 0, 0], jacobian[:, 0, 2] = K[0, 0] / z, -K[0, 0] * x / z**2
+    jacobian[:, 1, 1], jacobian[:, 1, 2] = K[1, 1] / z, -K[1, 1] * y / z**2
+    away = picture.points - (local @ K.T)[:, :2] / z[:, None]
+    counts = (facing * sight).sum(1) / size > _FACING
+    return jacobian @ R * metres[:, None, None], away * metres[:, None], counts
+
+
+def _ridge(design: Double, rows: Double, wanted: Double, prior: Double) -> tuple[Double, Double]:
+    """Unknowns (1 + E + 5, 3) of one landmark, and what is left, metres."""
+    A = np.einsum("nk,nij->nikj", design, rows).reshape(-1, len(prior))
+    b = wanted.reshape(-1)
+    weight = np.ones(len(b))
+    solved, residual = np.zeros(len(prior)), np.abs(b)
+    for _ in range(4):  # Huber's weights: a lost face must not bend a landmark.
+        normal = (A * weight[:, None]).T @ A / _NOISE**2 + np.diag(prior)
+        solved = np.linalg.solve(normal, (A * weight[:, None]).T @ b / _NOISE**2)
+        residual = np.abs(A @ solved - b)
+        weight = np.minimum(1, 2 * _NOISE / np.maximum(residual, 1e-12))
+    return solved.reshape(-1, 3), residual
