@@ -17,6 +17,7 @@ _HEAD = "default"
 def capture(
     *,
     out: Path,
+    head: str = _HEAD,
     scale: float = 1.0,
     cameras: int = 16,
     behind: int = 0,
@@ -39,6 +40,7 @@ def capture(
 
     Args:
         out: folder of the capture, and of its job.
+        head: who is filmed: "default", or another person of its identity space, "default#7".
         scale: of the pictures; 1 is 1100×1604 pixels.
         cameras: round the front of the head, 2 to 16.
         behind: cameras at its sides and behind it besides, 0 to 6, for avatars that turn round.
@@ -57,6 +59,8 @@ def capture(
         background: return at once, and film in another process; see 'gaussianspeech jobs'.
         json: print the result as JSON.
     """
+    from engine.core.errors import BadInputError
+    from engine.heads import load_head
     from training.run.options import THREADS
     from training.synthetic.record import check_resumable, ingredients
     from training.synthetic.settings import CaptureSettings
@@ -74,7 +78,13 @@ def capture(
     )
     if threads is not None:
         check_range("--threads", threads, 1, THREADS[1])
-    made_of = ingredients(_HEAD, settings, audio, sample=sample_voice)
+    if head.partition("#")[0] != _HEAD:
+        raise BadInputError(
+            f"--head {head}: the synthetic person is one of the default head's.",
+            f"Give {_HEAD}, or an identity such as {_HEAD}#7.",
+        )
+    load_head(head)
+    made_of = ingredients(head, settings, audio, sample=sample_voice)
     check_resumable(out, made_of)
 
     def work(job: JobHandle) -> None:

@@ -17,6 +17,7 @@ from engine.heads.head import Head
 from engine.jobs.worker import JobHandle
 from training.data.capture_light import LIGHT, save_light
 from training.data.layout import (
+    CANONICAL_HEAD,
     IMAGES,
     MASKS,
     SPLITS,
@@ -27,7 +28,7 @@ from training.data.layout import (
     transforms_path,
     write_transforms,
 )
-from training.data.layout_head_param import save_head_param
+from training.data.layout_head_param import save_head_param, save_identity
 from training.synthetic.cameras import RigCamera, camera_rig
 from training.synthetic.plan import Shot, shots
 from training.synthetic.record import write_record
@@ -94,6 +95,8 @@ def make_capture(
     try:
         _clear_halves(folder)
         write_record(folder, made_of, head, rig, poses)
+        if len(head.source.shape):
+            save_identity(head, folder / CANONICAL_HEAD)
         for timestep, pose in enumerate(poses):
             save_head_param(pose.param, folder / head_param_path(timestep))
 

@@ -100,6 +100,19 @@ def test_a_capture_holds_all_its_pictures(film, tmp_path, whole):
     assert jobs.show(tmp_path / "capture").status.state is State.FINISHED
 
 
+def test_another_person_of_the_default_head_can_be_filmed(film, tmp_path, capsys):
+    film()
+    assert capture(out=tmp_path / "capture", head="default#7", **OPTIONS) == 0
+    opened = MultiViewCapture.open(tmp_path / "capture")
+    assert np.array_equal(opened.head.template, load_head("default#7").template)
+    assert not np.allclose(opened.head.template, load_head("default").template, atol=1e-3)
+    with pytest.raises(BadInputError, match="head default"):
+        capture(out=tmp_path / "capture", head="default", **OPTIONS)
+    with pytest.raises(BadInputError, match="one of the default head's"):
+        capture(out=tmp_path / "other", head="flame2023.pkl", **OPTIONS)
+    assert not (tmp_path / "other").exists()
+
+
 def test_a_capture_holds_the_light_it_was_made_in_and_measures_it_once(film, tmp_path, monkeypatch):
     def stop(number):
         if number == 3:
