@@ -6,7 +6,7 @@
 
 Needs the extra ``tracking``. A video of another person of the default head is tracked, and an
 avatar trained on what was tracked; beside it one on the true camera, head and motion. Both are
-compared with the film at moments that neither saw (the last tenth), and with the person as a
+compared with the film in frames that neither saw (the last tenth), and with the person as a
 camera sees them 20° aside, which no picture shows. Their positions and sizes differ by what no
 video tells: each goes round its own head. Backgrounds are black.
 """
@@ -135,7 +135,7 @@ def aside_of(middle, matrix):
 
 
 def scores(truth, capture, trained_avatar):
-    """PSNR at held-out moments, and of them 20° aside, against the person's own pictures."""
+    """PSNR of held-out frames, and of them 20° aside, against the person's own pictures."""
     own, head = load_avatar("default", truth.head, other_identity=True), trained_avatar.head
     steps = json.loads((capture.folder / "capture.json").read_text())["timesteps"]
     seconds = {step["timestep_index"]: step["seconds"] for step in steps}

@@ -248,7 +248,7 @@ def trainings() -> Iterator[Condition]:
         yield from seconds(0.5)
     for name in ("train_avatar", "train_speech", "train_joint", "train_person"):
         yield from call(name, data=str(FOLDER / "nowhere"))
-    yield from call("person_from_video", filepath=str(FOLDER / "nowhere.mp4"))
+    yield from confirm("person_from_video", FOLDER / "nowhere.mp4")
     yield from call("make_capture", title="quick", scale=0.02, cameras=2, timesteps=1)
     jobs = bpy.context.window_manager.gaussianspeech_jobs
     yield lambda: bool(jobs.entries)

@@ -36,12 +36,12 @@ from training.tracking.sound import (
     cut_at_pauses,
     listen,
     words_between,
-    write_piece,
+    write_segment,
 )
 from training.tracking.track import Track, track_scan
 
 REPORT, PREVIEW, PREVIEW_FILM, SOUND = "report.json", "preview.jpg", "preview.mp4", "sound.wav"
-_SCANNED, _HEARD, _FITTED, _IN_FLAME = 0.45, 0.55, 0.73, 0.75
+_SCANNED, _RECOGNISED, _FITTED, _IN_FLAME = 0.45, 0.55, 0.73, 0.75
 _SHOW_EVERY = 20
 _MOST_LOST = 0.2
 """Part of a recording's frames that may be dropped."""
@@ -91,12 +91,12 @@ def track_video(
         found = scan(film, detector, hands, job.checkpoints, subprogress(tell, 0.0, _SCANNED))
         film = replace(film, frames=len(found.state))
         masks = None if settings.masks is None else GivenMasks(settings.masks, film.frames)
-        said = _heard(film, out, settings, subprogress(tell, _SCANNED, _HEARD))
+        said = _recognised(film, out, settings, subprogress(tell, _SCANNED, _RECOGNISED))
         track = track_scan(
             film,
             found,
             _focal(film, settings),
-            subprogress(tell, _HEARD, _FITTED),
+            subprogress(tell, _RECOGNISED, _FITTED),
             closure=None if said is None else said.closure,
             still=still,
         )
@@ -125,7 +125,7 @@ def _focal(film: Film, settings: TrackSettings) -> float | None:
     return None if settings.focal is None else settings.focal * film.scale
 
 
-def _heard(film: Film, out: Path, settings: TrackSettings, progress: Progress) -> Said | None:
+def _recognised(film: Film, out: Path, settings: TrackSettings, progress: Progress) -> Said | None:
     if not film.sound:
         return None
     progress(0.0, "recognising what is said")
@@ -182,7 +182,7 @@ def _write_speech(
             continue
         name = f"{film.path.stem}-{number:03d}"
         start, end = first / film.fps, last / film.fps
-        write_piece(out / SOUND, out / SPEECH / f"{name}.wav", first, last, film.fps)
+        write_segment(out / SOUND, out / SPEECH / f"{name}.wav", first, last, film.fps)
         writer.write_motion(out / SPEECH / name, first, last, said)
         if words := words_between(said.words, start, end):
             text = " ".join(word.text for word in words)

@@ -94,7 +94,7 @@ def cut_at_pauses(said: Said, frames: int, fps: float) -> list[tuple[int, int]]:
     return [(round(a * fps), round(b * fps)) for a, b in zip(cuts, ends, strict=True)]
 
 
-def write_piece(sound: Path, path: Path, first: int, last: int, fps: float) -> None:
+def write_segment(sound: Path, path: Path, first: int, last: int, fps: float) -> None:
     """The sound of some frames.
 
     Args:
