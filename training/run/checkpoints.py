@@ -54,7 +54,7 @@ def load_checkpoint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     differing = [
         name
         for name in settings
-        if name not in MACHINE_SETTINGS and before.get(name) != settings[name]
+        if name not in MACHINE_SETTINGS and not _same(before.get(name), settings[name])
     ]
     if differing:
         raise BadInputError(
@@ -62,6 +62,13 @@ def load_checkpoint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
             "Resume with the settings of its config.json, or choose a new folder.",
         )
     return state
+
+
+def _same(before: Any, now: Any) -> bool:
+    """Whether a setting is as it was; a weight that an earlier version did not know was zero."""
+    if not (isinstance(before, Mapping) and isinstance(now, Mapping)):
+        return bool(before == now)
+    return all(before.get(name, 0) == now.get(name, 0) for name in {*before, *now})
 
 
 def _read_version_0_1(state: dict[str, Any]) -> None:

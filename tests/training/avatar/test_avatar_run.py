@@ -164,6 +164,17 @@ def test_another_runs_checkpoint_is_refused(finished):
     assert load_checkpoint(path, elsewhere.to_dict())["step"] == SHORT.steps
 
 
+def test_a_weight_that_an_earlier_version_did_not_know_was_zero(tmp_path):
+    path = tmp_path / "run" / "checkpoints" / "last.pt"
+    path.parent.mkdir(parents=True)
+    save_checkpoint(path, {"settings": {"steps": 3, "losses": {"lip": 0.3}}, "step": 2})
+    now = {"steps": 3, "losses": {"lip": 0.3, "closure": 0.0}}
+    assert load_checkpoint(path, now)["step"] == 2
+    for losses in ({"lip": 0.3, "closure": 0.1}, {"closure": 0.0}):
+        with pytest.raises(BadInputError, match=r"other settings: losses"):
+            load_checkpoint(path, now | {"losses": losses})
+
+
 def test_a_damaged_checkpoint_is_named(tmp_path):
     path = tmp_path / "last.pt"
     path.write_bytes(b"PK\x03\x04 not all of it")
