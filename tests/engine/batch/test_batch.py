@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import psutil
 import pytest
 
@@ -19,6 +20,7 @@ from engine.batch.work import perform
 from engine.commands.batch import batch
 from engine.core.errors import BadInputError
 from engine.motion.performance import Performance
+from tests.engine.gltf_files import animation_values, arkit_character
 
 ROOT = Path(__file__).resolve().parents[3]
 OUTPUTS = ("csv", "json", "glb", "png")
@@ -81,6 +83,25 @@ def test_a_failure_says_what_is_wrong_and_whose_fault_it_is(settings, tmp_path, 
     assert not unseen.bad_input
     monkeypatch.setattr("engine.batch.work._todo", lambda *_: 1 / 0)
     assert perform(Task(line, "speak"), settings).message.startswith("ZeroDivisionError")
+
+
+def test_a_character_speaks_in_a_file_of_its_own(spoken, settings, tmp_path):
+    line, _ = spoken
+    path = arkit_character().written(tmp_path / "anna.glb")
+    hers = replace(line, character=path, outputs=("glb", "mp4"), size=(32, 32))
+    assert perform(Task(hers, "speak"), settings).made == ("glb",)
+    seconds, tracks = animation_values(settings.out / "act" / "one.glb")
+    assert len(seconds) == round(0.7 * 25)
+    assert any(values.any() for values in tracks.values())
+    assert perform(Task(hers, "speak"), settings).made == ()
+    assert perform(Task(hers, "film"), settings).made == ("mp4",)
+    with av.open(str(settings.out / "act" / "one.mp4")) as film:
+        kinds = [stream.type for stream in film.streams]
+    assert kinds == ["video", "audio"]
+    for kind, says in (("fbx", "cannot be written as fbx"), ("flame", "no FLAME parameters")):
+        wrong = perform(Task(replace(hers, outputs=(kind,)), "speak"), settings)
+        assert wrong.bad_input
+        assert says in wrong.message
 
 
 def test_a_second_batch_in_the_same_folder_is_refused(settings):
