@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from ...engine.core import protocol
 from ...engine.core.errors import ERROR_KINDS, CancelledError, GaussianSpeechError
+from ...engine.core.files import refused_by_system
 
 _CANCEL = 0.45
 """Seconds that the engine gets to answer a cancel."""
@@ -197,6 +198,8 @@ class ThreadFuture(_EventFuture):
             self._value = self._function(self._cancelled)
         except GaussianSpeechError as error:
             self._error = error
+        except OSError as error:
+            self._error = refused_by_system(error)
         except Exception as error:  # noqa: BLE001 - it reaches the caller, as any other failure
             self._error = GaussianSpeechError(f"{self.label} failed: {error!r}.")
         finally:

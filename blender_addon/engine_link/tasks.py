@@ -8,11 +8,13 @@ from a script, or in background Blender, it waits.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import bpy
 
 from ...engine.core.errors import CancelledError, EngineGoneError, GaussianSpeechError
+from ...engine.core.files import refused_by_system
 from ..status import get_status, report_error
 from .future import Future
 
@@ -75,12 +77,12 @@ class EngineTask:
         manager = context.window_manager
         manager.progress_begin(0, 100)
         try:
-            future = self.begin(context)
+            future = _asked(self.begin, context)
             while future is not None:
                 self._future = future
                 while not future.wait(_INTERVAL):
                     manager.progress_update(int(100 * self.progress()[0]))
-                future = self.finish(context, future.result(0))
+                future = _asked(self.finish, context, future.result(0))
                 self._changed = True
         except GaussianSpeechError as error:
             report_error(self, context, error)
@@ -102,7 +104,7 @@ class EngineTask:
             report_error(self, context, busy)
             return {"CANCELLED"}
         try:
-            self._future = self.begin(context)
+            self._future = _asked(self.begin, context)
         except GaussianSpeechError as error:
             self.clean_up()
             report_error(self, context, error)
@@ -149,7 +151,7 @@ class EngineTask:
         """Take a reply, and go on or end."""
         following = None
         try:
-            following = self.finish(context, self._future.result(0))
+            following = _asked(self.finish, context, self._future.result(0))
         except CancelledError:
             status = get_status(context)
             status.message, status.is_error, status.hint = "Cancelled", False, ""
@@ -211,6 +213,18 @@ def finished_within(future: Future, seconds: float) -> Any:
     except TimeoutError as error:
         future.cancel()
         raise EngineGoneError(str(error), "Restart the engine in the preferences.") from error
+
+
+def _asked(step: Callable[..., Future | None], *arguments: Any) -> Future | None:
+    """What a step returns.
+
+    Raises:
+        GaussianSpeechError: the step's own, or what the system refuses, such as a full disk.
+    """
+    try:
+        return step(*arguments)
+    except OSError as error:
+        raise refused_by_system(error) from error
 
 
 def _redraw(context: bpy.types.Context) -> None:

@@ -218,9 +218,14 @@ def resume(
             this project, or it cannot be started.
     """
     folder = Path(folder)
-    read_job(folder)
+    # Before the lock: to a job without a process, that is one which is being started.
+    ended = _ended_early(folder)
     with starting(folder):
-        job = _changed(_ended_early(folder), command, config)
+        if read_job(folder).runs != ended.runs:
+            raise BadInputError(
+                f"The job {ended.id} has been started by another program.", "Look at it first."
+            )
+        job = _changed(ended, command, config)
         if job.command is None:
             raise BadInputError(
                 f"{folder / JOB} names no command of this project: the job cannot be resumed.",
@@ -314,12 +319,16 @@ def _runs(folder: Path) -> bool:
 
 def _new_job(folder: Path, command: JobCommand | None, config: Mapping[str, Any] | None) -> Job:
     """A job in a new folder, not yet written."""
+    existed = folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         occupied = next((path for path in folder.iterdir() if not _is_left_over(path)), None)
         if occupied is None:
             (folder / CHECKPOINTS).mkdir(exist_ok=True)
     except OSError as error:
+        if not existed:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
         raise BadInputError(
             f"The folder {folder} cannot be made: {error.strerror}.", "Choose another folder."
         ) from error
@@ -357,7 +366,11 @@ def _spawn(job: Job, status: JobStatus) -> Job:
             f"The job {job.id} cannot be started in {job.cwd}: {error.strerror}.",
             "Check that folder, and the Python that runs this.",
         ) from error
-    write_job(replace(job, process=process))
+    try:
+        write_job(replace(job, process=process))
+    except BaseException:
+        processes.kill(process)  # Nobody would find it.
+        raise
     return show(job.folder)
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 from types import SimpleNamespace
 
 import pytest
@@ -154,6 +155,23 @@ def test_loading_a_file_cancels_the_request_and_leaves_nothing_behind(task, wind
     assert task.cleaned == 1
     assert not window.status.busy
     assert window.said == [("timer", "its timer"), ("text", None)]
+
+
+def test_a_full_disk_is_one_line_wherever_it_is_met(task, window, addon, monkeypatch):
+    full = OSError(errno.ENOSPC, "No space left on device", "/tmp/sound.wav")
+
+    def refuse(*_arguments):
+        raise full
+
+    task._future.done, task.finish = True, refuse
+    assert task.modal(window.context, event("TIMER")) == {"CANCELLED"}
+    assert window.status.message == "/tmp/sound.wav cannot be used: the disk is full."
+    assert not window.status.busy
+    task.begin = refuse
+    assert task.invoke(window.context, None) == {"CANCELLED"}
+    errors = addon("engine_link.client")
+    with pytest.raises(errors.GaussianSpeechError, match="the disk is full"):
+        addon("engine_link.future").ThreadFuture(refuse, "Reading the sound").result(10)
 
 
 def test_a_failure_that_nobody_foresaw_ends_the_task(task, window):

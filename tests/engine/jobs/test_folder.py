@@ -57,7 +57,7 @@ def test_a_running_job_has_step_loss_and_remaining_time(worker):
 def test_cancel_lets_the_worker_save_and_stop(worker):
     job = worker(total=10_000, pause=0.01)
     until_step(job, 3)
-    assert cancel(job.folder).status.state is State.CANCELLING
+    assert cancel(job.folder).status.state in (State.CANCELLING, State.CANCELLED)
     job = ended(job)
     assert job.status.state is State.CANCELLED
     assert not (job.folder / "cancel").exists()

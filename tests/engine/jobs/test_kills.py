@@ -26,6 +26,12 @@ MOST = 200
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks, and kills itself")
 
 
+def is_change(event, args):
+    """Whether an audit event is a change of files."""
+    writes = event == "open" and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    return event in CHANGES or bool(writes)
+
+
 def killed_at(change, work):
     """Whether a child that does the work is killed just before its n-th change of files."""
     child = os.fork()
@@ -34,8 +40,7 @@ def killed_at(change, work):
 
         def count(event, args):
             nonlocal left
-            writes = event == "open" and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-            if event in CHANGES or writes:
+            if is_change(event, args):
                 left -= 1
                 if not left:
                     os.kill(os.getpid(), signal.SIGKILL)
