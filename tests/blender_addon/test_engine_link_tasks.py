@@ -102,6 +102,8 @@ def window(blender):
         window_manager=SimpleNamespace(
             windows=[],
             gaussianspeech_status=manager.gaussianspeech_status,
+            progress_begin=lambda *_range: None,
+            progress_end=lambda: None,
             event_timer_remove=lambda timer: said.append(("timer", timer)),
         ),
         workspace=SimpleNamespace(status_text_set=lambda text: said.append(("text", text))),
