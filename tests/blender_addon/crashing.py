@@ -3,8 +3,7 @@
 
     python crashing.py PACKAGE FILE.blend FOLDER
 
-Prints the pid of its engine once an export and a training are under way; predictions, bakes and
-renders follow each other.
+Prints the pid of its engine once an export, a training and a prediction are under way.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ PACKAGE, FILE, FOLDER = sys.argv[1], sys.argv[2], Path(sys.argv[3])
 
 addon_utils = importlib.import_module("addon_utils")  # Blender's: after bpy.
 addon_utils.enable("bl_pkg")
-addon_utils.enable(PACKAGE)
+addon_utils.enable(PACKAGE, default_set=True)
 preferences = bpy.context.preferences.addons[PACKAGE].preferences
 preferences.jobs_folder = str(FOLDER / "jobs")
 
@@ -51,5 +50,3 @@ def say():
 threading.Thread(target=say).start()
 while True:
     bpy.ops.gaussianspeech.predict()
-    bpy.ops.gaussianspeech.rebake()
-    bpy.ops.render.render()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Blender is killed while it is at everything at once, and the file is opened again."""
+"""Blender is killed while it predicts, exports and trains, and the file is opened again."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def until(condition, patience=60.0):
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_what_was_under_way_when_blender_was_killed(engine_ready, jobs, listed, tmp_path):
     bpy = engine_ready
-    bpy.ops.gaussianspeech.add_head()
+    bpy.ops.gaussianspeech.add_head(with_avatar=False)
     bpy.ops.gaussianspeech.import_sound(filepath=str(VOICE))
     file = tmp_path / "file.blend"
     bpy.ops.wm.save_as_mainfile(filepath=str(file))
@@ -71,7 +71,6 @@ def test_what_was_under_way_when_blender_was_killed(engine_ready, jobs, listed, 
 
     bpy.ops.wm.open_mainfile(filepath=str(file))
     assert listed() == ["anna"]
-    assert bpy.ops.gaussianspeech.predict() == {"FINISHED"}
     halves = list(tmp_path.glob(".head*"))
     scene = bpy.context.scene
     scene.frame_end = 3
