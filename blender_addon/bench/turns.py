@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from ...engine.core import platforms
 
 Figure = tuple[str, str, float, str, str, float]
 """Name, what, value, unit, reference, value of the reference."""
@@ -27,6 +28,6 @@ def in_turn(works: list[Callable[[], object]], runs: int) -> list[float]:
 
 def waited() -> float:
     """Seconds for which this thread was ready and had no processor; 0 where nothing says so."""
-    if sys.platform != "linux":
+    if not platforms.LINUX:
         return 0.0
     return int(Path("/proc/thread-self/schedstat").read_text("ascii").split()[1]) / 1e9

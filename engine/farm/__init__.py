@@ -7,12 +7,12 @@ pictures as one run (tests/blender_addon/test_farm.py).
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import zipfile
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from engine.core import platforms
 from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
 
@@ -47,7 +47,7 @@ def command(blender: str, scene: Path, script: Path, frames: tuple[int, int]) ->
     first, last = frames
     words = [blender, "--background", "--python-exit-code", "1", "--python", str(script)]
     words += [str(scene), "--frame-start", str(first), "--frame-end", str(last), "--render-anim"]
-    return shlex.join(words)
+    return platforms.join_command(words)
 
 
 def write_farm(

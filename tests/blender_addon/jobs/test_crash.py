@@ -13,10 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.blender_addon.conftest import PACKAGE, REPOSITORY
-from tests.blender_addon.job_folders import make_job
-from tests.blender_addon.job_waiting import watcher
-
-__all__ = ["watcher"]
+from tests.blender_addon.jobs.job_folders import make_job
 
 VOICE = REPOSITORY / "engine" / "assets" / "sample_voice.wav"
 CRASHING = Path(__file__).with_name("crashing.py")
