@@ -23,6 +23,7 @@ WAITS = {
     "jobs/ops.py": "background Blender, which has no timers",
     "jobs/watcher.py": "read_now, of scripts; else a reply that is there",
     "rendering/engine.py": "the thread of a render, until Escape",
+    "rendering/main_loop.py": "the thread of a render, for the main loop",
     "rendering/viewport.py": "a thread; else a reply that is there",
     "setup/report.py": "a thread",
     "setup/runner.py": "a thread, for a process",
