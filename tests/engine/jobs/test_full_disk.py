@@ -65,9 +65,9 @@ def each_shortage(root, work):
 
 
 def train(folder):
-    adopt_job(folder, COMMAND, config={"steps": 3})
-    with JobHandle(folder, total=3) as job:
-        for step in (1, 2, 3):
+    adopt_job(folder, COMMAND, config={"steps": 2})
+    with JobHandle(folder, total=2) as job:
+        for step in (1, 2):
             job.update(step, loss=1 / step)
 
 
