@@ -107,6 +107,11 @@ class ReportMixin:
         return {"FINISHED"}
 
 
+def is_scripted(operator: bpy.types.Operator) -> bool:
+    """Whether a script called an operator, and expects all of it to be done when it returns."""
+    return not (operator.options.is_invoke or operator.options.is_repeat)
+
+
 def invoke_operator(operator: bpy.types.Operator, target: Any, **options: Any) -> set[str]:
     """Call another operator as the interface does, and end as it ends.
 

@@ -105,30 +105,19 @@ def animated_datablock(obj: bpy.types.Object) -> bpy.types.ID:
     return obj if obj.type == "ARMATURE" else obj.data.shape_keys
 
 
-def animated_channels(
-    obj: bpy.types.Object,
-    names: Sequence[str],
-    values: Float,
-    head_rotation: Float,
-    pose: HeadPose | None = None,
-) -> AnimatedChannels:
-    """What an object of a character animates to show expressions and the turn of the head.
+def animated_channels(datablock: bpy.types.ID, channels: Sequence[Channel]) -> AnimatedChannels:
+    """What an object of a character animates of all that it has.
 
     Args:
-        obj: a head or its rig, or an object of a character.
-        names: N expressions, and corrective shape keys of heads.
-        values: (T, N) amounts.
-        head_rotation: (T, 3) rotation vectors, head space, radians.
-        pose: of a head's joints, where that is known.
+        datablock: that the object animates.
+        channels: of :meth:`Target.channels`.
     """
-    datablock = animated_datablock(obj)
-    found = list(target_of(obj).channels(names, values, head_rotation, pose))
     moving = {
         _unit(path, index)
-        for path, index, known in found
+        for path, index, known in channels
         if np.abs(known - rest_value(datablock, path, index)).max(initial=0.0) > _STILL
     }
-    found = [each for each in found if _unit(*each[:2]) in moving]
+    found = [each for each in channels if _unit(*each[:2]) in moving]
     drivers = datablock.animation_data.drivers if datablock.animation_data is not None else ()
     kept = {(driver.data_path, driver.array_index) for driver in drivers}
     return AnimatedChannels(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import bpy
 
@@ -34,6 +34,36 @@ class _Task:
 
 
 _tasks: list[_Task] = []
+
+
+class Progress(Protocol):
+    """Work whose progress the panel shows, with a button that cancels it."""
+
+    def poll(self) -> tuple[float, str]:
+        """Fraction in [0, 1], and what is done."""
+
+    def cancel(self) -> None:
+        """End it."""
+
+
+_shown: list[Progress] = []
+
+
+def show(work: Progress) -> None:
+    """Show the progress of some work until :func:`hide`."""
+    if work not in _shown:
+        _shown.append(work)
+
+
+def hide(work: Progress) -> None:
+    """Show it no more."""
+    if work in _shown:
+        _shown.remove(work)
+
+
+def shown() -> Progress | None:
+    """The work whose progress is shown."""
+    return _shown[0] if _shown else None
 
 
 def run(label: str, future: Future, on_result: OnResult) -> None:

@@ -16,6 +16,7 @@ import bpy
 from ...engine.core.errors import CancelledError, EngineGoneError, GaussianSpeechError
 from ...engine.core.files import refused_by_system
 from ..status import get_status, report_error
+from . import background
 from .future import Future
 
 _INTERVAL = 0.1
@@ -194,11 +195,15 @@ class GAUSSIANSPEECH_OT_cancel(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         """While something is under way."""
         cls.poll_message_set("Nothing is under way")
-        return get_status(context).busy
+        return get_status(context).busy or background.shown() is not None
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Ask the running operator to."""
-        get_status(context).cancel_asked = True
+        status = get_status(context)
+        if status.busy:
+            status.cancel_asked = True
+        elif (work := background.shown()) is not None:
+            work.cancel()
         return {"FINISHED"}
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from bpy_extras.io_utils import ImportHelper
 from numpy.typing import NDArray
 
-from ...engine.core.errors import BadInputError, GaussianSpeechError
+from ...engine.core.errors import BadInputError
 from ...engine.core.protocol import MAX_PAYLOAD, Message
 from .. import compat
 from ..characters.polls import NOT_EDITING, OfSpeaker
@@ -24,9 +24,12 @@ from ..engine_link.tasks import EngineTask
 from ..heads.ops import DEFAULT_HEAD
 from ..heads.properties import engine_name, is_head, rig_of
 from ..settings import get_preferences
-from ..speech.bake import bake, check_bakeable
+from ..speech.bake import check_bakeable, put
+from ..speech.bake_queue import BakeFuture, drafting_of
 from ..speech.correctives import corrective_names
+from ..speech.line_draft import LineDraft, Source, line_with
 from ..speech.line_list import add_line, remove_line
+from ..speech.lines import line_by_id
 from ..speech.prediction import prediction_from_reply
 from ..speech.sound import scene_fps
 from ..speech.strip import add_sound_strip
@@ -94,6 +97,10 @@ class ImportMotionTask(OfSpeaker, ImportMotionOptions, EngineTask):
     """Whether a folder may be chosen."""
 
     _speaker_name = ""
+    _line = ""
+    """Id of the line that is being baked."""
+    _reply: Message | None = None
+    """What was read of it."""
     _frame = 1
     _path = Path()
     _sound: Path | None = None
@@ -129,8 +136,11 @@ class ImportMotionTask(OfSpeaker, ImportMotionOptions, EngineTask):
         prepare = partial(_with_files, self._path, self._sound, params, remote=remote)
         return PreparedFuture(get_engine(context), "performance.load", prepare, "Reading the file")
 
-    def finish(self, context: bpy.types.Context, reply: Message) -> None:
-        """Add the line and bake it."""
+    def finish(self, context: bpy.types.Context, reply: Message | LineDraft) -> Future | None:
+        """Add the line and bake it in slices, or put it into the file."""
+        if isinstance(reply, LineDraft):
+            self._finish(context, reply)
+            return None
         obj = bpy.data.objects.get(self._speaker_name)
         if not (is_head(obj) or is_character(obj)):
             raise BadInputError(
@@ -154,13 +164,15 @@ class ImportMotionTask(OfSpeaker, ImportMotionOptions, EngineTask):
         )
         line = add_line(obj, name)
         line.source, line.start_frame = "MOTION", self._frame
-        try:
-            done = bake(context, line, prediction, deltas)
-        except GaussianSpeechError:
-            remove_line(line)
-            raise
-        notes = (*reply.body["warnings"], *self._about_sound(context, reply), *done.notes)
-        text = f"Imported {done.frames} frames of {self._path.name} as the line '{line.name}'"
+        self._line, self._reply = line.id, reply
+        return BakeFuture(line.id, drafting_of(line.id, Source(prediction, deltas)))
+
+    def _finish(self, context: bpy.types.Context, draft: LineDraft) -> None:
+        done, self._line = put(context, draft), ""
+        name = line_with(draft.line).name
+        text = f"Imported {done.frames} frames of {self._path.name} as the line '{name}'"
+        warnings = self._reply.body["warnings"]
+        notes = (*warnings, *self._about_sound(context, self._reply), *done.notes)
         report(self, context, ". ".join([text, *(note.rstrip(".") for note in notes)]))
 
     def _about_sound(self, context: bpy.types.Context, reply: Message) -> list[str]:
@@ -174,6 +186,13 @@ class ImportMotionTask(OfSpeaker, ImportMotionOptions, EngineTask):
         if compat.has_audio():
             add_sound_strip(compat.sequencer_scene(context), self._sound, self._frame)
         return [f"The sound begins {when} ({how})"]
+
+    def clean_up(self) -> None:
+        """Remove a line that was not baked."""
+        line = line_by_id(self._line) if self._line else None
+        if line is not None:
+            remove_line(line)
+        self._line = ""
 
 
 class GAUSSIANSPEECH_OT_load_motion(ImportMotionTask, bpy.types.Operator):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..engine_link.background import running_tasks
+from ..engine_link import background
 from ..engine_link.ops import GAUSSIANSPEECH_OT_open_log
 from ..engine_link.tasks import GAUSSIANSPEECH_OT_cancel
 from ..setup.panel import draw_set_up
@@ -31,11 +31,11 @@ class GAUSSIANSPEECH_PT_main(bpy.types.Panel):
         layout = self.layout
         if draw_set_up(layout, context) and not shows_error(context):
             return
+        work = background.shown()
         if status.busy:
-            column = layout.column(align=True)
-            text = status.step[:1].upper() + status.step[1:] or status.task
-            column.progress(factor=status.fraction, text=text)
-            column.operator(GAUSSIANSPEECH_OT_cancel.bl_idname, text="Cancel", icon="X")
+            _draw_progress(layout, status.fraction, status.step or status.task)
+        elif work is not None:
+            _draw_progress(layout, *work.poll())
         elif shows_error(context):
             box = layout.box()
             row = box.row()
@@ -50,7 +50,14 @@ class GAUSSIANSPEECH_PT_main(bpy.types.Panel):
             past = "" if status.is_error else status.message
             lines = wrapped(context, past or "Ready")
             rows = [(text, "BLANK1" if row else "INFO") for row, text in enumerate(lines)]
-            rows += [(f"{label}…", "TIME") for label in running_tasks()]
+            rows += [(f"{label}…", "TIME") for label in background.running_tasks()]
             column = layout.column(align=True)
             for text, icon in rows + [("", "NONE")] * (_ROWS - len(rows)):
                 column.label(text=text, icon=icon)
+
+
+def _draw_progress(layout: bpy.types.UILayout, fraction: float, text: str) -> None:
+    """Draw how far some work is, and the button that cancels it."""
+    column = layout.column(align=True)
+    column.progress(factor=fraction, text=text[:1].upper() + text[1:])
+    column.operator(GAUSSIANSPEECH_OT_cancel.bl_idname, text="Cancel", icon="X")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from . import (
+    bake_queue,
     batch_ops,
     controls,
     copies,
@@ -14,6 +15,7 @@ from . import (
     panel,
     presets,
     properties,
+    rebake,
     retiming,
 )
 from .timeline import menus, watch
@@ -38,6 +40,8 @@ CLASSES: tuple[type, ...] = (
 def register() -> None:
     """Attach the settings to objects."""
     properties.register()
+    bake_queue.register()
+    rebake.register()
     copies.register()
     presets.register()
     retiming.register()
@@ -54,4 +58,6 @@ def unregister() -> None:
     retiming.unregister()
     presets.unregister()
     copies.unregister()
+    rebake.unregister()
+    bake_queue.unregister()
     properties.unregister()

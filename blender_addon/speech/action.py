@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import bpy
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 from .. import compat
 from ..characters.targets import Channel
 from . import edits
-from .keying import ChannelKeys, Keying, keys_of
+from .keying import ChannelKeys
 from .prediction import Prediction
-from .reach import group_of, reach_of
+from .reach import group_of
+from .slices import Steps
 
 Float = NDArray[np.float32]
 
@@ -59,12 +61,18 @@ def read_prediction(action: bpy.types.Action) -> Prediction:
     Raises:
         BadInputError: it cannot be read.
     """
-    return Prediction.unpack(action[_ABOUT], bytes(action[_VALUES]))
+    return _unpacked(action[_ABOUT], bytes(action[_VALUES]))
 
 
-def store_prediction(action: bpy.types.Action, prediction: Prediction) -> None:
-    """Keep the prediction with the action, so that the saved file can be baked again."""
-    for name, value in zip((_ABOUT, _VALUES), prediction.pack(), strict=True):
+@lru_cache(maxsize=8)
+def _unpacked(about: str, values: bytes) -> Prediction:
+    """A slider reads the same one again and again."""
+    return Prediction.unpack(about, values)
+
+
+def store_prediction(action: bpy.types.Action, packed: tuple[str, bytes]) -> None:
+    """Keep a packed prediction with the action, so that the saved file can be baked again."""
+    for name, value in zip((_ABOUT, _VALUES), packed, strict=True):
         # Blender cuts bytes that replace shorter ones to the old length.
         action.pop(name, None)
         action[name] = value
@@ -74,38 +82,31 @@ def fill_channels(
     action: bpy.types.Action,
     datablock: bpy.types.ID,
     channels: Sequence[Channel],
+    keys: Sequence[ChannelKeys | None],
     frames: NDArray[np.float64],
-    keying: Keying | None = None,
-    rate: float = 1.0,
-) -> None:
+) -> Steps[None]:
     """Make the action's channels anew; those that were muted stay so.
 
     They are remembered, to see later whether they were edited.
 
     Args:
         action: to fill.
-        datablock: what it animates.
-        channels: path, component and (T,) values of each; one that moves nothing gets no curve.
-        frames: (T,) frames of the Action, evenly spaced.
-        keying: how keys are made; fitted by default.
-        rate: scene frames for each frame of the Action.
+        datablock: what it animates, or another of its kind.
+        channels: path, component and values of each.
+        keys: of each channel; without any it gets no curve.
+        frames: (T,) frames of the Action, evenly spaced, of the samples that the keys are on.
     """
     muted = edits.muted_channels(action)
     compat.clear_fcurves(action)
-    keying = Keying() if keying is None else keying
-    if channels:
-        spacing = float(frames[1] - frames[0]) if len(frames) > 1 else 1.0
-        values = np.stack([values for _, _, values in channels], axis=1)
-        reach = reach_of(datablock, channels, keying.lips)
-        for (path, index, _), keys in zip(
-            channels, keys_of(values, keying, reach, rate * spacing), strict=True
-        ):
-            if keys is not None:
-                curve = compat.new_fcurve(action, datablock, path, index, group_of(path))
-                _set_keys(curve, keys, float(frames[0]), spacing)
+    spacing = float(frames[1] - frames[0]) if len(frames) > 1 else 1.0
+    for (path, index, _), made in zip(channels, keys, strict=True):
+        if made is not None:
+            curve = compat.new_fcurve(action, datablock, path, index, group_of(path))
+            _set_keys(curve, made, float(frames[0]), spacing)
+        yield None
     compat.remove_empty_groups(action)
     edits.mute_channels(action, muted)
-    edits.remember(action)
+    yield from edits.remembering(action)
 
 
 def _set_keys(curve: Any, keys: ChannelKeys, start: float, spacing: float) -> None:

@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an artist has changed in a line's keys: found, and kept in a layer above that adds it.
-
-Each bake remembers its curves. The next one first takes the difference of what it finds to what it
-left, frame by frame, into an Action of the artist's: its NLA strip lies above the line's and is
-added to it. So an edit stays through every slider, re-bake and prediction.
-"""
+"""What an artist has changed in a line's keys: each bake remembers its curves, to find it later."""
 
 from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +15,8 @@ from numpy.typing import NDArray
 
 from ...engine.core.inflate import inflate
 from .. import compat
-from ..characters.targets import rest_value
 from . import nla
+from .slices import Steps, run_through
 
 Double = NDArray[np.float64]
 
@@ -32,20 +28,23 @@ _MOST_BYTES = 1 << 30
 """Bytes of the curves of an Action: ten million keys."""
 _FORM = "2:"
 """Begins the checksums of everything that shapes curves."""
-_BEZIER = 2
+BEZIER = 2
 """Number of the interpolation in ``foreach_set``; beyond it are the ones that ease."""
-_SHAPES = ("interpolation", "easing", "handle_left_type", "handle_right_type")
-_NUMBERS = (("co", 2), ("handle_left", 2), ("handle_right", 2), ("amplitude", 1), ("back", 1),
+SHAPES = ("interpolation", "easing", "handle_left_type", "handle_right_type")
+NUMBERS = (("co", 2), ("handle_left", 2), ("handle_right", 2), ("amplitude", 1), ("back", 1),
             ("period", 1))  # fmt: skip
 """What shapes a key: whole numbers, and others with their components."""
-_SIZE = sum(size for _, size in _NUMBERS)
-_OF_EASING = ("easing", "amplitude", "back", "period")
-"""What shapes only keys beyond ``_BEZIER``: elsewhere it is not read, and 0."""
-_SIZE_OF_BEZIER = sum(size for name, size in _NUMBERS if name not in _OF_EASING)
-_SAME = 1e-5
+SIZE = sum(size for _, size in NUMBERS)
+OF_EASING = ("easing", "amplitude", "back", "period")
+"""What shapes only keys beyond ``BEZIER``: elsewhere it is not read, and 0."""
+_SIZE_OF_BEZIER = sum(size for name, size in NUMBERS if name not in OF_EASING)
+SAME = 1e-5
 """Difference of values that is rounding."""
 _NOT_SHAPING = {"rna_type", "show_expanded", "active", "is_valid", "name"}
 """Properties of modifiers that are about the interface."""
+
+Changes = list[tuple["Curve | None", "Curve | None"]]
+"""Curves as a bake left them and as they are; ``None`` without one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +54,9 @@ class Curve:
     Attributes:
         path, index: of the channel.
         about: extrapolation and modifiers, as text.
-        shapes: (K, 4) int32 of each key, in the order of ``_SHAPES``.
-        numbers: (K, 9) float32 likewise, of ``_NUMBERS``.
-        played: the curve itself, where it is as it is now.
+        shapes: (K, 4) int32 of each key, in the order of ``SHAPES``.
+        numbers: (K, 9) float32 likewise, of ``NUMBERS``.
+        position: among all curves of the Action, where it is as it is now; else −1.
     """
 
     path: str
@@ -65,7 +64,7 @@ class Curve:
     about: str
     shapes: NDArray[np.int32]
     numbers: NDArray[np.float32]
-    played: bpy.types.FCurve | None = None
+    position: int = -1
 
     @property
     def key(self) -> tuple[str, int]:
@@ -79,22 +78,32 @@ class Curve:
         if (self.shapes[:, 0] != other.shapes[:, 0]).any():
             return False
         most = int(self.shapes[:, 0].max(initial=0))
-        if most > _BEZIER and (self.shapes[:, 1] != other.shapes[:, 1]).any():
+        if most > BEZIER and (self.shapes[:, 1] != other.shapes[:, 1]).any():
             return False
         # Without a Bézier key the handles shape nothing, and versions of Blender differ in them.
-        count = _SIZE if most > _BEZIER else _SIZE_OF_BEZIER if most == _BEZIER else 2
+        count = SIZE if most > BEZIER else _SIZE_OF_BEZIER if most == BEZIER else 2
         mine, theirs = self.numbers[:, :count], other.numbers[:, :count]
-        return np.array_equal(mine, theirs) or np.allclose(mine, theirs, rtol=_SAME, atol=_SAME)
+        return np.array_equal(mine, theirs) or np.allclose(mine, theirs, rtol=SAME, atol=SAME)
 
 
 def remember(action: bpy.types.Action) -> None:
     """Keep what the curves are now, to see later what was edited."""
-    curves = _curves(action)
+    run_through(remembering(action))
+
+
+def remembering(action: bpy.types.Action) -> Steps[None]:
+    """As :func:`remember`, in slices."""
+    curves = yield from _reading(action)
+    packed = yield lambda _check: _packed(curves)
+    action.pop(_LEFT, None)  # Blender cuts bytes that replace shorter ones to the old length.
+    action[_LEFT] = packed
+
+
+def _packed(curves: Sequence[Curve]) -> bytes:
     about = [(c.path, c.index, c.about, len(c.shapes)) for c in curves]
     parts = [json.dumps(about).encode(), b"\0"]
     parts += [array.tobytes() for c in curves for array in (c.shapes, c.numbers)]
-    action.pop(_LEFT, None)  # Blender cuts bytes that replace shorter ones to the old length.
-    action[_LEFT] = zlib.compress(b"".join(parts), 1)
+    return zlib.compress(b"".join(parts), 1)
 
 
 def is_of_0_1_0(action: bpy.types.Action) -> bool:
@@ -112,37 +121,7 @@ def is_edited(action: bpy.types.Action) -> bool:
     if not remembers(action):
         kept = str(action.get(_CHECKSUM, ""))
         return kept != _checksum(action, _FORM if kept.startswith(_FORM) else "")
-    return bool(_changed(action))
-
-
-def keep_edits(datablock: bpy.types.ID, action: bpy.types.Action, name: str) -> list[str]:
-    """Take what an artist has changed in an Action into the layer above it.
-
-    Args:
-        datablock: what plays the Action.
-        action: of a line, before it is filled anew.
-        name: of the line.
-
-    Returns:
-        What the user should know, a sentence each.
-    """
-    changed = _changed(action)
-    if not changed:
-        return []
-    span = nla.placed_span(action)
-    layer = nla.edits_action(datablock, action[nla.LINE])
-    if layer is None:
-        layer = compat.new_action(f"{name} edits", datablock)
-        layer[nla.EDITS] = action[nla.LINE]
-    scratch = bpy.data.actions.new("GaussianSpeech scratch")
-    try:
-        for before, after in changed:
-            _add_difference(datablock, layer, scratch, before, after, span.end)
-    finally:
-        bpy.data.actions.remove(scratch)
-    nla.update_rest(datablock, action, layer)
-    nla.place(datablock, layer, span, f"{name} edits")
-    return [f"What you edited is kept in the layer '{layer.name}'."]
+    return bool(run_through(changing(action)))
 
 
 def remove_actions(datablock: bpy.types.ID, line_id: str) -> list[str]:
@@ -182,49 +161,59 @@ def mute_channels(action: bpy.types.Action, muted: nla.Channels) -> None:
             curve.mute = True
 
 
-def _changed(action: bpy.types.Action) -> list[tuple[Curve | None, Curve | None]]:
-    """The curves that differ, as the bake left them and as they are; ``None`` without one."""
-    left = {curve.key: curve for curve in _left(action)}
-    now = {curve.key: curve for curve in _curves(action)}
-    pairs = [(left.get(key), now.get(key)) for key in left | now]
-    return [
-        (before, after)
-        for before, after in pairs
-        if before is None or after is None or not before.same_as(after)
-    ]
+def changing(action: bpy.types.Action) -> Steps[Changes]:
+    """The curves of a bake that an artist has changed, in slices."""
+    left = bytes(action[_LEFT])
+    now = yield from _reading(action)
+    changes: Changes = yield lambda _check: _changed(_left(left), now)
+    return changes
 
 
-def _curves(action: bpy.types.Action) -> list[Curve]:
+def _changed(left: Sequence[Curve], now: Sequence[Curve]) -> Changes:
+    before = {curve.key: curve for curve in left}
+    after = {curve.key: curve for curve in now}
+    pairs = [(before.get(key), after.get(key)) for key in before | after]
+    return [(was, now) for was, now in pairs if was is None or now is None or not was.same_as(now)]
+
+
+def _reading(action: bpy.types.Action) -> Steps[list[Curve]]:
+    """The curves as they are; what is added or removed in a pause changes what is found."""
     found = []
-    for curve in compat.fcurves(action):
-        points = curve.keyframe_points
-        shapes = np.zeros((len(_SHAPES), len(points)), np.int32)
-        points.foreach_get(_SHAPES[0], shapes[0])
-        unread = () if (shapes[0] > _BEZIER).any() else _OF_EASING
-        for row, name in enumerate(_SHAPES[1:], start=1):
-            if name not in unread:
-                points.foreach_get(name, shapes[row])
-        columns = []
-        for name, size in _NUMBERS:
-            values = np.zeros(size * len(points), np.float32)
-            if name not in unread:
-                points.foreach_get(name, values)
-            columns.append(values.reshape(-1, size))
-        about = repr([curve.extrapolation, _properties(curve.modifiers)])
-        numbers = np.concatenate(columns, axis=1)
-        found.append(
-            Curve(curve.data_path, curve.array_index, about, shapes.T.copy(), numbers, curve)
-        )
+    for position in range(len(compat.fcurves(action))):
+        every = compat.fcurves(action)
+        if position < len(every):
+            found.append(read_curve(every[position], position))
+        yield None
     return found
 
 
-def _left(action: bpy.types.Action) -> list[Curve]:
-    header, _, data = inflate(bytes(action[_LEFT]), _MOST_BYTES).partition(b"\0")
+def read_curve(curve: bpy.types.FCurve, position: int) -> Curve:
+    """A curve as it is, at some position among those of its Action."""
+    points = curve.keyframe_points
+    shapes = np.zeros((len(SHAPES), len(points)), np.int32)
+    points.foreach_get(SHAPES[0], shapes[0])
+    unread = () if (shapes[0] > BEZIER).any() else OF_EASING
+    for row, name in enumerate(SHAPES[1:], start=1):
+        if name not in unread:
+            points.foreach_get(name, shapes[row])
+    columns = []
+    for name, size in NUMBERS:
+        values = np.zeros(size * len(points), np.float32)
+        if name not in unread:
+            points.foreach_get(name, values)
+        columns.append(values.reshape(-1, size))
+    about = repr([curve.extrapolation, _properties(curve.modifiers)])
+    numbers = np.concatenate(columns, axis=1)
+    return Curve(curve.data_path, curve.array_index, about, shapes.T.copy(), numbers, position)
+
+
+def _left(packed: bytes) -> list[Curve]:
+    header, _, data = inflate(packed, _MOST_BYTES).partition(b"\0")
     found, at = [], 0
     for path, index, about, count in json.loads(header):
-        whole, size = 4 * count * len(_SHAPES), 4 * count * _SIZE
-        shapes = np.frombuffer(data, np.int32, count * len(_SHAPES), at)
-        numbers = np.frombuffer(data, np.float32, count * _SIZE, at + whole)
+        whole, size = 4 * count * len(SHAPES), 4 * count * SIZE
+        shapes = np.frombuffer(data, np.int32, count * len(SHAPES), at)
+        numbers = np.frombuffer(data, np.float32, count * SIZE, at + whole)
         at += whole + size
         shapes, numbers = shapes.reshape(count, -1), numbers.reshape(count, -1)
         found.append(Curve(path, index, about, shapes, numbers))
@@ -244,82 +233,17 @@ def _properties(values: Any) -> Any:
     return values if isinstance(values, bool | int | float | str) else list(values)
 
 
-def _add_difference(
-    datablock: bpy.types.ID,
-    layer: bpy.types.Action,
-    scratch: bpy.types.Action,
-    before: Curve | None,
-    after: Curve | None,
-    last: float,
-) -> None:
-    """Add to a curve of the layer what a channel is now, less what the bake left."""
-    path, index = (before or after).key
-    frames = _frames(before, after, last)
-    values = [
-        _values(datablock, scratch, curve, frames, rest_value(datablock, path, index))
-        for curve in (before, after)
-    ]
-    difference = values[1] - values[0]
-    wanted = np.abs(difference) > _SAME
-    # The frames on both sides hold what was: the layer changes nothing else.
-    wanted |= np.append(wanted[1:], False) | np.append(False, wanted[:-1])
-    curve = compat.new_fcurve(layer, datablock, path, index)
-    base = np.zeros(len(frames))
-    if len(curve.keyframe_points):
-        base = np.array([curve.evaluate(frame) for frame in frames])
-    for frame, value in zip(frames[wanted], (base + difference)[wanted], strict=True):
-        point = curve.keyframe_points.insert(frame, value, options={"FAST"})
-        point.interpolation = "LINEAR"
-    curve.update()
-
-
-def _frames(before: Curve | None, after: Curve | None, last: float) -> Double:
-    """Every frame of the line, and those of the keys."""
-    keys = [curve.numbers[:, 0] for curve in (before, after) if curve is not None]
-    every = np.concatenate([*keys, [0.0, last]]).astype(np.float64)
-    whole = np.arange(np.floor(every.min()), np.ceil(every.max()) + 1)
-    return np.unique(np.round(np.concatenate([every, whole]), 3))
-
-
-def _values(
-    datablock: bpy.types.ID,
-    scratch: bpy.types.Action,
-    curve: Curve | None,
-    frames: Double,
-    rest: float,
-) -> Double:
-    """(F,) values of a curve at frames; at rest without one."""
-    if curve is None or not len(curve.shapes):
-        return np.full(len(frames), rest)
-    played = curve.played or _rebuilt(datablock, scratch, curve)
-    return np.array([played.evaluate(frame) for frame in frames])
-
-
-def _rebuilt(datablock: bpy.types.ID, scratch: bpy.types.Action, curve: Curve) -> bpy.types.FCurve:
-    """A curve as a bake left it."""
-    made = compat.new_fcurve(scratch, datablock, curve.path, curve.index)
-    points = made.keyframe_points
-    points.add(len(curve.shapes))
-    for column, name in enumerate(_SHAPES):
-        points.foreach_set(name, np.ascontiguousarray(curve.shapes[:, column]))
-    at = 0
-    for name, size in _NUMBERS:
-        numbers = np.ascontiguousarray(curve.numbers[:, at : at + size])
-        points.foreach_set(name, numbers.ravel())
-        at += size
-    made.update()
-    return made
-
-
 def _checksum(action: bpy.types.Action, form: str) -> str:
     """That of 0.1.0, whose bakes are joined by straight lines: of positions, later of all else."""
     checksum = 0
-    for curve in sorted(_curves(action), key=lambda curve: curve.key):
+    every = compat.fcurves(action)
+    for curve in sorted(run_through(_reading(action)), key=lambda curve: curve.key):
         about = curve.path
         if form:
-            muted = curve.played.mute or (curve.played.group and curve.played.group.mute)
-            modifiers = _properties(curve.played.modifiers)
-            about = repr([curve.path, curve.played.extrapolation, bool(muted), modifiers])
+            played = every[curve.position]
+            muted = played.mute or (played.group and played.group.mute)
+            modifiers = _properties(played.modifiers)
+            about = repr([curve.path, played.extrapolation, bool(muted), modifiers])
         checksum = zlib.crc32(about.encode(), checksum)
         if form:
             shapes = np.ascontiguousarray(curve.shapes[:, 0])

@@ -20,6 +20,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from .extremes import extremes
+from .slices import Check, go_on
 
 Float = NDArray[np.float32]
 Double = NDArray[np.float64]
@@ -46,6 +47,8 @@ _STEEPEST = 3.0
 Carlson, 1980)."""
 _AT_ONCE = 1 << 18
 """Multiplications up to which OpenBLAS starts no threads."""
+_CHECKED = 256
+"""Frames between two calls of the check."""
 _EXTREME = 50.0
 """Tolerances by which a curve turns back at an extreme that gets a key."""
 
@@ -72,6 +75,7 @@ def fit_keys(
     tolerance: Double,
     between: Double | None = None,
     forced: Bool | None = None,
+    check: Check = go_on,
 ) -> tuple[list[CurveKeys], Double]:
     """The fewest keys that keep curves within a tolerance.
 
@@ -81,6 +85,7 @@ def fit_keys(
         between: (N, T − 1) allowed distance from the straight line half-way between two samples;
             by default what keeps the curve between the two, give or take three tolerances.
         forced: (N, T) samples that get a key in any case.
+        check: called now and then.
 
     Returns:
         The keys of each curve, and (N, T) the curves at the samples.
@@ -92,7 +97,9 @@ def fit_keys(
     knots = turns.copy() if forced is None else turns | forced
     knots[:, [0, -1]] = True
     allowed = _interleaved(tolerance, between)
-    return _with_slopes(values, allowed, _fewest(values, allowed, knots), turns)
+    fewest = _fewest(values, allowed, knots, check)
+    check()
+    return _with_slopes(values, allowed, fewest, turns)
 
 
 def keeping_between(values: Double, tolerance: Double) -> Double:
@@ -108,10 +115,10 @@ def _interleaved(at_samples: Double, between: Double) -> Double:
     return both
 
 
-def _fewest(values: Double, allowed: Double, forced: Bool) -> Bool:
+def _fewest(values: Double, allowed: Double, forced: Bool, check: Check) -> Bool:
     """(N, T) the samples with keys: the cheapest path from the first sample to the last."""
     channels, frames = values.shape
-    lengths, costs = _segment_costs(values, 1.0 / allowed, forced)
+    lengths, costs = _segment_costs(values, 1.0 / allowed, forced, check)
     flat_from, longest = _flat_from(values, forced), int(lengths.max(initial=1))
     # No path leads to what is before the first sample.
     best = np.full((longest + frames, channels), np.inf, np.float32)
@@ -119,6 +126,8 @@ def _fewest(values: Double, allowed: Double, forced: Bool) -> Bool:
     starts = longest - lengths
     flat_starts = (longest + flat_from.T) * channels + np.arange(channels)
     for frame in range(1, frames):
+        if frame % _CHECKED == 0:
+            check()
         totals = best[starts + frame]
         totals += costs[frame]
         flat = best.take(flat_starts[frame])
@@ -141,7 +150,8 @@ def _cheapest_path(best: Float, lengths: Index, costs: Float, flat_from: Index) 
         cheapest = best[:-length] + costs[length:, row] == best[length:]
         np.copyto(before[length:], starts[:-length], where=cheapest)
     knots = np.zeros(flat_from.shape, bool)
-    for channel, previous in enumerate(before.T.tolist()):
+    for channel in range(before.shape[1]):
+        previous = before[:, channel].tolist()
         at = len(previous) - 1
         path = [at]
         while at:
@@ -151,7 +161,9 @@ def _cheapest_path(best: Float, lengths: Index, costs: Float, flat_from: Index) 
     return knots
 
 
-def _segment_costs(values: Double, inverse: Double, forced: Bool) -> tuple[Index, Float]:
+def _segment_costs(
+    values: Double, inverse: Double, forced: Bool, check: Check
+) -> tuple[Index, Float]:
     """The lengths of segments, and (T, L, N) cost of those that end at each sample.
 
     It is infinite for what does not fit.
@@ -170,6 +182,7 @@ def _segment_costs(values: Double, inverse: Double, forced: Bool) -> tuple[Index
     starts = np.arange(knots[-1])
     room = knots[np.searchsorted(knots, starts, side="right")] - starts
     for row, length in enumerate(lengths.tolist()[1:], start=1):
+        check()
         starts = starts[room[starts] >= length]
         # The error does not depend on a curve's height, and 32 bits hold differences better.
         windows = sliding_window_view(flat, length)[starts + 1]

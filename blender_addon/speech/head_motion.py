@@ -21,12 +21,11 @@ from numpy.typing import NDArray
 
 from ...engine.heads.axes import HEAD_TO_BLENDER, blender_to_head
 from ...engine.motion.face.pose import pose_matrices
-from .. import compat
 from ..characters.eyes import gaze_frame
+from ..characters.targets import Channel
 from ..heads.properties import is_head
 from . import edits, nla
-from .action import fill_channels, is_filled
-from .keying import Keying
+from .action import is_filled
 from .prediction import Point, Prediction
 
 Float = NDArray[np.float32]
@@ -39,52 +38,37 @@ _SIZE = 0.05
 """Metres of the Empty's arrows."""
 
 
-def bake_head_motion(
-    obj: bpy.types.Object,
-    line: Any,
-    rotation: Float,
-    neck: Point | None,
-    frames: NDArray[np.float64],
-    span: nla.Span,
-    keying: Keying,
-) -> list[str]:
-    """Turn a head in one of its lines, or remove what turned it where it is to be still.
+def turn_channels(rotation: Float, neck: Point | None) -> list[Channel]:
+    """The channels of an Empty that turns a head; none of one that is still.
 
     Args:
-        obj: the head, or the main object of a character.
-        line: ``GAUSSIANSPEECH_PG_line``.
         rotation: (T, 3) rotation vectors, head space, radians.
         neck: what a head turns about, head space, metres; ``None`` for a character.
-        frames: (T,) frames of the line's Actions.
-        span: where the line plays.
-        keying: how keys are made.
-
-    Returns:
-        What the user should know, a sentence each.
     """
-    notes = _retire_legacy(empty_of(obj))
     if not rotation.any():
-        return notes + remove_head_motion(obj, line.id)
-    if neck is None and NAME not in obj.constraints:
-        notes.append(
-            f"Let the head's bone copy the rotation of '{obj.name} Head Motion' (Before Original)."
-        )
-    empty = _empty(obj, follows=neck is not None)
-    action = nla.line_action(empty, line.id)
-    if action is None:
-        action = compat.new_action(f"{line.name} head", empty)
-        action[nla.LINE] = line.id
-    else:
-        notes += edits.keep_edits(empty, action, f"{line.name} head")
+        return []
     matrices = _to_blender(pose_matrices(rotation, np.array(neck or (0.0, 0.0, 0.0), np.float32)))
     location, euler = matrices[:, :3, 3], _euler(matrices[:, :3, :3])
     channels = [("location", axis, location[:, axis]) for axis in range(3)]
-    channels += [("rotation_euler", axis, euler[:, axis]) for axis in range(3)]
-    fill_channels(action, empty, channels, frames, keying, span.rate)
-    nla.update_rest(empty, action)
-    nla.place(empty, action, span, line.name)
-    nla.place_edits(empty, line.id, span)
-    return notes
+    return channels + [("rotation_euler", axis, euler[:, axis]) for axis in range(3)]
+
+
+def empty_to_turn(obj: bpy.types.Object, *, follows: bool) -> tuple[bpy.types.Object, list[str]]:
+    """The Empty that turns a head or character, made where there is none.
+
+    Args:
+        obj: the head, or the main object of a character.
+        follows: whether a constraint lets it follow by itself, as it does a head.
+
+    Returns:
+        The Empty, and what the user should know, a sentence each.
+    """
+    notes = []
+    if not follows and NAME not in obj.constraints:
+        notes.append(
+            f"Let the head's bone copy the rotation of '{obj.name} Head Motion' (Before Original)."
+        )
+    return _empty(obj, follows=follows), notes
 
 
 def remove_head_motion(obj: bpy.types.Object, line_id: str) -> list[str]:
@@ -188,8 +172,9 @@ def _plays(empty: bpy.types.Object | None) -> bool:
     return animation.action is not None or any(track.strips for track in animation.nla_tracks)
 
 
-def _retire_legacy(empty: bpy.types.Object | None) -> list[str]:
+def retire_legacy_motion(obj: bpy.types.Object) -> list[str]:
     """Take the head motion of 0.1.0 away, the active Action of the Empty; edited, it is kept."""
+    empty = empty_of(obj)
     animation = empty.animation_data if empty is not None else None
     action = animation.action if animation is not None else None
     if action is None or not is_filled(action) or nla.LINE in action:

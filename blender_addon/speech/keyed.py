@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import bpy
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ...engine.motion.face.emotion import EMOTIONS
 from .. import compat
 from .adjust import AMOUNTS, Adjustments, Amount
+from .slices import Steps
 
 Double = NDArray[np.float64]
 Curves = Mapping[str, bpy.types.FCurve]
@@ -62,28 +63,34 @@ def fixed_offset(owner: Any) -> int:
     return 0 if "offset" in keyed(owner) else int(owner.offset)
 
 
-def asked(controls: Any, line: Any, frames: NDArray[np.float64], rate: float) -> Adjustments:
+def asked(
+    find: Callable[[], tuple[Any, Any]], frames: NDArray[np.float64], rate: float
+) -> Steps[Adjustments]:
     """What controls and a line ask for.
 
     Args:
-        controls: that count for the line.
-        line: ``GAUSSIANSPEECH_PG_line``.
+        find: gives the controls that count for the line, and the line: ``GAUSSIANSPEECH_PG_line``.
         frames: (T,) scene frames.
         rate: scene frames for each frame of the prediction.
     """
+    amounts: dict[str, Amount] = {}
+    for name in (*AMOUNTS, *EMOTIONS, "smoothing"):
+        controls, _ = find()
+        amounts[name] = amount(controls, name, frames, keyed(controls))
+        yield None
+    controls, line = find()
     curves, of_line = keyed(controls), keyed(line)
-    amounts = {name: amount(controls, name, frames, curves) for name in AMOUNTS}
     amounts["strength"] = amounts["strength"] * amount(line, "strength", frames, of_line)
     emotions = np.zeros((len(frames), len(EMOTIONS)))
     for column, name in enumerate(EMOTIONS):
-        emotions[:, column] = amount(controls, name, frames, curves)
+        emotions[:, column] = amounts.pop(name)
+    amounts["smoothing"] = amounts["smoothing"] / 1000
     delay: Amount = 0.0
     for owner, found in ((controls, curves), (line, of_line)):
         if "offset" in found:
             delay = delay + amount(owner, "offset", frames, found) / rate
     return Adjustments(
         **amounts,
-        smoothing=amount(controls, "smoothing", frames, curves) / 1000,
         emotions=emotions if emotions.any() else None,
         delay=delay,
         seed=controls.seed,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .fitting import CurveKeys, fit_keys, keeping_between, product
+from .slices import Check, go_on
 
 Float = NDArray[np.float32]
 Double = NDArray[np.float64]
@@ -90,7 +91,7 @@ class ChannelKeys:
 
 
 def keys_of(
-    values: NDArray[Any], keying: Keying, reach: Reach, rate: float
+    values: NDArray[Any], keying: Keying, reach: Reach, rate: float, check: Check = go_on
 ) -> list[ChannelKeys | None]:
     """The keys of channels; ``None`` for one that need not be animated.
 
@@ -99,10 +100,11 @@ def keys_of(
         keying: how.
         reach: of the channels.
         rate: scene frames per sample.
+        check: called now and then.
     """
     columns = np.ascontiguousarray(values.T, np.float64)
     if keying.method == FITTED:
-        return _fitted(columns, keying, reach)
+        return _fitted(columns, keying, reach, check)
     if keying.method == STEPPED:
         at, of = _poses(columns / reach.step[:, None], keying.contact)
         return [_held(at, column[of]) for column in columns]
@@ -125,7 +127,7 @@ def needed_keys(values: NDArray[Any]) -> Bool:
     return needed
 
 
-def _fitted(values: Double, keying: Keying, reach: Reach) -> list[ChannelKeys | None]:
+def _fitted(values: Double, keying: Keying, reach: Reach, check: Check) -> list[ChannelKeys | None]:
     """Keys whose error, added up over the channels, is within the tolerance at each vertex."""
     if reach.offsets is not None:
         finest = _FINEST * float((1.0 / reach.step).max())
@@ -146,7 +148,7 @@ def _fitted(values: Double, keying: Keying, reach: Reach) -> list[ChannelKeys | 
     again = (np.abs(values) > tolerance).any(axis=1)
     while again.any():
         found, fitted[again] = fit_keys(
-            values[again], tolerance[again], between[again], forced[again]
+            values[again], tolerance[again], between[again], forced[again], check
         )
         for channel, curve in zip(np.flatnonzero(again), found, strict=True):
             curves[channel] = curve

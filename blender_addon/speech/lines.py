@@ -181,9 +181,15 @@ def start_of_action(obj: bpy.types.Object, action: bpy.types.Action) -> tuple[fl
     return action.frame_range[0], 1.0
 
 
-def span_of(context: bpy.types.Context, line: Any) -> nla.Span:
-    """Where a predicted line belongs now: where its sound plays, at the scene's frame rate."""
-    about = predicted(line)
+def span_of(context: bpy.types.Context, line: Any, about: Predicted | None = None) -> nla.Span:
+    """Where a line belongs now: where its sound plays, at the scene's frame rate.
+
+    Args:
+        context: for the scene.
+        line: ``GAUSSIANSPEECH_PG_line``.
+        about: what it is predicted from, by default what it was.
+    """
+    about = about or predicted(line)
     assert about is not None
     found = strip_of_line(context, line) if line.source == "STRIP" else None
     scene = found[0] if found else context.scene
@@ -235,9 +241,9 @@ def counted_later(line: Any, clip: Clip) -> float:
     return -(about.sound_start or 0.0) if clip.is_mixed else clip.start
 
 
-def note_predicted(line: Any, prediction: Prediction, clip: Clip | None) -> None:
-    """Keep what a line was predicted from."""
-    about = Predicted(
+def predicted_from(line: Any, prediction: Prediction, clip: Clip | None) -> Predicted:
+    """What a line is predicted from, once it is baked."""
+    return Predicted(
         fps=prediction.fps,
         frames=len(prediction.values),
         start=prediction.start,
@@ -246,7 +252,6 @@ def note_predicted(line: Any, prediction: Prediction, clip: Clip | None) -> None
         duration=None if clip is None else clip.duration,
         asked={} if clip is None else asked_of(line),
     )
-    line.predicted = about.to_json()
 
 
 def asked_of(line: Any) -> dict[str, Any]:

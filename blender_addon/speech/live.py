@@ -30,9 +30,11 @@ from ..heads.ops import DEFAULT_HEAD
 from ..heads.properties import engine_name, is_head
 from ..status import set_error, set_message
 from .adjust import style_of
-from .bake import Baked, bake, check_bakeable, lip_gap_of_keys
-from .line_list import add_line, remove_line
+from .bake import check_bakeable
+from .line_draft import Source
+from .line_list import add_line
 from .lines import model_settings
+from .lip_gap import lip_gap_of_keys
 from .prediction import Prediction
 from .properties import model_name
 from .sound import scene_fps
@@ -163,11 +165,14 @@ def record(context: bpy.types.Context) -> None:
     live.times, live.frames = [], []
 
 
-def stop(context: bpy.types.Context) -> Baked | None:
-    """End the session, and bake what was recorded; the keys are as before otherwise.
+def stop(context: bpy.types.Context) -> tuple[str, Source] | None:
+    """End the session; the keys are as before.
+
+    Returns:
+        The id of a new line for what was recorded, and what to bake it from; ``None`` without.
 
     Raises:
-        BadInputError: nothing is live, or the recording cannot be baked.
+        BadInputError: nothing is live, or the speaker is gone.
     """
     live = _require()
     _take_all(live)
@@ -182,11 +187,7 @@ def stop(context: bpy.types.Context) -> Baked | None:
     prediction = _prediction(context, live, objects[0], model_name(model_settings(objects[0])))
     line = add_line(objects[0], "Live")
     line.source, line.start_frame = "MOTION", live.start
-    try:
-        return bake(context, line, prediction, _no_correctives(objects[0]))
-    except GaussianSpeechError:
-        remove_line(line)
-        raise
+    return line.id, Source(prediction, _no_correctives(objects[0]))
 
 
 def tick() -> bool:

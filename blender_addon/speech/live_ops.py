@@ -3,13 +3,22 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import bpy
 
 from ..characters.polls import OfSpeaker
 from ..characters.properties import require_speaker
+from ..engine_link.future import CompletedFuture, Future
+from ..engine_link.tasks import EngineTask
 from ..settings import get_preferences
-from ..status import ReportMixin
+from ..status import ReportMixin, get_status, report
 from . import live
+from .bake import put
+from .bake_queue import BakeFuture, drafting_of
+from .line_draft import LineDraft
+from .line_list import remove_line
+from .lines import line_by_id
 
 
 class GAUSSIANSPEECH_OT_live(OfSpeaker, ReportMixin, bpy.types.Operator):
@@ -61,13 +70,17 @@ class GAUSSIANSPEECH_OT_live_record(ReportMixin, bpy.types.Operator):
         return "Recording; Stop makes an Action of it"
 
 
-class GAUSSIANSPEECH_OT_live_stop(ReportMixin, bpy.types.Operator):
+class GAUSSIANSPEECH_OT_live_stop(EngineTask, bpy.types.Operator):
     """End live speech, and bake what was recorded."""
 
     bl_idname = "gaussianspeech.live_stop"
     bl_label = "Stop Live Speech"
     bl_description = "End live speech; what was recorded becomes an Action"
     bl_options = {"UNDO"}
+    task_label: ClassVar[str] = "Baking"
+
+    _line = ""
+    """Id of the line that is being baked."""
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
@@ -75,13 +88,33 @@ class GAUSSIANSPEECH_OT_live_stop(ReportMixin, bpy.types.Operator):
         cls.poll_message_set("Nobody is live")
         return live.session() is not None
 
-    def run(self, context: bpy.types.Context) -> str:
-        """Stop."""
-        done = live.stop(context)
-        if done is None:
-            return "Stopped; the head is as it was"
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Stop at once, also while something else is under way."""
+        return self.execute(context) if get_status(context).busy else super().invoke(context, event)
+
+    def begin(self, context: bpy.types.Context) -> Future:
+        """Stop, and begin to bake what was recorded."""
+        recorded = live.stop(context)
+        if recorded is None:
+            return CompletedFuture(None)
+        self._line, source = recorded
+        return BakeFuture(self._line, drafting_of(self._line, source))
+
+    def finish(self, context: bpy.types.Context, reply: LineDraft | None) -> None:
+        """Put it into the file."""
+        if reply is None:
+            report(self, context, "Stopped; the head is as it was")
+            return
+        done, self._line = put(context, reply), ""
         text = f"Recorded {done.frames} frames of {done.animated} shape keys to"
-        return " ".join([f"{text} '{done.action.name}'.", *done.notes])
+        report(self, context, " ".join([f"{text} '{done.action.name}'.", *done.notes]))
+
+    def clean_up(self) -> None:
+        """Remove a line that was not baked."""
+        line = line_by_id(self._line) if self._line else None
+        if line is not None:
+            remove_line(line)
+        self._line = ""
 
 
 def draw_live(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

@@ -20,20 +20,23 @@ from .. import compat
 from ..characters.polls import OfSpeaker
 from ..characters.properties import active_speaker, character_objects, require_speaker
 from ..engine_link.client import PreparedFuture
-from ..engine_link.future import CompletedFuture, Future
+from ..engine_link.future import Future
 from ..engine_link.session import get_engine
 from ..engine_link.tasks import EngineTask
 from ..heads.ops import DEFAULT_HEAD
 from ..heads.properties import engine_name, is_head, rig_of
 from ..settings import get_preferences
 from ..status import ReportMixin, report
-from .bake import Baked, bake, check_bakeable, rebake
+from .bake import Baked, check_bakeable, put
+from .bake_queue import BakeFuture, drafting_of
 from .batch import speakers_of
 from .correctives import corrective_names
+from .line_draft import LineDraft, Source
 from .line_list import add_line, ensure_line
 from .lines import counted_later, line_by_id, lines_of, out_of_date, predicted, state_of
 from .prediction import prediction_from_reply
 from .properties import model_name
+from .rebake import supersede
 from .sound import Clip, clip_of_line
 from .strip import add_sound_strip
 from .timeline.kept import given_params, move_timeline, take_reply
@@ -108,6 +111,8 @@ class LinesTask(EngineTask):
     _clip: Clip | None = None
     _given = False
     """Whether the phones of the line in work are given."""
+    _reply: Message | None = None
+    """What the engine predicted of it."""
     _save = ""
     _summary = ""
 
@@ -137,8 +142,10 @@ class LinesTask(EngineTask):
             step = f"line {done + 1} of {self._count}: {step}"
         return (done + fraction) / self._count, step
 
-    def finish(self, context: bpy.types.Context, reply: Message | None) -> Future | None:
-        """Bake a line, and begin with the next."""
+    def finish(
+        self, context: bpy.types.Context, reply: Message | LineDraft | None
+    ) -> Future | None:
+        """Bake a line in slices, put it into the file, and begin with the next."""
         if not self._queue:
             report(self, context, self._summary)
             return None
@@ -147,10 +154,14 @@ class LinesTask(EngineTask):
             raise BadInputError(
                 "The line that was predicted is gone.", "Undo its removal and predict again."
             )
-        if reply is None:
-            self._summary = _summary(rebake(context, line))
+        if not isinstance(reply, LineDraft):
+            self._reply = reply
+            return self.bake_reply(context, line, reply)
+        supersede(line.id)
+        if self._reply is None:
+            self._summary = _summary(put(context, reply))
         else:
-            self.bake_reply(context, line, reply)
+            self.put_reply(context, line, reply)
         self.clean_up()
         self._queue = self._queue[1:]
         if self._queue:
@@ -164,7 +175,7 @@ class LinesTask(EngineTask):
         """Remove the temporary sound file."""
         if self._clip is not None:
             self._clip.clean_up()
-        self._clip = None
+        self._clip = self._reply = None
 
     def _begin_line(self, context: bpy.types.Context) -> Future:
         line = line_by_id(self._queue[0])
@@ -174,7 +185,7 @@ class LinesTask(EngineTask):
         for part in character_objects(obj):
             check_bakeable(part)
         if not self.wants_engine(context, line):
-            return CompletedFuture(None)
+            return BakeFuture(line.id, drafting_of(line.id))
         engine = get_engine(context)
         self._clip = clip_of_line(context, line)
         params: dict[str, Any] = {
@@ -198,13 +209,9 @@ class LinesTask(EngineTask):
         prepare = partial(_with_sound, self._clip, params, remote=remote)
         return PreparedFuture(engine, "speech.predict", prepare, "Reading the sound")
 
-    def bake_reply(self, context: bpy.types.Context, line: Any, reply: Message) -> None:
+    def bake_reply(self, _context: bpy.types.Context, line: Any, reply: Message) -> Future:
         """Bake what the engine predicted of a line."""
         clip = self._clip
-        if later := counted_later(line, clip):
-            move_timeline(line, later)
-        start = 0.0 if clip.is_mixed else clip.start
-        notes = take_reply(line, start, reply.body, given=self._given)
         deltas = np.asarray(reply.arrays["corrective_deltas"], np.float32)
         prediction = prediction_from_reply(
             reply.body,
@@ -214,7 +221,17 @@ class LinesTask(EngineTask):
             strip_start=clip.strip_start,
             correctives=corrective_names(clip.name, len(deltas)),
         )
-        done = bake(context, line, prediction, deltas, clip)
+        source = Source(prediction, deltas, clip, counted_later(line, clip))
+        return BakeFuture(line.id, drafting_of(line.id, source))
+
+    def put_reply(self, context: bpy.types.Context, line: Any, draft: LineDraft) -> None:
+        """Put what was baked into the file, with what was said."""
+        clip, reply, prediction = self._clip, self._reply, draft.source.prediction
+        if draft.source.later:
+            move_timeline(line, draft.source.later)
+        start = 0.0 if clip.is_mixed else clip.start
+        notes = take_reply(line, start, reply.body, given=self._given)
+        done = put(context, draft)
         keep_transcript(line, clip, reply.body)
         show_again(context, line)
         done = replace(done, notes=(*reply.body.get("warnings", ()), *notes, *done.notes))
@@ -304,7 +321,7 @@ class GAUSSIANSPEECH_OT_update_lines(OfSpeaker, LinesTask, bpy.types.Operator):
         return {"CANCELLED"}
 
 
-class GAUSSIANSPEECH_OT_rebake(OfSpeaker, ReportMixin, bpy.types.Operator):
+class GAUSSIANSPEECH_OT_rebake(OfSpeaker, LinesTask, bpy.types.Operator):
     """Bake the predicted line again with the controls."""
 
     bl_idname = "gaussianspeech.rebake"
@@ -313,11 +330,16 @@ class GAUSSIANSPEECH_OT_rebake(OfSpeaker, ReportMixin, bpy.types.Operator):
         "Bake the predicted line again with its controls and the strip's position. "
         "Needs no engine; what you have edited is kept"
     )
-    bl_options = {"REGISTER", "UNDO"}
+    bl_options = {"UNDO"}
+    task_label: ClassVar[str] = "Baking"
 
-    def run(self, context: bpy.types.Context) -> str:
-        """Bake."""
-        return _summary(rebake(context, ensure_line(require_speaker(context))))
+    def begin(self, context: bpy.types.Context) -> Future:
+        """Begin to bake."""
+        return self.start(context, [ensure_line(require_speaker(context))])
+
+    def wants_engine(self, _context: bpy.types.Context, _line: Any) -> bool:
+        """In no case."""
+        return False
 
 
 def _with_sound(

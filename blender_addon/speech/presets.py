@@ -14,7 +14,7 @@ from ...engine.core.assignments import read_assignments
 from ...engine.core.errors import BadInputError
 from ..characters.polls import OfSpeaker
 from ..characters.properties import require_speaker
-from ..status import ReportMixin
+from ..status import ReportMixin, is_scripted
 from .keyed import CONTROLS
 from .lines import active_line, controls_of
 from .rebake import changed_together
@@ -86,7 +86,7 @@ class GAUSSIANSPEECH_OT_apply_preset(OfSpeaker, ReportMixin, bpy.types.Operator)
             raise BadInputError(f"There is no preset {path}.", "Choose another.")
         values = read_assignments(path, "controls", _IN_PRESETS)
         controls = _active_controls(context)
-        with changed_together(controls, context):
+        with changed_together(controls, context, at_once=is_scripted(self)):
             for name, value in values.items():
                 try:
                     setattr(controls, name, value)

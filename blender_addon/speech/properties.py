@@ -165,6 +165,10 @@ class GAUSSIANSPEECH_PG_line(SoundFields, TextFields, ModelFields, bpy.types.Pro
         description="What was predicted, as JSON: see lines.Predicted", options={"HIDDEN"}
     )
     baked: bpy.props.StringProperty(description="The controls at the last bake", options={"HIDDEN"})
+    baking: bpy.props.StringProperty(
+        description="What of the user's the bake that is under way is for: see one_step",
+        options={"HIDDEN"},
+    )
     strength: bpy.props.FloatProperty(
         name="Line Strength",
         description="How much the whole face moves in this line",

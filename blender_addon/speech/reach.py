@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from ..characters.targets import Channel, key_path
+from ..characters.targets import key_path
 from .keying import Reach
+from .slices import Steps
 
 Float = NDArray[np.float32]
 Double = NDArray[np.float64]
@@ -55,19 +56,17 @@ def group_of(path: str) -> str:
     return _LIPS
 
 
-def reach_of(datablock: bpy.types.ID, channels: Sequence[Channel], lips: Sequence[int]) -> Reach:
+def reach_of(paths: Sequence[str], offsets: Float | None, lips: Sequence[int]) -> Reach:
     """How far channels move what they animate.
 
     Args:
-        datablock: of the channels; the offsets of shape keys are read from its mesh.
-        channels: N.
+        paths: of N channels.
+        offsets: (N, V, 3) of shape keys, see :func:`offsets_of`; ``None`` of anything else.
         lips: vertices of the inner lips, where known.
     """
-    step = np.array([_step_of(path) for path, _, _ in channels])
-    if not isinstance(datablock, bpy.types.Key) or not channels:
+    step = np.array([_step_of(path) for path in paths])
+    if offsets is None or not len(paths):
         return Reach(step)
-    blocks = {key_path(block.name): block for block in datablock.key_blocks}
-    offsets = _offsets([blocks.get(path) for path, _, _ in channels], datablock)
     distance = np.sqrt(np.einsum("nvc,nvc->nv", offsets, offsets))
     furthest = distance.max(axis=1)
     known = furthest > 0.0
@@ -86,22 +85,38 @@ def _step_of(path: str) -> float:
     return next((step for start, step in _STEPS if name.startswith(start)), _UNKNOWN)
 
 
-def _offsets(blocks: Sequence[bpy.types.ShapeKey | None], keys: bpy.types.Key) -> Float:
-    """(N, V, 3) offsets of shape keys from what they are relative to; 0 where there is none."""
-    count = len(keys.reference_key.points)
+def offsets_of(
+    datablock: bpy.types.ID, paths: Sequence[str], more: Mapping[str, Float]
+) -> Steps[Float | None]:
+    """(N, V, 3) offsets of shape keys from what they are relative to; 0 where there is none.
+
+    Args:
+        datablock: of the channels; what are not shape keys has no offsets.
+        paths: of N channels.
+        more: (V, 3) offsets of shape keys that are still to be added, by path.
+    """
+    if not isinstance(datablock, bpy.types.Key) or not paths:
+        return None
+    count = len(datablock.reference_key.points)
     points = np.empty(3 * count, np.float32)
-    offsets = np.zeros((len(blocks), 3 * count), np.float32)
+    offsets = np.zeros((len(paths), 3 * count), np.float32)
     bases: dict[str, Float] = {}
-    for row, block in enumerate(blocks):
-        if block is None:
-            continue
-        basis = block.relative_key
-        if basis.name not in bases:
-            basis.points.foreach_get("co", points)
-            bases[basis.name] = points.copy()
-        block.points.foreach_get("co", points)
-        np.subtract(points, bases[basis.name], out=offsets[row])
-    return offsets.reshape(len(blocks), count, 3)
+    names = {key_path(block.name): block.name for block in datablock.key_blocks}
+    for row, path in enumerate(paths):
+        if path in more:
+            offsets[row] = more[path].ravel()
+        elif path in names:
+            block = datablock.key_blocks.get(names[path])
+            if block is None or len(block.points) != count:
+                raise ReferenceError(f"the shape key {names[path]} was changed")
+            basis = block.relative_key
+            if basis.name not in bases:
+                basis.points.foreach_get("co", points)
+                bases[basis.name] = points.copy()
+            block.points.foreach_get("co", points)
+            np.subtract(points, bases[basis.name], out=offsets[row])
+        yield None
+    return offsets.reshape(len(paths), count, 3)
 
 
 def _checked_vertices(distance: Float, lips: Sequence[int]) -> NDArray[np.int64]:

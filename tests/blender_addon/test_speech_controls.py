@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.blender_addon.slicing import slices
 from tests.blender_addon.speaking import action_of, line_of
+
+__all__ = ["slices"]
 
 NAMES = ("jawOpen", "mouthClose", "mouthPucker", "browInnerUp", "eyeBlinkLeft", "eyeLookUpLeft")
 FRAMES = 80
@@ -273,15 +275,12 @@ def test_a_preset_that_cannot_be_used_says_so(blender, head, spoken, tmp_path, c
     assert jaw.value == pytest.approx(0.5 * spoken[4, 0], abs=1e-4)
 
 
-@pytest.mark.parametrize(("joints", "baked"), [((), True), (("neck",), False)])
 def test_a_slider_bakes_as_much_at_once_as_keeps_blender_no_longer_than_it_may(
-    addon, head, spoken, monkeypatch, joints, baked
+    addon, head, spoken, slices, monkeypatch
 ):
-    rebake, bakes = addon("speech.rebake"), []
-    prediction = rebake.read_prediction(action_of(head))
-    prediction = dataclasses.replace(prediction, joints=joints)
-    monkeypatch.setattr(rebake, "read_prediction", lambda _action: prediction)
-    monkeypatch.setattr(rebake, "rebake", lambda _context, line: bakes.append(line))
-    monkeypatch.setattr(rebake, "LIVE_LIMIT", spoken.size)
-    head.gaussianspeech_speech.strength = 0.5
-    assert bool(bakes) is baked
+    moving = len(addon("compat").fcurves(action_of(head)))
+    for limit, in_slices in ((moving * len(spoken), False), (moving * len(spoken) - 1, True)):
+        monkeypatch.setattr(slices.rebake, "LIVE_LIMIT", limit)
+        head.gaussianspeech_speech.strength *= 0.5
+        assert slices.going is in_slices
+    slices.finish()

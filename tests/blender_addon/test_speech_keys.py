@@ -282,7 +282,7 @@ def test_the_sample_voice_on_the_default_head(engine_ready, addon, predict, mode
     assert few <= share * many
     error = np.tensordot(fitted[::2] - exact[::2], offsets, axes=1)
     assert np.linalg.norm(error, axis=2).max() < 1.02e-4
-    gap = addon("speech.bake").lip_gap_of_keys(obj.data.shape_keys, names, prediction.lip_pairs)
+    gap = addon("speech.lip_gap").lip_gap_of_keys(obj.data.shape_keys, names, prediction.lip_pairs)
     closed = gap.apart(exact).max(axis=1) <= 0.0003
     assert closed[::2].sum() > 5
     change = np.abs(gap.apart(fitted).max(axis=1) - gap.apart(exact).max(axis=1))

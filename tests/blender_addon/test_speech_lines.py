@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tests.blender_addon.slicing import slices
 from tests.blender_addon.speaking import action_of, frames_of, line_of, strip_of
 from tests.blender_addon.test_speech_bake import FRAMES, NAMES, curves, head, played, speak
 from tests.blender_addon.test_speech_sound import (
@@ -23,7 +24,7 @@ from tests.blender_addon.test_speech_sound import (
     trim,
 )
 
-__all__ = ["audible", "head", "mixing", "ramp", "speak"]
+__all__ = ["audible", "head", "mixing", "ramp", "slices", "speak"]
 
 FPS = 24
 
@@ -264,11 +265,14 @@ def test_a_line_can_have_controls_of_its_own(blender, head, speak):
     np.testing.assert_allclose(played(blender, head, first=101), 0.25 * curves(), atol=2e-3)
 
 
-def test_what_was_too_much_for_a_slider_is_out_of_date(blender, addon, head, speak, monkeypatch):
+def test_a_slider_bakes_all_lines_and_update_those_whose_bake_was_cancelled(
+    blender, addon, head, speak, slices
+):
     speak(clip="one", start=1.0)
     speak(clip="two", start=101.0)
-    monkeypatch.setattr(addon("speech.rebake"), "_QUICK", 0.0)
     head.gaussianspeech_speech.strength = 0.5
+    slices.until(lambda: not slices.queue._queue or state(addon, blender, head) == "")
+    blender.ops.gaussianspeech.cancel()
     one = head.gaussianspeech_lines["one"]
     assert state(addon, blender, head) == ""
     assert "controls" in addon("speech.lines").out_of_date(blender.context, one)

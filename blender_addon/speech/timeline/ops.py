@@ -8,17 +8,17 @@ from typing import Any, ClassVar
 import bpy
 
 from ....engine.core.errors import BadInputError, GaussianSpeechError
-from ....engine.core.protocol import Message
 from ....engine.motion.spans import HOLD_CLOSED, STRENGTH, Span
 from ... import compat
 from ...characters.polls import OfSpeaker
 from ...characters.properties import active_speaker, require_speaker
 from ...engine_link.future import Future
-from ...status import ReportMixin, report_error
-from ..bake import rebake
+from ...status import ReportMixin, is_scripted, report_error
+from ..line_draft import LineDraft
 from ..line_list import add_line, ensure_line
 from ..lines import active_line, line_by_id, lines_of, state_of
 from ..ops import LinesTask
+from ..rebake import rebake_lines
 from ..sound import Clip, strip_id
 from ..transcript import transcript_params
 from .kept import forget_timing, keep_spans, spans_of
@@ -131,7 +131,7 @@ class _Span(_OfTimeline):
         before = spans_of(line)
         keep_spans(line, (*before, span))
         try:
-            rebake(context, line)
+            rebake_lines([line], context, at_once=is_scripted(self))
             show(context, line)
         except BadInputError:
             keep_spans(line, before)
@@ -212,7 +212,7 @@ class GAUSSIANSPEECH_OT_remove_span(_OfTimeline, bpy.types.Operator):
         if self.index >= len(spans):
             raise BadInputError(f"'{line.name}' has no span {self.index}.", "Choose another one.")
         keep_spans(line, spans[: self.index] + spans[self.index + 1 :])
-        rebake(context, line)
+        rebake_lines([line], context, at_once=is_scripted(self))
         show(context, line)
         return "Removed the span"
 
@@ -236,7 +236,7 @@ class GAUSSIANSPEECH_OT_follow_timeline(LinesTask, bpy.types.Operator):
             if taken.timing and state_of(context, line).engine:
                 return super().invoke(context, event)
             if taken.spans:
-                rebake(context, line)
+                rebake_lines([line], context)
                 bpy.ops.ed.undo_push(message="Change Span")
         except GaussianSpeechError as error:
             report_error(self, context, error)
@@ -278,10 +278,10 @@ class GAUSSIANSPEECH_OT_recognize_again(OfSpeaker, LinesTask, bpy.types.Operator
         """The transcript alone."""
         return transcript_params(line, clip)
 
-    def bake_reply(self, context: bpy.types.Context, line: Any, reply: Message) -> None:
-        """Bake, without what was moved."""
+    def put_reply(self, context: bpy.types.Context, line: Any, draft: LineDraft) -> None:
+        """Put it into the file, without what was moved."""
         forget_timing(line)
-        super().bake_reply(context, line, reply)
+        super().put_reply(context, line, draft)
 
 
 class GAUSSIANSPEECH_OT_speak_strip(LinesTask, bpy.types.Operator):
