@@ -325,6 +325,7 @@ def test_the_new_prediction_of_a_window_is_put_in_slices_too(blender, addon, hea
     deltas = np.full((1, 4, 3), 0.1, np.float32)
     values = np.concatenate([curves(), np.full((40, 1), -0.5, np.float32)], axis=1)
     speak(values, deltas=deltas, head_motion=1.0)
+    blender.ops.gaussianspeech.rebake()  # From here on all is made of the prediction as it is kept.
     whole, rows = keys_of(addon, head), jaw(blender, head)
     raise_key(addon, action_of(head), 12, 0.2)
     edited = jaw(blender, head)
