@@ -17,7 +17,6 @@ from blender_addon.standalone import addon_module, enabled_addon
 from engine.heads.axes import head_to_blender
 from engine.motion.arkit import ARKIT_NAMES
 from engine.motion.joint_pose import JointPose
-from tests.benchmarks.machine import processor
 
 FPS = 25
 JOINTS = ("root", "neck", "jaw", "left_eye", "right_eye")
@@ -25,7 +24,7 @@ LINES = (("FLAME", 12), ("FLAME", 60), ("ARKit", 60), ("ARKit", 300))
 
 
 def main() -> None:
-    print(f"Blender {bpy.app.version_string}, {processor()}")
+    print(f"Blender {bpy.app.version_string}")
     print("milliseconds of the main thread: at once; longest slice; all slices; seconds in all")
     with enabled_addon(sys.executable):
         for kind, seconds in LINES:
