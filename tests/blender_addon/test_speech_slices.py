@@ -362,6 +362,32 @@ def test_several_lines_follow_the_first_at_once_and_the_others_together(
     assert strengths == {(1.0, 1.0, 1.0), (0.5, 1.0, 1.0), (0.5, 0.5, 0.5)}
 
 
+def test_update_all_goes_over_the_lines_in_slices(blender, addon, head, speak, slices, monkeypatch):
+    """As its timer does in a window; what is waited for here is worked on a step at a time."""
+    names = ("one", "two")
+    for number, name in enumerate(names):
+        speak(clip=name, start=1.0 + 100 * number)
+    head.gaussianspeech_speech.strength = 0.5
+    blender.ops.gaussianspeech.cancel()
+    lines, seen = addon("speech.lines"), []
+
+    def wait(future, _timeout):
+        slices.tick()
+        stale = [lines.out_of_date(blender.context, line) != "" for line in lines.lines_of(head)]
+        seen.append((tuple(stale), round(future.poll()[0])))
+        return future.done
+
+    monkeypatch.setattr(slices.queue.BakeFuture, "wait", wait)
+    assert blender.ops.gaussianspeech.update_lines() == {"FINISHED"}
+    assert list(dict.fromkeys(stale for stale, _ in seen)) == [(True, True), (False, True)]
+    assert len(seen) > 20
+    for first in (1, 101):
+        rows = played(blender, head, NAMES[:1], first=first)[:, 0]
+        np.testing.assert_allclose(rows, 0.5 * curves()[:, 0], atol=2e-3)
+    assert not slices.going
+    assert not drafts_of(blender)
+
+
 def test_a_preset_bakes_once_in_slices(blender, addon, head, speak, slices):
     speak()
     with addon("speech.rebake").changed_together(head.gaussianspeech_speech, blender.context):
