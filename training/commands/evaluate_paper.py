@@ -44,7 +44,7 @@ def paper(
 
     OUT gets paper.md and paper.json (mean and spread over the seeds, the paper's figures beside
     them), curves, pictures, a video of each row, all trainings, and what was not run and why. The
-    same command goes on where it broke off; more seeds and tables can be added.
+    same command continues where it broke off; more seeds and tables can be added.
 
     Args:
         data: folder of a capture or of recordings (docs/speech-model.md). Without pictures there

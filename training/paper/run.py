@@ -69,7 +69,7 @@ def evaluate(plan: PaperPlan, progress: Progress = no_progress) -> Path:
         BadInputError: capture, head or settings that cannot be used, or a folder that was begun
             with others.
         MissingDependencyError: weights that are not on this machine.
-        CancelledError: ``progress`` raised it; the same call goes on.
+        CancelledError: ``progress`` raised it; the same call continues.
     """
     plan = plan.resolved()
     plan.check_folder()
