@@ -125,6 +125,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.one_blender
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("method", ["slow", "busy"])
 def test_no_engine_outlives_a_killed_blender(tmp_path, method):

@@ -117,6 +117,7 @@ def test_f12_shows_the_person(engine_ready, people, addon, tmp_path):
     np.testing.assert_allclose(pixels[36, 24], [0.8, 0.1, 0.1, 1], atol=0.03)
 
 
+@pytest.mark.one_blender
 def test_the_person_speaks_from_a_strip_and_f12_shows_it(engine_ready, people, addon, tmp_path):
     """Where the jaw has fallen the picture of the person is another."""
     engine_ready.ops.gaussianspeech.add_person(person=str(people / "ada"))

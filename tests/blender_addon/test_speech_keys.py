@@ -253,6 +253,7 @@ def offsets_of(blender, obj):
     return points[1:] - points[0], [block.name for block in blocks]
 
 
+@pytest.mark.one_blender
 @pytest.mark.parametrize(("model", "share"), [("starter", 0.21), ("rules", 0.38)])
 def test_the_sample_voice_on_the_default_head(engine_ready, addon, predict, model, share):
     """At most 200 keys a second, 0.1 mm anywhere, and contacts as frame by frame.
