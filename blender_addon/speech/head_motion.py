@@ -198,11 +198,6 @@ def _to_blender(matrices: Float) -> Double:
     return turn @ matrices @ turn.T
 
 
-def _to_head(matrix: NDArray[np.floating]) -> Double:
-    turn = HEAD_TO_BLENDER[:3, :3].astype(np.float64)
-    return turn.T @ matrix @ turn
-
-
 def _euler(rotations: Double) -> Double:
     """(T, 3) angles of Blender's order XYZ: R = Rz · Ry · Rx."""
     level = np.hypot(rotations[:, 0, 0], rotations[:, 1, 0])

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 
 from engine.audio.loading import Speech, load_speech
+from engine.heads import load_head
+from engine.heads.flame import flame_person
 from engine.phonemes import Phone
 from engine.recognition.recognizer import recognize
+from tests.engine.heads.flame_people import identity, write_model
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ASSETS = REPOSITORY / "engine" / "assets"
@@ -24,6 +27,24 @@ class Clip(NamedTuple):
     speech: Speech
     text: str
     phones: list[Phone]
+
+
+@pytest.fixture(scope="session")
+def head():
+    return load_head("default")
+
+
+@pytest.fixture(scope="session")
+def model_file(tmp_path_factory):
+    """A FLAME model in an npz; do not write to it."""
+    return write_model(tmp_path_factory.mktemp("flame") / "flame2023.npz")
+
+
+@pytest.fixture(scope="session")
+def person(model_file):
+    """A person of strong identity: the root's regressor moves with shape and expression."""
+    shape, static = identity()
+    return flame_person(model_file, shape=shape, static_offset=static[0])
 
 
 @pytest.fixture(scope="session")

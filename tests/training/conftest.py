@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+import importlib.util
+
 import pytest
+import torch
 
 from engine.heads import load_head
 from tests.training.data.flame_sequences import write_flame_sequences
@@ -10,10 +13,24 @@ from training.synthetic.small_capture import write_small_capture
 @pytest.fixture(scope="session", autouse=True)
 def _small_turntable():
     """The videos of reports small and short: each costs more than the training it reports on."""
+    if importlib.util.find_spec("tensorboard") is None:  # Where only tracking is tested.
+        yield
+        return
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("training.evaluation.avatar._TURNTABLE", (72, 88))
         patch.setattr("training.evaluation.avatar._FRAMES", 16)
         yield
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Train on one thread; what shares the processors with others is slower on more."""
+    from training.avatar.run import use_threads
+
+    before = torch.get_num_threads()
+    use_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -15,28 +15,17 @@ from engine.avatar.ply import write_columns
 from engine.avatar.with_head import load_with_head
 from engine.core.errors import BadInputError
 from engine.heads import load_head
-from engine.heads.flame import flame_person, load_flame
+from engine.heads.flame import load_flame
 from engine.heads.flame_param import FlameParam, load_flame_param, save_flame_param
 from engine.heads.identity import Identity
 from engine.heads.skinning import flame_vertices
 from engine.motion.face.pose import pose_matrices
 from engine.motion.factored import TOLERANCE, factored
 from engine.motion.performance import Performance
-from tests.engine.heads.flame_people import TEETH, identity, write_model
+from tests.engine.heads.flame_people import TEETH, identity
 from training.cli import main
 
 FRAMES = 70
-
-
-@pytest.fixture(scope="module")
-def model_file(tmp_path_factory):
-    return write_model(tmp_path_factory.mktemp("flame") / "flame2023.npz")
-
-
-@pytest.fixture(scope="module")
-def person(model_file):
-    shape, static = identity()
-    return flame_person(model_file, shape=shape, static_offset=static[0])
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ from engine.heads.flame_param import FlameParam, load_flame_param, save_flame_pa
 from engine.heads.skinning import flame_vertices
 from engine.motion.face.pose import pose_matrices
 from engine.motion.performance import Performance
-from tests.engine.heads.flame_people import identity, write_model
 
 SHAPES = {
     "shape": (300,),
@@ -34,18 +33,6 @@ SHAPES = {
 def arrays():
     random = np.random.default_rng(0)
     return {name: random.normal(size=shape).astype(np.float32) for name, shape in SHAPES.items()}
-
-
-@pytest.fixture(scope="module")
-def model_file(tmp_path_factory):
-    return write_model(tmp_path_factory.mktemp("flame") / "flame2023.npz")
-
-
-@pytest.fixture(scope="module")
-def person(model_file):
-    """A person of strong identity: the root's regressor moves with shape and expression."""
-    shape, static = identity()
-    return flame_person(model_file, shape=shape, static_offset=static[0])
 
 
 def test_a_still_face_has_the_published_shapes_in_float32_and_zero_offsets(tmp_path):

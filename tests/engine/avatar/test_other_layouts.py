@@ -12,14 +12,9 @@ from engine.core.errors import BadInputError
 from engine.heads.flame import load_flame
 from engine.heads.flame_param import FlameParam, save_flame_param
 from engine.motion.performance import Performance
-from tests.engine.heads.flame_people import SKIN, write_model
+from tests.engine.heads.flame_people import SKIN
 
 FRAMES = 24
-
-
-@pytest.fixture(scope="module")
-def model_file(tmp_path_factory):
-    return write_model(tmp_path_factory.mktemp("flame") / "flame2023.npz")
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,6 @@ from engine.motion.performance import Performance
 from training.cli import main
 
 
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
-
-
 @pytest.fixture
 def performance(head, tmp_path):
     expression = np.zeros((2, len(head.expression_names)), np.float32)

@@ -35,11 +35,6 @@ APART = [
 MILLIMETRE = 1e-3
 
 
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
-
-
 def posed(head, **weights):
     vector = np.zeros(len(head.expression_names), np.float32)
     for name, value in weights.items():

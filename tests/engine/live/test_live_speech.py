@@ -12,7 +12,6 @@ import pytest
 
 from engine.audio.loading import SAMPLE_RATE, load_speech
 from engine.core.errors import BadInputError
-from engine.heads import load_head
 from engine.live.session import run
 from engine.live.sound import Microphone, Pipe, SoundFile
 from engine.live.speech import LOOK_AHEAD, LiveSpeech
@@ -20,11 +19,6 @@ from engine.motion.lip_contact import lip_gap
 from engine.recognition.live import HOP, LiveRecognizer
 
 FPS = 60.0
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ import torch
 
 from engine.audio.loading import speech_from_samples
 from engine.core.errors import BadInputError
-from engine.heads import load_head
 from engine.motion.encoders.base import AudioFeatures
 from engine.motion.encoders.phonetic import PhoneticEncoder
 from engine.motion.model.checkpoint import TrainedModel, save_model, set_basis
@@ -22,11 +21,6 @@ from engine.motion.style import Style
 from engine.phonemes import Phone
 from engine.recognition.recognizer import RecognizedSpeech
 from tests.engine.heads.flame_faces import another_person, facing_backwards, without_names
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
 
 
 @pytest.fixture(scope="module")

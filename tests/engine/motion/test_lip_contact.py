@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.heads import load_head
 from engine.motion.arkit import ARKIT_NAMES, COLUMN, sides, to_head_weights
 from engine.motion.lip_contact import (
     apply_labiodental_contact,
@@ -20,11 +19,6 @@ from engine.motion.lip_contact import (
     lip_gap,
 )
 from engine.motion.retargeting import arkit_gap
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
 
 
 def face(**weights):

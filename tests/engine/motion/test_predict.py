@@ -8,7 +8,6 @@ import pytest
 
 from engine.audio.loading import Speech
 from engine.core.errors import BadInputError, CancelledError
-from engine.heads import load_head
 from engine.motion.arkit import COLUMN, to_head_weights
 from engine.motion.performance import Performance
 from engine.motion.predict import predict
@@ -17,11 +16,6 @@ from tests.engine.heads.flame_faces import facing_backwards
 from tests.engine.motion.known_phones import perform
 
 PHONES = (Phone("SIL", 0, 0.3), Phone("M", 0.3, 0.4), Phone("AA", 0.4, 0.7), Phone("SIL", 0.7, 1))
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
 
 
 @pytest.fixture

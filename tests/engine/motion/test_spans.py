@@ -4,7 +4,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.heads import load_head
 from engine.motion.lip_contact import hold_lips_closed, lip_gap
 from engine.motion.spans import HOLD_CLOSED, STRENGTH, Span, hold_closed, hold_curve, strength_curve
 from engine.phonemes import Phone
@@ -13,11 +12,6 @@ from tests.engine.motion.known_phones import perform
 FPS = 25.0
 LABELS = ("AA", "S", "IY", "F", "AA", "M", "UW")
 SAID = [Phone(label, 0.2 * i, 0.2 * i + 0.2) for i, label in enumerate(LABELS)]
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
 
 
 @pytest.fixture(scope="module")

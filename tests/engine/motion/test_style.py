@@ -10,7 +10,6 @@ import pytest
 
 from engine.audio.loading import Speech
 from engine.core.errors import BadInputError
-from engine.heads import load_head
 from engine.motion.lip_contact import lip_gap
 from engine.motion.model.ids import STARTER
 from engine.motion.predict import predict
@@ -28,11 +27,6 @@ STYLES = (
     Style(articulation=0.5),
     Style(articulation=2.0, smile=0.5),
 )
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
 
 
 @pytest.fixture(scope="module", params=["rules", "starter"])

@@ -6,27 +6,15 @@ import pytest
 
 from engine.avatar.flame_motion import performance_of
 from engine.avatar.flame_param import flame_param_of
-from engine.heads.flame import flame_person
 from engine.heads.flame_param import FlameParam
 from engine.motion.face.pose import rotations
 from engine.motion.performance import Performance
 from engine.motion.shape_keys import fit_shape_keys
 from engine.motion.unposed import posed, unposed
-from tests.engine.heads.flame_people import TEETH, identity, write_model
+from tests.engine.heads.flame_people import TEETH
 
 FRAMES = 40
 LEFT_EYE = 3
-
-
-@pytest.fixture(scope="module")
-def model_file(tmp_path_factory):
-    return write_model(tmp_path_factory.mktemp("flame") / "flame2023.npz")
-
-
-@pytest.fixture(scope="module")
-def person(model_file):
-    shape, static = identity()
-    return flame_person(model_file, shape=shape, static_offset=static[0])
 
 
 @pytest.fixture(scope="module")

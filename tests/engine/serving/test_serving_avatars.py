@@ -10,7 +10,6 @@ import torch
 from engine.avatar import AvatarPipeline, GaussianAvatar, ShColor, save_avatar
 from engine.core.errors import BadInputError
 from engine.core.json_values import JsonObject
-from engine.heads import load_head
 from engine.heads.axes import HEAD_TO_BLENDER
 from engine.heads.identity import Identity
 from engine.serving.methods import make_methods
@@ -18,11 +17,6 @@ from engine.serving.request import Request
 from engine.splatting.backend import Splats
 
 SIZE = 48
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from engine.heads import load_head
 from engine.motion.lip_contact import lip_gap
 from engine.motion.model.checkpoint import set_basis
 from engine.motion.model.config import STARTER, for_head
@@ -16,11 +15,6 @@ from training.assets.closing import fit_closing
 from training.speech.sequences import SpeechSequence, whole
 
 T = 200
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from engine.audio.loading import speech_from_samples
-from engine.heads import load_head
 from engine.motion.model.ids import MODELS, RULES, STARTER, STARTER_FILE
 from engine.motion.model.loaded import loaded_model
 from engine.motion.performance import Performance
@@ -18,11 +17,6 @@ from training.metrics.lip_sync import combined, lip_speed, lip_sync
 from training.metrics.mouth import mouth_track
 
 STILL = Style(upper_face=0.0)
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from pocketsphinx import get_model_path
 
 from engine.audio.loading import Speech
 from engine.core.errors import MissingDependencyError
-from engine.heads import load_head
 from engine.motion.model.config import STARTER
 from engine.motion.model.wrinkles import SkinTension
 from engine.motion.style import Style
@@ -40,11 +39,6 @@ SENTENCE = (
     Phone("IY", 0.65, 0.9),
     Phone("SIL", 0.9, 1.4),
 )
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -22,17 +21,10 @@ from tests.engine.heads.flame_people import model_arrays
 from tests.training.data.flame_sequences import UNION, write_flame_sequences
 from training.avatar.config import AvatarSettings
 from training.avatar.model import from_avatar
-from training.avatar.run import use_threads
 from training.cli import main
 from training.data.multiview import MultiViewCapture
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    use_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

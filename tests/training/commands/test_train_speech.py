@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from engine.heads import load_head
 from engine.jobs import folder as jobs
 from engine.jobs.status import State
 from engine.motion.model.checkpoint import load_model, save_model
@@ -25,11 +24,6 @@ from training.speech.personal import RECORD
 
 STEPS = 60
 """A job is killed on the way, after its first checkpoint."""
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
 
 
 @pytest.fixture(scope="module")

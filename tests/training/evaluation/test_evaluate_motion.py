@@ -18,11 +18,6 @@ from tests.training.speech.recordings import FPS, motion_of, write_sound
 from training.cli import main
 
 
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
-
-
 @pytest.fixture
 def truth(head, tmp_path):
     weights = motion_of(head, 0)

@@ -6,15 +6,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.heads import load_head
 from engine.phonemes import Phone
 from training.evaluation.report.mesh_picture import mesh_picture
 from training.evaluation.report.speech_frames import CLASSES, examples, face_camera, mouth_camera
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
 
 
 def seen(camera, points):

@@ -12,7 +12,6 @@ import torch
 
 from engine.avatar import ShColor, load_avatar, save_avatar
 from engine.core.errors import BadInputError
-from engine.heads import load_head
 from engine.jobs import folder as jobs
 from engine.jobs.command import JobCommand
 from engine.jobs.status import State
@@ -22,7 +21,6 @@ from engine.motion.model.network import SpeechModel
 from tests.training.speech.recordings import tiny_config
 from training.avatar.config import AvatarSettings
 from training.avatar.model import SHAPE, from_avatar
-from training.avatar.run import use_threads
 from training.cli import main
 from training.data.multiview import MultiViewCapture
 from training.joint.compare import Comparison, compare
@@ -50,17 +48,7 @@ QUICK = JointSettings(
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    use_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

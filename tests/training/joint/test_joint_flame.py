@@ -19,7 +19,6 @@ from tests.training.data.flame_sequences import UNION
 from tests.training.speech.recordings import tiny_config
 from training.avatar.config import AvatarSettings
 from training.avatar.model import SHAPE, from_avatar
-from training.avatar.run import use_threads
 from training.cli import main
 from training.data.multiview import MultiViewCapture
 from training.data.posed_flame import row_of
@@ -28,13 +27,7 @@ from training.data.recordings import find_recordings
 from training.joint.scoring import TEST
 from training.joint.upper_face import UpperFace
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    use_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

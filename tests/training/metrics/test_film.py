@@ -7,17 +7,11 @@ import numpy as np
 import pytest
 
 from engine.core.errors import BadInputError
-from engine.heads import load_head
 from engine.motion.performance import Performance
 from engine.phonemes import Phone
 from training.data.filmed_mouth import MouthCurve
 from training.metrics.film import film_agreement, mouth_curve
 from training.metrics.phone_means import OPENINGS, phone_means
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
 
 
 def posed(head, fps=25.0, frames=50, **weights):

@@ -8,14 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.heads import load_head
 from engine.splatting.camera import Camera, look_at
 from training.metrics.image_regions import REGIONS, WRINKLES, region_masks, visible_faces
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
 
 
 @pytest.fixture(scope="module")

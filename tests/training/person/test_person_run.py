@@ -18,7 +18,6 @@ from engine.motion.performance import Performance
 from engine.persons import load_person
 from tests.engine.heads.flame_people import TEETH, identity, write_model
 from tests.training.data.flame_capture import as_flame_capture
-from training.avatar.run import use_threads
 from training.avatar.trainer import AvatarTrainer
 from training.cli import main
 from training.joint.config import JointSettings
@@ -37,9 +36,7 @@ QUICK = PersonSettings(
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    use_threads(1)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from engine.core.errors import BadInputError, CancelledError
-from engine.heads import load_head
 from engine.motion.encoders.base import AudioFeatures
 from engine.motion.model import architectures
 from engine.motion.model.checkpoint import load_model
@@ -32,11 +31,6 @@ SMALL = {
     "expression_layers": 1,
     "decoder_layers": 1,
 }
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,6 @@ import torch
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from engine.core.errors import BadInputError
-from engine.heads import load_head
 from engine.motion.encoders import wav2vec2
 from engine.motion.encoders.wav2vec2 import Wav2Vec2Encoder, encoder_digest, load_wav2vec2
 from engine.motion.model.checkpoint import load_model
@@ -18,11 +17,6 @@ from engine.motion.model.loaded import loaded_model
 from engine.motion.model.network import SpeechModel
 from training.speech import best
 from training.speech.best import save_with_encoder
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
 
 
 def _encoder(seed):

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from engine.core.errors import BadInputError
-from engine.heads import load_head
 from engine.motion.encoders.phonetic import PhoneticEncoder
 from engine.motion.model.network import SpeechModel
 from engine.motion.performance import Performance
@@ -23,11 +22,6 @@ from training.data.recordings import find_recordings
 from training.speech.captures import load_captures, measured_wrinkles
 from training.speech.config import TrainingConfig
 from training.speech.trainer import SpeechTrainer
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
 
 
 def _load(folder, head, **changes):

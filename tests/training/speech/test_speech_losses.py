@@ -8,18 +8,12 @@ import pytest
 import torch
 
 from engine.core.errors import BadInputError
-from engine.heads import load_head
 from engine.motion.model.checkpoint import set_basis
 from engine.motion.model.config import STARTER, for_head
 from engine.motion.model.network import Motion, SpeechModel
 from training.losses.speech import LossWeights, SpeechLoss
 
 T = 6
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
 
 
 @pytest.fixture

@@ -35,11 +35,6 @@ from training.speech.config import TrainingConfig
 from training.speech.personal import RECORD, SCRATCH, PersonalTraining, train_personal
 
 
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
-
-
 def _plan(tmp_path, **changes):
     settings = TrainingConfig(steps=15, batch=2, frames=20, warm_up=2, validate_every=5)
     plan = PersonalTraining(tmp_path / "data", tmp_path / "run", training=settings)

@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 
 from engine.core.errors import BadInputError, CancelledError, GaussianSpeechError
-from engine.heads import load_head
 from engine.motion.model.checkpoint import load_model
 from engine.motion.model.config import STARTER, for_head
 from engine.motion.model.live import MotionStream
@@ -24,11 +23,6 @@ from training.speech.trainer import BEST, SpeechTrainer
 QUICK = TrainingConfig(
     steps=12, batch=2, frames=30, warm_up=2, validate_every=4, learning_rate=3e-3
 )
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
 
 
 def _sequence(head, seed, frames=80):

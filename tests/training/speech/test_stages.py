@@ -41,11 +41,6 @@ STEPS = 160
 LOSSES = dict(zip(PARTS, ("lip_norm", "wrinkle", "expression", "vertices"), strict=True))
 
 
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
-
-
 def _sequence(head, seed, frames=60):
     """A mouth and wrinkles that follow one feature."""
     rng = np.random.default_rng(seed)

@@ -3,15 +3,9 @@ import numpy as np
 import pytest
 
 from engine.core.errors import BadInputError
-from engine.heads import load_head
 from training.synthetic.cameras import DISTANCE, camera_rig
 from training.synthetic.schedule import head_pose
 from training.synthetic.settings import CaptureSettings
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
 
 
 def pixels(camera, points):

@@ -6,15 +6,9 @@ import numpy as np
 import pytest
 
 from engine.core.errors import BadInputError
-from engine.heads import load_head
 from engine.motion.arkit import sides
 from engine.motion.performance import Performance
 from training.synthetic.schedule import Spoken, farthest_first, schedule
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from engine.audio.loading import speech_from_samples
-from engine.heads import load_head
 from engine.motion.lip_contact import lip_gap
 from engine.phonemes import ENGLISH, Phone
 from tests.engine.motion.known_phones import perform
@@ -21,11 +20,6 @@ PHONES = (
     Phone("UW", 0.85, 1.1),
     Phone("SIL", 1.1, 1.6),
 )
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
 
 
 def _sound(seconds=1.6, loud=0.1):

@@ -31,11 +31,6 @@ STYLES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
-
-
 @pytest.fixture(scope="module", params=MODELS)
 def spoken(request, head, recordings):
     """Clips, and what a model makes of their true sounds."""

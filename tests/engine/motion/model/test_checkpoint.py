@@ -13,17 +13,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine.core.errors import BadInputError
-from engine.heads import load_head
 from engine.motion.model.checkpoint import head_for_model, load_model, save_model, set_basis
 from engine.motion.model.config import STARTER, SpeechModelConfig, for_head
 from engine.motion.model.network import SpeechModel
 
 REPOSITORY = Path(__file__).resolve().parents[4]
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
 
 
 def _model(head, **changes):

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.heads import load_head
 from engine.motion.rules.lip_shape import (
     FUNNEL,
     JAW,
@@ -31,11 +30,6 @@ NAMES = {
     "lower": ("mouthLowerDownLeft", "mouthLowerDownRight"),
 }
 TRACT = ("opening", "jaw", "width", "protrusion")
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
 
 
 def measured(head, shape):

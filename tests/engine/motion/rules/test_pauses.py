@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from engine.core.errors import BadInputError
-from engine.heads import load_head
 from engine.motion.arkit import to_head_weights
 from engine.motion.lip_contact import lip_gap
 from engine.motion.rules.pauses import hold_pauses_open
@@ -19,11 +18,6 @@ PHONES = [
     Phone("IY", 1.9, 2.1), Phone("F", 2.1, 2.2), Phone("SIL", 2.2, 3.0),
 ]  # fmt: skip
 FRAMES = 150
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
 
 
 @pytest.fixture(scope="module")

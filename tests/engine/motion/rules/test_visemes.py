@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from engine.core.errors import BadInputError
 from engine.core.timing import frame_count
-from engine.heads import load_head
 from engine.motion.arkit import ARKIT_NAMES, COLUMN, sides, to_head_weights
 from engine.motion.lip_contact import fit_mouth_close
 from engine.motion.retargeting import arkit_gap
@@ -38,11 +37,6 @@ def said(*labels, length=0.1, silence=0.4):
 
 def curve(curves, name):
     return curves[:, COLUMN[sides(name)[0]]]
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head("default")
 
 
 def landmark(head, curves, name):

@@ -4,13 +4,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.heads import load_head
-
-
-@pytest.fixture(scope="session")
-def head():
-    return load_head("default")
-
 
 @pytest.fixture(scope="session")
 def skin(head):
