@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import bpy
@@ -19,8 +20,8 @@ from bpy.app.handlers import persistent
 from ...engine.core.errors import BadInputError, GaussianSpeechError
 from ..avatars.properties import bound_avatar
 from ..status import set_error
-from . import freeing, properties
-from .camera_visibility import hide, show, show_hidden_before
+from . import copied_scenes, freeing, properties, render_errors
+from .camera_visibility import hide, is_hidden_by_artist, show, show_hidden_before
 from .compositor import (
     build_nodes,
     built_scenes,
@@ -78,7 +79,7 @@ def set_up_composite(scene: bpy.types.Scene) -> bpy.types.Scene:
             f"The scene '{scene.name}' already renders avatars itself.",
             "Choose Cycles or EEVEE as its render engine, then set up the composite.",
         )
-    if not any(_shows_avatar(obj) for obj in scene.objects):
+    if not any(_shows_avatar(obj) or _instanced_heads(obj) for obj in scene.objects):
         raise BadInputError(
             f"No head in '{scene.name}' has an avatar.", "Bind an avatar to a head first."
         )
@@ -91,6 +92,7 @@ def set_up_composite(scene: bpy.types.Scene) -> bpy.types.Scene:
         composite.avatar_scene = bpy.data.scenes.new(f"{scene.name} Avatar")
         composite.keeps_visibility = True
     avatar_scene = composite.avatar_scene
+    copied_scenes.claim(scene, avatar_scene)
     avatar_scene.render.engine = GaussianSpeechRenderEngine.bl_idname
     avatar_scene.render.film_transparent = True
     show_hidden_before(composite)
@@ -172,9 +174,21 @@ def _differing_heads(
     scene: bpy.types.Scene, avatar_scene: bpy.types.Scene
 ) -> tuple[set[bpy.types.Object], set[bpy.types.Object]]:
     """Heads that the avatar scene has and is not to have, and those that it lacks."""
-    wanted = {obj for obj in _rendered(_composited_layer(scene)) if _shows_avatar(obj)}
-    present = set(_heads(avatar_scene))
+    wanted = {
+        obj
+        for obj in _rendered(_composited_layer(scene))
+        if (_shows_avatar(obj) and not is_hidden_by_artist(obj)) or _instanced_heads(obj)
+    }
+    objects = avatar_scene.collection.objects
+    present = {obj for obj in objects if obj.type == "MESH" or obj.instance_collection is not None}
     return present - wanted, wanted - present
+
+
+def _instanced_heads(obj: bpy.types.Object) -> list[bpy.types.Object]:
+    """Heads with avatars in the collection that an object is an instance of."""
+    if obj.instance_type != "COLLECTION" or obj.instance_collection is None:
+        return []
+    return [other for other in obj.instance_collection.all_objects if _shows_avatar(other)]
 
 
 def _composited_layer(scene: bpy.types.Scene) -> bpy.types.LayerCollection:
@@ -182,10 +196,10 @@ def _composited_layer(scene: bpy.types.Scene) -> bpy.types.LayerCollection:
 
 
 def _rendered(layer: bpy.types.LayerCollection) -> Iterator[bpy.types.Object]:
-    """Objects of a view layer's collections that are neither excluded nor hidden from renders."""
+    """Objects of a view layer's collections that cameras see in renders."""
     if layer.collection.hide_render:
         return
-    if not layer.exclude:
+    if not layer.exclude and not layer.indirect_only:
         yield from layer.collection.objects
     for child in layer.children:
         yield from _rendered(child)
@@ -199,6 +213,8 @@ def _link_camera(avatar_scene: bpy.types.Scene) -> None:
     for other in [obj for obj in objects if obj.type == "CAMERA"]:
         objects.unlink(other)
     objects.link(camera)
+    # A render that has begun already would otherwise crash Blender 5.2.
+    avatar_scene.view_layers[0].update()
 
 
 def _copy(source: object, target: object, names: tuple[str, ...]) -> None:
@@ -223,6 +239,11 @@ def _composites() -> Iterator[tuple[bpy.types.Scene, bpy.types.Scene]]:
 
 def _keep_in_step() -> None:
     """Bring the avatar scenes and their nodes up to date with their main scenes."""
+    for scene in copied_scenes.copies():
+        copied_scenes.separate(scene)
+        _set_up_or_say(scene)
+    for scene in copied_scenes.left_over():
+        freeing.free(partial(copied_scenes.remove, scene))
     for scene, avatar_scene in _composites():
         _link_heads(scene, avatar_scene)
         follow(scene, avatar_scene)
@@ -238,6 +259,14 @@ def _keep_in_step() -> None:
         if built_view(scene) not in (None, scene.view_settings.view_transform):
             with suppress(KeyError):  # Nodes of an earlier version: Set Up Again makes new ones.
                 follow_view(scene)
+
+
+def _set_up_or_say(scene: bpy.types.Scene) -> None:
+    try:
+        set_up_composite(scene)
+    except GaussianSpeechError as error:
+        remove_composite(scene)
+        set_error(bpy.context, error)
 
 
 def _keep_in_step_soon() -> None:
@@ -256,6 +285,8 @@ def _keep_in_step_between_renders() -> float | None:
 
 @persistent
 def _on_change(*_args: object) -> None:
+    if copied_scenes.copies() or copied_scenes.left_over():
+        _keep_in_step_soon()
     for scene, avatar_scene in _composites():
         if (
             any(_differing_heads(scene, avatar_scene))
@@ -286,12 +317,15 @@ def _on_render_frame(scene: bpy.types.Scene, *_args: object) -> None:
 @persistent
 def _on_render_init(scene: bpy.types.Scene, *_args: object) -> None:
     freeing.begin_render()
+    render_errors.forget()
     if bpy.app.background:
         _keep_in_step()
     avatar_scene = composite_of(scene).avatar_scene
     if avatar_scene is not None and built_view(scene) is not None:
         keep_passes(scene, avatar_scene)
         hide(_heads(avatar_scene))
+        for obj in avatar_scene.collection.objects:
+            hide(_instanced_heads(obj))
 
 
 @persistent

@@ -32,6 +32,11 @@ def hide(heads: Iterable[bpy.types.Object]) -> None:
             _hidden.append(head)
 
 
+def is_hidden_by_artist(head: bpy.types.Object) -> bool:
+    """Whether cameras do not see a head when no render hides it."""
+    return not head.visible_camera and head not in _hidden
+
+
 def show() -> None:
     """Let cameras see again what :func:`hide` hid."""
     while _hidden:

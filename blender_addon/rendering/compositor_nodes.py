@@ -35,6 +35,15 @@ def ensure_tree(scene: bpy.types.Scene) -> bpy.types.NodeTree:
     return tree
 
 
+def single_user_tree(scene: bpy.types.Scene) -> bpy.types.NodeTree | None:
+    """The scene's compositing nodes, copied where another scene uses them, too."""
+    tree = tree_of(scene)
+    if hasattr(scene, "compositing_node_group") and tree is not None and tree.users > 1:
+        tree = tree.copy()
+        scene.compositing_node_group = tree
+    return tree
+
+
 def output_socket(tree: bpy.types.NodeTree, *, make: bool) -> bpy.types.NodeSocket | None:
     """The socket that takes the scene's final image; where there is none, made if ``make``."""
     grouped = not _has_node("CompositorNodeComposite")

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 import time
-from functools import partial
 from typing import Any, NamedTuple
 
 import bpy
@@ -17,8 +16,7 @@ from ...engine.core.protocol import Message
 from .. import compat
 from ..engine_link.future import EngineFuture
 from ..engine_link.session import get_engine
-from ..status import set_error
-from . import main_loop, render_passes
+from . import main_loop, render_errors, render_passes
 from .camera import ViewCamera, ViewLens, camera_view, lens_at, render_region
 from .foreground.frames import DrawnAvatars, use_foreground
 from .images import RenderedImage, mean_image, render_image
@@ -90,12 +88,7 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
 
     def _fail(self, depsgraph: bpy.types.Depsgraph, error: GaussianSpeechError) -> None:
         self.report({"ERROR"}, one_line(error))
-        if bpy.app.background:
-            # Where a script can see it: a composite's render itself says that it has finished.
-            show_in_status(error)
-        else:
-            # The status line belongs to the interface's thread; this is the render's.
-            bpy.app.timers.register(partial(show_in_status, error), first_interval=0.0)
+        render_errors.show(error)
         if is_avatar_scene(depsgraph.scene.original):
             # Blender does not hand an error on from a scene rendered for another's compositor:
             # the frame must not pass for a finished one.
@@ -255,11 +248,6 @@ def drawn_avatars(seen: list[_Seen], alpha: NDArray[np.float32]) -> DrawnAvatars
     ]
     ends = float(min(depth.min() for depth in depths)), float(max(depth.max() for depth in depths))
     return DrawnAvatars(seen[0].camera, seen[0].lens, alpha > 0, ends)
-
-
-def show_in_status(error: GaussianSpeechError) -> None:
-    """Put an error on the panel's status line; runs once, as a timer."""
-    set_error(bpy.context, error)
 
 
 def world_color(world: bpy.types.World | None) -> NDArray[np.float32]:

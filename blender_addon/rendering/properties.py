@@ -36,6 +36,11 @@ class GAUSSIANSPEECH_PG_composite(bpy.types.PropertyGroup):
         description="The scene that renders this scene's avatars",
         type=bpy.types.Scene,
     )
+    main_scene: bpy.props.PointerProperty(
+        name="Main Scene",
+        description="The scene whose avatars this one renders",
+        type=bpy.types.Scene,
+    )
     light_scene: bpy.props.PointerProperty(
         name="Light Scene",
         description="The scene that renders the light on this scene's avatars",

@@ -42,7 +42,9 @@ def keep_foreground_scene(scene: bpy.types.Scene, heads: Collection[bpy.types.Ob
         remove_foreground_scene(scene)
         return
     if composite.foreground_scene is None:
-        composite.foreground_scene = new_scene_before(scene, f"{scene.name} Foreground")
+        composite.foreground_scene = new_scene_before(
+            scene, f"{scene.name} Foreground", "foreground"
+        )
     foreground = composite.foreground_scene
     changed = keep_proxies(foreground.collection.objects, heads, make_matte)
     follow_engine(scene, foreground)
@@ -76,10 +78,11 @@ def remove_foreground_scene(scene: bpy.types.Scene) -> None:
     composite = composite_of(scene)
     foreground, composite.foreground_scene = composite.foreground_scene, None
     if foreground is not None:
-        free(partial(_remove, foreground))
+        free(partial(remove_scene, foreground))
 
 
-def _remove(foreground: bpy.types.Scene) -> None:
+def remove_scene(foreground: bpy.types.Scene) -> None:
+    """Remove a foreground scene at once, with its mattes and its curtain."""
     for obj in [obj for obj in foreground.collection.objects if obj.type == "MESH"]:
         remove_proxy(obj)
     for collection in list(foreground.collection.children):

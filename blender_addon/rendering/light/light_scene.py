@@ -12,6 +12,7 @@ import bpy
 
 from ...avatars.properties import avatar_path, shown_name
 from ...status import set_message
+from ..compositor import TAG
 from ..freeing import free
 from ..properties import composite_of
 from .proxies import (
@@ -100,8 +101,13 @@ def _remove(light_scene: bpy.types.Scene | None, hulls: bpy.types.Collection | N
         remove_unused()
 
 
+def remove_scene(light_scene: bpy.types.Scene) -> None:
+    """Remove a light scene at once, with its receivers."""
+    _remove(light_scene, None)
+
+
 def _new_scene(scene: bpy.types.Scene) -> bpy.types.Scene:
-    light_scene = new_scene_before(scene, f"{scene.name} Light")
+    light_scene = new_scene_before(scene, f"{scene.name} Light", "light")
     layer = light_scene.view_layers[0]
     for name in (CAPTURE, SETTINGS):
         aov = layer.aovs.add()
@@ -110,9 +116,16 @@ def _new_scene(scene: bpy.types.Scene) -> bpy.types.Scene:
     return light_scene
 
 
-def new_scene_before(scene: bpy.types.Scene, name: str) -> bpy.types.Scene:
-    """A scene that renders what is in it with all of another round it, over nothing."""
+def new_scene_before(scene: bpy.types.Scene, name: str, kind: str) -> bpy.types.Scene:
+    """A scene that renders what is in it with all of another round it, over nothing.
+
+    Args:
+        scene: the other.
+        name: of the scene.
+        kind: what it is for, kept as its tag.
+    """
     made = bpy.data.scenes.new(name)
+    made[TAG] = kind
     made.background_set = scene
     render = made.render
     render.film_transparent, render.use_compositing, render.use_sequencer = True, False, False
