@@ -31,6 +31,7 @@ class Report:
         seconds: of wall time.
         busy: seconds that all tasks took, added up.
         typical: median seconds of a task that made something, by stage.
+        processor: median seconds of processor time of such a task, by stage.
         speech: seconds of speech that was animated or filmed.
         warnings: what the user should know, by name of the line.
     """
@@ -44,6 +45,7 @@ class Report:
     busy: float = 0.0
     speech: float = 0.0
     typical: dict[Stage, float] = field(default_factory=dict)
+    processor: dict[Stage, float] = field(default_factory=dict)
     warnings: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -82,6 +84,7 @@ class _Run:
         films = sum(bool(line.films) for line in lines)
         self._left: dict[Stage, int] = {"speak": len(lines), "film": films}
         self._taken: dict[Stage, list[float]] = {"speak": [], "film": []}
+        self._used: dict[Stage, list[float]] = {"speak": [], "film": []}
         self._ended = 0
 
     def step(self, seconds: float) -> bool:
@@ -109,6 +112,7 @@ class _Run:
         if outcome.made:
             self._touched.add(task.line.name)
             self._taken[task.stage].append(outcome.seconds)
+            self._used[task.stage].append(outcome.processor)
         self._left[task.stage] -= 1
         if task.stage == "speak" and task.line.films:
             # Before further lines: the first films are there soon, and the forecast is even.
@@ -153,8 +157,11 @@ class _Run:
     def finished(self) -> Report:
         """What was done."""
         self._report.seconds = time.perf_counter() - self._began
-        self._report.typical = {
-            stage: statistics.median(taken) for stage, taken in self._taken.items() if taken
-        }
+        self._report.typical = _medians(self._taken)
+        self._report.processor = _medians(self._used)
         self._report.failed.sort(key=lambda failure: failure.task.line.number)
         return self._report
+
+
+def _medians(taken: dict[Stage, list[float]]) -> dict[Stage, float]:
+    return {stage: statistics.median(found) for stage, found in taken.items() if found}

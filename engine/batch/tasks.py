@@ -57,6 +57,7 @@ class Outcome(NamedTuple):
         seconds: it took.
         speech: seconds of the recording, where that was read.
         warnings: what the user should know.
+        processor: seconds of processor time that it took, of all threads.
     """
 
     task: Task
@@ -64,6 +65,7 @@ class Outcome(NamedTuple):
     seconds: float
     speech: float = 0.0
     warnings: tuple[str, ...] = ()
+    processor: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def perform(task: Task, settings: Settings, node: str = "") -> Outcome | Failure
         settings: of the batch.
         node: the machine's name, for a failure.
     """
-    started = time.perf_counter()
+    started, processor = time.perf_counter(), time.process_time()
     try:
         check_seen(settings.out, settings.token)
         made = _film(task, settings) if task.stage == "film" else _speak(task, settings)
@@ -43,7 +43,8 @@ def perform(task: Task, settings: Settings, node: str = "") -> Outcome | Failure
     # Whatever a library raises fails this line, not the batch.
     except Exception as error:  # noqa: BLE001
         return Failure(task, f"{type(error).__name__}: {one_line(error)}"[:300], node=node)
-    return Outcome(task, made.kinds, time.perf_counter() - started, made.speech, made.warnings)
+    taken, used = time.perf_counter() - started, time.process_time() - processor
+    return Outcome(task, made.kinds, taken, made.speech, made.warnings, used)
 
 
 class _Made(NamedTuple):

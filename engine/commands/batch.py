@@ -147,5 +147,6 @@ def _facts(report: Report, out: Path) -> dict[str, object]:
         "seconds": round(report.seconds, 3),
         "task_seconds": round(report.busy, 3),
         "typical_seconds": {stage: round(taken, 3) for stage, taken in report.typical.items()},
+        "processor_seconds": {stage: round(used, 3) for stage, used in report.processor.items()},
         "speech_seconds": round(report.speech, 3),
     }

@@ -141,16 +141,24 @@ def kill_a_worker(out):
     raise AssertionError
 
 
-def test_throughput_for_each_core_against_one_process(cluster, manifest, tmp_path):
-    """Median seconds of a line: the first of each worker also loads the models."""
+def test_throughput_for_each_core_against_one_process(cluster, tmp_path):
+    """Median seconds of a line of six seconds, for the first of each worker also loads the models.
+
+    On a machine that others use too, processor time says what the cluster costs, wall time little.
+    """
     cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
-    taken = {}
+    voice, manifest, taken = ROOT / "engine/assets/sample_voice.wav", tmp_path / "m.csv", {}
+    rows = "".join(f"l{n},{voice},{n}\n" for n in range(LINES))
+    manifest.write_text(f"name,sound,seed\n{rows}", "utf-8")
     runs = {"one process": ("--processes", "1"), "two nodes": ("--ray", cluster.address)}
     for name, more in runs.items():
         out = tmp_path / name.replace(" ", "-")
         _, result = Driver(manifest, out, *more, cores=1 if len(taken) == 0 else None).result()
         assert result["made"] == {"performance": LINES}
-        taken[name] = result["typical_seconds"]["speak"]
-    ratio = taken["one process"] / taken["two nodes"]
-    print(f"seconds of a line on one core: {taken}; throughput for each core {ratio:.2f} times")
+        taken[name] = result["typical_seconds"]["speak"], result["processor_seconds"]["speak"]
+    wall, used = (
+        one / two for one, two in zip(taken["one process"], taken["two nodes"], strict=True)
+    )
+    print(f"seconds and processor seconds of a line: {taken}")
+    print(f"throughput for each core: {wall:.2f} times by wall time, {used:.2f} by processor time")
