@@ -16,9 +16,14 @@ from .curtain import NAME as CURTAIN
 from .curtain import follow_camera, make_curtain
 from .mattes import MATERIAL, NODES, make_matte
 
+_WITH_HOLDOUTS = {"CYCLES", "BLENDER_EEVEE", "BLENDER_EEVEE_NEXT"}
+"""Engines that know the shader; in Workbench, for one, mattes would hide the avatars."""
+
 
 def wants_coverage(scene: bpy.types.Scene) -> bool:
     """Whether a main scene's avatars are hidden by coverage, and not by one depth a pixel."""
+    if scene.render.engine not in _WITH_HOLDOUTS:
+        return False
     occlusion = composite_of(scene).occlusion
     return occlusion == "COVERAGE" or (occlusion == "AUTO" and _is_blurred(scene))
 

@@ -172,6 +172,16 @@ def test_the_scene_for_it_comes_and_goes_with_what_needs_it(blender, scene, tmp_
     assert {**names(), "node_groups": []} == {**sharp, "node_groups": []}
 
 
+def test_engines_without_holdouts_compare_depths(blender, scene):
+    scene.gaussianspeech_composite.occlusion = "COVERAGE"
+    scene.render.engine = "BLENDER_WORKBENCH"
+    blender.ops.gaussianspeech.set_up_composite()
+    assert scene.gaussianspeech_composite.foreground_scene is None
+    scene.render.engine = "CYCLES"
+    blender.ops.gaussianspeech.set_up_composite()
+    assert scene.gaussianspeech_composite.foreground_scene is not None
+
+
 def test_the_foreground_follows_the_shutters_curve(blender, scene, tmp_path):
     scene.render.use_motion_blur = True
     blender.ops.gaussianspeech.set_up_composite()
