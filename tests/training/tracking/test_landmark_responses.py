@@ -62,9 +62,18 @@ def test_what_a_detector_adds_for_a_person_is_found(head, marks):
     aspect = marks.aspect.copy()
     aspect[1, NOSE] += [0.0, 0.002, 0.0]
     own = replace(marks, offset=moved, aspect=aspect)
-    found = with_responses(marks, head, list(detections(head, own)), PRIORS)
-    assert np.allclose(found.offset[NOSE], moved[NOSE], atol=2e-4)
-    assert found.aspect[1, NOSE, 1] == pytest.approx(aspect[1, NOSE, 1], abs=4e-4)
+    pictures = list(detections(head, own))
+    found = with_responses(marks, head, pictures, PRIORS)
+
+    def away(known):
+        """Pixels by which the nose of a map lies beside what was detected."""
+        again = detections(head, known)
+        pairs = zip(pictures, again, strict=True)
+        return max(np.abs(a.points[NOSE] - b.points[NOSE]).max() for a, b in pairs)
+
+    assert away(marks) > 3
+    # Depth and what the view adds show alike, so that only together they are known.
+    assert away(found) < 0.3
     rest = np.delete(found.offset - marks.offset, NOSE, 0)
     assert np.abs(rest).max() < 1e-5
 
