@@ -11,6 +11,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from time import perf_counter
 from typing import Any
 
 import bpy
@@ -24,8 +25,9 @@ from .line_draft import LineDraft, Source
 from .lines import line_by_id
 from .slices import SlicedWork, Steps, run_through
 
-_SLICE = 0.004
-"""Seconds of the main thread at a time."""
+_SLICE, _LONGEST, _SHARE = 0.004, 0.025, 0.2
+"""Seconds of the main thread at a time: least, most, and as a part of what Blender takes between
+two slices, which draws its windows then."""
 _TICK, _ASIDE, _WAITING = 0.002, 0.01, 0.05
 """Seconds between two slices, while another thread works, and where nothing can be done."""
 _TRIES = 5
@@ -123,11 +125,11 @@ class BakeFuture:
         if self in _queue:
             _queue.remove(self)
 
-    def advance(self) -> None:
+    def advance(self, seconds: float) -> None:
         """Go on for a slice."""
         try:
             with self.in_scene():
-                self._draft = self._advanced()
+                self._draft = self._advanced(seconds)
         except ReferenceError as error:
             # What it is about was removed, or changed by a script in the middle of it.
             self._end()
@@ -146,12 +148,12 @@ class BakeFuture:
             if self._draft is not None and not self._draft.is_current(bpy.context):
                 self.restart()
 
-    def _advanced(self) -> LineDraft | None:
+    def _advanced(self, seconds: float) -> LineDraft | None:
         """Go on; the draft, once it is made and what it was made for is still so."""
         if self._work is None:
             self._tries += 1
             self._work = SlicedWork(self._make(False), "Baking")
-        if not self._work.advance(_SLICE):
+        if not self._work.advance(seconds):
             return None
         draft, self._work = self._work.result, None
         assert draft is not None
@@ -213,11 +215,16 @@ def has_timers() -> bool:
     return not bpy.app.background
 
 
-def tick() -> bool:
-    """Work for one slice; whether there is more to do."""
+def tick(between: float = 0.0) -> bool:
+    """Work for one slice; whether there is more to do.
+
+    Args:
+        between: seconds since the last slice.
+    """
+    seconds = min(max(_SLICE, _SHARE * between), _LONGEST)
     for future in _queue:
         if not future.is_made:
-            future.advance()
+            future.advance(seconds)
             break
         future.check()
     for listener in _listeners:
@@ -242,11 +249,14 @@ def _start() -> None:
 
 _shown = ""
 """How far the first is, as the sidebar shows it."""
+_ended = 0.0
+"""When the last slice did."""
 
 
 def _on_timer() -> float | None:
-    global _shown  # noqa: PLW0603 - of this Blender
-    going = tick()
+    global _shown, _ended  # noqa: PLW0603 - of this Blender
+    going = tick(perf_counter() - _ended)
+    _ended = perf_counter()
     now = f"{_queue[0].poll()[0]:.1f}" if going else ""
     if now != _shown:
         _shown = now
