@@ -167,7 +167,8 @@ def put(context: bpy.types.Context, draft: LineDraft) -> Baked:
         replace_correctives(objects[0], own, prediction.correctives, source.deltas)
     actions = [_put_track(track, line, notes) for track in draft.parts]
     if source.is_new or not line.predicted:
-        line.predicted = draft.about.to_json()
+        # What was asked for is seen only now: the engine's reply may have changed the text.
+        line.predicted = lines.predicted_from(line, prediction, source.clip).to_json()
     span = lines.span_of(context, line)
     animated, kind = 0, "shape keys"
     for track, action in zip(draft.parts, actions, strict=True):
