@@ -35,6 +35,8 @@ _TRIES = 5
 _HOLDING = ("RENDER", "OBJECT_BAKE")
 """Jobs of Blender that must see one bake throughout."""
 _OWN_HOLDING = ("GAUSSIANSPEECH_OT_viewport_render",)
+_BY_JOB = ("RENDER_OT_render", "OBJECT_OT_bake")
+"""Operators that hold by their jobs: they themselves end with the next event after those."""
 
 Make = Callable[[bool], Steps[LineDraft]]
 """Begins a draft; in the place of what there is, where that is asked for."""
@@ -196,7 +198,10 @@ def is_held(context: bpy.types.Context) -> bool:
         for operator in window.modal_operators
     )
     # Operators of Blender itself, which move something while they run, are no Python classes.
-    return any(name in _OWN_HOLDING or not hasattr(bpy.types, name) for name in running)
+    return any(
+        name in _OWN_HOLDING or not (name in _BY_JOB or hasattr(bpy.types, name))
+        for name in running
+    )
 
 
 def drafting_of(known: str, source: Source | None = None) -> Make:

@@ -315,6 +315,7 @@ def test_bakes_wait_for_what_is_moved_with_the_mouse_and_for_renders_of_a_viewpo
         "TRANSFORM_OT_translate": True,
         "GAUSSIANSPEECH_OT_viewport_render": True,
         "GAUSSIANSPEECH_OT_predict": False,
+        "RENDER_OT_render": False,  # It lasts until the next event, its job does not.
         "NODE_OT_add_node": False,  # As any other operator that is a Python class.
     }
     assert {name: slices.queue.is_held(Modal(name)) for name in held} == held
