@@ -23,7 +23,7 @@ CALLBACKS = {
     "gaussianspeech.add_preset.check": "of its dialog, when somebody types",
     "gaussianspeech.add_head.draw": "of Adjust Last Operation, which a mouse opens",
     "gaussianspeech.viewport_render.cancel": "when Blender ends while it draws",
-    "rendering.avatar_scene._on_frame on render_pre": _RENDER,
+    "rendering.avatar_scene._on_render_frame on render_pre": _RENDER,
     "rendering.avatar_scene._on_render_end on render_cancel": _RENDER,
     "rendering.avatar_scene._on_render_end on render_complete": _RENDER,
     "rendering.avatar_scene._on_render_init on render_init": _RENDER,

@@ -9,8 +9,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from engine import __version__
 
 _LIBRARIES = ("torch", "numpy", "numba", "bpy", "mediapipe", "gsplat", "ray", "faster-whisper")
@@ -18,6 +16,8 @@ _LIBRARIES = ("torch", "numpy", "numba", "bpy", "mediapipe", "gsplat", "ray", "f
 
 def describe() -> dict[str, Any]:
     """Processor, vectors, cores, memory, load, system and versions, as JSON values."""
+    import psutil
+
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
         "processor": processor(),
