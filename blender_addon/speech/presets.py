@@ -64,8 +64,13 @@ class GAUSSIANSPEECH_OT_add_preset(OfSpeaker, AddPresetBase, bpy.types.Operator)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Save or remove."""
-        with context.temp_override(**{_CONTROLS: _active_controls(context)}):
-            return super().execute(context)
+        panel = GAUSSIANSPEECH_PT_controls_presets
+        label = panel.bl_label
+        try:
+            with context.temp_override(**{_CONTROLS: _active_controls(context)}):
+                return super().execute(context)
+        finally:
+            panel.bl_label = label  # Blender's own presets name a menu after the last one.
 
 
 class GAUSSIANSPEECH_OT_apply_preset(OfSpeaker, ReportMixin, bpy.types.Operator):

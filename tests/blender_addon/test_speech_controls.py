@@ -234,6 +234,8 @@ def test_the_shipped_presets_each_set_every_control_and_bake_once(
 
 
 def test_a_preset_of_ones_own_is_saved_used_and_removed(blender, addon, head, spoken):
+    panel = addon("speech.presets").GAUSSIANSPEECH_PT_controls_presets
+    label = panel.bl_label
     settings = head.gaussianspeech_speech
     settings.jaw, settings.joy = 0.625, 0.25
     assert blender.ops.gaussianspeech.add_preset(name="My Hero") == {"FINISHED"}
@@ -243,6 +245,7 @@ def test_a_preset_of_ones_own_is_saved_used_and_removed(blender, addon, head, sp
     assert (settings.jaw, settings.joy) == (0.625, 0.25)
     assert blender.ops.gaussianspeech.add_preset(name="My_Hero", remove_name=True) == {"FINISHED"}
     assert "My_Hero" not in preset_paths(blender)
+    assert panel.bl_label == label
 
 
 def test_a_preset_is_for_the_line_where_it_has_controls_of_its_own(blender, head, spoken):
