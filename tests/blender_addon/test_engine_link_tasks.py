@@ -29,6 +29,8 @@ WAITS = {
     "setup/runner.py": "a thread, for a process",
     "setup/session.py": "background Blender, which has no timers; unregistering, at most 5 s",
     "speech/live.py": "a reply that is there",
+    "speech/rebake.py": "a bake that has ended",
+    "speech/slices.py": "a thread that has ended",
 }
 """Where the add-on waits for something, and why that does not keep Blender's window."""
 
