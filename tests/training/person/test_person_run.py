@@ -20,7 +20,6 @@ from tests.engine.heads.flame_people import TEETH, identity, write_model
 from tests.training.data.flame_capture import as_flame_capture
 from training.avatar.trainer import AvatarTrainer
 from training.cli import main
-from training.joint.config import JointSettings
 from training.person.config import PersonSettings
 from training.person.run import PersonTraining, train
 
@@ -37,19 +36,6 @@ QUICK = PersonSettings(
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def short_joint_stage():
-    def joint(settings):
-        return JointSettings(
-            rounds=1, speech_steps=2, color_steps=3, batch=2, frames=20, backend="cpu",
-            device="cpu", threads=1,
-        )  # fmt: skip
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PersonSettings, "joint", property(joint))
-        yield
 
 
 @pytest.fixture(scope="module")

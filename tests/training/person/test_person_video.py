@@ -14,14 +14,13 @@ from engine.jobs import folder as jobs
 from engine.jobs.status import State
 from engine.motion.performance import Performance
 from engine.persons import load_person
-from tests.training.person.test_person_run import one_thread, short_joint_stage
 from tests.training.tracking.filmed_head import film_head, substitute_detectors
 from training.cli import main
 from training.data.multiview import MultiViewCapture
 from training.person.config import PersonSettings
 from training.person.one_camera import for_one_camera
 
-__all__ = ["one_thread", "short_joint_stage"]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SAMPLE_VOICE = Path(engine.assets.__file__).with_name("sample_voice.wav")
 

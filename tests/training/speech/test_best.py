@@ -8,8 +8,8 @@ import pytest
 import torch
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
+from engine.core import platforms
 from engine.core.errors import BadInputError
-from engine.motion.encoders import wav2vec2
 from engine.motion.encoders.wav2vec2 import Wav2Vec2Encoder, encoder_digest, load_wav2vec2
 from engine.motion.model.checkpoint import load_model
 from engine.motion.model.config import STARTER, for_head
@@ -128,14 +128,14 @@ def test_an_encoder_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     folder = tmp_path / "encoder"
     _encoder(1).save(folder)
     before = encoder_digest(folder)
-    real = type(folder).replace
+    real = platforms.replace
 
-    def fail(self, target):
-        if self.name == "model":
+    def fail(source, target):
+        if source.name == "model":
             raise OSError("no space left on device")
-        return real(self, target)
+        real(source, target)
 
-    monkeypatch.setattr(wav2vec2.Path, "replace", fail)
+    monkeypatch.setattr(platforms, "replace", fail)
     with pytest.raises(OSError, match="no space"):
         _encoder(2).save(folder)
     assert encoder_digest(folder) == before
