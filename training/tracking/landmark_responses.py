@@ -131,11 +131,11 @@ def _ridge(design: Double, rows: Double, wanted: Double, prior: Double) -> tuple
     """Unknowns (1 + E + 5, 3) of one landmark, and what is left, metres."""
     A = np.einsum("nk,nij->nikj", design, rows).reshape(-1, len(prior))
     b = wanted.reshape(-1)
-    weight = np.ones(len(b))
-    solved, residual = np.zeros(len(prior)), np.abs(b)
+    # In the space of what was observed, which is smaller than that of the unknowns.
+    covariance = (A / prior) @ A.T
+    weight, solved, residual = np.ones(len(b)), np.zeros(len(b)), np.abs(b)
     for _ in range(4):  # Huber's weights: a lost face must not bend a landmark.
-        normal = (A * weight[:, None]).T @ A / _NOISE**2 + np.diag(prior)
-        solved = np.linalg.solve(normal, (A * weight[:, None]).T @ b / _NOISE**2)
-        residual = np.abs(A @ solved - b)
+        solved = np.linalg.solve(covariance + np.diag(_NOISE**2 / weight), b)
+        residual = np.abs(covariance @ solved - b)
         weight = np.minimum(1, 2 * _NOISE / np.maximum(residual, 1e-12))
-    return solved.reshape(-1, 3), residual
+    return (A.T @ solved / prior).reshape(-1, 3), residual
