@@ -90,10 +90,16 @@ def speaking() -> Iterator[Condition]:
     yield from lines(head)
     select(head)
     yield from call("live", sound=str(VOICE))
-    yield from seconds(3)
+    yield is_live
     yield from call("live_record")
-    yield from seconds(3)
+    yield from seconds(1)
     yield from call("live_stop")
+
+
+def is_live() -> bool:
+    """Whether live speech has begun to move the head."""
+    session = part("speech.live").session()
+    return session is not None and session.latest is not None
 
 
 def timeline(head: bpy.types.Object) -> Iterator[Condition]:

@@ -13,7 +13,7 @@ _OF_TASKS = (
     *("add_head", "add_person", "bind_avatar", "check_engine", "copy_avatar", "doctor"),
     *("follow_timeline", "import_motion", "lines_from_folder", "lines_from_strips", "load_motion"),
     *("load_poses", "recognize_again", "speak_strip", "update_line", "update_lines"),
-    "write_export",
+    *("live_stop", "rebake", "report_problem", "write_export"),
 )
 CALLBACKS = {
     "characters.properties._is_main as poll": _TYPED,
@@ -27,5 +27,8 @@ CALLBACKS = {
     "rendering.avatar_scene._on_render_end on render_cancel": _RENDER,
     "rendering.avatar_scene._on_render_end on render_complete": _RENDER,
     "rendering.avatar_scene._on_render_init on render_init": _RENDER,
+    "rendering.pass_times._on_begin on render_pre": _RENDER,
+    "rendering.pass_times._on_cancel on render_cancel": _RENDER,
+    "rendering.pass_times._on_end on render_post": _RENDER,
 } | {f"gaussianspeech.{name}.cancel": _ENDED for name in _OF_TASKS}
 """Handlers, timers, draw handlers, message-bus and property callbacks."""
