@@ -26,7 +26,8 @@ def main(log: Path) -> None:
         elif found := SUMMARY.match(line):
             tests[session] = (int(found[1]), float(found[2]))
         elif found := FOLDER.match(line):
-            folders.setdefault(found[2], {})[session] = int(found[1])
+            folder = folders.setdefault(re.sub(r"/[^/]+\.py$", "", found[2]), {})
+            folder[session] = folder.get(session, 0) + int(found[1])
     names = [name for name in tests if name == "tests" or name.startswith("addon-")]
     names.sort(reverse=True)
     rows = [
