@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bakes that are drafted in slices, one after the other, while the user goes on.
+"""Bakes that are drafted in slices, one after the other, while the user works.
 
 A timer gives each slice a few milliseconds of Blender's main thread. What a draft is made for may
 change meanwhile: undo, an edit of the line's keys, or of its controls, begins it anew. Nothing is
