@@ -24,7 +24,6 @@ from . import drafts, lines, nla
 from .action import is_bake, read_prediction
 from .correctives import replace_correctives
 from .head_motion import empty_to_turn, remove_head_motion, retire_legacy_motion
-from .keyed import digest
 from .layers import put_layer
 from .line_draft import LineDraft, Source, Track, drafting, line_with, note_put
 from .prediction import Prediction
@@ -181,7 +180,7 @@ def put(context: bpy.types.Context, draft: LineDraft) -> Baked:
         track.datablock.update_tag()
         track.obj.update_tag()
     notes += _put_turn(draft.turn, line, span)
-    line.baked = digest(lines.controls_of(line.id_data, line), line)
+    line.baked = draft.controls
     lines.show_name_of_strip(context, line)
     for action in [action for action in bpy.data.actions if action.get(nla.LINE) == line.id]:
         if not action.users:  # Its strip was removed, and another Action took its part.

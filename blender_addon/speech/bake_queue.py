@@ -228,10 +228,10 @@ def tick(between: float = 0.0) -> bool:
     """
     seconds = min(max(_SLICE, _SHARE * between), _LONGEST)
     for future in _queue:
-        if not future.is_made:
-            future.advance(seconds)
-            break
         future.check()
+    unmade = next((future for future in _queue if not future.is_made), None)
+    if unmade is not None:
+        unmade.advance(seconds)
     for listener in _listeners:
         listener()
     return bool(_queue)
@@ -248,12 +248,14 @@ def forget(listener: Callable[[], None]) -> None:
 
 
 def _start() -> None:
+    global _ended  # noqa: PLW0603 - of this Blender
     if has_timers() and not bpy.app.timers.is_registered(_on_timer):
+        _ended = perf_counter()
         bpy.app.timers.register(_on_timer, first_interval=_TICK, persistent=True)
 
 
 _shown = ""
-"""How far the first is, as the sidebar shows it."""
+"""How far all are, where the sidebar was drawn last."""
 _ended = 0.0
 """When the last slice did."""
 
@@ -262,7 +264,7 @@ def _on_timer() -> float | None:
     global _shown, _ended  # noqa: PLW0603 - of this Blender
     going = tick(perf_counter() - _ended)
     _ended = perf_counter()
-    now = f"{_queue[0].poll()[0]:.1f}" if going else ""
+    now = f"{sum(future.poll()[0] for future in _queue):.1f}" if going else ""
     if now != _shown:
         _shown = now
         redraw_sidebars(bpy.context)

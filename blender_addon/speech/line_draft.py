@@ -107,6 +107,7 @@ class LineDraft:
         line: id.
         source: what it is made from, with names of corrective keys that are free.
         about: of the line's prediction.
+        controls: digest of the controls that it was made with.
         parts: what the character's objects play, in their order.
         turn: what turns the head, or ``None``.
         stamp: what it was made for.
@@ -116,6 +117,7 @@ class LineDraft:
     line: str
     source: Source
     about: lines.Predicted
+    controls: str
     parts: tuple[Track, ...]
     turn: Track | None
     stamp: str
@@ -166,6 +168,7 @@ def drafting(
     if source.is_new or about is None:
         about = lines.predicted_from(line, prediction, source.clip)
     span, stamp = lines.span_of(context, line, about), _stamp(context, line, about)
+    controls = digest(lines.controls_of(main, line), line)
     empty, keying = empty_of(main), _keying(main, prediction)
     moving = nla.line_action(empty, known)
     turn = Track(f"{line.name} head", main, empty or main, moving, None, keying)
@@ -203,7 +206,14 @@ def drafting(
         _discard([*tracks, turn])
         raise
     return LineDraft(
-        known, source, about, tuple(tracks), turn if moved.turn else None, stamp, tuple(notes)
+        known,
+        source,
+        about,
+        controls,
+        tuple(tracks),
+        turn if moved.turn else None,
+        stamp,
+        tuple(notes),
     )
 
 

@@ -216,8 +216,10 @@ class _Progress:
         self.count = max(self.count, len(_later))
         if not _later:
             return 1.0, ""
-        fraction, text = _later[0].draft.poll()
-        return (self.count - len(_later) + fraction) / self.count, text
+        drafts = [later.draft for later in _later]
+        in_work = next((draft for draft in drafts if not draft.is_made), drafts[0])
+        left = sum(1.0 - draft.poll()[0] for draft in drafts)
+        return 1.0 - left / self.count, in_work.poll()[1]
 
     def cancel(self) -> None:
         """Leave the lines as they are, out of date."""

@@ -302,6 +302,45 @@ def test_nothing_is_put_into_the_file_while_blender_renders(blender, addon, slid
     np.testing.assert_allclose(jaw(blender, small(blender)), 0.25 * curves()[:, 0], atol=2e-3)
 
 
+def test_a_bake_that_waited_behind_one_begun_anew_is_of_what_counts_now(
+    blender, addon, head, speak, slices, monkeypatch
+):
+    for number, name in enumerate(("one", "two")):
+        speak(clip=name, start=1.0 + 100 * number)
+    one, two = head.gaussianspeech_lines
+    rendering = [True]
+    monkeypatch.setattr(slices.queue, "is_held", lambda _context: rendering[0])
+    for line in (one, two):
+        addon("speech.rebake").rebake_lines([line], blender.context)
+    first, second = slices.queue._queue
+    slices.until(lambda: first.is_made and second.is_made)
+    with monkeypatch.context() as nobody_notices:
+        nobody_notices.setattr(addon("speech.rebake"), "_held", True)
+        head.gaussianspeech_speech.strength = 0.5
+    first.restart()
+    rendering[0] = False
+    slices.finish()
+    np.testing.assert_allclose(
+        played(blender, head, NAMES[:1], first=101)[:, 0], 0.5 * curves()[:, 0], atol=2e-3
+    )
+
+
+def test_a_line_that_never_rests_is_shown_out_of_date(
+    blender, addon, head, speak, slices, monkeypatch
+):
+    monkeypatch.setattr(slices.queue, "_TRIES", 1)
+    speak()
+    settings = head.gaussianspeech_speech
+    settings.strength = 0.5
+    half_way(blender, slices)
+    with monkeypatch.context() as nobody_notices:
+        nobody_notices.setattr(addon("speech.rebake"), "_held", True)
+        settings.strength = 0.25
+    slices.finish()
+    np.testing.assert_allclose(jaw(blender, head), 0.5 * curves()[:, 0], atol=2e-3)
+    assert "controls" in addon("speech.lines").out_of_date(blender.context, line_of(head))
+
+
 class Modal:
     """A window in which an operator runs."""
 
@@ -355,12 +394,19 @@ def test_several_lines_follow_the_first_at_once_and_the_others_together(
     before = jaw(blender, head)
     head.gaussianspeech_active_line = 2
     head.gaussianspeech_speech.strength = 0.5
-    strengths = set()
+    strengths, steps = set(), []
     while slices.going:
+        steps.append(addon("engine_link.background").shown().poll())
         slices.tick()
         rows = [played(blender, head, NAMES[:1], first=first)[:, 0] for first in (201, 1, 101)]
         strengths.add(tuple(round(float(each.max() / before.max()), 1) for each in rows))
     assert strengths == {(1.0, 1.0, 1.0), (0.5, 1.0, 1.0), (0.5, 0.5, 0.5)}
+    assert list(dict.fromkeys(text for _, text in steps)) == [
+        f"baking '{name}'" for name in ("three", "one", "two")
+    ]
+    fractions = [fraction for fraction, _ in steps]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] > 0.9
 
 
 def test_update_all_goes_over_the_lines_in_slices(blender, addon, head, speak, slices, monkeypatch):
