@@ -98,39 +98,41 @@ def rebake(context: bpy.types.Context, line: Any) -> Baked:
 
 
 def baking(
-    context: bpy.types.Context, known: str, source: Source, *, in_place: bool = False
+    context: bpy.types.Context, line_id: str, source: Source, *, in_place: bool = False
 ) -> Steps[LineDraft]:
     """Draft a new prediction for a line, see :func:`put`; in slices.
 
     Args:
         context: for the scene's frame rate.
-        known: id of the line.
+        line_id: id of the line.
         source: what it is baked from.
         in_place: see :func:`.line_draft.drafting`.
 
     Raises:
         BadInputError: the prediction does not fit the mesh, or the line is gone.
     """
-    objects = character_objects(line_with(known).id_data)
+    objects = character_objects(line_with(line_id).id_data)
     _check_all(objects, source.prediction, source.deltas)
     for part in objects:
         make_editable(part)
-    return (yield from drafting(context, known, source, in_place=in_place))
+    return (yield from drafting(context, line_id, source, in_place=in_place))
 
 
-def rebaking(context: bpy.types.Context, known: str, *, in_place: bool = False) -> Steps[LineDraft]:
+def rebaking(
+    context: bpy.types.Context, line_id: str, *, in_place: bool = False
+) -> Steps[LineDraft]:
     """Draft a line anew with its controls, from what it was baked from, see :func:`put`.
 
     Args:
         context: for the scene's frame rate.
-        known: id of the line.
+        line_id: id of the line.
         in_place: see :func:`.line_draft.drafting`.
 
     Raises:
         BadInputError: the line has no prediction or is gone, or a mesh has changed.
     """
-    source = check_rebake(line_with(known))
-    return (yield from drafting(context, known, source, in_place=in_place))
+    source = check_rebake(line_with(line_id))
+    return (yield from drafting(context, line_id, source, in_place=in_place))
 
 
 def check_rebake(line: Any) -> Source:

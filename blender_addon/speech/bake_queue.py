@@ -31,7 +31,7 @@ two slices, which draws its windows then."""
 _TICK, _ASIDE, _WAITING = 0.002, 0.01, 0.05
 """Seconds between two slices, while another thread works, and where nothing can be done."""
 _TRIES = 5
-"""Times that a draft is begun before it counts as it is, for what it is made for never rests."""
+"""Times that a draft is begun while what it is made for keeps changing; the last counts."""
 _HOLDING = ("RENDER", "OBJECT_BAKE")
 """Jobs of Blender that must see one bake throughout."""
 _OWN_HOLDING = ("GAUSSIANSPEECH_OT_viewport_render",)
@@ -50,12 +50,12 @@ class BakeFuture:
     """The draft of a line, as a future: made in slices, or at once where a script waits for it.
 
     Args:
-        known: id of the line.
+        line_id: id of the line.
         make: begins the draft.
     """
 
-    def __init__(self, known: str, make: Make) -> None:
-        self.line, self._scene = known, bpy.context.scene.name
+    def __init__(self, line_id: str, make: Make) -> None:
+        self.line, self._scene = line_id, bpy.context.scene.name
         self._make, self._tries = make, 0
         self._work: SlicedWork[LineDraft] | None = None
         self._draft: LineDraft | None = None
@@ -128,7 +128,7 @@ class BakeFuture:
             _queue.remove(self)
 
     def advance(self, seconds: float) -> None:
-        """Go on for a slice."""
+        """Work for a slice."""
         try:
             with self.in_scene():
                 self._draft = self._advanced(seconds)
@@ -139,7 +139,7 @@ class BakeFuture:
                 self._fail(GaussianSpeechError(f"The line changes all the time: {error}."))
         except GaussianSpeechError as error:
             self._fail(error)
-        except Exception as error:  # noqa: BLE001 - the others and the timer go on
+        except Exception as error:  # noqa: BLE001 - one failure stops neither the others nor the timer
             traceback.print_exc()
             what = f"The bake failed: {type(error).__name__}: {error}"
             self._fail(GaussianSpeechError(what, "The system console says more."))
@@ -151,7 +151,7 @@ class BakeFuture:
                 self.restart()
 
     def _advanced(self, seconds: float) -> LineDraft | None:
-        """Go on; the draft, once it is made and what it was made for is still so."""
+        """Work; the draft, once it is made and what it was made for is still so."""
         if self._work is None:
             self._tries += 1
             self._work = SlicedWork(self._make(False), "Baking")
@@ -204,13 +204,13 @@ def is_held(context: bpy.types.Context) -> bool:
     )
 
 
-def drafting_of(known: str, source: Source | None = None) -> Make:
+def drafting_of(line_id: str, source: Source | None = None) -> Make:
     """Begins the draft of a line: of a new prediction, or anew with its controls."""
 
     def make(in_place: bool) -> Steps[LineDraft]:  # noqa: FBT001 - as futures ask
         if source is None:
-            return rebaking(bpy.context, known, in_place=in_place)
-        return baking(bpy.context, known, source, in_place=in_place)
+            return rebaking(bpy.context, line_id, in_place=in_place)
+        return baking(bpy.context, line_id, source, in_place=in_place)
 
     return make
 

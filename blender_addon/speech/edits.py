@@ -18,8 +18,6 @@ from .. import compat
 from . import nla
 from .slices import Steps, run_through
 
-Double = NDArray[np.float64]
-
 _LEFT = "gaussianspeech_left"
 """Custom property of an Action: its curves as the last bake left them."""
 _CHECKSUM = "gaussianspeech_fingerprint"

@@ -20,7 +20,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from .extremes import extremes
-from .slices import Check, go_on
+from .slices import Check, never_cancelled
 
 Float = NDArray[np.float32]
 Double = NDArray[np.float64]
@@ -75,7 +75,7 @@ def fit_keys(
     tolerance: Double,
     between: Double | None = None,
     forced: Bool | None = None,
-    check: Check = go_on,
+    check: Check = never_cancelled,
 ) -> tuple[list[CurveKeys], Double]:
     """The fewest keys that keep curves within a tolerance.
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .fitting import CurveKeys, fit_keys, keeping_between, product
-from .slices import Check, go_on
+from .slices import Check, never_cancelled
 
 Float = NDArray[np.float32]
 Double = NDArray[np.float64]
@@ -91,7 +91,7 @@ class ChannelKeys:
 
 
 def keys_of(
-    values: NDArray[Any], keying: Keying, reach: Reach, rate: float, check: Check = go_on
+    values: NDArray[Any], keying: Keying, reach: Reach, rate: float, check: Check = never_cancelled
 ) -> list[ChannelKeys | None]:
     """The keys of channels; ``None`` for one that need not be animated.
 

@@ -64,9 +64,9 @@ def put_layer(
         draft: of :func:`layer_of_edits`.
         name: of the line.
     """
-    known = action[nla.LINE]
-    layer = drafts.put(draft, nla.edits_action(datablock, known), f"{name} edits")
-    layer[nla.EDITS] = known
+    line_id = action[nla.LINE]
+    layer = drafts.put(draft, nla.edits_action(datablock, line_id), f"{name} edits")
+    layer[nla.EDITS] = line_id
     nla.update_rest(datablock, action, layer)
     nla.place(datablock, layer, nla.placed_span(action), f"{name} edits")
     return f"What you edited is kept in the layer '{layer.name}'."

@@ -36,7 +36,7 @@ from .correctives import free_names, names_of
 from .head_motion import empty_of, gaze_target
 from .keyed import asked, digest
 from .keying import ChannelKeys, Keying, keys_of
-from .line_motion import Asked
+from .line_motion import MotionRequest
 from .lip_gap import lip_gap_of_keys
 from .prediction import Prediction
 from .reach import offsets_of, reach_of
@@ -128,11 +128,6 @@ class LineDraft:
         """All that is played."""
         return self.parts if self.turn is None else (*self.parts, self.turn)
 
-    @property
-    def names(self) -> set[str]:
-        """The Actions that it takes the place of."""
-        return {track.old.name for track in self.tracks if track.old is not None}
-
     def is_current(self, context: bpy.types.Context) -> bool:
         """Whether all that it was made for is still so."""
         line = lines.line_by_id(self.line)
@@ -144,20 +139,20 @@ class LineDraft:
 
 
 def drafting(
-    context: bpy.types.Context, known: str, source: Source, *, in_place: bool
+    context: bpy.types.Context, line_id: str, source: Source, *, in_place: bool
 ) -> Steps[LineDraft]:
     """Draft the animation of a line.
 
     Args:
         context: for the scene.
-        known: id of the line.
+        line_id: id of the line.
         source: what it is baked from, which fits the character.
         in_place: fill Actions that there are, instead of drafts: all happens at once.
 
     Raises:
         BadInputError: the line is gone.
     """
-    line = line_with(known)
+    line = line_with(line_id)
     main = line.id_data
     objects = character_objects(main)
     notes: list[str] = []
@@ -170,7 +165,7 @@ def drafting(
     span, stamp = lines.span_of(context, line, about), _stamp(context, line, about)
     controls = digest(lines.controls_of(main, line), line)
     empty, keying = empty_of(main), _keying(main, prediction)
-    moving = nla.line_action(empty, known)
+    moving = nla.line_action(empty, line_id)
     turn = Track(f"{line.name} head", main, empty or main, moving, None, keying)
     gap, targets = _lip_gap(main, source), [target_of(part) for part in objects]
     spans = spans_from(line, (about.sound_start or 0.0) - source.later)
@@ -180,10 +175,12 @@ def drafting(
     try:
         # From here on there are pauses.
         wanted = yield from asked(
-            lambda: _controls(known), span.first + span.rate * frames, span.rate
+            lambda: _controls(line_id), span.first + span.rate * frames, span.rate
         )
         wanted = replace(wanted, gaze_target=gaze)
-        moved = yield Asked(prediction, wanted, gap, spans, targets, by_bones, neck).channels
+        moved = yield MotionRequest(
+            prediction, wanted, gap, spans, targets, by_bones, neck
+        ).channels
         for track, found in zip(tracks, moved.parts, strict=True):
             track.channels = animated_channels(track.datablock, found)
             track.keying = replace(track.keying, contact=moved.contact)
@@ -206,7 +203,7 @@ def drafting(
         _discard([*tracks, turn])
         raise
     return LineDraft(
-        known,
+        line_id,
         source,
         about,
         controls,
@@ -217,21 +214,21 @@ def drafting(
     )
 
 
-def line_with(known: str) -> Any:
+def line_with(line_id: str) -> Any:
     """The line of an id.
 
     Raises:
         BadInputError: it is gone.
     """
-    line = lines.line_by_id(known)
+    line = lines.line_by_id(line_id)
     if line is None:
         raise BadInputError("The line is gone.", "Undo its removal and try again.")
     return line
 
 
-def _controls(known: str) -> tuple[Any, Any]:
+def _controls(line_id: str) -> tuple[Any, Any]:
     """The controls that count for a line, and the line, which may have moved in memory."""
-    line = line_with(known)
+    line = line_with(line_id)
     return lines.controls_of(line.id_data, line), line
 
 
@@ -338,9 +335,9 @@ def _discard(tracks: Sequence[Track]) -> None:
                 drafts.discard(draft)
 
 
-def note_put(known: str) -> None:
+def note_put(line_id: str) -> None:
     """Something was put into a line: drafts of it are not current any more."""
-    _puts[known] += 1
+    _puts[line_id] += 1
 
 
 def _stamp(context: bpy.types.Context, line: Any, about: lines.Predicted) -> str:

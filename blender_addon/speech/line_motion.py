@@ -20,7 +20,7 @@ from .slices import Check
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class MotionRequest:
     """What is worked out without Blender.
 
     Attributes:
@@ -41,7 +41,7 @@ class Asked:
     by_bones: bool
     neck: tuple[float, float, float] | None
 
-    def channels(self, _check: Check) -> Moved:
+    def channels(self, _check: Check) -> LineChannels:
         """All channels."""
         prediction = self.prediction
         made = adjusted(prediction, self.wanted, self.gap, self.spans)
@@ -49,7 +49,7 @@ class Asked:
         pose = HeadPose(
             prediction.joints, made.pose, rotation, prediction.turned_by, prediction.neck
         )
-        return Moved(
+        return LineChannels(
             [
                 list(target.channels(prediction.names, made.values, rotation, pose))
                 for target in self.targets
@@ -60,7 +60,7 @@ class Asked:
 
 
 @dataclass(frozen=True, eq=False)
-class Moved:
+class LineChannels:
     """Channels of the objects and of what turns the head, and (T,) frames in which lips touch."""
 
     parts: list[list[Channel]]

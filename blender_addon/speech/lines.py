@@ -77,11 +77,11 @@ def active_line(obj: bpy.types.Object) -> Any | None:
     return lines[min(max(main.gaussianspeech_active_line, 0), len(lines) - 1)] if lines else None
 
 
-def line_by_id(known: str) -> Any | None:
+def line_by_id(line_id: str) -> Any | None:
     """The line of an id, of whichever object."""
     for obj in bpy.data.objects:
         for line in obj.gaussianspeech_lines:
-            if line.id == known:
+            if line.id == line_id:
                 return line
     return None
 

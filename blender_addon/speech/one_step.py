@@ -33,19 +33,19 @@ _passing = False
 _resume: Callable[[list[str]], None] | None = None
 
 
-def begin(known: Iterable[str]) -> None:
+def begin(line_ids: Iterable[str]) -> None:
     """Mark lines that will be baked for what the user has changed just now."""
     mark = uuid.uuid4().hex
     _under_way.add(mark)
-    for line in filter(None, map(line_by_id, known)):
+    for line in filter(None, map(line_by_id, line_ids)):
         _under_way.discard(line.baking)
         line.baking = mark
 
 
-def end(known: Iterable[str]) -> None:
+def end(line_ids: Iterable[str]) -> None:
     """Make a step of undo of lines that are baked now."""
     marks = set()
-    for line in filter(None, map(line_by_id, known)):
+    for line in filter(None, map(line_by_id, line_ids)):
         marks.add(line.baking)
         line.baking = ""
     remaining = {line.baking for line in _lines()}
@@ -57,9 +57,9 @@ def end(known: Iterable[str]) -> None:
             _pushed.update(marks - {""})
 
 
-def give_up(known: Iterable[str]) -> None:
+def give_up(line_ids: Iterable[str]) -> None:
     """Leave lines as they are: their bakes were cancelled."""
-    for line in filter(None, map(line_by_id, known)):
+    for line in filter(None, map(line_by_id, line_ids)):
         _under_way.discard(line.baking)
         line.baking = ""
 
@@ -86,7 +86,7 @@ def _lines() -> Iterator[Any]:
 
 
 def _arrive(step: str) -> None:
-    """Go on, or begin bakes anew, where undo or redo has come to a state."""
+    """Go past it, or begin bakes anew, where undo or redo has come to a state."""
     global _left, _next  # noqa: PLW0603 - of this Blender
     marked = [(line.id, line.baking) for line in _lines() if line.baking]
     past = max((_pushed[mark] for _, mark in marked), default=0)

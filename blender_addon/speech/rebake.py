@@ -30,8 +30,7 @@ from .line_draft import line_with
 from .line_list import ensure_line
 
 LIVE_LIMIT = 55_000
-"""Key values up to which a moved slider bakes at once, which takes 0.1 s; more are made in slices,
-and are there a moment later."""
+"""Key values that a moved slider bakes at once, which takes 0.1 s; more are made in slices."""
 
 _FLAME_COST = 3
 """Times as long as other keys those of FLAME take: each moves the whole face."""
@@ -124,13 +123,13 @@ def rebake_lines(
     Raises:
         BadInputError: a line cannot be baked.
     """
-    known = [line.id for line in chosen]
+    line_ids = [line.id for line in chosen]
     began, at_once = perf_counter(), at_once or not bake_queue.has_timers()
-    for number, each in enumerate(known):
+    for number, each in enumerate(line_ids):
         line = lines.line_by_id(each)
         slow = bake_queue.is_held(context) or not _is_quick(line)
         if not at_once and (slow or perf_counter() - began > _QUICK):
-            _bake_later(known[number:])
+            _bake_later(line_ids[number:])
             return
         supersede(each)
         rebake(context, line)
@@ -150,31 +149,31 @@ def _is_quick(line: Any) -> bool:
     return cost * count * frames <= LIVE_LIMIT
 
 
-def _bake_later(known: list[str]) -> None:
+def _bake_later(line_ids: list[str]) -> None:
     """Draft lines in slices, in the place of drafts that are under way."""
-    for each in known:
+    for each in line_ids:
         check_rebake(line_with(each))
-    one_step.begin(known)
-    _draft(known)
+    one_step.begin(line_ids)
+    _draft(line_ids)
 
 
-def _draft(known: Iterable[str]) -> None:
-    for number, each in enumerate(known):
+def _draft(line_ids: Iterable[str]) -> None:
+    for number, each in enumerate(line_ids):
         _stop(each)
         _later.append(_Later(BakeFuture(each, drafting_of(each)), first=number == 0))
     background.show(_progress)
 
 
-def supersede(known: str) -> None:
+def supersede(line_id: str) -> None:
     """Forget that a slider has asked for a line, which is baked now in another way."""
-    _stop(known)
-    one_step.give_up([known])
+    _stop(line_id)
+    one_step.give_up([line_id])
     if not _later:
         stop_all()
 
 
-def _stop(known: str) -> None:
-    for later in [later for later in _later if later.draft.line == known]:
+def _stop(line_id: str) -> None:
+    for later in [later for later in _later if later.draft.line == line_id]:
         later.draft.cancel()
         _later.remove(later)
 
@@ -223,20 +222,20 @@ class _Progress:
 
     def cancel(self) -> None:
         """Leave the lines as they are, out of date."""
-        known = [later.draft.line for later in _later]
+        line_ids = [later.draft.line for later in _later]
         stop_all()
-        one_step.give_up(known)
+        one_step.give_up(line_ids)
         set_message(bpy.context, "Cancelled: the line is out of date until Update")
 
 
 _progress = _Progress()
 
 
-def _on_other_state(known: Iterable[str]) -> None:
+def _on_other_state(line_ids: Iterable[str]) -> None:
     """After undo and redo: these lines are to be drafted, and no others."""
     stop_all()
-    if known:
-        _draft(known)
+    if line_ids:
+        _draft(line_ids)
 
 
 def register() -> None:

@@ -25,7 +25,7 @@ Numbers = Callable[[Check], Any]
 Steps = Generator[Numbers | float | None, Any, T]
 
 
-def go_on() -> None:
+def never_cancelled() -> None:
     """The check of a computation that nobody cancels."""
 
 
@@ -38,7 +38,7 @@ def run_through(steps: Steps[T]) -> T:
         except StopIteration as end:
             result: T = end.value
             return result
-        answer = asked(go_on) if callable(asked) else None
+        answer = asked(never_cancelled) if callable(asked) else None
 
 
 class SlicedWork(Generic[T]):
@@ -61,7 +61,7 @@ class SlicedWork(Generic[T]):
         return self._aside is not None and not self._aside.done
 
     def advance(self, seconds: float) -> bool:
-        """Go on for a slice of some length; whether it is all done, and :attr:`result` is there.
+        """Work for a slice of some length; whether it is all done, and :attr:`result` is there.
 
         Raises:
             GaussianSpeechError: what the work raises.

@@ -125,7 +125,7 @@ def test_an_edit_in_the_middle_is_kept(blender, addon, head, speak, slices):
     assert not addon("speech.edits").is_edited(action_of(head))
 
 
-def test_edits_from_before_ride_on_what_slices_make(blender, addon, head, speak, slices):
+def test_edits_from_before_stay_over_what_slices_make(blender, addon, head, speak, slices):
     speak()
     before = jaw(blender, head)
     raise_key(addon, action_of(head), 12, 0.2)
@@ -222,7 +222,7 @@ def test_undo_in_the_middle_ends_the_bake_and_redo_begins_it_anew(blender, slid)
     np.testing.assert_allclose(jaw(blender, small(blender)), 0.5 * curves()[:, 0], atol=2e-3)
 
 
-def test_undo_of_something_else_in_the_middle_goes_on_with_the_bake(blender, slid):
+def test_undo_of_something_else_in_the_middle_keeps_the_bake(blender, slid):
     small(blender).location.x = 3.0
     blender.ops.ed.undo_push(message="Move")
     slid.tick(3)
@@ -325,7 +325,7 @@ def test_a_bake_that_waited_behind_one_begun_anew_is_of_what_counts_now(
     )
 
 
-def test_a_line_that_never_rests_is_shown_out_of_date(
+def test_a_line_that_changes_all_the_time_is_shown_out_of_date(
     blender, addon, head, speak, slices, monkeypatch
 ):
     monkeypatch.setattr(slices.queue, "_TRIES", 1)

@@ -56,7 +56,7 @@ def line(blender, addon, head, engine_aside):
 
 @pytest.fixture
 def strips(blender, addon):
-    """Our text strips as {name of what they show: strip}, in order."""
+    """Gives the text strips of a kind of mark, in the order of time."""
     compat = addon("compat")
 
     def read(kind):
