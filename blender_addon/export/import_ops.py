@@ -183,9 +183,13 @@ class ImportMotionTask(OfSpeaker, ImportMotionOptions, EngineTask):
         when = f"{abs(seconds):.2f} s {'after' if seconds >= 0 else 'before'} the motion"
         found = reply.body.get("offset_correlation")
         how = "as given" if found is None else f"the mouth follows it with correlation {found:.2f}"
+        notes = [f"The sound begins {when} ({how})"]
         if compat.has_audio():
-            add_sound_strip(compat.sequencer_scene(context), self._sound, self._frame)
-        return [f"The sound begins {when} ({how})"]
+            try:
+                add_sound_strip(compat.sequencer_scene(context), self._sound, self._frame)
+            except BadInputError as error:  # The engine reads more formats; the motion is there.
+                notes.append(str(error))
+        return notes
 
     def clean_up(self) -> None:
         """Remove a line that was not baked."""

@@ -201,6 +201,26 @@ def test_where_the_sound_lies_in_the_motion_is_found_and_said(captured, head, en
         assert [addon("compat").strip_range(strip)[0] for strip in strips] == [11]
 
 
+def test_motion_comes_in_without_the_strip_of_a_sound_that_blender_cannot_read(
+    head, engine_ready, addon, tmp_path, monkeypatch
+):
+    recording(tmp_path / "take.csv", frames=97)
+    voice = Path(__file__).parents[2] / "engine" / "assets" / "sample_voice.wav"
+    importing = addon("export.import_ops")
+
+    def refuse(_scene, path, _frame):
+        raise importing.BadInputError(f"Blender cannot read {path} as sound.", "Convert it.")
+
+    monkeypatch.setattr(importing, "add_sound_strip", refuse)
+    monkeypatch.setattr(importing.compat, "has_audio", lambda: True)
+    take = str(tmp_path / "take.csv")
+    give = {"sound": str(voice), "know_offset": True, "offset": 0.5}
+    engine_ready.ops.gaussianspeech.import_motion(filepath=take, **give)
+    assert said_last(engine_ready).startswith("Imported")
+    assert "Blender cannot read" in said_last(engine_ready)
+    assert len(head.gaussianspeech_lines) == 1
+
+
 def test_the_offset_of_a_sound_can_be_given(head, engine_ready, tmp_path):
     blender = engine_ready
     jaw, _ = recording(tmp_path / "take.csv", frames=97)
