@@ -12,6 +12,7 @@ import numpy as np
 
 from blender_addon.bench.turns import Figure, in_turn
 from blender_addon.standalone import addon_module
+from engine.heads.axes import head_to_blender
 
 _SIZES = ((550, 802), (1100, 1604), (1920, 1080))
 _ASSETS = Path(__file__).parents[2] / "engine" / "assets"
@@ -79,8 +80,8 @@ def _f12(size: tuple[int, int], own: list[float], runs: int) -> Figure:
 def head_mesh() -> tuple[np.ndarray, np.ndarray]:
     """The default head at rest, Blender's axes."""
     with np.load(_ASSETS / "default_head.npz") as head:
-        x, y, z = head["template"].astype(np.float32).T
-        return np.stack([x, -z, y], axis=1), head["faces"].astype(np.int32)
+        template = head_to_blender(head["template"].astype(np.float32))
+        return template, head["faces"].astype(np.int32)
 
 
 def turned(index: int) -> np.ndarray:
