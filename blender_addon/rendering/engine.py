@@ -154,7 +154,9 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
                     times = (shutter[0] + steps * (shutter[1] - shutter[0])).tolist()
             images, every = [], []
             for index, offset in enumerate(times):
-                seen = self._seen_at(depsgraph, frame + subframe + offset, move=len(times) > 1)
+                # Back from the shutter's end also where one time is enough: there an avatar may be
+                # gone that is to be seen at the frame.
+                seen = self._seen_at(depsgraph, frame + subframe + offset, move=shutter is not None)
                 every.append(seen)
                 samples = lens_samples(seen.lens, seen.camera, seen.points)
                 lens = None
@@ -239,13 +241,15 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
         return self._viewport
 
 
-def drawn_avatars(seen: list[_Seen], alpha: NDArray[np.float32]) -> DrawnAvatars:
-    """Where the avatars of a frame are, at all times of it."""
+def drawn_avatars(seen: list[_Seen], alpha: NDArray[np.float32]) -> DrawnAvatars | None:
+    """Where the avatars of a frame are, at all times of it; ``None`` where there are none."""
     depths = [
         points @ one.camera.viewmat[2, :3] + one.camera.viewmat[2, 3]
         for one in seen
         for points in one.points
     ]
+    if not depths:
+        return None
     ends = float(min(depth.min() for depth in depths)), float(max(depth.max() for depth in depths))
     return DrawnAvatars(seen[0].camera, seen[0].lens, alpha > 0, ends)
 

@@ -115,6 +115,18 @@ def test_frames_in_which_no_head_is_rendered_are_the_scene_alone(blender, main, 
         assert not blender.context.window_manager.gaussianspeech_status.is_error
 
 
+def test_a_head_that_is_gone_when_the_shutter_closes_is_in_the_picture(blender, main, tmp_path):
+    head = blender.data.objects["Head"]
+    for frame, hidden in ((1, False), (2, True)):
+        head.hide_render = hidden
+        head.keyframe_insert("hide_render", frame=frame)
+    main.frame_set(1)
+    main.render.use_motion_blur, main.render.motion_blur_shutter = True, 1.0
+    main.render.motion_blur_position = "START"
+    assert shows_avatar(main, tmp_path)
+    assert not blender.context.window_manager.gaussianspeech_status.is_error
+
+
 def test_another_camera_takes_effect_though_a_render_has_begun(blender, main, tmp_path):
     assert shows_avatar(main, tmp_path)
     side = blender.data.objects.new("Side", blender.data.cameras.new("Side"))
