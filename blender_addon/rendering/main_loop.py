@@ -34,9 +34,10 @@ _asked, _held = threading.Event(), threading.Event()
 def hold() -> None:
     """Return when the main loop has begun to wait; on a render's thread, last thing in its render.
 
-    Does nothing in the background, where renders and all else have one thread.
+    Does nothing where the render has the main thread: in the background, and for a script that
+    calls ``bpy.ops.render.render()``.
     """
-    if bpy.app.background:
+    if bpy.app.background or threading.get_ident() == threading.main_thread().ident:
         return
     _held.clear()
     _asked.set()

@@ -46,8 +46,19 @@ def test_a_main_loop_that_is_busy_delays_a_render_and_does_not_stop_it(
     main_loop: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(main_loop, "_PATIENCE", 0.01)
-    main_loop.hold()
+    thread = threading.Thread(target=main_loop.hold)
+    thread.start()
+    thread.join(5)
+    assert not thread.is_alive()
     main_loop._on_timer()
+
+
+def test_a_render_on_the_main_thread_does_not_wait_for_it(
+    main_loop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(main_loop, "_held", SimpleNamespace(clear=lambda: None, wait=pytest.fail))
+    main_loop.hold()
+    assert not main_loop._asked.is_set()
 
 
 def test_without_a_render_the_main_loop_is_not_kept(main_loop: Any) -> None:
