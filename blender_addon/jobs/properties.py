@@ -3,10 +3,36 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
 
 from .. import compat
 from .session import watcher
+
+VIDEO: dict[str, Any] = {
+    "name": "Video",
+    "description": "A film of one person who talks and slowly turns their head",
+    "subtype": "FILE_PATH",
+}
+"""Of the properties of new trainings that operators have too: their names and what they say."""
+SAID: dict[str, Any] = {
+    "name": "What Is Said",
+    "description": "Text file of what is said, in UTF-8; without one it is recognised",
+    "subtype": "FILE_PATH",
+}
+LICENCE: dict[str, Any] = {
+    "name": "Licence",
+    "description": "What the person who was filmed allows, kept with the person",
+}
+VIDEO_PRESET: dict[str, Any] = {
+    "name": "Preset",
+    "description": "How the avatar of a video is trained",
+    "items": (
+        ("default", "Full", "The paper's settings, in hours on a CPU"),
+        ("quick", "Quick", "A small avatar, to see whether a video works"),
+    ),
+}
 
 
 def _on_chosen(self: GAUSSIANSPEECH_PG_jobs, context: bpy.types.Context) -> None:
@@ -68,26 +94,9 @@ class GAUSSIANSPEECH_PG_training(bpy.types.PropertyGroup):
         subtype="DIR_PATH",
         options=compat.blend_relative(),
     )
-    video: bpy.props.StringProperty(
-        name="Video",
-        description="A film of one person who talks and slowly turns their head",
-        subtype="FILE_PATH",
-        options=compat.blend_relative(),
-    )
-    said: bpy.props.StringProperty(
-        name="What Is Said",
-        description="Text file of what is said, in UTF-8; without one it is recognised",
-        subtype="FILE_PATH",
-        options=compat.blend_relative(),
-    )
-    video_preset: bpy.props.EnumProperty(
-        name="Preset",
-        description="How the avatar of a video is trained",
-        items=(
-            ("default", "Full", "The paper's settings, in hours on a CPU"),
-            ("quick", "Quick", "A small avatar, to see whether a video works"),
-        ),
-    )
+    video: bpy.props.StringProperty(**VIDEO, options=compat.blend_relative())
+    said: bpy.props.StringProperty(**SAID, options=compat.blend_relative())
+    video_preset: bpy.props.EnumProperty(**VIDEO_PRESET)
     recordings: bpy.props.StringProperty(
         name="Recordings",
         description=(
@@ -100,9 +109,7 @@ class GAUSSIANSPEECH_PG_training(bpy.types.PropertyGroup):
     title: bpy.props.StringProperty(
         name="Name", description="What the training is called; without one, as its data"
     )
-    licence: bpy.props.StringProperty(
-        name="Licence", description="What the person who was filmed allows, kept with the person"
-    )
+    licence: bpy.props.StringProperty(**LICENCE)
     preset: bpy.props.EnumProperty(
         name="Preset",
         description="How the avatar is trained",

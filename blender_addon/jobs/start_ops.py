@@ -15,6 +15,7 @@ from ..settings import get_preferences
 from ..status import report_error
 from .client import JobsClient, JobSpec
 from .ops import act, chosen
+from .properties import LICENCE
 from .session import current_client
 
 VIEWS = "transforms_train.json"
@@ -166,11 +167,7 @@ class GAUSSIANSPEECH_OT_train_person(StepsMixin, bpy.types.Operator):
         min=0,
         options={"SKIP_SAVE"},
     )
-    licence: bpy.props.StringProperty(
-        name="Licence",
-        description="What the person who was filmed allows, kept with the person",
-        options={"SKIP_SAVE"},
-    )
+    licence: bpy.props.StringProperty(**LICENCE, options={"SKIP_SAVE"})
 
     def check_data(self, folder: Path) -> None:
         """Look for what names the views."""

@@ -11,6 +11,7 @@ from bpy_extras.io_utils import ImportHelper
 from ...engine.core.errors import BadInputError
 from .. import compat
 from .client import JobsClient, JobSpec
+from .properties import LICENCE, SAID, VIDEO, VIDEO_PRESET
 from .start_ops import StartJobOperator, device_options, rasteriser_options
 
 VIDEO_FILES = "*.mp4;*.mov;*.m4v;*.mkv;*.webm;*.avi"
@@ -29,33 +30,11 @@ class GAUSSIANSPEECH_OT_person_from_video(StartJobOperator, bpy.types.Operator, 
     # Not internal, as the others are: it asks for its file itself.
     bl_options = {"REGISTER"}
 
-    filepath: bpy.props.StringProperty(
-        name="Video",
-        description="A film of one person, as phones record it",
-        subtype="FILE_PATH",
-        options={"SKIP_SAVE", *compat.blend_relative()},
-    )
+    filepath: bpy.props.StringProperty(**VIDEO, options={"SKIP_SAVE", *compat.blend_relative()})
     filter_glob: bpy.props.StringProperty(default=VIDEO_FILES, options={"HIDDEN"})
-    said: bpy.props.StringProperty(
-        name="What Is Said",
-        description="Text file of what is said, in UTF-8; without one it is recognised",
-        subtype="FILE_PATH",
-        options={"SKIP_SAVE", *compat.blend_relative()},
-    )
-    licence: bpy.props.StringProperty(
-        name="Licence",
-        description="What the person who was filmed allows, kept with the person",
-        options={"SKIP_SAVE"},
-    )
-    preset: bpy.props.EnumProperty(
-        name="Preset",
-        description="How the avatar is trained",
-        items=(
-            ("default", "Full", "The paper's settings, in hours on a CPU"),
-            ("quick", "Quick", "A small avatar, to see whether a video works"),
-        ),
-        options={"SKIP_SAVE"},
-    )
+    said: bpy.props.StringProperty(**SAID, options={"SKIP_SAVE", *compat.blend_relative()})
+    licence: bpy.props.StringProperty(**LICENCE, options={"SKIP_SAVE"})
+    preset: bpy.props.EnumProperty(**VIDEO_PRESET, options={"SKIP_SAVE"})
     steps: bpy.props.IntProperty(
         name="Steps",
         description="Steps of the avatar's training; 0 for as many as are usual",
