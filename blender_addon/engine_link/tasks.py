@@ -149,7 +149,7 @@ class EngineTask:
         _redraw(context)
 
     def _take(self, context: bpy.types.Context) -> set[str]:
-        """Take a reply, and go on or end."""
+        """Take a reply; then ask for the next, or end."""
         following = None
         try:
             following = _asked(self.finish, context, self._future.result(0))

@@ -176,7 +176,7 @@ class GAUSSIANSPEECH_OT_doctor(EngineTask, bpy.types.Operator):
 
     def begin(self, context: bpy.types.Context) -> Future:
         """Look at Blender's side, and ask the engine."""
-        return _looked_at(context, list)
+        return _diagnose(context, list)
 
     def finish(self, context: bpy.types.Context, reply: list[Check]) -> None:
         """Keep the findings for the panel."""
@@ -200,7 +200,7 @@ class GAUSSIANSPEECH_OT_report_problem(EngineTask, bpy.types.Operator):
         status = get_status(context)
         error = f"{status.message} {status.hint}".strip() if status.is_error else ""
         logs = (engine_log_path(), session.log_path())
-        return _looked_at(context, lambda checks: problem_text(checks, error, logs))
+        return _diagnose(context, lambda checks: problem_text(checks, error, logs))
 
     def finish(self, context: bpy.types.Context, reply: str) -> None:
         """Put the text on the clipboard and into a file."""
@@ -215,15 +215,15 @@ class GAUSSIANSPEECH_OT_report_problem(EngineTask, bpy.types.Operator):
         report(self, context, f"Copied, and written to {path}: add what you did, and send it")
 
 
-def _looked_at(context: bpy.types.Context, made: Callable[[list[Check]], Any]) -> Future:
-    """What is made of the doctor's findings, once the engine has answered or failed to."""
+def _diagnose(context: bpy.types.Context, convert: Callable[[list[Check]], Any]) -> Future:
+    """The doctor's findings, converted, once the engine has answered or failed to."""
     checks = doctor_report.blender_checks()
     try:
         pending = get_engine(context).request("doctor", {})
     except GaussianSpeechError as error:
-        return CompletedFuture(made([*checks, doctor_report.no_engine(error)]))
+        return CompletedFuture(convert([*checks, doctor_report.no_engine(error)]))
     return ThreadFuture(
-        lambda cancelled: made([*checks, *doctor_report.engine_checks(pending, cancelled)]),
+        lambda cancelled: convert([*checks, *doctor_report.engine_checks(pending, cancelled)]),
         "Doctor",
     )
 

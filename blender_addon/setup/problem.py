@@ -16,7 +16,7 @@ _LONGEST = 1 << 16
 
 
 def problem_text(checks: Sequence[Check], error: str, logs: Sequence[Path]) -> str:
-    """Everything that whoever mends a problem asks for first, as Markdown.
+    """A report of a problem with what is needed to look into it, as Markdown.
 
     The user's folder is written ``~``, for it often holds a name.
 
