@@ -7,13 +7,13 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.blender_addon.conftest import PACKAGE, REPOSITORY
 from tests.blender_addon.jobs.job_folders import make_job
+from tests.blender_addon.jobs.job_waiting import until
 
 VOICE = REPOSITORY / "engine" / "assets" / "sample_voice.wav"
 CRASHING = Path(__file__).with_name("crashing.py")
@@ -30,13 +30,6 @@ def parents():
         if state != "Z":
             found[int(path.parent.name)] = int(parent)
     return found
-
-
-def until(condition, patience=60.0):
-    end = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
 
 
 @pytest.mark.one_blender

@@ -78,12 +78,7 @@ def sharp_mean(scene, tmp_path, steps, move):
 
 
 def test_what_moves_before_the_avatar_is_the_mean_of_sharp_frames(blender, scene, bar, tmp_path):
-    for frame, x in ((0, -0.4), (2, 0.4)):
-        bar.location.x = x
-        bar.keyframe_insert("location", frame=frame)
-    for curve in curves_of(bar):
-        for key in curve.keyframe_points:
-            key.interpolation = "LINEAR"
+    move_at_constant_speed(bar, -0.4, 0.4)
     blender.ops.gaussianspeech.set_up_composite()
     scene.render.use_motion_blur, scene.render.motion_blur_shutter = True, 1.0
     scene.frame_set(1)
@@ -100,10 +95,16 @@ def test_what_moves_before_the_avatar_is_the_mean_of_sharp_frames(blender, scene
     assert psnr(by_depth, truth) < 26
 
 
-def curves_of(obj):
+def move_at_constant_speed(obj, start, end):
+    """Along x, from frame 0 to frame 2."""
     from blender_addon.standalone import addon_module
 
-    return addon_module("compat").fcurves_of(obj)
+    for frame, x in ((0, start), (2, end)):
+        obj.location.x = x
+        obj.keyframe_insert("location", frame=frame)
+    for curve in addon_module("compat").fcurves_of(obj):
+        for key in curve.keyframe_points:
+            key.interpolation = "LINEAR"
 
 
 def test_what_is_out_of_focus_before_the_avatar_is_the_mean_over_the_lens(

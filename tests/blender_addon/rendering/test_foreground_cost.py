@@ -13,7 +13,7 @@ from tests.blender_addon.rendering.test_foreground import (
     HEIGHT,
     WIDTH,
     bar,
-    curves_of,
+    move_at_constant_speed,
     psnr,
     rendered,
     scene,
@@ -173,12 +173,7 @@ def test_where_there_is_no_avatar_the_picture_is_the_scenes_own_to_the_bit(
 def test_what_a_fast_head_uncovers_does_not_stand_before_it(blender, scene, bar, tmp_path):
     head = blender.data.objects["Head"]
     bar.location.x = -0.3
-    for frame, x in ((0, -0.9), (2, 0.9)):
-        head.location.x = x
-        head.keyframe_insert("location", frame=frame)
-    for curve in curves_of(head):
-        for key in curve.keyframe_points:
-            key.interpolation = "LINEAR"
+    move_at_constant_speed(head, -0.9, 0.9)
     blender.ops.gaussianspeech.set_up_composite()
     scene.render.use_motion_blur, scene.render.motion_blur_shutter = True, 1.0
     scene.frame_set(1)
