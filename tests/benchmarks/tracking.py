@@ -7,7 +7,8 @@
 
 Needs the extra ``tracking``. Each video shows another person of the default head, who speaks the
 audio, turns and nods before a phone that sways; the tracker gets only the film, or what --known
-says besides: the focal length, or also the neutral head, with poses and expressions left to find.
+says besides: the focal length, or also the neutral head, with poses and expressions left to find
+(the detector is not calibrated on a head that is known).
 It knows neither size nor position of a head, so the found neutral face is laid on the true one by
 one similarity a video; vertices, lips and poses are compared after that. "always" is the part of
 the pose's error that all frames share, about the head's axes. A closure is a p, b or m in whose
@@ -20,6 +21,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,7 +53,6 @@ from training.tracking.track import Track, track_scan
 
 TOUCHING = 0.3
 KEPT = 0.04
-CASES = ("plain", "noise", "blur", "15fps", "hand", "cut")
 
 
 def quiet(_share, _message):
@@ -100,32 +101,33 @@ def of_known_head(truth, found):
     space, marks, nobody = default_space(), load_landmark_map(), np.zeros(0)
     model = arkit_face_model(truth.head, space, marks)
     model = replace(model, identity=np.zeros((0, *model.rest.shape)), mean=nobody)
+    if len(found.good) < len(found.state):
+        raise SystemExit("A frame was dropped: this is measured on plain videos.")
     good, camera = found.good, Intrinsics(float(truth.K[0, 0]), truth.K[:2, 2].astype(float))
     seen = Observations(found.points[good].astype(float), good / found.fps, found.takes[good])
     fit = fit_frames(model, seen, camera, nobody, initial_poses(model, seen, camera))
     away = np.linalg.norm(project(model, nobody, camera, fit) - seen.points, axis=2).mean(1)
-    if len(good) < len(found.state):
-        raise SystemExit("A frame was dropped: this is measured on plain videos.")
     return Track(truth.head, camera, fit, away / eye_distance(seen.points), found, nobody)
 
 
 def tracked(video, folder, truth, known, *, calibrate):
     """The track of a video, and seconds a frame of looking and of fitting."""
     film = open_film(video, 1280)
-    detector, hands = open_detector(), HandDetector()
     start = time.perf_counter()
-    found = scan(film, detector, hands, folder, quiet)
+    with closing(open_detector()) as detector, closing(HandDetector()) as hands:
+        found = scan(film, detector, hands, folder, quiet)
     looked = time.perf_counter() - start
     count = len(found.state)
     write_sound(film, folder / "sound.wav", count)
     said = listen(folder / "sound.wav", None, count, film.fps, quiet)
     start = time.perf_counter()
-    still = open_detector(still=True) if calibrate else None
     focal = float(truth.K[0, 0]) if known == "focal" else None
     if known == "head":
         track = of_known_head(truth, found)
     else:
-        track = track_scan(film, found, focal, quiet, closure=said.closure, still=still)
+        with closing(open_detector(still=True)) as still:
+            shown = still if calibrate else None
+            track = track_scan(film, found, focal, quiet, closure=said.closure, still=shown)
     fitted = time.perf_counter() - start
     return track, looked / count, fitted / count
 
@@ -207,7 +209,7 @@ def main():
     parser.add_argument("--audio", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--seeds", type=int, nargs="+", default=[101, 102])
-    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--cases", nargs="+", choices=OPTIONS, default=list(OPTIONS))
     parser.add_argument("--known", choices=["focal", "head"])
     parser.add_argument("--calibration", action=argparse.BooleanOptionalAction, default=True)
     chosen = parser.parse_args()

@@ -8,7 +8,7 @@ Needs the extra ``tracking``. A video of another person of the default head is t
 avatar trained on what was tracked; beside it one on the true camera, head and motion. Both are
 compared with the film in frames that neither saw (the last tenth), and with the person as a
 camera sees them 20° aside, which no picture shows. Their positions and sizes differ by what no
-video tells: each goes round its own head. Backgrounds are black.
+video shows: each goes round its own head. Backgrounds are black.
 """
 
 from __future__ import annotations
@@ -143,13 +143,14 @@ def scores(truth, capture, trained_avatar):
     for view in capture.split("test"):
         frame = int(np.abs(truth.times - seconds[view.timestep]).argmin())
         expression = view.expression.numpy()
-        ours = view.camera.viewmat.astype(float) @ view.head_matrix.numpy()
-        theirs, camera = truth.matrices[frame].astype(float), view.camera
+        matrix = view.camera.viewmat.astype(float) @ view.head_matrix.numpy()
+        true_matrix, camera = truth.matrices[frame].astype(float), view.camera
         true_camera = replace(camera, viewmat=np.eye(4, dtype=np.float32), K=truth.K)
         our_camera = replace(camera, viewmat=np.eye(4, dtype=np.float32))
         for moved, row in found.items():
+            ours, theirs = matrix, true_matrix
             if moved:
-                ours, theirs = aside_of(head.eyes, ours), aside_of(truth.head.eyes, theirs)
+                ours, theirs = aside_of(head.eyes, matrix), aside_of(truth.head.eyes, true_matrix)
             image = rendered(
                 trained_avatar.avatar, head.deform(expression), expression, ours, our_camera
             )
