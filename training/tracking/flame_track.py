@@ -29,7 +29,6 @@ from engine.heads.flame_param import FlameParam
 from engine.heads.head import Head
 from engine.heads.retarget import correspond
 from engine.heads.skinning import rotation_matrices, skin
-from engine.heads.welding import weld
 from training.tracking.fitting import FrameFit
 
 _TRUSTED = 0.3
@@ -68,9 +67,8 @@ class FlameTrack:
         Args:
             matrices: (T, 4, 4) the tracked head's space to the world.
         """
-        model, param = self.person.model, self.param
-        along = np.einsum("jv,vck->kjc", model.J_regressor[:1], _expressions(self.person))[:, 0]
-        root = model.joints(model.v_template)[0] + param.expr @ along
+        param = self.param
+        root = _roots(self.person, param.expr)
         inner = Rotation.from_rotvec(param.rotation).as_matrix()
         shift = root + param.translation - np.einsum("tij,tj->ti", inner, root)
         turn = matrices[:, :3, :3] @ inner
@@ -109,11 +107,8 @@ def in_flame(path: Path, head: Head, fit: FrameFit, progress: Progress) -> Flame
     person = flame_person(path, shape=shape.astype(np.float32))
     frames = len(fit.expression)
     param = FlameParam.of(person.head, frames)
-    still = np.broadcast_to(np.float32(0), param.dynamic_offset.shape)
     expr, jaw, missed = _faces(person, points, head, fit, R, shift, subprogress(progress, 0.3, 1.0))
-    root = person.model.joints(person.model.v_template)[0]
-    along = np.einsum("v,vck->kc", person.model.J_regressor[0], _expressions(person))
-    roots = root + expr @ along
+    roots = _roots(person, expr)
     param = replace(
         param,
         expr=expr.astype(np.float32),
@@ -121,7 +116,6 @@ def in_flame(path: Path, head: Head, fit: FrameFit, progress: Progress) -> Flame
         eyes_pose=_eyes(head, fit, R).astype(np.float32),
         rotation=np.tile(Rotation.from_matrix(R).as_rotvec(), (frames, 1)).astype(np.float32),
         translation=(roots @ R.T + shift - roots).astype(np.float32),
-        dynamic_offset=still,
     )
     return FlameTrack(person, param, 1e3 * missed)
 
@@ -145,10 +139,8 @@ class _Points:
 
 def _points(path: Path, progress: Progress) -> _Points:
     person = flame_person(path)
-    welded = weld(load_default_head())
-    found = correspond(welded.head, person.head, progress=progress)
-    # Of a person who welds differently the vertices would not be found again.
-    corners = welded.first[found.source.skin[found.source.surface.faces[found.closest.faces]]]
+    found = correspond(load_default_head(), person.head, progress=progress)
+    corners = found.source.skin[found.source.surface.faces[found.closest.faces]]
     kept = np.flatnonzero(found.trust > _TRUSTED)
     if len(kept) < SHAPES // 3:
         raise BadInputError(
@@ -172,6 +164,14 @@ def _points(path: Path, progress: Progress) -> _Points:
 def _expressions(person: FlamePerson) -> Float:
     directions: Float = person.model.shapedirs[..., SHAPES : SHAPES + EXPRESSIONS]
     return directions
+
+
+def _roots(person: FlamePerson, expr: Float | Double) -> Double:
+    """(T, 3) metres: the root joint of the unposed head under (T, 100) coefficients."""
+    model = person.model
+    along = np.einsum("v,vck->kc", model.J_regressor[0], _expressions(person))
+    roots: Double = model.joints(model.v_template)[0] + np.asarray(expr, np.float64) @ along
+    return roots
 
 
 def _identity(points: _Points, neutral: Double) -> tuple[Double, Double, Double]:
@@ -229,9 +229,9 @@ def _faces(
 def _face(posed: _Posed, wanted: Tensor, weights: Tensor) -> tuple[Double, Double, Double]:
     count = len(wanted)
     expr = torch.zeros(count, EXPRESSIONS, dtype=torch.float64, requires_grad=True)
+    # In deviations, as the coefficients are.
     jaw = torch.zeros(count, 3, dtype=torch.float64, requires_grad=True)
     narrow = torch.tensor([1.0, 5.0, 5.0], dtype=torch.float64)
-    # Jaw in deviations, as the coefficients are.
     solver = torch.optim.LBFGS([expr, jaw], max_iter=_ITERATIONS, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:

@@ -1,22 +1,31 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from PIL import Image
 
+import engine.assets
 from engine.avatar import load_avatar
 from engine.heads import load_head
+from engine.heads.flame import flame_person
+from engine.heads.flame_param import load_flame_param
 from engine.motion.performance import Performance
 from engine.rendering.frames import render_frame, studio_backdrop
 from engine.rendering.video import write_video
 from engine.splatting.camera import look_at
 from engine.splatting.cpu.backend import CpuBackend
+from tests.engine.heads.flame_people import write_model
+from tests.training.tracking.filmed_head import film_head, substitute_detectors
 from training.cli import main
+from training.data.layout import flame_param_path
 from training.data.multiview import MultiViewCapture
+from training.data.posed_flame import posed, row_of
 from training.data.recordings import find_recordings
 
+SAMPLE_VOICE = Path(engine.assets.__file__).with_name("sample_voice.wav")
 SIZE = 360
 FPS = 12.0
 
@@ -81,6 +90,31 @@ def test_the_report_says_how_well(capture):
     assert report["summary"]["error_percent_of_eye_distance"]["mean"] < 3
     assert len(report["frames"]) == 18
     assert (capture / "preview.mp4").is_file()
+
+
+@pytest.mark.slow
+def test_with_a_flame_model_the_capture_is_in_its_parameters(tmp_path, monkeypatch):
+    filmed = film_head(tmp_path / "ada.mp4", SAMPLE_VOICE)
+    substitute_detectors(monkeypatch, filmed)
+    monkeypatch.setattr("training.tracking.fitting._ROUNDS", ((40, False), (40, True)))
+    model, out = write_model(tmp_path / "flame2023.npz"), tmp_path / "capture"
+    assert main(["track", str(filmed.path), "--out", str(out), "--head", str(model)]) == 0
+    opened = MultiViewCapture.open(out, head=str(model))
+    assert opened.head.source.kind == "flame"
+    summary = json.loads((out / "report.json").read_text())["summary"]
+    assert summary["flame_misfit_mm"] < 2.5
+    found = find_recordings(out).every[0]
+    assert found.motion.name.endswith(".flame_param.npz")
+    assert found.timesteps
+    for view in opened.split("train"):
+        param = load_flame_param(out / flame_param_path(view.timestep))
+        person = flame_person(model, shape=param.shape)
+        near = np.linalg.norm(person.head.template - person.head.eyes, axis=1) < 0.08
+        face = posed(person.model, row_of(param, 0)).vertices.numpy()[near]
+        local = face @ view.camera.viewmat[:3, :3].T + view.camera.viewmat[:3, 3]
+        flat = local @ view.camera.K.T
+        column, row = (flat[:, :2] / flat[:, 2:]).astype(int).T
+        assert (view.alpha.numpy()[row, column] > 0.5).mean() > 0.95
 
 
 @pytest.mark.slow
