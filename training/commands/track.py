@@ -14,7 +14,7 @@ from engine.core.errors import BadInputError
 from engine.jobs.worker import JobHandle
 from training.commands.job_run import run_as_job
 from training.run.options import check_file
-from training.tracking.settings import TrackSettings
+from training.tracking.settings import TrackSettings, flame_of
 
 
 def track(
@@ -52,11 +52,6 @@ def track(
 
     config = {"kind": "track", **described}
     return run_as_job(out, config, work, background=background, json=json)
-
-
-def flame_of(head: str | None) -> Path | None:
-    """The FLAME model that an option names; ``None`` for the default head."""
-    return None if head in (None, "default") else Path(head).resolve()
 
 
 def film_of(video: Path, settings: TrackSettings, head: str | None) -> dict[str, Any]:

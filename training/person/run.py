@@ -33,7 +33,7 @@ from training.person.config import PersonSettings
 from training.person.one_camera import for_one_camera, has_one_camera, unseen_note
 from training.run.checkpoints import write_json
 from training.run.loop import report_to
-from training.tracking.settings import TrackSettings
+from training.tracking.settings import TrackSettings, flame_of
 
 STAGES = "stages"
 TRACKED = "tracking"
@@ -105,7 +105,7 @@ class _Stage:
 
 
 def train(plan: PersonTraining, job: JobHandle) -> Person:
-    """Train a person, or go on with a training that was interrupted.
+    """Train a person, or resume a training that was interrupted.
 
     Args:
         plan: what to train.
@@ -158,7 +158,7 @@ def _tracking_stages(plan: PersonTraining) -> list[_Stage]:
     def track(folder: Path, job: JobPart) -> dict[str, float]:
         from training.tracking.run import track_video
 
-        head = None if plan.head in (None, "default") else Path(str(plan.head))
+        head = flame_of(plan.head)
         summary = track_video(video, folder, plan.track, job, no_progress, head=head)
         return {
             "frames": summary["frames"],
@@ -259,8 +259,8 @@ def _train_speech(
     from training.speech.personal import PersonalTraining as SpeechPlan
 
     settings = plan.settings
-    goes_on = has_arkit_visemes(head) and not settings.encoder_source
-    start = settings.start or (STARTER if goes_on else SCRATCH)
+    starter_fits = has_arkit_visemes(head) and not settings.encoder_source
+    start = settings.start or (STARTER if starter_fits else SCRATCH)
     steps = settings.speech_steps
     wanted = SpeechPlan(
         data=plan.capture,

@@ -43,16 +43,12 @@ class GivenMasks:
         """Look at a folder.
 
         Args:
-            folder: with the masks, white is the person.
+            folder: with the masks, white is the person; it exists.
             frames: of the video.
 
         Raises:
-            BadInputError: no such folder, or another number of masks.
+            BadInputError: another number of masks.
         """
-        if not folder.is_dir():
-            raise BadInputError(
-                f"There is no folder {folder}.", "Check the path given with --masks."
-            )
         self._files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
         if len(self._files) != frames:
             raise BadInputError(

@@ -11,6 +11,11 @@ from engine.core.errors import BadInputError
 from training.run.options import check_file, check_ranges
 
 
+def flame_of(head: str | None) -> Path | None:
+    """The FLAME model that ``--head`` names; ``None`` for the default head."""
+    return None if head in (None, "default") else Path(head).resolve()
+
+
 @dataclass(frozen=True)
 class TrackSettings:
     """How a video is tracked.
@@ -41,6 +46,10 @@ class TrackSettings:
         check_ranges(self, ranges if self.focal is None else {**ranges, "focal": (50.0, 1e5)})
         check_file(self.text, "--text")
         check_file(self.landmark_model, "--landmark-model")
+        if self.masks is not None and not self.masks.is_dir():
+            raise BadInputError(
+                f"There is no folder {self.masks}.", "Check the path given with --masks."
+            )
 
     @property
     def said(self) -> str | None:

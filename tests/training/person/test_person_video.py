@@ -104,7 +104,7 @@ def test_the_person_of_a_video_speaks(done, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_job_that_stopped_while_it_tracked_goes_on(filmed, tmp_path, monkeypatch, capsys):
+def test_a_job_that_stopped_while_it_tracked_resumes(filmed, tmp_path, monkeypatch, capsys):
     from training.tracking import run
 
     out, write = tmp_path / "person", run.CaptureWriter.write_view
@@ -141,6 +141,7 @@ def test_a_job_that_stopped_while_it_tracked_goes_on(filmed, tmp_path, monkeypat
         (("gone.mp4",), "gone.mp4"),
         (("ada.mp4", "--text", "gone.txt"), "gone.txt"),
         (("ada.mp4", "--focal", "3"), "--focal"),
+        (("ada.mp4", "--masks", "gone"), "--masks"),
     ],
 )
 def test_what_cannot_become_a_person_is_refused_in_a_line(filmed, tmp_path, capsys, given, said):
