@@ -36,7 +36,7 @@ _EFFECTIVE = 0.12
 """Of the landmarks' weight: their errors are alike among neighbours."""
 _INDEPENDENT = 4.0
 """Frames whose errors are independent: a detector is wrong about one face in all of them alike, so
-that more frames tell no more of its shape."""
+that more frames show no more of its shape."""
 _HUBER = 2.0
 _FACING = (0.05, 0.35)
 """Cosine of the skin's normal and the line of sight at which a landmark begins to count, and
@@ -55,7 +55,7 @@ _EXPRESSION_UNIT = 0.1
 _RATE = 25.0
 _ROUNDS = ((120, False), (180, True), (160, True))
 """Of fitting the identity: iterations, and whether outliers count less; each begins with the pose
-of the one before, which tells what faces the camera."""
+of the one before, which shows what faces the camera."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -297,7 +297,7 @@ class _Problem:
                 low[-1] = high[-1] = 0.0
         done = 0
 
-        def tell(_: object) -> None:
+        def report(_: object) -> None:
             nonlocal done
             done += 1
             progress(min(1.0, done / iterations), "fitting the head")
@@ -308,7 +308,7 @@ class _Problem:
             jac=True,
             method="L-BFGS-B",
             bounds=np.stack([low, high], 1),
-            callback=tell,
+            callback=report,
             options={"maxiter": iterations, "maxcor": 30, "maxfun": 2 * iterations, "ftol": 1e-9},
         )
         return self._unpacked(found.x)

@@ -62,7 +62,7 @@ class Priors:
 def with_responses(
     marks: LandmarkMap, head: Head, pictures: Sequence[Picture], priors: Priors
 ) -> LandmarkMap:
-    """A map with what pictures tell beyond it.
+    """A map with what detections in pictures add to it.
 
     Args:
         marks: what is known.

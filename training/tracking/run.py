@@ -77,7 +77,7 @@ def track_video(
         CancelledError: the job was cancelled; what was looked at is kept.
     """
 
-    def tell(share: float, message: str) -> None:
+    def report(share: float, message: str) -> None:
         if job.cancel_requested:
             raise CancelledError
         progress(share, message)
@@ -88,15 +88,15 @@ def track_video(
     detector, hands = open_detector(settings.landmark_model), HandDetector()
     still = open_detector(settings.landmark_model, still=True)
     try:
-        found = scan(film, detector, hands, job.checkpoints, subprogress(tell, 0.0, _SCANNED))
+        found = scan(film, detector, hands, job.checkpoints, subprogress(report, 0.0, _SCANNED))
         film = replace(film, frames=len(found.state))
         masks = None if settings.masks is None else GivenMasks(settings.masks, film.frames)
-        said = _recognised(film, out, settings, subprogress(tell, _SCANNED, _RECOGNISED))
+        said = _recognised(film, out, settings, subprogress(report, _SCANNED, _RECOGNISED))
         track = track_scan(
             film,
             found,
             _focal(film, settings),
-            subprogress(tell, _RECOGNISED, _FITTED),
+            subprogress(report, _RECOGNISED, _FITTED),
             closure=None if said is None else said.closure,
             still=still,
         )
@@ -104,10 +104,10 @@ def track_video(
             job.note(note)
         flame = None
         if head is not None:
-            flame = in_flame(head, track.head, track.fit, subprogress(tell, _FITTED, _IN_FLAME))
+            flame = in_flame(head, track.head, track.fit, subprogress(report, _FITTED, _IN_FLAME))
         writer = CaptureWriter(out, film, track, settings.pictures, flame)
         _write_pictures(
-            out, film, track, writer, segmenter, masks, job, subprogress(tell, _IN_FLAME, 0.98)
+            out, film, track, writer, segmenter, masks, job, subprogress(report, _IN_FLAME, 0.98)
         )
         recordings = [] if said is None else _write_speech(out, film, track, writer, said)
         summary = _report(out, film, track, detector.name, flame)

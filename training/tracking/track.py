@@ -37,7 +37,7 @@ PHONE_FOCAL = 0.77
 """Focal length of phones' cameras against the larger side of their videos."""
 _IDENTITY_FRAMES = 48
 _CALIBRATIONS, _SHOWN = 2, 2
-"""How often the detector is calibrated, and of those frames every which is rendered for it."""
+"""How often the detector is calibrated, and the stride of the identity's frames rendered for it."""
 _MISFIT = 0.12
 """Mean reprojection error, of the eyes' distance, from which a frame is dropped."""
 _FAILED = 0.06
@@ -100,8 +100,8 @@ def track_scan(
     camera = Intrinsics(guess, np.array([film.width / 2, film.height / 2]))
     seen = _observations(found, found.good)
     picked = seen.picked(_varied(model, seen, camera))
-    who = _Who(space, marks, still, free_focal=focal is None)
-    identity, camera, marks = who.found(picked, camera, subprogress(progress, 0.0, 0.4))
+    search = _IdentitySearch(space, marks, still, free_focal=focal is None)
+    identity, camera, marks = search.run(picked, camera, subprogress(progress, 0.0, 0.4))
     person = space.shaped(identity)
     none = np.zeros(0)
     model = replace(
@@ -131,8 +131,8 @@ def track_scan(
 
 
 @dataclass(frozen=True, eq=False)
-class _Who:
-    """The search for identity and camera: fitted, and with a detector calibrated and fitted again.
+class _IdentitySearch:
+    """Identity and camera: fitted, and with a detector calibrated and fitted again.
 
     Attributes:
         space: of identities.
@@ -146,7 +146,7 @@ class _Who:
     still: LandmarkDetector | None
     free_focal: bool
 
-    def found(
+    def run(
         self, picked: Observations, guess: Intrinsics, progress: Progress
     ) -> tuple[Double, Intrinsics, LandmarkMap]:
         """Identity, camera and the person's own map from frames of different poses and mouths."""

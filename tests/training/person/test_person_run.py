@@ -78,7 +78,7 @@ def test_a_person_speaks_with_their_own_model_on_their_own_head(done, capture, t
     assert json.loads(capsys.readouterr().out)["model"] == "rules"
 
 
-def test_a_job_that_stopped_goes_on_with_the_stage_it_stopped_in(
+def test_a_job_that_stopped_resumes_in_the_stage_it_stopped_in(
     capture, done, tmp_path, monkeypatch
 ):
     out = tmp_path / "broken"

@@ -88,7 +88,7 @@ class _Detector:
 
 
 class _NoFaces:
-    """Renders of what was fitted tell nothing here: there is no detector to calibrate."""
+    """Finds no face in renders of what was fitted, so that nothing is calibrated."""
 
     name = "made"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What pictures tell of a detector beyond its map."""
+"""What detections on known faces add to the landmark map."""
 
 from dataclasses import replace
 
@@ -78,17 +78,17 @@ def test_what_a_detector_adds_for_a_person_is_found(head, marks):
     assert np.abs(rest).max() < 1e-5
 
 
-class Biased:
-    """Finds the landmarks of a map whose nose lies elsewhere, in the renders of known frames."""
+class Scripted:
+    """Answers with the faces it was given, in their order."""
 
     name = "made"
 
-    def __init__(self, pictures):
-        self.pictures, self.sizes = pictures, []
+    def __init__(self, answers):
+        self.answers, self.sizes = answers, []
 
     def detect(self, image, _seconds):
         self.sizes.append(image.shape)
-        return self.pictures.pop(0)
+        return self.answers.pop(0)
 
 
 def fit_of(pictures):
@@ -98,10 +98,10 @@ def fit_of(pictures):
 
 
 @pytest.mark.slow
-def test_renders_of_the_person_are_shown_to_the_detector(head, marks):
+def test_a_detector_that_finds_no_face_in_the_renders_leaves_the_map(head, marks):
     camera = Intrinsics(900.0, np.array([320.0, 320.0]))
     pictures = list(detections(head, marks, 8))
-    detector = Biased([[] for _ in pictures])
+    detector = Scripted([[] for _ in pictures])
     same = calibrated(marks, head, camera, fit_of(pictures), detector, lambda *_: None)
     assert same is marks
     assert len(detector.sizes) == 8
@@ -115,7 +115,7 @@ def test_a_calibration_can_be_cancelled(head, marks):
     camera = Intrinsics(900.0, np.array([320.0, 320.0]))
     fit = fit_of(list(detections(head, marks, 2)))
     with pytest.raises(CancelledError):
-        calibrated(marks, head, camera, fit, Biased([]), stop)
+        calibrated(marks, head, camera, fit, Scripted([]), stop)
 
 
 @pytest.mark.slow
