@@ -32,16 +32,19 @@ def farm(
     Args:
         scene: a saved .blend, at this path on all machines of the farm.
         out: folder that all of them see.
-        frames: FIRST-LAST.
+        frames: FIRST-LAST, from 0 on.
         chunk: frames of a command; each loads the scene and its avatars once.
         blender: the program on those machines.
         extension: the extension's zip ('nox -s extension'), for machines that do not have it
             installed. They need the engine's Python, in GAUSSIANSPEECH_PYTHON.
         json: print the result as JSON.
     """
-    found = re.fullmatch(r"\s*(-?\d{1,7})\s*-\s*(-?\d{1,7})\s*", frames)
+    found = re.fullmatch(r"\s*(\d{1,7})\s*-\s*(\d{1,7})\s*", frames)
     if found is None:
-        raise BadInputError(f"The frames {frames!r} are not FIRST-LAST.", "For example 1-250.")
+        # Blender's command line counts negative frames from the scene's first or last one.
+        raise BadInputError(
+            f"The frames {frames!r} are not FIRST-LAST.", "For example 1-250; the least is 0."
+        )
     parts = chunks(int(found[1]), int(found[2]), chunk)
     written = write_farm(out, scene, parts, blender=blender, extension=extension)
     print_result({"commands": len(parts), "files": [str(path) for path in written]}, as_json=json)

@@ -40,7 +40,7 @@ def chunks(first: int, last: int, size: int) -> list[tuple[int, int]]:
 
 
 def command(blender: str, scene: Path, script: Path, frames: tuple[int, int]) -> str:
-    """The command line of a chunk, for a POSIX shell.
+    """The command line of a chunk, by the rules of this system's shells.
 
     Blender does what its arguments say in their order: the extension is there before the scene.
     """

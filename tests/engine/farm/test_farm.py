@@ -51,6 +51,7 @@ def test_a_command_for_each_chunk_enables_the_extension_before_the_scene(tmp_pat
     ("options", "says"),
     [
         ({"frames": "1"}, "not FIRST-LAST"),
+        ({"frames": "-5-9"}, "not FIRST-LAST"),
         ({"frames": "9-1"}, "no chunks"),
         ({"frames": "1-9", "chunk": 0}, "no chunks"),
         ({"frames": "1-9", "extension": "scene.blend"}, "not the extension's zip"),
