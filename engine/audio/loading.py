@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from engine.audio.decoding import Source, open_source
 from engine.core.arrays import Float
 from engine.core.errors import BadInputError
+from engine.core.files import file_digest
 from engine.core.progress import Progress, no_progress
 
 SAMPLE_RATE = 16_000
@@ -103,7 +104,7 @@ def load_speech(
         warnings.append(
             f"{path.name} ends {(wanted - frames) / rate:.3g} s before the stretch asked for does."
         )
-    return _speech(samples, frames, rate, _digest(path), path, warnings)
+    return _speech(samples, frames, rate, file_digest(path), path, warnings)
 
 
 def speech_from_samples(samples: ArrayLike, rate: float, name: str = "The sound") -> Speech:
@@ -247,8 +248,3 @@ def _speech(
     if peak < SILENT_PEAK:
         warnings.append(f"{path.name if path else name} is silent: the head will rest.")
     return Speech(samples, duration, digest, path, tuple(warnings))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

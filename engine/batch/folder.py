@@ -18,11 +18,12 @@ from typing import Any
 
 from engine.core import platforms
 from engine.core.errors import BadInputError, GaussianSpeechError
-from engine.core.files import atomic_write, unwritable
+from engine.core.files import atomic_write, file_digest, unwritable
 from engine.core.json_values import read_json
 
 FOLDER = ".batch"
-_TOKEN, _LOCK = "token", "lock"
+_TOKEN, _LOCK = ".token", ".lock"
+"""No part of a line's name begins with a dot."""
 _FORMAT = "gaussianspeech-batch-1"
 
 
@@ -103,7 +104,8 @@ class Record:
             return False
         path = self._out / file
         try:
-            return path.stat().st_size == known.get("bytes") and known.get("sha256") == digest(path)
+            as_large = path.stat().st_size == known.get("bytes")
+            return as_large and known.get("sha256") == file_digest(path)
         except OSError:
             return False
 
@@ -114,21 +116,11 @@ class Record:
             BadInputError: the record cannot be written.
         """
         path = self._out / file
-        about = {"inputs": inputs, "bytes": path.stat().st_size, "sha256": digest(path)}
+        about = {"inputs": inputs, "bytes": path.stat().st_size, "sha256": file_digest(path)}
         self._outputs[kind] = {"file": file, **about}
         content = {"format": _FORMAT, "outputs": self._outputs}
         with atomic_write(self._path) as temporary:
             temporary.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file's content.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def input_digest(path: str | Path) -> str:
@@ -150,4 +142,4 @@ def input_digest(path: str | Path) -> str:
 
 @lru_cache(maxsize=256)
 def _digest(path: str, _time: int, _size: int) -> str:
-    return digest(Path(path))
+    return file_digest(Path(path))

@@ -17,6 +17,7 @@ from engine.core.checks import shown
 from engine.core.errors import BadInputError
 from engine.core.json_values import parse_json
 from engine.core.timing import MAX_FPS, MIN_FPS
+from engine.motion.model.ids import MODELS
 from engine.motion.style import Style
 from engine.rendering.picture_size import picture_size
 
@@ -33,7 +34,7 @@ COLUMNS = ("sound", "name", *_TEXTS, *_PATHS, "fps", "outputs", "size", *_STYLE)
 
 _LISTED = re.compile(r"[\s,;+]+")
 _NAME = re.compile(r"[^\x00-\x1f\x7f\\:*?\"<>|]{1,200}")
-_SHIPPED = {"default", "rules", "starter"}
+_SHIPPED = ("default", *MODELS)
 
 
 @dataclass(frozen=True)

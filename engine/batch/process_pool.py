@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from engine.batch.tasks import Failure, Outcome, Settings, Task
+from engine.core import platforms
 
 _MEMORY = 2 << 30
 """Bytes that a process takes at most with its models, as long as recordings are not hours."""
@@ -25,13 +26,7 @@ _GRACE = 2.0
 def default_processes() -> int:
     """As many as there are processors that this process may use and memory for."""
     memory = psutil.virtual_memory().available // _MEMORY
-    return max(1, min(_processors(), int(memory)))
-
-
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return max(1, min(platforms.usable_processors(), int(memory)))
 
 
 class _Worker(NamedTuple):
@@ -53,7 +48,7 @@ class ProcessPool:
     ) -> None:
         self._settings = settings
         self.slots = processes or default_processes()
-        self._threads = threads or max(1, _processors() // self.slots)
+        self._threads = threads or max(1, platforms.usable_processors() // self.slots)
         self._idle: list[_Worker] = []
         self._busy: dict[_Worker, Task] = {}
 

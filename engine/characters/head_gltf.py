@@ -16,13 +16,12 @@ from scipy.spatial.transform import Rotation
 
 from engine.core.arrays import Float
 from engine.core.errors import BadInputError
-from engine.gltf.accessors import FLOAT
+from engine.gltf.accessors import FLOAT, UNSIGNED_INT
 from engine.gltf.animation import MorphClip, write_animated
 from engine.gltf.document import Document
 from engine.heads.head import Head
 from engine.motion.performance import Performance
 
-_UNSIGNED_INT = 5125
 _VERTICES, _INDICES = 34962, 34963
 """``bufferView.target`` of vertex attributes and of indices."""
 _NODE = 0
@@ -119,7 +118,7 @@ class _Buffer:
         packed = np.ascontiguousarray(array, "<u4" if whole else "<f4")
         entry = {
             "bufferView": len(self.views),
-            "componentType": _UNSIGNED_INT if whole else FLOAT,
+            "componentType": UNSIGNED_INT if whole else FLOAT,
             "count": len(packed),
             "type": kind,
         }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 import stat
@@ -64,6 +65,16 @@ def _reason(error: BaseException) -> str:
         code = int(found[1]) if found[1] else errno.ENOSPC
     reason = _REASONS.get(code) if code is not None else None
     return reason or getattr(error, "strerror", None) or " ".join(str(error).split())[:120]
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal digits.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager

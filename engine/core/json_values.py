@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .checks import check_range, shown
 from .errors import BadInputError
-from .platforms import patiently
+from .platforms import retry_while_open
 
 MAX_BYTES = 64 << 20
 """The largest JSON file that is read; the transforms of 100,000 pictures take 60 MB."""
@@ -52,7 +52,7 @@ def read_json(path: str | Path, remedy: str = "", max_bytes: int = MAX_BYTES) ->
         BadInputError: missing, too large, not JSON, or no object; names the file.
     """
     try:
-        with patiently(lambda: Path(path).open("rb")) as stream:
+        with retry_while_open(lambda: Path(path).open("rb")) as stream:
             data = stream.read(max_bytes + 1)
         values = parse_json(data.decode("utf-8-sig")) if len(data) <= max_bytes else None
     except FileNotFoundError:

@@ -39,7 +39,7 @@ _CREATE_BREAKAWAY_FROM_JOB = 0x01000000
 _IN_USE = (5, 32, 33)
 """Windows' codes for a file that another program has open: access denied, sharing, locked."""
 
-_PATIENCE, _PAUSE = 1.0, 0.02
+_RETRY_TIME, _PAUSE = 1.0, 0.02
 """Seconds in which whoever has a file open is expected to close it, and between two tries."""
 
 _SET_PDEATHSIG, _SIGKILL = 1, 9
@@ -132,19 +132,26 @@ def end_with_parent() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
 
 
+def usable_processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 # --- Files ----------------------------------------------------------------------------------------
 
 
-def patiently(change: Callable[[], T]) -> T:
+def retry_while_open(change: Callable[[], T]) -> T:
     """What a change of files returns, tried again while Windows says that one of them is open.
 
-    There a file that somebody reads can be neither replaced nor removed, nor read in the moment in
-    which it is replaced, and searches and virus scanners read everything.
+    There a file that somebody reads can be neither replaced nor removed, nor read while it is being
+    replaced, and searches and virus scanners read everything.
 
     Raises:
         OSError: the last failure, after a second.
     """
-    for _ in range(round(_PATIENCE / _PAUSE)):
+    for _ in range(round(_RETRY_TIME / _PAUSE)):
         try:
             return change()
         except PermissionError as error:
@@ -160,7 +167,7 @@ def replace(source: str | Path, target: str | Path) -> None:
     Raises:
         OSError: the system refuses.
     """
-    patiently(partial(os.replace, source, target))
+    retry_while_open(partial(os.replace, source, target))
 
 
 def remove(path: str | Path) -> None:
@@ -169,7 +176,7 @@ def remove(path: str | Path) -> None:
     Raises:
         OSError: the system refuses.
     """
-    patiently(partial(Path(path).unlink, missing_ok=True))
+    retry_while_open(partial(Path(path).unlink, missing_ok=True))
 
 
 def remove_tree(folder: str | Path) -> None:
@@ -184,7 +191,7 @@ def remove_tree(folder: str | Path) -> None:
         if not WINDOWS or isinstance(failure, FileNotFoundError):
             raise failure
         Path(path).chmod(stat.S_IWRITE)  # Windows removes no file that is write-protected.
-        patiently(partial(function, path))
+        retry_while_open(partial(function, path))
 
     handler: Any = {"onexc" if sys.version_info >= (3, 12) else "onerror": again}
     shutil.rmtree(folder, **handler)
@@ -230,7 +237,8 @@ def _claim_by_lock(path: Path) -> Callable[[], object] | None:
 
 def _claim_by_mutex(path: Path) -> Callable[[], object] | None:
     # An open file could be neither renamed nor replaced by what writes it.
-    name = hashlib.sha256(str(path).casefold().encode("utf-8", "surrogatepass")).hexdigest()
+    whole = os.path.realpath(path).casefold()
+    name = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
     release = windows_api.claim_name(f"gaussianspeech-{name}")
     if release is None:
         return None

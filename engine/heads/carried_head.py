@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from engine.core.checks import shown
 from engine.core.errors import BadInputError
+from engine.core.files import file_digest
 from engine.core.tensor_file import read_tensor_file
 from engine.heads.asset_file import load_head_file
 from engine.heads.default import DEFAULT_HEAD, load_default_head
 from engine.heads.flame_file import VERTICES, read_flame
 from engine.heads.head import Head, HeadSource
 from engine.heads.identity import PREFIX, Identity, difference, read_identity
-from engine.heads.known_files import FILE, FLAME, file_digest, find, find_any_flame, remember
+from engine.heads.known_files import FILE, FLAME, find, find_any_flame, remember
 
 if TYPE_CHECKING:
     from engine.heads.flame import FlamePerson

@@ -10,7 +10,6 @@ safe.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,12 +40,6 @@ def remember(digest: str, path: Path, kind: str) -> None:
         if not note.is_file() or note.read_text("utf-8") != text:
             with atomic_write(note) as temporary:
                 temporary.write_text(text, "utf-8")
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def find(kind: str, file: str, digest: str, near: Path, digest_of: Callable[[Path], str]) -> Path:

@@ -23,6 +23,7 @@ from engine.audio.features import FRAME_RATE
 from engine.audio.loading import SAMPLE_RATE
 from engine.core.arrays import Float
 from engine.core.errors import BadInputError
+from engine.core.platforms import usable_processors
 from engine.core.progress import Progress
 from engine.recognition.text_file import Cue
 
@@ -208,17 +209,12 @@ def _model(folder: str) -> Any:
             return super().encode(np.ascontiguousarray(features[..., : self.window]))
 
     try:
-        return ShortWindow(folder, device="cpu", compute_type="int8", cpu_threads=_cores())
+        return ShortWindow(
+            folder, device="cpu", compute_type="int8", cpu_threads=usable_processors()
+        )
     # The library raises RuntimeError, ValueError and others for files that it cannot read.
     except Exception as error:
         raise BadInputError(
             f"The Whisper model in {folder} cannot be read: {error}.",
             "Download or convert it again.",
         ) from error
-
-
-def _cores() -> int:
-    """Processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -16,6 +16,7 @@ import torch
 from engine.avatar import load_avatar, save_avatar
 from engine.avatar.gaussian_avatar import GaussianAvatar
 from engine.avatar.kernels import warm_up
+from engine.core import platforms
 from engine.core.arrays import Float
 from engine.core.errors import BadInputError, CancelledError, GaussianSpeechError
 from engine.heads.identity import Identity
@@ -264,9 +265,7 @@ def use_threads(wanted: int) -> int:
     """
     if wanted < 0:
         raise BadInputError(f"--threads is {wanted}.", "Give 0 for the free cores, or how many.")
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
+    cores = platforms.usable_processors()
     busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     count = min(cores, wanted) if wanted else max(1, round(cores - busy))
     torch.set_num_threads(count)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import __version__
+from engine.core import platforms
 
 _LIBRARIES = ("torch", "numpy", "numba", "bpy", "mediapipe", "gsplat", "ray", "faster-whisper")
 
@@ -23,7 +24,7 @@ def describe() -> dict[str, Any]:
         "processor": processor(),
         "vector_bits": vector_bits(),
         "cores": os.cpu_count(),
-        "cores_used": cores(),
+        "cores_used": platforms.usable_processors(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "gpu": _gpu(),
         "load_before": load,
@@ -37,13 +38,6 @@ def describe() -> dict[str, Any]:
 def machine_type(machine: dict[str, Any]) -> tuple[Any, ...]:
     """What must be the same for two runs to be compared."""
     return tuple(machine.get(key) for key in ("processor", "vector_bits", "cores_used", "gpu"))
-
-
-def cores() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def processor() -> str:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import tyro
 
 from engine.commands.console import progress_bar
 from engine.core.errors import BadInputError
+from engine.core.files import file_digest
 from engine.jobs.worker import JobHandle
 from training.commands.job_run import run_as_job
 from training.run.options import check_file
@@ -69,8 +69,7 @@ def film_of(video: Path, settings: TrackSettings, head: str | None) -> dict[str,
         check_file(model, "--head")
         read_flame(model)
     try:
-        with video.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = file_digest(video)
     except OSError as error:
         raise BadInputError(f"{video} cannot be read: {error}.", "Check the path.") from error
     named = "default" if model is None else str(model)

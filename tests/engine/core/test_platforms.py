@@ -172,14 +172,14 @@ class Open:
 @pytest.mark.parametrize("code", [5, 32, 33])
 def test_on_windows_a_change_waits_for_whoever_has_the_file_open(windows, code):  # noqa: F811
     change = Open(3, in_use(code))
-    platforms.patiently(change)
+    platforms.retry_while_open(change)
     assert change.tries == 4
 
 
 def test_on_windows_it_does_not_wait_for_ever(windows, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(platforms, "_PATIENCE", 0.05)
+    monkeypatch.setattr(platforms, "_RETRY_TIME", 0.05)
     with pytest.raises(PermissionError):
-        platforms.patiently(Open(10**6, in_use()))
+        platforms.retry_while_open(Open(10**6, in_use()))
 
 
 @pytest.mark.parametrize(("on_windows", "error"), [(False, in_use()), (True, in_use(1314))])
@@ -187,7 +187,7 @@ def test_what_time_does_not_mend_is_raised_at_once(monkeypatch, on_windows, erro
     monkeypatch.setattr(platforms, "WINDOWS", on_windows)
     change = Open(1, error)
     with pytest.raises(PermissionError):
-        platforms.patiently(change)
+        platforms.retry_while_open(change)
     assert change.tries == 1
 
 
@@ -231,6 +231,7 @@ def test_on_windows_what_a_killed_process_left_is_taken_over(windows, tmp_path):
     release = platforms.claim(left)
     assert left.read_bytes() == b""
     assert platforms.claim(left) is None
+    assert platforms.claim(Path(os.path.relpath(left))) is None
     release()
     assert not windows.mutexes
 
