@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import __version__
-from engine.batch.folder import FOLDER
+from engine.batch.folder import FOLDER, check_seen
 from engine.batch.tasks import Failure, Outcome, Settings, Task
 from engine.core.errors import GaussianSpeechError, MissingDependencyError, one_line
 from engine.core.files import atomic_write
@@ -152,6 +152,8 @@ def _perform(task: Task, settings: Settings, threads: int, version: str) -> Outc
     prepare()
     claim = _claim(settings.out, task)
     try:
+        # Before anything is written: a folder that is not mounted must not be made here.
+        check_seen(settings.out, settings.token)
         with atomic_write(claim) as temporary:
             temporary.write_text(json.dumps({"node": node, "pid": os.getpid()}), "ascii")
         return perform(task, settings, node)

@@ -20,6 +20,7 @@ from engine.commands.console import (
 from engine.core.checks import check_range
 from engine.core.errors import BadInputError
 from engine.core.timing import MAX_FPS, MIN_FPS
+from engine.recognition.ids import AUTO, DOWNLOADABLE, PHONES
 from engine.recognition.ids import DEFAULT as RECOGNIZER
 
 if TYPE_CHECKING:
@@ -85,6 +86,9 @@ def batch(
     if processes is not None and ray is not None:
         raise BadInputError("--processes is of this machine alone.", "Leave it out with --ray.")
     kinds = checked_kinds([kind for kind in outputs.replace(",", " ").split() if kind])
+    head = None if head is None else _path(head)
+    if recognizer not in (AUTO, PHONES, *DOWNLOADABLE):
+        recognizer = _path(recognizer)
     lines = read_manifest(manifest, Defaults(kinds, _path(person), head, fps, picture_size(size)))
     with opened(out) as token:
         settings = Settings(out.resolve(), token, recognizer, backend)
@@ -100,9 +104,9 @@ def batch(
     return EXIT_BAD_INPUT if all(one.bad_input for one in report.failed) else EXIT_FAILED
 
 
-def _path(person: str) -> str:
-    """Of the current folder, for all machines."""
-    return person if person == "default" else str(Path(person).resolve())
+def _path(named: str) -> str:
+    """What ships by its name, else a file's path for all machines, from the current folder."""
+    return named if named == "default" else str(Path(named).expanduser().resolve())
 
 
 def _executor(

@@ -13,7 +13,7 @@ import av
 import psutil
 import pytest
 
-from engine.batch import BatchLine, Failure, Settings, Task
+from engine.batch import BatchLine, Failure, Report, Settings, Task
 from engine.batch.folder import Record, opened
 from engine.batch.process_pool import ProcessPool
 from engine.batch.work import perform
@@ -114,6 +114,29 @@ def test_a_record_that_is_damaged_is_as_none(settings, spoken):
     (settings.out / ".batch" / "act" / "one.json").write_text("{", "ascii")
     assert not Record(settings.out, line.name).is_done("csv", line.file("csv"), "")
     assert perform(Task(line, "speak"), settings).made == line.spoken
+
+
+@pytest.mark.parametrize("name", ["token/one", "lock/one"])
+def test_a_line_of_any_name_has_a_record(settings, name):
+    (settings.out / "one.csv").touch()
+    Record(settings.out, name).add("csv", "one.csv", "inputs")
+    assert Record(settings.out, name).is_done("csv", "one.csv", "inputs")
+
+
+def test_files_of_the_command_line_start_from_the_current_folder_on_all_machines(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "m.csv").write_text("sound\na.wav\n", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    given = []
+
+    def run_batch(lines, executor, **_options):
+        given.extend((lines[0].person, lines[0].head, executor._settings.recognizer))
+        return Report(len(lines))
+
+    monkeypatch.setattr("engine.batch.run_batch", run_batch)
+    batch(Path("m.csv"), Path("out"), person="anna", head="flame.pkl", recognizer="whisper")
+    assert given == [str(tmp_path / name) for name in ("anna", "flame.pkl", "whisper")]
 
 
 def test_a_killed_worker_costs_one_attempt(settings, short_sound):

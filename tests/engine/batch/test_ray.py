@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -18,7 +19,7 @@ pytest.importorskip("ray")
 
 from ray.cluster_utils import Cluster
 
-from engine.batch import Settings
+from engine.batch import BatchLine, Settings, Task
 from engine.batch.ray_cluster import RayCluster
 from engine.core.errors import GaussianSpeechError
 from engine.motion.performance import Performance
@@ -31,6 +32,15 @@ LINES = 16
 def test_an_address_at_which_nobody_answers_is_said_at_once(address, tmp_path):
     with pytest.raises(GaussianSpeechError, match="No Ray cluster answers"):
         RayCluster(Settings(tmp_path, ""), address)
+
+
+def test_a_node_that_does_not_see_the_folder_makes_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    with closing(RayCluster(Settings(tmp_path / "out", "a"), "local")) as executor:
+        executor.submit(Task(BatchLine(1, "one", tmp_path / "a.wav"), "speak"))
+        (failure,) = executor.wait(120)
+    assert "does not see" in failure.message
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture
