@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Voice activity detection: where somebody speaks, so that noise and music move no lips.
 
-Silero's network (MIT licence, in the faster-whisper package) tells speech from other sound, but
-for whispering, which it takes for speech with little confidence, and the soft beginnings and ends
-of what is said. So its probability makes the cores of the regions, a confident frame or half a
-second of some confidence, and the level says how far the speech around them reaches. Everything is
-judged by the seconds around it: a part of a recording has the same regions as the whole.
+Silero's network (MIT licence, in the faster-whisper package) distinguishes speech from other
+sounds, but for whispering, which it takes for speech with little confidence, and the soft
+beginnings and ends of what is said. So its probability makes the cores of the regions, a confident
+frame or half a second of some confidence, and the level says how far the speech around them
+reaches. Everything is judged by the seconds around it: a part of a recording has the same regions
+as the whole.
 """
 
 from __future__ import annotations

@@ -153,7 +153,7 @@ def test_what_is_not_the_face_stays_still(flame):
         assert np.abs(moved(flame, name, "ears")).mean() * MM < 0.1
 
 
-def test_registration_tells_how_far_it_is(flame):
+def test_registration_reports_how_far_it_is(flame):
     assert flame.reported == sorted(flame.reported)
     assert len(flame.reported) > 50
     assert flame.reported[-1] == 1.0

@@ -41,7 +41,7 @@ def said_without_room(change, work):
             work()
         except BadInputError as error:
             said = str(error)
-        except BaseException as error:  # noqa: BLE001 - the child must not go on as a second test run.
+        except BaseException as error:  # noqa: BLE001 - the child must not continue as a second test run.
             said = f"unforeseen: {error!r}"
         os.write(write, (said or WHOLE * (left > 0)).encode())
         os._exit(0)
@@ -59,6 +59,7 @@ def each_shortage(root, work):
         folder = root / f"job-{change}"
         said = said_without_room(change, lambda folder=folder: work(folder))
         if said == WHOLE:
+            assert change > 3
             return
         yield folder, said
     raise AssertionError("the work never comes to its end")
@@ -102,4 +103,5 @@ def test_a_resumption_says_so_and_can_be_repeated(worker):
         assert show(job.folder).status.state in (State.CANCELLED, State.FAILED)
         assert show(job.folder).resumable
         change += 1
+    assert change > 3
     assert show(job.folder).running

@@ -50,7 +50,7 @@ def killed_at(change, work):
             work()
         except (BadInputError, CancelledError):
             os._exit(0)
-        except BaseException:  # noqa: BLE001 - the child must not go on as a second test run.
+        except BaseException:  # noqa: BLE001 - the child must not continue as a second test run.
             os._exit(1)
         os._exit(0)
     _, status = os.waitpid(child, 0)
