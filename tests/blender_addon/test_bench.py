@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from blender_addon.bench import turns
 from tests.blender_addon.conftest import REPOSITORY
 
 
@@ -25,3 +26,17 @@ def test_it_can_be_started():
     )
     assert done.returncode == 0, done.stderr
     assert "--quick" in done.stdout
+
+
+def test_a_processor_that_is_taken_away_between_two_clocks_makes_no_work_faster(monkeypatch):
+    passed, reads = 0.0, 0
+
+    def waited():
+        nonlocal passed, reads
+        reads += 1
+        passed += reads  # Seconds without the processor, just before this is read.
+        return passed
+
+    monkeypatch.setattr(turns, "waited", waited)
+    monkeypatch.setattr(turns.time, "perf_counter", lambda: passed)
+    assert min(turns.in_turn([lambda: None], 1)) >= 0
