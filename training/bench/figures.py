@@ -129,7 +129,7 @@ class Part:
 def in_turn(
     work: Callable[[], object], other: Callable[[], object], runs: int
 ) -> tuple[float, float]:
-    """Least seconds of each of two works that run by turns, after one run of each for nothing."""
+    """Least seconds of each of two works that run by turns, after an untimed run of each."""
     least = [float("inf"), float("inf")]
     for run in range(runs + 1):
         for index, one in enumerate((work, other)):
@@ -141,5 +141,5 @@ def in_turn(
 
 
 def seconds(work: Callable[[], object], runs: int = 3) -> float:
-    """Least seconds of a work, after one run for nothing."""
+    """Least seconds of a work, after an untimed run."""
     return in_turn(work, lambda: None, runs)[0]

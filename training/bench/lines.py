@@ -17,11 +17,11 @@ from training.bench.figures import Part
 
 def batch(part: Part) -> None:
     """The same lines by one process and by all, of one thread each, with their models loaded."""
-    count, most = (4 if part.quick else 24), default_processes()
+    each, most = (4 if part.quick else 12), default_processes()
     with as_file(files("engine.assets") / "sample_voice.wav") as sound:
         rates = {}
         for processes in sorted({1, *(2**k for k in range(1, 8) if 2**k < most), most}):
-            rates[float(processes)] = _rate(part.folder, sound, processes, count)
+            rates[float(processes)] = _rate(part.folder, sound, processes, each)
     cores = f"{most} processes" if most > 1 else "one process"
     part.add(
         "batch.core",
@@ -37,9 +37,9 @@ def batch(part: Part) -> None:
     )
 
 
-def _rate(folder: Path, sound: Path, processes: int, count: int) -> float:
-    """Lines a second once every process has done one."""
-    out = folder / f"batch-{processes}"
+def _rate(folder: Path, sound: Path, processes: int, each: int) -> float:
+    """Lines a second, so many for each process, once each has had one before."""
+    out, count = folder / f"batch-{processes}", each * processes
     lines = [BatchLine(n, f"l{n}", sound, style=Style(seed=n)) for n in range(count + processes)]
     with opened(out) as token:
         settings = Settings(out, token, recognizer="phones")

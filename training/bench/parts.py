@@ -19,6 +19,7 @@ from engine.core.progress import Progress, no_progress, subprogress
 from training.bench.figures import Curve, Figure, Part
 
 _TIMEOUT = 3600
+"""Seconds after which Blender's part is given up."""
 
 
 def _speech(part: Part) -> None:
@@ -46,7 +47,11 @@ def _blender(part: Part) -> None:
     command = [sys.executable, "-P", "-m", "blender_addon.bench", "--out", str(out)]
     command += ["--quick"] if part.quick else []
     # A fixed module of this package, no shell.
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_TIMEOUT)  # noqa: S603
+    options: dict[str, Any] = {"capture_output": True, "text": True, "timeout": _TIMEOUT}
+    try:
+        run = subprocess.run(command, check=False, **options)  # noqa: S603
+    except subprocess.TimeoutExpired as error:
+        raise GaussianSpeechError(f"Blender did not end within {_TIMEOUT} s.") from error
     if run.returncode or not out.is_file():
         said = " ".join(f"{run.stdout}\n{run.stderr}".split()[-40:])
         raise GaussianSpeechError(f"Blender ended with {run.returncode}: {said}")

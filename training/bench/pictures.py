@@ -112,10 +112,13 @@ def _growth(part: Part, backend: Backend, head: Head, shown: GaussianAvatar) -> 
     points = {
         float(count): time(_frame(_colored(head, count), head, backend, camera)) for count in counts
     }
-    part.grow("splatting.splats", f"Frame by splats, {SIZES[0]}", ("splats", "ms a frame"), points)
+    part.grow(
+        *("splatting.splats", f"Frame by splats, {camera.width}×{camera.height}"),
+        *(("splats", "ms a frame"), points),
+    )
     points = {}
     for factor in (0.5, 1.0) if part.quick else (0.5, 1.0, 1.5, 2.0, 3.0):
-        wide, high = round(550 * factor), round(802 * factor)
+        wide, high = (round(factor * side) for side in SIZES[0])
         view = portrait_camera(head, wide, high)
         points[wide * high / 1e6] = time(_frame(shown, head, backend, view))
     part.grow(

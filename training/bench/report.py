@@ -43,7 +43,7 @@ def read(path: Path) -> dict[str, Any]:
     for figure in about.groups("figures"):
         _check(figure)
     about.group("machine")
-    return dict(about.values)
+    return {**about.values, "quick": about.flag("quick", default=False)}
 
 
 def _check(figure: JsonObject) -> None:
@@ -113,24 +113,34 @@ def _plot(path: Path, curve: dict[str, Any]) -> None:
         drawing.savefig(temporary, dpi=110)
 
 
+def check_comparable(before: dict[str, Any], machine: dict[str, Any], *, quick: bool) -> None:
+    """See that a run can be compared with one that is about to start.
+
+    Args:
+        before: a run of :func:`read`.
+        machine: of the new one.
+        quick: whether that is a quick one.
+
+    Raises:
+        BadInputError: they are of different types of machine, or one is quick and one is not.
+    """
+    if machine_type(before["machine"]) != machine_type(machine):
+        raise BadInputError(
+            "The runs are of different machines: "
+            f"{machine_type(before['machine'])} and {machine_type(machine)}.",
+            "Compare runs of the same processor, cores and GPU.",
+        )
+    if before["quick"] != quick:
+        raise BadInputError("One of the runs is quick.", "Compare runs of the same kind.")
+
+
 def fallen(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """Figures whose ratio to their reference fell by more than a fifth, a sentence each.
 
     Args:
         before: a run of :func:`read`.
-        now: another.
-
-    Raises:
-        BadInputError: they are of different types of machine, or one is quick and one is not.
+        now: one that is comparable (:func:`check_comparable`).
     """
-    if machine_type(before["machine"]) != machine_type(now["machine"]):
-        raise BadInputError(
-            "The runs are of different machines: "
-            f"{machine_type(before['machine'])} and {machine_type(now['machine'])}.",
-            "Compare runs of the same processor, cores and GPU.",
-        )
-    if before["quick"] != now["quick"]:
-        raise BadInputError("One of the runs is quick.", "Compare runs of the same kind.")
     earlier = {one["name"]: one for one in before["figures"]}
     found = []
     for one in now["figures"]:

@@ -35,14 +35,15 @@ def bench(
     """
     from training.bench import PARTS, run_parts
     from training.bench.machine import describe
-    from training.bench.report import fallen, read, write
+    from training.bench.report import check_comparable, fallen, read, write
 
     for name in parts:
         if name not in PARTS:
             raise BadInputError(f"There is no part {name!r}.", f"Parts are {', '.join(PARTS)}.")
-    before = None if compare is None else read(compare)
+    before, machine = None if compare is None else read(compare), describe()
+    if before is not None:
+        check_comparable(before, machine, quick=quick)
     existing_folder(out)
-    machine = describe()
     with progress_bar("bench") as progress:
         result = run_parts(parts or tuple(PARTS), quick=quick, progress=progress)
     written = write(out, machine, result, quick=quick)

@@ -57,13 +57,18 @@ def test_a_run_is_written_as_json_table_and_plots_and_compared(two_parts, tmp_pa
     assert bench(tmp_path / "two", quick=True, compare=tmp_path / "two" / "bench.json") == 0
 
 
-def test_runs_that_cannot_be_compared_are_refused(two_parts, tmp_path):
+def test_runs_that_cannot_be_compared_are_refused_at_once(two_parts, tmp_path, monkeypatch):
     bench(tmp_path, quick=True)
     run = read(tmp_path / "bench.json")
+    another = run | {"machine": run["machine"] | {"processor": "another"}}
+    (tmp_path / "another.json").write_text(json.dumps(another), "utf-8")
+    monkeypatch.setattr(
+        Part, "compare", lambda *_given: pytest.fail("It was measured all the same.")
+    )
     with pytest.raises(BadInputError, match="quick"):
-        fallen(run, run | {"quick": False})
+        bench(tmp_path / "new", compare=tmp_path / "bench.json")
     with pytest.raises(BadInputError, match="different machines"):
-        fallen(run, run | {"machine": run["machine"] | {"processor": "another"}})
+        bench(tmp_path / "new", quick=True, compare=tmp_path / "another.json")
     other = run["figures"][0] | {"reference": "another", "ratio": 0.0}
     assert fallen(run, run | {"figures": [other]}) == []
     for text in ("{}", '{"format": "gaussianspeech-bench-1"}', "[]"):
@@ -102,3 +107,10 @@ def test_plain_splatting_draws_what_the_rasteriser_does():
     # Sums of float32 in another order; a splat at the cut of 1/255 may fall on either side.
     assert (ours - plain).abs().mean() < 1e-4
     assert plain.max() > 0.2
+
+
+def test_a_blender_that_does_not_end_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "_TIMEOUT", 0.01)
+    monkeypatch.setattr(parts.importlib.util, "find_spec", lambda _name: object())
+    result = parts.run_parts(["blender"])
+    assert result.left_out == {"blender": "Blender did not end within 0.01 s."}
