@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.bench.machine import processor, vector_bits
+from training.run.machine import processor, vector_bits
 
 __all__ = ["held", "processor", "vector_bits"]
 

@@ -10,8 +10,8 @@ from typing import Any
 from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
 from engine.core.json_values import JsonObject, read_json
-from training.bench.machine import machine_type
 from training.bench.parts import Result
+from training.run.machine import machine_type
 
 FORMAT = "gaussianspeech-bench-1"
 FELL = 0.2

@@ -34,8 +34,8 @@ def bench(
         json: print the result as JSON.
     """
     from training.bench import PARTS, run_parts
-    from training.bench.machine import describe
     from training.bench.report import check_comparable, fallen, read, write
+    from training.run.machine import describe
 
     for name in parts:
         if name not in PARTS:

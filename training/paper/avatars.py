@@ -26,7 +26,7 @@ from training.losses.avatar import AvatarLoss
 from training.paper.plan import PaperPlan
 from training.paper.published import GAUSSIANS, LPIPS, PSNR, SSIM
 from training.paper.rows import Result, folder_of
-from training.run.record import read_curves
+from training.run.record import training_seconds
 
 BASELINE, FULL, NO_PERCEPTUAL = "baseline", "full", "w/o perceptual"
 _PICTURES = 2
@@ -73,7 +73,7 @@ def capture_head(plan: PaperPlan) -> str | None:
 
 
 def train_row(plan: PaperPlan, key: str, seed: int) -> Result:
-    """Train the avatar of a row, or go on with a training that broke off, and measure it.
+    """Train the avatar of a row, or continue a training that broke off, and measure it.
 
     Raises:
         BadInputError: the capture cannot be used.
@@ -104,7 +104,7 @@ def train_row(plan: PaperPlan, key: str, seed: int) -> Result:
         Wanted(size.scale, size.views, plan.backend, "vgg", plan.weights, capture_head(plan)),
     )
     _save_pictures(plan, folder)
-    return Result(_figures(report), 0, _seconds(folder), _notes(report))
+    return Result(_figures(report), 0, training_seconds(folder), _notes(report))
 
 
 @contextlib.contextmanager
@@ -129,12 +129,6 @@ def _figures(report: AvatarReport) -> dict[str, float]:
 
 def _notes(report: AvatarReport) -> list[str]:
     return [note for note in report.notes() if "camera '" in note]
-
-
-def _seconds(folder: Path) -> float:
-    """Of the training alone."""
-    clock = read_curves(folder).get("seconds", [])
-    return clock[-1][1] if clock else 0.0
 
 
 def _save_pictures(plan: PaperPlan, folder: Path) -> None:

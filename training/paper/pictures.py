@@ -27,7 +27,7 @@ from training.paper.avatars import FULL, avatar_file, capture_head, worker
 from training.paper.plan import PaperPlan
 from training.paper.rows import Result, folder_of
 from training.paper.speech import SpeechData, model_file
-from training.run.record import read_curves
+from training.run.record import training_seconds
 
 
 def lpips_of(plan: PaperPlan) -> tuple[Lpips | None, str]:
@@ -105,8 +105,7 @@ def train_joint(data: SpeechData, seed: int) -> dict[str, Result]:
 def _joint_results(folder: Path) -> dict[str, Result]:
     content = read_json(folder / SCORES, "Remove the folder to train again.").values
     rows = {row["what"]: Row(**row) for row in content["rows"]}
-    clock = read_curves(folder).get("seconds", [])
-    seconds = clock[-1][1] if clock else 0.0
+    seconds = training_seconds(folder)
     motion = {name.removeprefix("test "): value for name, value in content["speech"].items()}
     made = {}
     for name, what in ((published.UNTUNED, UNTUNED), (published.JOINT, TUNED)):

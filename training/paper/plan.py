@@ -10,11 +10,25 @@ from typing import Any, Literal
 
 from engine.core.errors import BadInputError
 from engine.core.json_values import read_json
-from training.run.options import SEED, THREADS, check_ranges, differences
+from training.run.options import (
+    COUNT,
+    COUNT_OR_NONE,
+    SEED,
+    THREADS,
+    Range,
+    check_ranges,
+    differences,
+)
 
 TABLES = (2, 3, 4)
 PLAN = "plan.json"
 _MAY_CHANGE = ("tables", "seeds", "candidates", "truth", "threads", "backend", "device", "out")
+_RANGES: dict[str, Range] = {
+    "dimension": COUNT_OR_NONE,
+    "views": COUNT_OR_NONE,
+    "scale": (0.02, 1.0),
+}
+"""Of a size, where zero or fractions are allowed."""
 
 
 @dataclass(frozen=True)
@@ -53,19 +67,10 @@ class Size:
         Raises:
             BadInputError: names the setting.
         """
-        free = ("dimension", "views")
-        for entry in fields(self):
-            least = 0 if entry.name in free else (0.02 if entry.name == "scale" else 1)
-            if getattr(self, entry.name) < least:
-                raise BadInputError(
-                    f"The tables cannot have {entry.name} = {getattr(self, entry.name)}.",
-                    f"Choose at least {least}.",
-                )
-        if self.scale > 1.0:
-            raise BadInputError(f"The scale {self.scale} is above 1.", "Give 1 for full size.")
+        check_ranges(self, dict.fromkeys((entry.name for entry in fields(self)), COUNT) | _RANGES)
         if self.dimension % 8:
             raise BadInputError(
-                f"The tables cannot have dimension = {self.dimension}.", "Choose a multiple of 8."
+                f"--dimension {self.dimension} is no multiple of 8.", "Choose one, or 0."
             )
 
 
@@ -163,5 +168,5 @@ class PaperPlan:
         if different := differences(before, now):
             raise BadInputError(
                 f"The tables in {self.out} were begun with {', '.join(different)}.",
-                "Go on with the same options, or give another folder with --out.",
+                "Continue with the same options, or give another folder with --out.",
             )

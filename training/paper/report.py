@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import math
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,14 +118,6 @@ def write(report: Report, out: Path) -> None:
     write_json(out / TABLES_JSON, content)
     with atomic_write(out / TABLES_TEXT) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def machine() -> str:
-    """The processor and how many of it."""
-    about = Path("/proc/cpuinfo")
-    lines = about.read_text(encoding="utf-8").splitlines() if about.is_file() else []
-    names = [line.split(": ")[1] for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} logical processors"
 
 
 def _markdown(number: int, rows: Sequence[TableRow]) -> list[str]:

@@ -75,6 +75,8 @@ def evaluate(plan: PaperPlan, progress: Progress = no_progress) -> Path:
     plan.check_folder()
     use_threads(plan.threads)
     scope = Scope.of(plan, subprogress(progress, 0.0, _OPENED))
+    if learned := [preset for preset in scope.presets if preset != RULES]:
+        scope.data.config(learned[0])  # Before hours of avatars: are the encoder's weights there?
     plan.out.mkdir(parents=True, exist_ok=True)
     write_json(plan.out / PLAN, plan.to_dict())
     others = compared_videos(plan)

@@ -130,7 +130,7 @@ def loaded(data: SpeechData, preset: str, seed: int) -> LoadedModel | str:
 
 
 def train_row(data: SpeechData, preset: str, seed: int, progress: Progress = no_progress) -> Result:
-    """Train the model of a row, or go on with a training that broke off, and measure it.
+    """Train the model of a row, or continue a training that broke off, and measure it.
 
     Raises:
         BadInputError: recordings or settings that do not fit.

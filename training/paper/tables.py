@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from training.paper import videos
 from training.paper.published import JOINT, TABLE_2, TABLE_3, TABLE_4, UNTUNED, PaperRow
-from training.paper.report import Report, TableRow, machine
+from training.paper.report import Report, TableRow
 from training.paper.rows import PICTURES, RESULT, Result, file_of, folder_of, stored
 from training.paper.scope import Scope
+from training.run.machine import processor
 from training.run.record import read_curves
 
 _MEASURED = (
@@ -48,7 +50,7 @@ def _about(scope: Scope) -> list[str]:
     return [
         f"Capture {plan.data.name}: recordings {parts}; encoder {plan.encoder}.",
         f"Size: {size}; {plan.seeds} seed(s).",
-        f"Made on {machine()}.",
+        f"Made on {processor()}, {os.cpu_count()} logical processors.",
         _MEASURED,
         "The paper's figures, where they were at hand, are of real people at full size.",
         *(f"Tables 3 and 4, {note}." for note in notes),

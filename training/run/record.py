@@ -130,6 +130,16 @@ def read_curves(folder: Path) -> Curves:
     return curves
 
 
+def training_seconds(folder: Path) -> float:
+    """Of a training's folder, without what came after its last measure; 0 where it has none.
+
+    Raises:
+        BadInputError: the table is damaged.
+    """
+    clock = read_curves(folder).get("seconds", [])
+    return clock[-1][1] if clock else 0.0
+
+
 def curves_figure(curves: Curves, title: str = "") -> Figure:
     """A small plot for each curve, logarithmic where it spans more than a decade.
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.core.errors import BadInputError, CancelledError
+from engine.core.errors import BadInputError, CancelledError, MissingDependencyError
 from engine.heads import load_head
 from tests.training.data.speaking_capture import write_speaking_capture
 from tests.training.speech.recordings import write_recordings, write_wav2vec2
@@ -103,7 +103,7 @@ def test_all_tables_of_a_filmed_capture(tmp_path):
     assert "nothing to tune" in reasons["w/o audio fine-tuning"]
 
 
-def test_a_killed_run_goes_on_and_finished_rows_stay(recordings, tmp_path, monkeypatch):
+def test_a_killed_run_continues_and_finished_rows_stay(recordings, tmp_path, monkeypatch):
     out = tmp_path / "out"
     words = ["evaluate", "paper", "--data", str(recordings), "--out", str(out), *SIZES]
     words += ["--tables", "3"]
@@ -194,7 +194,9 @@ def test_a_capture_without_a_test_part_is_refused(recordings, tmp_path, capsys):
     [
         (["--tables", "1"], "no Table 1"),
         (["--dimension", "9"], "multiple of 8"),
-        (["--scale", "2"], "above 1"),
+        (["--scale", "2"], "--scale must be"),
+        (["--scale", "nan"], "--scale must be"),
+        (["--avatar-steps", "0"], "--avatar-steps must be"),
         (["--seeds", "0"], "seeds"),
         (["--candidate", "SyncTalk=."], "--truth"),
     ],
@@ -204,6 +206,13 @@ def test_what_cannot_be_is_refused_in_a_line(recordings, tmp_path, capsys, words
     assert main([*given, *words]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_an_encoder_without_weights_is_refused_before_anything_is_trained(plan, tmp_path):
+    plan = replace(plan, encoder="wav2vec2", encoder_source=str(tmp_path / "none"))
+    with pytest.raises(MissingDependencyError):
+        evaluate(plan)
+    assert not plan.out.exists()
 
 
 def test_wav2vec2_adds_the_row_without_fine_tuning(plan, tmp_path, monkeypatch):
