@@ -14,7 +14,7 @@ from tyro.extras import SubcommandApp
 
 from engine.commands.console import existing_folder, progress_bar
 from engine.core.errors import BadInputError
-from engine.core.progress import Progress
+from engine.core.progress import Progress, subprogress
 from engine.motion.model import ids as models
 from engine.recognition.ids import DEFAULT
 from training.commands.evaluate_avatar import avatar
@@ -81,14 +81,16 @@ def speech(
     with_text = {"both": None, "with": True, "without": False}[transcript]
     wanted = Wanted(speech_model, fps, with_text, truth, syncnet, avatar, recognizer)
     with progress_bar("evaluate") as progress, _films_folder(out) as folder:
-        films = measured_films(video, folder, progress)
-        evaluate((*audio, *films), out, load_head(head), wanted, progress)
+        half = 0.5 if video else 0.0
+        films = measured_films(video, folder, subprogress(progress, 0.0, half))
+        rest = subprogress(progress, half, 1.0)
+        evaluate((*audio, *films), out, load_head(head), wanted, rest)
     return 0
 
 
 @contextlib.contextmanager
 def _films_folder(out: Path | None) -> Iterator[Path]:
-    """Where measured mouths lie: in the report's folder, else nowhere for long."""
+    """Folder of measured mouths: in the report's, else one that is removed in the end."""
     if out is not None:
         yield out / "films"
         return
@@ -103,6 +105,7 @@ def measured_films(videos: Sequence[Path], folder: Path, progress: Progress) -> 
         BadInputError: a video that cannot be used, or two of one name.
         MissingDependencyError: the detector of landmarks is not installed.
     """
+    from training.data.transcripts import transcript_beside
     from training.tracking.film_mouth import measure_mouth
     from training.tracking.mediapipe_faces import open_detector
 
@@ -110,9 +113,9 @@ def measured_films(videos: Sequence[Path], folder: Path, progress: Progress) -> 
     if twice := [name for name in names if names.count(name) > 1]:
         raise BadInputError(f"Two videos are called {twice[0]}.", "Rename one of them.")
     sounds = []
-    for clip in videos:
-        said = clip.with_suffix(".txt")
-        text = said.read_text(encoding="utf-8") if said.is_file() else ""
+    for number, clip in enumerate(videos):
+        part = subprogress(progress, number / len(videos), (number + 1) / len(videos))
+        text = transcript_beside(clip) or ""
         with contextlib.closing(open_detector()) as detector:
-            sounds.append(measure_mouth(clip, folder, detector, text, progress))
+            sounds.append(measure_mouth(clip, folder, detector, text, part))
     return sounds

@@ -32,6 +32,7 @@ from engine.core.errors import BadInputError
 from engine.core.json_values import read_json
 from engine.motion.performance import MAX_FPS, MIN_FPS
 from training.data.layout import FLAME_PARAM, SPLITS, read_transforms, transforms_path
+from training.data.transcripts import transcript_beside
 
 RECORD = "capture.json"
 SPEECH = "speech"
@@ -84,9 +85,12 @@ class Recording:
 
     @property
     def text(self) -> str | None:
-        """What is said, where a ``.txt`` beside the sound gives it."""
-        said = self.audio.with_suffix(".txt")
-        return said.read_text(encoding="utf-8") if said.is_file() else None
+        """What is said, where a ``.txt`` beside the sound gives it.
+
+        Raises:
+            BadInputError: as :func:`training.data.transcripts.transcript_beside`.
+        """
+        return transcript_beside(self.audio)
 
     @property
     def wrinkles(self) -> Path:
@@ -151,7 +155,7 @@ class Recordings:
         if len(names) == 1:
             return {"training": names, "validation": [], "test": []}
         if path.is_file():
-            return _listed(path, names)
+            return _checked(path, names)
         each = max(1, round(len(names) / 8))
         test = each if len(names) > 2 else 0
         first = len(names) - each - test
@@ -365,9 +369,18 @@ def _with_record(path: Path, found: Sequence[Recording]) -> list[Recording]:
     return list(by_name.values())
 
 
-def _listed(path: Path, names: Sequence[str]) -> dict[str, list[str]]:
+def listed(path: Path) -> dict[str, list[str]]:
+    """The names that a ``split.json`` has for each of :data:`PARTS`.
+
+    Raises:
+        BadInputError: the file is damaged.
+    """
     given = read_json(path, f"It must be an object with lists of names under {', '.join(PARTS)}.")
-    split = {part: list(given.texts(part)) if part in given else [] for part in PARTS}
+    return {part: list(given.texts(part)) if part in given else [] for part in PARTS}
+
+
+def _checked(path: Path, names: Sequence[str]) -> dict[str, list[str]]:
+    split = listed(path)
     seen: dict[str, str] = {}
     for part, chosen in split.items():
         for name in chosen:

@@ -25,6 +25,7 @@ from engine.recognition.recognizer import RecognizedSpeech, recognize
 from training.data.captured_motion import CapturedHead, CapturedMotion
 from training.data.motion_files import KINDS, read_any_motion
 from training.data.recorded_motion import with_lips
+from training.data.transcripts import transcript_beside
 from training.evaluation.report.speech import averaged
 from training.metrics.film import Agreement, film_agreement, mouth_curve
 from training.metrics.lip_sync import LipSync, combined, lip_sync
@@ -157,9 +158,7 @@ def _recognized(audio: Path, name: str) -> RecognizedSpeech:
     if audio.is_dir():
         sounds = (audio / f"{name}{kind}" for kind in (".wav", ".flac", ".ogg", ".mp3"))
         path = next((sound for sound in sounds if sound.is_file()), audio / f"{name}.wav")
-    text = path.with_suffix(".txt")
-    said = text.read_text(encoding="utf-8") if text.is_file() else None
-    return recognize(load_speech(path), said)
+    return recognize(load_speech(path), transcript_beside(path))
 
 
 def _performance(motion: CapturedMotion, head: Head) -> Performance:

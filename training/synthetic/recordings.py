@@ -16,7 +16,8 @@ from engine.core.files import atomic_write
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads.head import Head
 from engine.motion.performance import Performance
-from training.data.recordings import SPLIT
+from training.data.recordings import PARTS, SPLIT, listed
+from training.data.transcripts import transcript_beside
 from training.synthetic.schedule import Spoken
 
 FOLDER = "speech"
@@ -62,7 +63,7 @@ def prepare_recordings(
             assets = files("engine.assets")
             line = json.loads((assets / f"{_SAMPLE}.json").read_text("utf-8"))["text"]
             recordings.append((stack.enter_context(as_file(assets / f"{_SAMPLE}.wav")), line))
-        recordings += [(path, _transcript(path)) for path in audio]
+        recordings += [(path, transcript_beside(path)) for path in audio]
         return [
             Spoken(
                 name,
@@ -105,18 +106,14 @@ def _performance(
 def _copy_split(folder: Path, audio: Sequence[Path]) -> None:
     """Keep what the recordings' folder says of training and testing."""
     splits = sorted({path for sound in audio if (path := sound.parent / SPLIT).is_file()})
+    names = {sound.stem for sound in audio}
     if len(splits) > 1:
         raise BadInputError(
             f"{splits[0]} and {splits[1]} split the recordings.", "Join them in one folder."
         )
     for split in splits:
+        given = listed(split)
+        # A capture may film some of a folder's recordings.
+        kept = {part: [name for name in given[part] if name in names] for part in PARTS}
         with atomic_write(folder / FOLDER / SPLIT) as temporary:
-            shutil.copyfile(split, temporary)
-
-
-def _transcript(recording: Path) -> str | None:
-    beside = recording.with_suffix(".txt")
-    try:
-        return beside.read_text("utf-8") if beside.is_file() else None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInputError(f"{beside} cannot be read: {error}.", "Save it as UTF-8.") from error
+            temporary.write_text(json.dumps(kept, indent=2), "utf-8")

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+import json
 import shutil
 from importlib.resources import files
 
@@ -66,3 +67,24 @@ def test_a_recording_that_is_no_sound_is_named(tmp_path):
     with pytest.raises(BadInputError, match=r"noise\.wav"):
         prepare_recordings(tmp_path, load_head("default"), [tmp_path / "noise.wav"], sample=False)
     assert not (tmp_path / "speech").exists()
+
+
+def test_the_split_of_a_folder_is_kept_for_the_recordings_that_are_filmed(
+    folder, tmp_path, monkeypatch
+):
+    source = tmp_path / "speaker"
+    source.mkdir()
+    for name in ("a", "b"):
+        for suffix in (".wav", ".performance.npz"):
+            given = folder / "speech" / f"sample_voice{suffix}"
+            shutil.copy(given, source / f"{name}{suffix}")
+    split = {"training": ["b", "c"], "validation": [], "test": ["a"]}
+    (source / "split.json").write_text(json.dumps(split))
+    monkeypatch.setattr(prediction, "predict", lambda *_given, **_options: pytest.fail("predicted"))
+    sounds = [source / "a.wav", source / "b.wav"]
+    prepare_recordings(tmp_path / "all", load_head("default"), sounds, sample=False)
+    kept = json.loads((tmp_path / "all" / "speech" / "split.json").read_text())
+    assert kept == {"training": ["b"], "validation": [], "test": ["a"]}
+    (source / "split.json").write_text(json.dumps(split | {"test": 3}))
+    with pytest.raises(BadInputError, match=r"split\.json"):
+        prepare_recordings(tmp_path / "bad", load_head("default"), sounds, sample=False)
