@@ -41,7 +41,7 @@ def main(path: Path) -> None:
     parts = [machine_line(run["machine"]), table(run["figures"])]
     parts += [f"Left out: {name}: {why}." for name, why in run["left_out"].items()]
     for curve in run["curves"]:
-        picture = Path(path).with_name(f"{curve['name']}.png")
+        picture = path.with_name(f"{curve['name']}.png")
         if picture.is_file():
             name = f"bench-{curve['name'].replace('.', '-')}.png"
             shutil.copy(picture, ROOT / "docs" / "images" / name)

@@ -4,8 +4,8 @@
     python -m training.assets.landmark_map [--pictures 900]
 
 Needs the extra ``tracking``. The default avatar is rendered from known cameras with known faces.
-The neutral pictures tell where on the mesh each landmark lies: the ray through its pixel meets the
-mesh, and the median over the views is taken. The other pictures tell how the detector responds to
+The neutral pictures show where on the mesh each landmark lies: the ray through its pixel meets the
+mesh, and the median over the views is taken. The other pictures show how the detector responds to
 the expressions beyond the mesh's own motion (:mod:`training.tracking.landmark_responses`).
 """
 
@@ -73,7 +73,7 @@ def main() -> None:
 def fitted_map(
     head: Head, neutral: list[Picture], faces: list[Picture], detector: str
 ) -> LandmarkMap:
-    """The map that pictures tell."""
+    """The map that fits the pictures."""
     corners, weights = _on_the_mesh(head, neutral)
     names = head.expression_names
     nothing = LandmarkMap(

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How a capture continues after it was killed, cancelled, or given other options.
 
-A film set that needs no Blender stands in: its pictures tell who was asked for.
+A film set that needs no Blender stands in: its pictures show who was asked for.
 """
 
 import errno
