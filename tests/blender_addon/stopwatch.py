@@ -95,7 +95,9 @@ class Stopwatch:
         try:
             yield
         finally:
-            taken = time.perf_counter() - waited() - start
+            # Waiting that comes after the clock has been read is not of this block.
+            before = waited()
+            taken = time.perf_counter() - before - start
             own = taken - self._operators if kind == "callback" else taken
             self._times.setdefault((kind, name), []).append(1000 * own)
             self._operators = outer + (taken if kind == "operator" else self._operators)
