@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How well a known head is tracked: printed, never asserted.
 
-    python -m tests.benchmarks.tracking --audio SPEECH.wav [--seconds 5] [--seeds 101 102]
-                                        [--cases plain noise blur 15fps hand cut]
-                                        [--known focal | head] [--no-calibration]
+    python -m tests.benchmarks.tracking --audio SPEECH.wav [--begin 0] [--seconds 5]
+                                        [--size 480 640] [--seeds 101 102] [--cases CASE...]
+                                        [--known focal | head] [--no-calibration] [--out FOLDER]
 
 Needs the extra ``tracking``. Each video shows another person of the default head, who speaks the
-audio, turns and nods before a phone that sways; the tracker gets only the film, or what --known
-says besides: the focal length, or also the neutral head, with poses and expressions left to find
-(the detector is not calibrated on a head that is known).
+audio, turns and nods before a phone that sways. All persons are filmed plainly, the first in the
+other cases, too (:mod:`tests.benchmarks.film_defects`). --out keeps videos, landmarks and the
+table, and what is there is not filmed or searched again.
+The tracker gets only the film, or what --known says besides: the focal length, or also the
+neutral head, with poses and expressions left to find (the detector is not calibrated on a head
+that is known).
 It knows neither size nor position of a head, so the found neutral face is laid on the true one by
 one similarity a video; vertices, lips and poses are compared after that. "always" is the part of
 the pose's error that all frames share, about the head's axes. A closure is a p, b or m in whose
 middle the true lips touch (less than 0.3 mm apart); it is kept where the found lips touch within
-40 ms.
+40 ms. Seconds are those of the processor.
 """
 
 from __future__ import annotations
@@ -26,14 +29,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
-from rich.console import Console
-from rich.table import Table
-from scipy import ndimage
+import soundfile
 from scipy.spatial.transform import Rotation
 
+from engine.rendering.video import write_video
+from tests.benchmarks.film_defects import CASES
 from tests.benchmarks.machine import processor
-from tests.benchmarks.tracking_truth import filmed
+from tests.benchmarks.tracking_truth import Shot
 from training.tracking.face_model import arkit_face_model
 from training.tracking.film import open_film, write_sound
 from training.tracking.fitting import (
@@ -53,47 +55,17 @@ from training.tracking.track import Track, track_scan
 
 TOUCHING = 0.3
 KEPT = 0.04
+FILM = "film.mp4"
+
+
+def cut_sound(source, path, begin, seconds):
+    samples, rate = soundfile.read(source)
+    first = round(begin * rate)
+    soundfile.write(path, samples[first : first + round(seconds * rate)], rate)
 
 
 def quiet(_share, _message):
     pass
-
-
-def noisy(image, frame, _mouth):
-    rng = np.random.default_rng(frame)
-    return (image + rng.normal(0, 12, image.shape)).clip(0, 255).astype(np.uint8)
-
-
-def blurred(image, frame, _mouth):
-    """Defocus, and now and then a frame that motion has smeared."""
-    sigma = (1.5, 6.0 if frame % 23 == 7 else 1.5, 0)
-    return ndimage.gaussian_filter(image, sigma)
-
-
-def covered(image, frame, mouth):
-    """A drawn hand that comes before the mouth for half a second of every two."""
-    if frame % 50 < 38:
-        return image
-    picture = Image.fromarray(image)
-    pen = ImageDraw.Draw(picture)
-    x, y, width = mouth
-    unit = width / 3
-    for finger in range(4):
-        left, top = x + (finger - 2) * 1.1 * unit, y - (2.2 if finger in (1, 2) else 1.8) * unit
-        box = [left, top, left + unit, y + 3 * unit]
-        pen.rounded_rectangle(box, unit / 2, fill=(205, 155, 130), outline=(150, 100, 80), width=2)
-    pen.ellipse([x - 2.6 * unit, y + unit, x + 2.8 * unit, y + 6 * unit], fill=(205, 155, 130))
-    return np.asarray(picture)
-
-
-OPTIONS = {
-    "plain": {},
-    "noise": {"degrade": noisy},
-    "blur": {"degrade": blurred},
-    "15fps": {"fps": 15.0},
-    "hand": {"degrade": covered},
-    "cut": {"cut": True},
-}
 
 
 def of_known_head(truth, found):
@@ -110,17 +82,17 @@ def of_known_head(truth, found):
     return Track(truth.head, camera, fit, away / eye_distance(seen.points), found, nobody)
 
 
-def tracked(video, folder, truth, known, *, calibrate):
-    """The track of a video, and seconds a frame of looking and of fitting."""
-    film = open_film(video, 1280)
-    start = time.perf_counter()
+def tracked(folder, truth, known, *, calibrate):
+    """The track of a folder's film, and processor seconds a frame of searching and of fitting."""
+    film = open_film(folder / FILM, 1280)
+    start = time.process_time()
     with closing(open_detector()) as detector, closing(HandDetector()) as hands:
         found = scan(film, detector, hands, folder, quiet)
-    looked = time.perf_counter() - start
+    searched = time.process_time() - start
     count = len(found.state)
     write_sound(film, folder / "sound.wav", count)
     said = listen(folder / "sound.wav", None, count, film.fps, quiet)
-    start = time.perf_counter()
+    start = time.process_time()
     focal = float(truth.K[0, 0]) if known == "focal" else None
     if known == "head":
         track = of_known_head(truth, found)
@@ -128,8 +100,8 @@ def tracked(video, folder, truth, known, *, calibrate):
         with closing(open_detector(still=True)) as still:
             shown = still if calibrate else None
             track = track_scan(film, found, focal, quiet, closure=said.closure, still=shown)
-    fitted = time.perf_counter() - start
-    return track, looked / count, fitted / count
+    fitted = time.process_time() - start
+    return track, searched / count, fitted / count
 
 
 def similarity(source, target):
@@ -191,6 +163,8 @@ def scores(truth, track):
     kept = sum(gaps[max(0, f - near) : f + near + 1].min() < TOUCHING for f in frames)
     return {
         "frames": f"{len(good)}/{len(every)}",
+        "dropped": " ".join(f"{name} {n}" for name, n in track.scan.dropped().items()),
+        "takes": len(track.scan.cuts) + 1,
         "reprojection % of eyes": 100 * float(np.nanmean(track.error)),
         "identity mm": float(neutral[face].mean()),
         "face mm": float(wrong[:, face].mean()),
@@ -204,45 +178,68 @@ def scores(truth, track):
     }
 
 
+def degraded(case, shot, folder, audio, shown):
+    """Write the film of a case, and a file once it is whole."""
+    if (folder / FILM).is_file():
+        return
+    if not shown:
+        shown += shot.pictures()
+    frames = (case.degrade(image, frame, mouth) for frame, (image, mouth) in enumerate(shown))
+    write_video(folder / FILM, frames, case.fps, audio, quality=case.quality)
+
+
+def table_of(rows):
+    """The rows as Markdown."""
+    lines = ["| " + " | ".join(rows[0]) + " |", "|---" * len(rows[0]) + "|"]
+    for row in rows:
+        cells = (f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row.values())
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def measured(chosen, folder):
+    """The rows of all videos, as they are done."""
+    audio = folder / "said.wav"
+    cut_sound(chosen.audio, audio, chosen.begin, chosen.seconds)
+    shown = {}
+    for name in chosen.cases:
+        case = CASES[name]
+        for seed in chosen.seeds if name == "plain" else chosen.seeds[:1]:
+            place = folder / f"{name}-{seed}"
+            place.mkdir(exist_ok=True)
+            options = {"fps": case.fps, "cut": case.cut, "seed": seed, "size": tuple(chosen.size)}
+            shot = Shot(audio, seconds=chosen.seconds, **options)
+            pictures = shown.setdefault((seed, case.fps, case.cut), [])
+            degraded(case, shot, place, audio, pictures)
+            calibrate = chosen.calibration
+            track, searching, fitting = tracked(
+                place, shot.truth, chosen.known, calibrate=calibrate
+            )
+            row = {"case": name, "person": seed, **scores(shot.truth, track)}
+            yield row | {"search s/frame": searching, "fit s/frame": fitting}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--audio", type=Path, required=True)
+    parser.add_argument("--begin", type=float, default=0.0, help="seconds of the audio left out")
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[101, 102])
-    parser.add_argument("--cases", nargs="+", choices=OPTIONS, default=list(OPTIONS))
+    parser.add_argument("--size", type=int, nargs=2, default=[480, 640])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[101, 102, 103])
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--known", choices=["focal", "head"])
     parser.add_argument("--calibration", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
-    table = Table(title=f"tracking, {processor()}")
-    rows = []
-    for case in chosen.cases:
-        for seed in chosen.seeds if case == "plain" else chosen.seeds[:1]:
-            with tempfile.TemporaryDirectory() as name:
-                folder = Path(name)
-                truth = filmed(
-                    folder / "film.mp4",
-                    chosen.audio,
-                    seed=seed,
-                    seconds=chosen.seconds,
-                    **OPTIONS[case],
-                )
-                track, looking, fitting = tracked(
-                    folder / "film.mp4",
-                    folder,
-                    truth,
-                    chosen.known,
-                    calibrate=chosen.calibration,
-                )
-            row = {"case": case, "person": seed, **scores(truth, track)}
-            rows.append(row | {"look s/frame": looking, "fit s/frame": fitting})
-            print(rows[-1], flush=True)
-    for column in rows[0]:
-        table.add_column(column, justify="right")
-    for row in rows:
-        table.add_row(
-            *(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row.values())
-        )
-    Console(width=220).print(table)
+    with tempfile.TemporaryDirectory() as name:
+        folder = chosen.out or Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = []
+        for row in measured(chosen, folder):
+            rows.append(row)
+            print(row, flush=True)
+            (folder / "table.md").write_text(table_of(rows))
+    print(f"{processor()}\n\n{table_of(rows)}")
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -22,6 +24,7 @@ from engine.rendering.frames import FrameRenderer, studio_backdrop
 from engine.rendering.video import write_video
 from engine.splatting.camera import Camera
 from engine.splatting.registry import choose_backend
+from training.tracking.landmarks import Image
 
 _SEEDS, _BUMP = 40, 0.0006
 """Points that are moved at random, and by how many metres."""
@@ -69,64 +72,75 @@ def identity(seed: int) -> Head:
     return shaped_head(load_shape_basis().random(seed), offset.astype(np.float32))
 
 
-def filmed(
-    out: Path,
-    audio: Path,
-    *,
-    fps: float = 25.0,
-    size: tuple[int, int] = (720, 1280),
-    seed: int = 1,
-    seconds: float | None = None,
-    turn: float = 22.0,
-    focal: float = 0.78,
-    cut: bool = False,
-    degrade=lambda image, frame, mouth: image,
-) -> Truth:
-    """Film a person with a phone.
+class Shot:
+    """A person before a phone's camera, who says what an audio file holds.
 
-    Args:
-        out: the video.
-        audio: what is said.
-        fps: frames per second.
-        size: width and height, pixels.
-        seed: of the identity; 0 is the default head itself.
-        seconds: of the audio; all by default.
-        turn: degrees to which the head turns.
-        focal: against the picture's larger side.
-        cut: whether a third of the way the camera jumps nearer and aside.
-        degrade: what is done to each picture: noise, blur, a hand. It is given the mouth's pixel
-            and width, (3,).
+    Attributes:
+        truth: what it shows.
+        size: width and height of the pictures, pixels.
     """
-    base, person = load_head("default"), identity(seed)
-    speech = load_speech(audio)
-    text = audio.with_suffix(".txt")
-    performance = predict(speech, base, fps, text=text.read_text() if text.is_file() else None)
-    # The same speech on the person's own expressions.
-    performance = replace(performance, basis=person.expression_basis, head=person.id)
-    count = performance.frames if seconds is None else min(performance.frames, int(seconds * fps))
-    width, height = size
-    f = focal * max(size)
-    K = np.array([[f, 0, width / 2], [0, f, height / 2], [0, 0, 1]], np.float32)
-    cuts = (count // 3,) if cut else ()
-    matrices = _poses(person, performance, count, turn, fps, seed, cuts)
-    avatar, backend = load_avatar("default", base), choose_backend("cpu")
-    camera = Camera(np.eye(4, dtype=np.float32), K, width, height)
-    renderer = FrameRenderer(avatar, backend, camera, studio_backdrop(width, height))
 
-    def mouth(vertices, matrix):
-        corners = vertices[person.landmarks["mouth_corners"]] @ matrix[:3, :3].T + matrix[:3, 3]
-        flat = f * corners[:, :2] / corners[:, 2:] + [width / 2, height / 2]
-        return np.array([*flat.mean(0), np.linalg.norm(flat[1] - flat[0])])
+    def __init__(
+        self,
+        audio: Path,
+        *,
+        fps: float = 25.0,
+        size: tuple[int, int] = (720, 1280),
+        seed: int = 1,
+        seconds: float | None = None,
+        turn: float = 22.0,
+        focal: float = 0.78,
+        cut: bool = False,
+    ) -> None:
+        """Plan it.
 
-    def frames():
-        for frame in range(count):
-            vertices = person.template + performance.offsets(frame, frame + 1)[0]
-            image = renderer.submit(vertices, performance.expression[frame], matrices[frame])
-            yield degrade(image.numpy()[0], frame, mouth(vertices, matrices[frame]))
+        Args:
+            audio: what is said.
+            fps: frames per second.
+            size: width and height, pixels.
+            seed: of the identity; 0 is the default head itself.
+            seconds: of the audio; all by default.
+            turn: degrees to which the head turns.
+            focal: against the picture's larger side.
+            cut: whether a third of the way the camera jumps nearer and aside.
+        """
+        person = identity(seed)
+        speech, text = load_speech(audio), audio.with_suffix(".txt")
+        said = text.read_text() if text.is_file() else None
+        performance = predict(speech, load_head("default"), fps, text=said)
+        # The same speech on the person's own expressions.
+        performance = replace(performance, basis=person.expression_basis, head=person.id)
+        whole = performance.frames
+        count = whole if seconds is None else min(whole, int(seconds * fps))
+        f = focal * max(size)
+        K = np.array([[f, 0, size[0] / 2], [0, f, size[1] / 2], [0, 0, 1]], np.float32)
+        cuts = (count // 3,) if cut else ()
+        matrices = _poses(person, performance, count, turn, fps, seed, cuts)
+        self.truth = Truth(person, performance, matrices, K, np.arange(count) / fps, cuts)
+        self.size = size
 
-    write_video(out, frames(), fps, audio)
-    times = np.arange(count) / fps
-    return Truth(person, performance, matrices, K, times, cuts)
+    def pictures(self) -> Iterator[tuple[Image, Float]]:
+        """Each frame's (H, W, 3) uint8, and the mouth's pixel and width, (3,)."""
+        truth, (width, height) = self.truth, self.size
+        avatar, backend = load_avatar("default", load_head("default")), choose_backend("cpu")
+        camera = Camera(np.eye(4, dtype=np.float32), truth.K, width, height)
+        renderer = FrameRenderer(avatar, backend, camera, studio_backdrop(width, height))
+        for frame, matrix in enumerate(truth.matrices):
+            vertices = truth.vertices(frame)
+            image = renderer.submit(vertices, truth.performance.expression[frame], matrix)
+            corners = vertices[truth.head.landmarks["mouth_corners"]]
+            corners = (corners @ matrix[:3, :3].T + matrix[:3, 3]) @ truth.K.T
+            flat = corners[:, :2] / corners[:, 2:]
+            mouth = np.array([*flat.mean(0), np.linalg.norm(flat[1] - flat[0])])
+            yield image.numpy()[0], mouth
+
+
+def filmed(out: Path, audio: Path, **options: Any) -> Truth:
+    """Film a person with a phone: options are those of :class:`Shot`."""
+    shot = Shot(audio, **options)
+    pictures = (image for image, _ in shot.pictures())
+    write_video(out, pictures, float(shot.truth.performance.fps), audio)
+    return shot.truth
 
 
 def _poses(head, performance, count, turn, fps, seed, cuts):
