@@ -166,6 +166,7 @@ def scores(truth, track):
         "dropped": " ".join(f"{name} {n}" for name, n in track.scan.dropped().items()),
         "takes": len(track.scan.cuts) + 1,
         "reprojection % of eyes": 100 * float(np.nanmean(track.error)),
+        "identity rms": float(np.sqrt(np.mean(track.identity**2))) if len(track.identity) else 0.0,
         "identity mm": float(neutral[face].mean()),
         "face mm": float(wrong[:, face].mean()),
         "lips mm": float(wrong[:, lips].mean()),

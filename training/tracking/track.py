@@ -42,6 +42,10 @@ _MISFIT = 0.12
 """Mean reprojection error, of the eyes' distance, from which a frame is dropped."""
 _FAILED = 0.06
 """The same of the whole video, from which tracking has failed."""
+_STRANGE = 1.3
+"""Root mean square of an identity's coefficients from which it is nobody's: people have 1, and what
+is found of them is nearer to the mean, 0.3 to 0.5."""
+_NO_PERSON = "Film a person's face from in front; drawings, animals and masks do not fit."
 _TOUCHING, _PARTED, _OPEN = 0.004, 0.012, 0.035
 """Median gap of the landmarks, in eye distances (90 mm): of lips that touch, and that do not. On
 films of known heads the first stays below 0.0045, and lips 1.5 mm apart show 0.012 and
@@ -102,6 +106,7 @@ def track_scan(
     picked = seen.picked(_varied(model, seen, camera))
     search = _IdentitySearch(space, marks, still, free_focal=focal is None)
     identity, camera, marks = search.run(picked, camera, subprogress(progress, 0.0, 0.4))
+    _check_shape(film, identity)
     person = space.shaped(identity)
     none = np.zeros(0)
     model = replace(
@@ -112,12 +117,7 @@ def track_scan(
     start = initial_poses(model, seen, camera)
     fit = fit_frames(model, seen, camera, none, start, subprogress(progress, 0.4, 1.0))
     error = _errors(model, none, camera, fit, seen)
-    if float(np.median(error)) > _FAILED:
-        raise BadInputError(
-            f"The head does not fit the face in {film.path}: landmarks are "
-            f"{100 * float(np.median(error)):.1f} % of the eyes' distance apart.",
-            "Film a person's face from in front; drawings, animals and masks do not fit.",
-        )
+    _check_fit(film, float(np.median(error)))
     kept, found_frames = error <= _MISFIT, found.good
     state = found.state.copy()
     state[found_frames[~kept]] = MISFIT
@@ -174,6 +174,25 @@ class _IdentitySearch:
                 marks = calibrated(self.marks, person, camera, shown, self.still, step)
         assert known is not None
         return *known, marks
+
+
+def _check_shape(film: Film, identity: Double) -> None:
+    deviations = float(np.sqrt(np.mean(identity**2)))
+    if deviations > _STRANGE:
+        raise BadInputError(
+            f"The face in {film.path} is no person's: its shape is {deviations:.1f} times as far "
+            "from the mean as people's are.",
+            _NO_PERSON,
+        )
+
+
+def _check_fit(film: Film, error: float) -> None:
+    if error > _FAILED:
+        raise BadInputError(
+            f"The head does not fit the face in {film.path}: landmarks are "
+            f"{100 * error:.1f} % of the eyes' distance apart.",
+            _NO_PERSON,
+        )
 
 
 def closed_lips(

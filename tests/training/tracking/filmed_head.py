@@ -63,11 +63,20 @@ def film_head(path, sound, frames=24):
     return FilmedHead(path, points.astype(np.float32), masks)
 
 
-def substitute_detectors(patch, filmed):
-    """Put what is known of a film in place of MediaPipe's detectors."""
+def substitute_detectors(patch, filmed, faces=None):
+    """Put what is known of a film in place of MediaPipe's detectors.
+
+    Args:
+        patch: a monkeypatch.
+        filmed: the film.
+        faces: of a frame by its number, where others than the true one are to be found.
+    """
+
+    def true_face(frame):
+        return [FaceLandmarks(filmed.points[frame])]
 
     def opened(_model=None, *, still=False):
-        return _NoFaces() if still else _Detector(filmed)
+        return _NoFaces() if still else _Detector(faces or true_face)
 
     patch.setattr("training.tracking.run.open_detector", opened)
     patch.setattr("training.tracking.run.HandDetector", _NoHands)
@@ -77,11 +86,11 @@ def substitute_detectors(patch, filmed):
 class _Detector:
     name = "made"
 
-    def __init__(self, filmed):
-        self._points = filmed.points
+    def __init__(self, faces):
+        self._faces = faces
 
     def detect(self, _image, seconds):
-        return [FaceLandmarks(self._points[round(seconds * FPS)])]
+        return self._faces(round(seconds * FPS))
 
     def close(self):
         pass

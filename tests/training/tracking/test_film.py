@@ -38,8 +38,8 @@ def write_times(path, times, rotation=0):
     return path
 
 
-def turned_by_metadata(path):
-    """A film of pictures that are bright at their left, to be shown a quarter turn clockwise."""
+def turned_by_metadata(path, degrees):
+    """A film of pictures that are bright at their left, to be shown turned clockwise."""
     bright = np.zeros((*SIZE, 3), np.uint8)
     bright[:, : SIZE[1] // 4] = 240
     write_video(path, (bright for _ in range(50)), 25.0)
@@ -47,21 +47,26 @@ def turned_by_metadata(path):
     # The track header's matrix (ISO 14496-12): identity as it is written.
     at = data.index(b"tkhd") + 44
     assert np.frombuffer(data[at : at + 4], ">i4") == 0x10000
-    turn = (0, 0x10000, 0, -0x10000, 0, 0, SIZE[0] << 16, 0, 0x40000000)
-    data[at : at + 36] = np.array(turn, ">i4").tobytes()
+    cos, sin = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
+    height, width = SIZE
+    aside = {90: (height, 0), 180: (width, height), 270: (0, width)}[degrees]
+    turn = (cos << 16, sin << 16, 0, -sin << 16, cos << 16, 0)
+    matrix = (*turn, aside[0] << 16, aside[1] << 16, 0x40000000)
+    data[at : at + 36] = np.array(matrix, ">i4").tobytes()
     path.write_bytes(data)
     return path
 
 
-def write_hdr(path, signal, transfer):
+def write_hdr(path, signal, transfer, size=SIZE):
     """A grey film of ten bits in BT.2020, its signal of a transfer function of BT.2100."""
+    options = {"crf": "5", "preset": "ultrafast"}
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"crf": "5"})
-        stream.width, stream.height, stream.pix_fmt = SIZE[1], SIZE[0], "yuv420p10le"
+        stream = container.add_stream("libx264", rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = size[1], size[0], "yuv420p10le"
         context = stream.codec_context
         context.color_trc, context.colorspace, context.color_primaries = transfer, 9, 9
         for number in range(30):
-            frame = av.VideoFrame(SIZE[1], SIZE[0], "yuv420p10le")
+            frame = av.VideoFrame(size[1], size[0], "yuv420p10le")
             for plane, level in zip(frame.planes, (64 + 876 * signal, 512, 512), strict=True):
                 row = np.full(plane.line_size // 2, round(level), "<u2")
                 plane.update(np.tile(row, plane.height).tobytes())
@@ -93,14 +98,24 @@ def test_a_rate_that_varies_becomes_constant(tmp_path):
     assert len(shown) / film.fps == pytest.approx(times[-1], abs=0.1)
 
 
-def test_what_metadata_turns_is_turned(tmp_path):
-    film = open_film(turned_by_metadata(tmp_path / "a.mp4"), 1280)
-    assert (film.width, film.height) == (SIZE[0], SIZE[1])
+@pytest.mark.parametrize(("degrees", "bright"), [(90, "top"), (180, "right"), (270, "bottom")])
+def test_what_metadata_turns_is_turned(tmp_path, degrees, bright):
+    film = open_film(turned_by_metadata(tmp_path / "a.mp4", degrees), 1280)
+    shape = SIZE if degrees == 180 else SIZE[::-1]
+    assert (film.height, film.width) == shape
     _, image = next(pictures(film))
-    assert image.shape == (SIZE[1], SIZE[0], 3)
-    top, bottom = image[: SIZE[1] // 5], image[SIZE[1] // 3 :]
-    assert top.mean() > 200
-    assert bottom.mean() < 40
+    assert image.shape == (*shape, 3)
+    edge = min(SIZE) // 6
+    edges = {
+        "top": image[:edge],
+        "bottom": image[-edge:],
+        "left": image[:, :edge],
+        "right": image[:, -edge:],
+    }
+    middle = image[2 * edge : -2 * edge, 2 * edge : -2 * edge]
+    assert edges[bright].mean() > 200
+    assert middle.mean() < 40
+    assert max(edges, key=lambda name: edges[name].mean()) == bright
 
 
 @pytest.mark.parametrize(
@@ -123,6 +138,14 @@ def test_hdr_becomes_what_a_screen_shows(tmp_path, signal, transfer, linear):
     srgb = 255 * (1.055 * expected ** (1 / 2.4) - 0.055)
     assert np.abs(image.mean() - srgb) < 6
     assert np.ptp(image.reshape(-1, 3).mean(0)) < 2
+
+
+def test_hdr_of_4k_becomes_smaller_pictures_of_eight_bits(tmp_path):
+    film = open_film(write_hdr(tmp_path / "a.mp4", 0.58, 16, (2160, 3840)), 1280)
+    _, image = next(pictures(film))
+    assert (image.shape, image.dtype) == ((720, 1280, 3), np.uint8)
+    assert film.scale == pytest.approx(1 / 3)
+    assert 225 < image.mean() < 250
 
 
 def test_rates_that_no_motion_has_are_refused(tmp_path):
