@@ -84,8 +84,7 @@ def capture(
             f"Give {_HEAD}, or an identity such as {_HEAD}#7.",
         )
     load_head(head)
-    made_of = ingredients(head, settings, audio, sample=sample_voice)
-    check_resumable(out, made_of)
+    made_of = check_resumable(out, ingredients(head, settings, audio, sample=sample_voice))
 
     def work(job: JobHandle) -> None:
         from training.synthetic.run import make_capture

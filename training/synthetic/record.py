@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import BadInputError
-from engine.core.files import atomic_write
+from engine.core.files import atomic_write, file_digest
 from engine.core.json_values import read_json
 from engine.heads.head import Head
 from training.synthetic import person
 from training.synthetic.cameras import RigCamera
-from training.synthetic.recordings import FOLDER
+from training.synthetic.recordings import FOLDER, MOTION
 from training.synthetic.schedule import TimestepPose
 from training.synthetic.settings import CaptureSettings
 
 RECORD = "capture.json"
 _FORMAT = "gaussianspeech-capture-1"
+_BESIDE = "beside"
 
 
 def ingredients(
@@ -29,49 +30,66 @@ def ingredients(
 ) -> dict[str, Any]:
     """What decides a capture, as JSON has it.
 
+    ``beside`` has the transcripts and motions that lie beside the recordings.
+
     Raises:
-        BadInputError: a recording cannot be read.
+        BadInputError: a recording, or what lies beside it, cannot be read.
     """
+    beside = [
+        found
+        for path in audio
+        for s in (".txt", MOTION)
+        if (found := path.with_suffix(s)).is_file()
+    ]
     try:
-        digests = {
-            path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(audio)
-        }
+        digests, about = (
+            {path.name: file_digest(path) for path in sorted(paths)} for paths in (audio, beside)
+        )
     except OSError as error:
         raise BadInputError(
-            f"The recording {error.filename} cannot be read: {error.strerror}.", "Check the path."
+            f"{error.filename} cannot be read: {error.strerror}.", "Check the path."
         ) from error
     return {
         "head": head,
         "settings": settings.to_dict(),
         "audio": digests,
+        _BESIDE: about,
         "sample_voice": sample,
         "look": _person_digest(),
     }
 
 
-def check_resumable(folder: Path, wanted: dict[str, Any]) -> None:
+def check_resumable(folder: Path, wanted: dict[str, Any]) -> dict[str, Any]:
     """See that a folder holds no capture of other ingredients, which would be mixed.
+
+    Returns:
+        What to record. A capture of an older version, which did not record what lies beside the
+        recordings, keeps the motion that it began with: it is not compared, and stays unrecorded.
 
     Raises:
         BadInputError: it does; names what differs.
     """
     path = folder / RECORD
     if not path.is_file():
-        return
+        return wanted
     try:
-        made_of = read_json(path).group("made_of").values
-        before, now = _flat(dict(made_of)), _flat(wanted)
+        made_of = read_json(path).group("made_of")
+        before = _flat({**made_of.values, "settings": made_of.group("settings").values})
     except BadInputError as error:
         raise BadInputError(
             f"{path} is damaged: {error}.", "Make the capture in a new folder."
         ) from error
+    if _BESIDE not in before:
+        wanted = {key: value for key, value in wanted.items() if key != _BESIDE}
+    now = _flat(wanted)
     different = sorted(key for key in before | now if before.get(key) != now.get(key))
     if different:
         changes = ", ".join(f"{key} {before.get(key)} (now {now.get(key)})" for key in different)
         raise BadInputError(
             f"{folder} holds a capture made with {changes}.",
-            "Go on with it by the same options and version, or give another folder with --out.",
+            "Continue it by the same options and version, or give another folder with --out.",
         )
+    return wanted
 
 
 def write_record(
@@ -122,7 +140,7 @@ def _spoken(pose: TimestepPose) -> dict[str, Any]:
     if pose.frame is None:
         return {}
     name, frame = pose.frame
-    return {"performance": f"{FOLDER}/{name}.performance.npz", "frame": frame}
+    return {"performance": f"{FOLDER}/{name}{MOTION}", "frame": frame}
 
 
 def _version(package: str) -> str:

@@ -21,6 +21,8 @@ from training.data.transcripts import transcript_beside
 from training.synthetic.schedule import Spoken
 
 FOLDER = "speech"
+MOTION = ".performance.npz"
+"""Ending of the file of a recording's motion, in the place of its own."""
 FPS = 25.0
 """Of what the rules perform."""
 _SAMPLE = "sample_voice"
@@ -82,14 +84,14 @@ def prepare_recordings(
 def _performance(
     folder: Path, recording: Path, text: str | None, head: Head, progress: Progress
 ) -> Performance:
-    stored = folder / f"{recording.stem}.performance.npz"
+    stored = folder / f"{recording.stem}{MOTION}"
     if stored.is_file():
         return Performance.load(stored)
     # Deferred: recognising loads the audio libraries, which a resumed capture does without.
     from engine.audio.loading import load_speech
     from engine.motion.predict import predict
 
-    given = recording.with_suffix(".performance.npz")
+    given = recording.with_suffix(MOTION)
     if given.is_file():
         performance = Performance.load(given)
     else:
