@@ -208,10 +208,17 @@ def part_of(head: Head, name: str) -> Indices:
     return np.concatenate(sets).astype(np.intp) if sets else np.zeros(0, np.intp)
 
 
-def rigid(start: Double, end: Double) -> tuple[Double, Double]:
-    """Rotation (3, 3) and shift (3,) that take points (N, 3) best to others (Kabsch)."""
-    middles = start.mean(axis=0), end.mean(axis=0)
-    u, _, v = np.linalg.svd((end - middles[1]).T @ (start - middles[0]))
+def rigid(start: Double, end: Double, weights: Double | None = None) -> tuple[Double, Double]:
+    """Rotation (3, 3) and shift (3,) that take points (N, 3) best to others (Kabsch 1976).
+
+    Args:
+        start: (N, 3).
+        end: (N, 3).
+        weights: (N,) of the squared distances; all alike by default.
+    """
+    middles = np.average(start, 0, weights), np.average(end, 0, weights)
+    share = 1.0 if weights is None else weights[:, None]
+    u, _, v = np.linalg.svd((share * (end - middles[1])).T @ (start - middles[0]))
     rotation = u * np.array([1, 1, np.sign(np.linalg.det(u @ v))]) @ v
     return rotation, middles[1] - rotation @ middles[0]
 

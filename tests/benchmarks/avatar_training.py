@@ -39,10 +39,10 @@ from engine.splatting.registry import choose_backend
 from training.avatar.config import AvatarSettings
 from training.avatar.start import seeded_avatar
 from training.avatar.trainer import AvatarTrainer
+from training.bench.learning import plain_step
 from training.data.multiview import MultiViewCapture
 from training.evaluation.avatar import rendered
 from training.losses.avatar import AvatarLoss
-from training.losses.ssim import ssim
 from training.metrics.image import psnr
 from training.metrics.image_lpips import Lpips
 from training.metrics.image_scores import REGION_NAMES, Scores, score_view, together
@@ -203,7 +203,7 @@ def train_row(
 
 
 def bare_steps_a_second(capture: MultiViewCapture, backend: Backend, options: Options) -> float:
-    """Steps of free Gaussians with constant colours: rasteriser, photometric loss and Adam."""
+    """Steps of as many free Gaussians with constant colours as the budget allows."""
     clock = time.process_time if options.cpu else time.perf_counter
     settings = rows_of_the_paper(options)[FULL]
     view = capture.split("train")[0]
@@ -214,27 +214,12 @@ def bare_steps_a_second(capture: MultiViewCapture, backend: Backend, options: Op
         start = avatar.splats(view.vertices, view.expression, viewpoint, view.head_matrix)
     chance = torch.Generator().manual_seed(options.seed)
     chosen = torch.randint(len(start.means), (settings.density.budget,), generator=chance)
-    values = [
-        start.means[chosen],
-        start.quats[chosen],
-        start.scales[chosen].log(),
-        torch.logit(start.opacities[chosen].clamp(1e-3, 1 - 1e-3)),
-        start.colors[chosen],
-    ]
-    leaves = [value.detach().clone().to(device).requires_grad_() for value in values]
-    optimiser = torch.optim.Adam(leaves, lr=1e-4, fused=True)
-    true = view.image.to(device)
+    gaussians = (start.means, start.quats, start.scales, start.opacities, start.colors)
+    step = plain_step(Splats(*(v[chosen].to(device) for v in gaussians)), view, backend.render)
     times = []
     for _ in range(BARE_STEPS):
         begin = clock()
-        means, quats, log_scales, logits, colors = leaves
-        splats = Splats(means, quats, log_scales.exp(), logits.sigmoid(), colors)
-        ours = backend.render(splats, view.camera).rgb
-        loss = 0.8 * (ours - true).abs().mean() + 0.2 * (1 - ssim(ours, true))
-        loss.backward()
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-        float(loss.detach())
+        step()
         times.append(clock() - begin)
     return 1 / float(np.median(times[BARE_STEPS // 3 :]))
 

@@ -40,14 +40,20 @@ def training_step(part: Part) -> None:
     part.compare(
         *("training.step", f"a step of avatar training, {size[0]}×{size[1]}", trainer.advance),
         "a step of plain 3DGS: as many free Gaussians, constant colours",
-        _plain(start, view, backend.render),
+        plain_step(start, view, backend.render),
         unit="ms a step",
         runs=4 if part.quick else 30,
     )
 
 
-def _plain(start: Splats, view: View, render: Callable[..., Image]) -> Callable[[], object]:
-    """Rasteriser, photometric loss and Adam, as a plain trainer has them."""
+def plain_step(start: Splats, view: View, render: Callable[..., Image]) -> Callable[[], object]:
+    """A step of a plain trainer: rasteriser, photometric loss and Adam on free Gaussians.
+
+    Args:
+        start: where they begin; they stay on its device, and their colours are constant.
+        view: the picture that they learn.
+        render: of a backend.
+    """
     values = [
         *(start.means, start.quats, start.scales.log()),
         *(torch.logit(start.opacities.clamp(1e-3, 1 - 1e-3)), start.colors),

@@ -48,7 +48,8 @@ def paper(
 
     Args:
         data: folder of a capture or of recordings (docs/speech-model.md). Without pictures there
-            is no Table 2, and the others have their motion alone.
+            is no Table 2, and the others have their motion alone; Table 2 by itself takes a capture
+            without recordings.
         out: folder of the report.
         head: "default", or the FLAME model or head of the capture.
         tables: which of 2, 3 and 4.

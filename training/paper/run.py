@@ -95,7 +95,7 @@ def evaluate(plan: PaperPlan, progress: Progress = no_progress) -> Path:
 
 def tasks(scope: Scope, seed: int) -> Iterator[Task]:
     """All of a seed, each after what it needs."""
-    plan, data = scope.plan, scope.data
+    plan = scope.plan
     for key in scope.avatars:
         folder = folder_of(plan.out, "avatars", key, seed)
         work = partial(_avatar, plan, key, seed)
@@ -109,7 +109,7 @@ def tasks(scope: Scope, seed: int) -> Iterator[Task]:
     if scope.joint:
         folder = folder_of(plan.out, "joint", "paper", seed)
         for name in (UNTUNED, JOINT):
-            work = partial(_joint, data, name, seed)
+            work = partial(_joint, scope.data, name, seed)
             yield Task(f"joint training, seed {seed}", folder, file_of(name), work)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from engine.core.errors import BadInputError
 from engine.core.progress import Progress, no_progress
 from engine.motion.encoders.registry import WAV2VEC2
 from training.data.layout import transforms_path
@@ -43,13 +44,13 @@ class Scope:
 
     Attributes:
         plan: what was asked for.
-        data: the recordings.
+        recordings: what Tables 3 and 4 are of; ``None`` where neither is asked for.
         filmed: whether the capture has pictures.
         spoken: whether some of them show what is said.
     """
 
     plan: PaperPlan
-    data: SpeechData
+    recordings: SpeechData | None
     filmed: bool
     spoken: bool
 
@@ -58,11 +59,25 @@ class Scope:
         """Look at the capture.
 
         Raises:
-            BadInputError: it has no recordings to train and to test on.
+            BadInputError: it has no recordings to train and to test on where Table 3 or 4 is asked
+                for, or no pictures where Table 2 alone is.
         """
-        data = SpeechData.open(plan, progress)
         filmed = transforms_path(plan.data, "train").is_file()
-        return cls(plan, data, filmed, filmed and bool(data.found.filmed))
+        if not {3, 4} & set(plan.tables):
+            if not filmed:
+                raise BadInputError(
+                    f"{plan.data} has no pictures, and Table 2 is of nothing else.",
+                    "Give a capture (docs/capture.md), or choose Table 3 or 4.",
+                )
+            return cls(plan, None, filmed, spoken=False)
+        recordings = SpeechData.open(plan, progress)
+        return cls(plan, recordings, filmed, filmed and bool(recordings.found.filmed))
+
+    @property
+    def data(self) -> SpeechData:
+        """The recordings, where Table 3 or 4 is asked for."""
+        assert self.recordings is not None
+        return self.recordings
 
     @cached_property
     def no_perceptual(self) -> str:

@@ -42,19 +42,26 @@ def report_of(scope: Scope, others: Sequence[TableRow]) -> Report:
 
 
 def _about(scope: Scope) -> list[str]:
-    plan, split = scope.plan, scope.data.found.split()
+    plan = scope.plan
     size = ", ".join(f"{name} {value:g}" for name, value in vars(plan.size).items())
-    parts = ", ".join(f"{len(names)} {part}" for part, names in split.items())
     seen = [_results(scope, "speech", key, PICTURES) for key in scope.presets]
     notes = sorted({note for found in seen for result in found for note in result.notes})
     return [
-        f"Capture {plan.data.name}: recordings {parts}; encoder {plan.encoder}.",
+        f"Capture {plan.data.name}{_about_recordings(scope)}.",
         f"Size: {size}; {plan.seeds} seed(s).",
         f"Made on {processor()}, {os.cpu_count()} logical processors.",
-        _MEASURED,
+        *([_MEASURED] if scope.recordings else []),
         "The paper's figures, where they were at hand, are of real people at full size.",
         *(f"Tables 3 and 4, {note}." for note in notes),
     ]
+
+
+def _about_recordings(scope: Scope) -> str:
+    if scope.recordings is None:
+        return ""
+    split = scope.recordings.found.split()
+    parts = ", ".join(f"{len(names)} {part}" for part, names in split.items())
+    return f": recordings {parts}; encoder {scope.plan.encoder}"
 
 
 def _results(scope: Scope, kind: str, key: str, name: str = RESULT) -> list[Result]:

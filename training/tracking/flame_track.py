@@ -187,19 +187,11 @@ def _identity(points: _Points, neutral: Double) -> tuple[Double, Double, Double]
     normal = rows.T @ scaled + np.eye(SHAPES)
     shape = np.zeros(SHAPES)
     for _ in range(_ROUNDS):
-        R, shift = _weighted_rigid(rest + directions @ shape, neutral, weights)
+        R, shift = rigid(rest + directions @ shape, neutral, weights)
         wanted = (neutral - shift) @ R - rest
         shape = np.linalg.solve(normal, scaled.T @ wanted.ravel())
-    R, shift = _weighted_rigid(rest + directions @ shape, neutral, weights)
+    R, shift = rigid(rest + directions @ shape, neutral, weights)
     return shape, R, shift
-
-
-def _weighted_rigid(start: Double, end: Double, weights: Double) -> tuple[Double, Double]:
-    share = weights[:, None] / weights.sum()
-    middles = (share * start).sum(0), (share * end).sum(0)
-    turn, _ = Rotation.align_vectors(end - middles[1], start - middles[0], weights)
-    R: Double = turn.as_matrix()
-    return R, middles[1] - R @ middles[0]
 
 
 def _faces(

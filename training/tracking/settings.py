@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import BadInputError
+from engine.recognition.text_file import read_text_file
 from training.run.options import check_file, check_ranges
 
 
@@ -24,7 +25,7 @@ class TrackSettings:
         largest: pixels of the larger side of the pictures that are kept.
         pictures: views that are kept at most, evenly spread; the motion is of all frames.
         focal: focal length in pixels of the video; estimated by default.
-        text: file of what is said (UTF-8); it is recognised by default.
+        text: file of what is said, text or subtitles; it is recognised by default.
         masks: folder with a mask for each frame, in the order of their names; made by default.
         landmark_model: MediaPipe's face_landmarker.task, for versions that have no models inside.
     """
@@ -56,16 +57,11 @@ class TrackSettings:
         """The text.
 
         Raises:
-            BadInputError: its file cannot be read.
+            BadInputError: its file cannot be read, or is no text.
         """
         if self.text is None:
             return None
-        try:
-            return self.text.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadInputError(
-                f"{self.text} cannot be read: {error}.", "Save it as UTF-8."
-            ) from error
+        return " ".join(cue.text for cue in read_text_file(self.text))
 
     @property
     def given(self) -> list[str]:

@@ -103,6 +103,24 @@ def test_all_tables_of_a_filmed_capture(tmp_path):
     assert "nothing to tune" in reasons["w/o audio fine-tuning"]
 
 
+def test_avatars_alone_need_no_recordings(tmp_path):
+    data = write_speaking_capture(tmp_path / "capture", clips=3)
+    shutil.rmtree(data / "speech")
+    (data / "capture.json").unlink()
+    out = tmp_path / "report"
+    words = ["evaluate", "paper", "--data", str(data), "--out", str(out), "--backend", "cpu"]
+    assert main([*words, *SIZES, "--tables", "2"]) == 0
+    rows = _rows(out, 2)
+    assert rows["full"]["figures"]["PSNR (dB)"]["mean"] > 5
+    assert "recordings" not in (out / "paper.md").read_text()
+
+
+def test_table_2_of_recordings_alone_is_refused(recordings, tmp_path, capsys):
+    words = ["evaluate", "paper", "--data", str(recordings), "--out", str(tmp_path / "out")]
+    assert main([*words, "--tables", "2"]) == 2
+    assert "no pictures" in capsys.readouterr().err
+
+
 def test_a_killed_run_continues_and_finished_rows_stay(recordings, tmp_path, monkeypatch):
     out = tmp_path / "out"
     words = ["evaluate", "paper", "--data", str(recordings), "--out", str(out), *SIZES]

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Calibrating a detector on renders of the fitted head."""
+
+import numpy as np
+import pytest
+
+from engine.core.errors import CancelledError
+from tests.training.tracking.detected_faces import detections
+from training.tracking.calibration import _window, calibrated
+from training.tracking.fitting import FrameFit, Intrinsics
+from training.tracking.landmark_map import load_landmark_map
+from training.tracking.landmarks import FaceLandmarks
+
+
+@pytest.fixture(scope="module")
+def marks():
+    return load_landmark_map()
+
+
+class Scripted:
+    """Answers with the faces it was given, in their order."""
+
+    name = "made"
+
+    def __init__(self, answers):
+        self.answers, self.sizes = answers, []
+
+    def detect(self, image, _seconds):
+        self.sizes.append(image.shape)
+        return self.answers.pop(0)
+
+
+def fit_of(pictures):
+    matrices = np.array([picture.matrix for picture in pictures])
+    expression = np.array([picture.expression for picture in pictures], np.float64)
+    return FrameFit(matrices[:, :3, :3], matrices[:, :3, 3], expression)
+
+
+@pytest.mark.slow
+def test_a_detector_that_finds_no_face_in_the_renders_leaves_the_map(head, marks):
+    camera = Intrinsics(900.0, np.array([320.0, 320.0]))
+    pictures = list(detections(head, marks, 8))
+    detector = Scripted([[] for _ in pictures])
+    same = calibrated(marks, head, camera, fit_of(pictures), detector, lambda *_: None)
+    assert same is marks
+    assert len(detector.sizes) == 8
+    assert all(64 <= height == width <= 448 for height, width, _ in detector.sizes)
+
+
+def test_a_calibration_can_be_cancelled(head, marks):
+    def stop(_share, _message):
+        raise CancelledError
+
+    camera = Intrinsics(900.0, np.array([320.0, 320.0]))
+    fit = fit_of(list(detections(head, marks, 2)))
+    with pytest.raises(CancelledError):
+        calibrated(marks, head, camera, fit, Scripted([]), stop)
+
+
+@pytest.mark.slow
+def test_landmarks_in_the_window_are_those_of_the_film(head, marks):
+    """A detector that is right in the crop leaves the map as it is."""
+    camera = Intrinsics(900.0, np.array([320.0, 320.0]))
+    pictures = list(detections(head, marks, 8))
+
+    class Right:
+        name = "made"
+
+        def __init__(self):
+            self.left = list(pictures)
+
+        def detect(self, image, _seconds):
+            picture = self.left.pop(0)
+            _, K = _window(head, picture.vertices, picture.matrix, camera)
+            assert image.shape[0] == image.shape[1]
+            rays = (picture.points - camera.centre) / camera.focal
+            return [FaceLandmarks((rays * K[0, 0] + K[:2, 2]).astype(np.float32))]
+
+    found = calibrated(marks, head, camera, fit_of(pictures), Right(), lambda *_: None)
+    assert np.abs(found.offset - marks.offset).max() < 1e-5
