@@ -43,7 +43,7 @@ Make = Callable[[bool], Steps[LineDraft]]
 
 _queue: list[BakeFuture] = []
 _listeners: list[Callable[[], None]] = []
-"""Called after each slice."""
+"""Called before each slice, to put what is made into the file."""
 
 
 class BakeFuture:
@@ -80,11 +80,12 @@ class BakeFuture:
 
     def poll(self) -> tuple[float, str]:
         """Fraction in [0, 1], and what is done."""
-        if self._draft is not None:
+        if self._draft is not None and not self.done:
             return 1.0, "waiting for the render or what is being moved"
         line = line_by_id(self.line)
         name = "" if line is None else f" '{line.name}'"
-        return (0.0 if self._work is None else self._work.progress), f"baking{name}"
+        progress = 0.0 if self._work is None else self._work.progress
+        return (1.0 if self.is_made else progress), f"baking{name}"
 
     def wait(self, _timeout: float) -> bool:
         """Make it at once, whatever it takes."""
@@ -145,10 +146,14 @@ class BakeFuture:
             self._fail(GaussianSpeechError(what, "The system console says more."))
 
     def check(self) -> None:
-        """Begin anew where what it was made for has changed while nothing could be put."""
+        """Begin anew where what it was made for has changed since."""
+        if self._draft is None:
+            return
         with self.in_scene():
-            if self._draft is not None and not self._draft.is_current(bpy.context):
-                self.restart()
+            if is_held(bpy.context):
+                self._tries = 0  # There is time to change as often as one likes.
+            if self._tries < _TRIES and not self._draft.is_current(bpy.context):
+                self._end()
 
     def _advanced(self, seconds: float) -> LineDraft | None:
         """Work; the draft, once it is made and what it was made for is still so."""
@@ -229,16 +234,20 @@ def tick(between: float = 0.0) -> bool:
     seconds = min(max(_SLICE, _SHARE * between), _LONGEST)
     for future in _queue:
         future.check()
-    unmade = next((future for future in _queue if not future.is_made), None)
-    if unmade is not None:
-        unmade.advance(seconds)
+    waiting = len(_queue)
     for listener in _listeners:
         listener()
-    return bool(_queue)
+    if len(_queue) < waiting:  # Putting a bake into the file takes as long as a slice.
+        return True
+    unmade = next((future for future in _queue if not future.is_made), None)
+    if unmade is None:
+        return bool(_queue)
+    unmade.advance(seconds)
+    return True
 
 
 def listen(listener: Callable[[], None]) -> None:
-    """Call a function after each slice."""
+    """Call a function before each slice; where it takes a draft, that is all of the slice."""
     _listeners.append(listener)
 
 
@@ -270,7 +279,7 @@ def _on_timer() -> float | None:
         redraw_sidebars(bpy.context)
     if not going:
         return None
-    return min(future.interval for future in _queue)
+    return min((future.interval for future in _queue), default=_TICK)
 
 
 @persistent

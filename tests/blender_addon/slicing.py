@@ -21,12 +21,13 @@ class Slices:
         self.one_step = addon("speech.one_step")
 
     def tick(self, times=1):
-        """A few steps."""
+        """A few steps; whether there is more to do."""
         for _ in range(times):
             if not self.queue.tick():
-                break
+                return False
             if all(future.interval > self.queue._TICK for future in self.queue._queue):
                 time.sleep(0.001)
+        return True
 
     def until(self, condition):
         """Steps until something is so."""
@@ -40,9 +41,8 @@ class Slices:
     def finish(self):
         """Steps until nothing is left to do."""
         for _ in range(MOST):
-            if not self.queue._queue:
+            if not self.tick():
                 return
-            self.tick()
         raise AssertionError("a bake that never ends")
 
     @property
