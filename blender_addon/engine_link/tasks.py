@@ -27,8 +27,9 @@ class EngineTask:
     """Mixin for operators that ask the engine, once or several times, and then change the file.
 
     An operator defines :meth:`begin` and :meth:`finish` and lists this class before
-    ``bpy.types.Operator``. Nothing may be changed in the file before :meth:`finish`, so that a
-    failure leaves nothing half-made. No Blender data may be kept between the two (undo would leave
+    ``bpy.types.Operator``. What they change in the file before the last reply has to be whole, so
+    that a failure leaves nothing half-made: they say so by ``_changed``, and it is a step of undo,
+    or :meth:`clean_up` takes it back. No Blender data may be kept between the two (undo would leave
     it dangling): keep names.
 
     Attributes:
@@ -46,7 +47,7 @@ class EngineTask:
         return not status.busy
 
     _changed = False
-    """Whether a reply has been put into the file."""
+    """Whether the file has been changed before the last reply; a task sets it that does so."""
     _future: Future | None = None
     """What is waited for; ``None`` while a dialog still asks."""
 
@@ -84,7 +85,6 @@ class EngineTask:
                 while not future.wait(_INTERVAL):
                     manager.progress_update(int(100 * self.progress()[0]))
                 future = _asked(self.finish, context, future.result(0))
-                self._changed = True
         except GaussianSpeechError as error:
             report_error(self, context, error)
             return self._ended_early()
@@ -164,7 +164,6 @@ class EngineTask:
         finally:
             if following is None:
                 self._leave(context)
-        self._changed = True
         if following is None:
             return {"FINISHED"}
         self._future = following

@@ -20,7 +20,6 @@ from ..characters.properties import character_objects, is_character, require_spe
 from ..engine_link.client import PreparedFuture
 from ..engine_link.future import Future
 from ..engine_link.session import get_engine
-from ..engine_link.tasks import EngineTask
 from ..heads.ops import DEFAULT_HEAD
 from ..heads.properties import engine_name, is_head, rig_of
 from ..settings import get_preferences
@@ -28,8 +27,8 @@ from ..speech.bake import check_bakeable, put
 from ..speech.bake_queue import BakeFuture, drafting_of
 from ..speech.correctives import corrective_names
 from ..speech.line_draft import LineDraft, Source, line_with
-from ..speech.line_list import add_line, remove_line
-from ..speech.lines import line_by_id
+from ..speech.line_list import add_line
+from ..speech.new_line import NewLineTask
 from ..speech.prediction import prediction_from_reply
 from ..speech.sound import scene_fps
 from ..speech.strip import add_sound_strip
@@ -87,7 +86,7 @@ class ImportMotionOptions:
     )
 
 
-class ImportMotionTask(OfSpeaker, ImportMotionOptions, EngineTask):
+class ImportMotionTask(OfSpeaker, ImportMotionOptions, NewLineTask):
     """Mixin: the import itself; the engine reads the file and fits the keys."""
 
     task_label: ClassVar[str] = "Importing the motion"
@@ -97,8 +96,6 @@ class ImportMotionTask(OfSpeaker, ImportMotionOptions, EngineTask):
     """Whether a folder may be chosen."""
 
     _speaker_name = ""
-    _line = ""
-    """Id of the line that is being baked."""
     _reply: Message | None = None
     """What was read of it."""
     _frame = 1
@@ -162,6 +159,7 @@ class ImportMotionTask(OfSpeaker, ImportMotionOptions, EngineTask):
             strip_start=None,
             correctives=corrective_names(name, len(deltas)),
         )
+        self._active = character_objects(obj)[0].gaussianspeech_active_line
         line = add_line(obj, name)
         line.source, line.start_frame = "MOTION", self._frame
         self._line, self._reply = line.id, reply
@@ -190,13 +188,6 @@ class ImportMotionTask(OfSpeaker, ImportMotionOptions, EngineTask):
             except BadInputError as error:  # The engine reads more formats; the motion is there.
                 notes.append(str(error))
         return notes
-
-    def clean_up(self) -> None:
-        """Remove a line that was not baked."""
-        line = line_by_id(self._line) if self._line else None
-        if line is not None:
-            remove_line(line)
-        self._line = ""
 
 
 class GAUSSIANSPEECH_OT_load_motion(ImportMotionTask, bpy.types.Operator):

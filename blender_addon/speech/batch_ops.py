@@ -31,7 +31,7 @@ class _Batch(LinesTask):
         return active_speaker(context) is not None
 
     def added(self, context: bpy.types.Context, known: list[str], *, predict: bool) -> Future:
-        """Go on with lines that were added, which are one step of undo whatever comes next."""
+        """Predict lines that were added, which are one step of undo whatever comes next."""
         self._changed = True
         self._summary = f"Added {len(known)} lines"
         if not predict:

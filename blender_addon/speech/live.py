@@ -165,11 +165,12 @@ def record(context: bpy.types.Context) -> None:
     live.times, live.frames = [], []
 
 
-def stop(context: bpy.types.Context) -> tuple[str, Source] | None:
+def stop(context: bpy.types.Context) -> tuple[str, int, Source] | None:
     """End the session; the keys are as before.
 
     Returns:
-        The id of a new line for what was recorded, and what to bake it from; ``None`` without.
+        The id of a new line for what was recorded, the index of the line that was active before,
+        and what to bake it from; ``None`` without.
 
     Raises:
         BadInputError: nothing is live, or the speaker is gone.
@@ -185,9 +186,10 @@ def stop(context: bpy.types.Context) -> tuple[str, Source] | None:
             f"'{live.speaker}' is gone, and its recording with it.", "Record again."
         )
     prediction = _prediction(context, live, objects[0], model_name(model_settings(objects[0])))
+    active = objects[0].gaussianspeech_active_line
     line = add_line(objects[0], "Live")
     line.source, line.start_frame = "MOTION", live.start
-    return line.id, Source(prediction, _no_correctives(objects[0]))
+    return line.id, active, Source(prediction, _no_correctives(objects[0]))
 
 
 def tick() -> bool:

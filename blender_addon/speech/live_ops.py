@@ -10,15 +10,13 @@ import bpy
 from ..characters.polls import OfSpeaker
 from ..characters.properties import require_speaker
 from ..engine_link.future import CompletedFuture, Future
-from ..engine_link.tasks import EngineTask
 from ..settings import get_preferences
 from ..status import ReportMixin, get_status, report
 from . import live
 from .bake import put
 from .bake_queue import BakeFuture, drafting_of
 from .line_draft import LineDraft
-from .line_list import remove_line
-from .lines import line_by_id
+from .new_line import NewLineTask
 
 
 class GAUSSIANSPEECH_OT_live(OfSpeaker, ReportMixin, bpy.types.Operator):
@@ -70,7 +68,7 @@ class GAUSSIANSPEECH_OT_live_record(ReportMixin, bpy.types.Operator):
         return "Recording; Stop makes an Action of it"
 
 
-class GAUSSIANSPEECH_OT_live_stop(EngineTask, bpy.types.Operator):
+class GAUSSIANSPEECH_OT_live_stop(NewLineTask, bpy.types.Operator):
     """End live speech, and bake what was recorded."""
 
     bl_idname = "gaussianspeech.live_stop"
@@ -78,9 +76,6 @@ class GAUSSIANSPEECH_OT_live_stop(EngineTask, bpy.types.Operator):
     bl_description = "End live speech; what was recorded becomes an Action"
     bl_options = {"UNDO"}
     task_label: ClassVar[str] = "Baking"
-
-    _line = ""
-    """Id of the line that is being baked."""
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
@@ -97,7 +92,7 @@ class GAUSSIANSPEECH_OT_live_stop(EngineTask, bpy.types.Operator):
         recorded = live.stop(context)
         if recorded is None:
             return CompletedFuture(None)
-        self._line, source = recorded
+        self._line, self._active, source = recorded
         return BakeFuture(self._line, drafting_of(self._line, source))
 
     def finish(self, context: bpy.types.Context, reply: LineDraft | None) -> None:
@@ -108,13 +103,6 @@ class GAUSSIANSPEECH_OT_live_stop(EngineTask, bpy.types.Operator):
         done, self._line = put(context, reply), ""
         text = f"Recorded {done.frames} frames of {done.animated} shape keys to"
         report(self, context, " ".join([f"{text} '{done.action.name}'.", *done.notes]))
-
-    def clean_up(self) -> None:
-        """Remove a line that was not baked."""
-        line = line_by_id(self._line) if self._line else None
-        if line is not None:
-            remove_line(line)
-        self._line = ""
 
 
 def draw_live(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

@@ -119,9 +119,16 @@ class LinesTask(EngineTask):
     def start(self, context: bpy.types.Context, chosen: Sequence[Any]) -> Future:
         """Begin with the first of some lines."""
         for line in chosen:
-            take_in(context, line)
+            self._changed |= any(take_in(context, line))
         self._queue, self._count = tuple(line.id for line in chosen), len(chosen)
         return self._begin_line(context)
+
+    def ensured_line(self, obj: bpy.types.Object) -> Any:
+        """The active line; a new one where there is none, which stays whatever comes next."""
+        known = len(lines_of(obj))
+        line = ensure_line(obj)
+        self._changed |= len(lines_of(obj)) != known
+        return line
 
     def wants_engine(self, context: bpy.types.Context, line: Any) -> bool:
         """Whether a line is to be predicted, not only baked again."""
@@ -162,6 +169,7 @@ class LinesTask(EngineTask):
             self._summary = _summary(put(context, reply))
         else:
             self.put_reply(context, line, reply)
+        self._changed = True
         self.clean_up()
         self._queue = self._queue[1:]
         if self._queue:
@@ -258,7 +266,7 @@ class GAUSSIANSPEECH_OT_predict(OfSpeaker, LinesTask, bpy.types.Operator):
         """Find the sound and send it."""
         self._save = self.save
         obj = require_speaker(context)
-        return self.start(context, [ensure_line(obj)])
+        return self.start(context, [self.ensured_line(obj)])
 
     def wants_engine(self, _context: bpy.types.Context, _line: Any) -> bool:
         """In any case."""
@@ -278,7 +286,7 @@ class GAUSSIANSPEECH_OT_update_line(OfSpeaker, LinesTask, bpy.types.Operator):
 
     def begin(self, context: bpy.types.Context) -> Future:
         """Predict the line, or bake it again."""
-        return self.start(context, [ensure_line(require_speaker(context))])
+        return self.start(context, [self.ensured_line(require_speaker(context))])
 
 
 class GAUSSIANSPEECH_OT_update_lines(OfSpeaker, LinesTask, bpy.types.Operator):
@@ -335,7 +343,7 @@ class GAUSSIANSPEECH_OT_rebake(OfSpeaker, LinesTask, bpy.types.Operator):
 
     def begin(self, context: bpy.types.Context) -> Future:
         """Begin to bake."""
-        return self.start(context, [ensure_line(require_speaker(context))])
+        return self.start(context, [self.ensured_line(require_speaker(context))])
 
     def wants_engine(self, _context: bpy.types.Context, _line: Any) -> bool:
         """In no case."""

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
 from tests.blender_addon.rig_faces import face_bones, make_armature, make_mesh, select
+from tests.blender_addon.slicing import slices
 from tests.blender_addon.speaking import action_of, line_of
 from tests.blender_addon.test_characters import ARKIT
 from tests.blender_addon.test_import_motion import recording
@@ -18,7 +20,7 @@ from tests.blender_addon.test_speech_lines import asked, strips_of
 from tests.blender_addon.test_speech_sound import audible, ramp
 from tests.blender_addon.undo_steps import state
 
-__all__ = ["asked", "audible", "head", "ramp"]
+__all__ = ["asked", "audible", "head", "ramp", "slices"]
 
 
 def objects(blender, name="Small"):
@@ -138,3 +140,86 @@ def test_characters(blender, tmp_path, one_step):
     one_step(operators.load_mapping, filepath=str(tmp_path / "m.json"))
     one_step(operators.propose_mapping)
     one_step(operators.forget_character)
+
+
+class Cancelled:
+    """Runs a task as a window does, and presses Escape while it bakes."""
+
+    def __init__(self, blender, addon):
+        self.blender, self.futures = blender, addon("speech.bake_queue")
+        manager = blender.context.window_manager
+        self.status = manager.gaussianspeech_status
+        self.context = SimpleNamespace(
+            window_manager=SimpleNamespace(
+                windows=[],
+                gaussianspeech_status=self.status,
+                event_timer_remove=lambda _timer: None,
+            ),
+            workspace=SimpleNamespace(status_text_set=lambda _text: None),
+            scene=blender.context.scene,
+            view_layer=blender.context.view_layer,
+        )
+
+    def __call__(self, task):
+        task._future, task._timer = task.begin(self.blender.context), None
+        task.report = lambda *_said: None
+        while not isinstance(task._future, self.futures.BakeFuture):
+            task._future.wait(60)
+            assert task.modal(self.context, SimpleNamespace(type="TIMER")) == {"PASS_THROUGH"}
+        self.status.cancel_asked = True
+        return task.modal(self.context, SimpleNamespace(type="TIMER"))
+
+
+@pytest.fixture
+def cancelled(blender, addon):
+    return Cancelled(blender, addon)
+
+
+def test_a_prediction_that_is_cancelled_while_it_bakes_is_no_step(
+    audible, addon, head, asked, ramp, cancelled, slices
+):
+    add_strips(audible, ramp, 1)
+    audible.ops.gaussianspeech.lines_from_strips(predict=False)
+    before = state(audible)
+    ops = addon("speech.ops")
+
+    class Task(ops.LinesTask):
+        def begin(self, context):
+            return self.start(context, [line_of(head)])
+
+    assert cancelled(Task()) == {"CANCELLED"}
+    assert state(audible) == before
+
+
+def test_the_line_that_a_cancelled_prediction_has_added_is_a_step(
+    audible, addon, head, asked, ramp, cancelled, slices
+):
+    head.gaussianspeech_speech.filepath = ""
+    ops = addon("speech.ops")
+
+    class Task(ops.LinesTask):
+        def begin(self, context):
+            line = self.ensured_line(head)
+            line.source, line.filepath = "FILE", str(ramp)
+            return self.start(context, [line])
+
+    assert cancelled(Task()) == {"FINISHED"}
+    assert len(head.gaussianspeech_lines) == 1
+
+
+def test_an_import_of_motion_that_is_cancelled_while_it_bakes_is_no_step(
+    engine_ready, addon, tmp_path, cancelled, slices
+):
+    recording(tmp_path / "take.csv")
+    engine_ready.ops.gaussianspeech.add_head(with_avatar=False, frame=False)
+    for name in ("a", "b"):
+        addon("speech.line_list").add_line(engine_ready.context.object, name)
+    engine_ready.context.object.gaussianspeech_active_line = 0
+    before = state(engine_ready)
+
+    class Task(addon("export.import_ops").ImportMotionTask):
+        filepath, rate, sound, know_offset = str(tmp_path / "take.csv"), 0, "", False
+
+    assert cancelled(Task()) == {"CANCELLED"}
+    assert state(engine_ready) == before
+    assert engine_ready.context.object.gaussianspeech_active_line == 0

@@ -15,7 +15,7 @@ from ...characters.properties import active_speaker, require_speaker
 from ...engine_link.future import Future
 from ...status import ReportMixin, is_scripted, report_error
 from ..line_draft import LineDraft
-from ..line_list import add_line, ensure_line
+from ..line_list import add_line
 from ..lines import active_line, line_by_id, lines_of, state_of
 from ..ops import LinesTask
 from ..rebake import rebake_lines
@@ -267,7 +267,7 @@ class GAUSSIANSPEECH_OT_recognize_again(OfSpeaker, LinesTask, bpy.types.Operator
     def begin(self, context: bpy.types.Context) -> Future:
         """Predict the line from its sound."""
         return self.start(
-            context, [timeline_line(context) or ensure_line(require_speaker(context))]
+            context, [timeline_line(context) or self.ensured_line(require_speaker(context))]
         )
 
     def wants_engine(self, _context: bpy.types.Context, _line: Any) -> bool:
