@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,7 +32,15 @@ def problem_text(checks: Sequence[Check], error: str, logs: Sequence[Path]) -> s
         f"## Doctor\n\n```\n{platform.platform()}\n{as_text(checks)}\n```",
     ]
     parts += [f"## {log.name}\n\n```\n{_end(log)}\n```" for log in logs if log.is_file()]
-    return "\n\n".join(parts).replace(str(Path.home()), "~") + "\n"
+    return _without_home("\n\n".join(parts)) + "\n"
+
+
+def _without_home(text: str) -> str:
+    home = Path.home()
+    if home == home.parent:  # A root, as services have it, names nobody and begins every path.
+        return text
+    written = "|".join(re.escape(form) for form in {str(home), home.as_posix()})
+    return re.sub(rf"(?:{written})(?!\w)", "~", text)
 
 
 def _end(log: Path) -> str:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.blender_addon.conftest import PACKAGE
@@ -138,6 +140,20 @@ def test_a_report_of_a_problem_holds_the_error_the_findings_and_the_logs(
     assert "line 499 in ~/wheels" in text
     assert "line 400 " not in text
     assert str(tmp_path) not in text
+
+
+@pytest.mark.parametrize(
+    ("home", "written"),
+    [
+        ("/home/jo", "'~/wheels' ~, ~. /home/joan/x"),
+        ("/", "'/home/jo/wheels' /home/jo, /home/jo. /home/joan/x"),
+    ],
+)
+def test_the_users_folder_alone_is_written_shortly(addon, monkeypatch, home, written):
+    problem = addon("setup.problem")
+    monkeypatch.setattr(problem.Path, "home", lambda: Path(home))
+    error = "'/home/jo/wheels' /home/jo, /home/jo. /home/joan/x"
+    assert f"## Error\n\n{written}\n" in problem.problem_text([], error, [])
 
 
 def test_a_report_that_cannot_be_written_is_on_the_clipboard_alone(
