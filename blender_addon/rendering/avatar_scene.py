@@ -115,7 +115,7 @@ def _keep_scenes(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
     """Have the light scene that the lit heads need, and the foreground scene."""
     keep_light_scene(scene, _lit_heads(avatar_scene))
     foreground.keep_foreground_scene(scene, _covered_heads(scene, avatar_scene))
-    _follow_all(scene, avatar_scene)
+    _follow_all(scene)
 
 
 def _lit_heads(avatar_scene: bpy.types.Scene) -> list[bpy.types.Object]:
@@ -150,11 +150,16 @@ def follow(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
     _copy(scene.view_settings, avatar_scene.view_settings, _VIEW)
 
 
-def _follow_all(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
+def _follow_all(scene: bpy.types.Scene) -> None:
+    for other in _scenes_of(scene):
+        follow(scene, other)
+
+
+def _scenes_of(scene: bpy.types.Scene) -> list[bpy.types.Scene]:
+    """What is rendered for a main scene's compositor."""
     composite = composite_of(scene)
-    for other in (avatar_scene, composite.light_scene, composite.foreground_scene):
-        if other is not None:
-            follow(scene, other)
+    others = (composite.avatar_scene, composite.light_scene, composite.foreground_scene)
+    return [other for other in others if other is not None]
 
 
 def _link_heads(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
@@ -294,7 +299,7 @@ def _on_change(*_args: object) -> None:
             or foreground.differs(scene, _covered_heads(scene, avatar_scene))
         ):
             _keep_in_step_soon()
-        _follow_all(scene, avatar_scene)
+        _follow_all(scene)
 
 
 @persistent
@@ -303,14 +308,18 @@ def _on_frame(
 ) -> None:
     # A marker may have changed the camera.
     for scene, avatar_scene in _composites():
-        _follow_all(scene, avatar_scene)
+        _follow_all(scene)
         if scene == changed and depsgraph is not None and depsgraph.mode == "RENDER":
-            frames.look(scene, depsgraph, _covered_heads(scene, avatar_scene))
+            frames.add_time(scene, depsgraph, _covered_heads(scene, avatar_scene))
 
 
 @persistent
 def _on_render_frame(scene: bpy.types.Scene, *_args: object) -> None:
     _on_frame(scene, None)
+    for other in _scenes_of(scene):
+        # Blender gives a scene that is rendered for another's compositor the whole frame alone.
+        if other.frame_subframe != scene.frame_subframe:
+            other.frame_float = scene.frame_float
     frames.begin_frame(scene)
 
 

@@ -48,12 +48,12 @@ class GAUSSIANSPEECH_PG_composite(bpy.types.PropertyGroup):
     )
     foreground_scene: bpy.props.PointerProperty(
         name="Foreground Scene",
-        description="The scene that renders what stands before this scene's avatars",
+        description="The scene that renders what occludes this scene's avatars",
         type=bpy.types.Scene,
     )
     occlusion: bpy.props.EnumProperty(
         name="Occlusion",
-        description="How it is found what of the scene stands before an avatar",
+        description="How to find what of the scene occludes an avatar",
         items=(
             ("AUTO", "Automatic", "Coverage with motion blur or depth of field, else depth"),
             (
@@ -64,7 +64,7 @@ class GAUSSIANSPEECH_PG_composite(bpy.types.PropertyGroup):
             (
                 "COVERAGE",
                 "Coverage",
-                "Render once more what stands before the avatars: exact for blur and transparency",
+                "Render once more what occludes the avatars: exact for blur and transparency",
             ),
         ),
         default="AUTO",

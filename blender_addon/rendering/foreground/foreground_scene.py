@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The scene that renders what stands before a main scene's avatars, kept in step with it."""
+"""The scene that renders what occludes a main scene's avatars, kept in step with it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ..freeing import free
 from ..light.light_scene import follow_engine, keep_proxies, new_scene_before, proxies_differ
 from ..light.proxies import remove_proxy, remove_unused
 from ..properties import composite_of
-from .curtain import NAME as CURTAIN
-from .curtain import follow_camera, make_curtain
+from .bounding_holdout import NAME as HOLDOUT
+from .bounding_holdout import follow_camera, make_holdout
 from .mattes import MATERIAL, NODES, make_matte
 
 _WITH_HOLDOUTS = {"CYCLES", "BLENDER_EEVEE", "BLENDER_EEVEE_NEXT"}
@@ -54,19 +54,19 @@ def keep_foreground_scene(scene: bpy.types.Scene, heads: Collection[bpy.types.Ob
     changed = keep_proxies(foreground.collection.objects, heads, make_matte)
     follow_engine(scene, foreground)
     _follow_shutter(scene.render, foreground.render)
-    curtains = foreground.collection.children
-    if not curtains:
-        curtains.link(bpy.data.collections.new(CURTAIN))
-        curtains[0].objects.link(make_curtain())
+    bounding = foreground.collection.children
+    if not bounding:
+        bounding.link(bpy.data.collections.new(HOLDOUT))
+        bounding[0].objects.link(make_holdout())
         changed = True
-    follow_camera(curtain_of(foreground), scene.camera)
+    follow_camera(holdout_of(foreground), scene.camera)
     if changed:
         # A render that has begun already would otherwise crash Blender 5.2.
         foreground.view_layers[0].update()
 
 
-def curtain_of(foreground: bpy.types.Scene) -> bpy.types.Object:
-    """The curtain of a foreground scene; in a collection of its own, for it is no head's matte."""
+def holdout_of(foreground: bpy.types.Scene) -> bpy.types.Object:
+    """The bounding holdout of a foreground scene, in a collection of its own: it is no matte."""
     return foreground.collection.children[0].objects[0]
 
 
@@ -87,7 +87,7 @@ def remove_foreground_scene(scene: bpy.types.Scene) -> None:
 
 
 def remove_scene(foreground: bpy.types.Scene) -> None:
-    """Remove a foreground scene at once, with its mattes and its curtain."""
+    """Remove a foreground scene at once, with its mattes and its bounding holdout."""
     for obj in [obj for obj in foreground.collection.objects if obj.type == "MESH"]:
         remove_proxy(obj)
     for collection in list(foreground.collection.children):

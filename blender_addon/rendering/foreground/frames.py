@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from ..camera import ViewCamera, ViewLens
 from ..properties import composite_of, main_scene_of
-from .curtain import curtain_corners, fit_curtain
-from .foreground_scene import curtain_of
-from .obstacles import Obstacles
+from .bounding_holdout import fit_holdout, holdout_corners
+from .foreground_scene import holdout_of
+from .occluders import Occluders
 
-_obstacles: dict[str, Obstacles] = {}
+_occluders: dict[str, Occluders] = {}
 """Of the frame that is being rendered, by name of the main scene."""
 
 
@@ -43,21 +43,21 @@ class DrawnAvatars:
 
 def begin_frame(scene: bpy.types.Scene) -> None:
     """Know nothing yet of a main scene's frame."""
-    _obstacles[scene.name] = Obstacles()
+    _occluders[scene.name] = Occluders()
     foreground = composite_of(scene).foreground_scene
     if foreground is not None:
         foreground.view_layers[0].use = True
 
 
-def look(
+def add_time(
     scene: bpy.types.Scene,
     depsgraph: bpy.types.Depsgraph,
     heads: Collection[bpy.types.Object],
 ) -> None:
-    """See what of a main scene stands before its heads, at a time that its engine evaluates."""
-    known = _obstacles.get(scene.name)
+    """See what of a main scene occludes its heads, at a time that its engine evaluates."""
+    known = _occluders.get(scene.name)
     if known is not None and depsgraph.view_layer.name == scene.view_layers[0].name:
-        known.look(depsgraph, heads)
+        known.add_time(depsgraph, heads)
 
 
 def use_foreground(
@@ -77,12 +77,12 @@ def use_foreground(
     if scene is None or foreground is None:
         return None
     if drawn is not None and drawn.covered.any():
-        known = _obstacles.get(scene.name)
+        known = _occluders.get(scene.name)
         if known is None or not known.clear(scene.render):
             columns, rows = (np.flatnonzero(drawn.covered.any(axis)) for axis in (0, 1))
             covered = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
-            corners = curtain_corners(drawn.camera, drawn.lens, covered, drawn.depths)
-            fit_curtain(curtain_of(foreground), corners)
+            corners = holdout_corners(drawn.camera, drawn.lens, covered, drawn.depths)
+            fit_holdout(holdout_of(foreground), corners)
             return drawn.covered
     foreground.view_layers[0].use = False
     return None

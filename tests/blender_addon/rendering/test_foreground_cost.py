@@ -196,17 +196,18 @@ def test_a_failed_frame_is_magenta_with_coverage_too(
 
 
 @pytest.mark.parametrize("orthographic", [False, True])
-def test_the_window_of_the_curtain_is_where_the_avatars_are(addon, orthographic):
-    camera_module, curtain = addon("rendering.camera"), addon("rendering.foreground.curtain")
+def test_the_opening_of_the_bounding_holdout_is_where_the_avatars_are(addon, orthographic):
+    camera_module = addon("rendering.camera")
+    bounding = addon("rendering.foreground.bounding_holdout")
     K = np.array([[120.0, 0, 40], [0, 130, 34], [0, 0, 1]])
     if orthographic:
         K[0, 0], K[1, 1] = 30, 32
     camera = camera_module.ViewCamera(np.eye(4), K, 96, 64, 0.1, 100.0, orthographic)
     lens = None if orthographic else camera_module.ViewLens(0.02, 3.0)
-    corners = curtain.curtain_corners(camera, lens, (10, 20, 50, 60), (2.0, 2.5))
-    screen, window, wall = corners.reshape(3, 4, 3)
-    assert (wall[:, 2] < -2.5).all()
-    assert (screen[:, 2] > -2.0).all()
+    corners = bounding.holdout_corners(camera, lens, (10, 20, 50, 60), (2.0, 2.5))
+    front, opening, back = corners.reshape(3, 4, 3)
+    assert (back[:, 2] < -2.5).all()
+    assert (front[:, 2] > -2.0).all()
 
     def pixels(points, ray):
         """Of rays through a point of the lens, which meet in the plane that is sharp."""
@@ -216,23 +217,23 @@ def test_the_window_of_the_curtain_is_where_the_avatars_are(addon, orthographic)
         return sharp * (1, -1) / 3.0 @ K[:2, :2] + K[:2, 2]
 
     for ray in ((0, 0), (0.02, 0), (-0.02, 0), (0, 0.02), (0, -0.02)):
-        seen = pixels(window, np.array(ray))
+        seen = pixels(opening, np.array(ray))
         assert (seen.min(0) <= (10, 20)).all()
         assert (seen.max(0) >= (50, 60)).all()
-        for whole in (screen, wall):
+        for whole in (front, back):
             seen = pixels(whole, np.array(ray))
             assert (seen.min(0) < 0).all()
             assert (seen.max(0) > (96, 64)).all()
 
 
 def test_times_between_which_an_engine_may_render_more_are_not_taken_for_all(addon):
-    obstacles = addon("rendering.foreground.obstacles").Obstacles(times=[1.0])
+    occluders = addon("rendering.foreground.occluders").Occluders(times=[1.0])
     still = SimpleNamespace(use_motion_blur=False)
     blurred = SimpleNamespace(
         use_motion_blur=True, motion_blur_shutter=0.5, motion_blur_position="CENTER"
     )
-    assert obstacles.clear(still)
-    assert not obstacles.clear(blurred)
-    obstacles.times += [0.75, 1.25]
-    assert obstacles.clear(blurred)
-    assert not addon("rendering.foreground.obstacles").Obstacles().clear(still)
+    assert occluders.clear(still)
+    assert not occluders.clear(blurred)
+    occluders.times += [0.75, 1.25]
+    assert occluders.clear(blurred)
+    assert not addon("rendering.foreground.occluders").Occluders().clear(still)

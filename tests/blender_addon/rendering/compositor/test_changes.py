@@ -6,7 +6,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.blender_addon.rendering.compositor.composited_scene import HEIGHT, WIDTH, rendered
+from tests.blender_addon.rendering.compositor.composited_scene import (
+    HEIGHT,
+    WIDTH,
+    glowing_cube,
+    rendered,
+)
 
 
 @pytest.fixture
@@ -124,3 +129,50 @@ def test_heads_that_composites_of_earlier_versions_hid_are_shown(blender, scene,
     entry.head, entry.visible, head.visible_camera = head, True, False
     blender.ops.gaussianspeech.remove_composite()
     assert head.visible_camera
+
+
+@pytest.mark.parametrize("blurred", [False, True])
+def test_a_render_between_two_frames_has_the_avatars_of_that_time(
+    blender, scene, head, addon, disc, tmp_path, blurred
+):
+    for frame, x in ((0, -1.0), (4, 3.0)):
+        head.location.x = x
+        head.keyframe_insert("location", frame=frame)
+    for curve in addon("compat").fcurves_of(head):
+        for key in curve.keyframe_points:
+            key.interpolation = "LINEAR"
+    glowing_cube("Bar", (0, -1.5, 0), (0, 0, 1)).scale.z = 4
+    head.gaussianspeech_light.enabled = True
+    scene.gaussianspeech_composite.occlusion = "COVERAGE"
+    blender.ops.gaussianspeech.set_up_composite()
+    scene.render.use_motion_blur, scene.render.motion_blur_shutter = blurred, 0.5
+    composite = scene.gaussianspeech_composite
+    found = {}
+
+    def note(other, depsgraph):
+        if depsgraph.mode == "RENDER" and other in (
+            composite.light_scene,
+            composite.foreground_scene,
+        ):
+            # Light and mattes lie where geometry nodes find the head.
+            evaluated = head.evaluated_get(depsgraph)
+            found.setdefault(other.name, evaluated.matrix_world.translation.x)
+
+    for subframe in (0.5, 0.0):
+        scene.frame_set(1, subframe=subframe)
+        disc.requests.clear()
+        found.clear()
+        blender.app.handlers.frame_change_post.append(note)
+        try:
+            rendered(scene, tmp_path)
+        finally:
+            blender.app.handlers.frame_change_post.remove(note)
+        seen = [
+            np.reshape(params["items"][0]["matrix"], (4, 4))[0, 3]
+            for method, params, _ in disc.requests
+            if method == "avatar.render"
+        ]
+        assert (len(seen) > 1) == blurred
+        assert np.mean(seen) == pytest.approx(subframe, abs=1e-4)
+        others = composite.light_scene, composite.foreground_scene
+        assert found == {other.name: pytest.approx(subframe, abs=1e-4) for other in others}

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether anything of a scene may stand before its avatars; where nothing may, nothing is rendered.
+"""Whether anything of a scene may occlude its avatars; else no foreground is rendered.
 
-Asked at each time that the main scene's engine evaluates: a triangle is out of the way if its
-corners lie beyond one side of the room between the lens and the heads at all of these times. That
+Asked at each time that the main scene's engine evaluates: a triangle does not occlude if its
+corners lie beyond one side of the volume between the lens and the heads at all of these times. That
 side is convex also with depth of field, so corners are enough. Whatever is not a mesh counts with
-its bounds, and what has no bounds, as fog, always stands before them.
+its bounds, and what has no bounds, as fog, always occludes.
 """
 
 from __future__ import annotations
@@ -20,34 +20,33 @@ from numpy.typing import NDArray
 from ... import compat
 from ..camera import ViewCamera, ViewLens, camera_view, lens_at
 from ..shutter import shutter_of
+from .bounding_holdout import BEHIND
 
 Double = NDArray[np.float64]
 
 _MARGIN = 0.25
 """Of the heads' extent in the picture, on each side: for hair, and for what they move."""
-_BEHIND = 0.06
-"""Metres behind the last vertex of a head: see the curtain."""
 _MOST_OBJECTS, _MOST_TRIANGLES = 2000, 4_000_000
-"""More are not looked through: that would take longer than it saves."""
+"""More are not searched: that would take longer than it saves."""
 
 
 @dataclass(eq=False)
-class Obstacles:
+class Occluders:
     """What was found of one frame.
 
     Attributes:
         times: frames at which the scene was looked at.
         sides: by object or instance, the sides beyond which each of its triangles lies, as bits.
-        window: (4,) the heads' extent at the first time: least and greatest slope along x and y.
-        found: whether something may stand before the avatars for sure.
+        extent: (4,) that of the heads at the first time: least and greatest slope along x and y.
+        certain: whether there is an occluder that no bounds rule out.
     """
 
     times: list[float] = field(default_factory=list)
     sides: dict[Any, NDArray[np.uint8]] = field(default_factory=dict)
-    window: Double | None = None
-    found: bool = False
+    extent: Double | None = None
+    certain: bool = False
 
-    def look(self, depsgraph: bpy.types.Depsgraph, heads: Collection[bpy.types.Object]) -> None:
+    def add_time(self, depsgraph: bpy.types.Depsgraph, heads: Collection[bpy.types.Object]) -> None:
         """Look at the scene as a depsgraph has it now.
 
         Args:
@@ -56,16 +55,16 @@ class Obstacles:
         """
         scene = depsgraph.scene
         self.times.append(scene.frame_current + scene.frame_subframe)
-        if self.found:
+        if self.certain:
             return
         try:
-            self._look(depsgraph, heads)
-        except _MayStandBeforeError:
-            self.found = True
+            self._add_time(depsgraph, heads)
+        except _MayOccludeError:
+            self.certain = True
 
     def clear(self, render: Any) -> bool:
-        """Whether nothing stands before the avatars while the shutter is open."""
-        if not self.times or self.found:
+        """Whether nothing occludes the avatars while the shutter is open."""
+        if not self.times or self.certain:
             return False
         shutter = shutter_of(render)
         if shutter is not None and max(self.times) - min(self.times) < 0.99 * (
@@ -74,80 +73,82 @@ class Obstacles:
             return False  # Who knows what the engine renders between.
         return not any((sides == 0).any() for sides in self.sides.values())
 
-    def _look(self, depsgraph: bpy.types.Depsgraph, heads: Collection[bpy.types.Object]) -> None:
+    def _add_time(
+        self, depsgraph: bpy.types.Depsgraph, heads: Collection[bpy.types.Object]
+    ) -> None:
         scene = depsgraph.scene
         camera = scene.camera.evaluated_get(depsgraph)
         if camera.data.type not in {"PERSP", "ORTHO"} or _has_fog(scene.world):
-            raise _MayStandBeforeError
+            raise _MayOccludeError
         view = camera_view(camera.matrix_world, camera.data, scene.render)
         drawn, others = _split(depsgraph, heads)
         if not drawn:
             return
-        room = _Room.before(np.concatenate(drawn), view, lens_at(camera, depsgraph))
-        self._keep_window(room.window)
+        volume = _ViewVolume.before(np.concatenate(drawn), view, lens_at(camera, depsgraph))
+        self._keep_extent(volume.extent)
         left = _MOST_TRIANGLES
         for key, matrix, obj in others:
             corners = _light_bounds(obj) if obj.type == "LIGHT" else np.array(obj.bound_box)
-            sides = room.sides(corners @ matrix[:3, :3].T + matrix[:3, 3], np.arange(8)[None])
+            sides = volume.sides(corners @ matrix[:3, :3].T + matrix[:3, 3], np.arange(8)[None])
             if sides[0] == 0 and obj.type == "MESH":
                 points, triangles = _triangles(obj.data)
                 left -= len(triangles)
                 if left < 0:
-                    raise _MayStandBeforeError
-                sides = room.sides(points @ matrix[:3, :3].T + matrix[:3, 3], triangles)
+                    raise _MayOccludeError
+                sides = volume.sides(points @ matrix[:3, :3].T + matrix[:3, 3], triangles)
             self._keep_sides(key, sides)
 
-    def _keep_window(self, window: Double) -> None:
-        """Refuse heads that move out of the room that was looked through."""
-        if self.window is None:
-            self.window = window
-        reach = _MARGIN * (self.window[1::2] - self.window[::2]).repeat(2)
-        if (np.abs(window - self.window) > reach).any():
-            raise _MayStandBeforeError
+    def _keep_extent(self, extent: Double) -> None:
+        """Refuse heads that move out of the volume that was searched."""
+        if self.extent is None:
+            self.extent = extent
+        reach = _MARGIN * (self.extent[1::2] - self.extent[::2]).repeat(2)
+        if (np.abs(extent - self.extent) > reach).any():
+            raise _MayOccludeError
 
     def _keep_sides(self, key: Any, sides: NDArray[np.uint8]) -> None:
         """Keep the sides beyond which triangles have been at all times."""
         before = self.sides.get(key)
         if before is None:
             if len(self.times) > 1:  # It has come while the shutter was open.
-                raise _MayStandBeforeError
+                raise _MayOccludeError
             before = sides
         if before.shape != sides.shape and 1 not in (len(before), len(sides)):
-            raise _MayStandBeforeError  # Other triangles than before.
+            raise _MayOccludeError  # Other triangles than before.
         self.sides[key] = before & sides
 
 
-class _MayStandBeforeError(Exception):
-    """Something of which it cannot be said where it is."""
+class _MayOccludeError(Exception):
+    """Something whose bounds are unknown."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Room:
+class _ViewVolume:
     """What lies between the lens and the heads.
 
     Attributes:
         view: of the camera.
         lens: its depth of field, if any.
-        window: (4,) slopes, or metres without perspective: of the heads.
+        extent: (4,) slopes, or metres without perspective: of the heads.
         far: planar metres.
     """
 
     view: ViewCamera
     lens: ViewLens | None
-    window: Double
+    extent: Double
     far: float
 
     @classmethod
-    def before(cls, points: Double, view: ViewCamera, lens: ViewLens | None) -> _Room:
-        """The room before points of the heads, in world space."""
+    def before(cls, points: Double, view: ViewCamera, lens: ViewLens | None) -> _ViewVolume:
+        """The volume before points of the heads, in world space."""
         local = points @ view.viewmat[:3, :3].T + view.viewmat[:3, 3]
         depth = np.ones(len(local)) if view.orthographic else np.maximum(local[:, 2], view.near)
         blur = 0.0
         if lens is not None:
             blur = max(lens.blur(1.0, float(end)) for end in (depth.min(), depth.max()))
         x, y = local[:, 0] / depth, local[:, 1] / depth
-        window = np.array([x.min() - blur, x.max() + blur, y.min() - blur, y.max() + blur])
-        return cls(view, lens, window, float(local[:, 2].max()) + _BEHIND)
+        extent = np.array([x.min() - blur, x.max() + blur, y.min() - blur, y.max() + blur])
+        return cls(view, lens, extent, float(local[:, 2].max()) + BEHIND)
 
     def sides(self, points: Double, corners: NDArray[Any]) -> NDArray[np.uint8]:
         """(T,) bits: beyond which sides all corners of a thing lie; 0 where it may be within.
@@ -163,8 +164,8 @@ class _Room:
         if self.lens is not None:
             # A ray from the lens's edge is off by this, as a share of the depth's slope.
             spread = self.lens.radius * np.abs(z / self.lens.focus - 1)
-        size = _MARGIN * (self.window[1::2] - self.window[::2])
-        low, high = self.window[::2] - size, self.window[1::2] + size
+        size = _MARGIN * (self.extent[1::2] - self.extent[::2])
+        low, high = self.extent[::2] - size, self.extent[1::2] + size
         beyond = (
             x + spread < low[0] * away, x - spread > high[0] * away,
             y + spread < low[1] * away, y - spread > high[1] * away,
@@ -188,18 +189,18 @@ def _split(
             drawn.append(points @ matrix[:3, :3].T + matrix[:3, 3])
         elif obj.type not in _UNSEEN and instance.show_self and obj.visible_camera:
             if any(_displaces(slot.material) for slot in obj.material_slots):
-                raise _MayStandBeforeError
+                raise _MayOccludeError
             parent = instance.parent.name if instance.is_instance else ""
             key = obj.name, parent, tuple(instance.persistent_id) if parent else ()
             others.append((key, matrix, obj))
             if len(others) > _MOST_OBJECTS:
-                raise _MayStandBeforeError
+                raise _MayOccludeError
         if any(
             modifier.type == "PARTICLE_SYSTEM"
             and modifier.particle_system.settings.render_type == "PATH"
             for modifier in obj.modifiers
         ):
-            raise _MayStandBeforeError
+            raise _MayOccludeError
     return drawn, others
 
 

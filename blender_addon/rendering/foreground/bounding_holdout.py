@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A holdout round and behind the avatars: of the scene only what may stand before them is rendered.
+"""A holdout round and behind the avatars: of the scene only what may occlude them is rendered.
 
 Blender renders a scene for another's compositor in the whole of that one's frame; a render region
-of its own is ignored. A screen before the camera, with a window where the avatars are, ends all
-other rays at once. A wall behind the avatars ends those that meet nothing before it; without, what
-a moving head uncovers while the shutter is open would count as standing before it.
+of its own is ignored. A plane before the camera, open where the avatars are, ends all other rays at
+once. A plane behind the avatars ends those that meet nothing before it; without it, what a moving
+head uncovers while the shutter is open would count as an occluder.
 """
 
 from __future__ import annotations
@@ -16,45 +16,45 @@ from numpy.typing import NDArray
 from ..camera import ViewCamera, ViewLens
 from .mattes import matte_material, seen_by_cameras_alone
 
-NAME = "GaussianSpeech Curtain"
+NAME = "GaussianSpeech Holdout"
 
-_SCREEN = 0.5
-"""Distance of the screen, of that from the camera to the nearest avatar."""
-_BEHIND = 0.06
-"""Metres from the last vertex of a head to the wall: as far as hair may stand off."""
+_FRONT = 0.5
+"""Distance of the front plane, of that from the camera to the nearest avatar."""
+BEHIND = 0.06
+"""Metres from the last vertex of a head to the back plane: as far as hair may stand off."""
 _AROUND = 2
 """Pixels round the avatars."""
 _FACES = ((0, 1, 5, 4), (1, 2, 6, 5), (2, 3, 7, 6), (3, 0, 4, 7), (8, 9, 10, 11))
-"""The screen's four sides round its window, and the wall."""
+"""The front plane's four sides round its opening, and the back plane."""
 
 
-def make_curtain() -> bpy.types.Object:
-    """The curtain, in no collection yet; :func:`fit_curtain` gives it its shape."""
+def make_holdout() -> bpy.types.Object:
+    """The holdout, in no collection yet; :func:`fit_holdout` gives it its shape."""
     mesh = bpy.data.meshes.new(NAME)
     mesh.from_pydata(np.zeros((12, 3)).tolist(), [], _FACES)
     mesh.materials.append(matte_material())
-    curtain = bpy.data.objects.new(NAME, mesh)
-    curtain.hide_select = curtain.hide_viewport = True
-    seen_by_cameras_alone(curtain)
+    holdout = bpy.data.objects.new(NAME, mesh)
+    holdout.hide_select = holdout.hide_viewport = True
+    seen_by_cameras_alone(holdout)
     for kind in ("COPY_LOCATION", "COPY_ROTATION"):  # A camera's scale does not count.
-        curtain.constraints.new(kind)
-    return curtain
+        holdout.constraints.new(kind)
+    return holdout
 
 
-def follow_camera(curtain: bpy.types.Object, camera: bpy.types.Object | None) -> None:
-    """Have the curtain before another camera."""
-    for constraint in curtain.constraints:
+def follow_camera(holdout: bpy.types.Object, camera: bpy.types.Object | None) -> None:
+    """Have the holdout before another camera."""
+    for constraint in holdout.constraints:
         if constraint.target != camera:
             constraint.target = camera
 
 
-def fit_curtain(curtain: bpy.types.Object, corners: NDArray[np.float32]) -> None:
-    """Give the curtain the shape of :func:`curtain_corners`."""
-    curtain.data.vertices.foreach_set("co", corners.reshape(-1))
-    curtain.data.update()
+def fit_holdout(holdout: bpy.types.Object, corners: NDArray[np.float32]) -> None:
+    """Give the holdout the shape of :func:`holdout_corners`."""
+    holdout.data.vertices.foreach_set("co", corners.reshape(-1))
+    holdout.data.update()
 
 
-def curtain_corners(
+def holdout_corners(
     camera: ViewCamera,
     lens: ViewLens | None,
     covered: tuple[int, int, int, int],
@@ -69,16 +69,17 @@ def curtain_corners(
         depths: planar metres of the nearest and the farthest vertex of the heads.
     """
     nearest = max(depths[0], camera.near)
-    screen = max(nearest * _SCREEN, camera.near + 0.01 * (nearest - camera.near))
+    front = max(nearest * _FRONT, camera.near + 0.01 * (nearest - camera.near))
     left, top, right, bottom = covered
-    window = (left - _AROUND, top - _AROUND, right + _AROUND, bottom + _AROUND)
+    back = depths[1] + BEHIND
+    opening = (left - _AROUND, top - _AROUND, right + _AROUND, bottom + _AROUND)
     wide, high = camera.width, camera.height
     whole = (-wide, -high, 2 * wide, 2 * high)
     return np.concatenate(
         [
-            _rectangle(camera, whole, screen, _spread(lens, screen)),
-            _rectangle(camera, window, screen, _spread(lens, screen)),
-            _rectangle(camera, whole, depths[1] + _BEHIND, _spread(lens, depths[1] + _BEHIND)),
+            _rectangle(camera, whole, front, _spread(lens, front)),
+            _rectangle(camera, opening, front, _spread(lens, front)),
+            _rectangle(camera, whole, back, _spread(lens, back)),
         ]
     )
 
