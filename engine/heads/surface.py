@@ -137,10 +137,7 @@ class Surface:
         count = min(_CANDIDATES, len(self.faces))
         _, near = self._centres.query(points, k=count)
         near = near.reshape(len(points), count)
-        a, b, c = np.moveaxis(self.vertices[self.faces[near]], 2, 0)
-        weights = barycentric(points[:, None], a, b, c)
-        found = weights[..., :1] * a + weights[..., 1:2] * b + weights[..., 2:] * c
-        squared = np.square(found - points[:, None]).sum(-1)
+        weights, squared = self._nearest(points, near)
         fits = np.ones(squared.shape, bool)
         if normals is not None:
             theirs = np.einsum("nkc,nkcd->nkd", weights, self.normals[self.faces[near]])
@@ -150,7 +147,62 @@ class Surface:
             fits &= self.face_sides[near] * sides[:, None] >= 0
         best = np.where(fits, squared, squared + _SQUARED_PENALTY).argmin(axis=1)
         at = (np.arange(len(points)), best)
-        return Closest(near[at], weights[at], found[at], np.sqrt(squared[at]), fits[at])
+        found = np.einsum("nc,ncd->nd", weights[at], self.vertices[self.faces[near[at]]])
+        distance = np.linalg.norm(found - points, axis=1)
+        return Closest(near[at], weights[at], found, distance, fits[at])
+
+    def _nearest(self, points: Double, near: NDArray[np.intp]) -> tuple[Double, Double]:
+        """The point of each of some triangles that is closest to a point.
+
+        With a + v ab + w ac for the point of the triangle, all is said by the scalar products of
+        its sides, which are those of every query, and of these with p − a.
+
+        Args:
+            points: (N, 3).
+            near: (N, K) triangles.
+
+        Returns:
+            (N, K, 3) barycentric coordinates; (N, K) squared distances, metres².
+        """
+        a, ab, ac = self._sides
+        from_a = points[:, None] - a[near]
+        pa, pb, pc = (
+            np.einsum("nkd,nkd->nk", from_a, other) for other in (from_a, ab[near], ac[near])
+        )
+        bb, bc, cc = (product[near] for product in self._products)
+
+        def squared(v: Double, w: Double) -> Double:
+            away: Double = pa + v * (v * bb - 2 * pb) + w * (w * cc + 2 * v * bc - 2 * pc)
+            return away
+
+        area = np.maximum(bb * cc - bc * bc, 1e-30)
+        v, w = (cc * pb - bc * pc) / area, (bb * pc - bc * pb) / area
+        least = np.where((v < 0) | (w < 0) | (v + w > 1), np.inf, squared(v, w))
+        across = np.clip((bb - bc - pb + pc) / np.maximum(bb - 2 * bc + cc, 1e-30), 0, 1)
+        nothing = np.zeros_like(across)
+        for v_edge, w_edge in (
+            (np.clip(pb / np.maximum(bb, 1e-30), 0, 1), nothing),
+            (1 - across, across),
+            (nothing, np.clip(pc / np.maximum(cc, 1e-30), 0, 1)),
+        ):
+            away = squared(v_edge, w_edge)
+            nearer = away < least
+            v, w = np.where(nearer, v_edge, v), np.where(nearer, w_edge, w)
+            least = np.where(nearer, away, least)
+        return np.stack([1 - v - w, v, w], -1), least
+
+    @cached_property
+    def _sides(self) -> tuple[Double, Double, Double]:
+        """(F, 3) each: corner a of the triangles, and b − a, c − a."""
+        a, b, c = np.moveaxis(self.vertices[self.faces], 1, 0)
+        return np.ascontiguousarray(a), b - a, c - a
+
+    @cached_property
+    def _products(self) -> tuple[Double, Double, Double]:
+        """(F,) each: ab·ab, ab·ac, ac·ac."""
+        _, ab, ac = self._sides
+        bb, bc, cc = (np.einsum("fd,fd->f", x, y) for x, y in ((ab, ab), (ab, ac), (ac, ac)))
+        return bb, bc, cc
 
     @cached_property
     def _centres(self) -> cKDTree:
@@ -161,28 +213,3 @@ class Surface:
         for corner in range(3):
             np.add.at(total, self.faces[:, corner], values)
         return total
-
-
-def barycentric(p: Double, a: Double, b: Double, c: Double) -> Double:
-    """(..., 3) coordinates of the point of triangle abc that is closest to p."""
-    ab, ac, ap = b - a, c - a, p - a
-    d00, d01, d11 = (ab * ab).sum(-1), (ab * ac).sum(-1), (ac * ac).sum(-1)
-    d20, d21 = (ap * ab).sum(-1), (ap * ac).sum(-1)
-    area = np.maximum(d00 * d11 - d01 * d01, 1e-30)
-    v, w = (d11 * d20 - d01 * d21) / area, (d00 * d21 - d01 * d20) / area
-    best: Double = np.stack([1 - v - w, v, w], -1)
-    outside = (best < 0).any(-1)
-    least = np.full(outside.shape, np.inf)
-    corners = (a, b, c)
-    for start in range(3):
-        end = (start + 1) % 3
-        edge = corners[end] - corners[start]
-        along = ((p - corners[start]) * edge).sum(-1) / np.maximum((edge * edge).sum(-1), 1e-30)
-        along = np.clip(along, 0, 1)
-        away = np.square(corners[start] + along[..., None] * edge - p).sum(-1)
-        nearer = outside & (away < least)
-        least = np.where(nearer, away, least)
-        on_edge = np.zeros_like(best)
-        on_edge[..., start], on_edge[..., end] = 1 - along, along
-        best = np.where(nearer[..., None], on_edge, best)
-    return best

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
-from scipy.signal import butter, sosfiltfilt
 
 from engine.core.arrays import Double
 from engine.phonemes import BILABIALS, SILENCE, Phone
@@ -81,6 +80,9 @@ def voiced_energy(samples: NDArray[np.floating[Any]], rate: int) -> Double:
     Gaussian of 25 ms, zero phase), in decibels above 35 dB under the clip's loudest level: how
     open a mouth sounds follows the level, not the power. Digital silence gives zeros.
     """
+    # Half a second of the processor, which only what measures it is to take.
+    from scipy.signal import butter, sosfiltfilt
+
     band = butter(2, _VOICE_BAND, "bandpass", fs=rate, output="sos")
     voice = np.asarray(samples, np.float64)
     if len(voice) > 64:

@@ -92,8 +92,15 @@ class Report:
     not_run: Sequence[tuple[str, str]]
 
 
-def write(report: Report, out: Path) -> None:
-    """Write ``paper.json``, ``paper.md``, ``table-N-curves.png`` and ``table-N.png``."""
+def write(report: Report, out: Path, before: Report | None = None) -> None:
+    """Write ``paper.json``, ``paper.md``, ``table-N-curves.png`` and ``table-N.png``.
+
+    Args:
+        report: what is written.
+        out: the folder.
+        before: what lies there already; the pictures of its tables that are the same still stay.
+    """
+    drawn = before.tables if before is not None else {}
     lines = ["# The paper's tables on this capture", ""]
     lines += [f"- {line}" for line in report.about]
     content: dict[str, Any] = {"about": list(report.about), "tables": {}}
@@ -104,10 +111,12 @@ def write(report: Report, out: Path) -> None:
             continue
         lines += ["", f"## {TITLES[number]}", "", *_markdown(number, done)]
         if any(any(row.curve) for row in done):
-            _draw_curves(done, report.curve_names[number], out / f"table-{number}-curves.png")
+            if rows != drawn.get(number):
+                _draw_curves(done, report.curve_names[number], out / f"table-{number}-curves.png")
             lines += ["", f"![{report.curve_names[number]}](table-{number}-curves.png)"]
         if any(row.shown for row in done):
-            _draw_sheet(done, out / f"table-{number}.png")
+            if rows != drawn.get(number):
+                _draw_sheet(done, out / f"table-{number}.png")
             lines += ["", f"![rows of the table beside the truth](table-{number}.png)"]
         films = [(row.row.name, row.video) for row in done if row.video is not None]
         if films:

@@ -26,7 +26,7 @@ from training.paper.published import (
     UNTUNED,
     PaperRow,
 )
-from training.paper.report import TABLES_TEXT, TableRow, write
+from training.paper.report import TABLES_TEXT, Report, TableRow, write
 from training.paper.rows import PICTURES, RESULT, Result, file_of, folder_of, store, stored
 from training.paper.scope import Scope
 from training.paper.tables import report_of
@@ -80,6 +80,7 @@ def evaluate(plan: PaperPlan, progress: Progress = no_progress) -> Path:
     plan.out.mkdir(parents=True, exist_ok=True)
     write_json(plan.out / PLAN, plan.to_dict())
     others = compared_videos(plan)
+    report: Report | None = None
     todo = [task for seed in range(plan.seeds) for task in tasks(scope, seed)]
     for number, task in enumerate(todo):
         begin, end = (_OPENED + (1 - _OPENED) * (number + i) / len(todo) for i in (0, 1))
@@ -87,8 +88,9 @@ def evaluate(plan: PaperPlan, progress: Progress = no_progress) -> Path:
         part(0.0, task.what)
         if stored(task.folder, task.name) is None:
             store(task.folder, task.work(part), task.name)
-            write(report_of(scope, others), plan.out)
-    write(report_of(scope, others), plan.out)
+            before, report = report, report_of(scope, others)
+            write(report, plan.out, before)
+    write(report_of(scope, others), plan.out, report)
     progress(1.0, "Tables written")
     return plan.out / TABLES_TEXT
 

@@ -20,6 +20,7 @@ from engine.heads import load_head
 from tests.training.data.speaking_capture import write_speaking_capture
 from tests.training.speech.recordings import write_recordings, write_wav2vec2
 from training.cli import main
+from training.metrics.vertex import first_frames
 from training.paper import speech
 from training.paper.plan import QUICK, PaperPlan
 from training.paper.published import TABLE_3, TABLE_4, PaperRow
@@ -69,6 +70,17 @@ def _rows(out, table):
     return {row["row"]: row for row in content["tables"][str(table)]}
 
 
+@pytest.fixture
+def short_videos(monkeypatch):
+    """Videos of six frames: each costs more than the training that it shows."""
+
+    def six(motion, _frames):
+        return first_frames(motion, 6)
+
+    monkeypatch.setattr("training.paper.videos.first_frames", six)
+
+
+@pytest.mark.usefixtures("short_videos")
 def test_all_tables_of_a_filmed_capture(tmp_path):
     data = write_speaking_capture(tmp_path / "capture", clips=3)
     (data / "speech" / "split.json").write_text(json.dumps(SPLIT))
@@ -264,6 +276,21 @@ def test_videos_of_other_systems_are_rows(plan, tmp_path):
     assert row.values("PSNR (dB)")[0] == pytest.approx(
         10 * np.log10(255**2 / (81 * share)), abs=0.01
     )
+
+
+def test_pictures_are_drawn_where_a_table_has_changed(tmp_path):
+    row = PaperRow("full", "full")
+    first = TableRow(row, [Result({"PSNR (dB)": 30.0})], [[(0.0, 1.0), (1.0, 2.0)]])
+    second = replace(first, curve=[[(0.0, 1.0), (1.0, 3.0)]])
+    reports = [Report([], {2: rows}, {2: "PSNR"}, []) for rows in ([first], [first], [second])]
+    picture, known = tmp_path / "table-2-curves.png", []
+    for before, report in zip([None, *reports], reports, strict=False):
+        write(report, tmp_path, before)
+        known.append(picture.read_bytes())
+        picture.write_bytes(b"kept")
+    assert known[1] == b"kept"
+    assert b"kept" not in (known[0], known[2])
+    assert known[0] != known[2]
 
 
 def test_the_paper_stands_beside_what_was_measured(tmp_path):
