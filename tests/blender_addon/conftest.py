@@ -102,6 +102,29 @@ def engine_ready(blender):
 
 
 @pytest.fixture(scope="session")
+def engine_file(tmp_path_factory):
+    """Folder of something that the engine made (see ``engine_files``); do not write to it.
+
+    With ``GAUSSIANSPEECH_MADE`` it was made for all Blenders; skips where no engine Python is
+    named.
+    """
+    shared, python = os.environ.get("GAUSSIANSPEECH_MADE"), os.environ.get("GAUSSIANSPEECH_PYTHON")
+    folder = Path(shared) if shared else tmp_path_factory.mktemp("made")
+
+    def made(name: str) -> Path:
+        if not python:
+            pytest.skip("GAUSSIANSPEECH_PYTHON does not name the engine's Python")
+        if not (shared or (folder / name).is_dir()):
+            environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+            environment.pop("PYTHONHOME", None)
+            command = [python, "-m", "tests.blender_addon.engine_files", str(folder), name]
+            subprocess.run(command, check=True, env=environment, cwd=REPOSITORY)
+        return folder / name
+
+    return made
+
+
+@pytest.fixture(scope="session")
 def addon(installed):
     """Import a module of the installed add-on by its name inside ``blender_addon``."""
 

@@ -1,15 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """FLAME heads with a rig: joints as bones, pose correctives, and performances that move them."""
 
-import os
 import shutil
-import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-from tests.blender_addon.conftest import REPOSITORY
 
 FRAMES = 30
 JOINTS = ["root", "neck", "jaw", "left_eye", "right_eye"]
@@ -18,20 +13,9 @@ BY_HAND = [(0, 0, 0), (0.2, -0.3, 0.1), (0.35, 0.05, 0), (0.1, 0.3, 0), (-0.2, 0
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(engine_file, tmp_path_factory):
     """An invented FLAME model, parameters of a clip, and the vertices that they make."""
-    folder = tmp_path_factory.mktemp("flame") / "clip"
-    shared = os.environ.get("GAUSSIANSPEECH_MADE")
-    if shared:  # By the session that made the environment, for all Blenders.
-        return shutil.copytree(Path(shared) / "flame", folder)
-    python = os.environ.get("GAUSSIANSPEECH_PYTHON")
-    if not python:
-        pytest.skip("GAUSSIANSPEECH_PYTHON does not name the engine's Python")
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    environment.pop("PYTHONHOME", None)
-    command = [python, "-m", "tests.engine.heads.flame_clip", str(folder)]
-    subprocess.run(command, check=True, env=environment, cwd=REPOSITORY)
-    return folder
+    return shutil.copytree(engine_file("flame"), tmp_path_factory.mktemp("flame") / "clip")
 
 
 @pytest.fixture

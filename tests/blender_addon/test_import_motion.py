@@ -116,17 +116,9 @@ def test_the_menus_offer_both(blender, addon):
 
 
 @pytest.fixture
-def flame_head(engine_ready, tmp_path):
+def flame_head(engine_ready, engine_file):
     """A head of a made-up FLAME file."""
-    path = tmp_path / "flame2023.pkl"
-    # Pickles of FLAME hold scipy's matrices, which Blender's Python need not have.
-    write = (
-        "import sys, pathlib, flame_files as files\n"
-        "files.write_flame_pickle(pathlib.Path(sys.argv[1]), files.flame_arrays())"
-    )
-    folder = Path(__file__).parents[1] / "engine" / "heads"
-    python = os.environ["GAUSSIANSPEECH_PYTHON"]
-    subprocess.run([python, "-c", write, path], check=True, cwd=folder)
+    path = engine_file("flame_pickle") / "flame2023.pkl"
     engine_ready.ops.gaussianspeech.add_head(head=str(path), with_avatar=False, frame=False)
     return engine_ready.context.object
 

@@ -2,8 +2,7 @@
 """Adding a person: head, avatar and speech model with one click."""
 
 import json
-import os
-import subprocess
+import shutil
 import sys
 
 import numpy as np
@@ -13,59 +12,11 @@ from tests.blender_addon.conftest import REPOSITORY
 
 VOICE = REPOSITORY / "engine" / "assets" / "sample_voice.wav"
 
-_MAKE = """
-import shutil
-import sys
-from pathlib import Path
-import numpy as np
-import torch
-from engine.avatar import GaussianAvatar, ShColor, save_avatar
-from engine.avatar.gaussian_avatars import save_point_cloud
-from engine.heads.flame import load_flame
-from engine.heads.flame_param import FlameParam, save_flame_param
-from engine.heads.identity import Identity
-from engine.motion.model.ids import STARTER_FILE
-from engine.persons import Person, save_person
-from tests.engine.heads.flame_people import identity, write_model
-
-folder = Path(sys.argv[1])
-(folder / "ada").mkdir()
-model = write_model(folder / "flame2023.npz")
-write_model(folder / "ada" / "flame2023.npz")
-shape, static = identity()
-head = load_flame(model, shape=shape, static_offset=static[0])
-np.save(folder / "template.npy", head.template)
-count = len(head.faces)
-avatar = GaussianAvatar(
-    Identity.of(head), torch.from_numpy(head.faces), torch.arange(count, dtype=torch.int32),
-    torch.zeros(count, 3), torch.full((count, 3), -1.0),
-    torch.tensor([[1.0, 0, 0, 0]]).repeat(count, 1), torch.full((count,), 4.0),
-    ShColor.constant(torch.tensor([[0.8, 0.1, 0.1]]).repeat(count, 1)),
-)
-save_avatar(avatar, folder / "ada" / "avatar.safetensors")
-shutil.copy(STARTER_FILE, folder / "ada" / "speech_model.safetensors")
-save_person(
-    folder / "ada", Person("Ada", "avatar.safetensors", "speech_model.safetensors")
-)
-(folder / "306").mkdir()
-write_model(folder / "306" / "flame2023.npz")
-save_point_cloud(avatar, folder / "306" / "point_cloud.ply")
-save_flame_param(FlameParam.of(head, 3), folder / "306" / "flame_param.npz")
-"""
-
 
 @pytest.fixture(scope="module")
-def people(tmp_path_factory):
+def people(engine_file, tmp_path_factory):
     """A person's folder and one of GaussianAvatars, each with the FLAME model beside it."""
-    python = os.environ.get("GAUSSIANSPEECH_PYTHON")
-    if not python:
-        pytest.skip("GAUSSIANSPEECH_PYTHON does not name the engine's Python")
-    folder = tmp_path_factory.mktemp("people")
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    environment.pop("PYTHONHOME", None)
-    command = [python, "-c", _MAKE, str(folder)]
-    subprocess.run(command, check=True, env=environment, cwd=REPOSITORY)
-    return folder
+    return shutil.copytree(engine_file("people"), tmp_path_factory.mktemp("people") / "people")
 
 
 def corners(obj):

@@ -84,13 +84,8 @@ def engine_python():
 
 
 @pytest.fixture(scope="module")
-def performance(engine_python, tmp_path_factory):
-    made = os.environ.get("GAUSSIANSPEECH_MADE")
-    if made:  # By the session that made the environment, for all Blenders.
-        return Path(made) / "sample_voice.performance.npz"
-    folder = tmp_path_factory.mktemp("performance")
-    run(engine_python, "-m", "engine", "animate", VOICE, "--out", folder)
-    return folder / "sample_voice.performance.npz"
+def performance(engine_file):
+    return engine_file("performance") / "sample_voice.performance.npz"
 
 
 def talk_scene(engine_python, performance, out, *more, check=True):

@@ -3,51 +3,20 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from tests.blender_addon.conftest import REPOSITORY
-
 SECONDS = 60
 SHUT, OPEN = [0.2, 0.2, 0.2], [0.8, 0.2, 0.2]
 """Display-referred sRGB of the avatar below with its jaw shut and open."""
 
-BLUSHER = """
-import sys, torch
-from engine.avatar import GaussianAvatar, MlpColor, save_avatar
-from engine.heads import load_head
-from engine.heads.identity import Identity
-
-head = load_head("default")
-count, faces = len(head.faces), torch.from_numpy(head.faces.copy())
-first = torch.zeros(1, 4 + len(head.expression_names))
-first[0, 4 + head.expression_index("jawOpen")] = 1
-low, high = torch.logit(torch.tensor([0.2, 0.8]))
-second = torch.zeros(3, 1)
-second[0] = high - low
-color = MlpColor(torch.zeros(count, 1), first, torch.zeros(1), second, low.expand(3).clone())
-avatar = GaussianAvatar(
-    Identity.of(head), faces, torch.arange(count, dtype=torch.int32),
-    torch.zeros(count, 3), torch.zeros(count, 3), torch.tensor([[1.0, 0, 0, 0]]).repeat(count, 1),
-    torch.full((count,), 6.0), color,
-)
-save_avatar(avatar, sys.argv[1])
-"""
-
 
 @pytest.fixture(scope="module")
-def blusher(tmp_path_factory):
+def blusher(engine_file):
     """An avatar of the default head that turns from grey to red as the jaw opens."""
-    python = os.environ.get("GAUSSIANSPEECH_PYTHON")
-    if not python:
-        pytest.skip("GAUSSIANSPEECH_PYTHON does not name the engine's Python")
-    path = tmp_path_factory.mktemp("avatar") / "blusher.safetensors"
-    subprocess.run([python, "-c", BLUSHER, path], check=True, cwd=REPOSITORY)
-    return path
+    return engine_file("blusher") / "blusher.safetensors"
 
 
 @pytest.fixture
