@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -60,7 +60,7 @@ def predict(
     text: str | Sequence[Cue] | None = None,
     language: str | None = None,
     recognizer: str = RECOGNIZER,
-    recognized: RecognizedSpeech | None = None,
+    recognized: RecognizedSpeech | Callable[[Progress], RecognizedSpeech] | None = None,
     given: Segmentation | None = None,
     model: str | LoadedModel = DEFAULT,
     style: Style = NEUTRAL,
@@ -77,7 +77,8 @@ def predict(
         language: what is spoken, an ISO 639 code such as ``"en"``; found out by default.
         recognizer: what writes down a clip without a text; see
             :func:`engine.recognition.recognizer.recognize`.
-        recognized: the clip as it was recognised already, instead of recognising it here.
+        recognized: the clip as it was recognised already, instead of recognising it here; or what
+            recognises it.
         given: the phones and words of the clip where they are known: nothing is recognised, and
             the motion is that of exactly these; not together with ``text``.
         model: one of :data:`engine.motion.model.ids.MODELS`, the ``.safetensors`` of a trained
@@ -105,8 +106,10 @@ def predict(
         raise BadInputError("Both a text and phones were given.", "Give one of them.")
     frames = frame_count(speech.duration, fps)
     head, face, loaded, progress = _load(model, head, progress)
+    step = subprogress(progress, 0.0, _RECOGNIZED)
+    if callable(recognized):
+        recognized = recognized(step)
     if recognized is None:
-        step = subprogress(progress, 0.0, _RECOGNIZED)
         if given is not None:
             recognized = accept(speech, given, step, language=language)
         else:

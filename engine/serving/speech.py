@@ -18,6 +18,7 @@ from engine.motion.model.ids import DEFAULT
 from engine.recognition.ids import DEFAULT as RECOGNIZER
 from engine.recognition.text_file import Cue, shifted
 from engine.serving.cache import Heads
+from engine.serving.recognitions import Recognitions
 from engine.serving.request import Reply, Request
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class SpeechMethods:
 
     def __init__(self, heads: Heads) -> None:
         self._heads = heads
+        self._recognitions = Recognitions()
 
     def predict(self, request: Request) -> Reply:
         """From a file, a stretch of it or samples to shape-key values."""
@@ -59,13 +61,17 @@ class SpeechMethods:
         speech = _load(request, subprogress(progress, 0.0, _LOADED))
         params.no_others()
         head = self._heads.get(head_name)
+        said = text if isinstance(text, str) else shifted(text, start, speech.duration)
+        language = language or None
+        recognized = self._recognitions.of(speech, said, language, recognizer)
         performance = predict(
             speech,
             head,
             fps,
-            text=text if isinstance(text, str) else shifted(text, start, speech.duration),
+            text=said,
+            recognized=recognized if given is None else None,
             given=None if given is None else given.stretch(start, speech.duration),
-            language=language or None,
+            language=language,
             recognizer=recognizer,
             model=model,
             progress=subprogress(progress, _LOADED, _PREDICTED),

@@ -242,6 +242,8 @@ def test_undo_and_redo_after_each_step(engine_ready, predict):
 
 @pytest.mark.one_blender
 def test_an_engine_killed_in_mid_request(engine_ready, addon, head, status):
+    # Words that were never looked for in the sound, so that it takes a second.
+    line_of(head).text = "Lend me your voice and I will move my mouth from a whisper to a boom"
     engine = addon("engine_link.session").get_engine(engine_ready.context)
     pid = engine.wait_ready(60)["pid"]
 

@@ -167,6 +167,35 @@ def test_given_phones_that_do_not_fit_are_named(call, voice, given, named):
         call("speech.predict", fps=25.0, audio=str(voice), **given)
 
 
+def test_a_sound_is_recognised_once_for_each_text_and_recogniser(call, voice, monkeypatch):
+    from engine.recognition import recognizer, whisper_models
+
+    asked, recognize = [], recognizer.recognize
+
+    def watched(speech, text, progress, **options):
+        asked.append((text, options["recognizer"]))
+        return recognize(speech, text, progress, **options)
+
+    monkeypatch.setattr(recognizer, "recognize", watched)
+
+    def predicted(**params):
+        return call("speech.predict", audio=str(voice), **params)
+
+    first = predicted(fps=25.0, text="Boom boom")
+    again = predicted(fps=50.0, text="Boom boom", model="starter")
+    assert again.body["phones"] == first.body["phones"]
+    assert asked == [("Boom boom", "auto")]
+    predicted(fps=25.0, text="Boom boom", duration=0.5)
+    predicted(fps=25.0, text="Boom boom boom")
+    predicted(fps=25.0, text="Boom boom boom", recognizer="phones")
+    others = [("Boom boom", "auto"), ("Boom boom boom", "auto"), ("Boom boom boom", "phones")]
+    assert asked[1:] == others
+    # A model that was downloaded since may write down other words.
+    monkeypatch.setattr(whisper_models, "find_multilingual", lambda: voice.parent)
+    predicted(fps=25.0, text="Boom boom boom")
+    assert len(asked) == 5
+
+
 def test_a_text_and_cues_together_are_refused(call, voice):
     with pytest.raises(BadInputError, match="cues"):
         call("speech.predict", fps=25.0, audio=str(voice), text="x", cues=[{"text": "x"}])
