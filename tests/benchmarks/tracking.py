@@ -8,7 +8,8 @@
 Needs the extra ``tracking``. Each video shows another person of the default head, who speaks the
 audio, turns and nods before a phone that sways. All persons are filmed plainly, the first in the
 other cases, too (:mod:`tests.benchmarks.film_defects`). --out keeps videos, landmarks and the
-table, and what is there is not filmed or searched again.
+table, and what is there is not filmed or searched again. The persons move as an alignment beside
+the audio says (NAME.phones.json); the tracker recognises the sounds by itself in any case.
 The tracker gets only the film, or what --known says besides: the focal length, or also the
 neutral head, with poses and expressions left to find (the detector is not calibrated on a head
 that is known).
@@ -32,6 +33,7 @@ import numpy as np
 import soundfile
 from scipy.spatial.transform import Rotation
 
+from engine.recognition.segmentation import load_segmentation
 from engine.rendering.video import write_video
 from tests.benchmarks.film_defects import CASES
 from tests.benchmarks.machine import processor
@@ -76,7 +78,8 @@ def of_known_head(truth, found):
     if len(found.good) < len(found.state):
         raise SystemExit("A frame was dropped: this is measured on plain videos.")
     good, camera = found.good, Intrinsics(float(truth.K[0, 0]), truth.K[:2, 2].astype(float))
-    seen = Observations(found.points[good].astype(float), good / found.fps, found.takes[good])
+    points, none = found.points[good].astype(float), np.zeros(len(good))
+    seen = Observations(points, good / found.fps, found.takes[good], none)
     fit = fit_frames(model, seen, camera, nobody, initial_poses(model, seen, camera))
     away = np.linalg.norm(project(model, nobody, camera, fit) - seen.points, axis=2).mean(1)
     return Track(truth.head, camera, fit, away / eye_distance(seen.points), found, nobody)
@@ -202,6 +205,9 @@ def measured(chosen, folder):
     """The rows of all videos, as they are done."""
     audio = folder / "said.wav"
     cut_sound(chosen.audio, audio, chosen.begin, chosen.seconds)
+    given = None
+    if (phones := chosen.audio.with_suffix(".phones.json")).is_file():
+        given = load_segmentation(phones).stretch(chosen.begin, chosen.seconds)
     shown = {}
     for name in chosen.cases:
         case = CASES[name]
@@ -209,7 +215,7 @@ def measured(chosen, folder):
             place = folder / f"{name}-{seed}"
             place.mkdir(exist_ok=True)
             options = {"fps": case.fps, "cut": case.cut, "seed": seed, "size": tuple(chosen.size)}
-            shot = Shot(audio, seconds=chosen.seconds, **options)
+            shot = Shot(audio, seconds=chosen.seconds, given=given, **options)
             pictures = shown.setdefault((seed, case.fps, case.cut), [])
             degraded(case, shot, place, audio, pictures)
             calibrate = chosen.calibration

@@ -20,6 +20,7 @@ from engine.heads.shape_basis import load_shape_basis
 from engine.heads.shaped_head import shaped_head
 from engine.motion.performance import Performance
 from engine.motion.predict import predict
+from engine.recognition.segmentation import Segmentation
 from engine.rendering.frames import FrameRenderer, studio_backdrop
 from engine.rendering.video import write_video
 from engine.splatting.camera import Camera
@@ -91,6 +92,7 @@ class Shot:
         turn: float = 22.0,
         focal: float = 0.78,
         cut: bool = False,
+        given: Segmentation | None = None,
     ) -> None:
         """Plan it.
 
@@ -103,11 +105,12 @@ class Shot:
             turn: degrees to which the head turns.
             focal: against the picture's larger side.
             cut: whether a third of the way the camera jumps nearer and aside.
+            given: phones of the audio; they are recognised by default.
         """
         person = identity(seed)
         speech, text = load_speech(audio), audio.with_suffix(".txt")
-        said = text.read_text() if text.is_file() else None
-        performance = predict(speech, load_head("default"), fps, text=said)
+        said = text.read_text() if text.is_file() and given is None else None
+        performance = predict(speech, load_head("default"), fps, text=said, given=given)
         # The same speech on the person's own expressions.
         performance = replace(performance, basis=person.expression_basis, head=person.id)
         whole = performance.frames

@@ -7,6 +7,7 @@ Minimised is, over identity a, focal length f, and pose and expression of each f
     + ½|e/σ|² + ½|(eₗ − eᵣ)/σₛ|²                         priors of each frame
     + ½(T/4)·(|a − ā|² + (log(f/f₀)/σ_f)²)                   priors of what all share
     + ½|e′/σ′|² + ½|pose″/σ″|²                            smoothness in time within a take
+    + ½·touching·|gap(e)/σ_g|²                            lips where they are known to touch
 
 by L-BFGS-B (Byrd et al. 1995; scipy) with torch's gradients: bounds of the weights hold exactly.
 First a few frames of different poses and mouths give identity and camera, then all frames follow in
@@ -48,6 +49,8 @@ _QUICK = 0.12
 """Deviation of a weight's change from frame to frame at 25 frames a second."""
 _SWAY = (0.012, 0.0015)
 """Deviations of a pose's second difference at that rate: radians, metres."""
+_GAP = 0.0002
+"""Metres: deviation of the gap of lips that touch."""
 _WINDOW, _OVERLAP = 160, 12
 _UNITS = (0.02, 0.002, 0.01)
 """Of the solver: radians of turning, metres across, metres away from the camera."""
@@ -98,15 +101,18 @@ class Observations:
         points: (T, 478, 2) pixels.
         times: (T,) seconds.
         takes: (T,) number of the take; nothing is smooth from one to the next.
+        touching: (T,) how certain it is that the lips touch, 0 to 1.
     """
 
     points: Double
     times: Double
     takes: NDArray[np.intp]
+    touching: Double
 
     def picked(self, frames: NDArray[np.intp] | slice) -> Observations:
         """Some of the frames."""
-        return Observations(self.points[frames], self.times[frames], self.takes[frames])
+        arrays = (self.points, self.times, self.takes, self.touching)
+        return Observations(*(array[frames] for array in arrays))
 
 
 def initial_poses(model: FaceModel, seen: Observations, camera: Intrinsics) -> FrameFit:
@@ -280,6 +286,7 @@ class _Problem:
         self._pairs, self._mean = tensor(model.pairs), tensor(model.mean)
         self._units = tensor(np.array([*([_UNITS[0]] * 3), *([_UNITS[1]] * 2), _UNITS[2]]))
         self._steps = _steps(seen)
+        self._parting, self._touching = tensor(model.parting / _GAP), tensor(seen.touching)
 
     def solve(self, iterations: int, progress: Progress) -> tuple[Double, Intrinsics, FrameFit]:
         pose, expression = self._counts
@@ -346,6 +353,9 @@ class _Problem:
         loss = loss + 0.5 * ((weights / self._deviation) ** 2).sum()
         apart = weights[:, self._pairs[:, 0]] - weights[:, self._pairs[:, 1]]
         loss = loss + 0.5 * (apart**2).sum() / _SIDES**2
+        if self._parting.shape[1]:
+            gap = ((weights @ self._parting) ** 2).mean(1)
+            loss = loss + 0.5 * (self._touching * gap).sum()
         if self._shared:
             repeated = max(1.0, self._frames / _INDEPENDENT)
             loss = loss + 0.5 * repeated * (((identity - self._mean) ** 2).sum() + zoom**2)

@@ -14,10 +14,17 @@ from engine.core.errors import BadInputError
 from engine.core.progress import Progress, subprogress
 from engine.heads.default import load_default_head
 from engine.heads.head import Head
-from engine.motion.lip_contact import close_lips, lip_gap
+from engine.motion.lip_contact import close_lips, hold_lips_closed, lip_gap
 from training.synthetic.schedule import farthest_first
 from training.tracking.calibration import calibrated
-from training.tracking.face_model import FaceModel, arkit_face_model, weights_of
+from training.tracking.face_model import (
+    OWN_LIPS,
+    FaceModel,
+    arkit_face_model,
+    own_lips,
+    weights_of,
+    with_own_lips,
+)
 from training.tracking.film import Film
 from training.tracking.fitting import (
     FrameFit,
@@ -35,7 +42,7 @@ from training.tracking.scan import GOOD, MISFIT, Scan
 
 PHONE_FOCAL = 0.77
 """Focal length of phones' cameras against the larger side of their videos."""
-_IDENTITY_FRAMES = 48
+_IDENTITY_FRAMES, _CONTACTS = 48, 8
 _CALIBRATIONS, _SHOWN = 2, 2
 """How often the detector is calibrated, and the stride of the identity's frames rendered for it."""
 _MISFIT = 0.12
@@ -45,6 +52,8 @@ _FAILED = 0.06
 _STRANGE = 1.3
 """Root mean square of an identity's coefficients from which it is nobody's: people have 1, and what
 is found of them is nearer to the mean, 0.3 to 0.5."""
+_SURELY = (0.8, 0.95)
+"""Closure by recognised sounds from which lips that look closed begin to, and do, surely touch."""
 _NO_PERSON = "Film a person's face from in front; drawings, animals and masks do not fit."
 _TOUCHING, _PARTED, _OPEN = 0.004, 0.012, 0.035
 """Median gap of the landmarks, in eye distances (90 mm): of lips that touch, and that do not. On
@@ -102,7 +111,8 @@ def track_scan(
     model = arkit_face_model(load_default_head(), space, marks)
     guess = PHONE_FOCAL * max(film.width, film.height) if focal is None else focal
     camera = Intrinsics(guess, np.array([film.width / 2, film.height / 2]))
-    seen = _observations(found, found.good)
+    said = None if closure is None else closure[found.good]
+    seen = _observations(found, found.good, said)
     picked = seen.picked(_varied(model, seen, camera))
     search = _IdentitySearch(space, marks, still, free_focal=focal is None)
     identity, camera, marks = search.run(picked, camera, subprogress(progress, 0.0, 0.4))
@@ -122,9 +132,11 @@ def track_scan(
     state = found.state.copy()
     state[found_frames[~kept]] = MISFIT
     found = replace(found, state=state)
-    said = None if closure is None else closure[found_frames]
     fit = replace(fit, expression=closed_lips(person, fit.expression, seen, said))
     whole = _interpolated(fit.picked(np.flatnonzero(kept)), found)
+    if closure is not None:
+        lost = found.state != GOOD
+        whole.expression[lost] = unseen_closures(person, whole.expression[lost], closure[lost])
     errors = np.full(len(state), np.nan)
     errors[found.good] = error[kept]
     return Track(person, camera, whole, errors, found, identity)
@@ -156,8 +168,8 @@ class _IdentitySearch:
         fit = initial_poses(arkit_face_model(head, self.space, marks), picked, guess)
         for number in range(rounds):
             step = subprogress(progress, number / rounds, (number + 1) / rounds)
-            model = arkit_face_model(head, self.space, marks)
-            identity, camera, fit = fit_identity(
+            model = with_own_lips(arkit_face_model(head, self.space, marks))
+            found, camera, fit = fit_identity(
                 model,
                 picked,
                 guess,
@@ -166,14 +178,14 @@ class _IdentitySearch:
                 known=known,
                 progress=subprogress(step, 0.0, 0.6),
             )
-            known = identity, camera
+            known = found, camera
+            identity, lips = found[:-OWN_LIPS], own_lips(found[-OWN_LIPS:])
             if self.still is not None and number < _CALIBRATIONS:
                 person = self.space.shaped(identity)
                 shown = fit.picked(slice(None, None, _SHOWN))
                 step = subprogress(step, 0.6, 1.0)
                 marks = calibrated(self.marks, person, camera, shown, self.still, step)
-        assert known is not None
-        return *known, marks
+        return identity, camera, replace(marks, offset=marks.offset + lips.astype(np.float32))
 
 
 def _check_shape(film: Film, identity: Double) -> None:
@@ -218,21 +230,45 @@ def closed_lips(
     return close_lips(weights_of(expression), gap, closed).astype(np.float64)
 
 
-def _observations(found: Scan, frames: NDArray[np.intp]) -> Observations:
-    return Observations(
-        found.points[frames].astype(np.float64), frames / found.fps, found.takes[frames]
-    )
+def unseen_closures(head: Head, expression: Double, said: Double) -> Double:
+    """Weights of frames without landmarks, whose lips are closed where the sound says so.
+
+    Args:
+        head: the person.
+        expression: (T, E) between what was seen before and after.
+        said: (T,) how far recognised sounds close the lips, 0 to 1.
+    """
+    names = head.expression_names
+    gap = lip_gap(head.expression_basis, names, head.landmarks)
+    return hold_lips_closed(weights_of(expression), names, gap, said).astype(np.float64)
+
+
+def _observations(found: Scan, frames: NDArray[np.intp], said: Double | None) -> Observations:
+    points = found.points[frames].astype(np.float64)
+    touching = np.zeros(len(frames))
+    if said is not None:
+        low, high = _SURELY
+        touching = np.clip((said - low) / (high - low), 0.0, 1.0) * _seen_closed(points)
+    return Observations(points, frames / found.fps, found.takes[frames], touching)
+
+
+def _seen_closed(points: Double) -> Double:
+    """(T,) how closed the detector sees the inner lips, 0 to 1."""
+    apart = np.median(lip_gap_pixels(points), axis=1) / eye_distance(points)
+    return np.clip((_PARTED - apart) / (_PARTED - _TOUCHING), 0.0, 1.0)
 
 
 def _varied(model: FaceModel, seen: Observations, camera: Intrinsics) -> NDArray[np.intp]:
-    """Frames of different poses and mouths."""
+    """Frames of different poses and mouths, and some in which the lips touch."""
     poses = initial_poses(model, seen, camera)
     turned = Rotation.from_matrix(poses.rotation).as_rotvec() / 0.15
     mouth = lip_gap_pixels(seen.points).mean(axis=1) / eye_distance(seen.points) / 0.08
     described = np.c_[turned, mouth]
     count = min(_IDENTITY_FRAMES, len(described))
     order = farthest_first(described)
-    return np.sort(np.array([next(order) for _ in range(count)], np.intp))
+    touching = np.flatnonzero(seen.touching > 0.5)
+    some = np.linspace(0, len(touching) - 1, min(_CONTACTS, len(touching))).round().astype(int)
+    return np.unique(np.r_[[next(order) for _ in range(count)], touching[some]])
 
 
 def _errors(

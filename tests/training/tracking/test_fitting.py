@@ -6,6 +6,7 @@ import pytest
 
 from engine.core.errors import CancelledError
 from tests.training.tracking.projected_face import filmed_face
+from training.tracking.face_model import with_own_lips
 from training.tracking.fitting import (
     Intrinsics,
     fit_frames,
@@ -73,6 +74,28 @@ def test_a_face_from_several_poses_is_nearer_than_the_mean_face(film):
     assert np.median(away) < 1.5
 
 
+def test_lips_known_to_touch_show_where_the_detector_sees_their_edges():
+    film = filmed_face(frames=20, seed=3)
+    model, camera = with_own_lips(film.model), film.camera
+    # The edges of this person's lips are seen 1.5 mm above and 1 mm below where they are.
+    own = np.array([1.5, -1.0])
+    identity = np.r_[film.identity, own]
+    shut = np.arange(20) % 5 == 0
+    expression = film.fit.expression.copy()
+    expression[shut] *= np.array([not name.startswith(("jaw", "mouth")) for name in model.names])
+    fit = replace(film.fit, expression=expression)
+    points = project(model, identity, camera, fit)
+    gap = expression @ film.model.parting
+    start = initial_poses(model, replace(film.seen, points=points), camera)
+    wrong = []
+    for touching in (shut.astype(float), np.zeros(20)):
+        seen = replace(film.seen, points=points, touching=touching)
+        _, _, found = fit_identity(model, seen, camera, start, free_focal=False)
+        wrong.append(1e3 * np.abs((found.expression @ film.model.parting - gap).max(1)).mean())
+    assert wrong[0] < 0.5
+    assert wrong[1] > 2 * wrong[0]
+
+
 def test_a_known_focal_length_is_kept(film):
     start = initial_poses(film.model, film.seen, film.camera)
     some = slice(0, 4)
@@ -86,7 +109,7 @@ def test_nothing_is_smooth_across_a_cut():
     film = filmed_face(frames=8)
     jumped = film.seen.points.copy()
     jumped[4:] += [60.0, 30.0]
-    seen = type(film.seen)(jumped, film.seen.times, np.array([0] * 4 + [1] * 4))
+    seen = replace(film.seen, points=jumped, takes=np.array([0] * 4 + [1] * 4))
     start = initial_poses(film.model, seen, film.camera)
     fit = fit_frames(film.model, seen, film.camera, film.identity, start)
     flat = project(film.model, film.identity, film.camera, fit)
