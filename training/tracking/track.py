@@ -54,6 +54,12 @@ _STRANGE = 1.3
 is found of them is nearer to the mean, 0.3 to 0.5."""
 _SURELY = (0.8, 0.95)
 """Closure by recognised sounds from which lips that look closed begin to, and do, surely touch."""
+_KNOWN_FROM = 3.0
+"""Frames with contacts from which it is known where the detector sees the lips' edges."""
+_FIT_NEARLY = (0.001, 0.002)
+"""Metres: gap of the fit up to which landmarks may close it, and from which not."""
+_TOUCH = 0.0003
+"""Metres of gap up to which lips touch."""
 _NO_PERSON = "Film a person's face from in front; drawings, animals and masks do not fit."
 _TOUCHING, _PARTED, _OPEN = 0.004, 0.012, 0.035
 """Median gap of the landmarks, in eye distances (90 mm): of lips that touch, and that do not. On
@@ -213,7 +219,9 @@ def closed_lips(
     """Weights whose lips touch where the landmarks of the inner lips meet, and in p, b and m.
 
     A fit ends a little short of every contact; landmarks are smoothed over the few frames that one
-    lasts. The lips close all the way where they nearly do and landmarks or sound say so.
+    lasts. The lips close all the way where they nearly do and landmarks or sound say so. Rounded
+    lips look closed to the detector: once contacts have shown where it sees the lips' edges, the
+    fit knows better, and landmarks close only what it leaves nearly closed.
 
     Args:
         head: the person.
@@ -221,13 +229,18 @@ def closed_lips(
         seen: the landmarks.
         said: (T,) how far recognised sounds close the lips.
     """
+    weights = weights_of(expression)
     gap = lip_gap(head.expression_basis, head.expression_names, head.landmarks)
-    apart = np.median(lip_gap_pixels(seen.points), axis=1) / eye_distance(seen.points)
-    closed = np.clip((_PARTED - apart) / (_PARTED - _TOUCHING), 0.0, 1.0)
+    if gap is None:
+        return expression
+    closed, widest = _seen_closed(seen.points), gap.apart(weights).max(axis=1)
     if said is not None:
-        near = np.clip((_OPEN - apart) / (_OPEN - _PARTED), 0.0, 1.0)
-        closed = np.maximum(closed, said * near)
-    return close_lips(weights_of(expression), gap, closed).astype(np.float64)
+        if seen.touching.sum() >= _KNOWN_FROM:
+            closed = closed * _fading(widest, _FIT_NEARLY)
+        near = _fading(_inner_lips_apart(seen.points), (_PARTED, _OPEN))
+        closed = np.maximum(closed, _surely(said) * near)
+    touch = widest <= _TOUCH
+    return np.where(touch[:, None], weights, close_lips(weights, gap, closed)).astype(np.float64)
 
 
 def unseen_closures(head: Head, expression: Double, said: Double) -> Double:
@@ -245,17 +258,30 @@ def unseen_closures(head: Head, expression: Double, said: Double) -> Double:
 
 def _observations(found: Scan, frames: NDArray[np.intp], said: Double | None) -> Observations:
     points = found.points[frames].astype(np.float64)
-    touching = np.zeros(len(frames))
-    if said is not None:
-        low, high = _SURELY
-        touching = np.clip((said - low) / (high - low), 0.0, 1.0) * _seen_closed(points)
+    touching = np.zeros(len(frames)) if said is None else _surely(said) * _seen_closed(points)
     return Observations(points, frames / found.fps, found.takes[frames], touching)
+
+
+def _inner_lips_apart(points: Double) -> Double:
+    """(T,) median gap of the landmarks of the inner lips, in parts of the eyes' distance."""
+    apart: Double = np.median(lip_gap_pixels(points), axis=1) / eye_distance(points)
+    return apart
 
 
 def _seen_closed(points: Double) -> Double:
     """(T,) how closed the detector sees the inner lips, 0 to 1."""
-    apart = np.median(lip_gap_pixels(points), axis=1) / eye_distance(points)
-    return np.clip((_PARTED - apart) / (_PARTED - _TOUCHING), 0.0, 1.0)
+    return _fading(_inner_lips_apart(points), (_TOUCHING, _PARTED))
+
+
+def _surely(said: Double) -> Double:
+    """(T,) how surely a recognised sound closes the lips, 0 to 1."""
+    return 1 - _fading(said, _SURELY)
+
+
+def _fading(x: Double, limits: tuple[float, float]) -> Double:
+    """1 up to the lower limit, 0 from the upper one."""
+    low, high = limits
+    return np.clip((high - x) / (high - low), 0.0, 1.0)
 
 
 def _varied(model: FaceModel, seen: Observations, camera: Intrinsics) -> NDArray[np.intp]:
