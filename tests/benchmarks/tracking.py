@@ -79,7 +79,7 @@ def of_known_head(truth, found):
         raise SystemExit("A frame was dropped: this is measured on plain videos.")
     good, camera = found.good, Intrinsics(float(truth.K[0, 0]), truth.K[:2, 2].astype(float))
     points, none = found.points[good].astype(float), np.zeros(len(good))
-    seen = Observations(points, good / found.fps, found.takes[good], none)
+    seen = Observations(points, good / found.fps, found.takes[good], none, found.trust[good])
     fit = fit_frames(model, seen, camera, nobody, initial_poses(model, seen, camera))
     away = np.linalg.norm(project(model, nobody, camera, fit) - seen.points, axis=2).mean(1)
     return Track(truth.head, camera, fit, away / eye_distance(seen.points), found, nobody)
@@ -167,6 +167,7 @@ def scores(truth, track):
     return {
         "frames": f"{len(good)}/{len(every)}",
         "dropped": " ".join(f"{name} {n}" for name, n in track.scan.dropped().items()),
+        "smeared": len(good) - len(track.scan.sharp),
         "takes": len(track.scan.cuts) + 1,
         "reprojection % of eyes": 100 * float(np.nanmean(track.error)),
         "identity rms": float(np.sqrt(np.mean(track.identity**2))) if len(track.identity) else 0.0,

@@ -3,7 +3,7 @@
 
 Minimised is, over identity a, focal length f, and pose and expression of each frame::
 
-    Σ share·ρ(|π(R·X(a, e) + t) − x|·z / (f·spread))     landmarks, ρ Huber's
+    Σ trust·share·ρ(|π(R·X(a, e) + t) − x|·z / (f·spread))     landmarks, ρ Huber's
     + ½|e/σ|² + ½|(eₗ − eᵣ)/σₛ|²                         priors of each frame
     + ½(T/4)·(|a − ā|² + (log(f/f₀)/σ_f)²)                   priors of what all share
     + ½|e′/σ′|² + ½|pose″/σ″|²                            smoothness in time within a take
@@ -17,7 +17,7 @@ windows.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -102,17 +102,18 @@ class Observations:
         times: (T,) seconds.
         takes: (T,) number of the take; nothing is smooth from one to the next.
         touching: (T,) how certain it is that the lips touch, 0 to 1.
+        trust: (T,) weight of the landmarks, 1 for those of a sharp frame.
     """
 
     points: Double
     times: Double
     takes: NDArray[np.intp]
     touching: Double
+    trust: Double
 
     def picked(self, frames: NDArray[np.intp] | slice) -> Observations:
         """Some of the frames."""
-        arrays = (self.points, self.times, self.takes, self.touching)
-        return Observations(*(array[frames] for array in arrays))
+        return Observations(*(getattr(self, field.name)[frames] for field in fields(self)))
 
 
 def initial_poses(model: FaceModel, seen: Observations, camera: Intrinsics) -> FrameFit:
@@ -269,7 +270,7 @@ class _Problem:
         self._frames, E = start.expression.shape
         self._counts = (6 * self._frames, E * self._frames)
         tensor = torch.from_numpy
-        weights = landmark_weights(model, start)
+        weights = landmark_weights(model, start) * seen.trust[:, None]
         # Landmarks without any weight would only cost time.
         self._points = tensor(np.ascontiguousarray(seen.points))
         self._rotation = tensor(start.rotation.copy())

@@ -68,7 +68,7 @@ class CaptureWriter:
             flame: the track in FLAME's terms, where the capture is to be of a FLAME head.
         """
         self._folder, self._film, self._track = folder, film, track
-        good = track.scan.good
+        good = track.scan.sharp
         if len(good) > most:
             good = good[np.unique(np.linspace(0, len(good) - 1, most).round().astype(int))]
         self.views: NDArray[np.intp] = good

@@ -197,6 +197,11 @@ def _notes(film: Film, track: Track, said: Said | None) -> list[str]:
     if dropped := track.scan.dropped():
         listed = ", ".join(f"{reason} ({count})" for reason, count in dropped.items())
         notes.append(f"{sum(dropped.values())} of {film.frames} frames are dropped: {listed}.")
+    if smeared := len(track.scan.good) - len(track.scan.sharp):
+        notes.append(
+            f"{smeared} frames are smeared by motion: they count little and are no views. "
+            "More light makes exposures shorter."
+        )
     if said is None:
         notes.append("The video has no sound: there is nothing to train a speech model on.")
     else:
@@ -245,7 +250,7 @@ def _report(
     frames = [
         {"frame": frame, "seconds": round(frame / film.fps, 4)}
         | (
-            {"error_percent": round(float(error[frame]), 3)}
+            {"error_percent": round(float(error[frame]), 3)} | _smeared(track, frame)
             if state == GOOD
             else {"dropped": REASONS[int(state)]}
         )
@@ -254,6 +259,12 @@ def _report(
     with atomic_write(out / REPORT) as temporary:
         temporary.write_text(json.dumps({"summary": summary, "frames": frames}, indent=1), "utf-8")
     return summary
+
+
+def _smeared(track: Track, frame: int) -> dict[str, Any]:
+    """What the report says of a frame that counts less than others."""
+    trust = float(track.scan.trust[frame])
+    return {} if trust == 1 else {"smeared": True, "weight": round(trust, 3)}
 
 
 def _made_of(

@@ -46,6 +46,15 @@ _SECOND = 0.6
 """Size of another face against the largest from which it is not clear who is filmed."""
 _BLURRED = 0.2
 """Sharpness against the video's median."""
+_AROUND = 0.5
+"""Seconds before and after a frame with which it is compared."""
+_SMEARED = (0.7, 0.85)
+"""Sharpness against those frames up to which a frame in which landmarks jump is smeared, and from
+which it is not."""
+_JUMPS, _CALM = 2.5, 0.005
+"""Second difference of the landmarks against those frames', from which they jump; and the least
+that theirs counts as, in the eyes' distance."""
+_LEAST_TRUST = 0.02
 _LEAST_EYES = 18.0
 """Pixels between the outer eye corners."""
 _JUMP = 0.3
@@ -68,17 +77,25 @@ class Scan:
         state: (T,) :data:`GOOD`, or why the frame is dropped: a key of :data:`REASONS`.
         takes: (T,) number of the take; a cut begins another.
         fps: frames per second.
+        trust: (T,) weight of the landmarks: little where motion has smeared the frame.
     """
 
     points: Float
     state: NDArray[np.int8]
     takes: NDArray[np.intp]
     fps: float
+    trust: Double
 
     @property
     def good(self) -> NDArray[np.intp]:
         """Numbers of the frames that are of use."""
         return np.flatnonzero(self.state == GOOD)
+
+    @property
+    def sharp(self) -> NDArray[np.intp]:
+        """Those of them that motion has not smeared."""
+        good = self.good
+        return good[self.trust[good] > 0.5]
 
     @property
     def cuts(self) -> list[int]:
@@ -217,9 +234,32 @@ def _judged(film: Film, joined: dict[str, NDArray[np.generic]]) -> Scan:
         blurred = sharpness < _BLURRED * np.median(sharpness[good])
         state[good & blurred] = BLUR
     takes = np.cumsum(_cuts(points, np.asarray(joined["change"], np.float64))).astype(np.intp)
-    found = Scan(points, state, takes, film.fps)
+    trust = _trust(points, sharpness, state == GOOD, film.fps)
+    found = Scan(points, state, takes, film.fps, trust)
     _check(film, found)
     return found
+
+
+def _trust(points: Float, sharpness: Double, good: NDArray[np.bool_], fps: float) -> Double:
+    """(T,) weights: of a frame less sharp than those round it, in which the landmarks jump.
+
+    Either alone is no smear: closed eyes have fewer edges, and a head may turn quickly.
+    """
+    trust = np.ones(len(points))
+    frames = np.flatnonzero(good)
+    if len(frames) < 3:
+        return trust
+    size = 2 * round(_AROUND * fps) + 1
+    seen = points[frames].astype(np.float64)
+    bend = np.linalg.norm(seen[2:] - 2 * seen[1:-1] + seen[:-2], axis=2).mean(axis=1)
+    jump = np.pad(bend, 1, mode="edge") / eye_distance(seen)
+    usual = np.maximum(ndimage.median_filter(jump, size, mode="nearest"), _CALM)
+    around = ndimage.median_filter(sharpness[frames], size, mode="nearest")
+    sharp = sharpness[frames] / np.maximum(around, 1e-9)
+    low, high = _SMEARED
+    certain = np.clip((high - sharp) / (high - low), 0.0, 1.0) * (jump > _JUMPS * usual)
+    trust[frames] = 1 - (1 - _LEAST_TRUST) * certain
+    return trust
 
 
 def _cuts(points: Float, change: Double) -> NDArray[np.bool_]:

@@ -259,7 +259,9 @@ def unseen_closures(head: Head, expression: Double, said: Double) -> Double:
 def _observations(found: Scan, frames: NDArray[np.intp], said: Double | None) -> Observations:
     points = found.points[frames].astype(np.float64)
     touching = np.zeros(len(frames)) if said is None else _surely(said) * _seen_closed(points)
-    return Observations(points, frames / found.fps, found.takes[frames], touching)
+    return Observations(
+        points, frames / found.fps, found.takes[frames], touching, found.trust[frames]
+    )
 
 
 def _inner_lips_apart(points: Double) -> Double:
@@ -289,12 +291,13 @@ def _varied(model: FaceModel, seen: Observations, camera: Intrinsics) -> NDArray
     poses = initial_poses(model, seen, camera)
     turned = Rotation.from_matrix(poses.rotation).as_rotvec() / 0.15
     mouth = lip_gap_pixels(seen.points).mean(axis=1) / eye_distance(seen.points) / 0.08
-    described = np.c_[turned, mouth]
+    sharp = np.flatnonzero(seen.trust > 0.5)
+    described = np.c_[turned, mouth][sharp]
     count = min(_IDENTITY_FRAMES, len(described))
     order = farthest_first(described)
-    touching = np.flatnonzero(seen.touching > 0.5)
+    touching = np.flatnonzero(seen.touching * (seen.trust > 0.5) > 0.5)
     some = np.linspace(0, len(touching) - 1, min(_CONTACTS, len(touching))).round().astype(int)
-    return np.unique(np.r_[[next(order) for _ in range(count)], touching[some]])
+    return np.unique(np.r_[sharp[[next(order) for _ in range(count)]], touching[some]])
 
 
 def _errors(

@@ -51,5 +51,5 @@ def filmed_face(frames=24, seed=0, noise=0.4):
     fit = FrameFit(rotation, translation, expression)
     points = project(model, identity, camera, fit)
     points += noise * rng.normal(size=points.shape)
-    seen = Observations(points, t, np.zeros(frames, np.intp), np.zeros(frames))
+    seen = Observations(points, t, np.zeros(frames, np.intp), np.zeros(frames), np.ones(frames))
     return Filmed(model, identity, camera, fit, seen)

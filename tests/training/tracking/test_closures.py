@@ -25,7 +25,8 @@ def seen(apart):
     points[:, list(INNER_UPPER[1:-1]), 1] = 50
     points[:, list(INNER_LOWER[1:-1]), 1] = 50 + EYES * np.array(apart)[:, None]
     count = len(apart)
-    return Observations(points, np.arange(count) / 25, np.zeros(count, int), np.zeros(count))
+    none = np.zeros(count)
+    return Observations(points, np.arange(count) / 25, np.zeros(count, int), none, np.ones(count))
 
 
 def parted(head, **weights):

@@ -74,6 +74,23 @@ def test_a_face_from_several_poses_is_nearer_than_the_mean_face(film):
     assert np.median(away) < 1.5
 
 
+def test_a_smeared_frame_does_not_shake_the_head():
+    film = filmed_face(frames=12)
+    true, jumped = film.seen.points, film.seen.points.copy()
+    jumped[6] += [15.0, 10.0]
+    trust = np.ones(12)
+    trust[6] = 0.02
+    start = initial_poses(film.model, film.seen, film.camera)
+    away = []
+    for weights in (trust, np.ones(12)):
+        seen = replace(film.seen, points=jumped, trust=weights)
+        fit = fit_frames(film.model, seen, film.camera, film.identity, start)
+        flat = project(film.model, film.identity, film.camera, fit)
+        away.append(np.median(np.linalg.norm(flat - true, axis=2)[6]))
+    assert away[0] < 8
+    assert away[1] > 12
+
+
 def test_lips_known_to_touch_show_where_the_detector_sees_their_edges():
     film = filmed_face(frames=20, seed=3)
     model, camera = with_own_lips(film.model), film.camera

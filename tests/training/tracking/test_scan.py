@@ -51,7 +51,7 @@ class Hands:
         pass
 
 
-def film(tmp_path, blurred=(), changed=FRAMES):
+def film(tmp_path, blurred=(), changed=FRAMES, softer=()):
     rng = np.random.default_rng(1)
     sharp = rng.integers(0, 255, (200, 200, 3), np.uint8)
     other = 255 - np.kron(rng.integers(0, 255, (4, 4, 3)), np.ones((50, 50, 1))).astype(np.uint8)
@@ -59,6 +59,8 @@ def film(tmp_path, blurred=(), changed=FRAMES):
     def frames():
         for frame in range(FRAMES):
             picture = sharp if frame < changed else other
+            if frame in softer:
+                picture = (0.7 * picture + 0.3 * 120).astype(np.uint8)
             yield np.full_like(picture, 120) if frame in blurred else picture
 
     write_video(tmp_path / "a.mp4", frames(), 25.0, quality=8)
@@ -91,6 +93,16 @@ def test_a_cut_begins_another_take(tmp_path):
     faces = Faces({frame: [face_at(10, 100)] for frame in range(25, FRAMES)})
     found = scanned(film(tmp_path, changed=25), tmp_path, faces)
     assert found.cuts == [25]
+
+
+def test_soft_frames_in_which_landmarks_jump_count_little(tmp_path):
+    jumped = {frame: [face_at(74, 64)] for frame in (14, 30)}
+    found = scanned(film(tmp_path, softer=(14, 22)), tmp_path, Faces(jumped))
+    assert not found.dropped()
+    assert found.trust[14] < 0.1
+    assert np.flatnonzero(found.trust < 1).tolist() == [14]
+    assert 14 not in found.sharp
+    assert len(found.sharp) == FRAMES - 1
 
 
 def test_no_face_at_all_is_refused(tmp_path):
