@@ -297,7 +297,9 @@ def _varied(model: FaceModel, seen: Observations, camera: Intrinsics) -> NDArray
     order = farthest_first(described)
     touching = np.flatnonzero(seen.touching * (seen.trust > 0.5) > 0.5)
     some = np.linspace(0, len(touching) - 1, min(_CONTACTS, len(touching))).round().astype(int)
-    return np.unique(np.r_[sharp[[next(order) for _ in range(count)]], touching[some]])
+    varied = sharp[[next(order) for _ in range(count)]]
+    picked: NDArray[np.intp] = np.unique(np.r_[varied, touching[some]])
+    return picked
 
 
 def _errors(
