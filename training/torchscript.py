@@ -110,7 +110,7 @@ def _script(path: Path, what: str) -> nn.Module:
     load: Any = torch.jit.load
     try:
         network: nn.Module = load(str(path), map_location="cpu")
-    except Exception as error:  # The reader lets through whatever it stumbles over.
+    except Exception as error:  # The reader lets through whatever its parts raise.
         raise BadInputError(f"{path} is a damaged TorchScript file.", _REMEDY) from error
     return network
 

@@ -99,7 +99,7 @@ def poll_finished() -> bool:
             continue
         except GaussianSpeechError as error:
             set_error(bpy.context, error)
-        except Exception as error:  # noqa: BLE001 - the other tasks and the timer go on
+        except Exception as error:  # noqa: BLE001 - the other tasks and the timer continue
             traceback.print_exc()
             what = f"{task.label} failed: {type(error).__name__}: {error}"
             set_error(bpy.context, GaussianSpeechError(what, "The system console says more."))

@@ -163,7 +163,7 @@ def engine_environment(
         "PYTHONSAFEPATH": "1",  # The working folder must not stand before the extension's.
         "PYTHONUNBUFFERED": "1",
         "PYTHONUTF8": "1",
-        "OMP_WAIT_POLICY": "PASSIVE",  # torch's and numba's thread pools fight otherwise.
+        "OMP_WAIT_POLICY": "PASSIVE",  # torch's and numba's thread pools compete otherwise.
         "GAUSSIANSPEECH_DEVICE": device,
     }
     return env

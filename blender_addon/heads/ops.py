@@ -158,6 +158,7 @@ def place_head(
     obj.location = context.scene.cursor.location
     head = obj.gaussianspeech_head
     head.id, head.source = reply.body["id"], source
+    head.camera_visibility = "ARTIST"
     head.version = get_engine(context).hello["package"]
     head.expressions = "\n".join(reply.body["expression_names"])
     head.vertex_count = len(obj.data.vertices)

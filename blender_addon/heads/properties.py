@@ -36,6 +36,15 @@ class GAUSSIANSPEECH_PG_head(bpy.types.PropertyGroup):
         name="Rig",
         description="The armature with FLAME's joints that moves the head's mesh",
     )
+    camera_visibility: bpy.props.EnumProperty(
+        name="Camera Visibility",
+        description="Who chose Ray Visibility > Camera of the head",
+        items=(
+            ("UNKNOWN", "Unknown", "A file of 0.1.0, whose composites hid heads without a note"),
+            ("ARTIST", "Artist", "The artist"),
+            ("RENDER", "Render", "A render of a composite, which hides the head until it ends"),
+        ),
+    )
 
 
 def is_head(obj: bpy.types.Object | None) -> bool:

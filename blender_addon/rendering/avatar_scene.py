@@ -21,7 +21,15 @@ from ...engine.core.errors import BadInputError, GaussianSpeechError
 from ..avatars.properties import bound_avatar
 from ..status import set_error
 from . import copied_scenes, freeing, properties, render_errors
-from .camera_visibility import hide, is_hidden_by_artist, show, show_hidden_before
+from .camera_visibility import (
+    hide,
+    is_hidden_by_artist,
+    show,
+    show_arrived,
+    show_hidden_before,
+    show_left_hidden,
+    show_restored,
+)
 from .compositor import (
     build_nodes,
     built_scenes,
@@ -290,6 +298,7 @@ def _keep_in_step_between_renders() -> float | None:
 
 @persistent
 def _on_change(*_args: object) -> None:
+    show_arrived()
     if copied_scenes.copies() or copied_scenes.left_over():
         _keep_in_step_soon()
     for scene, avatar_scene in _composites():
@@ -347,6 +356,7 @@ def _on_render_end(*_args: object) -> None:
 def _on_load(*_args: object) -> None:
     for scene, _ in _composites():
         show_hidden_before(composite_of(scene))
+    show_left_hidden(opened=True)
     _watch_view_transform()
 
 
@@ -369,6 +379,8 @@ _HANDLERS: dict[str, Any] = {
     "render_complete": _on_render_end,
     "render_cancel": _on_render_end,
     "load_post": _on_load,
+    "undo_post": show_restored,
+    "redo_post": show_restored,
 }
 
 
@@ -382,7 +394,7 @@ def register() -> None:
 
 
 def unregister() -> None:
-    """Let them go."""
+    """Follow main scenes no more."""
     show()
     freeing.unregister()
     for calls in (light_properties.changed, properties.changed):

@@ -78,7 +78,7 @@ def pip_command(python: str) -> str:
 
 
 def constraints() -> Path | None:
-    """The file with the versions that the tests run with; ``None`` where it is not at hand."""
+    """The file with the versions that the tests run with; ``None`` where there is none."""
     path = ROOT / "constraints.txt"
     return path if path.is_file() else None
 

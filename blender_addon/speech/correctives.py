@@ -56,8 +56,8 @@ def remove_stale_correctives(obj: bpy.types.Object, stale: str = "") -> dict[str
     """
     keys = obj.data.shape_keys
     owners = _owners(keys)
-    alive = {bake_id(other) for other in bpy.data.actions if is_filled(other)} - {stale}
-    for name in [name for name, owned_by in owners.items() if not alive.intersection(owned_by)]:
+    filled = {bake_id(other) for other in bpy.data.actions if is_filled(other)} - {stale}
+    for name in [name for name, owned_by in owners.items() if not filled.intersection(owned_by)]:
         if name in keys.key_blocks:
             obj.shape_key_remove(keys.key_blocks[name])
         del owners[name]

@@ -16,7 +16,7 @@ _COLORS = {"ok": "green", "warning": "yellow", "error": "red"}
 
 
 def doctor(*, json: bool = False) -> int:
-    """Say which libraries, devices, backends, models and folders are at hand, and how to mend them.
+    """Say which libraries, devices, backends, models and folders there are, and how to mend them.
 
     Args:
         json: print one JSON object instead of tables.

@@ -256,7 +256,7 @@ def holds_only_zeros(path: str | Path, name: str) -> bool:
                 while chunk and not chunk.strip(b"\0"):
                     chunk = stream.read(_CHUNK)
                 return not chunk
-    # zipfile and zlib raise whatever they stumble over.
+    # zipfile and zlib raise exceptions of many kinds.
     except Exception as error:
         reason = " ".join(str(error).split())[:120]
         raise BadInputError(f"{path} cannot be read: {reason}.", "Copy it again.") from error

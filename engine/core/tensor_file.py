@@ -61,7 +61,7 @@ def read_tensor_file(
             keys = [name for name in file.keys() if name.startswith(prefix)] if tensors else []  # noqa: SIM118 - it has no iterator.
             found = {name: file.get_tensor(name).clone() for name in keys}
         about = None if text is None else parse_json(text)
-    # The library and torch raise whatever they stumble over.
+    # The library and torch raise exceptions of many kinds.
     except Exception as error:
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise BadInputError(f"{path} cannot be read: {reason[:120]}.", hint) from error

@@ -35,7 +35,7 @@ _THICKNESS = 0.008
 far they count, and how deep skin is taken to be, so that its normal turns and stretches with it."""
 _TRUSTED = 0.004
 _SMOOTHING = 0.0006
-"""Metres: distance beyond which a closest point is no longer believed, and the length below which
+"""Metres: distance beyond which a closest point has no weight, and the length below which
 differences between neighbours on the target are evened out."""
 _STILL = 2e-5
 """Metres; an expression moves no vertex by less."""

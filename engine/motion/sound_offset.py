@@ -59,7 +59,7 @@ class SoundOffset(NamedTuple):
 
     @property
     def found(self) -> bool:
-        """Whether it stands out clearly enough to be believed."""
+        """Whether it stands out clearly enough to be used."""
         return self.correlation >= _LEAST and self.correlation - self.second >= _MARGIN
 
 

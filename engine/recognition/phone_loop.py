@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What phones are spoken, with no idea of the words: an exact search over senone scores.
 
-The phone loop keeps every triphone (left, phone, right) alive in every frame, 64,000 of them with
+The phone loop keeps every triphone (left, phone, right) active in every frame, 64,000 of them with
 three states each: without a beam nothing is pruned by mistake, and the plain loops vectorise.
 """
 

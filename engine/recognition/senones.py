@@ -50,7 +50,7 @@ class AcousticModel:
         labels: P ARPAbet labels.
         senones: (4, P, P, P, 3) int16, the senones of [place in word, left, phone, right, state].
         stay: (P, 3) float32, log probability of staying in a state for another frame.
-        leave: (P, 3) float32, log probability of going on to the next state.
+        leave: (P, 3) float32, log probability of the transition to the next state.
         trigram: (P, P, P) float32, log P(third | first, second).
     """
 

@@ -6,7 +6,7 @@ _ENDED = "the same function as gaussianspeech.predict.cancel, which is measured"
 _RENDER = "of a render: in a window Blender calls it in the render's thread"
 _DRAWS = "draws one frame at a tick, as long as a viewport takes for it"
 
-OPERATORS = {"gaussianspeech.viewport_render": f"{_DRAWS}, and lets Blender go on between two"}
+OPERATORS = {"gaussianspeech.viewport_render": f"{_DRAWS}, and lets Blender work between two"}
 """Operators."""
 
 _OF_TASKS = (

@@ -3,7 +3,7 @@
 
 Every clip of :mod:`training.assets.synthesise` (or any aligned speech) is recorded under random
 conditions, encoded in four variants and given the rules' motion for its true phones. What is there
-already is kept, so a broken run can go on.
+already is kept, so an interrupted run can continue.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class StarterTraining:
 
 
 def train_starter(plan: StarterTraining, progress: Progress = no_progress) -> Path:
-    """Make the model from synthesis to asset, or go on where that was broken off.
+    """Make the model from synthesis to asset, or continue where that was interrupted.
 
     Returns:
         The model's file.
@@ -197,7 +197,7 @@ def _recorded(plan: StarterTraining) -> dict[str, Any]:
                 raise BadInputError(
                     f"The run in {plan.out} was made with other {topic}: {path} holds "
                     f"{kept.get(topic)}; now they are {record[topic]}.",
-                    "Go on with those, or begin in another folder.",
+                    "Continue with those, or begin in another folder.",
                 )
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(record, indent=2), encoding="utf-8")

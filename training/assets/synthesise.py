@@ -4,7 +4,7 @@
 Writes clips of one to three sentences with pauses, and some of music, tones and noise alone:
 ``<name>.wav`` (16 kHz, 16 bit) with ``<name>.phones.json`` beside it, the layout of
 :mod:`training.data.speech`. The same seed and synthesisers give the same clips; what is there
-already is kept, so a broken run can go on.
+already is kept, so an interrupted run can continue.
 """
 
 from __future__ import annotations

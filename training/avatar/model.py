@@ -201,7 +201,7 @@ def can_resume_colors(avatar: GaussianAvatar, settings: AvatarSettings, head: He
 
 
 def from_avatar(avatar: GaussianAvatar, settings: AvatarSettings, head: Head) -> TrainableAvatar:
-    """Go on from an avatar; colours of another kind or size are taken over as constants."""
+    """Continue from an avatar; colours of another kind or size are taken over as constants."""
     color = new_color(settings, head)
     given = avatar.color
     shape = {name: getattr(avatar, name) for name in SHAPE}

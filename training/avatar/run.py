@@ -296,7 +296,7 @@ def _first_avatar(
 
 
 def _initial(settings: AvatarSettings, capture: MultiViewCapture) -> GaussianAvatar | None:
-    """The avatar to go on from; that of another person with the same triangles is one too."""
+    """The avatar to continue from; that of another person with the same triangles is one too."""
     if settings.initial is None:
         return None
     folder = Path(settings.initial)

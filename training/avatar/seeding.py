@@ -24,8 +24,8 @@ _FLAT = 0.15
 """Thickness against the mean of the other two axes."""
 _CLEARLY = 0.05
 """Sum of squared cosines of view above which a Gaussian counts as seen: once at 77° or less."""
-_LENDERS = 24
-"""Nearest seen Gaussians that lend one a colour; so many that single ones do not show."""
+_NEIGHBOURS = 24
+"""Nearest seen Gaussians whose mean colour one takes; so many that single ones do not show."""
 _BEHIND = 0.006
 """Metres behind the visible surface up to which a Gaussian counts as seen."""
 
@@ -239,7 +239,7 @@ class ColorGathering:
 
         Args:
             places: (G, 3) on the neutral head.
-            groups: (G,) part of the head; only Gaussians of a part lend each other colours, where
+            groups: (G,) part of the head; colours are averaged within a part alone, where
                 the part has any.
             before: (G, 3) colours until now, where there are: those never seen change by the mean
                 of what their nearest seen ones change.
@@ -250,16 +250,16 @@ class ColorGathering:
             return torch.full_like(result, 0.5) if before is None else before
         for group in set(groups.tolist()):
             here = groups == group
-            lending = here & self.seen
-            if not lending.any():
-                lending = self.seen
+            seen_of_group = here & self.seen
+            if not seen_of_group.any():
+                seen_of_group = self.seen
             wanting = here & ~self.seen
             if not wanting.any():
                 continue
-            tree = cKDTree(places[lending].numpy())
-            count = min(_LENDERS, int(lending.sum()))
+            tree = cKDTree(places[seen_of_group].numpy())
+            count = min(_NEIGHBOURS, int(seen_of_group.sum()))
             _, nearest = tree.query(places[wanting].numpy(), k=range(1, count + 1))
-            result[wanting] = result[lending][torch.from_numpy(nearest)].mean(1)
+            result[wanting] = result[seen_of_group][torch.from_numpy(nearest)].mean(1)
         return (result + base).clamp(0, 1)
 
 

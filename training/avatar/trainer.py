@@ -351,7 +351,7 @@ class AvatarTrainer:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state, to the same losses as a run that was not broken off."""
+        """Continue from a state, to the same losses as a run that was not broken off."""
         device = self.processes.device
         self.avatar = TrainableAvatar(
             self.capture.head, self.avatar.color, state["binding"], state["rows"]

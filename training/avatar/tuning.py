@@ -82,7 +82,7 @@ class RowAdam:
 
     @torch.no_grad()
     def restore(self, state: Sequence[Tensor]) -> None:
-        """Go on from a state."""
+        """Continue from a state."""
         held = (self.rows, self._first, self._second, self._steps)
         for tensor, value in zip(held, state, strict=True):
             tensor.copy_(value)
@@ -277,7 +277,7 @@ class CaptureTuning:
         return [adam.state() for adam in self.adams]
 
     def restore(self, state: Sequence[Sequence[Tensor]]) -> None:
-        """Go on from a state."""
+        """Continue from a state."""
         for adam, held in zip(self.adams, state, strict=True):
             adam.restore(held)
 

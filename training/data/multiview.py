@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Multi-view captures of a head: what an avatar is trained on.
 
-Opening one checks everything that training would stumble over hours later; pictures are decoded
+Opening one checks everything at which training would fail hours later; pictures are decoded
 when a view is asked for. The layout is that of :mod:`training.data.layout`.
 """
 

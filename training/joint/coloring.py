@@ -162,7 +162,7 @@ class ColorTrainer:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state.
+        """Continue from a state.
 
         Raises:
             RuntimeError, KeyError, ValueError: it does not fit the avatar.

@@ -87,7 +87,7 @@ def score_view(ours: Tensor, view: View, head: Head, lpips: Lpips | None = None)
         ours: (H, W, 3) over the background of the view, on the CPU.
         view: the true one.
         head: its regions.
-        lpips: the metric, where its weights are at hand.
+        lpips: the metric, where its weights are available.
     """
     ours = ours.clamp(0, 1)
     masks = region_masks(

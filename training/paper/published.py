@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The rows of the paper's tables (Aneja et al. 2024), and what it printed of them.
 
-Only those figures stand here that were at hand to copy; the others are left open. The paper's are
+Only those figures stand here that were available to copy; the others are left open. The paper's are
 of real people at 1100 × 1604 pixels, so a table made elsewhere can be compared in its order alone.
 """
 

@@ -139,7 +139,9 @@ class Scope:
     def _left_of_speech(self) -> list[tuple[str, str]]:
         left = [("LSE-D, LSE-C", _SYNCNET)]
         if self.plan.encoder != WAV2VEC2:
-            left.append(("wav2vec 2.0", "the phonetic encoder is in its stead: no weights needed"))
+            left.append(
+                ("wav2vec 2.0", "the phonetic encoder is used instead: it needs no weights")
+            )
             if 4 in self.plan.tables:
                 left.append(("w/o audio fine-tuning", "the phonetic encoder has nothing to tune"))
         if not self.spoken:

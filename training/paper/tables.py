@@ -51,7 +51,7 @@ def _about(scope: Scope) -> list[str]:
         f"Size: {size}; {plan.seeds} seed(s).",
         f"Made on {processor()}, {os.cpu_count()} logical processors.",
         *([_MEASURED] if scope.recordings else []),
-        "The paper's figures, where they were at hand, are of real people at full size.",
+        "The paper's figures, where they were available, are of real people at full size.",
         *(f"Tables 3 and 4, {note}." for note in notes),
     ]
 

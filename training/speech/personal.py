@@ -140,7 +140,7 @@ class Outcome:
 def train_personal(
     plan: PersonalTraining, progress: Progress = no_progress, watch: Watch = unwatched
 ) -> Outcome:
-    """Train, or go on with a broken training.
+    """Train, or continue an interrupted training.
 
     Args:
         plan: what to train.

@@ -19,7 +19,7 @@ from training.tracking.landmark_map import LandmarkMap
 from training.tracking.landmarks import EYES, INNER_LOWER, INNER_UPPER, IRISES, LIPS, OVAL, POINTS
 
 _LEAST_DEVIATION = 0.0004
-"""Metres; no landmark is believed farther than this."""
+"""Metres; the least standard deviation of a landmark."""
 _SHARES = ((OVAL, 0.15), (LIPS, 2.5), (EYES, 1.5), (IRISES, 1.5))
 """Factors of the landmarks' weights: the outline slides, lips and eyes are what is looked at."""
 

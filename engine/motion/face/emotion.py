@@ -186,9 +186,9 @@ def add_emotion(weights: Float, names: Sequence[str], amounts: Double, gap: LipG
     if "mouthPucker" in names:
         rounded = np.clip(weights[:, list(names).index("mouthPucker")], 0.0, 1.0)
     opened = openness(weights, names, gap)
-    awake = np.ones(len(weights))
+    eyes_open = np.ones(len(weights))
     if "eyeBlinkLeft" in names:
-        awake = 1.0 - np.clip(weights[:, list(names).index("eyeBlinkLeft")], 0.0, 1.0)
+        eyes_open = 1.0 - np.clip(weights[:, list(names).index("eyeBlinkLeft")], 0.0, 1.0)
     for column, name in enumerate(names):
         base = name.removesuffix("Left").removesuffix("Right")
         shares = np.array([prototype.get(base, 0.0) for prototype in PROTOTYPES.values()])
@@ -204,5 +204,5 @@ def add_emotion(weights: Float, names: Sequence[str], amounts: Double, gap: LipG
         elif base in _PRESSING:
             added = added * (1.0 - opened)
         elif base.startswith("eye"):
-            added = added * awake
+            added = added * eyes_open
         weights[:, column] = np.clip(weights[:, column] + added, 0.0, 1.0)

@@ -9,18 +9,9 @@ import numpy as np
 import pytest
 
 from tests.blender_addon.rendering.compositor.composited_scene import glowing_cube
-from tests.blender_addon.rendering.test_foreground import (
-    HEIGHT,
-    WIDTH,
-    bar,
-    move_at_constant_speed,
-    psnr,
-    rendered,
-    scene,
-    sharp_mean,
-)
+from tests.blender_addon.rendering.test_foreground import bar, blurred, rendered, scene
 
-__all__ = ["bar", "scene"]
+__all__ = ["bar", "blurred", "rendered", "scene"]
 
 MAGENTA = (1, 0, 1)
 
@@ -35,7 +26,7 @@ def covered(blender, scene):
 
 
 @pytest.fixture
-def foreground_rendered(covered, addon, tmp_path):
+def foreground_rendered(covered, addon, rendered, tmp_path):
     """Render the scene; whether its foreground was."""
 
     def render():
@@ -125,7 +116,7 @@ def test_what_has_no_bounds_stands_before(blender, covered, bar, foreground_rend
 
 
 def test_in_an_animation_it_is_rendered_in_the_frames_that_need_it_and_leaves_no_ghost(
-    blender, covered, bar, addon, tmp_path
+    blender, covered, bar, addon, rendered, tmp_path
 ):
     bar.location.x = 6
     alone = rendered(covered, tmp_path)
@@ -149,12 +140,12 @@ def test_in_an_animation_it_is_rendered_in_the_frames_that_need_it_and_leaves_no
     assert found == [False, True, False]
     for frame in (1, 3):
         image = blender.data.images.load(covered.render.frame_path(frame=frame))
-        picture = np.array(image.pixels[:]).reshape(HEIGHT, WIDTH, 4)
+        picture = np.array(image.pixels[:]).reshape(64, 96, 4)
         np.testing.assert_array_equal(picture, alone)
 
 
 def test_where_there_is_no_avatar_the_picture_is_the_scenes_own_to_the_bit(
-    blender, covered, bar, addon, tmp_path
+    blender, covered, bar, addon, rendered, tmp_path
 ):
     scene = covered
     light = blender.data.objects.new("Lamp", blender.data.lights.new("Lamp", "POINT"))
@@ -170,25 +161,13 @@ def test_where_there_is_no_avatar_the_picture_is_the_scenes_own_to_the_bit(
     assert not np.array_equal(composited, alone)
 
 
-def test_what_a_fast_head_uncovers_does_not_stand_before_it(blender, scene, bar, tmp_path):
-    head = blender.data.objects["Head"]
-    bar.location.x = -0.3
-    move_at_constant_speed(head, -0.9, 0.9)
-    blender.ops.gaussianspeech.set_up_composite()
-    scene.render.use_motion_blur, scene.render.motion_blur_shutter = True, 1.0
-    scene.frame_set(1)
-    by_coverage = rendered(scene, tmp_path)
-    scene.render.use_motion_blur = False
-    head.animation_data_clear()
-
-    def move(part):
-        head.location.x = 0.9 * (part - 0.5)
-
-    assert psnr(by_coverage, sharp_mean(scene, tmp_path, 24, move)) > 32
+def test_what_a_fast_head_uncovers_does_not_stand_before_it(scene, bar, blurred, tmp_path):
+    move = blurred.moving_head(scene, bar)
+    assert blurred.compared(scene, tmp_path, move, 24)[0] > 32
 
 
 def test_a_failed_frame_is_magenta_with_coverage_too(
-    blender, covered, bar, disc, addon, monkeypatch, tmp_path
+    blender, covered, bar, disc, addon, rendered, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(addon("rendering.engine"), "get_engine", lambda _context: disc)
     disc.error = addon("engine_link.client").EngineGoneError("The engine ended.", "Try again.")

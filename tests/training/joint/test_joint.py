@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The joint stage: turns, what they may change, what they bring, and how they go on."""
+"""The joint stage: turns, what they may change, what they bring, and how they are resumed."""
 
 import json
 import shutil
