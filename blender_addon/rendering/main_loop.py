@@ -5,8 +5,7 @@ Blender 5.2 shares a render's GPU context with the scenes that its compositor re
 scene has been rendered, the render's thread gives its share back, without a lock; the main loop
 looks for unused contexts in every round, and does the same. Both at once free the context that is
 in use, and Blender ends (on X11: "BadAccess, X_GLXMakeCurrent"). A scene of a render engine in
-Python meets it often: 10 of 13 animations of 150 frames ended so. While a timer's function runs,
-the main loop is between rounds.
+Python meets it often. While a timer's function runs, the main loop is between rounds.
 """
 
 from __future__ import annotations
