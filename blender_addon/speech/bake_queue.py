@@ -11,7 +11,6 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from time import perf_counter
 from typing import Any
 
 import bpy
@@ -25,9 +24,8 @@ from .line_draft import LineDraft, Source
 from .lines import line_by_id
 from .slices import SlicedWork, Steps, run_through
 
-_SLICE, _LONGEST, _SHARE = 0.004, 0.025, 0.2
-"""Seconds of the main thread at a time: least, most, and as a part of what Blender takes between
-two slices, which draws its windows then."""
+_SLICE = 0.003
+"""Seconds of the main thread at a time; a step that is begun within them ends soon after."""
 _TICK, _ASIDE, _WAITING = 0.002, 0.01, 0.05
 """Seconds between two slices, while another thread works, and where nothing can be done."""
 _TRIES = 5
@@ -225,13 +223,8 @@ def has_timers() -> bool:
     return not bpy.app.background
 
 
-def tick(between: float = 0.0) -> bool:
-    """Work for one slice; whether there is more to do.
-
-    Args:
-        between: seconds since the last slice.
-    """
-    seconds = min(max(_SLICE, _SHARE * between), _LONGEST)
+def tick() -> bool:
+    """Work for one slice; whether there is more to do."""
     for future in _queue:
         future.check()
     waiting = len(_queue)
@@ -242,7 +235,7 @@ def tick(between: float = 0.0) -> bool:
     unmade = next((future for future in _queue if not future.is_made), None)
     if unmade is None:
         return bool(_queue)
-    unmade.advance(seconds)
+    unmade.advance(_SLICE)
     return True
 
 
@@ -257,22 +250,17 @@ def forget(listener: Callable[[], None]) -> None:
 
 
 def _start() -> None:
-    global _ended  # noqa: PLW0603 - of this Blender
     if has_timers() and not bpy.app.timers.is_registered(_on_timer):
-        _ended = perf_counter()
         bpy.app.timers.register(_on_timer, first_interval=_TICK, persistent=True)
 
 
 _shown = ""
 """How far all are, where the sidebar was drawn last."""
-_ended = 0.0
-"""When the last slice did."""
 
 
 def _on_timer() -> float | None:
-    global _shown, _ended  # noqa: PLW0603 - of this Blender
-    going = tick(perf_counter() - _ended)
-    _ended = perf_counter()
+    global _shown  # noqa: PLW0603 - of this Blender
+    going = tick()
     now = f"{sum(future.poll()[0] for future in _queue):.1f}" if going else ""
     if now != _shown:
         _shown = now
