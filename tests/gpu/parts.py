@@ -148,6 +148,21 @@ def training(
         return short_training.train(Path(folder), backend, size, steps, seconds)
 
 
+def convergence(
+    backend: Any,
+    *,
+    size: tuple[int, int] = (WIDTH // 2, HEIGHT // 2),
+    steps: int = 3000,
+    seconds: float = 200.0,
+    near: float = 0.3,
+) -> Figures:
+    """A training with its whole schedule: when it is within 0.3 dB of what it comes to."""
+    from tests.gpu import short_training
+
+    with tempfile.TemporaryDirectory() as folder:
+        return short_training.converge(Path(folder), backend, size, steps, seconds, near)
+
+
 def main(name: str, figures: Path) -> int:
     """Run a part on the GPU."""
     if not torch.cuda.is_available():
@@ -166,6 +181,7 @@ def main(name: str, figures: Path) -> int:
         "graph": lambda: graph("cuda"),
         "benchmark": on_gpu(benchmark),
         "training": on_gpu(training),
+        "convergence": on_gpu(convergence),
     }
     found = parts[name]()
     print(json.dumps(found, indent=1))

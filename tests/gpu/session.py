@@ -28,10 +28,14 @@ LIMITS = {
     "graph": 40,
     "benchmark": 75,
     "training": 90,
+    "convergence": 240,
 }
-"""Seconds of each part, in the order in which they run."""
+"""Seconds of each part at most, in the order in which they run."""
+TOTAL, LEAST = 595, 20
+"""Seconds of all parts together; with less than the second left a part is not begun."""
 COMMAND = [sys.executable, "-m", "tests.gpu.parts"]
 PASSED, FAILED, TIMED_OUT, NO_DEVICE = "passed", "failed", "timed out", "no CUDA device"
+NO_TIME = "no time left"
 NO_DEVICE_CODE = 3
 """Exit code of a part on a machine without CUDA."""
 
@@ -41,7 +45,7 @@ class Result:
     """What became of a part.
 
     Attributes:
-        status: PASSED, FAILED, TIMED_OUT or NO_DEVICE.
+        status: PASSED, FAILED, TIMED_OUT, NO_TIME or NO_DEVICE.
         seconds: it took.
         limit: seconds it had.
         figures: what it measured.
@@ -106,9 +110,12 @@ def main(folder: Path) -> int:
     log = folder / "session.txt"
     log.write_bytes(b"")
     results: dict[str, Result] = {}
-    for name, limit in LIMITS.items():
+    for name, most in LIMITS.items():
+        limit = min(most, int(TOTAL - sum(result.seconds for result in results.values())))
         if results and results["device"].status == NO_DEVICE:
-            results[name] = Result(NO_DEVICE, limit=limit, message=results["device"].message)
+            results[name] = Result(NO_DEVICE, limit=most, message=results["device"].message)
+        elif limit < min(most, LEAST):
+            results[name] = Result(NO_TIME, message="The parts before took all of it.")
         else:
             results[name] = run_part(name, limit, log)
         write(folder, results)
