@@ -53,7 +53,8 @@ def test_without_cuda_every_part_says_so(tmp_path):
 
 def test_parts_get_what_is_left_of_ten_minutes(tmp_path, monkeypatch):
     assert session.TOTAL < 600
-    monkeypatch.setattr(session, "LIMITS", {"device": 30, "compile": 400, "parity": 70, "graph": 29})
+    limits = {"device": 30, "compile": 400, "parity": 70, "graph": 29}
+    monkeypatch.setattr(session, "LIMITS", limits)
     monkeypatch.setattr(session, "TOTAL", 450)
     given = []
 
