@@ -33,6 +33,8 @@ SHORTEST = 1.0
 """Seconds that a video lasts at least."""
 _MOST_FPS = 60.0
 _LEAST_FPS = MIN_FPS
+_LEAST_BITS = 0.015
+"""Bits of a pixel in each frame: phones spend 0.1, messengers 0.04."""
 _SMALLEST = 160
 """Pixels of the smaller side."""
 _PQ, _HLG = 16, 18
@@ -70,6 +72,7 @@ class Film:
         hdr: whether it was filmed in HDR.
         scale: of the pictures given out against those of the file.
         notes: what the user should know, one sentence each.
+        smeared: whether compression leaves so few bits that lips may move late or not at all.
     """
 
     path: Path
@@ -81,6 +84,7 @@ class Film:
     hdr: bool
     scale: float = 1.0
     notes: tuple[str, ...] = ()
+    smeared: bool = False
 
 
 def open_film(path: Path, largest: int) -> Film:
@@ -207,6 +211,13 @@ def _film(
     hdr = first.color_trc in (_PQ, _HLG)
     if hdr:
         notes.append("The video is HDR; its colours are mapped to sRGB.")
+    bits = _bits(path, container, stream, seconds)
+    smeared = 0 < bits < _LEAST_BITS * rate * width * height
+    if smeared:
+        notes.append(
+            f"The video has only {bits / 1000:.0f} kbit/s: compression smears the lips, and the "
+            "sound closes them. Give the original, not one that was made smaller to be sent."
+        )
     return Film(
         path=path,
         width=round(width * share),
@@ -217,6 +228,7 @@ def _film(
         hdr=hdr,
         scale=share,
         notes=tuple(notes),
+        smeared=smeared,
     )
 
 
@@ -224,6 +236,16 @@ def _duration(container: Any, stream: Any) -> float:
     if stream.duration:
         return float(stream.duration * stream.time_base)
     return float(container.duration or 0) / av.time_base
+
+
+def _bits(path: Path, container: Any, stream: Any, seconds: float) -> float:
+    """A second of the pictures, 0 where that is not known."""
+    if stream.bit_rate:
+        return float(stream.bit_rate)
+    if seconds <= 0:
+        return 0.0
+    sound = sum(other.bit_rate or 0 for other in container.streams.audio)
+    return max(0.0, 8 * path.stat().st_size / seconds - sound)
 
 
 def _begin(stream: Any) -> Fraction:

@@ -62,7 +62,9 @@ _JUMP = 0.3
 _CHANGED = 22.0
 """Mean difference of small grey pictures, of 255, at a cut."""
 _SMALL, _FACE = 32, 128
-_HAND_EVERY = 2
+_HAND_EVERY, _HAND_GAP = 2, 0.4
+"""Hands are looked for in one of so many frames; seconds for which a detector may lose one that is
+there before and after."""
 _LEAST_GOOD = 10
 _MOST_LOST = 0.6
 _ARRAYS = ("points", "state", "sharpness", "change")
@@ -233,11 +235,20 @@ def _judged(film: Film, joined: dict[str, NDArray[np.generic]]) -> Scan:
     if good.any():
         blurred = sharpness < _BLURRED * np.median(sharpness[good])
         state[good & blurred] = BLUR
+    state[(state == GOOD) & _hidden(state == HAND, film.fps)] = HAND
     takes = np.cumsum(_cuts(points, np.asarray(joined["change"], np.float64))).astype(np.intp)
     trust = _trust(points, sharpness, state == GOOD, film.fps)
     found = Scan(points, state, takes, film.fps, trust)
     _check(film, found)
     return found
+
+
+def _hidden(hand: NDArray[np.bool_], fps: float) -> NDArray[np.bool_]:
+    """(T,) whether a hand is before the mouth: where it is seen, a frame round that, and between."""
+    size = round(_HAND_GAP * fps)
+    closed = ndimage.binary_closing(np.pad(hand, size), np.ones(size + 1))[size : size + len(hand)]
+    hidden: NDArray[np.bool_] = ndimage.binary_dilation(closed)
+    return hidden
 
 
 def _trust(points: Float, sharpness: Double, good: NDArray[np.bool_], fps: float) -> Double:

@@ -52,6 +52,8 @@ _FAILED = 0.06
 _STRANGE = 1.3
 """Root mean square of an identity's coefficients from which it is nobody's: people have 1, and what
 is found of them is nearer to the mean, 0.3 to 0.5."""
+_OPEN_SMEARED = 0.07
+"""The same as the last in films that compression smears: they may show the frames before."""
 _SURELY = (0.8, 0.95)
 """Closure by recognised sounds from which lips that look closed begin to, and do, surely touch."""
 _KNOWN_FROM = 3.0
@@ -138,7 +140,8 @@ def track_scan(
     state = found.state.copy()
     state[found_frames[~kept]] = MISFIT
     found = replace(found, state=state)
-    fit = replace(fit, expression=closed_lips(person, fit.expression, seen, said))
+    shut = closed_lips(person, fit.expression, seen, said, smeared=film.smeared)
+    fit = replace(fit, expression=shut)
     whole = _interpolated(fit.picked(np.flatnonzero(kept)), found)
     if closure is not None:
         lost = found.state != GOOD
@@ -214,7 +217,12 @@ def _check_fit(film: Film, error: float) -> None:
 
 
 def closed_lips(
-    head: Head, expression: Double, seen: Observations, said: Double | None = None
+    head: Head,
+    expression: Double,
+    seen: Observations,
+    said: Double | None = None,
+    *,
+    smeared: bool = False,
 ) -> Double:
     """Weights whose lips touch where the landmarks of the inner lips meet, and in p, b and m.
 
@@ -228,6 +236,7 @@ def closed_lips(
         expression: (T, E).
         seen: the landmarks.
         said: (T,) how far recognised sounds close the lips.
+        smeared: whether the film is compressed so far that lips stay open in its pictures.
     """
     weights = weights_of(expression)
     gap = lip_gap(head.expression_basis, head.expression_names, head.landmarks)
@@ -237,7 +246,8 @@ def closed_lips(
     if said is not None:
         if seen.touching.sum() >= _KNOWN_FROM:
             closed = closed * _fading(widest, _FIT_NEARLY)
-        near = _fading(_inner_lips_apart(seen.points), (_PARTED, _OPEN))
+        far = (_OPEN, _OPEN_SMEARED) if smeared else (_PARTED, _OPEN)
+        near = _fading(_inner_lips_apart(seen.points), far)
         closed = np.maximum(closed, _surely(said) * near)
     touch = widest <= _TOUCH
     return np.where(touch[:, None], weights, close_lips(weights, gap, closed)).astype(np.float64)

@@ -55,6 +55,12 @@ def test_a_recognised_sound_closes_lips_that_nearly_touch(head):
     assert gap_mm(head, closed_lips(head, little, seen([0.1]), np.ones(1))) > 1
 
 
+def test_in_a_smeared_film_the_sound_counts_more(head):
+    little, apart = parted(head, jawOpen=0.05), seen([0.034])
+    assert gap_mm(head, closed_lips(head, little, apart, np.ones(1))) > 0.5
+    assert gap_mm(head, closed_lips(head, little, apart, np.ones(1), smeared=True)) < 0.3
+
+
 def test_the_sound_closes_lips_that_no_frame_shows(head):
     wide = np.repeat(parted(head, jawOpen=0.4, mouthSmileLeft=0.3), 2, axis=0)
     assert gap_mm(head, wide) > 8

@@ -179,6 +179,17 @@ def test_the_sound_begins_with_the_pictures_and_is_as_long(tmp_path):
     assert np.abs(decoded).argmax() / rate == pytest.approx(0.5, abs=0.002)
 
 
+def test_a_film_of_few_bits_is_named(tmp_path):
+    rng = np.random.default_rng(0)
+    frames = [rng.integers(0, 255, (*SIZE, 3), np.uint8) for _ in range(50)]
+    write_video(tmp_path / "rich.mp4", iter(frames), 25.0)
+    assert not open_film(tmp_path / "rich.mp4", 1280).smeared
+    write_video(tmp_path / "poor.mp4", (grey(90) for _ in range(50)), 25.0, quality=51)
+    poor = open_film(tmp_path / "poor.mp4", 1280)
+    assert poor.smeared
+    assert "kbit/s" in poor.notes[0]
+
+
 def test_a_film_without_sound_is_a_film(tmp_path):
     assert not open_film(numbered(tmp_path / "a.mp4"), 1280).sound
 

@@ -79,9 +79,15 @@ def test_each_frame_has_its_reason(tmp_path):
         "no face": 1,
         "two faces": 1,
         "blurred": 1,
-        "hand before the mouth": 2,
+        "hand before the mouth": 4,
     }
-    assert (found.state == GOOD).sum() == FRAMES - 5
+    assert (found.state == GOOD).sum() == FRAMES - 7
+
+
+def test_a_hand_that_is_lost_for_a_few_frames_is_still_there(tmp_path):
+    found = scanned(film(tmp_path), tmp_path, hands=Hands(frames=(10, 16, 30)))
+    hidden = [*range(9, 19), *range(29, 33)]
+    assert np.flatnonzero(found.state == HAND).tolist() == hidden
 
 
 def test_a_small_second_face_is_left_alone(tmp_path):
