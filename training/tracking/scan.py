@@ -244,7 +244,7 @@ def _judged(film: Film, joined: dict[str, NDArray[np.generic]]) -> Scan:
 
 
 def _hidden(hand: NDArray[np.bool_], fps: float) -> NDArray[np.bool_]:
-    """(T,) whether a hand is before the mouth: where it is seen, a frame round that, and between."""
+    """(T,) whether a hand hides the mouth: where it is seen, a frame round that, and between."""
     size = round(_HAND_GAP * fps)
     closed = ndimage.binary_closing(np.pad(hand, size), np.ones(size + 1))[size : size + len(hand)]
     hidden: NDArray[np.bool_] = ndimage.binary_dilation(closed)
