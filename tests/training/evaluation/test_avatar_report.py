@@ -186,6 +186,16 @@ def test_curves_are_read_with_their_gaps(shifted):
     assert titles == ["total", "test PSNR (dB)"]
 
 
+@pytest.mark.parametrize("decades", [0.5, 1.2, 3.0, 12.0])
+def test_axes_of_curves_have_a_few_ticks_each(decades):
+    points = [(25.0 * n, 10.0 ** (-decades * n / 9)) for n in range(10)]
+    (axes,) = curves_figure({"total": points}).axes
+    for axis in (axes.xaxis, axes.yaxis):
+        low, high = sorted(axis.get_view_interval())
+        assert 2 <= sum(low <= at <= high for at in axis.get_majorticklocs()) <= 9
+        assert not len(axis.get_minorticklocs())
+
+
 def test_damaged_curves_are_refused(tmp_path):
     (tmp_path / "losses.csv").write_text("step,total\n1,x\n")
     with pytest.raises(BadInputError, match="damaged"):
