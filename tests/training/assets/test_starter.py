@@ -31,18 +31,20 @@ def _measured(performances, head, clips):
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["guessed", "with transcript"])
-def learned(request, head, clips):
-    texts = [clip.transcript if request.param else None for clip in clips]
-    made = [
-        predict(clip.speech, head, 25.0, text=text, model=STARTER, style=STILL)
-        for clip, text in zip(clips, texts, strict=True)
-    ]
+def learned(request, head, clips, recognized):
+    made = []
+    for clip in clips:
+        known = recognized(clip.speech, clip.transcript if request.param else None)
+        made.append(predict(clip.speech, head, 25.0, recognized=known, model=STARTER, style=STILL))
     return _measured(made, head, clips)
 
 
 @pytest.fixture(scope="module")
-def taught(head, clips):
-    made = [predict(clip.speech, head, 25.0, model=RULES, style=STILL) for clip in clips]
+def taught(head, clips, recognized):
+    made = []
+    for clip in clips:
+        known = recognized(clip.speech)
+        made.append(predict(clip.speech, head, 25.0, recognized=known, model=RULES, style=STILL))
     return _measured(made, head, clips)
 
 
@@ -51,11 +53,15 @@ def test_p_b_and_m_close_the_lips(learned):
 
 
 @pytest.mark.parametrize("given", [False, True], ids=["guessed", "with transcript"])
-def test_p_b_and_m_close_before_the_lip_contact(head, clips, given):
+def test_p_b_and_m_close_before_the_lip_contact(head, clips, recognized, given):
     loaded = loaded_model(STARTER_FILE, head)
     made = []
     for clip in clips:
-        known = recognize(clip.speech, clip.transcript if given else None, recognizer=PHONES)
+        known = (
+            recognized(clip.speech, clip.transcript)
+            if given
+            else recognized(clip.speech, recognizer=PHONES)
+        )
         weights = np.clip(loaded.motion(clip.speech, known, 25.0, STILL).weights, 0.0, 1.0)
         basis = (weights, head.expression_basis, weights, head.expression_names, head.id)
         made.append(Performance(25.0, *basis))

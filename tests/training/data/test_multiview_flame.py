@@ -20,7 +20,6 @@ from tests.training.data.flame_capture import (
     param,
     write_params,
 )
-from tests.training.data.flame_sequences import write_flame_sequences
 from training.avatar.config import Tuning
 from training.avatar.tuning import TunedTracking
 from training.data.multiview import MultiViewCapture
@@ -143,12 +142,6 @@ def test_frames_of_both_kinds(capture, small_capture, model):
     assert "frames with FLAME parameters and frames with others" in refused(capture, head=model)
 
 
-@pytest.fixture(scope="module")
-def sequences(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sequences") / "306"
-    return write_flame_sequences(folder, names=("SEN-01", "SEN-02", "SEN-03"), filmed=2)
-
-
 def named(folder, **parts):
     every = {part: list(parts.get(part, ())) for part in ("training", "validation", "test")}
     (folder / "split.json").write_text(json.dumps(every))
@@ -158,14 +151,16 @@ def trained_on(opened):
     return {frame.timestep for frame in opened.split("train").frames}
 
 
-def test_no_stage_trains_on_pictures_of_the_test_recordings(sequences, tmp_path):
+def test_no_stage_trains_on_pictures_of_the_test_recordings(flame_sequences, tmp_path):
     """Two timesteps of each recording; without a list the last of three is the test part."""
-    opened = MultiViewCapture.open(sequences.data, head=sequences.model)
+    opened = MultiViewCapture.open(flame_sequences.data, head=flame_sequences.model)
     assert trained_on(opened) == {0, 1, 2, 3}
     assert {frame.timestep for frame in opened.split("test").frames} == set(range(6))
-    copy = shutil.copytree(sequences.data.parent, tmp_path / "306") / sequences.data.name
+    copy = (
+        shutil.copytree(flame_sequences.data.parent, tmp_path / "306") / flame_sequences.data.name
+    )
     named(copy, training=["SEN-02"], validation=["SEN-03"], test=["SEN-01"])
-    again = MultiViewCapture.open(copy, head=sequences.model)
+    again = MultiViewCapture.open(copy, head=flame_sequences.model)
     assert trained_on(again) == {2, 3, 4, 5}
     # What the avatar's training refines and takes the range of expressions from follows.
     tuned = TunedTracking(again, Tuning(), "cpu")
@@ -174,9 +169,11 @@ def test_no_stage_trains_on_pictures_of_the_test_recordings(sequences, tmp_path)
     assert np.allclose(again.identity().expression_range[1], seen.max(0), atol=1e-6)
 
 
-def test_a_capture_of_which_all_is_for_the_test_is_refused(sequences, tmp_path):
-    copy = shutil.copytree(sequences.data.parent, tmp_path / "306") / sequences.data.name
+def test_a_capture_of_which_all_is_for_the_test_is_refused(flame_sequences, tmp_path):
+    copy = (
+        shutil.copytree(flame_sequences.data.parent, tmp_path / "306") / flame_sequences.data.name
+    )
     named(copy, test=["SEN-01", "SEN-02", "SEN-03"])
     with pytest.raises(BadInputError, match="kept for the test") as caught:
-        MultiViewCapture.open(copy, head=sequences.model)
+        MultiViewCapture.open(copy, head=flame_sequences.model)
     assert "split.json" in caught.value.hint

@@ -64,7 +64,7 @@ def test_a_video_becomes_a_person(done):
     assert person.name == "ada"
     assert person.provenance["capture"] == "ada.mp4"
     assert set(person.trained_on) == {"tracking", "avatar", "speech", "joint"}
-    assert person.trained_on["tracking"] == "ada.mp4: 24 of 24 frames"
+    assert person.trained_on["tracking"] == "ada.mp4: 16 of 16 frames"
     assert person.scores["avatar: test PSNR (dB)"] > 20
     avatar, head = load_with_head(done.folder)
     assert head.source.kind == "default"
@@ -112,7 +112,7 @@ def test_a_job_that_stopped_while_it_tracked_resumes(filmed, tmp_path, monkeypat
     command += ["--avatar-steps", "2", "--joint-rounds", "0"]
 
     def stop(writer, frame, *rest):
-        if frame == 12:
+        if frame == 8:
             jobs.cancel(out)
         return write(writer, frame, *rest)
 
@@ -120,7 +120,7 @@ def test_a_job_that_stopped_while_it_tracked_resumes(filmed, tmp_path, monkeypat
     assert main([*command, "--speech-steps", "0"]) == 0
     stopped = jobs.show(out)
     assert stopped.status.state is State.CANCELLED
-    assert 0 < stopped.status.step < 24
+    assert 0 < stopped.status.step < 16
     assert stopped.status.preview is not None
     assert not (out / "person.json").exists()
     monkeypatch.setattr(run.CaptureWriter, "write_view", write)

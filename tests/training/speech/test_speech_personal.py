@@ -89,12 +89,12 @@ def _small_presets(monkeypatch):
         monkeypatch.setitem(PRESETS, name, replace(config, components=fewer, **small))
 
 
-def _with_encoder(tmp_path, **changes):
+def _with_encoder(tmp_path, steps=6, **changes):
     """A plan of a new model that fine-tunes a wav2vec 2.0 of random weights."""
     write_wav2vec2(tmp_path / "encoder")
     write_recordings(tmp_path / "data", load_head("default"), "vertices")
     settings = TrainingConfig(
-        steps=6, batch=2, frames=20, warm_up=1, encoder_rate=3e-2, validate_every=1, patience=99
+        steps=steps, batch=2, frames=20, warm_up=1, encoder_rate=3e-2, validate_every=1, patience=99
     )
     plan = _plan(tmp_path, start=SCRATCH, encoder_source=str(tmp_path / "encoder"))
     return replace(plan, training=settings, **changes)
@@ -138,11 +138,11 @@ def test_a_model_uses_the_encoder_that_was_tuned_with_it(head, tmp_path, monkeyp
 
 def test_a_broken_training_of_the_encoder_goes_on_to_the_same_losses(tmp_path, monkeypatch):
     _small_presets(monkeypatch)
-    plan = _with_encoder(tmp_path)
+    plan = _with_encoder(tmp_path, steps=4)
     whole = train_personal(replace(plan, out=tmp_path / "whole"))
 
     def stop(step):
-        if step.number == 3:
+        if step.number == 2:
             raise CancelledError
 
     with pytest.raises(CancelledError):
@@ -157,7 +157,7 @@ def test_without_audio_fine_tuning_the_model_names_the_encoder_it_was_given(
     head, tmp_path, monkeypatch
 ):
     _small_presets(monkeypatch)
-    outcome = train_personal(_with_encoder(tmp_path, finetune_audio=False))
+    outcome = train_personal(_with_encoder(tmp_path, steps=1, finetune_audio=False))
     config = load_model(outcome.model, head).model.config
     assert config.encoder_source == str(tmp_path / "encoder")
     assert not config.tunes_audio

@@ -56,13 +56,13 @@ def _trainer(head, sequences, out, config=QUICK, **changes):
 
 
 def test_training_lowers_the_validation_lve(head, sequences, tmp_path):
-    trainer = _trainer(head, sequences, tmp_path, replace(QUICK, steps=60, validate_every=20))
+    trainer = _trainer(head, sequences, tmp_path, replace(QUICK, steps=40, validate_every=20))
     before = trainer.validation_lve()
     assert trainer.run() < 0.6 * before
 
 
 def test_training_in_mixed_precision_lowers_it_too(head, sequences, tmp_path):
-    config = replace(QUICK, steps=60, validate_every=20, precision="bfloat16")
+    config = replace(QUICK, steps=40, validate_every=20, precision="bfloat16")
     trainer = _trainer(head, sequences, tmp_path, config)
     before = trainer.validation_lve()
     assert trainer.run() < 0.7 * before

@@ -14,7 +14,6 @@ from engine.motion.model.checkpoint import load_model
 from engine.motion.model.config import PRESETS
 from engine.motion.model.network import SpeechModel
 from engine.motion.performance import Performance
-from tests.training.data.speaking_capture import write_speaking_capture
 from tests.training.speech.recordings import (
     motion_of,
     tiny_config,
@@ -60,12 +59,12 @@ def _sequence(head, seed, frames=60):
     )
 
 
-def _trainer(head, out, **changes):
+def _trainer(head, out, steps=STEPS, **changes):
     torch.manual_seed(3)
     model = SpeechModel(tiny_config(head, dropout=0.0, **(PAPER | changes)))
     sequences = [_sequence(head, seed) for seed in range(3)]
     config = TrainingConfig(
-        steps=STEPS,
+        steps=steps,
         batch=2,
         frames=16,
         warm_up=2,
@@ -102,10 +101,10 @@ def _values(model, part):
 
 
 def test_the_lve_chooses_the_model_in_the_last_stage_alone(head, tmp_path):
-    trainer = _trainer(head, tmp_path)
+    trainer = _trainer(head, tmp_path, steps=40)
     trainer.run()
     measured = [row for row in trainer.record.history if row.get("validation LVE (mm)")]
-    first = first_steps(trainer.stages, STEPS)[-1]
+    first = first_steps(trainer.stages, 40)[-1]
     assert measured
     assert min(row["step"] for row in measured) >= first
     assert any("validation lips" in row for row in trainer.record.history)
@@ -185,17 +184,12 @@ def test_a_voice_that_was_learned_stays_without_fine_tuning(head, tmp_path, monk
     assert not torch.equal(_values(ours, "decoder"), _values(theirs, "decoder"))
 
 
-@pytest.fixture(scope="module")
-def capture(tmp_path_factory):
-    return write_speaking_capture(tmp_path_factory.mktemp("speaking"))
-
-
 @pytest.mark.parametrize(("wrinkles", "features"), [("auto", 36), ("mesh", 24)])
 def test_wrinkles_are_measured_on_the_captures_pictures(
-    capture, tmp_path, monkeypatch, wrinkles, features
+    speaking_capture, tmp_path, monkeypatch, wrinkles, features
 ):
     _small_paper(monkeypatch)
-    shutil.copytree(capture, tmp_path / "capture")
+    shutil.copytree(speaking_capture, tmp_path / "capture")
     files = sorted((tmp_path / "capture").rglob("*"))
     head = load_head("default")
     plan = _plan(tmp_path / "capture", tmp_path / "run", wrinkles=wrinkles)

@@ -30,7 +30,7 @@ class FilmedHead:
     masks: np.ndarray
 
 
-def film_head(path, sound, frames=24):
+def film_head(path, sound, frames=16):
     """The default avatar opens its mouth and turns; its landmarks follow from the head alone."""
     head, model, backend = load_head("default"), default_model(), CpuBackend()
     t = np.arange(frames) / FPS

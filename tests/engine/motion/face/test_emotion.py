@@ -20,7 +20,6 @@ from engine.motion.lip_contact import fit_mouth_close, lip_gap
 from engine.motion.model.ids import DEFAULT, MODELS
 from engine.motion.predict import predict
 from engine.motion.style import Style, apply_style
-from engine.recognition.recognizer import recognize
 from training.data.speech import find_speech, load_aligned_speech
 from training.metrics.lip_sync import combined, lip_sync
 
@@ -32,12 +31,12 @@ STYLES = [
 
 
 @pytest.fixture(scope="module", params=MODELS)
-def spoken(request, head, recordings):
+def spoken(request, head, recordings, recognized):
     """Clips, and what a model makes of their true sounds."""
     clips = [load_aligned_speech(file) for file in find_speech([recordings])][::2]
     made = []
     for clip in clips:
-        known = replace(recognize(clip.speech, recognizer="phones"), phones=clip.phones)
+        known = replace(recognized(clip.speech, recognizer="phones"), phones=clip.phones)
         made.append(predict(clip.speech, head, 25.0, recognized=known, model=request.param))
     return clips, made
 
