@@ -101,7 +101,7 @@ def train(
     warm_up(backend, gradients=True)
     with memory_hint(settings):
         record = None if job is None else Record(folder, f"{settings.name}: losses", _DRAWN)
-        resumes = (folder / STATE).exists()
+        resumes = processes.agreed(yes=(folder / STATE).exists())
         avatar = _first_avatar(capture, settings, backend, job, initial, resumes=resumes)
         trainer = AvatarTrainer(capture, avatar, settings, backend, processes, loss)
         training = _AvatarTraining(trainer, folder, light)
@@ -110,7 +110,7 @@ def train(
         )
         loop = TrainingLoop(training, folder, settings.to_dict(), intervals, record)
         if resumes:
-            loop.resume()
+            loop.resume(processes)
         try:
             loop.run(_watch_of_all(job, processes))
         except (CancelledError, KeyboardInterrupt):
@@ -257,6 +257,8 @@ def _report(folder: Path, data: Path) -> None:
 def use_threads(wanted: int) -> int:
     """Let torch and the kernels use so many threads; 0 takes the cores that are free now.
 
+    Processes that ``torchrun`` started on this host share these.
+
     A step is many short parallel parts, each of which waits for its slowest thread: on a busy
     machine two threads are slower than one, up to ten times.
 
@@ -267,7 +269,8 @@ def use_threads(wanted: int) -> int:
         raise BadInputError(f"--threads is {wanted}.", "Give 0 for the free cores, or how many.")
     cores = platforms.usable_processors()
     busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    count = min(cores, wanted) if wanted else max(1, round(cores - busy))
+    share = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    count = min(cores, wanted) if wanted else max(1, round((cores - busy) / share))
     torch.set_num_threads(count)
     numba.set_num_threads(min(count, vars(numba.config)["NUMBA_NUM_THREADS"]))
     return count

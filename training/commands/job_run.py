@@ -27,6 +27,7 @@ def run_as_job(
     changeable: Collection[str] = (),
     background: bool = False,
     json: bool = False,
+    many: bool = False,
 ) -> int:
     """Do a command's work as the job of a folder.
 
@@ -43,14 +44,21 @@ def run_as_job(
         changeable: names in the configuration that may differ when a job is resumed.
         background: detach.
         json: print the result as one JSON object.
+        many: whether processes that ``torchrun`` starts do the work together.
 
     Returns:
         Exit code: 0 also for work that was cancelled, for all of it is kept.
 
     Raises:
         BadInputError: the folder is in use, its job runs or has finished, or it has a checkpoint
-            made with another configuration.
+            made with another configuration; or torchrun started this, and cannot.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and (background or not many):
+        raise BadInputError(
+            "torchrun cannot start this: only avatars are trained by several processes, and not "
+            "in the background.",
+            "Run it without torchrun, or leave out --background.",
+        )
     started_for = os.environ.get(ENVIRONMENT)
     if started_for and Path(started_for).resolve() == out.resolve():
         with JobHandle.current() as handle:

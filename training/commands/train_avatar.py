@@ -54,11 +54,17 @@ def avatar(
 
         train(data, chosen, out, job, head=head)
 
-    if int(os.environ.get("RANK", "0")) > 0:
+    if int(os.environ.get("RANK", "0")) > 0 and not background:
         # One of the other processes of torchrun: the first one keeps the job.
         work(None)
         return 0
     config = {"kind": "avatar", "data": str(data.resolve()), "head": head, **chosen.to_dict()}
     return run_as_job(
-        out, config, work, changeable=MACHINE_SETTINGS, background=background, json=json
+        out,
+        config,
+        work,
+        changeable=MACHINE_SETTINGS,
+        background=background,
+        json=json,
+        many=True,
     )

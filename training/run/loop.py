@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from engine.core.errors import BadInputError, CancelledError
 from engine.jobs.worker import JobHandle
 from training.run.checkpoints import STATE, load_checkpoint, save_checkpoint
+from training.run.processes import Processes
 from training.run.record import Record
 
 
@@ -149,13 +150,20 @@ class TrainingLoop:
         """File of the state."""
         return self.folder / STATE
 
-    def resume(self) -> None:
+    def resume(self, processes: Processes | None = None) -> None:
         """Resume from the checkpoint.
+
+        Args:
+            processes: that train together, where there are several: the first one reads it for all.
 
         Raises:
             BadInputError: there is none, it is damaged, or it is of another training.
         """
-        state = load_checkpoint(self.checkpoint, self.settings)
+
+        def read() -> dict[str, Any]:
+            return load_checkpoint(self.checkpoint, self.settings)
+
+        state = read() if processes is None else processes.from_first(read)
         try:
             self.trained.restore(state)
             if self.record is not None:

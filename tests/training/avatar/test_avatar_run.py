@@ -275,3 +275,12 @@ def test_an_avatar_of_a_flame_person_names_the_model_of_a_capture(small_capture,
     first = work(tmp_path / "first", data, replace(SHORT, steps=1), head=str(model))
     opened = MultiViewCapture.open(data, head=first.folder / "avatar.safetensors")
     assert opened.head.vertex_count == TEETH
+
+
+def test_processes_on_one_host_share_its_free_cores(monkeypatch, one_thread):
+    monkeypatch.setattr(run.platforms, "usable_processors", lambda: 8)
+    monkeypatch.setattr(run.os, "getloadavg", lambda: (2.0, 2.0, 2.0))
+    monkeypatch.setattr(run.numba, "set_num_threads", lambda count: None)
+    assert run.use_threads(0) == 6
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
+    assert run.use_threads(0) == 2

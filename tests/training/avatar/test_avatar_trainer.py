@@ -268,6 +268,19 @@ def test_a_loss_that_is_no_number_ends_the_training(trainer_of):
         trainer.advance()
 
 
+def test_a_checkpoint_of_several_processes_resumes_in_one(trainer_of):
+    trainer = trainer_of()
+    state = trainer.state()
+    parts = torch.rand(3, trainer.avatar.count)
+    trainer.restore(state | {"gradients": (parts, 2 * parts)})
+    assert torch.equal(trainer.gradients.total, parts.sum(0))
+    assert torch.equal(trainer.gradients.seen, (2 * parts).sum(0))
+    # Version 0.1.0 kept the sum alone.
+    trainer.restore(state | {"gradients": (parts[0], parts[1])})
+    assert torch.equal(trainer.gradients.total, parts[0])
+    assert torch.equal(trainer.gradients.seen, parts[1])
+
+
 TWO_PROCESSES = """
 import sys
 import torch

@@ -257,3 +257,11 @@ def test_an_option_that_cannot_be_is_one_line_and_makes_no_folder(
     assert error.startswith("gaussianspeech: ")
     assert len(error.splitlines()) == 1
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("options", [{}, {"many": True, "background": True}])
+def test_what_many_processes_cannot_do_is_refused_in_each(out, monkeypatch, options):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(BadInputError, match="torchrun cannot start this"):
+        run_as_job(out, CONFIG, fail, **options)
+    assert not out.exists()
