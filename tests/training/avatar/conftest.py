@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+import copy
 from dataclasses import replace
 
 import pytest
@@ -36,14 +37,28 @@ def capture(small_capture):
     return MultiViewCapture.open(small_capture)
 
 
+@pytest.fixture(scope="session")
+def seeded(capture):
+    """The first avatar of a training on the small capture, gathered once for settings like it."""
+    known = {}
+
+    def of(settings):
+        # Nothing of the first avatar follows from these.
+        key = replace(settings, steps=1, density=SMALL.density, losses=PLAIN)
+        if key not in known:
+            known[key] = seeded_avatar(capture, settings, CpuBackend())
+        return copy.deepcopy(known[key])
+
+    return of
+
+
 @pytest.fixture
-def trainer_of(capture):
+def trainer_of(capture, seeded):
     """Make a trainer on the small capture."""
 
     def make(settings=SMALL):
         use_threads(1)
-        backend = CpuBackend()
-        avatar = seeded_avatar(capture, settings, backend)
+        backend, avatar = CpuBackend(), seeded(settings)
         return AvatarTrainer(capture, avatar, settings, backend, ALONE, AvatarLoss(settings.losses))
 
     return make

@@ -25,10 +25,10 @@ def losses(trainer, steps):
 
 
 def test_training_on_a_known_avatar_comes_near_it(trainer_of, capture):
-    trainer = trainer_of(replace(SMALL, steps=120, density=Density(rounds=0)))
+    trainer = trainer_of(replace(SMALL, steps=80, density=Density(rounds=0)))
     views = capture.split("test")
     before = measured(trainer.avatar, views, trainer.backend, 3)
-    losses(trainer, 120)
+    losses(trainer, 80)
     after = measured(trainer.avatar, views, trainer.backend, 3)
     assert after.psnr > before.psnr + 3
     assert after.ssim > before.ssim
