@@ -243,14 +243,15 @@ def closed_lips(
     if gap is None:
         return expression
     closed, widest = _seen_closed(seen.points), gap.apart(weights).max(axis=1)
+    if said is not None and seen.touching.sum() >= _KNOWN_FROM:
+        closed = closed * _fading(widest, _FIT_NEARLY)
+    shut = close_lips(weights, gap, closed)
     if said is not None:
-        if seen.touching.sum() >= _KNOWN_FROM:
-            closed = closed * _fading(widest, _FIT_NEARLY)
         far = (_OPEN, _OPEN_SMEARED) if smeared else (_PARTED, _OPEN)
-        near = _fading(_inner_lips_apart(seen.points), far)
-        closed = np.maximum(closed, _surely(said) * near)
+        surely = _surely(said) * _fading(_inner_lips_apart(seen.points), far)
+        shut = hold_lips_closed(shut, head.expression_names, gap, surely)
     touch = widest <= _TOUCH
-    return np.where(touch[:, None], weights, close_lips(weights, gap, closed)).astype(np.float64)
+    return np.where(touch[:, None], weights, shut).astype(np.float64)
 
 
 def unseen_closures(head: Head, expression: Double, said: Double) -> Double:
