@@ -4,14 +4,18 @@
 A detector is wrong about a face by millimetres, always in the same way, and a fit takes that for
 the face's shape and pose. On renders of the fitted head, posed as in the film, what it says can be
 compared with what is true. The difference becomes part of the person's own landmark map, by which
-the film is fitted again (analysis by synthesis).
+the film is fitted again (analysis by synthesis). Of blurred pictures it says other things than of
+sharp ones, so the renders for a film out of focus are as soft as that.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
+from scipy import ndimage
+from scipy.optimize import brentq
 
 from engine.avatar import load_avatar
 from engine.core.arrays import Double, Float
@@ -23,7 +27,8 @@ from engine.splatting.registry import choose_backend
 from training.tracking.fitting import FrameFit, Intrinsics
 from training.tracking.landmark_map import LandmarkMap
 from training.tracking.landmark_responses import Picture, Priors, with_responses
-from training.tracking.landmarks import LandmarkDetector
+from training.tracking.landmarks import Image, LandmarkDetector
+from training.tracking.sharpness import grey_of, sharpness_of
 
 _PRIORS = Priors(offset=0.002, response=0.001, aspect=0.002)
 """Of one person against the map of many."""
@@ -31,6 +36,9 @@ _LARGEST = 448
 """Pixels: detectors see no more of a face."""
 _ROOM = 1.9
 """Side of a render against the face's larger extent."""
+_SOFT, _MOST_BLUR = 0.5, 6.0
+"""Sharpness of a film's face against the renders' from which these are blurred, and the largest
+deviation of that blur, pixels."""
 _LEAST = 6
 """Renders in which a face has to be found."""
 
@@ -42,6 +50,7 @@ def calibrated(
     fit: FrameFit,
     detector: LandmarkDetector,
     progress: Progress,
+    sharpness: float = math.inf,
 ) -> LandmarkMap:
     """The map of one person, seen from where a film sees them.
 
@@ -52,13 +61,14 @@ def calibrated(
         fit: some of its frames.
         detector: of pictures that are no film.
         progress: called before each render; may raise to cancel.
+        sharpness: of the film's face (:func:`training.tracking.sharpness.sharpness_of`).
 
     Returns:
         The map; the one given where hardly any render shows the detector a face.
     """
     avatar, backend = load_avatar("default", person, other_identity=True), choose_backend("cpu")
-    pictures = []
-    count = len(fit.expression)
+    pictures: list[Picture] = []
+    count, blur = len(fit.expression), None
     for frame in range(count):
         progress(frame / count, "showing the detector what was fitted")
         expression = fit.expression[frame].astype(np.float32)
@@ -69,13 +79,37 @@ def calibrated(
         image = render_frame(
             vertices, expression, avatar, backend, shown, studio_backdrop(shown.width, shown.height)
         )
-        if found := detector.detect(image, 0.0):
+        found = detector.detect(_softened(image, blur or 0.0), 0.0)
+        if found and blur is None:
+            blur = _blur(image, found[0].points, sharpness)
+            found = detector.detect(_softened(image, blur), 0.0) if blur else found
+        if found:
             pictures.append(Picture(found[0].points, vertices, expression, matrix, K))
     if len(pictures) < _LEAST:
         return marks
     # How far detections scatter is known of many people; these renders are of one.
     own = with_responses(marks, person, pictures, _PRIORS)
     return replace(own, deviation=marks.deviation)
+
+
+def _blur(image: Image, points: Float, wanted: float) -> float:
+    """Deviation in pixels of the blur that makes a render as soft as the film, 0 if it is sharp."""
+
+    def sharp(deviation: float) -> float:
+        return sharpness_of(grey_of(_softened(image, deviation)), points)
+
+    if wanted >= _SOFT * sharp(0.0):
+        return 0.0
+    if sharp(_MOST_BLUR) >= wanted:
+        return _MOST_BLUR
+    return float(brentq(lambda blur: sharp(blur) - wanted, 0.0, _MOST_BLUR, xtol=0.05))
+
+
+def _softened(image: Image, deviation: float) -> Image:
+    if deviation == 0:
+        return image
+    soft: Image = ndimage.gaussian_filter(image, (deviation, deviation, 0))
+    return soft
 
 
 def _window(

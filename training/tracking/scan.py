@@ -29,6 +29,7 @@ from training.tracking.landmarks import (
     eye_distance,
 )
 from training.tracking.mediapipe_faces import HandDetector
+from training.tracking.sharpness import grey_of, sharpness_of
 
 GOOD, NO_FACE, TWO_FACES, BLUR, HAND, OUTSIDE, MISFIT = range(7)
 REASONS = {
@@ -61,7 +62,7 @@ _JUMP = 0.3
 """Movement of the face within a frame, in its sizes, that is a cut if the picture changes too."""
 _CHANGED = 22.0
 """Mean difference of small grey pictures, of 255, at a cut."""
-_SMALL, _FACE = 32, 128
+_SMALL = 32
 _HAND_EVERY, _HAND_GAP = 2, 0.4
 """Hands are looked for in one of so many frames; seconds for which a detector may lose one that is
 there before and after."""
@@ -80,6 +81,7 @@ class Scan:
         takes: (T,) number of the take; a cut begins another.
         fps: frames per second.
         trust: (T,) weight of the landmarks: little where motion has smeared the frame.
+        sharpness: median of the good frames'.
     """
 
     points: Float
@@ -87,6 +89,7 @@ class Scan:
     takes: NDArray[np.intp]
     fps: float
     trust: Double
+    sharpness: float
 
     @property
     def good(self) -> NDArray[np.intp]:
@@ -170,7 +173,7 @@ def _look(
     hands: HandDetector,
     before: _Look | None,
 ) -> _Look:
-    grey = np.asarray(Picture.fromarray(image).convert("L"))
+    grey = grey_of(image)
     small = np.asarray(
         Picture.fromarray(grey).resize((_SMALL, _SMALL), Picture.Resampling.BOX), np.float32
     )
@@ -190,7 +193,7 @@ def _look(
         else:
             hand_seen = before is not None and before.hand_seen
         state = HAND if hand_seen else GOOD
-    return _Look(face.points, state, _sharpness(grey, face), change, small, hand_seen)
+    return _Look(face.points, state, sharpness_of(grey, face.points), change, small, hand_seen)
 
 
 def _same(faces: Sequence[FaceLandmarks], before: _Look | None) -> FaceLandmarks:
@@ -216,17 +219,6 @@ def _covers(hand: Float, face: FaceLandmarks) -> bool:
     return bool(inside.sum() >= 2)
 
 
-def _sharpness(grey: NDArray[np.uint8], face: FaceLandmarks) -> float:
-    """Variance of the Laplacian (Pech-Pacheco et al. 2000) of the face at a common size."""
-    low = np.maximum(np.floor(face.points.min(axis=0)), 0).astype(int)
-    high = np.ceil(face.points.max(axis=0)).astype(int)
-    crop = grey[low[1] : high[1], low[0] : high[0]]
-    if min(crop.shape) < 4:
-        return 0.0
-    even = Picture.fromarray(crop).resize((_FACE, _FACE), Picture.Resampling.BICUBIC)
-    return float(ndimage.laplace(np.asarray(even, np.float32)).var())
-
-
 def _judged(film: Film, joined: dict[str, NDArray[np.generic]]) -> Scan:
     points = np.asarray(joined["points"], np.float32)
     state = np.asarray(joined["state"], np.int8).copy()
@@ -238,7 +230,8 @@ def _judged(film: Film, joined: dict[str, NDArray[np.generic]]) -> Scan:
     state[(state == GOOD) & _hidden(state == HAND, film.fps)] = HAND
     takes = np.cumsum(_cuts(points, np.asarray(joined["change"], np.float64))).astype(np.intp)
     trust = _trust(points, sharpness, state == GOOD, film.fps)
-    found = Scan(points, state, takes, film.fps, trust)
+    usual = float(np.median(sharpness[state == GOOD])) if (state == GOOD).any() else 0.0
+    found = Scan(points, state, takes, film.fps, trust, usual)
     _check(film, found)
     return found
 

@@ -122,7 +122,7 @@ def track_scan(
     said = None if closure is None else closure[found.good]
     seen = _observations(found, found.good, said)
     picked = seen.picked(_varied(model, seen, camera))
-    search = _IdentitySearch(space, marks, still, free_focal=focal is None)
+    search = _IdentitySearch(space, marks, still, focal is None, found.sharpness)
     identity, camera, marks = search.run(picked, camera, subprogress(progress, 0.0, 0.4))
     _check_shape(film, identity)
     person = space.shaped(identity)
@@ -160,12 +160,14 @@ class _IdentitySearch:
         marks: where the landmarks of people lie.
         still: see :func:`track_scan`.
         free_focal: whether the focal length is estimated.
+        sharpness: of the film.
     """
 
     space: IdentitySpace
     marks: LandmarkMap
     still: LandmarkDetector | None
     free_focal: bool
+    sharpness: float
 
     def run(
         self, picked: Observations, guess: Intrinsics, progress: Progress
@@ -193,7 +195,9 @@ class _IdentitySearch:
                 person = self.space.shaped(identity)
                 shown = fit.picked(slice(None, None, _SHOWN))
                 step = subprogress(step, 0.6, 1.0)
-                marks = calibrated(self.marks, person, camera, shown, self.still, step)
+                marks = calibrated(
+                    self.marks, person, camera, shown, self.still, step, self.sharpness
+                )
         return identity, camera, replace(marks, offset=marks.offset + lips.astype(np.float32))
 
 

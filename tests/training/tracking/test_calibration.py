@@ -10,6 +10,7 @@ from training.tracking.calibration import _window, calibrated
 from training.tracking.fitting import FrameFit, Intrinsics
 from training.tracking.landmark_map import load_landmark_map
 from training.tracking.landmarks import FaceLandmarks
+from training.tracking.sharpness import grey_of, sharpness_of
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +79,31 @@ def test_landmarks_in_the_window_are_those_of_the_film(head, marks):
 
     found = calibrated(marks, head, camera, fit_of(pictures), Right(), lambda *_: None)
     assert np.abs(found.offset - marks.offset).max() < 1e-5
+
+
+@pytest.mark.slow
+def test_renders_are_as_soft_as_a_film_out_of_focus(head, marks):
+    camera = Intrinsics(900.0, np.array([320.0, 320.0]))
+    pictures = list(detections(head, marks, 2))
+    seen = []
+
+    class Watching:
+        name = "made"
+
+        def detect(self, image, _seconds):
+            x, y = np.meshgrid(*[np.linspace(0.25, 0.75, 22) * image.shape[0]] * 2)
+            points = np.stack([x.ravel(), y.ravel()], 1)[:478].astype(np.float32)
+            seen.append(sharpness_of(grey_of(image), points))
+            return [FaceLandmarks(points)]
+
+    def shown(sharpness):
+        seen.clear()
+        calibrated(marks, head, camera, fit_of(pictures), Watching(), lambda *_: None, sharpness)
+        return list(seen)
+
+    sharp = shown(np.inf)
+    assert shown(0.7 * sharp[0]) == sharp
+    soft = shown(0.1 * sharp[0])
+    assert soft[0] == sharp[0]
+    assert soft[1] == pytest.approx(0.1 * sharp[0], rel=0.2)
+    assert soft[2] < 0.3 * sharp[1]
