@@ -166,10 +166,10 @@ def evaluated_rest(obj):
 def test_exports_move_as_the_head_does(engine_ready, head, made, tmp_path, kind):
     import_motion(engine_ready, made / "flame_param.npz")
     scene = engine_ready.context.scene
-    scene.frame_start, scene.frame_end = 1, 8
+    scene.frame_start, scene.frame_end = 1, 12
     path = tmp_path / f"out.{kind.lower()}"
     engine_ready.ops.gaussianspeech.export(filepath=str(path), format=kind)
-    truth = played(engine_ready, head, 8)
+    truth = played(engine_ready, head, 12)
     engine_ready.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     engine_ready.context.scene.render.fps = 25
     if kind == "GLB":
@@ -185,7 +185,7 @@ def test_exports_move_as_the_head_does(engine_ready, head, made, tmp_path, kind)
     for key in keys.key_blocks if keys is not None else ():
         key.slider_min, key.slider_max = -4, 4  # As they come in from GLB they end at 0 and 1.
     later = 1 if kind == "FBX" else 0  # Its importer begins a frame later.
-    for frame in (4, 7):
+    for frame in (4, 11):
         engine_ready.context.scene.frame_set(frame + later)
         engine_ready.context.view_layer.update()
         world = np.array(meshes[0].matrix_world)
