@@ -15,7 +15,7 @@ from engine.splatting.cpu.backend import CpuBackend
 from engine.splatting.gsplat_backend import GsplatBackend
 from tests.benchmarks import splatting_gpu
 from tests.engine.splatting import comparison, gsplat_operations
-from tests.gpu import parts, session
+from tests.gpu import parts, session, short_training
 
 SCRIPT = Path(__file__).with_name("session.sh")
 
@@ -51,8 +51,22 @@ def test_without_cuda_every_part_says_so(tmp_path):
     ]
 
 
-def test_all_parts_fit_into_ten_minutes():
-    assert sum(session.LIMITS.values()) < 600
+def test_parts_get_what_is_left_of_ten_minutes(tmp_path, monkeypatch):
+    assert session.TOTAL < 600
+    limits = {"device": 30, "compile": 400, "parity": 70, "graph": 29}
+    monkeypatch.setattr(session, "LIMITS", limits)
+    monkeypatch.setattr(session, "TOTAL", 450)
+    given = []
+
+    def run_part(name, limit, _log):
+        given.append((name, limit))
+        return session.Result("passed", seconds=limit)
+
+    monkeypatch.setattr(session, "run_part", run_part)
+    assert session.main(tmp_path) == 1
+    assert given == [("device", 30), ("compile", 400), ("parity", 20)]
+    report = json.loads((tmp_path / "session.json").read_text())
+    assert report["parts"]["graph"]["status"] == "no time left"
 
 
 PARTS = """
@@ -83,6 +97,7 @@ def test_a_part_that_fails_or_hangs_does_not_stop_the_others(tmp_path, monkeypat
         "graph": "passed",
         "benchmark": "passed",
         "training": "passed",
+        "convergence": "passed",
     }
     assert report["parts"]["compile"]["message"] == "the compiler is missing"
     assert report["parts"]["training"]["figures"] == {"answer": "training"}
@@ -144,3 +159,23 @@ def test_a_short_training_learns_and_is_timed():
     assert found["steps"] == 100
     assert found["decibels after"] > found["decibels before"] + 1
     assert found["seconds a step"] > 0
+
+
+def test_a_long_training_says_when_it_is_near_its_end():
+    found = parts.convergence(CpuBackend(), size=(44, 64), steps=60, seconds=600, near=1.0)
+    assert found["steps"] == 60
+    curve = found["decibels"]
+    assert len(curve) == 21
+    first = found["steps to within 1.0 dB"] // 3
+    assert first == 0 or abs(curve[first - 1] - curve[-1]) > 0.99
+    assert max(abs(value - curve[-1]) for value in curve[first:]) <= 1.01
+
+
+def test_a_training_that_has_not_come_to_its_end_fails():
+    with pytest.raises(AssertionError, match="'steps': 1"):
+        parts.convergence(CpuBackend(), size=(16, 24), steps=20, seconds=0.0)
+
+
+def test_the_end_begins_after_the_last_value_that_is_far():
+    assert short_training.near_the_end([20.0, 24.9, 24.0, 24.8, 25.0], 0.3) == 3
+    assert short_training.near_the_end([25.0, 25.1], 0.3) == 0
