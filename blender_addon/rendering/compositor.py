@@ -46,7 +46,7 @@ def build_nodes(
         scene: the main scene.
         avatar_scene: that renders its avatars.
         light_scene: that renders the light on them, if any are lit by the scene.
-        foreground_scene: that renders what stands before them; ``None`` to compare depths.
+        foreground_scene: that renders what occludes them; ``None`` to compare depths.
     """
     remove_nodes(scene)
     keep_passes(scene, avatar_scene)
@@ -94,7 +94,7 @@ def write_layers(scene: bpy.types.Scene, path: str | None) -> None:
     """Have each frame's composite and avatar written into a multilayer EXR beside the render.
 
     The avatar's layer is what the composite is made of: scene-linear, premultiplied, its look kept
-    under the scene's view transform, and whole where something of the scene stands before it. Its
+    under the scene's view transform, and whole where something of the scene occludes it. Its
     depth is planar, in metres, 1e10 where nothing is.
 
     Args:
@@ -152,7 +152,7 @@ def built_view(scene: bpy.types.Scene) -> str | None:
 
 
 def built_scenes(scene: bpy.types.Scene) -> tuple[bool, bool]:
-    """Whether the nodes take in the scene's light, and what stands before the avatars."""
+    """Whether the nodes take in the scene's light, and what occludes the avatars."""
     tree = compositor_nodes.tree_of(scene)
     tags = set() if tree is None else {node.get(TAG) for node in tree.nodes}
     return "light" in tags, "foreground" in tags

@@ -25,7 +25,7 @@ def between(
     Args:
         tree: of the group.
         scene: all but the avatar.
-        foreground: of the scene what stands before the avatar; its alpha is the coverage.
+        foreground: of the scene what occludes the avatar; its alpha is the coverage.
         avatar: whole.
         used: 1 where the foreground is used, 0 where there is no avatar, or nothing before it.
     """

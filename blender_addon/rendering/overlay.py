@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Avatars over any viewport: Solid, Material Preview, EEVEE and Cycles, without the engine.
 
-A draw handler behind each viewport's own picture. What stands before an avatar hides it as far as
+A draw handler behind each viewport's own picture. What occludes an avatar hides it as far as
 the viewport keeps depth; see docs/rendering.md.
 """
 
