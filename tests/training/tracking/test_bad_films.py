@@ -21,7 +21,7 @@ FOLDERS = ("images", "fg_masks", "head_param", "speech")
 @pytest.fixture(scope="module")
 def silent(tmp_path_factory):
     """Two seconds without sound."""
-    return film_head(tmp_path_factory.mktemp("films") / "ada.mp4", None)
+    return film_head(tmp_path_factory.mktemp("films") / "ada.mp4", None, frames=24)
 
 
 @pytest.fixture(autouse=True)
