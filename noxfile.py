@@ -4,10 +4,10 @@
 ``nox -s tests`` is the engine and the training, ``nox -s addon-5.2`` the add-on inside that
 Blender, ``nox -s lint`` style and types, ``nox -s demo`` the README's first command on an installed
 project, ``nox -s lpips`` the agreement with the package of that name, ``nox -s tracking`` tracking
-with MediaPipe, ``nox -s cluster`` batches on a Ray cluster, ``nox -s extension`` the zip that users
-install, ``nox -s repository`` a folder that Blender installs and updates it from. The sessions
-``environment`` and ``blender-VERSION``, which the others require, make the environments; compiled
-kernels and byte code are kept in ``.nox`` and shared by all.
+with MediaPipe, ``nox -s cluster`` batches and trainings on a Ray cluster, ``nox -s extension`` the
+zip that users install, ``nox -s repository`` a folder that Blender installs and updates it from.
+The sessions ``environment`` and ``blender-VERSION``, which the others require, make the
+environments; compiled kernels and byte code are kept in ``.nox`` and shared by all.
 """
 
 from __future__ import annotations
@@ -255,9 +255,10 @@ def tracking(session: nox.Session) -> None:
 
 @nox.session(python=python_of(ENGINE_PYTHON), reuse_venv=True)
 def cluster(session: nox.Session) -> None:
-    """Batches on a real Ray cluster of two nodes on this machine."""
-    install(session, "-c", "constraints.txt", "-e", ".[cluster]", "pytest", "hypothesis")
-    session.run("pytest", "-s", "tests/engine/batch", *session.posargs, env=COMPILED)
+    """Batches and trainings on a real Ray cluster of two nodes on this machine."""
+    install(session, "-c", "constraints.txt", "-e", ".[cluster,training]", "pytest", "hypothesis")
+    tests = ("tests/engine/batch", "tests/training/commands/test_ray_trainings.py")
+    session.run("pytest", "-s", *(session.posargs or tests), env=COMPILED)
 
 
 @nox.session(python=False, requires=[environment_of(BUILDER)])
