@@ -40,17 +40,13 @@ from tests.benchmarks.machine import processor
 from tests.benchmarks.tracking_truth import Shot
 from training.tracking.face_model import arkit_face_model
 from training.tracking.film import open_film, write_sound
-from training.tracking.fitting import (
-    Intrinsics,
-    Observations,
-    fit_frames,
-    initial_poses,
-    project,
-)
+from training.tracking.first_poses import initial_poses
+from training.tracking.fitting import fit_frames, project
 from training.tracking.identity_space import default_space
 from training.tracking.landmark_map import load_landmark_map
 from training.tracking.landmarks import eye_distance
 from training.tracking.mediapipe_faces import HandDetector, open_detector
+from training.tracking.observations import Intrinsics, Observations
 from training.tracking.scan import scan
 from training.tracking.sound import listen
 from training.tracking.track import Track, track_scan

@@ -39,11 +39,12 @@ from training.data.multiview import MultiViewCapture
 from training.person.config import PersonSettings
 from training.person.one_camera import for_one_camera
 from training.tracking.film import open_film, pictures
-from training.tracking.fitting import FrameFit, Intrinsics
+from training.tracking.observations import FrameFit, Intrinsics
 from training.tracking.output import CaptureWriter
-from training.tracking.run import track_video
+from training.tracking.run import track_videos
 from training.tracking.scan import GOOD, Scan
 from training.tracking.settings import TrackSettings
+from training.tracking.several import one_camera
 from training.tracking.track import Track
 
 ASIDE = 20.0
@@ -104,7 +105,7 @@ def true_capture(folder, video, truth):
         for backdrop in (0.0, 1.0)
     )
     masks = TrueMasks(1 - (white - black).mean(3) / 255)
-    writer = CaptureWriter(folder, film, track, 600)
+    writer = CaptureWriter(folder, [one_camera(film, camera, scan)], track, 600)
     for frame, image in pictures(film):
         if frame < count:
             writer.write_view(frame, image, None, masks)
@@ -181,7 +182,7 @@ def main():
     jobs.adopt_job(captures["tracked"], None, config={})
     start = time.perf_counter()
     with JobHandle(captures["tracked"]) as job:
-        track_video(video, captures["tracked"], TrackSettings(), job, quiet)
+        track_videos([video], captures["tracked"], TrackSettings(), job, quiet)
     tracking = time.perf_counter() - start
     true_capture(captures["true"], video, truth)
     table = Table(title=f"avatar of one video, {chosen.steps} steps, {processor()}")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ from training.tracking.settings import TrackSettings, flame_of
 
 
 def track(
-    video: Path,
+    video: Annotated[tuple[Path, ...], tyro.conf.Positional],
     /,
     *,
     out: Path,
@@ -29,53 +30,64 @@ def track(
 ) -> int:
     """Track the face in a video: a capture that avatars and speech models train on.
 
-    One person talks and slowly turns the head; one camera, which may move. OUT gets the camera, the
-    head with its shape, pose and expression of every frame, pictures with masks, the sound with
-    motion for speech models, report.json and preview.mp4 with the mesh over the picture
-    (docs/tracking.md). Stopped before its end it is resumed by the same command.
+    One person talks and slowly turns the head; one camera, which may move, or several that stand
+    still, with their calibration (--cameras). OUT gets the cameras, the head with its shape, pose
+    and expression of every frame, pictures with masks, the sound with motion for speech models,
+    report.json and preview.mp4 with the mesh over the picture (docs/tracking.md). Stopped before
+    its end it is resumed by the same command.
 
     Args:
-        video: a film, as phones record it.
+        video: a film, as phones record it; or one of each camera at the same time.
         out: folder of the job and of the capture.
         head: "default", or a FLAME model (.pkl, .npz) in whose parameters the capture is to be.
         settings: how.
         background: return at once, and track in another process; see 'gaussianspeech jobs'.
         json: print the result as JSON.
     """
-    described = film_of(video, settings, head)
+    described = films_of(video, settings, head)
 
     def work(job: JobHandle) -> None:
-        from training.tracking.run import track_video
+        from training.tracking.run import track_videos
 
+        videos = [path.resolve() for path in video]
         with progress_bar("track") as bar:
-            track_video(video.resolve(), out.resolve(), settings, job, bar, head=flame_of(head))
+            track_videos(videos, out.resolve(), settings, job, bar, head=flame_of(head))
 
     config = {"kind": "track", **described}
     return run_as_job(out, config, work, background=background, json=json)
 
 
-def film_of(video: Path, settings: TrackSettings, head: str | None) -> dict[str, Any]:
+def films_of(videos: Sequence[Path], settings: TrackSettings, head: str | None) -> dict[str, Any]:
     """What decides a track, as a job's configuration has it.
 
     Raises:
-        BadInputError: the video cannot be tracked, or the head is no FLAME model; what can be seen
-            before work on it begins.
+        BadInputError: a video cannot be tracked, its camera is not known, or the head is no FLAME
+            model; what can be seen before work on it begins.
     """
     from engine.heads.flame_file import read_flame
     from training.tracking.film import open_film
 
-    open_film(video, settings.largest)
+    settings.check_videos(videos)
+    films = [open_film(video, settings.largest) for video in videos]
+    if settings.cameras is not None:
+        from training.tracking.rig import read_rig
+
+        read_rig(settings.cameras, films)
     if (model := flame_of(head)) is not None:
         check_file(model, "--head")
         read_flame(model)
-    try:
-        digest = file_digest(video)
-    except OSError as error:
-        raise BadInputError(f"{video} cannot be read: {error}.", "Check the path.") from error
+    paths, digests = [str(video.resolve()) for video in videos], [*map(_digest, videos)]
     named = "default" if model is None else str(model)
     return {
-        "video": str(video.resolve()),
-        "video_sha256": digest,
+        "video": paths[0] if len(paths) == 1 else paths,
+        "video_sha256": digests[0] if len(paths) == 1 else digests,
         "head": named,
         **settings.to_dict(),
     }
+
+
+def _digest(video: Path) -> str:
+    try:
+        return file_digest(video)
+    except OSError as error:
+        raise BadInputError(f"{video} cannot be read: {error}.", "Check the path.") from error

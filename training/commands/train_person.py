@@ -11,7 +11,7 @@ import tyro
 from engine.core.errors import BadInputError
 from engine.jobs.worker import JobHandle
 from training.commands.job_run import run_as_job
-from training.commands.track import film_of
+from training.commands.track import films_of
 from training.person.config import PersonSettings
 from training.run.options import MACHINE_SETTINGS, check_capture, check_file, give_uv_template
 from training.tracking.settings import TrackSettings
@@ -115,4 +115,4 @@ def _source(
             "There is neither a video nor a capture to train the person from.",
             "Give a video of the person, or the folder of a capture with --data.",
         )
-    return film_of(video, track, head)
+    return films_of([video], track, head)

@@ -165,7 +165,7 @@ def _frame(values: JsonObject) -> Frame:
         timestep=values.whole("timestep_index", high=_MOST),
         camera_index=index,
         camera_id=values.label("camera_id", f"{index:02d}"),
-        camera=_camera(values),
+        camera=camera_of(values),
         image=values.text("file_path"),
         mask=values.text("fg_mask_path", None),
         param=values.text(_PARAM_KEYS[kind]),
@@ -173,7 +173,12 @@ def _frame(values: JsonObject) -> Frame:
     )
 
 
-def _camera(values: JsonObject) -> Camera:
+def camera_of(values: JsonObject) -> Camera:
+    """The camera of a frame's entry.
+
+    Raises:
+        BadInputError: names the key that is wrong.
+    """
     width, height = (values.whole(name, low=1, high=_MOST_PIXELS) for name in ("w", "h"))
     focal_x = values.number("fl_x", None, *_FOCAL)
     if focal_x is None:

@@ -156,10 +156,10 @@ def _tracking_stages(plan: PersonTraining) -> list[_Stage]:
         return []
 
     def track(folder: Path, job: JobPart) -> dict[str, float]:
-        from training.tracking.run import track_video
+        from training.tracking.run import track_videos
 
         head = flame_of(plan.head)
-        summary = track_video(video, folder, plan.track, job, no_progress, head=head)
+        summary = track_videos([video], folder, plan.track, job, no_progress, head=head)
         return {
             "frames": summary["frames"],
             "tracked": summary["tracked"],

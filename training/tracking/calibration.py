@@ -11,6 +11,7 @@ sharp ones, so the renders for a film out of focus are as soft as that.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,10 +25,10 @@ from engine.heads.head import Head
 from engine.rendering.frames import render_frame, studio_backdrop
 from engine.splatting.camera import Camera
 from engine.splatting.registry import choose_backend
-from training.tracking.fitting import FrameFit, Intrinsics
 from training.tracking.landmark_map import LandmarkMap
 from training.tracking.landmark_responses import Picture, Priors, with_responses
 from training.tracking.landmarks import Image, LandmarkDetector
+from training.tracking.observations import FrameFit, Intrinsics
 from training.tracking.sharpness import grey_of, sharpness_of
 
 _PRIORS = Priors(offset=0.002, response=0.001, aspect=0.002)
@@ -46,8 +47,7 @@ _LEAST = 6
 def calibrated(
     marks: LandmarkMap,
     person: Head,
-    camera: Intrinsics,
-    fit: FrameFit,
+    views: Sequence[tuple[Intrinsics, FrameFit]],
     detector: LandmarkDetector,
     progress: Progress,
     sharpness: float = math.inf,
@@ -57,8 +57,7 @@ def calibrated(
     Args:
         marks: of people in general.
         person: as fitted, neutral, on the default head's mesh.
-        camera: of the film.
-        fit: some of its frames.
+        views: cameras, and some of the frames of each with poses in its space.
         detector: of pictures that are no film.
         progress: called before each render; may raise to cancel.
         sharpness: of the film's face (:func:`training.tracking.sharpness.sharpness_of`).
@@ -68,12 +67,17 @@ def calibrated(
     """
     avatar, backend = load_avatar("default", person, other_identity=True), choose_backend("cpu")
     pictures: list[Picture] = []
-    count, blur = len(fit.expression), None
-    for frame in range(count):
-        progress(frame / count, "showing the detector what was fitted")
-        expression = fit.expression[frame].astype(np.float32)
+    blur = None
+    shots = [
+        (camera, fit.picked(slice(frame, frame + 1)))
+        for camera, fit in views
+        for frame in range(len(fit.expression))
+    ]
+    for number, (camera, fit) in enumerate(shots):
+        progress(number / len(shots), "showing the detector what was fitted")
+        expression = fit.expression[0].astype(np.float32)
         matrix = np.eye(4)
-        matrix[:3, :3], matrix[:3, 3] = fit.rotation[frame], fit.translation[frame]
+        matrix[:3, :3], matrix[:3, 3] = fit.rotation[0], fit.translation[0]
         vertices = person.deform(expression)
         shown, K = _window(person, vertices, matrix, camera)
         image = render_frame(

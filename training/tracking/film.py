@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,9 @@ class Film:
         scale: of the pictures given out against those of the file.
         notes: what the user should know, one sentence each.
         smeared: whether compression leaves so few bits that lips may move late or not at all.
+        file_size: width and height of the file's pictures, upright.
+        begin: seconds of the file at which the first picture given out lies.
+        most: pictures that are given out at most; all without it.
     """
 
     path: Path
@@ -85,6 +89,9 @@ class Film:
     scale: float = 1.0
     notes: tuple[str, ...] = ()
     smeared: bool = False
+    file_size: tuple[int, int] = (0, 0)
+    begin: float = 0.0
+    most: int | None = None
 
 
 def open_film(path: Path, largest: int) -> Film:
@@ -127,19 +134,25 @@ def pictures(film: Film, start: int = 0) -> Iterator[tuple[int, Image]]:
     Raises:
         BadInputError: the file cannot be decoded to its end; what was decoded has been given out.
     """
+    for number, frame in islice(_at_rate(film), film.most):
+        if number >= start:
+            yield number, _upright(frame, film)
+
+
+def _at_rate(film: Film) -> Iterator[tuple[int, Any]]:
+    """The frames of the file at the film's rate, with their numbers."""
     period = 1 / exact_fps(film.fps)
+    at = Fraction(film.begin).limit_denominator(10**6)
     number = 0
     before: tuple[Fraction, Any] | None = None
     for time, frame in _timed(film.path):
         # Each point of the grid takes the nearer of the two frames round it.
-        while before is not None and number * period < (before[0] + time) / 2:
-            if number >= start:
-                yield number, _upright(before[1], film)
+        while before is not None and at + number * period < (before[0] + time) / 2:
+            yield number, before[1]
             number += 1
         before = time, frame
-    while before is not None and number * period <= before[0] + period / 2:
-        if number >= start:
-            yield number, _upright(before[1], film)
+    while before is not None and at + number * period <= before[0] + period / 2:
+        yield number, before[1]
         number += 1
 
 
@@ -154,14 +167,12 @@ def write_sound(film: Film, path: Path, frames: int) -> None:
     Raises:
         BadInputError: the sound cannot be decoded.
     """
-    with av.open(str(film.path)) as container:
-        video, sound = container.streams.video[0], container.streams.audio[0]
-        late = _begin(sound) - _begin(video)
+    late = late_sound(film) - film.begin
     with closing(open_source(film.path)) as source:
         mono = [block.mean(axis=1) for block in source.blocks()]
         rate = round(source.rate)
     samples = np.concatenate(mono) if mono else np.zeros(0, np.float32)
-    shift = round(float(late) * rate)
+    shift = round(late * rate)
     samples = np.r_[np.zeros(max(shift, 0), np.float32), samples[max(-shift, 0) :]]
     wanted = round(frames / film.fps * rate)
     samples = np.r_[samples[:wanted], np.zeros(max(0, wanted - len(samples)), np.float32)]
@@ -170,6 +181,13 @@ def write_sound(film: Film, path: Path, frames: int) -> None:
         out.setsampwidth(2)
         out.setframerate(rate)
         out.writeframes((samples.clip(-1, 1) * 32767).astype("<i2").tobytes())
+
+
+def late_sound(film: Film) -> float:
+    """Seconds by which the sound of a film's file begins after its pictures."""
+    with av.open(str(film.path)) as container:
+        video, sound = container.streams.video[0], container.streams.audio[0]
+        return float(_begin(sound) - _begin(video))
 
 
 def _film(
@@ -229,6 +247,7 @@ def _film(
         scale=share,
         notes=tuple(notes),
         smeared=smeared,
+        file_size=(width, height),
     )
 
 

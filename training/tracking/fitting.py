@@ -10,6 +10,7 @@ Minimised is, over identity a, focal length f, and pose and expression of each f
     + ½·touching·|gap(e)/σ_g|²                            lips where they are known to touch
 
 by L-BFGS-B (Byrd et al. 1995; scipy) with torch's gradients: bounds of the weights hold exactly.
+Of several calibrated cameras the landmarks of each count; poses are in the first one's space.
 First a few frames of different poses and mouths give identity and camera, then all frames follow in
 windows.
 """
@@ -17,11 +18,9 @@ windows.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 from torch import Tensor
@@ -31,7 +30,8 @@ from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads.skinning import rotation_matrices
 from training.tracking.face_model import FaceModel
 from training.tracking.landmark_map import view_features
-from training.tracking.landmarks import OVAL, SKIN
+from training.tracking.landmarks import SKIN
+from training.tracking.observations import FrameFit, Intrinsics, Observations, View
 
 _EFFECTIVE = 0.12
 """Of the landmarks' weight: their errors are alike among neighbours."""
@@ -51,6 +51,8 @@ _SWAY = (0.012, 0.0015)
 """Deviations of a pose's second difference at that rate: radians, metres."""
 _GAP = 0.0002
 """Metres: deviation of the gap of lips that touch."""
+_NEAREST = 0.01
+"""Metres before a camera."""
 _WINDOW, _OVERLAP = 160, 12
 _UNITS = (0.02, 0.002, 0.01)
 """Of the solver: radians of turning, metres across, metres away from the camera."""
@@ -59,83 +61,6 @@ _RATE = 25.0
 _ROUNDS = ((120, False), (180, True), (160, True))
 """Of fitting the identity: iterations, and whether outliers count less; each begins with the pose
 of the one before, which shows what faces the camera."""
-
-
-@dataclass(frozen=True, eq=False)
-class Intrinsics:
-    """A pinhole camera.
-
-    Attributes:
-        focal: pixels.
-        centre: (2,) pixels.
-    """
-
-    focal: float
-    centre: Double
-
-
-@dataclass(frozen=True, eq=False)
-class FrameFit:
-    """Poses and expressions of T frames.
-
-    Attributes:
-        rotation: (T, 3, 3) head space to camera, OpenCV axes.
-        translation: (T, 3) metres.
-        expression: (T, E).
-    """
-
-    rotation: Double
-    translation: Double
-    expression: Double
-
-    def picked(self, frames: NDArray[np.intp] | slice) -> FrameFit:
-        """Some of the frames."""
-        return FrameFit(self.rotation[frames], self.translation[frames], self.expression[frames])
-
-
-@dataclass(frozen=True, eq=False)
-class Observations:
-    """Landmarks of T frames.
-
-    Attributes:
-        points: (T, 478, 2) pixels.
-        times: (T,) seconds.
-        takes: (T,) number of the take; nothing is smooth from one to the next.
-        touching: (T,) how certain it is that the lips touch, 0 to 1.
-        trust: (T,) weight of the landmarks, 1 for those of a sharp frame.
-    """
-
-    points: Double
-    times: Double
-    takes: NDArray[np.intp]
-    touching: Double
-    trust: Double
-
-    def picked(self, frames: NDArray[np.intp] | slice) -> Observations:
-        """Some of the frames."""
-        return Observations(*(getattr(self, field.name)[frames] for field in fields(self)))
-
-
-def initial_poses(model: FaceModel, seen: Observations, camera: Intrinsics) -> FrameFit:
-    """Neutral heads in weak perspective (DeMenthon and Davis 1995, its first iteration)."""
-    kept = np.setdiff1d(np.arange(SKIN), OVAL)
-    rest = model.rest[kept]
-    middle = rest.mean(axis=0)
-    inverse = np.linalg.pinv(rest - middle)
-    count = len(seen.times)
-    rotation, translation = np.zeros((count, 3, 3)), np.zeros((count, 3))
-    for frame in range(count):
-        points = seen.points[frame, kept]
-        centre = points.mean(axis=0)
-        rows = (inverse @ (points - centre)).T
-        sizes = np.linalg.norm(rows, axis=1)
-        x, y = rows / sizes[:, None]
-        u, _, v = np.linalg.svd(np.stack([x, y, np.cross(x, y)]))
-        R = u @ np.diag([1, 1, np.sign(np.linalg.det(u @ v))]) @ v
-        z = camera.focal / sizes.mean()
-        at = np.array([*((centre - camera.centre) * z / camera.focal), z])
-        rotation[frame], translation[frame] = R, at - R @ middle
-    return FrameFit(rotation, translation, np.zeros((count, len(model.names))))
 
 
 def fit_identity(
@@ -247,6 +172,37 @@ def landmark_weights(model: FaceModel, fit: FrameFit, points: Double | None = No
     return weights
 
 
+class _Landmarks:
+    """What a camera shows: how far the model's landmarks lie from it, in their deviations.
+
+    Attributes:
+        weights: (T, 478); 0 in frames in which it shows no face.
+    """
+
+    def __init__(self, model: FaceModel, view: View, start: FrameFit) -> None:
+        tensor, own, seen = torch.from_numpy, view.of(start), view.seen
+        self._points = tensor(np.where(seen[:, None, None], view.points, 0.0))
+        self._focal, self._centre = view.camera.focal, tensor(view.camera.centre)
+        self._R, self._t = tensor(view.placed[:3, :3].copy()), tensor(view.placed[:3, 3].copy())
+        # The view as it was at the start: the landmarks hardly differ for a degree more.
+        features = view_features(own.rotation, own.translation)
+        self._aspect = tensor(np.tensordot(features, model.aspect, 1))
+        depth = own.translation[:, 2] + (own.rotation @ model.rest.mean(0))[:, 2]
+        self._scale = tensor((depth / view.camera.focal)[:, None] / model.spread[None])
+        counted = _EFFECTIVE * landmark_weights(model, own) * np.where(seen, view.trust, 0)[:, None]
+        self.weights = tensor(counted)
+
+    def away(self, points: Tensor, turned: Tensor, at: Tensor, zoom: Tensor) -> Tensor:
+        """(T, 478) for points (T, 478, 3) of heads in poses in the first camera's space."""
+        local = (points + self._aspect) @ (self._R @ turned).transpose(1, 2)
+        local = local + (at @ self._R.T + self._t)[:, None]
+        # Landmarks that do not count may lie anywhere, but must not become infinite.
+        depth = local[..., 2:].clamp(min=_NEAREST)
+        flat = local[..., :2] / depth * (self._focal * zoom) + self._centre
+        away: Tensor = torch.linalg.vector_norm(flat - self._points + 1e-9, dim=-1)
+        return away * self._scale
+
+
 class _Problem:
     """One minimisation: its variables as one vector, in the solver's units."""
 
@@ -270,19 +226,12 @@ class _Problem:
         self._frames, E = start.expression.shape
         self._counts = (6 * self._frames, E * self._frames)
         tensor = torch.from_numpy
-        weights = landmark_weights(model, start) * seen.trust[:, None]
-        # Landmarks without any weight would only cost time.
-        self._points = tensor(np.ascontiguousarray(seen.points))
+        self._views = [_Landmarks(model, view, start) for view in seen.seen_by(camera)]
         self._rotation = tensor(start.rotation.copy())
         self._translation = tensor(start.translation.copy())
         self._basis = tensor(model.expression.reshape(E, model.rest.size))
         self._identities = tensor(model.identity.reshape(-1, model.rest.size))
-        # The view as it was at the start: the landmarks hardly differ for a degree more.
-        views = view_features(start.rotation, start.translation)
-        self._rest = tensor(model.rest + np.tensordot(views, model.aspect, 1))
-        away = start.translation[:, 2] + (start.rotation @ model.rest.mean(0))[:, 2]
-        scale = (away / camera.focal)[:, None] / model.spread[None]
-        self._scale, self._weights = tensor(scale), tensor(_EFFECTIVE * weights)
+        self._rest = tensor(model.rest)
         self._deviation = tensor(model.deviation)
         self._pairs, self._mean = tensor(model.pairs), tensor(model.mean)
         self._units = tensor(np.array([*([_UNITS[0]] * 3), *([_UNITS[1]] * 2), _UNITS[2]]))
@@ -342,15 +291,14 @@ class _Problem:
         points = neutral + (weights @ self._basis).reshape(self._frames, -1, 3)
         turned = rotation_matrices(moved[:, :3]) @ self._rotation
         at = self._translation + moved[:, 3:]
-        local = points @ turned.transpose(1, 2) + at[:, None]
-        focal = self._camera.focal * torch.exp(_FOCAL_DEVIATION * zoom)
-        flat = local[..., :2] / local[..., 2:] * focal + torch.from_numpy(self._camera.centre)
-        away = torch.linalg.vector_norm(flat - self._points + 1e-9, dim=-1) * self._scale
-        if self._robust:
-            cost = torch.where(away < _HUBER, 0.5 * away**2, _HUBER * (away - 0.5 * _HUBER))
-        else:
-            cost = 0.5 * away**2
-        loss = (cost * self._weights).sum()
+        loss = weights.new_zeros(())
+        for view in self._views:
+            away = view.away(points, turned, at, torch.exp(_FOCAL_DEVIATION * zoom))
+            if self._robust:
+                cost = torch.where(away < _HUBER, 0.5 * away**2, _HUBER * (away - 0.5 * _HUBER))
+            else:
+                cost = 0.5 * away**2
+            loss = loss + (cost * view.weights).sum()
         loss = loss + 0.5 * ((weights / self._deviation) ** 2).sum()
         apart = weights[:, self._pairs[:, 0]] - weights[:, self._pairs[:, 1]]
         loss = loss + 0.5 * (apart**2).sum() / _SIDES**2

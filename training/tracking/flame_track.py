@@ -29,7 +29,7 @@ from engine.heads.flame_param import FlameParam
 from engine.heads.head import Head
 from engine.heads.retarget import correspond
 from engine.heads.skinning import rotation_matrices, skin
-from training.tracking.fitting import FrameFit
+from training.tracking.observations import FrameFit
 
 _TRUSTED = 0.3
 _SPREAD = 0.0012

@@ -34,17 +34,18 @@ from training.data.layout import (
 )
 from training.data.layout_head_param import HeadParam, save_head_param, save_identity
 from training.data.recordings import RECORD, SPEECH
-from training.tracking.film import Film
 from training.tracking.flame_track import FlameTrack, frames_of
 from training.tracking.landmarks import Image
 from training.tracking.mattes import GivenMasks, Segmenter, of_the_head, refined
+from training.tracking.several import TrackedCamera
 from training.tracking.sound import Said, phones_between, words_between
 from training.tracking.track import Track
 
-CAMERA_ID = "00"
 MODEL = "tracked"
 _FORMAT = "gaussianspeech-tracking-1"
 _QUALITY = 94
+_LEAST = 20
+"""Timesteps that are kept of many cameras."""
 _HELD_OUT = 10
 """The last one in so many pictures is to watch and test on."""
 
@@ -52,23 +53,29 @@ _HELD_OUT = 10
 class CaptureWriter:
     """Writes pictures, masks and parameters of a track, frame by frame.
 
-    The world is head space in the mean pose, so that the camera stands before the face.
+    The world is head space in the mean pose, so that a single camera stands before the face.
     """
 
     def __init__(
-        self, folder: Path, film: Film, track: Track, most: int, flame: FlameTrack | None = None
+        self,
+        folder: Path,
+        cameras: Sequence[TrackedCamera],
+        track: Track,
+        most: int,
+        flame: FlameTrack | None = None,
     ) -> None:
         """Plan the views.
 
         Args:
             folder: of the capture.
-            film: the video.
-            track: of it.
-            most: pictures at most; of a longer video they are evenly spread.
+            cameras: with their videos.
+            track: of them.
+            most: pictures at most; of longer videos the frames are evenly spread.
             flame: the track in FLAME's terms, where the capture is to be of a FLAME head.
         """
-        self._folder, self._film, self._track = folder, film, track
-        good = track.scan.sharp
+        self._folder, self._cameras, self._track = folder, tuple(cameras), track
+        self._fps = track.scan.fps
+        good, most = track.scan.sharp, max(_LEAST, most // len(cameras))
         if len(good) > most:
             good = good[np.unique(np.linspace(0, len(good) - 1, most).round().astype(int))]
         self.views: NDArray[np.intp] = good
@@ -83,34 +90,49 @@ class CaptureWriter:
         self.to_world: Double = np.linalg.inv(mean) @ matrices
         self._flame = None if flame is None else flame.placed(self.to_world)
 
-    def pixels(self, frame: int) -> Double:
+    def shows(self, frame: int, camera: int) -> bool:
+        """Whether a camera's picture of a frame becomes a view: the head is there, unspoilt."""
+        if frame not in self.timestep or not self._cameras[camera].clear[frame]:
+            return False
+        film, middle = self._cameras[camera].film, self.vertices(frame).mean(axis=0)
+        x, y = self._projected(frame, camera, middle[None])[0]
+        return bool(0 <= x < film.width and 0 <= y < film.height)
+
+    def pixels(self, frame: int, camera: int = 0) -> Double:
         """(V, 2) pixels of the head's vertices in a frame."""
-        return self._projected(frame, self.vertices(frame))
+        return self._projected(frame, camera, self.vertices(frame))
 
     def vertices(self, frame: int) -> Float:
         """(V, 3) head space, metres."""
         return self._track.head.deform(self._track.fit.expression[frame])
 
     def write_view(
-        self, frame: int, image: Image, segmenter: Segmenter | None, masks: GivenMasks | None
+        self,
+        frame: int,
+        image: Image,
+        segmenter: Segmenter | None,
+        masks: GivenMasks | None,
+        camera: int = 0,
     ) -> None:
         """Write picture, mask and parameters of one of the views.
 
         Args:
-            frame: its number in the video.
+            frame: its number.
             image: (H, W, 3) uint8.
             segmenter: of persons, where no masks are given.
             masks: the user's.
+            camera: number of the camera.
         """
         step, track = self.timestep[frame], self._track
+        film = self._cameras[camera].film
         if masks is not None:
-            mask = masks.mask(frame, self._film.width, self._film.height)
+            mask = masks.mask(frame, film.width, film.height)
         else:
             assert segmenter is not None
-            mask = self._matte(frame, refined(segmenter.segment(image), image))
-        with atomic_write(self._folder / image_path(step, 0)) as temporary:
+            mask = self._matte(frame, camera, refined(segmenter.segment(image), image))
+        with atomic_write(self._folder / image_path(step, camera)) as temporary:
             Picture.fromarray(image).save(temporary, quality=_QUALITY, subsampling=0)
-        with atomic_write(self._folder / mask_path(step, 0)) as temporary:
+        with atomic_write(self._folder / mask_path(step, camera)) as temporary:
             Picture.fromarray(np.asarray(mask * 255 + 0.5, np.uint8)).save(temporary)
         if self._flame is not None:
             here = frames_of(self._flame, slice(frame, frame + 1))
@@ -133,22 +155,22 @@ class CaptureWriter:
             last: frame, exclusive.
             said: with the words and phones of the video.
         """
-        film = self._film
+        fps = self._fps
         if self._flame is not None:
             path = stem.with_name(f"{stem.name}.flame_param.npz")
             moved = frames_of(self._flame, slice(first, last))
-            save_tracking(moved, range(first, last), path, film.fps)
+            save_tracking(moved, range(first, last), path, fps)
             return
-        start, end = first / film.fps, last / film.fps
+        start, end = first / fps, last / fps
         performance = replace(
-            performance_of(self._track, self.to_world, film, first, last),
+            performance_of(self._track, self.to_world, first, last),
             phones=phones_between(said.phones, start, end),
             words=words_between(said.words, start, end),
             language=said.language,
         )
         performance.save(stem.with_name(f"{stem.name}.performance.npz"))
 
-    def _matte(self, frame: int, mask: Float) -> Float:
+    def _matte(self, frame: int, camera: int, mask: Float) -> Float:
         head = self._track.head
         vertices = self.vertices(frame)
         face = head.regions.get("face", np.arange(head.vertex_count))
@@ -156,13 +178,15 @@ class CaptureWriter:
         ring = vertices[vertices[:, 1] < low + 0.03 * (high - low)].astype(np.float64)
         neck = ring.mean(axis=0)
         ends = np.stack([neck, neck - [0.0, 0.012, 0.0]])
-        (here, below), pixels = self._projected(frame, ends), self.pixels(frame)
+        here, below = self._projected(frame, camera, ends)
+        pixels = self.pixels(frame, camera)
         return of_the_head(mask, pixels[face], pixels[face].mean(axis=0), here, below - here)
 
-    def _projected(self, frame: int, points: Any) -> Double:
-        matrix, camera = self._to_camera[frame], self._track.camera
-        local = points @ matrix[:3, :3].T + matrix[:3, 3]
-        flat: Double = local[:, :2] / local[:, 2:] * camera.focal + camera.centre
+    def _projected(self, frame: int, camera: int, points: Any) -> Double:
+        shown = self._cameras[camera]
+        matrix = shown.placed @ self._to_camera[frame]
+        local = (points @ matrix[:3, :3].T + matrix[:3, 3]) @ shown.K.T
+        flat: Double = local[:, :2] / local[:, 2:]
         return flat
 
     def finish(self, recordings: Sequence[tuple[str, int, int]], made_of: dict[str, Any]) -> None:
@@ -172,37 +196,47 @@ class CaptureWriter:
             recordings: name, first and last (exclusive) frame of each.
             made_of: for ``capture.json``.
         """
-        track, film, folder = self._track, self._film, self._folder
+        track, folder = self._track, self._folder
         if self._flame is None:
             save_identity(track.head, folder / CANONICAL_HEAD)
         else:
             save_flame_param(frames_of(self._flame, slice(0, 1)), folder / CANONICAL)
-        focal, (x, y) = track.camera.focal, track.camera.centre
-        K = np.array([[focal, 0, x], [0, focal, y], [0, 0, 1]], np.float32)
-        camera = Camera(self._viewmat.astype(np.float32), K, film.width, film.height)
-        frames = [
-            Frame(
-                timestep=step,
-                camera_index=0,
-                camera_id=CAMERA_ID,
-                camera=camera,
-                image=image_path(step, 0),
-                mask=mask_path(step, 0),
-                param=self._param_path(step),
-                kind="head" if self._flame is None else "flame",
-            )
-            for step in range(len(self.views))
-        ]
-        for split, chosen in _splits(frames).items():
+        for split, chosen in _splits(self._frames(), len(self.views)).items():
             write_transforms(transforms_path(folder, split), chosen)
         steps = [
-            {"timestep_index": step, "seconds": round(frame / film.fps, 4)}
+            {"timestep_index": step, "seconds": round(frame / self._fps, 4)}
             | self._spoken(frame, recordings)
             for frame, step in self.timestep.items()
         ]
-        content = {"format": _FORMAT, "fps": film.fps, "made_of": made_of, "timesteps": steps}
+        content = {"format": _FORMAT, "fps": self._fps, "made_of": made_of, "timesteps": steps}
         with atomic_write(folder / RECORD) as temporary:
             temporary.write_text(json.dumps(content, indent=1), "utf-8")
+
+    def _frames(self) -> list[Frame]:
+        placed = [
+            Camera(
+                (camera.placed @ self._viewmat).astype(np.float32),
+                camera.K.astype(np.float32),
+                camera.film.width,
+                camera.film.height,
+            )
+            for camera in self._cameras
+        ]
+        return [
+            Frame(
+                timestep=step,
+                camera_index=number,
+                camera_id=self._cameras[number].id,
+                camera=camera,
+                image=image_path(step, number),
+                mask=mask_path(step, number),
+                param=self._param_path(step),
+                kind="head" if self._flame is None else "flame",
+            )
+            for frame, step in self.timestep.items()
+            for number, camera in enumerate(placed)
+            if self.shows(frame, number)
+        ]
 
     def _param_path(self, step: int) -> str:
         return head_param_path(step) if self._flame is None else flame_param_path(step)
@@ -215,15 +249,12 @@ class CaptureWriter:
         return {}
 
 
-def performance_of(
-    track: Track, to_world: Double, film: Film, first: int, last: int
-) -> Performance:
+def performance_of(track: Track, to_world: Double, first: int, last: int) -> Performance:
     """What the head does in some frames, on its own expressions.
 
     Args:
         track: of the video.
         to_world: (T, 4, 4) of :class:`CaptureWriter`.
-        film: the video.
         first: frame.
         last: frame, exclusive.
     """
@@ -231,7 +262,7 @@ def performance_of(
     expression = track.fit.expression[first:last].astype(np.float32)
     turned = Rotation.from_matrix(to_world[first:last, :3, :3]).as_rotvec()
     return Performance(
-        fps=film.fps,
+        fps=track.scan.fps,
         weights=expression,
         basis=head.expression_basis,
         expression=expression,
@@ -242,8 +273,13 @@ def performance_of(
     )
 
 
-def _splits(frames: Sequence[Frame]) -> dict[Split, list[Frame]]:
+def _splits(frames: Sequence[Frame], timesteps: int) -> dict[Split, list[Frame]]:
     """The last tenth is held out: neighbours of training pictures would be no test."""
-    held = max(2, len(frames) // _HELD_OUT)
-    rest = list(frames[-held:])
-    return {"train": list(frames[:-held]), "val": rest[::2], "test": rest[1::2]}
+    first = timesteps - max(2, timesteps // _HELD_OUT)
+    rest = [frame for frame in frames if frame.timestep >= first]
+    odd = [(frame.timestep - first) % 2 == 1 for frame in rest]
+    return {
+        "train": [frame for frame in frames if frame.timestep < first],
+        "val": [frame for frame, late in zip(rest, odd, strict=True) if not late],
+        "test": [frame for frame, late in zip(rest, odd, strict=True) if late],
+    }

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Picture
@@ -14,7 +16,8 @@ from training.tracking.landmarks import Image
 
 _MESH, _LIPS = (90, 200, 255), (255, 190, 80)
 _STRENGTH = 0.55
-_HEIGHT = 720
+HEIGHT = 720
+"""Pixels of a preview."""
 
 
 class MeshOverlay:
@@ -30,15 +33,16 @@ class MeshOverlay:
         self._faces: Index = head.faces[np.isin(head.faces, face).all(axis=1)]
         self._lips = np.isin(self._faces, head.regions.get("lips", ())).all(axis=1)
 
-    def draw(self, image: Image, pixels: Double, text: str = "") -> Image:
+    def draw(self, image: Image, pixels: Double, text: str = "", height: int = HEIGHT) -> Image:
         """A smaller picture with the mesh.
 
         Args:
             image: (H, W, 3) uint8.
             pixels: (V, 2) of all vertices.
             text: written into the corner.
+            height: pixels at most.
         """
-        share = min(1.0, _HEIGHT / image.shape[0])
+        share = min(1.0, height / image.shape[0])
         size = (round(image.shape[1] * share), round(image.shape[0] * share))
         below = Picture.fromarray(image).resize(size, Picture.Resampling.BOX)
         above = below.copy()
@@ -54,6 +58,13 @@ class MeshOverlay:
         if text:
             ImageDraw.Draw(drawn).text((8, 8), text, fill=(255, 255, 255))
         return np.asarray(drawn)
+
+
+def side_by_side(pictures: Sequence[Image]) -> Image:
+    """Pictures in a row, lower ones with black below."""
+    height = max(picture.shape[0] for picture in pictures)
+    padded = [np.pad(p, ((0, height - p.shape[0]), (0, 0), (0, 0))) for p in pictures]
+    return np.hstack(padded)
 
 
 def _lines(pen: ImageDraw.ImageDraw, corners: Double, colour: tuple[int, int, int]) -> None:

@@ -7,30 +7,45 @@ which makes a folder a capture, comes last.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image as Picture
 
-from engine.core.errors import CancelledError
+from engine.core.errors import BadInputError, CancelledError
 from engine.core.files import atomic_write
 from engine.core.progress import Progress, subprogress
+from engine.heads.default import load_default_head
 from engine.jobs.worker import JobHandle
 from engine.rendering.video import write_video
 from training.data.recordings import SPEECH
 from training.tracking.film import Film, open_film, pictures, write_sound
 from training.tracking.flame_track import FlameTrack, in_flame
+from training.tracking.landmark_map import load_landmark_map
 from training.tracking.landmarks import Image
 from training.tracking.mattes import GivenMasks
 from training.tracking.mediapipe_faces import HandDetector, PersonSegmenter, open_detector
+from training.tracking.observations import View
 from training.tracking.output import CaptureWriter
-from training.tracking.preview import MeshOverlay
-from training.tracking.scan import GOOD, REASONS, scan
+from training.tracking.preview import HEIGHT, MeshOverlay, side_by_side
+from training.tracking.report import notes_of, sentence, write_report
+from training.tracking.rig import RigCamera, read_rig
+from training.tracking.scan import GOOD, REASONS, Scan, scan
 from training.tracking.settings import TrackSettings
+from training.tracking.several import (
+    TrackedCamera,
+    check_cameras,
+    merged,
+    one_camera,
+    tracked_cameras,
+    view_of,
+)
+from training.tracking.simultaneous import simultaneous
 from training.tracking.sound import (
     Said,
     cut_at_pauses,
@@ -40,17 +55,16 @@ from training.tracking.sound import (
 )
 from training.tracking.track import Track, track_scan
 
-REPORT, PREVIEW, PREVIEW_FILM, SOUND = "report.json", "preview.jpg", "preview.mp4", "sound.wav"
+PREVIEW, PREVIEW_FILM, SOUND = "preview.jpg", "preview.mp4", "sound.wav"
 _SCANNED, _RECOGNISED, _FITTED, _IN_FLAME = 0.45, 0.55, 0.73, 0.75
-_SHOW_EVERY = 20
+_SHOW_EVERY, _PREVIEWED = 20, 3
+"""Frames from one preview to the next, and cameras that one shows."""
 _MOST_LOST = 0.2
 """Part of a recording's frames that may be dropped."""
-_LEAST_TURN = 20.0
-"""Degrees over which the head should turn."""
 
 
-def track_video(
-    video: Path,
+def track_videos(
+    videos: Sequence[Path],
     out: Path,
     settings: TrackSettings,
     job: JobHandle,
@@ -58,10 +72,10 @@ def track_video(
     *,
     head: Path | None = None,
 ) -> dict[str, Any]:
-    """Track a video; OUT becomes a capture.
+    """Track a video, or those of several calibrated cameras; OUT becomes a capture.
 
     Args:
-        video: the film.
+        videos: the films, at the same time.
         out: folder of the job and of the capture.
         settings: how.
         job: asked for a cancel, and given progress and previews.
@@ -72,7 +86,7 @@ def track_video(
         The summary of ``report.json``.
 
     Raises:
-        BadInputError: the video cannot be tracked; says why.
+        BadInputError: a video cannot be tracked; says why.
         MissingDependencyError: MediaPipe is missing.
         CancelledError: the job was cancelled; what was looked at is kept.
     """
@@ -83,41 +97,126 @@ def track_video(
         progress(share, message)
         job.update(round(1000 * share), total=1000, message=message)
 
-    film = open_film(video, settings.largest)
-    segmenter = None if settings.masks is not None else PersonSegmenter()
-    detector, hands = open_detector(settings.landmark_model), HandDetector()
-    still = open_detector(settings.landmark_model, still=True)
-    try:
-        found = scan(film, detector, hands, job.checkpoints, subprogress(report, 0.0, _SCANNED))
-        film = replace(film, frames=len(found.state))
-        masks = None if settings.masks is None else GivenMasks(settings.masks, film.frames)
-        said = _recognised(film, out, settings, subprogress(report, _SCANNED, _RECOGNISED))
+    settings.check_videos(videos)
+    films = [open_film(video, settings.largest) for video in videos]
+    rig = None if settings.cameras is None else read_rig(settings.cameras, films)
+    report(0.0, "looking at the videos")
+    timed = simultaneous(films, settings.offsets)
+    with ExitStack() as open_parts:
+        segmenters = [_segmenter(settings, open_parts) for _ in films]
+        still = open_parts.enter_context(
+            closing(open_detector(settings.landmark_model, still=True))
+        )
+        scans, detector = _scans(timed.films, settings, job, subprogress(report, 0.0, _SCANNED))
+        shown = _Shown.of(timed.films, scans, rig)
+        masks = _masks(settings, shown.films)
+        voice = next((film for film in shown.films if film.sound), None)
+        said = _recognised(voice, out, settings, subprogress(report, _SCANNED, _RECOGNISED))
         track = track_scan(
-            film,
-            found,
-            _focal(film, settings),
+            shown.films[0],
+            shown.found,
+            _focal(shown.films[0], settings),
             subprogress(report, _RECOGNISED, _FITTED),
             closure=None if said is None else said.closure,
             still=still,
+            views=shown.views,
         )
-        for note in _notes(film, track, said):
+        cameras = shown.cameras or (one_camera(shown.films[0], track.camera, track.scan),)
+        for note in (*timed.notes, *notes_of(shown.films, track, said)):
             job.note(note)
         flame = None
         if head is not None:
             flame = in_flame(head, track.head, track.fit, subprogress(report, _FITTED, _IN_FLAME))
-        writer = CaptureWriter(out, film, track, settings.pictures, flame)
+        writer = CaptureWriter(out, cameras, track, settings.pictures, flame)
         _write_pictures(
-            out, film, track, writer, segmenter, masks, job, subprogress(report, _IN_FLAME, 0.98)
+            out,
+            cameras,
+            track,
+            writer,
+            segmenters,
+            masks,
+            job,
+            subprogress(report, _IN_FLAME, 0.98),
         )
-        recordings = [] if said is None else _write_speech(out, film, track, writer, said)
-        summary = _report(out, film, track, detector.name, flame)
-        writer.finish(recordings, _made_of(video, settings, detector.name, track, flame))
-    finally:
-        for part in (detector, still, hands, segmenter):
-            if part is not None:
-                part.close()
-    job.update(1000, total=1000, message=_sentence(summary))
+        name = videos[0].stem
+        recordings = [] if said is None else _write_speech(out, name, track, writer, said)
+        summary = write_report(out, cameras, timed.offsets, track, detector, flame)
+        writer.finish(recordings, _made_of(videos, settings, detector, track, flame))
+    job.update(1000, total=1000, message=sentence(summary))
     return summary
+
+
+def _segmenter(settings: TrackSettings, open_parts: ExitStack) -> PersonSegmenter | None:
+    """One for each video, whose pictures it follows; none where masks are given."""
+    if settings.masks is not None:
+        return None
+    return open_parts.enter_context(closing(PersonSegmenter()))
+
+
+def _scans(
+    films: Sequence[Film], settings: TrackSettings, job: JobHandle, progress: Progress
+) -> tuple[list[Scan], str]:
+    """What each video shows, and the detector's name."""
+    found, name = [], ""
+    alone = len(films) == 1
+    for number, film in enumerate(films):
+        folder = job.checkpoints if alone else job.checkpoints / f"camera_{number:02d}"
+        part = subprogress(progress, number / len(films), (number + 1) / len(films))
+        with (
+            closing(open_detector(settings.landmark_model)) as detector,
+            closing(HandDetector()) as hands,
+        ):
+            found.append(scan(film, detector, hands, folder, part, alone=alone))
+            name = detector.name
+    return found, name
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """What the videos show.
+
+    Attributes:
+        films: as long as what was decoded.
+        found: one scan of all.
+        cameras: those with a calibration.
+        views: the same.
+    """
+
+    films: tuple[Film, ...]
+    found: Scan
+    cameras: tuple[TrackedCamera, ...] = ()
+    views: tuple[View, ...] = ()
+
+    @classmethod
+    def of(
+        cls, films: Sequence[Film], scans: Sequence[Scan], rig: Sequence[RigCamera] | None
+    ) -> _Shown:
+        count = min(len(found.state) for found in scans)
+        whole = tuple(replace(film, frames=count) for film in films)
+        if rig is None:
+            return cls(whole, scans[0])
+        cameras = tracked_cameras(rig, whole, scans)
+        views = tuple(view_of(camera) for camera in cameras)
+        marks = load_landmark_map()
+        likely = marks.on_mesh(load_default_head().template) + marks.offset
+        check_cameras(views, likely.astype(np.float64))
+        return cls(whole, merged(cameras, views), cameras, views)
+
+
+def _masks(settings: TrackSettings, films: Sequence[Film]) -> list[GivenMasks | None]:
+    """The user's, of each video."""
+    if settings.masks is None:
+        return [None] * len(films)
+    folders = [settings.masks / film.path.stem for film in films]
+    if len(films) == 1:
+        folders = [settings.masks]
+    for folder in folders:
+        if not folder.is_dir():
+            raise BadInputError(
+                f"There is no folder {folder}.",
+                "Put the masks of each video into a folder of its name in that of --masks.",
+            )
+    return [GivenMasks(folder, film.frames) for folder, film in zip(folders, films, strict=True)]
 
 
 def _focal(film: Film, settings: TrackSettings) -> float | None:
@@ -125,8 +224,10 @@ def _focal(film: Film, settings: TrackSettings) -> float | None:
     return None if settings.focal is None else settings.focal * film.scale
 
 
-def _recognised(film: Film, out: Path, settings: TrackSettings, progress: Progress) -> Said | None:
-    if not film.sound:
+def _recognised(
+    film: Film | None, out: Path, settings: TrackSettings, progress: Progress
+) -> Said | None:
+    if film is None:
         return None
     progress(0.0, "recognising what is said")
     write_sound(film, out / SOUND, film.frames)
@@ -135,54 +236,64 @@ def _recognised(film: Film, out: Path, settings: TrackSettings, progress: Progre
 
 def _write_pictures(
     out: Path,
-    film: Film,
+    cameras: Sequence[TrackedCamera],
     track: Track,
     writer: CaptureWriter,
-    segmenter: PersonSegmenter | None,
-    masks: GivenMasks | None,
+    segmenters: Sequence[PersonSegmenter | None],
+    masks: Sequence[GivenMasks | None],
     job: JobHandle,
     progress: Progress,
 ) -> None:
     """The second pass: pictures and masks, and the preview film on the way."""
-    overlay = MeshOverlay(track.head)
+    overlay, films = MeshOverlay(track.head), [camera.film for camera in cameras]
+    height = HEIGHT if len(films) == 1 else HEIGHT * 2 // 3
+    fps, frames = track.scan.fps, len(track.scan.state)
+
+    def drawn(frame: int, images: Sequence[Image]) -> Image:
+        state = int(track.scan.state[frame])
+        label = f"{frame / fps:.2f} s" + ("" if state == GOOD else f"  {REASONS[state]}")
+        return side_by_side(
+            [
+                overlay.draw(
+                    image,
+                    writer.pixels(frame, number) if state == GOOD else np.zeros((0, 2)),
+                    label,
+                    height,
+                )
+                for number, image in enumerate(images[:_PREVIEWED])
+            ]
+        )
 
     def shown() -> Iterator[Image]:
-        for frame, image in pictures(film):
-            if frame >= film.frames:
-                return
-            progress(frame / film.frames, f"writing frame {frame + 1}")
-            if frame in writer.timestep:
-                writer.write_view(frame, image, segmenter, masks)
-            state = int(track.scan.state[frame])
-            label = f"{frame / film.fps:.2f} s"
-            if state == GOOD:
-                drawn = overlay.draw(image, writer.pixels(frame), label)
-            else:
-                drawn = overlay.draw(image, np.zeros((0, 2)), f"{label}  {REASONS[state]}")
+        for together in islice(zip(*map(pictures, films), strict=False), frames):
+            frame, images = together[0][0], [image for _, image in together]
+            progress(frame / frames, f"writing frame {frame + 1}")
+            for number, image in enumerate(images):
+                if writer.shows(frame, number):
+                    writer.write_view(frame, image, segmenters[number], masks[number], number)
+            picture = drawn(frame, images)
             if frame % _SHOW_EVERY == 0:
                 with atomic_write(out / PREVIEW) as temporary:
-                    Picture.fromarray(drawn).save(temporary, quality=85)
+                    Picture.fromarray(picture).save(temporary, quality=85)
                 job.update(job.status.step, preview=out / PREVIEW)
-            yield drawn
+            yield picture
 
     sound = out / SOUND
-    write_video(
-        out / PREVIEW_FILM, shown(), film.fps, sound if sound.is_file() else None, quality=26
-    )
+    write_video(out / PREVIEW_FILM, shown(), fps, sound if sound.is_file() else None, quality=26)
 
 
 def _write_speech(
-    out: Path, film: Film, track: Track, writer: CaptureWriter, said: Said
+    out: Path, title: str, track: Track, writer: CaptureWriter, said: Said
 ) -> list[tuple[str, int, int]]:
     """Recordings with motion and text, cut at pauses; of stretches that were seen."""
     recordings = []
-    lost = track.scan.state != GOOD
-    for number, (first, last) in enumerate(cut_at_pauses(said, film.frames, film.fps)):
-        if lost[first:last].mean() > _MOST_LOST or (last - first) / film.fps < 0.5:
+    lost, fps = track.scan.state != GOOD, track.scan.fps
+    for number, (first, last) in enumerate(cut_at_pauses(said, len(lost), fps)):
+        if lost[first:last].mean() > _MOST_LOST or (last - first) / fps < 0.5:
             continue
-        name = f"{film.path.stem}-{number:03d}"
-        start, end = first / film.fps, last / film.fps
-        write_segment(out / SOUND, out / SPEECH / f"{name}.wav", first, last, film.fps)
+        name = f"{title}-{number:03d}"
+        start, end = first / fps, last / fps
+        write_segment(out / SOUND, out / SPEECH / f"{name}.wav", first, last, fps)
         writer.write_motion(out / SPEECH / name, first, last, said)
         if words := words_between(said.words, start, end):
             text = " ".join(word.text for word in words)
@@ -192,100 +303,17 @@ def _write_speech(
     return recordings
 
 
-def _notes(film: Film, track: Track, said: Said | None) -> list[str]:
-    notes = list(film.notes)
-    if dropped := track.scan.dropped():
-        listed = ", ".join(f"{reason} ({count})" for reason, count in dropped.items())
-        notes.append(f"{sum(dropped.values())} of {film.frames} frames are dropped: {listed}.")
-    if smeared := len(track.scan.good) - len(track.scan.sharp):
-        notes.append(
-            f"{smeared} frames are smeared by motion: they count little and are no views. "
-            "More light makes exposures shorter."
-        )
-    if said is None:
-        notes.append("The video has no sound: there is nothing to train a speech model on.")
-    else:
-        notes += said.warnings
-    turned = _range_of_turns(track)
-    if turned < _LEAST_TURN:
-        notes.append(
-            f"The head turns by {turned:.0f}° in all: the shape of the face in depth and the "
-            f"avatar's sides are guesses. Turn slowly to both sides."
-        )
-    return notes
-
-
-def _range_of_turns(track: Track) -> float:
-    """Degrees between the directions that the face takes, from the second to the 98th percent."""
-    ahead = track.fit.rotation[track.scan.good][:, :, 2]
-    turn = np.degrees(np.arctan2(ahead[:, 0], -ahead[:, 2]))
-    low, high = np.percentile(turn, [2, 98])
-    return float(high - low)
-
-
-def _report(
-    out: Path, film: Film, track: Track, detector: str, flame: FlameTrack | None
-) -> dict[str, Any]:
-    """``report.json``: the summary, and frame by frame."""
-    good = track.scan.good
-    error = 100 * track.error
-    summary = {
-        "frames": film.frames,
-        "seconds": round(film.frames / film.fps, 3),
-        "fps": film.fps,
-        "tracked": len(good),
-        "dropped": track.scan.dropped(),
-        "cuts": track.scan.cuts,
-        "error_percent_of_eye_distance": {
-            "mean": round(float(error[good].mean()), 3),
-            "worst": round(float(error[good].max()), 3),
-        },
-        "focal_pixels": round(track.camera.focal, 1),
-        "turns_degrees": round(_range_of_turns(track), 1),
-        "identity_deviations": round(float(np.sqrt(np.mean(track.identity**2))), 3),
-        "detector": detector,
-    }
-    if flame is not None:
-        summary["flame_misfit_mm"] = round(flame.misfit, 3)
-    frames = [
-        {"frame": frame, "seconds": round(frame / film.fps, 4)}
-        | (
-            {"error_percent": round(float(error[frame]), 3)} | _smeared(track, frame)
-            if state == GOOD
-            else {"dropped": REASONS[int(state)]}
-        )
-        for frame, state in enumerate(track.scan.state)
-    ]
-    with atomic_write(out / REPORT) as temporary:
-        temporary.write_text(json.dumps({"summary": summary, "frames": frames}, indent=1), "utf-8")
-    return summary
-
-
-def _smeared(track: Track, frame: int) -> dict[str, Any]:
-    """What the report says of a frame that counts less than others."""
-    trust = float(track.scan.trust[frame])
-    return {} if trust == 1 else {"smeared": True, "weight": round(trust, 3)}
-
-
 def _made_of(
-    video: Path,
+    videos: Sequence[Path],
     settings: TrackSettings,
     detector: str,
     track: Track,
     flame: FlameTrack | None,
 ) -> dict[str, Any]:
     return {
-        "video": video.name,
+        "video": videos[0].name if len(videos) == 1 else [video.name for video in videos],
         "head": track.head.id if flame is None else flame.person.head.id,
         "detector": detector,
         "settings": settings.to_dict(),
         "focal_pixels": track.camera.focal,
     }
-
-
-def _sentence(summary: dict[str, Any]) -> str:
-    error = summary["error_percent_of_eye_distance"]["mean"]
-    return (
-        f"{summary['tracked']} of {summary['frames']} frames tracked, landmarks "
-        f"{error:.1f} % of the eyes' distance off"
-    )

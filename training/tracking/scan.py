@@ -107,6 +107,12 @@ class Scan:
         """First frames of takes but the first."""
         return [int(frame) + 1 for frame in np.flatnonzero(np.diff(self.takes))]
 
+    def first(self, count: int) -> Scan:
+        """The first frames alone."""
+        arrays = (self.points, self.state, self.takes, self.trust)
+        points, state, takes, trust = (array[:count] for array in arrays)
+        return Scan(points, state, takes, self.fps, trust, self.sharpness)
+
     def dropped(self) -> dict[str, int]:
         """How many frames were dropped, by reason."""
         counted = Counter(self.state.tolist())
@@ -114,7 +120,13 @@ class Scan:
 
 
 def scan(
-    film: Film, detector: LandmarkDetector, hands: HandDetector, folder: Path, progress: Progress
+    film: Film,
+    detector: LandmarkDetector,
+    hands: HandDetector,
+    folder: Path,
+    progress: Progress,
+    *,
+    alone: bool = True,
 ) -> Scan:
     """Look at every frame; what an earlier run has looked at is read.
 
@@ -124,6 +136,7 @@ def scan(
         hands: of hands.
         folder: for chunks of results.
         progress: called before each frame; may raise to cancel, which loses a chunk at most.
+        alone: whether there is no other camera, so that most frames have to be of use.
 
     Raises:
         BadInputError: there is no face, or hardly ever one; or two.
@@ -152,7 +165,7 @@ def scan(
     with atomic_write(folder / "scanned") as temporary:
         temporary.write_text("", "utf-8")
     joined = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in _ARRAYS}
-    return _judged(film, joined)
+    return _judged(film, joined, alone=alone)
 
 
 @dataclass(eq=False)
@@ -219,7 +232,7 @@ def _covers(hand: Float, face: FaceLandmarks) -> bool:
     return bool(inside.sum() >= 2)
 
 
-def _judged(film: Film, joined: dict[str, NDArray[np.generic]]) -> Scan:
+def _judged(film: Film, joined: dict[str, NDArray[np.generic]], *, alone: bool) -> Scan:
     points = np.asarray(joined["points"], np.float32)
     state = np.asarray(joined["state"], np.int8).copy()
     sharpness = np.asarray(joined["sharpness"], np.float64)
@@ -232,7 +245,7 @@ def _judged(film: Film, joined: dict[str, NDArray[np.generic]]) -> Scan:
     trust = _trust(points, sharpness, state == GOOD, film.fps)
     usual = float(np.median(sharpness[state == GOOD])) if (state == GOOD).any() else 0.0
     found = Scan(points, state, takes, film.fps, trust, usual)
-    _check(film, found)
+    _check(film, found, alone=alone)
     return found
 
 
@@ -281,7 +294,7 @@ def _cuts(points: Float, change: Double) -> NDArray[np.bool_]:
     return cuts
 
 
-def _check(film: Film, found: Scan) -> None:
+def _check(film: Film, found: Scan, *, alone: bool) -> None:
     count = len(found.state)
     faces = np.isfinite(found.points[:, 0, 0])
     dropped = found.dropped()
@@ -291,7 +304,8 @@ def _check(film: Film, found: Scan) -> None:
             "Film one person's face from in front, large and well lit; animals are not found.",
         )
     worst = max(dropped, key=lambda reason: dropped[reason], default="")
-    if len(found.good) < max(_LEAST_GOOD, (1 - _MOST_LOST) * count):
+    least = (1 - _MOST_LOST) * count if alone else 0.0
+    if len(found.good) < max(_LEAST_GOOD, least):
         listed = ", ".join(f"{reason} in {number}" for reason, number in dropped.items())
         raise BadInputError(
             f"{film.path}: only {len(found.good)} of {count} frames are of use ({listed}).",

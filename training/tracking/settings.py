@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from engine.core.errors import BadInputError
+from engine.core.files import file_digest
 from engine.recognition.text_file import read_text_file
 from training.run.options import check_file, check_ranges
 
@@ -27,7 +30,12 @@ class TrackSettings:
         focal: focal length in pixels of the video; estimated by default.
         text: file of what is said, text or subtitles; it is recognised by default.
         masks: folder with a mask for each frame, in the order of their names; made by default.
+            Of several videos a folder for each in it, named as the video.
         landmark_model: MediaPipe's face_landmarker.task, for versions that have no models inside.
+        cameras: calibration of the cameras, a transforms JSON or the folder of a capture; needed
+            for several videos.
+        offsets: seconds by which each of several videos begins after the first; found by their
+            sound by default.
     """
 
     largest: int = 1280
@@ -36,6 +44,8 @@ class TrackSettings:
     text: Path | None = None
     masks: Path | None = None
     landmark_model: Path | None = None
+    cameras: Path | None = None
+    offsets: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -47,6 +57,14 @@ class TrackSettings:
         check_ranges(self, ranges if self.focal is None else {**ranges, "focal": (50.0, 1e5)})
         check_file(self.text, "--text")
         check_file(self.landmark_model, "--landmark-model")
+        if self.cameras is not None and not self.cameras.is_dir():
+            check_file(self.cameras, "--cameras")
+        if self.cameras is not None and self.focal is not None:
+            raise BadInputError(
+                "The calibration given with --cameras has the focal length.", "Leave out --focal."
+            )
+        if not all(math.isfinite(at) for at in self.offsets):
+            raise BadInputError("The times given with --offsets are no numbers.", "Give seconds.")
         if self.masks is not None and not self.masks.is_dir():
             raise BadInputError(
                 f"There is no folder {self.masks}.", "Check the path given with --masks."
@@ -63,6 +81,25 @@ class TrackSettings:
             return None
         return " ".join(cue.text for cue in read_text_file(self.text))
 
+    def check_videos(self, videos: Sequence[Path]) -> None:
+        """See that the options are for so many videos.
+
+        Raises:
+            BadInputError: no video, several without a calibration, or other offsets than videos.
+        """
+        if not videos:
+            raise BadInputError("There is no video to track.", "Give a video of a talking head.")
+        if len(videos) > 1 and self.cameras is None:
+            raise BadInputError(
+                f"{len(videos)} videos are given without the calibration of their cameras.",
+                "Give it with --cameras, or one video alone.",
+            )
+        if self.offsets and len(self.offsets) != len(videos):
+            raise BadInputError(
+                f"--offsets has {len(self.offsets)} times for {len(videos)} videos.",
+                "Give one for each video, 0 for the first.",
+            )
+
     @property
     def given(self) -> list[str]:
         """Names of the options that are not as they are by default."""
@@ -73,8 +110,15 @@ class TrackSettings:
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it, with the text itself."""
-        return {
+        """As JSON has it, with the text itself and what the calibration's files hold."""
+        several: dict[str, Any] = {}
+        if self.cameras is not None:
+            files = sorted(self.cameras.glob("transforms_*.json")) or [self.cameras]
+            digests = [file_digest(path) for path in files if path.is_file()]
+            several["cameras"] = {"path": str(self.cameras), "sha256": digests}
+        if self.offsets:
+            several["offsets"] = list(self.offsets)
+        return several | {
             "largest": self.largest,
             "pictures": self.pictures,
             "focal": self.focal,

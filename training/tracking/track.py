@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,18 +27,17 @@ from training.tracking.face_model import (
     with_own_lips,
 )
 from training.tracking.film import Film
-from training.tracking.fitting import (
-    FrameFit,
-    Intrinsics,
-    Observations,
-    fit_frames,
-    fit_identity,
-    initial_poses,
-    project,
-)
+from training.tracking.first_poses import initial_poses
+from training.tracking.fitting import fit_frames, fit_identity, landmark_weights, project
 from training.tracking.identity_space import IdentitySpace, default_space
 from training.tracking.landmark_map import LandmarkMap, load_landmark_map
-from training.tracking.landmarks import LandmarkDetector, eye_distance, lip_gap_pixels
+from training.tracking.landmarks import (
+    EYE_CORNERS,
+    LandmarkDetector,
+    eye_distance,
+    lip_gap_pixels,
+)
+from training.tracking.observations import FrameFit, Intrinsics, Observations, View
 from training.tracking.scan import GOOD, MISFIT, Scan
 
 PHONE_FOCAL = 0.77
@@ -75,12 +75,14 @@ class Track:
 
     Attributes:
         head: the person, neutral.
-        camera: of the video.
+        camera: of the video; the first of several.
         fit: of all T frames; frames that were dropped are interpolated.
         error: (T,) mean reprojection error in parts of the distance of the eyes' outer corners;
             NaN of frames that were dropped.
         scan: frames and takes, with those dropped that the head did not fit.
         identity: (I,) coefficients.
+        view_error: (C, T) the same as ``error`` in each of several cameras; NaN where it shows no
+            face.
     """
 
     head: Head
@@ -89,6 +91,7 @@ class Track:
     error: Double
     scan: Scan
     identity: Double
+    view_error: Double = field(default_factory=lambda: np.zeros((0, 0)))
 
 
 def track_scan(
@@ -99,30 +102,35 @@ def track_scan(
     *,
     closure: Double | None = None,
     still: LandmarkDetector | None = None,
+    views: Sequence[View] = (),
 ) -> Track:
-    """Fit a head to the landmarks of a video.
+    """Fit a head to the landmarks of a video, or of several calibrated cameras.
 
     Args:
-        film: the video.
-        found: its landmarks.
+        film: the video; the first of several.
+        found: its landmarks; of several :func:`training.tracking.several.merged`.
         focal: pixels of the film's pictures; estimated where ``None``.
         progress: called with the share done; may raise to cancel.
         closure: (T,) how far the p, b and m that were recognised close the lips, 0 to 1.
         still: detector of pictures that are no film, which is shown what was fitted
             (:mod:`training.tracking.calibration`); without one the landmark map of people in
             general is all that is known of it.
+        views: of several cameras, all frames of each; their focal lengths are known.
 
     Raises:
-        BadInputError: the head does not fit what the video shows.
+        BadInputError: the head does not fit what the video shows, or one of several.
     """
     space, marks = default_space(), load_landmark_map()
     model = arkit_face_model(load_default_head(), space, marks)
     guess = PHONE_FOCAL * max(film.width, film.height) if focal is None else focal
     camera = Intrinsics(guess, np.array([film.width / 2, film.height / 2]))
+    camera = views[0].camera if views else camera
     said = None if closure is None else closure[found.good]
-    seen = _observations(found, found.good, said)
+    shown = tuple(view.picked(found.good) for view in views)
+    seen = replace(_observations(found, found.good, said), views=shown)
     picked = seen.picked(_varied(model, seen, camera))
-    search = _IdentitySearch(space, marks, still, focal is None, found.sharpness)
+    free = focal is None and not views
+    search = _IdentitySearch(space, marks, still, free, found.sharpness)
     identity, camera, marks = search.run(picked, camera, subprogress(progress, 0.0, 0.4))
     _check_shape(film, identity)
     person = space.shaped(identity)
@@ -134,8 +142,10 @@ def track_scan(
     )
     start = initial_poses(model, seen, camera)
     fit = fit_frames(model, seen, camera, none, start, subprogress(progress, 0.4, 1.0))
-    error = _errors(model, none, camera, fit, seen)
-    _check_fit(film, float(np.median(error)))
+    by_view = _errors(model, camera, fit, seen)
+    for number, view in enumerate(seen.seen_by(camera)):
+        _check_fit(view.name or str(film.path), float(np.nanmedian(by_view[number])))
+    error = np.nanmean(by_view, axis=0)
     kept, found_frames = error <= _MISFIT, found.good
     state = found.state.copy()
     state[found_frames[~kept]] = MISFIT
@@ -148,7 +158,9 @@ def track_scan(
         whole.expression[lost] = unseen_closures(person, whole.expression[lost], closure[lost])
     errors = np.full(len(state), np.nan)
     errors[found.good] = error[kept]
-    return Track(person, camera, whole, errors, found, identity)
+    view_errors = np.full((len(by_view), len(state)), np.nan)
+    view_errors[:, found.good] = by_view[:, kept]
+    return Track(person, camera, whole, errors, found, identity, view_errors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,12 +205,19 @@ class _IdentitySearch:
             identity, lips = found[:-OWN_LIPS], own_lips(found[-OWN_LIPS:])
             if self.still is not None and number < _CALIBRATIONS:
                 person = self.space.shaped(identity)
-                shown = fit.picked(slice(None, None, _SHOWN))
+                shown = _shown(picked.seen_by(camera), fit)
                 step = subprogress(step, 0.6, 1.0)
-                marks = calibrated(
-                    self.marks, person, camera, shown, self.still, step, self.sharpness
-                )
+                marks = calibrated(self.marks, person, shown, self.still, step, self.sharpness)
         return identity, camera, replace(marks, offset=marks.offset + lips.astype(np.float32))
+
+
+def _shown(views: Sequence[View], fit: FrameFit) -> list[tuple[Intrinsics, FrameFit]]:
+    """Frames that are rendered for the detector: as many of several cameras as of one."""
+    stride = _SHOWN * len(views)
+    return [
+        (view.camera, view.of(fit).picked(np.flatnonzero(view.seen)[_SHOWN * number :: stride]))
+        for number, view in enumerate(views)
+    ]
 
 
 def _check_shape(film: Film, identity: Double) -> None:
@@ -211,10 +230,10 @@ def _check_shape(film: Film, identity: Double) -> None:
         )
 
 
-def _check_fit(film: Film, error: float) -> None:
+def _check_fit(video: str, error: float) -> None:
     if error > _FAILED:
         raise BadInputError(
-            f"The head does not fit the face in {film.path}: landmarks are "
+            f"The head does not fit the face in {video}: landmarks are "
             f"{100 * error:.1f} % of the eyes' distance apart.",
             _NO_PERSON,
         )
@@ -317,13 +336,26 @@ def _varied(model: FaceModel, seen: Observations, camera: Intrinsics) -> NDArray
     return picked
 
 
-def _errors(
-    model: FaceModel, identity: Double, camera: Intrinsics, fit: FrameFit, seen: Observations
-) -> Double:
-    """(T,) mean distance of the landmarks, in parts of the eyes' distance."""
-    away = np.linalg.norm(project(model, identity, camera, fit) - seen.points, axis=2)
-    errors: Double = away.mean(axis=1) / eye_distance(seen.points)
-    return errors
+def _errors(model: FaceModel, camera: Intrinsics, fit: FrameFit, seen: Observations) -> Double:
+    """(C, T) mean distance of the landmarks, in parts of the eyes' distance.
+
+    Of several cameras the skin that faces each counts, and the eyes' distance is that of the head,
+    for from the side it looks short.
+    """
+    nobody = np.zeros(0)
+    if not seen.views:
+        away = np.linalg.norm(project(model, nobody, camera, fit) - seen.points, axis=2)
+        return np.asarray(away.mean(axis=1) / eye_distance(seen.points))[None]
+    errors = []
+    right, left = model.rest[list(EYE_CORNERS)]
+    for view in seen.views:
+        own = view.of(fit)
+        away = np.linalg.norm(project(model, nobody, view.camera, own) - view.points, axis=2)
+        weights = landmark_weights(model, own)
+        depth = own.translation[:, 2] + (own.rotation @ model.rest.mean(axis=0))[:, 2]
+        eyes = np.linalg.norm(right - left) * view.camera.focal / depth
+        errors.append((away * weights).sum(1) / np.maximum(weights.sum(1), 1e-9) / eyes)
+    return np.array(errors)
 
 
 def _interpolated(fit: FrameFit, found: Scan) -> FrameFit:

@@ -14,8 +14,9 @@ from engine.rendering.video import write_video
 from engine.splatting.camera import Camera
 from engine.splatting.cpu.backend import CpuBackend
 from tests.training.tracking.projected_face import default_model
-from training.tracking.fitting import FrameFit, Intrinsics, project
+from training.tracking.fitting import project
 from training.tracking.landmarks import FaceLandmarks
+from training.tracking.observations import FrameFit, Intrinsics
 
 SIZE = (180, 240)
 FPS = 12.0

@@ -9,9 +9,10 @@ from scipy.spatial.transform import Rotation
 
 from engine.heads import load_head
 from training.tracking.face_model import arkit_face_model
-from training.tracking.fitting import FrameFit, Intrinsics, Observations, project
+from training.tracking.fitting import project
 from training.tracking.identity_space import default_space
 from training.tracking.landmark_map import load_landmark_map
+from training.tracking.observations import FrameFit, Intrinsics, Observations
 
 SIZE = (720, 1280)
 

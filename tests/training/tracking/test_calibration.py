@@ -7,9 +7,9 @@ import pytest
 from engine.core.errors import CancelledError
 from tests.training.tracking.detected_faces import detections
 from training.tracking.calibration import _window, calibrated
-from training.tracking.fitting import FrameFit, Intrinsics
 from training.tracking.landmark_map import load_landmark_map
 from training.tracking.landmarks import FaceLandmarks
+from training.tracking.observations import FrameFit, Intrinsics
 from training.tracking.sharpness import grey_of, sharpness_of
 
 
@@ -42,7 +42,7 @@ def test_a_detector_that_finds_no_face_in_the_renders_leaves_the_map(head, marks
     camera = Intrinsics(900.0, np.array([320.0, 320.0]))
     pictures = list(detections(head, marks, 8))
     detector = Scripted([[] for _ in pictures])
-    same = calibrated(marks, head, camera, fit_of(pictures), detector, lambda *_: None)
+    same = calibrated(marks, head, [(camera, fit_of(pictures))], detector, lambda *_: None)
     assert same is marks
     assert len(detector.sizes) == 8
     assert all(64 <= height == width <= 448 for height, width, _ in detector.sizes)
@@ -55,7 +55,7 @@ def test_a_calibration_can_be_cancelled(head, marks):
     camera = Intrinsics(900.0, np.array([320.0, 320.0]))
     fit = fit_of(list(detections(head, marks, 2)))
     with pytest.raises(CancelledError):
-        calibrated(marks, head, camera, fit, Scripted([]), stop)
+        calibrated(marks, head, [(camera, fit)], Scripted([]), stop)
 
 
 @pytest.mark.slow
@@ -77,7 +77,7 @@ def test_landmarks_in_the_window_are_those_of_the_film(head, marks):
             rays = (picture.points - camera.centre) / camera.focal
             return [FaceLandmarks((rays * K[0, 0] + K[:2, 2]).astype(np.float32))]
 
-    found = calibrated(marks, head, camera, fit_of(pictures), Right(), lambda *_: None)
+    found = calibrated(marks, head, [(camera, fit_of(pictures))], Right(), lambda *_: None)
     assert np.abs(found.offset - marks.offset).max() < 1e-5
 
 
@@ -98,7 +98,9 @@ def test_renders_are_as_soft_as_a_film_out_of_focus(head, marks):
 
     def shown(sharpness):
         seen.clear()
-        calibrated(marks, head, camera, fit_of(pictures), Watching(), lambda *_: None, sharpness)
+        calibrated(
+            marks, head, [(camera, fit_of(pictures))], Watching(), lambda *_: None, sharpness
+        )
         return list(seen)
 
     sharp = shown(np.inf)

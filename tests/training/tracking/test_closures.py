@@ -6,8 +6,8 @@ import pytest
 
 from engine.heads import load_head
 from engine.motion.lip_contact import lip_gap
-from training.tracking.fitting import Observations
 from training.tracking.landmarks import INNER_LOWER, INNER_UPPER, POINTS
+from training.tracking.observations import Observations
 from training.tracking.track import closed_lips, unseen_closures
 
 EYES = 100.0

@@ -7,14 +7,10 @@ import pytest
 from engine.core.errors import CancelledError
 from tests.training.tracking.projected_face import filmed_face
 from training.tracking.face_model import with_own_lips
-from training.tracking.fitting import (
-    Intrinsics,
-    fit_frames,
-    fit_identity,
-    initial_poses,
-    project,
-)
+from training.tracking.first_poses import initial_poses
+from training.tracking.fitting import fit_frames, fit_identity, project
 from training.tracking.landmarks import LIPS
+from training.tracking.observations import Intrinsics
 
 
 def degrees_apart(a, b):

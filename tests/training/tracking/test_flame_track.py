@@ -10,8 +10,8 @@ from engine.heads import load_head
 from engine.heads.flame_param import FlameParam
 from tests.engine.heads.flame_people import write_model
 from training.data.posed_flame import posed, row_of
-from training.tracking.fitting import FrameFit
 from training.tracking.flame_track import frames_of, in_flame
+from training.tracking.observations import FrameFit
 
 FRAMES = 6
 
