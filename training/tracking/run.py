@@ -192,7 +192,8 @@ class _Shown:
         cls, films: Sequence[Film], scans: Sequence[Scan], rig: Sequence[RigCamera] | None
     ) -> _Shown:
         count = min(len(found.state) for found in scans)
-        whole = tuple(replace(film, frames=count) for film in films)
+        smeared = any(film.smeared for film in films)
+        whole = tuple(replace(film, frames=count, smeared=smeared) for film in films)
         if rig is None:
             return cls(whole, scans[0])
         cameras = tracked_cameras(rig, whole, scans)

@@ -109,9 +109,15 @@ class Scan:
 
     def first(self, count: int) -> Scan:
         """The first frames alone."""
-        arrays = (self.points, self.state, self.takes, self.trust)
-        points, state, takes, trust = (array[:count] for array in arrays)
-        return Scan(points, state, takes, self.fps, trust, self.sharpness)
+        kept = slice(0, count)
+        return Scan(
+            self.points[kept],
+            self.state[kept],
+            self.takes[kept],
+            self.fps,
+            self.trust[kept],
+            self.sharpness,
+        )
 
     def dropped(self) -> dict[str, int]:
         """How many frames were dropped, by reason."""

@@ -119,8 +119,15 @@ def merged(cameras: Sequence[TrackedCamera], views: Sequence[View]) -> Scan:
     state = np.where(good, GOOD, cameras[0].scan.state).astype(np.int8)
     takes = np.r_[0, np.cumsum(cuts)].astype(np.intp)
     trust = np.max([np.where(view.seen, view.trust, 0.0) for view in views], axis=0)
-    fps = cameras[0].scan.fps
-    return Scan(points[best].astype(np.float32), state, takes, fps, np.where(good, trust, 1.0))
+    sharpness = float(np.median([camera.scan.sharpness for camera in cameras]))
+    return Scan(
+        points[best].astype(np.float32),
+        state,
+        takes,
+        cameras[0].scan.fps,
+        np.where(good, trust, 1.0),
+        sharpness,
+    )
 
 
 def check_cameras(views: Sequence[View], landmarks: Double) -> None:

@@ -106,7 +106,7 @@ def test_lips_known_to_touch_show_where_the_detector_sees_their_edges():
         _, _, found = fit_identity(model, seen, camera, start, free_focal=False)
         wrong.append(1e3 * np.abs((found.expression @ film.model.parting - gap).max(1)).mean())
     assert wrong[0] < 0.5
-    assert wrong[1] > 2 * wrong[0]
+    assert wrong[1] > 1.5 * wrong[0]
 
 
 def test_a_known_focal_length_is_kept(film):
