@@ -7,7 +7,7 @@ when a view is asked for. The layout is that of :mod:`training.data.layout`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -38,11 +38,11 @@ from training.data.multiview_pictures import (
     load_picture,
     scaled_camera,
 )
-from training.data.recordings import SPLIT, any_recordings
+from training.data.multiview_splits import by_camera, by_timestep, held_out, keeps_timesteps
+from training.data.recordings import any_recordings
 from training.data.silhouettes import check_silhouettes
 
 _POSES_KEPT = 512
-_WATCHED: tuple[Split, ...] = ("val", "test")
 _FACING = 8
 """Timesteps over which the face's direction is averaged when the front camera is looked for."""
 
@@ -113,7 +113,8 @@ class MultiViewCapture:
         head: the head it shows, neutral.
         scale: of the pictures against those on disk.
         background: display-referred sRGB behind the person.
-        test_camera: id of the camera kept from training, the front one unless chosen.
+        test_camera: id of the camera kept from training, the front one unless chosen; of a capture
+            that keeps timesteps instead those of all its cameras.
         note: what the user should know of how the head lies on the masks; empty where it fits.
     """
 
@@ -157,7 +158,8 @@ class MultiViewCapture:
             head: for captures with ``flame_param``, the user's FLAME model file; for others the
                 head or its file where it is not the default one.
             test_camera: id of the camera to test on; by default the one that the files keep from
-                training, else the one before the face.
+                training, or none where they keep timesteps of all cameras, else the one before the
+                face.
             tracking: ``flame_param.npz`` of an avatar training on this capture: its refined
                 parameters in place of the tracker's.
 
@@ -183,8 +185,13 @@ class MultiViewCapture:
         for param in params:
             motion.check(param)
         note = check_silhouettes(folder, everything, motion)
+        tested = any_recordings(folder).test_timesteps
         front = _test_camera(folder, listed, motion, test_camera)
-        splits = _by_camera(folder, listed, front, any_recordings(folder).test_timesteps)
+        if keeps_timesteps(listed, test_camera):
+            front = ", ".join(dict.fromkeys(frame.camera_id for frame in listed["train"]))
+            splits = by_timestep(folder, listed, tested)
+        else:
+            splits = by_camera(folder, listed, front, tested)
         return cls(folder, splits, motion, front, scale=scale, background=background, note=note)
 
     def split(self, name: Split) -> Views:
@@ -192,8 +199,8 @@ class MultiViewCapture:
 
         ``train`` holds no picture of the test camera and none of a recording of the test part, so
         that all stages are tested on faces that none of them saw; ``val`` and ``test`` hold
-        pictures of the test camera alone, and of a capture of one camera timesteps that ``train``
-        does not.
+        pictures of the test camera alone, and of a capture that keeps timesteps those that
+        ``train`` does not.
         """
         return Views(self, self._splits[name])
 
@@ -277,15 +284,9 @@ def _listed(folder: Path) -> dict[Split, list[Frame]]:
     return listed
 
 
-def _held_out(listed: dict[Split, list[Frame]]) -> set[int]:
-    """Timesteps to watch and test on that are not trained on."""
-    trained = {frame.timestep for frame in listed["train"]}
-    return {frame.timestep for name in _WATCHED for frame in listed[name]} - trained
-
-
 def _check_cameras(folder: Path, listed: dict[Split, list[Frame]]) -> None:
     frames = [frame for split in SPLITS for frame in listed[split]]
-    if len({frame.camera_id for frame in frames}) < 2 and not _held_out(listed):
+    if len({frame.camera_id for frame in frames}) < 2 and not held_out(listed):
         raise BadInputError(
             f"{folder} has pictures of one camera only ('{frames[0].camera_id}'), and all of them "
             "are to train on.",
@@ -348,32 +349,3 @@ def _test_camera(
         return float(towards @ ahead / np.linalg.norm(towards))
 
     return max(sorted(cameras), key=before_the_face)
-
-
-def _by_camera(
-    folder: Path, listed: dict[Split, list[Frame]], front: str, tested: Collection[int]
-) -> dict[Split, list[Frame]]:
-    def of_front(frames: Sequence[Frame]) -> list[Frame]:
-        return [frame for frame in frames if frame.camera_id == front]
-
-    alone = len({frame.camera_id for split in SPLITS for frame in listed[split]}) == 1
-    others = [frame for frame in listed["train"] if alone or frame.camera_id != front]
-    train = [frame for frame in others if frame.timestep not in tested]
-    if others and not train:
-        raise BadInputError(
-            f"All pictures of {folder} are of recordings that are kept for the test.",
-            f"Name others in {SPLIT}, or film more recordings.",
-        )
-    if alone:
-        # A head that moves: other timesteps are what is new to the avatar.
-        held = _held_out(listed)
-        val, test = ([f for f in listed[name] if f.timestep in held] for name in _WATCHED)
-        return {"train": train, "val": val or test, "test": test or val}
-    test = of_front(listed["test"]) or of_front(listed["val"]) or of_front(listed["train"])
-    if not train or not test:
-        raise BadInputError(
-            f"{folder} has {len(train)} pictures to train on and {len(test)} of the camera "
-            f"'{front}' to test on.",
-            "Choose another camera to test on.",
-        )
-    return {"train": train, "val": of_front(listed["val"]) or test, "test": test}

@@ -36,6 +36,12 @@ def test_trainings_open_all_cameras(capture, videos):
     opened = MultiViewCapture.open(capture)
     frames = [f for s in ("train", "val", "test") for f in opened.split(s).frames]
     assert {frame.camera_id for frame in frames} == {"front", "left", "right"}
+    # All cameras are trained on: timesteps are kept for the test, none of them.
+    for split in ("train", "val", "test"):
+        kept = opened.split(split).frames
+        assert {frame.camera_id for frame in kept} == {"front", "left", "right"}
+    trained = {frame.timestep for frame in opened.split("train").frames}
+    assert not trained & {frame.timestep for frame in opened.split("test").frames}
     listed = [
         f for s in ("train", "val", "test") for f in read_transforms(transforms_path(capture, s))
     ]
