@@ -98,10 +98,11 @@ def resampled(times: Double, values: Double, fps: float) -> Float:
 def in_order(times: Double, values: Double) -> tuple[Double, Double]:
     """Samples by rising time, from zero on; of those at one time the last."""
     order = np.argsort(times, kind="stable")
-    last = np.append(np.diff(times[order]) > 0, True)
-    times, values = times[order][last], values[order][last]
-    since_first: Double = times - times[0]
-    return since_first, values
+    # Times that differ may be one since a first that is far away.
+    with np.errstate(over="ignore", invalid="ignore"):
+        since_first: Double = times[order] - times[order[0]]
+        last = np.append(np.diff(since_first) > 0, True)
+    return since_first[last], values[order][last]
 
 
 def usual_rate(times: Double, alone: float = 60.0) -> float:

@@ -68,9 +68,9 @@ def curves_of_frames(content: JsonObject, path: str | Path, fps: float | None) -
     if not known:
         raise BadInputError(f"{path} has no ARKit weights.", "Its names must be ARKit's, jawOpen …")
     times, weights = in_order(_times(content, frames), weights)
+    check_gaps(path, times)
     if fps is None:
         fps = usual_rate(times)
-    check_gaps(path, times)
     check_length(path, times[-1] - times[0], fps)
     curves = resampled(times, weights, fps)
     return FaceCurves(float(fps), curves, np.zeros((len(curves), 3), np.float32))

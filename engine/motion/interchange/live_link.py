@@ -112,9 +112,9 @@ def read_live_link(
     clock, values = _parse(path, header, lines, lowered.index("timecode"))
     rate = rate or _rate(clock)
     times, values = in_order(_seconds(clock, rate), values)
+    check_gaps(path, times)
     if fps is None:
         fps = usual_rate(times, rate)
-    check_gaps(path, times)
     check_length(path, times[-1] - times[0], fps)
     weights = np.zeros((len(times), len(ARKIT_NAMES)))
     for position, column in columns:

@@ -56,6 +56,13 @@ def test_frames_without_times_follow_the_rate_and_weights_are_limited(tmp_path):
     np.testing.assert_allclose(found.weights[:, COLUMN["jawOpen"]], [1.0, 0.0])
 
 
+@pytest.mark.parametrize("times", [(-1e18, 0.0, 0.03, 0.06), (-1e308, 1e308, 1.1e308)])
+def test_times_that_are_one_since_a_first_far_away_are_a_leap(tmp_path, times):
+    frames = [{"time": time, "weights": {"jawOpen": 0.5}} for time in times]
+    with pytest.raises(BadInputError, match="leap"):
+        read_curves(written(tmp_path, {"frames": frames}))
+
+
 @pytest.mark.parametrize(
     "content",
     [
