@@ -27,5 +27,6 @@ def add_small_head(blender, offsets, vertices=((0, 0, 0), (0, 0, 0), (1, 0, 0), 
             key.points[vertex].co = position
     known = obj.gaussianspeech_head
     known.id, known.vertex_count = "small", len(vertices)
+    known.camera_visibility = "ARTIST"  # As heads are made; of 0.1.0 undo would change it.
     blender.context.scene.render.fps, blender.context.scene.render.fps_base = 25, 1.0
     return obj
