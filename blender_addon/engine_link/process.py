@@ -158,6 +158,7 @@ def engine_environment(
     env = {key: value for key, value in environ.items() if key.upper() not in dropped}
     env.setdefault("PYTHONPYCACHEPREFIX", str(cache / "pycache"))
     env.setdefault("NUMBA_CACHE_DIR", str(cache / "numba"))
+    env.setdefault("OPENBLAS_NUM_THREADS", "1")  # See engine.core.runtime; numpy reads it first.
     env |= {
         "PYTHONPATH": str(ROOT),
         "PYTHONSAFEPATH": "1",  # The working folder must not stand before the extension's.

@@ -36,8 +36,12 @@ def prepare() -> None:
     - ``NUMBA_CACHE_LOCATOR_CLASSES``: they are kept by what they are made of (`kernel_cache`).
     - ``OMP_WAIT_POLICY``: the thread pools of torch and numba take turns; threads of the idle one
       that spin instead of sleeping slow the other several times.
+    - ``OPENBLAS_NUM_THREADS``: numpy's and scipy's matrices are small here. On two processors a
+      second thread for their products does not end the fit of a face sooner, and takes as much of
+      the processor again.
     """
     if "NUMBA_CACHE_DIR" not in os.environ:
         os.environ["NUMBA_CACHE_DIR"] = str(_writable(cache_folder() / "numba"))
     os.environ.setdefault("NUMBA_CACHE_LOCATOR_CLASSES", "engine.core.kernel_cache.KernelLocator")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -124,6 +124,7 @@ def test_the_engine_sees_this_code_and_writes_nothing_beside_it(tmp_path):
     assert env["PATH"] == "/bin"
     assert env["GAUSSIANSPEECH_DEVICE"] == "cpu"
     assert env["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert env["OPENBLAS_NUM_THREADS"] == "1"
     for name in ("PYTHONPYCACHEPREFIX", "NUMBA_CACHE_DIR"):
         assert Path(env[name]).is_relative_to(tmp_path)
 

@@ -25,8 +25,16 @@ def test_a_home_that_cannot_be_written_leaves_the_folder_for_temporary_files(mon
 def test_variables_that_the_user_has_set_stay(monkeypatch):
     monkeypatch.setenv("NUMBA_CACHE_DIR", "mine")
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
     runtime.prepare()
     assert (os.environ["NUMBA_CACHE_DIR"], os.environ["OMP_WAIT_POLICY"]) == ("mine", "ACTIVE")
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "3"
+
+
+def test_small_products_are_computed_on_one_thread(monkeypatch):
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    runtime.prepare()
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "1"
 
 
 def test_the_command_line_prepares_the_process_before_torch_and_numba(tmp_path):
