@@ -80,7 +80,7 @@ def substitute_detectors(patch, filmed, faces=None):
         return _NoFaces() if still else _Detector(faces or true_face)
 
     patch.setattr("training.tracking.run.open_detector", opened)
-    patch.setattr("training.tracking.run.HandDetector", _NoHands)
+    patch.setattr("training.tracking.run.HandDetector", NoHands)
     patch.setattr("training.tracking.run.PersonSegmenter", lambda: _Segmenter(filmed))
 
 
@@ -109,7 +109,9 @@ class _NoFaces:
         pass
 
 
-class _NoHands:
+class NoHands:
+    """Finds no hand."""
+
     def detect(self, _image):
         return []
 

@@ -14,6 +14,7 @@ from scipy.spatial import ConvexHull
 
 from engine.rendering.video import write_video
 from tests.training.tracking.filmed_by_three import NAMES, calibration, filmed_by_three
+from tests.training.tracking.filmed_head import NoHands
 from training.tracking.identity_space import default_space
 from training.tracking.landmarks import FaceLandmarks
 
@@ -82,7 +83,7 @@ def substitute_detectors(patch, videos, lost=()):
         return _Detector(videos, None) if still else _Detector(videos, next(names), lost)
 
     patch.setattr("training.tracking.run.open_detector", opened)
-    patch.setattr("training.tracking.run.HandDetector", _NoHands)
+    patch.setattr("training.tracking.run.HandDetector", NoHands)
     patch.setattr("training.tracking.run.PersonSegmenter", lambda: _Segmenter(videos, next(masks)))
 
 
@@ -97,14 +98,6 @@ class _Detector:
             return []
         points = self._videos.points[self._camera][self._videos.time(image)]
         return [FaceLandmarks(points.astype(np.float32))]
-
-    def close(self):
-        pass
-
-
-class _NoHands:
-    def detect(self, _image):
-        return []
 
     def close(self):
         pass
