@@ -249,7 +249,7 @@ def lpips(session: nox.Session) -> None:
 @nox.session(python=python_of(ENGINE_PYTHON), reuse_venv=True)
 def tracking(session: nox.Session) -> None:
     """Tracking with MediaPipe, whose numpy and protobuf are older than the pinned ones."""
-    install(session, "-e", ".[tracking]", "pytest", TORCH)
+    install(session, "-e", ".[tracking]", "pytest", "hypothesis", TORCH)
     session.run("pytest", "tests/training/tracking", *session.posargs, env=COMPILED)
 
 
