@@ -15,7 +15,7 @@ SIZE = (160, 200)
 
 
 def grey(level, size=SIZE):
-    return np.full((*size, 3), level, np.uint8)
+    return np.full((*size, 3), level % 256, np.uint8)
 
 
 def numbered(path, count=50, fps=25.0, sound=None):
