@@ -40,37 +40,14 @@ from .compositor import (
     write_layers,
 )
 from .engine import GaussianSpeechRenderEngine
+from .following import follow, follow_all, follow_subframe
 from .foreground import foreground_scene as foreground
 from .foreground import frames
 from .light import properties as light_properties
 from .light.light_scene import differs, keep_light_scene, remove_light_scene
 from .properties import composite_of
 
-_SETTINGS = (
-    "fps",
-    "fps_base",
-    "resolution_x",
-    "resolution_y",
-    "resolution_percentage",
-    "pixel_aspect_x",
-    "pixel_aspect_y",
-    "use_border",
-    "use_crop_to_border",
-    "border_min_x",
-    "border_max_x",
-    "border_min_y",
-    "border_max_y",
-    "use_motion_blur",
-    "motion_blur_shutter",
-    "motion_blur_position",
-    "filter_size",
-    "use_simplify",
-    "simplify_subdivision_render",
-    "simplify_child_particles_render",
-)
-_FRAMES = ("frame_start", "frame_end", "frame_step")
 _RETRY_SECONDS = 0.5
-_VIEW = ("view_transform", "look", "exposure", "gamma")
 
 
 def set_up_composite(scene: bpy.types.Scene) -> bpy.types.Scene:
@@ -123,7 +100,7 @@ def _keep_scenes(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
     """Have the light scene that the lit heads need, and the foreground scene."""
     keep_light_scene(scene, _lit_heads(avatar_scene))
     foreground.keep_foreground_scene(scene, _covered_heads(scene, avatar_scene))
-    _follow_all(scene)
+    follow_all(scene)
 
 
 def _lit_heads(avatar_scene: bpy.types.Scene) -> list[bpy.types.Object]:
@@ -149,25 +126,6 @@ def remove_composite(scene: bpy.types.Scene) -> None:
     avatar_scene, composite.avatar_scene = composite.avatar_scene, None
     if avatar_scene is not None:
         bpy.data.scenes.remove(avatar_scene)
-
-
-def follow(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
-    """Give the avatar scene the main scene's camera, frames, resolution and view."""
-    _copy(scene, avatar_scene, ("camera", *_FRAMES))
-    _copy(scene.render, avatar_scene.render, _SETTINGS)
-    _copy(scene.view_settings, avatar_scene.view_settings, _VIEW)
-
-
-def _follow_all(scene: bpy.types.Scene) -> None:
-    for other in _scenes_of(scene):
-        follow(scene, other)
-
-
-def _scenes_of(scene: bpy.types.Scene) -> list[bpy.types.Scene]:
-    """What is rendered for a main scene's compositor."""
-    composite = composite_of(scene)
-    others = (composite.avatar_scene, composite.light_scene, composite.foreground_scene)
-    return [other for other in others if other is not None]
 
 
 def _link_heads(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
@@ -228,14 +186,6 @@ def _link_camera(avatar_scene: bpy.types.Scene) -> None:
     objects.link(camera)
     # A render that has begun already would otherwise crash Blender 5.2.
     avatar_scene.view_layers[0].update()
-
-
-def _copy(source: object, target: object, names: tuple[str, ...]) -> None:
-    # Writing an equal value would tag the scene as changed and call the handler again.
-    for name in names:
-        value = getattr(source, name)
-        if getattr(target, name) != value:
-            setattr(target, name, value)
 
 
 def _shows_avatar(obj: bpy.types.Object) -> bool:
@@ -308,7 +258,7 @@ def _on_change(*_args: object) -> None:
             or foreground.differs(scene, _covered_heads(scene, avatar_scene))
         ):
             _keep_in_step_soon()
-        _follow_all(scene)
+        follow_all(scene)
 
 
 @persistent
@@ -317,7 +267,7 @@ def _on_frame(
 ) -> None:
     # A marker may have changed the camera.
     for scene, avatar_scene in _composites():
-        _follow_all(scene)
+        follow_all(scene)
         if scene == changed and depsgraph is not None and depsgraph.mode == "RENDER":
             frames.add_time(scene, depsgraph, _covered_heads(scene, avatar_scene))
 
@@ -325,10 +275,7 @@ def _on_frame(
 @persistent
 def _on_render_frame(scene: bpy.types.Scene, *_args: object) -> None:
     _on_frame(scene, None)
-    for other in _scenes_of(scene):
-        # Blender gives a scene that is rendered for another's compositor the whole frame alone.
-        if other.frame_subframe != scene.frame_subframe:
-            other.frame_float = scene.frame_float
+    follow_subframe(scene)
     frames.begin_frame(scene)
 
 

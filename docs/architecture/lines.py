@@ -17,13 +17,17 @@ PAGE = ROOT / "docs" / "architecture.md"
 ROW = re.compile(r"^\| (`[\w`, ]+`) \| [\d,]+ \|", re.MULTILINE)
 
 
-def lines(*places: str) -> str:
-    """Lines of the files at some places, with a comma at thousands."""
+def listed(*places: str) -> list[str]:
+    """The files at some places."""
     patterns = [pattern for place in places for pattern in (f"{place}.py", f"{place}/*.py")]
-    listed = subprocess.run(
+    return subprocess.run(
         ["git", "ls-files", *patterns], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.split()
-    return f"{sum(len((ROOT / name).read_bytes().splitlines()) for name in listed):,}"
+
+
+def lines(*places: str) -> str:
+    """Lines of the files at some places, with a comma at thousands."""
+    return f"{sum(len((ROOT / name).read_bytes().splitlines()) for name in listed(*places)):,}"
 
 
 def main() -> None:
@@ -41,6 +45,8 @@ def main() -> None:
     sums = {"engine": "engine", "training": "training", "add-on": "blender_addon", "tests": "tests"}
     for name, folder in sums.items():
         text = re.sub(rf"\b({name}) [\d,]+(?=[,;.])", rf"\1 {lines(folder)}", text)
+    longest = max(len((ROOT / name).read_bytes().splitlines()) for name in listed(*sums.values()))
+    text = re.sub(r"The longest file has \d+", f"The longest file has {longest}", text)
     PAGE.write_text(text, "utf-8")
 
 

@@ -36,7 +36,8 @@ def prepare() -> None:
     - ``NUMBA_CACHE_LOCATOR_CLASSES``: they are kept by what they are made of (`kernel_cache`).
     - ``OMP_WAIT_POLICY``: the thread pools of torch and numba take turns; threads of the idle one
       that spin instead of sleeping slow the other several times.
-    - ``OPENBLAS_NUM_THREADS``: numpy's and scipy's matrices are small here. On two processors a
+    - ``OPENBLAS_NUM_THREADS``: for scipy, and numpy in processes that are started from here (jobs,
+      batches), whose matrices are small. On two processors a
       second thread for their products does not end the fit of a face sooner, and takes as much of
       the processor again.
     """

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from tests.blender_addon.speaking import action_of
+from tests.blender_addon.test_speech_bake import NAMES, played
 
 MOST = 20_000
 """Ticks after which a bake counts as one that never ends."""
@@ -90,3 +91,26 @@ def keys_of(addon, obj):
         curve.data_path: [tuple(point.co) for point in curve.keyframe_points]
         for curve in addon("compat").fcurves(action_of(obj))
     }
+
+
+def jaw(blender, obj):
+    """(T,) value of the jaw's key at each frame."""
+    return played(blender, obj, NAMES[:1])[:, 0]
+
+
+def small(blender):
+    """The head, whatever undo has made of it."""
+    return blender.data.objects["Small"]
+
+
+def half_way(blender, slices):
+    """Until the draft has some of its curves."""
+    slices.until(lambda: any(len(curves_in(action)) for action in drafts_of(blender)))
+
+
+def curves_in(action):
+    """F-curves of an Action, in every Blender."""
+    if not hasattr(action, "layers"):
+        return list(action.fcurves)
+    bags = [bag for layer in action.layers for strip in layer.strips for bag in strip.channelbags]
+    return [curve for bag in bags for curve in bag.fcurves]

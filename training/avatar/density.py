@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.splatting.camera import Camera
+from training.run.processes import Processes
 
 
 @dataclass(eq=False)
@@ -27,6 +28,24 @@ class ScreenGradients:
     def empty(cls, count: int, device: torch.device | str = "cpu") -> ScreenGradients:
         """Of G Gaussians, none seen yet."""
         return cls(torch.zeros(count, device=device), torch.zeros(count, device=device))
+
+    @classmethod
+    def of_process(
+        cls, gathered: tuple[Tensor, Tensor], count: int, processes: Processes
+    ) -> ScreenGradients:
+        """One process's part of a checkpoint; of another number of processes the first takes all.
+
+        Args:
+            gathered: (processes, G) each; (G,) of a checkpoint of version 0.1.0, summed.
+            count: G.
+            processes: that train now.
+        """
+        parts = [part.reshape(-1, count).to(processes.device) for part in gathered]
+        if len(parts[0]) == processes.count:
+            return cls(*(part[processes.rank] for part in parts))
+        if processes.rank == 0:
+            return cls(*(part.sum(0) for part in parts))
+        return cls.empty(count, processes.device)
 
     def add(self, means: Tensor, v_means: Tensor, camera: Camera) -> None:
         """Take a view's gradients.

@@ -371,22 +371,10 @@ class AvatarTrainer:
             self.tuning.restore(state["tuning"])
         self.step = int(state["step"])
         self.log = [tuple(entry) for entry in state["log"]]
-        self.gradients = self._own_gradients(state["gradients"])
+        self.gradients = ScreenGradients.of_process(
+            state["gradients"], self.avatar.count, self.processes
+        )
         self._factor = 0
-
-    def _own_gradients(self, gathered: tuple[Tensor, Tensor]) -> ScreenGradients:
-        """This process's part; of another number of processes the first one takes all.
-
-        Args:
-            gathered: (processes, G) each; (G,) of a checkpoint of version 0.1.0, summed.
-        """
-        device, count = self.processes.device, self.avatar.count
-        parts = [part.reshape(-1, count).to(device) for part in gathered]
-        if len(parts[0]) == self.processes.count:
-            return ScreenGradients(*(part[self.processes.rank] for part in parts))
-        if self.processes.rank == 0:
-            return ScreenGradients(*(part.sum(0) for part in parts))
-        return ScreenGradients.empty(count, device)
 
     def _visible_by_moments(self) -> Tensor:
         """(G,) which Gaussians were visible, of a checkpoint of version 0.1.0.

@@ -74,7 +74,7 @@ def join_processes(*, cuda: bool) -> Processes:
         BadInputError: ``cuda`` is asked for where torch sees no such device, or processes on
             several hosts could not find each other again after a restart.
     """
-    count = started_together()
+    count = int(os.environ.get("WORLD_SIZE", "1"))
     if cuda and not torch.cuda.is_available():
         raise BadInputError(
             "torch sees no CUDA device.",
@@ -90,11 +90,6 @@ def join_processes(*, cuda: bool) -> Processes:
         _wait_for_all("nccl" if cuda else "gloo", count)
         atexit.register(distributed.destroy_process_group)
     return Processes(device, distributed.get_rank(), count)
-
-
-def started_together() -> int:
-    """How many processes ``torchrun`` started; 1 without it."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def _wait_for_all(backend: str, count: int) -> None:

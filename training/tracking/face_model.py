@@ -24,6 +24,7 @@ _SHARES = ((OVAL, 0.15), (LIPS, 2.5), (EYES, 1.5), (IRISES, 1.5))
 """Factors of the landmarks' weights: the outline slides, lips and eyes are what is looked at."""
 
 OWN_LIPS = 2
+"""Coefficients of a person's own upper and lower inner lip, see :func:`with_own_lips`."""
 _OWN_LIP = 0.001
 """Metres: deviation of the edge of an inner lip, as the detector sees it, among people."""
 _UNSEEN = ("tongueOut",)
