@@ -14,8 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csc_matrix, diags
-from scipy.sparse.linalg import splu
+from scipy.sparse import diags
 from scipy.spatial import cKDTree
 
 from engine.core.arrays import Double, Float
@@ -24,6 +23,7 @@ from engine.heads.anatomy import Anatomy
 from engine.heads.head import Head
 from engine.heads.registration import Registration
 from engine.heads.surface import Closest, Surface
+from engine.heads.symmetric import factorised
 
 Indices = NDArray[np.intp]
 
@@ -106,7 +106,7 @@ class Correspondence:
         area = np.maximum(surface.areas, 1e-12)
         kept = area * np.maximum(self.trust, 1e-6)
         smoothing = (_SMOOTHING * self.target.scale) ** 2
-        solver = splu(csc_matrix(diags(kept) + smoothing * surface.laplacian))
+        solver = factorised(diags(kept) + smoothing * surface.laplacian)
         result = np.empty((len(turned), len(surface.vertices), 3))
         for row, values in enumerate(turned):
             progress(row / len(turned), "carrying the expressions")

@@ -20,8 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csc_matrix, diags
-from scipy.sparse.linalg import splu
+from scipy.sparse import diags
 from scipy.spatial import cKDTree
 
 from engine.core.arrays import Double
@@ -29,6 +28,7 @@ from engine.core.errors import BadInputError
 from engine.core.progress import Progress, no_progress
 from engine.heads.anatomy import Anatomy
 from engine.heads.surface import Surface
+from engine.heads.symmetric import factorised
 
 TOLERANCE = 0.0015
 """Metres, for a head of adult size, that the registered face may be off the target on average."""
@@ -236,7 +236,7 @@ def _fitted(
             pull[marks] += strength
             drawn_to[marks] += strength * (aims - start[marks])
             system = diags(pull + 1e-9 * areas) + length**4 * plate + 1e-3 * length**2 * membrane
-            moved = start + splu(csc_matrix(system)).solve(drawn_to)
+            moved = start + factorised(system).solve(drawn_to)
             step_length = float(np.abs(moved - skin).max())
             skin = moved
             if step_length < _CONVERGED * target.scale:
