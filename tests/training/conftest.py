@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import importlib.util
+import itertools
 
 import pytest
 import torch
@@ -11,12 +12,21 @@ from training.synthetic.small_capture import write_small_capture
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _small_turntable():
-    """The videos of reports small and short: each costs more than the training it reports on."""
+def _small_pictures():
+    """What shows a training in few pixels: it costs more than most trainings of the tests.
+
+    Videos of reports are small and short, and of a record's curves the first is drawn.
+    """
     if importlib.util.find_spec("tensorboard") is None:  # Where only tracking is tested.
         yield
         return
+    from training.run.record import curves_figure
+
+    def first_curve(curves, title):
+        return curves_figure(dict(itertools.islice(curves.items(), 1)), title)
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.run.record.curves_figure", first_curve)
         patch.setattr("training.evaluation.avatar._TURNTABLE", (72, 88))
         patch.setattr("training.evaluation.avatar._FRAMES", 16)
         yield
