@@ -22,13 +22,13 @@ def _small_pictures():
         return
     from training.run.record import curves_figure
 
-    def first_curve(curves, title):
+    def first_curve(curves, title=""):
         return curves_figure(dict(itertools.islice(curves.items(), 1)), title)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.run.record.curves_figure", first_curve)
         patch.setattr("training.evaluation.avatar._TURNTABLE", (72, 88))
         patch.setattr("training.evaluation.avatar._FRAMES", 16)
+        patch.setattr("training.run.record.curves_figure", first_curve)
         yield
 
 

@@ -32,10 +32,10 @@ from training.run.checkpoints import load_checkpoint, save_checkpoint
 SHORT = replace(SMALL, steps=6, preview_every=3, checkpoint_every=3, evaluate_every=3)
 
 
-def work(folder, data, settings=SHORT, head=None):
+def work(folder, data, settings=SHORT, head=None, *, report=False):
     jobs.adopt_job(folder, JobCommand("train avatar"), config=settings.to_dict())
     with JobHandle(folder) as job:
-        run.train(data, settings, folder, job, head=head)
+        run.train(data, settings, folder, job, head=head, report=report)
     return jobs.show(folder)
 
 
@@ -87,7 +87,7 @@ def test_a_capture_tracked_with_flame_is_trained_on_with_the_users_model(small_c
     np.savez(model, **flame_arrays())
     data = as_flame_capture(small_capture, tmp_path / "capture")
     settings = replace(SHORT, steps=2, tuning=Tuning(tune_tracking=False))
-    done = work(tmp_path / "job", data, settings, head=str(model))
+    done = work(tmp_path / "job", data, settings, head=str(model), report=True)
     avatar, own = load_with_head(done.folder / "avatar.safetensors")
     assert avatar.count > 10_000
     assert own.vertex_count == 5143
@@ -115,7 +115,8 @@ def test_a_job_shows_how_it_goes(finished):
 def test_what_is_in_force_is_said_everywhere(small_capture, tmp_path, head, monkeypatch):
     monkeypatch.setenv("GAUSSIANSPEECH_WEIGHTS", str(tmp_path / "none"))
     losses = replace(SHORT.losses, face=0.1, patch=0.05)
-    job = work(tmp_path / "job", small_capture, replace(SHORT, steps=1, losses=losses))
+    settings = replace(SHORT, steps=1, losses=losses)
+    job = work(tmp_path / "job", small_capture, settings, report=True)
     lacks = "global (ArcFace), patch (VGG16)"
     status = json.loads((job.folder / "status.json").read_text())
     (note,) = status["notes"]
@@ -146,7 +147,6 @@ def test_a_cancelled_job_goes_on_where_it_stopped(
         return terms
 
     monkeypatch.setattr(AvatarTrainer, "advance", asked_to_stop)
-    monkeypatch.setattr(run, "_report", lambda folder, data: None)
     stopped = work(folder, small_capture)
     assert (stopped.status.state, stopped.status.step) == (State.CANCELLED, 4)
     assert load_avatar(folder / "avatar.safetensors", head).count > 0

@@ -24,7 +24,15 @@ from training.avatar.model import from_avatar
 from training.cli import main
 from training.data.multiview import MultiViewCapture
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "without_report")
+
+
+@pytest.fixture(scope="module")
+def without_report():
+    """A report on a FLAME head lays the default head onto it, which takes longer than training."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.avatar.run._report", lambda _folder, _data: None)
+        yield
 
 
 @pytest.fixture(scope="module")

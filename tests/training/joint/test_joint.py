@@ -155,9 +155,15 @@ def test_without_colours_the_avatar_stays_and_table_4s_row_is_printed(given, tmp
     assert f"{UNTUNED}  " in capsys.readouterr().out
 
 
-def test_a_broken_training_goes_on_to_the_same_results(given, done, tmp_path, monkeypatch):
-    whole, rows = done
-    out = tmp_path / "broken"
+@pytest.fixture
+def broken(cancelled, tmp_path):
+    """The folder of a training that was cancelled in its second round."""
+    return Path(shutil.copytree(cancelled, tmp_path / "broken"))
+
+
+@pytest.fixture(scope="module")
+def cancelled(given, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "broken"
     update = JobHandle.update
 
     def cancelling(self, step, **values):
@@ -165,37 +171,29 @@ def test_a_broken_training_goes_on_to_the_same_results(given, done, tmp_path, mo
         if step == 24:
             (out / "cancel").touch()
 
-    monkeypatch.setattr(JobHandle, "update", cancelling)
     jobs.adopt_job(out, JobCommand("train joint"))
-    with JobHandle(out) as job:
+    with pytest.MonkeyPatch.context() as patch, JobHandle(out) as job:
+        patch.setattr(JobHandle, "update", cancelling)
         train(given / "capture", given / "avatar.safetensors", _model(given), QUICK, out, job)
-    monkeypatch.undo()
     assert jobs.show(out).status.state is State.CANCELLED
+    return out
+
+
+def test_a_broken_training_goes_on_to_the_same_results(given, done, broken):
+    whole, rows = done
+    out = broken
     again = {row.what: row for row in _train(given, out)}
     assert again == rows
     name = "avatar.safetensors"
     assert (out / name).read_bytes() == (whole / name).read_bytes()
 
 
-def test_a_broken_training_does_not_go_on_with_another_avatar(head, given, tmp_path, monkeypatch):
-    update = JobHandle.update
-
-    def cancelling(self, step, **values):
-        update(self, step, **values)
-        if step == 24:
-            (tmp_path / "run" / "cancel").touch()
-
-    monkeypatch.setattr(JobHandle, "update", cancelling)
-    jobs.adopt_job(tmp_path / "run", JobCommand("train joint"))
-    with JobHandle(tmp_path / "run") as job:
-        avatar = given / "avatar.safetensors"
-        train(given / "capture", avatar, _model(given), QUICK, tmp_path / "run", job)
-    monkeypatch.undo()
+def test_a_broken_training_does_not_go_on_with_another_avatar(head, given, broken, tmp_path):
     ours = load_avatar(given / "avatar.safetensors", head)
     moved = replace(ours, positions=ours.positions + 0.1)
     save_avatar(moved, tmp_path / "moved.safetensors")
     with pytest.raises(BadInputError, match="other settings: avatar"):
-        _train(given, tmp_path / "run", avatar=tmp_path / "moved.safetensors")
+        _train(given, broken, avatar=tmp_path / "moved.safetensors")
 
 
 def _model(given):
