@@ -131,9 +131,16 @@ def closures(truth, gaps):
     return frames
 
 
-def scores(truth, track):
-    """Figures of one video by name."""
-    head, good = track.head, track.scan.good
+def kept_closures(truth, true_gaps, gaps):
+    """Closures that are kept, of how many; gaps are of all frames."""
+    near = max(1, round(KEPT * truth.performance.fps))
+    frames = closures(truth, true_gaps)
+    kept = sum(gaps[max(0, f - near) : f + near + 1].min() < TOUCHING for f in frames)
+    return f"{kept}/{len(frames)}"
+
+
+def away(truth, head, frames, expression, rotation):
+    """How far a head is from the true one in some frames: millimetres and degrees by name."""
     face, lips = head.regions["face"], head.regions["lips"]
     scale, R, shift = similarity(
         head.template[face].astype(np.float64), truth.head.template[face].astype(np.float64)
@@ -143,23 +150,33 @@ def scores(truth, track):
         return scale * vertices @ R.T + shift
 
     neutral = 1e3 * np.linalg.norm(laid(head.template) - truth.head.template, axis=1)
-    true = np.array([truth.vertices(frame) for frame in good])
-    found = head.deform(track.fit.expression[good])
-    wrong = 1e3 * np.linalg.norm(laid(found) - true, axis=2)
-    turned = track.fit.rotation[good] @ R.T @ np.swapaxes(truth.matrices[good, :3, :3], 1, 2)
+    true = np.array([truth.vertices(frame) for frame in frames])
+    wrong = 1e3 * np.linalg.norm(laid(head.deform(expression)) - true, axis=2)
+    turned = rotation @ R.T @ np.swapaxes(truth.matrices[frames, :3, :3], 1, 2)
     always = (
         Rotation.from_matrix(
-            np.swapaxes(truth.matrices[good, :3, :3], 1, 2) @ turned @ truth.matrices[good, :3, :3]
+            np.swapaxes(truth.matrices[frames, :3, :3], 1, 2)
+            @ turned
+            @ truth.matrices[frames, :3, :3]
         )
         .as_rotvec(degrees=True)
         .mean(0)
     )
+    return {
+        "identity mm": float(neutral[face].mean()),
+        "face mm": float(wrong[:, face].mean()),
+        "lips mm": float(wrong[:, lips].mean()),
+        "pose °": float(np.degrees(Rotation.from_matrix(turned).magnitude()).mean()),
+        "always ° xyz": " ".join(f"{angle:.1f}" for angle in always),
+    }
+
+
+def scores(truth, track):
+    """Figures of one video by name."""
+    head, good = track.head, track.scan.good
     every = np.arange(len(track.scan.state))
     true_gaps = lip_gap_of(truth.head, np.array([truth.vertices(frame) for frame in every]))
     gaps = lip_gap_of(head, head.deform(track.fit.expression))
-    near = max(1, round(KEPT * truth.performance.fps))
-    frames = closures(truth, true_gaps)
-    kept = sum(gaps[max(0, f - near) : f + near + 1].min() < TOUCHING for f in frames)
     return {
         "frames": f"{len(good)}/{len(every)}",
         "dropped": " ".join(f"{name} {n}" for name, n in track.scan.dropped().items()),
@@ -167,13 +184,9 @@ def scores(truth, track):
         "takes": len(track.scan.cuts) + 1,
         "reprojection % of eyes": 100 * float(np.nanmean(track.error)),
         "identity rms": float(np.sqrt(np.mean(track.identity**2))) if len(track.identity) else 0.0,
-        "identity mm": float(neutral[face].mean()),
-        "face mm": float(wrong[:, face].mean()),
-        "lips mm": float(wrong[:, lips].mean()),
-        "pose °": float(np.degrees(Rotation.from_matrix(turned).magnitude()).mean()),
-        "always ° xyz": " ".join(f"{angle:.1f}" for angle in always),
+        **away(truth, head, good, track.fit.expression[good], track.fit.rotation[good]),
         "opening r": float(np.corrcoef(true_gaps[good], gaps[good])[0, 1]),
-        "p/b/m": f"{kept}/{len(frames)}",
+        "p/b/m": kept_closures(truth, true_gaps, gaps),
         "false closures": int(((gaps < TOUCHING) & (true_gaps > 1.5))[good].sum()),
         "focal %": 100 * (track.camera.focal / truth.K[0, 0] - 1),
     }

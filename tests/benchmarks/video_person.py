@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How good an avatar of one video is: printed, never asserted.
 
-    python -m tests.benchmarks.video_person --audio SPEECH.wav --out DIR [--seconds 6] [--steps 600]
-                                            [--steady 0.1 1] [--size 360 640] [--seed 101]
+    python -m tests.benchmarks.video_person --audio SPEECH.wav --out DIR [--begin 0] [--seconds 4]
+                                            [--size 240 320] [--seed 101] [--steps 600] [--scale 1]
+                                            [--refine 1] [--steady 1]
 
-Needs the extra ``tracking``. A video of another person of the default head is tracked, and an
-avatar trained on what was tracked; beside it one on the true camera, head and motion. Both are
-compared with the film in frames that neither saw (the last tenth), and with the person as a
-camera sees them 20° aside, which no picture shows. Their positions and sizes differ by what no
-video shows: each goes round its own head. Backgrounds are black.
+Needs the extra ``tracking``. A video of another person of the default head is tracked, refined by
+its pictures in --refine rounds as ``train person`` does it, and an avatar trained on each; beside
+them one on the true camera, head and motion. All are compared with the film in frames that none of
+them saw (the last tenth), and with the person as a camera sees them 20° aside, which no picture
+shows. Their positions and sizes differ by what no video shows: each goes round its own head.
+Backgrounds are black. Errors of the mesh are those of tests.benchmarks.tracking, over all frames.
+What --out has is not filmed, tracked or trained again. Minutes are the processor's.
 """
 
 from __future__ import annotations
@@ -28,19 +31,23 @@ from engine.avatar import load_avatar
 from engine.avatar.with_head import load_with_head
 from engine.jobs import folder as jobs
 from engine.jobs.worker import JobHandle
+from engine.recognition.segmentation import load_segmentation
 from engine.rendering.frames import FrameRenderer
+from engine.rendering.video import write_video
 from engine.splatting.camera import Camera
 from engine.splatting.registry import choose_backend
 from tests.benchmarks.machine import processor
-from tests.benchmarks.tracking import quiet
-from tests.benchmarks.tracking_truth import filmed
+from tests.benchmarks.tracking import away, cut_sound, kept_closures, lip_gap_of, quiet
+from tests.benchmarks.tracking_truth import Shot
 from training.avatar.run import train
 from training.data.multiview import MultiViewCapture
+from training.person.capture_stages import PersonTraining, capture_stages, refined
 from training.person.config import PersonSettings
 from training.person.one_camera import for_one_camera
 from training.tracking.film import open_film, pictures
 from training.tracking.observations import FrameFit, Intrinsics
 from training.tracking.output import CaptureWriter
+from training.tracking.refined_capture import seconds_of
 from training.tracking.run import track_videos
 from training.tracking.scan import GOOD, Scan
 from training.tracking.settings import TrackSettings
@@ -112,15 +119,42 @@ def true_capture(folder, video, truth):
     writer.finish([], {"made by": "tests.benchmarks.video_person"})
 
 
-def trained(capture, folder, steps, steady):
+def refined_capture(tracked, folder, settings):
+    """The capture that the rounds of a person's training make of a tracked one."""
+    plan = PersonTraining(tracked, folder, "person", settings=settings)
+    if not refined(plan).capture.is_dir():
+        jobs.adopt_job(folder, None, config={})
+        with JobHandle(folder) as job:
+            for stage in capture_stages(plan):
+                stage.run(job.part(0, stage.steps, stage.name))
+    return refined(plan).capture
+
+
+def trained(capture, folder, settings, steady):
     """The avatar of a capture, trained as ``train person`` does."""
-    opened = MultiViewCapture.open(capture)
-    settings = PersonSettings(preset="quick", avatar_steps=steps, scale=1.0, backend="cpu").avatar
-    settings = replace(for_one_camera(settings, opened), steady=steady)
-    jobs.adopt_job(folder, None, config={})
-    with JobHandle(folder) as job:
-        train(capture, settings, folder, job)
-    return load_with_head(folder / "avatar.safetensors")
+    avatar = folder / "avatar.safetensors"
+    if not (folder / "scores.json").is_file():
+        opened = MultiViewCapture.open(capture)
+        chosen = replace(for_one_camera(settings.avatar, opened), steady=steady)
+        jobs.adopt_job(folder, None, config={})
+        with JobHandle(folder) as job:
+            train(capture, chosen, folder, job, report=False)
+    return load_with_head(avatar)
+
+
+def mesh_errors(truth, folder):
+    """How far a capture's head is from the true one, over all its timesteps."""
+    capture = MultiViewCapture.open(folder)
+    head, poses = capture.head, capture.poses()
+    seconds = seconds_of(folder)
+    frames = [int(np.abs(truth.times - seconds[step]).argmin()) for step in poses]
+    expression = np.stack([pose.expression for pose in poses.values()])
+    viewmat = capture.split("train").frames[0].camera.viewmat.astype(float)
+    rotation = np.stack([viewmat[:3, :3] @ pose.head_matrix[:3, :3] for pose in poses.values()])
+    row = away(truth, head, frames, expression, rotation)
+    true_gaps = lip_gap_of(truth.head, np.stack([truth.vertices(frame) for frame in frames]))
+    gaps = lip_gap_of(head, head.deform(expression))
+    return [row["face mm"], row["lips mm"], row["pose °"], kept_closures(truth, true_gaps, gaps)]
 
 
 def psnr(a, b):
@@ -163,41 +197,81 @@ def scores(truth, capture, trained_avatar):
     return float(np.mean(found[False])), float(np.mean(found[True]))
 
 
+def shot_of(chosen, video):
+    """The truth of the film, which is filmed where it is not there."""
+    audio = chosen.out / "said.wav"
+    cut_sound(chosen.audio, audio, chosen.begin, chosen.seconds)
+    given = None
+    if (phones := chosen.audio.with_suffix(".phones.json")).is_file():
+        given = load_segmentation(phones).stretch(chosen.begin, chosen.seconds)
+    shot = Shot(audio, size=tuple(chosen.size), seed=chosen.seed, given=given)
+    if not video.is_file():
+        pictures_ = (image for image, _ in shot.pictures())
+        write_video(video, pictures_, float(shot.truth.performance.fps), audio)
+    return shot.truth
+
+
+def tracked_capture(folder, video):
+    """Track a film, and say what that took."""
+    if (folder / "transforms_train.json").is_file():
+        return
+    jobs.adopt_job(folder, None, config={})
+    start = time.process_time()
+    with JobHandle(folder) as job:
+        summary = track_videos([video], folder, TrackSettings(), job, quiet)
+    taken = (time.process_time() - start) / summary["frames"]
+    print(f"tracking: {taken:.2f} s of processor time a frame", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--audio", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seconds", type=float, default=6.0)
-    parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--steady", type=float, nargs="+", default=[0.1, 1.0])
-    parser.add_argument("--size", type=int, nargs=2, default=(360, 640))
+    parser.add_argument("--begin", type=float, default=0.0, help="seconds of the audio left out")
+    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--size", type=int, nargs=2, default=(240, 320))
     parser.add_argument("--seed", type=int, default=101)
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--refine", type=int, default=1)
+    parser.add_argument("--steady", type=float, nargs="+", default=[1.0])
     chosen = parser.parse_args()
     video = chosen.out / "film.mp4"
     chosen.out.mkdir(parents=True, exist_ok=True)
-    truth = filmed(
-        video, chosen.audio, size=tuple(chosen.size), seed=chosen.seed, seconds=chosen.seconds
+    truth = shot_of(chosen, video)
+    settings = PersonSettings(
+        preset="quick",
+        avatar_steps=chosen.steps,
+        scale=chosen.scale,
+        refine=chosen.refine,
+        backend="cpu",
+        threads=1,
     )
     captures = {"tracked": chosen.out / "tracked", "true": chosen.out / "true"}
-    jobs.adopt_job(captures["tracked"], None, config={})
-    start = time.perf_counter()
-    with JobHandle(captures["tracked"]) as job:
-        track_videos([video], captures["tracked"], TrackSettings(), job, quiet)
-    tracking = time.perf_counter() - start
-    true_capture(captures["true"], video, truth)
+    tracked_capture(captures["tracked"], video)
+    if chosen.refine:
+        start = time.process_time()
+        made = refined_capture(captures["tracked"], chosen.out / "person", settings)
+        captures = {"tracked": captures["tracked"], "refined": made, "true": captures["true"]}
+        print(f"refining: {(time.process_time() - start) / 60:.1f} minutes", flush=True)
+    if not (captures["true"] / "transforms_train.json").is_file():
+        true_capture(captures["true"], video, truth)
     table = Table(title=f"avatar of one video, {chosen.steps} steps, {processor()}")
-    for column in ("parameters", "steady", "held-out dB", f"{ASIDE:g}° aside dB", "minutes"):
+    errors = ("face mm", "lips mm", "pose °", "p, b, m")
+    columns = ("parameters", "steady", *errors, "held-out dB", f"{ASIDE:g}° aside dB", "minutes")
+    for column in columns:
         table.add_column(column, justify="right")
     for name, folder in captures.items():
+        wrong = mesh_errors(truth, folder)
         for steady in chosen.steady:
-            start = time.perf_counter()
-            avatar = trained(folder, chosen.out / f"{name}-{steady:g}", chosen.steps, steady)
-            minutes = (time.perf_counter() - start) / 60
-            row = scores(truth, MultiViewCapture.open(folder), avatar)
-            print(name, steady, row, minutes, flush=True)
-            table.add_row(name, f"{steady:g}", *(f"{v:.2f}" for v in row), f"{minutes:.1f}")
-    Console(width=120).print(table)
-    print(f"tracking: {tracking / len(truth.times):.2f} s a frame")
+            start = time.process_time()
+            avatar = trained(folder, chosen.out / f"{name}-{steady:g}", settings, steady)
+            minutes = (time.process_time() - start) / 60
+            row = [steady, *wrong, *scores(truth, MultiViewCapture.open(folder), avatar), minutes]
+            print(name, row, flush=True)
+            cells = (value if isinstance(value, str) else f"{value:.2f}" for value in row)
+            table.add_row(name, *cells)
+    Console(width=140).print(table)
 
 
 if __name__ == "__main__":

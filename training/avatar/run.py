@@ -30,7 +30,8 @@ from training.avatar.model import TrainableAvatar
 from training.avatar.preview import measured, most_expressive, save_preview
 from training.avatar.start import VIEWS, avatar_to_go_on_from, seeded_avatar
 from training.avatar.trainer import AvatarTrainer
-from training.avatar.tuning import RefinedViews
+from training.avatar.tuning import CaptureTuning, RefinedViews
+from training.avatar.tuning_video import TunedVideo
 from training.data.flame_tracking import TRACKING, save_tracking
 from training.data.multiview import MultiViewCapture
 from training.data.recordings import sequence_rate
@@ -39,6 +40,7 @@ from training.run.checkpoints import STATE, write_json
 from training.run.loop import Intervals, Step, TrainingLoop, Watch, report_to, unwatched
 from training.run.processes import Processes, join_processes
 from training.run.record import Record
+from training.tracking.refined_capture import REFINED
 
 AVATAR = "avatar.safetensors"
 CONFIG = "config.json"
@@ -59,6 +61,7 @@ def train(
     *,
     head: str | None = None,
     report: bool = True,
+    refining: bool = False,
 ) -> None:
     """Train, or resume a training that was interrupted.
 
@@ -69,6 +72,9 @@ def train(
         job: gets reports; ``None`` in processes other than the first.
         head: FLAME model of the capture, or its head, where it is not the default one.
         report: whether the report's page is written in the end.
+        refining: of a tracked video, whether the head's identity and every picture's pose and
+            expression are learned, too. All pictures are trained on, those to test on with them;
+            what was found is left in :data:`training.tracking.refined_capture.REFINED`.
 
     Raises:
         BadInputError: the capture or the settings cannot be used; before training starts.
@@ -77,6 +83,8 @@ def train(
     """
     _report_message(job, 0, "Checking the capture")
     capture = MultiViewCapture.open(data, scale=settings.scale, head=head)
+    if refining:
+        capture = capture.trained_on_all()
     initial = _initial(settings, capture)
     _report_message(job, 0, "Looking for the light of the capture")
     light = light_of(capture)
@@ -103,7 +111,8 @@ def train(
         record = None if job is None else Record(folder, f"{settings.name}: losses", _DRAWN)
         resumes = processes.agreed(yes=(folder / STATE).exists())
         avatar = _first_avatar(capture, settings, backend, job, initial, resumes=resumes)
-        trainer = AvatarTrainer(capture, avatar, settings, backend, processes, loss)
+        tuning = _tuning(capture, settings, processes, refining=refining)
+        trainer = AvatarTrainer(capture, avatar, settings, backend, processes, loss, tuning)
         training = _AvatarTraining(trainer, folder, light)
         intervals = Intervals(
             settings.checkpoint_every, settings.evaluate_every, settings.preview_every
@@ -194,6 +203,10 @@ class _AvatarTraining:
             identity = Identity.of(trainer.capture.head, tracking.expressions())
             fps = sequence_rate(trainer.capture.folder)
             save_tracking(tracking.param(), tracking.timesteps, self.folder / TRACKING, fps)
+        if (video := trainer.tuning.video) is not None:
+            motion = video.motion()
+            identity = Identity.of(motion.head, motion.expression)
+            motion.save(self.folder / REFINED)
         if (cameras := trainer.tuning.cameras) is not None:
             write_json(self.folder / CAMERAS, cameras.maps())
         provenance = {
@@ -296,6 +309,16 @@ def _first_avatar(
     if initial is None:
         return seeded_avatar(capture, settings, backend, views=views)
     return avatar_to_go_on_from(initial, capture, settings, backend, views=views)
+
+
+def _tuning(
+    capture: MultiViewCapture, settings: AvatarSettings, processes: Processes, *, refining: bool
+) -> CaptureTuning:
+    tuning = CaptureTuning(capture, settings.tuning, processes.device)
+    if refining:
+        visits = settings.steps * settings.views * processes.count / len(capture.split("train"))
+        tuning.video = TunedVideo(capture, visits, processes.device)
+    return tuning
 
 
 def _initial(settings: AvatarSettings, capture: MultiViewCapture) -> GaussianAvatar | None:

@@ -54,6 +54,7 @@ class AvatarTrainer:
         backend: rasteriser.
         processes: that train together; they say where tensors lie.
         loss: on the device of ``processes``.
+        tuning: what of the capture is refined; as the settings say where ``None``.
 
     Attributes:
         step: steps done.
@@ -68,13 +69,14 @@ class AvatarTrainer:
         backend: Backend,
         processes: Processes,
         loss: AvatarLoss,
+        tuning: CaptureTuning | None = None,
     ) -> None:
         self.capture, self.settings, self.backend = capture, settings, backend
         self.processes = processes
         self.avatar = avatar.to(processes.device)
         self.loss = loss
         self.optimiser = schedule.optimiser(self.avatar, settings)
-        self.tuning = CaptureTuning(capture, settings.tuning, processes.device)
+        self.tuning = tuning or CaptureTuning(capture, settings.tuning, processes.device)
         self.step = 0
         self.log: list[tuple[int, int, int, str]] = []
         self.gradients = ScreenGradients.empty(avatar.count, processes.device)

@@ -22,6 +22,8 @@ from engine.heads.flame import expression_weights
 from engine.heads.flame_param import MOVING, FlameParam
 from engine.splatting.backend import Image
 from training.avatar.config import Tuning
+from training.avatar.row_adam import RowAdam
+from training.avatar.tuning_video import TunedVideo
 from training.data.flame_tracking import CAMERAS_TUNED
 from training.data.multiview import MultiViewCapture, View
 from training.data.posed_flame import posed
@@ -34,58 +36,6 @@ _SIZES = {
     "eyes_pose": 6,
     "translation": 3,
 }
-_BETAS = (0.9, 0.99)
-_TINY = 1e-12
-
-
-class RowAdam:
-    """Adam (Kingma, Ba 2015) on (N, C) rows of which a step sees a few.
-
-    Moments of rows without a gradient stay as they are: a timestep is not moved by what other
-    timesteps' pictures show, and each has its own count of steps.
-
-    Args:
-        rows: (N, C), requires gradients.
-        rates: (C,) learning rates.
-    """
-
-    def __init__(self, rows: Tensor, rates: Tensor) -> None:
-        self.rows, self._rates = rows, rates
-        self._first, self._second = torch.zeros_like(rows), torch.zeros_like(rows)
-        self._steps = torch.zeros(len(rows), 1, device=rows.device)
-
-    @torch.no_grad()
-    def step(self, factor: float) -> None:
-        """Go a step along the gradients, at so much of the rates; and forget the gradients."""
-        gradient = self.rows.grad
-        if gradient is None:
-            return
-        seen = (gradient != 0).any(1, keepdim=True)
-        self._steps += seen
-        for moment, beta, value in (
-            (self._first, _BETAS[0], gradient),
-            (self._second, _BETAS[1], gradient.square()),
-        ):
-            moment.copy_(torch.where(seen, beta * moment + (1 - beta) * value, moment))
-        count = self._steps.clamp(min=1.0)
-        first = self._first / (1 - _BETAS[0] ** count)
-        second = self._second / (1 - _BETAS[1] ** count)
-        self.rows -= torch.where(
-            seen, factor * self._rates * first / (second.sqrt() + _TINY), torch.zeros_like(first)
-        )
-        self.rows.grad = None
-
-    def state(self) -> list[Tensor]:
-        """What :meth:`restore` continues from."""
-        held = (self.rows, self._first, self._second, self._steps)
-        return [tensor.detach().cpu().clone() for tensor in held]
-
-    @torch.no_grad()
-    def restore(self, state: Sequence[Tensor]) -> None:
-        """Continue from a state."""
-        held = (self.rows, self._first, self._second, self._steps)
-        for tensor, value in zip(held, state, strict=True):
-            tensor.copy_(value)
 
 
 class TunedTracking:
@@ -237,10 +187,16 @@ class CaptureTuning:
         capture: the pictures.
         settings: what, and how fast.
         device: where the avatar is.
+
+    Attributes:
+        video: identity, poses and expressions of a tracked video; set where those are refined.
     """
 
     def __init__(
-        self, capture: MultiViewCapture, settings: Tuning, device: torch.device | str
+        self,
+        capture: MultiViewCapture,
+        settings: Tuning,
+        device: torch.device | str,
     ) -> None:
         real = capture.flame is not None
         self.tracking = (
@@ -249,21 +205,27 @@ class CaptureTuning:
         self.cameras = (
             TunedCameras(capture, settings, device) if settings.tune_cameras and real else None
         )
+        self.video: TunedVideo | None = None
 
     @property
     def names(self) -> list[str]:
         """What is refined, in words."""
-        parts = {"tracking": self.tracking, CAMERAS_TUNED: self.cameras}
+        parts = {
+            "tracking": self.tracking or self.video,
+            CAMERAS_TUNED: self.cameras,
+        }
         return [name for name, part in parts.items() if part is not None]
 
     @property
     def adams(self) -> list[RowAdam]:
         """The optimisers of what is refined."""
-        return [part.adam for part in (self.tracking, self.cameras) if part is not None]
+        found = [part.adam for part in (self.tracking, self.cameras) if part is not None]
+        return found + ([] if self.video is None else self.video.adams)
 
     def refined(self, view: View) -> View:
         """A view with the head as it is refined by now."""
-        return view if self.tracking is None else self.tracking.refined(view)
+        part = self.tracking or self.video
+        return view if part is None else part.refined(view)
 
     def step(self, factor: float) -> None:
         """A step of all."""
@@ -271,6 +233,8 @@ class CaptureTuning:
             self.tracking.adam.step(factor)
         if self.cameras is not None:
             self.cameras.step(factor)
+        if self.video is not None:
+            self.video.step(factor)
 
     def state(self) -> list[list[Tensor]]:
         """What :meth:`restore` continues from."""

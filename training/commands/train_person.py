@@ -66,7 +66,8 @@ def person(
     called = name or (film.stem if film is not None else (where or out).name)
 
     def work(job: JobHandle) -> None:
-        from training.person.run import PersonTraining, train
+        from training.person.capture_stages import PersonTraining
+        from training.person.run import train
 
         train(
             PersonTraining(

@@ -204,6 +204,29 @@ class MultiViewCapture:
         """
         return Views(self, self._splits[name])
 
+    def trained_on_all(self) -> MultiViewCapture:
+        """The same, whose ``train`` is all pictures: for what is not measured afterwards."""
+        every = {(f.timestep, f.camera_id): f for split in SPLITS for f in self._splits[split]}
+        splits = {**self._splits, "train": [every[key] for key in sorted(every)]}
+        return MultiViewCapture(
+            self.folder,
+            splits,
+            self._motion,
+            self.test_camera,
+            scale=self.scale,
+            background=self.background,
+            note=self.note,
+        )
+
+    def poses(self) -> dict[int, PosedHead]:
+        """The head at each timestep of which there is a picture.
+
+        Raises:
+            BadInputError: a file that became unreadable after the capture was opened.
+        """
+        params = {f.timestep: f.param for split in SPLITS for f in self._splits[split]}
+        return {step: self._posed_head(self.folder / param) for step, param in params.items()}
+
     def identity(self) -> Identity:
         """The head, with the mean and range of the expressions of the training views.
 

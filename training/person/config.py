@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,9 @@ from engine.core.errors import BadInputError
 from training.avatar.config import PRESETS, AvatarSettings
 from training.joint.config import JointSettings
 from training.run.options import COUNT_OR_NONE, SEED, THREADS, check_ranges
+
+_REFINING = 3
+"""Part of the avatar's steps that refining takes: poses are found before the last detail is."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,9 @@ class PersonSettings:
         encoder_source: folder or hub id of wav2vec 2.0 for a new speech model; without it a new one
             reads phones and loudness alone.
         scale: size of the pictures beside the capture's; 0 for the preset's.
-        refine: whether tracking and cameras' colours of a FLAME capture are refined with the
-            avatar; not where they are known to be true.
+        refine: rounds in which what was tracked in a video is refined by its pictures, each a
+            training of a third of the avatar's steps; of a FLAME capture, whether tracking and
+            cameras' colours are refined with the avatar. 0 takes the tracker's word.
         seed: of all that is drawn by chance.
         backend: rasteriser.
         device: where the speech model is trained.
@@ -44,7 +49,7 @@ class PersonSettings:
     start: str = ""
     encoder_source: str = ""
     scale: float = 0.0
-    refine: bool = True
+    refine: int = 1
     seed: int = 0
     backend: Literal["auto", "gsplat", "cpu"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -60,6 +65,7 @@ class PersonSettings:
             "avatar_steps": COUNT_OR_NONE,
             "speech_steps": COUNT_OR_NONE,
             "joint_rounds": COUNT_OR_NONE,
+            "refine": COUNT_OR_NONE,
             "scale": (0.0, 1.0),
             "seed": SEED,
             "threads": THREADS,
@@ -84,11 +90,19 @@ class PersonSettings:
             chosen,
             steps=steps,
             scale=self.scale or chosen.scale,
-            tuning=replace(chosen.tuning, tune_tracking=self.refine, tune_cameras=self.refine),
+            tuning=replace(
+                chosen.tuning, tune_tracking=self.refine > 0, tune_cameras=self.refine > 0
+            ),
             seed=self.seed,
             backend=self.backend,
             threads=self.threads,
         )
+
+    @property
+    def refinement(self) -> AvatarSettings:
+        """Settings of a round that refines what was tracked."""
+        avatar = self.avatar
+        return replace(avatar, steps=math.ceil(avatar.steps / _REFINING))
 
     @property
     def joint(self) -> JointSettings:

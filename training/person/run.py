@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A person from a capture: the avatar, then the speech model, then both for each other.
 
-Of a video the capture is made first, by tracking it. Each stage is a training of its own in
+Of a video the capture is made first, by tracking it, and refined by its pictures
+(:mod:`training.person.capture_stages`). Each stage is a training of its own in
 ``stages/NAME`` and resumes as one. What there is after a stage is put into the job's folder at
 once, which is the person's folder (docs/persons.md).
 """
@@ -9,15 +10,13 @@ once, which is the person's folder (docs/persons.md).
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from engine.core import platforms
 from engine.core.errors import CancelledError
 from engine.core.json_values import read_json
-from engine.core.progress import no_progress
 from engine.heads.head import Head
 from engine.heads.registry import AVATAR
 from engine.heads.retarget import has_arkit_visemes
@@ -29,79 +28,22 @@ from engine.persons.person import SPEECH_MODEL
 from training.data.flame_tracking import TRACKING
 from training.data.multiview import MultiViewCapture
 from training.data.recordings import any_recordings
+from training.person.capture_stages import (
+    STAGES,
+    TRACKED,
+    PersonTraining,
+    Stage,
+    capture_stages,
+    is_refinement,
+    refined,
+    refinement_words,
+)
 from training.person.config import PersonSettings
 from training.person.one_camera import for_one_camera, has_one_camera, unseen_note
 from training.run.checkpoints import write_json
 from training.run.loop import report_to
-from training.tracking.settings import TrackSettings, flame_of
 
-STAGES = "stages"
-TRACKED = "tracking"
-"""The stage of a video, whose folder is the capture."""
-_DONE = "finished.json"
 _AVATAR_SCORES = ("test PSNR (dB)", "test SSIM", "gaussians")
-
-
-@dataclass(frozen=True)
-class PersonTraining:
-    """What to train.
-
-    Attributes:
-        data: folder of the capture; ``None`` where it is made of a video.
-        out: folder of the job, which becomes the person's.
-        name: of the person.
-        head: file of the capture's head: the FLAME model, or a head that is not the default one.
-        licence: of the capture, for ``person.json``.
-        settings: how.
-        video: of the person, where there is no capture.
-        track: how the video is tracked.
-    """
-
-    data: Path | None
-    out: Path
-    name: str
-    head: str | None = None
-    licence: str = ""
-    settings: PersonSettings = field(default_factory=PersonSettings)
-    video: Path | None = None
-    track: TrackSettings = field(default_factory=TrackSettings)
-
-    @property
-    def capture(self) -> Path:
-        """Folder of the capture, which is there once a video has been tracked."""
-        return self.out / STAGES / TRACKED if self.data is None else self.data
-
-    @property
-    def source(self) -> str:
-        """What the person was made of, for the record."""
-        return self.capture.resolve().name if self.video is None else self.video.name
-
-
-class _Stage:
-    """One of the trainings: its folder, and whether it has finished."""
-
-    def __init__(
-        self, out: Path, name: str, steps: int, work: Callable[[Path, JobPart], Any]
-    ) -> None:
-        self.name, self.steps, self._work = name, steps, work
-        self.folder = out / STAGES / name
-
-    @property
-    def scores(self) -> dict[str, float]:
-        """Figures by name; empty before it has finished."""
-        done = self.folder / _DONE
-        return read_json(done).mapping("scores") if done.is_file() else {}
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing is left to do."""
-        return (self.folder / _DONE).is_file()
-
-    def run(self, job: JobPart) -> None:
-        """Train, or resume."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        scores = self._work(self.folder, job)
-        write_json(self.folder / _DONE, {"scores": scores})
 
 
 def train(plan: PersonTraining, job: JobHandle) -> Person:
@@ -118,13 +60,14 @@ def train(plan: PersonTraining, job: JobHandle) -> Person:
         BadInputError: the capture cannot be used; before the first stage.
         CancelledError: the user asked to stop; all that is done is kept.
     """
-    tracking = _tracking_stages(plan)
-    first = 0
+    tracking, first = capture_stages(plan), 0
+    most = sum(stage.steps for stage in tracking) + _most_steps(plan.settings)
     for stage in tracking:
         if not stage.finished:
-            job.update(job.status.step, total=stage.steps + _most_steps(plan.settings))
-            stage.run(job.part(0, stage.steps, stage.name))
-        first = stage.steps
+            job.update(job.status.step, total=most)
+            stage.run(job.part(first, stage.steps, stage.name))
+        first += stage.steps
+    plan = refined(plan)
     job.update(job.status.step, message="Checking the capture")
     settings = plan.settings
     capture = MultiViewCapture.open(plan.capture, scale=settings.avatar.scale, head=plan.head)
@@ -147,34 +90,6 @@ def train(plan: PersonTraining, job: JobHandle) -> Person:
         job.note(unseen_note(capture, plan.out / STAGES / "avatar"))
     job.update(first, message=_summary(person))
     return person
-
-
-def _tracking_stages(plan: PersonTraining) -> list[_Stage]:
-    """The one that makes the capture of a video; none where there is a capture."""
-    video = plan.video
-    if video is None:
-        return []
-
-    def track(folder: Path, job: JobPart) -> dict[str, float]:
-        from training.tracking.run import track_videos
-
-        head = flame_of(plan.head)
-        summary = track_videos([video], folder, plan.track, job, no_progress, head=head)
-        return {
-            "frames": summary["frames"],
-            "tracked": summary["tracked"],
-            "reprojection (% of the eyes' distance)": summary["error_percent_of_eye_distance"][
-                "mean"
-            ],
-        }
-
-    stage = _Stage(plan.out, TRACKED, 0, track)
-    if not (frames := stage.scores.get("frames")):
-        from training.tracking.film import open_film
-
-        frames = open_film(video, plan.track.largest).frames
-    stage.steps = int(frames)
-    return [stage]
 
 
 def _most_steps(settings: PersonSettings) -> int:
@@ -205,7 +120,7 @@ def _left_out(plan: PersonTraining, head: Head) -> dict[str, str]:
     return {"speech": speech, "joint": joint}
 
 
-def _stages(plan: PersonTraining, capture: MultiViewCapture) -> list[_Stage]:
+def _stages(plan: PersonTraining, capture: MultiViewCapture) -> list[Stage]:
     settings, out, head = plan.settings, plan.out, capture.head
     avatar, speech = out / STAGES / "avatar" / AVATAR, out / STAGES / "speech" / SPEECH_MODEL
 
@@ -239,9 +154,9 @@ def _stages(plan: PersonTraining, capture: MultiViewCapture) -> list[_Stage]:
         return {f"{row.what}, PSNR (dB)": row.psnr for row in rows}
 
     return [
-        _Stage(out, "avatar", settings.avatar.steps, train_avatar),
-        _Stage(out, "speech", settings.speech_steps, train_speech),
-        _Stage(out, "joint", settings.joint.steps, train_joint),
+        Stage(out, "avatar", settings.avatar.steps, train_avatar),
+        Stage(out, "speech", settings.speech_steps, train_speech),
+        Stage(out, "joint", settings.joint.steps, train_joint),
     ]
 
 
@@ -298,7 +213,7 @@ def _train_speech(
 def _published(
     plan: PersonTraining,
     capture: MultiViewCapture,
-    stages: list[_Stage],
+    stages: list[Stage],
     left_out: Mapping[str, str],
 ) -> Person:
     """Put the latest avatar and speech model into the person's folder, and say what they are."""
@@ -340,7 +255,7 @@ def _published(
 def _trained_on(
     plan: PersonTraining,
     capture: MultiViewCapture,
-    done: Mapping[str, _Stage],
+    done: Mapping[str, Stage],
     left_out: Mapping[str, str],
 ) -> dict[str, str]:
     name, tracked = plan.source, done[TRACKED].scores if TRACKED in done else {}
@@ -355,6 +270,8 @@ def _trained_on(
         "speech": f"{name}: {len(any_recordings(plan.capture).every)} recordings",
         "joint": f"{name}: predicted faces on its pictures",
     }
+    for stage in filter(is_refinement, done):
+        texts[stage] = f"{name}: {refinement_words(done[stage].scores, done[stage].steps)}"
     said = {stage: texts[stage] for stage in done}
     return said | {stage: f"not trained: {why}" for stage, why in left_out.items() if why}
 

@@ -42,7 +42,7 @@ from training.tracking.sound import Said, phones_between, words_between
 from training.tracking.track import Track
 
 MODEL = "tracked"
-_FORMAT = "gaussianspeech-tracking-1"
+TRACKED_FORMAT = "gaussianspeech-tracking-1"
 _QUALITY = 94
 _LEAST = 20
 """Timesteps that are kept of many cameras."""
@@ -208,7 +208,12 @@ class CaptureWriter:
             | self._spoken(frame, recordings)
             for frame, step in self.timestep.items()
         ]
-        content = {"format": _FORMAT, "fps": self._fps, "made_of": made_of, "timesteps": steps}
+        content = {
+            "format": TRACKED_FORMAT,
+            "fps": self._fps,
+            "made_of": made_of,
+            "timesteps": steps,
+        }
         with atomic_write(folder / RECORD) as temporary:
             temporary.write_text(json.dumps(content, indent=1), "utf-8")
 

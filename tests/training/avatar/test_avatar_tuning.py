@@ -20,10 +20,11 @@ from tests.training.avatar.conftest import ALONE, SMALL
 from tests.training.data.flame_sequences import parameters, write_flame_sequences
 from training.avatar.config import Tuning
 from training.avatar.preview import measured
+from training.avatar.row_adam import RowAdam
 from training.avatar.run import train, use_threads
 from training.avatar.start import seeded_avatar
 from training.avatar.trainer import AvatarTrainer
-from training.avatar.tuning import RefinedViews, RowAdam
+from training.avatar.tuning import RefinedViews
 from training.data.flame_tracking import load_tracking
 from training.data.multiview import MultiViewCapture
 from training.data.posed_flame import posed, row_of

@@ -63,7 +63,7 @@ def test_a_video_becomes_a_person(done):
     person = load_person(done.folder)
     assert person.name == "ada"
     assert person.provenance["capture"] == "ada.mp4"
-    assert set(person.trained_on) == {"tracking", "avatar", "speech", "joint"}
+    assert set(person.trained_on) == {"tracking", "refinement-1", "avatar", "speech", "joint"}
     assert person.trained_on["tracking"] == "ada.mp4: 16 of 16 frames"
     assert person.scores["avatar: test PSNR (dB)"] > 20
     avatar, head = load_with_head(done.folder)

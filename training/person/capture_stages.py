@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stages of a person's training that make its capture: tracking, and refining by pictures.
+
+Landmarks say where a face is to a millimetre or two, and are wrong about one person in all frames
+alike. Pictures know better once there is an avatar to compare with: each round of refinement trains
+one, with identity, poses and expressions free to move, and writes the capture anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from engine.core.json_values import read_json
+from engine.core.progress import no_progress
+from engine.jobs.worker import JobPart
+from training.data.multiview import MultiViewCapture
+from training.person.config import PersonSettings
+from training.person.one_camera import for_one_camera, has_one_camera
+from training.run.checkpoints import write_json
+from training.tracking.refined_capture import (
+    REFINED,
+    RefinedMotion,
+    can_be_refined,
+    write_refined,
+)
+from training.tracking.settings import TrackSettings, flame_of
+
+STAGES = "stages"
+TRACKED = "tracking"
+"""The stage of a video, whose folder is the capture."""
+_REFINEMENT, _REFINED_CAPTURE = "refinement", "capture"
+_DONE = "finished.json"
+_MOVED = {
+    "neutral_face_mm": "neutral face moved (mm)",
+    "face_mm": "face moved (mm)",
+    "lips_mm": "lips moved (mm)",
+    "pose_degrees": "poses turned (°)",
+}
+"""Scores of a refinement by the names of its report."""
+
+
+@dataclass(frozen=True)
+class PersonTraining:
+    """What to train.
+
+    Attributes:
+        data: folder of the capture; ``None`` where it is made of a video.
+        out: folder of the job, which becomes the person's.
+        name: of the person.
+        head: file of the capture's head: the FLAME model, or a head that is not the default one.
+        licence: of the capture, for ``person.json``.
+        settings: how.
+        video: of the person, where there is no capture.
+        track: how the video is tracked.
+        refined: folder of the capture once it has been refined.
+    """
+
+    data: Path | None
+    out: Path
+    name: str
+    head: str | None = None
+    licence: str = ""
+    settings: PersonSettings = field(default_factory=PersonSettings)
+    video: Path | None = None
+    track: TrackSettings = field(default_factory=TrackSettings)
+    refined: Path | None = None
+
+    @property
+    def capture(self) -> Path:
+        """Folder of the capture, which is there once a video has been tracked."""
+        if self.refined is not None:
+            return self.refined
+        return self.out / STAGES / TRACKED if self.data is None else self.data
+
+    @property
+    def source(self) -> str:
+        """What the person was made of, for the record."""
+        made_of = self.video or self.data or self.capture
+        return made_of.name if made_of is self.video else made_of.resolve().name
+
+
+class Stage:
+    """One of the trainings: its folder, and whether it has finished."""
+
+    def __init__(
+        self, out: Path, name: str, steps: int, work: Callable[[Path, JobPart], Any]
+    ) -> None:
+        self.name, self.steps, self._work = name, steps, work
+        self.folder = out / STAGES / name
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Figures by name; empty before it has finished."""
+        done = self.folder / _DONE
+        return read_json(done).mapping("scores") if done.is_file() else {}
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return (self.folder / _DONE).is_file()
+
+    def run(self, job: JobPart) -> None:
+        """Train, or resume."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        scores = self._work(self.folder, job)
+        write_json(self.folder / _DONE, {"scores": scores})
+
+
+def capture_stages(plan: PersonTraining) -> list[Stage]:
+    """The stages that make the capture: none where there is one that is taken as it is."""
+    return _tracking_stages(plan) + [
+        _refinement_stage(plan, number) for number in range(1, _rounds(plan) + 1)
+    ]
+
+
+def refined(plan: PersonTraining) -> PersonTraining:
+    """The plan with the capture that the last round has made; as it is without rounds."""
+    return _before_round(plan, _rounds(plan) + 1)
+
+
+def is_refinement(name: str) -> bool:
+    """Whether a stage is a round that refined the capture."""
+    return name.startswith(_REFINEMENT)
+
+
+def refinement_words(scores: dict[str, float], steps: int) -> str:
+    """What a round has changed, in words."""
+    face, lips, turned = (scores[_MOVED[name]] for name in ("face_mm", "lips_mm", "pose_degrees"))
+    return (
+        f"{steps} steps moved the face by {face:.1f} mm, the lips by {lips:.1f} mm "
+        f"and turned the head by {turned:.1f}°"
+    )
+
+
+def _rounds(plan: PersonTraining) -> int:
+    fits = flame_of(plan.head) is None if plan.data is None else can_be_refined(plan.data)
+    return plan.settings.refine if fits else 0
+
+
+def _before_round(plan: PersonTraining, number: int) -> PersonTraining:
+    if number == 1:
+        return plan
+    folder = plan.out / STAGES / f"{_REFINEMENT}-{number - 1}" / _REFINED_CAPTURE
+    return replace(plan, refined=folder)
+
+
+def _refinement_stage(plan: PersonTraining, number: int) -> Stage:
+    source, settings = _before_round(plan, number), plan.settings.refinement
+
+    def refine(folder: Path, job: JobPart) -> dict[str, float]:
+        from training.avatar.run import train
+
+        capture = MultiViewCapture.open(source.capture, scale=settings.scale, head=plan.head)
+        chosen = for_one_camera(settings, capture) if has_one_camera(capture) else settings
+        train(source.capture, chosen, folder, job, head=plan.head, report=False, refining=True)
+        motion = RefinedMotion.load(folder / REFINED)
+        changed = write_refined(source.capture, folder / _REFINED_CAPTURE, motion)
+        return {words: float(changed[name]) for name, words in _MOVED.items()}
+
+    return Stage(plan.out, f"{_REFINEMENT}-{number}", settings.steps, refine)
+
+
+def _tracking_stages(plan: PersonTraining) -> list[Stage]:
+    """The one that makes the capture of a video; none where there is a capture."""
+    video = plan.video
+    if video is None:
+        return []
+
+    def track(folder: Path, job: JobPart) -> dict[str, float]:
+        from training.tracking.run import track_videos
+
+        head = flame_of(plan.head)
+        summary = track_videos([video], folder, plan.track, job, no_progress, head=head)
+        return {
+            "frames": summary["frames"],
+            "tracked": summary["tracked"],
+            "reprojection (% of the eyes' distance)": summary["error_percent_of_eye_distance"][
+                "mean"
+            ],
+        }
+
+    stage = Stage(plan.out, TRACKED, 0, track)
+    if not (frames := stage.scores.get("frames")):
+        from training.tracking.film import open_film
+
+        frames = open_film(video, plan.track.largest).frames
+    stage.steps = int(frames)
+    return [stage]

@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A tracked capture once more, with identity, poses and expressions as pictures refined them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from engine.core.arrays import Double, Float
+from engine.core.errors import BadInputError
+from engine.core.files import atomic_write
+from engine.core.json_values import read_json
+from engine.core.npz import open_npz
+from engine.heads.head import Head
+from engine.heads.shaped_head import shaped_head
+from engine.motion.lip_contact import keep_lip_contact, lip_gap
+from engine.motion.performance import Performance
+from training.data.layout import (
+    CANONICAL_HEAD,
+    IMAGES,
+    MASKS,
+    SPLITS,
+    head_param_path,
+    transforms_path,
+)
+from training.data.layout_head_param import (
+    HeadParam,
+    load_head_param,
+    load_identity,
+    save_head_param,
+    save_identity,
+)
+from training.data.recordings import RECORD, SPEECH
+from training.tracking.output import TRACKED_FORMAT
+from training.tracking.report import REPORT
+
+REFINED = "refined.npz"
+_REMEDY = "Remove the folder of the refinement, and train again."
+_SAME = ("shape", "static_offset")
+
+
+@dataclass(frozen=True, eq=False)
+class RefinedMotion:
+    """What pictures say a head does, and whose it is.
+
+    Attributes:
+        head: the person: the default head with an identity.
+        timesteps: (T,) of the capture, ascending.
+        expression: (T, E) weights.
+        head_matrix: (T, 4, 4) head space to the capture's world.
+    """
+
+    head: Head
+    timesteps: NDArray[np.intp]
+    expression: Float
+    head_matrix: Float
+
+    def save(self, path: Path) -> None:
+        """Write it, whole or not at all."""
+        source = self.head.source
+        with atomic_write(path) as temporary, temporary.open("wb") as stream:
+            np.savez_compressed(
+                stream,
+                timestep=self.timesteps.astype(np.int32),
+                expression=self.expression.astype(np.float32),
+                head_matrix=self.head_matrix.astype(np.float32),
+                shape=source.shape,
+                static_offset=source.static_offset,
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> RefinedMotion:
+        """Read it.
+
+        Raises:
+            BadInputError: no such file, or it is damaged.
+        """
+        data = open_npz(path, _REMEDY, ("timestep", "expression", "head_matrix", *_SAME))
+        expression = data.numbers("expression", (None, None))
+        steps = data.numbers("timestep", (len(expression),)).astype(np.intp)
+        matrix = data.numbers("head_matrix", (len(expression), 4, 4))
+        offset = data.numbers("static_offset", (None, 3))
+        head = shaped_head(data.numbers("shape", (None,)), offset if len(offset) else None)
+        return cls(head, steps, expression, matrix)
+
+
+def can_be_refined(capture: Path) -> bool:
+    """Whether a capture was made by tracking a video with the default head."""
+    path = capture / RECORD
+    tracked = path.is_file() and read_json(path).values.get("format") == TRACKED_FORMAT
+    return tracked and (capture / CANONICAL_HEAD).is_file()
+
+
+def seconds_of(capture: Path) -> dict[int, float]:
+    """When each timestep of a tracked capture was filmed.
+
+    Raises:
+        BadInputError: the capture was not made by tracking a video with the default head.
+    """
+    if not can_be_refined(capture):
+        raise BadInputError(
+            f"{capture} was not tracked with the default head: its poses are not refined so.",
+            "Make the capture of a video with 'gaussianspeech track'.",
+        )
+    record = read_json(capture / RECORD).values
+    return {int(row["timestep_index"]): float(row["seconds"]) for row in record["timesteps"]}
+
+
+def write_refined(source: Path, target: Path, refined: RefinedMotion) -> dict[str, Any]:
+    """Write a capture anew beside the one it comes from, which is left as it is.
+
+    Frames that are no views move as their neighbours in time do: what was corrected is
+    interpolated. Lips that touched touch. What lists the views, and makes the folder a capture,
+    comes last.
+
+    Args:
+        source: folder of the capture.
+        target: folder of the new one; what an earlier, broken run left there is written over.
+        refined: of all of its timesteps.
+
+    Returns:
+        What has changed, as ``report.json`` has it under ``refined``.
+
+    Raises:
+        BadInputError: a file of the capture is damaged.
+        OSError: the disk is full.
+    """
+    record = read_json(source / RECORD).values
+    before = load_identity(source / CANONICAL_HEAD)
+    stored = _stored(source, refined.timesteps)
+    target.mkdir(parents=True, exist_ok=True)
+    for split in SPLITS:
+        transforms_path(target, split).unlink(missing_ok=True)
+    for folder in (IMAGES, MASKS, SPEECH):
+        _same_files(source / folder, target / folder)
+    head = refined.head
+    weights = _touching(head, refined.expression, stored.expression)
+    for step, row, matrix in zip(refined.timesteps, weights, refined.head_matrix, strict=True):
+        param = HeadParam(head.id, row, head.expression_names, matrix)
+        save_head_param(param, target / head_param_path(int(step)))
+    change = _Change(stored, replace(refined, expression=weights))
+    for path, frames in _recorded(record["timesteps"]).items():
+        motion = Performance.load(source / path)
+        corrected(motion, head, change, frames).save(target / path)
+    save_identity(head, target / CANONICAL_HEAD)
+    summary = _summary(before, stored, refined, weights)
+    _write_records(source, target, record, summary)
+    for split in SPLITS[::-1]:
+        _copy(transforms_path(source, split), transforms_path(target, split))
+    return summary
+
+
+def corrected(
+    motion: Performance, head: Head, change: _Change, frames: Mapping[int, int]
+) -> Performance:
+    """A recording's motion with what was corrected in the frames that were views.
+
+    Args:
+        motion: of a tracked recording, on the head's expressions.
+        head: the refined person.
+        change: of the timesteps.
+        frames: timestep by frame of the recording; the others lie between them.
+    """
+    at = np.array(sorted(frames), np.intp)
+    rows = [change.row[frames[int(frame)]] for frame in at]
+    every = np.arange(motion.frames)
+    weights, turns = motion.expression, motion.head_rotation
+    if len(at):
+        added = _between(every, at, change.expression[rows])
+        moved = np.clip(weights + added, 0.0, 1.0).astype(np.float32)
+        # Where a picture was looked at, its own weights: clipped they would not be the sum.
+        moved[at] = change.after[rows]
+        weights = _touching(head, moved, weights)
+        own = Rotation.from_rotvec(_between(every, at, change.turn[rows]))
+        turns = (Rotation.from_rotvec(turns) * own).as_rotvec().astype(np.float32)
+    return replace(
+        motion,
+        weights=weights,
+        expression=weights,
+        basis=head.expression_basis,
+        head=head.id,
+        head_rotation=turns,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Stored:
+    """What the capture says of some timesteps: (T, E) weights and (T, 4, 4) matrices."""
+
+    expression: Float
+    head_matrix: Float
+
+
+class _Change:
+    """By how much expressions (T, E) and turns of the head (T, 3) are corrected."""
+
+    def __init__(self, before: _Stored, refined: RefinedMotion) -> None:
+        self.row = {int(step): row for row, step in enumerate(refined.timesteps)}
+        self.after = refined.expression
+        self.expression = refined.expression - before.expression
+        self.turn: Double = _turns(before.head_matrix, refined.head_matrix).as_rotvec()
+
+
+def _turns(before: Float, after: Float) -> Rotation:
+    """About the axes of the head."""
+    R, S = before[:, :3, :3].astype(np.float64), after[:, :3, :3].astype(np.float64)
+    return Rotation.from_matrix(np.swapaxes(R, 1, 2) @ S)
+
+
+def _stored(source: Path, timesteps: Sequence[int] | NDArray[np.intp]) -> _Stored:
+    params = [load_head_param(source / head_param_path(int(step))) for step in timesteps]
+    return _Stored(
+        np.stack([param.expression for param in params]),
+        np.stack([param.head_matrix for param in params]),
+    )
+
+
+def _touching(head: Head, weights: Float, before: Float) -> Float:
+    """Weights whose lips touch where they did."""
+    gap = lip_gap(head.expression_basis, head.expression_names, head.landmarks)
+    return weights if gap is None else keep_lip_contact(weights, before, gap)
+
+
+def _between(every: NDArray[np.intp], at: NDArray[np.intp], values: NDArray[Any]) -> Double:
+    """(F, C) values of frames, known at some; before the first and after the last as there."""
+    return np.stack([np.interp(every, at, column) for column in values.T], axis=1)
+
+
+def _recorded(steps: Sequence[Mapping[str, Any]]) -> dict[str, dict[int, int]]:
+    """By file of a recording's motion, its timesteps by frame."""
+    found: dict[str, dict[int, int]] = {}
+    for row in steps:
+        if "performance" in row:
+            found.setdefault(row["performance"], {})[int(row["frame"])] = int(row["timestep_index"])
+    return found
+
+
+def _summary(
+    before: Head, stored: _Stored, refined: RefinedMotion, weights: Float
+) -> dict[str, Any]:
+    face, lips = (refined.head.regions[name] for name in ("face", "lips"))
+    old, new = before.deform(stored.expression), refined.head.deform(weights)
+    moved = 1e3 * np.linalg.norm(new - old, axis=2)
+    shape = 1e3 * np.linalg.norm(refined.head.template - before.template, axis=1)
+    turned = np.degrees(_turns(stored.head_matrix, refined.head_matrix).magnitude())
+    return {
+        "neutral_face_mm": round(float(shape[face].mean()), 3),
+        "face_mm": round(float(moved[:, face].mean()), 3),
+        "lips_mm": round(float(moved[:, lips].mean()), 3),
+        "pose_degrees": round(float(turned.mean()), 3),
+    }
+
+
+def _write_records(
+    source: Path, target: Path, record: Mapping[str, Any], summary: Mapping[str, Any]
+) -> None:
+    report = dict(read_json(source / REPORT).values)
+    report["refined"] = [*report.get("refined", []), summary]
+    for name, content in ((REPORT, report), (RECORD, record)):
+        with atomic_write(target / name) as temporary:
+            temporary.write_text(json.dumps(content, indent=1), "utf-8")
+
+
+def _same_files(source: Path, target: Path) -> None:
+    """All files of a folder, by link where the disk has them: pictures are large."""
+    for path in sorted(source.rglob("*")) if source.is_dir() else ():
+        there = target / path.relative_to(source)
+        # What is there is whole, and the same: links and renamed copies come at once.
+        if not path.is_file() or there.is_file():
+            continue
+        there.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(path, there)
+        except OSError:
+            _copy(path, there)
+
+
+def _copy(source: Path, target: Path) -> None:
+    with atomic_write(target) as temporary:
+        shutil.copyfile(source, temporary)
