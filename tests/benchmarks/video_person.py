@@ -3,7 +3,7 @@
 
     python -m tests.benchmarks.video_person --audio SPEECH.wav --out DIR [--begin 0] [--seconds 4]
                                             [--size 240 320] [--seed 101] [--steps 600] [--scale 1]
-                                            [--refine 1] [--steady 1]
+                                            [--refine 1] [--refine-steps 1000] [--steady 1]
 
 Needs the extra ``tracking``. A video of another person of the default head is tracked, refined by
 its pictures in --refine rounds as ``train person`` does it, and an avatar trained on each; beside
@@ -55,6 +55,8 @@ from training.tracking.several import one_camera
 from training.tracking.track import Track
 
 ASIDE = 20.0
+STEPS_PART = 3
+"""Of an avatar's steps those of a refinement, in a person's training."""
 
 
 class TrueMasks:
@@ -119,8 +121,9 @@ def true_capture(folder, video, truth):
     writer.finish([], {"made by": "tests.benchmarks.video_person"})
 
 
-def refined_capture(tracked, folder, settings):
-    """The capture that the rounds of a person's training make of a tracked one."""
+def refined_capture(tracked, folder, settings, steps):
+    """The capture that rounds of so many steps make of a tracked one, as a person's training."""
+    settings = replace(settings, avatar_steps=STEPS_PART * steps)
     plan = PersonTraining(tracked, folder, "person", settings=settings)
     if not refined(plan).capture.is_dir():
         jobs.adopt_job(folder, None, config={})
@@ -204,7 +207,8 @@ def shot_of(chosen, video):
     given = None
     if (phones := chosen.audio.with_suffix(".phones.json")).is_file():
         given = load_segmentation(phones).stretch(chosen.begin, chosen.seconds)
-    shot = Shot(audio, size=tuple(chosen.size), seed=chosen.seed, given=given)
+    options = {"size": tuple(chosen.size), "seed": chosen.seed, "seconds": chosen.seconds}
+    shot = Shot(audio, given=given, **options)
     if not video.is_file():
         pictures_ = (image for image, _ in shot.pictures())
         write_video(video, pictures_, float(shot.truth.performance.fps), audio)
@@ -234,6 +238,7 @@ def main():
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--refine", type=int, default=1)
+    parser.add_argument("--refine-steps", type=int, default=1000)
     parser.add_argument("--steady", type=float, nargs="+", default=[1.0])
     chosen = parser.parse_args()
     video = chosen.out / "film.mp4"
@@ -251,7 +256,9 @@ def main():
     tracked_capture(captures["tracked"], video)
     if chosen.refine:
         start = time.process_time()
-        made = refined_capture(captures["tracked"], chosen.out / "person", settings)
+        made = refined_capture(
+            captures["tracked"], chosen.out / "person", settings, chosen.refine_steps
+        )
         captures = {"tracked": captures["tracked"], "refined": made, "true": captures["true"]}
         print(f"refining: {(time.process_time() - start) / 60:.1f} minutes", flush=True)
     if not (captures["true"] / "transforms_train.json").is_file():
