@@ -21,10 +21,13 @@ class RowAdam:
     Args:
         rows: (N, C), requires gradients.
         rates: (C,) learning rates.
+        least: (C,) gradients below which steps are shorter than the rates, so that what pictures
+            hardly show is not moved by their noise; all steps are as long where ``None``.
     """
 
-    def __init__(self, rows: Tensor, rates: Tensor) -> None:
+    def __init__(self, rows: Tensor, rates: Tensor, least: Tensor | None = None) -> None:
         self.rows, self._rates = rows, rates
+        self._least = torch.full_like(rates, _TINY) if least is None else least
         self._first, self._second = torch.zeros_like(rows), torch.zeros_like(rows)
         self._steps = torch.zeros(len(rows), 1, device=rows.device)
 
@@ -45,7 +48,9 @@ class RowAdam:
         first = self._first / (1 - _BETAS[0] ** count)
         second = self._second / (1 - _BETAS[1] ** count)
         self.rows -= torch.where(
-            seen, factor * self._rates * first / (second.sqrt() + _TINY), torch.zeros_like(first)
+            seen,
+            factor * self._rates * first / (second.sqrt() + self._least),
+            torch.zeros_like(first),
         )
         self.rows.grad = None
 

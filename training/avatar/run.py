@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 import torch
 
 from engine.avatar import load_avatar, save_avatar
@@ -72,8 +73,8 @@ def train(
         job: gets reports; ``None`` in processes other than the first.
         head: FLAME model of the capture, or its head, where it is not the default one.
         report: whether the report's page is written in the end.
-        refining: of a tracked video, whether the head's identity and every picture's pose and
-            expression are learned, too. All pictures are trained on, those to test on with them;
+        refining: of a tracked video, whether the head's identity and every picture's pose are
+            learned, too. All pictures are trained on, those to test on with them;
             what was found is left in :data:`training.tracking.refined_capture.REFINED`.
 
     Raises:
@@ -205,7 +206,8 @@ class _AvatarTraining:
             save_tracking(tracking.param(), tracking.timesteps, self.folder / TRACKING, fps)
         if (video := trainer.tuning.video) is not None:
             motion = video.motion()
-            identity = Identity.of(motion.head, motion.expression)
+            expressions = [pose.expression for pose in trainer.capture.poses().values()]
+            identity = Identity.of(motion.head, np.stack(expressions))
             motion.save(self.folder / REFINED)
         if (cameras := trainer.tuning.cameras) is not None:
             write_json(self.folder / CAMERAS, cameras.maps())

@@ -189,7 +189,7 @@ class CaptureTuning:
         device: where the avatar is.
 
     Attributes:
-        video: identity, poses and expressions of a tracked video; set where those are refined.
+        video: identity and poses of a tracked video; set where those are refined.
     """
 
     def __init__(

@@ -3,9 +3,9 @@
 
 A detector is wrong about one face in all frames alike, and a little differently in each. Pictures
 know better: one avatar has to explain them all. So the shape of the face, shared by all frames,
-and pose and expression of each learn together with the Gaussians. A single camera leaves much of
-that open, so corrections are small (a prior about what the landmarks gave), and change slowly in
-time.
+and the pose of each learn together with the Gaussians. A single camera leaves much of that open, so
+corrections are small (a prior about what the landmarks gave), and change slowly in time.
+Expressions stay what the landmarks said: learned with the rest, those of the mouth became worse.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ from training.data.multiview import MultiViewCapture, View
 from training.tracking.identity_space import default_space
 from training.tracking.refined_capture import RefinedMotion, seconds_of
 
-_REACH_SHAPE, _REACH_EXPRESSION, _REACH_TURN, _REACH_SHIFT = 1.5, 0.3, 0.04, 0.006
-"""How far a training may go at most: standard deviations, weight, radians, metres."""
+_REACH_SHAPE, _REACH_TURN, _REACH_SHIFT = 1.0, 0.04, 0.006
+"""How far a training may go at most: standard deviations, radians, metres."""
 _BEGIN = 0.4
 """Part of the schedule after which anything moves: before, pictures and avatar differ for other
 reasons than a face that is elsewhere."""
 _END = 0.1
 """Part of the rates that is left at the end."""
-_DEVIATION_SHAPE, _DEVIATION_EXPRESSION = 0.5, 0.1
-_DEVIATION_TURN, _DEVIATION_SHIFT = 0.03, 0.005
+_DEVIATION_SHAPE, _DEVIATION_TURN, _DEVIATION_SHIFT = 0.5, 0.03, 0.005
 """Deviations of the landmarks' errors, in those units."""
 _CHANGE = 0.3
 """Deviation of a correction's change between frames at 25 a second, in those deviations."""
 _TOGETHER = 0.3
 """Seconds up to which frames are neighbours in time."""
 _RATE = 25.0
-_CERTAIN = 1e-4
-"""Weight of the prior beside a picture's loss, which is a mean over its pixels: as if every picture
-had some hundred independent ones, wrong by a twentieth."""
+_CERTAIN = 3e-4
+"""Weight of the prior beside a picture's loss, which is a mean over its pixels: as if a picture had
+some hundred independent ones, wrong by a twentieth. What pulls less than the prior does at its
+deviation is noise for the most part."""
 
 
 class TunedVideo:
-    """Identity of the head of a tracked video, and poses and expressions of its pictures.
+    """Identity of the head of a tracked video, and poses of its pictures.
 
     Args:
         capture: of ``gaussianspeech track``, with the default head; all its pictures have a row,
@@ -54,8 +54,8 @@ class TunedVideo:
         device: where the avatar is.
 
     Attributes:
-        frames: optimiser of the corrections of weights, turn (head space) and shift (the capture's
-            world), a row for each timestep.
+        frames: optimiser of the corrections of turn (head space) and shift (the capture's world), a
+            row for each timestep.
         shape: of the corrections of the identity's coefficients, one row.
     """
 
@@ -73,22 +73,23 @@ class TunedVideo:
         self._expression = on_device([moved[step].expression for step in self.timesteps])
         self._matrix = on_device([moved[step].head_matrix for step in self.timesteps])
         head, space = self._head, self._space
-        count, parts = self._expression.shape[1], len(space.basis)
+        parts = len(space.basis)
         self._template = on_device(head.template)
-        self._moving = on_device(head.expression_basis.reshape(count, -1))
+        self._moving = on_device(head.expression_basis.reshape(len(head.expression_names), -1))
         self._shapes = on_device(space.basis.reshape(parts, -1))
         self._pivot = self._template[head.regions["face"]].mean(0)
 
         def by_part(*values: float) -> Tensor:
-            return on_device(np.repeat(values, (count, 3, 3)))
+            return on_device(np.repeat(values, 3))
 
         mean = (_END**_BEGIN - _END) / -np.log(_END)
         steps = 1 / (mean * max(visits, 1.0))
-        rates = steps * by_part(_REACH_EXPRESSION, _REACH_TURN, _REACH_SHIFT)
-        self.frames = RowAdam(_zeros(len(moved), count + 6, device), rates)
-        every = _REACH_SHAPE * steps / len(moved)
-        self.shape = RowAdam(_zeros(1, parts, device), torch.full((parts,), every, device=device))
-        self._deviation = by_part(_DEVIATION_EXPRESSION, _DEVIATION_TURN, _DEVIATION_SHIFT)
+        rates = steps * by_part(_REACH_TURN, _REACH_SHIFT)
+        self._deviation = by_part(_DEVIATION_TURN, _DEVIATION_SHIFT)
+        self.frames = RowAdam(_zeros(len(moved), 6, device), rates, _CERTAIN / self._deviation)
+        every = torch.full((parts,), _REACH_SHAPE * steps / len(moved), device=device)
+        least = torch.full((parts,), _CERTAIN / _DEVIATION_SHAPE, device=device)
+        self.shape = RowAdam(_zeros(1, parts, device), every, least)
         apart = np.diff([seconds[step] for step in self.timesteps])
         near = np.where(apart < _TOGETHER, 1 / np.maximum(apart * _RATE, 1e-3), 0.0)
         self._near = on_device(near)[:, None]
@@ -99,19 +100,14 @@ class TunedVideo:
         return [self.frames, self.shape]
 
     def refined(self, view: View) -> View:
-        """A view with the head as it is refined by now.
-
-        The vertices are differentiable; ψ of the colours is not, for a wrong colour is no reason to
-        move a face.
-        """
+        """A view with the head as it is refined by now; its vertices are differentiable."""
         row = self._row[view.timestep]
-        weights, matrix = self._posed(row)
-        moved = self.shape.rows[0] @ self._shapes + weights @ self._moving
+        matrix = self._posed(row)
+        moved = self.shape.rows[0] @ self._shapes + self._expression[row] @ self._moving
         vertices = self._template + moved.view(-1, 3)
         return replace(
             view,
             vertices=vertices @ matrix[:3, :3].T + matrix[:3, 3],
-            expression=weights.detach(),
             head_matrix=matrix.detach(),
         )
 
@@ -132,13 +128,11 @@ class TunedVideo:
             adam.step(factor)
         with torch.no_grad():
             self.frames.rows -= self.frames.rows.mean(0)
-            changed = self.frames.rows[:, : self._expression.shape[1]]
-            changed.copy_((self._expression + changed).clamp_(0.0, 1.0) - self._expression)
 
     @torch.no_grad()
     def motion(self) -> RefinedMotion:
         """What is refined by now."""
-        posed = [self._posed(row) for row in range(len(self.timesteps))]
+        matrices = torch.stack([self._posed(row) for row in range(len(self.timesteps))])
         head, parts = self._head, self.shape.rows[0].cpu().double().numpy()
         source, known = head.source, self._space.shapes
         shape = parts[:known]
@@ -152,19 +146,16 @@ class TunedVideo:
         return RefinedMotion(
             person,
             np.array(self.timesteps, np.intp),
-            torch.stack([weights for weights, _ in posed]).cpu().numpy(),
-            torch.stack([matrix for _, matrix in posed]).cpu().numpy(),
+            matrices.cpu().numpy(),
         )
 
-    def _posed(self, row: int) -> tuple[Tensor, Tensor]:
-        """Weights (E,) and matrix (4, 4) of a row; it turns about the middle of the face."""
-        count = self._expression.shape[1]
+    def _posed(self, row: int) -> Tensor:
+        """Head space to world, (4, 4), of a row; it turns about the middle of the face."""
         change, before = self.frames.rows[row], self._matrix[row]
-        weights = self._expression[row] + change[:count]
-        turn = rotation_matrices(change[count : count + 3])
+        turn = rotation_matrices(change[:3])
         at = before[:3, 3] + before[:3, :3] @ (self._pivot - turn @ self._pivot)
-        top = torch.cat([before[:3, :3] @ turn, (at + change[count + 3 :])[:, None]], 1)
-        return weights, torch.cat([top, before[3:]])
+        top = torch.cat([before[:3, :3] @ turn, (at + change[3:])[:, None]], 1)
+        return torch.cat([top, before[3:]])
 
     def _add_prior(self) -> None:
         """To the gradients of the rows that pictures of this step show."""

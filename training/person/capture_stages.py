@@ -3,7 +3,7 @@
 
 Landmarks say where a face is to a millimetre or two, and are wrong about one person in all frames
 alike. Pictures know better once there is an avatar to compare with: each round of refinement trains
-one, with identity, poses and expressions free to move, and writes the capture anew.
+one, with identity and poses free to move, and writes the capture anew.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ TRACKED = "tracking"
 _REFINEMENT, _REFINED_CAPTURE = "refinement", "capture"
 _DONE = "finished.json"
 _MOVED = {
-    "neutral_face_mm": "neutral face moved (mm)",
     "face_mm": "face moved (mm)",
     "lips_mm": "lips moved (mm)",
     "pose_degrees": "poses turned (°)",

@@ -11,6 +11,7 @@ symmetric: what differs between the sides has a smaller deviation.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,7 @@ class IdentitySpace:
         return shaped_head(shape.astype(np.float32), beyond.astype(np.float32))
 
 
+@cache
 def default_space() -> IdentitySpace:
     """People of the default head's basis, and smooth offsets for what it has not seen."""
     known, beyond = load_shape_basis(), smooth_space(load_default_head(), _BEYOND)

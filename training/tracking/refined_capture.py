@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A tracked capture once more, with identity, poses and expressions as pictures refined them."""
+"""A tracked capture once more, with identity and poses as pictures refined them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from engine.core.json_values import read_json
 from engine.core.npz import open_npz
 from engine.heads.head import Head
 from engine.heads.shaped_head import shaped_head
-from engine.motion.lip_contact import keep_lip_contact, lip_gap
 from engine.motion.performance import Performance
 from training.data.layout import (
     CANONICAL_HEAD,
@@ -45,23 +44,20 @@ from training.tracking.report import REPORT
 
 REFINED = "refined.npz"
 _REMEDY = "Remove the folder of the refinement, and train again."
-_SAME = ("shape", "static_offset")
 
 
 @dataclass(frozen=True, eq=False)
 class RefinedMotion:
-    """What pictures say a head does, and whose it is.
+    """What pictures say of where a head is, and whose it is.
 
     Attributes:
         head: the person: the default head with an identity.
         timesteps: (T,) of the capture, ascending.
-        expression: (T, E) weights.
         head_matrix: (T, 4, 4) head space to the capture's world.
     """
 
     head: Head
     timesteps: NDArray[np.intp]
-    expression: Float
     head_matrix: Float
 
     def save(self, path: Path) -> None:
@@ -71,7 +67,6 @@ class RefinedMotion:
             np.savez_compressed(
                 stream,
                 timestep=self.timesteps.astype(np.int32),
-                expression=self.expression.astype(np.float32),
                 head_matrix=self.head_matrix.astype(np.float32),
                 shape=source.shape,
                 static_offset=source.static_offset,
@@ -84,13 +79,12 @@ class RefinedMotion:
         Raises:
             BadInputError: no such file, or it is damaged.
         """
-        data = open_npz(path, _REMEDY, ("timestep", "expression", "head_matrix", *_SAME))
-        expression = data.numbers("expression", (None, None))
-        steps = data.numbers("timestep", (len(expression),)).astype(np.intp)
-        matrix = data.numbers("head_matrix", (len(expression), 4, 4))
+        data = open_npz(path, _REMEDY, ("timestep", "head_matrix", "shape", "static_offset"))
+        matrix = data.numbers("head_matrix", (None, 4, 4))
+        steps = data.numbers("timestep", (len(matrix),)).astype(np.intp)
         offset = data.numbers("static_offset", (None, 3))
         head = shaped_head(data.numbers("shape", (None,)), offset if len(offset) else None)
-        return cls(head, steps, expression, matrix)
+        return cls(head, steps, matrix)
 
 
 def can_be_refined(capture: Path) -> bool:
@@ -118,9 +112,8 @@ def seconds_of(capture: Path) -> dict[int, float]:
 def write_refined(source: Path, target: Path, refined: RefinedMotion) -> dict[str, Any]:
     """Write a capture anew beside the one it comes from, which is left as it is.
 
-    Frames that are no views move as their neighbours in time do: what was corrected is
-    interpolated. Lips that touched touch. What lists the views, and makes the folder a capture,
-    comes last.
+    Frames that are no views turn as their neighbours in time do: what was corrected is
+    interpolated. What lists the views, and makes the folder a capture, comes last.
 
     Args:
         source: folder of the capture.
@@ -143,53 +136,43 @@ def write_refined(source: Path, target: Path, refined: RefinedMotion) -> dict[st
     for folder in (IMAGES, MASKS, SPEECH):
         _same_files(source / folder, target / folder)
     head = refined.head
-    weights = _touching(head, refined.expression, stored.expression)
-    for step, row, matrix in zip(refined.timesteps, weights, refined.head_matrix, strict=True):
+    for step, row, matrix in zip(
+        refined.timesteps, stored.expression, refined.head_matrix, strict=True
+    ):
         param = HeadParam(head.id, row, head.expression_names, matrix)
         save_head_param(param, target / head_param_path(int(step)))
-    change = _Change(stored, replace(refined, expression=weights))
+    turned = _turns(stored.head_matrix, refined.head_matrix).as_rotvec()
+    turns = dict(zip(map(int, refined.timesteps), turned, strict=True))
     for path, frames in _recorded(record["timesteps"]).items():
         motion = Performance.load(source / path)
-        corrected(motion, head, change, frames).save(target / path)
+        at = {frame: turns[step] for frame, step in frames.items()}
+        corrected(motion, head, at).save(target / path)
     save_identity(head, target / CANONICAL_HEAD)
-    summary = _summary(before, stored, refined, weights)
+    summary = _summary(before, stored, refined)
     _write_records(source, target, record, summary)
     for split in SPLITS[::-1]:
         _copy(transforms_path(source, split), transforms_path(target, split))
     return summary
 
 
-def corrected(
-    motion: Performance, head: Head, change: _Change, frames: Mapping[int, int]
-) -> Performance:
-    """A recording's motion with what was corrected in the frames that were views.
+def corrected(motion: Performance, head: Head, turns: Mapping[int, Double]) -> Performance:
+    """A recording's motion on the refined person, turned by what was corrected.
 
     Args:
         motion: of a tracked recording, on the head's expressions.
         head: the refined person.
-        change: of the timesteps.
-        frames: timestep by frame of the recording; the others lie between them.
+        turns: (3,) rotation vectors about the axes of the head, by frame; those of the other frames
+            lie between them.
     """
-    at = np.array(sorted(frames), np.intp)
-    rows = [change.row[frames[int(frame)]] for frame in at]
-    every = np.arange(motion.frames)
-    weights, turns = motion.expression, motion.head_rotation
-    if len(at):
-        added = _between(every, at, change.expression[rows])
-        moved = np.clip(weights + added, 0.0, 1.0).astype(np.float32)
-        # Where a picture was looked at, its own weights: clipped they would not be the sum.
-        moved[at] = change.after[rows]
-        weights = _touching(head, moved, weights)
-        own = Rotation.from_rotvec(_between(every, at, change.turn[rows]))
-        turns = (Rotation.from_rotvec(turns) * own).as_rotvec().astype(np.float32)
-    return replace(
-        motion,
-        weights=weights,
-        expression=weights,
-        basis=head.expression_basis,
-        head=head.id,
-        head_rotation=turns,
-    )
+    rotation = motion.head_rotation
+    if turns:
+        at = np.array(sorted(turns))
+        columns = np.array([turns[int(frame)] for frame in at]).T
+        every = np.arange(motion.frames)
+        added = np.stack([np.interp(every, at, column) for column in columns], axis=1)
+        turned = Rotation.from_rotvec(rotation) * Rotation.from_rotvec(added)
+        rotation = turned.as_rotvec().astype(np.float32)
+    return replace(motion, basis=head.expression_basis, head=head.id, head_rotation=rotation)
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,16 +181,6 @@ class _Stored:
 
     expression: Float
     head_matrix: Float
-
-
-class _Change:
-    """By how much expressions (T, E) and turns of the head (T, 3) are corrected."""
-
-    def __init__(self, before: _Stored, refined: RefinedMotion) -> None:
-        self.row = {int(step): row for row, step in enumerate(refined.timesteps)}
-        self.after = refined.expression
-        self.expression = refined.expression - before.expression
-        self.turn: Double = _turns(before.head_matrix, refined.head_matrix).as_rotvec()
 
 
 def _turns(before: Float, after: Float) -> Rotation:
@@ -224,17 +197,6 @@ def _stored(source: Path, timesteps: Sequence[int] | NDArray[np.intp]) -> _Store
     )
 
 
-def _touching(head: Head, weights: Float, before: Float) -> Float:
-    """Weights whose lips touch where they did."""
-    gap = lip_gap(head.expression_basis, head.expression_names, head.landmarks)
-    return weights if gap is None else keep_lip_contact(weights, before, gap)
-
-
-def _between(every: NDArray[np.intp], at: NDArray[np.intp], values: NDArray[Any]) -> Double:
-    """(F, C) values of frames, known at some; before the first and after the last as there."""
-    return np.stack([np.interp(every, at, column) for column in values.T], axis=1)
-
-
 def _recorded(steps: Sequence[Mapping[str, Any]]) -> dict[str, dict[int, int]]:
     """By file of a recording's motion, its timesteps by frame."""
     found: dict[str, dict[int, int]] = {}
@@ -244,18 +206,14 @@ def _recorded(steps: Sequence[Mapping[str, Any]]) -> dict[str, dict[int, int]]:
     return found
 
 
-def _summary(
-    before: Head, stored: _Stored, refined: RefinedMotion, weights: Float
-) -> dict[str, Any]:
+def _summary(before: Head, stored: _Stored, refined: RefinedMotion) -> dict[str, Any]:
+    """What has changed: shape of the face and of the lips, neutral, and poses."""
     face, lips = (refined.head.regions[name] for name in ("face", "lips"))
-    old, new = before.deform(stored.expression), refined.head.deform(weights)
-    moved = 1e3 * np.linalg.norm(new - old, axis=2)
     shape = 1e3 * np.linalg.norm(refined.head.template - before.template, axis=1)
     turned = np.degrees(_turns(stored.head_matrix, refined.head_matrix).magnitude())
     return {
-        "neutral_face_mm": round(float(shape[face].mean()), 3),
-        "face_mm": round(float(moved[:, face].mean()), 3),
-        "lips_mm": round(float(moved[:, lips].mean()), 3),
+        "face_mm": round(float(shape[face].mean()), 3),
+        "lips_mm": round(float(shape[lips].mean()), 3),
         "pose_degrees": round(float(turned.mean()), 3),
     }
 
