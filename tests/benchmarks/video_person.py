@@ -121,16 +121,17 @@ def true_capture(folder, video, truth):
     writer.finish([], {"made by": "tests.benchmarks.video_person"})
 
 
-def refined_capture(tracked, folder, settings, steps):
-    """The capture that rounds of so many steps make of a tracked one, as a person's training."""
-    settings = replace(settings, avatar_steps=STEPS_PART * steps)
+def refined_captures(tracked, folder, settings):
+    """The captures that the rounds of a person's training make of a tracked one, by round."""
     plan = PersonTraining(tracked, folder, "person", settings=settings)
     if not refined(plan).capture.is_dir():
         jobs.adopt_job(folder, None, config={})
         with JobHandle(folder) as job:
             for stage in capture_stages(plan):
-                stage.run(job.part(0, stage.steps, stage.name))
-    return refined(plan).capture
+                if not stage.finished:
+                    stage.run(job.part(0, stage.steps, stage.name))
+    rounds = range(1, settings.refine + 1)
+    return [refined(replace(plan, settings=replace(settings, refine=n))).capture for n in rounds]
 
 
 def trained(capture, folder, settings, steady):
@@ -252,15 +253,14 @@ def main():
         backend="cpu",
         threads=1,
     )
-    captures = {"tracked": chosen.out / "tracked", "true": chosen.out / "true"}
+    captures = {"tracked": chosen.out / "tracked"}
     tracked_capture(captures["tracked"], video)
-    if chosen.refine:
-        start = time.process_time()
-        made = refined_capture(
-            captures["tracked"], chosen.out / "person", settings, chosen.refine_steps
-        )
-        captures = {"tracked": captures["tracked"], "refined": made, "true": captures["true"]}
-        print(f"refining: {(time.process_time() - start) / 60:.1f} minutes", flush=True)
+    start = time.process_time()
+    wanted = replace(settings, avatar_steps=STEPS_PART * chosen.refine_steps)
+    rounds = refined_captures(captures["tracked"], chosen.out / "person", wanted)
+    captures |= {f"refined {number}": folder for number, folder in enumerate(rounds, 1)}
+    print(f"refining: {(time.process_time() - start) / 60:.1f} minutes", flush=True)
+    captures["true"] = chosen.out / "true"
     if not (captures["true"] / "transforms_train.json").is_file():
         true_capture(captures["true"], video, truth)
     table = Table(title=f"avatar of one video, {chosen.steps} steps, {processor()}")
