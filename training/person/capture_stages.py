@@ -34,8 +34,8 @@ TRACKED = "tracking"
 _REFINEMENT, _REFINED_CAPTURE = "refinement", "capture"
 _DONE = "finished.json"
 _MOVED = {
-    "face_mm": "face moved (mm)",
-    "lips_mm": "lips moved (mm)",
+    "face_mm": "neutral face moved (mm)",
+    "lips_mm": "neutral lips moved (mm)",
     "pose_degrees": "poses turned (°)",
 }
 """Scores of a refinement by the names of its report."""
@@ -129,7 +129,7 @@ def refinement_words(scores: dict[str, float], steps: int) -> str:
     """What a round has changed, in words."""
     face, lips, turned = (scores[_MOVED[name]] for name in ("face_mm", "lips_mm", "pose_degrees"))
     return (
-        f"{steps} steps moved the face by {face:.1f} mm, the lips by {lips:.1f} mm "
+        f"{steps} steps moved the neutral face by {face:.1f} mm, its lips by {lips:.1f} mm, "
         f"and turned the head by {turned:.1f}°"
     )
 
@@ -157,7 +157,9 @@ def _refinement_stage(plan: PersonTraining, number: int) -> Stage:
         train(source.capture, chosen, folder, job, head=plan.head, report=False, refining=True)
         motion = RefinedMotion.load(folder / REFINED)
         changed = write_refined(source.capture, folder / _REFINED_CAPTURE, motion)
-        return {words: float(changed[name]) for name, words in _MOVED.items()}
+        scores = {words: float(changed[name]) for name, words in _MOVED.items()}
+        job.note(f"Refinement {number}: {refinement_words(scores, settings.steps)}.")
+        return scores
 
     return Stage(plan.out, f"{_REFINEMENT}-{number}", settings.steps, refine)
 

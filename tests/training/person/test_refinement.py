@@ -81,7 +81,8 @@ def test_the_avatar_is_trained_on_the_refined_capture_and_a_stop_resumes(
     assert (job.status.state, job.status.step, len(done)) == (State.FINISHED, 6, 6)
     person = load_person(wanted.out)
     assert set(person.trained_on) == {"refinement-1", "avatar", "speech", "joint"}
-    assert "moved the face by" in person.trained_on["refinement-1"]
+    assert "moved the neutral face by" in person.trained_on["refinement-1"]
+    assert any("moved the neutral face by" in note for note in job.status.notes)
     assert person.scores["refinement-1: poses turned (°)"] > 0
     assert person.provenance["capture"] == "ada"
     refined = wanted.out / "stages/refinement-1/capture"
