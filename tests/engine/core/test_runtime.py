@@ -5,6 +5,7 @@ import sys
 import tempfile
 
 from engine.core import runtime
+from tests.conftest import REPOSITORY
 
 
 def test_kernels_are_kept_in_the_users_cache_folder(monkeypatch, tmp_path):
@@ -35,6 +36,17 @@ def test_small_products_are_computed_on_one_thread(monkeypatch):
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     runtime.prepare()
     assert os.environ["OPENBLAS_NUM_THREADS"] == "1"
+
+
+def test_all_objects_are_looked_through_more_rarely_and_new_ones_as_often():
+    code = "import gc; from engine.core import runtime; before = gc.get_threshold(); "
+    code += "runtime.prepare(); print(*before, *gc.get_threshold())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY
+    )
+    *before, young, middle, old = map(int, done.stdout.split())
+    assert [young, middle] == before[:2]
+    assert old == 100
 
 
 def test_the_command_line_prepares_the_process_before_torch_and_numba(tmp_path):
