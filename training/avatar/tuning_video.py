@@ -29,6 +29,8 @@ _REACH_SHAPE, _REACH_TURN, _REACH_SHIFT = 1.0, 0.04, 0.006
 _BEGIN = 0.4
 """Part of the schedule after which anything moves: before, pictures and avatar differ for other
 reasons than a face that is elsewhere."""
+_VISITS = 10.0
+"""How often pictures are seen before poses may go so far: less often, steps stay as short."""
 _END = 0.1
 """Part of the rates that is left at the end."""
 _DEVIATION_SHAPE, _DEVIATION_TURN, _DEVIATION_SHIFT = 0.5, 0.03, 0.005
@@ -83,7 +85,7 @@ class TunedVideo:
             return on_device(np.repeat(values, 3))
 
         mean = (_END**_BEGIN - _END) / -np.log(_END)
-        steps = 1 / (mean * max(visits, 1.0))
+        steps = 1 / (mean * max(visits, _VISITS))
         rates = steps * by_part(_REACH_TURN, _REACH_SHIFT)
         self._deviation = by_part(_DEVIATION_TURN, _DEVIATION_SHIFT)
         self.frames = RowAdam(_zeros(len(moved), 6, device), rates, _CERTAIN / self._deviation)

@@ -95,6 +95,15 @@ def test_nothing_moves_before_there_is_an_avatar(tracked):
     assert video.frames.rows.grad is None
 
 
+@pytest.mark.parametrize("visits", [1, 10])
+def test_a_step_is_short_however_few_there_are(tracked, visits):
+    video = TunedVideo(tracked, visits, "cpu")
+    sign = torch.tensor([1.0, -1.0, 1.0, -1.0])[:, None]
+    video.frames.rows.grad = sign.expand_as(video.frames.rows).clone()
+    video.step(0.39)
+    assert 0.1 < np.degrees(video.frames.rows[:, :3].abs().max().item()) < 0.8
+
+
 def test_a_refinement_continues_from_its_state(tracked, tuned, motion):
     again = TunedVideo(tracked, VISITS, "cpu")
     for adam, held in zip(again.adams, [adam.state() for adam in tuned.adams], strict=True):
