@@ -46,7 +46,7 @@ def _plan(folder, name, steps=40):
         frames=12,
         warm_up=2,
         validate_every=10,
-        learning_rate=1e-2,
+        learning_rate=2e-2,
         feature_noise=0.0,
         patience=99,
     )
