@@ -28,6 +28,7 @@ def capture(
     audio: tuple[Path, ...] = (),
     sample_voice: bool = True,
     faces: bool = True,
+    close_ups: bool = False,
     seed: int = 0,
     threads: int | None = None,
     device: Literal["cpu", "gpu"] = "cpu",
@@ -52,6 +53,7 @@ def capture(
             are to test on.
         sample_voice: whether the person speaks the shipped sample voice.
         faces: whether faces are made between the frames of speech.
+        close_ups: film mouth and forehead from near besides, where they move, to train on.
         turning: how far the head turns, nods and tilts: 1 is up to 18° to a side, 0 holds it still.
         seed: of head poses and mixed faces.
         threads: of Cycles; all processors by default.
@@ -75,6 +77,7 @@ def capture(
         turning=turning,
         seed=seed,
         faces=faces,
+        close_ups=close_ups,
     )
     if threads is not None:
         check_range("--threads", threads, 1, THREADS[1])

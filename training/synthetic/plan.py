@@ -8,11 +8,19 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from training.data.layout import Split
+from training.synthetic.cameras import Part
 
 _FRONT = 0
 _FRONT_EVERY = 3
 _VAL_EVERY = 4
 _BEHIND_EVERY = 3
+_CLOSE_UPS: dict[str, tuple[Part, ...]] = {
+    "mouth": ("mouth", "mouth"),
+    "speech": ("mouth", "mouth"),
+    "eyes": ("forehead",),
+    "whole": ("mouth", "forehead"),
+}
+"""Which close-ups show what moves in a timestep of each kind."""
 
 
 class Shot(NamedTuple):
@@ -68,3 +76,29 @@ def _stride(cameras: int, views: int) -> int:
     wanted = max(1, round(cameras / max(1, views)))
     candidates = [step for step in range(1, cameras + 1) if math.gcd(step, cameras) == 1]
     return min(candidates, key=lambda step: (abs(step - wanted), step))
+
+
+def with_close_ups(
+    planned: Sequence[list[Shot]], kinds: Sequence[str], parts: Sequence[Part | None]
+) -> list[list[Shot]]:
+    """The pictures of each timestep, and close-ups of what moves in it, by turns, to train on.
+
+    Args:
+        planned: of :func:`shots`.
+        kinds: of the timesteps, as :class:`training.synthetic.schedule.TimestepPose` has them.
+        parts: what each camera of the rig shows; ``None`` is the whole head.
+    """
+    cameras: dict[Part, list[int]] = {"mouth": [], "forehead": []}
+    for index, part in enumerate(parts):
+        if part is not None:
+            cameras[part].append(index)
+    used = dict.fromkeys(cameras, 0)
+    result = []
+    for timestep, (taken, kind) in enumerate(zip(planned, kinds, strict=True)):
+        close: list[Shot] = []
+        for part in _CLOSE_UPS[kind] if any(cameras.values()) else ():
+            turn = used[part] % len(cameras[part])
+            close.append(Shot(timestep, cameras[part][turn], "train"))
+            used[part] += 1
+        result.append([*taken, *close])
+    return result

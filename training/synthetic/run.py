@@ -30,7 +30,7 @@ from training.data.layout import (
 )
 from training.data.layout_head_param import save_head_param, save_identity
 from training.synthetic.cameras import RigCamera, camera_rig
-from training.synthetic.plan import Shot, shots
+from training.synthetic.plan import Shot, shots, with_close_ups
 from training.synthetic.record import write_record
 from training.synthetic.recordings import prepare_recordings
 from training.synthetic.schedule import TimestepPose, schedule
@@ -91,7 +91,11 @@ def make_capture(
     poses = schedule(head, spoken, count, settings.seed, turning, faces=settings.faces)
     rig = camera_rig(head, settings)
     around = [camera.around for camera in rig[: settings.cameras]]
-    plan = shots(settings.timesteps, around, settings.views_per_timestep, settings.behind)
+    plan = with_close_ups(
+        shots(settings.timesteps, around, settings.views_per_timestep, settings.behind),
+        [pose.kind for pose in poses],
+        [camera.part for camera in rig],
+    )
     try:
         _clear_halves(folder)
         write_record(folder, made_of, head, rig, poses)

@@ -33,6 +33,7 @@ class CaptureSettings:
             stays where it is, and an avatar's light is part of its colours: what turns smears it.
         seed: of head poses, mixed expressions and the cameras' small misalignments.
         faces: whether made faces are filmed between the frames of speech.
+        close_ups: whether cameras near mouth and forehead film what moves there besides.
     """
 
     scale: float = 1.0
@@ -44,6 +45,7 @@ class CaptureSettings:
     turning: float = 0.3
     seed: int = 0
     faces: bool = True
+    close_ups: bool = False
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -82,5 +84,5 @@ class CaptureSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it; what 0.1.0 had no choice of is left out where it is as there."""
-        values = asdict(self)
-        return values if not self.faces else {k: v for k, v in values.items() if k != "faces"}
+        as_ever = {"faces": True, "close_ups": False}
+        return {k: v for k, v in asdict(self).items() if as_ever.get(k) is not v}

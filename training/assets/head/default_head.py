@@ -27,7 +27,7 @@ from training.assets.head.regions import (
     skin_regions,
 )
 from training.assets.head.source import JOINT_PARENTS, JOINTS, PHENOTYPE, Source, load_source
-from training.assets.head.teeth import dentition
+from training.assets.head.teeth import carried, dentition
 from training.assets.head.tongue import tongue
 from training.assets.head.uv_layout import packed
 
@@ -63,7 +63,10 @@ def build() -> Head:
     slit = cut.slit
     skin = clear_of_eyes(cut.mesh, source)
     closure = Closure(skin, slit)
-    skin = closure.close_lips(closure.touching(skin), source.names)
+    skin = closure.touching(skin)
+    with_jaw = carried(source, source.groups["helper-lower-teeth"], skin.vertices)
+    skin = closure.lift_lower_lip(skin, source.names, with_jaw[source.names.index("jawOpen")])
+    skin = closure.close_lips(skin, source.names)
     regions = skin_regions(skin, source.names, slit, cut.cap)
     middle = np.abs(skin.vertices[slit.upper, 0]) <= _MIDDLE * skin.vertices[slit.corners, 0].max()
     landmarks = {

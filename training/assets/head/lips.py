@@ -22,6 +22,9 @@ _INNER_LOOPS = (474, 520, 537)
 # How far from the slit a correction may move the skin, metres.
 _REACH = 0.010
 _MOUTH_CLOSE_REACH = 0.030
+# The source's lower lip hangs from the lowered jaw: so much of the way back to the teeth it goes,
+# all of it where it hangs by more than the second number, metres.
+_LIFTED, _HANGING = 0.85, 0.003
 # Sets of expressions that together leave closed lips closed.
 _CLOSED_SETS = (
     ("cheekPuff",),
@@ -155,6 +158,22 @@ class Closure:
         apart = mesh.vertices[self._upper] - mesh.vertices[self._lower]
         moved = self._near.spread(np.concatenate([-apart, apart]) / 2)
         return replace(mesh, vertices=mesh.vertices + moved)
+
+    def lift_lower_lip(self, mesh: Mesh, names: tuple[str, ...], jaw: Double) -> Mesh:
+        """Keep the lower lip at the lower teeth when the jaw opens.
+
+        Args:
+            mesh: the skin.
+            names: of its expressions.
+            jaw: (V, 3) offsets of the skin's vertices, did they move with the jaw alone.
+        """
+        deltas = mesh.deltas.copy()
+        opening = deltas[names.index("jawOpen")]
+        beyond = (opening - jaw)[self._lower]
+        part = np.clip(-beyond[:, 1:2] / _HANGING, 0, 1)
+        lifted = np.concatenate([np.zeros_like(beyond), -_LIFTED * part * beyond])
+        opening += self._far.spread(lifted)
+        return mesh.with_deltas(deltas)
 
     def close_lips(self, mesh: Mesh, names: tuple[str, ...]) -> Mesh:
         """Correct every expression that has to leave the lips together, or may not cross them.

@@ -57,8 +57,9 @@ _PITCH = 0.95
 # The source's arch is set back from the lips and broad; teeth carry the lips.
 _FORWARD, _NARROWING = 0.0016, 0.91
 _OCCLUSAL_SLOPE = 0.12
-# How far the upper incisors hang below the source's band, and the lower ones stand behind them.
-_UPPER_DROP, _OVERJET, _OVERBITE = 0.0015, 0.0026, 0.0012
+# How far the upper incisors hang below the source's band, such that two millimetres of them show
+# under a relaxed upper lip, as people's do; and how far the lower ones stand behind and above that.
+_UPPER_DROP, _OVERJET, _OVERBITE = 0.0033, 0.0026, 0.0012
 _GUM_SECTION = 8
 _GUM_HEIGHT, _GUM_DEPTH = 0.0042, 0.0038
 
