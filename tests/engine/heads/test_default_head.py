@@ -252,6 +252,24 @@ def test_tongue_out_brings_the_tongue_before_the_teeth(head):
     assert tongue > head.template[head.regions["upper_teeth"], 2].max()
 
 
+def test_upper_teeth_show_under_a_parted_lip_and_the_lower_lip_stays_at_the_lower_teeth(head):
+    """Two millimetres of the upper incisors, as people's; the lower lip hangs only far open."""
+
+    def height(vertices, landmark):
+        ids = head.landmarks[landmark]
+        return vertices[ids[np.abs(head.template[ids, 0]) < 4 * MILLIMETRE], 1].mean()
+
+    shown, bared = {}, {}
+    for amount in (0.1, 0.2, 0.45, 0.95):
+        opened = posed(head, jawOpen=amount)
+        shown[amount] = height(opened, "inner_lip_upper") - height(opened, "upper_teeth_edge")
+        bared[amount] = height(opened, "lower_teeth_edge") - height(opened, "inner_lip_lower")
+    assert all(1.5 * MILLIMETRE < value < 3.5 * MILLIMETRE for value in shown.values())
+    assert bared[0.2] < 0
+    assert bared[0.45] < 1 * MILLIMETRE
+    assert bared[0.95] < 4 * MILLIMETRE
+
+
 def test_labiodental_contact_is_within_reach(head):
     vertices = posed(head, mouthRollLower=1, jawOpen=0.05, mouthUpperUp=0.3)
     edge = head.landmarks["upper_teeth_edge"]

@@ -4,7 +4,7 @@ import pytest
 
 from engine.core.errors import BadInputError
 from training.synthetic.cameras import DISTANCE, camera_rig
-from training.synthetic.schedule import head_pose
+from training.synthetic.schedule import expression_of, head_pose
 from training.synthetic.settings import CaptureSettings
 
 
@@ -59,6 +59,32 @@ def test_cameras_behind_come_last_and_see_the_whole_head(head):
         found = pixels(camera.camera, head.template) / [1100, 1604]
         assert found.min() > 0
         assert found.max() < 1
+
+
+def test_close_ups_come_last_and_show_mouth_and_forehead_from_beside_the_front(head):
+    behind = camera_rig(head, CaptureSettings(behind=2))
+    rig = camera_rig(head, CaptureSettings(behind=2, close_ups=True))
+    for one, other in zip(behind, rig, strict=False):
+        assert one.id == other.id
+        assert np.array_equal(one.camera.K, other.camera.K)
+    close = rig[len(behind) :]
+    assert {camera.part for camera in close} == {"mouth", "forehead"}
+    wide = {name: 0.8 for name in head.expression_names if name.startswith("mouthSmile")}
+    opened = expression_of(head, {"jawOpen": 0.95})
+    smile = expression_of(head, wide)
+    rng = np.random.default_rng(0)
+    for camera in close:
+        assert abs(camera.around) >= 15
+        region = "lips" if camera.part == "mouth" else "forehead"
+        for expression in (opened, smile):
+            for turned in ((5, 0, 0), (-5, 0, 0), (0, 4, 0)):
+                matrix = head_pose(turned, rng)
+                points = head.deform(expression)[head.regions[region]]
+                seen = pixels(camera.camera, points @ matrix[:3, :3].T + matrix[:3, 3])
+                seen /= [1100, 1604]
+                # The sides may leave the picture of a head that turns away.
+                assert ((seen > 0) & (seen < 1)).all(1).mean() > 0.85, (camera.id, region)
+                assert np.ptp(seen[:, 0]) > 0.3
 
 
 def test_the_sensors_are_not_quite_centred(head):

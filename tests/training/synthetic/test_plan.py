@@ -4,7 +4,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.synthetic.plan import shots
+from training.synthetic.plan import shots, with_close_ups
 
 AROUND = [0, -56, 56, -36, 36, -18, 18, -46, 46, 1, -23, 23, -40, 40, -13, 13]
 
@@ -49,3 +49,16 @@ def test_the_cameras_of_a_moment_stand_apart():
     for planned in shots(60, AROUND, 4):
         around = sorted(AROUND[shot.camera] for shot in planned if shot.camera)
         assert around[-1] - around[0] > 40
+
+
+def test_close_ups_show_what_moves_by_turns_and_are_trained_on():
+    kinds = ["mouth", "eyes", "mouth", "speech", "mouth", "eyes", "whole", "speech"]
+    parts = [None] * 16 + ["mouth"] * 4 + ["forehead"] * 2
+    planned = shots(8, AROUND, 3)
+    close = [taken[len(plain) :] for taken, plain in zip(
+        with_close_ups(planned, kinds, parts), planned, strict=True)]  # fmt: skip
+    assert [[shot.camera for shot in taken] for taken in close] == [
+        [16, 17], [20], [18, 19], [16, 17], [18, 19], [21], [16, 20], [17, 18]
+    ]  # fmt: skip
+    assert {shot.split for taken in close for shot in taken} == {"train"}
+    assert with_close_ups(planned, kinds, [None] * 16) == planned
