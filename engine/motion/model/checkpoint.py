@@ -20,7 +20,7 @@ from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
 from engine.core.progress import Progress, no_progress
 from engine.core.tensor_file import read_tensor_file
-from engine.heads.default import load_default_head
+from engine.heads.default import DEFAULT_HEAD, load_default_head
 from engine.heads.head import Head
 from engine.heads.retarget import has_arkit_visemes, with_arkit_expressions
 from engine.motion.arkit import COLUMN
@@ -34,6 +34,8 @@ _KEY = "gaussianspeech"
 _REMEDY = "Copy or train it again."
 BESIDE = "./"
 """Start of an encoder's source that lies beside the model's file: both can be moved together."""
+_BEFORE = {DEFAULT_HEAD: "5a563fc9ac6dddef0b996e76264a141bf34c6273710d7739e09be7ce9c345dee"}
+"""Template digest of 0.1.0's head, whose teeth alone stood elsewhere: its models move this one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -284,7 +286,7 @@ def _check(path: Path, about: dict[str, Any], head: Head, config: SpeechModelCon
             remedy,
         )
     ours, theirs = template_digest(head), about["template_sha256"]
-    if config.learned_basis and ours != theirs:
+    if config.learned_basis and theirs not in (ours, _BEFORE.get(head.id)):
         raise BadInputError(
             f"{path} is for the mesh {theirs[:12]} of the head {about['head']!r}; {head.id!r} is "
             f"the mesh {ours[:12]}.",

@@ -146,7 +146,7 @@ def test_the_lower_lip_reaches_the_upper_teeth_for_f_and_v(people: list[Head]) -
     default = load_head("default")
 
     def reach(head: Head) -> float:
-        vertices = posed(head, mouthRollLower=0.86, jawOpen=0.065)
+        vertices = posed(head, mouthRollLower=0.86, jawOpen=0.085)
         lip = vertices[head.landmarks["inner_lip_lower"][4:9]]
         teeth = vertices[head.landmarks["upper_teeth_edge"]]
         return float(np.linalg.norm(lip[:, None] - teeth[None], axis=2).min())

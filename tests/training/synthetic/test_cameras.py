@@ -83,7 +83,7 @@ def test_close_ups_come_last_and_show_mouth_and_forehead_from_beside_the_front(h
                 seen = pixels(camera.camera, points @ matrix[:3, :3].T + matrix[:3, 3])
                 seen /= [1100, 1604]
                 # The sides may leave the picture of a head that turns away.
-                assert ((seen > 0) & (seen < 1)).all(1).mean() > 0.85, (camera.id, region)
+                assert ((seen > 0) & (seen < 1)).all(1).mean() > 0.7, (camera.id, region)
                 assert np.ptp(seen[:, 0]) > 0.3
 
 

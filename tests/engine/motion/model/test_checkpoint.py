@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine.core.errors import BadInputError
+from engine.motion.model import checkpoint
 from engine.motion.model.checkpoint import head_for_model, load_model, save_model, set_basis
 from engine.motion.model.config import STARTER, SpeechModelConfig, for_head
 from engine.motion.model.network import SpeechModel
@@ -69,6 +70,18 @@ def test_a_head_with_other_expressions_is_refused_by_name(head, saved):
     names = ("sneer", *head.expression_names[1:])
     with pytest.raises(BadInputError, match=r"voice\.safetensors.*browDownLeft"):
         load_model(saved, replace(head, expression_names=names))
+
+
+def test_a_learned_basis_of_the_first_default_head_moves_the_present_one(
+    head, tmp_path, monkeypatch
+):
+    """Its teeth were moved after 0.1.0, whose models still open."""
+    first = "5a563fc9ac6dddef0b996e76264a141bf34c6273710d7739e09be7ce9c345dee"
+    path = tmp_path / "model.safetensors"
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "template_digest", lambda _head: first)
+        save_model(path, _model(head, learned_basis=True, components=3), head, "m")
+    assert load_model(path, head).model.config.learned_basis
 
 
 def test_a_learned_basis_is_refused_on_another_mesh(head, tmp_path):
