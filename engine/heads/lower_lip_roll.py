@@ -15,8 +15,8 @@ from engine.heads.head import Head
 from engine.heads.registration import Similarity
 
 ROLL = "mouthRollLower"
-_POSE = {ROLL: 0.86, "jawOpen": 0.085}
-"""The mouth of f and v as :mod:`engine.motion.rules.visemes` makes it."""
+_POSE = {ROLL: 0.86, "jawOpen": 0.13}
+"""The mouth of f and v as :mod:`engine.motion.lip_contact` has it."""
 _LONGEST = 0.008
 """Metres that the roll is lengthened at most; teeth farther behind are not to be reached."""
 _BETWEEN = 8

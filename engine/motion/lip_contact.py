@@ -53,8 +53,9 @@ _ROLLED = (0.20, 0.60)
 """Weights of mouthRollLower from which the lower lip begins to be, and is, under the teeth."""
 _PREDICTED_ROLL = (0.15, 0.40)
 """Predicted weights of mouthRollLower from which an f or v is half meant, and meant."""
-_LABIODENTAL_ROLL = np.float32(0.86)
-"""mouthRollLower of a complete labiodental contact."""
+LABIODENTAL_ROLL, LABIODENTAL_JAW = 0.86, 0.13
+"""mouthRollLower and jawOpen of a complete labiodental contact: the jaw takes the lower lip under
+the upper teeth, whose edges stand two millimetres below closed lips."""
 _LOWERING, _LOWERING_KEPT = ("mouthFunnel", "mouthLowerDown"), 0.3
 """Expressions that keep the lower lip from the teeth, and the part of them that a labiodental
 contact leaves."""
@@ -228,8 +229,8 @@ def apply_labiodental_contact(weights: Float, names: Sequence[str], contact: Dou
     """Predicted weights whose lower lip reaches the teeth in the f and v that were recognised.
 
     Where the model rolls the lip in, but less far than such a sound needs, it is rolled in all the
-    way, and what keeps it from the teeth fades out. A model that hardly rolls it took the sound for
-    another one than the recogniser did, and its choice stands.
+    way, over a jaw that lets it, and what keeps it from the teeth fades out. A model that hardly
+    rolls it took the sound for another one than the recogniser did, and its choice stands.
 
     Args:
         weights: (T, E) of the head's expressions.
@@ -239,10 +240,13 @@ def apply_labiodental_contact(weights: Float, names: Sequence[str], contact: Dou
     if "mouthRollLower" not in names:
         return weights
     result = weights.copy()
-    column = list(names).index("mouthRollLower")
-    rolled = result[:, column]
+    rolled = result[:, list(names).index("mouthRollLower")]
     full = (contact * _rising(rolled, *_PREDICTED_ROLL)).astype(np.float32)
-    result[:, column] = np.maximum(rolled, rolled + full * (_LABIODENTAL_ROLL - rolled))
+    for name, least in (("mouthRollLower", LABIODENTAL_ROLL), ("jawOpen", LABIODENTAL_JAW)):
+        if name in names:
+            column = list(names).index(name)
+            more = np.maximum(np.float32(least) - result[:, column], 0.0)
+            result[:, column] += full * more
     for i, name in enumerate(names):
         if name.startswith(_LOWERING):
             result[:, i] *= 1.0 - full * np.float32(1.0 - _LOWERING_KEPT)

@@ -14,7 +14,7 @@ import numpy as np
 
 from .coarticulation import Array
 
-JAW, FUNNEL, UPPER, LOWER = 34.8, 13.1, 5.0, 3.8
+JAW, FUNNEL, UPPER, LOWER = 32.0, 13.1, 5.0, 3.8
 """Millimetres at weight 1 by which jawOpen, mouthFunnel, and both sides of mouthUpperUp and
 mouthLowerDown part the inner lips at the middle; mouthClose closes them by as much as the jaw."""
 WIDENED = {"jawOpen": -3.7, "mouthFunnel": -4.5, "mouthPucker": -8.7, "mouthClose": 4.2}

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from engine.audio.level import LOUDNESS_RATE
 from engine.motion.arkit import ARKIT_NAMES, COLUMN, sides
+from engine.motion.lip_contact import LABIODENTAL_JAW, LABIODENTAL_ROLL
 from engine.motion.rules.coarticulation import Array, TargetIntervals, blend_targets
 from engine.motion.rules.contacts import Contacts
 from engine.motion.rules.lip_shape import LipShape, lip_shape
@@ -141,7 +142,7 @@ def _expressions(tract: Array, contacts: Contacts, style: Style) -> NDArray[np.f
     free_lips = parted * (1.0 - labiodental)
     # Lips that part by themselves meet before the jaw has closed on them.
     lifted = parted**2
-    jaw = shape.jaw * (1.0 - labiodental) + 0.085 * labiodental
+    jaw = shape.jaw * (1.0 - labiodental) + LABIODENTAL_JAW * labiodental
     # Neither corners nor rounding take the lip away from the teeth.
     corners = (1.0 - 0.5 * closure) * (1.0 - 0.6 * labiodental)
     curves = {
@@ -154,7 +155,7 @@ def _expressions(tract: Array, contacts: Contacts, style: Style) -> NDArray[np.f
         "mouthSmile": shape.smile * corners,
         "mouthUpperUp": (shape.upper * (1.0 - labiodental) + 0.20 * labiodental) * lifted,
         "mouthLowerDown": shape.lower * lifted * (1.0 - labiodental),
-        "mouthRollLower": 0.86 * labiodental + 0.05 * pressed,
+        "mouthRollLower": LABIODENTAL_ROLL * labiodental + 0.05 * pressed,
         "mouthRollUpper": 0.05 * pressed,
         "mouthPress": 0.14 * pressed * closure,
         "tongueOut": tongue * activity * free_lips,

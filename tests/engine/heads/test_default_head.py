@@ -8,6 +8,7 @@ from scipy.spatial import cKDTree
 
 from engine.heads import load_head
 from engine.heads.default import load_default_head
+from engine.motion.lip_contact import LABIODENTAL_JAW, LABIODENTAL_ROLL
 
 ARKIT = [
     "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight",
@@ -271,7 +272,9 @@ def test_upper_teeth_show_under_a_parted_lip_and_the_lower_lip_stays_at_the_lowe
 
 
 def test_labiodental_contact_is_within_reach(head):
-    vertices = posed(head, mouthRollLower=0.86, jawOpen=0.085, mouthUpperUp=0.2)
+    vertices = posed(
+        head, mouthRollLower=LABIODENTAL_ROLL, jawOpen=LABIODENTAL_JAW, mouthUpperUp=0.2
+    )
     edge = head.landmarks["upper_teeth_edge"]
     incisors = edge[np.abs(head.template[edge, 0]) < 0.012]
     distance, _ = cKDTree(vertices[head.regions["lower_lip"]]).query(vertices[incisors])

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from engine.core.errors import BadInputError
 from engine.core.json_values import JsonObject
-from engine.heads import Head, load_head
+from engine.heads import Head, load_head, lower_lip_roll
 from engine.heads.carried_head import head_of_identity
 from engine.heads.eye_clearance import fitted_sphere
 from engine.heads.identity import Identity, difference, read_identity
 from engine.heads.shape_basis import LARGEST, load_shape_basis
 from engine.heads.shaped_head import shaped_head
+from engine.motion.lip_contact import LABIODENTAL_JAW, LABIODENTAL_ROLL
 
 PEOPLE = 20
 CLOSED = (
@@ -142,11 +143,15 @@ def test_front_teeth_are_behind_closed_lips(people: list[Head]) -> None:
             assert outside[before, 2].max() > point[2] + 3 * MM
 
 
+def test_the_roll_of_people_is_fitted_to_the_contact_that_speech_makes() -> None:
+    assert lower_lip_roll._POSE == {"mouthRollLower": LABIODENTAL_ROLL, "jawOpen": LABIODENTAL_JAW}
+
+
 def test_the_lower_lip_reaches_the_upper_teeth_for_f_and_v(people: list[Head]) -> None:
     default = load_head("default")
 
     def reach(head: Head) -> float:
-        vertices = posed(head, mouthRollLower=0.86, jawOpen=0.085)
+        vertices = posed(head, mouthRollLower=LABIODENTAL_ROLL, jawOpen=LABIODENTAL_JAW)
         lip = vertices[head.landmarks["inner_lip_lower"][4:9]]
         teeth = vertices[head.landmarks["upper_teeth_edge"]]
         return float(np.linalg.norm(lip[:, None] - teeth[None], axis=2).min())

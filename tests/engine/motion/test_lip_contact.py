@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from engine.motion.arkit import ARKIT_NAMES, COLUMN, sides, to_head_weights
 from engine.motion.lip_contact import (
+    LABIODENTAL_JAW,
+    LABIODENTAL_ROLL,
     apply_labiodental_contact,
     close_lips,
     fit_mouth_close,
@@ -120,7 +122,8 @@ def test_a_mouth_on_its_way_opens_without_a_jump(head):
 def test_a_lip_that_rolls_goes_under_the_teeth_where_an_f_was_recognised(head):
     nearly = _mouth(head, jawOpen=0.1, mouthRollLower=0.5, mouthFunnel=0.2)
     made = apply_labiodental_contact(nearly, head.expression_names, np.ones(1))
-    assert made[0, head.expression_index("mouthRollLower")] == pytest.approx(0.86)
+    assert made[0, head.expression_index("mouthRollLower")] == pytest.approx(LABIODENTAL_ROLL)
+    assert made[0, head.expression_index("jawOpen")] == pytest.approx(LABIODENTAL_JAW)
     assert made[0, head.expression_index("mouthFunnel")] < 0.1
     np.testing.assert_array_equal(
         apply_labiodental_contact(nearly, head.expression_names, np.zeros(1)), nearly
