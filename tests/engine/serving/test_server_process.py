@@ -59,7 +59,11 @@ def test_a_lasting_method_sends_frames_while_others_are_answered():
             request.send({"frame": frame}, {"weights": np.full(1, frame, np.float32)})
             time.sleep(0.001)
 
-    connection = Connection({"echo": lambda _request: Reply({"done": True})}, {"live": last})
+    def echo(_request):
+        time.sleep(0.05)  # A frame takes a thousandth of a second, on a busy computer a hundredth.
+        return Reply({"done": True})
+
+    connection = Connection({"echo": echo}, {"live": last})
     connection.ask("live", 1)
     while (message := connection.read()).type != "frames":
         pass

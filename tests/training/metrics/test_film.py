@@ -8,6 +8,7 @@ import pytest
 
 from engine.core.errors import BadInputError
 from engine.motion.performance import Performance
+from engine.motion.rules.lip_shape import JAW
 from engine.phonemes import Phone
 from training.data.filmed_mouth import MouthCurve
 from training.metrics.film import film_agreement, mouth_curve
@@ -31,7 +32,7 @@ def test_opening_and_width_are_those_of_the_mesh(head):
     shut, open_ = (mouth_curve(posed(head, jawOpen=jaw), head) for jaw in (0.0, 0.3))
     assert shut.opening == pytest.approx(np.zeros(50), abs=1e-6)
     assert shut.width[0] == pytest.approx(45.16, abs=0.01)
-    assert open_.opening[0] == pytest.approx(0.3 * 34.8, abs=0.05)
+    assert open_.opening[0] == pytest.approx(0.3 * JAW, abs=0.05)
     assert open_.width[0] < shut.width[0]
 
 
