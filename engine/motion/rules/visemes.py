@@ -153,7 +153,7 @@ def _expressions(tract: Array, contacts: Contacts, style: Style) -> NDArray[np.f
         "mouthPucker": shape.pucker * (1.0 - 0.3 * closure) * (1.0 - labiodental),
         "mouthStretch": shape.stretch * corners,
         "mouthSmile": shape.smile * corners,
-        "mouthUpperUp": (shape.upper * (1.0 - labiodental) + 0.20 * labiodental) * lifted,
+        "mouthUpperUp": (shape.upper * (1.0 - labiodental) + 0.05 * labiodental) * lifted,
         "mouthLowerDown": shape.lower * lifted * (1.0 - labiodental),
         "mouthRollLower": LABIODENTAL_ROLL * labiodental + 0.05 * pressed,
         "mouthRollUpper": 0.05 * pressed,
