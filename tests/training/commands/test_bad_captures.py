@@ -179,7 +179,7 @@ def other_version(path):
     """Other identities and expressions of the same sizes, as FLAME 2020 is to 2023."""
     arrays = model_arrays()
     larger = 1.25 * arrays["shapedirs"][..., ::-1]
-    larger[:, 1, :4] += 0.25 * arrays["v_template"][:, 1, None]
+    larger[:, 1, :4] += 0.2 * arrays["v_template"][:, 1, None]
     np.savez(path, **(arrays | {"shapedirs": larger}))
     return path
 
