@@ -254,7 +254,7 @@ def offsets_of(blender, obj):
 
 
 @pytest.mark.one_blender
-@pytest.mark.parametrize(("model", "share"), [("starter", 0.21), ("rules", 0.38)])
+@pytest.mark.parametrize(("model", "share"), [("starter", 0.22), ("rules", 0.38)])
 def test_the_sample_voice_on_the_default_head(engine_ready, addon, predict, model, share):
     """At most 200 keys a second, 0.1 mm anywhere, and contacts as frame by frame.
 

@@ -87,7 +87,7 @@ def test_less_rest_leaves_the_mouth_open_in_silence_at_once(blender, addon, head
     head.gaussianspeech_speech.rest = 0.0
     values, _ = played(blender, head)
     # What the layer adds to a jaw that the bake holds open at 0.4.
-    assert values[2, 0] == pytest.approx(0.4 + 4.0 / 34.8, abs=0.002)
+    assert values[2, 0] == pytest.approx(0.4 + 4.0 / 32.0, abs=0.002)
     assert values[26, 0] == pytest.approx(0.4, abs=1e-4)
     assert addon("engine_link.session").current_engine() is None
 
