@@ -66,13 +66,6 @@ COMPILED = {
 MADE = SHARED / "made"
 """What the sessions in Blender need of the engine; the session ``environment`` leaves it there."""
 
-KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
-"""Environment variables: glibc keeps up to a gigabyte for the next arrays.
-
-Thousands of tests each make and drop arrays like those before. To get their pages from the system
-anew took a third of the processor's time of the tests of FLAME heads in a virtual machine.
-"""
-
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 """Environment variables of sessions that share the processors with others."""
 
@@ -136,7 +129,7 @@ def tests(session: nox.Session) -> None:
         "--dist=worksteal",
         "--durations=20",
         *(session.posargs or ("tests", "--ignore=tests/blender_addon")),
-        env=COMPILED | KEPT_MEMORY,
+        env=COMPILED,
         external=True,
     )
 
