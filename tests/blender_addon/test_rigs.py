@@ -248,7 +248,8 @@ def test_a_rig_is_moved_live_and_rests_as_before(blender, addon):
     session = live.Session("Rig", (part,), None, {"names": ARKIT_NAMES})
     session.latest = weights(jawOpen=0.5)[0]
     live._show([rig], session)
-    assert rig.pose.bones["jaw"].rotation_euler.x == pytest.approx(0.5 * np.radians(22.946), rel=1e-4)
+    turned = rig.pose.bones["jaw"].rotation_euler.x
+    assert turned == pytest.approx(0.5 * np.radians(22.946), rel=1e-4)
     for channel, value in part.before.items():
         targets.set_value(rig, *channel, value)
     assert rig.pose.bones["jaw"].rotation_euler.x == pytest.approx(0.1)
