@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.blender_addon.speaking import action_of, frames_of, line_of
-from tests.engine.recognition.test_text_grid import short_form
+from tests.engine.recognition.text_grids import short_form
 
 VOICE = Path(__file__).resolve().parents[2] / "engine" / "assets" / "sample_voice.wav"
 

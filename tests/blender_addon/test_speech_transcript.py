@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.engine.recognition.test_text_grid import long_form, short_form
+from tests.engine.recognition.text_grids import long_form, short_form
 
 
 @pytest.fixture

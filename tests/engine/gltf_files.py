@@ -10,6 +10,8 @@ import struct
 
 import numpy as np
 
+from engine.heads import load_head
+
 COMPONENTS = {"i1": 5120, "u1": 5121, "i2": 5122, "u2": 5123, "u4": 5125, "f4": 5126}
 KINDS = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
 
@@ -210,4 +212,18 @@ def vrm_character(version):
         }
         file.json["extensions"] = {"VRMC_vrm": vrm}
     file.json["extensionsUsed"] = list(file.json["extensions"])
+    return file
+
+
+def own_face():
+    """The default head's face as an artist's file: its keys spelled otherwise, teeth and a body."""
+    head = load_head("default")
+    file = GltfFile()
+    spelled = {"jawOpen": "jaw_open", "mouthSmileLeft": "Face.MouthSmile_L"}
+    names = [spelled.get(name, name) for name in head.expression_names]
+    basis = np.concatenate([head.expression_basis, head.expression_basis[:1] * 0.5])
+    vertices, faces = ball(3)
+    file.mesh(vertices, faces, name="Body")
+    file.mesh(head.template, head.faces, basis, [*names, "mouth_smirk"], name="Face", sparse=True)
+    file.mesh(0.1 * vertices, faces, [0 * vertices], ["jawOpen"], name="Teeth")
     return file

@@ -217,7 +217,7 @@ def test_bad_input_is_one_line_and_nothing_is_left(tmp_path, monkeypatch, capsys
 
 
 def test_a_retargeted_performance_keeps_the_shape_keys_of_a_mesh_among_others(tmp_path, capsys):
-    from tests.engine.heads.test_gltf_mesh import own_face
+    from tests.engine.gltf_files import own_face
 
     path = own_face().written(tmp_path / "own.glb")
     weights = np.zeros((3, len(ARKIT_NAMES)), np.float32)

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-import dataclasses
 import io
 import json
 import zipfile
@@ -10,33 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.core.errors import BadInputError
-from engine.heads import Head, Skeleton, load_head
+from engine.heads import load_head
 from engine.heads.asset_file import load_head_file, save_head
-
-
-def small_head(**changes):
-    rng = np.random.default_rng(7)
-    basis = rng.normal(size=(2, 4, 3)).astype(np.float32)
-    basis[1, 2:] = 0
-    head = Head(
-        id="small",
-        template=rng.normal(size=(4, 3)).astype(np.float32),
-        faces=np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [2, 0, 3]], np.int32),
-        uv=rng.random((4, 2), np.float32),
-        uv_faces=np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [2, 0, 3]], np.int32),
-        expression_basis=basis,
-        expression_names=("jawOpen", "mouthClose"),
-        skeleton=Skeleton(
-            names=("root", "jaw"),
-            parents=np.array([-1, 0], np.int32),
-            positions=np.zeros((2, 3), np.float32),
-            weights=np.tile(np.array([1, 0], np.float32), (4, 1)),
-        ),
-        regions={"lips": np.array([0, 2], np.int32)},
-        landmarks={"chin": np.array([3], np.int32)},
-        provenance={"source": "a test"},
-    )
-    return dataclasses.replace(head, **changes)
+from tests.engine.heads.small_head import small_head
 
 
 def rewritten(path, changes):

@@ -8,21 +8,7 @@ from engine.heads.carried_head import head_of_identity
 from engine.heads.gltf_mesh import arkit_names
 from engine.heads.identity import Identity
 from engine.heads.retarget import with_arkit_expressions
-from tests.engine.gltf_files import ARKIT, GltfFile, ball, vrm_character
-
-
-def own_face():
-    """The default head's face as an artist's file: its keys spelled otherwise, teeth and a body."""
-    head = load_head("default")
-    file = GltfFile()
-    spelled = {"jawOpen": "jaw_open", "mouthSmileLeft": "Face.MouthSmile_L"}
-    names = [spelled.get(name, name) for name in head.expression_names]
-    basis = np.concatenate([head.expression_basis, head.expression_basis[:1] * 0.5])
-    vertices, faces = ball(3)
-    file.mesh(vertices, faces, name="Body")
-    file.mesh(head.template, head.faces, basis, [*names, "mouth_smirk"], name="Face", sparse=True)
-    file.mesh(0.1 * vertices, faces, [0 * vertices], ["jawOpen"], name="Teeth")
-    return file
+from tests.engine.gltf_files import ARKIT, GltfFile, ball, own_face, vrm_character
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from engine.core.errors import BadInputError
 from engine.jobs.folder import adopt_job, cancel, list_jobs, resume, show, start_job
 from engine.jobs.status import State
 from engine.jobs.worker import JobHandle
-from tests.engine.jobs.test_kills import COMMAND, MOST, is_change
+from tests.engine.jobs.file_changes import COMMAND, MOST, is_change
 from tests.engine.small_jobs import ended
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks")

@@ -12,24 +12,14 @@ import pytest
 
 from engine.core.errors import BadInputError, CancelledError
 from engine.jobs import process as processes
-from engine.jobs.command import JobCommand
 from engine.jobs.folder import adopt_job, cancel, list_jobs, remove, show, start_job
 from engine.jobs.record import read_job, write_job
 from engine.jobs.status import State
 from engine.jobs.worker import JobHandle
+from tests.engine.jobs.file_changes import COMMAND, MOST, is_change
 from tests.engine.small_jobs import ended, until_step
 
-COMMAND = JobCommand("train speech", ("--steps", "3"))
-CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.chmod")
-MOST = 200
-
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks, and kills itself")
-
-
-def is_change(event, args):
-    """Whether an audit event is a change of files."""
-    writes = event == "open" and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-    return event in CHANGES or bool(writes)
 
 
 def killed_at(change, work):

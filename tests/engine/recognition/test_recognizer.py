@@ -9,26 +9,13 @@ import numpy as np
 import pytest
 from scipy.signal import istft, stft
 
-from engine.audio.loading import speech_from_samples
 from engine.core.errors import BadInputError, CancelledError
 from engine.recognition import chunking
 from engine.recognition.recognizer import recognize
+from tests.engine.recognition.made_speech import RATE, labels, speech_of, spoken
 
-RATE = 16000
 BILABIALS = {"P", "B", "M"}
 OPEN_VOWELS = {"AA", "AE", "AH", "AO", "AW", "AY", "EH"}
-
-
-def speech_of(samples):
-    return speech_from_samples(np.asarray(samples, np.float32), RATE)
-
-
-def labels(encoding):
-    return [phone.label for phone in encoding.phones]
-
-
-def spoken(encoding):
-    return [phone for phone in encoding.phones if phone.label != "SIL"]
 
 
 def seconds(count):

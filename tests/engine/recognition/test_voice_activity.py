@@ -12,7 +12,7 @@ from engine.audio.loading import load_speech
 from engine.recognition.recognizer import recognize
 from engine.recognition.voice_activity import detect_voice_activity
 from tests.conftest import HUMAN
-from tests.engine.recognition.test_recognizer import RATE, labels, speech_of, spoken
+from tests.engine.recognition.made_speech import RATE, labels, speech_of, spoken
 
 SECONDS = 6
 CASES = HUMAN.parent / "cases" / "audio"

@@ -17,7 +17,7 @@ from engine.heads.flame_file import read_flame, read_masks
 from engine.heads.pickled_arrays import PickledArrays
 from engine.heads.safe_pickle import PickleError
 from tests.engine.heads.flame_files import chumpy, reordered, write_pickle
-from tests.engine.heads.test_asset_file import small_head
+from tests.engine.heads.small_head import small_head
 from tests.fuzz.harness import Harness
 from tests.fuzz.pickles import damage_pickle
 from tests.fuzz.structure import damage_npz

@@ -10,7 +10,7 @@ import soundfile
 from engine.core.errors import BadInputError
 from engine.phonemes import Phone, Word
 from engine.recognition.segmentation import load_segmentation
-from tests.engine.recognition.test_text_grid import PHONES, WORDS, long_form, short_form
+from tests.engine.recognition.text_grids import PHONES, WORDS, long_form, short_form
 from training.data.speech import find_speech, load_aligned_speech
 
 

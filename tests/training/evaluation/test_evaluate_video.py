@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from engine.rendering.video import write_video
-from tests.training.metrics.test_syncnet import save_towers
+from tests.training.metrics.syncnet_towers import save_towers
 from tests.training.speech.recordings import write_sound
 from training.cli import main
 from training.metrics.image import psnr, ssim

@@ -11,7 +11,7 @@ from PIL import Image
 from engine.core.errors import BadInputError, CancelledError
 from engine.heads import load_head
 from tests.engine.motion.known_phones import perform
-from tests.engine.recognition.test_text_grid import short_form
+from tests.engine.recognition.text_grids import short_form
 from training.data.speech import find_speech, load_aligned_speech
 from training.evaluation.speech import Wanted, evaluate
 from training.metrics.film import mouth_curve

@@ -24,44 +24,14 @@ from engine.core.errors import (
 from engine.heads import load_head
 from engine.jobs import folder as jobs
 from engine.jobs.status import State
+from tests.training.synthetic.film_stand_in import OPTIONS, StandIn, even_light
 from training.commands.capture import capture
 from training.data.capture_light import load_light
 from training.data.layout import IMAGES, MASKS, image_path, mask_path
 from training.data.multiview import MultiViewCapture
 from training.synthetic import run
 
-OPTIONS = {
-    "scale": 0.02,
-    "cameras": 3,
-    "timesteps": 4,
-    "views_per_timestep": 2,
-    "sample_voice": False,
-}
 PICTURES = 8
-
-
-class StandIn:
-    """Takes grey pictures; ``at`` is called with the number of each before it is taken."""
-
-    def __init__(self, at=lambda number: None):
-        self.at, self.taken = at, 0
-
-    def __call__(self, head, samples, threads, device):
-        return self
-
-    def pose(self, pose):
-        pass
-
-    def shoot(self, camera, seed):
-        self.at(self.taken)
-        self.taken += 1
-        picture = np.full((camera.height, camera.width, 4), 255, np.uint8)
-        picture[..., :3] = self.grey = 40 + 5 * seed
-        return picture
-
-
-def even_light(head, threads):
-    return np.full((head.vertex_count, 3), 0.5, np.float32)
 
 
 @pytest.fixture
@@ -131,7 +101,7 @@ def test_a_capture_holds_the_light_it_was_made_in_and_measures_it_once(film, tmp
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from tests.training.synthetic.test_run import OPTIONS, StandIn, even_light
+from tests.training.synthetic.film_stand_in import OPTIONS, StandIn, even_light
 from training.synthetic import run
 from training.commands.capture import capture
 
