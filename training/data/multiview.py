@@ -135,6 +135,7 @@ class MultiViewCapture:
         self.test_camera = test_camera
         self.note = note
         self._splits = splits
+        self._params = {f.timestep: f.param for split in SPLITS for f in splits[split]}
         self._motion = motion
         self._posed_head = lru_cache(_POSES_KEPT)(motion.at)
 
@@ -224,8 +225,7 @@ class MultiViewCapture:
         Raises:
             BadInputError: a file that became unreadable after the capture was opened.
         """
-        params = {f.timestep: f.param for split in SPLITS for f in self._splits[split]}
-        return {step: self._posed_head(self.folder / param) for step, param in params.items()}
+        return {step: self._posed_head(self.folder / param) for step, param in self._params.items()}
 
     def identity(self) -> Identity:
         """The head, with the mean and range of the expressions of the training views.
@@ -246,11 +246,19 @@ class MultiViewCapture:
         """The head as recordings of this capture are read on."""
         return CapturedHead(self.head, self.head, None if self.flame is None else self.flame.model)
 
+    @property
+    def timesteps(self) -> frozenset[int]:
+        """Those of which there is a picture in ``train``, ``val`` or ``test``.
+
+        Of a recording of the test part only what the test camera saw is in one of them.
+        """
+        return frozenset(self._params)
+
     def in_the_world(self, timestep: int, vertices: torch.Tensor) -> torch.Tensor:
         """Another face in the pose of a timestep.
 
         Args:
-            timestep: which.
+            timestep: one of :attr:`timesteps`.
             vertices: (V, 3) in head space, metres.
 
         Returns:
@@ -259,9 +267,7 @@ class MultiViewCapture:
         Raises:
             BadInputError: a file that became unreadable after the capture was opened.
         """
-        frames = (frame for split in SPLITS for frame in self._splits[split])
-        param = next(frame.param for frame in frames if frame.timestep == timestep)
-        return self._motion.in_the_world(self.folder / param, vertices)
+        return self._motion.in_the_world(self.folder / self._params[timestep], vertices)
 
     def load(self, frame: Frame) -> View:
         """Load one view.

@@ -156,6 +156,8 @@ class Predictions:
                 clip.speech, self._head, clip.fps, recognized=known, model=loaded, style=SPOKEN
             )
             for frame, timestep in clip.frames.items():
+                if timestep not in self._capture.timesteps:
+                    continue
                 face = _face(made, frame, self._head)
                 vertices = self._capture.in_the_world(timestep, face.vertices)
                 self.faces[timestep] = Face(vertices, face.expression)

@@ -239,6 +239,24 @@ def test_predicted_faces_stand_where_the_filmed_ones_did(head, given):
     assert not torch.equal(shown.vertices, view.vertices)
 
 
+def test_frames_that_no_split_shows_are_not_predicted(head, given, tmp_path):
+    """Of a recording of the test part, timesteps that the test camera did not film are left out."""
+    from engine.motion.encoders.phonetic import PhoneticEncoder
+    from training.data.recordings import find_recordings
+
+    data = tmp_path / "capture"
+    shutil.copytree(given / "capture", data)
+    for path in data.glob("transforms_*.json"):
+        listed = json.loads(path.read_text())
+        listed["frames"] = [f for f in listed["frames"] if f["timestep_index"] != 3]
+        path.write_text(json.dumps(listed))
+    capture = MultiViewCapture.open(data)
+    clips = captured_clips(find_recordings(data).require_filmed(), capture.captured_head())
+    predictions = Predictions(clips, head, capture, PhoneticEncoder(), tuned=False)
+    predictions.renew(load_model(_model(given), head).model, "x")
+    assert sorted(predictions.faces) == sorted(capture.timesteps) == [0, 1, 2, 4, 5]
+
+
 def test_the_command_trains_in_the_foreground(given, tmp_path, capsys):
     words = ["train", "joint", "--data", str(given / "capture")]
     words += ["--avatar", str(given / "avatar.safetensors"), "--speech-model", _model(given)]
