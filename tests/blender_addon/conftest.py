@@ -16,10 +16,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import wave
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tests.blender_addon.ramp_sound import RATE, SECONDS
 from tests.blender_addon.undo_steps import state, unused
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -224,3 +227,37 @@ def add_plain_head(blender):
         return obj
 
     return add
+
+
+@pytest.fixture(scope="session")
+def ramp(tmp_path_factory):
+    """A sound whose loudness is the time: at t seconds its peak is t/4."""
+    time = np.arange(round(SECONDS * RATE)) / RATE
+    samples = np.sign(np.sin(2 * np.pi * 400 * time)) * time / SECONDS
+    path = tmp_path_factory.mktemp("sound") / "ramp.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes((30000 * samples).astype("<i2").tobytes())
+    return path
+
+
+@pytest.fixture
+def audible(blender, addon):
+    """bpy with sound; skips in a Blender without."""
+    if not addon("compat").has_audio():
+        pytest.skip("this Blender module was built without its sound system")
+    return blender
+
+
+@pytest.fixture
+def mixing(audible):
+    """bpy that mixes sound down, whatever went before: 5.2 stops after a cancelled render."""
+    scene = audible.context.scene
+    camera = audible.data.objects.new("Camera", audible.data.cameras.new("Camera"))
+    scene.collection.objects.link(camera)
+    scene.camera, scene.render.engine, scene.cycles.samples = camera, "CYCLES", 1
+    scene.render.resolution_x = scene.render.resolution_y = 4
+    audible.ops.render.render()
+    return audible

@@ -8,6 +8,11 @@ import io
 
 import numpy as np
 
+from tests.blender_addon.speaking import frames_of_strip
+
+ARKIT = ("jawOpen", "mouthClose", "mouthFunnel", "mouthPucker", "mouthSmileLeft", "mouthSmileRight",
+         "mouthLowerDownLeft", "mouthLowerDownRight", "eyeBlinkLeft", "eyeBlinkRight")  # fmt: skip
+
 
 def make_mesh(blender, name, keys):
     """A mesh with shape keys of given names; each moves the vertices its own way."""
@@ -102,3 +107,19 @@ def turn_of(blender, rig, bone):
     turned = pose.matrix.to_3x3().normalized() @ pose.bone.matrix_local.to_3x3().inverted()
     axis, angle = turned.to_quaternion().to_axis_angle()
     return np.array(axis) * angle
+
+
+def played_key(blender, obj, key):
+    """The values of a key over the frames of the first line."""
+    (strip,) = [
+        strip
+        for track in obj.data.shape_keys.animation_data.nla_tracks
+        for strip in track.strips
+        if "gaussianspeech_line" in strip.action
+    ]
+    first, last = frames_of_strip(strip)
+    values = []
+    for frame in range(int(first), int(last) + 1):
+        blender.context.scene.frame_set(frame)
+        values.append(obj.data.shape_keys.key_blocks[key].value)
+    return np.array(values)

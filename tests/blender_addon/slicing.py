@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.blender_addon.speaking import action_of
-from tests.blender_addon.test_speech_bake import NAMES, played
+from tests.blender_addon.spoken_head import NAMES, played
 
 MOST = 20_000
 """Ticks after which a bake counts as one that never ends."""

@@ -8,9 +8,8 @@ import json
 import numpy as np
 import pytest
 
-from tests.blender_addon.rig_faces import face_bones, make_armature, make_mesh, select
-from tests.blender_addon.test_characters import ARKIT
-from tests.blender_addon.test_speech_predict import VOICE
+from tests.blender_addon.rig_faces import ARKIT, face_bones, make_armature, make_mesh, select
+from tests.blender_addon.sample_voice import VOICE
 
 
 @pytest.fixture

@@ -9,12 +9,17 @@ from functools import partial
 import numpy as np
 import pytest
 
-from tests.blender_addon.rig_faces import face_bones, make_armature, make_mesh, select
-from tests.blender_addon.speaking import action_of, frames_of_strip
-from tests.blender_addon.test_speech_predict import VOICE
+from tests.blender_addon.rig_faces import (
+    ARKIT,
+    face_bones,
+    make_armature,
+    make_mesh,
+    played_key,
+    select,
+)
+from tests.blender_addon.sample_voice import VOICE
+from tests.blender_addon.speaking import action_of
 
-ARKIT = ("jawOpen", "mouthClose", "mouthFunnel", "mouthPucker", "mouthSmileLeft", "mouthSmileRight",
-         "mouthLowerDownLeft", "mouthLowerDownRight", "eyeBlinkLeft", "eyeBlinkRight")  # fmt: skip
 VROID = tuple(f"Fcl_MTH_{vowel}" for vowel in "AIUEO")
 
 
@@ -26,22 +31,6 @@ def make(blender):
 
 def rows(obj):
     return {row.name: row.pose for row in obj.gaussianspeech_character.rows}
-
-
-def played(blender, obj, key):
-    """The values of a key over the frames of the first line."""
-    (strip,) = [
-        strip
-        for track in obj.data.shape_keys.animation_data.nla_tracks
-        for strip in track.strips
-        if "gaussianspeech_line" in strip.action
-    ]
-    first, last = frames_of_strip(strip)
-    values = []
-    for frame in range(int(first), int(last) + 1):
-        blender.context.scene.frame_set(frame)
-        values.append(obj.data.shape_keys.key_blocks[key].value)
-    return np.array(values)
 
 
 def mapping_file(objects):
@@ -112,15 +101,15 @@ def test_the_character_speaks_with_all_its_objects(engine_ready, predict, make):
     engine_ready.ops.gaussianspeech.use_character()
     engine_ready.ops.gaussianspeech.import_sound(filepath=str(VOICE))
     predict()
-    jaw = played(engine_ready, face, "jawOpen")
+    jaw = played_key(engine_ready, face, "jawOpen")
     assert jaw.max() > 0.1
-    np.testing.assert_array_equal(played(engine_ready, teeth, "jaw_open"), jaw)
+    np.testing.assert_array_equal(played_key(engine_ready, teeth, "jaw_open"), jaw)
 
     # A slider bakes both again, without the engine.
     face.gaussianspeech_speech.articulation = 0.5
-    softer = played(engine_ready, face, "jawOpen")
+    softer = played_key(engine_ready, face, "jawOpen")
     assert softer.max() < 0.7 * jaw.max()
-    np.testing.assert_array_equal(played(engine_ready, teeth, "jaw_open"), softer)
+    np.testing.assert_array_equal(played_key(engine_ready, teeth, "jaw_open"), softer)
 
     # Its head turns by its rig: a bone that copies an Empty's rotation.
     face.gaussianspeech_speech.head_motion = 1.0
@@ -132,7 +121,7 @@ def test_the_character_speaks_with_all_its_objects(engine_ready, predict, make):
     rotation = turned(engine_ready, empty)
     assert np.abs(rotation).max() > 0.01
     np.testing.assert_allclose(turned(engine_ready, bone.id_data, bone.name), rotation, atol=1e-5)
-    np.testing.assert_array_equal(played(engine_ready, face, "jawOpen"), softer)
+    np.testing.assert_array_equal(played_key(engine_ready, face, "jawOpen"), softer)
     face.gaussianspeech_speech.head_motion = 0.0
     assert "Face Head Motion" not in engine_ready.data.objects
 
@@ -151,13 +140,13 @@ def test_a_character_of_five_vowels_speaks_and_its_table_can_be_edited(
     assert len(rows(face)) == 6
     engine_ready.ops.gaussianspeech.import_sound(filepath=str(VOICE))
     predict()
-    assert played(engine_ready, face, "Fcl_MTH_A").max() > 0.1
-    assert played(engine_ready, face, "Fcl_MTH_U").max() > 0.1
-    assert played(engine_ready, face, "Fcl_ALL_Angry").max() == 0.0
+    assert played_key(engine_ready, face, "Fcl_MTH_A").max() > 0.1
+    assert played_key(engine_ready, face, "Fcl_MTH_U").max() > 0.1
+    assert played_key(engine_ready, face, "Fcl_ALL_Angry").max() == 0.0
     character = face.gaussianspeech_character
     next(row for row in character.rows if row.name == "Fcl_MTH_A").amount = 0.5
     engine_ready.ops.gaussianspeech.rebake()
-    assert played(engine_ready, face, "Fcl_MTH_A").max() <= 0.5 + 1e-6
+    assert played_key(engine_ready, face, "Fcl_MTH_A").max() <= 0.5 + 1e-6
 
 
 def test_a_mapping_is_saved_and_used_by_another_mesh(blender, make, tmp_path):

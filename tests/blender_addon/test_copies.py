@@ -6,10 +6,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.blender_addon.rig_faces import face_bones, make_armature, make_mesh, select
+from tests.blender_addon.rig_faces import (
+    ARKIT,
+    face_bones,
+    make_armature,
+    make_mesh,
+    played_key,
+    select,
+)
+from tests.blender_addon.sample_voice import VOICE, speaker
 from tests.blender_addon.speaking import action_of, frames_of, line_of, strip_of
-from tests.blender_addon.test_characters import ARKIT, played
-from tests.blender_addon.test_speech_predict import VOICE, speaker
 
 
 @pytest.fixture
@@ -36,7 +42,7 @@ def duplicate(blender, *objects, linked=False):
 
 
 def jaw(blender, obj):
-    return played(blender, obj, "jawOpen")
+    return played_key(blender, obj, "jawOpen")
 
 
 def actions_of(*objects):

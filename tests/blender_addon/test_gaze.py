@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.blender_addon.rig_faces import face_bones, make_armature, make_mesh, select, turn_of
-from tests.blender_addon.test_rigs import over, speak
+from tests.blender_addon.sample_voice import over, speak
 
 __all__ = ["speak"]
 

@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.blender_addon.motion_recordings import FPS, recording
 from tests.blender_addon.speaking import action_of, frames_of
-
-FPS = 24
 
 
 @pytest.fixture
@@ -22,18 +21,6 @@ def head(engine_ready):
     blender.context.scene.render.fps = FPS
     blender.ops.gaussianspeech.add_head(with_avatar=False, frame=False)
     return blender.context.object
-
-
-def recording(path, *, frames=49, rotation=True, fps=FPS):
-    """A jaw that opens and a head that nods; the curves that were written."""
-    modules = pytest.importorskip("engine.motion.interchange.curve_files")
-    curves = pytest.importorskip("engine.motion.interchange.face_curves")
-    column = pytest.importorskip("engine.motion.arkit").COLUMN
-    weights, turned = np.zeros((frames, 52), np.float32), np.zeros((frames, 3), np.float32)
-    weights[:, column["jawOpen"]] = 0.5 - 0.5 * np.cos(np.arange(frames) / 6)
-    turned[:, 0] = 0.1 * np.sin(np.arange(frames) / 5) * rotation
-    modules.write_curves(curves.FaceCurves(fps, weights, turned), path)
-    return weights[:, column["jawOpen"]], turned
 
 
 def jaw_at(blender, obj, frame):

@@ -20,8 +20,9 @@ from tests.blender_addon.rig_faces import (
     select,
     turn_of,
 )
-from tests.blender_addon.speaking import frames_of_strip
-from tests.blender_addon.test_speech_predict import VOICE
+from tests.blender_addon.sample_voice import over, speak
+
+__all__ = ["speak"]
 
 
 def weights(**known):
@@ -139,36 +140,6 @@ def test_neck_and_head_turn_with_the_performance(blender, show, mode):
     show(rig, turn=(0.1, 0.2, 0.0))
     np.testing.assert_allclose(turn_of(blender, rig, "neck"), [0.05, 0, 0.1], atol=1e-4)
     np.testing.assert_allclose(turn_of(blender, rig, "head"), [0.1, 0, 0.2], atol=1e-4)
-
-
-@pytest.fixture
-def speak(engine_ready, predict):
-    """Let a character speak the sample voice; first and last frame of the line."""
-
-    def spoken(main):
-        select(engine_ready, main)
-        engine_ready.ops.gaussianspeech.import_sound(filepath=str(VOICE))
-        predict()
-        datablock = main if main.type == "ARMATURE" else main.data.shape_keys
-        (strip,) = [
-            strip
-            for track in datablock.animation_data.nla_tracks
-            for strip in track.strips
-            if "gaussianspeech_line" in strip.action
-        ]
-        first, last = frames_of_strip(strip)
-        return range(round(first), round(last) + 1)
-
-    return spoken
-
-
-def over(blender, frames, measure):
-    """What is measured at each frame."""
-    found = []
-    for frame in frames:
-        blender.context.scene.frame_set(frame)
-        found.append(measure())
-    return np.array(found)
 
 
 def test_a_rigify_face_speaks_and_its_lips_meet(engine_ready, rigify, speak):

@@ -8,12 +8,11 @@ import shutil
 import numpy as np
 import pytest
 
+from tests.blender_addon.ramp_sound import add_strips, asked, second_at, strips, strips_of
 from tests.blender_addon.speaking import action_of, frames_of, strip_of
-from tests.blender_addon.test_speech_bake import NAMES, head
-from tests.blender_addon.test_speech_lines import asked, second_at, strips, strips_of
-from tests.blender_addon.test_speech_sound import audible, ramp
+from tests.blender_addon.spoken_head import NAMES, head
 
-__all__ = ["asked", "audible", "head", "ramp"]
+__all__ = ["asked", "head"]
 
 LENGTH = 96
 """Frames of the ramp."""
@@ -32,13 +31,6 @@ def select(blender, obj):
     blender.context.view_layer.objects.active = obj
     for each in blender.context.scene.objects:
         each.select_set(each == obj)
-
-
-def add_strips(blender, ramp, *frames, channel=1):
-    if blender.context.scene.sequence_editor is None:
-        blender.context.scene.sequence_editor_create()
-    for frame in frames:
-        strips_of(blender).new_sound(f"take {frame}", str(ramp), channel, frame)
 
 
 def texts(obj):

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from tests.blender_addon.control_presets import preset_paths
 from tests.blender_addon.slicing import slices
 from tests.blender_addon.speaking import action_of, line_of
 
@@ -199,11 +198,6 @@ def test_a_slider_keeps_a_line_in_date(blender, addon, head, spoken):
 
 def test_the_seed_cannot_be_keyed(head):
     assert not head.gaussianspeech_speech.bl_rna.properties["seed"].is_animatable
-
-
-def preset_paths(blender):
-    folders = blender.utils.preset_paths("gaussianspeech/controls")
-    return {path.stem: path for folder in folders for path in Path(folder).glob("*.py")}
 
 
 def values_of(addon, head):

@@ -6,41 +6,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.blender_addon.hand_edits import curve_of, edits_of, raise_key
 from tests.blender_addon.speaking import action_of, line_of, strip_of
-from tests.blender_addon.test_speech_bake import FRAMES, NAMES, curves, head, played, speak
+from tests.blender_addon.spoken_head import FRAMES, NAMES, curves, head, played, speak
 
 __all__ = ["head", "speak"]
-
-JAW = 'key_blocks["jawOpen"].value'
-
-
-def curve_of(addon, action, path=JAW):
-    return next(curve for curve in addon("compat").fcurves(action) if curve.data_path == path)
-
-
-def raise_key(addon, action, frame, by):
-    """Move the key next to a frame up, with its handles."""
-    curve = curve_of(addon, action)
-    point = min(curve.keyframe_points, key=lambda point: abs(point.co.x - frame))
-    point.co.y += by
-    point.handle_left.y += by
-    point.handle_right.y += by
-    curve.update()
-    return round(point.co.x)
 
 
 def values(blender, obj):
     return played(blender, obj)[:, 0]
-
-
-def edits_of(obj):
-    """What was edited in the lines of an object, by strip."""
-    return [
-        strip
-        for track in obj.data.shape_keys.animation_data.nla_tracks
-        for strip in track.strips
-        if "gaussianspeech_edits" in strip.action
-    ]
 
 
 def test_a_hand_edit_survives_ten_moves_of_smile(blender, addon, head, speak):

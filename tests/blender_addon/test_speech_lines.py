@@ -7,53 +7,24 @@ jaw by the time: at every frame the jaw says which second of the sound it belong
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
-from tests.blender_addon.slicing import slices
-from tests.blender_addon.speaking import action_of, frames_of, line_of, strip_of
-from tests.blender_addon.test_speech_bake import FRAMES, NAMES, curves, head, played, speak
-from tests.blender_addon.test_speech_sound import (
-    SECONDS,
-    audible,
-    mixing,
-    ramp,
+from tests.blender_addon.ramp_sound import (
+    asked,
+    second_at,
     seconds_played,
+    strips,
+    strips_of,
     trim,
 )
+from tests.blender_addon.slicing import slices
+from tests.blender_addon.speaking import action_of, frames_of, line_of, strip_of
+from tests.blender_addon.spoken_head import FRAMES, curves, head, played, speak
 
-__all__ = ["audible", "head", "mixing", "ramp", "slices", "speak"]
+__all__ = ["asked", "head", "slices", "speak"]
 
 FPS = 24
-
-
-@pytest.fixture
-def asked(addon, monkeypatch):
-    """What the engine is asked; it answers at once that the jaw opens by a quarter each second."""
-    sent, ops = [], addon("speech.ops")
-
-    def answer(_engine, _method, prepare, _label):
-        params, _ = prepare()
-        sent.append(params)
-        end = params["start"] + params.get("duration", SECONDS - params["start"])
-        count = round((end - params["start"]) * params["fps"])
-        times = params["start"] + np.arange(count) / params["fps"]
-        values = np.zeros((count, len(NAMES)), np.float32)
-        values[:, 0] = times / SECONDS
-        body = {
-            "head": "small", "model": params["model"], "fps": params["fps"],
-            "key_names": list(NAMES), "key_ranges": [(0.0, 1.0)] * len(NAMES),
-            "max_error_mm": 0.0, "words": [["ramp", 0.0, 1.0]],
-        }  # fmt: skip
-        arrays = {"key_values": values, "corrective_deltas": np.zeros((0, 4, 3), np.float32)}
-        reply = SimpleNamespace(body=body, arrays=arrays)
-        return addon("engine_link.future").CompletedFuture(reply)
-
-    monkeypatch.setattr(ops, "PreparedFuture", answer)
-    monkeypatch.setattr(ops, "get_engine", lambda _context: None)
-    return sent
 
 
 @pytest.fixture
@@ -66,19 +37,8 @@ def spoken(audible, head, asked, ramp):
     return strips(audible)[0]
 
 
-def strips(blender):
-    editor = blender.context.scene.sequence_editor
-    return list(editor.strips if hasattr(editor, "strips") else editor.sequences)
-
-
 def move(strip, frame):
     setattr(strip, "content_start" if hasattr(strip, "content_start") else "frame_start", frame)
-
-
-def second_at(blender, obj, frame):
-    """Which second of the ramp the jaw shows."""
-    blender.context.scene.frame_set(frame)
-    return obj.data.shape_keys.key_blocks["jawOpen"].value * SECONDS
 
 
 def state(addon, blender, obj):
@@ -118,11 +78,6 @@ def test_a_copied_strip_does_not_take_the_line(audible, addon, head, spoken):
     copy["gaussianspeech_id"] = spoken["gaussianspeech_id"]
     assert state(addon, audible, head) == ""
     assert addon("speech.sound").strip_of_line(audible.context, line_of(head))[1] == spoken
-
-
-def strips_of(blender):
-    editor = blender.context.scene.sequence_editor
-    return editor.strips if hasattr(editor, "strips") else editor.sequences
 
 
 def test_a_tighter_trim_needs_no_engine_and_starts_and_ends_at_rest(

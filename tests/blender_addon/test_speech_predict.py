@@ -13,23 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.blender_addon.sample_voice import VOICE, speaker
 from tests.blender_addon.speaking import action_of, frames_of, line_of
 from tests.engine.recognition.text_grids import short_form
-
-VOICE = Path(__file__).resolve().parents[2] / "engine" / "assets" / "sample_voice.wav"
 
 
 @pytest.fixture
 def head(engine_ready):
     """A default head that is to speak the sample voice, from a strip where there can be one."""
     return speaker(engine_ready)
-
-
-def speaker(bpy):
-    bpy.ops.gaussianspeech.add_head()
-    bpy.context.scene.render.fps = 24
-    bpy.ops.gaussianspeech.import_sound(filepath=str(VOICE))
-    return bpy.context.object
 
 
 @pytest.fixture

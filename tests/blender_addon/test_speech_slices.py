@@ -6,10 +6,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.blender_addon.hand_edits import edits_of, raise_key
 from tests.blender_addon.slicing import drafts_of, half_way, jaw, keys_of, slices
 from tests.blender_addon.speaking import action_of, line_of
-from tests.blender_addon.test_speech_bake import NAMES, curves, head, played, speak
-from tests.blender_addon.test_speech_edits import edits_of, raise_key
+from tests.blender_addon.spoken_head import NAMES, curves, head, played, speak
 
 __all__ = ["head", "slices", "speak"]
 

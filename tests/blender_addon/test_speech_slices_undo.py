@@ -8,7 +8,7 @@ import pytest
 
 from tests.blender_addon.slicing import drafts_of, half_way, jaw, keys_of, slices, small
 from tests.blender_addon.speaking import line_of
-from tests.blender_addon.test_speech_bake import curves, head, speak
+from tests.blender_addon.spoken_head import curves, head, speak
 
 __all__ = ["head", "slices", "speak"]
 

@@ -9,45 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.blender_addon.ramp_sound import RATE, SECONDS, seconds_played, trim
 from tests.blender_addon.speaking import line_of
 
-RATE = 16_000
-SECONDS = 4.0
 FPS = 25
-
-
-@pytest.fixture(scope="session")
-def ramp(tmp_path_factory):
-    """A sound whose loudness is the time: at t seconds its peak is t/4."""
-    time = np.arange(round(SECONDS * RATE)) / RATE
-    samples = np.sign(np.sin(2 * np.pi * 400 * time)) * time / SECONDS
-    path = tmp_path_factory.mktemp("sound") / "ramp.wav"
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes((30000 * samples).astype("<i2").tobytes())
-    return path
-
-
-@pytest.fixture
-def audible(blender, addon):
-    """bpy with sound; skips in a Blender without."""
-    if not addon("compat").has_audio():
-        pytest.skip("this Blender module was built without its sound system")
-    return blender
-
-
-@pytest.fixture
-def mixing(audible):
-    """bpy that mixes sound down, whatever went before: 5.2 stops after a cancelled render."""
-    scene = audible.context.scene
-    camera = audible.data.objects.new("Camera", audible.data.cameras.new("Camera"))
-    scene.collection.objects.link(camera)
-    scene.camera, scene.render.engine, scene.cycles.samples = camera, "CYCLES", 1
-    scene.render.resolution_x = scene.render.resolution_y = 4
-    audible.ops.render.render()
-    return audible
 
 
 @pytest.fixture
@@ -67,36 +32,11 @@ def clip(audible, addon):
     return clip
 
 
-def trim(strip, left, right):
-    if hasattr(strip, "left_handle"):
-        strip.left_handle, strip.right_handle = left, right
-    else:
-        strip.frame_final_start, strip.frame_final_end = left, right
-
-
 def trim_content(strip, frames):
     name = (
         "content_trim_start" if hasattr(strip, "content_trim_start") else "animation_offset_start"
     )
     setattr(strip, name, frames)
-
-
-def seconds_played(blender, frame, tmp_path):
-    """Seconds into the ramp that Blender itself plays at a frame."""
-    scene = blender.context.scene
-    path = tmp_path / "mix.wav"
-    kept = scene.frame_start, scene.frame_end
-    scene.frame_start, scene.frame_end = frame, frame + 24
-    blender.ops.sound.mixdown(
-        filepath=str(path), check_existing=False, container="WAV", codec="PCM", format="S16",
-        channels="MONO", mixrate=RATE,
-    )  # fmt: skip
-    scene.frame_start, scene.frame_end = kept
-    with wave.open(str(path)) as file:
-        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-    # Half a second in, away from the resampler's edges; one period is 40 samples.
-    window = np.abs(samples[RATE // 2 : RATE // 2 + 80].astype(float))
-    return np.median(window) / 30000 * SECONDS - 0.5 - 40 / RATE
 
 
 def test_an_untouched_strip_is_its_whole_file(strip, clip, ramp):

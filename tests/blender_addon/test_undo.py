@@ -8,19 +8,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.blender_addon.rig_faces import face_bones, make_armature, make_mesh, select
+from tests.blender_addon.control_presets import preset_paths
+from tests.blender_addon.motion_recordings import recording
+from tests.blender_addon.ramp_sound import add_strips, asked, strips_of
+from tests.blender_addon.rig_faces import ARKIT, face_bones, make_armature, make_mesh, select
 from tests.blender_addon.slicing import slices
 from tests.blender_addon.speaking import action_of, line_of
-from tests.blender_addon.test_characters import ARKIT
-from tests.blender_addon.test_import_motion import recording
-from tests.blender_addon.test_speech_bake import head
-from tests.blender_addon.test_speech_batch import add_strips
-from tests.blender_addon.test_speech_controls import preset_paths
-from tests.blender_addon.test_speech_lines import asked, strips_of
-from tests.blender_addon.test_speech_sound import audible, ramp
+from tests.blender_addon.spoken_head import head
 from tests.blender_addon.undo_steps import state
 
-__all__ = ["asked", "audible", "head", "ramp", "slices"]
+__all__ = ["asked", "head", "slices"]
 
 
 def objects(blender, name="Small"):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.blender_addon.conftest import PACKAGE
-from tests.blender_addon.jobs.test_training import Drawn
+from tests.blender_addon.jobs.drawn_layout import Drawn
 
 PATIENCE = 90
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 import os
 import subprocess
 from concurrent.futures import Future
-from types import SimpleNamespace
 
 import pytest
 
 from tests.blender_addon.conftest import REPOSITORY
+from tests.blender_addon.jobs.drawn_layout import Drawn
 from tests.blender_addon.jobs.job_folders import make_job
 from tests.blender_addon.jobs.job_waiting import PATIENCE, until
 
@@ -90,28 +90,6 @@ def test_every_preset_of_a_new_model_can_be_chosen(blender):
     settings = blender.context.scene.gaussianspeech_training
     offered = settings.bl_rna.properties["speech_preset"].enum_items.keys()
     assert set(offered) == set(presets.NEW_MODELS) - {"starter"}
-
-
-class Drawn:
-    """A layout that keeps what is drawn into it."""
-
-    def __init__(self):
-        self.properties, self.pressed, self.enabled = set(), SimpleNamespace(), True
-        self.alert = self.scale_y = self.use_property_split = self.active = None
-
-    def prop(self, _data, name, **_how):
-        self.properties.add(name)
-
-    def operator(self, *_name, **_how):
-        return self.pressed
-
-    def label(self, **_how):
-        pass
-
-    def row(self, **_how):
-        return self
-
-    column = split = box = row
 
 
 def test_a_finished_capture_is_chosen_for_a_training(blender, jobs, listed):

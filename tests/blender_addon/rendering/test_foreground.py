@@ -4,39 +4,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from tests.blender_addon.rendering.disc_engine import DiscEngine
+from tests.blender_addon.rendering.foreground_scene import bar, blurred, rendered, scene
+
+__all__ = ["bar", "blurred", "rendered", "scene"]
 
 FRAMES = 48
-
-
-@pytest.fixture
-def blurred(blender):
-    """The scene's parts; they need Blender."""
-    from tests.blender_addon.rendering import blurred_scene
-
-    return blurred_scene
-
-
-@pytest.fixture
-def rendered(blurred):
-    """Render a scene."""
-    return blurred.rendered
-
-
-@pytest.fixture
-def scene(blender, addon, blurred, monkeypatch):
-    """A head before a bright wall."""
-    monkeypatch.setattr(addon("rendering.engine"), "get_engine", lambda _context: DiscEngine())
-    blurred.build(blender.context.scene)
-    return blender.context.scene
-
-
-@pytest.fixture
-def bar(scene, blurred):
-    """A dark bar before the face."""
-    return blurred.add_bar()
 
 
 def test_what_moves_before_the_avatar_is_the_mean_of_sharp_frames(scene, bar, blurred, tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.blender_addon.rendering.compositor.composited_scene import glowing_cube
-from tests.blender_addon.rendering.test_foreground import bar, blurred, rendered, scene
+from tests.blender_addon.rendering.foreground_scene import bar, blurred, rendered, scene
 
 __all__ = ["bar", "blurred", "rendered", "scene"]
 

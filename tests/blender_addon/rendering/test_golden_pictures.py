@@ -17,10 +17,8 @@ import numpy as np
 import pytest
 
 from tests.blender_addon.rendering import golden_picture
+from tests.blender_addon.rendering.avatar_tensors import write_tensors
 from tests.blender_addon.rendering.compositor.composited_scene import glowing_cube
-from tests.blender_addon.rendering.test_splats import renderer, write_tensors
-
-__all__ = ["renderer"]
 
 WIDTH, HEIGHT = 72, 96
 EXACT, SAMPLED, DENOISED = 46.0, 36.0, 30.0

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
+from tests.blender_addon.rendering.avatar_tensors import write_tensors
 
 SIZE = 240
 
@@ -16,21 +17,6 @@ SIZE = 240
 @pytest.fixture
 def arrays(addon):
     return addon("rendering.splats.arrays")
-
-
-@pytest.fixture
-def renderer(blender, addon):
-    """The module, with a GPU context, which Blender gives in the background from 5.2 on."""
-    import gpu
-
-    if not hasattr(gpu, "init"):
-        pytest.skip("This Blender has no GPU context in the background")
-    try:
-        gpu.init()
-        gpu.types.GPUOffScreen(8, 8)
-    except Exception as error:  # noqa: BLE001 - whatever it lacks
-        pytest.skip(f"No GPU context: {error}")
-    return addon("rendering.splats.renderer")
 
 
 def view_of(renderer, *, orthographic=False, turn=0.3):
@@ -127,25 +113,6 @@ def write_avatar(path, default, coefficients):
         "color.coefficients": coefficients,
     }
     write_tensors(path, default.faces_sha256, tensors)
-
-
-def write_tensors(path, faces_sha256, tensors):
-    """An avatar of the default head, coloured by spherical harmonics."""
-    about = {
-        "head": "default", "vertex_count": 8287, "faces_sha256": faces_sha256,
-        "color": "sh", "provenance": {},
-    }  # fmt: skip
-    header, body = {"__metadata__": {"gaussianspeech-avatar-1": json.dumps(about)}}, b""
-    for name, tensor in tensors.items():
-        kind = "I32" if tensor.dtype.kind == "i" else "F32"
-        data = np.ascontiguousarray(tensor, "<i4" if kind == "I32" else "<f4").tobytes()
-        header[name] = {
-            "dtype": kind, "shape": list(tensor.shape),
-            "data_offsets": [len(body), len(body) + len(data)],
-        }  # fmt: skip
-        body += data
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + body)
 
 
 def test_depths_are_those_of_the_gaussians(addon, arrays):

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a panel draws, without a window."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+
+class Drawn:
+    """A layout that keeps what is drawn into it."""
+
+    def __init__(self):
+        self.properties, self.pressed, self.enabled = set(), SimpleNamespace(), True
+        self.alert = self.scale_y = self.use_property_split = self.active = None
+
+    def prop(self, _data, name, **_how):
+        self.properties.add(name)
+
+    def operator(self, *_name, **_how):
+        return self.pressed
+
+    def label(self, **_how):
+        pass
+
+    def row(self, **_how):
+        return self
+
+    column = split = box = row
