@@ -99,12 +99,14 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
             mode = _replaceable(path, target)
             _make_folder(target.parent, folders)
             temporary = _reserve(target, claims)
+            if mode is None:
+                mode = stat.S_IMODE(temporary.stat().st_mode)
         except (OSError, RuntimeError, ValueError) as error:
             raise unwritable(path, error) from error
         try:
             yield temporary
-            if mode is not None:
-                temporary.chmod(mode)
+            # Writers such as that of safetensors put a file for the owner alone in its place.
+            temporary.chmod(mode)
             platforms.replace(temporary, target)
         except BaseException as error:
             # Only here: once it is renamed, another may have made one of that name.

@@ -111,6 +111,20 @@ def test_a_new_file_has_the_permissions_of_the_umask(tmp_path, umask, mode):
 
 
 @posix
+def test_a_writer_that_puts_a_file_of_its_own_in_place_changes_no_permissions(tmp_path):
+    """As that of safetensors does, for the owner alone."""
+    before = os.umask(0o022)
+    try:
+        with atomic_write(tmp_path / "new.safetensors") as temporary:
+            own = tmp_path / "own"
+            own.touch(0o600)
+            own.replace(temporary)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new.safetensors").stat().st_mode & 0o777 == 0o644
+
+
+@posix
 def test_a_replaced_file_keeps_its_permissions(tmp_path):
     target = tmp_path / "result.bin"
     target.write_bytes(b"older")
