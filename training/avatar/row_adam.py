@@ -15,8 +15,8 @@ _TINY = 1e-12
 class RowAdam:
     """Adam (Kingma, Ba 2015) on (N, C) rows of which a step sees a few.
 
-    Moments of rows without a gradient stay as they are: a timestep is not moved by what other
-    timesteps' pictures show, and each has its own count of steps.
+    Moments of rows without a gradient stay as they are: pictures of one timestep change the
+    parameters of no other, and each row has its own count of steps.
 
     Args:
         rows: (N, C), requires gradients.
