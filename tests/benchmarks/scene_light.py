@@ -29,6 +29,8 @@ LIGHTS = {
     "two heads": ([((-1.3, -0.5, 0.15), (1, 0.9, 0.75), 40, 0.05)], (0.03, 0.04, 0.06)),
 }
 """Lamps (place, colour, watts, size in metres) and the world's radiance, by name."""
+FEW = 3
+"""Lights up to which each has a row of the sheet to itself."""
 OTHER = (-0.42, -0.02, 0.0)
 """Where the other head stands: between the lamp and the first."""
 
@@ -72,10 +74,13 @@ def compare(bpy, stage, options) -> None:
     from PIL import Image
 
     for view, pictures in rows.items():
-        # Two lights beside each other.
-        even = [*pictures, *[np.zeros_like(pictures[0])] * (len(pictures) % 2)]
-        pairs = [np.concatenate(even[at : at + 2], 1) for at in range(0, len(even), 2)]
-        sheet = Image.fromarray(np.concatenate(pairs, 0))
+        # Two lights beside each other; a few below each other.
+        columns = 1 if len(pictures) <= FEW else 2
+        even = [*pictures, *[np.zeros_like(pictures[0])] * (-len(pictures) % columns)]
+        rows_of = [
+            np.concatenate(even[at : at + columns], 1) for at in range(0, len(even), columns)
+        ]
+        sheet = Image.fromarray(np.concatenate(rows_of, 0))
         sheet.save(options.folder / f"scene-light-{view}.jpg", quality=88)
 
 

@@ -148,6 +148,7 @@ class Predictions:
         was_training = model.training
         trained = TrainedModel(model.eval(), name, self._head.id, {})
         loaded = LoadedModel(trained, self._encoder)
+        shown = self._capture.timesteps
         for clip_name, clip in self._clips.items():
             if clip_name not in self._recognized:
                 self._recognized[clip_name] = recognize(clip.speech, clip.text)
@@ -156,7 +157,7 @@ class Predictions:
                 clip.speech, self._head, clip.fps, recognized=known, model=loaded, style=SPOKEN
             )
             for frame, timestep in clip.frames.items():
-                if timestep not in self._capture.timesteps:
+                if timestep not in shown:
                     continue
                 face = _face(made, frame, self._head)
                 vertices = self._capture.in_the_world(timestep, face.vertices)

@@ -178,7 +178,7 @@ def test_opengl_axes_are_the_layouts_own_and_opencvs_are_refused(filmed, copied,
 def other_version(path):
     """Other identities and expressions of the same sizes, as FLAME 2020 is to 2023."""
     arrays = model_arrays()
-    larger = 1.25 * arrays["shapedirs"][..., ::-1]
+    larger = 1.35 * arrays["shapedirs"][..., ::-1]
     larger[:, 1, :4] += 0.2 * arrays["v_template"][:, 1, None]
     np.savez(path, **(arrays | {"shapedirs": larger}))
     return path

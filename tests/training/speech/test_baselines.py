@@ -46,7 +46,8 @@ def _plan(folder, name, steps=40):
         frames=12,
         warm_up=2,
         validate_every=10,
-        learning_rate=2e-2,
+        # At the larger rate FaceFormer's outcome depends on rounding, at the smaller Imitator's.
+        learning_rate=2e-2 if name == "imitator" else 1e-2,
         feature_noise=0.0,
         patience=99,
     )
@@ -73,8 +74,7 @@ def _network(head, name):
 def test_a_baseline_learns_and_animates(head, tmp_path, name):
     write_recordings(tmp_path / "data", head, "vertices")
     outcome = train_personal(_plan(tmp_path, name))
-    # In so few steps Imitator's lips do not open yet.
-    assert outcome.after < (0.95 if name == "imitator" else 0.9) * outcome.before
+    assert outcome.after < 0.9 * outcome.before
     assert outcome.test is not None
     model = load_model(outcome.model, head).model
     assert (model.config.architecture, model.config.motion_rate) == (name, 25.0)
