@@ -79,7 +79,7 @@ class GAUSSIANSPEECH_PG_training(bpy.types.PropertyGroup):
             (
                 "VIDEO",
                 "Person from Video",
-                "Avatar, speech model and both for each other from one video of somebody who talks",
+                "Avatar, speech model and both for each other from a video of somebody who talks",
             ),
             ("AVATAR", "Avatar", "A Gaussian avatar from a multi-view capture"),
             ("SPEECH", "Speech", "A speech model in one person's manner of speaking"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starting a person's training from one video of them."""
+"""Starting a person's training from videos of them."""
 
 from __future__ import annotations
 
@@ -18,20 +18,25 @@ VIDEO_FILES = "*.mp4;*.mov;*.m4v;*.mkv;*.webm;*.avi"
 
 
 class GAUSSIANSPEECH_OT_person_from_video(StartJobOperator, bpy.types.Operator, ImportHelper):
-    """Train a person from one video, in a process of its own."""
+    """Train a person from a video, or several takes, in a process of its own."""
 
     bl_idname = "gaussianspeech.person_from_video"
     bl_label = "Train Person From Video"
     bl_description = (
-        "Make a person of one video in which they talk and slowly turn their head, in a process of "
-        "its own: the face is tracked, then the avatar and the speech model are trained. The "
-        "Training section shows how far it is; the engine needs MediaPipe"
+        "Make a person of a video in which they talk and slowly turn their head, or of several of "
+        "one camera, in a process of its own: the face is tracked, then the avatar and the speech "
+        "model are trained. The Training section shows how far it is; the engine needs MediaPipe"
     )
     # Not internal, as the others are: it asks for its file itself.
     bl_options = {"REGISTER"}
 
     filepath: bpy.props.StringProperty(**VIDEO, options={"SKIP_SAVE", *compat.blend_relative()})
     filter_glob: bpy.props.StringProperty(default=VIDEO_FILES, options={"HIDDEN"})
+    # What the file browser gives where several are chosen.
+    files: bpy.props.CollectionProperty(
+        type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"}
+    )
+    directory: bpy.props.StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
     said: bpy.props.StringProperty(**SAID, options={"SKIP_SAVE", *compat.blend_relative()})
     licence: bpy.props.StringProperty(**LICENCE, options={"SKIP_SAVE"})
     preset: bpy.props.EnumProperty(**VIDEO_PRESET, options={"SKIP_SAVE"})
@@ -55,18 +60,23 @@ class GAUSSIANSPEECH_OT_person_from_video(StartJobOperator, bpy.types.Operator, 
             layout.prop(self, name)
 
     def default_title(self) -> str:
-        """As the video."""
-        return Path(bpy.path.abspath(self.filepath.strip())).stem or "person"
+        """As the first video."""
+        return Path(bpy.path.abspath(self._films()[0].strip())).stem or "person"
 
     def spec(self, context: bpy.types.Context, client: JobsClient) -> JobSpec:
-        """The video, the name and how the avatar is trained."""
-        options = [self._file(self.filepath, client, "video")]
+        """The videos, the name and how the avatar is trained."""
+        options = [self._file(film, client, "video") for film in self._films()]
         options += ["--name", self.title.strip() or self.default_title()]
         options += ["--text", self._file(self.said, client, "text")] if self.said.strip() else []
         options += ["--licence", self.licence.strip()] if self.licence.strip() else []
         options += ["--preset", self.preset, *device_options(context), *rasteriser_options(context)]
         options += ["--avatar-steps", str(self.steps)] if self.steps else []
         return JobSpec("train person", tuple(options))
+
+    def _films(self) -> list[str]:
+        """Paths of the videos, as they were chosen."""
+        names = [item.name for item in self.files if item.name]
+        return [str(Path(self.directory, name)) for name in names] or [self.filepath]
 
     def _file(self, path: str, client: JobsClient, what: str) -> str:
         """A file, as the engine's machine names it."""

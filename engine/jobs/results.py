@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 from engine.core.errors import BadInputError
 from engine.jobs.folder import inside
@@ -34,7 +35,7 @@ _LONGEST = 1000
 def summarize(job: Job) -> JobSummary:
     """A job's record, with what lies in its folder."""
     status, config = job.status, job.config
-    reads = [_text(config[name]) for name in _READ if config.get(name)]
+    reads = [_text(path) for name in _READ for path in _paths(config.get(name))]
     return JobSummary(
         id=_text(job.id),
         kind=_text(config.get("kind", "")),
@@ -46,7 +47,7 @@ def summarize(job: Job) -> JobSummary:
         message=_text(status.message),
         created=job.created,
         updated=status.updated,
-        data=_text(config.get("data") or config.get("video", "")),
+        data=_text(", ".join(map(str, _paths(config.get("data") or config.get("video"))))),
         needs=tuple(str(Path(job.cwd, path)) for path in reads),
         folder=str(job.folder),
         preview=_written(_picture(job)),
@@ -70,6 +71,13 @@ def read_preview(job: Job) -> bytes:
     except OSError as error:
         raise BadInputError(f"{picture} cannot be read: {error.strerror}.") from error
     raise BadInputError(f"The job {job.id} has no picture yet.", "Try again later.")
+
+
+def _paths(value: Any) -> list[Any]:
+    """What an option reads: one path, several, or none."""
+    if isinstance(value, list):
+        return value
+    return [value] if value else []
 
 
 def _text(value: object) -> str:

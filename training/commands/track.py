@@ -28,16 +28,17 @@ def track(
     background: bool = False,
     json: bool = False,
 ) -> int:
-    """Track the face in a video: a capture that avatars and speech models train on.
+    """Track the face in videos: a capture that avatars and speech models train on.
 
-    One person talks and slowly turns the head; one camera, which may move, or several that stand
-    still, with their calibration (--cameras). OUT gets the cameras, the head with its shape, pose
-    and expression of every frame, pictures with masks, the sound with motion for speech models,
-    report.json and preview.mp4 with the mesh over the picture (docs/tracking.md). Stopped before
-    its end it is resumed by the same command.
+    One person talks and slowly turns the head; one camera, which may move, with one video or
+    several takes, or several cameras that stand still, with their calibration (--cameras). OUT gets
+    the cameras, the head with its shape, pose and expression of every frame, pictures with masks,
+    the sound with motion for speech models, report.json and preview.mp4 with the mesh over the
+    picture (docs/tracking.md). Stopped before its end it is resumed by the same command.
 
     Args:
-        video: a film, as phones record it; or one of each camera at the same time.
+        video: a film, as phones record it; several of one camera, one after another; or with
+            --cameras one of each camera at the same time.
         out: folder of the job and of the capture.
         head: "default", or a FLAME model (.pkl, .npz) in whose parameters the capture is to be.
         settings: how.
@@ -73,6 +74,10 @@ def films_of(videos: Sequence[Path], settings: TrackSettings, head: str | None) 
         from training.tracking.rig import read_rig
 
         read_rig(settings.cameras, films)
+    else:
+        from training.tracking.takes import alike
+
+        alike(films)
     if (model := flame_of(head)) is not None:
         check_file(model, "--head")
         read_flame(model)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ from training.tracking.settings import TrackSettings
 
 
 def person(
-    video: Path | None = None,
+    video: Annotated[tuple[Path, ...], tyro.conf.Positional] = (),
     /,
     *,
     out: Path,
@@ -32,29 +33,30 @@ def person(
     background: bool = False,
     json: bool = False,
 ) -> int:
-    """Train a person from a video or a capture: avatar, speech model, then both for each other.
+    """Train a person from videos or a capture: avatar, speech model, then both for each other.
 
-    A video of one person who talks and slowly turns the head is tracked first, as 'track' does it;
-    what it does not show of the head is filled from the default avatar (docs/tracking.md). OUT is
+    Videos of one person who talks and slowly turns the head are tracked first, as 'track' does it;
+    what they do not show of the head is filled from the default avatar (docs/tracking.md). OUT is
     the job's folder and becomes the person's: avatar.safetensors with the head,
     speech_model.safetensors where the capture has recordings, and person.json, for 'animate
     --person', 'render --avatar' and Blender. Stopped before its end it is resumed; what a stage
     has made is there as soon as it is done.
 
     Args:
-        video: a film of one person, as phones record it; in place of --data.
+        video: a film of one person, as phones record it, several takes, or with --cameras one of
+            each camera; in place of --data.
         out: folder of the job and of the person.
         data: folder of the capture (docs/capture.md), with recordings where there are any
             (docs/speech-model.md); in place of a video.
-        name: of the person; by default that of the video or of the capture's folder.
-        head: FLAME model (.pkl, .npz) of the capture, or that a video is to be tracked with; or the
+        name: of the person; by default that of the first video or of the capture's folder.
+        head: FLAME model (.pkl, .npz) of the capture, or that videos are to be tracked with; or the
             head of a capture where it is not the default one.
         uv_template: FLAME's head_template.obj, whose UV layout the heads of this FLAME model get
             from now on, also in Blender; without it that of the OBJ beside the model, where one
             lies there.
         licence: what the person who was filmed allows, for person.json.
         settings: how.
-        track: how a video is tracked.
+        track: how videos are tracked.
         background: return at once, and train in another process; see 'gaussianspeech jobs'.
         json: print the result as JSON.
     """
@@ -62,8 +64,8 @@ def person(
     check_file(head, "--head", "default")
     give_uv_template(uv_template, head)
     where = None if data is None else data.resolve()
-    film = None if video is None else video.resolve()
-    called = name or (film.stem if film is not None else (where or out).name)
+    films = tuple(path.resolve() for path in video)
+    called = name or (films[0].stem if films else (where or out).name)
 
     def work(job: JobHandle) -> None:
         from training.person.capture_stages import PersonTraining
@@ -71,7 +73,7 @@ def person(
 
         train(
             PersonTraining(
-                where, out.resolve(), called, head, licence, settings, video=film, track=track
+                where, out.resolve(), called, head, licence, settings, videos=films, track=track
             ),
             job,
         )
@@ -90,17 +92,17 @@ def person(
 
 
 def _source(
-    video: Path | None, data: Path | None, head: str | None, track: TrackSettings
+    videos: Sequence[Path], data: Path | None, head: str | None, track: TrackSettings
 ) -> dict[str, Any]:
     """What the person is made of, as a job's configuration has it.
 
     Raises:
-        BadInputError: neither or both of video and capture, one that cannot be used, or options
+        BadInputError: neither or both of videos and capture, one that cannot be used, or options
             that are of the other.
     """
-    if data is not None and video is not None:
+    if data is not None and videos:
         raise BadInputError(
-            f"{video} is a video and {data} a capture: a person is made of one of them.",
+            f"{videos[0]} is a video and {data} a capture: a person is made of one of them.",
             "Leave out the video, or --data.",
         )
     if data is not None:
@@ -111,9 +113,9 @@ def _source(
             )
         check_capture(data)
         return {"data": str(data.resolve())}
-    if video is None:
+    if not videos:
         raise BadInputError(
             "There is neither a video nor a capture to train the person from.",
             "Give a video of the person, or the folder of a capture with --data.",
         )
-    return films_of([video], track, head)
+    return films_of(videos, track, head)

@@ -46,14 +46,14 @@ class PersonTraining:
     """What to train.
 
     Attributes:
-        data: folder of the capture; ``None`` where it is made of a video.
+        data: folder of the capture; ``None`` where it is made of videos.
         out: folder of the job, which becomes the person's.
         name: of the person.
         head: file of the capture's head: the FLAME model, or a head that is not the default one.
         licence: of the capture, for ``person.json``.
         settings: how.
-        video: of the person, where there is no capture.
-        track: how the video is tracked.
+        videos: of the person, where there is no capture.
+        track: how they are tracked.
         refined: folder of the capture once it has been refined.
     """
 
@@ -63,13 +63,13 @@ class PersonTraining:
     head: str | None = None
     licence: str = ""
     settings: PersonSettings = field(default_factory=PersonSettings)
-    video: Path | None = None
+    videos: tuple[Path, ...] = ()
     track: TrackSettings = field(default_factory=TrackSettings)
     refined: Path | None = None
 
     @property
     def capture(self) -> Path:
-        """Folder of the capture, which is there once a video has been tracked."""
+        """Folder of the capture, which is there once the videos have been tracked."""
         if self.refined is not None:
             return self.refined
         return self.out / STAGES / TRACKED if self.data is None else self.data
@@ -77,8 +77,9 @@ class PersonTraining:
     @property
     def source(self) -> str:
         """What the person was made of, for the record."""
-        made_of = self.video or self.data or self.capture
-        return made_of.name if made_of is self.video else made_of.resolve().name
+        if self.videos:
+            return ", ".join(video.name for video in self.videos)
+        return (self.data or self.capture).resolve().name
 
 
 class Stage:
@@ -165,16 +166,15 @@ def _refinement_stage(plan: PersonTraining, number: int) -> Stage:
 
 
 def _tracking_stages(plan: PersonTraining) -> list[Stage]:
-    """The one that makes the capture of a video; none where there is a capture."""
-    video = plan.video
-    if video is None:
+    """The one that makes the capture of videos; none where there is a capture."""
+    if not plan.videos:
         return []
 
     def track(folder: Path, job: JobPart) -> dict[str, float]:
         from training.tracking.run import track_videos
 
         head = flame_of(plan.head)
-        summary = track_videos([video], folder, plan.track, job, no_progress, head=head)
+        summary = track_videos(plan.videos, folder, plan.track, job, no_progress, head=head)
         return {
             "frames": summary["frames"],
             "tracked": summary["tracked"],
@@ -187,6 +187,9 @@ def _tracking_stages(plan: PersonTraining) -> list[Stage]:
     if not (frames := stage.scores.get("frames")):
         from training.tracking.film import open_film
 
-        frames = open_film(video, plan.track.largest).frames
+        films = [open_film(video, plan.track.largest) for video in plan.videos]
+        frames = min(film.frames for film in films)
+        if plan.track.cameras is None:
+            frames = sum(film.frames for film in films)
     stage.steps = int(frames)
     return [stage]

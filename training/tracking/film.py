@@ -11,7 +11,7 @@ from __future__ import annotations
 import wave
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 
 import av
 import numpy as np
+import soxr
 from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Interpolation
 
@@ -77,6 +78,8 @@ class Film:
         file_size: width and height of the file's pictures, upright.
         begin: seconds of the file at which the first picture given out lies.
         most: pictures that are given out at most; all without it.
+        takes: the films of which this one is made, one after another, with their pictures counted;
+            none where it is a single video.
     """
 
     path: Path
@@ -92,6 +95,17 @@ class Film:
     file_size: tuple[int, int] = (0, 0)
     begin: float = 0.0
     most: int | None = None
+    takes: tuple[Film, ...] = ()
+
+    @property
+    def begins(self) -> list[int]:
+        """The first picture of each take; of a single video its own."""
+        return [0, *np.cumsum([take.frames for take in self.takes[:-1]]).tolist()]
+
+    def path_of(self, frame: int) -> Path:
+        """The file that holds a picture."""
+        taken = np.searchsorted(self.begins, frame, side="right") - 1
+        return self.takes[taken].path if self.takes else self.path
 
 
 def open_film(path: Path, largest: int) -> Film:
@@ -134,9 +148,10 @@ def pictures(film: Film, start: int = 0) -> Iterator[tuple[int, Image]]:
     Raises:
         BadInputError: the file cannot be decoded to its end; what was decoded has been given out.
     """
-    for number, frame in islice(_at_rate(film), film.most):
-        if number >= start:
-            yield number, _upright(frame, film)
+    for take, begin in zip(film.takes or (film,), film.begins, strict=True):
+        for number, frame in islice(_at_rate(take), take.most):
+            if begin + number >= start:
+                yield begin + number, _upright(frame, take)
 
 
 def _at_rate(film: Film) -> Iterator[tuple[int, Any]]:
@@ -167,6 +182,27 @@ def write_sound(film: Film, path: Path, frames: int) -> None:
     Raises:
         BadInputError: the sound cannot be decoded.
     """
+    takes = [replace(take, most=take.frames) for take in film.takes] or [replace(film, most=frames)]
+    heard = [_sound(take) if take.sound else None for take in takes]
+    rate = next(rate for _, rate in filter(None, heard))
+    parts = []
+    for take, sound in zip(takes, heard, strict=True):
+        if sound is None:
+            parts.append(np.zeros(round((take.most or 0) / take.fps * rate), np.float32))
+        else:
+            own, own_rate = sound
+            same = own_rate == rate
+            parts.append(own if same else soxr.resample(own, own_rate, rate))
+    samples = np.concatenate(parts)
+    with atomic_write(path) as temporary, wave.open(str(temporary), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(rate)
+        out.writeframes((samples.clip(-1, 1) * 32767).astype("<i2").tobytes())
+
+
+def _sound(film: Film) -> tuple[Float, int]:
+    """Samples of a single video, as long as its pictures, and their rate."""
     late = late_sound(film) - film.begin
     with closing(open_source(film.path)) as source:
         mono = [block.mean(axis=1) for block in source.blocks()]
@@ -174,13 +210,9 @@ def write_sound(film: Film, path: Path, frames: int) -> None:
     samples = np.concatenate(mono) if mono else np.zeros(0, np.float32)
     shift = round(late * rate)
     samples = np.r_[np.zeros(max(shift, 0), np.float32), samples[max(-shift, 0) :]]
-    wanted = round(frames / film.fps * rate)
+    wanted = round((film.most or film.frames) / film.fps * rate)
     samples = np.r_[samples[:wanted], np.zeros(max(0, wanted - len(samples)), np.float32)]
-    with atomic_write(path) as temporary, wave.open(str(temporary), "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(rate)
-        out.writeframes((samples.clip(-1, 1) * 32767).astype("<i2").tobytes())
+    return samples.astype(np.float32), rate
 
 
 def late_sound(film: Film) -> float:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -39,22 +40,25 @@ class Segmenter(Protocol):
 class GivenMasks:
     """Masks of the user's: one picture a frame in a folder, in the order of their names."""
 
-    def __init__(self, folder: Path, frames: int) -> None:
-        """Look at a folder.
+    def __init__(self, folders: Sequence[tuple[Path, int]]) -> None:
+        """Look at the folder of a film, or those of its takes.
 
         Args:
-            folder: with the masks, white is the person; it exists.
-            frames: of the video.
+            folders: with the masks, white is the person; they exist. Each with the frames of its
+                video.
 
         Raises:
             BadInputError: another number of masks.
         """
-        self._files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
-        if len(self._files) != frames:
-            raise BadInputError(
-                f"{folder} has {len(self._files)} masks for {frames} frames.",
-                "Give one mask for each frame, named in their order.",
-            )
+        self._files: list[Path] = []
+        for folder, frames in folders:
+            found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+            if len(found) != frames:
+                raise BadInputError(
+                    f"{folder} has {len(found)} masks for {frames} frames.",
+                    "Give one mask for each frame, named in their order.",
+                )
+            self._files += found
 
     def mask(self, frame: int, width: int, height: int) -> Float:
         """(H, W) float32 in [0, 1] of a frame.

@@ -101,6 +101,11 @@ def write_report(
         "identity_deviations": round(float(np.sqrt(np.mean(track.identity**2))), 3),
         "detector": detector,
     }
+    if takes := cameras[0].film.takes:
+        summary["videos"] = [
+            {"video": take.path.name, "first_frame": begin, "frames": take.frames}
+            for take, begin in zip(takes, cameras[0].film.begins, strict=True)
+        ]
     if len(cameras) > 1:
         summary["cameras"] = [
             _camera(camera, at, row)

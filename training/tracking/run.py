@@ -53,6 +53,7 @@ from training.tracking.sound import (
     words_between,
     write_segment,
 )
+from training.tracking.takes import alike, joined
 from training.tracking.track import Track, track_scan
 
 PREVIEW, PREVIEW_FILM, SOUND = "preview.jpg", "preview.mp4", "sound.wav"
@@ -72,10 +73,10 @@ def track_videos(
     *,
     head: Path | None = None,
 ) -> dict[str, Any]:
-    """Track a video, or those of several calibrated cameras; OUT becomes a capture.
+    """Track a video, several takes, or several calibrated cameras; OUT becomes a capture.
 
     Args:
-        videos: the films, at the same time.
+        videos: the films: one after another, or with ``settings.cameras`` at the same time.
         out: folder of the job and of the capture.
         settings: how.
         job: asked for a cancel, and given progress and previews.
@@ -98,17 +99,23 @@ def track_videos(
         job.update(round(1000 * share), total=1000, message=message)
 
     settings.check_videos(videos)
-    films = [open_film(video, settings.largest) for video in videos]
+    films = tuple(open_film(video, settings.largest) for video in videos)
     rig = None if settings.cameras is None else read_rig(settings.cameras, films)
     report(0.0, "looking at the videos")
-    timed = simultaneous(films, settings.offsets)
+    offsets: tuple[float, ...] = ()
+    notes: tuple[str, ...] = ()
+    if rig is None:
+        films = alike(films)
+    else:
+        timed = simultaneous(films, settings.offsets)
+        films, offsets, notes = timed.films, timed.offsets, timed.notes
     with ExitStack() as open_parts:
-        segmenters = [_segmenter(settings, open_parts) for _ in films]
+        segmenters = [_segmenter(settings, open_parts) for _ in rig or films[:1]]
         still = open_parts.enter_context(
             closing(open_detector(settings.landmark_model, still=True))
         )
-        scans, detector = _scans(timed.films, settings, job, subprogress(report, 0.0, _SCANNED))
-        shown = _Shown.of(timed.films, scans, rig)
+        scans, detector = _scans(films, settings, job, subprogress(report, 0.0, _SCANNED))
+        shown = _Shown.of(films, scans, rig)
         masks = _masks(settings, shown.films)
         voice = next((film for film in shown.films if film.sound), None)
         said = _recognised(voice, out, settings, subprogress(report, _SCANNED, _RECOGNISED))
@@ -122,7 +129,7 @@ def track_videos(
             views=shown.views,
         )
         cameras = shown.cameras or (one_camera(shown.films[0], track.camera, track.scan),)
-        for note in (*timed.notes, *notes_of(shown.films, track, said)):
+        for note in (*notes, *notes_of(shown.films, track, said)):
             job.note(note)
         flame = None
         if head is not None:
@@ -138,9 +145,10 @@ def track_videos(
             job,
             subprogress(report, _IN_FLAME, 0.98),
         )
-        name = videos[0].stem
-        recordings = [] if said is None else _write_speech(out, name, track, writer, said)
-        summary = write_report(out, cameras, timed.offsets, track, detector, flame)
+        recordings = []
+        if said is not None:
+            recordings = _write_speech(out, shown.films[0], track, writer, said)
+        summary = write_report(out, cameras, offsets, track, detector, flame)
         writer.finish(recordings, _made_of(videos, settings, detector, track, flame))
     job.update(1000, total=1000, message=sentence(summary))
     return summary
@@ -158,9 +166,11 @@ def _scans(
 ) -> tuple[list[Scan], str]:
     """What each video shows, and the detector's name."""
     found, name = [], ""
-    alone = len(films) == 1
+    alone, part_of = settings.cameras is None, "take" if settings.cameras is None else "camera"
     for number, film in enumerate(films):
-        folder = job.checkpoints if alone else job.checkpoints / f"camera_{number:02d}"
+        folder = job.checkpoints
+        if len(films) > 1:
+            folder = job.checkpoints / f"{part_of}_{number:02d}"
         part = subprogress(progress, number / len(films), (number + 1) / len(films))
         with (
             closing(open_detector(settings.landmark_model)) as detector,
@@ -176,7 +186,7 @@ class _Shown:
     """What the videos show.
 
     Attributes:
-        films: as long as what was decoded.
+        films: as long as what was decoded; several are of cameras.
         found: one scan of all.
         cameras: those with a calibration.
         views: the same.
@@ -191,11 +201,12 @@ class _Shown:
     def of(
         cls, films: Sequence[Film], scans: Sequence[Scan], rig: Sequence[RigCamera] | None
     ) -> _Shown:
+        if rig is None:
+            film, found = joined(films, scans)
+            return cls((film,), found)
         count = min(len(found.state) for found in scans)
         smeared = any(film.smeared for film in films)
         whole = tuple(replace(film, frames=count, smeared=smeared) for film in films)
-        if rig is None:
-            return cls(whole, scans[0])
         cameras = tracked_cameras(rig, whole, scans)
         views = tuple(view_of(camera) for camera in cameras)
         marks = load_landmark_map()
@@ -208,16 +219,20 @@ def _masks(settings: TrackSettings, films: Sequence[Film]) -> list[GivenMasks | 
     """The user's, of each video."""
     if settings.masks is None:
         return [None] * len(films)
-    folders = [settings.masks / film.path.stem for film in films]
-    if len(films) == 1:
-        folders = [settings.masks]
-    for folder in folders:
-        if not folder.is_dir():
-            raise BadInputError(
-                f"There is no folder {folder}.",
-                "Put the masks of each video into a folder of its name in that of --masks.",
-            )
-    return [GivenMasks(folder, film.frames) for folder, film in zip(folders, films, strict=True)]
+    alone = len(films) == 1 and not films[0].takes
+    given = []
+    for film in films:
+        takes = film.takes or (film,)
+        folders = [settings.masks if alone else settings.masks / take.path.stem for take in takes]
+        for folder in folders:
+            if not folder.is_dir():
+                raise BadInputError(
+                    f"There is no folder {folder}.",
+                    "Put the masks of each video into a folder of its name in that of --masks.",
+                )
+        counts = [take.frames for take in takes]
+        given.append(GivenMasks([*zip(folders, counts, strict=True)]))
+    return given
 
 
 def _focal(film: Film, settings: TrackSettings) -> float | None:
@@ -284,15 +299,15 @@ def _write_pictures(
 
 
 def _write_speech(
-    out: Path, title: str, track: Track, writer: CaptureWriter, said: Said
+    out: Path, film: Film, track: Track, writer: CaptureWriter, said: Said
 ) -> list[tuple[str, int, int]]:
     """Recordings with motion and text, cut at pauses; of stretches that were seen."""
     recordings = []
     lost, fps = track.scan.state != GOOD, track.scan.fps
-    for number, (first, last) in enumerate(cut_at_pauses(said, len(lost), fps)):
+    for number, (first, last) in enumerate(cut_at_pauses(said, len(lost), fps, film.begins)):
         if lost[first:last].mean() > _MOST_LOST or (last - first) / fps < 0.5:
             continue
-        name = f"{title}-{number:03d}"
+        name = f"{film.path_of(first).stem}-{number:03d}"
         start, end = first / fps, last / fps
         write_segment(out / SOUND, out / SPEECH / f"{name}.wav", first, last, fps)
         writer.write_motion(out / SPEECH / name, first, last, said)

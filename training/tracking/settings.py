@@ -32,8 +32,8 @@ class TrackSettings:
         masks: folder with a mask for each frame, in the order of their names; made by default.
             Of several videos a folder for each in it, named as the video.
         landmark_model: MediaPipe's face_landmarker.task, for versions that have no models inside.
-        cameras: calibration of the cameras, a transforms JSON or the folder of a capture; needed
-            for several videos.
+        cameras: calibration of cameras that film at the same time, a transforms JSON or the folder
+            of a capture; several videos without it are taken one after another.
         offsets: seconds by which each of several videos begins after the first; found by their
             sound by default.
     """
@@ -85,14 +85,19 @@ class TrackSettings:
         """See that the options are for so many videos.
 
         Raises:
-            BadInputError: no video, several without a calibration, or other offsets than videos.
+            BadInputError: no video, one twice, or offsets that are not of these.
         """
         if not videos:
             raise BadInputError("There is no video to track.", "Give a video of a talking head.")
-        if len(videos) > 1 and self.cameras is None:
+        if self.offsets and self.cameras is None:
             raise BadInputError(
-                f"{len(videos)} videos are given without the calibration of their cameras.",
-                "Give it with --cameras, or one video alone.",
+                "--offsets are of cameras that film at the same time.",
+                "Give their calibration with --cameras, or leave --offsets out.",
+            )
+        if len(videos) > 1 and len(names := {video.stem for video in videos}) < len(videos):
+            raise BadInputError(
+                f"{len(videos)} videos have {len(names)} names.",
+                "Give each a name of its own, and none twice.",
             )
         if self.offsets and len(self.offsets) != len(videos):
             raise BadInputError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -68,30 +69,39 @@ def listen(sound: Path, text: str | None, frames: int, fps: float, progress: Pro
     )
 
 
-def cut_at_pauses(said: Said, frames: int, fps: float) -> list[tuple[int, int]]:
+def cut_at_pauses(
+    said: Said, frames: int, fps: float, begins: Sequence[int] = (0,)
+) -> list[tuple[int, int]]:
     """First and last (exclusive) frames of recordings, which together are the whole.
 
     Args:
         said: of the sound.
         frames: of the video.
         fps: frames per second.
+        begins: first frames of videos that follow each other, in which no recording is of two.
     """
     pauses = [
         0.5 * (phone.start + phone.end)
         for phone in said.phones
         if phone.label == SILENCE and phone.end - phone.start >= _PAUSE
     ]
-    cuts, last = [0.0], 0.0
-    total = frames / fps
-    for pause in [*pauses, total]:
+    edges = [frame / fps for frame in (*begins, frames)]
+    cuts = [cut for first, end in pairwise(edges) for cut in _cuts(pauses, first, end)]
+    ends = [*cuts[1:], edges[-1]]
+    return [(round(a * fps), round(b * fps)) for a, b in zip(cuts, ends, strict=True)]
+
+
+def _cuts(pauses: Sequence[float], first: float, end: float) -> list[float]:
+    """Where recordings of a stretch begin, seconds."""
+    cuts, last = [first], first
+    for pause in [*(pause for pause in pauses if first < pause < end), end]:
         while pause - last > _LONGEST:
             last += _LONGEST
             cuts.append(last)
-        if pause - last >= _SHORTEST and total - pause >= _SHORTEST:
+        if pause - last >= _SHORTEST and end - pause >= _SHORTEST:
             last = pause
             cuts.append(last)
-    ends = [*cuts[1:], total]
-    return [(round(a * fps), round(b * fps)) for a, b in zip(cuts, ends, strict=True)]
+    return cuts
 
 
 def write_segment(sound: Path, path: Path, first: int, last: int, fps: float) -> None:

@@ -143,8 +143,12 @@ def track_scan(
     start = initial_poses(model, seen, camera)
     fit = fit_frames(model, seen, camera, none, start, subprogress(progress, 0.4, 1.0))
     by_view = _errors(model, camera, fit, seen)
-    for number, view in enumerate(seen.seen_by(camera)):
-        _check_fit(view.name or str(film.path), float(np.nanmedian(by_view[number])))
+    for number, view in enumerate(views):
+        _check_fit(view.name, float(np.nanmedian(by_view[number])))
+    if not views:
+        paths = np.array([str(film.path_of(frame)) for frame in found.good])
+        for path in dict.fromkeys(paths):
+            _check_fit(path, float(np.nanmedian(by_view[0, paths == path])))
     error = np.nanmean(by_view, axis=0)
     kept, found_frames = error <= _MISFIT, found.good
     state = found.state.copy()

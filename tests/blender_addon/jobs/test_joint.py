@@ -260,6 +260,33 @@ def test_a_person_is_made_of_one_video(blender, jobs, addon, tmp_path, monkeypat
     assert not row.enabled
 
 
+def test_a_person_is_made_of_several_takes(blender, jobs, addon, tmp_path, monkeypatch):
+    """As the file browser gives them."""
+    specs = []
+
+    def refused(_client, name, spec):
+        specs.append((name, spec.options[:2]))
+        future = Future()
+        future.set_exception(addon("engine.core.errors").GaussianSpeechError("Not today."))
+        return future
+
+    monkeypatch.setattr(addon("jobs.client").JobsClient, "start", refused)
+    films = [tmp_path / name for name in ("monday.mp4", "tuesday.mp4")]
+    start = blender.ops.gaussianspeech.person_from_video
+    given = {
+        "filepath": str(films[0]),
+        "directory": str(tmp_path),
+        "files": [{"name": film.name} for film in films],
+    }
+    films[0].write_bytes(b"")
+    with pytest.raises(RuntimeError, match=r"There is no video .*tuesday\.mp4"):
+        start(**given)
+    films[1].write_bytes(b"")
+    with pytest.raises(RuntimeError, match="Not today"):
+        start(**given)
+    assert specs == [("monday", tuple(map(str, films)))]
+
+
 @pytest.mark.one_blender
 def test_the_engine_refuses_what_is_no_video(engine_ready, jobs, listed, tmp_path):
     film = tmp_path / "ada.mp4"

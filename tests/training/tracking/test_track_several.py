@@ -88,12 +88,6 @@ def refused(videos, out, capsys, *options, paths=None):
     return said[-1]
 
 
-def test_several_videos_need_their_calibration(videos, tmp_path, capsys):
-    said = refused(videos, tmp_path / "out", capsys)
-    assert "3 videos are given without the calibration" in said
-    assert not (tmp_path / "out").exists()
-
-
 def test_another_number_of_cameras(videos, tmp_path, capsys):
     content = json.loads(videos.cameras.read_text())
     for entry in content["frames"]:

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Videos of one person filmed one after another, as one film: each is a take of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from engine.core.errors import BadInputError
+from training.tracking.film import Film
+from training.tracking.scan import GOOD, Scan
+
+_SAME_SHAPE = 0.01
+"""Relative difference of width to height up to which pictures are of one shape."""
+
+
+def alike(films: Sequence[Film]) -> tuple[Film, ...]:
+    """Videos of one camera, with pictures of one size at one rate: those of the first.
+
+    Args:
+        films: the videos.
+
+    Raises:
+        BadInputError: pictures of another shape, which are of another camera or held otherwise.
+    """
+    first = films[0]
+    for film in films[1:]:
+        if abs(film.width * first.height / (film.height * first.width) - 1) > _SAME_SHAPE:
+            raise BadInputError(
+                f"{film.path} has {film.file_size[0]}×{film.file_size[1]} pixels, {first.path} "
+                f"{first.file_size[0]}×{first.file_size[1]}: they are not of one camera, held the "
+                "same way.",
+                "Give videos of one camera, or with --cameras several that filmed at one time.",
+            )
+    return first, *(
+        replace(
+            film,
+            width=first.width,
+            height=first.height,
+            fps=first.fps,
+            frames=max(1, round(film.frames * first.fps / film.fps)),
+            scale=first.width / film.file_size[0],
+        )
+        for film in films[1:]
+    )
+
+
+def joined(films: Sequence[Film], scans: Sequence[Scan]) -> tuple[Film, Scan]:
+    """One film of several, and its scan; each film begins another take.
+
+    Args:
+        films: the videos, :func:`alike`.
+        scans: what each shows.
+    """
+    if len(films) == 1:
+        return replace(films[0], frames=len(scans[0].state)), scans[0]
+    takes = tuple(
+        replace(film, frames=len(found.state), most=len(found.state))
+        for film, found in zip(films, scans, strict=True)
+    )
+    begins = np.cumsum([0, *(found.takes[-1] + 1 for found in scans)])
+    usual = np.concatenate(
+        [np.full((found.state == GOOD).sum(), found.sharpness) for found in scans]
+    )
+    whole = replace(
+        takes[0],
+        frames=sum(take.frames for take in takes),
+        sound=any(take.sound for take in takes),
+        smeared=any(take.smeared for take in takes),
+        notes=tuple(f"{take.path.name}: {note}" for take in takes for note in take.notes),
+        takes=takes,
+    )
+    return whole, Scan(
+        np.concatenate([found.points for found in scans]),
+        np.concatenate([found.state for found in scans]),
+        np.concatenate([found.takes + at for found, at in zip(scans, begins, strict=False)]),
+        whole.fps,
+        np.concatenate([found.trust for found in scans]),
+        float(np.median(usual)),
+    )
