@@ -112,6 +112,11 @@ def avatar_path(id_or_path: str | Path) -> Path:
         BadInputError: there is none.
     """
     path = ASSET if str(id_or_path) == DEFAULT_AVATAR else Path(id_or_path)
+    if str(id_or_path).startswith(f"{DEFAULT_AVATAR}#") and not path.is_file():
+        raise BadInputError(
+            f"{id_or_path} is a head without an avatar of its own.",
+            f"Use '{DEFAULT_AVATAR}', or train one (capture --head {id_or_path}, train avatar).",
+        )
     if not path.is_file():
         raise BadInputError(
             f"There is no avatar file {path}.", f"Check the path, or use '{DEFAULT_AVATAR}'."

@@ -72,7 +72,8 @@ def animate(
     animated, is written as OUT, or into it.
 
     Args:
-        audio: WAV, FLAC, OGG or MP3 files; mono or stereo, 8 to 96 kHz, 0.2 s to one hour.
+        audio: WAV, FLAC, OGG, MP3 and what else FFmpeg reads; mono or stereo, 8 to 96 kHz, 0.2 s to
+            one hour.
         out: folder for the results, or OUT.csv or OUT.json; with --character also a file: OUT.glb,
             .vrm, .fbx or .blend.
         head: "default", a FLAME file (.pkl, .npz), or a mesh of your own (.obj, .ply, .glb;

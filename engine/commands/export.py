@@ -139,7 +139,8 @@ def splats(
         retarget: carry a performance of the default head over to the avatar's head.
         axes: y-up as heads are; z-up as Blender; y-down as captured scenes, which many viewers
             turn up.
-        sh_degree: of the harmonics fitted to an avatar's colour network; 0 is quickest.
+        sh_degree: of the harmonics fitted to an avatar's colour network; 0 is quickest. The files
+            have the fields of degree 3 all the same, as every viewer reads them.
         overwrite: replace frames that are there.
         json: print the result as JSON.
     """

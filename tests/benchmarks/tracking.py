@@ -3,7 +3,8 @@
 
     python -m tests.benchmarks.tracking --audio SPEECH.wav [--begin 0] [--seconds 5]
                                         [--size 480 640] [--seeds 101 102] [--cases CASE...]
-                                        [--known focal | head] [--no-calibration] [--out FOLDER]
+                                        [--known focal | head] [--no-calibration]
+                                        [--around 0 35 -35] [--out FOLDER]
 
 Needs the extra ``tracking``. Each video shows another person of the default head, who speaks the
 audio, turns and nods before a phone that sways. All persons are filmed plainly, the first in the
@@ -12,7 +13,7 @@ table, and what is there is not filmed or searched again. The persons move as an
 the audio says (NAME.phones.json); the tracker recognises the sounds by itself in any case.
 The tracker gets only the film, or what --known says besides: the focal length, or also the
 neutral head, with poses and expressions left to find (the detector is not calibrated on a head
-that is known).
+that is known). --around films with calibrated cameras so many degrees aside, the first in front.
 It knows neither size nor position of a head, so the found neutral face is laid on the true one by
 one similarity a video; vertices, lips and poses are compared after that. "always" is the part of
 the pose's error that all frames share, about the head's axes. A closure is a p, b or m in whose
@@ -35,9 +36,10 @@ from scipy.spatial.transform import Rotation
 
 from engine.recognition.segmentation import load_segmentation
 from engine.rendering.video import write_video
+from engine.splatting.camera import Camera
 from tests.benchmarks.film_defects import CASES
 from tests.benchmarks.machine import processor
-from tests.benchmarks.tracking_truth import Shot
+from tests.benchmarks.tracking_truth import Shot, camera_aside
 from training.tracking.face_model import arkit_face_model
 from training.tracking.film import open_film, write_sound
 from training.tracking.first_poses import initial_poses
@@ -47,7 +49,9 @@ from training.tracking.landmark_map import load_landmark_map
 from training.tracking.landmarks import eye_distance
 from training.tracking.mediapipe_faces import HandDetector, open_detector
 from training.tracking.observations import Intrinsics, Observations
+from training.tracking.rig import RigCamera
 from training.tracking.scan import scan
+from training.tracking.several import merged, tracked_cameras, view_of
 from training.tracking.sound import listen
 from training.tracking.track import Track, track_scan
 
@@ -81,12 +85,40 @@ def of_known_head(truth, found):
     return Track(truth.head, camera, fit, away / eye_distance(seen.points), found, nobody)
 
 
-def tracked(folder, truth, known, *, calibrate):
-    """The track of a folder's film, and processor seconds a frame of searching and of fitting."""
-    film = open_film(folder / FILM, 1280)
+def film_of(around):
+    return FILM if not around else f"aside{around:+g}.mp4"
+
+
+def scanned(folder, arounds):
+    """Films of the cameras, and what they show."""
+    films = [open_film(folder / film_of(around), 1280) for around in arounds]
+    found = []
+    for film in films:
+        place = folder if len(films) == 1 else folder / f"scan-{film.path.stem}"
+        place.mkdir(exist_ok=True)
+        with closing(open_detector()) as detector, closing(HandDetector()) as hands:
+            found.append(scan(film, detector, hands, place, quiet, alone=len(films) == 1))
+    return films, found
+
+
+def together(films, found, truth, arounds):
+    """One scan of several cameras, and their views."""
+    rig = [
+        RigCamera(film.path.stem, Camera(camera_aside(around), truth.K, film.width, film.height))
+        for film, around in zip(films, arounds, strict=True)
+    ]
+    cameras = tracked_cameras(rig, films, found)
+    views = tuple(view_of(camera) for camera in cameras)
+    return merged(cameras, views), views
+
+
+def tracked(folder, truth, known, arounds, *, calibrate):
+    """The track of a folder's films, and processor seconds a frame of searching and of fitting."""
     start = time.process_time()
-    with closing(open_detector()) as detector, closing(HandDetector()) as hands:
-        found = scan(film, detector, hands, folder, quiet)
+    films, scans = scanned(folder, arounds)
+    film, found, views = films[0], scans[0], ()
+    if len(films) > 1:
+        found, views = together(films, scans, truth, arounds)
     searched = time.process_time() - start
     count = len(found.state)
     write_sound(film, folder / "sound.wav", count)
@@ -98,7 +130,9 @@ def tracked(folder, truth, known, *, calibrate):
     else:
         with closing(open_detector(still=True)) as still:
             shown = still if calibrate else None
-            track = track_scan(film, found, focal, quiet, closure=said.closure, still=shown)
+            track = track_scan(
+                film, found, focal, quiet, closure=said.closure, still=shown, views=views
+            )
     fitted = time.process_time() - start
     return track, searched / count, fitted / count
 
@@ -192,14 +226,12 @@ def scores(truth, track):
     }
 
 
-def degraded(case, shot, folder, audio, shown):
-    """Write the film of a case, and a file once it is whole."""
-    if (folder / FILM).is_file():
+def degraded(case, path, audio, pictures):
+    """Write the film of a case, which is a file once it is whole."""
+    if path.is_file():
         return
-    if not shown:
-        shown += shot.pictures()
-    frames = (case.degrade(image, frame, mouth) for frame, (image, mouth) in enumerate(shown))
-    write_video(folder / FILM, frames, case.fps, audio, quality=case.quality)
+    frames = (case.degrade(image, frame, mouth) for frame, (image, mouth) in enumerate(pictures()))
+    write_video(path, frames, case.fps, audio, quality=case.quality)
 
 
 def table_of(rows):
@@ -226,11 +258,18 @@ def measured(chosen, folder):
             place.mkdir(exist_ok=True)
             options = {"fps": case.fps, "cut": case.cut, "seed": seed, "size": tuple(chosen.size)}
             shot = Shot(audio, seconds=chosen.seconds, given=given, **options)
-            pictures = shown.setdefault((seed, case.fps, case.cut), [])
-            degraded(case, shot, place, audio, pictures)
+            for around in chosen.around:
+                key = seed, case.fps, case.cut, around
+
+                def pictures(shot=shot, around=around, key=key):
+                    if key not in shown:
+                        shown[key] = [*shot.pictures(around)]
+                    return shown[key]
+
+                degraded(case, place / film_of(around), audio, pictures)
             calibrate = chosen.calibration
             track, searching, fitting = tracked(
-                place, shot.truth, chosen.known, calibrate=calibrate
+                place, shot.truth, chosen.known, chosen.around, calibrate=calibrate
             )
             row = {"case": name, "person": seed, **scores(shot.truth, track)}
             yield row | {"search s/frame": searching, "fit s/frame": fitting}
@@ -246,8 +285,13 @@ def main():
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--known", choices=["focal", "head"])
     parser.add_argument("--calibration", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument(
+        "--around", type=float, nargs="+", default=[0.0], help="degrees of calibrated cameras"
+    )
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
+    if chosen.known and len(chosen.around) > 1:
+        parser.error("of calibrated cameras nothing else is known: leave out --known or --around")
     with tempfile.TemporaryDirectory() as name:
         folder = chosen.out or Path(name)
         folder.mkdir(parents=True, exist_ok=True)

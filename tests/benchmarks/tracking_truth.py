@@ -29,6 +29,8 @@ from training.tracking.landmarks import Image
 
 _SEEDS, _BUMP = 40, 0.0006
 """Points that are moved at random, and by how many metres."""
+_AWAY = 0.52
+"""Metres from the phone to the face."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,20 +124,34 @@ class Shot:
         self.truth = Truth(person, performance, matrices, K, np.arange(count) / fps, cuts)
         self.size = size
 
-    def pictures(self) -> Iterator[tuple[Image, Float]]:
-        """Each frame's (H, W, 3) uint8, and the mouth's pixel and width, (3,)."""
+    def pictures(self, around: float = 0.0) -> Iterator[tuple[Image, Float]]:
+        """Each frame's (H, W, 3) uint8, and the mouth's pixel and width, (3,).
+
+        Args:
+            around: degrees by which the camera stands aside of the phone, to the head's left.
+        """
         truth, (width, height) = self.truth, self.size
         avatar, backend = load_avatar("default", load_head("default")), choose_backend("cpu")
-        camera = Camera(np.eye(4, dtype=np.float32), truth.K, width, height)
+        placed = camera_aside(around)
+        camera = Camera(placed, truth.K, width, height)
         renderer = FrameRenderer(avatar, backend, camera, studio_backdrop(width, height))
         for frame, matrix in enumerate(truth.matrices):
             vertices = truth.vertices(frame)
             image = renderer.submit(vertices, truth.performance.expression[frame], matrix)
             corners = vertices[truth.head.landmarks["mouth_corners"]]
-            corners = (corners @ matrix[:3, :3].T + matrix[:3, 3]) @ truth.K.T
+            shown = placed @ matrix
+            corners = (corners @ shown[:3, :3].T + shown[:3, 3]) @ truth.K.T
             flat = corners[:, :2] / corners[:, 2:]
             mouth = np.array([*flat.mean(0), np.linalg.norm(flat[1] - flat[0])])
             yield image.numpy()[0], mouth
+
+
+def camera_aside(degrees: float) -> Float:
+    """(4, 4) from the phone's space to that of a camera as far from the face, aside of it."""
+    turn, pivot = np.eye(4), np.eye(4)
+    turn[:3, :3] = Rotation.from_euler("Y", degrees, degrees=True).as_matrix()
+    pivot[2, 3] = _AWAY
+    return (pivot @ turn @ np.linalg.inv(pivot)).astype(np.float32)
 
 
 def filmed(out: Path, audio: Path, **options: Any) -> Truth:
@@ -172,5 +188,5 @@ def _poses(head, performance, count, turn, fps, seed, cuts):
     for cut in cuts:
         matrices[cut:, :3, 3] += [0.03, -0.02, 0.06]
     flip = np.diag([1.0, -1.0, -1.0, 1.0])
-    flip[2, 3] = 0.52
+    flip[2, 3] = _AWAY
     return (flip @ matrices).astype(np.float32)

@@ -80,6 +80,11 @@ def test_a_missing_file_is_named(head, tmp_path):
         load_avatar(tmp_path / "nothing.safetensors", head)
 
 
+def test_a_person_of_the_default_head_has_no_avatar(head):
+    with pytest.raises(BadInputError, match="default#7 is a head without an avatar"):
+        load_avatar("default#7", head)
+
+
 @pytest.mark.parametrize("kept", [0, 4, 100, 2000])
 def test_a_truncated_file_is_refused(sh_avatar, head, tmp_path, kept):
     path = tmp_path / "a.safetensors"
