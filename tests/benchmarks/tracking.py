@@ -4,7 +4,7 @@
     python -m tests.benchmarks.tracking --audio SPEECH.wav [--begin 0] [--seconds 5]
                                         [--size 480 640] [--seeds 101 102] [--cases CASE...]
                                         [--known focal | head] [--no-calibration]
-                                        [--around 0 35 -35] [--out FOLDER]
+                                        [--turn 22] [--around 0 35 -35] [--out FOLDER]
 
 Needs the extra ``tracking``. Each video shows another person of the default head, who speaks the
 audio, turns and nods before a phone that sways. All persons are filmed plainly, the first in the
@@ -257,7 +257,7 @@ def measured(chosen, folder):
             place = folder / f"{name}-{seed}"
             place.mkdir(exist_ok=True)
             options = {"fps": case.fps, "cut": case.cut, "seed": seed, "size": tuple(chosen.size)}
-            shot = Shot(audio, seconds=chosen.seconds, given=given, **options)
+            shot = Shot(audio, seconds=chosen.seconds, turn=chosen.turn, given=given, **options)
             for around in chosen.around:
                 key = seed, case.fps, case.cut, around
 
@@ -283,6 +283,7 @@ def main():
     parser.add_argument("--size", type=int, nargs=2, default=[480, 640])
     parser.add_argument("--seeds", type=int, nargs="+", default=[101, 102, 103])
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--turn", type=float, default=22.0, help="degrees to which heads turn")
     parser.add_argument("--known", choices=["focal", "head"])
     parser.add_argument("--calibration", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument(
