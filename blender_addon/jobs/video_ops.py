@@ -76,7 +76,8 @@ class GAUSSIANSPEECH_OT_person_from_video(StartJobOperator, bpy.types.Operator, 
     def _films(self) -> list[str]:
         """Paths of the videos, as they were chosen."""
         names = [item.name for item in self.files if item.name]
-        return [str(Path(self.directory, name)) for name in names] or [self.filepath]
+        folder = bpy.path.abspath(self.directory)
+        return [str(Path(folder, name)) for name in names] or [self.filepath]
 
     def _file(self, path: str, client: JobsClient, what: str) -> str:
         """A file, as the engine's machine names it."""

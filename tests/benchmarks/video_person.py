@@ -47,7 +47,7 @@ from training.person.one_camera import for_one_camera
 from training.tracking.film import open_film, pictures
 from training.tracking.observations import FrameFit, Intrinsics
 from training.tracking.output import CaptureWriter
-from training.tracking.refined_capture import seconds_of
+from training.tracking.refined_capture import filmed_at
 from training.tracking.run import track_videos
 from training.tracking.scan import GOOD, Scan
 from training.tracking.settings import TrackSettings
@@ -150,8 +150,8 @@ def mesh_errors(truth, folder):
     """How far a capture's head is from the true one, over all its timesteps."""
     capture = MultiViewCapture.open(folder)
     head, poses = capture.head, capture.poses()
-    seconds = seconds_of(folder)
-    frames = [int(np.abs(truth.times - seconds[step]).argmin()) for step in poses]
+    at = filmed_at(folder)
+    frames = [int(np.abs(truth.times - at[step][1]).argmin()) for step in poses]
     expression = np.stack([pose.expression for pose in poses.values()])
     viewmat = capture.split("train").frames[0].camera.viewmat.astype(float)
     rotation = np.stack([viewmat[:3, :3] @ pose.head_matrix[:3, :3] for pose in poses.values()])

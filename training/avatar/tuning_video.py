@@ -22,7 +22,7 @@ from engine.heads.skinning import rotation_matrices
 from training.avatar.row_adam import RowAdam
 from training.data.multiview import MultiViewCapture, View
 from training.tracking.identity_space import default_space
-from training.tracking.refined_capture import RefinedMotion, seconds_of
+from training.tracking.refined_capture import RefinedMotion, filmed_at
 
 _REACH_SHAPE, _REACH_TURN, _REACH_SHIFT = 1.0, 0.04, 0.006
 """How far a training may go at most: standard deviations, radians, metres."""
@@ -64,7 +64,7 @@ class TunedVideo:
     def __init__(
         self, capture: MultiViewCapture, visits: float, device: torch.device | str
     ) -> None:
-        seconds, moved = seconds_of(capture.folder), capture.poses()
+        at, moved = filmed_at(capture.folder), capture.poses()
         self._head, self._space = capture.head, default_space()
         self.timesteps = sorted(moved)
         self._row = {step: row for row, step in enumerate(self.timesteps)}
@@ -92,8 +92,9 @@ class TunedVideo:
         every = torch.full((parts,), _REACH_SHAPE * steps / len(moved), device=device)
         least = torch.full((parts,), _CERTAIN / _DEVIATION_SHAPE, device=device)
         self.shape = RowAdam(_zeros(1, parts, device), every, least)
-        apart = np.diff([seconds[step] for step in self.timesteps])
-        near = np.where(apart < _TOGETHER, 1 / np.maximum(apart * _RATE, 1e-3), 0.0)
+        other, apart = np.diff([at[step] for step in self.timesteps], axis=0).T
+        together = (other == 0) & (apart < _TOGETHER)
+        near = np.where(together, 1 / np.maximum(apart * _RATE, 1e-3), 0.0)
         self._near = on_device(near)[:, None]
 
     @property

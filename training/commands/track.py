@@ -50,7 +50,7 @@ def track(
     def work(job: JobHandle) -> None:
         from training.tracking.run import track_videos
 
-        videos = [path.resolve() for path in video]
+        videos = [path.absolute() for path in video]
         with progress_bar("track") as bar:
             track_videos(videos, out.resolve(), settings, job, bar, head=flame_of(head))
 
@@ -82,6 +82,12 @@ def films_of(videos: Sequence[Path], settings: TrackSettings, head: str | None) 
         check_file(model, "--head")
         read_flame(model)
     paths, digests = [str(video.resolve()) for video in videos], [*map(_digest, videos)]
+    for number, digest in enumerate(digests):
+        if digest in digests[:number]:
+            raise BadInputError(
+                f"{videos[digests.index(digest)]} and {videos[number]} are the same video.",
+                "Give each video once.",
+            )
     named = "default" if model is None else str(model)
     return {
         "video": paths[0] if len(paths) == 1 else paths,

@@ -64,7 +64,7 @@ def person(
     check_file(head, "--head", "default")
     give_uv_template(uv_template, head)
     where = None if data is None else data.resolve()
-    films = tuple(path.resolve() for path in video)
+    films = tuple(path.absolute() for path in video)
     called = name or (films[0].stem if films else (where or out).name)
 
     def work(job: JobHandle) -> None:

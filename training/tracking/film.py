@@ -34,6 +34,8 @@ from training.tracking.landmarks import Image
 SHORTEST = 1.0
 """Seconds that a video lasts at least."""
 _MOST_FPS = 60.0
+_SAME_RATE = 0.01
+"""Relative difference of frame rates that nobody need know of."""
 _LEAST_FPS = MIN_FPS
 _LEAST_BITS = 0.015
 """Bits of a pixel in each frame: phones spend 0.1, messengers 0.04."""
@@ -73,9 +75,10 @@ class Film:
         sound: whether there is a sound track.
         hdr: whether it was filmed in HDR.
         scale: of the pictures given out against those of the file.
-        notes: what the user should know, one sentence each.
+        notes: what the user should know beside :attr:`remarks`, one sentence each.
         smeared: whether compression leaves so few bits that lips may move late or not at all.
         file_size: width and height of the file's pictures, upright.
+        file_fps: frames per second of the file, on average; 0 of several files.
         begin: seconds of the file at which the first picture given out lies.
         most: pictures that are given out at most; all without it.
         takes: the films of which this one is made, one after another, with their pictures counted;
@@ -93,19 +96,30 @@ class Film:
     notes: tuple[str, ...] = ()
     smeared: bool = False
     file_size: tuple[int, int] = (0, 0)
+    file_fps: float = 0.0
     begin: float = 0.0
     most: int | None = None
     takes: tuple[Film, ...] = ()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the user should know, one sentence each."""
+        if not self.file_fps or abs(self.file_fps / self.fps - 1) < _SAME_RATE:
+            return self.notes
+        rates = f"Of {self.file_fps:.4g} frames a second {self.fps:.4g} are tracked."
+        if self.file_fps < self.fps:
+            rates = f"Its {self.file_fps:.4g} frames a second are repeated to be {self.fps:.4g}."
+        return rates, *self.notes
 
     @property
     def begins(self) -> list[int]:
         """The first picture of each take; of a single video its own."""
         return [0, *np.cumsum([take.frames for take in self.takes[:-1]]).tolist()]
 
-    def path_of(self, frame: int) -> Path:
-        """The file that holds a picture."""
+    def take_of(self, frame: int) -> Film:
+        """The single video that holds a picture."""
         taken = np.searchsorted(self.begins, frame, side="right") - 1
-        return self.takes[taken].path if self.takes else self.path
+        return self.takes[taken] if self.takes else self
 
 
 def open_film(path: Path, largest: int) -> Film:
@@ -184,7 +198,7 @@ def write_sound(film: Film, path: Path, frames: int) -> None:
     """
     takes = [replace(take, most=take.frames) for take in film.takes] or [replace(film, most=frames)]
     heard = [_sound(take) if take.sound else None for take in takes]
-    rate = next(rate for _, rate in filter(None, heard))
+    rate = max(rate for _, rate in filter(None, heard))
     parts = []
     for take, sound in zip(takes, heard, strict=True):
         if sound is None:
@@ -248,8 +262,6 @@ def _film(
     fps = rate
     while fps > _MOST_FPS * 1.01:
         fps /= 2
-    if fps != rate:
-        notes.append(f"Of {rate:g} frames a second {fps:g} are tracked.")
     fps = float(exact_fps(round(fps, 3)))
     turned = first.rotation % 180 != 0
     width, height = (first.height, first.width) if turned else (first.width, first.height)
@@ -280,6 +292,7 @@ def _film(
         notes=tuple(notes),
         smeared=smeared,
         file_size=(width, height),
+        file_fps=rate,
     )
 
 

@@ -204,7 +204,11 @@ class CaptureWriter:
         for split, chosen in _splits(self._frames(), len(self.views)).items():
             write_transforms(transforms_path(folder, split), chosen)
         steps = [
-            {"timestep_index": step, "seconds": round(frame / self._fps, 4)}
+            {
+                "timestep_index": step,
+                "seconds": round(frame / self._fps, 4),
+                "take": int(track.scan.takes[frame]),
+            }
             | self._spoken(frame, recordings)
             for frame, step in self.timestep.items()
         ]

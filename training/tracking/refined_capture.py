@@ -94,8 +94,8 @@ def can_be_refined(capture: Path) -> bool:
     return tracked and (capture / CANONICAL_HEAD).is_file()
 
 
-def seconds_of(capture: Path) -> dict[int, float]:
-    """When each timestep of a tracked capture was filmed.
+def filmed_at(capture: Path) -> dict[int, tuple[int, float]]:
+    """In which take each timestep of a tracked capture was filmed, and when, seconds.
 
     Raises:
         BadInputError: the capture was not made by tracking a video with the default head.
@@ -106,7 +106,10 @@ def seconds_of(capture: Path) -> dict[int, float]:
             "Make the capture of a video with 'gaussianspeech track'.",
         )
     record = read_json(capture / RECORD).values
-    return {int(row["timestep_index"]): float(row["seconds"]) for row in record["timesteps"]}
+    return {
+        int(row["timestep_index"]): (int(row.get("take", 0)), float(row["seconds"]))
+        for row in record["timesteps"]
+    }
 
 
 def write_refined(source: Path, target: Path, refined: RefinedMotion) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def notes_of(films: Sequence[Film], track: Track, said: Said | None) -> list[str
         said: what is said; ``None`` without sound.
     """
     alone = len(films) == 1
-    notes = [note if alone else f"{f.path.name}: {note}" for f in films for note in f.notes]
+    notes = [note if alone else f"{f.path.name}: {note}" for f in films for note in f.remarks]
     if dropped := track.scan.dropped():
         listed = ", ".join(f"{reason} ({count})" for reason, count in dropped.items())
         notes.append(

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image as Picture
 
-from engine.core.errors import BadInputError, CancelledError
+from engine.core.errors import CancelledError
 from engine.core.files import atomic_write
 from engine.core.progress import Progress, subprogress
 from engine.heads.default import load_default_head
@@ -166,7 +166,8 @@ def _scans(
 ) -> tuple[list[Scan], str]:
     """What each video shows, and the detector's name."""
     found, name = [], ""
-    alone, part_of = settings.cameras is None, "take" if settings.cameras is None else "camera"
+    part_of = "take" if settings.cameras is None else "camera"
+    alone = settings.cameras is None or len(films) == 1
     for number, film in enumerate(films):
         folder = job.checkpoints
         if len(films) > 1:
@@ -219,20 +220,9 @@ def _masks(settings: TrackSettings, films: Sequence[Film]) -> list[GivenMasks | 
     """The user's, of each video."""
     if settings.masks is None:
         return [None] * len(films)
-    alone = len(films) == 1 and not films[0].takes
-    given = []
-    for film in films:
-        takes = film.takes or (film,)
-        folders = [settings.masks if alone else settings.masks / take.path.stem for take in takes]
-        for folder in folders:
-            if not folder.is_dir():
-                raise BadInputError(
-                    f"There is no folder {folder}.",
-                    "Put the masks of each video into a folder of its name in that of --masks.",
-                )
-        counts = [take.frames for take in takes]
-        given.append(GivenMasks([*zip(folders, counts, strict=True)]))
-    return given
+    takes = [film.takes or (film,) for film in films]
+    folders = iter(settings.mask_folders([take.path for own in takes for take in own]))
+    return [GivenMasks([(next(folders), take.frames) for take in own]) for own in takes]
 
 
 def _focal(film: Film, settings: TrackSettings) -> float | None:
@@ -301,13 +291,16 @@ def _write_pictures(
 def _write_speech(
     out: Path, film: Film, track: Track, writer: CaptureWriter, said: Said
 ) -> list[tuple[str, int, int]]:
-    """Recordings with motion and text, cut at pauses; of stretches that were seen."""
+    """Recordings with motion and text, cut at pauses; of stretches that were seen and heard."""
     recordings = []
     lost, fps = track.scan.state != GOOD, track.scan.fps
     for number, (first, last) in enumerate(cut_at_pauses(said, len(lost), fps, film.begins)):
-        if lost[first:last].mean() > _MOST_LOST or (last - first) / fps < 0.5:
+        take = film.take_of(first)
+        if lost[first:last].mean() > _MOST_LOST or (last - first) / fps < 0.5 or not take.sound:
             continue
-        name = f"{film.path_of(first).stem}-{number:03d}"
+        # In the order of their names they are split: the last ones are tested on, as pictures are.
+        stem, at = take.path.stem, f"{number:03d}"
+        name = f"{at}-{stem}" if film.takes else f"{stem}-{at}"
         start, end = first / fps, last / fps
         write_segment(out / SOUND, out / SPEECH / f"{name}.wav", first, last, fps)
         writer.write_motion(out / SPEECH / name, first, last, said)

@@ -319,7 +319,8 @@ def _check(film: Film, found: Scan, *, alone: bool) -> None:
             if worst == REASONS[TWO_FACES]
             else "Film one face that stays in the picture, sharp and with nothing before it.",
         )
-    eyes = float(np.median(eye_distance(found.points[found.good])))
+    # Pictures that were made larger show no more for that.
+    eyes = float(np.median(eye_distance(found.points[found.good]))) / max(1.0, film.scale)
     if eyes < _LEAST_EYES:
         raise BadInputError(
             f"The face in {film.path} is small: {eyes:.0f} pixels between the eyes' outer corners.",

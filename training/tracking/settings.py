@@ -27,8 +27,9 @@ class TrackSettings:
     Attributes:
         largest: pixels of the larger side of the pictures that are kept.
         pictures: views that are kept at most, evenly spread; the motion is of all frames.
-        focal: focal length in pixels of the video; estimated by default.
-        text: file of what is said, text or subtitles; it is recognised by default.
+        focal: focal length in pixels of the video, the first of several; estimated by default.
+        text: file of what is said, text or subtitles; it is recognised by default. Of several
+            videos what is said in all, in their order.
         masks: folder with a mask for each frame, in the order of their names; made by default.
             Of several videos a folder for each in it, named as the video.
         landmark_model: MediaPipe's face_landmarker.task, for versions that have no models inside.
@@ -85,7 +86,8 @@ class TrackSettings:
         """See that the options are for so many videos.
 
         Raises:
-            BadInputError: no video, one twice, or offsets that are not of these.
+            BadInputError: no video, two of one name, masks without a folder for one, or offsets
+                that are not of these.
         """
         if not videos:
             raise BadInputError("There is no video to track.", "Give a video of a talking head.")
@@ -94,16 +96,31 @@ class TrackSettings:
                 "--offsets are of cameras that film at the same time.",
                 "Give their calibration with --cameras, or leave --offsets out.",
             )
-        if len(videos) > 1 and len(names := {video.stem for video in videos}) < len(videos):
-            raise BadInputError(
-                f"{len(videos)} videos have {len(names)} names.",
-                "Give each a name of its own, and none twice.",
-            )
+        for number, video in enumerate(videos):
+            for other in videos[:number]:
+                if other.stem == video.stem:
+                    raise BadInputError(
+                        f"{other} and {video} are both called {video.stem}.",
+                        "Give each a name of its own, and none twice.",
+                    )
+        if self.masks is not None:
+            for folder in self.mask_folders(videos):
+                if not folder.is_dir():
+                    raise BadInputError(
+                        f"There is no folder {folder}.",
+                        "Put the masks of each video into a folder of its name in that of --masks.",
+                    )
         if self.offsets and len(self.offsets) != len(videos):
             raise BadInputError(
                 f"--offsets has {len(self.offsets)} times for {len(videos)} videos.",
                 "Give one for each video, 0 for the first.",
             )
+
+    def mask_folders(self, videos: Sequence[Path]) -> list[Path]:
+        """Where the masks of each video lie; none where none are given."""
+        if self.masks is None or len(videos) == 1:
+            return [] if self.masks is None else [self.masks]
+        return [self.masks / video.stem for video in videos]
 
     @property
     def given(self) -> list[str]:

@@ -14,6 +14,7 @@ from training.tracking.scan import GOOD, Scan
 
 _SAME_SHAPE = 0.01
 """Relative difference of width to height up to which pictures are of one shape."""
+_SILENT = "It has no sound: there are views of it, and no recordings."
 
 
 def alike(films: Sequence[Film]) -> tuple[Film, ...]:
@@ -27,11 +28,11 @@ def alike(films: Sequence[Film]) -> tuple[Film, ...]:
     """
     first = films[0]
     for film in films[1:]:
-        if abs(film.width * first.height / (film.height * first.width) - 1) > _SAME_SHAPE:
+        (width, height), (wide, high) = film.file_size, first.file_size
+        if abs(width * high / (height * wide) - 1) > _SAME_SHAPE:
             raise BadInputError(
-                f"{film.path} has {film.file_size[0]}×{film.file_size[1]} pixels, {first.path} "
-                f"{first.file_size[0]}×{first.file_size[1]}: they are not of one camera, held the "
-                "same way.",
+                f"{film.path} has {width}×{height} pixels, {first.path} {wide}×{high}: they are "
+                "not of one camera, held the same way.",
                 "Give videos of one camera, or with --cameras several that filmed at one time.",
             )
     return first, *(
@@ -60,6 +61,9 @@ def joined(films: Sequence[Film], scans: Sequence[Scan]) -> tuple[Film, Scan]:
         replace(film, frames=len(found.state), most=len(found.state))
         for film, found in zip(films, scans, strict=True)
     )
+    sound = any(take.sound for take in takes)
+    notes = [(take, note) for take in takes for note in take.remarks]
+    notes += [(take, _SILENT) for take in takes if sound and not take.sound]
     begins = np.cumsum([0, *(found.takes[-1] + 1 for found in scans)])
     usual = np.concatenate(
         [np.full((found.state == GOOD).sum(), found.sharpness) for found in scans]
@@ -67,9 +71,10 @@ def joined(films: Sequence[Film], scans: Sequence[Scan]) -> tuple[Film, Scan]:
     whole = replace(
         takes[0],
         frames=sum(take.frames for take in takes),
-        sound=any(take.sound for take in takes),
+        sound=sound,
         smeared=any(take.smeared for take in takes),
-        notes=tuple(f"{take.path.name}: {note}" for take in takes for note in take.notes),
+        notes=tuple(f"{take.path.name}: {note}" for take, note in notes),
+        file_fps=0.0,
         takes=takes,
     )
     return whole, Scan(

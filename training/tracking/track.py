@@ -146,7 +146,7 @@ def track_scan(
     for number, view in enumerate(views):
         _check_fit(view.name, float(np.nanmedian(by_view[number])))
     if not views:
-        paths = np.array([str(film.path_of(frame)) for frame in found.good])
+        paths = np.array([str(film.take_of(frame).path) for frame in found.good])
         for path in dict.fromkeys(paths):
             _check_fit(path, float(np.nanmedian(by_view[0, paths == path])))
     error = np.nanmean(by_view, axis=0)
@@ -227,8 +227,9 @@ def _shown(views: Sequence[View], fit: FrameFit) -> list[tuple[Intrinsics, Frame
 def _check_shape(film: Film, identity: Double) -> None:
     deviations = float(np.sqrt(np.mean(identity**2)))
     if deviations > _STRANGE:
+        paths = ", ".join(str(take.path) for take in film.takes or (film,))
         raise BadInputError(
-            f"The face in {film.path} is no person's: its shape is {deviations:.1f} times as far "
+            f"The face in {paths} is no person's: its shape is {deviations:.1f} times as far "
             "from the mean as people's are.",
             _NO_PERSON,
         )
@@ -363,7 +364,7 @@ def _errors(model: FaceModel, camera: Intrinsics, fit: FrameFit, seen: Observati
 
 
 def _interpolated(fit: FrameFit, found: Scan) -> FrameFit:
-    """All frames: those that were dropped between their neighbours."""
+    """All frames: those that were dropped between their neighbours of the same take."""
     count, good = len(found.state), found.good
     if not len(good):
         raise BadInputError("No frame of the video fits the head.", "Film a face from in front.")
@@ -371,7 +372,11 @@ def _interpolated(fit: FrameFit, found: Scan) -> FrameFit:
         return FrameFit(
             *(np.repeat(a, count, 0) for a in (fit.rotation, fit.translation, fit.expression))
         )
-    at = np.clip(np.arange(count), good[0], good[-1])
+    at = np.clip(np.arange(count), good[0], good[-1]).astype(np.float64)
+    for take in np.unique(found.takes):
+        inside = found.takes == take
+        if len(seen := good[inside[good]]):
+            at[inside] = at[inside].clip(seen[0], seen[-1])
     rotation = Slerp(good, Rotation.from_matrix(fit.rotation))(at).as_matrix()
     translation = np.stack([np.interp(at, good, row) for row in fit.translation.T], 1)
     expression = np.stack([np.interp(at, good, row) for row in fit.expression.T], 1)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pictures correct what a tracker says of a video: identity and poses."""
 
+import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -93,6 +95,23 @@ def test_nothing_moves_before_there_is_an_avatar(tracked):
     video.step(0.9)
     assert not video.frames.rows.any()
     assert video.frames.rows.grad is None
+
+
+@pytest.mark.parametrize("take", [0, 1])
+def test_corrections_are_smooth_within_a_take(tracked, tmp_path, take):
+    record = json.loads((tracked.folder / "capture.json").read_text())
+    for row in record["timesteps"][VIEWS // 2 :]:
+        row["take"] = take
+    shutil.copytree(tracked.folder, tmp_path / "ada")
+    (tmp_path / "ada" / "capture.json").write_text(json.dumps(record))
+    video = TunedVideo(MultiViewCapture.open(tmp_path / "ada"), VISITS, "cpu")
+    before = torch.tensor([1e-3, 1e-3, -1e-3, -1e-3])[:, None].expand_as(video.frames.rows).clone()
+    video.frames.rows.data += before
+    video.frames.rows.grad = torch.full_like(before, 1e-9)
+    video.step(0.39)
+    moved = (video.frames.rows - before)[:, 0].detach()
+    # Beside the cut, a row is drawn to the other side where that is of the same take.
+    assert torch.allclose(moved[0], moved[1], rtol=1e-3) == (take == 1)
 
 
 @pytest.mark.parametrize("visits", [1, 10])

@@ -11,6 +11,7 @@ from engine.heads import load_head
 from engine.rendering.frames import FrameRenderer
 from engine.splatting.camera import Camera
 from engine.splatting.cpu.backend import CpuBackend
+from training.tracking.film import Film
 from training.tracking.observations import FrameFit, Intrinsics
 from training.tracking.output import CaptureWriter
 from training.tracking.report import write_report
@@ -46,7 +47,7 @@ def made_capture(folder, fit, tracked, *, spoken=True):
     """
     head, count = load_head("default"), len(fit.expression)
     focal, centre = 0.9 * SIZE[1], np.array(SIZE) / 2
-    film = SimpleNamespace(width=SIZE[0], height=SIZE[1], path=folder / "made.mp4")
+    film = Film(folder / "made.mp4", *SIZE, FPS, count, sound=spoken, hdr=False)
     points = np.zeros((count, 478, 2), np.float32)
     scan = Scan(
         points, np.full(count, GOOD, np.int8), np.zeros(count, np.intp), FPS, np.ones(count), 1.0

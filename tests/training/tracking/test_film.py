@@ -163,7 +163,7 @@ def test_large_pictures_are_made_smaller_and_keep_their_shape(tmp_path):
 def test_fast_films_are_thinned_out(tmp_path):
     film = open_film(numbered(tmp_path / "a.mp4", 240, 120.0), 1280)
     assert film.fps == 60
-    assert "60" in film.notes[0]
+    assert "60" in film.remarks[0]
 
 
 def test_the_sound_begins_with_the_pictures_and_is_as_long(tmp_path):

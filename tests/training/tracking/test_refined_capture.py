@@ -19,7 +19,7 @@ from training.tracking import refined_capture
 from training.tracking.refined_capture import (
     RefinedMotion,
     can_be_refined,
-    seconds_of,
+    filmed_at,
     write_refined,
 )
 
@@ -70,7 +70,7 @@ def test_trainings_open_what_was_written(source, written, refined):
         assert [f.image for f in capture.split(split).frames] == [
             f.image for f in before.split(split).frames
         ]
-    assert seconds_of(written) == seconds_of(source)
+    assert filmed_at(written) == filmed_at(source)
 
 
 def test_frames_that_are_no_views_turn_as_their_neighbours_do(source, written, refined):
@@ -144,4 +144,4 @@ def test_what_was_found_is_read_as_it_was_written(refined, tmp_path):
 def test_a_capture_that_no_tracker_made_says_what_was_true(small_capture):
     assert not can_be_refined(small_capture)
     with pytest.raises(BadInputError, match="not tracked"):
-        seconds_of(small_capture)
+        filmed_at(small_capture)

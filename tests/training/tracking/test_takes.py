@@ -2,29 +2,46 @@
 """Several videos of one person, filmed one after another."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile
 from PIL import Image
 
 import engine.assets
+from engine.core.errors import BadInputError, CancelledError
+from engine.core.progress import no_progress
+from engine.jobs import folder as jobs
+from engine.jobs.results import summarize
 from engine.motion.performance import Performance
 from engine.phonemes import SILENCE, Phone
 from engine.rendering.video import write_video
-from tests.training.tracking.filmed_head import FPS, FilmedHead, film_head, substitute_detectors
+from tests.training.tracking.filmed_head import (
+    FPS,
+    FilmedHead,
+    NoHands,
+    film_head,
+    substitute_detectors,
+)
+from tests.training.tracking.test_scan import Faces, face_at
 from training.cli import main
 from training.data.layout_head_param import load_head_param
 from training.data.multiview import MultiViewCapture
+from training.data.recordings import find_recordings
 from training.tracking.film import open_film, pictures, write_sound
-from training.tracking.scan import GOOD, Scan
+from training.tracking.observations import FrameFit
+from training.tracking.scan import GOOD, NO_FACE, Scan, scan
 from training.tracking.sound import Said, cut_at_pauses
 from training.tracking.takes import alike, joined
+from training.tracking.track import _interpolated
 
 SAMPLE_VOICE = Path(engine.assets.__file__).with_name("sample_voice.wav")
 FRAMES = 16
+NAMES = ("monday.mp4", "friday.mp4", "silent.mp4")
 
 
 def grey(path, levels, size=(160, 200), fps=25.0, sound=None):
@@ -40,43 +57,62 @@ def scan_of(count, takes=None, sharpness=1.0):
     return Scan(none, state, takes, 25.0, np.ones(count), sharpness)
 
 
+def without_sound(path, target):
+    with av.open(str(path)) as source, av.open(str(target), "w") as out:
+        pictures = source.streams.video[0]
+        kept = out.add_stream_from_template(pictures)
+        for packet in source.demux(pictures):
+            if packet.dts is not None:
+                packet.stream = kept
+                out.mux(packet)
+
+
 @pytest.fixture(scope="module")
 def filmed(tmp_path_factory):
+    """Three takes that show the same; the last has no sound."""
     folder = tmp_path_factory.mktemp("films")
     film = film_head(folder / "monday.mp4", SAMPLE_VOICE, FRAMES)
-    shutil.copyfile(film.path, folder / "tuesday.mp4")
-    return FilmedHead(film.path, film.points, np.concatenate([film.masks, film.masks]))
+    # Another file with the same pictures: an empty atom follows them.
+    (folder / "friday.mp4").write_bytes(film.path.read_bytes() + b"\0\0\0\x08free")
+    without_sound(film.path, folder / "silent.mp4")
+    return FilmedHead(film.path, film.points, np.concatenate([film.masks] * 3))
 
 
 @pytest.fixture(scope="module")
-def capture(filmed, tmp_path_factory):
+def tracked(filmed, tmp_path_factory):
     out = tmp_path_factory.mktemp("tracked") / "capture"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("training.tracking.fitting._ROUNDS", ((40, False), (40, True)))
         substitute_detectors(patch, filmed)
-        videos = [str(filmed.path), str(filmed.path.with_name("tuesday.mp4"))]
+        videos = [str(filmed.path.with_name(name)) for name in NAMES]
         assert main(["track", *videos, "--out", str(out)]) == 0
-    return out
+    return jobs.show(out)
+
+
+@pytest.fixture(scope="module")
+def capture(tracked):
+    return tracked.folder
 
 
 @pytest.mark.slow
-def test_two_takes_become_one_capture_of_one_person(capture):
+def test_takes_become_one_capture_of_one_person(capture):
     opened = MultiViewCapture.open(capture)
     frames = [f for s in ("train", "val", "test") for f in opened.split(s).frames]
-    assert len(frames) == 2 * FRAMES
+    assert len(frames) == 3 * FRAMES
     summary = json.loads((capture / "report.json").read_text())["summary"]
     assert summary["videos"] == [
-        {"video": "monday.mp4", "first_frame": 0, "frames": FRAMES},
-        {"video": "tuesday.mp4", "first_frame": FRAMES, "frames": FRAMES},
+        {"video": name, "first_frame": number * FRAMES, "frames": FRAMES}
+        for number, name in enumerate(NAMES)
     ]
-    assert FRAMES in summary["cuts"]
+    assert summary["cuts"] == [FRAMES, 2 * FRAMES]
 
 
 @pytest.mark.slow
 def test_each_take_is_met_as_well_as_the_other(capture):
-    """Both show the same, so the same is found; the pictures are those of their own time."""
+    """All show the same, so the same is found; the pictures are those of their own time."""
     record = json.loads((capture / "capture.json").read_text())
-    assert record["made_of"]["video"] == ["monday.mp4", "tuesday.mp4"]
+    assert record["made_of"]["video"] == list(NAMES)
+    assert [row["take"] for row in record["timesteps"]] == [0] * 16 + [1] * 16 + [2] * 16
     opened = MultiViewCapture.open(capture)
     views = {f.timestep: f for s in ("train", "val", "test") for f in opened.split(s).frames}
     for step in range(FRAMES):
@@ -89,11 +125,13 @@ def test_each_take_is_met_as_well_as_the_other(capture):
 
 
 @pytest.mark.slow
-def test_recordings_are_named_by_their_video_and_none_is_of_two(capture):
-    found = sorted(path.name for path in (capture / "speech").glob("*.performance.npz"))
-    assert found == ["monday-000.performance.npz", "tuesday-001.performance.npz"]
-    for name in found:
-        assert Performance.load(capture / "speech" / name).frames == FRAMES
+def test_recordings_are_named_by_their_video_and_none_is_of_two(capture, tracked):
+    """In the order of the videos, for the last ones are tested on, as the last pictures are."""
+    found = find_recordings(capture)
+    assert found.names == ["000-monday", "001-friday"]
+    for recording in found.every:
+        assert Performance.load(recording.motion).frames == FRAMES
+    assert [note for note in tracked.status.notes if note.startswith("silent.mp4: It has no sound")]
 
 
 def refused(capsys, *arguments):
@@ -118,7 +156,79 @@ def test_times_without_a_calibration_are_refused(filmed, tmp_path, capsys):
 
 def test_a_video_given_twice_is_refused(filmed, tmp_path, capsys):
     said = refused(capsys, filmed.path, filmed.path, "--out", tmp_path / "out")
-    assert "2 videos have 1 names" in said
+    assert "monday.mp4 are both called monday" in said
+    said = refused(capsys, filmed.path, shutil.copy(filmed.path, tmp_path), "--out", tmp_path / "o")
+    assert str(tmp_path / "monday.mp4") in said
+    copied = shutil.copy(filmed.path, tmp_path / "tuesday.mp4")
+    said = refused(capsys, filmed.path, copied, "--out", tmp_path / "out")
+    assert "monday.mp4 and" in said
+    assert "tuesday.mp4 are the same video" in said
+
+
+def test_takes_without_a_folder_of_masks_are_refused_at_once(filmed, tmp_path, capsys):
+    (tmp_path / "masks" / "monday").mkdir(parents=True)
+    videos = [filmed.path.with_name(name) for name in NAMES]
+    said = refused(capsys, *videos, "--masks", tmp_path / "masks", "--out", tmp_path / "out")
+    assert f"no folder {tmp_path / 'masks' / 'friday'}" in said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+@pytest.mark.parametrize("command", [["track"], ["train", "person"]])
+def test_videos_are_called_as_they_are_given(filmed, tmp_path, monkeypatch, command):
+    """Links too: their targets may be of one name."""
+    given = []
+    for name in ("monday", "friday"):
+        (tmp_path / name).mkdir()
+        shutil.copy(filmed.path.with_name(f"{name}.mp4"), tmp_path / name / "video.mp4")
+        (tmp_path / f"{name}.mp4").symlink_to(tmp_path / name / "video.mp4")
+    videos = [str(tmp_path / name) for name in NAMES[:2]]
+
+    def track(paths, *_, **__):
+        given.extend(paths)
+        raise CancelledError
+
+    monkeypatch.setattr("training.tracking.run.track_videos", track)
+    assert main([*command, *videos, "--out", str(tmp_path / "out")]) == 0
+    assert [str(path) for path in given] == videos
+    job = jobs.show(tmp_path / "out")
+    assert summarize(job).needs == tuple(
+        str(tmp_path / name / "video.mp4") for name in ("monday", "friday")
+    )
+
+
+def test_a_small_face_is_no_larger_for_its_pictures(tmp_path):
+    """Those of a take that is smaller than the first are made larger."""
+    large = grey(tmp_path / "a.mp4", range(50), size=(400, 500))
+    small = grey(tmp_path / "b.mp4", range(50), size=(200, 250))
+    _, film = alike([large, small])
+    faces = Faces({frame: [face_at(70, 60, 40.0)] for frame in range(50)})
+    with pytest.raises(BadInputError, match=r"b\.mp4 is small: 15 pixels"):
+        scan(film, faces, NoHands(), tmp_path, no_progress)
+
+
+def test_what_becomes_of_other_rates_is_said(tmp_path):
+    films = [
+        grey(tmp_path / "a.mp4", range(60), fps=30.0),
+        grey(tmp_path / "b.mp4", [0] * 240, fps=120.0),
+        grey(tmp_path / "c.mp4", range(30), fps=15.0),
+    ]
+    assert "Of 120 frames a second 60 are tracked." in films[1].remarks
+    whole, _ = joined(alike(films), [scan_of(60)] * 3)
+    assert [remark for remark in whole.remarks if "frames a second" in remark] == [
+        "b.mp4: Of 120 frames a second 30 are tracked.",
+        "c.mp4: Its 15 frames a second are repeated to be 30.",
+    ]
+
+
+def test_frames_without_a_face_are_not_between_two_takes():
+    found = scan_of(8, [0] * 4 + [1] * 4)
+    found.state[[1, 3, 4, 6]] = NO_FACE
+    at = np.array([0.0, 2.0, 10.0, 12.0])
+    still = np.tile(np.eye(3), (4, 1, 1))
+    whole = _interpolated(FrameFit(still, np.tile(at[:, None], 3), at[:, None]), found)
+    assert whole.translation[:, 0].tolist() == [0, 1, 2, 2, 10, 10, 11, 12]
+    assert whole.expression[:, 0].tolist() == [0, 1, 2, 2, 10, 10, 11, 12]
 
 
 def test_takes_get_the_size_and_the_rate_of_the_first(tmp_path):
@@ -134,8 +244,8 @@ def test_takes_get_the_size_and_the_rate_of_the_first(tmp_path):
     assert np.abs(np.array(shown[:50]) - np.arange(20, 70)).max() <= 2
     assert np.abs(np.array(shown[50:]) - np.r_[100:200:2, 199]).max() <= 2
     assert [number for number, _ in pictures(whole, 60)] == list(range(60, 101))
-    assert whole.path_of(49).name == "a.mp4"
-    assert whole.path_of(50).name == "b.mp4"
+    assert whole.take_of(49).path.name == "a.mp4"
+    assert whole.take_of(50).path.name == "b.mp4"
 
 
 def test_the_sound_of_takes_follows_their_pictures(tmp_path):

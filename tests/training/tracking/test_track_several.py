@@ -6,7 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from tests.training.tracking.three_videos import LATE, substitute_detectors, three_videos
+from tests.training.tracking.filmed_head import NoHands
+from tests.training.tracking.test_scan import Faces
+from tests.training.tracking.three_videos import FPS, LATE, substitute_detectors, three_videos
 from training.cli import main
 from training.data.layout import read_transforms, transforms_path
 from training.data.multiview import MultiViewCapture
@@ -103,6 +105,19 @@ def test_offsets_of_other_videos(videos, tmp_path, capsys):
     options = ["--cameras", str(videos.cameras), "--offsets", "0", "0.5"]
     said = refused(videos, tmp_path / "out", capsys, *options)
     assert "--offsets has 2 times for 3 videos" in said
+
+
+def test_one_camera_has_to_show_the_face_most_of_the_time(videos, tmp_path, monkeypatch, capsys):
+    content = json.loads(videos.cameras.read_text())
+    content["frames"] = [row for row in content["frames"] if row["camera_id"] == "front"]
+    (tmp_path / "cameras.json").write_text(json.dumps(content))
+    faces = Faces({frame: [] for frame in range(11, videos.frames)}, FPS)
+    monkeypatch.setattr("training.tracking.run.open_detector", lambda *_, **__: faces)
+    monkeypatch.setattr("training.tracking.run.HandDetector", NoHands)
+    monkeypatch.setattr("training.tracking.run.PersonSegmenter", NoHands)
+    options = ["--cameras", str(tmp_path / "cameras.json")]
+    said = refused(videos, tmp_path / "out", capsys, *options, paths=videos.paths[:1])
+    assert "only 11 of 28 frames are of use" in said
 
 
 def test_videos_that_do_not_overlap(videos, tmp_path, monkeypatch, capsys):
