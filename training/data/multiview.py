@@ -122,6 +122,7 @@ class MultiViewCapture:
         self,
         folder: Path,
         splits: dict[Split, list[Frame]],
+        everything: Sequence[Frame],
         motion: HeadMotion,
         test_camera: str,
         *,
@@ -134,7 +135,7 @@ class MultiViewCapture:
         self.head: Head = motion.head
         self.test_camera = test_camera
         self.note = note
-        self._splits = splits
+        self._splits, self._everything = splits, everything
         self._params = {f.timestep: f.param for split in SPLITS for f in splits[split]}
         self._motion = motion
         self._posed_head = lru_cache(_POSES_KEPT)(motion.at)
@@ -193,7 +194,16 @@ class MultiViewCapture:
             splits = by_timestep(folder, listed, tested)
         else:
             splits = by_camera(folder, listed, front, tested)
-        return cls(folder, splits, motion, front, scale=scale, background=background, note=note)
+        return cls(
+            folder,
+            splits,
+            everything,
+            motion,
+            front,
+            scale=scale,
+            background=background,
+            note=note,
+        )
 
     def split(self, name: Split) -> Views:
         """The views to train on, to watch while training, or to test on.
@@ -207,11 +217,12 @@ class MultiViewCapture:
 
     def trained_on_all(self) -> MultiViewCapture:
         """The same, whose ``train`` is all pictures: for what is not measured afterwards."""
-        every = {(f.timestep, f.camera_id): f for split in SPLITS for f in self._splits[split]}
+        every = {(f.timestep, f.camera_id): f for f in self._everything}
         splits = {**self._splits, "train": [every[key] for key in sorted(every)]}
         return MultiViewCapture(
             self.folder,
             splits,
+            self._everything,
             self._motion,
             self.test_camera,
             scale=self.scale,

@@ -106,7 +106,7 @@ def _left_out(plan: PersonTraining, head: Head) -> dict[str, str]:
     if not settings.speech_steps:
         speech = "--speech-steps is 0"
     elif not found.every:
-        speech = f"{plan.source} holds no recordings"
+        speech = f"there are no recordings of {plan.source}"
     if not settings.joint_rounds:
         joint = "--joint-rounds is 0"
     elif speech:

@@ -180,7 +180,9 @@ def _at_rate(film: Film) -> Iterator[tuple[int, Any]]:
             yield number, before[1]
             number += 1
         before = time, frame
-    while before is not None and at + number * period <= before[0] + period / 2:
+    # The last one is shown as long as others are, give or take what times are rounded by.
+    shown = 1 / Fraction(film.file_fps or film.fps)
+    while before is not None and at + number * period < before[0] + shown - min(shown, period) / 2:
         yield number, before[1]
         number += 1
 

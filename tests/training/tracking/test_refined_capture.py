@@ -2,6 +2,7 @@
 """A tracked capture written anew with what pictures have corrected."""
 
 import json
+import shutil
 from hashlib import sha256
 
 import numpy as np
@@ -71,6 +72,32 @@ def test_trainings_open_what_was_written(source, written, refined):
             f.image for f in before.split(split).frames
         ]
     assert filmed_at(written) == filmed_at(source)
+
+
+def test_pictures_of_the_test_part_are_refined_too(source, tmp_path):
+    """Of its recordings, which begin before the views that are held out, nothing is trained on."""
+    folder = tmp_path / "ada"
+    shutil.copytree(source, folder)
+    for name in ("first", "middle"):
+        for ending in (".wav", ".performance.npz"):
+            shutil.copy(folder / "speech" / f"said{ending}", folder / "speech" / f"{name}{ending}")
+    record = json.loads((folder / "capture.json").read_text())
+    record["timesteps"][0]["performance"] = "speech/first.performance.npz"
+    (folder / "capture.json").write_text(json.dumps(record))
+    capture = MultiViewCapture.open(folder)
+    assert [f.timestep for f in capture.split("train").frames] == [0]
+    every = capture.trained_on_all()
+    assert [f.timestep for f in every.split("train").frames] == list(range(VIEWS))
+    poses = every.poses()
+    matrix = np.stack([poses[step].head_matrix for step in sorted(poses)])
+    motion = RefinedMotion(capture.head, np.array(sorted(poses)), matrix)
+    write_refined(folder, tmp_path / "refined", motion)
+    assert sorted(MultiViewCapture.open(tmp_path / "refined").trained_on_all().poses()) == [
+        0,
+        1,
+        2,
+        3,
+    ]
 
 
 def test_frames_that_are_no_views_turn_as_their_neighbours_do(source, written, refined):

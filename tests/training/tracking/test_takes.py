@@ -33,6 +33,7 @@ from training.data.layout_head_param import load_head_param
 from training.data.multiview import MultiViewCapture
 from training.data.recordings import find_recordings
 from training.tracking.film import open_film, pictures, write_sound
+from training.tracking.mattes import GivenMasks
 from training.tracking.observations import FrameFit
 from training.tracking.scan import GOOD, NO_FACE, Scan, scan
 from training.tracking.sound import Said, cut_at_pauses
@@ -207,6 +208,14 @@ def test_a_small_face_is_no_larger_for_its_pictures(tmp_path):
         scan(film, faces, NoHands(), tmp_path, no_progress)
 
 
+@pytest.mark.parametrize("fps", [12.5, 15.0, 24000 / 1001, 30.0, 60.0, 100.0])
+def test_a_take_of_another_rate_lasts_as_long_as_it_does(tmp_path, fps):
+    first = grey(tmp_path / "a.mp4", range(50), fps=25.0)
+    other = grey(tmp_path / "b.mp4", [100] * round(2 * fps), fps=fps)
+    for film in alike([first, other]):
+        assert len([*pictures(film)]) == film.frames == 50
+
+
 def test_what_becomes_of_other_rates_is_said(tmp_path):
     films = [
         grey(tmp_path / "a.mp4", range(60), fps=30.0),
@@ -237,13 +246,13 @@ def test_takes_get_the_size_and_the_rate_of_the_first(tmp_path):
     films = alike([first, second])
     assert {(film.width, film.height, film.fps) for film in films} == {(200, 160, 25.0)}
     assert films[1].scale == 0.5
-    whole, found = joined(films, [scan_of(50), scan_of(51, [0] * 20 + [1] * 31)])
-    assert whole.frames == 101
+    whole, found = joined(films, [scan_of(50), scan_of(50, [0] * 20 + [1] * 30)])
+    assert whole.frames == 100
     assert found.cuts == [50, 70]
     shown = [round(image.mean()) for _, image in pictures(whole)]
     assert np.abs(np.array(shown[:50]) - np.arange(20, 70)).max() <= 2
-    assert np.abs(np.array(shown[50:]) - np.r_[100:200:2, 199]).max() <= 2
-    assert [number for number, _ in pictures(whole, 60)] == list(range(60, 101))
+    assert np.abs(np.array(shown[50:]) - np.arange(100, 200, 2)).max() <= 2
+    assert [number for number, _ in pictures(whole, 60)] == list(range(60, 100))
     assert whole.take_of(49).path.name == "a.mp4"
     assert whole.take_of(50).path.name == "b.mp4"
 
@@ -274,6 +283,19 @@ def test_the_sound_of_takes_follows_their_pictures(tmp_path):
     assert loud == [True, False, True]
     assert pitches[0] == pytest.approx(200, abs=5)
     assert pitches[2] == pytest.approx(900, abs=5)
+
+
+def test_the_masks_of_a_take_follow_those_of_the_one_before(tmp_path):
+    masks = {"b": [10, 20], "a": [30, 40, 50]}
+    for name, levels in masks.items():
+        (tmp_path / name).mkdir()
+        for number, level in enumerate(levels):
+            Image.new("L", (8, 6), level).save(tmp_path / name / f"{number}.png")
+    given = GivenMasks([(tmp_path / "b", 2), (tmp_path / "a", 3)])
+    found = [round(255 * given.mask(frame, 8, 6).mean()) for frame in range(5)]
+    assert found == [10, 20, 30, 40, 50]
+    with pytest.raises(BadInputError, match="a has 3 masks for 2 frames"):
+        GivenMasks([(tmp_path / "b", 2), (tmp_path / "a", 2)])
 
 
 def test_recordings_end_where_a_video_ends():
