@@ -237,7 +237,7 @@ def _recognised(
         return None
     progress(0.0, "recognising what is said")
     write_sound(film, out / SOUND, film.frames)
-    return listen(out / SOUND, settings.said, film.frames, film.fps, progress)
+    return listen(out / SOUND, settings.said, film.frames, film.fps, progress, film.begins)
 
 
 def _write_pictures(

@@ -44,7 +44,14 @@ class Said:
     warnings: tuple[str, ...]
 
 
-def listen(sound: Path, text: str | None, frames: int, fps: float, progress: Progress) -> Said:
+def listen(
+    sound: Path,
+    text: str | None,
+    frames: int,
+    fps: float,
+    progress: Progress,
+    begins: Sequence[int] = (0,),
+) -> Said:
     """Recognise a video's sound.
 
     Args:
@@ -53,18 +60,23 @@ def listen(sound: Path, text: str | None, frames: int, fps: float, progress: Pro
         frames: of the video.
         fps: frames per second.
         progress: called with the share done; may raise to cancel.
+        begins: first frames of videos that follow each other; no lips close for the next one's.
 
     Raises:
         BadInputError: the sound cannot be used.
     """
     speech = load_speech(sound)
     known = recognize(speech, text, progress)
-    contacts = contact_curves(phones_in_silence(known.phones, frames / fps), frames, fps, 1.0)
+    closures = []
+    for first, last in pairwise([*begins, frames]):
+        phones = phones_between(known.phones, first / fps, last / fps)
+        alone = phones_in_silence(phones, (last - first) / fps)
+        closures.append(contact_curves(alone, last - first, fps, 1.0).closure)
     return Said(
         known.phones,
         known.words,
         known.language,
-        np.asarray(contacts.closure, np.float64),
+        np.concatenate(closures).astype(np.float64),
         known.warnings,
     )
 

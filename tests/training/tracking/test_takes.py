@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -32,11 +33,12 @@ from training.cli import main
 from training.data.layout_head_param import load_head_param
 from training.data.multiview import MultiViewCapture
 from training.data.recordings import find_recordings
+from training.tracking import sound
 from training.tracking.film import open_film, pictures, write_sound
 from training.tracking.mattes import GivenMasks
 from training.tracking.observations import FrameFit
 from training.tracking.scan import GOOD, NO_FACE, Scan, scan
-from training.tracking.sound import Said, cut_at_pauses
+from training.tracking.sound import Said, cut_at_pauses, listen
 from training.tracking.takes import alike, joined
 from training.tracking.track import _interpolated
 
@@ -296,6 +298,20 @@ def test_the_masks_of_a_take_follow_those_of_the_one_before(tmp_path):
     assert found == [10, 20, 30, 40, 50]
     with pytest.raises(BadInputError, match="a has 3 masks for 2 frames"):
         GivenMasks([(tmp_path / "b", 2), (tmp_path / "a", 2)])
+
+
+def test_lips_do_not_close_for_what_the_next_video_says(monkeypatch):
+    phones = (Phone(SILENCE, 0.0, 2.02), Phone("B", 2.02, 2.1), Phone("AA", 2.1, 4.0))
+    known = SimpleNamespace(phones=phones, words=(), language="en", warnings=())
+    monkeypatch.setattr(sound, "recognize", lambda *_: known)
+    closed, apart = (
+        listen(SAMPLE_VOICE, None, 100, 25.0, no_progress, begins).closure
+        for begins in ([0], [0, 50])
+    )
+    assert closed[47:50].max() > 0.1
+    assert not apart[:50].any()
+    assert np.allclose(apart[50:], closed[50:], atol=0.2)
+    assert apart[51] > 0.8
 
 
 def test_recordings_end_where_a_video_ends():
