@@ -291,6 +291,8 @@ def main():
     )
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
+    if chosen.around[0]:
+        parser.error("poses are compared before the first camera: give --around 0 first")
     if chosen.known and len(chosen.around) > 1:
         parser.error("of calibrated cameras nothing else is known: leave out --known or --around")
     with tempfile.TemporaryDirectory() as name:
