@@ -4,7 +4,8 @@
     python -m tests.benchmarks.tracking --audio SPEECH.wav [--begin 0] [--seconds 5]
                                         [--size 480 640] [--seeds 101 102] [--cases CASE...]
                                         [--known focal | head] [--no-calibration]
-                                        [--turn 22] [--around 0 35 -35] [--out FOLDER]
+                                        [--turn 22] [--around 0 35 -35] [--cycles]
+                                        [--out FOLDER]
 
 Needs the extra ``tracking``. Each video shows another person of the default head, who speaks the
 audio, turns and nods before a phone that sways. All persons are filmed plainly, the first in the
@@ -13,10 +14,13 @@ table, and what is there is not filmed or searched again. The persons move as an
 the audio says (NAME.phones.json); the tracker recognises the sounds by itself in any case.
 The tracker gets only the film, or what --known says besides: the focal length, or also the
 neutral head, with poses and expressions left to find (the detector is not calibrated on a head
-that is known). --around films with calibrated cameras so many degrees aside, the first in front.
+that is known). --around films with calibrated cameras so many degrees aside, the first in front;
+--cycles the synthetic person in Cycles, whose looks the tracker does not know, in place of the
+default avatar.
 It knows neither size nor position of a head, so the found neutral face is laid on the true one by
 one similarity a video; vertices, lips and poses are compared after that. "always" is the part of
-the pose's error that all frames share, about the head's axes. A closure is a p, b or m in whose
+the pose's error that all frames share, about the head's axes; "size" how much larger than the true
+head the found one is. A closure is a p, b or m in whose
 middle the true lips touch (less than 0.3 mm apart); it is kept where the found lips touch within
 40 ms. Seconds are those of the processor.
 """
@@ -200,6 +204,7 @@ def away(truth, head, frames, expression, rotation):
         "identity mm": float(neutral[face].mean()),
         "face mm": float(wrong[:, face].mean()),
         "lips mm": float(wrong[:, lips].mean()),
+        "size %": 100 * float(1 / scale - 1),
         "pose °": float(np.degrees(Rotation.from_matrix(turned).magnitude()).mean()),
         "always ° xyz": " ".join(f"{angle:.1f}" for angle in always),
     }
@@ -263,7 +268,7 @@ def measured(chosen, folder):
 
                 def pictures(shot=shot, around=around, key=key):
                     if key not in shown:
-                        shown[key] = [*shot.pictures(around)]
+                        shown[key] = [*shot.pictures(around, cycles=chosen.cycles)]
                     return shown[key]
 
                 degraded(case, place / film_of(around), audio, pictures)
@@ -284,6 +289,9 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[101, 102, 103])
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--turn", type=float, default=22.0, help="degrees to which heads turn")
+    parser.add_argument(
+        "--cycles", action="store_true", help="film the synthetic person in Cycles (needs bpy)"
+    )
     parser.add_argument("--known", choices=["focal", "head"])
     parser.add_argument("--calibration", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument(

@@ -25,10 +25,14 @@ from engine.rendering.frames import FrameRenderer, studio_backdrop
 from engine.rendering.video import write_video
 from engine.splatting.camera import Camera
 from engine.splatting.registry import choose_backend
+from training.data.layout_head_param import HeadParam
+from training.synthetic.schedule import TimestepPose
 from training.tracking.landmarks import Image
 
 _SEEDS, _BUMP = 40, 0.0006
 """Points that are moved at random, and by how many metres."""
+_SAMPLES = 4
+"""Of Cycles, a pixel; they are denoised."""
 _AWAY = 0.52
 """Metres from the phone to the face."""
 
@@ -124,26 +128,55 @@ class Shot:
         self.truth = Truth(person, performance, matrices, K, np.arange(count) / fps, cuts)
         self.size = size
 
-    def pictures(self, around: float = 0.0) -> Iterator[tuple[Image, Float]]:
+    def pictures(
+        self, around: float = 0.0, *, cycles: bool = False
+    ) -> Iterator[tuple[Image, Float]]:
         """Each frame's (H, W, 3) uint8, and the mouth's pixel and width, (3,).
 
         Args:
             around: degrees by which the camera stands aside of the phone, to the head's left.
+            cycles: the synthetic person in Cycles, in light that stands still, in place of the
+                default avatar, whose looks the tracker knows.
         """
-        truth, (width, height) = self.truth, self.size
-        avatar, backend = load_avatar("default", load_head("default")), choose_backend("cpu")
-        placed = camera_aside(around)
-        camera = Camera(placed, truth.K, width, height)
-        renderer = FrameRenderer(avatar, backend, camera, studio_backdrop(width, height))
-        for frame, matrix in enumerate(truth.matrices):
-            vertices = truth.vertices(frame)
-            image = renderer.submit(vertices, truth.performance.expression[frame], matrix)
-            corners = vertices[truth.head.landmarks["mouth_corners"]]
+        truth, placed = self.truth, camera_aside(around)
+        shown_as = self._in_cycles if cycles else self._as_avatar
+        images = shown_as(Camera(placed, truth.K, *self.size))
+        for frame, (image, matrix) in enumerate(zip(images, truth.matrices, strict=True)):
+            corners = truth.vertices(frame)[truth.head.landmarks["mouth_corners"]]
             shown = placed @ matrix
             corners = (corners @ shown[:3, :3].T + shown[:3, 3]) @ truth.K.T
             flat = corners[:, :2] / corners[:, 2:]
             mouth = np.array([*flat.mean(0), np.linalg.norm(flat[1] - flat[0])])
-            yield image.numpy()[0], mouth
+            yield image, mouth
+
+    def _as_avatar(self, camera: Camera) -> Iterator[Image]:
+        """The default avatar on this head."""
+        truth, backdrop = self.truth, studio_backdrop(*self.size)
+        avatar, backend = load_avatar("default", load_head("default")), choose_backend("cpu")
+        renderer = FrameRenderer(avatar, backend, camera, backdrop)
+        for frame, matrix in enumerate(truth.matrices):
+            weights = truth.performance.expression[frame]
+            yield renderer.submit(truth.vertices(frame), weights, matrix).numpy()[0]
+
+    def _in_cycles(self, camera: Camera) -> Iterator[Image]:
+        """The synthetic person with this head, in the studio's light."""
+        # Deferred: it needs Blender's module.
+        from training.synthetic.cycles_rig import CyclesRig
+
+        truth, backdrop = self.truth, studio_backdrop(*self.size)
+        rig = CyclesRig(truth.head, _SAMPLES)
+        phone = np.diag([1.0, -1.0, -1.0, 1.0])
+        phone[2, 3] = _AWAY
+        seen = replace(camera, viewmat=(camera.viewmat @ phone).astype(np.float32))
+        names = truth.performance.expression_names
+        for frame, matrix in enumerate(truth.matrices):
+            weights = truth.performance.expression[frame]
+            placed = (np.linalg.inv(phone) @ matrix).astype(np.float32)
+            param = HeadParam(truth.head.id, weights, names, placed)
+            rig.pose(TimestepPose("", "speech", param, truth.vertices(frame)))
+            rgba = rig.shoot(seen, frame).astype(np.float32) / 255
+            image = rgba[..., :3] * rgba[..., 3:] + backdrop * (1 - rgba[..., 3:])
+            yield np.asarray(image * 255 + 0.5, np.uint8)
 
 
 def camera_aside(degrees: float) -> Float:
