@@ -3,7 +3,8 @@
 
     python -m tests.benchmarks.video_person --audio SPEECH.wav --out DIR [--begin 0] [--seconds 4]
                                             [--size 240 320] [--seed 101] [--steps 600] [--scale 1]
-                                            [--refine 1] [--refine-steps 1000] [--steady 1] [--cycles]
+                                            [--refine 1] [--refine-steps 1000] [--steady 1]
+                                            [--cycles]
 
 Needs the extra ``tracking``. A video of another person of the default head is tracked, refined by
 its pictures in --refine rounds as ``train person`` does it, and an avatar trained on each; beside
@@ -11,8 +12,9 @@ them one on the true camera, head and motion. All are compared with the film in 
 them saw (the last tenth), and with the person as a camera sees them 20° aside, which no picture
 shows. Their positions and sizes differ by what no video shows: each goes round its own head.
 Backgrounds are black. With --cycles the film is of the synthetic person, whose looks neither the
-tracker nor the avatar that a refinement begins with knows; then the mesh alone is compared. Errors of the mesh are those of tests.benchmarks.tracking, over all frames.
-What --out has is not filmed, tracked or trained again. Minutes are the processor's.
+tracker nor the avatar that a refinement begins with knows; then the mesh alone is compared. Errors
+of the mesh are those of tests.benchmarks.tracking, over all frames. What --out has is not filmed,
+tracked or trained again. Minutes are the processor's.
 """
 
 from __future__ import annotations
