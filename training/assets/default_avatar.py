@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the default avatar's training starts from: ``python -m training.assets.default_avatar OUT``.
 
-Gaussians on the triangles of the default head, four on those of the teeth, as many on the large
-ones of the face as furrows need, and some along the strands with which the synthetic capture
+Gaussians on the triangles of the default head, four on those of teeth and tongue, as many on the
+large ones of the face as furrows need, and some along the strands with which the synthetic capture
 dresses it. Their colours are those of nothing yet: the training takes them from the pictures
 (``gaussianspeech train avatar --initial OUT``).
 """
@@ -56,7 +56,7 @@ def starting_avatar(hairs: int, brows: int, lashes: int, seed: int = 0) -> Gauss
         (eyebrows(head, front, random, brows), 1, _BROW_RADIUS),
         (eyelashes(head, front, random, lashes), 2, _LASH_RADIUS),
     ]
-    parts = [on_triangles(head, subdivide_teeth=True, finest=_FINEST)]
+    parts = [on_triangles(head, subdivide_teeth=True, subdivide_tongue=True, finest=_FINEST)]
     parts += [
         along_strands(head, field.roots.face, field.points, segments, radius)
         for field, segments, radius in fields

@@ -32,8 +32,12 @@ _BEHIND = 0.006
 
 def teeth_faces(head: Head) -> NDArray[np.bool_]:
     """(F,) whether all corners of a triangle are of the teeth; none on heads without teeth."""
-    teeth = head.regions.get("teeth", np.empty(0, np.int32))
-    inside: NDArray[np.bool_] = np.isin(head.faces, teeth).all(1)
+    return _faces_of(head, "teeth")
+
+
+def _faces_of(head: Head, region: str) -> NDArray[np.bool_]:
+    """(F,) whether all corners of a triangle are of a region; none on heads that lack it."""
+    inside: NDArray[np.bool_] = np.isin(head.faces, head.regions.get(region, ())).all(1)
     return inside
 
 
@@ -41,6 +45,7 @@ def on_triangles(
     head: Head,
     *,
     subdivide_teeth: bool,
+    subdivide_tongue: bool = False,
     coarse_skull: bool = False,
     finest: float | None = None,
     opacity: float = OPACITY,
@@ -55,6 +60,7 @@ def on_triangles(
     Args:
         head: the head.
         subdivide_teeth: four Gaussians on a triangle of the teeth instead of one.
+        subdivide_tongue: the same on the tongue, whose outline shows where it leaves the mouth.
         coarse_skull: one Gaussian on each two neighbouring triangles of :func:`skull_faces`, bound
             to the first of them.
         finest: metres; triangles of the face whose area is more than its square are divided in four
@@ -68,8 +74,10 @@ def on_triangles(
     faces = torch.from_numpy(np.array(head.faces, np.int64))
     triangles = vertices[faces]
     numbers = torch.arange(len(faces))
-    if subdivide_teeth:
-        triangles, numbers = _divided(triangles, numbers, torch.from_numpy(teeth_faces(head)))
+    parts = [*(["teeth"] if subdivide_teeth else []), *(["tongue"] if subdivide_tongue else [])]
+    for part in parts:
+        chosen = torch.from_numpy(_faces_of(head, part))[numbers]
+        triangles, numbers = _divided(triangles, numbers, chosen)
     if finest is not None:
         face = torch.from_numpy(_of_face(head))
         while (coarse := face[numbers] & (_areas(triangles) > finest**2)).any():

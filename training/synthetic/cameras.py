@@ -40,6 +40,8 @@ _CLOSE_UPS: tuple[tuple[Part, float, float], ...] = (
     ("mouth", -6.0, 45.0),
     ("mouth", -6.0, 22.0),
     ("mouth", 4.0, -45.0),
+    ("mouth", 0.0, 72.0),
+    ("mouth", 0.0, -72.0),
     ("forehead", 8.0, -20.0),
     ("forehead", 8.0, 20.0),
 )

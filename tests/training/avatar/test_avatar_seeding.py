@@ -40,6 +40,18 @@ def test_triangles_of_the_teeth_get_four(head):
     assert set(counts[~teeth]) == {1}
 
 
+def test_triangles_of_the_tongue_get_four_where_asked(head):
+    plain, _ = on_triangles(head, subdivide_teeth=True)
+    binding, _ = on_triangles(head, subdivide_teeth=True, subdivide_tongue=True)
+    counts = np.bincount(binding.numpy(), minlength=len(head.faces))
+    tongue = np.isin(head.faces, head.regions["tongue"]).all(1)
+    assert tongue.sum() > 400
+    assert set(counts[tongue]) == {4}
+    assert np.array_equal(
+        counts[~tongue], np.bincount(plain.numpy(), minlength=len(head.faces))[~tongue]
+    )
+
+
 def test_the_four_lie_within_their_triangle_and_apart(head):
     avatar = seeded(head, subdivide=True)
     means = avatar.bind(torch.from_numpy(head.template))[0].detach().numpy()

@@ -15,7 +15,7 @@ _BLUSH = np.array([0.825, 0.515, 0.440])
 _SHADOWED = np.array([0.660, 0.490, 0.440])
 _LIPS = np.array([0.735, 0.425, 0.395])
 _LIP_LINE = np.array([0.520, 0.250, 0.240])
-_CAVITY = np.array([0.520, 0.200, 0.190])
+_CAVITY = np.array([0.720, 0.400, 0.380])
 
 
 def skin(points: Double, normals: Double, region: Mapping[str, Double]) -> Double:
@@ -83,7 +83,7 @@ def _with_lips(
 
 def mouth_interior(points: Double) -> Double:
     """(N, 3) the inside of cheeks, palate and throat: darker the farther back."""
-    back = step(0.096, 0.062, points[:, 2])
+    back = step(0.090, 0.050, points[:, 2])
     color = _mix(np.broadcast_to(_CAVITY, points.shape), _CAVITY * 0.05, back)
     return color * (1 + 0.05 * noise(points, 0.006, 5)[:, None])
 
