@@ -64,7 +64,17 @@ def _spread(tree: Any, values: list[Any], covered: Any) -> list[Any]:
         tree.links.new(value, socket)
     inpaint = compositor_nodes.inpaint(tree, _SPREAD)
     tree.links.new(image.outputs["Image"], inpaint.inputs["Image"])
-    return parts(tree, inpaint.outputs["Image"])[:3]
+    return [_known(tree, value) for value in parts(tree, inpaint.outputs["Image"])[:3]]
+
+
+def _known(tree: Any, value: Any) -> Any:
+    """A value between 0 and the largest factor, 0 where it is no number.
+
+    Blender 4.5 leaves a picture in which nothing is known as the memory was. Whether a maximum with
+    NaN is NaN depends on the order there: one of the two orders gives 0 in each version.
+    """
+    least = math(tree, "MAXIMUM", 0.0, math(tree, "MAXIMUM", value, 0.0))
+    return math(tree, "MINIMUM", least, _MOST)
 
 
 def parts(tree: Any, socket: Any) -> list[Any]:

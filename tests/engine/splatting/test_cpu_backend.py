@@ -54,22 +54,34 @@ def gradients(render, splats, dtype, outputs, sure):
     return torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
 
 
+ROUNDING = 2.0**-20
+"""Relative: eight times that of float32."""
+
+
 def gradients_agree(scene, outputs, floor):
     splats, camera, background = scene
     sure = ~reference.render(splats, camera, background, BACKEND.blend_settings).edge
     ours = gradients(
         lambda s: BACKEND.render(s, camera, background), splats, torch.float32, outputs, sure
     )
-    theirs = gradients(
-        lambda s: reference.render(s, camera, background, BACKEND.blend_settings),
-        splats,
-        torch.float64,
-        outputs,
-        sure,
-    )
-    for name, mine, true in zip(Splats._fields, ours, theirs, strict=True):
+
+    def exact(splats):
+        def render(leaves):
+            return reference.render(leaves, camera, background, BACKEND.blend_settings)
+
+        return gradients(render, splats, torch.float64, outputs, sure)
+
+    theirs = exact(splats)
+    for number, (name, mine, true) in enumerate(zip(Splats._fields, ours, theirs, strict=True)):
         error = (mine.double() - true).norm()
-        assert error <= 1e-3 * true.norm() + floor, (name, error, true.norm())
+        if error > 1e-3 * true.norm() + floor:
+            # Needles: off by no more than splats that are rounded a little more coarsely have it.
+            generator = torch.Generator().manual_seed(2)
+            rounded = Splats(
+                *(t * (1 + ROUNDING * torch.randn(t.shape, generator=generator)) for t in splats)
+            )
+            coarser = (exact(rounded)[number] - true).norm()
+            assert error <= coarser + floor, (name, error, coarser, true.norm())
 
 
 @given(scenes(largest=30))
