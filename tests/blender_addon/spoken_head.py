@@ -11,21 +11,26 @@ FRAMES = 40
 FPS = 24.0
 
 
-@pytest.fixture
-def head(blender):
-    """A head of four vertices with three expressions."""
+def small_head(blender, names):
+    """A head of four vertices with some expressions, which move nothing."""
     mesh = blender.data.meshes.new("Small")
     mesh.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)], [], [(0, 1, 2), (0, 2, 3)])
     obj = blender.data.objects.new("Small", mesh)
     blender.context.collection.objects.link(obj)
     blender.context.view_layer.objects.active = obj
     obj.shape_key_add(name="Basis")
-    for name in NAMES:
+    for name in names:
         obj.shape_key_add(name=name, from_mix=False).value = 0  # From 5.0 it would be 1.
-    obj.gaussianspeech_head.id = "small"
-    obj.gaussianspeech_head.vertex_count = 4
-    obj.gaussianspeech_speech.keying = "EVERY_FRAME"
+    obj.gaussianspeech_head.id, obj.gaussianspeech_head.vertex_count = "small", 4
     blender.context.scene.render.fps = 24
+    return obj
+
+
+@pytest.fixture
+def head(blender):
+    """One with three expressions."""
+    obj = small_head(blender, NAMES)
+    obj.gaussianspeech_speech.keying = "EVERY_FRAME"
     return obj
 
 

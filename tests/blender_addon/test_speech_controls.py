@@ -9,6 +9,7 @@ import pytest
 from tests.blender_addon.control_presets import preset_paths
 from tests.blender_addon.slicing import slices
 from tests.blender_addon.speaking import action_of, line_of
+from tests.blender_addon.spoken_head import small_head
 
 __all__ = ["slices"]
 
@@ -33,17 +34,8 @@ KEYED = {
 
 @pytest.fixture
 def head(blender):
-    mesh = blender.data.meshes.new("Small")
-    mesh.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)], [], [(0, 1, 2), (0, 2, 3)])
-    obj = blender.data.objects.new("Small", mesh)
-    blender.context.collection.objects.link(obj)
-    blender.context.view_layer.objects.active = obj
-    obj.shape_key_add(name="Basis")
-    for name in NAMES:
-        obj.shape_key_add(name=name, from_mix=False).value = 0  # From 5.0 it would be 1.
-    obj.gaussianspeech_head.id, obj.gaussianspeech_head.vertex_count = "small", 4
+    obj = small_head(blender, NAMES)
     obj.gaussianspeech_speech.keying = "EVERY_FRAME"
-    blender.context.scene.render.fps = 24
     return obj
 
 

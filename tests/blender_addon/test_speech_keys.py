@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.blender_addon.speaking import action_of
+from tests.blender_addon.spoken_head import small_head
 
 VOICE = Path(__file__).resolve().parents[2] / "engine" / "assets" / "sample_voice.wav"
 NAMES = ("jawOpen", "mouthClose", "mouthPucker", "browInnerUp", "eyeBlinkLeft", "noseSneerLeft")
@@ -18,18 +19,9 @@ FRAMES = 90
 @pytest.fixture
 def head(blender):
     """A head whose keys each move a vertex by a few centimetres."""
-    mesh = blender.data.meshes.new("Small")
-    mesh.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)], [], [(0, 1, 2), (0, 2, 3)])
-    obj = blender.data.objects.new("Small", mesh)
-    blender.context.collection.objects.link(obj)
-    blender.context.view_layer.objects.active = obj
-    obj.shape_key_add(name="Basis")
+    obj = small_head(blender, NAMES)
     for row, name in enumerate(NAMES):
-        key = obj.shape_key_add(name=name, from_mix=False)
-        key.value = 0  # From 5.0 it would be 1.
-        key.points[row % 4].co.z -= 0.02
-    obj.gaussianspeech_head.id, obj.gaussianspeech_head.vertex_count = "small", 4
-    blender.context.scene.render.fps = 24
+        obj.data.shape_keys.key_blocks[name].points[row % 4].co.z -= 0.02
     return obj
 
 

@@ -74,10 +74,10 @@ def on_triangles(
     faces = torch.from_numpy(np.array(head.faces, np.int64))
     triangles = vertices[faces]
     numbers = torch.arange(len(faces))
-    parts = [*(["teeth"] if subdivide_teeth else []), *(["tongue"] if subdivide_tongue else [])]
-    for part in parts:
-        chosen = torch.from_numpy(_faces_of(head, part))[numbers]
-        triangles, numbers = _divided(triangles, numbers, chosen)
+    for part, subdivided in (("teeth", subdivide_teeth), ("tongue", subdivide_tongue)):
+        if subdivided:
+            chosen = torch.from_numpy(_faces_of(head, part))[numbers]
+            triangles, numbers = _divided(triangles, numbers, chosen)
     if finest is not None:
         face = torch.from_numpy(_of_face(head))
         while (coarse := face[numbers] & (_areas(triangles) > finest**2)).any():

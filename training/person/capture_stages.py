@@ -187,9 +187,7 @@ def _tracking_stages(plan: PersonTraining) -> list[Stage]:
     if not (frames := stage.scores.get("frames")):
         from training.tracking.film import open_film
 
-        films = [open_film(video, plan.track.largest) for video in plan.videos]
-        frames = min(film.frames for film in films)
-        if plan.track.cameras is None:
-            frames = sum(film.frames for film in films)
+        counts = [open_film(video, plan.track.largest).frames for video in plan.videos]
+        frames = sum(counts) if plan.track.cameras is None else min(counts)
     stage.steps = int(frames)
     return [stage]

@@ -90,6 +90,18 @@ def test_gradients_of_colour_and_alpha_match_float64_autograd(scene):
     gradients_agree(scene, ("rgb", "alpha"), floor=1e-5)
 
 
+def test_gradients_of_a_needle_are_as_exact_as_its_rounding_lets_them_be():
+    needle = Splats(
+        means=torch.tensor([[0.033, -0.055, -0.110]]),
+        quats=torch.tensor([[-2.491, -1.464, -1.088, -0.632]]),
+        scales=torch.tensor([[0.593, 2.4e-4, 8.9e-5]]),
+        opacities=torch.tensor([0.83]),
+        colors=torch.tensor([[0.67, 0.65, 0.62]]),
+    )
+    camera = camera_of(66, 33, shift=0.1, orthographic=False, turn=2.3)
+    gradients_agree((needle, camera, torch.zeros(3)), ("rgb", "alpha"), floor=1e-5)
+
+
 @given(scenes(largest=30))
 @QUICK
 def test_gradients_of_depth_match_float64_autograd(scene):
