@@ -45,7 +45,8 @@ from tests.benchmarks.film_defects import CASES
 from tests.benchmarks.machine import processor
 from tests.benchmarks.tracking_truth import Shot, camera_aside
 from training.tracking.face_model import arkit_face_model
-from training.tracking.film import open_film, write_sound
+from training.tracking.film import open_film
+from training.tracking.film_sound import write_sound
 from training.tracking.first_poses import initial_poses
 from training.tracking.fitting import fit_frames, project
 from training.tracking.identity_space import default_space

@@ -95,7 +95,8 @@ def true_capture(folder, video, truth):
         np.zeros(count, np.intp),
         film.fps,
         np.ones(count),
-        np.inf,
+        np.full(count, np.inf),
+        np.zeros(count, bool),
     )
     track = Track(truth.head, camera, fit, np.zeros(count), scan, np.zeros(0))
     shown = Camera(np.eye(4, dtype=np.float32), truth.K, film.width, film.height)

@@ -211,7 +211,7 @@ class MultiViewCapture:
         ``train`` holds no picture of the test camera and none of a recording of the test part, so
         that all stages are tested on faces that none of them saw; ``val`` and ``test`` hold
         pictures of the test camera alone, and of a capture that keeps timesteps those that
-        ``train`` does not.
+        ``train`` does not: together they are then all pictures.
         """
         return Views(self, self._splits[name])
 

@@ -33,6 +33,8 @@ def by_timestep(
 ) -> dict[Split, list[Frame]]:
     """A head that moves: other timesteps are what is new to the avatar.
 
+    Pictures of recordings that are kept for the test are tested on, wherever in the video they lie.
+
     Args:
         folder: of the capture.
         listed: frames by file.
@@ -44,7 +46,8 @@ def by_timestep(
     train = _untested(folder, listed["train"], tested)
     held = held_out(listed)
     val, test = ([f for f in listed[name] if f.timestep in held] for name in WATCHED)
-    return {"train": train, "val": val or test, "test": test or val}
+    spoken = [frame for frame in listed["train"] if frame.timestep in tested]
+    return {"train": train, "val": val or test, "test": [*spoken, *(test or val)]}
 
 
 def by_camera(

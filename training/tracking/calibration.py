@@ -50,7 +50,7 @@ def calibrated(
     views: Sequence[tuple[Intrinsics, FrameFit]],
     detector: LandmarkDetector,
     progress: Progress,
-    sharpness: float = math.inf,
+    sharpness: Sequence[Double] | None = None,
 ) -> LandmarkMap:
     """The map of one person, seen from where a film sees them.
 
@@ -60,20 +60,23 @@ def calibrated(
         views: cameras, and some of the frames of each with poses in its space.
         detector: of pictures that are no film.
         progress: called before each render; may raise to cancel.
-        sharpness: of the film's face (:func:`training.tracking.sharpness.sharpness_of`).
+        sharpness: (T,) for each view, of the film's face in those frames
+            (:func:`training.tracking.sharpness.sharpness_of`); without it all are sharp.
 
     Returns:
         The map; the one given where hardly any render shows the detector a face.
     """
     avatar, backend = load_avatar("default", person, other_identity=True), choose_backend("cpu")
     pictures: list[Picture] = []
-    blur = None
+    blurs: dict[float, float] = {}
+    if sharpness is None:
+        sharpness = [np.full(len(fit.expression), math.inf) for _, fit in views]
     shots = [
-        (camera, fit.picked(slice(frame, frame + 1)))
-        for camera, fit in views
-        for frame in range(len(fit.expression))
+        (camera, fit.picked(slice(frame, frame + 1)), float(wanted))
+        for (camera, fit), of_view in zip(views, sharpness, strict=True)
+        for frame, wanted in enumerate(of_view)
     ]
-    for number, (camera, fit) in enumerate(shots):
+    for number, (camera, fit, wanted) in enumerate(shots):
         progress(number / len(shots), "showing the detector what was fitted")
         expression = fit.expression[0].astype(np.float32)
         matrix = np.eye(4)
@@ -83,9 +86,9 @@ def calibrated(
         image = render_frame(
             vertices, expression, avatar, backend, shown, studio_backdrop(shown.width, shown.height)
         )
-        found = detector.detect(_softened(image, blur or 0.0), 0.0)
-        if found and blur is None:
-            blur = _blur(image, found[0].points, sharpness)
+        found = detector.detect(_softened(image, blurs.get(wanted, 0.0)), 0.0)
+        if found and wanted not in blurs:
+            blur = blurs[wanted] = _blur(image, found[0].points, wanted)
             found = detector.detect(_softened(image, blur), 0.0) if blur else found
         if found:
             pictures.append(Picture(found[0].points, vertices, expression, matrix, K))

@@ -8,10 +8,8 @@ ITU-R BT.2100) becomes what an ordinary screen shows.
 
 from __future__ import annotations
 
-import wave
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -19,14 +17,11 @@ from typing import Any
 
 import av
 import numpy as np
-import soxr
 from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Interpolation
 
-from engine.audio.decoding import open_source
 from engine.core.arrays import Float
 from engine.core.errors import BadInputError
-from engine.core.files import atomic_write
 from engine.core.timing import MIN_FPS
 from engine.rendering.video import exact_fps
 from training.tracking.landmarks import Image
@@ -187,57 +182,6 @@ def _at_rate(film: Film) -> Iterator[tuple[int, Any]]:
         number += 1
 
 
-def write_sound(film: Film, path: Path, frames: int) -> None:
-    """The film's sound as WAV, beginning with the first picture and as long as the pictures.
-
-    Args:
-        film: the film, with sound.
-        path: ``.wav``.
-        frames: number of pictures.
-
-    Raises:
-        BadInputError: the sound cannot be decoded.
-    """
-    takes = [replace(take, most=take.frames) for take in film.takes] or [replace(film, most=frames)]
-    heard = [_sound(take) if take.sound else None for take in takes]
-    rate = max(rate for _, rate in filter(None, heard))
-    parts = []
-    for take, sound in zip(takes, heard, strict=True):
-        if sound is None:
-            parts.append(np.zeros(round((take.most or 0) / take.fps * rate), np.float32))
-        else:
-            own, own_rate = sound
-            same = own_rate == rate
-            parts.append(own if same else soxr.resample(own, own_rate, rate))
-    samples = np.concatenate(parts)
-    with atomic_write(path) as temporary, wave.open(str(temporary), "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(rate)
-        out.writeframes((samples.clip(-1, 1) * 32767).astype("<i2").tobytes())
-
-
-def _sound(film: Film) -> tuple[Float, int]:
-    """Samples of a single video, as long as its pictures, and their rate."""
-    late = late_sound(film) - film.begin
-    with closing(open_source(film.path)) as source:
-        mono = [block.mean(axis=1) for block in source.blocks()]
-        rate = round(source.rate)
-    samples = np.concatenate(mono) if mono else np.zeros(0, np.float32)
-    shift = round(late * rate)
-    samples = np.r_[np.zeros(max(shift, 0), np.float32), samples[max(-shift, 0) :]]
-    wanted = round((film.most or film.frames) / film.fps * rate)
-    samples = np.r_[samples[:wanted], np.zeros(max(0, wanted - len(samples)), np.float32)]
-    return samples.astype(np.float32), rate
-
-
-def late_sound(film: Film) -> float:
-    """Seconds by which the sound of a film's file begins after its pictures."""
-    with av.open(str(film.path)) as container:
-        video, sound = container.streams.video[0], container.streams.audio[0]
-        return float(_begin(sound) - _begin(video))
-
-
 def _film(
     path: Path,
     container: Any,
@@ -312,10 +256,6 @@ def _bits(path: Path, container: Any, stream: Any, seconds: float) -> float:
         return 0.0
     sound = sum(other.bit_rate or 0 for other in container.streams.audio)
     return max(0.0, 8 * path.stat().st_size / seconds - sound)
-
-
-def _begin(stream: Any) -> Fraction:
-    return Fraction((stream.start_time or 0) * stream.time_base)
 
 
 def _timed(path: Path) -> Iterator[tuple[Fraction, Any]]:

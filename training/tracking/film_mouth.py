@@ -16,7 +16,8 @@ from engine.core.errors import BadInputError
 from engine.core.progress import Progress, no_progress
 from training.data.filmed_mouth import film_path
 from training.run.checkpoints import write_json
-from training.tracking.film import open_film, pictures, write_sound
+from training.tracking.film import open_film, pictures
+from training.tracking.film_sound import write_sound
 from training.tracking.landmarks import (
     INNER_LOWER,
     INNER_UPPER,

@@ -24,7 +24,8 @@ from engine.heads.default import load_default_head
 from engine.jobs.worker import JobHandle
 from engine.rendering.video import write_video
 from training.data.recordings import SPEECH
-from training.tracking.film import Film, open_film, pictures, write_sound
+from training.tracking.film import Film, open_film, pictures
+from training.tracking.film_sound import write_sound
 from training.tracking.flame_track import FlameTrack, in_flame
 from training.tracking.landmark_map import load_landmark_map
 from training.tracking.landmarks import Image
@@ -206,8 +207,7 @@ class _Shown:
             film, found = joined(films, scans)
             return cls((film,), found)
         count = min(len(found.state) for found in scans)
-        smeared = any(film.smeared for film in films)
-        whole = tuple(replace(film, frames=count, smeared=smeared) for film in films)
+        whole = tuple(replace(film, frames=count) for film in films)
         cameras = tracked_cameras(rig, whole, scans)
         views = tuple(view_of(camera) for camera in cameras)
         marks = load_landmark_map()

@@ -46,7 +46,9 @@ _CHUNK = 150
 _SECOND = 0.6
 """Size of another face against the largest from which it is not clear who is filmed."""
 _BLURRED = 0.2
-"""Sharpness against the video's median."""
+"""Sharpness against the take's median."""
+_OWN = 1.0
+"""Seconds of good frames from which a take is judged by itself."""
 _AROUND = 0.5
 """Seconds before and after a frame with which it is compared."""
 _SMEARED = (0.7, 0.85)
@@ -81,7 +83,8 @@ class Scan:
         takes: (T,) number of the take; a cut begins another.
         fps: frames per second.
         trust: (T,) weight of the landmarks: little where motion has smeared the frame.
-        sharpness: median of the good frames'.
+        sharpness: (T,) what is usual in the take: the median of its good frames.
+        smeared: (T,) whether compression smears the video: lips may move late or not at all.
     """
 
     points: Float
@@ -89,7 +92,8 @@ class Scan:
     takes: NDArray[np.intp]
     fps: float
     trust: Double
-    sharpness: float
+    sharpness: Double
+    smeared: NDArray[np.bool_]
 
     @property
     def good(self) -> NDArray[np.intp]:
@@ -116,7 +120,8 @@ class Scan:
             self.takes[kept],
             self.fps,
             self.trust[kept],
-            self.sharpness,
+            self.sharpness[kept],
+            self.smeared[kept],
         )
 
     def dropped(self) -> dict[str, int]:
@@ -242,17 +247,33 @@ def _judged(film: Film, joined: dict[str, NDArray[np.generic]], *, alone: bool) 
     points = np.asarray(joined["points"], np.float32)
     state = np.asarray(joined["state"], np.int8).copy()
     sharpness = np.asarray(joined["sharpness"], np.float64)
-    good = state == GOOD
-    if good.any():
-        blurred = sharpness < _BLURRED * np.median(sharpness[good])
-        state[good & blurred] = BLUR
-    state[(state == GOOD) & _hidden(state == HAND, film.fps)] = HAND
     takes = np.cumsum(_cuts(points, np.asarray(joined["change"], np.float64))).astype(np.intp)
-    trust = _trust(points, sharpness, state == GOOD, film.fps)
-    usual = float(np.median(sharpness[state == GOOD])) if (state == GOOD).any() else 0.0
-    found = Scan(points, state, takes, film.fps, trust, usual)
+    good = state == GOOD
+    usual = _usual(sharpness, good, takes, film.fps)
+    relative = sharpness / np.maximum(usual, 1e-9)
+    state[good & (sharpness < _BLURRED * usual)] = BLUR
+    state[(state == GOOD) & _hidden(state == HAND, film.fps)] = HAND
+    trust = _trust(points, relative, state == GOOD, film.fps)
+    usual = _usual(sharpness, state == GOOD, takes, film.fps)
+    smeared = np.full(len(state), film.smeared)
+    found = Scan(points, state, takes, film.fps, trust, usual, smeared)
     _check(film, found, alone=alone)
     return found
+
+
+def _usual(
+    sharpness: Double, good: NDArray[np.bool_], takes: NDArray[np.intp], fps: float
+) -> Double:
+    """(T,) median sharpness of the good frames of a frame's take; of all where those are few.
+
+    Takes differ by focus, distance and compression; what quick motion cuts off is none.
+    """
+    usual = np.full(len(sharpness), np.median(sharpness[good]) if good.any() else 0.0)
+    for take in np.unique(takes):
+        inside = takes == take
+        if (inside & good).sum() >= _OWN * fps:
+            usual[inside] = np.median(sharpness[inside & good])
+    return usual
 
 
 def _hidden(hand: NDArray[np.bool_], fps: float) -> NDArray[np.bool_]:

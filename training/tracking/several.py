@@ -119,7 +119,8 @@ def merged(cameras: Sequence[TrackedCamera], views: Sequence[View]) -> Scan:
     state = np.where(good, GOOD, cameras[0].scan.state).astype(np.int8)
     takes = np.r_[0, np.cumsum(cuts)].astype(np.intp)
     trust = np.max([np.where(view.seen, view.trust, 0.0) for view in views], axis=0)
-    sharpness = float(np.median([camera.scan.sharpness for camera in cameras]))
+    sharpness = np.median([camera.scan.sharpness for camera in cameras], axis=0)
+    smeared = np.array([camera.scan.smeared for camera in cameras])[best]
     return Scan(
         points[best].astype(np.float32),
         state,
@@ -127,6 +128,7 @@ def merged(cameras: Sequence[TrackedCamera], views: Sequence[View]) -> Scan:
         cameras[0].scan.fps,
         np.where(good, trust, 1.0),
         sharpness,
+        smeared,
     )
 
 

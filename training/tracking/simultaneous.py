@@ -17,7 +17,8 @@ from engine.audio.loading import SAMPLE_RATE, load_speech
 from engine.core.arrays import Double
 from engine.core.errors import BadInputError
 from engine.motion.sound_offset import RATE, estimate_offset
-from training.tracking.film import SHORTEST, Film, late_sound
+from training.tracking.film import SHORTEST, Film
+from training.tracking.film_sound import late_sound
 
 _HINT = "Give the seconds by which each video begins after the first (--offsets 0 0.12 -0.3)."
 _FLOOR = 1e-4

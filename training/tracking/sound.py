@@ -55,7 +55,7 @@ def listen(
     """Recognise a video's sound.
 
     Args:
-        sound: as :func:`training.tracking.film.write_sound` left it.
+        sound: as :func:`training.tracking.film_sound.write_sound` left it.
         text: what is said, where the user knows.
         frames: of the video.
         fps: frames per second.

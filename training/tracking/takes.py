@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.core.errors import BadInputError
 from training.tracking.film import Film
-from training.tracking.scan import GOOD, Scan
+from training.tracking.scan import Scan
 
 _SAME_SHAPE = 0.01
 """Relative difference of width to height up to which pictures are of one shape."""
@@ -65,9 +65,6 @@ def joined(films: Sequence[Film], scans: Sequence[Scan]) -> tuple[Film, Scan]:
     notes = [(take, note) for take in takes for note in take.remarks]
     notes += [(take, _SILENT) for take in takes if sound and not take.sound]
     begins = np.cumsum([0, *(found.takes[-1] + 1 for found in scans)])
-    usual = np.concatenate(
-        [np.full((found.state == GOOD).sum(), found.sharpness) for found in scans]
-    )
     whole = replace(
         takes[0],
         frames=sum(take.frames for take in takes),
@@ -83,5 +80,6 @@ def joined(films: Sequence[Film], scans: Sequence[Scan]) -> tuple[Film, Scan]:
         np.concatenate([found.takes + at for found, at in zip(scans, begins, strict=False)]),
         whole.fps,
         np.concatenate([found.trust for found in scans]),
-        float(np.median(usual)),
+        np.concatenate([found.sharpness for found in scans]),
+        np.concatenate([found.smeared for found in scans]),
     )

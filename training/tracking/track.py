@@ -128,9 +128,10 @@ def track_scan(
     said = None if closure is None else closure[found.good]
     shown = tuple(view.picked(found.good) for view in views)
     seen = replace(_observations(found, found.good, said), views=shown)
-    picked = seen.picked(_varied(model, seen, camera))
+    varied = _varied(model, seen, camera)
+    picked = seen.picked(varied)
     free = focal is None and not views
-    search = _IdentitySearch(space, marks, still, free, found.sharpness)
+    search = _IdentitySearch(space, marks, still, free, found.sharpness[found.good[varied]])
     identity, camera, marks = search.run(picked, camera, subprogress(progress, 0.0, 0.4))
     _check_shape(film, identity)
     person = space.shaped(identity)
@@ -154,7 +155,8 @@ def track_scan(
     state = found.state.copy()
     state[found_frames[~kept]] = MISFIT
     found = replace(found, state=state)
-    shut = closed_lips(person, fit.expression, seen, said, smeared=film.smeared)
+    smeared = found.smeared[found.good]
+    shut = closed_lips(person, fit.expression, seen, said, smeared)
     fit = replace(fit, expression=shut)
     whole = _interpolated(fit.picked(np.flatnonzero(kept)), found)
     if closure is not None:
@@ -176,14 +178,14 @@ class _IdentitySearch:
         marks: where the landmarks of people lie.
         still: see :func:`track_scan`.
         free_focal: whether the focal length is estimated.
-        sharpness: of the film.
+        sharpness: (T,) of the film in the frames of different poses and mouths.
     """
 
     space: IdentitySpace
     marks: LandmarkMap
     still: LandmarkDetector | None
     free_focal: bool
-    sharpness: float
+    sharpness: Double
 
     def run(
         self, picked: Observations, guess: Intrinsics, progress: Progress
@@ -209,17 +211,19 @@ class _IdentitySearch:
             identity, lips = found[:-OWN_LIPS], own_lips(found[-OWN_LIPS:])
             if self.still is not None and number < _CALIBRATIONS:
                 person = self.space.shaped(identity)
-                shown = _shown(picked.seen_by(camera), fit)
+                chosen = _shown(picked.seen_by(camera))
+                shown = [(view.camera, view.of(fit).picked(rows)) for view, rows in chosen]
+                soft = [self.sharpness[rows] for _, rows in chosen]
                 step = subprogress(step, 0.6, 1.0)
-                marks = calibrated(self.marks, person, shown, self.still, step, self.sharpness)
+                marks = calibrated(self.marks, person, shown, self.still, step, soft)
         return identity, camera, replace(marks, offset=marks.offset + lips.astype(np.float32))
 
 
-def _shown(views: Sequence[View], fit: FrameFit) -> list[tuple[Intrinsics, FrameFit]]:
+def _shown(views: Sequence[View]) -> list[tuple[View, NDArray[np.intp]]]:
     """Frames that are rendered for the detector: as many of several cameras as of one."""
     stride = _SHOWN * len(views)
     return [
-        (view.camera, view.of(fit).picked(np.flatnonzero(view.seen)[_SHOWN * number :: stride]))
+        (view, np.flatnonzero(view.seen)[_SHOWN * number :: stride])
         for number, view in enumerate(views)
     ]
 
@@ -249,8 +253,7 @@ def closed_lips(
     expression: Double,
     seen: Observations,
     said: Double | None = None,
-    *,
-    smeared: bool = False,
+    smeared: NDArray[np.bool_] | None = None,
 ) -> Double:
     """Weights whose lips touch where the landmarks of the inner lips meet, and in p, b and m.
 
@@ -264,7 +267,7 @@ def closed_lips(
         expression: (T, E).
         seen: the landmarks.
         said: (T,) how far recognised sounds close the lips.
-        smeared: whether the film is compressed so far that lips stay open in its pictures.
+        smeared: (T,) whether the film is compressed so far that lips stay open in its pictures.
     """
     weights = weights_of(expression)
     gap = lip_gap(head.expression_basis, head.expression_names, head.landmarks)
@@ -275,8 +278,11 @@ def closed_lips(
         closed = closed * _fading(widest, _FIT_NEARLY)
     shut = close_lips(weights, gap, closed)
     if said is not None:
-        far = (_OPEN, _OPEN_SMEARED) if smeared else (_PARTED, _OPEN)
-        surely = _surely(said) * _fading(_inner_lips_apart(seen.points), far)
+        apart = _inner_lips_apart(seen.points)
+        near = _fading(apart, (_PARTED, _OPEN))
+        if smeared is not None:
+            near = np.where(smeared, _fading(apart, (_OPEN, _OPEN_SMEARED)), near)
+        surely = _surely(said) * near
         shut = hold_lips_closed(shut, head.expression_names, gap, surely)
     touch = widest <= _TOUCH
     return np.where(touch[:, None], weights, shut).astype(np.float64)

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+import json
 import shutil
 from dataclasses import replace
 
@@ -9,9 +10,11 @@ from engine.avatar import load_avatar, splats
 from engine.heads import load_head
 from engine.heads.shaped_head import shaped_head
 from engine.splatting.cpu.backend import CpuBackend
+from tests.training.tracking.made_capture import made_capture, true_fit
 from training.data.layout import CANONICAL_HEAD, read_transforms, transforms_path, write_transforms
 from training.data.layout_head_param import load_head_param, save_head_param, save_identity
 from training.data.multiview import MultiViewCapture
+from training.data.recordings import RECORD, SPEECH, SPLIT
 from training.synthetic.small_capture import FRONT
 
 
@@ -35,6 +38,26 @@ def test_of_one_camera_other_timesteps_are_kept_from_training(small_capture, tmp
     assert [frame.timestep for frame in capture.split("train").frames] == [0, 1]
     assert [frame.timestep for frame in capture.split("test").frames] == [2]
     assert capture.test_camera == "left"
+
+
+def test_of_a_video_every_picture_is_in_a_split_and_test_recordings_are_in_no_training(tmp_path):
+    """The recording to test on lies before the pictures that the files keep."""
+    made_capture(tmp_path, true_fit(40), true_fit(40), spoken=False)
+    speech = tmp_path / SPEECH
+    speech.mkdir()
+    for name in ("a", "b", "c"):
+        (speech / f"{name}.wav").touch()
+        (speech / f"{name}.performance.npz").touch()
+    (speech / SPLIT).write_text(json.dumps({"training": ["a", "c"], "test": ["b"]}))
+    record = json.loads((tmp_path / RECORD).read_text())
+    for step, entry in zip("abcc", record["timesteps"], strict=True):
+        entry |= {"performance": f"{SPEECH}/{step}.performance.npz", "frame": 0}
+    (tmp_path / RECORD).write_text(json.dumps(record))
+    listed = read_transforms(transforms_path(tmp_path, "train"))
+    assert [frame.timestep for frame in listed] == [0, 1]
+    capture = MultiViewCapture.open(tmp_path)
+    steps = {n: [f.timestep for f in capture.split(n).frames] for n in ("train", "val", "test")}
+    assert steps == {"train": [0], "val": [2], "test": [1, 3]}
 
 
 def test_a_capture_may_be_of_another_person_of_the_default_head(small_capture, tmp_path):

@@ -50,7 +50,13 @@ def made_capture(folder, fit, tracked, *, spoken=True):
     film = Film(folder / "made.mp4", *SIZE, FPS, count, sound=spoken, hdr=False)
     points = np.zeros((count, 478, 2), np.float32)
     scan = Scan(
-        points, np.full(count, GOOD, np.int8), np.zeros(count, np.intp), FPS, np.ones(count), 1.0
+        points,
+        np.full(count, GOOD, np.int8),
+        np.zeros(count, np.intp),
+        FPS,
+        np.ones(count),
+        np.ones(count),
+        np.zeros(count, bool),
     )
     intrinsics = Intrinsics(focal, centre)
     error = np.full(count, 0.01)

@@ -96,11 +96,10 @@ def test_renders_are_as_soft_as_a_film_out_of_focus(head, marks):
             seen.append(sharpness_of(grey_of(image), points))
             return [FaceLandmarks(points)]
 
-    def shown(sharpness):
+    def shown(*sharpness):
         seen.clear()
-        calibrated(
-            marks, head, [(camera, fit_of(pictures))], Watching(), lambda *_: None, sharpness
-        )
+        fit, of_frames = fit_of(pictures), np.resize(sharpness, len(pictures))
+        calibrated(marks, head, [(camera, fit)], Watching(), lambda *_: None, [of_frames])
         return list(seen)
 
     sharp = shown(np.inf)
@@ -109,3 +108,7 @@ def test_renders_are_as_soft_as_a_film_out_of_focus(head, marks):
     assert soft[0] == sharp[0]
     assert soft[1] == pytest.approx(0.1 * sharp[0], rel=0.2)
     assert soft[2] < 0.3 * sharp[1]
+    # Of a film that is soft and one that is sharp, each has renders of its own kind.
+    both = shown(0.1 * sharp[0], np.inf)
+    assert both[1] == pytest.approx(0.1 * sharp[0], rel=0.2)
+    assert both[2] == sharp[1]

@@ -9,7 +9,8 @@ from PIL import Image
 
 from engine.core.errors import BadInputError
 from engine.rendering.video import write_video
-from training.tracking.film import open_film, pictures, write_sound
+from training.tracking.film import open_film, pictures
+from training.tracking.film_sound import write_sound
 
 SIZE = (160, 200)
 

@@ -111,6 +111,20 @@ def test_soft_frames_in_which_landmarks_jump_count_little(tmp_path):
     assert len(found.sharp) == FRAMES - 1
 
 
+def test_each_take_is_as_sharp_as_it_is(tmp_path):
+    """A soft one after a cut is not blurred for that; a blurred frame of it is."""
+    sharp = np.random.default_rng(1).integers(0, 255, (200, 200, 3), np.uint8)
+    soft = np.clip(0.2 * sharp + 160, 0, 255).astype(np.uint8)
+    shown = [sharp] * 60 + [soft] * 40
+    shown[80] = np.full_like(soft, 185)
+    write_video(tmp_path / "a.mp4", iter(shown), 25.0, quality=8)
+    found = scanned(open_film(tmp_path / "a.mp4", 640), tmp_path)
+    assert found.cuts == [60]
+    assert np.flatnonzero(found.state == BLUR).tolist() == [80]
+    assert found.sharpness[0] > 5 * found.sharpness[99]
+    assert (found.trust == 1).all()
+
+
 def test_no_face_at_all_is_refused(tmp_path):
     with pytest.raises(BadInputError, match="shows no face in 40 frames"):
         scanned(film(tmp_path), tmp_path, Faces({frame: [] for frame in range(FRAMES)}))

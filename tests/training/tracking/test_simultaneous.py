@@ -11,7 +11,8 @@ import soundfile
 import engine.assets
 from engine.core.errors import BadInputError
 from engine.rendering.video import write_video
-from training.tracking.film import Film, open_film, pictures, write_sound
+from training.tracking.film import Film, open_film, pictures
+from training.tracking.film_sound import write_sound
 from training.tracking.simultaneous import simultaneous
 
 SAMPLE_VOICE = Path(engine.assets.__file__).with_name("sample_voice.wav")

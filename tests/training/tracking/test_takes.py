@@ -34,7 +34,8 @@ from training.data.layout_head_param import load_head_param
 from training.data.multiview import MultiViewCapture
 from training.data.recordings import find_recordings
 from training.tracking import sound
-from training.tracking.film import open_film, pictures, write_sound
+from training.tracking.film import open_film, pictures
+from training.tracking.film_sound import write_sound
 from training.tracking.mattes import GivenMasks
 from training.tracking.observations import FrameFit
 from training.tracking.scan import GOOD, NO_FACE, Scan, scan
@@ -53,11 +54,11 @@ def grey(path, levels, size=(160, 200), fps=25.0, sound=None):
     return open_film(path, 1280)
 
 
-def scan_of(count, takes=None, sharpness=1.0):
+def scan_of(count, takes=None, *, smeared=False):
     none = np.zeros((count, 478, 2), np.float32)
     takes = np.zeros(count, np.intp) if takes is None else np.array(takes)
     state = np.full(count, GOOD, np.int8)
-    return Scan(none, state, takes, 25.0, np.ones(count), sharpness)
+    return Scan(none, state, takes, 25.0, np.ones(count), np.ones(count), np.full(count, smeared))
 
 
 def without_sound(path, target):
@@ -259,6 +260,12 @@ def test_takes_get_the_size_and_the_rate_of_the_first(tmp_path):
     assert whole.take_of(50).path.name == "b.mp4"
 
 
+def test_one_compressed_take_leaves_the_others_as_they_are(tmp_path):
+    films = [grey(tmp_path / f"{name}.mp4", range(50)) for name in "ab"]
+    _, found = joined(alike(films), [scan_of(50), scan_of(50, smeared=True)])
+    assert found.smeared.tolist() == [False] * 50 + [True] * 50
+
+
 def test_the_sound_of_takes_follows_their_pictures(tmp_path):
     """Of takes of other rates, and of one without sound."""
     paths = []
@@ -285,6 +292,25 @@ def test_the_sound_of_takes_follows_their_pictures(tmp_path):
     assert loud == [True, False, True]
     assert pitches[0] == pytest.approx(200, abs=5)
     assert pitches[2] == pytest.approx(900, abs=5)
+
+
+def test_a_quiet_take_is_as_loud_as_the_others(tmp_path):
+    """Beside what is 26 dB louder its words would be background; what is no speech stays."""
+    spoken, rate = soundfile.read(SAMPLE_VOICE, frames=3 * soundfile.info(SAMPLE_VOICE).samplerate)
+    hiss = 1e-3 * np.random.default_rng(0).normal(size=len(spoken))
+    films = []
+    for name, samples in (("a", spoken), ("b", 10 ** (-26 / 20) * spoken), ("c", hiss)):
+        soundfile.write(tmp_path / f"{name}.wav", samples, rate)
+        films.append(grey(tmp_path / f"{name}.mp4", range(75), sound=tmp_path / f"{name}.wav"))
+    whole, _ = joined(alike(films), [scan_of(75)] * 3)
+    write_sound(whole, tmp_path / "all.wav", whole.frames)
+    written = np.split(soundfile.read(tmp_path / "all.wav")[0], 3)
+    loud, quiet, noise = (20 * np.log10(np.sqrt(np.mean(part**2))) for part in written)
+    assert loud == pytest.approx(quiet, abs=0.5)
+    assert noise == pytest.approx(-60, abs=2)
+    write_sound(films[1], tmp_path / "alone.wav", 75)
+    alone = soundfile.read(tmp_path / "alone.wav")[0]
+    assert 20 * np.log10(np.sqrt(np.mean(alone**2))) < loud - 10
 
 
 def test_the_masks_of_a_take_follow_those_of_the_one_before(tmp_path):
