@@ -48,6 +48,10 @@ class BadInputError(GaussianSpeechError):
     kind = "bad_input"
 
 
+class UnwritableError(BadInputError):
+    """A file cannot be written; with space or permission the same request may succeed."""
+
+
 class MissingDependencyError(GaussianSpeechError):
     """A library, model file or device that the request needs is not there."""
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from . import platforms
-from .errors import BadInputError, GaussianSpeechError
+from .errors import BadInputError, GaussianSpeechError, UnwritableError
 
 _REASONS = {
     errno.ENOSPC: "the disk is full",
@@ -45,9 +45,9 @@ def is_file(path: str | Path) -> bool:
         return False
 
 
-def unwritable(path: str | Path, error: BaseException) -> BadInputError:
+def unwritable(path: str | Path, error: BaseException) -> UnwritableError:
     """The error for the user that a file cannot be written, from what the system said."""
-    return BadInputError(f"{path} cannot be written: {_reason(error)}.", _HINT)
+    return UnwritableError(f"{path} cannot be written: {_reason(error)}.", _HINT)
 
 
 def refused_by_system(error: OSError) -> BadInputError:

@@ -34,8 +34,8 @@ def run_as_job(
     Where the process was started for that job (detached, or by ``jobs resume``), it works on it.
     Else the folder becomes a new job, or the job in it that ended before its time is resumed with
     the options that are given now; in the background another process does the work and this one
-    returns at once. A new job in the foreground that fails for its input, before its first step,
-    leaves no folder.
+    returns at once. A new job in the foreground that fails for its input, before its first step
+    or with nothing left of those it did, leaves no folder.
 
     Args:
         out: the job's folder.

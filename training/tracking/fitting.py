@@ -148,6 +148,18 @@ def fit_frames(
     return done
 
 
+def cost(model: FaceModel, seen: Observations, camera: Intrinsics, fit: FrameFit) -> float:
+    """What the least squares of frames comes to in a fit, a frame; of one neutral head.
+
+    Args:
+        model: of the head, without identities.
+        seen: the frames.
+        camera: of the video.
+        fit: of the frames.
+    """
+    return _Problem(model, seen, camera, fit, np.zeros(0)).cost() / len(seen.times)
+
+
 def project(model: FaceModel, identity: Double, camera: Intrinsics, fit: FrameFit) -> Double:
     """(T, 478, 2) pixels of the model's landmarks."""
     neutral = model.rest + np.tensordot(identity, model.identity, 1)
@@ -269,6 +281,12 @@ class _Problem:
             options={"maxiter": iterations, "maxcor": 30, "maxfun": 2 * iterations, "ftol": 1e-9},
         )
         return self._unpacked(found.x)
+
+    def cost(self) -> float:
+        """The value at the start."""
+        x = np.zeros(sum(self._counts))
+        x[self._counts[0] :] = self._start.expression.ravel() / _EXPRESSION_UNIT
+        return self._value(x)[0]
 
     def _value(self, x: Double) -> tuple[float, Double]:
         variables = torch.from_numpy(x.copy()).requires_grad_()

@@ -23,6 +23,7 @@ from training.data.flame_tracking import save_tracking
 from training.data.layout import (
     CANONICAL,
     CANONICAL_HEAD,
+    SPLITS,
     Frame,
     Split,
     flame_param_path,
@@ -190,7 +191,7 @@ class CaptureWriter:
         return flat
 
     def finish(self, recordings: Sequence[tuple[str, int, int]], made_of: dict[str, Any]) -> None:
-        """Write the head, what lists the views, and the record: from here on it is a capture.
+        """Write the head, the record, and at last what lists the views, by which it is a capture.
 
         Args:
             recordings: name, first and last (exclusive) frame of each.
@@ -201,8 +202,6 @@ class CaptureWriter:
             save_identity(track.head, folder / CANONICAL_HEAD)
         else:
             save_flame_param(frames_of(self._flame, slice(0, 1)), folder / CANONICAL)
-        for split, chosen in _splits(self._frames(), len(self.views)).items():
-            write_transforms(transforms_path(folder, split), chosen)
         steps = [
             {
                 "timestep_index": step,
@@ -220,6 +219,9 @@ class CaptureWriter:
         }
         with atomic_write(folder / RECORD) as temporary:
             temporary.write_text(json.dumps(content, indent=1), "utf-8")
+        chosen = _splits(self._frames(), len(self.views))
+        for split in reversed(SPLITS):
+            write_transforms(transforms_path(folder, split), chosen[split])
 
     def _frames(self) -> list[Frame]:
         placed = [

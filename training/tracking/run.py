@@ -8,7 +8,7 @@ which makes a folder a capture, comes last.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from PIL import Image as Picture
 
-from engine.core.errors import CancelledError
+from engine.core import platforms
+from engine.core.errors import BadInputError, CancelledError, UnwritableError
 from engine.core.files import atomic_write
 from engine.core.progress import Progress, subprogress
 from engine.heads.default import load_default_head
@@ -32,6 +33,7 @@ from training.tracking.landmarks import Image
 from training.tracking.mattes import GivenMasks
 from training.tracking.mediapipe_faces import HandDetector, PersonSegmenter, open_detector
 from training.tracking.observations import View
+from training.tracking.one_person import other_faces
 from training.tracking.output import CaptureWriter
 from training.tracking.preview import HEIGHT, MeshOverlay, side_by_side
 from training.tracking.report import notes_of, sentence, write_report
@@ -55,14 +57,18 @@ from training.tracking.sound import (
     write_segment,
 )
 from training.tracking.takes import alike, joined
-from training.tracking.track import Track, track_scan
+from training.tracking.track import Track, phone_focal, track_scan
 
 PREVIEW, PREVIEW_FILM, SOUND = "preview.jpg", "preview.mp4", "sound.wav"
-_SCANNED, _RECOGNISED, _FITTED, _IN_FLAME = 0.45, 0.55, 0.73, 0.75
+_SCANNED, _RECOGNISED, _COMPARED, _FITTED, _IN_FLAME = 0.45, 0.54, 0.57, 0.73, 0.75
 _SHOW_EVERY, _PREVIEWED = 20, 3
 """Frames from one preview to the next, and cameras that one shows."""
 _MOST_LOST = 0.2
 """Part of a recording's frames that may be dropped."""
+_SHORTEST = 0.5
+"""Seconds of a recording."""
+_LETTERS = 40
+"""Of a video's name in those of its recordings: a file's name ends at 255 bytes."""
 
 
 def track_videos(
@@ -115,20 +121,29 @@ def track_videos(
         still = open_parts.enter_context(
             closing(open_detector(settings.landmark_model, still=True))
         )
-        scans, detector = _scans(films, settings, job, subprogress(report, 0.0, _SCANNED))
-        shown = _Shown.of(films, scans, rig)
+        with _refusal_forgets(job):
+            scans, detector = _scans(films, settings, job, subprogress(report, 0.0, _SCANNED))
+            shown = _Shown.of(films, scans, rig)
         masks = _masks(settings, shown.films)
         voice = next((film for film in shown.films if film.sound), None)
         said = _recognised(voice, out, settings, subprogress(report, _SCANNED, _RECOGNISED))
-        track = track_scan(
-            shown.films[0],
-            shown.found,
-            _focal(shown.films[0], settings),
-            subprogress(report, _RECOGNISED, _FITTED),
-            closure=None if said is None else said.closure,
-            still=still,
-            views=shown.views,
-        )
+        focal = _focal(shown.films[0], settings)
+        if rig is None:
+            # Said before the long fit, so that it need not be waited for.
+            guess = phone_focal(shown.films[0]) if focal is None else focal
+            step = subprogress(report, _RECOGNISED, _COMPARED)
+            for note in other_faces(shown.films[0], shown.found, guess, step):
+                job.note(note)
+        with _refusal_forgets(job):
+            track = track_scan(
+                shown.films[0],
+                shown.found,
+                focal,
+                subprogress(report, _COMPARED, _FITTED),
+                closure=None if said is None else said.closure,
+                still=still,
+                views=shown.views,
+            )
         cameras = shown.cameras or (one_camera(shown.films[0], track.camera, track.scan),)
         for note in (*notes, *notes_of(shown.films, track, said)):
             job.note(note)
@@ -148,11 +163,25 @@ def track_videos(
         )
         recordings = []
         if said is not None:
-            recordings = _write_speech(out, shown.films[0], track, writer, said)
+            recordings = _write_speech(out, shown.films[0], track, writer, said, job)
         summary = write_report(out, cameras, offsets, track, detector, flame)
         writer.finish(recordings, _made_of(videos, settings, detector, track, flame))
     job.update(1000, total=1000, message=sentence(summary))
     return summary
+
+
+@contextmanager
+def _refusal_forgets(job: JobHandle) -> Iterator[None]:
+    """Of videos that are refused nothing is kept: other ones can be tracked in their place."""
+    try:
+        yield
+    except UnwritableError:
+        raise
+    except BadInputError:
+        for path in list(job.checkpoints.iterdir()):
+            (platforms.remove_tree if path.is_dir() else platforms.remove)(path)
+        job.update(0)
+        raise
 
 
 def _segmenter(settings: TrackSettings, open_parts: ExitStack) -> PersonSegmenter | None:
@@ -289,17 +318,20 @@ def _write_pictures(
 
 
 def _write_speech(
-    out: Path, film: Film, track: Track, writer: CaptureWriter, said: Said
+    out: Path, film: Film, track: Track, writer: CaptureWriter, said: Said, job: JobHandle
 ) -> list[tuple[str, int, int]]:
     """Recordings with motion and text, cut at pauses; of stretches that were seen and heard."""
-    recordings = []
+    recordings, unseen = [], 0.0
     lost, fps = track.scan.state != GOOD, track.scan.fps
     for number, (first, last) in enumerate(cut_at_pauses(said, len(lost), fps, film.begins)):
         take = film.take_of(first)
-        if lost[first:last].mean() > _MOST_LOST or (last - first) / fps < 0.5 or not take.sound:
+        if (last - first) / fps < _SHORTEST or not take.sound:
+            continue
+        if lost[first:last].mean() > _MOST_LOST:
+            unseen += (last - first) / fps
             continue
         # In the order of their names they are split: the last ones are tested on, as pictures are.
-        stem, at = take.path.stem, f"{number:03d}"
+        stem, at = take.path.stem[:_LETTERS], f"{number:03d}"
         name = f"{at}-{stem}" if film.takes else f"{stem}-{at}"
         start, end = first / fps, last / fps
         write_segment(out / SOUND, out / SPEECH / f"{name}.wav", first, last, fps)
@@ -309,6 +341,11 @@ def _write_speech(
             with atomic_write(out / SPEECH / f"{name}.txt") as temporary:
                 temporary.write_text(text, "utf-8")
         recordings.append((name, first, last))
+    if unseen:
+        job.note(
+            f"{unseen:.1f} s of what is said are no recording: in stretches of it more than "
+            f"{100 * _MOST_LOST:.0f} % of the frames are dropped."
+        )
     return recordings
 
 

@@ -16,7 +16,6 @@ from engine.core.progress import Progress, subprogress
 from engine.heads.default import load_default_head
 from engine.heads.head import Head
 from engine.motion.lip_contact import close_lips, hold_lips_closed, lip_gap
-from training.synthetic.schedule import farthest_first
 from training.tracking.calibration import calibrated
 from training.tracking.face_model import (
     OWN_LIPS,
@@ -39,8 +38,9 @@ from training.tracking.landmarks import (
 )
 from training.tracking.observations import FrameFit, Intrinsics, Observations, View
 from training.tracking.scan import GOOD, MISFIT, Scan
+from training.tracking.varied_frames import varied
 
-PHONE_FOCAL = 0.77
+_PHONE_FOCAL = 0.77
 """Focal length of phones' cameras against the larger side of their videos."""
 _IDENTITY_FRAMES, _CONTACTS = 48, 8
 _CALIBRATIONS, _SHOWN = 2, 2
@@ -122,16 +122,16 @@ def track_scan(
     """
     space, marks = default_space(), load_landmark_map()
     model = arkit_face_model(load_default_head(), space, marks)
-    guess = PHONE_FOCAL * max(film.width, film.height) if focal is None else focal
+    guess = phone_focal(film) if focal is None else focal
     camera = Intrinsics(guess, np.array([film.width / 2, film.height / 2]))
     camera = views[0].camera if views else camera
     said = None if closure is None else closure[found.good]
     shown = tuple(view.picked(found.good) for view in views)
     seen = replace(_observations(found, found.good, said), views=shown)
-    varied = _varied(model, seen, camera)
-    picked = seen.picked(varied)
+    chosen = varied(model, seen, camera, _IDENTITY_FRAMES, _CONTACTS)
+    picked = seen.picked(chosen)
     free = focal is None and not views
-    search = _IdentitySearch(space, marks, still, free, found.sharpness[found.good[varied]])
+    search = _IdentitySearch(space, marks, still, free, found.sharpness[found.good[chosen]])
     identity, camera, marks = search.run(picked, camera, subprogress(progress, 0.0, 0.4))
     _check_shape(film, identity)
     person = space.shaped(identity)
@@ -167,6 +167,11 @@ def track_scan(
     view_errors = np.full((len(by_view), len(state)), np.nan)
     view_errors[:, found.good] = by_view[:, kept]
     return Track(person, camera, whole, errors, found, identity, view_errors)
+
+
+def phone_focal(film: Film) -> float:
+    """Pixels of focal length that a phone's camera is likely to have."""
+    return _PHONE_FOCAL * max(film.width, film.height)
 
 
 @dataclass(frozen=True, eq=False)
@@ -329,22 +334,6 @@ def _fading(x: Double, limits: tuple[float, float]) -> Double:
     """1 up to the lower limit, 0 from the upper one."""
     low, high = limits
     return np.clip((high - x) / (high - low), 0.0, 1.0)
-
-
-def _varied(model: FaceModel, seen: Observations, camera: Intrinsics) -> NDArray[np.intp]:
-    """Frames of different poses and mouths, and some in which the lips touch."""
-    poses = initial_poses(model, seen, camera)
-    turned = Rotation.from_matrix(poses.rotation).as_rotvec() / 0.15
-    mouth = lip_gap_pixels(seen.points).mean(axis=1) / eye_distance(seen.points) / 0.08
-    sharp = np.flatnonzero(seen.trust > 0.5)
-    described = np.c_[turned, mouth][sharp]
-    count = min(_IDENTITY_FRAMES, len(described))
-    order = farthest_first(described)
-    touching = np.flatnonzero(seen.touching * (seen.trust > 0.5) > 0.5)
-    some = np.linspace(0, len(touching) - 1, min(_CONTACTS, len(touching))).round().astype(int)
-    varied = sharp[[next(order) for _ in range(count)]]
-    picked: NDArray[np.intp] = np.unique(np.r_[varied, touching[some]])
-    return picked
 
 
 def _errors(model: FaceModel, camera: Intrinsics, fit: FrameFit, seen: Observations) -> Double:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Several videos of one person, filmed one after another."""
 
+import errno
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from PIL import Image
 
 import engine.assets
 from engine.core.errors import BadInputError, CancelledError
+from engine.core.files import unwritable
 from engine.core.progress import no_progress
 from engine.jobs import folder as jobs
 from engine.jobs.results import summarize
@@ -33,9 +35,10 @@ from training.cli import main
 from training.data.layout_head_param import load_head_param
 from training.data.multiview import MultiViewCapture
 from training.data.recordings import find_recordings
-from training.tracking import sound
+from training.tracking import run, sound
 from training.tracking.film import open_film, pictures
 from training.tracking.film_sound import write_sound
+from training.tracking.landmarks import FaceLandmarks
 from training.tracking.mattes import GivenMasks
 from training.tracking.observations import FrameFit
 from training.tracking.scan import GOOD, NO_FACE, Scan, scan
@@ -348,3 +351,40 @@ def test_recordings_end_where_a_video_ends():
     assert cut == [(0, 210), (210, 450), (450, 600)]
     with_short = cut_at_pauses(said, 600, 25.0, [0, 10])
     assert with_short[0] == (0, 10)
+
+
+def test_takes_of_which_one_is_refused_leave_nothing(filmed, tmp_path, monkeypatch, capsys):
+    """So that the same folder can be given with another in its place."""
+    shown = iter([lambda frame: [FaceLandmarks(filmed.points[frame])], lambda _frame: []])
+    substitute_detectors(monkeypatch, filmed)
+    plain = run.open_detector
+
+    def opened(model=None, *, still=False):
+        detector = plain(model, still=still)
+        if not still:
+            faces = next(shown)
+            detector.detect = lambda _image, seconds: faces(round(seconds * FPS))
+        return detector
+
+    monkeypatch.setattr("training.tracking.run.open_detector", opened)
+    videos = [filmed.path.with_name(name) for name in NAMES[:2]]
+    said = refused(capsys, *videos, "--out", tmp_path / "out")
+    assert "friday.mp4 shows no face" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_was_looked_at_is_kept_where_the_disk_is_full(filmed, tmp_path, monkeypatch, capsys):
+    substitute_detectors(monkeypatch, filmed)
+
+    def full(_film, path, _frames):
+        raise unwritable(path, OSError(errno.ENOSPC, "no space"))
+
+    monkeypatch.setattr("training.tracking.run.write_sound", full)
+    out = tmp_path / "out"
+    assert "sound.wav cannot be written: the disk is full" in refused(
+        capsys, filmed.path, "--out", out
+    )
+    assert [path.name for path in sorted((out / "checkpoints").iterdir())] == [
+        "scan_00000.npz",
+        "scanned",
+    ]
