@@ -11,8 +11,8 @@ import numpy as np
 
 from engine.core.arrays import Float
 from engine.core.errors import BadInputError
-from engine.core.files import atomic_write
 from engine.core.npz import holds_only_zeros, open_npz
+from engine.core.npz_writing import write_npz
 from engine.heads.flame_model import COEFFICIENT, EXPRESSIONS, SHAPES
 from engine.heads.head import Head
 
@@ -165,8 +165,7 @@ def save_flame_param(param: FlameParam, path: str | Path) -> None:
         path: final name.
     """
     arrays = {field.name: getattr(param, field.name) for field in fields(param)}
-    with atomic_write(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)
+    write_npz(path, **arrays)
 
 
 def load_flame_param(path: str | Path) -> FlameParam:

@@ -9,8 +9,8 @@ import numpy as np
 
 from engine.core.arrays import Float
 from engine.core.errors import BadInputError
-from engine.core.files import atomic_write
 from engine.core.npz import open_npz
+from engine.core.npz_writing import write_npz
 from engine.heads.head import Head
 
 LIGHT = "light.npz"
@@ -25,8 +25,7 @@ def save_light(light: Float, folder: Path) -> None:
             the neutral head.
         folder: of the capture.
     """
-    with atomic_write(folder / LIGHT) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, vertices=light.astype(np.float32))
+    write_npz(folder / LIGHT, vertices=light.astype(np.float32))
 
 
 def load_light(folder: Path, head: Head) -> Float | None:

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.files import atomic_write
 from engine.core.npz import open_npz
+from engine.core.npz_writing import write_npz
 from engine.heads.flame_param import MOVING, FlameParam, load_flame_param
 
 TRACKING = "flame_param.npz"
@@ -80,9 +80,8 @@ def save_tracking(param: FlameParam, timesteps: Sequence[int], path: Path, fps: 
     arrays: dict[str, NDArray[np.generic]] = {
         field.name: getattr(param, field.name) for field in fields(param)
     }
-    with atomic_write(path) as temporary, temporary.open("wb") as stream:
-        rest = {_TIMESTEP: np.array(timesteps, np.int32), "fps": np.array(fps, np.float32)}
-        np.savez_compressed(stream, **rest, **arrays)
+    rest = {_TIMESTEP: np.array(timesteps, np.int32), "fps": np.array(fps, np.float32)}
+    write_npz(path, **rest, **arrays)
 
 
 def load_tracking(path: str | Path) -> Tracking:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from engine.core.arrays import Float
 from engine.core.errors import BadInputError
-from engine.core.files import atomic_write
 from engine.core.npz import open_npz
+from engine.core.npz_writing import write_npz
 from engine.heads.head import Head
 
 _REMEDY = (
@@ -76,8 +76,7 @@ def save_head_param(param: HeadParam, path: Path) -> None:
     }
     if param.vertices is not None:
         arrays["vertices"] = param.vertices.astype(np.float32)
-    with atomic_write(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)
+    write_npz(path, **arrays)
 
 
 def save_identity(head: Head, path: Path) -> None:
@@ -87,13 +86,12 @@ def save_identity(head: Head, path: Path) -> None:
         head: of :func:`engine.heads.shaped_head.shaped_head`.
         path: ``canonical_head_param.npz``.
     """
-    with atomic_write(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(
-            stream,
-            head=np.array(head.id),
-            shape=head.source.shape,
-            static_offset=head.source.static_offset,
-        )
+    write_npz(
+        path,
+        head=np.array(head.id),
+        shape=head.source.shape,
+        static_offset=head.source.static_offset,
+    )
 
 
 def load_identity(path: Path) -> Head:

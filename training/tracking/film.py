@@ -67,7 +67,7 @@ class Film:
         height: pixels.
         fps: frames per second of the pictures given out.
         frames: their number, as the file says; decoding may find others.
-        sound: whether there is a sound track.
+        sound: whether there is a sound track that can be heard.
         hdr: whether it was filmed in HDR.
         scale: of the pictures given out against those of the file.
         notes: what the user should know beside :attr:`remarks`, one sentence each.
@@ -226,13 +226,16 @@ def _film(
             f"The video has only {bits / 1000:.0f} kbit/s: compression smears the lips, and the "
             "sound closes them. Give the original, not one that was made smaller to be sent."
         )
+    heard = _heard(path)
+    if container.streams.audio and not heard:
+        notes.append("Its sound track is empty or cannot be decoded: it is taken for a silent one.")
     return Film(
         path=path,
         width=round(width * share),
         height=round(height * share),
         fps=fps,
         frames=max(1, round(seconds * fps)),
-        sound=bool(container.streams.audio),
+        sound=heard,
         hdr=hdr,
         scale=share,
         notes=tuple(notes),
@@ -240,6 +243,15 @@ def _film(
         file_size=(width, height),
         file_fps=rate,
     )
+
+
+def _heard(path: Path) -> bool:
+    """Whether there is any sound that can be decoded."""
+    with av.open(str(path)) as container:
+        try:
+            return bool(container.streams.audio) and any(True for _ in container.decode(audio=0))
+        except (FFmpegError, ValueError):
+            return False
 
 
 def _duration(container: Any, stream: Any) -> float:

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from engine.core.arrays import Double, Float, Index
-from engine.core.files import atomic_write
 from engine.core.npz import open_npz
+from engine.core.npz_writing import write_npz
 from training.tracking.landmarks import POINTS
 
 VIEW_FEATURES = 5
@@ -82,18 +82,17 @@ def view_features(rotation: Double, translation: Double) -> Double:
 
 def save_landmark_map(found: LandmarkMap, path: Path) -> None:
     """Write it, whole or not at all; small amounts in half precision."""
-    with atomic_write(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(
-            stream,
-            corners=found.corners.astype(np.int32),
-            weights=found.weights.astype(np.float32),
-            offset=found.offset.astype(np.float16),
-            response=found.response.astype(np.float16),
-            aspect=found.aspect.astype(np.float16),
-            deviation=found.deviation.astype(np.float16),
-            expression_names=np.array(found.expression_names, np.str_),
-            detector=np.array(found.detector),
-        )
+    write_npz(
+        path,
+        corners=found.corners.astype(np.int32),
+        weights=found.weights.astype(np.float32),
+        offset=found.offset.astype(np.float16),
+        response=found.response.astype(np.float16),
+        aspect=found.aspect.astype(np.float16),
+        deviation=found.deviation.astype(np.float16),
+        expression_names=np.array(found.expression_names, np.str_),
+        detector=np.array(found.detector),
+    )
 
 
 def load_landmark_map(path: Path = ASSET) -> LandmarkMap:

@@ -20,6 +20,7 @@ from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
 from engine.core.json_values import read_json
 from engine.core.npz import open_npz
+from engine.core.npz_writing import write_npz
 from engine.heads.head import Head
 from engine.heads.shaped_head import shaped_head
 from engine.motion.performance import Performance
@@ -63,14 +64,13 @@ class RefinedMotion:
     def save(self, path: Path) -> None:
         """Write it, whole or not at all."""
         source = self.head.source
-        with atomic_write(path) as temporary, temporary.open("wb") as stream:
-            np.savez_compressed(
-                stream,
-                timestep=self.timesteps.astype(np.int32),
-                head_matrix=self.head_matrix.astype(np.float32),
-                shape=source.shape,
-                static_offset=source.static_offset,
-            )
+        write_npz(
+            path,
+            timestep=self.timesteps.astype(np.int32),
+            head_matrix=self.head_matrix.astype(np.float32),
+            shape=source.shape,
+            static_offset=source.static_offset,
+        )
 
     @classmethod
     def load(cls, path: Path) -> RefinedMotion:

@@ -17,6 +17,7 @@ from engine.core.arrays import Double, Float
 from engine.core.errors import BadInputError
 from engine.core.files import atomic_write
 from engine.core.npz import open_npz
+from engine.core.npz_writing import write_npz
 from engine.core.progress import Progress
 from training.tracking.film import Film, pictures
 from training.tracking.landmarks import (
@@ -360,8 +361,7 @@ def _keep(path: Path, looked: Sequence[_Look]) -> dict[str, NDArray[np.generic]]
         "sharpness": np.array([look.sharpness for look in looked], np.float32),
         "change": np.array([look.change for look in looked], np.float32),
     }
-    with atomic_write(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)
+    write_npz(path, **arrays)
     return arrays
 
 

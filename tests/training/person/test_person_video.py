@@ -153,6 +153,16 @@ def test_what_cannot_become_a_person_is_refused_in_a_line(filmed, tmp_path, caps
     assert not (tmp_path / "out").exists()
 
 
+def test_a_video_that_is_refused_while_it_is_tracked_leaves_nothing(
+    filmed, tmp_path, monkeypatch, capsys
+):
+    substitute_detectors(monkeypatch, filmed, lambda _frame: [])
+    out = tmp_path / "out"
+    assert main(["train", "person", str(filmed.path), "--out", str(out), *OPTIONS]) == 2
+    assert "ada.mp4 shows no face" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_one_camera_holds_the_colours_more_than_many(small_capture):
     capture = MultiViewCapture.open(small_capture)
     settings = PersonSettings().avatar

@@ -180,6 +180,23 @@ def test_the_sound_begins_with_the_pictures_and_is_as_long(tmp_path):
     assert np.abs(decoded).argmax() / rate == pytest.approx(0.5, abs=0.002)
 
 
+def test_a_sound_track_that_holds_nothing_is_none(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(48000), 48000)
+    film = numbered(tmp_path / "a.mp4", sound=tmp_path / "a.wav")
+    with av.open(str(film)) as source, av.open(str(tmp_path / "b.mkv"), "w") as out:
+        shown = source.streams.video[0]
+        kept = out.add_stream_from_template(shown)
+        out.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux(shown):
+            if packet.dts is not None:
+                packet.stream = kept
+                out.mux(packet)
+    empty = open_film(tmp_path / "b.mkv", 1280)
+    assert not empty.sound
+    assert "sound track is empty" in empty.notes[0]
+    assert not open_film(numbered(tmp_path / "c.mp4"), 1280).sound
+
+
 def test_a_film_of_few_bits_is_named(tmp_path):
     rng = np.random.default_rng(0)
     frames = [rng.integers(0, 255, (*SIZE, 3), np.uint8) for _ in range(50)]
