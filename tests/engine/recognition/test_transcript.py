@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import time
+import subprocess
+import sys
 import unicodedata
 
 import pytest
@@ -11,6 +12,9 @@ from hypothesis import strategies as st
 from engine.core.errors import BadInputError
 from engine.recognition.pronunciation import pronunciations
 from engine.recognition.transcript import spoken_words, written_words
+from tests.conftest import REPOSITORY
+from tests.counted_work import calls_of
+from tests.waiting import PATIENCE
 
 
 @pytest.mark.parametrize(
@@ -85,8 +89,26 @@ def test_words_in_a_language_that_nobody_speaks_are_refused():
     ["word ", "a", "[", "(a", "$", "$1,", "1,", "1", "1st", "1a", "ア", "字", "ไ", "日本語",
      "你好世界", "a'", "ก็", "한국 ", "字1", "\ufe00"],
 )  # fmt: skip
-def test_ten_minutes_of_text_become_words_in_seconds_whatever_it_is(unit):
-    started = time.perf_counter()
-    for word in spoken_words(unit * (30_000 // len(unit))):
-        pronunciations(word)
-    assert time.perf_counter() - started < 10
+def test_the_work_grows_with_the_text_and_no_faster_whatever_it_is(unit):
+    def work(letters):
+        for word in spoken_words(unit * (letters // len(unit))):
+            pronunciations(word)
+
+    work(1000)  # What is loaded once, and known from then on.
+    assert calls_of(lambda: work(16_000), most=1_600_000) < 2.2 * calls_of(lambda: work(8000))
+
+
+_SEARCHED = """
+import sys
+from engine.recognition.transcript import spoken_words
+
+for unit in ("a", "a'", "...", "[", "(", "<", "（", "【", "\ufe00"):
+    spoken_words(unit * 2_000_000, "en")
+"""
+"""Texts that a careless pattern would search to their end from each of their letters."""
+
+
+def test_brackets_that_are_never_closed_are_searched_once():
+    # From each letter to the end of the text it would take hours.
+    command = [sys.executable, "-c", _SEARCHED]
+    subprocess.run(command, cwd=REPOSITORY, check=True, timeout=PATIENCE)
