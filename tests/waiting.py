@@ -45,7 +45,9 @@ def process_state(pid):
     A zombie has ended.
     """
     try:
-        state = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0]
+        state = (
+            Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0]
+        )
     except (FileNotFoundError, ProcessLookupError):
         return ""
     return "" if state == "Z" else state

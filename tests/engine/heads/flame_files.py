@@ -212,7 +212,6 @@ def write_flame_pickle(path, arrays, **options):
 def refusal_within_bounds(read, data, error):
     """The message of the error that reading the data ends in, having checked what that cost."""
 
-
     def work():
         with contextlib.suppress(error):
             read(data)

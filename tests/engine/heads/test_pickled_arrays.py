@@ -235,7 +235,9 @@ def shared_selections(levels=15):
     """Each level selects from and by the one below: 2¹⁵ ways to the lowest; the last cannot be."""
     data = b"(K\x00lq\x000"
     for shape in (*[b""] * (levels - 1), b"S'preferred_shape'\nh\x00"):
-        data += b"cchumpy.reordering\nSelect\n)\x81}(S'a'\nh\x00S'idxs'\nh\x00" + shape + b"ubq\x000"
+        data += (
+            b"cchumpy.reordering\nSelect\n)\x81}(S'a'\nh\x00S'idxs'\nh\x00" + shape + b"ubq\x000"
+        )
     return data + b"}S'a'\nh\x00s."
 
 

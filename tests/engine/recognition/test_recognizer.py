@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 import tracemalloc
 
 import numpy as np
@@ -12,6 +11,7 @@ from scipy.signal import istft, stft
 from engine.core.errors import BadInputError, CancelledError
 from engine.recognition import chunking
 from engine.recognition.recognizer import recognize
+from tests.counted_work import calls_of
 from tests.engine.recognition.made_speech import RATE, labels, speech_of, spoken
 
 BILABIALS = {"P", "B", "M"}
@@ -291,10 +291,8 @@ def test_a_long_transcript_is_followed_line_by_line(sample_voice):
 @pytest.mark.parametrize("unit", ["word ", "a", "[", "(", "$", "1,", "ﷺ", "ア"])
 def test_a_text_of_a_million_letters_is_refused_at_once(sample_voice, unit):
     text = unit * (1_000_000 // len(unit))
-    started = time.perf_counter()
     with pytest.raises(BadInputError, match="1,000,000 letters"):
-        recognize(sample_voice[0], text)
-    assert time.perf_counter() - started < 1
+        calls_of(lambda: recognize(sample_voice[0], text), most=100)
 
 
 def test_the_words_of_a_line_come_with_their_times(sample_voice, sample_aligned):

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 import torch
@@ -20,14 +19,32 @@ from training.bench.scenes import avatar_of, joined, plain_render
 from training.commands.bench import bench
 
 
+class Clock:
+    """A clock that naps alone move on, so that they are as long as they are meant to be."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def perf_counter(self):
+        return self.now
+
+    def nap(self, seconds):
+        self.now += seconds
+
+
 @pytest.fixture
-def two_parts(monkeypatch):
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("training.bench.figures.time", clock)
+    return clock
+
+
+@pytest.fixture
+def two_parts(monkeypatch, clock):
     """A part that can run here and one that cannot, in place of the real ones."""
 
     def quick(part):
-        part.compare(
-            "a.sleep", "a nap", lambda: time.sleep(0.002), "a long one", lambda: time.sleep(0.02)
-        )
+        part.compare("a.nap", "a nap", lambda: clock.nap(0.002), "sleep", lambda: clock.nap(0.02))
         part.grow("a.curve", "Growth", ("people", "ms"), {1.0: 1.0, 2.0: 4.0})
 
     table = {"a": (quick, None), "b": (quick, "no_such_library")}
@@ -41,16 +58,16 @@ def test_a_run_is_written_as_json_table_and_plots_and_compared(two_parts, tmp_pa
     assert said["left_out"] == {"b": "no_such_library is not installed"}
     run = read(tmp_path / "one" / "bench.json")
     (figure,) = run["figures"]
-    assert figure["value"] >= 2
-    assert figure["ratio"] == pytest.approx(figure["reference_value"] / figure["value"])
+    assert figure["value"] == pytest.approx(2)
+    assert figure["reference_value"] == pytest.approx(20)
+    assert figure["ratio"] == pytest.approx(10)
     assert run["machine"]["processor"]
     page = (tmp_path / "one" / "bench.md").read_text("utf-8")
     assert "| a nap | " in page
     assert "Left out: b" in page
     assert (tmp_path / "one" / "a.curve.png").read_bytes().startswith(b"\x89PNG")
 
-    # By more than other programs make naps longer.
-    for factor, code in ((10, 1), (0.1, 0)):
+    for factor, code in ((1.3, 1), (1.2, 0), (0.1, 0)):
         figures = [figure | {"ratio": factor * figure["ratio"]}]
         stored = tmp_path / "stored.json"
         stored.write_text(json.dumps(run | {"figures": figures}), "utf-8")
@@ -86,15 +103,24 @@ def test_works_run_by_turns():
     assert order == ["a", "b"] * 3
 
 
-def test_figures_are_divided_and_in_their_unit(tmp_path):
-    part = Part(tmp_path)
-    figure = part.compare(
-        *("a.b", "naps", lambda: time.sleep(0.01), "none", lambda: None),
+def test_figures_are_divided_and_in_their_unit(tmp_path, clock):
+    figure = Part(tmp_path).compare(
+        *("a.b", "naps", lambda: clock.nap(0.01), "none", lambda: None),
         unit="ms per nap",
         per=2,
         runs=1,
     )
-    assert 5 <= figure.value < 500
+    assert figure.value == pytest.approx(5)
+
+
+def test_the_least_of_some_runs_counts_and_the_first_is_no_run(tmp_path, clock):
+    mine, theirs = iter((0.001, 0.5, 0.2, 0.3)), iter((0.001, 0.3, 0.4, 0.6))
+    figure = Part(tmp_path).compare(
+        *("a.b", "naps", lambda: clock.nap(next(mine)), "others", lambda: clock.nap(next(theirs))),
+        unit="s",
+        runs=3,
+    )
+    assert (figure.value, figure.reference_value) == pytest.approx((0.2, 0.3))
 
 
 def test_plain_splatting_draws_what_the_rasteriser_does():

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from engine.audio.loading import load_speech
 from engine.core.errors import BadInputError, CancelledError
 from engine.heads import load_head
 from tests.engine.motion.known_phones import perform
@@ -16,11 +19,17 @@ from training.data.speech import find_speech, load_aligned_speech
 from training.evaluation.speech import Wanted, evaluate
 from training.metrics.film import mouth_curve
 
+LOOK = 0.25
+"""Seconds that pass from one look at the clock to the next."""
+
 
 @pytest.fixture(scope="module")
 def report(recordings, tmp_path_factory):
-    out = tmp_path_factory.mktemp("report")
-    return evaluate([recordings], out, load_head("default"), Wanted("starter")), out
+    out, looks = tmp_path_factory.mktemp("report"), itertools.count()
+    clock = SimpleNamespace(perf_counter=lambda: LOOK * next(looks))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.evaluation.speech.time", clock)
+        return evaluate([recordings], out, load_head("default"), Wanted("starter")), out
 
 
 def test_the_rules_articulate_known_sounds_rightly(report):
@@ -150,9 +159,12 @@ def test_a_cancelled_evaluation_leaves_no_report(recordings, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_time_is_counted_for_every_clip_and_words_where_they_were_recognised(report):
+def test_time_is_counted_for_every_clip_and_words_where_they_were_recognised(report, recordings):
+    lengths = {path.stem: load_speech(path).duration for path in find_speech([recordings])}
     for result in report[0].clips:
-        assert 0 < result.seconds_per_second < 10
+        looks = 1 if result.mode == "aligned" else 2  # The motion, and the recognition before it.
+        spent = result.seconds_per_second * lengths[result.name]
+        assert spent == pytest.approx(LOOK * looks)
         assert result.recognition.word_steps > 0
         if result.mode != "without_transcript":
             assert result.recognition.word_errors is None
