@@ -7,8 +7,11 @@ beyond anything that works, and only ends a test that hangs.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 PATIENCE = 300.0
@@ -31,23 +34,29 @@ def until(condition, meanwhile=lambda: time.sleep(0.01)):
 
 def returned(call):
     """What a call returns, made by a thread of its own: one that never returns fails the test."""
-    values = []
-    thread = threading.Thread(target=lambda: values.append(call()), daemon=True)
-    thread.start()
-    thread.join(PATIENCE)
-    assert values, "it has raised, or it never returns"
-    return values[0]
+    answer = Future()
+
+    def work():
+        try:
+            answer.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for.
+            answer.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    return answer.result(PATIENCE)
 
 
 def process_state(pid):
-    """Linux's letter for what a process does: T for one that is stopped, none for one that ended.
+    """The letter for what a process does: T for one that is stopped, none for one that has ended.
 
     A zombie has ended.
     """
-    try:
-        state = (
-            Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0]
-        )
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-    return "" if state == "Z" else state
+    if sys.platform == "linux":
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2]
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
+    else:
+        command = ["ps", "-o", "stat=", "-p", str(pid)]
+        stat = subprocess.run(command, check=False, capture_output=True, text=True).stdout
+    return stat.strip()[:1].strip("Z")

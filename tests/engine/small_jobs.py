@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Small jobs, whose command counts steps, and waiting for them."""
 
-import time
-
 from engine.jobs import process as processes
 from engine.jobs.folder import show
+from tests.waiting import until
 
 WORKER = """
 import sys, time
@@ -27,14 +26,6 @@ with JobHandle.current(total=total) as job:
             raise CancelledError
 print("after the work", flush=True)
 """
-
-
-def until(condition, patience=60.0):
-    """Wait for something another process does."""
-    end = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
 
 
 def until_step(job, step):

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from engine.splatting.gsplat_backend import GsplatBackend
 from tests.benchmarks import splatting_gpu
 from tests.engine.splatting import comparison, gsplat_operations
 from tests.gpu import parts, session, short_training
+from tests.waiting import process_state, until
 
 SCRIPT = Path(__file__).with_name("session.sh")
 
@@ -69,6 +69,9 @@ def test_parts_get_what_is_left_of_ten_minutes(tmp_path, monkeypatch):
     assert report["parts"]["graph"]["status"] == "no time left"
 
 
+HANGS = 77
+"""Seconds that the part is given which hangs, and no other."""
+
 PARTS = """
 import json, pathlib, subprocess, sys, time
 name, figures = sys.argv[1:]
@@ -76,9 +79,9 @@ if name == "compile":
     print("the compiler is missing")
     sys.exit(1)
 if name == "parity":
-    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     pathlib.Path("other").write_text(str(other.pid))
-    time.sleep(60)
+    time.sleep(600)
 pathlib.Path(figures).write_text(json.dumps({"answer": name}))
 """
 
@@ -87,7 +90,16 @@ def test_a_part_that_fails_or_hangs_does_not_stop_the_others(tmp_path, monkeypat
     (tmp_path / "parts.py").write_text(PARTS)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(session, "COMMAND", [sys.executable, str(tmp_path / "parts.py")])
-    monkeypatch.setattr(session, "LIMITS", {**session.LIMITS, "parity": 2})
+    monkeypatch.setattr(session, "LIMITS", {**session.LIMITS, "parity": HANGS})
+    other, wait = tmp_path / "other", subprocess.Popen.wait
+
+    def no_longer_than_it_takes_to_hang(process, timeout=None):
+        if timeout == HANGS:
+            until(lambda: other.is_file() and other.read_text())
+            raise subprocess.TimeoutExpired(process.args, timeout)
+        return wait(process, timeout)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", no_longer_than_it_takes_to_hang)
     assert session.main(tmp_path) == 1
     report = json.loads((tmp_path / "session.json").read_text())
     assert {name: part["status"] for name, part in report["parts"].items()} == {
@@ -102,19 +114,7 @@ def test_a_part_that_fails_or_hangs_does_not_stop_the_others(tmp_path, monkeypat
     assert report["parts"]["compile"]["message"] == "the compiler is missing"
     assert report["parts"]["training"]["figures"] == {"answer": "training"}
     assert not report["passed"]
-    assert ended(int((tmp_path / "other").read_text()))
-
-
-def ended(process):
-    for _ in range(100):
-        try:
-            state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.05)
-    return False
+    until(lambda: not process_state(int(other.read_text())))
 
 
 def test_where_all_parts_pass_so_does_the_session(tmp_path, monkeypatch):

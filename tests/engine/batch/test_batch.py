@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from engine.commands.batch import batch
 from engine.core.errors import BadInputError
 from engine.motion.performance import Performance
 from tests.engine.gltf_files import animation_values, arkit_character
+from tests.waiting import PATIENCE, until
 
 ROOT = Path(__file__).resolve().parents[3]
 OUTPUTS = ("csv", "json", "glb", "png")
@@ -148,7 +148,7 @@ def test_a_killed_worker_costs_one_attempt(settings, short_sound):
             one for one in psutil.Process().children() if "spawn_main" in " ".join(one.cmdline())
         )
         child.kill()
-        (failure,) = pool.wait(30)
+        (failure,) = pool.wait(PATIENCE)
         assert (failure.task, failure.bad_input) == (task, False)
         assert sys.platform == "win32" or "SIGKILL" in failure.message
         pool.submit(task)
@@ -173,15 +173,12 @@ def test_a_driver_that_is_killed_leaves_no_process_and_the_next_one_makes_the_re
         command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL
     )
     records = out / ".batch"
-    deadline = time.monotonic() + 120
-    while not list(records.glob("l*.json")):
-        assert driver.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: list(records.glob("l*.json")) or driver.poll() is not None)
+    assert driver.returncode is None
     workers = psutil.Process(driver.pid).children(recursive=True)
     driver.kill()
     driver.wait()
-    _, alive = psutil.wait_procs(workers, timeout=10)
+    _, alive = psutil.wait_procs(workers, timeout=PATIENCE)
     assert not alive
     before = {file: file.stat().st_mtime_ns for file in out.glob("*.performance.npz")}
     # The worker may have been killed between a result and its record: that one is made again.

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
@@ -23,6 +23,7 @@ from engine.batch import BatchLine, Settings, Task
 from engine.batch.ray_cluster import RayCluster
 from engine.core.errors import GaussianSpeechError
 from engine.motion.performance import Performance
+from tests.waiting import PATIENCE, until
 
 ROOT = Path(__file__).resolve().parents[3]
 LINES = 16
@@ -38,7 +39,7 @@ def test_a_node_that_does_not_see_the_folder_makes_none(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     with closing(RayCluster(Settings(tmp_path / "out", "a"), "local")) as executor:
         executor.submit(Task(BatchLine(1, "one", tmp_path / "a.wav"), "speak"))
-        (failure,) = executor.wait(120)
+        (failure,) = executor.wait(PATIENCE)
     assert "does not see" in failure.message
     assert not list(tmp_path.iterdir())
 
@@ -76,14 +77,11 @@ class Driver:
             os.sched_setaffinity(self.process.pid, sorted(os.sched_getaffinity(0))[:cores])
 
     def wait_for(self, done):
-        deadline = time.monotonic() + 240
-        while len(records(self._out)) < done:
-            assert self.process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        until(lambda: len(records(self._out)) >= done or self.process.poll() is not None)
+        assert self.process.returncode is None
 
     def result(self):
-        said, _ = self.process.communicate(timeout=240)
+        said, _ = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, json.loads(said)
 
 
@@ -138,17 +136,14 @@ def names(found):
 
 
 def kill_a_worker(out):
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+    def killed():
         for claim in (out / ".batch").glob("l*.running"):
-            try:
-                pid = json.loads(claim.read_text("ascii"))["pid"]
-                psutil.Process(pid).kill()
-            except (OSError, ValueError, psutil.NoSuchProcess):
-                continue
-            return
-        time.sleep(0.005)
-    raise AssertionError
+            with suppress(OSError, ValueError, psutil.NoSuchProcess):
+                psutil.Process(json.loads(claim.read_text("ascii"))["pid"]).kill()
+                return True
+        return False
+
+    until(killed)
 
 
 def test_throughput_for_each_core_against_one_process(cluster, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 from engine.jobs.command import JobCommand
 from engine.jobs.folder import adopt_job, cancel, show, start_job
-from tests.engine.small_jobs import until
+from tests.waiting import until
 from training.cli import main
 
 WORKER = """

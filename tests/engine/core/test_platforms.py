@@ -10,13 +10,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from engine.core import platforms, windows_api
 from tests.engine.core.windows_stand_in import windows  # noqa: F401 - a fixture
+from tests.waiting import process_state, until
 
 ROOT = Path(__file__).resolve().parents[3]
 SLEEP = "import time; time.sleep(600)"
@@ -29,21 +29,6 @@ PARENT = (
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 
-def is_alive(pid):
-    """Whether a process runs that is no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def all_gone(*pids):
-    end = time.monotonic() + 10
-    while any(map(is_alive, pids)) and time.monotonic() < end:
-        time.sleep(0.01)
-    return not any(map(is_alive, pids))
-
-
 # --- Processes ------------------------------------------------------------------------------------
 
 
@@ -53,7 +38,7 @@ def test_a_group_is_ended_with_all_that_it_has_started():
     with platforms.Child(command, group=True, stdout=subprocess.PIPE) as child:
         grandchild = int(child.stdout.readline())
         child.kill()
-    assert all_gone(child.pid, grandchild)
+    until(lambda: not process_state(child.pid) + process_state(grandchild))
 
 
 @linux
@@ -61,7 +46,7 @@ def test_of_another_child_only_the_process_itself_is_ended():
     with platforms.Child([sys.executable, "-c", PARENT], stdout=subprocess.PIPE) as child:
         grandchild = int(child.stdout.readline())
         child.kill()
-    assert is_alive(grandchild)
+    assert process_state(grandchild)
     os.kill(grandchild, signal.SIGKILL)
 
 
@@ -85,7 +70,7 @@ def test_on_linux_a_process_that_cannot_listen_ends_with_its_parent(work):
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
         pid = int(process.stdout.readline())
         process.kill()
-    assert all_gone(pid)
+    until(lambda: not process_state(pid))
 
 
 @linux

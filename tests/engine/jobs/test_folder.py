@@ -27,7 +27,8 @@ from engine.jobs.folder import (
 from engine.jobs.record import write_job
 from engine.jobs.status import JobStatus, State, read_status, write_status
 from engine.jobs.worker import JobHandle
-from tests.engine.small_jobs import ended, until, until_step
+from tests.engine.small_jobs import ended, until_step
+from tests.waiting import PATIENCE, until
 
 AVATAR = JobCommand("train avatar")
 REPOSITORY = Path(__file__).parents[3]
@@ -134,6 +135,16 @@ with JobHandle(sys.argv[1]) as job:
 """
 
 
+def never_before(first, wait):
+    """A way to wait that fails the test before something has happened."""
+
+    def waited(*arguments, **options):
+        assert first, "It was waited for."
+        return wait(*arguments, **options)
+
+    return waited
+
+
 _SLOW_START = """
 import sys, time
 from engine.jobs.worker import JobHandle
@@ -142,19 +153,23 @@ from engine.jobs.worker import JobHandle
 with JobHandle.current(total=3) as job:
     open(job.folder / "began", "w").close()
     job.update(0, message="reading")
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
-@pytest.mark.parametrize("before", ["", "time.sleep(60)"])
-def test_a_job_that_has_done_no_step_ends_within_half_a_second(tmp_path, program, before):
+@pytest.mark.parametrize("before", ["", "time.sleep(600)"])
+def test_a_job_that_has_done_no_step_is_ended_and_not_waited_for(
+    tmp_path, program, before, monkeypatch
+):
     program(_SLOW_START.format(before=before))
     job = start_job(tmp_path / "a", JobCommand("train speech", ("0",)))
     if not before:
         until((job.folder / "began").exists)
-    began = time.monotonic()
+    killed, kill = [], psutil.Process.kill
+    monkeypatch.setattr(psutil.Process, "kill", lambda one: (killed.append(one), kill(one)))
+    for owner, name in ((time, "sleep"), (psutil.Process, "wait"), (psutil, "wait_procs")):
+        monkeypatch.setattr(owner, name, never_before(killed, getattr(owner, name)))
     assert cancel(job.folder).status.state is State.CANCELLED
-    assert time.monotonic() - began < 0.5
     assert not processes.is_running(job.process)
     assert not (job.folder / "cancel").exists()
     assert show(job.folder).resumable
@@ -183,7 +198,7 @@ def test_cancel_at_once_ends_a_foreground_training_and_nothing_else(tmp_path):
     until(lambda: show(tmp_path / "here").status.step == 1)
     child = int(show(tmp_path / "here").status.preview)
     assert cancel(tmp_path / "here", at_once=True).status.state is State.CANCELLED
-    process.wait(10)
+    process.wait(PATIENCE)
     assert processes.start_time(child) is None
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from engine.jobs import process as processes
 from engine.jobs.process import Process
-from tests.engine.small_jobs import until
+from tests.waiting import until
 
 SLEEP = "import time; time.sleep(600)"
 

@@ -14,6 +14,7 @@ from engine.core.errors import BadInputError
 from engine.core.protocol import Message
 from engine.serving.request import Reply, Request
 from engine.serving.server import Server
+from tests.waiting import PATIENCE, returned
 
 
 class Connection:
@@ -40,7 +41,7 @@ class Connection:
         self.write("request", request_id, {"method": method, "params": params})
 
     def read(self):
-        return protocol.read(self.stdout)
+        return returned(lambda: protocol.read(self.stdout))
 
     def answer(self):
         while (message := self.read()).type == "progress":
@@ -49,7 +50,7 @@ class Connection:
 
     def close(self):
         self.stdin.close()
-        self.thread.join(10)
+        self.thread.join(PATIENCE)
         for stream in (self.stdout, *self._ends):
             stream.close()
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from engine.core import protocol
 from engine.core.protocol import Message
 from engine.serving.request import Reply
 from tests.engine.serving.served_methods import Connection
+from tests.waiting import PATIENCE
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -48,19 +50,25 @@ def test_the_real_process_speaks_only_the_protocol_and_serves_a_head(tmp_path):
         assert answer.arrays["expression_basis"].shape == (len(names), vertices, 3)
         assert answer.arrays["faces"].max() < vertices
         process.stdin.close()
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
         assert process.stdout.read() == b""
 
 
 def test_a_lasting_method_sends_frames_while_others_are_answered():
+    sent = threading.Semaphore(0)
+
     def last(request):
         request.send({"names": ["jawOpen"]}, {})
         for frame in range(10**6):
             request.send({"frame": frame}, {"weights": np.full(1, frame, np.float32)})
+            sent.release()
             time.sleep(0.001)
 
     def echo(_request):
-        time.sleep(0.05)  # A frame takes a thousandth of a second, on a busy computer a hundredth.
+        while sent.acquire(blocking=False):
+            pass
+        # Of the next two frames the second is sent from beginning to end while this works.
+        assert all(sent.acquire(timeout=PATIENCE) for _ in range(2))
         return Reply({"done": True})
 
     connection = Connection({"echo": echo}, {"live": last})

@@ -4,7 +4,6 @@
 import json
 import os
 import threading
-import time
 from dataclasses import replace
 
 import pytest
@@ -19,7 +18,7 @@ from engine.jobs.worker import JobHandle
 from engine.serving.jobs import job_methods
 from engine.serving.request import Reply
 from engine.serving.server import Server
-from tests.engine.small_jobs import until
+from tests.waiting import PATIENCE, returned, until
 
 AVATAR = JobCommand("train avatar")
 
@@ -50,7 +49,7 @@ class Engine:
         return self._count
 
     def read(self):
-        return protocol.read(self.stdout)
+        return returned(lambda: protocol.read(self.stdout))
 
     def answer(self, request_id):
         while True:
@@ -64,7 +63,7 @@ class Engine:
     def close(self):
         self.release.set()
         self.stdin.close()
-        self._thread.join(10)
+        self._thread.join(PATIENCE)
         for stream in (self.stdout, *self._ends):
             stream.close()
 
@@ -114,12 +113,9 @@ def test_jobs_are_answered_while_other_work_runs(engine, root):
     for number in range(100):
         finished(root, f"job-{number}")
     work = engine.send("work")
-    began = time.perf_counter()
     assert len(engine.ask("jobs.list", folder=str(root)).body["jobs"]) == 100
-    listing = time.perf_counter() - began
     assert engine.ask("jobs.log", folder=str(root), job="job-7").body["lines"] == ["one", "two"]
     assert not engine.release.is_set()
-    assert listing < 5
     engine.release.set()
     assert engine.answer(work).body == {"done": True}
 
@@ -128,7 +124,7 @@ def test_control_messages_do_not_wait_for_a_list_of_jobs(engine, root, monkeypat
     held = threading.Event()
 
     def slow(_root):
-        held.wait(60)
+        assert held.wait(PATIENCE)
         return []
 
     monkeypatch.setattr("engine.jobs.folder.list_jobs", slow)
