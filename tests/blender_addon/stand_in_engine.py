@@ -16,15 +16,19 @@ from engine.serving.request import Reply
 from engine.serving.server import Server, _leave_after_grace, claim_stdout
 
 
+def hang():
+    while True:
+        time.sleep(60)
+
+
 def echo(request):
     return Reply({"value": request.params.text("value", "")}, dict(request.arrays))
 
 
 def slow(request):
-    for step in range(2000):
-        request.progress(step / 2000, "working")
+    while True:
+        request.progress(0.5, "working")
         time.sleep(0.01)
-    return Reply()
 
 
 def refuse(_request):
@@ -49,8 +53,7 @@ def freeze(_request):
 
 def busy(_request):
     """As a library does that asks nobody whether to stop."""
-    time.sleep(60)
-    return Reply()
+    hang()
 
 
 def starve(_request):
@@ -62,8 +65,7 @@ def babble(_request):
     for descriptor in range(3, 20):
         with contextlib.suppress(OSError):
             os.write(descriptor, b"Warning: low battery\n")
-    time.sleep(60)
-    return Reply()
+    hang()
 
 
 METHODS = {"echo": echo, "slow": slow, "refuse": refuse, "chatter": chatter, "die": die}
@@ -79,14 +81,17 @@ def main(behaviour: str) -> int:
         import a_library_that_nobody_has  # noqa: F401
     stdout = claim_stdout()
     if behaviour == "says nothing":
-        time.sleep(60)
+        hang()
+    if behaviour == "greets when told":
+        while not os.path.exists(sys.argv[2]):  # noqa: PTH110 - as little as can be imported.
+            time.sleep(0.01)
     if behaviour == "speaks in tongues":
         stdout.write(b"Welcome to the remote machine!\n")
         stdout.flush()
-        time.sleep(60)
+        hang()
     if behaviour == "ignores shutdown":
         protocol.write(stdout, protocol.Message("hello", body=HELLO))
-        time.sleep(60)
+        hang()
     changes = {
         "has no torch": {"torch": None, "executable": "/opt/bare/python"},
         "is of another version": {"protocol": 999},

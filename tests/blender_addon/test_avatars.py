@@ -10,6 +10,8 @@ import threading
 import numpy as np
 import pytest
 
+from tests.waiting import until
+
 
 @pytest.fixture
 def head(engine_ready):
@@ -66,10 +68,13 @@ def test_an_engine_killed_in_the_middle_of_a_render_fails_it_and_the_next_works(
     images = addon("rendering.images")
     ask = images._render
 
+    def kill_at_work(engine):
+        pending = engine._connection._pending
+        until(lambda: any(p.poll()[1] != "waiting for the engine" for p in list(pending.values())))
+        os.kill(engine.hello["pid"], signal.SIGKILL)
+
     def ask_and_kill(engine, *arguments, **options):
-        # Killed once the request for the image is under way.
-        pid = engine.hello["pid"]
-        threading.Timer(0.3, os.kill, (pid, signal.SIGKILL)).start()
+        threading.Thread(target=kill_at_work, args=(engine,)).start()
         return ask(engine, *arguments, **options)
 
     monkeypatch.setattr(images, "_render", ask_and_kill)

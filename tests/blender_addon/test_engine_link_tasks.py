@@ -11,6 +11,7 @@ import pytest
 
 from tests.blender_addon.conftest import REPOSITORY
 from tests.blender_addon.small_head import add_small_head
+from tests.waiting import PATIENCE
 
 WAITS = {
     "engine_link/background.py": "background Blender, without timers; else a reply that is there",
@@ -176,7 +177,7 @@ def test_a_full_disk_is_one_line_wherever_it_is_met(task, window, addon, monkeyp
     assert task.invoke(window.context, None) == {"CANCELLED"}
     errors = addon("engine_link.client")
     with pytest.raises(errors.GaussianSpeechError, match="the disk is full"):
-        addon("engine_link.future").ThreadFuture(refuse, "Reading the sound").result(10)
+        addon("engine_link.future").ThreadFuture(refuse, "Reading the sound").result(PATIENCE)
 
 
 def test_a_failure_that_nobody_foresaw_ends_the_task(task, window):

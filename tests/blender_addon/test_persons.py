@@ -4,11 +4,13 @@
 import json
 import shutil
 import sys
+import time
 
 import numpy as np
 import pytest
 
 from tests.blender_addon.conftest import REPOSITORY
+from tests.waiting import until
 
 VOICE = REPOSITORY / "engine" / "assets" / "sample_voice.wav"
 
@@ -27,15 +29,9 @@ def corners(obj):
 
 
 def wait_for_avatar(addon, obj):
-    background = addon("engine_link.background")
-    for _ in range(600):
-        background.poll_finished()
-        if obj.gaussianspeech_avatar.gaussians:
-            return
-        import time
-
-        time.sleep(0.1)
-    raise AssertionError
+    poll = addon("engine_link.background").poll_finished
+    avatar = obj.gaussianspeech_avatar
+    until(lambda: avatar.gaussians, meanwhile=lambda: (poll(), time.sleep(0.01)))
 
 
 def test_one_click_adds_head_avatar_and_speech_model(engine_ready, people, addon):

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 
+from tests import waiting
 from tests.blender_addon.conftest import REPOSITORY
 from tests.blender_addon.speaking import action_of, frames_of
 
@@ -31,13 +32,9 @@ def head(engine_ready):
     return obj
 
 
-def until(condition, live, seconds=60.0):
+def until(condition, live):
     """Tick, as the timer does in a window, until a condition holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "nothing came"
-        live.tick()
-        time.sleep(0.005)
+    waiting.until(condition, meanwhile=lambda: (live.tick(), time.sleep(0.005)))
 
 
 def jaw(head):

@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ import pytest
 from tests.blender_addon.sample_voice import VOICE, speaker
 from tests.blender_addon.speaking import action_of, frames_of, line_of
 from tests.engine.recognition.text_grids import short_form
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -240,8 +240,7 @@ def test_an_engine_killed_in_mid_request(engine_ready, addon, head, status):
     pid = engine.wait_ready(60)["pid"]
 
     def kill_when_working():
-        while not any(p.poll()[0] > 0 for p in list(engine._connection._pending.values())):
-            time.sleep(0.005)
+        until(lambda: any(p.poll()[0] > 0 for p in list(engine._connection._pending.values())))
         os.kill(pid, signal.SIGKILL)
 
     thread = threading.Thread(target=kill_when_working, daemon=True)

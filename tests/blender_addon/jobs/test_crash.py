@@ -13,7 +13,7 @@ import pytest
 
 from tests.blender_addon.conftest import PACKAGE, REPOSITORY
 from tests.blender_addon.jobs.job_folders import make_job
-from tests.blender_addon.jobs.job_waiting import until
+from tests.waiting import until
 
 VOICE = REPOSITORY / "engine" / "assets" / "sample_voice.wav"
 CRASHING = Path(__file__).with_name("crashing.py")

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import time
 
 import pytest
 
 from tests.blender_addon.conftest import PACKAGE
 from tests.blender_addon.jobs.job_folders import make_job, write_picture
-from tests.blender_addon.jobs.job_waiting import PATIENCE
+from tests.blender_addon.waits import waits_of_this_thread
+from tests.waiting import until
 
 
 def status(bpy):
@@ -61,22 +63,24 @@ def test_without_a_folder_in_the_preferences_the_panel_lists_what_the_commands_l
 
 @pytest.mark.one_blender
 def test_asking_for_the_first_time_starts_the_engine_without_making_blender_wait(
-    engine_ready, jobs, addon, watcher, engine_aside
+    engine_ready, jobs, addon, watcher, engine_aside, monkeypatch
 ):
     make_job(jobs, "anna")
     timer = addon("jobs.timer")
     timer.sync(engine_ready.context)
     watcher.drawn()
-    slowest = 0.0
-    end = time.monotonic() + PATIENCE
-    while watcher.job("anna") is None:
-        assert time.monotonic() < end, watcher.snapshot.error
-        began = time.perf_counter()
+    future = addon("engine_link.future")._EventFuture
+    ways = [(future, "wait"), (future, "result"), (subprocess.Popen, "wait")]
+    ways.append((addon("engine_link.connection").Connection, "wait_ready"))
+    waits = waits_of_this_thread(monkeypatch, *ways)
+
+    def tick():
         watcher.tick()
         timer.sync(engine_ready.context)
-        slowest = max(slowest, time.perf_counter() - began)
         time.sleep(0.05)
-    assert slowest < 0.2
+
+    until(lambda: watcher.job("anna"), meanwhile=tick)
+    assert waits == []
     assert watcher.job("anna").state == "running"
 
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import time
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -12,8 +11,7 @@ import pytest
 
 from tests.blender_addon.conftest import PACKAGE
 from tests.blender_addon.jobs.drawn_layout import Drawn
-
-PATIENCE = 90
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -197,10 +195,8 @@ def test_it_starts_and_shows_why_it_cannot_continue(
 ):
     add_plain_head().gaussianspeech_avatar.source = "default"
     engine_ready.ops.gaussianspeech.train_joint(data=str(capture), title="both", rounds=2)
-    watcher, end = addon("jobs.session").watcher, time.monotonic() + PATIENCE
-    while listed() and watcher.job("both").running:
-        assert time.monotonic() < end
-        time.sleep(0.2)
+    watcher = addon("jobs.session").watcher
+    until(lambda: not listed() or not watcher.job("both").running)
     job = watcher.job("both")
     assert (job.kind, job.state, job.data) == ("joint", "failed", str(capture))
     assert "transforms_train.json" in job.message

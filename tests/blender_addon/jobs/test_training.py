@@ -12,7 +12,7 @@ import pytest
 from tests.blender_addon.conftest import REPOSITORY
 from tests.blender_addon.jobs.drawn_layout import Drawn
 from tests.blender_addon.jobs.job_folders import make_job
-from tests.blender_addon.jobs.job_waiting import PATIENCE, until
+from tests.waiting import PATIENCE, until
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-SECONDS = 60
+from tests.waiting import PATIENCE
+
 SHUT, OPEN = [0.2, 0.2, 0.2], [0.8, 0.2, 0.2]
 """Display-referred sRGB of the avatar below with its jaw shut and open."""
 
@@ -58,7 +59,7 @@ def test_the_viewport_shows_the_colours_of_the_keys_as_they_are(engine_ready, ja
         viewport._ask(
             engine_ready.context, module.RenderRequest(viewport._instances, camera, preview=False)
         )
-        viewport._rendering.wait(SECONDS)
+        viewport._rendering.wait(PATIENCE)
         viewport._poll()
         assert viewport.error == ""
         _, pixels = viewport._result

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import PATIENCE
+
 
 @pytest.fixture
 def main_loop(addon: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -30,9 +32,9 @@ def test_a_render_ends_while_a_timer_keeps_the_main_loop(
         ended.set()
 
     def sleep(seconds: float) -> None:
-        kept.append((seconds, ended.wait(5)))
+        kept.append((seconds, ended.wait(PATIENCE)))
 
-    monkeypatch.setattr(main_loop, "_PATIENCE", 60)
+    monkeypatch.setattr(main_loop, "_PATIENCE", PATIENCE)
     monkeypatch.setattr(main_loop.time, "sleep", sleep)
     thread = threading.Thread(target=render)
     thread.start()
@@ -48,7 +50,7 @@ def test_a_main_loop_that_is_busy_delays_a_render_and_does_not_stop_it(
     monkeypatch.setattr(main_loop, "_PATIENCE", 0.01)
     thread = threading.Thread(target=main_loop.hold)
     thread.start()
-    thread.join(5)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
     main_loop._on_timer()
 

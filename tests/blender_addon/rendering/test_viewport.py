@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-SECONDS = 10
+from tests.waiting import PATIENCE, until
 
 
 @pytest.fixture
@@ -20,7 +19,7 @@ def stage(addon, blender, monkeypatch):
     allow, rendered = threading.Semaphore(0), []
 
     def render_preview(_engine, _instances, camera, _wait):
-        assert allow.acquire(timeout=SECONDS)
+        assert allow.acquire(timeout=PATIENCE)
         rendered.append(camera.width)
         return np.zeros((2, 2, 4), np.uint8)
 
@@ -39,7 +38,7 @@ def stage(addon, blender, monkeypatch):
 
     def tick():
         """What Blender does with a timer; in the background it has no loop to do it in."""
-        viewport._rendering.wait(SECONDS)
+        viewport._rendering.wait(PATIENCE)
         if viewport._poll() is None:
             blender.app.timers.unregister(viewport._timer)
 
@@ -149,7 +148,7 @@ def test_the_first_image_says_what_the_engine_does_meanwhile(stage, monkeypatch)
 
         @staticmethod
         def result():
-            assert finish.wait(SECONDS)
+            assert finish.wait(PATIENCE)
             return np.zeros((2, 2, 4), np.uint8)
 
     def render_preview(_engine, _instances, _camera, wait):
@@ -157,8 +156,7 @@ def test_the_first_image_says_what_the_engine_does_meanwhile(stage, monkeypatch)
 
     monkeypatch.setattr(stage.module, "render_preview", render_preview)
     stage.ask(1)
-    while stage.viewport._rendering._reply is None:
-        time.sleep(0.01)
+    until(lambda: stage.viewport._rendering._reply is not None)
     assert stage.viewport._poll() is not None
     assert stage.viewport._progress == "Preparing the CPU rasteriser"
     assert stage.redraws == [1]
