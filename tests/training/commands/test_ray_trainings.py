@@ -6,8 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import pytest
@@ -16,13 +15,21 @@ pytest.importorskip("ray")
 
 from ray.cluster_utils import Cluster
 
-from engine.core.errors import BadInputError
 from engine.jobs import folder as jobs
 from engine.jobs.status import State
 from tests.conftest import REPOSITORY
+from tests.training.held import stop_after
+from tests.waiting import PATIENCE, until
 
 OPTIONS = "default --coarse 0 0 --latent 8 --hidden 16 --rounds 0 --face 0 --patch 0 --wrinkle 0"
 OPTIONS += " --threads 1 --checkpoint-every 5 --evaluate-every 1000 --preview-every 1000"
+
+
+@pytest.fixture
+def stopped(tmp_path, monkeypatch):
+    """A file that is there once the training to be killed has stopped at its first checkpoint."""
+    checkpoint = Path("killed") / "checkpoints" / "last.pt"
+    return stop_after(checkpoint, tmp_path / "start", monkeypatch)
 
 
 @pytest.fixture
@@ -37,20 +44,8 @@ def cluster(monkeypatch):
     made.shutdown()
 
 
-def kill_once_it_has_a_checkpoint(folder):
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline:
-        with suppress(BadInputError):
-            job = jobs.show(folder)
-            if job.process is not None and any(job.checkpoints.glob("*.pt")):
-                psutil.Process(job.process.pid).kill()
-                return
-        time.sleep(0.01)
-    raise AssertionError
-
-
 def test_trainings_are_done_on_a_cluster_and_one_that_is_killed_continues(
-    cluster, small_capture, tmp_path
+    stopped, cluster, small_capture, tmp_path
 ):
     commands = [
         f"train avatar --data {small_capture} --out killed {OPTIONS} --steps 60",
@@ -61,8 +56,9 @@ def test_trainings_are_done_on_a_cluster_and_one_that_is_killed_continues(
     script = REPOSITORY / "docs" / "scale" / "trainings.py"
     words = [sys.executable, str(script), "trainings.txt", "--ray", cluster.address]
     driver = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-    kill_once_it_has_a_checkpoint(tmp_path / "killed")
-    said, _ = driver.communicate(timeout=500)
+    until(stopped.exists)
+    psutil.Process(jobs.show(tmp_path / "killed").process.pid).kill()
+    said, _ = driver.communicate(timeout=PATIENCE)
     assert driver.returncode == 2
     lines = said.splitlines()
     assert sum(line.startswith("done: train avatar") for line in lines) == 2

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import json
 import sys
-import time
 
 import pytest
 
 from engine.jobs import folder as jobs
 from engine.jobs import process as processes
 from engine.jobs.status import ENDED, State
+from tests.waiting import until
 from training.cli import main
 from training.commands import train_avatar
 
@@ -75,9 +75,7 @@ def test_in_the_background_it_trains_to_the_end(small_capture, tmp_path, monkeyp
     monkeypatch.setattr(sys, "argv", ["gaussianspeech", *words, "--background"])
     assert main([*words, "--background"]) == 0
     assert json.loads(capsys.readouterr().out)["job"] == "job"
-    end = time.monotonic() + 120
-    while jobs.show(out).status.state not in ENDED and time.monotonic() < end:
-        time.sleep(0.2)
+    until(lambda: jobs.show(out).status.state in ENDED)
     job = jobs.show(out)
     if job.process is not None:
         processes.kill(job.process)

@@ -5,8 +5,8 @@ import csv
 import json
 import subprocess
 import sys
-import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +17,9 @@ from engine.jobs.status import State
 from engine.motion.model.checkpoint import load_model, save_model
 from engine.motion.model.network import SpeechModel
 from engine.motion.performance import Performance
+from tests.training.held import stop_after
 from tests.training.speech.recordings import tiny_config, write_recordings
+from tests.waiting import until
 from training.cli import main
 from training.cli import main as gaussianspeech
 from training.speech.personal import RECORD
@@ -82,28 +84,22 @@ def test_the_trained_model_animates(whole, words, tmp_path):
     assert Performance.load(tmp_path / "c0.performance.npz").model == "mine"
 
 
-def _until(condition, seconds=300.0, pause=0.02):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(pause)
-
-
 def test_a_killed_job_resumes_to_the_model_of_an_unbroken_one(whole, words, tmp_path, monkeypatch):
     out = tmp_path / "killed"
     command = [sys.executable, "-m", "training", *words, "--out", str(out), "--name", "mine"]
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    stopped = stop_after(Path("checkpoints") / "last.pt", tmp_path / "start", monkeypatch)
     done = subprocess.run([*command, "--background", "--json"], capture_output=True, check=True)
     assert json.loads(done.stdout)["job"] == "killed"
-    _until((out / "checkpoints" / "last.pt").exists)
+    until(stopped.exists)
     jobs.cancel(out, at_once=True)
-    assert jobs.show(out).status.step < STEPS
+    assert 0 < jobs.show(out).status.step < STEPS
     record = json.loads((out / RECORD).read_text())
     settings = record["plan"]["training"]
     settings["hearing"] = settings.pop("variant_probs")  # As version 0.1.0 named it.
     (out / RECORD).write_text(json.dumps(record))
     jobs.resume(out)
-    _until(lambda: not jobs.show(out).running, pause=0.2)
+    until(lambda: not jobs.show(out).running)
     assert jobs.show(out).status.state is State.FINISHED, jobs.log_tail(out)
     # Another process sums in another order: the same to rounding.
     np.testing.assert_allclose(_losses(out), _losses(whole), rtol=1e-4)

@@ -2,12 +2,9 @@
 """The paper's tables as one command: from nothing, after a kill, and what they say."""
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +15,9 @@ from PIL import Image
 from engine.core.errors import BadInputError, CancelledError, MissingDependencyError
 from engine.heads import load_head
 from tests.training.data.speaking_capture import write_speaking_capture
+from tests.training.held import stop_after
 from tests.training.speech.recordings import write_recordings, write_wav2vec2
+from tests.waiting import until
 from training.cli import main
 from training.metrics.vertex import first_frames
 from training.paper import speech
@@ -142,18 +141,16 @@ def test_a_killed_run_continues_and_finished_rows_stay(recordings, tmp_path, mon
     words = ["evaluate", "paper", "--data", str(recordings), "--out", str(out), *SIZES]
     words += ["--tables", "3"]
     first = out / "speech" / "faceformer" / "seed-0" / RESULT
-    root = str(Path(__file__).parents[3])
+    stopped = stop_after(first.relative_to(tmp_path), tmp_path / "start", monkeypatch)
     process = subprocess.Popen(
         [sys.executable, "-m", "training", *words],
-        env=os.environ | {"PYTHONPATH": root},
+        cwd=Path(__file__).parents[3],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        while not first.is_file():
-            assert process.poll() is None
-            time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
+        until(lambda: stopped.exists() or process.poll() is not None)
+        assert process.returncode is None
     finally:
         process.kill()
         process.wait()
