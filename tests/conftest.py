@@ -7,6 +7,8 @@ import importlib.util
 import itertools
 import os
 import shutil
+import sys
+import zlib
 from collections import Counter
 from pathlib import Path
 
@@ -33,6 +35,27 @@ if "PYTEST_XDIST_WORKER" in os.environ and importlib.util.find_spec("numba"):
     import numba
 
     numba.set_num_threads(1)
+
+
+def _draw_anew(name):
+    """Begin torch's own random numbers, by a name: else a test's would be those of what ran before.
+
+    Workers take the tests in an order that changes from run to run.
+    """
+    if "torch" in sys.modules:
+        sys.modules["torch"].default_generator.manual_seed(zlib.crc32(name.encode()))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef):
+    _draw_anew(fixturedef.argname)
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    _draw_anew(item.nodeid)
+    return (yield)
 
 
 _processor = [0.0]
