@@ -11,6 +11,7 @@ import pytest
 
 from blender_addon.bench import turns
 from tests.blender_addon.conftest import REPOSITORY
+from tests.waiting import PATIENCE
 
 
 def test_it_can_be_started():
@@ -21,7 +22,7 @@ def test_it_can_be_started():
         env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr

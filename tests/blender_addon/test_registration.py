@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from tests.blender_addon.conftest import PACKAGE, ZIP_VARIABLE, build
+from tests.waiting import PATIENCE
 
 ALONE = f"""
 import sys
@@ -51,7 +52,7 @@ def test_the_extension_needs_nothing_but_itself(installed, tmp_path):
         text=True,
         cwd=tmp_path,
         env=environment,
-        timeout=120,
+        timeout=PATIENCE,
     )
     if "enabled alone" not in done.stdout:
         pytest.fail(done.stdout + done.stderr)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE
+
 BLENDER, PYTHON = "GAUSSIANSPEECH_BLENDER", "GAUSSIANSPEECH_PYTHON"
 SCRIPT = Path(__file__).with_name("cancel_render.py")
 
@@ -25,7 +27,7 @@ def test_breaking_a_render_off_ends_the_request_and_the_next_render_works():
         [*command, python],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     results = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]

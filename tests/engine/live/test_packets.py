@@ -16,6 +16,7 @@ from engine.core.errors import BadInputError
 from engine.live import live_link, osc
 from engine.live.senders import JsonLines, LiveLinkSender, OscSender
 from engine.motion.arkit import ARKIT_NAMES, COLUMN
+from tests.waiting import PATIENCE
 
 WEIGHTS = np.linspace(0, 1, 52, dtype=np.float32)
 
@@ -75,7 +76,7 @@ def _osc_text(data: bytes) -> tuple[str, bytes]:
 def receiver():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
         found.bind(("127.0.0.1", 0))
-        found.settimeout(5)
+        found.settimeout(PATIENCE)
         yield found
 
 

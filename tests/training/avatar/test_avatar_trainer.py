@@ -11,6 +11,7 @@ import torch
 
 from engine.core.errors import BadInputError
 from tests.training.avatar.conftest import SMALL
+from tests.waiting import PATIENCE
 from training.avatar import schedule
 from training.avatar.config import PRESETS, Density
 from training.avatar.density import ScreenGradients
@@ -325,7 +326,7 @@ def test_two_processes_take_the_steps_of_one(small_capture, tmp_path, trainer_of
     avatar = seeded_avatar(capture, settings, one.backend, views=2)
     one = AvatarTrainer(capture, avatar, settings, one.backend, one.processes, one.loss)
     losses(one, 3)
-    assert together.wait(120) == 0
+    assert together.wait(PATIENCE) == 0
     ours, theirs = one.state(), torch.load(tmp_path / "two.pt", weights_only=True)
     assert torch.equal(ours["binding"], theirs["binding"])
     assert torch.equal(ours["ever_visible"], theirs["ever_visible"])
