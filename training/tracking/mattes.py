@@ -22,6 +22,8 @@ _SHARP = (0.15, 0.85)
 """Refined values that become 0 and 1."""
 _NECK = 0.012
 """Metres over which the mask fades out at the neck."""
+_SAME_SHAPE = 0.02
+"""Relative difference of width to height up to which a mask is of a picture's shape."""
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 
 
@@ -64,14 +66,20 @@ class GivenMasks:
         """(H, W) float32 in [0, 1] of a frame.
 
         Raises:
-            BadInputError: the file cannot be read.
+            BadInputError: the file cannot be read, or is of another shape than the picture.
         """
         path = self._files[frame]
         try:
             with Picture.open(path) as picture:
+                size = picture.size
                 grey = picture.convert("L").resize((width, height))
         except (OSError, ValueError, SyntaxError, Picture.DecompressionBombError) as error:
             raise BadInputError(f"The mask {path} cannot be read.", "Export it again.") from error
+        if abs(size[0] * height / (size[1] * width) - 1) > _SAME_SHAPE:
+            raise BadInputError(
+                f"The mask {path} has {size[0]}×{size[1]} pixels, its picture {width}×{height}.",
+                "Make masks of the pictures as they are shown, upright and whole.",
+            )
         return np.asarray(grey, np.float32) / np.float32(255)
 
 

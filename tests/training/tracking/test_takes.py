@@ -325,6 +325,8 @@ def test_the_masks_of_a_take_follow_those_of_the_one_before(tmp_path):
     given = GivenMasks([(tmp_path / "b", 2), (tmp_path / "a", 3)])
     found = [round(255 * given.mask(frame, 8, 6).mean()) for frame in range(5)]
     assert found == [10, 20, 30, 40, 50]
+    with pytest.raises(BadInputError, match=r"0\.png has 8×6 pixels, its picture 6×8"):
+        given.mask(0, 6, 8)
     with pytest.raises(BadInputError, match="a has 3 masks for 2 frames"):
         GivenMasks([(tmp_path / "b", 2), (tmp_path / "a", 2)])
 
