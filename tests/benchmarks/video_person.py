@@ -4,7 +4,7 @@
     python -m tests.benchmarks.video_person --audio SPEECH.wav --out DIR [--begin 0] [--seconds 4]
                                             [--size 240 320] [--seed 101] [--steps 600] [--scale 1]
                                             [--refine 1] [--refine-steps 1000] [--steady 1]
-                                            [--cycles]
+                                            [--cycles] [--hair 1]
 
 Needs the extra ``tracking``. A video of another person of the default head is tracked, refined by
 its pictures in --refine rounds as ``train person`` does it, and an avatar trained on each; beside
@@ -12,7 +12,8 @@ them one on the true camera, head and motion. All are compared with the film in 
 them saw (the last tenth), and with the person as a camera sees them 20° aside, which no picture
 shows. Their positions and sizes differ by what no video shows: each goes round its own head.
 Backgrounds are black. With --cycles the film is of the synthetic person, whose looks neither the
-tracker nor the avatar that a refinement begins with knows; then the mesh alone is compared. Errors
+tracker nor the avatar that a refinement begins with knows, and whose hair --hair makes longer or
+shorter than that avatar's; then the mesh alone is compared. Errors
 of the mesh are those of tests.benchmarks.tracking, over all frames. What --out has is not filmed,
 tracked or trained again. Minutes are the processor's.
 """
@@ -215,7 +216,7 @@ def shot_of(chosen, video):
     options = {"size": tuple(chosen.size), "seed": chosen.seed, "seconds": chosen.seconds}
     shot = Shot(audio, given=given, **options)
     if not video.is_file():
-        pictures_ = (image for image, _ in shot.pictures(cycles=chosen.cycles))
+        pictures_ = (image for image, _ in shot.pictures(cycles=chosen.cycles, hair=chosen.hair))
         write_video(video, pictures_, float(shot.truth.performance.fps), audio)
     return shot.truth
 
@@ -247,6 +248,7 @@ def main():
     parser.add_argument(
         "--cycles", action="store_true", help="film the synthetic person in Cycles (needs bpy)"
     )
+    parser.add_argument("--hair", type=float, default=1.0, help="with --cycles: its length")
     parser.add_argument("--steady", type=float, nargs="+", default=[1.0])
     chosen = parser.parse_args()
     video = chosen.out / "film.mp4"

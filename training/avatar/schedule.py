@@ -14,6 +14,9 @@ from training.avatar.config import AvatarSettings
 from training.avatar.model import TrainableAvatar
 from training.data.multiview import MultiViewCapture
 
+GEOMETRY = frozenset({"positions", "log_scales", "quats", "opacity_logits"})
+"""Parameters of where Gaussians are and what they cover."""
+
 
 def optimiser(avatar: TrainableAvatar, settings: AvatarSettings) -> torch.optim.Adam:
     """Adam over all parameters, a group for each kind."""
@@ -38,7 +41,7 @@ def rate(name: str, part: float, settings: AvatarSettings) -> float:
     }[name]
     if name == "positions":
         return start * math.pow(rates.positions_end / rates.positions, part)
-    if name in {"log_scales", "quats", "opacity_logits"}:
+    if name in GEOMETRY:
         return start
     return start * math.pow(rates.color_end, part)
 

@@ -80,8 +80,11 @@ class AvatarTrainer:
         self.step = 0
         self.log: list[tuple[int, int, int, str]] = []
         self.gradients = ScreenGradients.empty(avatar.count, processes.device)
-        self._rounds = schedule.rounds(settings)
-        self._resets = schedule.resets(settings)
+        # Where a video's head is refined, it moves and not the Gaussians on it: those would explain
+        # a wrong shape just as well, and then the mesh would never learn of it.
+        self._held = schedule.GEOMETRY if self.tuning.video else frozenset[str]()
+        self._rounds = frozenset[int]() if self._held else schedule.rounds(settings)
+        self._resets = frozenset[int]() if self._held else schedule.resets(settings)
         self._factor = 0
         self._views: Iterator[View] = iter(())
         self._template = torch.from_numpy(capture.head.template).to(processes.device)
@@ -100,7 +103,8 @@ class AvatarTrainer:
         settings = self.settings
         self._prepare_views()
         for group in self.optimiser.param_groups:
-            group["lr"] = schedule.rate(group["name"], self.step / settings.steps, settings)
+            rate = schedule.rate(group["name"], self.step / settings.steps, settings)
+            group["lr"] = 0.0 if group["name"] in self._held else rate
         if isinstance(self.avatar.color, HarmonicColor):
             self.avatar.color.active = schedule.degree(self.step / settings.steps, settings)
         terms: dict[str, float] = {}

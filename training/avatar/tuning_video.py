@@ -3,8 +3,9 @@
 
 A detector is wrong about one face in all frames alike, and a little differently in each. Pictures
 know better: one avatar has to explain them all. So the shape of the face, shared by all frames,
-and the pose of each learn together with the Gaussians. A single camera leaves much of that open, so
-corrections are small (a prior about what the landmarks gave), and change slowly in time.
+and the pose of each learn together with the colours of Gaussians that stay where they are on the
+mesh: those that may leave it make up for a wrong shape themselves. A single camera leaves much
+open, so poses are corrected a little (a prior about what the landmarks gave), and slowly in time.
 Expressions stay what the landmarks said: learned with the rest, those of the mouth became worse.
 """
 
@@ -24,16 +25,16 @@ from training.data.multiview import MultiViewCapture, View
 from training.tracking.identity_space import default_space
 from training.tracking.refined_capture import RefinedMotion, filmed_at
 
-_REACH_SHAPE, _REACH_TURN, _REACH_SHIFT = 1.0, 0.04, 0.006
+_REACH_SHAPE, _REACH_TURN, _REACH_SHIFT = 8.0, 0.04, 0.006
 """How far a training may go at most: standard deviations, radians, metres."""
-_BEGIN = 0.4
+_BEGIN = 0.3
 """Part of the schedule after which anything moves: before, pictures and avatar differ for other
 reasons than a face that is elsewhere."""
 _VISITS = 10.0
 """How often pictures are seen before poses may go so far: less often, steps stay as short."""
 _END = 0.1
 """Part of the rates that is left at the end."""
-_DEVIATION_SHAPE, _DEVIATION_TURN, _DEVIATION_SHIFT = 0.5, 0.03, 0.005
+_DEVIATION_SHAPE, _DEVIATION_TURN, _DEVIATION_SHIFT = 1.0, 0.03, 0.005
 """Deviations of the landmarks' errors, in those units."""
 _CHANGE = 0.3
 """Deviation of a correction's change between frames at 25 a second, in those deviations."""
@@ -44,6 +45,8 @@ _CERTAIN = 3e-4
 """Weight of the prior beside a picture's loss, which is a mean over its pixels: as if a picture had
 some hundred independent ones, wrong by a twentieth. What pulls less than the prior does at its
 deviation is noise for the most part."""
+_CERTAIN_SHAPE = 1e-5
+"""The same of the shape, which all pictures tell of and no noise of single ones moves."""
 
 
 class TunedVideo:
@@ -90,7 +93,7 @@ class TunedVideo:
         self._deviation = by_part(_DEVIATION_TURN, _DEVIATION_SHIFT)
         self.frames = RowAdam(_zeros(len(moved), 6, device), rates, _CERTAIN / self._deviation)
         every = torch.full((parts,), _REACH_SHAPE * steps / len(moved), device=device)
-        least = torch.full((parts,), _CERTAIN / _DEVIATION_SHAPE, device=device)
+        least = torch.full((parts,), _CERTAIN_SHAPE / _DEVIATION_SHAPE, device=device)
         self.shape = RowAdam(_zeros(1, parts, device), every, least)
         other, apart = np.diff([at[step] for step in self.timesteps], axis=0).T
         together = (other == 0) & (apart < _TOGETHER)
@@ -173,7 +176,7 @@ class TunedVideo:
             gradient += seen * _CERTAIN * pull / self._deviation
         shape, gradient = self.shape.rows, self.shape.rows.grad
         if gradient is not None:
-            gradient += _CERTAIN / len(rows) * shape / _DEVIATION_SHAPE**2
+            gradient += _CERTAIN_SHAPE / len(rows) * shape / _DEVIATION_SHAPE**2
 
 
 def _zeros(rows: int, columns: int, device: torch.device | str) -> Tensor:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from engine.avatar.avatar_file import ASSET
 from engine.core.json_values import read_json
 from engine.core.progress import no_progress
 from engine.jobs.worker import JobPart
@@ -155,6 +156,9 @@ def _refinement_stage(plan: PersonTraining, number: int) -> Stage:
 
         capture = MultiViewCapture.open(source.capture, scale=settings.scale, head=plan.head)
         chosen = for_one_camera(settings, capture) if has_one_camera(capture) else settings
+        # Gaussians that stay on the mesh have to have the size and the opacity of a finished
+        # avatar's.
+        chosen = replace(chosen, initial=ASSET)
         train(source.capture, chosen, folder, job, head=plan.head, report=False, refining=True)
         motion = RefinedMotion.load(folder / REFINED)
         changed = write_refined(source.capture, folder / _REFINED_CAPTURE, motion)

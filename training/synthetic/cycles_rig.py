@@ -38,7 +38,13 @@ class CyclesRig:
     """A Blender scene with the person, the lights and one camera; there is one at a time."""
 
     def __init__(
-        self, head: Head, samples: int, *, threads: int | None = None, device: Device = "cpu"
+        self,
+        head: Head,
+        samples: int,
+        *,
+        threads: int | None = None,
+        device: Device = "cpu",
+        hair: float = 1.0,
     ) -> None:
         """Build the scene in an empty file.
 
@@ -47,17 +53,18 @@ class CyclesRig:
             samples: of Cycles, a pixel.
             threads: of Cycles; all processors by default.
             device: whether a GPU renders.
+            hair: its length beside that of the usual cut.
 
         Raises:
             MissingDependencyError: a GPU is wanted and Blender finds none.
         """
         # Cycles looks for devices here, and prints what it finds.
         with silenced():
-            self._build(head, samples, threads or os.cpu_count() or 1)
+            self._build(head, samples, threads or os.cpu_count() or 1, hair)
             if device == "gpu":
                 use_gpu(self._scene)
 
-    def _build(self, head: Head, samples: int, threads: int) -> None:
+    def _build(self, head: Head, samples: int, threads: int, hair: float) -> None:
         bpy.ops.wm.read_factory_settings(use_empty=True)
         self._scene: Any = bpy.context.scene
         light_studio(self._scene)
@@ -70,7 +77,7 @@ class CyclesRig:
         render.image_settings.color_mode = "RGBA"
         render.image_settings.color_depth = "8"
         render.image_settings.compression = 10
-        self._person = build_person(self._scene, head)
+        self._person = build_person(self._scene, head, longer=hair)
         new_camera(self._scene)
 
     def pose(self, pose: TimestepPose) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from engine.jobs import folder as jobs
 from engine.jobs.command import JobCommand
@@ -12,6 +13,7 @@ from engine.jobs.status import State
 from engine.jobs.worker import JobHandle
 from engine.persons import load_person
 from tests.training.tracking.made_capture import made_capture, true_fit
+from training.avatar.schedule import GEOMETRY
 from training.avatar.trainer import AvatarTrainer
 from training.cli import main
 from training.person.capture_stages import PersonTraining, capture_stages
@@ -65,11 +67,12 @@ def test_the_avatar_is_trained_on_the_refined_capture_and_a_stop_resumes(
     tracked, tmp_path, monkeypatch
 ):
     wanted = plan(tracked, tmp_path / "ada")
-    advance, done = AvatarTrainer.advance, []
+    advance, done, first = AvatarTrainer.advance, [], {}
 
     def stop(trainer):
         done.append(trainer)
         if len(done) == 1:
+            first.update((name, rows.clone()) for name, rows in trainer.avatar.gaussians.items())
             jobs.cancel(wanted.out)
         return advance(trainer)
 
@@ -79,6 +82,10 @@ def test_the_avatar_is_trained_on_the_refined_capture_and_a_stop_resumes(
     job = work(wanted)
     # Two steps of refining, four of the avatar, none twice.
     assert (job.status.state, job.status.step, len(done)) == (State.FINISHED, 6, 6)
+    # The mesh moves in a refinement, and Gaussians stay on it.
+    refining, avatar = done[1].avatar.gaussians, done[-1].avatar.gaussians
+    assert {name for name, rows in first.items() if torch.equal(rows, refining[name])} == GEOMETRY
+    assert not torch.equal(avatar["positions"], first["positions"])
     person = load_person(wanted.out)
     assert set(person.trained_on) == {"refinement-1", "avatar", "speech", "joint"}
     assert "moved the neutral face by" in person.trained_on["refinement-1"]
