@@ -168,15 +168,18 @@ def close_lips(weights: Float, gap: LipGap | None, closure_target: Double) -> Fl
     return _without_overlap(weights, gap)
 
 
-def keep_lip_contact(styled: Float, before: Float, gap: LipGap) -> Float:
+def keep_lip_contact(
+    styled: Float, before: Float, gap: LipGap, other: LipGap | None = None
+) -> Float:
     """Styled weights whose lips touch where they touched before.
 
     Args:
-        styled: (T, E) after the style.
+        styled: (T, E) after the style; they are changed in place.
         before: (T, E) before it.
         gap: of the head.
+        other: of the head before, where that was another.
     """
-    widest = gap.apart(before).max(axis=1)
+    widest = (other or gap).apart(before).max(axis=1)
     closed = _falling(widest, _CLOSED, _PARTED)
     change = _change_to_touch(styled, gap, np.maximum(widest, 0.0))
     return _changed(styled, gap, change * closed)

@@ -23,6 +23,7 @@ from engine.core.npz import open_npz
 from engine.core.npz_writing import write_npz
 from engine.heads.head import Head
 from engine.heads.shaped_head import shaped_head
+from engine.motion.lip_contact import keep_lip_contact, lip_gap
 from engine.motion.performance import Performance
 from training.data.layout import (
     CANONICAL_HEAD,
@@ -139,9 +140,8 @@ def write_refined(source: Path, target: Path, refined: RefinedMotion) -> dict[st
     for folder in (IMAGES, MASKS, SPEECH):
         _same_files(source / folder, target / folder)
     head = refined.head
-    for step, row, matrix in zip(
-        refined.timesteps, stored.expression, refined.head_matrix, strict=True
-    ):
+    rows = _touching(stored.expression, before, head)
+    for step, row, matrix in zip(refined.timesteps, rows, refined.head_matrix, strict=True):
         param = HeadParam(head.id, row, head.expression_names, matrix)
         save_head_param(param, target / head_param_path(int(step)))
     turned = _turns(stored.head_matrix, refined.head_matrix).as_rotvec()
@@ -149,7 +149,7 @@ def write_refined(source: Path, target: Path, refined: RefinedMotion) -> dict[st
     for path, frames in _recorded(record["timesteps"]).items():
         motion = Performance.load(source / path)
         at = {frame: turns[step] for frame, step in frames.items()}
-        corrected(motion, head, at).save(target / path)
+        corrected(motion, before, head, at).save(target / path)
     save_identity(head, target / CANONICAL_HEAD)
     summary = _summary(before, stored, refined)
     _write_records(source, target, record, summary)
@@ -158,12 +158,15 @@ def write_refined(source: Path, target: Path, refined: RefinedMotion) -> dict[st
     return summary
 
 
-def corrected(motion: Performance, head: Head, turns: Mapping[int, Double]) -> Performance:
+def corrected(
+    motion: Performance, before: Head, head: Head, turns: Mapping[int, Double]
+) -> Performance:
     """A recording's motion on the refined person, turned by what was corrected.
 
     Args:
         motion: of a tracked recording, on the head's expressions.
-        head: the refined person.
+        before: the person as tracked.
+        head: the refined person; lips that touched on the tracked one touch.
         turns: (3,) rotation vectors about the axes of the head, by frame; those of the other frames
             lie between them.
     """
@@ -175,7 +178,26 @@ def corrected(motion: Performance, head: Head, turns: Mapping[int, Double]) -> P
         added = np.stack([np.interp(every, at, column) for column in columns], axis=1)
         turned = Rotation.from_rotvec(rotation) * Rotation.from_rotvec(added)
         rotation = turned.as_rotvec().astype(np.float32)
-    return replace(motion, basis=head.expression_basis, head=head.id, head_rotation=rotation)
+    weights = _touching(motion.expression, before, head)
+    return replace(
+        motion,
+        weights=weights,
+        expression=weights,
+        basis=head.expression_basis,
+        head=head.id,
+        head_rotation=rotation,
+    )
+
+
+def _touching(weights: Float, before: Head, head: Head) -> Float:
+    """(T, E) weights whose lips touch where they did on another identity, which parts them else."""
+    gaps = [
+        lip_gap(person.expression_basis, person.expression_names, person.landmarks)
+        for person in (before, head)
+    ]
+    assert gaps[0] is not None
+    assert gaps[1] is not None
+    return keep_lip_contact(weights.copy(), weights, gaps[1], gaps[0])
 
 
 @dataclass(frozen=True, eq=False)

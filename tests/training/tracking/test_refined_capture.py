@@ -10,8 +10,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from engine.core.errors import BadInputError
+from engine.heads import load_head
 from engine.heads.shaped_head import shaped_head
-from engine.motion.lip_contact import lip_gap, lips_touch
+from engine.motion.lip_contact import keep_lip_contact, lip_gap, lips_touch
 from engine.motion.performance import Performance
 from tests.training.tracking.made_capture import VIEWS, made_capture, true_fit
 from training.data.layout import transforms_path
@@ -20,6 +21,7 @@ from training.tracking import refined_capture
 from training.tracking.refined_capture import (
     RefinedMotion,
     can_be_refined,
+    corrected,
     filmed_at,
     write_refined,
 )
@@ -122,6 +124,28 @@ def test_lips_that_touch_touch_on_the_refined_face(written):
     motion = Performance.load(written / "speech" / "said.performance.npz").expression
     assert lips_touch(motion, gap)[0]
     assert not lips_touch(motion, gap)[FRAMES // 2]
+
+
+def test_lips_that_touch_under_the_teeth_touch_on_another_face():
+    """The roll of the lower lip is fitted to teeth: weights that close one mouth part another."""
+    before, after = load_head("default"), shaped_head(np.tile(np.float32([1.5, -1.5]), 15))
+    gaps = [
+        lip_gap(head.expression_basis, head.expression_names, head.landmarks)
+        for head in (before, after)
+    ]
+    weights = np.zeros((2, len(before.expression_names)), np.float32)
+    weights[:, before.expression_index("jawOpen")] = 0.3
+    weights[:, before.expression_index("mouthRollLower")] = 0.6
+    keep_lip_contact(weights[:1], np.zeros_like(weights[:1]), gaps[0])
+    motion = Performance(
+        25.0, weights, before.expression_basis, weights, before.expression_names, before.id
+    )
+    assert np.isclose(gaps[0].apart(weights)[0].max(), 0.0, atol=1e-6)
+    assert gaps[1].apart(weights)[0].max() > 5e-5
+    other = corrected(motion, before, after, {})
+    assert np.isclose(gaps[1].apart(other.expression)[0].max(), 0.0, atol=1e-6)
+    assert np.array_equal(other.weights, other.expression)
+    assert np.array_equal(other.expression[1], weights[1])
 
 
 def test_the_report_says_what_has_changed(written):
