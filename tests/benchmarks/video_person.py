@@ -4,7 +4,7 @@
     python -m tests.benchmarks.video_person --audio SPEECH.wav --out DIR [--begin 0] [--seconds 4]
                                             [--size 240 320] [--seed 101] [--steps 600] [--scale 1]
                                             [--refine 1] [--refine-steps 1000] [--steady 1]
-                                            [--cycles] [--hair 1]
+                                            [--cycles] [--hair 1] [--around 0 35 -35]
 
 Needs the extra ``tracking``. A video of another person of the default head is tracked, refined by
 its pictures in --refine rounds as ``train person`` does it, and an avatar trained on each; beside
@@ -13,8 +13,9 @@ them saw (the last tenth), and with the person as a camera sees them 20° aside,
 shows. Their positions and sizes differ by what no video shows: each goes round its own head.
 Backgrounds are black. With --cycles the film is of the synthetic person, whose looks neither the
 tracker nor the avatar that a refinement begins with knows, and whose hair --hair makes longer or
-shorter than that avatar's; then the mesh alone is compared. Errors
-of the mesh are those of tests.benchmarks.tracking, over all frames. What --out has is not filmed,
+shorter than that avatar's; --around films with calibrated cameras so many degrees aside, the first
+in front. Of both the mesh alone is compared. Errors of the mesh are those of
+tests.benchmarks.tracking, over all frames. What --out has is not filmed,
 tracked or trained again. Minutes are the processor's.
 """
 
@@ -41,8 +42,16 @@ from engine.rendering.video import write_video
 from engine.splatting.camera import Camera
 from engine.splatting.registry import choose_backend
 from tests.benchmarks.machine import processor
-from tests.benchmarks.tracking import away, cut_sound, kept_closures, lip_gap_of, quiet
-from tests.benchmarks.tracking_truth import Shot
+from tests.benchmarks.tracking import (
+    FILM,
+    away,
+    cut_sound,
+    film_of,
+    kept_closures,
+    lip_gap_of,
+    quiet,
+)
+from tests.benchmarks.tracking_truth import Shot, camera_aside
 from training.avatar.run import train
 from training.data.multiview import MultiViewCapture
 from training.person.capture_stages import PersonTraining, capture_stages, refined
@@ -158,7 +167,9 @@ def mesh_errors(truth, folder):
     at = filmed_at(folder)
     frames = [int(np.abs(truth.times - at[step][1]).argmin()) for step in poses]
     expression = np.stack([pose.expression for pose in poses.values()])
-    viewmat = capture.split("train").frames[0].camera.viewmat.astype(float)
+    views = capture.split("train").frames
+    front = [view for view in views if view.camera_id == Path(FILM).stem] or views
+    viewmat = front[0].camera.viewmat.astype(float)
     rotation = np.stack([viewmat[:3, :3] @ pose.head_matrix[:3, :3] for pose in poses.values()])
     row = away(truth, head, frames, expression, rotation)
     true_gaps = lip_gap_of(truth.head, np.stack([truth.vertices(frame) for frame in frames]))
@@ -206,8 +217,8 @@ def scores(truth, capture, trained_avatar):
     return float(np.mean(found[False])), float(np.mean(found[True]))
 
 
-def shot_of(chosen, video):
-    """The truth of the film, which is filmed where it is not there."""
+def shot_of(chosen):
+    """The truth of the films, which are filmed where they are not there."""
     audio = chosen.out / "said.wav"
     cut_sound(chosen.audio, audio, chosen.begin, chosen.seconds)
     given = None
@@ -215,20 +226,38 @@ def shot_of(chosen, video):
         given = load_segmentation(phones).stretch(chosen.begin, chosen.seconds)
     options = {"size": tuple(chosen.size), "seed": chosen.seed, "seconds": chosen.seconds}
     shot = Shot(audio, given=given, **options)
-    if not video.is_file():
-        pictures_ = (image for image, _ in shot.pictures(cycles=chosen.cycles, hair=chosen.hair))
-        write_video(video, pictures_, float(shot.truth.performance.fps), audio)
+    for around in chosen.around:
+        if not (video := chosen.out / film_of(around)).is_file():
+            shown = shot.pictures(around, cycles=chosen.cycles, hair=chosen.hair)
+            fps = float(shot.truth.performance.fps)
+            write_video(video, (image for image, _ in shown), fps, audio)
     return shot.truth
 
 
-def tracked_capture(folder, video):
-    """Track a film, and say what that took."""
+def calibrated(chosen, truth):
+    """The file of the cameras, of the films' names; none of a single one, which nobody knows."""
+    if len(chosen.around) == 1:
+        return None
+    lens = {"w": chosen.size[0], "h": chosen.size[1], "fl_x": truth.K[0, 0], "fl_y": truth.K[1, 1]}
+    lens |= {"cx": truth.K[0, 2], "cy": truth.K[1, 2]}
+    frames = []
+    for around in chosen.around:
+        placed = np.linalg.inv(camera_aside(around).astype(float)) @ np.diag([1, -1, -1, 1])
+        named = {"camera_id": Path(film_of(around)).stem, "transform_matrix": placed.tolist()}
+        frames.append(named | {name: float(value) for name, value in lens.items()})
+    cameras = chosen.out / "cameras.json"
+    cameras.write_text(json.dumps({"frames": frames}))
+    return cameras
+
+
+def tracked_capture(folder, videos, cameras=None):
+    """Track a film, or those of calibrated cameras, and say what that took."""
     if (folder / "transforms_train.json").is_file():
         return
     jobs.adopt_job(folder, None, config={})
     start = time.process_time()
     with JobHandle(folder) as job:
-        summary = track_videos([video], folder, TrackSettings(), job, quiet)
+        summary = track_videos(videos, folder, TrackSettings(cameras=cameras), job, quiet)
     taken = (time.process_time() - start) / summary["frames"]
     print(f"tracking: {taken:.2f} s of processor time a frame", flush=True)
 
@@ -249,11 +278,16 @@ def main():
         "--cycles", action="store_true", help="film the synthetic person in Cycles (needs bpy)"
     )
     parser.add_argument("--hair", type=float, default=1.0, help="with --cycles: its length")
+    parser.add_argument(
+        "--around", type=float, nargs="+", default=[0.0], help="degrees of calibrated cameras"
+    )
     parser.add_argument("--steady", type=float, nargs="+", default=[1.0])
     chosen = parser.parse_args()
-    video = chosen.out / "film.mp4"
+    if chosen.around[0]:
+        parser.error("poses are compared before the first camera: give --around 0 first")
     chosen.out.mkdir(parents=True, exist_ok=True)
-    truth = shot_of(chosen, video)
+    truth = shot_of(chosen)
+    videos = [chosen.out / film_of(around) for around in chosen.around]
     settings = PersonSettings(
         preset="quick",
         avatar_steps=chosen.steps,
@@ -263,19 +297,19 @@ def main():
         threads=1,
     )
     captures = {"tracked": chosen.out / "tracked"}
-    tracked_capture(captures["tracked"], video)
+    tracked_capture(captures["tracked"], videos, calibrated(chosen, truth))
     start = time.process_time()
     wanted = replace(settings, avatar_steps=STEPS_PART * chosen.refine_steps)
     rounds = refined_captures(captures["tracked"], chosen.out / "person", wanted)
     captures |= {f"refined {number}": folder for number, folder in enumerate(rounds, 1)}
     print(f"refining: {(time.process_time() - start) / 60:.1f} minutes", flush=True)
-    if chosen.cycles:
+    if chosen.cycles or len(videos) > 1:
         for name, folder in captures.items():
             print(name, mesh_errors(truth, folder), flush=True)
         return
     captures["true"] = chosen.out / "true"
     if not (captures["true"] / "transforms_train.json").is_file():
-        true_capture(captures["true"], video, truth)
+        true_capture(captures["true"], videos[0], truth)
     table = Table(title=f"avatar of one video, {chosen.steps} steps, {processor()}")
     errors = ("face mm", "lips mm", "pose °", "p, b, m")
     columns = ("parameters", "steady", *errors, "held-out dB", f"{ASIDE:g}° aside dB", "minutes")
