@@ -6,15 +6,14 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import numpy as np
-import torch
 
 from engine.core.arrays import Float
 from engine.core.errors import GaussianSpeechError
+from engine.core.torch_threads import one_thread
 from engine.live.senders import Sender, arkit_columns
 from engine.live.sound import Source
 from engine.live.speech import LiveSpeech
@@ -44,28 +43,13 @@ def run(live: LiveSpeech, source: Source, senders: Sequence[Sender]) -> int:
         number += 1
 
     pace = _SPREAD / live.fps if source.paced else 0.0
-    with live, _one_thread(), _Spread(send, pace) as spread:
+    with live, one_thread(), _Spread(send, pace) as spread:
         for block in source.blocks():
             for frame in live.push(block):
                 spread.put(frame)
         for frame in live.finish():
             spread.put(frame)
     return number
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let torch use one thread.
-
-    A frame's layers are too small to be shared out, and on a busy machine waiting for the other
-    threads takes longer than the work.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 _LATE = 3.0

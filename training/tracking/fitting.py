@@ -27,6 +27,7 @@ from torch import Tensor
 
 from engine.core.arrays import Double
 from engine.core.progress import Progress, no_progress, subprogress
+from engine.core.torch_threads import one_thread
 from engine.heads.skinning import rotation_matrices
 from training.tracking.face_model import FaceModel
 from training.tracking.landmark_map import view_features
@@ -271,15 +272,17 @@ class _Problem:
             done += 1
             progress(min(1.0, done / iterations), "fitting the head")
 
-        found = minimize(
-            self._value,
-            start,
-            jac=True,
-            method="L-BFGS-B",
-            bounds=np.stack([low, high], 1),
-            callback=report,
-            options={"maxiter": iterations, "maxcor": 30, "maxfun": 2 * iterations, "ftol": 1e-9},
-        )
+        limits = {"maxiter": iterations, "maxcor": 30, "maxfun": 2 * iterations, "ftol": 1e-9}
+        with one_thread():
+            found = minimize(
+                self._value,
+                start,
+                jac=True,
+                method="L-BFGS-B",
+                bounds=np.stack([low, high], 1),
+                callback=report,
+                options=limits,
+            )
         return self._unpacked(found.x)
 
     def cost(self) -> float:

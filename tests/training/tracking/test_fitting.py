@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from engine.core.errors import CancelledError
 from tests.training.tracking.projected_face import filmed_face
@@ -39,6 +40,19 @@ def known_identity(film):
 
 def test_poses_of_a_known_face_are_found_within_half_a_degree(film, known_identity):
     assert degrees_apart(known_identity.rotation, film.fit.rotation).mean() < 0.5
+
+
+def test_a_fit_takes_one_thread_and_gives_the_others_back(film, one_thread):
+    """Its operations are small: on two threads it took three to five times as long."""
+    torch.set_num_threads(2)
+    start, used = initial_poses(film.model, film.seen, film.camera), []
+
+    def note(_part, _message):
+        used.append(torch.get_num_threads())
+
+    fit_identity(film.model, film.seen, film.camera, start, free_focal=True, progress=note)
+    assert set(used) == {1}
+    assert torch.get_num_threads() == 2
 
 
 def test_the_mouth_of_a_known_face_follows_within_a_millimetre(film, known_identity):
