@@ -13,11 +13,11 @@ import numpy as np
 
 from engine.core.arrays import Float
 from engine.core.errors import GaussianSpeechError
-from engine.core.torch_threads import one_thread
 from engine.live.senders import Sender, arkit_columns
 from engine.live.sound import Source
 from engine.live.speech import LiveSpeech
 from engine.motion.arkit import ARKIT_NAMES
+from engine.motion.model.torch_threads import one_thread
 
 _SPREAD = 0.8
 """Part of the time between two frames that passes at the least before the next one is sent:

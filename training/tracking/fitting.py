@@ -27,8 +27,8 @@ from torch import Tensor
 
 from engine.core.arrays import Double
 from engine.core.progress import Progress, no_progress, subprogress
-from engine.core.torch_threads import one_thread
 from engine.heads.skinning import rotation_matrices
+from engine.motion.model.torch_threads import one_thread
 from training.tracking.face_model import FaceModel
 from training.tracking.landmark_map import view_features
 from training.tracking.landmarks import SKIN

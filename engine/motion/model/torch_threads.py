@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
+
 
 @contextmanager
 def one_thread() -> Iterator[None]:
@@ -14,9 +16,6 @@ def one_thread() -> Iterator[None]:
     Where single operations are small, waiting for the other threads takes longer than the work: a
     few times as long on a machine that does nothing else, more on a busy one.
     """
-    # torch takes a second to import, and engine.core is imported by what does without.
-    import torch
-
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
