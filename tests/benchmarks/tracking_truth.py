@@ -129,7 +129,7 @@ class Shot:
         self.size = size
 
     def pictures(
-        self, around: float = 0.0, *, cycles: bool = False, hair: float = 1.0
+        self, around: float = 0.0, *, cycles: bool = False, hair_length: float = 1.0
     ) -> Iterator[tuple[Image, Float]]:
         """Each frame's (H, W, 3) uint8, and the mouth's pixel and width, (3,).
 
@@ -137,11 +137,11 @@ class Shot:
             around: degrees by which the camera stands aside of the phone, to the head's left.
             cycles: the synthetic person in Cycles, in light that stands still, in place of the
                 default avatar, whose looks the tracker knows.
-            hair: of that person, its length beside that of the default avatar's.
+            hair_length: of that person, beside that of the default avatar.
         """
         truth, placed = self.truth, camera_aside(around)
         camera = Camera(placed, truth.K, *self.size)
-        images = self._in_cycles(camera, hair) if cycles else self._as_avatar(camera)
+        images = self._in_cycles(camera, hair_length) if cycles else self._as_avatar(camera)
         for frame, (image, matrix) in enumerate(zip(images, truth.matrices, strict=True)):
             corners = truth.vertices(frame)[truth.head.landmarks["mouth_corners"]]
             shown = placed @ matrix
@@ -159,13 +159,13 @@ class Shot:
             weights = truth.performance.expression[frame]
             yield renderer.submit(truth.vertices(frame), weights, matrix).numpy()[0]
 
-    def _in_cycles(self, camera: Camera, hair: float) -> Iterator[Image]:
+    def _in_cycles(self, camera: Camera, hair_length: float) -> Iterator[Image]:
         """The synthetic person with this head, in the studio's light."""
         # Deferred: it needs Blender's module.
         from training.synthetic.cycles_rig import CyclesRig
 
         truth, backdrop = self.truth, studio_backdrop(*self.size)
-        rig = CyclesRig(truth.head, _SAMPLES, hair=hair)
+        rig = CyclesRig(truth.head, _SAMPLES, hair_length=hair_length)
         phone = np.diag([1.0, -1.0, -1.0, 1.0])
         phone[2, 3] = _AWAY
         seen = replace(camera, viewmat=(camera.viewmat @ phone).astype(np.float32))

@@ -228,7 +228,7 @@ def shot_of(chosen):
     shot = Shot(audio, given=given, **options)
     for around in chosen.around:
         if not (video := chosen.out / film_of(around)).is_file():
-            shown = shot.pictures(around, cycles=chosen.cycles, hair=chosen.hair)
+            shown = shot.pictures(around, cycles=chosen.cycles, hair_length=chosen.hair)
             fps = float(shot.truth.performance.fps)
             write_video(video, (image for image, _ in shown), fps, audio)
     return shot.truth

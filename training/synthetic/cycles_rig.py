@@ -44,7 +44,7 @@ class CyclesRig:
         *,
         threads: int | None = None,
         device: Device = "cpu",
-        hair: float = 1.0,
+        hair_length: float = 1.0,
     ) -> None:
         """Build the scene in an empty file.
 
@@ -53,18 +53,18 @@ class CyclesRig:
             samples: of Cycles, a pixel.
             threads: of Cycles; all processors by default.
             device: whether a GPU renders.
-            hair: its length beside that of the usual cut.
+            hair_length: on the skull, beside that of the usual cut.
 
         Raises:
             MissingDependencyError: a GPU is wanted and Blender finds none.
         """
         # Cycles looks for devices here, and prints what it finds.
         with silenced():
-            self._build(head, samples, threads or os.cpu_count() or 1, hair)
+            self._build(head, samples, threads or os.cpu_count() or 1, hair_length)
             if device == "gpu":
                 use_gpu(self._scene)
 
-    def _build(self, head: Head, samples: int, threads: int, hair: float) -> None:
+    def _build(self, head: Head, samples: int, threads: int, hair_length: float) -> None:
         bpy.ops.wm.read_factory_settings(use_empty=True)
         self._scene: Any = bpy.context.scene
         light_studio(self._scene)
@@ -77,7 +77,7 @@ class CyclesRig:
         render.image_settings.color_mode = "RGBA"
         render.image_settings.color_depth = "8"
         render.image_settings.compression = 10
-        self._person = build_person(self._scene, head, longer=hair)
+        self._person = build_person(self._scene, head, hair_length=hair_length)
         new_camera(self._scene)
 
     def pose(self, pose: TimestepPose) -> None:

@@ -19,7 +19,7 @@ _CLUMPS = 2200
 
 
 def scalp_hair(
-    head: Head, skin: Index, random: np.random.Generator, count: int, *, longer: float = 1.0
+    head: Head, skin: Index, random: np.random.Generator, count: int, *, hair_length: float = 1.0
 ) -> Field:
     """Hair on the skull.
 
@@ -28,12 +28,12 @@ def scalp_hair(
         skin: (N,) vertices of the skin.
         random: source of the differences between hairs.
         count: about how many.
-        longer: their length beside that of the usual cut.
+        hair_length: beside that of the usual cut.
     """
     roots = _roots(head, skin, random, count)
     clumps = _roots(head, skin, random, _CLUMPS)
-    guides = _grown(head, skin, clumps, random, stray=0.13, longer=longer)
-    points = _grown(head, skin, roots, random, stray=0.08, longer=longer)
+    guides = _grown(head, skin, clumps, random, stray=0.13, hair_length=hair_length)
+    points = _grown(head, skin, roots, random, stray=0.08, hair_length=hair_length)
     distance, near = cKDTree(clumps.points).query(roots.points, k=2)
     # Hairs keep to a strand the more the nearer the tip; a few go their own way.
     along = np.linspace(0, 1, POINTS)
@@ -126,13 +126,13 @@ def _grown(
     random: np.random.Generator,
     *,
     stray: float,
-    longer: float,
+    hair_length: float,
 ) -> Double:
     """(N, P, 3) each hair step by step: up from the skin, then with the flow."""
     skull = _Skull(head, skin)
     mask = step(0.1, 0.8, hair_cover(roots.points))
     count = len(roots.points)
-    length = longer * _length(roots.points, mask) * random.uniform(0.7, 1.15, count)
+    length = hair_length * _length(roots.points, mask) * random.uniform(0.7, 1.15, count)
     _, y, z = roots.points.T
     top = step(0.055, 0.105, y)
     front = step(0.045, 0.085, z) * step(0.066, 0.085, y)

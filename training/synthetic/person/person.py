@@ -83,7 +83,7 @@ class Person:
 
 
 def build_person(
-    scene: Any, head: Head, *, seed: int = 0, hairs: int = HAIRS, longer: float = 1.0
+    scene: Any, head: Head, *, seed: int = 0, hairs: int = HAIRS, hair_length: float = 1.0
 ) -> Person:
     """Build a head in a scene: skin, eyes, mouth, hair, brows and lashes, in the neutral pose.
 
@@ -92,7 +92,7 @@ def build_person(
         head: the default head, or one with its regions.
         seed: of the places and shapes of the hairs; the same one gives the same person.
         hairs: about how many on the skull; fewer render quicker.
-        longer: their length beside that of the usual cut.
+        hair_length: beside that of the usual cut.
 
     Raises:
         BadInputError: the head lacks regions that its materials and hair are made from.
@@ -127,7 +127,7 @@ def build_person(
     brown = hair_material("hair", melanin=0.88, redness=0.55)
     dark = hair_material("lashes", melanin=0.97, redness=0.3)
     fields = {
-        "hair": (scalp_hair(head, skin, random, hairs, longer=longer), brown),
+        "hair": (scalp_hair(head, skin, random, hairs, hair_length=hair_length), brown),
         "brows": (eyebrows(head, front, random, BROW_HAIRS), brown),
         "lashes": (eyelashes(head, front, random, LASHES), dark),
     }

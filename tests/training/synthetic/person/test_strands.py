@@ -145,3 +145,12 @@ def test_fields_joined_keep_their_order(hair):
     both = joined([hair, hair])
     assert np.array_equal(both.points[len(hair.points) :], hair.points)
     assert len(both.roots.face) == len(both.radius) == 2 * len(hair.points)
+
+
+def test_hair_is_as_long_as_asked(head, skin, hair):
+    long = scalp_hair(head, skin, np.random.default_rng(1), 1500, hair_length=2.0)
+
+    def lengths(field):
+        return np.linalg.norm(np.diff(field.points, axis=1), axis=2).sum(1)
+
+    assert np.median(lengths(long)) == pytest.approx(2 * np.median(lengths(hair)), rel=0.15)
