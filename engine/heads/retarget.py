@@ -20,8 +20,8 @@ from scipy.spatial import cKDTree
 
 from engine.core.arrays import Float, Index
 from engine.core.errors import BadInputError
-from engine.core.files import atomic_write
 from engine.core.npz import open_npz
+from engine.core.npz_writing import write_npz
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.core.runtime import cache_folder
 from engine.heads.anatomy import Anatomy, anatomy
@@ -172,15 +172,14 @@ def _digest(source: Head, target: Head) -> str:
 
 
 def _keep(path: Path, made: Registration) -> None:
-    with atomic_write(path) as temporary:
-        np.savez(
-            temporary,
-            vertices=made.vertices,
-            scale=made.similarity.scale,
-            rotation=made.similarity.rotation,
-            shift=made.similarity.shift,
-            error=made.error,
-        )
+    write_npz(
+        path,
+        vertices=made.vertices,
+        scale=np.asarray(made.similarity.scale),
+        rotation=made.similarity.rotation,
+        shift=made.similarity.shift,
+        error=np.asarray(made.error),
+    )
 
 
 def _kept(path: Path, source: Head) -> Registration | None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.arrays import Double
-from engine.core.files import atomic_write
+from engine.core.npz_writing import write_npz
 from engine.heads import load_head
 from engine.heads.head import Head
 from engine.motion.arkit import ARKIT_NAMES
@@ -91,11 +91,7 @@ def _turn(head: Head, region: str, offsets: Double) -> Double:
 def main(path: Path = GEOMETRY) -> None:
     """Write the asset."""
     arrays = expression_geometry(load_head("default"))
-    with atomic_write(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(
-            stream,
-            **{name: values.astype(np.float32) for name, values in arrays.items()},
-        )
+    write_npz(path, **{name: values.astype(np.float32) for name, values in arrays.items()})
 
 
 if __name__ == "__main__":

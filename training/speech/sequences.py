@@ -20,8 +20,8 @@ from torch import Tensor
 
 from engine.audio.loading import SAMPLE_RATE
 from engine.core.errors import BadInputError
-from engine.core.files import atomic_write
 from engine.core.npz import open_npz
+from engine.core.npz_writing import write_npz
 from engine.motion.model.config import SpeechModelConfig
 
 _ARRAYS = ("feature_variants", "weights", "expression", "wrinkles", "style")
@@ -58,15 +58,14 @@ class SpeechSequence:
 
     def save(self, path: Path) -> None:
         """Write the sequence file."""
-        with atomic_write(path) as temporary:
-            np.savez(
-                temporary,
-                feature_variants=self.feature_variants,
-                weights=self.weights,
-                expression=self.expression,
-                wrinkles=self.wrinkles,
-                style=self.style,
-            )
+        write_npz(
+            path,
+            feature_variants=self.feature_variants,
+            weights=self.weights,
+            expression=self.expression,
+            wrinkles=self.wrinkles,
+            style=self.style,
+        )
 
     @classmethod
     def load(cls, path: Path) -> SpeechSequence:
