@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Live speech in Blender, with a sound file for the microphone and the real engine."""
+"""Live speech in Blender, with a sound file for the microphone and the real engine.
+
+The file is not spoken at the pace of a clock: the engine makes its frames as fast as it can, and a
+tick takes as many of them as a test says, however long a tick is on its way.
+"""
 
 from __future__ import annotations
 
 import time
+from collections import deque
 
 import numpy as np
 import pytest
@@ -16,9 +21,56 @@ CHARACTER_KEYS = ("Fcl_MTH_A", "Fcl_MTH_I", "Fcl_MTH_U", "Fcl_MTH_E", "Fcl_MTH_O
 VOICE = REPOSITORY / "engine" / "assets" / "sample_voice.wav"
 
 
+class Spoken:
+    """What is asked of the engine for a live session, whose frames come some at a time.
+
+    Args:
+        future: of the engine.
+        at_once: frames that come between two ticks.
+    """
+
+    def __init__(self, future, at_once):
+        self._future, self._at_once, self._waiting = future, at_once, deque()
+
+    @property
+    def done(self):
+        """Whether the sound has ended, and its last frame was taken."""
+        ended = self._future.done
+        self._waiting.extend(self._future.frames())
+        return ended and not self._waiting
+
+    def frames(self):
+        """The next ones."""
+        self._waiting.extend(self._future.frames())
+        return [self._waiting.popleft() for _ in range(min(self._at_once, len(self._waiting)))]
+
+    def __getattr__(self, name):
+        return getattr(self._future, name)
+
+
+class Unpaced:
+    """The engine, which speaks files as fast as it can."""
+
+    def __init__(self, engine, at_once):
+        self._engine, self._at_once = engine, at_once
+
+    def request(self, method, params):
+        return Spoken(self._engine.request(method, params | {"paced": False}), self._at_once)
+
+
 @pytest.fixture
-def live(addon):
+def at_once():
+    """Frames that come between two ticks."""
+    return 1
+
+
+@pytest.fixture
+def live(addon, monkeypatch, at_once):
     module = addon("speech.live")
+    get_engine = module.get_engine
+    monkeypatch.setattr(
+        module, "get_engine", lambda context: Unpaced(get_engine(context), at_once)
+    )
     yield module
     if module.session() is not None:
         module.stop(__import__("bpy").context)
@@ -34,7 +86,7 @@ def head(engine_ready):
 
 def until(condition, live):
     """Tick, as the timer does in a window, until a condition holds."""
-    waiting.until(condition, meanwhile=lambda: (live.tick(), time.sleep(0.005)))
+    waiting.until(condition, meanwhile=lambda: (live.tick(), time.sleep(0.001)))
 
 
 def jaw(head):
@@ -50,6 +102,21 @@ def test_a_head_moves_while_it_is_spoken_and_rests_as_before(engine_ready, head,
     engine_ready.ops.gaussianspeech.live_stop()
     assert live.session() is None
     assert jaw(head) == 0.125
+
+
+@pytest.mark.parametrize("at_once", [40])
+def test_a_tick_that_comes_late_shows_the_last_frame_and_a_recording_has_all(
+    engine_ready, head, live
+):
+    engine_ready.ops.gaussianspeech.live(sound=str(VOICE))
+    until(lambda: live.session().latest is not None, live)
+    engine_ready.ops.gaussianspeech.live_record()
+    until(lambda: len(live.session().times) > 90, live)
+    session = live.session()
+    assert jaw(head) == pytest.approx(session.frames[-1][17], abs=live._UNCHANGED)
+    np.testing.assert_allclose(np.diff(session.times), 1 / live.RATE, atol=1e-6)
+    engine_ready.ops.gaussianspeech.live_stop()
+    assert action_of(head) is not None
 
 
 def test_a_recording_becomes_an_action_at_the_scenes_frames(engine_ready, head, live):
