@@ -51,8 +51,12 @@ class EngineTask:
     _future: Future | None = None
     """What is waited for; ``None`` while a dialog still asks."""
 
-    def begin(self, context: bpy.types.Context) -> Future:
+    def begin(self, context: bpy.types.Context) -> Future | None:
         """Check the input and send the request.
+
+        Returns:
+            What is waited for; ``None`` where there is nothing to do: the task has reported that,
+            and there is no step of undo.
 
         Raises:
             GaussianSpeechError: shown to the user; nothing was changed.
@@ -80,6 +84,8 @@ class EngineTask:
         manager.progress_begin(0, 100)
         try:
             future = _asked(self.begin, context)
+            if future is None:
+                return {"CANCELLED"}
             while future is not None:
                 self._future = future
                 while not future.wait(_INTERVAL):
@@ -110,6 +116,9 @@ class EngineTask:
             self.clean_up()
             report_error(self, context, error)
             return self._ended_early()
+        if self._future is None:
+            self.clean_up()
+            return {"CANCELLED"}
         status.busy, status.cancel_asked = True, False
         status.task, status.step, status.fraction = self.task_label, "", 0.0
         status.message = ""

@@ -9,7 +9,7 @@ import bpy
 
 from ..characters.polls import OfSpeaker
 from ..characters.properties import require_speaker
-from ..engine_link.future import CompletedFuture, Future
+from ..engine_link.future import Future
 from ..settings import get_preferences
 from ..status import ReportMixin, get_status, report
 from . import live
@@ -87,19 +87,17 @@ class GAUSSIANSPEECH_OT_live_stop(NewLineTask, bpy.types.Operator):
         """Stop at once, also while something else is under way."""
         return self.execute(context) if get_status(context).busy else super().invoke(context, event)
 
-    def begin(self, context: bpy.types.Context) -> Future:
-        """Stop, and begin to bake what was recorded."""
+    def begin(self, context: bpy.types.Context) -> Future | None:
+        """Stop, and begin to bake what was recorded; without, the file is as before."""
         recorded = live.stop(context)
         if recorded is None:
-            return CompletedFuture(None)
+            report(self, context, "Stopped; the head is as it was")
+            return None
         self._line, self._active, source = recorded
         return BakeFuture(self._line, drafting_of(self._line, source))
 
-    def finish(self, context: bpy.types.Context, reply: LineDraft | None) -> None:
+    def finish(self, context: bpy.types.Context, reply: LineDraft) -> None:
         """Put it into the file."""
-        if reply is None:
-            report(self, context, "Stopped; the head is as it was")
-            return
         done, self._line = put(context, reply), ""
         text = f"Recorded {done.frames} frames of {done.animated} shape keys to"
         report(self, context, " ".join([f"{text} '{done.action.name}'.", *done.notes]))

@@ -303,30 +303,20 @@ class GAUSSIANSPEECH_OT_update_lines(OfSpeaker, LinesTask, bpy.types.Operator):
         options={"SKIP_SAVE"},
     )
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """Ask, wait and finish, if there is anything to do."""
-        return self._nothing_to_do(context) or super().execute(context)
-
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Ask, and run modal until the reply is there, if there is anything to do."""
-        return self._nothing_to_do(context) or super().invoke(context, event)
-
-    def begin(self, context: bpy.types.Context) -> Future:
+    def begin(self, context: bpy.types.Context) -> Future | None:
         """Begin with the first that is out of date."""
         if not self.everybody:
             require_speaker(context)
-        return self.start(context, self._out_of_date(context))
+        chosen = self._out_of_date(context)
+        if chosen:
+            return self.start(context, chosen)
+        report(self, context, "All lines are up to date")
+        return None
 
     def _out_of_date(self, context: bpy.types.Context) -> list[Any]:
         speaker = active_speaker(context)
         objects = speakers_of(context) if self.everybody else [speaker] if speaker else []
         return [line for obj in objects for line in lines_of(obj) if out_of_date(context, line)]
-
-    def _nothing_to_do(self, context: bpy.types.Context) -> set[str] | None:
-        if (active_speaker(context) is None and not self.everybody) or self._out_of_date(context):
-            return None
-        report(self, context, "All lines are up to date")
-        return {"CANCELLED"}
 
 
 class GAUSSIANSPEECH_OT_rebake(OfSpeaker, LinesTask, bpy.types.Operator):

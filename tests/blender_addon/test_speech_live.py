@@ -16,6 +16,7 @@ import pytest
 from tests import waiting
 from tests.blender_addon.conftest import REPOSITORY
 from tests.blender_addon.speaking import action_of, frames_of
+from tests.blender_addon.undo_steps import state
 
 CHARACTER_KEYS = ("Fcl_MTH_A", "Fcl_MTH_I", "Fcl_MTH_U", "Fcl_MTH_E", "Fcl_MTH_O")
 VOICE = REPOSITORY / "engine" / "assets" / "sample_voice.wav"
@@ -102,6 +103,22 @@ def test_a_head_moves_while_it_is_spoken_and_rests_as_before(engine_ready, head,
     engine_ready.ops.gaussianspeech.live_stop()
     assert live.session() is None
     assert jaw(head) == 0.125
+
+
+def test_without_a_recording_stop_is_no_step_of_undo(engine_ready, head, live):
+    engine_ready.ops.ed.undo_push(message="before")
+    name = head.name
+    before = state(engine_ready)
+    head["later"] = 1
+    engine_ready.ops.ed.undo_push(message="later")
+    engine_ready.ops.gaussianspeech.live("EXEC_DEFAULT", True, sound=str(VOICE))
+    until(lambda: live.session().latest is not None, live)
+    assert engine_ready.ops.gaussianspeech.live_stop("EXEC_DEFAULT", True) == {"CANCELLED"}
+    status = engine_ready.context.window_manager.gaussianspeech_status
+    assert (status.message, status.is_error) == ("Stopped; the head is as it was", False)
+    engine_ready.ops.ed.undo()
+    assert "later" not in engine_ready.data.objects[name]
+    assert state(engine_ready) == before
 
 
 @pytest.mark.parametrize("at_once", [40])
