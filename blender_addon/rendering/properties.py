@@ -59,12 +59,14 @@ class GAUSSIANSPEECH_PG_composite(bpy.types.PropertyGroup):
             (
                 "DEPTH",
                 "Depth",
-                "Compare one depth for each pixel: quick, and exact for what is sharp",
+                "Compare one depth for each pixel: quick, and right for what is sharp, but for its "
+                "outline",
             ),
             (
                 "COVERAGE",
                 "Coverage",
-                "Render once more what occludes the avatars: exact for blur and transparency",
+                "Render once more what occludes the avatars: right for blur, outlines and "
+                "transparency",
             ),
         ),
         default="AUTO",

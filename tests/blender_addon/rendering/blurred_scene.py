@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A bar before a head that is blurred, by coverage, by depth, and as the mean of sharp pictures."""
+"""A bar before a head that is blurred, by coverage, by depth, and as the mean of sharp pictures.
+
+The sharp pictures are by depth, which is exact but at the edges of what occludes: there a pixel is
+all of the one or all of the other. So they are larger, and their pixels are put together.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,11 @@ import numpy as np
 
 from blender_addon.standalone import addon_module
 from tests.blender_addon.rendering.compositor.composited_scene import glowing_cube
+from tests.blender_addon.rendering.disc_engine import DiscEngine
 
 WIDTH, HEIGHT = 96, 64
+FINER = 4
+"""Pixels of a sharp picture, along each side of one of the blurred picture."""
 BLUE, WHITE = (0.05, 0.05, 0.8), (0.9, 0.9, 0.9)
 
 Move = Callable[[float], None]
@@ -26,6 +33,7 @@ def build(scene: Any) -> None:
     scene.render.engine = "CYCLES"
     scene.cycles.samples, scene.cycles.use_denoising = 64, False
     scene.cycles.use_adaptive_sampling = False
+    scene.cycles.pixel_filter_type = "BOX"  # A pixel is the mean of what lies in it, in all sizes.
     scene.render.resolution_x, scene.render.resolution_y = WIDTH, HEIGHT
     scene.view_settings.view_transform = "Standard"
     scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
@@ -75,6 +83,12 @@ def moving_head(scene: Any, bar: Any) -> Move:
     return move
 
 
+def nothing_moves(_scene: Any, bar: Any) -> Move:
+    """Leave everything sharp; the bar's edges are in the middle of pixels."""
+    bar.location.x = -0.3
+    return lambda _part: None
+
+
 def bar_out_of_focus(scene: Any, _bar: Any, count: int) -> Move:
     """Blur the bar by the lens, f/0.15; its points are a sunflower's of so many."""
     camera = scene.camera
@@ -113,7 +127,10 @@ def rendered(scene: Any, folder: Path) -> np.ndarray:
     settings.file_format, settings.color_depth, settings.color_mode = "OPEN_EXR", "32", "RGBA"
     bpy.ops.render.render(write_still=True)
     image = bpy.data.images.load(scene.render.filepath, check_existing=False)
-    return np.array(image.pixels[:]).reshape(HEIGHT, WIDTH, 4)
+    flat = np.empty(len(image.pixels), np.float32)
+    image.pixels.foreach_get(flat)
+    bpy.data.images.remove(image)
+    return flat.reshape(scene.render.resolution_y, scene.render.resolution_x, 4)
 
 
 def psnr(one: np.ndarray, other: np.ndarray) -> float:
@@ -123,14 +140,20 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def sharp_mean(scene: Any, folder: Path, steps: int, move: Move) -> np.ndarray:
-    """The mean of sharp pictures, each by depth."""
+    """The mean of sharp pictures, each by depth, and by more pixels than it has."""
     scene.gaussianspeech_composite.occlusion = "DEPTH"
-    scene.cycles.samples = 16
-    pictures = []
-    for step in range(steps):
-        move((step + 0.5) / steps)
-        pictures.append(rendered(scene, folder))
-    return np.mean(pictures, axis=0)
+    scene.cycles.samples, softness = 1, DiscEngine.softness
+    scene.render.resolution_x, scene.render.resolution_y = FINER * WIDTH, FINER * HEIGHT
+    DiscEngine.softness = FINER * softness
+    total = np.zeros((HEIGHT, WIDTH, 4))
+    try:
+        for step in range(steps):
+            move((step + 0.5) / steps)
+            fine = rendered(scene, folder).reshape(HEIGHT, FINER, WIDTH, FINER, 4)
+            total += fine.mean(axis=(1, 3))
+    finally:
+        DiscEngine.softness = softness
+    return total / steps
 
 
 def move_at_constant_speed(obj: Any, start: float, end: float) -> None:

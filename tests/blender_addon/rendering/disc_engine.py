@@ -41,6 +41,9 @@ class Answer:
 class DiscEngine:
     """Answers the avatar methods of docs/protocol.md; keeps the requests it was sent."""
 
+    softness = 4.0
+    """Pixels in which a disc's edge fades."""
+
     def __init__(self, opacity=1.0):
         self.opacity = opacity
         self.requests = []
@@ -81,7 +84,7 @@ class DiscEngine:
                 u - (K[0, 0] * x / scale + K[0, 2]), v - (K[1, 1] * y / scale + K[1, 2])
             )
             edge = K[0, 0] * radius / scale
-            alpha = self.opacity * np.clip((edge - distance) / 4 + 0.5, 0, 1)
+            alpha = self.opacity * np.clip((edge - distance) / self.softness + 0.5, 0, 1)
             color += (through * alpha)[..., None] * COLOR
             depth += through * alpha * z
             through *= 1 - alpha

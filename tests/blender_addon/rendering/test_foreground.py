@@ -19,6 +19,15 @@ def test_what_moves_before_the_avatar_is_the_mean_of_sharp_frames(scene, bar, bl
     assert depth < 26
 
 
+def test_an_avatar_that_moves_behind_what_rests_is_the_mean_of_sharp_frames(
+    scene, bar, blurred, tmp_path
+):
+    move = blurred.moving_head(scene, bar)
+    coverage, depth = blurred.compared(scene, tmp_path, move, FRAMES)
+    assert coverage > 40
+    assert depth < coverage - 6
+
+
 def test_what_is_out_of_focus_before_the_avatar_is_the_mean_over_the_lens(
     scene, bar, blurred, tmp_path
 ):
