@@ -59,14 +59,12 @@ class GAUSSIANSPEECH_PG_composite(bpy.types.PropertyGroup):
             (
                 "DEPTH",
                 "Depth",
-                "Compare one depth for each pixel: quick, and right for what is sharp, but for its "
-                "outline",
+                "Compare one depth for each pixel: quick, and exact inside what is sharp",
             ),
             (
                 "COVERAGE",
                 "Coverage",
-                "Render once more what occludes the avatars: right for blur, outlines and "
-                "transparency",
+                "Render once more what occludes the avatars: exact for outlines and blur, too",
             ),
         ),
         default="AUTO",

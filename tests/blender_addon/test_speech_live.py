@@ -69,9 +69,7 @@ def at_once():
 def live(addon, monkeypatch, at_once):
     module = addon("speech.live")
     get_engine = module.get_engine
-    monkeypatch.setattr(
-        module, "get_engine", lambda context: Unpaced(get_engine(context), at_once)
-    )
+    monkeypatch.setattr(module, "get_engine", lambda context: Unpaced(get_engine(context), at_once))
     yield module
     if module.session() is not None:
         module.stop(__import__("bpy").context)
