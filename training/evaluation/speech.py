@@ -25,6 +25,7 @@ from engine.recognition.ids import DEFAULT
 from engine.recognition.language import ENGLISH
 from engine.recognition.recognizer import RecognizedSpeech, recognize
 from training.data.speech import AlignedSpeech, find_speech, load_aligned_speech
+from training.evaluation.before_contact import motion_before_contact
 from training.evaluation.report.speech import (
     ALIGNED,
     SOUND_ALONE,
@@ -153,11 +154,9 @@ def evaluate(
                         name=clip.path.stem,
                         mode=mode,
                         model=model,
-                        lip_sync=lip_sync(
-                            performance,
-                            head,
-                            clip.phones,
-                            clip.words,
+                        lip_sync=lip_sync(performance, head, clip.phones, clip.words),
+                        closed_before_contact=_closed_before_contact(
+                            clip, sounds[mode][index], head, wanted.fps, model
                         ),
                         recognition=_recognition(sounds[mode][index], clip, mode),
                         seconds_per_second=clock.total(mode, model, index) / clip.speech.duration,
@@ -259,6 +258,14 @@ def _recognition(recognized: RecognizedSpeech, clip: AlignedSpeech, mode: str) -
         clip.speech.duration,
         recognized.language or ENGLISH,
     )
+
+
+def _closed_before_contact(
+    clip: AlignedSpeech, recognized: RecognizedSpeech, head: Head, fps: float, model: str
+) -> int | None:
+    """How many p, b and m a learned model closes by itself; ``None`` for the rules."""
+    motion = motion_before_contact(clip.speech, head, fps, recognized, model)
+    return None if motion is None else lip_sync(motion, head, clip.phones, clip.words).closed
 
 
 def _truth(wanted: Wanted, clip: AlignedSpeech, head: Head) -> Performance | None:

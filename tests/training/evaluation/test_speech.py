@@ -13,6 +13,8 @@ from PIL import Image
 from engine.audio.loading import load_speech
 from engine.core.errors import BadInputError, CancelledError
 from engine.heads import load_head
+from engine.motion.model.live import Frames
+from engine.motion.model.loaded import LoadedModel
 from tests.engine.motion.known_phones import perform
 from tests.engine.recognition.text_grids import short_form
 from training.data.speech import find_speech, load_aligned_speech
@@ -68,6 +70,37 @@ def test_known_sounds_drive_the_model_that_was_chosen(report):
     assert ours.closure_rate == 1.0
     assert ours.jitter != rules.jitter
     assert report[0].totals()["aligned"].lip_sync.jitter == ours.jitter
+
+
+def test_what_the_model_closes_by_itself_is_beside_what_contact_closes(report, capsys):
+    for (_, model), total in report[0].every_total().items():
+        clips = [clip for clip in report[0].clips if (clip.mode, clip.model) == (total.mode, model)]
+        if model == "rules":
+            assert {clip.closed_before_contact for clip in (*clips, total)} == {None}
+        else:
+            assert total.closed_before_contact == sum(clip.closed_before_contact for clip in clips)
+            assert 0 < total.closed_before_contact <= total.lip_sync.bilabials
+    assert "before lip contact" in (report[1] / "report.html").read_text()
+    report[0].show()
+    assert "lip contact" in capsys.readouterr().out
+
+
+def test_lips_that_contact_alone_closes_are_not_closed_by_the_model(recordings, monkeypatch):
+    head = load_head("default")
+    lowered = [head.expression_names.index(f"mouthLowerDown{side}") for side in ("Left", "Right")]
+    motion = LoadedModel.motion
+
+    def ajar(*given):
+        frames = motion(*given)
+        weights = frames.weights.copy()
+        weights[:, lowered] += 0.5
+        return Frames(weights, frames.expression)
+
+    monkeypatch.setattr(LoadedModel, "motion", ajar)
+    clip = find_speech([recordings])[0]
+    made = evaluate([clip], None, head, Wanted("starter", with_text=True)).totals()["aligned"]
+    assert made.lip_sync.closed == made.lip_sync.bilabials > 0
+    assert made.closed_before_contact == 0
 
 
 def test_the_page_needs_nothing_beside_it(report, recordings):

@@ -47,6 +47,8 @@ class ClipResult:
         vertices: errors against the captured motion, where there is any.
         sync_error: LSE-D and LSE-C, where SyncNet's weights were given.
         film: how opening and width follow the speaker's, where that was filmed.
+        closed_before_contact: p, b, m that a learned model closes by itself, before the lips'
+            contact is solved; ``None`` for the rules.
     """
 
     name: str
@@ -58,6 +60,7 @@ class ClipResult:
     vertices: VertexErrors | None = None
     sync_error: SyncError | None = None
     film: FilmAgreement | None = None
+    closed_before_contact: int | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,8 @@ class SpeechReport:
                 "word_errors": "words replaced, left out or added; null without words",
                 "seconds_per_second": "recognition and motion; motion alone for the true sounds",
                 "touching_mm": TOUCHING,
+                "closed_before_contact": "p, b, m that a learned model closes by itself, before "
+                "the lips' contact is solved; null for the rules",
                 "lag": "positive where the mouth is later than the sound",
                 "jitter": "mean second difference of the lip vertices, mm/frame^2",
                 "lve_mm": "mean over frames of the largest lip vertex distance",
@@ -165,6 +170,7 @@ def _total(of_group: Sequence[ClipResult]) -> ClipResult:
 
     vertices = [r.vertices for r in of_group if r.vertices is not None]
     errors = [r.sync_error for r in of_group if r.sync_error is not None]
+    own = [r.closed_before_contact for r in of_group if r.closed_before_contact is not None]
     whole = len(of_group)
     return ClipResult(
         "total",
@@ -182,6 +188,7 @@ def _total(of_group: Sequence[ClipResult]) -> ClipResult:
         if len(errors) == whole
         else None,
         _film_total([r.film for r in of_group if r.film is not None]),
+        sum(own) if len(own) == whole else None,
     )
 
 
@@ -203,7 +210,7 @@ def averaged(errors: Sequence[VertexErrors]) -> VertexErrors:
     return VertexErrors(frames=sum(e.frames for e in errors), **means)
 
 
-_WIDTH = 220
+_WIDTH = 232
 _COLUMNS = (
     "p b m\nclosed",
     "open vow.\nshut",
@@ -252,7 +259,12 @@ def _film(measure: str, name: str) -> Callable[[ClipResult], float | None]:
     return value
 
 
+def _before_contact(result: ClipResult) -> float | None:
+    return result.closed_before_contact if result.lip_sync.bilabials else None
+
+
 _EXTRA = (
+    _Column("p b m before\nlip contact", _before_contact, 0),
     _Column("opening\nr", _film("opening", "correlation")),
     _Column("off by\nmm", _film("opening", "difference"), 1),
     _Column("lag\nms", _film("opening", "lag_ms"), 0),
@@ -322,6 +334,7 @@ def _plain(result: ClipResult) -> dict[str, Any]:
         "model": result.model,
         "seconds": sync.seconds,
         **{name: getattr(sync, name) for name in (*counts, *rates)},
+        "closed_before_contact": result.closed_before_contact,
         "rounding_contrast_mm": sync.rounding_contrast,
         "rounded_width_mm": sync.rounded_width if sync.rounded else None,
         "spread_width_mm": sync.spread_width if sync.spread else None,

@@ -38,6 +38,7 @@ _MARGIN = 34
 
 _MEANINGS = (
     ("p b m closed", "the gap falls under 5 % of the mean gap over all vowels within 40 ms"),
+    ("p b m before lip contact", "those that the learned model closes by itself"),
     ("open vowels shut", "their gap at the middle is under the same threshold"),
     ("f v touch", "lower lip within 1.5 mm of the upper teeth, lips not closed, within 40 ms"),
     ("rounding", "mouth width in IY and EH minus that in UW, OW, W, UE and OE"),
