@@ -88,7 +88,8 @@ class GAUSSIANSPEECH_OT_person_from_video(StartJobOperator, bpy.types.Operator, 
             raise BadInputError(f"No {what} is chosen.", f"Choose the file of the {what}.")
         if not file.is_file():
             raise BadInputError(f"There is no {what} {file}.", "Choose another file.")
-        return str(file.resolve())
+        # Not where a link leads: takes are called as their files are.
+        return str(file.absolute())
 
 
 CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_OT_person_from_video,)

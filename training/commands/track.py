@@ -83,10 +83,13 @@ def films_of(videos: Sequence[Path], settings: TrackSettings, head: str | None) 
         read_flame(model)
     paths, digests = [str(video.resolve()) for video in videos], [*map(_digest, videos)]
     for number, digest in enumerate(digests):
-        if digest in digests[:number]:
+        first = digests.index(digest)
+        if first < number:
+            same = "are the same video"
+            if paths[first] == paths[number]:
+                same = f"both lead to the same video, {paths[number]}"
             raise BadInputError(
-                f"{videos[digests.index(digest)]} and {videos[number]} are the same video.",
-                "Give each video once.",
+                f"{videos[first]} and {videos[number]} {same}.", "Give each video once."
             )
     named = "default" if model is None else str(model)
     return {

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -86,8 +87,8 @@ class TrackSettings:
         """See that the options are for so many videos.
 
         Raises:
-            BadInputError: no video, two of one name, masks without a folder for one, or offsets
-                that are not of these.
+            BadInputError: no video, one twice, two of one name, masks without a folder for one, or
+                offsets that are not of these.
         """
         if not videos:
             raise BadInputError("There is no video to track.", "Give a video of a talking head.")
@@ -96,13 +97,7 @@ class TrackSettings:
                 "--offsets are of cameras that film at the same time.",
                 "Give their calibration with --cameras, or leave --offsets out.",
             )
-        for number, video in enumerate(videos):
-            for other in videos[:number]:
-                if other.stem == video.stem:
-                    raise BadInputError(
-                        f"{other} and {video} are both called {video.stem}.",
-                        "Give each a name of its own, and none twice.",
-                    )
+        _check_names(videos)
         if self.masks is not None:
             for folder in self.mask_folders(videos):
                 if not folder.is_dir():
@@ -148,3 +143,19 @@ class TrackSettings:
             "masks": None if self.masks is None else str(self.masks),
             "landmark_model": None if self.landmark_model is None else str(self.landmark_model),
         }
+
+
+def _check_names(videos: Sequence[Path]) -> None:
+    """See that each video has a name of its own.
+
+    Raises:
+        BadInputError: one is there twice, or two are of one name.
+    """
+    for first, second in itertools.combinations(videos, 2):
+        if first.absolute() == second.absolute():
+            raise BadInputError(f"{second} is given twice.", "Give each video once.")
+        if first.stem == second.stem:
+            raise BadInputError(
+                f"{first} and {second} are both called {second.stem}.",
+                "Give each a name of its own.",
+            )

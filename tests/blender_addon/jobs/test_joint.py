@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -281,6 +282,32 @@ def test_a_person_is_made_of_several_takes(blender, jobs, addon, tmp_path, monke
     with pytest.raises(RuntimeError, match="Not today"):
         start(**given)
     assert specs == [("monday", tuple(map(str, films)))]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_videos_are_called_as_they_were_chosen(blender, jobs, addon, tmp_path, monkeypatch):
+    """Links too: their targets may be of one name, and what is refused is known by its own."""
+    asked = []
+
+    def refused(_client, _name, spec):
+        asked.append(spec.options[:2])
+        future = Future()
+        future.set_exception(addon("engine.core.errors").GaussianSpeechError("Not today."))
+        return future
+
+    monkeypatch.setattr(addon("jobs.client").JobsClient, "start", refused)
+    films = [tmp_path / name for name in ("monday.mp4", "tuesday.mp4")]
+    for film in films:
+        (tmp_path / film.stem).mkdir()
+        (tmp_path / film.stem / "video.mp4").write_bytes(b"")
+        film.symlink_to(tmp_path / film.stem / "video.mp4")
+    with pytest.raises(RuntimeError, match="Not today"):
+        blender.ops.gaussianspeech.person_from_video(
+            filepath=str(films[0]),
+            directory=str(tmp_path),
+            files=[{"name": film.name} for film in films],
+        )
+    assert asked == [tuple(map(str, films))]
 
 
 @pytest.mark.one_blender

@@ -163,6 +163,10 @@ def test_times_without_a_calibration_are_refused(filmed, tmp_path, capsys):
 
 def test_a_video_given_twice_is_refused(filmed, tmp_path, capsys):
     said = refused(capsys, filmed.path, filmed.path, "--out", tmp_path / "out")
+    assert "monday.mp4 is given twice" in said
+    (tmp_path / "other").mkdir()
+    other = shutil.copy(filmed.path.with_name("friday.mp4"), tmp_path / "other" / "monday.mp4")
+    said = refused(capsys, filmed.path, other, "--out", tmp_path / "out")
     assert "monday.mp4 are both called monday" in said
     said = refused(capsys, filmed.path, shutil.copy(filmed.path, tmp_path), "--out", tmp_path / "o")
     assert str(tmp_path / "monday.mp4") in said
@@ -178,6 +182,17 @@ def test_takes_without_a_folder_of_masks_are_refused_at_once(filmed, tmp_path, c
     said = refused(capsys, *videos, "--masks", tmp_path / "masks", "--out", tmp_path / "out")
     assert f"no folder {tmp_path / 'masks' / 'friday'}" in said
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_of_two_links_to_one_video_all_paths_are_said(filmed, tmp_path, capsys):
+    links = [tmp_path / name for name in NAMES[:2]]
+    for link in links:
+        link.symlink_to(filmed.path)
+    said = refused(capsys, *links, "--out", tmp_path / "out")
+    for path in (*links, filmed.path):
+        assert str(path) in said
+    assert "lead to the same video" in said
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
