@@ -36,9 +36,9 @@ def load_vertices(path: str | Path, head: Head, fps: float | None = None) -> Per
     Raises:
         BadInputError: no such file, vertices of another mesh or in another unit; names the file.
     """
-    vertices = _vertices(Path(path), head)
+    vertices = load_frames(path, head)
     count = vertices.shape[1]
-    neutral = vertices[_closed_frame(vertices, head)]
+    neutral = vertices[closed_frame(vertices, head)]
     apart = float(np.linalg.norm(neutral - head.template[:count], axis=1).mean())
     if not apart <= _FARTHEST:
         raise BadInputError(
@@ -46,14 +46,7 @@ def load_vertices(path: str | Path, head: Head, fps: float | None = None) -> Per
             "average.",
             "They must be in metres, and upright before the head's origin as FLAME's are.",
         )
-    offsets = (vertices - neutral).reshape(len(vertices), -1).astype(np.float64)
-    basis = np.concatenate([head.expression_basis.astype(np.float64), _rigid(head)])
-    known = basis[:, :count].reshape(len(basis), -1)
-    gram = known @ known.T
-    ridge = _RIDGE * float(np.trace(gram)) / len(gram) * np.eye(len(gram))
-    fitted = np.linalg.solve(gram + ridge, known @ offsets.T).T
-    expression = fitted[:, : len(head.expression_names)]
-    whole = np.hstack([offsets, fitted @ basis[:, count:].reshape(len(basis), -1)])
+    whole, expression = _completed(vertices - neutral, head)
     weights, basis = factored(iter([whole]))
     return Performance(
         fps=FPS if fps is None else fps,
@@ -66,6 +59,30 @@ def load_vertices(path: str | Path, head: Head, fps: float | None = None) -> Per
     )
 
 
+def whole_offsets(offsets: Float, head: Head) -> Float:
+    """(T, n, 3) offsets of a head's first vertices, and with them those of the others, (T, V, 3).
+
+    Vertices that are not given follow the expressions that fit the others best.
+    """
+    if offsets.shape[1] == head.vertex_count:
+        return offsets
+    whole, _ = _completed(offsets, head)
+    return whole.reshape(len(offsets), -1, 3).astype(np.float32)
+
+
+def _completed(vertices: Float, head: Head) -> tuple[Double, Double]:
+    """(T, 3V) offsets from (T, n, 3) of the first vertices, and the (T, E) expressions that fit."""
+    count = vertices.shape[1]
+    offsets = vertices.reshape(len(vertices), -1).astype(np.float64)
+    basis = np.concatenate([head.expression_basis.astype(np.float64), _rigid(head)])
+    known = basis[:, :count].reshape(len(basis), -1)
+    gram = known @ known.T
+    ridge = _RIDGE * float(np.trace(gram)) / len(gram) * np.eye(len(gram))
+    fitted = np.linalg.solve(gram + ridge, known @ offsets.T).T
+    whole = np.hstack([offsets, fitted @ basis[:, count:].reshape(len(basis), -1)])
+    return whole, fitted[:, : len(head.expression_names)]
+
+
 def _rigid(head: Head) -> Double:
     """(6, V, 3) what small movements and turns of the whole head add to its vertices."""
     points = head.template.astype(np.float64)
@@ -73,7 +90,12 @@ def _rigid(head: Head) -> Double:
     return np.concatenate([np.broadcast_to(axes, (3, *points.shape)), np.cross(axes, points[None])])
 
 
-def _vertices(path: Path, head: Head) -> Float:
+def load_frames(path: str | Path, head: Head) -> Float:
+    """(T, n, 3) the vertices of a file, the first n of the head's, as they are in space.
+
+    Raises:
+        BadInputError: no such file, or vertices of another mesh; names the file.
+    """
     file = open_npy(path, "vertices", _REMEDY)
     found = file["vertices"]
     flat = found.ndim == 2 and found.shape[1] % 3 == 0
@@ -89,8 +111,8 @@ def _vertices(path: Path, head: Head) -> Float:
     return vertices
 
 
-def _closed_frame(vertices: Float, head: Head) -> int:
-    """The frame whose lips are nearest to each other; the first where nobody knows the lips."""
+def closed_frame(vertices: Float, head: Head) -> int:
+    """Number of the frame whose lips are nearest to each other; 0 where nobody knows the lips."""
     pair = [head.landmarks.get(f"inner_lip_{side}") for side in ("upper", "lower")]
     if pair[0] is None or pair[1] is None or max(pair[0].max(), pair[1].max()) >= len(vertices[0]):
         return 0

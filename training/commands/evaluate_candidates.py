@@ -21,13 +21,15 @@ def motion(
 ) -> int:
     """Measure motion that any program made against the captured one.
 
-    Files are performances, an npz of vertices or of FLAME's parameters, ARKit curves (.csv of Live
-    Link Face, .json), or an npy of (T, 3V) vertices as FaceFormer and CodeTalker write them.
+    Files are performances, an npz of vertices or of FLAME's parameters (GaussianAvatars, VHAP,
+    DiffPoseTalk), an npy of ARTalk, ARKit curves (.csv of Live Link Face, .json), or an npy of
+    (T, 3V) vertices as VOCASET has them and FaceFormer and CodeTalker write them.
     Prints LVE, with squared distances too, mean vertex error, FDD, and how the opening of the mouth
     follows the captured one; with --out also writes motion.json.
 
     Args:
-        truth: file of the captured motion, or a folder of such.
+        truth: file of the captured motion, a folder of such, or of recordings: of these the test
+            part, where split.json names one.
         candidate: NAME=FILE, or NAME=FOLDER with a file for each of the truth's; several after each
             other.
         head: "default", or the file of the head or FLAME model whose motion it is.
@@ -40,7 +42,7 @@ def motion(
 
     if out is not None:
         existing_folder(out)
-    named = named_files(candidate)
+    named = _some(named_files(candidate))
     with progress_bar("evaluate") as progress:
         evaluate(truth, named, CapturedHead.load(head), Wanted(fps, audio), out, progress)
     return 0
@@ -81,11 +83,19 @@ def video(
 
     if out is not None:
         existing_folder(out)
-    named = named_files(candidate)
+    named = _some(named_files(candidate))
     wanted = Wanted(fps, audio, face, frames, lpips, weights, syncnet)
     with progress_bar("evaluate") as progress:
         evaluate(truth, named, wanted, out, progress)
     return 0
+
+
+def _some(named: dict[str, Path]) -> dict[str, Path]:
+    if not named:
+        raise BadInputError(
+            "There is nothing to compare with the truth.", "Give --candidate NAME=PATH."
+        )
+    return named
 
 
 def named_files(given: tuple[str, ...]) -> dict[str, Path]:

@@ -49,7 +49,7 @@ def read_foreign(recording: Recording, head: CapturedHead, speech: Speech) -> Ca
         BadInputError: a damaged file, motion of another head, or an offset that does not stand out
             where motion and sound differ in length.
     """
-    performance = _performance(recording, head)
+    performance = foreign_performance(recording, head)
     seconds, found = recording.offset, None
     if seconds is None:
         found = _estimated(recording, head, speech, performance)
@@ -76,7 +76,16 @@ def foreign_rate(recording: Recording) -> float:
     return load_flame_layout(path)[1] or recording.fps or _FPS
 
 
-def _performance(recording: Recording, head: CapturedHead) -> Performance:
+def foreign_performance(recording: Recording, head: CapturedHead) -> Performance:
+    """The motion in its own time.
+
+    Args:
+        recording: whose motion is another program's.
+        head: whose motion it is.
+
+    Raises:
+        BadInputError: a damaged file, or motion of another head.
+    """
     path = recording.motion
     if is_curve_file(path):
         return performance_of_curves(read_curves(path), head.captured, CAPTURED)
@@ -93,8 +102,10 @@ def _performance(recording: Recording, head: CapturedHead) -> Performance:
             "Give the model file they were fitted with as the head.",
         )
     param, fps = load_flame_layout(path)
-    # Where the head is stays out of the vertices.
-    param = replace(param, translation=param.translation * 0, neck_pose=param.neck_pose * 0)
+    # Where the head is and how it is turned stays out: FLAME turns about its root, a performance
+    # about the neck, and what that differs by would be motion of the face.
+    still = {name: getattr(param, name) * 0 for name in ("translation", "rotation", "neck_pose")}
+    param = replace(param, **still)
     return performance_of(param, head.flame, head.captured, fps or recording.fps or _FPS)
 
 

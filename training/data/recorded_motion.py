@@ -31,6 +31,8 @@ _OTHER_HEAD = "Train on the head that was captured, or retarget the captures fir
 _RATE_REMEDY = "Add an array 'fps' with frames per second."
 _PIECE = 64
 _SLOWEST, _FASTEST = 10.0, 240.0
+_FAR = 0.02
+"""Metres between a captured face and the head's on average, from which their units are two."""
 
 
 def with_lips(head: Head, progress: Progress = no_progress) -> Head:
@@ -177,6 +179,13 @@ def _plain(path: Path, head: CapturedHead) -> CapturedMotion:
         raise _misshapen(path, name, values, f"{len(captured.expression_names)}", captured)
     if values.shape[1:] != trained.template.shape:
         raise _misshapen(path, name, values, f"{trained.vertex_count}, 3", trained)
+    away = float(np.linalg.norm(values - trained.template, axis=2).mean(axis=1).min(initial=_FAR))
+    if away >= _FAR:
+        raise BadInputError(
+            f"{path}: the vertices are {1000 * away:.0f} mm away from those of {trained.id!r} on "
+            "average.",
+            "They must be places, not offsets, in metres, and upright before the head's origin.",
+        )
     return _dense(path, fps, values - trained.template)
 
 

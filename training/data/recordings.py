@@ -40,13 +40,13 @@ SPLIT = "split.json"
 PARTS = ("training", "validation", "test")
 
 _SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
-_MOTIONS = (".performance.npz", ".motion.npz", ".flame_param.npz")
+MOTIONS = (".performance.npz", ".motion.npz", ".flame_param.npz")
 FOREIGN = (".json", ".csv", ".npz", ".npy")
 """Endings of motion that other programs recorded."""
 OFFSETS = "offsets.json"
 _WHOLE = ("performance.npz", "flame_param.npz")
 """Motion of a sequence in one file."""
-_WRINKLES = "wrinkles.npy"
+WRINKLES = "wrinkles.npy"
 _FPS = 30.0
 """Of sequences that do not say theirs."""
 _REMEDY = (
@@ -95,7 +95,7 @@ class Recording:
     @property
     def wrinkles(self) -> Path:
         """Where wrinkle features that were measured on pictures belong."""
-        return (self.measured or self.audio.parent) / f"{self.name}.{_WRINKLES}"
+        return (self.measured or self.audio.parent) / f"{self.name}.{WRINKLES}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,15 +143,19 @@ class Recordings:
             )
         return self.filmed
 
+    @property
+    def split_file(self) -> Path:
+        """What says what is for what, whether it is there or not."""
+        inside = self.folder / SPEECH / SPLIT
+        return inside if inside.is_file() else self.folder / SPLIT
+
     def split(self) -> dict[str, list[str]]:
         """Names by part; of one or two recordings nothing is left to test on.
 
         Raises:
             BadInputError: ``split.json`` is damaged, names what is not there, or one name twice.
         """
-        names = self.names
-        inside = self.folder / SPEECH / SPLIT
-        path = inside if inside.is_file() else self.folder / SPLIT
+        names, path = self.names, self.split_file
         if len(names) == 1:
             return {"training": names, "validation": [], "test": []}
         if path.is_file():
@@ -223,12 +227,8 @@ def parameter_files(folder: Path) -> list[Path]:
 
 
 def motion_file(folder: Path, name: str) -> Path:
-    """The file of the motion of a recording.
-
-    Raises:
-        BadInputError: there is none.
-    """
-    paths = [folder / f"{name}{suffix}" for suffix in (*_MOTIONS, *FOREIGN)]
+    """The file of the motion of a recording; a :class:`BadInputError` where there is none."""
+    paths = [folder / f"{name}{suffix}" for suffix in (*MOTIONS, *FOREIGN)]
     for path in paths:
         if path.is_file():
             return path
@@ -354,11 +354,11 @@ def _with_record(path: Path, found: Sequence[Recording]) -> list[Recording]:
             continue
         given = Path(entry.text("performance"))
         name = next(
-            (given.name.removesuffix(end) for end in _MOTIONS if given.name.endswith(end)), ""
+            (given.name.removesuffix(end) for end in MOTIONS if given.name.endswith(end)), ""
         )
         if given.parent.as_posix() != SPEECH or not name:
             raise BadInputError(
-                f"{path} cannot be read: {given} is not {SPEECH}/NAME{_MOTIONS[0]}.", _REMEDY
+                f"{path} cannot be read: {given} is not {SPEECH}/NAME{MOTIONS[0]}.", _REMEDY
             )
         if name not in by_name:
             raise BadInputError(

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from engine.audio.loading import load_speech
 from engine.core.errors import BadInputError
@@ -23,8 +24,9 @@ from engine.motion.model.resampling import Resampler
 from engine.motion.performance import Performance
 from engine.recognition.recognizer import RecognizedSpeech, recognize
 from training.data.captured_motion import CapturedHead, CapturedMotion
-from training.data.motion_files import KINDS, read_any_motion
-from training.data.recorded_motion import with_lips
+from training.data.motion_files import OwnFace, clip_name, motions_in, own_face, read_any_motion
+from training.data.recorded_motion import read_motion, with_lips
+from training.data.recordings import Recording, any_recordings
 from training.data.transcripts import transcript_beside
 from training.evaluation.report.speech import averaged
 from training.metrics.film import Agreement, film_agreement, mouth_curve
@@ -87,7 +89,8 @@ def evaluate(
     count.
 
     Args:
-        truth: file of the captured motion, or folder of such.
+        truth: file of the captured motion, or folder of such, or folder of recordings: of these the
+            test part, where ``split.json`` names one, in the time of their sounds.
         candidates: files by name; or folders, with a file of the truth's name for each.
         head: whose motion it is.
         wanted: what to measure with.
@@ -100,14 +103,20 @@ def evaluate(
     wanted = wanted or Wanted()
     head = replace(head, trained=with_lips(head.trained, progress))
     clips = _clips(truth)
-    sounds = {name: _recognized(wanted.audio, name) for name in clips} if wanted.audio else {}
-    pairs = [(name, clip) for name in candidates for clip in clips]
+    pairs = [
+        (name, c, _of_clip(candidates[name], c, len(clips))) for name in candidates for c in clips
+    ]
+    sounds = (
+        {name: _recognized(wanted.audio, name, len(clips)) for name in clips}
+        if wanted.audio
+        else {}
+    )
     found: dict[str, list[_Clip]] = {name: [] for name in candidates}
-    for number, (name, clip) in enumerate(pairs):
+    for number, (name, clip, path) in enumerate(pairs):
         progress(number / len(pairs), f"Measuring {name}")
-        true = _performance(read_any_motion(clips[clip], head, wanted.fps), head.trained)
-        path = _of_clip(candidates[name], clip)
-        ours = _performance(read_any_motion(path, head, wanted.fps), head.trained)
+        face, motion = _true(clips[clip], head, wanted.fps)
+        true = _performance(motion, head.trained)
+        ours = _performance(read_any_motion(path, head, wanted.fps, face), head.trained)
         found[name].append(_measured(path, ours, true, head.trained, sounds.get(clip)))
     scores = [CandidateScores(name, tuple(clips), _means(of)) for name, of in found.items()]
     _show(scores)
@@ -125,26 +134,53 @@ class _Clip:
     spoken: LipSync | None
 
 
-def _clips(truth: Path) -> dict[str, Path]:
-    """The files of the truth by the name of their clip."""
+def _clips(truth: Path) -> dict[str, Path | Recording]:
+    """The motions of the truth by the name of their clip.
+
+    Raises:
+        BadInputError: there are none, or two of one name.
+    """
     if truth.is_file():
-        return {_name(truth): truth}
-    files = sorted(truth.iterdir()) if truth.is_dir() else []
-    clips = {_name(file): file for file in files if file.suffix.lower() in KINDS}
+        return {clip_name(truth): truth}
+    if truth.is_dir() and (recordings := any_recordings(truth)).every:
+        tested = recordings.split()["test"] if recordings.split_file.is_file() else []
+        return {name: recordings.named(name) for name in tested or recordings.names}
+    clips: dict[str, Path | Recording] = {}
+    for file in motions_in(truth):
+        if clip_name(file) in clips:
+            raise _twice(truth, clips[clip_name(file)], file)
+        clips[clip_name(file)] = file
     if not clips:
         raise BadInputError(f"There is no motion {truth}.", "Give a file of motion, or a folder.")
     return clips
 
 
-def _name(file: Path) -> str:
-    """``c0`` of ``c0.performance.npz``."""
-    return file.name.partition(".")[0]
+def _true(
+    clip: Path | Recording, head: CapturedHead, fps: float | None
+) -> tuple[OwnFace | None, CapturedMotion]:
+    """Whose vertices they are, where not the head's, and the motion."""
+    if isinstance(clip, Recording):
+        return None, read_motion(clip, head, load_speech(clip.audio))
+    face = own_face(clip, head)
+    return face, read_any_motion(clip, head, fps, face)
 
 
-def _of_clip(candidate: Path, clip: str) -> Path:
+def _of_clip(candidate: Path, clip: str, clips: int) -> Path:
+    """The candidate's file of a clip.
+
+    Raises:
+        BadInputError: there is none, there are two, or one file is to be all clips.
+    """
     if not candidate.is_dir():
+        if clips > 1:
+            raise BadInputError(
+                f"The candidate {candidate} is one file, but the truth has {clips} clips.",
+                "Give a folder with a file for each, or one file as the truth.",
+            )
         return candidate
-    found = [f for f in sorted(candidate.iterdir()) if _name(f) == clip and f.suffix in KINDS]
+    found = [file for file in motions_in(candidate) if clip_name(file) == clip]
+    if len(found) > 1:
+        raise _twice(candidate, *found[:2])
     if not found:
         raise BadInputError(
             f"The candidate {candidate} has no motion of {clip}.",
@@ -153,11 +189,29 @@ def _of_clip(candidate: Path, clip: str) -> Path:
     return found[0]
 
 
-def _recognized(audio: Path, name: str) -> RecognizedSpeech:
+def _twice(folder: Path, first: object, second: Path) -> BadInputError:
+    name = first.name if isinstance(first, Path) else first
+    return BadInputError(
+        f"{folder} has two motions of {clip_name(second)}: {name} and {second.name}.",
+        "Leave one of them there.",
+    )
+
+
+def _recognized(audio: Path, name: str, clips: int) -> RecognizedSpeech:
+    """The phones of a clip.
+
+    Raises:
+        BadInputError: there is no sound of it, or one sound is to be that of all clips.
+    """
     path = audio
     if audio.is_dir():
         sounds = (audio / f"{name}{kind}" for kind in (".wav", ".flac", ".ogg", ".mp3"))
         path = next((sound for sound in sounds if sound.is_file()), audio / f"{name}.wav")
+    elif clips > 1:
+        raise BadInputError(
+            f"The sound {audio} is one file, but the truth has {clips} clips.",
+            "Give a folder with a sound of each clip's name.",
+        )
     return recognize(load_speech(path), transcript_beside(path))
 
 
@@ -203,7 +257,8 @@ def _means(clips: Sequence[_Clip]) -> dict[str, float]:
         "mean vertex error (mm)": errors.mve * MM,
         "FDD (mm²)": errors.fdd * MM**2,
     }
-    openings = [clip.opening for clip in clips if clip.opening is not None]
+    # Of a clip too short to correlate nothing is known.
+    openings = [o for c in clips if (o := c.opening) is not None and math.isfinite(o.correlation)]
     if openings:
         figures["opening, correlation"] = float(np.mean([o.correlation for o in openings]))
         figures["opening, mean difference (mm)"] = float(np.mean([o.difference for o in openings]))
@@ -222,11 +277,16 @@ def _as_json(score: CandidateScores) -> dict[str, Any]:
 
 
 def _show(scores: Sequence[CandidateScores]) -> None:
-    table = Table(title=f"Motion of {len(scores[0].clips)} clips beside the captured one")
+    clips = len(scores[0].clips)
+    table = Table(title=f"Motion of {clips} clip{'s' * (clips > 1)} beside the captured one")
     names = list(dict.fromkeys(name for score in scores for name in score.figures))
     table.add_column("figure")
     for score in scores:
-        table.add_column(score.name, justify="right")
+        table.add_column(Text(score.name), justify="right")
     for name in names:
-        table.add_row(name, *(f"{score.figures.get(name, math.nan):.4g}" for score in scores))
+        table.add_row(name, *(_shown(score.figures.get(name)) for score in scores))
     Console(width=_WIDTH).print(table)
+
+
+def _shown(value: float | None) -> str:
+    return "n/a" if value is None or not math.isfinite(value) else f"{value:.4g}"

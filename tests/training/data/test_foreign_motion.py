@@ -87,3 +87,15 @@ def test_a_file_of_no_motion_is_named(take):
     np.savez(take / "take.npz", words=np.zeros(3))
     with pytest.raises(BadInputError, match=r"take\.npz"):
         read(take)
+
+
+@pytest.mark.parametrize("factor", [1000.0, 0.0], ids=["millimetres", "offsets"])
+def test_vertices_that_are_not_where_the_head_is_are_refused(tmp_path, factor):
+    head = load_head("default")
+    shutil.copy(VOICE, tmp_path / "take.wav")
+    frames = round(load_speech(VOICE).duration * 10.0)
+    vertices = np.repeat(factor * head.template[None], frames, axis=0).astype(np.float32)
+    np.savez(tmp_path / "take.motion.npz", fps=10.0, vertices=vertices)
+    with pytest.raises(BadInputError, match=r"take\.motion\.npz.*mm away") as caught:
+        read(tmp_path)
+    assert "in metres" in caught.value.hint
