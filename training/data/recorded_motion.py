@@ -179,8 +179,8 @@ def _plain(path: Path, head: CapturedHead) -> CapturedMotion:
         raise _misshapen(path, name, values, f"{len(captured.expression_names)}", captured)
     if values.shape[1:] != trained.template.shape:
         raise _misshapen(path, name, values, f"{trained.vertex_count}, 3", trained)
-    away = float(np.linalg.norm(values - trained.template, axis=2).mean(axis=1).min(initial=_FAR))
-    if away >= _FAR:
+    apart = np.linalg.norm(values - trained.template, axis=2).mean(axis=1)
+    if len(apart) and (away := float(apart.min())) > _FAR:
         raise BadInputError(
             f"{path}: the vertices are {1000 * away:.0f} mm away from those of {trained.id!r} on "
             "average.",
