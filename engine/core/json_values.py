@@ -36,6 +36,17 @@ def parse_json(data: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
+def without_nan(content: Any) -> Any:
+    """The values with ``None`` for numbers that JSON has no word for: NaN and the infinities."""
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, Mapping):
+        return {key: without_nan(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [without_nan(value) for value in content]
+    return content
+
+
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 

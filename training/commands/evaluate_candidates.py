@@ -69,7 +69,7 @@ def video(
     Args:
         truth: video of the camera, or a folder of its pictures.
         candidate: NAME=VIDEO, or NAME=FOLDER of pictures; several after each other.
-        fps: frames per second of folders of pictures.
+        fps: frames per second of folders of pictures, and of videos that do not say theirs.
         audio: the sound, for LSE-D and LSE-C.
         face: left, top and side in pixels of the square round the face that SyncNet sees; the
             largest square in the middle by default.

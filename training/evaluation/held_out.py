@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from training.data.recorded_motion import read_motion
 from training.data.recordings import Recordings
 from training.evaluation.report.html import Note, Picture, Section, Table, page
 from training.evaluation.report.speech import averaged
-from training.metrics.film import Agreement, film_agreement, mouth_curve
+from training.metrics.film import Agreement, film_agreement, mean_agreement, mouth_curve
 from training.metrics.lip_sync import lip_sync
 from training.metrics.mouth import MM, lip_vertices
 from training.metrics.vertex import (
@@ -125,7 +124,9 @@ def held_out_scores(
         openings.append(film_agreement(mouth_curve(ours, head), mouth_curve(true, head)).opening)
         spoken = lip_sync(ours, head, known.phones, known.words)
         closed, bilabials = closed + spoken.closed, bilabials + spoken.bilabials
-    return HeldOutScores(tuple(names), averaged(errors), _mean(openings), closed, bilabials)
+    return HeldOutScores(
+        tuple(names), averaged(errors), mean_agreement(openings), closed, bilabials
+    )
 
 
 def write_held_out_scores(
@@ -147,7 +148,10 @@ def write_held_out_scores(
     content["test recordings"] = [] if scores is None else list(scores.names)
     write_json(folder / SCORES, content)
     said = _NO_TEST if scores is None else f"Test part: {', '.join(scores.names)}."
-    rows = [(key, f"{value:.4g}") for key, value in figures.items()]
+    shown = {
+        key: f"{value:.4g}" if math.isfinite(value) else "n/a" for key, value in figures.items()
+    }
+    rows = list(shown.items())
     sections = [Section("", [Note(said), Table.of(("figure", "value"), rows)])]
     if (folder / CURVES).is_file():
         with Image.open(folder / CURVES) as picture:
@@ -156,8 +160,3 @@ def write_held_out_scores(
     with atomic_write(folder / REPORT) as temporary:
         temporary.write_text(page(f"Speech model {name}", sections), "utf-8")
     return content
-
-
-def _mean(agreements: Sequence[Agreement]) -> Agreement:
-    values = zip(*((a.correlation, a.difference, a.lag_ms) for a in agreements), strict=True)
-    return Agreement(*(float(np.mean(value)) for value in values))

@@ -29,7 +29,7 @@ from training.data.recorded_motion import read_motion, with_lips
 from training.data.recordings import Recording, any_recordings
 from training.data.transcripts import transcript_beside
 from training.evaluation.report.speech import averaged
-from training.metrics.film import Agreement, film_agreement, mouth_curve
+from training.metrics.film import Agreement, film_agreement, mean_agreement, mouth_curve
 from training.metrics.lip_sync import LipSync, combined, lip_sync
 from training.metrics.mouth import MM, lip_vertices
 from training.metrics.vertex import (
@@ -257,12 +257,12 @@ def _means(clips: Sequence[_Clip]) -> dict[str, float]:
         "mean vertex error (mm)": errors.mve * MM,
         "FDD (mm²)": errors.fdd * MM**2,
     }
-    # Of a clip too short to correlate nothing is known.
-    openings = [o for c in clips if (o := c.opening) is not None and math.isfinite(o.correlation)]
+    openings = [clip.opening for clip in clips if clip.opening is not None]
     if openings:
-        figures["opening, correlation"] = float(np.mean([o.correlation for o in openings]))
-        figures["opening, mean difference (mm)"] = float(np.mean([o.difference for o in openings]))
-        figures["lag (ms)"] = float(np.mean([o.lag_ms for o in openings]))
+        opening = mean_agreement(openings)
+        figures["opening, correlation"] = opening.correlation
+        figures["opening, mean difference (mm)"] = opening.difference
+        figures["lag (ms)"] = opening.lag_ms
     spoken = [clip.spoken for clip in clips if clip.spoken is not None]
     if spoken:
         together = combined(spoken)

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from engine.audio.loading import load_speech
 from engine.core.errors import BadInputError, MissingDependencyError
@@ -23,6 +24,7 @@ from engine.core.progress import Progress, no_progress
 from training.data.film_frames import Film, Frame
 from training.metrics.image import psnr, ssim
 from training.metrics.image_lpips import Lpips, Net
+from training.run.options import COUNT_OR_NONE, check_ranges
 
 if TYPE_CHECKING:
     from training.metrics.sync_error import SyncError
@@ -37,6 +39,10 @@ _OTHER = 12.0
 _LIVELY = 25.0
 """Standard deviation in a corner above which it shows something, and no background."""
 _WIDTH = 110
+_HIGHEST = 60.0
+"""Decibels of frames that are the same to 8 bits, as VMAF's tools count them: of infinity there is
+no mean."""
+_TRUTH = "truth"
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class Wanted:
     """What to measure with.
 
     Attributes:
-        fps: frames per second of folders.
+        fps: frames per second of folders, and of videos that do not say theirs.
         audio: the sound, for LSE.
         face: left, top and side of the square that SyncNet sees, pixels; the largest in the middle.
         frames: at most so many, spread over all; 0 takes every one.
@@ -61,6 +67,18 @@ class Wanted:
     weights: Path | None = None
     syncnet: Path | None = None
 
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            BadInputError: names the setting.
+        """
+        check_ranges(self, {"frames": COUNT_OR_NONE})
+        if self.fps is not None:
+            check_ranges(self, {"fps": (1.0, 1000.0)})
+        if self.syncnet is not None and self.audio is None:
+            raise BadInputError("LSE needs the sound.", "Give it with --audio.")
+
 
 @dataclass(frozen=True)
 class VideoScores:
@@ -69,7 +87,9 @@ class VideoScores:
     Attributes:
         name: of the candidate; the truth itself has one too where LSE is measured.
         frames: how many were compared.
-        psnr: decibels; ssim: 1 for equal pictures; lpips: ``None`` without weights.
+        psnr: decibels, of a frame at most 60.
+        ssim: 1 for equal pictures.
+        lpips: ``None`` without weights.
         lse_d, lse_c: ``None`` without SyncNet or the sound.
     """
 
@@ -104,6 +124,10 @@ def evaluate(
         MissingDependencyError: SyncNet was asked for and cannot be had.
     """
     wanted = wanted or Wanted()
+    if _TRUTH in candidates and wanted.syncnet is not None:
+        raise BadInputError(
+            f"A candidate is called {_TRUTH!r}, as what the camera filmed is.", "Rename it."
+        )
     true = Film.open(truth, wanted.fps)
     films = {name: Film.open(path, wanted.fps) for name, path in candidates.items()}
     for film in films.values():
@@ -113,13 +137,13 @@ def evaluate(
         lpips = Lpips(wanted.net, wanted.weights)
     except MissingDependencyError as error:
         missing = str(error)
-    synchrony = {name: _sync_error(film, wanted) for name, film in {"truth": true, **films}.items()}
+    synchrony = {name: _sync_error(film, wanted) for name, film in {_TRUTH: true, **films}.items()}
     scores = []
     for number, (name, film) in enumerate(films.items()):
         progress(number / len(films), f"Measuring {name}")
         scores.append(_scored(name, film, true, lpips, wanted.frames, synchrony[name]))
-    if (spoken := synchrony["truth"]) is not None:
-        real = VideoScores("truth", true.frames, None, None, None, *spoken[:2])
+    if (spoken := synchrony[_TRUTH]) is not None:
+        real = VideoScores(_TRUTH, true.frames, None, None, None, *spoken[:2])
         scores.append(real)
     _show(scores, wanted, missing)
     if out is not None:
@@ -188,7 +212,7 @@ def _scored(
             continue
         ours, theirs = (torch.from_numpy(x.astype(np.float32) / 255) for x in (a, b))
         distance = math.nan if lpips is None else lpips(ours, theirs)
-        figures.append((psnr(ours, theirs), ssim(ours, theirs), distance))
+        figures.append((min(psnr(ours, theirs), _HIGHEST), ssim(ours, theirs), distance))
     decibels, alike, distance = np.mean(figures, axis=0).tolist()
     return VideoScores(
         name,
@@ -208,8 +232,7 @@ def _sync_error(film: Film, wanted: Wanted) -> SyncError | None:
     from training.metrics.syncnet import load_syncnet, measure
 
     network = load_syncnet(wanted.syncnet)
-    if wanted.audio is None:
-        raise BadInputError("LSE needs the sound.", "Give it with --audio.")
+    assert wanted.audio is not None
     if film.fps is None:
         raise BadInputError(f"The frame rate of {film.path} is not known.", "Give it with --fps.")
     return measure(network, _faces(film, wanted.face), load_speech(wanted.audio).samples)
@@ -249,7 +272,7 @@ def _show(scores: Sequence[VideoScores], wanted: Wanted, missing: str) -> None:
 
     for s in scores:
         numbers = (text(s.psnr, 2), text(s.ssim, 4), text(s.lpips, 4))
-        table.add_row(s.name, str(s.frames), *numbers, text(s.lse_d, 3), text(s.lse_c, 3))
+        table.add_row(Text(s.name), str(s.frames), *numbers, text(s.lse_d, 3), text(s.lse_c, 3))
     console = Console(width=_WIDTH)
     console.print(table)
     if missing:

@@ -7,6 +7,8 @@ apart, which they are on the default head; a head is scaled by the distance of i
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +32,7 @@ _LEAST = 8
 
 @dataclass(frozen=True)
 class Agreement:
-    """How a curve follows a filmed one.
+    """How a curve follows a filmed one; NaN all three where they have too few frames in common.
 
     Attributes:
         correlation: Pearson's at the lag; 0 where either does not move.
@@ -55,6 +57,15 @@ class FilmAgreement:
     seconds: float
     opening: Agreement
     width: Agreement
+
+
+def mean_agreement(agreements: Iterable[Agreement]) -> Agreement:
+    """Means over those clips that are long enough to say something; NaN where there are none."""
+    known = [a for a in agreements if math.isfinite(a.correlation)]
+    if not known:
+        return Agreement(math.nan, math.nan, math.nan)
+    values = zip(*((a.correlation, a.difference, a.lag_ms) for a in known), strict=True)
+    return Agreement(*(float(np.mean(value)) for value in values))
 
 
 def mouth_curve(performance: Performance, head: Head) -> MouthCurve:
@@ -100,7 +111,7 @@ def film_agreement(ours: MouthCurve, film: MouthCurve) -> FilmAgreement:
 
 
 def _agreement(ours: MouthCurve, curve: Double, film: MouthCurve, true: Double) -> Agreement:
-    best = Agreement(-np.inf, 0.0, 0.0)
+    best, highest = Agreement(math.nan, math.nan, math.nan), -math.inf
     # The smallest lag first, so that a mouth that never moves has none.
     for step in sorted(range(-round(_REACH / _STEP), round(_REACH / _STEP) + 1), key=abs):
         lag = step * _STEP
@@ -110,7 +121,8 @@ def _agreement(ours: MouthCurve, curve: Double, film: MouthCurve, true: Double) 
             continue
         made, real = np.interp(at[common], ours.times, curve), true[common]
         found = _correlation(made, real)
-        if found > best.correlation:
+        if found > highest:
+            highest = found
             best = Agreement(found, float(np.abs(made - real).mean()), lag * 1000.0)
     return best
 

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from engine.core.json_values import read_json
 from training.run.checkpoints import write_json
@@ -55,11 +55,17 @@ def stored(folder: Path, name: str = RESULT) -> Result | None:
     if not path.is_file():
         return None
     content = read_json(path, "Remove it: it is measured again.")
-    values: dict[str, Any] = dict(content.values)
-    return Result(**{key: values[key] for key in Result.__dataclass_fields__ if key in values})
+    figures = content.group("figures")
+    return Result(
+        {name: figures.number(name) for name in figures.values},
+        content.whole("parameters", 0),
+        content.number("seconds", 0.0),
+        list(content.texts("notes")) if "notes" in content else [],
+    )
 
 
 def store(folder: Path, result: Result, name: str = RESULT) -> None:
-    """Write a result, whole or not at all."""
+    """Write a result, whole or not at all; a figure that is no number is none."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / name, asdict(result))
+    figures = {key: value for key, value in result.figures.items() if math.isfinite(value)}
+    write_json(folder / name, asdict(replace(result, figures=figures)))

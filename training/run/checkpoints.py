@@ -12,6 +12,7 @@ import torch
 
 from engine.core.errors import BadInputError, GaussianSpeechError
 from engine.core.files import atomic_write
+from engine.core.json_values import without_nan
 from training.run.options import MACHINE_SETTINGS
 
 STATE = "checkpoints/last.pt"
@@ -82,6 +83,7 @@ def _read_version_0_1(state: dict[str, Any]) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any] | Sequence[Any]) -> None:
-    """Write JSON, whole or not at all."""
+    """Write JSON, whole or not at all; ``null`` for what is no finite number."""
+    text = json.dumps(without_nan(content), indent=2, allow_nan=False)
     with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2), encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")

@@ -8,10 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
+from engine.core.json_values import parse_json
 from engine.rendering.video import write_video
 from tests.training.metrics.syncnet_towers import save_towers
 from tests.training.speech.recordings import write_sound
 from training.cli import main
+from training.data import film_frames
+from training.data.film_frames import Film
 from training.metrics.image import psnr, ssim
 
 SIZE = (48, 64)
@@ -25,10 +28,10 @@ def _pictures(frames=10, size=SIZE, background=0):
     return made
 
 
-def _folder(path, pictures):
+def _folder(path, pictures, names="{:05d}.png"):
     path.mkdir()
     for i, picture in enumerate(pictures):
-        Image.fromarray(picture).save(path / f"{i:05d}.png")
+        Image.fromarray(picture).save(path / names.format(i))
     return path
 
 
@@ -109,3 +112,114 @@ def test_a_file_that_is_no_video_is_named(tmp_path, capsys):
     (tmp_path / "broken.mp4").write_bytes(b"no video")
     assert _measured(tmp_path, "--candidate", f"x={tmp_path / 'broken.mp4'}") == 2
     assert "broken.mp4 cannot be read as a video" in " ".join(capsys.readouterr().err.split())
+
+
+def test_pictures_are_in_the_order_of_their_numbers(tmp_path):
+    """As programs number them that do not write zeros before; what a system hides is none."""
+    _folder(tmp_path / "truth", _pictures(12))
+    plain = _folder(tmp_path / "plain", _pictures(12), "frame{}.png")
+    Image.fromarray(_pictures(1, (30, 30))[0]).save(plain / "._frame1.png")
+    scores = _measured(tmp_path, "--candidate", f"plain={plain}")
+    assert scores["plain"]["ssim"] == pytest.approx(1.0)
+    assert scores["plain"]["frames"] == 12
+
+
+def test_equal_frames_have_a_number(tmp_path):
+    """Of infinity there is no mean, and no JSON."""
+    true = _pictures()
+    _folder(tmp_path / "truth", true)
+    other = true.copy()
+    other[1:] //= 2
+    _folder(tmp_path / "other", other)
+    scores = _measured(tmp_path, "--candidate", f"x={tmp_path / 'other'}")
+    one = psnr(*(torch.from_numpy(x[1].astype(np.float32) / 255) for x in (other, true)))
+    assert scores["x"]["psnr"] == pytest.approx((60.0 + 9 * one) / 10, abs=0.1)
+    same = _measured(tmp_path, "--candidate", f"x={tmp_path / 'truth'}")
+    assert same["x"]["psnr"] == 60.0
+    parse_json((tmp_path / "report" / "video.json").read_bytes())
+
+
+def _of_another_size(folder):
+    Image.fromarray(_pictures(1, (50, 64))[0]).save(folder / "00005.png")
+
+
+def _transparent(folder):
+    picture = np.dstack([_pictures(1)[0], np.full(SIZE, 200, np.uint8)])
+    Image.fromarray(picture).save(folder / "00005.png")
+
+
+def _deep(folder):
+    Image.fromarray(np.full(SIZE, 40_000, np.uint16)).save(folder / "00005.png")
+
+
+def _cut(folder):
+    data = (folder / "00005.png").read_bytes()
+    (folder / "00005.png").write_bytes(data[: len(data) // 2])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (_of_another_size, "00005.png is 64×50 pixels, the first of"),
+        (_transparent, "00005.png is transparent"),
+        (_deep, "00005.png is a picture of the kind I;16"),
+        (_cut, "00005.png cannot be read"),
+    ],
+)
+def test_a_picture_unlike_the_others_is_named(tmp_path, capsys, spoil, said):
+    _folder(tmp_path / "truth", _pictures())
+    spoil(_folder(tmp_path / "other", _pictures()))
+    assert _measured(tmp_path, "--candidate", f"x={tmp_path / 'other'}") == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--frames", "-3"], "--frames must be"),
+        (["--fps", "0"], "--fps must be"),
+        (["--fps", "nan"], "--fps must be"),
+        (["--syncnet", "syncnet.pt"], "LSE needs the sound"),
+    ],
+)
+def test_impossible_options_are_named(tmp_path, capsys, words, said):
+    _folder(tmp_path / "truth", _pictures())
+    assert _measured(tmp_path, "--candidate", f"x={tmp_path / 'truth'}", *words) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_video_that_does_not_say_its_rate_takes_the_given_one(tmp_path, monkeypatch):
+    write_video(tmp_path / "film.mp4", list(_pictures()), 25.0)
+    monkeypatch.setattr(film_frames, "_rate", lambda _: None)
+    assert Film.open(tmp_path / "film.mp4").fps is None
+    assert Film.open(tmp_path / "film.mp4", 30.0).fps == 30.0
+
+
+def test_nothing_to_compare_is_said(tmp_path, capsys):
+    _folder(tmp_path / "truth", _pictures())
+    assert _measured(tmp_path, "--candidate") == 2
+    assert "--candidate NAME=" in capsys.readouterr().err
+
+
+def test_a_sound_holds_no_pictures(tmp_path, capsys):
+    _folder(tmp_path / "truth", _pictures())
+    write_sound(tmp_path / "c.wav", 0)
+    assert _measured(tmp_path, "--candidate", f"x={tmp_path / 'c.wav'}") == 2
+    assert "c.wav holds no pictures" in capsys.readouterr().err
+
+
+def test_names_of_candidates_are_shown_as_they_are(tmp_path, capsys):
+    _folder(tmp_path / "truth", _pictures())
+    scores = _measured(tmp_path, "--candidate", f"a[/x]ü={tmp_path / 'truth'}")
+    assert list(scores) == ["a[/x]ü"]
+    assert "a[/x]ü" in capsys.readouterr().out
+
+
+def test_no_candidate_is_called_as_the_truth_is(tmp_path, capsys):
+    _folder(tmp_path / "truth", _pictures(40))
+    write_sound(tmp_path / "c.wav", 0)
+    save_towers(tmp_path / "syncnet.pt")
+    words = ["--syncnet", str(tmp_path / "syncnet.pt"), "--audio", str(tmp_path / "c.wav")]
+    given = ["--candidate", f"truth={tmp_path / 'truth'}", "--fps", "40", *words]
+    assert _measured(tmp_path, *given) == 2
+    assert "called 'truth'" in capsys.readouterr().err
