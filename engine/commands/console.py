@@ -33,7 +33,7 @@ def progress_bar(title: str) -> Iterator[Progress]:
     columns = (
         TextColumn("[bold]{task.description}"),
         BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %  {task.fields[step]}"),
+        TextColumn("{task.percentage:>3.0f} %  {task.fields[step]}", markup=False),
         TimeElapsedColumn(),
     )
     with Bars(*columns, console=console) as bars:

@@ -7,6 +7,7 @@ from itertools import groupby
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from engine.commands.console import EXIT_FAILED, print_result
 from engine.core.diagnosis import worst
@@ -34,6 +35,7 @@ def doctor(*, json: bool = False) -> int:
             table = Table(title=topic, title_justify="left", show_header=False, min_width=60)
             for check in rows:
                 level = f"[{_COLORS[check.level]}]{check.level}[/]"
-                table.add_row(level, check.name, f"{check.text}\n{check.remedy}".strip())
+                said = f"{check.text}\n{check.remedy}".strip()
+                table.add_row(level, Text(check.name), Text(said))
             console.print(table)
     return EXIT_FAILED if worst(checks) == "error" else 0

@@ -13,6 +13,7 @@ FaceFormer, CodeTalker, Imitator and GaussianSpeech do.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import tempfile
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ Float = NDArray[np.float32]
 
 DEFAULT_SOURCE = "facebook/wav2vec2-base-960h"
 _FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
+_OTHER_WEIGHTS = ("pytorch_model.bin", "model.safetensors.index.json")
 _WINDOW = 16.0
 _CONTEXT = 2.0
 """Seconds of a window of the transformer, and of what it sees on both sides of it besides."""
@@ -114,7 +116,8 @@ class Wav2Vec2Encoder(nn.Module):
         extractor: Any = Wav2Vec2FeatureExtractor
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".wav2vec2.") as temporary:
             made = Path(temporary) / "model"
-            self.network.save_pretrained(made)
+            with _quiet():
+                self.network.save_pretrained(made)
             extractor(do_normalize=self.normalise).save_pretrained(made)
             _put_in_place(made, folder, Path(temporary) / "before")
 
@@ -251,18 +254,23 @@ def load_wav2vec2(
     from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
     source = str(source)
+    _check_files(source)
     try:
-        config = Wav2Vec2Config.from_pretrained(source, local_files_only=True)
-        extractor = Wav2Vec2FeatureExtractor.from_pretrained(source, local_files_only=True)
-        loaded: Any = Wav2Vec2Model.from_pretrained(
-            source, local_files_only=True, output_loading_info=True
-        )
-    except OSError as error:
-        raise _missing(source) from error
-    except (ValueError, KeyError, TypeError) as error:
+        with _quiet():
+            config = Wav2Vec2Config.from_pretrained(source, local_files_only=True)
+            extractor = Wav2Vec2FeatureExtractor.from_pretrained(source, local_files_only=True)
+            if config.model_type == "wav2vec2":
+                loaded: Any = Wav2Vec2Model.from_pretrained(
+                    source, local_files_only=True, output_loading_info=True
+                )
+    # transformers, huggingface_hub and safetensors raise exceptions of many kinds.
+    except Exception as error:
+        if isinstance(error, OSError) and not Path(source).is_dir():
+            raise _missing(source) from error
+        reason = " ".join(str(error).split())[:200]
         raise BadInputError(
-            f"{source} cannot be read as wav2vec 2.0: {error}",
-            f"Give a folder with a wav2vec 2.0 model, such as {DEFAULT_SOURCE}.",
+            f"{source} cannot be read as wav2vec 2.0: {reason}",
+            f"Give a folder with a whole wav2vec 2.0 model, such as {DEFAULT_SOURCE}.",
         ) from error
     if config.model_type != "wav2vec2":
         raise BadInputError(
@@ -280,6 +288,12 @@ def load_wav2vec2(
         raise BadInputError(
             f"{source} lacks {len(missing)} weights of wav2vec 2.0, such as {missing[0]}.",
             "Give a complete model; copy or download it again.",
+        )
+    broken = [n for n, p in network.named_parameters() if not bool(torch.isfinite(p).all())]
+    if broken:
+        raise BadInputError(
+            f"{source} has weights that are NaN or infinite, such as {broken[0]}.",
+            "Copy or download it again; one that was trained is to be trained anew.",
         )
     return Wav2Vec2Encoder(network.eval(), normalise=bool(extractor.do_normalize), rate=rate)
 
@@ -299,7 +313,10 @@ def encoder_digest(folder: str | Path) -> str:
             with (Path(folder) / name).open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         except OSError as error:
-            raise _missing(str(folder)) from error
+            raise MissingDependencyError(
+                f"{Path(folder) / name}, which the speech model needs, cannot be read.",
+                "Copy the model again, with the folder beside it.",
+            ) from error
     return digest.hexdigest()
 
 
@@ -315,12 +332,48 @@ def _put_in_place(made: Path, folder: Path, before: Path) -> None:
         raise
 
 
-def _missing(source: str) -> MissingDependencyError:
-    if Path(source).is_dir():
-        return MissingDependencyError(
-            f"The folder {source} holds no complete wav2vec 2.0 model.",
-            f"It needs {', '.join(_FILES[:-1])} and {_FILES[-1]}.",
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what transformers prints while it loads: what is wrong is said in one line here."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _check_files(source: str) -> None:
+    """See that a folder has all files of a model; transformers would make up its settings.
+
+    Raises:
+        MissingDependencyError: it has not; or there is no such folder.
+    """
+    folder = Path(source)
+    if not folder.is_dir():
+        # Ids of the hub are NAME or OWNER/NAME.
+        if folder.exists() or folder.is_absolute() or len(folder.parts) > 2:
+            raise MissingDependencyError(
+                f"There is no folder {source}.", "Give the folder that holds wav2vec 2.0."
+            )
+        return
+    weights = [folder / name for name in (_FILES[-1], *_OTHER_WEIGHTS)]
+    lacking = [name for name in _FILES[:-1] if not (folder / name).is_file()]
+    lacking += [] if any(path.is_file() for path in weights) else [_FILES[-1]]
+    if lacking:
+        raise MissingDependencyError(
+            f"The folder {source} holds no complete wav2vec 2.0 model: it lacks "
+            f"{' and '.join(lacking)}.",
+            f"Copy or download the model again, such as {DEFAULT_SOURCE}.",
         )
+
+
+def _missing(source: str) -> MissingDependencyError:
     return MissingDependencyError(
         f"The weights of wav2vec 2.0 {source!r} are not on this machine.",
         f"With a connection, run 'hf download {source}' once; or copy the folder here and give "

@@ -4,6 +4,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -130,6 +131,13 @@ def test_the_table_names_every_clip_and_no_other_recordings(report, recordings, 
     for name in (*(path.stem for path in find_speech([recordings])), "total"):
         assert name in shown
     assert "Rhubarb" not in shown
+
+
+def test_the_tables_show_names_as_they_are(report, capsys):
+    name = "[/x]a[b]"
+    clips = [replace(clip, name=name) for clip in report[0].clips]
+    replace(report[0], clips=clips, model=clips[0].model, head=name).show()
+    assert capsys.readouterr().out.count(name) > len({clip.mode for clip in clips})
 
 
 def test_captured_motion_gives_vertex_errors(recordings, tmp_path):

@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from engine.core.files import atomic_write
 from training.metrics.image_scores import REGION_NAMES, Scores, ViewScores, together
@@ -156,11 +157,12 @@ class AvatarReport:
     def show(self, console: Console | None = None) -> None:
         """Print the table."""
         console = console or Console(width=_WIDTH)
-        table = Table(title=f"{Path(self.avatar).name} on {self.capture}", show_header=False)
+        title = Text(f"{Path(self.avatar).name} on {self.capture}")
+        table = Table(title=title, show_header=False)
         table.add_column()
         table.add_column(justify="right")
         for name, value in self.rows():
-            table.add_row(name, value)
+            table.add_row(name, Text(value))
         console.print(table)
         for note in self.notes():
             console.print(note, highlight=False, markup=False)

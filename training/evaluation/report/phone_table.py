@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.table import Table
+from rich.text import Text
 
 from engine.phonemes import SILENCE
 from training.metrics.phone_means import PhoneMean
@@ -29,7 +30,7 @@ def phone_cells(mean: PhoneMean) -> tuple[str, ...]:
 def phone_table(means: Sequence[PhoneMean], title: str) -> Table:
     """All phones, in several columns beside each other."""
     table = Table(
-        title=title,
+        title=Text(title),
         caption="At the middle of each phone, where the outer eye corners are 90 mm apart; "
         "people: five filmed speakers; –: not measured, as UE, OE and BH, which English lacks.",
     )

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from engine.core.files import atomic_write
 from training.evaluation.report.phone_table import phone_table
@@ -141,7 +142,7 @@ class SpeechReport:
         console = console or Console(width=_WIDTH)
         extra = columns(self.clips)
         table = Table(
-            title=f"Lip sync: {self.model} on head {self.head} at {self.fps:g} fps",
+            title=Text(f"Lip sync: {self.model} on head {self.head} at {self.fps:g} fps"),
             caption="True sounds: articulation alone.",
         )
         table.add_column("clip", no_wrap=True)
@@ -153,8 +154,8 @@ class SpeechReport:
                 table.add_row(f"[bold]{MODES[mode]}")
                 for result in self.clips:
                     if (result.mode, result.model) == (mode, model):
-                        table.add_row(result.name, *cells(result, extra))
-            table.add_row(f"total, {model}", *cells(total, extra), style="bold")
+                        table.add_row(Text(result.name), *cells(result, extra))
+            table.add_row(Text(f"total, {model}"), *cells(total, extra), style="bold")
         console.print(table)
         if self.phones:
             console.print(phone_table(self.phones, f"Mouth of {self.model} at true sounds"))

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """wav2vec 2.0 with small random weights, against transformers' own network and processor."""
 
+import json
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -13,10 +16,11 @@ from transformers import (
 )
 
 from engine.audio.loading import SAMPLE_RATE, speech_from_samples
-from engine.core.errors import BadInputError, MissingDependencyError
+from engine.core.errors import BadInputError, GaussianSpeechError, MissingDependencyError
 from engine.motion.encoders import wav2vec2
 from engine.motion.encoders.registry import load_encoder
 from engine.motion.encoders.wav2vec2 import load_wav2vec2
+from tests.training.speech.recordings import write_wav2vec2
 
 SMALL = {
     "hidden_size": 16,
@@ -246,3 +250,70 @@ def test_missing_weights_are_never_drawn_at_random(folder, tmp_path):
     save_file(state, tmp_path / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(BadInputError, match=r"lacks 1 weights.*encoder\.layers\.1\.attention"):
         load_wav2vec2(tmp_path)
+
+
+def _with_config(**changes):
+    def change(folder):
+        path = folder / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+    return change
+
+
+def _with_weights(make):
+    def change(folder):
+        tensors = load_file(folder / "model.safetensors")
+        save_file(tensors | make(tensors), folder / "model.safetensors", {"format": "pt"})
+
+    return change
+
+
+def _cut(folder):
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:100])
+
+
+NORM = "encoder.layer_norm.bias"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda folder: (folder / "config.json").unlink(), "lacks config.json"),
+        (lambda folder: (folder / "preprocessor_config.json").unlink(), "lacks preprocessor"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "lacks model.safetensors"),
+        (lambda folder: (folder / "config.json").write_text("{"), "cannot be read"),
+        (lambda folder: (folder / "config.json").write_text("[]"), "cannot be read"),
+        (_with_config(hidden_size="many"), "cannot be read"),
+        (_with_config(hidden_size=-4), "cannot be read"),
+        (_with_config(conv_stride=[5, 2]), "cannot be read"),
+        (_with_config(model_type="bert"), "is a model of type 'bert'"),
+        (_cut, "cannot be read"),
+        (_with_weights(lambda _: {NORM: torch.zeros(1, 2, 3)}), "cannot be read"),
+        (_with_weights(lambda t: {NORM: t[NORM] * math.nan}), f"infinite, such as {NORM}"),
+    ],
+)
+def test_what_is_wrong_with_a_folder_is_one_line(tmp_path, capfd, spoil, said):
+    write_wav2vec2(tmp_path / "weights")
+    spoil(tmp_path / "weights")
+    capfd.readouterr()
+    with pytest.raises(GaussianSpeechError, match="weights") as caught:
+        load_wav2vec2(tmp_path / "weights")
+    assert said in str(caught.value)
+    assert not any(capfd.readouterr())
+
+
+def test_surplus_weights_are_of_another_task(tmp_path, capfd):
+    write_wav2vec2(tmp_path / "weights")
+    _with_weights(lambda _: {"lm_head.weight": torch.zeros(3, 16)})(tmp_path / "weights")
+    capfd.readouterr()
+    load_wav2vec2(tmp_path / "weights")
+    assert not any(capfd.readouterr())
+
+
+@pytest.mark.parametrize("source", ["nowhere", "file.txt"])
+def test_a_path_that_is_no_folder_is_not_looked_for_elsewhere(tmp_path, source):
+    (tmp_path / "file.txt").write_text("no weights")
+    with pytest.raises(GaussianSpeechError, match="There is no folder") as caught:
+        load_wav2vec2(tmp_path / source)
+    assert "hf download" not in caught.value.hint
