@@ -30,7 +30,7 @@ from engine.phonemes import Phone, normalize_segments
 from training.assets.reading import SENTENCES
 from training.assets.synthesise import write_clip
 from training.assets.voices import VOICES, Utterance, Voice, installed, speak
-from training.data.recordings import PARTS, SPLIT
+from training.data.split_file import PARTS, SPLIT
 from training.run.checkpoints import write_json
 from training.synthetic.speaker import ANOTHER, speak_as
 

@@ -23,7 +23,8 @@ from engine.motion.interchange.curve_files import is_curve_file
 from training.data.captured_motion import CapturedHead, CapturedMotion
 from training.data.foreign_motion import foreign_performance
 from training.data.recorded_motion import motion_alone
-from training.data.recordings import MOTIONS, OFFSETS, RECORD, SPLIT, WRINKLES, Recording
+from training.data.recordings import MOTIONS, OFFSETS, RECORD, WRINKLES, Recording
+from training.data.split_file import SPLIT
 
 KINDS = (".npz", ".npy", ".csv", ".json")
 _BESIDE = (".phones.json", ".mouth.json")

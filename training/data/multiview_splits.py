@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.core.errors import BadInputError
 from training.data.layout import Frame, Split
-from training.data.recordings import SPLIT
+from training.data.split_file import SPLIT
 
 WATCHED: tuple[Split, ...] = ("val", "test")
 

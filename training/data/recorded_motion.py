@@ -31,6 +31,8 @@ _OTHER_HEAD = "Train on the head that was captured, or retarget the captures fir
 _RATE_REMEDY = "Add an array 'fps' with frames per second."
 _PIECE = 64
 _SLOWEST, _FASTEST = 10.0, 240.0
+_FARTHEST = 0.15
+"""Metres that a vertex of a face moves at most; a jaw that is dropped moves by 0.06."""
 _FAR = 0.02
 """Metres between a captured face and the head's on average, from which their units are two."""
 
@@ -140,7 +142,26 @@ def _of_head(motion: CapturedMotion, head: CapturedHead) -> CapturedMotion:
             f"{motion.path} says that it has {motion.fps:g} frames per second.",
             f"Give its true rate, {_SLOWEST:g} to {_FASTEST:g}.",
         )
+    _check_reach(motion)
     return motion
+
+
+def _check_reach(motion: CapturedMotion) -> None:
+    """See that no vertex moves farther than one of a face can.
+
+    Raises:
+        BadInputError: one does, by weights in percent or parameters in another unit.
+    """
+    reach = np.abs(motion.weights) @ np.linalg.norm(motion.basis, axis=2).max(axis=1)
+    if not len(reach):
+        return
+    frame = int(reach.argmax())
+    moved = np.linalg.norm(motion.offsets(slice(frame, frame + 1)).reshape(-1, 3), axis=1)
+    if moved.max() > _FARTHEST:
+        raise BadInputError(
+            f"{motion.path} moves a vertex by {100 * float(moved.max()):,.0f} cm in frame {frame}.",
+            "Weights of expressions are 0 to 1, angles radians and lengths metres.",
+        )
 
 
 def _kind(path: Path) -> str:

@@ -32,12 +32,11 @@ from engine.core.errors import BadInputError
 from engine.core.json_values import read_json
 from engine.motion.performance import MAX_FPS, MIN_FPS
 from training.data.layout import FLAME_PARAM, SPLITS, read_transforms, transforms_path
+from training.data.split_file import SPLIT, checked
 from training.data.transcripts import transcript_beside
 
 RECORD = "capture.json"
 SPEECH = "speech"
-SPLIT = "split.json"
-PARTS = ("training", "validation", "test")
 
 _SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 MOTIONS = (".performance.npz", ".motion.npz", ".flame_param.npz")
@@ -159,7 +158,7 @@ class Recordings:
         if len(names) == 1:
             return {"training": names, "validation": [], "test": []}
         if path.is_file():
-            return _checked(path, names)
+            return checked(path, names)
         each = max(1, round(len(names) / 8))
         test = each if len(names) > 2 else 0
         first = len(names) - each - test
@@ -189,8 +188,9 @@ def find_recordings(data: str | Path) -> Recordings:
         data: a folder of recordings, a sequence, a folder of sequences, or a multi-view capture.
 
     Raises:
-        BadInputError: there are none, a sound has no motion, a sequence has two sounds, two
-            recordings have one name, or ``capture.json`` is damaged or names what is not there.
+        BadInputError: there are none, a sound has no motion or a motion no sound, a sequence has
+            two sounds, two recordings have one name, or ``capture.json`` is damaged or names what
+            is not there.
     """
     folder = Path(data)
     found = any_recordings(folder)
@@ -246,8 +246,20 @@ def _plain(folder: Path) -> list[Recording]:
 
 
 def _beside(folder: Path) -> list[Recording]:
-    """NAME.wav with its motion."""
+    """NAME.wav with its motion.
+
+    Raises:
+        BadInputError: a sound without a motion, or where there are sounds, a motion without one.
+    """
     sounds = _sounds(folder)
+    names = {audio.stem for audio in sounds}
+    for path in sorted(folder.iterdir()) if sounds else ():
+        kind = next((end for end in MOTIONS if path.name.endswith(end)), None)
+        if kind is not None and (name := path.name.removesuffix(kind)) not in names:
+            raise BadInputError(
+                f"The motion {path} has no sound.",
+                f"Put {name}.wav beside it, or take it out of the folder.",
+            )
     offsets = _offsets(folder / OFFSETS, [audio.stem for audio in sounds])
     return [
         Recording(
@@ -367,32 +379,3 @@ def _with_record(path: Path, found: Sequence[Recording]) -> list[Recording]:
             )
         by_name[name].timesteps[entry.whole("frame")] = entry.whole("timestep_index")
     return list(by_name.values())
-
-
-def listed(path: Path) -> dict[str, list[str]]:
-    """The names that a ``split.json`` has for each of :data:`PARTS`.
-
-    Raises:
-        BadInputError: the file is damaged.
-    """
-    given = read_json(path, f"It must be an object with lists of names under {', '.join(PARTS)}.")
-    return {part: list(given.texts(part)) if part in given else [] for part in PARTS}
-
-
-def _checked(path: Path, names: Sequence[str]) -> dict[str, list[str]]:
-    split = listed(path)
-    seen: dict[str, str] = {}
-    for part, chosen in split.items():
-        for name in chosen:
-            if name not in names:
-                raise BadInputError(
-                    f"{path} names {name!r} for {part}, but there is no such recording.",
-                    "Correct the name or add the recording.",
-                )
-            if name in seen:
-                raise BadInputError(
-                    f"{path} names {name!r} for {seen[name]} and for {part}.",
-                    "Let each recording be in one part.",
-                )
-            seen[name] = part
-    return split

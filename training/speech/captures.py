@@ -30,7 +30,8 @@ from engine.recognition.recognizer import recognize
 from training.data.captured_motion import CapturedHead, CapturedMotion
 from training.data.flame_tracking import Tracking
 from training.data.recorded_motion import read_motion
-from training.data.recordings import PARTS, Recording, Recordings, find_recordings
+from training.data.recordings import Recording, Recordings, find_recordings
+from training.data.split_file import PARTS
 from training.speech.baselines import IMITATOR
 from training.speech.sequences import SpeechSequence, parted
 
@@ -87,6 +88,12 @@ def load_captures(
     captured = who if isinstance(who, CapturedHead) else CapturedHead.of(who)
     head = captured.trained
     split = found.split()
+    for part in PARTS[:2] if len(found.every) > 1 else ():
+        if not split[part]:
+            raise BadInputError(
+                f"{found.split_file} names no recording for {part}.",
+                f"Put at least one name into its list {part!r}.",
+            )
     measured_wrinkles(found)
     tension = SkinTension(head)
     sounds = {recording.name: load_speech(recording.audio) for recording in found.every}

@@ -16,7 +16,7 @@ from engine.core.files import atomic_write
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads.head import Head
 from engine.motion.performance import Performance
-from training.data.recordings import PARTS, SPLIT, listed
+from training.data.split_file import PARTS, SPLIT, listed
 from training.data.transcripts import transcript_beside
 from training.synthetic.schedule import Spoken
 

@@ -14,7 +14,8 @@ from tests.training.tracking.made_capture import made_capture, true_fit
 from training.data.layout import CANONICAL_HEAD, read_transforms, transforms_path, write_transforms
 from training.data.layout_head_param import load_head_param, save_head_param, save_identity
 from training.data.multiview import MultiViewCapture
-from training.data.recordings import RECORD, SPEECH, SPLIT
+from training.data.recordings import RECORD, SPEECH
+from training.data.split_file import SPLIT
 from training.synthetic.small_capture import FRONT
 
 

@@ -300,3 +300,36 @@ def test_a_split_with_an_unknown_name_is_refused(head, tmp_path):
 def test_an_empty_folder_is_refused(head, tmp_path):
     with pytest.raises(BadInputError, match="0 recordings"):
         _load(tmp_path, head)
+
+
+@pytest.mark.parametrize("part", ["training", "validation"])
+def test_a_split_without_a_part_is_named(head, tmp_path, part):
+    folder = write_recordings(tmp_path / "recordings", head)
+    names = {"training": ["c0", "c1"], "validation": ["c2"], "test": ["c3"]} | {part: []}
+    (folder / "split.json").write_text(json.dumps(names))
+    with pytest.raises(BadInputError, match=rf"split\.json names no recording for {part}"):
+        load_captures(folder, head, tiny_config(head), PhoneticEncoder())
+
+
+def test_a_motion_without_its_sound_is_named(head, tmp_path):
+    folder = write_recordings(tmp_path / "recordings", head)
+    (folder / "c1.wav").unlink()
+    with pytest.raises(BadInputError, match=r"c1\.motion\.npz has no sound") as caught:
+        load_captures(folder, head, tiny_config(head), PhoneticEncoder())
+    assert "c1.wav" in caught.value.hint
+
+
+@pytest.mark.parametrize("kind", ["performance", "motion"])
+def test_weights_in_percent_are_refused(head, tmp_path, kind):
+    folder = write_recordings(tmp_path / "recordings", head, "performance")
+    weights = 100 * motion_of(head, 0)
+    (folder / "c0.performance.npz").unlink()
+    if kind == "motion":
+        np.savez(folder / "c0.motion.npz", fps=FPS, expression=weights)
+    else:
+        basis, names = head.expression_basis, head.expression_names
+        made = Performance(FPS, weights, basis, weights, names, head.id)
+        made.save(folder / "c0.performance.npz")
+    with pytest.raises(BadInputError, match=rf"c0\.{kind}\.npz moves a vertex by") as caught:
+        load_captures(folder, head, tiny_config(head), PhoneticEncoder())
+    assert "0 to 1" in caught.value.hint
