@@ -61,7 +61,9 @@ class LossWeights:
         width: of the width of the mouth, mm².
         contact: of what the lower lip lacks to the upper teeth where it is truly at them, mm².
         closure: of what parts the lips where they truly close while speaking, mm².
-        bilabial: of the opening of the mouth where p, b or m is said, mm².
+        bilabial: of the error of all vertices where p, b or m is said, mm².
+        motion: of the change of all vertices from frame to frame, mm².
+        absolute: of the error of all vertices, coordinate by coordinate and not squared, mm.
     """
 
     lip: float = 0.3
@@ -79,6 +81,8 @@ class LossWeights:
     closure: float = 0.0
     lip_norm: float = 0.0
     bilabial: float = 0.0
+    motion: float = 0.0
+    absolute: float = 0.0
 
     @classmethod
     def only(cls, **weights: float) -> LossWeights:
@@ -104,6 +108,8 @@ class LossTerms:
     contact: Tensor
     closure: Tensor
     bilabial: Tensor
+    motion: Tensor
+    absolute: Tensor
     penalty: Tensor
 
 
@@ -191,16 +197,19 @@ class SpeechLoss(nn.Module):
             expressions = _mean(apart, present)
         every, of_lips = self._squared(model, motion.weights, weights)
         vertices = _mean(every, present)
-        opened, *found = self._contacts(model, motion.weights, weights)
+        found = self._contacts(model, motion.weights, weights)
         gap, bite, width, contact, closure = (_mean(x, present) for x in found)
-        own = bilabial = lip.new_zeros(())
+        own = bilabial = absolute = lip.new_zeros(())
         if bilabials is not None:
-            bilabial = _mean(opened, present * bilabials)
+            bilabial = (every * present * bilabials).sum() / present.sum().clamp(min=1.0)
+        if weigh.absolute:
+            absolute = _mean(self._absolute(model, motion.weights, weights), present)
         if not model.config.learned_basis:
             own = _mean((motion.weights - weights).square().sum(dim=-1), present)
         moved = motion.weights[:, 1:] - motion.weights[:, :-1]
         truly = weights[:, 1:] - weights[:, :-1]
-        velocity = _mean(self._squared(model, moved, truly)[1], present[:, 1:] * present[:, :-1])
+        steady = present[:, 1:] * present[:, :-1]
+        changed, velocity = (_mean(x, steady) for x in self._squared(model, moved, truly))
         total = (
             weigh.lip * lip
             + weigh.wrinkle * wrinkle
@@ -216,6 +225,8 @@ class SpeechLoss(nn.Module):
             + weigh.closure * closure
             + weigh.lip_norm * lip_norm
             + weigh.bilabial * bilabial
+            + weigh.motion * changed
+            + weigh.absolute * absolute
         )
         penalty = lip.new_zeros(()) if motion.penalty is None else motion.penalty
         return LossTerms(
@@ -233,6 +244,8 @@ class SpeechLoss(nn.Module):
             contact,
             closure,
             bilabial,
+            changed,
+            absolute,
             penalty,
         )
 
@@ -250,15 +263,21 @@ class SpeechLoss(nn.Module):
         every, lips = ((difference @ g * difference).sum(-1).clamp(min=0.0) for g in grams)
         return every, lips
 
+    def _absolute(self, model: SpeechNetwork, ours: Tensor, true: Tensor) -> Tensor:
+        """(B, T) mean absolute difference of the coordinates of all vertices, mm."""
+        basis = model.mapper.basis * MM if model.config.learned_basis else self.basis
+        both = torch.cat([ours, -true], -1), torch.cat([basis, self.basis]).flatten(1)
+        return (both[0] @ both[1]).abs().mean(dim=-1)
+
     def _contacts(self, model: SpeechNetwork, ours: Tensor, true: Tensor) -> tuple[Tensor, ...]:
         """(B, T) squared errors of the mouth, mm²: opening, lower lip, width, and two lacks.
 
-        Before them comes the opening as it is. The first two count for more where there is truly a
+        The first two count for more where there is truly a
         contact: lips shut, lower lip at the teeth. The last two are only there, and only what is
         missing: to the teeth, and to lips that close so far that they press.
         """
         if not all(map(len, (self.upper, self.lower, self.teeth, self.corners))):
-            return (ours.new_zeros(ours.shape[:2]),) * 6
+            return (ours.new_zeros(ours.shape[:2]),) * 5
         basis = model.mapper.basis * MM if model.config.learned_basis else self.basis
         upper, lower = self._moved(basis, ours, self.upper), self._moved(basis, ours, self.lower)
         true_upper = self._moved(self.basis, true, self.upper)
@@ -278,7 +297,6 @@ class SpeechLoss(nn.Module):
         width = (width - _width(self._moved(self.basis, true, self.corners))).square()
         one, more = gap.new_ones(()), gap.new_full((), self.weigh.touch)
         return (
-            gap,
             torch.where(shut, more, one) * gap,
             torch.where(biting, more, one) * bite,
             width,

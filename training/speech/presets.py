@@ -39,7 +39,7 @@ BASELINE_PRESETS = {
         decoder_layers=6,
         components=128,
     ),
-    IMITATOR: replace(_FACEFORMER, architecture=IMITATOR, decoder_layers=5),
+    IMITATOR: replace(_FACEFORMER, architecture=IMITATOR),
 }
 
 NEW_MODELS = PRESETS | BASELINE_PRESETS

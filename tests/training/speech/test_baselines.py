@@ -143,6 +143,37 @@ def test_the_decoders_masks_are_those_of_faceformer(head):
             np.testing.assert_allclose(mask[1, h, i].numpy(), expected, rtol=1e-6)
 
 
+def test_imitators_decoder_has_neither_periods_nor_a_bias(head):
+    """Its paper's: causal, sines whose positions go on, four layers and the basis behind it."""
+    changes = {"motion_rate": 5.0, "inner_interpolation": False, "dropout": 0.0}
+    config = replace(for_head(NEW_MODELS["imitator"], head), **changes)
+    decoder = AlignedDecoder(config, periodic=False).eval()
+    taken = {}
+
+    def keep(_module, given, options):
+        taken.update(options, given=given[0])
+
+    decoder.layers.layers[0].self_attn.register_forward_pre_hook(keep, with_kwargs=True)
+    with torch.no_grad():
+        decoder(torch.zeros(1, 12, 16), torch.zeros(1, 12, 16))
+    mask = taken["attn_mask"][0].numpy()
+    np.testing.assert_array_equal(mask, np.where(np.tri(12, dtype=bool), 0.0, -np.inf))
+    places = taken["given"][0].numpy()
+    np.testing.assert_allclose(places[:, 0], np.sin(np.arange(12)), atol=1e-5)
+    np.testing.assert_allclose(places[:, 1], np.cos(np.arange(12)), atol=1e-5)
+    model = _network(head, "imitator")
+    assert NEW_MODELS["imitator"].decoder_layers == 1
+    assert sum(isinstance(layer, torch.nn.Linear) for layer in model.synthesis) == 4
+
+
+def test_imitator_adapts_the_style_first_then_the_basis_too(head):
+    first, second, third = _network(head, "imitator").stages
+    assert first.weights.bilabial == 5.0
+    assert first.weights.motion == second.weights.motion == third.weights.motion == 10.0
+    assert second.weights.bilabial == third.weights.bilabial == 0.0
+    assert (second.parts, third.parts) == (("style",), ("style", "mapper"))
+
+
 def test_codetalkers_prior_is_learned_without_sound(head):
     model = _network(head, "codetalker")
     truth = torch.randn(1, 20, 6)
@@ -174,6 +205,12 @@ def test_imitators_adaptation_teaches_style_and_basis_alone(head, tmp_path):
     after = torch.load(tmp_path / "again" / "checkpoints" / "last.pt", weights_only=False)["model"]
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"style", "mapper"}
+
+
+def test_codetalkers_prior_learns_by_absolute_distances(head):
+    prior, speech = _network(head, "codetalker").stages
+    assert (prior.weights.absolute, prior.weights.vertices) == (1.0, 0.0)
+    assert (speech.weights.absolute, speech.weights.vertices) == (0.0, 1.0)
 
 
 def test_an_architecture_that_is_not_known_is_named(head):

@@ -104,15 +104,27 @@ def test_the_lip_loss_as_it_is_printed_is_a_norm(head, setting):
     assert float(terms.lip_norm) == pytest.approx(expected, rel=1e-4)
 
 
-def test_bilabials_cost_by_the_opening_where_they_are_said(head, setting):
+def test_bilabials_cost_by_all_vertices_where_they_are_said(head, setting):
     model, loss = setting
-    shut = torch.zeros(1, T, len(head.expression_names))
-    wide = shut.clone()
+    wide = torch.zeros(1, T, len(head.expression_names))
     wide[:, 2:, head.expression_index("jawOpen")] = 0.5
     still = _still(head)
     early, late = (torch.tensor([[float(i in said) for i in range(T)]]) for said in ((0, 1), (4,)))
     assert float(loss(model, _motion(head, wide), **still, bilabials=early).bilabial) < 1e-6
-    assert float(loss(model, _motion(head, wide), **still, bilabials=late).bilabial) > 1.0
+    found = float(loss(model, _motion(head, wide), **still, bilabials=late).bilabial)
+    squared = np.square(_dense(head, wide)[0, 4]).sum(axis=-1).mean()
+    assert found == pytest.approx(squared / T, rel=1e-3)
+
+
+def test_motion_and_absolute_errors_are_those_of_all_vertices(head, setting):
+    model, loss = setting
+    loss.weigh = replace(loss.weigh, absolute=1.0)
+    ours = torch.rand(1, T, len(head.expression_names)) * 0.2
+    terms = loss(model, _motion(head, ours), **_still(head))
+    dense = _dense(head, ours)[0]
+    assert float(terms.absolute) == pytest.approx(np.abs(dense).mean(), rel=1e-3)
+    moved = np.square(np.diff(dense, axis=0)).sum(axis=-1).mean()
+    assert float(terms.motion) == pytest.approx(moved, rel=1e-3)
 
 
 def test_an_open_mouth_costs_more_where_it_should_be_shut(head, setting):

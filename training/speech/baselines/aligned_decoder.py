@@ -40,30 +40,27 @@ class Baseline(SpeechNetwork):
 class AlignedDecoder(nn.Module):
     """A transformer decoder under the masks of FaceFormer (Fan et al. 2022).
 
-    A frame attends to those before it, the less the more periods of a second they lie back (after
-    ALiBi), and to the audio of its own time alone. Positions repeat with the period.
+    A frame attends to those before it, and to the audio of its own time alone.
 
     Args:
         config: sizes; a period is a second.
+        periodic: whether positions repeat with the period, and frames count the less the more
+            periods they lie back (after ALiBi), as in FaceFormer and CodeTalker; or positions go on
+            and all frames count alike, as in Imitator.
     """
 
-    positions: Tensor
     slopes: Tensor
 
-    def __init__(self, config: SpeechModelConfig) -> None:
+    def __init__(self, config: SpeechModelConfig, *, periodic: bool = True) -> None:
         super().__init__()
-        d, self.heads, self.period = config.dimension, config.heads, round(config.motion_rate)
+        self.dimension, self.heads, self.periodic = config.dimension, config.heads, periodic
+        self.period = round(config.motion_rate)
         layer = nn.TransformerDecoderLayer(
-            d, self.heads, config.feed_forward, config.dropout, batch_first=True
+            self.dimension, self.heads, config.feed_forward, config.dropout, batch_first=True
         )
         self.layers = nn.TransformerDecoder(layer, config.decoder_layers)
-        angle = torch.arange(self.period)[:, None] * torch.exp(
-            torch.arange(0, d, 2) * (-math.log(10_000.0) / d)
-        )
-        waves = torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
-        self.register_buffer("positions", waves, persistent=False)
         slopes = 2.0 ** (-8.0 * torch.arange(1, self.heads + 1) / self.heads)
-        self.register_buffer("slopes", slopes, persistent=False)
+        self.register_buffer("slopes", slopes if periodic else 0 * slopes, persistent=False)
 
     def forward(self, x: Tensor, audio: Tensor) -> Tensor:
         """The first n frames: (B, n, d) and audio (B, T, d), T at least n → (B, n, d)."""
@@ -73,6 +70,12 @@ class AlignedDecoder(nn.Module):
         bias = -(back // self.period) * self.slopes[:, None, None]
         bias = bias.masked_fill(back < 0, float("-inf")).repeat(B, 1, 1).to(x.dtype)
         elsewhere = torch.where(back == 0, 0.0, float("-inf")).to(x.dtype)
-        placed = x + self.positions[at % self.period].to(x.dtype)
+        placed = x + self._positions(at % self.period if self.periodic else at).to(x.dtype)
         made: Tensor = self.layers(placed, audio[:, :n], tgt_mask=bias, memory_mask=elsewhere)
         return made
+
+    def _positions(self, at: Tensor) -> Tensor:
+        """(n, d) sines and cosines of (n,) positions (Vaswani et al. 2017)."""
+        even = torch.arange(0, self.dimension, 2, device=at.device)
+        angle = at[:, None] * torch.exp(even * (-math.log(10_000.0) / self.dimension))
+        return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)

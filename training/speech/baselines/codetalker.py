@@ -24,7 +24,7 @@ from training.speech.stages import Stage
 
 PRIOR, SPEECH = "motion prior", "codes from speech"
 STAGES = (
-    Stage(PRIOR, 0.5, LossWeights.only(vertices=1.0), ("prior", "mapper"), audio=False),
+    Stage(PRIOR, 0.5, LossWeights.only(absolute=1.0), ("prior", "mapper"), audio=False),
     Stage(SPEECH, 0.5, LossWeights.only(vertices=1.0), ("audio", "decoder", "embedding", "codes")),
 )
 

@@ -2,9 +2,10 @@
 """Imitator (Thambiraja et al., ICCV 2023).
 
 Personalized Speech-driven 3D Facial Animation: a decoder that feeds its own frames back makes
-features of visemes that are nobody's in particular; what a speaker makes of them is a style code
-and a linear basis of motion. It learns by the vertices, by the velocity of the lips, and by the
-opening of the mouth where /m/, /b/ or /p/ is said. Then the style code and the basis alone adapt.
+features of visemes that are nobody's in particular; what a speaker makes of them is a style code,
+four layers, and a linear basis of motion. It learns by the vertices, by their velocity, and by the
+vertices again where /m/, /b/ or /p/ is said, whose lips must close. Then it adapts to the speaker,
+by vertices and velocity: first the style code, then the code and the basis.
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ from training.losses.speech import LossWeights
 from training.speech.baselines.aligned_decoder import AlignedDecoder, Baseline
 from training.speech.stages import Stage
 
-_LOSSES = LossWeights.only(vertices=1.0, velocity=10.0, bilabial=5.0)
+_ADAPTED = LossWeights.only(vertices=1.0, motion=10.0)
 STAGES = (
-    Stage("speech of anybody", 0.7, _LOSSES),
-    Stage("adaptation", 0.3, _LOSSES, ("style", "mapper"), audio=False),
+    Stage("speech of anybody", 0.7, LossWeights.only(vertices=1.0, motion=10.0, bilabial=5.0)),
+    Stage("style", 0.1, _ADAPTED, ("style",), audio=False),
+    Stage("style and basis", 0.2, _ADAPTED, ("style", "mapper"), audio=False),
 )
+_LAYERS, _SLOPE = 4, 0.01
+"""Of the synthesis of motion before the basis, and of its leaky rectifiers."""
 
 
 class StyleCode(nn.Module):
@@ -53,10 +57,11 @@ class Imitator(Baseline):
     def __init__(self, config: SpeechModelConfig) -> None:
         super().__init__(config, STAGES)
         d = config.dimension
-        self.decoder = AlignedDecoder(config)
+        self.decoder = AlignedDecoder(config, periodic=False)
         self.start = nn.Parameter(torch.zeros(d))
         self.style = StyleCode(d)
-        self.synthesis = nn.Sequential(nn.Linear(d, d), nn.LeakyReLU(0.2), nn.Linear(d, d))
+        layers = ((nn.Linear(d, d), nn.LeakyReLU(_SLOPE)) for _ in range(_LAYERS))
+        self.synthesis = nn.Sequential(*(part for layer in layers for part in layer))
 
     def forward(
         self,
