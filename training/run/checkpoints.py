@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,9 +48,20 @@ def load_checkpoint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         _read_version_0_1(state)
         before = state["settings"]
-    except (RuntimeError, KeyError, ValueError, OSError, EOFError, TypeError) as error:
+    # torch's and pickle's own words are of their files, and advise to read them unsafely.
+    except (
+        RuntimeError,
+        LookupError,
+        ValueError,
+        OSError,
+        EOFError,
+        TypeError,
+        AttributeError,
+        pickle.UnpicklingError,
+    ) as error:
+        reason = f": {error.strerror}" if isinstance(error, OSError) else ", it is damaged"
         raise BadInputError(
-            f"The checkpoint {path} cannot be read: {' '.join(str(error).split())[:200]}.",
+            f"The checkpoint {path} cannot be read{reason}.",
             "Remove it to train from the start in the same folder.",
         ) from error
     differing = [

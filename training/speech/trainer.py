@@ -330,10 +330,19 @@ class SpeechTrainer:
             "crops": self.generator.get_state(),
             "dropout": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
+            "recordings": self._recordings(),
         }
 
+    def _recordings(self) -> list[list[str | int]]:
+        """Names and frames."""
+        return [[s.name, s.frames] for s in (*self.training, *self.validation)]
+
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Resume from a state."""
+        """Resume from a state, with the recordings that it was begun with."""
+        now = self._recordings()
+        if (before := state.get("recordings", now)) != now:
+            other = next((r[0] for r in [*now, *before] if (r in now) != (r in before)), "others")
+            raise ValueError(f"{other} was not there, or as long, when it was begun.")
         self.model.load_state_dict(state["model"])
         if self.encoder is not None:
             self.encoder.load_state_dict(state["encoder"])

@@ -3,6 +3,7 @@
 
 import errno
 import json
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -240,9 +241,27 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(head, sequences, tmp_path, m
     assert (tmp_path / STATE).read_bytes() == good
 
 
-def test_a_damaged_checkpoint_is_named(head, sequences, tmp_path):
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda good: good[:1000],
+        lambda _: b"no checkpoint" * 50,
+        lambda _: b"",
+        lambda _: pickle.dumps({"step": print}),
+        lambda _: pickle.dumps([1, 2], protocol=2),
+    ],
+    ids=["cut", "text", "empty", "function", "list"],
+)
+def test_a_damaged_checkpoint_is_named(head, sequences, tmp_path, spoil):
     _trainer(head, sequences, tmp_path).run()
     path = tmp_path / STATE
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(BadInputError, match=r"last\.pt cannot be read"):
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(BadInputError, match=r"last\.pt cannot be read, it is damaged\. Remove it"):
         _trainer(head, sequences, tmp_path).resume()
+
+
+def test_a_run_does_not_go_on_with_other_recordings(head, sequences, tmp_path):
+    _trainer(head, sequences, tmp_path).run()
+    others = [*sequences[:-1], replace(sequences[-1], name="another")]
+    with pytest.raises(BadInputError, match="another was not there, or as long, when it was"):
+        _trainer(head, others, tmp_path).resume()
