@@ -140,6 +140,11 @@ class PaperPlan:
         if not self.tables:
             raise BadInputError("No table was asked for.", "Choose from 2, 3 and 4.")
         check_ranges(self, {"seeds": (1, SEED[1]), "threads": THREADS})
+        if self.truth is not None and not self.candidates:
+            raise BadInputError(
+                f"{self.truth} was given, but nothing to compare with it.",
+                "Give the videos of other systems with --candidate NAME=VIDEO.",
+            )
         if self.candidates and self.truth is None:
             raise BadInputError(
                 "Videos of other systems were given, but not what the camera filmed.",

@@ -149,7 +149,7 @@ def _markdown(number: int, rows: Sequence[TableRow]) -> list[str]:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _number(value: float, digits: int) -> str:

@@ -25,7 +25,7 @@ from training.paper.avatars import BASELINE, FULL
 from training.paper.plan import QUICK, PaperPlan
 from training.paper.published import TABLE_2, TABLE_3, TABLE_4, PaperRow
 from training.paper.report import COLUMNS, TABLES_JSON, Report, TableRow, write
-from training.paper.rows import RESULT, Result
+from training.paper.rows import RESULT, Result, store, stored
 from training.paper.run import compared_videos, evaluate
 
 TINY = replace(
@@ -305,3 +305,24 @@ def test_the_paper_stands_beside_what_was_measured(tmp_path):
     assert "| w/o wrinkle | 31.00 | – | – | – |" in text
     assert "- **x**: y" in text
     assert not any(name in text for name in COLUMNS[2] if name != "PSNR (dB)")
+
+
+def test_a_name_with_a_bar_keeps_its_row(tmp_path):
+    row = TableRow(PaperRow("mine|2", "x"), [Result({"PSNR (dB)": 31.0})])
+    write(Report([], {2: [row]}, {2: "PSNR"}, []), tmp_path)
+    assert "| mine\\|2 | 31.00 | – |" in (tmp_path / "paper.md").read_text()
+
+
+def test_a_figure_that_is_no_number_is_none_and_does_not_stop_the_next_run(tmp_path):
+    """Of a region that no test picture shows there is none."""
+    result = Result({"PSNR (dB)": 31.0, "eyes (dB)": np.nan, "hair (dB)": np.inf}, 5, 7.0, ["so"])
+    store(tmp_path, result)
+    assert stored(tmp_path) == replace(result, figures={"PSNR (dB)": 31.0})
+    (tmp_path / RESULT).write_text('{"figures": {"PSNR (dB)": "high"}}')
+    with pytest.raises(BadInputError, match=r"row\.json.*PSNR"):
+        stored(tmp_path)
+
+
+def test_a_truth_without_candidates_is_refused(plan, tmp_path):
+    with pytest.raises(BadInputError, match="nothing to compare"):
+        replace(plan, truth=tmp_path)
