@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from engine.core import platforms
+from engine.core.errors import BadInputError
+from engine.core.files import unwritable
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.motion.model.loaded import LoadedModel
 from training.avatar.run import use_threads
@@ -34,6 +37,7 @@ from training.run.checkpoints import write_json
 
 _OPENED = 0.02
 """Part of the progress after which the capture is read."""
+_LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -67,19 +71,53 @@ def evaluate(plan: PaperPlan, progress: Progress = no_progress) -> Path:
 
     Raises:
         BadInputError: capture, head or settings that cannot be used, or a folder that was begun
-            with others.
+            with others, cannot be written, or in which another run is at work.
         MissingDependencyError: weights that are not on this machine.
         CancelledError: ``progress`` raised it; the same call continues.
     """
     plan = plan.resolved()
     plan.check_folder()
     use_threads(plan.threads)
+    with _alone(plan.out):
+        return _evaluate(plan, progress)
+
+
+@contextlib.contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Hold the folder of a report against a second run; what stays empty is removed again.
+
+    The lock is the system's own: it ends with the process, however that ends.
+
+    Raises:
+        BadInputError: it cannot be written, or another run is at work in it.
+    """
+    lock, missing = out / _LOCK, [f for f in (out, *out.parents) if not f.exists()]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        release = platforms.claim(lock)
+    except OSError as error:
+        raise unwritable(out, error) from error
+    if release is None:
+        raise BadInputError(
+            f"Another evaluation is at work in {out}.", "Wait for it, or choose another --out."
+        )
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            platforms.remove(lock)
+        release()
+        with contextlib.suppress(OSError):
+            for folder in missing:
+                folder.rmdir()
+
+
+def _evaluate(plan: PaperPlan, progress: Progress) -> Path:
     scope = Scope.of(plan, subprogress(progress, 0.0, _OPENED))
     if learned := [preset for preset in scope.presets if preset != RULES]:
         scope.data.config(learned[0])  # Before hours of avatars: are the encoder's weights there?
-    plan.out.mkdir(parents=True, exist_ok=True)
-    write_json(plan.out / PLAN, plan.to_dict())
     others = compared_videos(plan)
+    write_json(plan.out / PLAN, plan.to_dict())
     report: Report | None = None
     todo = [task for seed in range(plan.seeds) for task in tasks(scope, seed)]
     for number, task in enumerate(todo):

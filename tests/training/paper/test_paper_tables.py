@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from engine.core import platforms
 from engine.core.errors import BadInputError, CancelledError, MissingDependencyError
 from engine.heads import load_head
 from tests.training.data.speaking_capture import write_speaking_capture
@@ -326,3 +327,32 @@ def test_a_figure_that_is_no_number_is_none_and_does_not_stop_the_next_run(tmp_p
 def test_a_truth_without_candidates_is_refused(plan, tmp_path):
     with pytest.raises(BadInputError, match="nothing to compare"):
         replace(plan, truth=tmp_path)
+
+
+def test_two_runs_do_not_work_in_one_folder(plan):
+    plan.out.mkdir(parents=True)
+    release = platforms.claim(plan.out / ".lock")
+    try:
+        with pytest.raises(BadInputError, match="Another evaluation is at work in"):
+            evaluate(plan)
+    finally:
+        release()
+
+
+def test_what_is_refused_leaves_no_folder(plan, tmp_path):
+    """Not even of a video that cannot be compared, or of weights that are not there."""
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    out = tmp_path / "new" / "report"
+    given = {"candidates": {"x": tmp_path / "bad.mp4"}, "truth": tmp_path / "bad.mp4"}
+    with pytest.raises(BadInputError, match=r"bad\.mp4"):
+        evaluate(replace(plan, out=out, **given))
+    weights = {"encoder": "wav2vec2", "encoder_source": str(tmp_path)}
+    with pytest.raises(MissingDependencyError):
+        evaluate(replace(plan, out=out, **weights))
+    assert not out.parent.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(plan, tmp_path):
+    (tmp_path / "file").write_text("taken")
+    with pytest.raises(BadInputError, match="file"):
+        evaluate(replace(plan, out=tmp_path / "file" / "report"))
