@@ -24,7 +24,7 @@ from engine.motion.encoders.registry import ENCODERS, WAV2VEC2, load_encoder
 from engine.motion.encoders.wav2vec2 import Wav2Vec2Encoder
 from engine.motion.model.architectures import build
 from engine.motion.model.checkpoint import head_for_model, load_model
-from engine.motion.model.config import SpeechModelConfig, for_head
+from engine.motion.model.config import SEQUENCE, SpeechModelConfig, for_head
 from engine.motion.model.ids import STARTER, STARTER_FILE
 from engine.motion.model.loaded import LoadedModel
 from engine.motion.model.network import SpeechNetwork
@@ -306,7 +306,21 @@ def with_encoder(
 def _switched(
     config: SpeechModelConfig, plan: PersonalTraining, wrinkles: int | None
 ) -> SpeechModelConfig:
-    """The configuration with Table 4's switches, and the size of what was measured on pictures."""
+    """The configuration with Table 4's switches, and the size of what was measured on pictures.
+
+    Raises:
+        BadInputError: a switch for a network that has no such part.
+    """
+    switches = {
+        "--no-alignment-mask": plan.alignment_mask,
+        "--no-wrinkle-features": plan.wrinkle_features,
+    }
+    off = [name for name, on in switches.items() if not on]
+    if config.architecture != SEQUENCE and off:
+        raise BadInputError(
+            f"{' and '.join(off)} would change nothing: {config.architecture} has no such part.",
+            "Leave it out, or choose a preset of the sequence model.",
+        )
     return replace(
         config,
         alignment_mask=config.alignment_mask and plan.alignment_mask,

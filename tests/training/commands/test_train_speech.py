@@ -123,6 +123,10 @@ def _losses(folder):
         ({"--from": "starter", "--preset": "starter"}, "--from starter brings its own"),
         ({"--from": "none", "--preset": "huge"}, "no preset 'huge'"),
         ({"--from": "none", "--encoder-source": "no/weights"}, "not on this machine"),
+        (
+            {"--from": "none", "--preset": "imitator", "--no-alignment-mask": None},
+            "--no-alignment-mask would change nothing: imitator",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
 )
@@ -132,7 +136,7 @@ def test_bad_input_is_one_line_and_leaves_no_job(words, tmp_path, capsys, change
         if name in given:
             given[given.index(name) + 1] = value
         else:
-            given += [name, value]
+            given += [name] if value is None else [name, value]
     assert main(given) != 0
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("gaussianspeech: ")
