@@ -29,6 +29,7 @@ from engine.core.files import atomic_write
 from engine.core.progress import Progress, no_progress
 from engine.heads.head import Head
 from engine.motion.model.wrinkles import REGIONS, RidgeDetector, SkinTension
+from training.data.flame_tracking import load_tracking
 from training.data.multiview import MultiViewCapture, View
 from training.data.recorded_motion import read_motion
 from training.data.recordings import SPEECH, Recordings, find_recordings
@@ -115,6 +116,7 @@ def measure(
     detector: nn.Module = RidgeDetector()
     if plan.detector is not None:
         detector = load_detector(plan.detector)
+    tracking = None if plan.tracking is None else load_tracking(plan.tracking)
     capture = MultiViewCapture.open(
         plan.data, scale=plan.scale, head=plan.head, tracking=plan.tracking
     )
@@ -128,7 +130,8 @@ def measure(
     counts = {}
     for recording in found.every:
         captured = {f: seen[s][0] for f, s in recording.timesteps.items() if s in seen}
-        motion = read_motion(recording, capture.captured_head(), load_speech(recording.audio))
+        speech = load_speech(recording.audio)
+        motion = read_motion(recording, capture.captured_head(), speech, tracking)
         if motion.expression is None:
             raise BadInputError(
                 f"{motion.path} has other expressions than the head {head.id!r}.",

@@ -368,7 +368,7 @@ def _check_files(source: str) -> None:
     if lacking:
         raise MissingDependencyError(
             f"The folder {source} holds no complete wav2vec 2.0 model: it lacks "
-            f"{' and '.join(lacking)}.",
+            f"{', '.join(lacking)}.",
             f"Copy or download the model again, such as {DEFAULT_SOURCE}.",
         )
 

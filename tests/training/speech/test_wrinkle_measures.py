@@ -13,6 +13,7 @@ from engine.motion.model.wrinkles import REGIONS, RidgeDetector
 from tests.training.data.speaking_capture import FILMED
 from training.data.multiview import MultiViewCapture
 from training.data.recordings import find_recordings
+from training.speech import wrinkle_measures
 from training.speech.captures import measured_wrinkles
 from training.speech.wrinkle_measures import Measuring, Regions, measure, region_sums
 
@@ -153,3 +154,22 @@ def test_a_capture_that_does_not_tell_what_is_said_is_refused(copied, content, m
         (copied / "capture.json").write_text(content)
     with pytest.raises(BadInputError, match=message):
         measure(Measuring(copied))
+
+
+def test_refined_parameters_count_in_frames_that_were_not_filmed_too(copied, monkeypatch):
+    refined, used = object(), []
+    opened, read = MultiViewCapture.open, wrinkle_measures.read_motion
+
+    def noted(recording, head, speech, tracking=None):
+        used.append(tracking)
+        return read(recording, head, speech)
+
+    def without_tracking(data, *, scale, head, tracking):
+        assert tracking == copied / "flame_param.npz"
+        return opened(data, scale=scale, head=head)
+
+    monkeypatch.setattr(wrinkle_measures, "load_tracking", lambda _: refined)
+    monkeypatch.setattr(wrinkle_measures, "read_motion", noted)
+    monkeypatch.setattr(MultiViewCapture, "open", without_tracking)
+    measure(Measuring(copied, tracking=copied / "flame_param.npz"))
+    assert used == [refined, refined]
