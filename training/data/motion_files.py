@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.avatar.flame_motion import is_vertex_file
 from engine.avatar.vertex_motion import closed_frame, load_frames, whole_offsets
@@ -34,9 +35,10 @@ _REMEDY = (
 )
 _FARTHEST = 0.02
 """Metres between two faces on average, beyond which one of them is in another unit or place."""
-_ANOTHER = 0.003
-"""Metres on average from which the faces are those of two people. Speech moves the whole of a face
-by less: half a millimetre to two."""
+_STILL = 0.25
+"""Part of the vertices that expressions move least, by which people are told apart."""
+_ANOTHER = 0.002
+"""Metres on average of these vertices, from which the faces are those of two people."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +91,8 @@ def own_face(path: Path, head: CapturedHead) -> OwnFace | None:
     away = _nearest(frames, head.trained.template)
     if away > _FARTHEST:
         raise _elsewhere(path, away, f"the head {head.trained.id!r}")
-    if away <= _ANOTHER:
+    still = _still(head, frames.shape[1])
+    if _nearest(frames[:, still], head.trained.template[still]) <= _ANOTHER:
         return None
     return OwnFace(path, frames[closed_frame(frames, head.trained)])
 
@@ -161,10 +164,11 @@ def _vertices(
     away = _nearest(frames, neutral)
     if away > _FARTHEST:
         raise _elsewhere(path, away, whose)
-    if away > _ANOTHER:
+    still = _still(head, count)
+    if (away := _nearest(frames[:, still], neutral[still])) > _ANOTHER:
         raise BadInputError(
-            f"The vertices of {path} are {1000 * away:.1f} mm away from {whose} on average, and "
-            "nowhere nearer: it is another face, or it is turned.",
+            f"The vertices of {path} that expressions hardly move are {1000 * away:.1f} mm away "
+            f"from {whose}: it is another face, or it is turned.",
             "Compare one person's face at rest in space; give that person's head or mesh with "
             "--head.",
         )
@@ -187,6 +191,12 @@ def _frames(path: Path, head: CapturedHead) -> Float:
             "Give the head whose vertices these are with --head.",
         )
     return frames
+
+
+def _still(head: CapturedHead, count: int) -> NDArray[np.intp]:
+    """Of a head's first vertices those that its expressions move least."""
+    moved = np.linalg.norm(head.trained.expression_basis[:, :count], axis=2)
+    return np.argsort(moved.max(axis=0, initial=0.0), kind="stable")[: max(1, int(_STILL * count))]
 
 
 def _nearest(frames: Float, template: Float) -> float:

@@ -164,6 +164,18 @@ def test_one_persons_vertices_are_compared_about_that_persons_face(head, tmp_pat
         assert _measured(tmp_path, tmp_path / "true.npy", *words, f"x={tmp_path / wrong}") == 2
 
 
+def test_a_mouth_that_never_closes_is_scored_and_not_taken_for_another_face(head, truth, tmp_path):
+    open_ = np.zeros((25, len(head.expression_names)), np.float32)
+    open_[:, head.expression_index("jawOpen")] = 1.0
+    np.save(tmp_path / "open.npy", head.deform(open_))
+    words = ["--candidate", f"x={tmp_path / 'open.npy'}", "--fps", "25"]
+    assert _measured(tmp_path, truth[0], *words)["x"]["LVE (mm)"] > 5
+    np.savez(tmp_path / "open.npz", fps=FPS, expression=open_)
+    given = ["--candidate", f"x={tmp_path / 'open.npz'}", "--fps", "25"]
+    scores = _measured(tmp_path, tmp_path / "open.npy", *given)
+    assert scores["x"]["LVE (mm)"] < 1e-3
+
+
 @pytest.fixture(scope="module")
 def flame_file(tmp_path_factory):
     file = tmp_path_factory.mktemp("flame") / "flame.pkl"
