@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from engine.commands.console import existing_folder, progress_bar
-from training.run.options import check_file
+from training.run.options import check_file, check_folder
 
 
 def avatar(
@@ -50,9 +50,10 @@ def avatar(
     """
     from training.evaluation.avatar import Wanted, evaluate
 
+    check_file(tracking, "--tracking")
+    check_folder(weights, "--weights")
     if out is not None:
         existing_folder(out)
-    check_file(tracking, "--tracking")
     wanted = Wanted(scale, views, backend, lpips, weights, head, tracking)
     if job is None and Path(avatar).is_file():
         job = Path(avatar).parent

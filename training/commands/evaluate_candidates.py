@@ -8,6 +8,7 @@ from typing import Literal
 
 from engine.commands.console import existing_folder, progress_bar
 from engine.core.errors import BadInputError
+from training.run.options import check_file, check_folder
 
 
 def motion(
@@ -81,6 +82,8 @@ def video(
     """
     from training.evaluation.video import Wanted, evaluate
 
+    check_folder(weights, "--weights")
+    check_file(syncnet, "--syncnet")
     if out is not None:
         existing_folder(out)
     named = _some(named_files(candidate))

@@ -11,7 +11,7 @@ from engine.commands.console import print_result, progress_bar
 from engine.core.errors import BadInputError
 from training.commands.evaluate_candidates import named_files
 from training.paper.plan import FULL, QUICK, TABLES, PaperPlan, Size
-from training.run.options import check_file
+from training.run.options import check_file, check_folder
 
 
 def paper(
@@ -76,6 +76,7 @@ def paper(
     if not data.is_dir():
         raise BadInputError(f"There is no folder {data}.", "Check the path given with --data.")
     check_file(head, "--head", "default")
+    check_folder(weights, "--weights")
     given: dict[str, Any] = {
         "speech_steps": speech_steps,
         "batch": batch,

@@ -121,6 +121,20 @@ def check_file(path: str | Path | None, option: str, *built_in: str) -> None:
         raise BadInputError(f"There is no file {path}.", f"Check the path given with {option}.")
 
 
+def check_folder(path: Path | None, option: str) -> None:
+    """See that a folder which an option names is there.
+
+    Args:
+        path: the folder; ``None`` where the option is not given.
+        option: its name.
+
+    Raises:
+        BadInputError: it is not there.
+    """
+    if path is not None and not path.is_dir():
+        raise BadInputError(f"There is no folder {path}.", f"Check the path given with {option}.")
+
+
 def give_uv_template(template: Path | None, head: str | None) -> None:
     """Give the UV layout of a template OBJ to the FLAME model of ``--head``.
 

@@ -179,7 +179,9 @@ def test_a_picture_unlike_the_others_is_named(tmp_path, capsys, spoil, said):
         (["--frames", "-3"], "--frames must be"),
         (["--fps", "0"], "--fps must be"),
         (["--fps", "nan"], "--fps must be"),
-        (["--syncnet", "syncnet.pt"], "LSE needs the sound"),
+        (["--syncnet", __file__], "LSE needs the sound"),
+        (["--syncnet", "no.pt"], "There is no file no.pt"),
+        (["--weights", "no/where"], "There is no folder no/where"),
     ],
 )
 def test_impossible_options_are_named(tmp_path, capsys, words, said):

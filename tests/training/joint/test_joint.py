@@ -307,7 +307,7 @@ def test_a_capture_without_speech_is_refused(given, tmp_path):
 def test_a_recording_without_sound_is_refused(given, tmp_path):
     shutil.copytree(given / "capture", tmp_path / "capture")
     (tmp_path / "capture" / "speech" / "c1.wav").unlink()
-    with pytest.raises(BadInputError, match=r"has no sound of c1"):
+    with pytest.raises(BadInputError, match=r"c1\.performance\.npz has no sound"):
         _train(given, tmp_path / "run", data=tmp_path / "capture")
 
 

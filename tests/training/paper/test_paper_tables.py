@@ -231,6 +231,7 @@ def test_a_capture_without_a_test_part_is_refused(recordings, tmp_path, capsys):
         (["--avatar-steps", "0"], "--avatar-steps must be"),
         (["--seeds", "0"], "seeds"),
         (["--candidate", "SyncTalk=."], "--truth"),
+        (["--weights", "no/where"], "There is no folder no/where"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_line(recordings, tmp_path, capsys, words, message):
