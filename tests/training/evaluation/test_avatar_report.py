@@ -19,6 +19,7 @@ from PIL import Image
 from engine.avatar import load_avatar, save_avatar
 from engine.core.errors import BadInputError
 from engine.heads import load_head
+from training.cli import main
 from training.commands.evaluate_avatar import avatar as command
 from training.data.multiview import MultiViewCapture
 from training.evaluation.avatar import Wanted, evaluate, pictured, write_report
@@ -201,3 +202,13 @@ def test_damaged_curves_are_refused(tmp_path):
     with pytest.raises(BadInputError, match="damaged"):
         read_curves(tmp_path)
     assert read_curves(tmp_path / "elsewhere") == {}
+
+
+@pytest.mark.parametrize("option", ["--weights", "--tracking"])
+def test_what_an_option_names_and_is_not_there_is_refused_before_a_folder_is_made(
+    tmp_path, capsys, option
+):
+    words = ["evaluate", "avatar", str(tmp_path / "a.safetensors"), "--data", str(tmp_path)]
+    assert main([*words, "--out", str(tmp_path / "out"), option, "no/where"]) == 2
+    assert f"no/where. Check the path given with {option}" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
