@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from engine.audio.loading import load_speech
+from engine.audio.loading import Speech, load_speech
 from engine.core.files import atomic_write
 from engine.core.progress import Progress, no_progress
+from engine.heads.head import Head
 from engine.motion.model.loaded import LoadedModel
 from engine.motion.performance import Performance
 from engine.motion.predict import predict
@@ -83,6 +84,8 @@ def held_out_scores(
     tracking: Tracking | None = None,
     progress: Progress = no_progress,
     recognized: dict[str, RecognizedSpeech] | None = None,
+    *,
+    alone: bool = False,
 ) -> HeldOutScores | None:
     """Predict the test part as it is used, but for made-up blinks, brows and gaze.
 
@@ -93,6 +96,8 @@ def held_out_scores(
         tracking: refined parameters of FLAME.
         progress: called with the share done; may raise to cancel.
         recognized: the recordings by name, as far as they were recognised before; takes the rest.
+        alone: take what the network itself makes: without contacts of the lips and the teeth, and
+            lips in pauses, by the sounds that were recognised. The rules have no such.
 
     Returns:
         ``None`` where there is no test part.
@@ -114,7 +119,10 @@ def held_out_scores(
         if name not in recognized:
             recognized[name] = recognize(speech, recording.text)
         known = recognized[name]
-        ours = predict(speech, head, motion.fps, recognized=known, model=model, style=SPOKEN)
+        if alone and isinstance(model, LoadedModel):
+            ours = _alone(model, head, speech, known, motion.fps)
+        else:
+            ours = predict(speech, head, motion.fps, recognized=known, model=model, style=SPOKEN)
         nothing = np.zeros((len(motion.weights), 0), np.float32)
         true = Performance(motion.fps, motion.weights, motion.basis, nothing, (), head.id)
         frames = min(ours.frames, true.frames)
@@ -124,9 +132,18 @@ def held_out_scores(
         openings.append(film_agreement(mouth_curve(ours, head), mouth_curve(true, head)).opening)
         spoken = lip_sync(ours, head, known.phones, known.words)
         closed, bilabials = closed + spoken.closed, bilabials + spoken.bilabials
-    return HeldOutScores(
-        tuple(names), averaged(errors), mean_agreement(openings), closed, bilabials
-    )
+    opening = mean_agreement(openings)
+    return HeldOutScores(tuple(names), averaged(errors), opening, closed, bilabials)
+
+
+def _alone(
+    model: LoadedModel, head: Head, speech: Speech, known: RecognizedSpeech, fps: float
+) -> Performance:
+    """The motion of the network, and nothing that is added to it."""
+    weights = model.motion(speech, known, fps, SPOKEN).weights
+    basis = head.expression_basis if model.basis is None else model.basis
+    nothing = np.zeros((len(weights), 0), np.float32)
+    return Performance(fps, weights, basis, nothing, (), head.id)
 
 
 def write_held_out_scores(

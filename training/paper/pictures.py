@@ -26,8 +26,9 @@ from training.paper import published
 from training.paper.avatars import FULL, avatar_file, capture_head, worker
 from training.paper.plan import PaperPlan
 from training.paper.rows import Result, folder_of
-from training.paper.speech import SpeechData, model_file
+from training.paper.speech import SpeechData, alone_figures, loaded_from, model_file
 from training.run.record import training_seconds
+from training.speech.trainer import MODEL
 
 
 def lpips_of(plan: PaperPlan) -> tuple[Lpips | None, str]:
@@ -99,7 +100,11 @@ def train_joint(data: SpeechData, seed: int) -> dict[str, Result]:
             train(plan.data, avatar, model, settings, folder, job, head=capture_head(plan))
     if not (folder / SCORES).is_file():
         raise CancelledError
-    return _joint_results(folder)
+    made = _joint_results(folder)
+    files = {published.UNTUNED: model_file(plan, "paper", seed), published.JOINT: folder / MODEL}
+    for name, file in files.items():
+        made[name].figures.update(alone_figures(data, loaded_from(data, file)))
+    return made
 
 
 def _joint_results(folder: Path) -> dict[str, Result]:

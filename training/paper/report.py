@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from engine.core.files import atomic_write
 from training.paper.published import GAUSSIANS, LPIPS, PSNR, SSIM, PaperRow
 from training.paper.rows import Result
-from training.paper.speech import SPEED
+from training.paper.speech import ALONE, SPEED
 from training.run.checkpoints import write_json
 
 TABLES_JSON, TABLES_TEXT = "paper.json", "paper.md"
@@ -27,6 +27,7 @@ _MOTION = (
     "mean vertex error (mm)",
     "FDD (mm²)",
     "opening, correlation",
+    *ALONE,
 )
 COLUMNS: Mapping[int, tuple[str, ...]] = {
     2: (

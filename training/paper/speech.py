@@ -45,6 +45,12 @@ from training.speech.wrinkle_measures import Measuring, with_measured
 SPEED = "s per s of speech"
 """Seconds of the processor, all threads together, for the motion of a second of speech, without the
 encoder."""
+ALONE = {
+    "LVE, network alone (mm)": "LVE (mm)",
+    "mean vertex error, network alone (mm)": "mean vertex error (mm)",
+    "opening, network alone": "opening, correlation",
+}
+"""Figures of the network itself, without contacts of the lips by recognised sounds, and of what."""
 _TEST = "test "
 
 
@@ -123,9 +129,12 @@ def model_file(plan: PaperPlan, preset: str, seed: int) -> Path:
 
 def loaded(data: SpeechData, preset: str, seed: int) -> LoadedModel | str:
     """The model of a row, in use."""
-    if preset == RULES:
-        return RULES
-    trained = load_model(model_file(data.plan, preset, seed), data.head)
+    return RULES if preset == RULES else loaded_from(data, model_file(data.plan, preset, seed))
+
+
+def loaded_from(data: SpeechData, file: Path) -> LoadedModel:
+    """The model of a file, in use."""
+    trained = load_model(file, data.head)
     return LoadedModel(trained, encoder_of(trained.model.config))
 
 
@@ -144,7 +153,8 @@ def train_row(data: SpeechData, preset: str, seed: int, progress: Progress = no_
     seconds = trainer.loop.seconds
     model = loaded(data, preset, seed)
     assert isinstance(model, LoadedModel)
-    figures = _motion_figures(data, model) | {SPEED: _speed(data, model)}
+    figures = _motion_figures(data, model) | alone_figures(data, model)
+    figures |= {SPEED: _speed(data, model)}
     parameters = sum(p.numel() for p in model.trained.model.parameters())
     return Result(figures, parameters, seconds)
 
@@ -190,6 +200,15 @@ def _motion_figures(data: SpeechData, model: LoadedModel | str) -> dict[str, flo
     assert scores is not None
     figures = scores.figures().items()
     return {name.removeprefix(_TEST): value for name, value in figures if math.isfinite(value)}
+
+
+def alone_figures(data: SpeechData, model: LoadedModel) -> dict[str, float]:
+    """What the network itself makes of the test recordings, by :data:`ALONE`."""
+    scores = held_out_scores(data.found, data.who, model, recognized=data.recognized, alone=True)
+    assert scores is not None
+    figures = scores.figures()
+    found = {name: figures[_TEST + of] for name, of in ALONE.items()}
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def _speed(data: SpeechData, model: LoadedModel) -> float:

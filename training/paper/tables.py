@@ -15,8 +15,9 @@ from training.run.machine import processor
 from training.run.record import read_curves
 
 _MEASURED = (
-    "Motion is measured on the test recordings, which no step saw; with several seeds, ± is their "
-    "standard deviation."
+    "Motion is measured on the test recordings, which no step saw: as it is used, with the lips "
+    "closed where p, b or m was recognised and the like, and of the network alone; with several "
+    "seeds, ± is their standard deviation."
 )
 _LVE, _TEST_PSNR = "validation LVE (mm)", "test PSNR (dB)"
 

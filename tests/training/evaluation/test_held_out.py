@@ -7,8 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from engine.audio.loading import load_speech
 from engine.heads import load_head
+from engine.motion.model.ids import STARTER_FILE
+from engine.motion.model.loaded import loaded_model
 from engine.motion.performance import Performance
+from engine.recognition.recognizer import recognize
 from tests.training.speech.recordings import write_recordings
 from training.data.captured_motion import CapturedHead
 from training.data.recordings import find_recordings
@@ -68,6 +72,27 @@ def test_a_list_says_what_is_tested_on(found, said):
     assert written["test recordings"] == ["c1", "c2"]
     assert written["validation LVE after (mm)"] == 2.0
     assert "test LVE (mm)" in (found.folder / "report.html").read_text()
+
+
+def test_a_network_alone_is_measured_without_what_is_added_to_it(found, monkeypatch):
+    """A system that cannot close the lips is not helped by the sounds that are recognised here."""
+    head = load_head("default")
+    model = loaded_model(STARTER_FILE, head)
+
+    def added(*_given, **_named):
+        raise AssertionError("contacts and pauses are no part of the network")
+
+    monkeypatch.setattr(held_out, "predict", added)
+    scores = held_out_scores(found, CapturedHead.of(head), model, alone=True)
+    recording = found.named("c3")
+    speech, true = load_speech(recording.audio), Performance.load(recording.motion)
+    made = model.motion(speech, recognize(speech), true.fps, held_out.SPOKEN).weights
+    apart = (
+        head.deform(made)[:, head.regions["lips"]]
+        - head.deform(true.weights)[:, head.regions["lips"]]
+    )
+    expected = np.linalg.norm(apart, axis=2).max(axis=1).mean()
+    assert scores.errors.lve == pytest.approx(expected, rel=1e-4)
 
 
 def test_without_a_test_part_the_report_says_so(found, tmp_path):

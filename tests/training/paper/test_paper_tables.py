@@ -98,9 +98,11 @@ def test_all_tables_of_a_filmed_capture(tmp_path):
         assert systems[row.name]["figures"]["LVE (mm)"]["mean"] > 0
         assert ("PSNR (dB)" in systems[row.name]["figures"]) == (row.key != "rules")
         assert (systems[row.name]["parameters"] > 0) == (row.key != "rules")
+        assert ("LVE, network alone (mm)" in systems[row.name]["figures"]) == (row.key != "rules")
         assert (out / "speech" / row.key / "seed-0" / "talk.mp4").stat().st_size > 1_000
     tuned, untuned = parts["full"], parts["w/o colour and latent fine-tuning"]
-    assert tuned["figures"]["PSNR (dB)"] != untuned["figures"]["PSNR (dB)"]
+    for name in ("PSNR (dB)", "LVE, network alone (mm)"):
+        assert tuned["figures"][name] != untuned["figures"][name]
     assert parts["w/o alignment mask"]["figures"]["LVE (mm)"]["mean"] > 0
     for number in (2, 3, 4):
         for file in (f"table-{number}.png", f"table-{number}-curves.png"):
