@@ -5,7 +5,9 @@ Speech-Driven 3D Facial Animation with Discrete Motion Prior:
 first a prior of motion is learned without sound: an autoencoder whose code of each frame is made of
 entries of a codebook (VQ-VAE). Then a decoder, taught by true frames, finds from the sound codes
 that the frozen prior makes motion of. Here motion goes in as weights of its principal components,
-and comes out of the factored last layer that all models share.
+and comes out of the factored last layer that all models share. The authors' prior also knows
+positions, and norms a clip over time; this one does neither, for it learns on parts of clips and is
+used on whole ones.
 """
 
 from __future__ import annotations
