@@ -117,6 +117,8 @@ def _shape(file: NpzFile) -> Float | None:
     if "shape" not in file:
         return None
     shape = file.numbers("shape", (None,) * file["shape"].ndim)
+    if not shape.size:
+        raise file.wrong("its shape has no coefficient")
     shape = shape.reshape(-1, shape.shape[-1])[0] if shape.ndim else shape.reshape(1)
     if len(shape) > SHAPES:
         raise file.wrong(f"its shape has {len(shape)} coefficients; FLAME has {SHAPES}")

@@ -131,6 +131,8 @@ def _of_head(motion: CapturedMotion, head: CapturedHead) -> CapturedMotion:
     Raises:
         BadInputError: of another mesh, or of no such rate.
     """
+    if not len(motion.weights):
+        raise BadInputError(f"{motion.path} holds no frame.", _REPAIR)
     found, expected = motion.basis.shape[1], head.trained.vertex_count
     if found != expected:
         raise BadInputError(
@@ -153,8 +155,6 @@ def _check_reach(motion: CapturedMotion) -> None:
         BadInputError: one does, by weights in percent or parameters in another unit.
     """
     reach = np.abs(motion.weights) @ np.linalg.norm(motion.basis, axis=2).max(axis=1)
-    if not len(reach):
-        return
     frame = int(reach.argmax())
     moved = np.linalg.norm(motion.offsets(slice(frame, frame + 1)).reshape(-1, 3), axis=1)
     if moved.max() > _FARTHEST:
@@ -245,7 +245,7 @@ def _dense(
 
 def _check_finite(path: Path, name: str, values: Float) -> None:
     if not np.isfinite(values).all():
-        frame = int(np.argwhere(~np.isfinite(values))[0][0])
+        frame = int(np.argwhere(~np.isfinite(np.atleast_1d(values)))[0][0])
         raise BadInputError(
             f"{path}: the {name} hold NaN or infinite values, first in frame {frame}.", _REPAIR
         )

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.heads import load_head
+from engine.heads.flame_layouts import load_flame_layout
 from engine.heads.flame_param import FlameParam, load_flame_param, save_flame_param
 from engine.motion.arkit import ARKIT_NAMES
 from engine.motion.face.prosody import Accent, Prosody, Tone
@@ -19,6 +21,8 @@ from engine.motion.performance import Performance
 from engine.phonemes import Phone, Word
 from tests.fuzz.harness import Harness
 from tests.fuzz.structure import damage_json, damage_lines, damage_npz
+from training.data.captured_motion import CapturedHead
+from training.data.motion_files import own_face, read_any_motion
 
 
 def _performance(frames: int = 6) -> Performance:
@@ -85,7 +89,43 @@ def _flame_params(folder: Path) -> None:
     save_flame_param(param, folder / "a.npz")
 
 
+def _other_layouts(folder: Path) -> None:
+    """FLAME's parameters as VHAP and DiffPoseTalk have them."""
+    rng = np.random.default_rng(0)
+    expr, pose = (rng.random((4, n), np.float32) for n in (50, 6))
+    np.savez(folder / "a.npz", expr=expr, jaw_pose=pose[:, 3:], rotation=pose[:, :3], fps=25.0)
+    np.savez(folder / "b.npz", exp=expr, pose=pose, shape=np.zeros((4, 100), np.float32))
+
+
+def _moved_heads(folder: Path) -> None:
+    """Motion of the default head as other programs write it."""
+    head = load_head("default")
+    weights = np.zeros((3, len(head.expression_names)), np.float32)
+    weights[:, head.expression_index("jawOpen")] = (0.0, 0.3, 0.1)
+    vertices = head.deform(weights)
+    np.savez_compressed(folder / "a.npz", fps=30.0, vertices=vertices)
+    np.savez_compressed(folder / "b.npz", fps=30.0, expression=weights)
+
+
+def _vertex_files(folder: Path) -> None:
+    head = load_head("default")
+    vertices = np.repeat(head.template[None], 2, axis=0)
+    np.save(folder / "a.npy", vertices)
+    np.save(folder / "b.npy", vertices.reshape(2, -1))
+
+
+def _read_any(path: Path) -> None:
+    who = CapturedHead.of(load_head("default"))
+    motion = read_any_motion(path, who, 30.0, own_face(path, who))
+    assert np.isfinite(motion.weights @ motion.basis.reshape(len(motion.basis), -1)).all()
+
+
 HARNESSES = (
+    Harness("flame_layout", "a.npz", _other_layouts, load_flame_layout, damage_npz, cost=6),
+    Harness(
+        "any_motion", "a.npz", _moved_heads, _read_any, damage_npz, memory=400, seconds=4, cost=60
+    ),
+    Harness("vertex_npy", "a.npy", _vertex_files, _read_any, memory=400, seconds=4, cost=60),
     Harness(
         "performance", "a.performance.npz", _performances, _read_performance, damage_npz, cost=6
     ),

@@ -13,12 +13,13 @@ import pytest
 from engine.audio.loading import load_speech
 from engine.core.errors import BadInputError
 from engine.heads import load_head
+from engine.heads.flame_layouts import load_flame_layout
 from engine.motion.interchange.curve_files import write_curves
 from engine.motion.interchange.face_curves import FaceCurves, curves_of
 from engine.motion.predict import predict
 from training.data.captured_motion import CapturedHead
-from training.data.recorded_motion import read_motion
-from training.data.recordings import find_recordings
+from training.data.recorded_motion import motion_alone, read_motion
+from training.data.recordings import Recording, find_recordings
 
 VOICE = Path("engine/assets/sample_voice.wav")
 TEXT = json.loads(VOICE.with_suffix(".json").read_text())["text"]
@@ -99,3 +100,28 @@ def test_vertices_that_are_not_where_the_head_is_are_refused(tmp_path, factor):
     with pytest.raises(BadInputError, match=r"take\.motion\.npz.*mm away") as caught:
         read(tmp_path)
     assert "in metres" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"vertices": np.float32(np.nan)}, "NaN"),
+        ({"vertices": np.zeros((0, 8287, 3), np.float32)}, "holds no frame"),
+        ({"expression": np.zeros((0, 52), np.float32)}, "holds no frame"),
+    ],
+    ids=["scalar", "vertices", "expression"],
+)
+def test_motion_that_is_none_is_named(tmp_path, arrays, said):
+    path = tmp_path / "take.motion.npz"
+    np.savez(path, fps=30.0, **arrays)
+    recording = Recording("take", path, path)
+    with pytest.raises(BadInputError, match=rf"take\.motion\.npz.*{said}"):
+        motion_alone(recording, CapturedHead.of(load_head("default")))
+
+
+@pytest.mark.parametrize("shape", [(0,), (4, 0), (0, 100)])
+def test_an_identity_without_coefficients_is_named(tmp_path, shape):
+    path = tmp_path / "take.npz"
+    np.savez(path, expr=np.zeros((4, 50)), jaw_pose=np.zeros((4, 3)), shape=np.zeros(shape))
+    with pytest.raises(BadInputError, match=r"take\.npz.*its shape has no coefficient"):
+        load_flame_layout(path)
