@@ -34,12 +34,13 @@ class GAUSSIANSPEECH_PT_avatar(Section, bpy.types.Panel):
         if avatar.source:
             name = shown_name(avatar.source)
             row = layout.row(align=True)
-            size = f", {avatar.gaussians:,} Gaussians" if avatar.gaussians else ""
-            row.prop(avatar, "enabled", text=name + size)
+            row.prop(avatar, "enabled", text=name)
             row.operator(GAUSSIANSPEECH_OT_unbind_avatar.bl_idname, text="", icon="X")
             row = layout.row()
             row.enabled = avatar.enabled
             row.prop(avatar, "in_viewport")
+            if avatar.gaussians:
+                layout.label(text=f"{avatar.gaussians:,} Gaussians", icon="POINTCLOUD_DATA")
         column = layout.column(align=True)
         if avatar.source != DEFAULT_AVATAR:
             operator = column.operator(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ..panels.section import Section
+from ..text import draw_wrapped
 from .mapping_ops import (
     GAUSSIANSPEECH_MT_mapping_presets,
     GAUSSIANSPEECH_OT_load_mapping,
@@ -40,6 +41,9 @@ class GAUSSIANSPEECH_UL_mapping(bpy.types.UIList):
     ) -> None:
         """Draw a row: shape key or bone with its channel, and what it shows; it is edited below."""
         is_bone = data.id_data.type == "ARMATURE"
+        if item.name == item.pose:  # In a narrow list neither of two could be read.
+            layout.label(text=item.name)
+            return
         split = layout.split(factor=0.58 if is_bone else 0.5)
         split.label(text=f"{item.name}  {item.short}" if is_bone else item.name)
         split.label(text=item.pose)
@@ -67,9 +71,10 @@ class GAUSSIANSPEECH_PT_character(Section, bpy.types.Panel):
 
 def _draw_new(layout: bpy.types.UILayout) -> None:
     layout.operator(GAUSSIANSPEECH_OT_use_character.bl_idname, icon="COMMUNITY")
-    row = layout.row(align=True)
-    use = row.operator(GAUSSIANSPEECH_OT_use_character.bl_idname, text="Map by Hand")
+    column = layout.column(align=True)
+    use = column.operator(GAUSSIANSPEECH_OT_use_character.bl_idname, text="Map by Hand", icon="ADD")
     use.by_hand = True
+    row = column.row(align=True)
     row.operator(GAUSSIANSPEECH_OT_load_mapping.bl_idname, text="Load…", icon="FILE")
     row.menu(GAUSSIANSPEECH_MT_mapping_presets.bl_idname, text="", icon="PRESET")
 
@@ -81,7 +86,8 @@ def _draw_character(layout: bpy.types.UILayout, context: bpy.types.Context) -> N
     for part in objects[:_MOST]:
         rows = len(part.gaussianspeech_character.rows)
         source = part.gaussianspeech_character.convention
-        column.label(text=f"{part.name}: {rows} rows, {source}", icon=f"OUTLINER_OB_{part.type}")
+        text = f"{part.name}: {rows} rows, {source}"
+        draw_wrapped(column, context, text, icon=f"OUTLINER_OB_{part.type}")
     if len(objects) > _MOST:
         column.label(text=f"and {len(objects) - _MOST} more objects", icon="BLANK1")
     others = [other for other in context.selected_objects if other not in objects]
@@ -89,7 +95,7 @@ def _draw_character(layout: bpy.types.UILayout, context: bpy.types.Context) -> N
         layout.operator(
             GAUSSIANSPEECH_OT_use_character.bl_idname, text="Add Selected Objects", icon="ADD"
         )
-    layout.label(text=f"What '{obj.name}' shows:")
+    draw_wrapped(layout, context, f"What '{obj.name}' shows:")
     row = layout.row()
     row.template_list(
         "GAUSSIANSPEECH_UL_mapping", "", character, "rows", character, "active_row", rows=6

@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ..panels.section import Section
+from ..text import draw_wrapped
 from .ops import DEFAULT_HEAD, GAUSSIANSPEECH_OT_add_head, GAUSSIANSPEECH_OT_open_head
 from .properties import active_head
 
@@ -27,7 +28,8 @@ class GAUSSIANSPEECH_PT_head(Section, bpy.types.Panel):
             keys = obj.data.shape_keys
             count = len(keys.key_blocks) - 1 if keys else 0
             column.label(text=obj.name, icon="USER")
-            column.label(text=f"{head.id}, {count} shape keys", icon="SHAPEKEY_DATA")
+            text = f"{head.id}, {count} shape keys"
+            draw_wrapped(column, context, text, icon="SHAPEKEY_DATA")
         add = layout.column(align=True)
         operator = add.operator(GAUSSIANSPEECH_OT_add_head.bl_idname, text="Add Head", icon="ADD")
         operator.head = DEFAULT_HEAD

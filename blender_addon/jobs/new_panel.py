@@ -23,6 +23,12 @@ from .video_ops import GAUSSIANSPEECH_OT_person_from_video
 
 _LABELS = 0.4
 """Part of a row that a property's name takes."""
+_SOURCES = {
+    "data": "Choose a capture",
+    "recordings": "Choose recordings",
+    "video": "Choose a video",
+}
+"""What trainings learn from, by property: what is asked for where none is chosen."""
 
 
 class GAUSSIANSPEECH_PT_new_training(Section, bpy.types.Panel):
@@ -59,7 +65,7 @@ def _draw_avatar(
     _context: bpy.types.Context,
     settings: bpy.types.PropertyGroup,
 ) -> Any:
-    _draw_data(column, settings, "data")
+    _draw_data(column, button, settings, "data")
     column.prop(settings, "preset")
     steps = _draw_number(column, settings, "steps")
     operator = button.operator(GAUSSIANSPEECH_OT_train_avatar.bl_idname, icon="PLAY")
@@ -73,7 +79,7 @@ def _draw_person(
     _context: bpy.types.Context,
     settings: bpy.types.PropertyGroup,
 ) -> Any:
-    _draw_data(column, settings, "data")
+    _draw_data(column, button, settings, "data")
     column.prop(settings, "licence")
     column.prop(settings, "preset")
     steps = _draw_number(column, settings, "steps")
@@ -94,11 +100,10 @@ def _draw_video(
     _context: bpy.types.Context,
     settings: bpy.types.PropertyGroup,
 ) -> Any:
-    _draw_data(column, settings, "video")
+    _draw_data(column, button, settings, "video")
     for name in ("said", "licence", "video_preset"):
         column.prop(settings, name)
     steps = _draw_number(column, settings, "steps")
-    button.enabled = bool(settings.video.strip())
     operator = button.operator(
         GAUSSIANSPEECH_OT_person_from_video.bl_idname, text="Train Person", icon="PLAY"
     )
@@ -114,7 +119,7 @@ def _draw_speech(
     context: bpy.types.Context,
     settings: bpy.types.PropertyGroup,
 ) -> Any:
-    _draw_data(column, settings, "recordings")
+    _draw_data(column, button, settings, "recordings")
     preset = source = ""
     column.prop(settings, "encoder")
     if settings.encoder == "WAV2VEC2":
@@ -126,7 +131,7 @@ def _draw_speech(
         preset = "starter" if settings.new_model else ""
     steps = _draw_number(column, settings, "steps")
     if active_head(context) is None:
-        _ask_for_head(column, button)
+        _ask_for(column, button, "Select its head")
     operator = button.operator(GAUSSIANSPEECH_OT_train_speech.bl_idname, icon="PLAY")
     operator.data, operator.steps = settings.recordings, steps
     operator.preset, operator.encoder_source = preset, source
@@ -140,7 +145,7 @@ def _draw_joint(
     settings: bpy.types.PropertyGroup,
 ) -> Any:
     head = active_head(context)
-    _draw_data(column, settings, "data")
+    _draw_data(column, button, settings, "data")
     column.prop(settings, "avatar")
     if settings.avatar == "FILE":
         column.prop(settings, "avatar_file", text="File")
@@ -154,7 +159,7 @@ def _draw_joint(
         _draw_detail(column, _model_of(head), "SPEAKER")
     rounds = _draw_number(column, settings, "rounds")
     if head is None and "HEAD" in (settings.avatar, settings.speech_model):
-        _ask_for_head(column, button)
+        _ask_for(column, button, "Select its head")
     operator = button.operator(GAUSSIANSPEECH_OT_train_joint.bl_idname, icon="PLAY")
     operator.data, operator.rounds = settings.data, rounds
     avatars = {"HEAD": OF_THE_HEAD, "DEFAULT": "default", "FILE": settings.avatar_file}
@@ -179,10 +184,17 @@ def _draw_capture(
     return operator
 
 
-def _draw_data(column: bpy.types.UILayout, settings: bpy.types.PropertyGroup, folder: str) -> None:
-    """Draw what it learns from and its name, which is that folder's where none is given."""
-    column.prop(settings, folder)
-    data = getattr(settings, folder).rstrip("/\\").replace("\\", "/")
+def _draw_data(
+    column: bpy.types.UILayout,
+    button: bpy.types.UILayout,
+    settings: bpy.types.PropertyGroup,
+    source: str,
+) -> None:
+    """Draw what it learns from and its name, which is that of the source where none is given."""
+    column.prop(settings, source)
+    if not getattr(settings, source).strip():
+        _ask_for(column, button, _SOURCES[source])
+    data = getattr(settings, source).rstrip("/\\").replace("\\", "/")
     column.prop(settings, "title", placeholder=data.rpartition("/")[2])
 
 
@@ -204,8 +216,9 @@ def _draw_detail(column: bpy.types.UILayout, text: str, icon: str) -> None:
     row.label(text=text, icon=icon)
 
 
-def _ask_for_head(column: bpy.types.UILayout, button: bpy.types.UILayout) -> None:
-    column.label(text="Select the head it is for", icon="INFO")
+def _ask_for(column: bpy.types.UILayout, button: bpy.types.UILayout, text: str) -> None:
+    """Draw what is to be done before the button can be pressed."""
+    column.label(text=text, icon="INFO")
     button.enabled = False
 
 

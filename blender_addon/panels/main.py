@@ -14,6 +14,8 @@ from ..text import draw_wrapped, wrapped
 
 _ROWS = 2
 """Rows of the status where it is short."""
+_BOX, _DISMISS = 10.0, 45.0
+"""Units of the width that the frame of an error takes, and that with the button beside it."""
 
 
 class GAUSSIANSPEECH_PT_main(bpy.types.Panel):
@@ -41,9 +43,9 @@ class GAUSSIANSPEECH_PT_main(bpy.types.Panel):
             row = box.row()
             column = row.column()
             column.alert = True
-            draw_wrapped(column, context, status.message, icon="ERROR")
+            draw_wrapped(column, context, status.message, icon="ERROR", beside=_DISMISS)
             row.operator(GAUSSIANSPEECH_OT_dismiss.bl_idname, text="", icon="X", emboss=False)
-            draw_wrapped(box, context, status.hint)
+            draw_wrapped(box, context, status.hint, beside=_BOX)
             if status.is_engine:
                 box.operator(GAUSSIANSPEECH_OT_open_log.bl_idname, text="Open Log", icon="TEXT")
         else:

@@ -36,15 +36,15 @@ class GAUSSIANSPEECH_PT_render(Section, bpy.types.Panel):
         column.operator(
             GAUSSIANSPEECH_OT_portrait_camera.bl_idname, text="Portrait Camera", icon="CAMERA_DATA"
         )
-        row = column.row(align=True)
+        pair = column.column(align=True)
+        operator = GAUSSIANSPEECH_OT_viewport_render.bl_idname
         for text, icon, animation in (
             ("Viewport Image", "RENDER_STILL", False),
-            ("Animation", "RENDER_ANIMATION", True),
+            ("Viewport Animation", "RENDER_ANIMATION", True),
         ):
-            button = row.operator(GAUSSIANSPEECH_OT_viewport_render.bl_idname, text=text, icon=icon)
-            button.animation = animation
+            pair.operator(operator, text=text, icon=icon).animation = animation
         if scene.render.engine == GaussianSpeechRenderEngine.bl_idname:
-            column.label(text="F12 renders the avatars alone", icon="RENDER_STILL")
+            draw_wrapped(column, context, "F12 renders the avatars alone", icon="RENDER_STILL")
             column.prop(scene.render, "film_transparent")
             column.prop(scene.render, "engine", text="")
             return
@@ -56,7 +56,8 @@ class GAUSSIANSPEECH_PT_render(Section, bpy.types.Panel):
         composite = composite_of(scene)
         avatar_scene = composite.avatar_scene
         if avatar_scene is not None:
-            column.label(text=f"Composited from '{avatar_scene.name}'", icon="CHECKMARK")
+            text = f"Composited from '{avatar_scene.name}'"
+            draw_wrapped(column, context, text, icon="CHECKMARK")
         if view != scene.view_settings.view_transform:
             text = f"Colours are kept for {view}: set up again"
             draw_wrapped(column, context, text, icon="ERROR")

@@ -40,7 +40,7 @@ def draw_set_up(layout: bpy.types.UILayout, context: bpy.types.Context) -> bool:
     if not session.needed(context):
         return False
     box = layout.box()
-    box.label(text="The engine is not set up yet.", icon="INFO")
+    draw_wrapped(box, context, "The engine is not set up yet.", icon="INFO")
     if not bpy.app.online_access:
         system = context.preferences.system
         if hasattr(system, "use_online_access"):
@@ -75,10 +75,10 @@ def draw_preferences(layout: bpy.types.UILayout, context: bpy.types.Context) -> 
 
 def draw_doctor(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """Draw the doctor's operators and findings, what is wrong first."""
-    row = layout.row(align=True)
-    row.operator_context = "INVOKE_DEFAULT"
-    row.operator(GAUSSIANSPEECH_OT_doctor.bl_idname, text="Doctor", icon="HEART")
-    row.operator(GAUSSIANSPEECH_OT_copy_report.bl_idname, icon="COPYDOWN")
+    buttons = layout.column(align=True)
+    buttons.operator_context = "INVOKE_DEFAULT"
+    buttons.operator(GAUSSIANSPEECH_OT_doctor.bl_idname, text="Doctor", icon="HEART")
+    buttons.operator(GAUSSIANSPEECH_OT_copy_report.bl_idname, icon="COPYDOWN")
     column = layout.column(align=True)
     for check in sorted(report.findings(), key=lambda check: -LEVELS.index(check.level)):
         draw_wrapped(column, context, f"{check.name}: {check.text}", icon=_ICONS[check.level])

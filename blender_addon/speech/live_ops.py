@@ -12,6 +12,7 @@ from ..characters.properties import require_speaker
 from ..engine_link.future import Future
 from ..settings import get_preferences
 from ..status import ReportMixin, get_status, report
+from ..text import draw_wrapped
 from . import live
 from .bake import put
 from .bake_queue import BakeFuture, drafting_of
@@ -108,7 +109,8 @@ def draw_live(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     running = live.session()
     if running is None:
         if get_preferences(context).engine_command.strip():
-            layout.label(text="Live: the engine's machine has the microphone", icon="INFO")
+            text = "Live: the engine's machine has the microphone"
+            draw_wrapped(layout, context, text, icon="INFO")
         layout.operator(GAUSSIANSPEECH_OT_live.bl_idname, text="Live", icon="REC")
         return
     if running.latest is None:
@@ -116,7 +118,7 @@ def draw_live(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     else:
         what = "recording" if running.recording else "live"
         text, icon = f"{running.speaker}: {what}, {running.time:.0f} s", "REC"
-    layout.label(text=text, icon=icon)
+    draw_wrapped(layout, context, text, icon=icon)
     row = layout.row(align=True)
     row.operator(GAUSSIANSPEECH_OT_live_record.bl_idname, text="Record", icon="REC")
     row.operator(GAUSSIANSPEECH_OT_live_stop.bl_idname, text="Stop", icon="SNAP_FACE")

@@ -11,6 +11,7 @@ from ..characters.eyes import NO_EYES, NO_KEYS, has_eyes
 from ..characters.properties import active_speaker
 from ..heads.properties import is_head
 from ..panels.section import Section
+from ..text import draw_wrapped
 from . import line_ops as buttons
 from .batch_ops import GAUSSIANSPEECH_MT_lines
 from .keyed import keyed
@@ -74,7 +75,7 @@ class GAUSSIANSPEECH_PT_speech(Section, bpy.types.Panel):
         layout.use_property_decorate = False
         obj = active_speaker(context)
         if obj is None:
-            layout.label(text="Select a head or character", icon="INFO")
+            draw_wrapped(layout, context, "Select a head or character", icon="INFO")
             return
         _draw_lines(layout, obj)
         line = active_line(obj)
@@ -138,7 +139,7 @@ def _draw_buttons(
         return
     reason = out_of_date(context, line)
     if reason:
-        column.label(text=reason, icon="FILE_REFRESH")
+        draw_wrapped(column, context, reason, icon="FILE_REFRESH")
     row = column.row(align=True)
     row.operator(GAUSSIANSPEECH_OT_update_line.bl_idname, text="Update")
     if len(lines_of(line.id_data)) > 1:
@@ -210,7 +211,7 @@ class GAUSSIANSPEECH_PT_adjust(Section, bpy.types.Panel):
         column.separator()
         column.prop(settings, "upper_face")
         column.prop(settings, "blinks")
-        _draw_gaze(column, obj, settings)
+        _draw_gaze(column, context, obj, settings)
         column.prop(settings, "head_motion")
         column.prop(settings, "seed")
         column.separator()
@@ -223,12 +224,15 @@ class GAUSSIANSPEECH_PT_adjust(Section, bpy.types.Panel):
         if obj.gaussianspeech_speech.keying == FITTED:
             column.prop(obj.gaussianspeech_speech, "key_tolerance", text="Tolerance (mm)")
         if action is not None:
-            layout.label(text=f"Action {action.name}", icon="ACTION")
+            draw_wrapped(layout, context, f"Action {action.name}", icon="ACTION")
         layout.operator(GAUSSIANSPEECH_OT_rebake.bl_idname, text="Bake Again", icon="FILE_REFRESH")
 
 
 def _draw_gaze(
-    layout: bpy.types.UILayout, obj: bpy.types.Object, settings: bpy.types.PropertyGroup
+    layout: bpy.types.UILayout,
+    context: bpy.types.Context,
+    obj: bpy.types.Object,
+    settings: bpy.types.PropertyGroup,
 ) -> None:
     """Draw where the eyes look, or why they cannot."""
     seeing = has_eyes(obj)
@@ -239,7 +243,7 @@ def _draw_gaze(
     row.enabled = seeing and ("gaze" in keyed(settings) or settings.gaze > 0)
     row.prop(settings, "look_at")
     if not seeing:
-        layout.label(text=NO_KEYS if is_head(obj) else NO_EYES, icon="INFO")
+        draw_wrapped(layout, context, NO_KEYS if is_head(obj) else NO_EYES, icon="INFO")
 
 
 class GAUSSIANSPEECH_PT_emotion(Section, bpy.types.Panel):

@@ -53,7 +53,8 @@ class GAUSSIANSPEECH_PT_timeline_sequencer(bpy.types.Panel):
         layout = self.layout
         status = get_status(context)
         if status.busy:
-            layout.label(text=f"{status.task}: {round(100 * status.fraction)} %", icon="SORTTIME")
+            text = f"{status.task}: {round(100 * status.fraction)} %"
+            draw_wrapped(layout, context, text, icon="SORTTIME")
         elif shows_error(context) or (status.message and not status.is_error):
             icon = "ERROR" if status.is_error else "INFO"
             draw_wrapped(layout, context, status.message, icon=icon)
@@ -66,10 +67,10 @@ def _draw_timeline(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
     line = timeline_line(context)
     layout.use_property_split = True
     layout.use_property_decorate = False
-    row = layout.row(align=True)
-    row.operator(ops.GAUSSIANSPEECH_OT_show_words.bl_idname, text="Words", icon="FONT_DATA")
-    row.operator(ops.GAUSSIANSPEECH_OT_show_phones.bl_idname, text="Phones", icon="RNDCURVE")
-    row.operator(ops.GAUSSIANSPEECH_OT_hide_timeline.bl_idname, text="", icon="HIDE_ON")
+    column = layout.column(align=True)
+    column.operator(ops.GAUSSIANSPEECH_OT_show_words.bl_idname, icon="FONT_DATA")
+    column.operator(ops.GAUSSIANSPEECH_OT_show_phones.bl_idname, icon="RNDCURVE")
+    column.operator(ops.GAUSSIANSPEECH_OT_hide_timeline.bl_idname, text="Hide", icon="HIDE_ON")
     layout.prop(line.timeline, "markers")
     column = layout.column(align=True)
     column.operator(ops.GAUSSIANSPEECH_OT_hold_closed.bl_idname, icon="FULLSCREEN_EXIT")
