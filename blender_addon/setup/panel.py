@@ -83,7 +83,7 @@ def draw_doctor(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     for check in sorted(report.findings(), key=lambda check: -LEVELS.index(check.level)):
         draw_wrapped(column, context, f"{check.name}: {check.text}", icon=_ICONS[check.level])
         if check.remedy:
-            draw_wrapped(column, context, check.remedy)
+            draw_wrapped(column, context, check.remedy, icon="BLANK1")
 
 
 def draw_help(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

@@ -173,3 +173,21 @@ def test_of_an_avatar_and_of_ways_to_render_it(blender, head, addon, cut):
 def test_of_a_training(blender, kind, cut):
     blender.context.scene.gaussianspeech_training.kind = kind
     assert cut() == {}
+
+
+@pytest.mark.parametrize("kind", ["PERSON", "VIDEO", "AVATAR", "SPEECH", "JOINT"])
+def test_a_training_says_what_it_lacks(blender, addon, kind):
+    column, button = Layout({}), Layout({})
+    settings = blender.context.scene.gaussianspeech_training
+    settings.kind = kind
+    panel = addon("jobs.new_panel")
+    draw = getattr(panel, f"_draw_{kind.lower()}")
+    labels = {
+        cls.bl_idname: cls.bl_label
+        for cls in addon("registration").CLASSES
+        if "_OT_" in cls.__name__
+    }
+    button.labels = labels
+    draw(column, button, blender.context, settings)
+    assert button.enabled is False
+    assert any("Choose" in str(part[0]) for part in column.parts if isinstance(part, tuple))

@@ -245,16 +245,16 @@ def test_a_person_is_made_of_one_video(blender, jobs, addon, tmp_path, monkeypat
     settings = blender.context.scene.gaussianspeech_training
     settings.kind, settings.video, settings.said = "VIDEO", str(film), str(text)
     settings.licence, settings.video_preset, settings.title = "CC0", "quick", ""
-    row = Drawn()
-    pressed = addon("jobs.new_panel")._draw_video(row, row, blender.context, settings)
-    assert row.enabled
+    column, button = Drawn(), Drawn()
+    pressed = addon("jobs.new_panel")._draw_video(column, button, blender.context, settings)
+    assert button.enabled
     with pytest.raises(RuntimeError, match="Not today"):
         start(**vars(pressed))
     options = (str(film), "--name", "my face", "--text", str(text), "--licence", "CC0")
     assert specs == [("my face", "train person", (*options, "--preset", "quick"))]
     settings.video = ""
-    addon("jobs.new_panel")._draw_video(row, row, blender.context, settings)
-    assert not row.enabled
+    addon("jobs.new_panel")._draw_video(column, button, blender.context, settings)
+    assert not button.enabled
 
 
 def test_a_person_is_made_of_several_takes(blender, jobs, addon, tmp_path, monkeypatch):
