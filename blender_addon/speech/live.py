@@ -290,7 +290,13 @@ def _end(*, restore: bool) -> None:
     if live is None:
         return
     live.future.cancel()
-    for part in live.parts if restore else ():
+    if restore:
+        _restore(live)
+
+
+def _restore(live: Session) -> None:
+    """Give the channels the values that they had."""
+    for part in live.parts:
         obj = bpy.data.objects.get(part.name)
         datablock = animated_datablock(obj) if obj is not None else None
         if datablock is not None:
@@ -343,12 +349,21 @@ def _on_load(_file: str) -> None:
     _end(restore=False)
 
 
+@persistent
+def _on_save(_file: str) -> None:
+    """The file gets the keys as they were; the next tick moves them again."""
+    if _session is not None:
+        _restore(_session)
+
+
 def register() -> None:
-    """Watch for other files."""
+    """Watch for other files, and for this one being saved."""
     bpy.app.handlers.load_pre.append(_on_load)
+    bpy.app.handlers.save_pre.append(_on_save)
 
 
 def unregister() -> None:
     """End the session with the add-on."""
     bpy.app.handlers.load_pre.remove(_on_load)
+    bpy.app.handlers.save_pre.remove(_on_save)
     _end(restore=True)

@@ -203,6 +203,20 @@ def test_another_file_ends_the_session(engine_ready, head, live):
     assert live.session() is None
 
 
+def test_a_file_that_is_saved_meanwhile_has_the_keys_as_before(engine_ready, head, live, tmp_path):
+    head.data.shape_keys.key_blocks["jawOpen"].value = 0.125
+    engine_ready.ops.gaussianspeech.live(sound=str(VOICE))
+    until(lambda: jaw(head) > 0.15, live)
+    path = str(tmp_path / "saved.blend")
+    engine_ready.ops.wm.save_as_mainfile(filepath=path, copy=True)
+    with engine_ready.data.libraries.load(path) as (there, here):
+        here.objects = list(there.objects)
+    (saved,) = here.objects
+    assert jaw(saved) == 0.125
+    live.tick()
+    assert jaw(head) != 0.125
+
+
 def test_one_head_is_live_at_a_time(engine_ready, head, live):
     engine_ready.ops.gaussianspeech.live(sound=str(VOICE))
     with pytest.raises(RuntimeError, match="is live already"):
