@@ -33,7 +33,15 @@ from .batch import speakers_of
 from .correctives import corrective_names
 from .line_draft import LineDraft, Source
 from .line_list import add_line, ensure_line
-from .lines import counted_later, line_by_id, lines_of, out_of_date, predicted, state_of
+from .lines import (
+    active_line,
+    counted_later,
+    line_by_id,
+    lines_of,
+    out_of_date,
+    predicted,
+    state_of,
+)
 from .prediction import prediction_from_reply
 from .properties import model_name
 from .rebake import supersede
@@ -261,6 +269,16 @@ class GAUSSIANSPEECH_OT_predict(OfSpeaker, LinesTask, bpy.types.Operator):
         subtype="FILE_PATH",
         options={"SKIP_SAVE"},
     )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """With a head or character, whose line is not of motion alone."""
+        obj = active_speaker(context)
+        line = None if obj is None else active_line(obj)
+        if line is not None and line.source == "MOTION":
+            cls.poll_message_set("The line is motion without a sound: add one for a sound")
+            return False
+        return super().poll(context)
 
     def begin(self, context: bpy.types.Context) -> Future:
         """Find the sound and send it."""

@@ -159,9 +159,10 @@ class GAUSSIANSPEECH_PT_words(Section, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Shown for a line."""
+        """Shown for a line that has a sound."""
         obj = active_speaker(context)
-        return obj is not None and active_line(obj) is not None
+        line = None if obj is None else active_line(obj)
+        return line is not None and line.source != "MOTION"
 
     def draw(self, context: bpy.types.Context) -> None:
         """Draw text file, language and recogniser."""
@@ -216,7 +217,7 @@ class GAUSSIANSPEECH_PT_adjust(Section, bpy.types.Panel):
         column.prop(settings, "seed")
         column.separator()
         column.prop(settings, "strength")
-        column.prop(settings, "smoothing", text="Smoothing (ms)")
+        column.prop(settings, "smoothing", text="Smooth (ms)")
         column.prop(settings, "offset")
         column = layout.column()
         column.use_property_decorate = False

@@ -146,7 +146,7 @@ def clip_of_line(context: bpy.types.Context, settings: Any) -> Clip:
     """
     if settings.source == "MOTION":
         raise BadInputError(
-            "This line is motion without a sound.", "Choose Strip or File as its source."
+            "This line is motion without a sound.", "Add a line, and choose its sound there."
         )
     if settings.source == "FILE":
         if not settings.filepath:

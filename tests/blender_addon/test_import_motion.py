@@ -46,6 +46,19 @@ def test_curves_become_a_line_at_the_current_frame(head, engine_ready, tmp_path,
     assert abs(axis.x * angle) == pytest.approx(abs(turned[8, 0]), abs=0.005)
 
 
+def test_of_motion_alone_nothing_can_be_predicted(head, engine_ready, addon):
+    operators = engine_ready.ops.gaussianspeech
+    words = addon("speech.panel").GAUSSIANSPEECH_PT_words
+    assert operators.predict.poll()
+    addon("speech.line_list").add_line(head, "take").source = "MOTION"
+    with pytest.raises(RuntimeError, match="motion without a sound: add one"):
+        operators.predict()
+    assert not words.poll(engine_ready.context)
+    head.gaussianspeech_lines[0].source = "FILE"
+    assert operators.predict.poll()
+    assert words.poll(engine_ready.context)
+
+
 def test_an_irregular_recording_is_put_at_the_scenes_frames(head, engine_ready, tmp_path):
     lines = [f"00:00:01:{frame:02}.0,1,{frame / 60}" for frame in (0, 7, 12, 31, 59)]
     text = "\n".join(["Timecode,BlendshapeCount,JawOpen", *lines, ""])
