@@ -115,7 +115,7 @@ def _picture(file: Path) -> Frame:
         with Image.open(file) as picture:
             picture.load()
             shown = picture.convert("RGBA") if picture.has_transparency_data else picture
-            if shown is not picture and shown.getchannel("A").getextrema()[0] < _OPAQUE:
+            if shown is not picture and np.asarray(shown)[..., 3].min() < _OPAQUE:
                 raise BadInputError(
                     f"{file} is transparent in places.",
                     "Put it on the background of the truth: what would be behind it is not known.",

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -335,17 +336,18 @@ def _put_in_place(made: Path, folder: Path, before: Path) -> None:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Without what transformers prints while it loads: what is wrong is said in one line here."""
-    from transformers.utils import logging
+    from transformers.utils import logging as its_logging
 
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(logging.CRITICAL)
-    logging.disable_progress_bar()
+    of: Any = its_logging
+    level, bars = of.get_verbosity(), of.is_progress_bar_enabled()
+    of.set_verbosity(logging.CRITICAL)
+    of.disable_progress_bar()
     try:
         yield
     finally:
-        logging.set_verbosity(level)
+        of.set_verbosity(level)
         if bars:
-            logging.enable_progress_bar()
+            of.enable_progress_bar()
 
 
 def _check_files(source: str) -> None:
