@@ -50,6 +50,13 @@ def unwritable(path: str | Path, error: BaseException) -> UnwritableError:
     return UnwritableError(f"{path} cannot be written: {_reason(error)}.", _HINT)
 
 
+def is_of_writing(error: BaseException) -> bool:
+    """Whether an error, of the system or in a library's own words, is that of writing."""
+    if isinstance(error, OSError):
+        return not isinstance(error, BrokenPipeError | ConnectionError)
+    return _FOREIGN.search(str(error)) is not None
+
+
 def refused_by_system(error: OSError) -> BadInputError:
     """The error for the user from what the system said about a file that was read or written."""
     what = "A result or a file" if error.filename is None else str(error.filename)
@@ -167,10 +174,9 @@ def _reserve(target: Path, claims: contextlib.ExitStack) -> Path:
 
 def _is_of_writing(error: Exception, temporary: Path) -> bool:
     """Whether the system refused to write the file, rather than something else in the block."""
-    if isinstance(error, GaussianSpeechError):
+    if isinstance(error, GaussianSpeechError) or not is_of_writing(error):
         return False
-    if isinstance(error, OSError):
-        mine = (None, str(temporary), temporary.name)
-        named = error.filename if not isinstance(error.filename, Path) else str(error.filename)
-        return not isinstance(error, BrokenPipeError | ConnectionError) and named in mine
-    return _FOREIGN.search(str(error)) is not None
+    if not isinstance(error, OSError):
+        return True
+    named = error.filename if not isinstance(error.filename, Path) else str(error.filename)
+    return named in (None, str(temporary), temporary.name)

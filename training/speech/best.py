@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.core import platforms
-from engine.core.errors import MissingDependencyError
+from engine.core.errors import MissingDependencyError, UnwritableError
+from engine.core.files import unwritable
 from engine.heads.head import Head
 from engine.motion.encoders.wav2vec2 import Wav2Vec2Encoder, encoder_digest, load_wav2vec2
 from engine.motion.model.checkpoint import BESIDE, load_model, save_model
@@ -62,32 +63,35 @@ def save_with_encoder(
         save_model(path, model, head, name, notes)
         _remove_others(path, "")
         return
-    folder, digest = _save_encoder(path, encoder)
-    save_model(
-        path,
-        model,
-        head,
-        name,
-        notes,
-        encoder_source=BESIDE + folder,
-        encoder_sha256=digest,
-    )
+    folder, digest, is_new = _save_encoder(path, encoder)
+    beside = {"encoder_source": BESIDE + folder, "encoder_sha256": digest}
+    try:
+        save_model(path, model, head, name, notes, **beside)
+    except BaseException:
+        if is_new:
+            # It is hundreds of megabytes that no model names.
+            platforms.remove_tree(path.with_name(folder))
+        raise
     _remove_others(path, folder)
 
 
-def _save_encoder(path: Path, encoder: Wav2Vec2Encoder) -> tuple[str, str]:
-    """Write an encoder beside a model; gives the folder's name and its digest."""
+def _save_encoder(path: Path, encoder: Wav2Vec2Encoder) -> tuple[str, str, bool]:
+    """Write an encoder beside a model; the folder's name, its digest, and whether it is new."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".wav2vec2.") as temporary:
         made = Path(temporary) / "model"
-        encoder.save(made)
+        try:
+            encoder.save(made)
+        except UnwritableError as error:
+            raise unwritable(path, error.__cause__ or error) from error
         digest = encoder_digest(made)
         folder = path.with_name(f"{path.stem}-{digest[:_DIGITS]}{_SUFFIX}")
-        if not _is_whole(folder, digest):
+        is_new = not _is_whole(folder, digest)
+        if is_new:
             if folder.exists():
                 platforms.remove_tree(folder)
             platforms.replace(made, folder)
-    return folder.name, digest
+    return folder.name, digest, is_new
 
 
 def _is_whole(folder: Path, digest: str) -> bool:

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from engine.audio.loading import SAMPLE_RATE, Speech
 from engine.core import platforms
 from engine.core.errors import BadInputError, MissingDependencyError
+from engine.core.files import is_of_writing, unwritable
 from engine.core.progress import Progress, no_progress
 from engine.motion.encoders.base import AudioFeatures
 from engine.motion.encoders.interpolation import FrequencyInterpolation
@@ -109,6 +110,9 @@ class Wav2Vec2Encoder(nn.Module):
 
         Args:
             folder: what is there already is replaced once the new one is complete.
+
+        Raises:
+            BadInputError: it cannot be written, or the disk is full.
         """
         from transformers import Wav2Vec2FeatureExtractor
 
@@ -117,9 +121,14 @@ class Wav2Vec2Encoder(nn.Module):
         extractor: Any = Wav2Vec2FeatureExtractor
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".wav2vec2.") as temporary:
             made = Path(temporary) / "model"
-            with _quiet():
-                self.network.save_pretrained(made)
-            extractor(do_normalize=self.normalise).save_pretrained(made)
+            try:
+                with _quiet():
+                    self.network.save_pretrained(made)
+                extractor(do_normalize=self.normalise).save_pretrained(made)
+            except Exception as error:
+                if not is_of_writing(error):
+                    raise
+                raise unwritable(folder, error) from error
             _put_in_place(made, folder, Path(temporary) / "before")
 
     def forward(self, samples: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from engine.core import platforms
@@ -105,6 +106,21 @@ def test_a_save_that_breaks_off_leaves_a_pair(head, tmp_path, monkeypatch, broke
     expected = (1, first) if broken == "save_model" else (2, _encoder(2))
     assert loaded.trained.name == f"model {expected[0]}"
     torch.testing.assert_close(_weights(loaded.encoder), _weights(expected[1]))
+    left = 1 if broken == "save_model" else 2
+    assert len(list(tmp_path.glob("*.wav2vec2"))) == left
+
+
+def test_a_full_disk_is_said_of_an_encoder_in_a_line(head, tmp_path, monkeypatch):
+    def full(*_args, **_options):
+        raise SafetensorError(
+            "Error while serializing: I/O error: No space left on device (os error 28)"
+        )
+
+    encoder = _encoder(1)
+    monkeypatch.setattr(type(encoder.network), "save_pretrained", full)
+    with pytest.raises(BadInputError, match=r"m\.safetensors cannot be written: the disk is full"):
+        save_with_encoder(tmp_path / "m.safetensors", _model(head, encoder), head, "m", {}, encoder)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_rest_of_a_broken_removal_is_replaced(head, tmp_path):
