@@ -64,9 +64,9 @@ def save_with_encoder(
         _remove_others(path, "")
         return
     folder, digest, is_new = _save_encoder(path, encoder)
-    beside = {"encoder_source": BESIDE + folder, "encoder_sha256": digest}
+    source = BESIDE + folder
     try:
-        save_model(path, model, head, name, notes, **beside)
+        save_model(path, model, head, name, notes, encoder_source=source, encoder_sha256=digest)
     except BaseException:
         if is_new:
             # It is hundreds of megabytes that no model names.
