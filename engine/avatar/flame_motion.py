@@ -19,6 +19,7 @@ from engine.avatar.expression import softly_clamped
 from engine.avatar.vertex_motion import load_vertices
 from engine.core.arrays import Double, Float
 from engine.core.errors import BadInputError
+from engine.core.files import by_number
 from engine.core.npz import open_npz
 from engine.heads.carried_head import FLAME_PARAM, flame_model_of
 from engine.heads.flame import expression_weights
@@ -128,7 +129,8 @@ def _of_folder(folder: Path) -> Path:
 
 def _frames_in(folder: Path) -> list[Path]:
     """The files of single frames in a folder, in their order."""
-    return sorted(path for path in folder.glob("*.npz") if path.stem.isdecimal())
+    files = (path for path in folder.glob("*.npz") if path.stem.isdecimal())
+    return sorted(files, key=by_number)
 
 
 def performance_of(

@@ -45,6 +45,18 @@ def is_file(path: str | Path) -> bool:
         return False
 
 
+def by_number(path: Path) -> tuple[list[tuple[bool, int, str]], str]:
+    """Sorts files by name with the numbers in it as numbers: ``2.png`` before ``10.png``."""
+    parts = [part for part in re.split(r"([0-9]+)", path.stem) if part]
+    key = [(not p.isdecimal(), int(p) if p.isdecimal() else 0, p) for p in parts]
+    return key, path.name
+
+
+def is_hidden(path: Path) -> bool:
+    """Whether systems hide a file: macOS leaves ``._NAME`` beside each NAME on foreign disks."""
+    return path.name.startswith(".")
+
+
 def unwritable(path: str | Path, error: BaseException) -> UnwritableError:
     """The error for the user that a file cannot be written, from what the system said."""
     return UnwritableError(f"{path} cannot be written: {_reason(error)}.", _HINT)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from engine.core.errors import BadInputError
+from engine.core.files import by_number, is_hidden
 
 Frame = NDArray[np.uint8]
 
@@ -96,18 +96,8 @@ def _decoded(path: Path) -> Iterator[tuple[str, Frame]]:
 
 def _in_order(folder: Path) -> list[Path]:
     """The pictures of a folder by name; of files that a system hides none."""
-    files = [
-        file
-        for file in folder.iterdir()
-        if file.suffix.lower() in _PICTURES and not file.name.startswith(".")
-    ]
-    return sorted(files, key=lambda file: (_natural(file.stem), file.name))
-
-
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    """What sorts names as people count: numbers by their size."""
-    parts = re.split(r"([0-9]+)", name)
-    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts if p]
+    files = (file for file in folder.iterdir() if file.suffix.lower() in _PICTURES)
+    return sorted((file for file in files if not is_hidden(file)), key=by_number)
 
 
 def _picture(file: Path) -> Frame:

@@ -68,7 +68,7 @@ def motions_in(folder: Path) -> list[Path]:
 
 def _is_beside(name: str) -> bool:
     listed = name in (RECORD, SPLIT, OFFSETS)
-    return listed or name.startswith("._") or name.endswith((f".{WRINKLES}", *_BESIDE))
+    return listed or name.startswith(".") or name.endswith((f".{WRINKLES}", *_BESIDE))
 
 
 def own_face(path: Path, head: CapturedHead) -> OwnFace | None:

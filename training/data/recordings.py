@@ -29,6 +29,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from engine.core.errors import BadInputError
+from engine.core.files import by_number, is_hidden
 from engine.core.json_values import read_json
 from engine.motion.performance import MAX_FPS, MIN_FPS
 from training.data.layout import FLAME_PARAM, SPLITS, read_transforms, transforms_path
@@ -223,7 +224,7 @@ def any_recordings(folder: Path) -> Recordings:
 
 def parameter_files(folder: Path) -> list[Path]:
     """The files of a sequence that has one a frame, in their order."""
-    return sorted(folder.glob("*.npz"))
+    return sorted((f for f in folder.glob("*.npz") if not is_hidden(f)), key=by_number)
 
 
 def motion_file(folder: Path, name: str) -> Path:
@@ -254,6 +255,8 @@ def _beside(folder: Path) -> list[Recording]:
     sounds = _sounds(folder)
     names = {audio.stem for audio in sounds}
     for path in sorted(folder.iterdir()) if sounds else ():
+        if is_hidden(path):
+            continue
         kind = next((end for end in MOTIONS if path.name.endswith(end)), None)
         if kind is not None and (name := path.name.removesuffix(kind)) not in names:
             raise BadInputError(
@@ -293,7 +296,9 @@ def _sounds(folder: Path) -> list[Path]:
     """One sound by each name; of several kinds the first."""
     if not folder.is_dir():
         return []
-    paths = [path for path in folder.iterdir() if path.suffix.lower() in _SOUNDS]
+    paths = [
+        path for path in folder.iterdir() if path.suffix.lower() in _SOUNDS and not is_hidden(path)
+    ]
     paths.sort(key=lambda path: _SOUNDS.index(path.suffix.lower()))
     by_name: dict[str, Path] = {}
     for path in paths:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine.audio.loading import Speech, load_speech
 from engine.core.errors import BadInputError
+from engine.core.files import is_hidden
 from engine.phonemes import Phone, Word
 from engine.recognition.segmentation import SUFFIX as ALIGNMENT_SUFFIX
 from engine.recognition.segmentation import find_segmentation, load_segmentation
@@ -63,6 +64,7 @@ def find_speech(paths: Iterable[str | Path]) -> tuple[Path, ...]:
                 file
                 for file in path.iterdir()
                 if file.suffix.lower() in _AUDIO_SUFFIXES
+                and not is_hidden(file)
                 and (alignment_path(file).is_file() or film_path(file).is_file())
             )
         elif path.exists():

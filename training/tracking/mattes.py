@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from engine.core.arrays import Double, Float
 from engine.core.errors import BadInputError
+from engine.core.files import by_number, is_hidden
 from training.tracking.landmarks import Image
 
 _RADIUS = 0.012
@@ -54,7 +55,8 @@ class GivenMasks:
         """
         self._files: list[Path] = []
         for folder, frames in folders:
-            found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+            files = (path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+            found = sorted((path for path in files if not is_hidden(path)), key=by_number)
             if len(found) != frames:
                 raise BadInputError(
                     f"{folder} has {len(found)} masks for {frames} frames.",

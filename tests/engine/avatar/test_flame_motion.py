@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from engine.avatar import flame_motion
 from engine.avatar.flame_motion import load_motion, performance_of
 from engine.avatar.gaussian_avatars import FIELDS
 from engine.avatar.ply import write_columns
@@ -16,7 +17,7 @@ from engine.avatar.with_head import load_with_head
 from engine.core.errors import BadInputError
 from engine.heads import load_head
 from engine.heads.flame import load_flame
-from engine.heads.flame_param import FlameParam, load_flame_param, save_flame_param
+from engine.heads.flame_param import MOVING, FlameParam, load_flame_param, save_flame_param
 from engine.heads.identity import Identity
 from engine.heads.skinning import flame_vertices
 from engine.motion.face.pose import pose_matrices
@@ -174,6 +175,17 @@ def test_its_poses_become_a_performance(folder, model_file, person, param, tmp_p
     assert np.allclose(made.offsets(), exact.offsets(), atol=1e-5)
     with pytest.raises(BadInputError, match="no FLAME head"):
         load_motion(motion, load_head("default"), kept)
+
+
+def test_frames_of_single_files_are_in_the_order_of_their_numbers(param, tmp_path):
+    for number in range(12):
+        one = replace(
+            param, **{name: getattr(param, name)[:1] for name in (*MOVING, "dynamic_offset")}
+        )
+        jaw = np.full((1, 3), 0.01 * number, np.float32)
+        save_flame_param(replace(one, jaw_pose=jaw), tmp_path / f"{number}.npz")
+    found, _ = flame_motion._of_gaussian_avatars(tmp_path)
+    assert np.allclose(found.jaw_pose[:, 0], 0.01 * np.arange(12))
 
 
 def test_expressions_beyond_what_the_avatar_saw_are_held_near_it(person, param):

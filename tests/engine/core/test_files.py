@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.core.errors import BadInputError
-from engine.core.files import atomic_write
+from engine.core.files import atomic_write, by_number
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions, links and locks")
@@ -223,3 +223,9 @@ def test_an_error_of_another_file_stays_what_it_is(tmp_path):
     with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "result.bin"):
         (tmp_path / "source.bin").read_bytes()
     assert not list(tmp_path.iterdir())
+
+
+def test_names_are_sorted_as_people_count():
+    expected = ["009.png", "9.png", "10.png", "a.png", "b.png", "b9.png", "b9x.png", "b10.png"]
+    mixed = sorted(map(Path, expected), key=str)
+    assert [path.name for path in sorted(mixed, key=by_number)] == expected

@@ -19,7 +19,7 @@ from engine.motion.interchange.face_curves import FaceCurves, curves_of
 from engine.motion.predict import predict
 from training.data.captured_motion import CapturedHead
 from training.data.recorded_motion import motion_alone, read_motion
-from training.data.recordings import Recording, find_recordings
+from training.data.recordings import Recording, find_recordings, parameter_files
 
 VOICE = Path("engine/assets/sample_voice.wav")
 TEXT = json.loads(VOICE.with_suffix(".json").read_text())["text"]
@@ -125,3 +125,17 @@ def test_an_identity_without_coefficients_is_named(tmp_path, shape):
     np.savez(path, expr=np.zeros((4, 50)), jaw_pose=np.zeros((4, 3)), shape=np.zeros(shape))
     with pytest.raises(BadInputError, match=r"take\.npz.*its shape has no coefficient"):
         load_flame_layout(path)
+
+
+def test_frames_are_in_the_order_of_their_numbers(tmp_path):
+    """And what macOS leaves beside each file is none of them."""
+    for name in ("10", "9", "100", "._9"):
+        np.savez(tmp_path / f"{name}.npz", expr=np.zeros((1, 50)))
+    assert [path.stem for path in parameter_files(tmp_path)] == ["9", "10", "100"]
+
+
+def test_hidden_files_are_no_recordings(take):
+    for path in list(take.iterdir()):
+        (take / f"._{path.name}").write_bytes(b"Mac OS X")
+    (take / "._take.motion.npz").write_bytes(b"Mac OS X")
+    assert find_recordings(take).names == ["take"]

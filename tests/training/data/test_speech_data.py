@@ -110,3 +110,10 @@ def test_a_folder_gives_the_clips_with_text_grids(tmp_path):
     (tmp_path / "a.TextGrid").write_text(short_form(("phones", [("M", 0, 9)]), end=9))
     with pytest.raises(BadInputError, match=r"a\.TextGrid ends at 9 s, but a\.flac lasts 1 s"):
         load_aligned_speech(files[0])
+
+
+def test_hidden_files_are_no_speech(clip):
+    path = clip(alignment(("AA", 0.0, 1.0)))
+    for name in (path.name, "clip.phones.json"):
+        path.with_name(f"._{name}").write_bytes(path.with_name(name).read_bytes())
+    assert find_speech([path.parent]) == (path,)

@@ -336,11 +336,13 @@ def test_the_masks_of_a_take_follow_those_of_the_one_before(tmp_path):
     for name, levels in masks.items():
         (tmp_path / name).mkdir()
         for number, level in enumerate(levels):
-            Image.new("L", (8, 6), level).save(tmp_path / name / f"{number}.png")
+            # Without zeros before, as programs number them, and with what macOS leaves.
+            Image.new("L", (8, 6), level).save(tmp_path / name / f"{number + 9}.png")
+            (tmp_path / name / f"._{number + 9}.png").write_bytes(b"Mac OS X")
     given = GivenMasks([(tmp_path / "b", 2), (tmp_path / "a", 3)])
     found = [round(255 * given.mask(frame, 8, 6).mean()) for frame in range(5)]
     assert found == [10, 20, 30, 40, 50]
-    with pytest.raises(BadInputError, match=r"0\.png has 8×6 pixels, its picture 6×8"):
+    with pytest.raises(BadInputError, match=r"9\.png has 8×6 pixels, its picture 6×8"):
         given.mask(0, 6, 8)
     with pytest.raises(BadInputError, match="a has 3 masks for 2 frames"):
         GivenMasks([(tmp_path / "b", 2), (tmp_path / "a", 2)])
