@@ -131,11 +131,24 @@ def _ridge(design: Double, rows: Double, wanted: Double, prior: Double) -> tuple
     """Unknowns (1 + E + 5, 3) of one landmark, and what is left, metres."""
     A = np.einsum("nk,nij->nikj", design, rows).reshape(-1, len(prior))
     b = wanted.reshape(-1)
-    # In the space of what was observed, which is smaller than that of the unknowns.
-    covariance = (A / prior) @ A.T
-    weight, solved, residual = np.ones(len(b)), np.zeros(len(b)), np.abs(b)
+    solve = _of_rows if len(b) < len(prior) else _of_unknowns
+    weight = np.ones(len(b))
     for _ in range(4):  # Huber's weights: a lost face must not bend a landmark.
-        solved = np.linalg.solve(covariance + np.diag(_NOISE**2 / weight), b)
-        residual = np.abs(covariance @ solved - b)
+        found = solve(A, b, weight / _NOISE**2, prior)
+        residual = np.abs(A @ found - b)
         weight = np.minimum(1, 2 * _NOISE / np.maximum(residual, 1e-12))
-    return (A.T @ solved / prior).reshape(-1, 3), residual
+    return found.reshape(-1, 3), residual
+
+
+def _of_rows(A: Double, b: Double, certain: Double, prior: Double) -> Double:
+    """The unknowns, in the space of what was observed: where that is the smaller one."""
+    covariance = (A / prior) @ A.T
+    solved: Double = A.T @ np.linalg.solve(covariance + np.diag(1 / certain), b) / prior
+    return solved
+
+
+def _of_unknowns(A: Double, b: Double, certain: Double, prior: Double) -> Double:
+    """The same in their own space."""
+    weighted = certain[:, None] * A
+    solved: Double = np.linalg.solve(A.T @ weighted + np.diag(prior), weighted.T @ b)
+    return solved

@@ -8,7 +8,12 @@ import pytest
 
 from tests.training.tracking.detected_faces import detections
 from training.tracking.landmark_map import load_landmark_map
-from training.tracking.landmark_responses import Priors, with_responses
+from training.tracking.landmark_responses import (
+    Priors,
+    _of_rows,
+    _of_unknowns,
+    with_responses,
+)
 
 PRIORS = Priors(offset=0.003, response=0.001, aspect=0.003)
 NOSE = 1
@@ -45,3 +50,13 @@ def test_what_a_detector_adds_for_a_person_is_found(head, marks):
     assert away(found) < 0.3
     rest = np.delete(found.offset - marks.offset, NOSE, 0)
     assert np.abs(rest).max() < 1e-5
+
+
+@pytest.mark.parametrize("rows", [7, 90])
+def test_few_and_many_pictures_are_solved_alike(rows):
+    rng = np.random.default_rng(2)
+    A, b = rng.normal(size=(rows, 30)), rng.normal(size=rows)
+    certain, prior = rng.uniform(0.5, 9, rows), rng.uniform(0.1, 3, 30)
+    few, many = (solve(A, b, certain, prior) for solve in (_of_rows, _of_unknowns))
+    np.testing.assert_allclose(few, many, atol=1e-10)
+    assert np.abs(A.T @ (certain * (A @ few - b)) + prior * few).max() < 1e-9
