@@ -213,11 +213,14 @@ def _layer_sums(found: Tensor, masks: Tensor) -> tuple[Float, Float]:
 def _measured(
     capture: MultiViewCapture, regions: Regions, detector: nn.Module, progress: Progress
 ) -> dict[int, tuple[Float, Float]]:
-    """By timestep, (W,) features over all its pictures, and its (E,) expression."""
+    """By timestep, (W,) features over its pictures, and its (E,) expression.
+
+    The pictures are those that trainings see: the camera that is kept from them is kept from what
+    they are to predict as well.
+    """
     sums: dict[int, tuple[Float, Float]] = {}
     expressions: dict[int, Float] = {}
-    views = [capture.split(name) for name in ("train", "val", "test")]
-    frames = {frame.image: frame for split in views for frame in split.frames}
+    frames = {frame.image: frame for frame in capture.split("train").frames}
     for number, frame in enumerate(frames.values()):
         progress(number / len(frames), "Measuring wrinkles")
         view = capture.load(frame)
