@@ -42,9 +42,12 @@ _PAUSE = (0.36, 0.54)
 """Silences begin to rest at the first, and rest fully from the second length in seconds: in shorter
 ones people leave the mouth half open, on its way to the next sound."""
 _RELAXING = (0.22, 0.40)
-_PREPARING = (0.36, 0.50)
-"""Movement into and out of rest: at most so many seconds, and at most this part of the silence; the
-mouth opens for the breath before the sound."""
+_PREPARING = (0.42, 0.50)
+"""How long before and after sounds the mouth does not rest: at most so many seconds, and at most
+this part of the silence."""
+_BREATH = 0.20
+"""Seconds at most in which the mouth opens out of rest: for the breath, and then it waits for the
+sound, half open. Filmed speakers are open 0.2 to 0.4 s before they are heard."""
 _AT_EDGE = 0.5
 """The same part of what a clip holds of its first and last silence."""
 
@@ -154,7 +157,8 @@ def rest_intervals(phones: Sequence[Phone], fps: float) -> ContactIntervals:
             start -= length
         if i == len(phones) - 1:
             end += length
-        rise, fall = max(start - phone.start, _QUICKEST), max(phone.end - end, _QUICKEST)
+        rise = max(start - phone.start, _QUICKEST)
+        fall = max(min(phone.end - end, _BREATH), _QUICKEST)
         intervals.append((start, end, rise, fall, amount))
     return _gathered(intervals)
 

@@ -194,6 +194,16 @@ def test_a_short_pause_leaves_the_mouth_half_open(head, silence):
     assert 6.0 < opening[round(100 * (0.5 + silence / 2))] < opening[40]
 
 
+def test_the_mouth_opens_for_the_breath_and_waits_for_the_sound(head):
+    phones = timed([("SIL", 1.2), ("AA", 0.2), ("SIL", 1.2), ("T", 0.1), ("AA", 0.2), ("SIL", 1.0)])
+    opening = gap(head, articulated(phones, frame_count(phones[-1].end, 100.0), 100.0))
+    for sound in (120, 260):
+        assert opening[sound - 44] < 0.3
+        waiting = opening[sound - 20 : sound]
+        assert waiting.min() > 5.0
+        assert np.abs(np.diff(waiting)).max() < 0.5
+
+
 def test_lips_do_not_part_between_silence_and_a_bilabial(head):
     opening = gap(head, articulated(said("M", "AA", "M"), 110, 100.0))
     assert opening[:44].max() < 0.3
