@@ -4,8 +4,8 @@
 A JSON object with ``fps``, the frames per second; ``opening_mm``, a number for each frame, the
 distance of the inner lips at the middle (landmarks 13 and 14 of MediaPipe's face mesh); and
 ``width_mm``, the distance of the mouth corners (61 and 291). Both are in millimetres where the
-outer corners of the eyes (33 and 263) are 90 mm apart, for a film knows no size. ``text``, what is
-said, may be there; other keys are left alone.
+outer corners of the eyes (33 and 263) are 90 mm apart, for a film knows no size, and null where a
+frame shows no face. ``text``, what is said, may be there; other keys are left alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from engine.core.errors import BadInputError
 from engine.core.json_values import JsonObject, read_json
 
 FILM_SUFFIX = ".mouth.json"
-_REMEDY = "It must have 'fps', and 'opening_mm' and 'width_mm' with a number for each frame."
+_REMEDY = (
+    "It must have 'fps', and 'opening_mm' and 'width_mm' with a number for each frame, or null "
+    "where it shows no face."
+)
+_FILM = "Film a sentence, the face in the picture."
 _LEAST_FPS, _MOST_FPS = 12.0, 240.0
 _SHORTEST = 1.0
 """Seconds, over which movements can be compared."""
@@ -34,8 +38,8 @@ class MouthCurve:
 
     Attributes:
         fps: frames per second; frame i is at i / fps seconds.
-        opening: (T,) distance of the inner lips at the middle.
-        width: (T,) distance of the mouth corners seen from in front.
+        opening: (T,) distance of the inner lips at the middle; NaN where no face was seen.
+        width: (T,) distance of the mouth corners seen from in front; NaN in the same frames.
     """
 
     fps: float
@@ -73,16 +77,22 @@ def load_filmed_mouth(path: Path) -> FilmedMouth:
     opening, width = _curve(content, "opening_mm"), _curve(content, "width_mm")
     if len(opening) != len(width):
         raise BadInputError(f"{path} has {len(opening)} openings and {len(width)} widths.", _REMEDY)
-    if len(opening) < _SHORTEST * fps:
-        raise BadInputError(f"{path} is shorter than {_SHORTEST:g} s.", "Film a sentence.")
+    lost = np.isnan(opening) | np.isnan(width)
+    if np.count_nonzero(~lost) < _SHORTEST * fps:
+        raise BadInputError(f"{path} shows a face for less than {_SHORTEST:g} s.", _FILM)
+    opening[lost] = width[lost] = np.nan
     return FilmedMouth(MouthCurve(fps, opening, width), content.text("text", ""))
 
 
 def _curve(content: JsonObject, name: str) -> Double:
     listed = content.values.get(name)
-    # A list of one number at least; the reader says what is wrong with anything else.
-    count = len(listed) if isinstance(listed, list) and listed else 1
-    values: Double = content.numbers(name, count).astype(np.float64)
-    if values.min() < 0 or values.max() > _WIDEST:
+    if not isinstance(listed, list) or not listed:
+        raise content.wrong(f"{name!r} is no list of numbers")
+    seen = [value is not None for value in listed]
+    there = {name: [value for value in listed if value is not None]}
+    known = JsonObject(there, content.where, _REMEDY)
+    values = np.full(len(listed), np.nan)
+    values[seen] = known.numbers(name, sum(seen))
+    if np.any((values < 0) | (values > _WIDEST)):
         raise content.wrong(f"{name!r} leaves 0 to {_WIDEST:g} mm")
     return values

@@ -97,7 +97,7 @@ def _eyeballs(head: Head) -> float:
 def film_agreement(ours: MouthCurve, film: MouthCurve) -> FilmAgreement:
     """How a mouth follows a filmed one, each measure at its best lag.
 
-    Our curve is interpolated at the film's frames.
+    Our curve is interpolated at the film's frames; those without a face are left out.
 
     Args:
         ours: of the same clip.
@@ -116,7 +116,7 @@ def _agreement(ours: MouthCurve, curve: Double, film: MouthCurve, true: Double) 
     for step in sorted(range(-round(_REACH / _STEP), round(_REACH / _STEP) + 1), key=abs):
         lag = step * _STEP
         at = film.times + lag
-        common = (at >= 0.0) & (at <= ours.times[-1])
+        common = (at >= 0.0) & (at <= ours.times[-1]) & ~np.isnan(true)
         if common.sum() < _LEAST:
             continue
         made, real = np.interp(at[common], ours.times, curve), true[common]

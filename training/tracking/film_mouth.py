@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from scipy.ndimage import label
 
 from engine.core.arrays import Double, Float
 from engine.core.errors import BadInputError
@@ -29,8 +30,10 @@ from training.tracking.landmarks import (
 _APART_MM = 90.0
 """Between the outer corners of the eyes; the default head's are as far."""
 _MIDDLE = len(INNER_UPPER) // 2
-_FACELESS = 0.2
-"""Part of the pictures that may show no face; between others the mouth is taken to move evenly."""
+_FACELESS = 0.5
+"""Part of the pictures that may show no face."""
+_BRIDGED = 0.2
+"""Seconds without a face over which the mouth is taken to move evenly; longer ones stay unknown."""
 _LARGEST = 1280
 
 
@@ -54,7 +57,7 @@ def measure_mouth(
         The sound.
 
     Raises:
-        BadInputError: no such video, no sound, or no face in a fifth of its pictures.
+        BadInputError: no such video, no sound, or no face in half of its pictures.
     """
     film = open_film(video, _LARGEST)
     if not film.sound:
@@ -77,8 +80,8 @@ def measure_mouth(
     content = {
         "fps": film.fps,
         "text": text,
-        "opening_mm": np.round(_filled(opening, lost), 3).tolist(),
-        "width_mm": np.round(_filled(width, lost), 3).tolist(),
+        "opening_mm": _bridged(opening, lost, film.fps),
+        "width_mm": _bridged(width, lost, film.fps),
         "detector": detector.name,
     }
     write_json(film_path(sound), content)
@@ -94,6 +97,16 @@ def _opening_and_width(points: Float) -> tuple[float, float]:
     return opening, width
 
 
-def _filled(values: Double, lost: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Double:
+def _bridged(
+    values: Double, lost: np.ndarray[tuple[int], np.dtype[np.bool_]], fps: float
+) -> list[float | None]:
+    """The values, even over short gaps between others, and None in longer ones."""
     every = np.arange(len(values))
-    return np.interp(every, every[~lost], values[~lost])
+    filled = np.interp(every, every[~lost], values[~lost])
+    gaps, count = label(lost)
+    lengths = np.bincount(gaps, minlength=count + 1)
+    unknown = lost & (lengths[gaps] > _BRIDGED * fps)
+    return [
+        None if gone else round(float(value), 3)
+        for value, gone in zip(filled, unknown, strict=True)
+    ]

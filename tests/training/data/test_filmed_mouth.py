@@ -46,6 +46,16 @@ def test_a_film_may_lack_its_text(written):
     assert load_filmed_mouth(written(content)).text == ""
 
 
+def test_frames_without_a_face_are_unknown(written):
+    openings = [None, None, *range(FRAMES)]
+    widths = [50.0] * (FRAMES + 1) + [None]
+    curve = load_filmed_mouth(written(film(opening_mm=openings, width_mm=widths))).curve
+    for values in (curve.opening, curve.width):
+        assert np.flatnonzero(np.isnan(values)).tolist() == [0, 1, FRAMES + 1]
+    with pytest.raises(BadInputError, match="less than 1 s"):
+        load_filmed_mouth(written(film(opening_mm=[3.0] * 24 + [None] * (FRAMES - 24))))
+
+
 @pytest.mark.parametrize(
     "content",
     [

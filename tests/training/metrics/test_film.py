@@ -73,6 +73,15 @@ def test_the_difference_is_in_millimetres():
     assert found.width.difference == pytest.approx(3.0)
 
 
+def test_frames_without_a_face_do_not_count():
+    ours, film = wave(100.0), wave(25.0)
+    film.opening[20:40] = film.width[20:40] = np.nan
+    found = film_agreement(ours, film)
+    assert found.opening.correlation > 0.99
+    assert found.width.correlation > 0.99
+    assert found.opening.difference < 0.2
+
+
 def test_a_mouth_that_never_moves_follows_nothing():
     still = MouthCurve(25.0, np.full(100, 4.0), np.full(100, 50.0))
     found = film_agreement(still, wave(25.0))

@@ -65,9 +65,20 @@ def test_single_pictures_without_a_face_are_bridged(film, tmp_path):
     np.testing.assert_allclose(mouth.curve.opening, 4.0 * np.arange(25), atol=1e-3)
 
 
+def test_what_a_longer_part_without_a_face_hides_stays_unknown(tmp_path):
+    write_sound(tmp_path / "said.wav", 0)
+    frames = (np.full((176, 160, 3), 20 + i, np.uint8) for i in range(50))
+    write_video(tmp_path / "clip.mp4", frames, FPS, tmp_path / "said.wav")
+    measure_mouth(tmp_path / "clip.mp4", tmp_path / "films", Face(missing=(3, *range(10, 20))))
+    curve = load_filmed_mouth(tmp_path / "films" / "clip.mouth.json").curve
+    assert np.flatnonzero(np.isnan(curve.opening)).tolist() == list(range(10, 20))
+    assert np.isnan(curve.width).sum() == 10
+    np.testing.assert_allclose(curve.opening[:10], 4.0 * np.arange(10), atol=1e-3)
+
+
 def test_a_film_without_a_face_or_a_sound_is_refused(film, tmp_path):
-    with pytest.raises(BadInputError, match="no face in 9 of 25"):
-        measure_mouth(film, tmp_path / "films", Face(missing=range(9)))
+    with pytest.raises(BadInputError, match="no face in 13 of 25"):
+        measure_mouth(film, tmp_path / "films", Face(missing=range(13)))
     silent = tmp_path / "silent.mp4"
     write_video(silent, (np.zeros((176, 160, 3), np.uint8) for _ in range(30)), FPS)
     with pytest.raises(BadInputError, match="no sound"):
