@@ -93,12 +93,12 @@ def _tongue(
 _POSTALVEOLAR = VisemeTarget(
     opening=Target(10.5, 1.0),
     jaw=Target(1.9, 1.8),
-    width=Target(-3.0, 0.9),
+    width=Target(-5.0, 0.9),
     protrusion=Target(0.42, 0.9),
     tongue=Target(0.0, 0.5),
 )
 _SIBILANT = VisemeTarget(
-    opening=Target(9.2, 0.8),
+    opening=Target(9.2, 1.3),
     jaw=Target(2.0, 2.5),
     width=Target(3.5, 0.6),
     protrusion=Target(0.0, 0.2),
@@ -117,26 +117,26 @@ _LABIODENTAL = VisemeTarget(
     protrusion=Target(0.0, 0.3),
     tongue=Target(0.0, 0.8),
 )
-_AA = _vowel(10.5, 10.0, -1.0)
+_AA = _vowel(12.0, 10.0, -1.0)
 _EH = _vowel(11.0, 6.5, 3.5)
-_IY = _vowel(8.0, 3.0, 5.0)
-_AO = _vowel(4.5, 6.0, -6.0, 0.33, lips=1.5)
-_UW = _vowel(2.0, 2.6, -7.0, 0.15, lips=1.5)
+_IY = _vowel(9.2, 3.0, 5.0)
+_AO = _vowel(5.0, 6.0, -6.0, 0.33, lips=1.5)
+_UW = _vowel(2.0, 2.6, -6.0, 0.15, lips=1.5)
 _UH = _vowel(3.2, 3.5, -6.5, 0.24, lips=1.2)
 
 VISEMES: dict[str, tuple[VisemeTarget, ...]] = {
     "AA": (_AA,),
-    "AE": (_vowel(14.5, 9.0, 2.5),),
+    "AE": (_vowel(15.5, 9.0, 2.5),),
     "AH": (_vowel(10.0, 5.5, 1.0, lips=0.6),),
     "AO": (_AO,),
-    "AW": (_AA, _UH),
+    "AW": (_AA._replace(opening=Target(13.5, 1.5)), _UH._replace(width=Target(-4.0, 1.2))),
     "AY": (_AA._replace(opening=Target(12.5, 1.0)), _IY._replace(opening=Target(9.0, 1.0))),
     "EH": (_EH,),
-    "ER": (_vowel(7.0, 4.0, -2.0, 0.18),),
+    "ER": (_vowel(8.0, 4.0, -2.0, 0.18),),
     "EY": (_EH, _vowel(11.5, 5.5, 6.5)),
     "IH": (_vowel(9.0, 4.0, 3.5),),
     "IY": (_IY,),
-    "OW": (_vowel(3.5, 5.0, -6.0, 0.26, lips=1.5), _vowel(2.2, 3.0, -7.5, 0.16, lips=1.8)),
+    "OW": (_vowel(5.0, 5.0, -5.0, 0.26, lips=1.5), _vowel(2.8, 3.0, -6.0, 0.16, lips=1.8)),
     "OY": (_AO, _IY),
     "UH": (_UH,),
     "UW": (_UW,),
@@ -146,7 +146,7 @@ VISEMES: dict[str, tuple[VisemeTarget, ...]] = {
     "OE": (_vowel(4.0, 4.5, -5.5, 0.30, lips=1.5),),
     "W": (
         VisemeTarget(
-            opening=Target(1.5, 2.0),
+            opening=Target(1.5, 2.5),
             jaw=Target(2.0, 1.1),
             width=Target(-8.0, 2.0),
             protrusion=Target(0.11, 1.6),
@@ -161,7 +161,7 @@ VISEMES: dict[str, tuple[VisemeTarget, ...]] = {
             protrusion=Target(0.22, 0.9),
         ),
     ),
-    "Y": (VisemeTarget(opening=Target(5.5, 0.7), jaw=Target(3.0, 0.6), width=Target(4.0, 0.6)),),
+    "Y": (VisemeTarget(opening=Target(8.0, 0.7), jaw=Target(3.0, 0.6), width=Target(4.0, 0.6)),),
     **dict.fromkeys(("SH", "ZH", "CH", "JH"), (_POSTALVEOLAR,)),
     **dict.fromkeys(("S", "Z"), (_SIBILANT,)),
     **dict.fromkeys(sorted(BILABIALS), (_BILABIAL,)),
@@ -170,10 +170,10 @@ VISEMES: dict[str, tuple[VisemeTarget, ...]] = {
     "BH": (_BILABIAL._replace(opening=Target(1.2, 2.5), width=Target(-1.0, 0.6)),),
     "L": (_tongue(8.4, 4.5, 1.0, 0.5, tongue=0.05),),
     **dict.fromkeys(("T", "D", "N"), (_tongue(10.0, 3.5, 2.0, 0.7),)),
-    "TH": (_tongue(8.5, 4.0, 1.5, 0.8, tongue=0.30),),
+    "TH": (_tongue(10.2, 4.0, 1.5, 0.8, tongue=0.30),),
     "DH": (_tongue(8.5, 4.0, 1.5, 0.7, tongue=0.20),),
     **dict.fromkeys(("K", "G", "NG"), (_tongue(11.0, 5.0, 1.5, 0.3),)),
-    "HH": (_tongue(13.0, 7.0, 1.5, 0.2),),
+    "HH": (_tongue(15.0, 8.0, 1.5, 0.5),),
     # Half open, on the way from one sound to the next; long silences come to rest over this.
     SILENCE: (
         VisemeTarget(opening=Target(8.0, 0.5), jaw=Target(4.0, 0.5), width=Target(1.0, 0.3)),

@@ -169,7 +169,7 @@ def test_the_jaw_is_nearly_shut_in_a_sibilant_between_open_vowels():
 
 
 @pytest.mark.parametrize("fps", [12.0, 24.0, 25.0, 60.0, 120.0])
-@pytest.mark.parametrize("silence", [0.55, 0.7, 3.0])
+@pytest.mark.parametrize("silence", [0.75, 1.0, 3.0])
 def test_long_silence_rests_neutral(fps, silence):
     phones = timed([("SIL", 0.3), ("AA", 0.3), ("SIL", silence), ("AO", 0.3), ("SIL", 0.3)])
     curves = articulated(phones, frame_count(phones[-1].end, fps), fps)
@@ -186,7 +186,7 @@ def test_a_clip_that_begins_silent_begins_nearly_shut_and_ends_so(head, silence)
     assert opening[-1] < 0.1 * opening.max()
 
 
-@pytest.mark.parametrize("silence", [0.07, 0.15, 0.25, 0.35])
+@pytest.mark.parametrize("silence", [0.07, 0.15, 0.25, 0.35, 0.49])
 def test_a_short_pause_leaves_the_mouth_half_open(head, silence):
     # People do not close for a breath: 7.6 mm on average in pauses (docs/lip-sync.md).
     phones = timed([("SIL", 0.3), ("AA", 0.2), ("SIL", silence), ("AA", 0.2), ("SIL", 0.3)])
@@ -198,10 +198,10 @@ def test_the_mouth_opens_for_the_breath_and_waits_for_the_sound(head):
     phones = timed([("SIL", 1.2), ("AA", 0.2), ("SIL", 1.2), ("T", 0.1), ("AA", 0.2), ("SIL", 1.0)])
     opening = gap(head, articulated(phones, frame_count(phones[-1].end, 100.0), 100.0))
     for sound in (120, 260):
-        assert opening[sound - 44] < 0.3
-        waiting = opening[sound - 20 : sound]
-        assert waiting.min() > 5.0
-        assert np.abs(np.diff(waiting)).max() < 0.5
+        assert opening[sound - 38] < 0.3
+        waiting = opening[sound - 15 : sound - 5]
+        assert waiting.min() > 7.0
+        assert np.ptp(waiting) < 1.0
 
 
 def test_lips_do_not_part_between_silence_and_a_bilabial(head):
