@@ -36,7 +36,7 @@ from training.evaluation.report.speech import (
 from training.metrics.film import film_agreement, mouth_curve
 from training.metrics.lip_sync import lip_sync
 from training.metrics.mouth import lip_vertices
-from training.metrics.phone_means import phone_means
+from training.metrics.phone_means import SpokenClip, phone_means
 from training.metrics.recognition import Recognition, recognition
 from training.metrics.vertex import (
     VertexErrors,
@@ -147,8 +147,10 @@ def evaluate(
         for model, performances in by_model.items():
             for index, (clip, performance) in enumerate(zip(clips, performances, strict=True)):
                 truth, curve = truths[index], mouth_curve(performance, head)
+                film = None if clip.film is None else film_agreement(curve, clip.film)
                 if (mode, model) == (ALIGNED, wanted.model):
-                    curves.append((curve, clip.phones))
+                    late = 0.0 if film is None else film.opening.lag_ms / 1000.0
+                    curves.append(SpokenClip(curve, clip.phones, clip.film, late))
                 results.append(
                     ClipResult(
                         name=clip.path.stem,
@@ -162,7 +164,7 @@ def evaluate(
                         seconds_per_second=clock.total(mode, model, index) / clip.speech.duration,
                         vertices=None if truth is None else _errors(performance, truth, head),
                         sync_error=errors.get((mode, model, index)),
-                        film=None if clip.film is None else film_agreement(curve, clip.film),
+                        film=film,
                     )
                 )
     report = SpeechReport(head.id, wanted.model, wanted.fps, tuple(results), phone_means(curves))

@@ -77,7 +77,9 @@ class PhoneMean(NamedTuple):
         label: the phone.
         phones: how many there were.
         opening, width: ours, mm.
-        people_opening, people_width: of filmed people, ``None`` where they were not measured.
+        people_opening, people_width: of five filmed speakers, ``None`` where not measured.
+        filmed: how many of the phones the clips' own films show.
+        filmed_opening, filmed_width: of the speakers of those films, ``None`` where none is.
     """
 
     label: str
@@ -86,30 +88,63 @@ class PhoneMean(NamedTuple):
     width: float
     people_opening: float | None
     people_width: float | None
+    filmed: int = 0
+    filmed_opening: float | None = None
+    filmed_width: float | None = None
 
 
-def phone_means(clips: Iterable[tuple[MouthCurve, Sequence[Phone]]]) -> tuple[PhoneMean, ...]:
+class SpokenClip(NamedTuple):
+    """A mouth, the phones that it spoke, and the film of who said them, where there is one.
+
+    Attributes:
+        curve: our mouth.
+        phones: timed, of the clip.
+        film: the speaker's mouth.
+        late: seconds by which ours is later than the film (:mod:`training.metrics.film`).
+    """
+
+    curve: MouthCurve
+    phones: Sequence[Phone]
+    film: MouthCurve | None = None
+    late: float = 0.0
+
+
+def phone_means(clips: Iterable[SpokenClip]) -> tuple[PhoneMean, ...]:
     """The mouth at the middle of every phone of the clips, by label.
 
     Silences before the first and after the last sound of a clip are no pauses and left out.
     """
     found: dict[str, list[tuple[float, float]]] = {}
-    for curve, phones in clips:
+    shown: dict[str, list[tuple[float, float]]] = {}
+    for curve, phones, film, late in clips:
         said = [i for i, phone in enumerate(phones) if phone.label != SILENCE]
         for phone in phones[said[0] : said[-1] + 1] if said else ():
             middle = (phone.start + phone.end) / 2
             if middle <= curve.times[-1]:
-                opening = np.interp(middle, curve.times, curve.opening)
-                width = np.interp(middle, curve.times, curve.width)
-                found.setdefault(phone.label, []).append((float(opening), float(width)))
+                found.setdefault(phone.label, []).append(_at(curve, middle))
+            if film is not None and 0.0 <= middle - late <= film.times[-1]:
+                seen = _at(film, middle - late)
+                if not np.isnan(seen).any():
+                    shown.setdefault(phone.label, []).append(seen)
     return tuple(
         PhoneMean(
             label,
             len(measured),
-            float(np.mean([opening for opening, _ in measured])),
-            float(np.mean([width for _, width in measured])),
+            *_mean(measured),
             OPENINGS.get(label),
             WIDTHS.get(label),
+            len(shown.get(label, ())),
+            *(_mean(shown[label]) if label in shown else (None, None)),
         )
         for label, measured in sorted(found.items())
     )
+
+
+def _at(curve: MouthCurve, time: float) -> tuple[float, float]:
+    opening, width = (np.interp(time, curve.times, x) for x in (curve.opening, curve.width))
+    return float(opening), float(width)
+
+
+def _mean(measured: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    opening, width = np.mean(measured, axis=0)
+    return float(opening), float(width)

@@ -12,7 +12,7 @@ from engine.motion.rules.lip_shape import JAW
 from engine.phonemes import Phone
 from training.data.filmed_mouth import MouthCurve
 from training.metrics.film import film_agreement, mouth_curve
-from training.metrics.phone_means import OPENINGS, phone_means
+from training.metrics.phone_means import OPENINGS, SpokenClip, phone_means
 
 
 def posed(head, fps=25.0, frames=50, **weights):
@@ -95,7 +95,7 @@ def test_phones_are_measured_at_their_middles():
         Phone("SIL", 0.0, 0.1), Phone("AA", 0.1, 0.3), Phone("SIL", 0.3, 0.5),
         Phone("AA", 0.5, 0.7), Phone("SIL", 0.7, 1.0),
     ]  # fmt: skip
-    vowel, pause = phone_means([(curve, phones)])
+    vowel, pause = phone_means([SpokenClip(curve, phones)])
     assert (vowel.label, vowel.phones) == ("AA", 2)
     assert vowel.opening == pytest.approx((20 + 60) / 2)
     assert vowel.width == pytest.approx(160.0)
@@ -105,6 +105,20 @@ def test_phones_are_measured_at_their_middles():
     assert pause.opening == pytest.approx(40.0)
 
 
+def test_the_film_of_a_clip_is_measured_where_its_speaker_says_the_phones():
+    curve = MouthCurve(100.0, np.zeros(100), np.zeros(100))
+    film = MouthCurve(50.0, np.arange(50.0), 100.0 + np.arange(50.0))
+    film.opening[35:] = film.width[35:] = np.nan
+    phones = [Phone("AA", 0.1, 0.3), Phone("IY", 0.3, 0.5), Phone("AA", 0.7, 0.9)]
+    vowel, other = phone_means([SpokenClip(curve, phones, film, late=0.1)])
+    assert (vowel.phones, vowel.filmed) == (2, 1)
+    assert vowel.filmed_opening == pytest.approx(5.0)
+    assert vowel.filmed_width == pytest.approx(105.0)
+    assert (other.filmed, other.filmed_opening) == (1, pytest.approx(15.0))
+    (alone, _) = phone_means([SpokenClip(curve, phones)])
+    assert (alone.filmed, alone.filmed_opening, alone.filmed_width) == (0, None, None)
+
+
 def test_a_clip_without_sounds_has_no_phones():
     curve = MouthCurve(25.0, np.zeros(25), np.zeros(25))
-    assert phone_means([(curve, [Phone("SIL", 0.0, 1.0)])]) == ()
+    assert phone_means([SpokenClip(curve, [Phone("SIL", 0.0, 1.0)])]) == ()

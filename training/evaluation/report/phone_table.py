@@ -11,7 +11,9 @@ from rich.text import Text
 from engine.phonemes import SILENCE
 from training.metrics.phone_means import PhoneMean
 
-HEADINGS = ("phone", "n", "opening\nmm", "people's", "width\nmm", "people's")
+HEADINGS = (
+    "phone", "n", "opening\nmm", "people's", "filmed", "width\nmm", "people's", "filmed",
+)  # fmt: skip
 _SIDE_BY_SIDE = 3
 
 
@@ -22,8 +24,10 @@ def phone_cells(mean: PhoneMean) -> tuple[str, ...]:
         str(mean.phones),
         f"{mean.opening:.1f}",
         _known(mean.people_opening, 1),
+        _known(mean.filmed_opening, 1),
         f"{mean.width:.0f}",
         _known(mean.people_width, 0),
+        _known(mean.filmed_width, 0),
     )
 
 
@@ -32,7 +36,8 @@ def phone_table(means: Sequence[PhoneMean], title: str) -> Table:
     table = Table(
         title=Text(title),
         caption="At the middle of each phone, where the outer eye corners are 90 mm apart; "
-        "people: five filmed speakers; –: not measured, as UE, OE and BH, which English lacks.",
+        "people: five filmed speakers; filmed: the speakers of the clips' own films; –: not "
+        "measured, as UE, OE and BH, which English lacks.",
     )
     for _ in range(_SIDE_BY_SIDE):
         for column, heading in enumerate(HEADINGS):
