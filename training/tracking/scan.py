@@ -32,7 +32,7 @@ from training.tracking.landmarks import (
 from training.tracking.mediapipe_faces import HandDetector
 from training.tracking.sharpness import grey_of, sharpness_of
 
-GOOD, NO_FACE, TWO_FACES, BLUR, HAND, OUTSIDE, MISFIT = range(7)
+GOOD, NO_FACE, TWO_FACES, BLUR, HAND, OUTSIDE, MISFIT, TRANSITION = range(8)
 REASONS = {
     NO_FACE: "no face",
     TWO_FACES: "two faces",
@@ -40,6 +40,7 @@ REASONS = {
     HAND: "hand before the mouth",
     OUTSIDE: "face leaves the picture",
     MISFIT: "the head does not fit",
+    TRANSITION: "transition",
 }
 """Why frames are dropped."""
 
@@ -66,6 +67,9 @@ _JUMP = 0.3
 _CHANGED = 22.0
 """Mean difference of small grey pictures, of 255, at a cut."""
 _SMALL = 32
+_TRANSITION = 0.2
+"""Seconds between two cuts up to which the frames between them are one picture on its way into
+another (a zoom, a page that turns), and no take."""
 _HAND_EVERY, _HAND_GAP = 2, 0.4
 """Hands are looked for in one of so many frames; seconds for which a detector may lose one that is
 there before and after."""
@@ -248,7 +252,9 @@ def _judged(film: Film, joined: dict[str, NDArray[np.generic]], *, alone: bool) 
     points = np.asarray(joined["points"], np.float32)
     state = np.asarray(joined["state"], np.int8).copy()
     sharpness = np.asarray(joined["sharpness"], np.float64)
-    takes = np.cumsum(_cuts(points, np.asarray(joined["change"], np.float64))).astype(np.intp)
+    cuts = _cuts(points, np.asarray(joined["change"], np.float64))
+    takes, between = _takes(cuts, film.fps)
+    state[(state == GOOD) & between] = TRANSITION
     good = state == GOOD
     usual = _usual(sharpness, good, takes, film.fps)
     relative = sharpness / np.maximum(usual, 1e-9)
@@ -320,6 +326,19 @@ def _cuts(points: Float, change: Double) -> NDArray[np.bool_]:
     cuts[1:] = (change[1:] > _CHANGED) | ((moved[1:] > _JUMP / 3) & (change[1:] > _CHANGED / 8))
     cuts[1:] |= moved[1:] > _JUMP
     return cuts
+
+
+def _takes(cuts: NDArray[np.bool_], fps: float) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """(T,) number of each frame's take, and (T,) whether it lies in a transition between takes.
+
+    Frames of a transition count to the take before, those at the beginning to the first take.
+    """
+    part = np.cumsum(cuts).astype(np.intp)
+    between = (np.bincount(part) <= _TRANSITION * fps)[part]
+    if between.all():
+        return part, np.zeros_like(between)
+    starts = ~between & (cuts | np.r_[True, between[:-1]])
+    return np.maximum(np.cumsum(starts) - 1, 0).astype(np.intp), between
 
 
 def _check(film: Film, found: Scan, *, alone: bool) -> None:

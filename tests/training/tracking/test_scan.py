@@ -6,7 +6,7 @@ from engine.core.errors import BadInputError, CancelledError
 from engine.rendering.video import write_video
 from training.tracking.film import open_film
 from training.tracking.landmarks import LIPS, FaceLandmarks
-from training.tracking.scan import BLUR, GOOD, HAND, NO_FACE, TWO_FACES, scan
+from training.tracking.scan import BLUR, GOOD, HAND, NO_FACE, TRANSITION, TWO_FACES, scan
 
 FRAMES = 40
 
@@ -99,6 +99,16 @@ def test_a_cut_begins_another_take(tmp_path):
     faces = Faces({frame: [face_at(10, 100)] for frame in range(25, FRAMES)})
     found = scanned(film(tmp_path, changed=25), tmp_path, faces)
     assert found.cuts == [25]
+
+
+def test_what_lies_between_two_cuts_that_are_close_is_a_transition(tmp_path):
+    """Each picture of a zoom is a cut to the next; the takes are what comes before and after."""
+    moving = {25 + step: [face_at(64 + 20 * (step % 2), 100)] for step in range(4)}
+    after = {frame: [face_at(10, 100)] for frame in range(29, FRAMES)}
+    found = scanned(film(tmp_path, changed=25), tmp_path, Faces(moving | after))
+    assert found.cuts == [29]
+    assert np.flatnonzero(found.state == TRANSITION).tolist() == [25, 26, 27, 28]
+    assert found.dropped()["transition"] == 4
 
 
 def test_soft_frames_in_which_landmarks_jump_count_little(tmp_path):
