@@ -2,7 +2,8 @@
 """``python -m training.assets.prepare --clips DIR --out DIR``: clips to training sequences.
 
 Every clip of :mod:`training.assets.synthesise` (or any aligned speech) is recorded under random
-conditions, encoded in four variants and given the rules' motion for its true phones. What is there
+conditions, encoded in three variants and given the rules' motion for its true phones. The features
+have no spectra: what those of synthetic voices teach does not hold for people. What is there
 already is kept, so an interrupted run can continue.
 """
 
@@ -23,7 +24,7 @@ from engine.commands.console import print_result, progress_bar
 from engine.core.progress import Progress, no_progress
 from engine.heads import load_head
 from engine.heads.head import Head
-from engine.motion.encoders.phonetic import acoustic_features, phonetic_features
+from engine.motion.encoders.phonetic import phonetic_features, without_spectrum
 from engine.motion.model.config import STARTER, SpeechModelConfig
 from engine.motion.model.wrinkles import SkinTension
 from engine.motion.style import Style, model_inputs
@@ -35,9 +36,9 @@ from training.assets.teacher import taught_motion
 from training.data.speech import AlignedSpeech, find_speech, load_aligned_speech
 from training.speech.sequences import SpeechSequence
 
-TRUE, RECOGNISED, UNKNOWN, TRANSCRIBED = 0, 1, 2, 3
+TRUE, RECOGNISED, TRANSCRIBED = 0, 1, 2
 """The variants of a clip's features: with its true phones, with those that the recogniser finds,
-without any, and with those of a transcript that has gaps and errors."""
+and with those of a transcript that has gaps and errors."""
 
 _SPREAD = 0.2
 """Standard deviation of the logarithm of a speaker's amplitude of jaw, and of lips: 2 mm at sounds
@@ -159,14 +160,14 @@ def prepared(
         head,
         style,
     )
-    variants = (
-        phonetic_features(aligned, recognized.mel, recognized.energy),
-        phonetic_features(recognized.phones, recognized.mel, recognized.energy),
-        acoustic_features(recognized.mel),
-        phonetic_features(
-            _transcribed(aligned, recognized.phones, rng), recognized.mel, recognized.energy
-        ),
-    )
+    variants = [
+        without_spectrum(phonetic_features(sounds, recognized.mel, recognized.energy))
+        for sounds in (
+            aligned,
+            recognized.phones,
+            _transcribed(aligned, recognized.phones, rng),
+        )
+    ]
     return SpeechSequence(
         name=clip.path.stem,
         feature_variants=np.stack(variants).astype(np.float16),

@@ -7,12 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.audio.features import FRAME_RATE, MEL_BANDS
-from engine.audio.level import band_level, relative_level
 from engine.audio.loading import Speech
 from engine.core.progress import Progress, no_progress
 from engine.motion.encoders.base import AudioFeatures
 from engine.phonemes import SILENCE, Phone, normalize_label
-from engine.recognition.measurement import LOUD
 from engine.recognition.recognizer import RecognizedSpeech, recognize
 
 Float = NDArray[np.float32]
@@ -24,6 +22,8 @@ PHONES: tuple[str, ...] = (
     *("T", "TH", "UH", "UW", "V", "W", "Y", "Z", "ZH"),
 )
 """Phones in the order of their columns."""
+SPECTRUM = slice(len(PHONES), len(PHONES) + MEL_BANDS)
+"""Columns of the log-mel energies."""
 
 _BETWEEN = {"UE": ("UW", "IY"), "OE": ("UH", "EH"), "BH": ("W", "B")}
 """Sounds that English lacks, as half of each of two that it has: lips of the first with the tongue
@@ -49,7 +49,7 @@ class PhoneticEncoder:
     """Phones of PocketSphinx, log-mel energies and loudness; ships inside the package.
 
     A feature is (81,): 40 sounds as :data:`PHONES`, one-hot with soft boundaries; 40 log-mel
-    energies; loudness. Without known sounds the first 40 are 0.
+    energies; loudness.
     """
 
     id = "phonetic"
@@ -90,13 +90,11 @@ def phonetic_features(phones: tuple[Phone, ...], mel: Float, energy: Float) -> F
     return _assembled(_one_hot(phones, len(mel)), mel, energy)
 
 
-def acoustic_features(mel: Float) -> Float:
-    """Features of sound alone, when the phones are unknown: (N, 40) → (N, 81) float32.
-
-    The loudness is that of the frame whatever it is, for what is speech is not known either.
-    """
-    level = band_level(np.exp(mel.astype(np.float64)))
-    return _assembled(np.zeros((len(mel), len(PHONES))), mel, relative_level(level, LOUD))
+def without_spectrum(features: Float) -> Float:
+    """(N, 81) the features with the energies of all bands 0: phones and loudness alone."""
+    blank = features.copy()
+    blank[:, SPECTRUM] = 0.0
+    return blank
 
 
 def _assembled(sounds: NDArray[np.float64], mel: Float, energy: Float) -> Float:

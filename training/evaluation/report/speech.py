@@ -155,7 +155,10 @@ class SpeechReport:
                 for result in self.clips:
                     if (result.mode, result.model) == (mode, model):
                         table.add_row(Text(result.name), *cells(result, extra))
-            table.add_row(Text(f"total, {model}"), *cells(total, extra), style="bold")
+            name = Text(f"total, {model}")
+            # The path of a trained model must not take the room of the figures.
+            name.truncate(_NAMED)
+            table.add_row(name, *cells(total, extra), style="bold")
         console.print(table)
         if self.phones:
             console.print(phone_table(self.phones, f"Mouth of {self.model} at true sounds"))
@@ -212,6 +215,8 @@ def averaged(errors: Sequence[VertexErrors]) -> VertexErrors:
 
 
 _WIDTH = 232
+_NAMED = 20
+"""Characters of a model's name in the table of the console."""
 _COLUMNS = (
     "p b m\nclosed",
     "open vow.\nshut",

@@ -8,9 +8,10 @@ from engine.audio.loading import speech_from_samples
 from engine.core.errors import BadInputError
 from engine.motion.encoders.phonetic import (
     PHONES,
+    SPECTRUM,
     PhoneticEncoder,
-    acoustic_features,
     phonetic_features,
+    without_spectrum,
 )
 from engine.motion.encoders.registry import load_encoder
 from engine.phonemes import Phone
@@ -57,15 +58,13 @@ def test_loudness_is_the_last_number():
     )
 
 
-def test_sound_alone_has_no_phones():
-    features = acoustic_features(MEL)
-    assert features.shape == (100, PhoneticEncoder.size)
-    assert (features[:, : len(PHONES)] == 0).all()
-
-
-def test_speech_at_the_levelled_loudness_has_energy_one():
-    loud = np.full((1, 40), np.log(10**-2 / 40), np.float32)
-    assert acoustic_features(loud)[0, -1] == pytest.approx(1.0)
+def test_spectra_can_be_left_out():
+    features = phonetic_features((Phone("M", 0.0, 1.0),), MEL, ENERGY)
+    blank = without_spectrum(features)
+    assert (blank[:, SPECTRUM] == 0).all()
+    assert (features[:, SPECTRUM] != 0).any()
+    rest = np.delete(np.arange(PhoneticEncoder.size), SPECTRUM)
+    np.testing.assert_array_equal(blank[:, rest], features[:, rest])
 
 
 def test_a_clip_has_features_at_100_hz():
