@@ -61,6 +61,11 @@ _CALLBACK = ctypes.CFUNCTYPE(
 )
 
 
+_ATTEMPTS = 3
+"""A process that is forked beside threads may crash by chance; over a text that the library cannot
+say it crashes each time."""
+
+
 class _Library:
     """The library in use. It speaks one text at a time, in one voice."""
 
@@ -145,6 +150,22 @@ def speak_ipa(voice: str, text: str, speed: int, pitch: int) -> Spoken:
     Raises:
         MissingDependencyError: the data of espeak-ng are not where its package says.
     """
+    for _ in range(_ATTEMPTS):
+        made = _spoken(voice, text, speed, pitch)
+        if made is not None:
+            break
+    else:
+        return np.zeros(0, np.float32), []
+    if isinstance(made, MissingDependencyError):
+        raise made
+    samples, hertz, segments = made
+    return soxr.resample(samples, hertz, SAMPLE_RATE), segments
+
+
+def _spoken(
+    voice: str, text: str, speed: int, pitch: int
+) -> tuple[Float, int, list[IpaSegment]] | MissingDependencyError | None:
+    """What a process of its own says; ``None`` where it crashed."""
     # Forked: a spawned process would import the whole program for every sentence.
     context = get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
@@ -154,15 +175,12 @@ def speak_ipa(voice: str, text: str, speed: int, pitch: int) -> Spoken:
     process.start()
     sender.close()
     try:
-        made = receiver.recv()
-    except EOFError:  # The library crashed over this text.
-        return np.zeros(0, np.float32), []
+        made: tuple[Float, int, list[IpaSegment]] | MissingDependencyError = receiver.recv()
+    except EOFError:
+        return None
     finally:
         process.join()
-    if isinstance(made, MissingDependencyError):
-        raise made
-    samples, hertz, segments = made
-    return soxr.resample(samples, hertz, SAMPLE_RATE), segments
+    return made
 
 
 def _speak(sender: Connection, library: str, voice: str, text: str, speed: int, pitch: int) -> None:

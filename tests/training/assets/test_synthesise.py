@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Texts, voices, recording conditions, the teacher, and what is prepared from them."""
 
+import os
 import shutil
 import time
 from itertools import pairwise
@@ -19,6 +20,7 @@ from engine.motion.style import Style
 from engine.phonemes import ENGLISH, Phone
 from engine.recognition.espeak import pronounce
 from tests.engine.motion.known_phones import perform
+from training.assets import espeak
 from training.assets.augment import recorded
 from training.assets.espeak import speak_ipa
 from training.assets.languages import SENTENCES
@@ -267,3 +269,18 @@ def test_a_text_sounds_the_same_whatever_was_pronounced_before():
     again, same = speak_ipa("fr", "La lune bleue brille.", 165, 50)
     np.testing.assert_array_equal(first, again)
     assert sounds == same
+
+
+@pytest.mark.parametrize(("crashes", "spoken"), [(1, True), (99, False)])
+def test_a_process_that_crashed_by_chance_is_asked_again(monkeypatch, tmp_path, crashes, spoken):
+    speak_once = espeak._speak
+
+    def crashing(*given):
+        if len(list(tmp_path.iterdir())) < crashes:
+            (tmp_path / str(os.getpid())).touch()
+            os._exit(1)
+        speak_once(*given)
+
+    monkeypatch.setattr(espeak, "_speak", crashing)
+    samples, sounds = espeak.speak_ipa("es", "Hola.", 165, 50)
+    assert (len(samples) > 0, len(sounds) > 0) == (spoken, spoken)
