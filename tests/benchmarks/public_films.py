@@ -11,8 +11,8 @@ frame, or why the film was refused. Of the films with speech (teacher, vlogger, 
 ``gaussianspeech evaluate speech --video DIR/teacher.mp4 … --out REPORT`` says how a model's mouth
 follows the speaker's.
 
-None of this project's data was made from these films but what docs/lip-sync.md says of
-``teacher``; they stay with the packages that they are in.
+Nothing was trained on these films; docs/lip-sync.md and docs/speech-model.md say what was chosen
+with them in view. They stay with the packages that they are in.
 """
 
 from __future__ import annotations

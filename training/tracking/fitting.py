@@ -132,7 +132,7 @@ def fit_frames(
         begin, end = max(0, first - _OVERLAP), min(count, first + _WINDOW)
         window = slice(begin, end)
         fit = done.picked(window)
-        for iterations, done_before, done_after in ((80, 0.0, 0.3), (200, 0.3, 1.0)):
+        for iterations, shares in ((80, (0.0, 0.3)), (200, (0.3, 1.0))):
             problem = _Problem(
                 model,
                 seen.picked(window),
@@ -141,7 +141,7 @@ def fit_frames(
                 identity,
                 held=first - begin,
             )
-            low, high = (first + share * (end - first) for share in (done_before, done_after))
+            low, high = (first + share * (end - first) for share in shares)
             part = subprogress(progress, low / count, high / count)
             _, _, fit = problem.solve(iterations, part)
         done.rotation[window], done.translation[window] = fit.rotation, fit.translation

@@ -40,7 +40,7 @@ _BEYOND = 0.6
 """Seconds of silence taken to lie before and after a clip that begins or ends silent."""
 _PAUSE = (0.50, 0.70)
 """Silences begin to rest at the first, and rest fully from the second length in seconds: in shorter
-ones people leave the mouth open, 9 to 12 mm in the mean of pauses of 0.3 to 0.6 s."""
+ones people leave the mouth open by habit."""
 _RELAXING = (0.22, 0.40)
 _PREPARING = (0.36, 0.50)
 """How long before and after sounds the mouth does not rest: at most so many seconds, and at most
