@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Texts, voices, recording conditions, the teacher, and what is prepared from them."""
 
-import os
 import shutil
 import time
 from itertools import pairwise
@@ -20,7 +19,7 @@ from engine.motion.style import Style
 from engine.phonemes import ENGLISH, Phone
 from engine.recognition.espeak import pronounce
 from tests.engine.motion.known_phones import perform
-from training.assets import espeak
+from training.assets import espeak_process
 from training.assets.augment import recorded
 from training.assets.espeak import speak_ipa
 from training.assets.languages import SENTENCES
@@ -273,14 +272,22 @@ def test_a_text_sounds_the_same_whatever_was_pronounced_before():
 
 @pytest.mark.parametrize(("crashes", "spoken"), [(1, True), (99, False)])
 def test_a_process_that_crashed_by_chance_is_asked_again(monkeypatch, tmp_path, crashes, spoken):
-    speak_once = espeak._speak
-
-    def crashing(*given):
-        if len(list(tmp_path.iterdir())) < crashes:
-            (tmp_path / str(os.getpid())).touch()
-            os._exit(1)
-        speak_once(*given)
-
-    monkeypatch.setattr(espeak, "_speak", crashing)
-    samples, sounds = espeak.speak_ipa("es", "Hola.", 165, 50)
+    crashing = tmp_path / "crashing.py"
+    crashing.write_text(
+        f"""
+import os, pathlib, runpy
+if len(list(pathlib.Path({str(tmp_path)!r}).glob("*.crash"))) < {crashes}:
+    pathlib.Path({str(tmp_path)!r}, f"{{os.getpid()}}.crash").touch()
+    os._exit(3)
+runpy.run_path({espeak_process.__file__!r}, run_name="__main__")
+"""
+    )
+    monkeypatch.setattr(espeak_process, "__file__", str(crashing))
+    samples, sounds = speak_ipa("es", "Hola.", 165, 50)
     assert (len(samples) > 0, len(sounds) > 0) == (spoken, spoken)
+
+
+def test_data_that_are_missing_are_named(monkeypatch, tmp_path):
+    monkeypatch.setattr("espeakng_loader.get_data_path", lambda: str(tmp_path))
+    with pytest.raises(MissingDependencyError, match="Reinstall the package espeakng-loader"):
+        speak_ipa("es", "Hola.", 165, 50)
