@@ -85,7 +85,7 @@ class GAUSSIANSPEECH_AP_preferences(bpy.types.AddonPreferences):
         column.prop(self, "engine_command")
         column.prop(self, "device")
         column.prop(self, "jobs_folder", placeholder=str(default_jobs_folder()))
-        draw_engine(layout)
+        draw_engine(layout, context)
         draw_preferences(layout, context)
 
 

@@ -18,9 +18,14 @@ class GAUSSIANSPEECH_PG_status(bpy.types.PropertyGroup):
 
     message: bpy.props.StringProperty(name="Status", options={"SKIP_SAVE"})
     hint: bpy.props.StringProperty(name="Remedy", options={"SKIP_SAVE"})
-    is_engine: bpy.props.BoolProperty(
-        name="About Engine",
-        description="The engine's log may say more",
+    log: bpy.props.EnumProperty(
+        name="Log",
+        description="The log that may say more about the error",
+        items=(
+            ("NONE", "None", "No log says more"),
+            ("ENGINE", "Engine", "The engine's log"),
+            ("SET_UP", "Set-Up", "The log of the last set-up"),
+        ),
         options={"SKIP_SAVE"},
     )
     is_error: bpy.props.BoolProperty(name="Error", options={"SKIP_SAVE"})
@@ -66,11 +71,17 @@ def set_message(context: bpy.types.Context, message: str) -> None:
 
 
 def set_error(context: bpy.types.Context, error: GaussianSpeechError) -> None:
-    """Put an error and its remedy into the panel."""
+    """Put an error and its remedy into the panel.
+
+    Args:
+        context: for the status, and the object that is active.
+        error: its class may say in an attribute ``log`` which log says more; that of the engine
+            does, unless the user's input was wrong.
+    """
     status = get_status(context)
     status.message, status.hint, status.is_error = error.message, error.hint, True
     status.about = _active_name(context)
-    status.is_engine = not isinstance(error, BadInputError)
+    status.log = getattr(error, "log", "NONE" if isinstance(error, BadInputError) else "ENGINE")
 
 
 def report_error(

@@ -3,9 +3,17 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 
 import bpy
+
+_PIECES = re.compile(r"(\s+|[/\\_]*[^\s/\\_]+[/\\_]*|[/\\_]+)")
+"""What stays together on a line: words, and of paths each folder."""
+BOX, ICON = 12.0, 26.0
+"""Units of the width that the frame of a box takes, and an icon before a text."""
+_MARGINS, _CHARACTER = 56.0, 6.0
+"""Units of what is beside the rows of a panel with its tabs, and of most characters."""
 
 
 def draw_wrapped(
@@ -22,10 +30,11 @@ def draw_wrapped(
         context: for the panel's width.
         text: lines.
         icon: before the first.
-        beside: units of the width that something else in the row takes.
+        beside: units of the width that something else in the row takes, such as :data:`BOX`.
     """
     column = layout.column(align=True)
     column.scale_y = 0.8
+    beside += ICON if icon != "NONE" else 0.0
     for line in text.splitlines():
         for part in wrapped(context, line, beside):
             column.label(text=part, icon=icon)
@@ -33,8 +42,9 @@ def draw_wrapped(
 
 
 def wrapped(context: bpy.types.Context, line: str, beside: float = 0.0) -> list[str]:
-    """A text as lines that fit the panel's width; at least one."""
+    """A text as lines that fit the panel's width, paths in two between folders; at least one."""
     scale = context.preferences.system.ui_scale
-    # A character of the interface font is about 6.5 units wide; the box and the icon take the rest.
-    width = max(12, int((context.region.width / scale - 50 - beside) / 6.5))
-    return textwrap.wrap(line, width) or [""]
+    width = max(12, int((context.region.width / scale - _MARGINS - beside) / _CHARACTER))
+    wrapper = textwrap.TextWrapper(width)
+    wrapper.wordsep_re = _PIECES
+    return wrapper.wrap(line) or [""]

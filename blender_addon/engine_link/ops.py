@@ -8,6 +8,7 @@ from typing import ClassVar
 import bpy
 
 from ..status import ReportMixin, report
+from ..text import BOX, draw_wrapped
 from . import session
 from .client import EngineClient, HelloFuture, State
 from .tasks import EngineTask
@@ -74,7 +75,7 @@ def describe(hello: dict) -> str:
     )
 
 
-def draw_engine(layout: bpy.types.UILayout) -> None:
+def draw_engine(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """Draw the engine's state and its operators."""
     engine = session.current_engine()
     box = layout.box()
@@ -83,7 +84,7 @@ def draw_engine(layout: bpy.types.UILayout) -> None:
     row.operator(GAUSSIANSPEECH_OT_restart_engine.bl_idname, icon="FILE_REFRESH")
     row.operator(GAUSSIANSPEECH_OT_open_log.bl_idname, text="Open Log", icon="TEXT")
     for line, icon in _state_lines(engine):
-        box.label(text=line, icon=icon)
+        draw_wrapped(box, context, line, icon=icon, beside=BOX)
 
 
 def _state_lines(engine: EngineClient | None) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from ..avatars.properties import heads_using
 from ..avatars.saving import GAUSSIANSPEECH_OT_save_avatar
 from ..heads.properties import active_head
 from ..panels.section import Section
-from ..text import draw_wrapped, wrapped
+from ..text import BOX, draw_wrapped, wrapped
 from .ops import (
     GAUSSIANSPEECH_OT_cancel_job,
     GAUSSIANSPEECH_OT_end_job,
@@ -142,18 +142,18 @@ def _draw_state(box: bpy.types.UILayout, context: bpy.types.Context, job: JobSum
         steps = f", {job.total:,} steps" if job.total else ""
         box.label(text=f"Finished{steps}", icon=_STATES[job.state])
     for note in job.notes:
-        draw_wrapped(box, context, note, icon="INFO")
+        draw_wrapped(box, context, note, icon="INFO", beside=BOX)
     if job.loss is not None and job.state not in (State.FAILED, State.DAMAGED):
         box.label(text=f"Loss {job.loss:.4g}", icon="GRAPH")
     message = "Starting" if job.state is State.STARTING else job.message
     if job.state in (State.FAILED, State.DAMAGED):
         alert = box.column()
         alert.alert = True
-        draw_wrapped(alert, context, message, icon="ERROR")
+        draw_wrapped(alert, context, message, icon="ERROR", beside=BOX)
     elif job.state is State.CANCELLING:
-        draw_wrapped(box, context, "Saving a checkpoint to stop", icon="PAUSE")
+        draw_wrapped(box, context, "Saving a checkpoint to stop", icon="PAUSE", beside=BOX)
     elif message:
-        draw_wrapped(box, context, message, icon="INFO")
+        draw_wrapped(box, context, message, icon="INFO", beside=BOX)
 
 
 def _draw_results(box: bpy.types.UILayout, context: bpy.types.Context, job: JobSummary) -> None:
@@ -187,7 +187,7 @@ def _draw_files(box: bpy.types.UILayout, context: bpy.types.Context, job: JobSum
         lines = box.column(align=True)
         lines.scale_y = 0.7
         printed = watcher.snapshot.log or ("Nothing yet",)
-        rows = [row for line in printed for row in wrapped(context, line)]
+        rows = [row for line in printed for row in wrapped(context, line, BOX)]
         for row in rows[-_LOG_ROWS:]:
             lines.label(text=row)
 

@@ -51,7 +51,7 @@ def _announce(context: bpy.types.Context, job: JobSummary) -> None:
             f"'{job.id}' failed: {job.message}", "Its log in Training may say more."
         )
         set_error(context, error)
-        status.is_engine = False
+        status.log = "NONE"
     elif job.state is State.FINISHED and not status.is_error:
         set_message(context, f"'{job.id}' has finished")
 

@@ -8,14 +8,17 @@ import bpy
 from ..engine_link import background
 from ..engine_link.ops import GAUSSIANSPEECH_OT_open_log
 from ..engine_link.tasks import GAUSSIANSPEECH_OT_cancel
+from ..setup.ops import GAUSSIANSPEECH_OT_open_set_up_log
 from ..setup.panel import draw_set_up
 from ..status import GAUSSIANSPEECH_OT_dismiss, get_status, shows_error
-from ..text import draw_wrapped, wrapped
+from ..text import BOX, ICON, draw_wrapped, wrapped
 
+_LOGS = {"ENGINE": GAUSSIANSPEECH_OT_open_log, "SET_UP": GAUSSIANSPEECH_OT_open_set_up_log}
+"""What opens the log of an error."""
 _ROWS = 2
 """Rows of the status where it is short."""
-_BOX, _DISMISS = 10.0, 45.0
-"""Units of the width that the frame of an error takes, and that with the button beside it."""
+_DISMISS = BOX + 28.0
+"""Units of the width that the frame of an error and the button beside it take."""
 
 
 class GAUSSIANSPEECH_PT_main(bpy.types.Panel):
@@ -45,12 +48,13 @@ class GAUSSIANSPEECH_PT_main(bpy.types.Panel):
             column.alert = True
             draw_wrapped(column, context, status.message, icon="ERROR", beside=_DISMISS)
             row.operator(GAUSSIANSPEECH_OT_dismiss.bl_idname, text="", icon="X", emboss=False)
-            draw_wrapped(box, context, status.hint, beside=_BOX)
-            if status.is_engine:
-                box.operator(GAUSSIANSPEECH_OT_open_log.bl_idname, text="Open Log", icon="TEXT")
+            draw_wrapped(box, context, status.hint, beside=BOX)
+            opens = _LOGS.get(status.log)
+            if opens is not None and opens.poll(context):  # Else there is no such log.
+                box.operator(opens.bl_idname, text="Open Log", icon="TEXT")
         else:
             past = "" if status.is_error else status.message
-            lines = wrapped(context, past or "Ready")
+            lines = wrapped(context, past or "Ready", ICON)
             rows = [(text, "BLANK1" if row else "INFO") for row, text in enumerate(lines)]
             rows += [(f"{label}…", "TIME") for label in background.running_tasks()]
             column = layout.column(align=True)

@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 from ...engine.core import platforms
@@ -30,6 +31,7 @@ from ..engine_link.process import (
     engine_environment,
     installed_python,
 )
+from .pip_errors import install_failure
 from .requirements import CPU, Parts, constraints, requirements, torch_index
 from .runner import Runner, failure
 
@@ -273,7 +275,11 @@ def _install(options: SetupOptions, wanted: Sequence[str], runner: Runner, repor
 
     report(_FOUND, "Looking for the libraries")
     runner.run(
-        [*command, *wanted], _clean_environment(), "Libraries could not be installed", follow
+        [*command, *wanted],
+        _clean_environment(),
+        "Libraries could not be installed",
+        follow,
+        partial(install_failure, wheels=options.wheels, environment=options.folder),
     )
 
 

@@ -8,7 +8,7 @@ import bpy
 from ...engine.core.diagnosis import LEVELS
 from ..engine_link.session import environment_folder
 from ..settings import get_preferences
-from ..text import draw_wrapped
+from ..text import BOX, draw_wrapped
 from . import report, session
 from .environment import read_record
 from .ops import (
@@ -40,7 +40,7 @@ def draw_set_up(layout: bpy.types.UILayout, context: bpy.types.Context) -> bool:
     if not session.needed(context):
         return False
     box = layout.box()
-    draw_wrapped(box, context, "The engine is not set up yet.", icon="INFO")
+    draw_wrapped(box, context, "The engine is not set up yet.", icon="INFO", beside=BOX)
     if not bpy.app.online_access:
         system = context.preferences.system
         if hasattr(system, "use_online_access"):
@@ -81,9 +81,10 @@ def draw_doctor(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     buttons.operator(GAUSSIANSPEECH_OT_copy_report.bl_idname, icon="COPYDOWN")
     column = layout.column(align=True)
     for check in sorted(report.findings(), key=lambda check: -LEVELS.index(check.level)):
-        draw_wrapped(column, context, f"{check.name}: {check.text}", icon=_ICONS[check.level])
+        text = f"{check.name}: {check.text}"
+        draw_wrapped(column, context, text, icon=_ICONS[check.level], beside=BOX)
         if check.remedy:
-            draw_wrapped(column, context, check.remedy, icon="BLANK1")
+            draw_wrapped(column, context, check.remedy, icon="BLANK1", beside=BOX)
 
 
 def draw_help(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

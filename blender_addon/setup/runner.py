@@ -8,7 +8,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TextIO, cast
+from typing import ClassVar, TextIO, cast
 
 from ...engine.core import platforms
 from ...engine.core.errors import (
@@ -18,8 +18,21 @@ from ...engine.core.errors import (
     MissingDependencyError,
 )
 
+Explain = Callable[[str, Sequence[str], Path], GaussianSpeechError]
+"""From what a failure means, what the program printed and the log to the error."""
+
 _POLL = 0.1
 """Seconds from one look whether somebody has cancelled to the next."""
+
+
+class SetUpError(MissingDependencyError):
+    """A program of the set-up failed.
+
+    Attributes:
+        log: which log says more, as the panel's status names it.
+    """
+
+    log: ClassVar[str] = "SET_UP"
 
 
 class Runner:
@@ -50,6 +63,7 @@ class Runner:
         environ: Mapping[str, str],
         meaning: str,
         follow: Callable[[str], None] = lambda _line: None,
+        explain: Explain | None = None,
     ) -> None:
         """Run a program to its end.
 
@@ -58,9 +72,10 @@ class Runner:
             environ: its environment variables.
             meaning: what it means when it fails.
             follow: called with each line that it prints.
+            explain: makes the error where it fails; by default :func:`failure`.
 
         Raises:
-            MissingDependencyError: it failed; the message has the last error that it printed.
+            SetUpError: it failed; the message has the last error that it printed.
             CancelledError: the set-up was cancelled.
         """
         if self._cancelled.is_set():
@@ -73,7 +88,7 @@ class Runner:
             try:
                 process = _start(command, environ, self._log.parent)
             except OSError as error:
-                raise MissingDependencyError(
+                raise SetUpError(
                     f"{meaning}: {command[0]}: {error.strerror}.", "Set up again."
                 ) from error
 
@@ -92,7 +107,7 @@ class Runner:
         if unwritten:
             raise unwritten[0]
         if process.returncode:
-            raise failure(meaning, lines, self._log)
+            raise (explain or failure)(meaning, lines, self._log)
 
 
 def _start(
@@ -131,11 +146,10 @@ def _read(
                 unwritten.append(error)
 
 
-_NO_NETWORK = re.compile(
+NO_NETWORK = re.compile(
     r"NewConnectionError|Temporary failure in name resolution|getaddrinfo failed|ConnectTimeout|"
     r"Network is unreachable|Connection refused|ProxyError",
 )
-_NOT_FOUND = re.compile(r"No matching distribution found for (.+)")
 
 
 def failure(what: str, lines: Sequence[str], log: Path) -> GaussianSpeechError:
@@ -144,17 +158,11 @@ def failure(what: str, lines: Sequence[str], log: Path) -> GaussianSpeechError:
     see = f"The whole log is {log}."
     if "No space left on device" in text or "not enough space on the disk" in text:
         return BadInputError(f"{what}: the disk is full.", "Free some space and set up again.")
-    missing = _NOT_FOUND.search(text)
-    if _NO_NETWORK.search(text):
-        return MissingDependencyError(
+    if NO_NETWORK.search(text):
+        return SetUpError(
             f"{what}: the package index cannot be reached.",
             "Check the network and set up again, or choose a folder of wheels. " + see,
         )
-    if missing:
-        return MissingDependencyError(
-            f"{what}: {missing[1]} is not to be had where pip looked.",
-            "Add its wheel to the folder of wheels, or set up with the network. " + see,
-        )
     spoken = [line.strip() for line in lines if line.strip()] or ["it said nothing"]
     last = next((line for line in reversed(spoken) if "error" in line.lower()), spoken[-1])
-    return MissingDependencyError(f"{what}: {last[:160]}", f"Set up again. {see}")
+    return SetUpError(f"{what}: {last[:160]}", f"Set up again. {see}")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -12,10 +13,18 @@ from tests.blender_addon.spoken_head import small_head
 
 WIDTH = 213
 """Of the region with its tabs, at a scale of 1: Blender makes it hardly narrower."""
-MARGINS, CHARACTER, ICON, BUTTON = 30.0, 6.5, 20.0, 6.0
-"""Units: beside the rows of a panel, of a letter, of an icon, and of a button round its text."""
-BOX = 10.0
+MARGINS, ICON, BUTTON, BOX = 56.0, 26.0, 6.0, 12.0
+"""Units, as seen in a window: beside the rows of a panel with its tabs, of an icon with its gap, of
+a button round its text, and of the frame of a box."""
 LONG = "No file of a trained speech model for this head is chosen in the section Speech."
+
+
+def width_of(text):
+    """Units that a text takes in Blender's own font at its usual size."""
+    import blf
+
+    blf.size(0, 11.0)
+    return blf.dimensions(0, text)[0]
 
 
 class Layout:
@@ -47,12 +56,12 @@ class Layout:
         return self.part("column", BOX)
 
     def label(self, text="", icon="NONE"):
-        self.parts.append((text, len(text) * CHARACTER + ICON * (icon != "NONE")))
+        self.parts.append((text, width_of(text) + ICON * (icon != "NONE")))
 
     def operator(self, name, text=None, icon="NONE", **_how):
         if text is None:
             text = self.labels[name]
-        width = len(text) * CHARACTER + BUTTON * bool(text) + ICON * (icon != "NONE")
+        width = width_of(text) + BUTTON * bool(text) + ICON * (icon != "NONE")
         self.parts.append((text, width))
         return SimpleNamespace()
 
@@ -85,38 +94,40 @@ class Layout:
         return lambda *_what, **_how: None
 
 
+class Over:
+    """Something, with other values for some of its attributes."""
+
+    def __init__(self, inner, **values):
+        self._inner = inner
+        self.__dict__ |= values
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+
+def narrow_context(blender):
+    # Without a window the scale is 0, and there is no region.
+    preferences = Over(blender.context.preferences, system=SimpleNamespace(ui_scale=1.0))
+    region = SimpleNamespace(width=WIDTH)
+    return Over(blender.context, preferences=preferences, region=region)
+
+
 @pytest.fixture
 def cut(blender, addon):
     """Texts of all panels of the tab that are cut off, by panel."""
-
-    class Over:
-        """Something, with other values for some of its attributes."""
-
-        def __init__(self, inner, **values):
-            self._inner = inner
-            self.__dict__ |= values
-
-        def __getattr__(self, name):
-            return getattr(self._inner, name)
-
-    def narrow():
-        # Without a window the scale is 0, and there is no region.
-        preferences = Over(blender.context.preferences, system=SimpleNamespace(ui_scale=1.0))
-        region = SimpleNamespace(width=WIDTH)
-        return Over(blender.context, preferences=preferences, region=region)
 
     classes = addon("registration").CLASSES
     labels = {cls.bl_idname: cls.bl_label for cls in classes if "_OT_" in cls.__name__}
 
     def found():
-        drawn = {}
+        drawn, context = {}, narrow_context(blender)
         for cls in classes:
             if getattr(cls, "bl_category", "") != "GaussianSpeech" or "sequencer" in cls.__name__:
                 continue
-            if not getattr(cls, "poll", lambda _context: True)(narrow()):
+            if not getattr(cls, "poll", lambda _context: True)(context):
                 continue
             layout = Layout(labels)
-            cls.draw(SimpleNamespace(layout=layout), narrow())
+            cls.draw(SimpleNamespace(layout=layout), context)
             drawn[cls.__name__] = list(layout.cut(WIDTH - MARGINS))
         return {name: texts for name, texts in drawn.items() if texts}
 
@@ -132,10 +143,50 @@ def test_without_anything(cut):
     assert cut() == {}
 
 
+def test_without_an_engine(addon, monkeypatch, cut):
+    monkeypatch.setattr(addon("setup.session"), "needed", lambda _context: True)
+    assert cut() == {}
+
+
+def test_of_what_was_done(blender, addon, cut):
+    addon("status").set_message(blender.context, "The environment was made and is in place now")
+    assert cut() == {}
+
+
 def test_of_an_error(blender, head, addon, cut):
     status = addon("status")
     status.set_error(blender.context, status.BadInputError(LONG, "Choose it in Speech, Model."))
     assert cut() == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "opens"),
+    [("set_up", "GAUSSIANSPEECH_OT_open_set_up_log"), ("engine", "GAUSSIANSPEECH_OT_open_log")],
+)
+def test_of_a_failure_with_a_log(blender, head, addon, cut, monkeypatch, tmp_path, name, opens):
+    status, runner, main = addon("status"), addon("setup.runner"), addon("panels.main")
+    kind = runner.SetUpError if name == "set_up" else status.GaussianSpeechError
+    path = "/home/someone/.config/blender/5.2/extensions/.user/user_default/gaussianspeech/x.log"
+    status.set_error(blender.context, kind("It failed.", f"The whole log is {path}."))
+    assert cut() == {}
+    shown = blender.context.window_manager.gaussianspeech_status
+    rows = addon("text").wrapped(narrow_context(blender), shown.hint)
+    assert "".join(rows).replace(" ", "") == shown.hint.replace(" ", "")
+    words = {word for part in shown.hint.split() for word in re.split(r"(?<=[/_])", part)}
+    assert {word for row in rows for word in re.split(r"(?<=[/_])| ", row)} <= words | {""}
+    log = tmp_path / "x.log"
+    for session in ("setup.session", "engine_link.session"):
+        monkeypatch.setattr(addon(session), "log_path", lambda: log)
+    pressed = []
+    layout = Layout({})
+    layout.part = lambda *_: layout
+    layout.operator = lambda found, **_how: pressed.append(found)
+    for there in (False, True):
+        if there:
+            log.touch()
+        pressed.clear()
+        main.GAUSSIANSPEECH_PT_main.draw(SimpleNamespace(layout=layout), narrow_context(blender))
+        assert (getattr(main, opens).bl_idname in pressed) == there
 
 
 def test_of_a_line_that_is_out_of_date(head, addon, monkeypatch, cut):

@@ -20,6 +20,7 @@ from blender_addon.standalone import addon_module
 process = addon_module("engine_link.process")
 environment = addon_module("setup.environment")
 programs = addon_module("setup.runner")
+pip_errors = addon_module("setup.pip_errors")
 requirements = addon_module("setup.requirements")
 errors = sys.modules["gaussianspeech.engine.core.errors"]
 FAKE_ENGINE = """
@@ -77,14 +78,17 @@ def options(tmp_path):
     )
 
 
-def write_wheel(path):
-    info = "tiny-1.0.dist-info"
+def write_wheel(path, needs=""):
+    name = path.name.partition("-")[0]
+    info = f"{name}-1.0.dist-info"
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+    metadata += f"Requires-Dist: {needs}\n" if needs else ""
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("tiny.py", "")
-        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        archive.writestr(f"{name}.py", "")
+        archive.writestr(f"{info}/METADATA", metadata)
         wheel = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         archive.writestr(f"{info}/WHEEL", wheel)
-        archive.writestr(f"{info}/RECORD", f"tiny.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n")
+        archive.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n")
 
 
 @pytest.mark.one_blender
@@ -137,13 +141,51 @@ def test_a_broken_environment_is_made_anew(engine, options):
 
 
 @pytest.mark.one_blender
-def test_a_library_that_is_not_in_the_folder_is_named(engine, options, monkeypatch, made):
+@pytest.mark.parametrize(
+    ("wanted", "pins", "missing"),
+    [
+        (["absent>=3"], "", "absent>=3"),
+        (["absent>=3"], "absent==3.1", "absent==3.1"),
+        (["needy"], "", "absent>=3"),
+        (["needy"], "absent==3.1", "absent==3.1"),
+        (["tiny"], "tiny==2.0", "tiny==2.0"),
+    ],
+)
+def test_a_wheel_that_is_not_in_the_folder_is_named_with_the_folder(
+    engine, options, monkeypatch, made, wanted, pins, missing
+):
     shutil.copytree(made, options.folder, symlinks=True)
-    monkeypatch.setattr(environment, "requirements", lambda _parts: ["tiny>=1", "absent>=3"])
-    with pytest.raises(errors.MissingDependencyError, match="absent>=3 is not to be had") as caught:
+    write_wheel(options.wheels / "needy-1.0-py3-none-any.whl", "absent>=3")
+    constraints = options.wheels / "constraints.txt"
+    constraints.write_text(pins)
+    monkeypatch.setattr(environment, "requirements", lambda _parts: ["tiny>=1", *wanted])
+    monkeypatch.setattr(environment, "constraints", lambda: constraints)
+    with pytest.raises(errors.MissingDependencyError) as caught:
         environment.set_up(options, threading.Event(), ignore)
-    assert str(options.log) in caught.value.hint
+    error, version = caught.value, "{}.{}".format(*sys.version_info)
+    assert f"the folder {options.wheels} has no wheel of {missing} for Python {version}" in str(
+        error
+    )
+    assert ("but tiny-1.0-py3-none-any.whl." in error.message) == (missing.startswith("tiny"))
+    assert error.hint.startswith("Put that wheel into the folder")
+    assert str(options.log) in error.hint
     assert environment.read_record(options.folder) is None
+
+
+def test_versions_that_conflict_though_their_wheels_are_there_are_not_called_missing(tmp_path):
+    write_wheel(tmp_path / "tiny-1.0+cpu-py3-none-any.whl")
+    words = "ERROR: Cannot install needy\nThe user requested (constraint) tiny==1.0\nERROR: No way"
+    error = pip_errors.install_failure(
+        "It failed", words.splitlines(), tmp_path / "log", tmp_path, tmp_path
+    )
+    assert error.message == "It failed: ERROR: No way"
+
+
+def test_what_an_index_lacks_is_named_with_the_python_that_it_is_for(tmp_path):
+    (tmp_path / "pyvenv.cfg").write_text("home = /usr/bin\nversion = 3.12.4\n")
+    words = ["ERROR: No matching distribution found for torch==9 (from needy)"]
+    error = pip_errors.install_failure("It failed", words, tmp_path / "log", None, tmp_path)
+    assert error.message.startswith("It failed: torch==9 for Python 3.12 on ")
 
 
 @pytest.mark.one_blender
@@ -230,10 +272,10 @@ def test_too_little_space_is_said_before_anything_is_written(options, monkeypatc
         ("OSError: [Errno 28] No space left on device", "BadInputError", "the disk is full"),
         (
             "WARNING: Retrying: NewConnectionError('Failed to establish a new connection')",
-            "MissingDependencyError",
+            "SetUpError",
             "cannot be reached",
         ),
-        ("fine\nERROR: it broke\nmore words", "MissingDependencyError", "ERROR: it broke"),
+        ("fine\nERROR: it broke\nmore words", "SetUpError", "ERROR: it broke"),
     ],
 )
 def test_what_pip_says_becomes_one_sentence(tmp_path, words, kind, message):
