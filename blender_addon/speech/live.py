@@ -3,7 +3,7 @@
 
 The engine has the microphone and sends frames; a timer puts the latest one on the shape
 keys. Nothing is written to the file but by a recording, which becomes an Action when it ends; then
-the keys are as they were before.
+the keys are as they were before (:mod:`.live_values`).
 """
 
 from __future__ import annotations
@@ -22,19 +22,21 @@ from ...engine.motion.characters.mapping import default_lip_gap
 from ...engine.motion.lip_contact import LipGap
 from ...engine.motion.style import NEUTRAL, apply_style
 from ..characters.properties import character_objects
-from ..characters.targets import Target, animated_datablock, get_value, set_value, target_of
+from ..characters.targets import animated_datablock, target_of
 from ..engine_link.background import redraw_sidebars
 from ..engine_link.future import EngineFuture
 from ..engine_link.session import get_engine
 from ..heads.ops import DEFAULT_HEAD
 from ..heads.properties import engine_name, is_head
 from ..status import set_error, set_message
+from . import live_values
 from .adjust import style_of
 from .bake import check_bakeable
 from .line_draft import Source
 from .line_list import add_line
 from .lines import model_settings
 from .lip_gap import lip_gap_of_keys
+from .live_values import Part, find_object, give_back, give_back_kept, keep, recall, show_value
 from .prediction import Prediction
 from .properties import model_name
 from .sound import scene_fps
@@ -43,25 +45,8 @@ RATE = 60.0
 """Frames per second of a session."""
 
 _TICK = 1 / RATE
-_UNCHANGED = 1e-4
-"""Change of a key's value that nobody sees."""
 _SPEAKS = "jawOpen"
 """A key that a head needs to be moved live."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """An object that moves.
-
-    Attributes:
-        name: of the object.
-        target: what it speaks by.
-        before: values that its channels had, by path and component.
-    """
-
-    name: str
-    target: Target
-    before: dict[tuple[str, int], float] = field(default_factory=dict)
 
 
 @dataclass
@@ -69,7 +54,6 @@ class Session:
     """A live session.
 
     Attributes:
-        speaker: name of the object that was selected.
         parts: the objects that move, the main one first.
         future: the request that lasts as long as the session.
         about: what the engine said first: names of the weights, pairs of vertices of the lips.
@@ -80,7 +64,6 @@ class Session:
         times, frames: what was recorded.
     """
 
-    speaker: str
     parts: tuple[Part, ...]
     future: EngineFuture
     about: dict[str, Any] = field(default_factory=dict)
@@ -90,6 +73,11 @@ class Session:
     start: int | None = None
     times: list[float] = field(default_factory=list)
     frames: list[NDArray[np.float32]] = field(default_factory=list)
+
+    @property
+    def speaker(self) -> str:
+        """Name of the main object."""
+        return self.parts[0].name
 
     @property
     def recording(self) -> bool:
@@ -148,8 +136,8 @@ def start(context: bpy.types.Context, obj: bpy.types.Object, sound: str = "") ->
     elif microphone:
         params["device"] = microphone
     future = get_engine(context).request("live.run", params)
-    parts = [Part(part.name, target_of(part)) for part in objects]
-    _session = Session(obj.name, tuple(parts), future)
+    parts = [Part(part.name, part.session_uid, target_of(part)) for part in objects]
+    _session = Session(tuple(parts), future)
     if not bpy.app.background:
         bpy.app.timers.register(_on_timer, first_interval=_TICK, persistent=True)
 
@@ -180,7 +168,7 @@ def stop(context: bpy.types.Context) -> tuple[str, int, Source] | None:
     _end(restore=True)
     if not live.frames:
         return None
-    objects = [bpy.data.objects.get(part.name) for part in live.parts]
+    objects = [find_object(part) for part in live.parts]
     if None in objects:
         raise BadInputError(
             f"'{live.speaker}' is gone, and its recording with it.", "Record again."
@@ -198,9 +186,9 @@ def tick() -> bool:
     if live is None:
         return False
     _take_all(live)
-    objects = [bpy.data.objects.get(part.name) for part in live.parts]
+    objects = [find_object(part) for part in live.parts]
     if any(obj is None or animated_datablock(obj) is None for obj in objects):
-        _end(restore=False)
+        _end(restore=True)
         return False
     if live.latest is not None:
         _show(objects, live)
@@ -232,7 +220,7 @@ def _take_all(live: Session) -> None:
 
 def _show(objects: list[bpy.types.Object], live: Session) -> None:
     """Put the last frame on the shape keys, in the style that the artist has set."""
-    settings = bpy.data.objects[live.speaker].gaussianspeech_speech
+    settings = objects[0].gaussianspeech_speech
     names, style = live.about["names"], style_of(settings)
     assert live.latest is not None
     weights = live.latest[None]
@@ -244,18 +232,8 @@ def _show(objects: list[bpy.types.Object], live: Session) -> None:
     for part, obj in zip(live.parts, objects, strict=True):
         datablock = animated_datablock(obj)
         for path, index, values in part.target.channels(names, weights, still):
-            _show_channel(datablock, part, (path, index), float(values[0]))
-
-
-def _show_channel(
-    datablock: bpy.types.ID, part: Part, channel: tuple[str, int], value: float
-) -> None:
-    current = get_value(datablock, *channel)
-    if current is None:
-        return
-    part.before.setdefault(channel, current)
-    if abs(current - value) > _UNCHANGED:
-        set_value(datablock, *channel, value)
+            show_value(datablock, part, (path, index), float(values[0]))
+    keep(bpy.context.scene, live.parts)
 
 
 def _lip_gap(obj: bpy.types.Object, live: Session) -> LipGap | None:
@@ -291,17 +269,7 @@ def _end(*, restore: bool) -> None:
         return
     live.future.cancel()
     if restore:
-        _restore(live)
-
-
-def _restore(live: Session) -> None:
-    """Give the channels the values that they had."""
-    for part in live.parts:
-        obj = bpy.data.objects.get(part.name)
-        datablock = animated_datablock(obj) if obj is not None else None
-        if datablock is not None:
-            for channel, value in part.before.items():
-                set_value(datablock, *channel, value)
+        give_back(live.parts)
 
 
 def _require() -> Session:
@@ -353,17 +321,37 @@ def _on_load(_file: str) -> None:
 def _on_save(_file: str) -> None:
     """The file gets the keys as they were; the next tick moves them again."""
     if _session is not None:
-        _restore(_session)
+        give_back(_session.parts)
+
+
+@persistent
+def _on_other_state(*_: object) -> None:
+    """Undo, redo or a load made the file one that was taken while somebody was live, or before."""
+    if _session is None:
+        give_back_kept()
+    else:
+        recall(_session.parts)
+
+
+_HANDLERS = {
+    "load_pre": _on_load,
+    "save_pre": _on_save,
+    "load_post": _on_other_state,
+    "undo_post": _on_other_state,
+    "redo_post": _on_other_state,
+}
 
 
 def register() -> None:
-    """Watch for other files, and for this one being saved."""
-    bpy.app.handlers.load_pre.append(_on_load)
-    bpy.app.handlers.save_pre.append(_on_save)
+    """Watch for other files, for this one being saved, and for undo."""
+    live_values.register()
+    for name, handler in _HANDLERS.items():
+        getattr(bpy.app.handlers, name).append(handler)
 
 
 def unregister() -> None:
     """End the session with the add-on."""
-    bpy.app.handlers.load_pre.remove(_on_load)
-    bpy.app.handlers.save_pre.remove(_on_save)
+    for name, handler in _HANDLERS.items():
+        getattr(bpy.app.handlers, name).remove(handler)
     _end(restore=True)
+    live_values.unregister()

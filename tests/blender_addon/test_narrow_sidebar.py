@@ -200,7 +200,7 @@ def test_of_a_line_that_is_out_of_date(head, addon, monkeypatch, cut):
 def test_of_live_speech(head, addon, monkeypatch, cut):
     live = addon("speech.live")
     future = SimpleNamespace(poll=lambda: (0.0, "waiting for the engine"))
-    monkeypatch.setattr(live, "_session", live.Session(head.name, (), future))
+    monkeypatch.setattr(live, "_session", live.Session((SimpleNamespace(name=head.name),), future))
     assert cut() == {}
 
 
