@@ -175,11 +175,13 @@ def _properties(classes: tuple[type, ...]) -> Iterator[str]:
     owned = dict(_attached(groups))
     yield from ("## Properties", "")
     for cls in groups:
-        heading = owned.get(cls.__name__, f"In a list: `{cls.__name__}`")
+        heading = owned.get(cls.__name__)
         if issubclass(cls, bpy.types.AddonPreferences):
             heading = "Preferences"
         table = list(_table(cls.bl_rna, without=frozenset({"rna_type", "name", "bl_idname"})))
         if table:
+            if heading is None:
+                raise LookupError(f"Nothing in _OWNERS has a {cls.__name__}: add the type that has")
             yield from (f"### {heading}", "", _sentence(cls.__doc__), "", *table)
 
 

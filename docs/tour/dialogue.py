@@ -21,7 +21,6 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 from mouths import (
-    check,
     check_same,
     closing,
     keys_of,
@@ -37,8 +36,12 @@ from vrm_names import rename_as_vrm
 from walking import (
     Condition,
     area,
-    idle,
+    arguments,
+    check,
+    choose,
+    done,
     inside,
+    press,
     run,
     scroll_sidebar,
     seconds,
@@ -49,7 +52,7 @@ from walking import (
     window,
 )
 
-VOICE, FOLDER = (Path(argument).resolve() for argument in sys.argv[sys.argv.index("--") + 1 :][:2])
+VOICE, FOLDER = arguments("VOICE.wav", "FOLDER")
 PATIENCE = 240.0
 """Seconds to wait for one step before giving up."""
 
@@ -71,19 +74,6 @@ def cut() -> dict[str, Path]:
                 part.setparams(whole.getparams())
                 part.writeframes(sound)
     return made
-
-
-def press(name: str, **options: object) -> Iterator[Condition]:
-    """Press the button of an operator, and wait until its work is done."""
-    with inside("VIEW_3D"):
-        getattr(bpy.ops.gaussianspeech, name)("INVOKE_DEFAULT", **options)
-    yield from done(name)
-
-
-def done(what: str) -> Iterator[Condition]:
-    yield idle
-    yield from seconds(0.5)
-    check(not status().is_error, f"{what}: {status().message} {status().hint}")
 
 
 def select(*objects: bpy.types.Object) -> None:
@@ -313,7 +303,9 @@ def export_and_import() -> Iterator[Condition]:
 def motion_file(pip: bpy.types.Object, frames: range) -> Iterator[Condition]:
     """The same performance for another face: out as Live Link Face, in as a line."""
     select(pip)
-    yield from press("write_export", format="CSV", frames="SCENE", filepath=str(FOLDER / "pip.csv"))
+    yield from choose(
+        "write_export", format="CSV", frames="SCENE", filepath=str(FOLDER / "pip.csv")
+    )
     out = values(pip, frames)
     for line in pip.gaussianspeech_lines:
         line.muted = True
@@ -322,7 +314,7 @@ def motion_file(pip: bpy.types.Object, frames: range) -> Iterator[Condition]:
     # Or what was exported with the slider would get it a second time.
     pip.gaussianspeech_speech.articulation = 1.0
     bpy.context.scene.frame_set(frames[0])
-    yield from press("load_motion", filepath=str(FOLDER / "pip.csv"))
+    yield from choose("load_motion", filepath=str(FOLDER / "pip.csv"))
     check_same(out, values(pip, frames), 0.05)
     shoot(FOLDER, "11-motion")
     yield from press("remove_line")
@@ -378,8 +370,10 @@ def movie() -> Iterator[Condition]:
     film = strips.new_movie("film", str(path), channel=20, frame_start=1)
     sound = strips.new_sound("film sound", str(path), channel=21, frame_start=1)
     lasts = scene.frame_end - scene.frame_start + 1
-    check(film.frame_duration == lasts, f"The film has {film.frame_duration} frames of {lasts}")
-    check(abs(sound.frame_duration - lasts) <= 2, f"Its sound lasts {sound.frame_duration} frames")
+    check(film.content_duration == lasts, f"The film has {film.content_duration} frames of {lasts}")
+    check(
+        abs(sound.content_duration - lasts) <= 2, f"Its sound lasts {sound.content_duration} frames"
+    )
 
 
 def walk() -> Iterator[Condition]:

@@ -5,11 +5,7 @@ from __future__ import annotations
 
 import bpy
 import numpy as np
-
-
-def check(holds: object, otherwise: str) -> None:
-    if not holds:
-        raise AssertionError(otherwise)
+from walking import check
 
 
 def keys_of(obj: bpy.types.Object) -> bpy.types.bpy_prop_collection:

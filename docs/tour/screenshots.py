@@ -17,9 +17,24 @@ from pathlib import Path
 import bpy
 
 sys.path.insert(0, str(Path(__file__).parent))
-from walking import Condition, area, idle, inside, run, seconds, shoot, show_sidebar, window
+from walking import (
+    Condition,
+    area,
+    arguments,
+    check,
+    check_button,
+    done,
+    inside,
+    press,
+    push,
+    run,
+    seconds,
+    shoot,
+    show_sidebar,
+    window,
+)
 
-VOICE, FOLDER = (Path(argument).resolve() for argument in sys.argv[sys.argv.index("--") + 1 :][:2])
+VOICE, FOLDER = arguments("VOICE.wav", "FOLDER")
 LINE = "Lend me your own voice, and I will move my mouth, from a soft whisper to a proper boom."
 PATIENCE = 60.0
 """Seconds to wait for one step before giving up."""
@@ -56,14 +71,13 @@ def walk() -> Iterator[Condition]:
     views = [area for area in window().screen.areas if area.type == "VIEW_3D"]
     min(views, key=lambda area: area.x).type = "SEQUENCE_EDITOR"
     yield from seconds(1)
-    with inside("VIEW_3D"):
-        bpy.ops.gaussianspeech.add_head("INVOKE_DEFAULT")
-    yield lambda: idle() and bpy.context.view_layer.objects.active is not None
+    yield from press("add_head")
     head = bpy.context.view_layer.objects.active
     frame_head()
     yield from show_sidebar()
     shoot(FOLDER, "1-head")
 
+    check_button("import_sound")
     with inside("VIEW_3D"):
         bpy.ops.gaussianspeech.import_sound(filepath=str(VOICE))
     head.gaussianspeech_lines[0].text = LINE
@@ -71,27 +85,20 @@ def walk() -> Iterator[Condition]:
     area("SEQUENCE_EDITOR").spaces.active.timeline_overlay.show_strip_source = False
     with inside("SEQUENCE_EDITOR"):
         bpy.ops.sequencer.view_all()
-    with inside("VIEW_3D"):
-        bpy.ops.gaussianspeech.predict("INVOKE_DEFAULT")
+    push("predict")
     yield from seconds(1)
     shoot(FOLDER, "2-predicting")
-    yield idle
+    yield from done("predict")
 
-    with inside("VIEW_3D"):
-        bpy.ops.gaussianspeech.edit_line()
+    yield from press("edit_line")
     area("SEQUENCE_EDITOR").type = "GRAPH_EDITOR"
     bpy.context.scene.frame_set(most_open_frame(head))
     with inside("GRAPH_EDITOR"):
         bpy.ops.graph.view_all()
     yield from seconds(2)
     shoot(FOLDER, "3-keys")
-    with inside("VIEW_3D"):
-        bpy.ops.gaussianspeech.edit_line()
-
-    if not head.gaussianspeech_avatar.source:
-        with inside("VIEW_3D"):
-            bpy.ops.gaussianspeech.bind_avatar("INVOKE_DEFAULT")
-        yield idle
+    yield from press("edit_line")
+    check(head.gaussianspeech_avatar.source, "The head has no avatar")
     bpy.context.scene.render.engine = "GAUSSIANSPEECH"
     area("VIEW_3D").spaces.active.shading.type = "RENDERED"
     area("VIEW_3D").spaces.active.overlay.show_overlays = False

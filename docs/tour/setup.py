@@ -14,21 +14,30 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import bpy
-
 sys.path.insert(0, str(Path(__file__).parent))
-from walking import Condition, idle, inside, run, seconds, shoot, show_sidebar, status
+from walking import (
+    Condition,
+    arguments,
+    check,
+    check_button,
+    module,
+    press,
+    push,
+    run,
+    seconds,
+    shoot,
+    show_sidebar,
+    status,
+)
 
-WHEELS, FOLDER = (Path(argument).resolve() for argument in sys.argv[sys.argv.index("--") + 1 :][:2])
+WHEELS, FOLDER = arguments("WHEELS", "FOLDER")
 PATIENCE = 900.0
 """Seconds to wait for one step before giving up."""
 
 
 def installing() -> bool:
     """Whether the set-up has come to the libraries."""
-    modules = dict(sys.modules)
-    session = next(modules[name] for name in modules if name.endswith(".setup.session"))
-    future = session.under_way()
+    future = module("setup.session").under_way()
     return future is not None and future.poll()[1].startswith(("Getting", "Installing"))
 
 
@@ -38,21 +47,19 @@ def ended() -> bool:
 
 def walk() -> Iterator[Condition]:
     yield from show_sidebar()
+    check_button("set_up_engine")
     shoot(FOLDER, "0-setup")
-    bpy.ops.gaussianspeech.set_up_engine(build="CPU", wheels=str(WHEELS))
+    push("set_up_engine", "EXEC_DEFAULT", build="CPU", wheels=str(WHEELS))
     yield lambda: installing() or ended()
     yield from seconds(2)
-    if not installing():
-        raise AssertionError(f"No library is installed: {status().message} {status().hint}")
+    check(installing(), f"No library is installed: {status().message} {status().hint}")
+    check_button("cancel_set_up")
     shoot(FOLDER, "0-setup-progress")
     yield ended
     yield from seconds(1)
     shoot(FOLDER, "0-setup-done")
-    if status().is_error:
-        raise AssertionError(f"{status().message} {status().hint}")
-    with inside("VIEW_3D"):
-        bpy.ops.gaussianspeech.doctor("INVOKE_DEFAULT")
-    yield idle
+    check(not status().is_error, f"{status().message} {status().hint}")
+    yield from press("doctor")
     yield from seconds(1)
     print(status().message, status().hint, flush=True)
     shoot(FOLDER, "0-doctor")

@@ -121,7 +121,7 @@ def timeline(head: bpy.types.Object) -> Iterator[Condition]:
         if markers:
             mark.frame += 1
         else:
-            mark.frame_start += 1
+            mark.content_start += 1
         yield lambda: was_run("gaussianspeech.follow_timeline")
         yield from seconds(3)
         yield idle

@@ -12,13 +12,19 @@ from tests.blender_addon.conftest import REPOSITORY
 
 
 @pytest.fixture
-def written(blender, addon):
-    """The page as docs/reference/write.py makes it of this Blender's classes."""
+def write():
+    """docs/reference/write.py."""
     script = REPOSITORY / "docs" / "reference" / "write.py"
     spec = importlib.util.spec_from_file_location("write_reference", script)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.reference(addon("registration").CLASSES)
+    return module
+
+
+@pytest.fixture
+def written(write, blender, addon):
+    """The page as it makes it of this Blender's classes."""
+    return write.reference(addon("registration").CLASSES)
 
 
 @pytest.mark.one_blender  # Menus differ between Blenders; the page is of the newest.
@@ -41,3 +47,9 @@ def test_ranges_defaults_and_menus_are_the_registered_ones(written):
     row = re.search(r"^\| `smoothing` \|.*$", written, re.MULTILINE)[0]
     assert row.startswith("| `smoothing` | Smoothing | 0 to 200 | 0 | Blur in time")
     assert "In the menu *Mesh* (`VIEW3D_MT_mesh_add`)." in written
+
+
+def test_a_group_that_no_listed_type_has_is_named(write, blender, addon, monkeypatch):
+    monkeypatch.setattr(write, "_OWNERS", ())
+    with pytest.raises(LookupError, match=r"has a GAUSSIANSPEECH_PG_\w+: add the type"):
+        write.reference(addon("registration").CLASSES)

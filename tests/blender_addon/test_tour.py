@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatch
 
 import numpy as np
 import pytest
@@ -69,6 +70,72 @@ def test_the_elf_speaks_by_the_names_of_vrm(tour, engine_ready, addon):
     assert shown["Fcl_MTH_A"] == "aa"
     assert len(shown) == 7
     assert face.gaussianspeech_character.convention == "VRoid"
+
+
+@pytest.fixture
+def walking(tour, blender, addon, monkeypatch):
+    """What the walks share, in a window with a 3D view."""
+    import walking
+
+    for name in ("text", "panels.main"):  # In the background the scale of the interface is 0.
+        monkeypatch.setattr(addon(name), "wrapped", lambda *_: [""])
+
+    blender.ops.wm.read_homefile(use_factory_startup=True)
+    if not blender.context.window_manager.windows:
+        pytest.skip("this Blender has no window")
+    return walking
+
+
+def test_a_walk_finds_the_button_that_is_there(walking):
+    walking.check_button("add_head")
+
+
+def test_a_button_that_is_not_there_ends_the_walk_with_its_name(walking):
+    # An engine is named, so the sidebar does not offer to set one up.
+    with pytest.raises(AssertionError, match=r"no button Set Up Engine \(set_up_engine\)"):
+        walking.check_button("set_up_engine")
+
+
+def test_a_grey_button_ends_the_walk(walking, monkeypatch):
+    # Nothing was baked.
+    monkeypatch.setattr(walking, "buttons", lambda: ["gaussianspeech.rebake"])
+    with pytest.raises(AssertionError, match="is grey"):
+        walking.check_button("rebake")
+
+
+def test_an_editor_that_is_not_in_the_window_is_named(walking):
+    with pytest.raises(AssertionError, match=r"no NLA_EDITOR; it has .*VIEW_3D"):
+        walking.area("NLA_EDITOR")
+
+
+@pytest.mark.parametrize("given", [[], ["--"], ["--", "one"], ["--", "1", "2", "3"]])
+def test_a_walk_says_what_it_is_to_be_given(walking, monkeypatch, capsys, given):
+    ended = []
+
+    def end(code):
+        ended.append(code)
+        raise SystemExit(code)
+
+    monkeypatch.setattr(walking, "_end", end)
+    monkeypatch.setattr("sys.argv", ["blender", *given])
+    with pytest.raises(SystemExit):
+        walking.arguments("VOICE.wav", "FOLDER")
+    assert ended == [2]
+    assert "Give VOICE.wav and FOLDER after --" in capsys.readouterr().err
+
+
+def test_every_picture_of_the_manual_has_a_command_that_makes_it():
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text("utf-8")
+    table = text.partition("## Pictures")[2].partition("\n## ")[0]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| `")]
+    patterns = {name: row for row in rows for name in re.findall(r"`([^`]+)`", row[0])}
+    pictures = [path.name for path in sorted((REPOSITORY / "docs/images").iterdir())]
+    for picture in pictures:
+        assert any(fnmatch(picture, pattern) for pattern in patterns), picture
+    for pattern, row in patterns.items():
+        assert any(fnmatch(picture, pattern) for picture in pictures), pattern
+        for script in re.findall(r"`([^`]+\.py)`", row[1]):
+            assert (REPOSITORY / script).is_file(), script
 
 
 def test_the_guides_pictures_are_there_and_small():

@@ -46,11 +46,13 @@ def state(blender):
     editor = blender.context.scene.sequence_editor
     if editor is not None:
         every = editor.strips if hasattr(editor, "strips") else editor.sequences
-        found["strips"] = [
-            (strip.name, strip.channel, str(strip.frame_final_start)) for strip in every
-        ]
+        found["strips"] = [(strip.name, strip.channel, str(_first_frame(strip))) for strip in every]
     found["markers"] = [(m.name, m.frame) for m in blender.context.scene.timeline_markers]
     return found
+
+
+def _first_frame(strip):
+    return strip.left_handle if hasattr(strip, "left_handle") else strip.frame_final_start
 
 
 def unused(blender):

@@ -101,7 +101,8 @@ def _object(head: Head, colours: NDArray[np.float32]) -> bpy.types.Object:
 
 def _material() -> bpy.types.Material:
     material = bpy.data.materials.new("head")
-    material.use_nodes = True
+    if material.node_tree is None:  # Before Blender 5.0.
+        material.use_nodes = True
     nodes = material.node_tree.nodes
     shader = nodes["Principled BSDF"]
     shader.inputs["Roughness"].default_value = 0.45
@@ -127,7 +128,8 @@ def _stage(options: argparse.Namespace) -> None:
         sun.rotation_euler = tuple(np.radians(angles))
         scene.collection.objects.link(sun)
     scene.world = bpy.data.worlds.new("world")
-    scene.world.use_nodes = True
+    if scene.world.node_tree is None:  # Before Blender 5.0.
+        scene.world.use_nodes = True
     scene.world.node_tree.nodes["Background"].inputs[0].default_value = (0.25, 0.27, 0.3, 1)
     scene.render.engine = "CYCLES"
     scene.cycles.samples = options.samples
