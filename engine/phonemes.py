@@ -47,8 +47,10 @@ SPREAD = frozenset({"IY", "EH"})
 SILENCE = "SIL"
 """Label of silence; noises and fillers of the recogniser count as silence."""
 
-FOREIGN = frozenset({"UE", "OE", "BH"})
-"""Sounds that English lacks."""
+BETWEEN = {"UE": ("UW", "IY"), "OE": ("UH", "EH"), "BH": ("W", "B")}
+"""Sounds that English lacks, as half of each of two that it has: lips of the first with the tongue
+of the second, and for BH lips between those of the two."""
+FOREIGN = frozenset(BETWEEN)
 ENGLISH = (
     (VOWELS - FOREIGN)
     | BILABIALS

@@ -31,11 +31,12 @@ from engine.motion.lip_contact import (
     fit_mouth_close,
     lip_gap,
 )
-from engine.motion.model.ids import LIVE, model_file
+from engine.motion.model.ids import FITTED, LIVE, model_file
 from engine.motion.model.live import SpeechStream
 from engine.motion.model.loaded import LoadedModel, loaded_model
 from engine.motion.model.network import SpeechModel
 from engine.motion.rules.contacts import Contacts, contact_curves, phones_in_silence
+from engine.motion.rules.correction import LipCorrection, lip_correction
 from engine.motion.rules.pauses import hold_pauses_open
 from engine.motion.rules.visemes import articulate
 from engine.motion.style import NEUTRAL, Style, apply_style, model_inputs
@@ -180,9 +181,17 @@ class _Motion(Protocol):
 
 
 class _RuleMotion:
-    """The rules, once more over all that is kept: a millisecond."""
+    """The rules, once more over all that is kept: a millisecond or two."""
 
-    def __init__(self, head: Head, fps: float, style: Style, gap: LipGap | None) -> None:
+    def __init__(
+        self,
+        head: Head,
+        fps: float,
+        style: Style,
+        gap: LipGap | None,
+        correction: LipCorrection | None,
+    ) -> None:
+        self._correction = correction
         self._names, self._gap = head.expression_names, gap
         self._fps, self._style = fps, style
 
@@ -194,7 +203,12 @@ class _RuleMotion:
         phones = phones_in_silence(recognized.phones, frames / self._fps)
         contacts = contact_curves(phones, frames, self._fps, self._style.anticipation)
         level = loudness(speech.samples, SAMPLE_RATE)
-        curves = articulate(phones, contacts, self._fps, loudness=level, style=self._style)
+        curves = articulate(
+            *(phones, contacts, self._fps),
+            loudness=level,
+            style=self._style,
+            correction=self._correction,
+        )
         weights = to_head_weights(curves, self._names)
         return first, fit_mouth_close(weights, self._gap, contacts.closure), contacts
 
@@ -244,7 +258,7 @@ class _ModelMotion:
 def _motion(head: Head, fps: float, model: str, style: Style, gap: LipGap | None) -> _Motion:
     file = model_file(model)
     if file is None:
-        return _RuleMotion(head, fps, style, gap)
+        return _RuleMotion(head, fps, style, gap, lip_correction() if model == FITTED else None)
     loaded = loaded_model(file, head)
     if loaded.basis is not None or loaded.encoder.id != PhoneticEncoder.id:
         raise BadInputError(

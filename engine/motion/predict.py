@@ -22,9 +22,10 @@ from engine.motion.lip_contact import (
     fit_mouth_close,
     lip_gap,
 )
-from engine.motion.model.ids import DEFAULT, MODELS, RULES, model_file
+from engine.motion.model.ids import DEFAULT, FITTED, MODELS, model_file
 from engine.motion.performance import Performance
 from engine.motion.rules.contacts import contact_curves, phones_in_silence
+from engine.motion.rules.correction import LipCorrection, lip_correction
 from engine.motion.rules.pauses import hold_pauses_open, rest_in_silence
 from engine.motion.rules.visemes import articulate
 from engine.motion.style import NEUTRAL, Style
@@ -62,7 +63,7 @@ def predict(
     recognizer: str = RECOGNIZER,
     recognized: RecognizedSpeech | Callable[[Progress], RecognizedSpeech] | None = None,
     given: Segmentation | None = None,
-    model: str | LoadedModel = DEFAULT,
+    model: str | LoadedModel | LipCorrection = DEFAULT,
     style: Style = NEUTRAL,
     progress: Progress = no_progress,
 ) -> Performance:
@@ -82,7 +83,8 @@ def predict(
         given: the phones and words of the clip where they are known: nothing is recognised, and
             the motion is that of exactly these; not together with ``text``.
         model: one of :data:`engine.motion.model.ids.MODELS`, the ``.safetensors`` of a trained
-            model, or a model in use, for just this head.
+            model, or a model in use, for just this head; or the rules with a correction of one's
+            own.
         style: how it is spoken.
         progress: called with the fraction done; may raise to cancel.
 
@@ -122,7 +124,7 @@ def predict(
         expression_names=head.expression_names,
         head=head.id,
         source_sha256=speech.sha256,
-        model=RULES if loaded is None else loaded.trained.name,
+        model=_name(model, loaded),
         phones=recognized.phones,
         words=recognized.words,
         language=recognized.language,
@@ -143,8 +145,12 @@ def predict(
     gap = lip_gap(face.expression_basis, names, face.landmarks)
     fit: FaceFit | None = None
     if loaded is None:
-        level = loudness(speech.samples, SAMPLE_RATE)
-        curves = articulate(phones, contacts, fps, loudness=level, style=style)
+        curves = articulate(
+            *(phones, contacts, fps),
+            loudness=loudness(speech.samples, SAMPLE_RATE),
+            style=style,
+            correction=_correction(model),
+        )
         weights = fit_mouth_close(to_head_weights(curves, names), gap, contacts.closure)
     else:
         motion = loaded.motion(speech, recognized, fps, style, progress)
@@ -172,8 +178,20 @@ def _fit(motion: Frames, loaded: LoadedModel, head: Head, face: Head) -> FaceFit
     return None if face is head else fit_face(motion, head.expression_basis, face)
 
 
+def _correction(model: str | LoadedModel | LipCorrection) -> LipCorrection | None:
+    if isinstance(model, LipCorrection):
+        return model
+    return lip_correction() if model == FITTED else None
+
+
+def _name(model: str | LoadedModel | LipCorrection, loaded: LoadedModel | None) -> str:
+    if loaded is not None:
+        return loaded.trained.name
+    return model if isinstance(model, str) else FITTED
+
+
 def _load(
-    model: str | LoadedModel, head: Head, progress: Progress
+    model: str | LoadedModel | LipCorrection, head: Head, progress: Progress
 ) -> tuple[Head, Head | None, LoadedModel | None, Progress]:
     """The head as a model moves it, the same with ARKit's expressions, the model, and the progress.
 
@@ -186,6 +204,8 @@ def _load(
     """
     from engine.heads.retarget import has_arkit_visemes, with_arkit_expressions
 
+    if isinstance(model, LipCorrection):
+        model = FITTED
     loaded = None if isinstance(model, str) else model
     file = model_file(model) if isinstance(model, str) else None
     face: Head | None = head

@@ -10,7 +10,7 @@ from engine.audio.features import FRAME_RATE, MEL_BANDS
 from engine.audio.loading import Speech
 from engine.core.progress import Progress, no_progress
 from engine.motion.encoders.base import AudioFeatures
-from engine.phonemes import SILENCE, Phone, normalize_label
+from engine.phonemes import BETWEEN, SILENCE, Phone, normalize_label
 from engine.recognition.recognizer import RecognizedSpeech, recognize
 
 Float = NDArray[np.float32]
@@ -25,15 +25,14 @@ PHONES: tuple[str, ...] = (
 SPECTRUM = slice(len(PHONES), len(PHONES) + MEL_BANDS)
 """Columns of the log-mel energies."""
 
-_BETWEEN = {"UE": ("UW", "IY"), "OE": ("UH", "EH"), "BH": ("W", "B")}
-"""Sounds that English lacks, as half of each of two that it has: lips of the first with the tongue
-of the second, and for BH lips between those of the two. So the layout of the features, and with it
-every model that was trained on it, stays as it is."""
-
 
 def _row(label: str) -> NDArray[np.float64]:
-    """(40,) the columns of a sound; they add up to 1."""
-    parts = _BETWEEN.get(label, (label,))
+    """(40,) the columns of a sound; they add up to 1.
+
+    Sounds that English lacks are divided among two, so that the layout of the features, and with it
+    every model that was trained on it, stays as it is.
+    """
+    parts = BETWEEN.get(label, (label,))
     row = np.zeros(len(PHONES))
     row[[PHONES.index(part) for part in parts]] = 1.0 / len(parts)
     return row

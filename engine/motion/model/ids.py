@@ -13,6 +13,8 @@ from ...core.errors import BadInputError  # noqa: TID252
 
 RULES = "rules"
 """The rule-based articulation."""
+FITTED = "fitted"
+"""The rules with a correction of the lips that was learned from films of people."""
 STARTER = "starter"
 """The learned model that ships."""
 DEFAULT = RULES
@@ -21,14 +23,14 @@ mouths more closely than the starter, and shuts fewer open vowels (docs/speech-m
 LIVE = STARTER
 """What moves a face live unless another is asked for: where phones alone are known, it closes more
 of p, b and m than the rules (docs/live.md)."""
-MODELS: tuple[str, ...] = (RULES, STARTER)
+MODELS: tuple[str, ...] = (FITTED, RULES, STARTER)
 """Ids of the speech models; the file of a trained model is one too."""
 MODEL_SUFFIX = ".safetensors"
 STARTER_FILE = Path(__file__).parents[2] / "assets" / "speech_model.safetensors"
 
 
 def model_file(model: str) -> Path | None:
-    """The file of a learned model, ``None`` for the rules.
+    """The file of a network, ``None`` for the rules, fitted or not.
 
     Args:
         model: one of :data:`MODELS`, or the path of a trained model.
@@ -36,7 +38,7 @@ def model_file(model: str) -> Path | None:
     Raises:
         BadInputError: neither.
     """
-    if model == RULES:
+    if model in (RULES, FITTED):
         return None
     if model == STARTER:
         return STARTER_FILE

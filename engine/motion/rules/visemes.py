@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rule-based articulation: timed phones to curves of the 52 ARKit expressions.
 
-Three layers, each with its own kind of rule:
+Three layers, each with its own kind of rule, and between the first two a learned one where it is
+wanted (:mod:`.correction`):
 
 1. Vowels and consonants blend by dominance (:mod:`.coarticulation`); loudness scales the
    jaw (JALI: the jaw carries the effort of speaking, the lips the identity of the sound).
@@ -22,7 +23,13 @@ from engine.audio.level import LOUDNESS_RATE
 from engine.motion.arkit import ARKIT_NAMES, COLUMN, sides
 from engine.motion.lip_contact import LABIODENTAL_JAW, LABIODENTAL_ROLL
 from engine.motion.rules.coarticulation import Array, TargetIntervals, blend_targets
-from engine.motion.rules.contacts import Contacts
+from engine.motion.rules.contacts import Contacts, contact_curves
+from engine.motion.rules.correction import (
+    STEP_RATE,
+    LipCorrection,
+    corrected,
+    lips_with_contacts,
+)
 from engine.motion.rules.lip_shape import LipShape, lip_shape
 from engine.motion.rules.targets import TRACT_VARIABLES, VISEMES
 from engine.motion.style import NEUTRAL, Style
@@ -49,6 +56,7 @@ def articulate(
     *,
     loudness: NDArray[np.floating[Any]] | None = None,
     style: Style = NEUTRAL,
+    correction: LipCorrection | None = None,
 ) -> NDArray[np.float32]:
     """Curves of the ARKit expressions for timed phones; frame i is at i / fps seconds.
 
@@ -61,13 +69,35 @@ def articulate(
         fps: frames per second.
         loudness: (N,) decibels at 100 Hz from the clip's start, or ``None`` for even effort.
         style: the speaker.
+        correction: of opening and width by what filmed people do, or ``None`` for the rules alone.
 
     Returns:
         (T, 52) float32 in [0, 1], columns as :data:`engine.motion.arkit.ARKIT_NAMES`.
     """
-    intervals = _target_intervals(phones, _effort(phones, loudness, style), style)
-    tract = blend_targets(intervals, len(contacts.closure), fps)
+    frames = len(contacts.closure)
+    tract = tract_variables(phones, frames, fps, loudness, style)
+    if correction is not None:
+        steps = round(frames / fps * STEP_RATE) + 1
+        around = contact_curves(phones, steps, STEP_RATE, style.anticipation)
+        finer = tract_variables(phones, steps, STEP_RATE, loudness, style)
+        tract = corrected(tract, correction(phones, lips_with_contacts(finer, around)), fps)
     return _expressions(tract, contacts, style)
+
+
+def tract_variables(
+    phones: Sequence[Phone],
+    frames: int,
+    fps: float,
+    loudness: NDArray[np.floating[Any]] | None,
+    style: Style,
+) -> Array:
+    """(T, 5) what the sounds make of the mouth before contacts and rest, frame i at i / fps.
+
+    Columns are :data:`engine.motion.rules.targets.TRACT_VARIABLES`; arguments as for
+    :func:`articulate`.
+    """
+    intervals = _target_intervals(phones, _effort(phones, loudness, style), style)
+    return blend_targets(intervals, frames, fps)
 
 
 def _target_intervals(phones: Sequence[Phone], effort: Array, style: Style) -> TargetIntervals:
