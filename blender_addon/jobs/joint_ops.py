@@ -9,7 +9,7 @@ import bpy
 
 from ...engine.core.errors import BadInputError
 from ...engine.core.json_values import read_json
-from ...engine.motion.model.ids import RULES, STARTER
+from ...engine.motion.model.ids import BY_RULE, STARTER
 from ..avatars.properties import DEFAULT_AVATAR, avatar_path
 from ..heads.properties import require_head
 from ..speech.lines import model_settings
@@ -105,7 +105,7 @@ class GAUSSIANSPEECH_OT_train_joint(StartTrainingOperator, bpy.types.Operator):
         if name == OF_THE_HEAD:
             head = require_head(context)
             name = model_name(model_settings(head))
-            if name == RULES:
+            if name in BY_RULE:
                 name = STARTER
                 line = f"'{head.name}' speaks by rules, which learn nothing: Learned is refined"
                 self.report({"INFO"}, line)

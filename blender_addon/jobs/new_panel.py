@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from ...engine.motion.model.ids import RULES, STARTER
+from ...engine.motion.model.ids import BY_RULE, STARTER
 from ..avatars.properties import shown_name
 from ..heads.properties import active_head
 from ..panels.section import Section
@@ -228,7 +228,7 @@ def _model_of(head: bpy.types.Object) -> str:
         # Trainings call their models alike, and their folders by their person.
         parts = settings.model_file.replace("\\", "/").split("/")
         return parts[-2] if len(parts) > 1 and parts[-2] else parts[-1]
-    return "Learned, for rules learn nothing" if settings.model == RULES else "Learned"
+    return "Learned, for rules learn nothing" if settings.model in BY_RULE else "Learned"
 
 
 CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PT_new_training,)

@@ -10,7 +10,7 @@ import bpy
 from bpy.app.handlers import persistent
 
 from ...engine.core.errors import BadInputError
-from ...engine.motion.model.ids import RULES, STARTER
+from ...engine.motion.model.ids import CORRECTED, DEFAULT, RULES, STARTER
 from ...engine.recognition.ids import AUTO, DOWNLOADABLE, PHONES
 from .. import compat
 from . import lines
@@ -107,12 +107,19 @@ class ModelFields:
         name="Model",
         description="What makes motion of the speech",
         items=(
+            (
+                CORRECTED,
+                "Corrected",
+                "Articulation by rule from the recognised sounds, and what filmed lips add to it",
+                "NONE",
+                3,
+            ),
             (RULES, "Rules", "Articulation by rule from the recognised sounds", "NONE", 1),
             (STARTER, "Learned", "The learned model that ships, for every head", "NONE", 0),
             ("FILE", "Trained", "A model of your own, from its file", "NONE", 2),
         ),
         # Files keep the number of an item, and 0.1.0 had the learned model first.
-        default=RULES,
+        default=DEFAULT,
     )
     model_file: bpy.props.StringProperty(
         name="Model File",

@@ -85,8 +85,8 @@ def animate(
             or .fbx with the 'blender' extra.
         mapping: what its shape keys and bones show, a file of the panel or of 'export mapping';
             their names say it without.
-        speech_model: "rules", "starter" (learned), or the file of a trained model; that of the
-            person by default, where it has one.
+        speech_model: "corrected", "rules", "starter" (learned), or a trained model's file; that
+            of the person by default, where it has one.
         fps: frames per second, 12 to 120, for example 24, 23.976 or 60.
         text: what is said; makes the lip sync more exact.
         text_file: a file with what is said, instead of --text: .txt, or subtitles with times, .srt

@@ -63,7 +63,8 @@ def live(
         livelink_port: UDP port of Unreal Engine's Live Link.
         subject: name that Unreal Engine shows.
         head: "default", a FLAME file or a mesh: on whose lips contacts are solved.
-        speech_model: "starter" (learned), "rules", or a model trained from the starter.
+        speech_model: "starter" (learned), "corrected", "rules", or a model trained from the
+            starter.
         articulation: how strongly jaw and lips articulate, 0 to 2.
         smile: -1 frowns, 1 smiles; lips still close.
         upper_face: how much the eyes blink, 0 to 2.

@@ -31,7 +31,7 @@ from engine.motion.lip_contact import (
     fit_mouth_close,
     lip_gap,
 )
-from engine.motion.model.ids import FITTED, LIVE, model_file
+from engine.motion.model.ids import CORRECTED, LIVE, model_file
 from engine.motion.model.live import SpeechStream
 from engine.motion.model.loaded import LoadedModel, loaded_model
 from engine.motion.model.network import SpeechModel
@@ -258,7 +258,7 @@ class _ModelMotion:
 def _motion(head: Head, fps: float, model: str, style: Style, gap: LipGap | None) -> _Motion:
     file = model_file(model)
     if file is None:
-        return _RuleMotion(head, fps, style, gap, lip_correction() if model == FITTED else None)
+        return _RuleMotion(head, fps, style, gap, lip_correction() if model == CORRECTED else None)
     loaded = loaded_model(file, head)
     if loaded.basis is not None or loaded.encoder.id != PhoneticEncoder.id:
         raise BadInputError(

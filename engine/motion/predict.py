@@ -22,7 +22,7 @@ from engine.motion.lip_contact import (
     fit_mouth_close,
     lip_gap,
 )
-from engine.motion.model.ids import DEFAULT, FITTED, MODELS, model_file
+from engine.motion.model.ids import CORRECTED, DEFAULT, MODELS, model_file
 from engine.motion.performance import Performance
 from engine.motion.rules.contacts import contact_curves, phones_in_silence
 from engine.motion.rules.correction import LipCorrection, lip_correction
@@ -181,13 +181,13 @@ def _fit(motion: Frames, loaded: LoadedModel, head: Head, face: Head) -> FaceFit
 def _correction(model: str | LoadedModel | LipCorrection) -> LipCorrection | None:
     if isinstance(model, LipCorrection):
         return model
-    return lip_correction() if model == FITTED else None
+    return lip_correction() if model == CORRECTED else None
 
 
 def _name(model: str | LoadedModel | LipCorrection, loaded: LoadedModel | None) -> str:
     if loaded is not None:
         return loaded.trained.name
-    return model if isinstance(model, str) else FITTED
+    return model if isinstance(model, str) else CORRECTED
 
 
 def _load(
@@ -205,7 +205,7 @@ def _load(
     from engine.heads.retarget import has_arkit_visemes, with_arkit_expressions
 
     if isinstance(model, LipCorrection):
-        model = FITTED
+        model = CORRECTED
     loaded = None if isinstance(model, str) else model
     file = model_file(model) if isinstance(model, str) else None
     face: Head | None = head

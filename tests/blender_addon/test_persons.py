@@ -134,7 +134,7 @@ def test_the_default_person_is_one_too(engine_ready):
     obj = engine_ready.context.object
     assert obj.gaussianspeech_head.id == "default"
     assert obj.gaussianspeech_avatar.source == "default"
-    assert obj.gaussianspeech_speech.model == "rules"
+    assert obj.gaussianspeech_speech.model == "corrected"
 
 
 def test_a_folder_that_is_no_person_is_named(engine_ready, tmp_path):

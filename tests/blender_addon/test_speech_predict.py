@@ -325,11 +325,12 @@ def test_check_engine_reports_versions_and_devices(engine_ready, status):
     assert "cpu" in status.message
 
 
-def test_rules_are_the_first_choice_and_files_keep_the_models_of_0_1_0(blender):
+def test_corrected_rules_are_the_first_choice_and_files_keep_the_models_of_0_1_0(blender):
     settings = blender.types.Object.bl_rna.properties["gaussianspeech_speech"].fixed_type
     model = settings.properties["model"]
-    assert model.default == "rules"
+    assert model.default == "corrected"
     assert [(item.identifier, item.value) for item in model.enum_items] == [
+        ("corrected", 3),
         ("rules", 1),
         ("starter", 0),
         ("FILE", 2),

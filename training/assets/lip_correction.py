@@ -7,9 +7,9 @@ on each of them when it learned from the others alone. A folder is one person: s
 ``REPORT/films``.
 
 For each film, at its best lag (:func:`training.metrics.film.film_agreement`), what is filmed, less
-its mean and in standard deviations, is that of the rules times what they have in common and a
-linear function of the sounds and of the rules' lips around; ridge regression finds it on the
-frames without contacts. A film counts by the root of its length: four minutes of one person are not
+its mean and in standard deviations, is that of the rules times their mean correlation with the
+films, and a linear function of the sounds and of the rules' lips around; ridge regression finds it,
+the opening's on the frames without contacts. A film counts by the root of its length: four minutes of one person are not
 worth sixteen others of a quarter of a minute.
 """
 
@@ -52,8 +52,8 @@ from training.data.filmed_mouth import FILM_SUFFIX, MouthCurve, film_path, load_
 from training.metrics.film import FilmAgreement, film_agreement, mouth_curve
 
 _RIDGE = 100.0
-_IN_COMMON = {"opening": 0.67, "width": 0.42}
-"""Correlation of the rules with filmed people, on average: what of a standardised film they say."""
+_LEAST_IN_COMMON = 0.2
+"""Correlation of the rules with films under which they are no base for a correction."""
 _FREE = 0.05
 """Part of the opening that contacts leave from which a frame counts."""
 _HIGHEST = 99.0
@@ -141,19 +141,21 @@ def follows(clip: Clip, correction: LipCorrection, head: Head) -> FilmAgreement:
 def _fit_one(clips: Sequence[Clip], name: str) -> tuple[float, Double]:
     """Constant, mm, and (13, 42) kernels of one of the outputs."""
     inputs, targets, weights, spreads, means = [], [], [], [], []
+    common = float(np.mean([getattr(clip.agreement, name).correlation for clip in clips]))
+    common = max(common, _LEAST_IN_COMMON)
     for clip in clips:
         there, filmed = _filmed(clip, name)
         features, free = _features(clip)
         rules = getattr(clip.rules, name)
         spreads.append(rules[there].std())
         means.append(features[there].mean(axis=0))
-        targets.append(_standard(filmed, there) - _IN_COMMON[name] * _standard(rules, there))
+        targets.append(_standard(filmed, there) - common * _standard(rules, there))
         inputs.append(features - means[-1])
         counts = there & (free > _FREE) if name == "opening" else there
         weights.append(counts / np.sqrt(there.sum() / STEP_RATE))
     x, y, w = np.vstack(inputs), np.concatenate(targets), np.concatenate(weights)
     normal = (x * w[:, None]).T @ x + _RIDGE * np.eye(x.shape[1])
-    found = np.linalg.solve(normal, x.T @ (w * y)) * (np.mean(spreads) / _IN_COMMON[name])
+    found = np.linalg.solve(normal, x.T @ (w * y)) * (np.mean(spreads) / common)
     # Clips together are opened and widened by nothing on average.
     constant = -float(np.mean(means, axis=0) @ found)
     scale = np.where(np.arange(len(INPUTS)) < len(SOUNDS), _IN_SOUND, _IN_LIPS)

@@ -52,7 +52,7 @@ def speech(
     Beside a film's sound, <name>.mouth.json holds the speaker's mouth to compare with; then the
     sounds of its text will do.
     Prints tables; with --out also writes report.json, report.html with plots, and faces.png.
-    A learned model is shown beside the rules.
+    Any other model is shown beside the rules.
 
     Args:
         audio: audio files, or folders of them.
@@ -60,7 +60,8 @@ def speech(
             its landmarks. <name>.txt beside one may say what is said.
         out: folder for the report; measured mouths and their sounds stay in its folder "films".
         head: who speaks.
-        speech_model: "rules" (as for ``animate``), "starter" (learned), or a trained model's file.
+        speech_model: "corrected" (as for ``animate``), "rules", "starter" (learned), or a trained
+            model's file.
         fps: frames per second.
         transcript: measure with the transcript of the alignment, without it, or both.
         truth: folder of captured motion, <name>.performance.npz or <name>.motion.npz, for LVE, FDD

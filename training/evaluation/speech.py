@@ -18,6 +18,7 @@ from engine.core.files import atomic_write
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads.head import Head
 from engine.heads.retarget import with_arkit_expressions
+from engine.motion.model.ids import DEFAULT as DEFAULT_MODEL
 from engine.motion.model.ids import MODEL_SUFFIX, MODELS, RULES
 from engine.motion.performance import Performance
 from engine.motion.predict import predict
@@ -78,7 +79,7 @@ class Wanted:
             where it fits, and the mesh elsewhere.
     """
 
-    model: str = RULES
+    model: str = DEFAULT_MODEL
     fps: float = 25.0
     with_text: bool | None = None
     truth: Path | None = None
@@ -109,7 +110,7 @@ def evaluate(
     """Measure lip sync on audio files with alignments and print a table.
 
     The true sounds always drive a run of their own, so that what recognition loses and what
-    articulation loses are separate. A learned model is measured beside the rules.
+    articulation loses are separate. Any other model is measured beside the rules.
 
     Args:
         paths: audio files with a TextGrid, ``<stem>.phones.json`` or ``<stem>.mouth.json`` beside
@@ -117,7 +118,7 @@ def evaluate(
         out: folder for ``report.json``, ``report.html`` and ``faces.png``, which appear together at
             the end; ``None`` writes none.
         head: who speaks.
-        wanted: the rules by default.
+        wanted: the default model by default.
         progress: called with the share done.
 
     Raises:

@@ -13,24 +13,26 @@ from ...core.errors import BadInputError  # noqa: TID252
 
 RULES = "rules"
 """The rule-based articulation."""
-FITTED = "fitted"
-"""The rules with a correction of the lips that was learned from films of people."""
+CORRECTED = "corrected"
+"""The rules, and what the lips of filmed people add to them."""
 STARTER = "starter"
 """The learned model that ships."""
-DEFAULT = RULES
-"""What animates a recording unless another is asked for: on people's speech it follows filmed
-mouths more closely than the starter, and shuts fewer open vowels (docs/speech-model.md)."""
+BY_RULE = (CORRECTED, RULES)
+"""Those that articulate by rule and need no network."""
+DEFAULT = CORRECTED
+"""What animates a recording unless another is asked for: it follows filmed mouths that it did not
+learn from more closely than the others (docs/lip-sync.md)."""
 LIVE = STARTER
 """What moves a face live unless another is asked for: where phones alone are known, it closes more
 of p, b and m than the rules (docs/live.md)."""
-MODELS: tuple[str, ...] = (FITTED, RULES, STARTER)
+MODELS: tuple[str, ...] = (*BY_RULE, STARTER)
 """Ids of the speech models; the file of a trained model is one too."""
 MODEL_SUFFIX = ".safetensors"
 STARTER_FILE = Path(__file__).parents[2] / "assets" / "speech_model.safetensors"
 
 
 def model_file(model: str) -> Path | None:
-    """The file of a network, ``None`` for the rules, fitted or not.
+    """The file of a network, ``None`` for what articulates by rule.
 
     Args:
         model: one of :data:`MODELS`, or the path of a trained model.
@@ -38,7 +40,7 @@ def model_file(model: str) -> Path | None:
     Raises:
         BadInputError: neither.
     """
-    if model in (RULES, FITTED):
+    if model in BY_RULE:
         return None
     if model == STARTER:
         return STARTER_FILE

@@ -124,16 +124,18 @@ def lips_with_contacts(tract: Array, contacts: Contacts) -> Array:
     return lips
 
 
-def corrected(tract: Array, correction: Array, fps: float) -> Array:
-    """The tract variables with corrected lips.
+def corrected(tract: Array, correction: Array, contacts: Contacts, fps: float) -> Array:
+    """The tract variables with corrected lips; in a contact they are as they were.
 
     Args:
         tract: (T, 5), columns as :data:`TRACT_VARIABLES`, at T frames.
         correction: (N, 2) mm at steps of 10 ms.
+        contacts: at the T frames.
         fps: frames per second.
     """
     times, steps = np.arange(len(tract)) / fps, np.arange(len(correction)) / STEP_RATE
-    opener, wider = (np.interp(times, steps, column) for column in correction.T)
+    free = (1.0 - contacts.closure) * (1.0 - contacts.labiodental)
+    opener, wider = (free * np.interp(times, steps, column) for column in correction.T)
     result = tract.copy()
     opening, jaw, width = (
         result[:, TRACT_VARIABLES.index(name)] for name in ("opening", "jaw", "width")

@@ -80,7 +80,8 @@ def articulate(
         steps = round(frames / fps * STEP_RATE) + 1
         around = contact_curves(phones, steps, STEP_RATE, style.anticipation)
         finer = tract_variables(phones, steps, STEP_RATE, loudness, style)
-        tract = corrected(tract, correction(phones, lips_with_contacts(finer, around)), fps)
+        correcting = correction(phones, lips_with_contacts(finer, around))
+        tract = corrected(tract, correcting, contacts, fps)
     return _expressions(tract, contacts, style)
 
 

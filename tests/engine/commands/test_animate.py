@@ -39,7 +39,7 @@ def test_every_kind_of_file_gives_its_own_number_of_frames(
     result = json.loads(capsys.readouterr().out)
     performance = Performance.load(result["performance"])
     assert performance.frames == result["frames"] == frame_count(seconds, 25.0)
-    assert performance.model == "rules"
+    assert performance.model == "corrected"
 
 
 @pytest.mark.parametrize("fps", ["12", "23.976", "29.97", "60", "120"])

@@ -17,6 +17,7 @@ from engine.live.session import run
 from engine.live.sound import Microphone, Pipe, SoundFile
 from engine.live.speech import LOOK_AHEAD, LiveSpeech
 from engine.motion.lip_contact import lip_gap
+from engine.motion.model.ids import MODELS
 from engine.recognition.live import HOP, LiveRecognizer
 
 FPS = 60.0
@@ -42,7 +43,7 @@ def usual(head, voice):
     return functools.cache(lambda model="rules": spoken(head, voice, model=model))
 
 
-@pytest.mark.parametrize("model", ["rules", "starter"])
+@pytest.mark.parametrize("model", MODELS)
 def test_frames_do_not_depend_on_the_chunks(head, voice, model):
     steady = spoken(head, voice, 160, model)
     assert len(steady) == round(len(voice) / SAMPLE_RATE * FPS)
@@ -75,7 +76,7 @@ def test_the_level_of_the_microphone_does_not_matter(head, voice, usual):
     assert np.corrcoef(loud, soft)[0, 1] > 0.9
 
 
-@pytest.mark.parametrize("model", ["rules", "starter"])
+@pytest.mark.parametrize("model", MODELS)
 def test_a_slow_machine_catches_up(head, voice, usual, model):
     one = spoken(head, voice, HOP, model, catch_up=True)
     np.testing.assert_array_equal(one, usual(model))
@@ -85,7 +86,7 @@ def test_a_slow_machine_catches_up(head, voice, usual, model):
     assert np.corrcoef(one[:, jaw], late[:, jaw])[0, 1] > 0.95
 
 
-@pytest.mark.parametrize("model", ["rules", "starter"])
+@pytest.mark.parametrize("model", MODELS)
 def test_a_stall_of_seconds_loses_no_frame(head, voice, model):
     stalled = spoken(head, voice, len(voice), model, catch_up=True)
     assert len(stalled) == round(len(voice) / SAMPLE_RATE * FPS)

@@ -9,6 +9,7 @@ import pytest
 from engine.audio.loading import Speech
 from engine.core.errors import BadInputError, CancelledError
 from engine.motion.arkit import COLUMN, to_head_weights
+from engine.motion.model.ids import MODELS
 from engine.motion.performance import Performance
 from engine.motion.predict import predict
 from engine.phonemes import Phone
@@ -43,7 +44,7 @@ def test_frames_are_the_rounded_duration(head, speech, fps):
 def test_prediction_needs_nothing_but_sound(head, speech):
     made = predict(speech, head, 25.0)
     assert isinstance(made, Performance)
-    assert made.model == "rules"
+    assert made.model == "corrected"
     assert made.frames == 25
     assert made.phones
 
@@ -82,7 +83,7 @@ def test_an_unknown_model_is_named(head, speech):
         predict(speech, head, 25.0, model="faceformer")
 
 
-@pytest.mark.parametrize("model", ["rules", "starter"])
+@pytest.mark.parametrize("model", MODELS)
 def test_a_head_that_cannot_get_arkit_expressions_is_refused(head, speech, model):
     with pytest.raises(BadInputError, match="'backwards'"):
         predict(speech, facing_backwards(head), 25.0, model=model)

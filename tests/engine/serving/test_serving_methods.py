@@ -125,7 +125,7 @@ def test_cues_are_in_the_time_of_the_whole_sound(call, sample_voice, tmp_path):
 PHONES = [["SIL", 0.0, 0.4], ["M", 0.4, 0.5], ["AA", 0.5, 0.7]]
 
 
-@pytest.mark.parametrize("model", ["rules", "starter"])
+@pytest.mark.parametrize("model", ["corrected", "rules", "starter"])
 def test_given_phones_are_spoken_without_recognising(call, voice, monkeypatch, model):
     monkeypatch.setattr("engine.recognition.recognizer.recognize", None)
     ask = {"fps": 50.0, "audio": str(voice), "model": model, "language": "en"}

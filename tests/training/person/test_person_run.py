@@ -173,7 +173,7 @@ def test_a_person_without_a_speech_model_speaks_by_the_default(capture, tmp_path
     sound = str(capture / "speech" / "c0.wav")
     command = ["animate", sound, "--out", str(tmp_path), "--person", str(out), "--json"]
     assert main([*command, "--recognizer", "phones"]) == 0
-    assert json.loads(capsys.readouterr().out)["model"] == "rules"
+    assert json.loads(capsys.readouterr().out)["model"] == "corrected"
 
 
 def test_the_command_is_a_job_like_any_other(capture, tmp_path, capsys):
