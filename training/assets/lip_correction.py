@@ -9,8 +9,8 @@ on each of them when it learned from the others alone. A folder is one person: s
 For each film, at its best lag (:func:`training.metrics.film.film_agreement`), what is filmed, less
 its mean and in standard deviations, is that of the rules times their mean correlation with the
 films, and a linear function of the sounds and of the rules' lips around; ridge regression finds it,
-the opening's on the frames without contacts. A film counts by the root of its length: four minutes of one person are not
-worth sixteen others of a quarter of a minute.
+the opening's on the frames without contacts. A film counts by the root of its length: four minutes
+of one person are not worth sixteen others of a quarter of a minute.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from engine.motion.rules.correction import (
     SOUNDS,
     STEP_RATE,
     LipCorrection,
+    between_offsets,
     lips_with_contacts,
     reached,
     sound_columns,
@@ -170,7 +171,7 @@ def _features(clip: Clip) -> tuple[Double, Double]:
     level = loudness(clip.speech.samples, SAMPLE_RATE)
     lips = lips_with_contacts(tract_variables(phones, steps, STEP_RATE, level, NEUTRAL), contacts)
     sounds = sound_columns()[spoken_sounds(phones, steps)]
-    now = np.concatenate([sounds * _IN_SOUND, lips * _IN_LIPS], axis=1)
+    now = between_offsets(np.concatenate([sounds * _IN_SOUND, lips * _IN_LIPS], axis=1))
     around = [now[reached(steps, int(offset))] for offset in OFFSETS]
     free = (1.0 - contacts.closure) * (1.0 - contacts.labiodental) * contacts.activity
     return np.concatenate(around, axis=1), free

@@ -5,11 +5,11 @@ Opening and width of the lips are those of the rules and a correction each,
 
     d(t) = c + Σ_k (a_k[p(t + k·τ)] + b_k · y(t + k·τ)),   k = −6 … 6, τ = 40 ms,
 
-with p the sound that is spoken, y the opening and the width by the rules with their contacts, in
-mm, and a, b and c learned from films of people (:mod:`training.assets.lip_correction`): a quarter
-of a second of sounds before and after moves the lips, where the rules look to the neighbours. The
-jaw takes its share of the opening; contacts come after it, so p, b, m, f and v are as complete as
-without it.
+with p the sound that is spoken, y opening and width by the rules with their contacts, in mm, the
+kernels a and b straight between these times, and all learned from films of people
+(:mod:`training.assets.lip_correction`): a quarter of a second of sounds before and after moves the
+lips, where the rules look to the neighbours. The jaw takes its share of the opening. Contacts leave
+nothing of it, so p, b, m, f and v are those of the rules.
 """
 
 from __future__ import annotations
@@ -80,11 +80,12 @@ class LipCorrection:
         """
         steps = len(lips)
         spoken = spoken_sounds(phones, steps)
-        total = np.tile(self.constant, (steps, 1))
+        total = np.zeros((steps, len(OUTPUTS)))
         for k, offset in enumerate(OFFSETS):
             at = reached(steps, int(offset))
             table = sound_columns() @ self.kernels[:, k, : len(SOUNDS)].T
             total += table[spoken[at]] + lips[at] @ self.kernels[:, k, len(SOUNDS) :].T
+        total = self.constant + between_offsets(total)
         limited: Array = _MOST * np.tanh(total / _MOST)
         return limited
 
@@ -162,6 +163,16 @@ def sound_columns() -> Array:
     """(43, 40) how much of each of :data:`SOUNDS` there is in any sound."""
     parts = [BETWEEN.get(label, (label,)) for label in _LABELS]
     return np.array([[(name in of) / len(of) for name in SOUNDS] for of in parts], np.float64)
+
+
+def between_offsets(values: Array) -> Array:
+    """(N, C) values at steps of 10 ms, by which kernels run straight from offset to offset."""
+    reach = int(OFFSETS[1] - OFFSETS[0])
+    weights = reach - np.abs(np.arange(1 - reach, reach))
+    wide = np.pad(values, ((reach - 1, reach - 1), (0, 0)), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(wide, len(weights), axis=0)
+    smooth: Array = windows @ (weights / weights.sum())
+    return smooth
 
 
 def reached(steps: int, offset: int) -> NDArray[np.intp]:
