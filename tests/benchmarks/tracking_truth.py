@@ -18,6 +18,7 @@ from engine.heads import load_head
 from engine.heads.head import Head
 from engine.heads.shape_basis import load_shape_basis
 from engine.heads.shaped_head import shaped_head
+from engine.motion.model.ids import RULES
 from engine.motion.performance import Performance
 from engine.motion.predict import predict
 from engine.recognition.segmentation import Segmentation
@@ -116,7 +117,9 @@ class Shot:
         person = identity(seed)
         speech, text = load_speech(audio), audio.with_suffix(".txt")
         said = text.read_text() if text.is_file() and given is None else None
-        performance = predict(speech, load_head("default"), fps, text=said, given=given)
+        performance = predict(
+            speech, load_head("default"), fps, text=said, given=given, model=RULES
+        )
         # The same speech on the person's own expressions.
         performance = replace(performance, basis=person.expression_basis, head=person.id)
         whole = performance.frames

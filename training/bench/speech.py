@@ -14,6 +14,7 @@ import numpy as np
 from engine.audio.loading import SAMPLE_RATE, Speech, load_speech, speech_from_samples
 from engine.core.arrays import Float
 from engine.heads import load_head
+from engine.motion.model.ids import RULES
 from engine.motion.performance import Performance
 from engine.motion.predict import predict
 from engine.recognition.recognizer import recognize
@@ -44,7 +45,10 @@ def speech(part: Part) -> None:
     works = {
         "whole": ("animate, what is said recognised", lambda: predict(said, head, _FPS)),
         "text": ("animate, with the text", lambda: predict(said, head, _FPS, text=text)),
-        "rules": ("motion by the rules", lambda: predict(said, head, _FPS, recognized=known)),
+        "rules": (
+            "motion by the rules",
+            lambda: predict(said, head, _FPS, recognized=known, model=RULES),
+        ),
         "starter": (
             "motion by the learned model",
             lambda: predict(said, head, _FPS, recognized=known, model="starter"),
