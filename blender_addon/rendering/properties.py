@@ -55,7 +55,11 @@ class GAUSSIANSPEECH_PG_composite(bpy.types.PropertyGroup):
         name="Occlusion",
         description="How to find what of the scene occludes an avatar",
         items=(
-            ("AUTO", "Automatic", "Coverage with motion blur or depth of field, else depth"),
+            (
+                "AUTO",
+                "Automatic",
+                "Coverage in Cycles, and in EEVEE with motion blur or depth of field; else depth",
+            ),
             (
                 "DEPTH",
                 "Depth",

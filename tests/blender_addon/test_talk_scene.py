@@ -144,7 +144,7 @@ def test_f12_is_set_up_to_composite_the_avatar_over_a_lit_stage(found):
     assert about["engine"] == "CYCLES"
     assert about["camera"]
     assert about["lights"] >= 2
-    assert about["scenes"] == ["Talk", "Talk Avatar"]
+    assert about["scenes"] == ["Talk", "Talk Avatar", "Talk Foreground"]
     assert {"Avatar", "Avatar over Scene"} <= set(about["nodes"])
 
 

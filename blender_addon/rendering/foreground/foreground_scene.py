@@ -25,7 +25,10 @@ def wants_coverage(scene: bpy.types.Scene) -> bool:
     if scene.render.engine not in _WITH_HOLDOUTS:
         return False
     occlusion = composite_of(scene).occlusion
-    return occlusion == "COVERAGE" or (occlusion == "AUTO" and _is_blurred(scene))
+    if occlusion == "AUTO":
+        # Cycles takes the longer for its own picture the better that is to be; EEVEE does not.
+        return scene.render.engine == "CYCLES" or _is_blurred(scene)
+    return occlusion == "COVERAGE"
 
 
 def _is_blurred(scene: bpy.types.Scene) -> bool:

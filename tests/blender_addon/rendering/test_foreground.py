@@ -62,18 +62,47 @@ def test_the_scene_for_it_comes_and_goes_with_what_needs_it(blender, scene, rend
     def names():
         return {kind: sorted(item.name for item in getattr(blender.data, kind)) for kind in kinds}
 
+    composite.occlusion = "DEPTH"
     blender.ops.gaussianspeech.set_up_composite()
     assert composite.foreground_scene is None
-    sharp = names()
-    scene.camera.data.dof.use_dof = True
+    without = names()
+    composite.occlusion = "AUTO"
     rendered(scene, tmp_path)
     assert composite.foreground_scene is not None
     matte = next(iter(composite.foreground_scene.collection.objects))
     assert matte.gaussianspeech_light_proxy.head.name == "Head"
-    scene.camera.data.dof.use_dof = False
+    composite.occlusion = "DEPTH"
     rendered(scene, tmp_path)
     assert composite.foreground_scene is None
-    assert {**names(), "node_groups": []} == {**sharp, "node_groups": []}
+    assert {**names(), "node_groups": []} == {**without, "node_groups": []}
+
+
+def test_eevee_renders_it_by_itself_where_the_picture_is_blurred(blender, scene):
+    composite = scene.gaussianspeech_composite
+    new_name = (4, 2) <= blender.app.version < (5, 0)
+    scene.render.engine = "BLENDER_EEVEE_NEXT" if new_name else "BLENDER_EEVEE"
+    blender.ops.gaussianspeech.set_up_composite()
+    assert composite.foreground_scene is None
+    scene.camera.data.dof.use_dof = True
+    blender.ops.gaussianspeech.set_up_composite()
+    assert composite.foreground_scene is not None
+    scene.camera.data.dof.use_dof = False
+    scene.render.use_motion_blur = True
+    blender.ops.gaussianspeech.set_up_composite()
+    assert composite.foreground_scene is not None
+
+
+def test_what_is_sharp_before_the_avatar_has_smooth_outlines_by_itself(
+    blender, scene, bar, blurred, rendered, tmp_path
+):
+    move = blurred.nothing_moves(scene, bar)
+    assert scene.gaussianspeech_composite.occlusion == "AUTO"
+    blender.ops.gaussianspeech.set_up_composite()
+    by_itself = rendered(scene, tmp_path)
+    scene.gaussianspeech_composite.occlusion = "COVERAGE"
+    np.testing.assert_array_equal(rendered(scene, tmp_path), by_itself)
+    coverage, depth = blurred.compared(scene, tmp_path, move, 1)
+    assert coverage > depth + 6
 
 
 def test_engines_without_holdouts_compare_depths(blender, scene):

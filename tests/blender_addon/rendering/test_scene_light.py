@@ -214,6 +214,7 @@ def test_an_avatar_without_a_stored_light_warns_once(blender, scene, head, addon
 
 
 def test_it_follows_what_is_added_renamed_deleted_and_switched_off(blender, scene, head, tmp_path):
+    scene.gaussianspeech_composite.occlusion = "DEPTH"  # Or there would be mattes, too.
     head.gaussianspeech_light.enabled = True
     blender.ops.gaussianspeech.set_up_composite()
     other = head.copy()

@@ -79,14 +79,18 @@ def test_set_up_again_takes_over_a_new_view_transform(blender, scene, addon, tmp
     np.testing.assert_allclose(rendered(scene, tmp_path)[HEIGHT // 2, WIDTH // 2], COLOR, atol=0.01)
 
 
-def test_set_up_twice_leaves_one_avatar_scene_and_one_group(blender, scene, compositing):
+@pytest.mark.parametrize(("occlusion", "scenes"), [("DEPTH", 2), ("AUTO", 3)])
+def test_set_up_twice_leaves_one_avatar_scene_and_one_group(
+    blender, scene, compositing, occlusion, scenes
+):
+    scene.gaussianspeech_composite.occlusion = occlusion
     blender.ops.gaussianspeech.set_up_composite()
     before = links(compositing.tree_of(scene))
     blender.ops.gaussianspeech.set_up_composite()
-    assert len(blender.data.scenes) == 2
+    assert len(blender.data.scenes) == scenes
     assert links(compositing.tree_of(scene)) == before
     groups = [group for group in blender.data.node_groups if "GaussianSpeech" in group.name]
-    assert len(groups) == 1
+    assert [group.bl_idname for group in groups].count("CompositorNodeTree") == 1
 
 
 def artists_tree(scene, compositing):
