@@ -242,3 +242,16 @@ def test_a_training_says_what_it_lacks(blender, addon, kind):
     draw(column, button, blender.context, settings)
     assert button.enabled is False
     assert any("Choose" in str(part[0]) for part in column.parts if isinstance(part, tuple))
+
+
+def test_why_the_engine_does_not_answer_is_wrapped_in_the_preferences(blender, addon, monkeypatch):
+    ops, client = addon("engine_link.ops"), addon("engine_link.client")
+    error = addon("status").GaussianSpeechError(LONG, "Its whole log is /home/someone/a/b.log.")
+    engine = SimpleNamespace(state=client.State.GONE, hello=None, error=error)
+    monkeypatch.setattr(ops.session, "current_engine", lambda: engine)
+    layout = Layout({cls.bl_idname: "" for cls in ops.CLASSES})
+    ops.draw_engine(layout, narrow_context(blender))
+    _buttons, *columns = layout.parts[0].parts
+    texts = [text for column in columns for text, _width in column.parts]
+    assert "".join(texts).replace(" ", "") == f"{error.message}{error.hint}".replace(" ", "")
+    assert [list(column.cut(WIDTH - MARGINS - BOX)) for column in columns] == [[], []]
