@@ -90,7 +90,9 @@ def panels() -> list[Any]:
     ours = [
         cls
         for cls in bpy.types.Panel.__subclasses__()
-        if getattr(cls, "bl_category", "") == TAB and cls.bl_space_type == "VIEW_3D"
+        if getattr(cls, "bl_category", "") == TAB
+        and cls.bl_space_type == "VIEW_3D"
+        and getattr(bpy.types, cls.__name__, None) is cls  # And not of another import of ours.
     ]
     check(ours, f"No section of the tab {TAB} is registered: is the extension installed?")
     return sorted(ours, key=lambda cls: _depth(cls, {cls.bl_idname: cls for cls in ours}))

@@ -130,7 +130,7 @@ def test_an_override_speaks_and_does_so_when_the_file_is_opened_again(
     # It can be changed on, without the engine.
     select(engine_ready, face)
     face.gaussianspeech_speech.articulation = 0.4
-    assert jaw_values(engine_ready, face).max() < 0.7 * before.max()
+    assert jaw_values(engine_ready, face).mean() < 0.7 * before.mean()
 
 
 def test_a_character_that_was_made_in_the_library_speaks_in_an_override(
