@@ -101,9 +101,10 @@ def train_joint(data: SpeechData, seed: int) -> dict[str, Result]:
     if not (folder / SCORES).is_file():
         raise CancelledError
     made = _joint_results(folder)
-    files = {published.UNTUNED: model_file(plan, "paper", seed), published.JOINT: folder / MODEL}
-    for name, file in files.items():
-        made[name].figures.update(alone_figures(data, loaded_from(data, file)))
+    # The two differ in the avatar's colours: the refined model speaks in both.
+    alone = alone_figures(data, loaded_from(data, folder / MODEL))
+    for result in made.values():
+        result.figures.update(alone)
     return made
 
 
