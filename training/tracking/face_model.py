@@ -51,6 +51,11 @@ _DEVIATIONS = {
 """Prior deviations by start of the name, where they differ from :data:`_DEVIATION`: what is rare in
 speech, or looks like a turn of the head or another face, is small."""
 _DEVIATION = 0.4
+_LASTING = 0.2
+"""Of an expression's mean over all frames, against that of the expression: what is always so is
+rather the face."""
+_OPENING = ("jawOpen", "mouthLowerDown", "mouthUpperUp", "mouthClose", "eyeBlink", "eyeLook")
+"""Starts of the names of expressions whose mean is nothing of the kind: speech opens the mouth."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +71,7 @@ class FaceModel:
         aspect: (5, 478, 3) what the view adds.
         low, high: (E,) bounds of the weights.
         deviation: (E,) of the weights, for the prior.
+        lasting: (E,) of their means over all frames, for the prior; infinite where there is none.
         pairs: (N, 2) expressions of the left and the right half of the face.
         spread: (478,) metres: deviation of a landmark across the line of sight.
         share: (478,) weight of a landmark against others.
@@ -82,6 +88,7 @@ class FaceModel:
     low: Double
     high: Double
     deviation: Double
+    lasting: Double
     pairs: NDArray[np.intp]
     spread: Double
     share: Double
@@ -111,6 +118,8 @@ def arkit_face_model(head: Head, space: IdentitySpace, marks: LandmarkMap) -> Fa
     names = head.expression_names
     high = np.array([0.0 if name in _UNSEEN else 1.0 for name in names])
     gap = lip_gap(head.expression_basis, names, head.landmarks)
+    deviation = np.array([_prior(name) for name in names])
+    opening = np.array([name.startswith(_OPENING) for name in names])
     share = np.ones(POINTS)
     for points, factor in _SHARES:
         share[list(points)] = factor
@@ -123,7 +132,8 @@ def arkit_face_model(head: Head, space: IdentitySpace, marks: LandmarkMap) -> Fa
         expression=(marks.on_mesh(head.expression_basis) + marks.response).astype(np.float64),
         low=np.zeros(len(names)),
         high=high,
-        deviation=np.array([_prior(name) for name in names]),
+        deviation=deviation,
+        lasting=np.where(opening, np.inf, _LASTING * deviation),
         pairs=_sides(names),
         spread=np.maximum(marks.deviation, _LEAST_DEVIATION).astype(np.float64),
         share=share,

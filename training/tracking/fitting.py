@@ -5,7 +5,7 @@ Minimised is, over identity a, focal length f, and pose and expression of each f
 
     Σ trust·share·ρ(|π(R·X(a, e) + t) − x|·z / (f·spread))     landmarks, ρ Huber's
     + ½|e/σ|² + ½|(eₗ − eᵣ)/σₛ|²                         priors of each frame
-    + ½(T/4)·(|a − ā|² + (log(f/f₀)/σ_f)²)                   priors of what all share
+    + ½(T/4)·(|a − ā|² + (log(f/f₀)/σ_f)² + |mean(e)/σₘ|²)   priors of what all share
     + ½|e′/σ′|² + ½|pose″/σ″|²                            smoothness in time within a take
     + ½·touching·|gap(e)/σ_g|²                            lips where they are known to touch
 
@@ -246,7 +246,7 @@ class _Problem:
         self._basis = tensor(model.expression.reshape(E, model.rest.size))
         self._identities = tensor(model.identity.reshape(-1, model.rest.size))
         self._rest = tensor(model.rest)
-        self._deviation = tensor(model.deviation)
+        self._deviation, self._lasting = tensor(model.deviation), tensor(model.lasting)
         self._pairs, self._mean = tensor(model.pairs), tensor(model.mean)
         self._units = tensor(np.array([*([_UNITS[0]] * 3), *([_UNITS[1]] * 2), _UNITS[2]]))
         self._steps = _steps(seen)
@@ -330,6 +330,7 @@ class _Problem:
         if self._shared:
             repeated = max(1.0, self._frames / _INDEPENDENT)
             loss = loss + 0.5 * repeated * (((identity - self._mean) ** 2).sum() + zoom**2)
+            loss = loss + 0.5 * repeated * ((weights.mean(0) / self._lasting) ** 2).sum()
         return loss + self._smoothness(weights, turned, at)
 
     def _smoothness(self, weights: Tensor, turned: Tensor, at: Tensor) -> Tensor:

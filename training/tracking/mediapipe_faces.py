@@ -20,6 +20,7 @@ import numpy as np
 from engine.core.arrays import Float
 from engine.core.errors import BadInputError, MissingDependencyError
 from training.tracking.landmarks import POINTS, FaceLandmarks, Image
+from training.tracking.still_pictures import StillPictures
 
 FACES = 2
 """Faces looked for: a second one is reported."""
@@ -33,12 +34,13 @@ _TASK_HINT = (
 
 def open_detector(
     model: Path | None = None, *, still: bool = False
-) -> SolutionsDetector | TaskDetector:
+) -> SolutionsDetector | StillPictures | TaskDetector:
     """The detector that the installed MediaPipe can run.
 
     Args:
         model: the user's ``face_landmarker.task``; the wheel's own models without it.
-        still: pictures that are no film: each is searched anew.
+        still: pictures that are no film: each is searched anew, and by the wheel's own models then
+            looked at as if it were of a film (a task smooths what it sees in films).
 
     Raises:
         MissingDependencyError: MediaPipe is not installed, or has no models and none is given.
@@ -53,18 +55,19 @@ def open_detector(
         raise MissingDependencyError(
             f"mediapipe {version('mediapipe')} has no models inside.", _TASK_HINT
         )
-    return SolutionsDetector(mediapipe, still=still)
+    detector = SolutionsDetector(mediapipe)
+    return StillPictures(detector) if still else detector
 
 
 class SolutionsDetector:
-    """``mediapipe.solutions.face_mesh`` with refined lips and irises."""
+    """``mediapipe.solutions.face_mesh`` with refined lips and irises, for films."""
 
-    def __init__(self, mediapipe: Any, *, still: bool = False) -> None:
+    def __init__(self, mediapipe: Any) -> None:
         """Use :func:`open_detector`."""
         self.name = f"mediapipe {version('mediapipe')} face_mesh"
         with _quiet():
             self._mesh = mediapipe.solutions.face_mesh.FaceMesh(
-                static_image_mode=still, refine_landmarks=True, max_num_faces=FACES
+                refine_landmarks=True, max_num_faces=FACES
             )
 
     def detect(self, image: Image, seconds: float) -> list[FaceLandmarks]:
