@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make ``training/tracking/landmark_map.npz``: MediaPipe's landmarks on the default head.
 
-    python -m training.assets.landmark_map [--pictures 900]
+    python -m training.assets.landmark_map [--pictures 2400]
 
 Needs the extra ``tracking``. The default avatar is rendered from known cameras with known faces.
 The neutral pictures show where on the mesh each landmark lies: the ray through its pixel meets the
-mesh, and the median over the views is taken. The other pictures show how the detector responds to
-the expressions beyond the mesh's own motion (:mod:`training.tracking.landmark_responses`).
+mesh, and the median over the views is taken. The other pictures, of many people, show how the
+detector responds to expressions and to shapes of heads beyond the mesh's own motion
+(:mod:`training.tracking.landmark_responses`).
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +25,13 @@ from engine.avatar import load_avatar
 from engine.core.arrays import Double, Float
 from engine.heads import load_head
 from engine.heads.head import Head
-from engine.heads.shape_basis import load_shape_basis
-from engine.heads.shaped_head import shaped_head
 from engine.heads.surface import Surface
 from engine.rendering.frames import FrameRenderer, studio_backdrop
 from engine.splatting.camera import Camera
 from engine.splatting.registry import choose_backend
 from training.synthetic.faces import EYES, MOUTHS, WHOLE
 from training.synthetic.schedule import expression_of
+from training.tracking.identity_space import IdentitySpace, default_space
 from training.tracking.landmark_map import (
     ASSET,
     VIEW_FEATURES,
@@ -45,33 +46,39 @@ _SIZE = 640
 _VIEWS = ((0, 0), (-12, 0), (12, 0), (-25, 0), (25, 0), (0, 10), (0, -10), (-35, 4), (35, 4))
 """Degrees of turn and nod of the neutral views."""
 _PRIORS = Priors(offset=0.003, response=0.0025, aspect=0.002)
+_SHAPE = 0.35
+"""Deviation of what the detector adds to a shape, against the shape's own root mean square."""
 _FOCAL, _AWAY = 1.5, 0.55
 
 
-Shown = tuple[Head, Float, Double]
-"""A head, its weights (E,) and its matrix (4, 4) to the camera."""
-_CHANGE = 15
+Shown = tuple[Head, Double, Float, Double]
+"""A head, its coefficients (K,), its weights (E,) and its matrix (4, 4) to the camera."""
+_CHANGE = 6
 """Pictures after which another person is shown."""
 
 
 def main() -> None:
     """Render, detect, fit, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=int, default=900)
+    parser.add_argument("--pictures", type=int, default=2400)
     parser.add_argument("--out", type=Path, default=ASSET)
     chosen = parser.parse_args()
-    head = load_head("default")
+    head, space = load_head("default"), default_space()
     detector = open_detector(still=True)
-    neutral = list(_pictures(head, detector, _neutral(head)))
-    faces = list(_pictures(head, detector, _faces(head, chosen.pictures)))
+    neutral = list(_pictures(head, detector, _neutral(head, space)))
+    faces = list(_pictures(head, detector, _faces(head, space, chosen.pictures)))
     print(f"{len(neutral)} of {len(_VIEWS)} neutral views, {len(faces)} of {chosen.pictures} faces")
-    found = fitted_map(head, neutral, faces, detector.name)
+    found = fitted_map(head, space, neutral, faces, detector.name)
     save_landmark_map(found, chosen.out)
     print(f"wrote {chosen.out}: median deviation {1e3 * np.median(found.deviation):.2f} mm")
 
 
 def fitted_map(
-    head: Head, neutral: list[Picture], faces: list[Picture], detector: str
+    head: Head,
+    space: IdentitySpace,
+    neutral: list[Picture],
+    faces: list[Picture],
+    detector: str,
 ) -> LandmarkMap:
     """The map that fits the pictures."""
     corners, weights = _on_the_mesh(head, neutral)
@@ -81,12 +88,15 @@ def fitted_map(
         weights,
         offset=np.zeros((POINTS, 3), np.float32),
         response=np.zeros((len(names), POINTS, 3), np.float32),
+        identity=np.zeros((len(space.basis), POINTS, 3), np.float32),
         aspect=np.zeros((VIEW_FEATURES, POINTS, 3), np.float32),
         deviation=np.zeros(POINTS, np.float32),
         expression_names=names,
         detector=detector,
     )
-    return with_responses(nothing, head, [*neutral, *faces], _PRIORS)
+    moved = np.square(nothing.on_mesh(space.basis), dtype=np.float64).sum(axis=2)
+    shapes = _SHAPE * np.sqrt(moved.mean(axis=1))
+    return with_responses(nothing, head, [*neutral, *faces], replace(_PRIORS, identity=shapes))
 
 
 def camera_matrix() -> Float:
@@ -99,11 +109,11 @@ def _pictures(head: Head, detector: LandmarkDetector, shown: Iterator[Shown]) ->
     camera = Camera(np.eye(4, dtype=np.float32), camera_matrix(), _SIZE, _SIZE)
     avatar, backend = load_avatar("default", head), choose_backend("cpu")
     renderer = FrameRenderer(avatar, backend, camera, studio_backdrop(_SIZE, _SIZE))
-    for person, expression, matrix in shown:
+    for person, identity, expression, matrix in shown:
         vertices = person.deform(expression)
         image = renderer.submit(vertices, expression, matrix.astype(np.float32)).numpy()[0]
         if found := detector.detect(image, 0.0):
-            yield Picture(found[0].points, vertices, expression, matrix, camera_matrix())
+            yield Picture(found[0].points, vertices, expression, matrix, camera_matrix(), identity)
 
 
 def _matrix(head: Head, turn: float, nod: float, tilt: float, away: float = _AWAY) -> Double:
@@ -116,19 +126,20 @@ def _matrix(head: Head, turn: float, nod: float, tilt: float, away: float = _AWA
     return flip @ matrix
 
 
-def _neutral(head: Head) -> Iterator[Shown]:
+def _neutral(head: Head, space: IdentitySpace) -> Iterator[Shown]:
+    shape, weights = np.zeros(len(space.basis)), np.zeros(len(head.expression_names), np.float32)
     for turn, nod in _VIEWS:
-        yield head, np.zeros(len(head.expression_names), np.float32), _matrix(head, turn, nod, 0)
+        yield head, shape, weights, _matrix(head, turn, nod, 0)
 
 
-def _faces(head: Head, count: int) -> Iterator[Shown]:
+def _faces(head: Head, space: IdentitySpace, count: int) -> Iterator[Shown]:
     """Listed faces mixed by two, with a few expressions on top; half of them speak.
 
-    Speaking is a jaw and lips that mostly stay small. Half are of the default head, half of people
-    of its identity space, so that what is particular to one face is not taken for the detector's.
+    Speaking is a jaw and lips that mostly stay small. They are of people of the identity space, so
+    that what is particular to one face is not taken for the detector's.
     """
     rng = np.random.default_rng(16)
-    shapes, person = load_shape_basis(), head
+    person, shape = head, space.mean.astype(np.float64)
     listed = [expression_of(head, face) for _, face in (*MOUTHS, *EYES, *WHOLE)]
     index = head.expression_index
     for number in range(count):
@@ -146,11 +157,16 @@ def _faces(head: Head, count: int) -> Iterator[Shown]:
         for name in rng.choice(head.expression_names, 3):
             mixed[index(name)] += 0.6 * rng.beta(1, 2)
         if number % _CHANGE == 0:
-            chance = number % (2 * _CHANGE)
-            person = shaped_head(shapes.random(number)) if chance else head
+            shape = space.mean + rng.standard_normal(len(space.mean))
+            person = space.shaped(shape)
         turn, nod, tilt = rng.normal(0, (17, 8, 6))
         weights = np.clip(mixed, 0, 1).astype(np.float32)
-        yield person, weights, _matrix(person, turn, nod, tilt, _AWAY * rng.uniform(0.9, 1.3))
+        yield (
+            person,
+            shape,
+            weights,
+            _matrix(person, turn, nod, tilt, _AWAY * rng.uniform(0.9, 1.3)),
+        )
 
 
 def _on_the_mesh(head: Head, pictures: list[Picture]) -> tuple[NDArray[np.int32], Float]:

@@ -105,11 +105,11 @@ def arkit_face_model(head: Head, space: IdentitySpace, marks: LandmarkMap) -> Fa
         marks: where the landmarks lie.
 
     Raises:
-        BadInputError: the map was made for other expressions.
+        BadInputError: the map was made for other expressions or shapes.
     """
-    if marks.expression_names != head.expression_names:
+    if marks.expression_names != head.expression_names or len(marks.identity) != len(space.basis):
         raise BadInputError(
-            f"The landmarks were measured on other expressions than those of '{head.id}'.",
+            f"The landmarks were measured on other expressions or shapes than '{head.id}' has.",
             "Make the map again: python -m training.assets.landmark_map.",
         )
     template = head.template.astype(np.float64)
@@ -126,7 +126,7 @@ def arkit_face_model(head: Head, space: IdentitySpace, marks: LandmarkMap) -> Fa
     return FaceModel(
         rest=(marks.on_mesh(head.template) + marks.offset).astype(np.float64),
         normals=normals / np.linalg.norm(normals, axis=1, keepdims=True),
-        identity=marks.on_mesh(space.basis).astype(np.float64),
+        identity=(marks.on_mesh(space.basis) + marks.identity).astype(np.float64),
         mean=space.mean.astype(np.float64),
         aspect=marks.aspect.astype(np.float64),
         expression=(marks.on_mesh(head.expression_basis) + marks.response).astype(np.float64),

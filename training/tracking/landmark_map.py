@@ -4,12 +4,14 @@
 The file is made by ``python -m training.assets.landmark_map``, which renders the default avatar
 and runs the detector on the pictures: no table is copied. A detector has a style of its own: it
 parts closed lips a little, and follows a wide open mouth or a closing lid only so far. What it adds
-to the mesh's own motion is part of the file, linear in the expressions.
+to the mesh's own motion is part of the file, linear in the expressions. Of faces it has a style,
+too: it sees each a little like others. What it adds to a person's shape is linear in the identity
+space that the faces were drawn from (:mod:`training.tracking.identity_space`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,7 @@ VIEW_FEATURES = 5
 
 ASSET = Path(__file__).with_name("landmark_map.npz")
 _ARRAYS = (
-    *("corners", "weights", "offset", "response", "aspect", "deviation"),
+    *("corners", "weights", "offset", "response", "identity", "aspect", "deviation"),
     *("expression_names", "detector"),
 )
 _MIDDLE = np.array([0.0, 0.0, 0.05])
@@ -40,6 +42,7 @@ class LandmarkMap:
         offset: (478, 3) float32 metres, from that point to where the detector sees it, neutral.
         response: (E, 478, 3) float32 metres a unit: what the detector adds to the motion of the
             mesh for each expression.
+        identity: (K, 478, 3) float32 metres a unit: what it adds to each shape of a head.
         aspect: (5, 478, 3) float32 metres: what the view adds, for :func:`view_features`.
         deviation: (478,) float32 metres: how far detections lie from what this says, as a standard
             deviation across the line of sight.
@@ -51,6 +54,7 @@ class LandmarkMap:
     weights: Float
     offset: Float
     response: Float
+    identity: Float
     aspect: Float
     deviation: Float
     expression_names: tuple[str, ...]
@@ -61,6 +65,11 @@ class LandmarkMap:
         picked = vertices[..., self.corners, :]
         points: Float = np.einsum("lc,...lcd->...ld", self.weights, picked)
         return points
+
+    def of_person(self, coefficients: Double) -> LandmarkMap:
+        """The map with what the detector adds to a shape, (K,), taken for where landmarks rest."""
+        moved = np.tensordot(coefficients, self.identity, 1)
+        return replace(self, offset=(self.offset + moved).astype(np.float32))
 
 
 def view_features(rotation: Double, translation: Double) -> Double:
@@ -88,6 +97,7 @@ def save_landmark_map(found: LandmarkMap, path: Path) -> None:
         weights=found.weights.astype(np.float32),
         offset=found.offset.astype(np.float16),
         response=found.response.astype(np.float16),
+        identity=found.identity.astype(np.float16),
         aspect=found.aspect.astype(np.float16),
         deviation=found.deviation.astype(np.float16),
         expression_names=np.array(found.expression_names, np.str_),
@@ -111,6 +121,7 @@ def load_landmark_map(path: Path = ASSET) -> LandmarkMap:
         weights=data.numbers("weights", (POINTS, 3)),
         offset=data.numbers("offset", (POINTS, 3)),
         response=data.numbers("response", (len(names), POINTS, 3)),
+        identity=data.numbers("identity", (None, POINTS, 3)),
         aspect=data.numbers("aspect", (VIEW_FEATURES, POINTS, 3)),
         deviation=data.numbers("deviation", (POINTS,)),
         expression_names=names,

@@ -2,14 +2,15 @@
 """How a detector answers to faces that are known, beyond the motion of their mesh.
 
 For each landmark a ridge regression of its displacement in head space from two pixels a picture:
-where it rests, what each expression adds, and what the direction of view adds, (1 + E + 5) × 3
-unknowns; pictures in which the face turns away there are left out.
+where it rests, what each expression adds, what the direction of view adds, and, of pictures of many
+people, what each shape of a head adds: (1 + E + 5 + K) × 3 unknowns. Pictures in which the face
+turns away there are left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +36,7 @@ class Picture(NamedTuple):
         expression: (E,).
         matrix: (4, 4) head space to camera.
         K: (3, 3) of the camera, pixels.
+        identity: (K,) coefficients of the person; none where all pictures show one.
     """
 
     points: Float
@@ -42,6 +44,7 @@ class Picture(NamedTuple):
     expression: Float
     matrix: Double
     K: Float
+    identity: Double = np.zeros(0)
 
 
 @dataclass(frozen=True)
@@ -52,11 +55,13 @@ class Priors:
         offset: of where a landmark rests.
         response: of what it adds to an expression.
         aspect: of what a turn of the head by a radian adds.
+        identity: (K,) of what it adds to each shape of a head; none where pictures show one person.
     """
 
     offset: float
     response: float
     aspect: float
+    identity: Double = field(default_factory=lambda: np.zeros(0))
 
 
 def with_responses(
@@ -73,8 +78,12 @@ def with_responses(
     expressions = np.array([picture.expression for picture in pictures], np.float64)
     matrices = np.array([picture.matrix for picture in pictures])
     views = view_features(matrices[:, :3, :3], matrices[:, :3, 3])
-    design = np.c_[np.ones(len(pictures)), expressions, views]
-    known = np.concatenate([marks.offset[None], marks.response, marks.aspect]).astype(np.float64)
+    people = np.array([picture.identity for picture in pictures])
+    design = np.c_[np.ones(len(pictures)), expressions, views, people]
+    E, shapes = expressions.shape[1], people.shape[1]
+    known = np.concatenate(
+        [marks.offset[None], marks.response, marks.aspect, marks.identity[:shapes]]
+    ).astype(np.float64)
     shown = [
         _shown(marks, head, picture, row @ known.reshape(len(known), -1))
         for picture, row in zip(pictures, design, strict=True)
@@ -82,9 +91,8 @@ def with_responses(
     rows, wanted, counted = (np.array(part) for part in zip(*shown, strict=True))
     counted[:, list(IRISES)] = True
     counted[:, [*INNER_UPPER, *INNER_LOWER]] = True
-    E = expressions.shape[1]
     deviations = [priors.offset, *([priors.response] * E), *([priors.aspect] * VIEW_FEATURES)]
-    prior = np.repeat(1 / np.array(deviations) ** 2, 3)
+    prior = np.repeat(1 / np.r_[deviations, priors.identity] ** 2, 3)
     found, deviation = np.zeros_like(known), np.zeros(POINTS)
     for mark in range(POINTS):
         kept = counted[:, mark]
@@ -92,11 +100,13 @@ def with_responses(
         found[:, mark] = solved
         deviation[mark] = 1.4826 * np.median(residual) if len(residual) else marks.deviation[mark]
     total: Float = (known + found).astype(np.float32)
+    views_end = 1 + E + VIEW_FEATURES
     return replace(
         marks,
         offset=total[0],
         response=total[1 : 1 + E],
-        aspect=total[1 + E :],
+        aspect=total[1 + E : views_end],
+        identity=np.concatenate([total[views_end:], marks.identity[shapes:]]),
         deviation=deviation.astype(np.float32),
     )
 

@@ -220,7 +220,11 @@ class _IdentitySearch:
                 shown = [(view.camera, view.of(fit).picked(rows)) for view, rows in chosen]
                 soft = [self.sharpness[rows] for _, rows in chosen]
                 step = subprogress(step, 0.6, 1.0)
-                marks = calibrated(self.marks, person, shown, self.still, step, soft)
+                general = self.marks.of_person(identity)
+                own = calibrated(general, person, shown, self.still, step, soft)
+                # Where landmarks rest on the mean person: the fit adds what the shape does.
+                marks = own.of_person(-identity)
+        marks = marks.of_person(identity)
         return identity, camera, replace(marks, offset=marks.offset + lips.astype(np.float32))
 
 
