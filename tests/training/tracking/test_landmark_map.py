@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from engine.core.errors import BadInputError
+from training.tracking.face_model import arkit_face_model
+from training.tracking.identity_space import default_space
 from training.tracking.landmark_map import load_landmark_map, view_features
 from training.tracking.landmarks import EYE_CORNERS, INNER_LOWER, INNER_UPPER, IRISES, LIPS
 
@@ -35,6 +39,19 @@ def test_the_detector_follows_an_opening_mouth(head, marks):
     motion = marks.on_mesh(head.expression_basis)[jaw] + marks.response[jaw]
     assert motion[14, 1] < -0.01
     assert marks.deviation[list(LIPS)].mean() < 0.0015
+
+
+def test_the_detector_sees_faces_a_little_like_others(marks):
+    """Of the shapes in which people differ most it sees less than there is."""
+    shapes = marks.on_mesh(default_space().basis[:20]).reshape(20, -1)
+    added = marks.identity[:20].reshape(20, -1)
+    assert len(marks.identity) == len(default_space().basis)
+    assert np.median((added * shapes).sum(axis=1) / np.square(shapes).sum(axis=1)) < 0
+
+
+def test_a_map_of_other_shapes_is_refused(head, marks):
+    with pytest.raises(BadInputError, match="other expressions or shapes"):
+        arkit_face_model(head, default_space(), replace(marks, identity=marks.identity[:5]))
 
 
 def test_the_view_is_told_by_where_the_camera_is():

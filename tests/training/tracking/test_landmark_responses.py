@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.training.tracking.detected_faces import detections
+from training.tracking.identity_space import default_space
 from training.tracking.landmark_map import load_landmark_map
 from training.tracking.landmark_responses import (
     Priors,
@@ -50,6 +51,36 @@ def test_what_a_detector_adds_for_a_person_is_found(head, marks):
     assert away(found) < 0.3
     rest = np.delete(found.offset - marks.offset, NOSE, 0)
     assert np.abs(rest).max() < 1e-5
+
+
+def test_what_a_detector_adds_to_a_shape_is_found_from_pictures_of_many_people(marks):
+    space, shapes = default_space(), 3
+    basis = marks.on_mesh(space.basis[:shapes])
+    # It sees a third less of the second shape than there is.
+    true = replace(marks, identity=np.zeros_like(basis))
+    true.identity[1] = -basis[1] / 3
+    nothing = replace(marks, identity=np.zeros_like(basis))
+    pictures = []
+    for seed in range(20):
+        own = np.random.default_rng(seed).standard_normal(shapes)
+        person = space.shaped(np.pad(own, (0, len(space.basis) - shapes)))
+        pictures += [
+            (person, own, picture._replace(identity=own))
+            for picture in detections(person, true.of_person(own), 4)
+        ]
+    priors = replace(PRIORS, offset=1e-5, identity=np.full(shapes, 0.001))
+    found = with_responses(nothing, pictures[0][0], [shown for *_, shown in pictures], priors)
+
+    def away(known):
+        """Pixels by which the landmarks of a map lie beside what was detected, mean."""
+        wrong = [
+            np.abs(picture.points - again.points).mean()
+            for number, (person, own, picture) in enumerate(pictures)
+            for again in [list(detections(person, known.of_person(own), 4))[number % 4]]
+        ]
+        return np.mean(wrong)
+
+    assert away(found) < 0.15 * away(nothing)
 
 
 @pytest.mark.parametrize("rows", [7, 90])
