@@ -58,7 +58,7 @@ _SURELY = (0.8, 0.95)
 """Closure by recognised sounds from which lips that look closed begin to, and do, surely touch."""
 _KNOWN_FROM = 3.0
 """Frames with contacts from which it is known where the detector sees the lips' edges."""
-_FIT_NEARLY = (0.001, 0.002)
+_FIT_NEARLY = (0.0005, 0.001)
 """Metres: gap of the fit up to which landmarks may close it, and from which not."""
 _TOUCH = 0.0003
 """Metres of gap up to which lips touch."""

@@ -39,8 +39,13 @@ def errors(filmed, cameras):
 
 
 def test_three_cameras_find_the_face_better_than_one(filmed):
-    one, three = errors(filmed, [0]), errors(filmed, [0, 1, 2])
-    # Measured: 2.3 and 0.4 mm; where the head is, 24 and 0.5 mm, for one camera knows no size.
+    # One camera guesses the size: it may be right about one of two people.
+    people = filmed, filmed_by_three(seed=4)
+    one, three = (
+        np.mean([errors(person, cameras) for person in people], axis=0)
+        for cameras in ([0], [0, 1, 2])
+    )
+    # Measured: 2.9 and 0.7 mm; where the head is, 22 and 0.4 mm.
     assert three[0] < 0.5 * one[0]
     assert three[1] < 0.2 * one[1]
     assert three[1] < 2.0
