@@ -50,6 +50,7 @@ _MOST = 4.0
 _LEAST_OPENING = 2.5
 """Millimetres that no correction takes the opening under: narrower is a contact's affair."""
 _LEAST_JAW = 1.0
+"""Millimetres that no correction takes the jaw's share under."""
 _JAW = 0.5
 """The jaw's share of a correction: what it has of the openings of the targets, vowels and tongue
 sounds together."""
