@@ -181,7 +181,7 @@ class _Motion(Protocol):
 
 
 class _RuleMotion:
-    """The rules, once more over all that is kept: a millisecond or two."""
+    """The rules, corrected or not, once more over all that is kept."""
 
     def __init__(
         self,

@@ -49,7 +49,7 @@ from engine.motion.rules.correction import (
 from engine.motion.rules.visemes import tract_variables
 from engine.motion.style import NEUTRAL
 from engine.recognition.recognizer import RecognizedSpeech, recognize
-from training.data.filmed_mouth import FILM_SUFFIX, MouthCurve, film_path, load_filmed_mouth
+from training.data.filmed_mouth import FILM_SUFFIX, MouthCurve, load_filmed_mouth
 from training.metrics.film import FilmAgreement, film_agreement, mouth_curve
 
 _RIDGE = 100.0
@@ -115,7 +115,7 @@ def load_clips(folders: Sequence[Path], head: Head) -> list[Clip]:
             )
         for path in films:
             sound = path.with_name(path.name.removesuffix(FILM_SUFFIX) + ".wav")
-            filmed, speech = load_filmed_mouth(film_path(sound)), load_speech(sound)
+            filmed, speech = load_filmed_mouth(path), load_speech(sound)
             recognized = recognize(speech, filmed.text or None)
             made = predict(speech, head, STEP_RATE, recognized=recognized, model=RULES)
             rules = mouth_curve(made, head)

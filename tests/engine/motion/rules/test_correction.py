@@ -17,7 +17,7 @@ from engine.motion.rules import correction
 from engine.motion.rules.contacts import phones_in_silence
 from engine.motion.rules.correction import INPUTS, OFFSETS, OUTPUTS, LipCorrection, lip_correction
 from engine.motion.rules.visemes import articulate
-from engine.phonemes import BETWEEN, BILABIALS, LABIODENTALS, OPEN_VOWELS
+from engine.phonemes import BETWEEN, BILABIALS, OPEN_VOWELS
 from tests.engine.motion.known_phones import articulated, contacts_of
 from tests.engine.motion.rules.test_visemes import FPS, SEQUENCE, gap, said, timed, width
 
@@ -152,7 +152,3 @@ def test_a_damaged_file_is_named(tmp_path, monkeypatch, damage):
     monkeypatch.setattr(correction, "_FILE", path)
     with pytest.raises(BadInputError, match=r"correction\.json is damaged"):
         lip_correction.__wrapped__()
-
-
-def test_labiodentals_have_kernels_too():
-    assert LABIODENTALS | BILABIALS | {"SIL"} < set(INPUTS)
