@@ -32,6 +32,7 @@ from engine.heads.default import load_default_head
 from engine.heads.head import Head
 from engine.motion.model.ids import RULES
 from engine.motion.predict import predict
+from engine.motion.rules.coarticulation import blend_targets
 from engine.motion.rules.contacts import contact_curves, phones_in_silence
 from engine.motion.rules.correction import (
     INPUTS,
@@ -46,7 +47,7 @@ from engine.motion.rules.correction import (
     sound_columns,
     spoken_sounds,
 )
-from engine.motion.rules.visemes import tract_variables
+from engine.motion.rules.visemes import viseme_intervals
 from engine.motion.style import NEUTRAL
 from engine.recognition.recognizer import RecognizedSpeech, recognize
 from training.data.filmed_mouth import FILM_SUFFIX, MouthCurve, load_filmed_mouth
@@ -169,7 +170,8 @@ def _features(clip: Clip) -> tuple[Double, Double]:
     phones = phones_in_silence(clip.recognized.phones, steps / STEP_RATE)
     contacts = contact_curves(phones, steps, STEP_RATE, NEUTRAL.anticipation)
     level = loudness(clip.speech.samples, SAMPLE_RATE)
-    lips = lips_with_contacts(tract_variables(phones, steps, STEP_RATE, level, NEUTRAL), contacts)
+    tract = blend_targets(viseme_intervals(phones, level, NEUTRAL), steps, STEP_RATE)
+    lips = lips_with_contacts(tract, contacts)
     sounds = sound_columns()[spoken_sounds(phones, steps)]
     now = between_offsets(np.concatenate([sounds * _IN_SOUND, lips * _IN_LIPS], axis=1))
     around = [now[reached(steps, int(offset))] for offset in OFFSETS]

@@ -75,34 +75,27 @@ def articulate(
         (T, 52) float32 in [0, 1], columns as :data:`engine.motion.arkit.ARKIT_NAMES`.
     """
     frames = len(contacts.closure)
-    tract = tract_variables(phones, frames, fps, loudness, style)
+    intervals = viseme_intervals(phones, loudness, style)
+    tract = blend_targets(intervals, frames, fps)
     if correction is not None:
         steps = round(frames / fps * STEP_RATE) + 1
         around = contact_curves(phones, steps, STEP_RATE, style.anticipation)
-        finer = tract_variables(phones, steps, STEP_RATE, loudness, style)
+        finer = blend_targets(intervals, steps, STEP_RATE)
         correcting = correction(phones, lips_with_contacts(finer, around))
         tract = corrected(tract, correcting, contacts, fps)
     return _expressions(tract, contacts, style)
 
 
-def tract_variables(
-    phones: Sequence[Phone],
-    frames: int,
-    fps: float,
-    loudness: NDArray[np.floating[Any]] | None,
-    style: Style,
-) -> Array:
-    """(T, 5) what the sounds make of the mouth before contacts and rest, frame i at i / fps.
+def viseme_intervals(
+    phones: Sequence[Phone], loudness: NDArray[np.floating[Any]] | None, style: Style
+) -> TargetIntervals:
+    """The intervals in which each viseme of each phone holds; diphthongs have two.
 
-    Columns are :data:`engine.motion.rules.targets.TRACT_VARIABLES`; arguments as for
-    :func:`articulate`.
+    :func:`engine.motion.rules.coarticulation.blend_targets` makes of them the tract variables, in
+    the columns :data:`engine.motion.rules.targets.TRACT_VARIABLES`, before contacts and rest.
+    Arguments as for :func:`articulate`.
     """
-    intervals = _target_intervals(phones, _effort(phones, loudness, style), style)
-    return blend_targets(intervals, frames, fps)
-
-
-def _target_intervals(phones: Sequence[Phone], effort: Array, style: Style) -> TargetIntervals:
-    """The intervals in which each viseme of each phone holds; diphthongs have two."""
+    effort = _effort(phones, loudness, style)
     times, targets, efforts = [], [], []
     for phone, scale in zip(phones, effort, strict=True):
         visemes = VISEMES[phone.label]

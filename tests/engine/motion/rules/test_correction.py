@@ -13,10 +13,10 @@ from engine.core.errors import BadInputError
 from engine.core.timing import frame_count
 from engine.motion.lip_contact import fit_mouth_close
 from engine.motion.retargeting import arkit_gap
-from engine.motion.rules import correction
+from engine.motion.rules import correction, visemes
 from engine.motion.rules.contacts import phones_in_silence
 from engine.motion.rules.correction import INPUTS, OFFSETS, OUTPUTS, LipCorrection, lip_correction
-from engine.motion.rules.visemes import articulate
+from engine.motion.rules.visemes import articulate, viseme_intervals
 from engine.phonemes import BETWEEN, BILABIALS, OPEN_VOWELS
 from tests.engine.motion.known_phones import articulated, contacts_of
 from tests.engine.motion.rules.test_visemes import FPS, SEQUENCE, gap, said, timed, width
@@ -50,6 +50,18 @@ def test_without_numbers_the_curves_are_those_of_the_rules(sequence, fps):
     np.testing.assert_array_equal(
         corrected(phones, frames, fps, numbers()), articulated(phones, frames, fps)
     )
+
+
+def test_the_intervals_of_the_visemes_are_made_once(monkeypatch):
+    made = []
+
+    def counted(*known):
+        made.append(viseme_intervals(*known))
+        return made[-1]
+
+    monkeypatch.setattr(visemes, "viseme_intervals", counted)
+    corrected(said("M", "AA"), 25, 25.0)
+    assert len(made) == 1
 
 
 @given(SEQUENCE, FPS)
