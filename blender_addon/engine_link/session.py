@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import atexit
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import bpy
 
+from ...engine.core.errors import BadInputError
 from ..settings import ROOT_PACKAGE, get_preferences
 from . import process
 from .client import EngineClient
@@ -17,21 +19,25 @@ _engine: EngineClient | None = None
 _settings: tuple[str, ...] = ()
 _lock = threading.RLock()
 """Renders ask for the engine from threads of their own."""
+_being_set_up: Callable[[], bool] = bool
+"""Whether an engine is being set up; no, until somebody says when."""
 
 
 def get_engine(context: bpy.types.Context) -> EngineClient:
-    """The engine, started; a new one where the preferences have changed. Returns at once.
+    """The engine, started; a new one where the preferences or the one that was set up have changed.
+
+    Returns at once.
 
     Raises:
-        GaussianSpeechError: the preferences name no usable engine, or it cannot be started.
+        GaussianSpeechError: the preferences name no usable engine, it is just being set up, or it
+            cannot be started.
     """
     global _engine, _settings  # noqa: PLW0603 - one engine per Blender
     preferences = get_preferences(context)
-    settings = (
-        preferences.engine_python,
-        preferences.engine_command,
-        preferences.device,
-    )
+    python, override = preferences.engine_python, preferences.engine_command
+    named = python or override.strip()
+    installed = None if named else process.installed_python(environment_folder())
+    settings = (python, override, preferences.device, str(installed or ""))
     with _lock:
         if _engine is None or settings != _settings:
             stop_engine()
@@ -77,9 +83,18 @@ def environment_folder() -> Path:
     return user_folder() / "environment"
 
 
-def _make_engine(python: str, override: str, device: str) -> EngineClient:
-    installed = process.installed_python(environment_folder())
-    program = "" if override.strip() else process.find_python(python, installed=installed)
+def wait_for_set_up(under_way: Callable[[], bool]) -> None:
+    """Start no Python of the PATH as the engine while one is being set up.
+
+    Args:
+        under_way: whether one is.
+    """
+    global _being_set_up  # noqa: PLW0603 - one set-up per Blender
+    _being_set_up = under_way
+
+
+def _make_engine(python: str, override: str, device: str, installed: str) -> EngineClient:
+    program = "" if override.strip() else _program(python, Path(installed) if installed else None)
     return EngineClient(
         process.engine_command(program, override),
         process.engine_environment(user_folder() / "cache", device.lower()),
@@ -87,6 +102,12 @@ def _make_engine(python: str, override: str, device: str) -> EngineClient:
         cwd=user_folder(),
         install_hint=_install_hint(python) if program else "",
     )
+
+
+def _program(python: str, installed: Path | None) -> str:
+    if _being_set_up() and process.known_python(python, installed=installed) is None:
+        raise BadInputError("The engine is being set up.", "Wait until it is, or cancel it.")
+    return process.find_python(python, installed=installed)
 
 
 def _install_hint(configured: str) -> str:

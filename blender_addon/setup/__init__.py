@@ -7,8 +7,4 @@ from . import ops, session
 
 CLASSES: tuple[type, ...] = ops.CLASSES
 
-unregister = session.unregister
-
-
-def register() -> None:
-    """Nothing is begun until the user asks for it."""
+register, unregister = session.register, session.unregister

@@ -14,7 +14,13 @@ from ...engine.core.errors import BadInputError, GaussianSpeechError
 from ..engine_link import background
 from ..engine_link.future import ThreadFuture
 from ..engine_link.process import known_python
-from ..engine_link.session import current_engine, environment_folder, stop_engine, user_folder
+from ..engine_link.session import (
+    current_engine,
+    environment_folder,
+    stop_engine,
+    user_folder,
+    wait_for_set_up,
+)
 from ..settings import get_preferences
 from .environment import SetupOptions, SetupRecord, move_away, read_record, remove, set_up
 from .requirements import CPU, Parts, chosen_build
@@ -138,6 +144,11 @@ def _removed(_result: None) -> str:
 
 def _done(record: SetupRecord) -> str:
     return f"The engine is set up (torch for {record.build.upper()})"
+
+
+def register() -> None:
+    """Have the engine wait for its set-up."""
+    wait_for_set_up(lambda: under_way() is not None)
 
 
 def unregister() -> None:

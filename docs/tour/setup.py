@@ -61,8 +61,12 @@ def walk() -> Iterator[Condition]:
     check(not status().is_error, f"{status().message} {status().hint}")
     yield from press("doctor")
     yield from seconds(1)
-    print(status().message, status().hint, flush=True)
     shoot(FOLDER, "0-doctor")
+    findings = module("setup.report").findings()
+    wrong = [
+        f"{found.name}: {found.text} {found.remedy}" for found in findings if found.level != "ok"
+    ]
+    check(findings and not wrong, f"{status().message}: {'; '.join(wrong)}")
 
 
 run(walk(), FOLDER, PATIENCE)

@@ -84,6 +84,51 @@ def test_cuda_without_a_gpu_is_refused(blender, addon, monkeypatch, tmp_path):
         blender.ops.gaussianspeech.set_up_engine(build="CUDA", wheels=str(tmp_path))
 
 
+@pytest.fixture
+def on_the_path(monkeypatch, tmp_path):
+    """A Python on the PATH that is no engine."""
+    program = tmp_path / "bin" / "python3"
+    program.parent.mkdir()
+    program.symlink_to("/bin/false")
+    monkeypatch.setenv("PATH", str(program.parent))
+    return program
+
+
+def programs(monkeypatch, engines):
+    """The programs of the engines that are made from now on; none of them is started."""
+    started = []
+    monkeypatch.setattr(engines.EngineClient, "start", lambda self: started.append(self.command[0]))
+    return started
+
+
+def test_an_engine_that_was_set_up_is_used_at_once(
+    unnamed, blender, addon, engine_aside, on_the_path, monkeypatch, tmp_path
+):
+    started = programs(monkeypatch, engine_aside)
+    monkeypatch.setattr(engine_aside, "environment_folder", lambda: tmp_path / "environment")
+    engine_aside.get_engine(blender.context)
+    process = addon("engine_link.process")
+    python = process.platforms.environment_program(tmp_path / "environment")
+    python.parent.mkdir(parents=True)
+    python.touch()
+    (tmp_path / "environment" / process.RECORD).write_text("{}")
+    engine_aside.get_engine(blender.context)
+    assert started == [str(on_the_path), str(python)]
+
+
+def test_while_the_engine_is_set_up_none_of_the_path_is_started(
+    unnamed, blender, session, engine_aside, on_the_path, monkeypatch
+):
+    started = programs(monkeypatch, engine_aside)
+    monkeypatch.setattr(session, "under_way", object)
+    with pytest.raises(Exception, match="The engine is being set up"):
+        engine_aside.get_engine(blender.context)
+    assert started == []
+    unnamed.engine_python = "/usr/bin/env"
+    engine_aside.get_engine(blender.context)
+    assert started == ["/usr/bin/env"]
+
+
 def test_removing_takes_the_whole_environment(blender, addon):
     folder = addon("engine_link.session").environment_folder()
     assert not blender.ops.gaussianspeech.remove_engine.poll()
