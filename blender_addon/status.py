@@ -31,7 +31,7 @@ class GAUSSIANSPEECH_PG_status(bpy.types.PropertyGroup):
     is_error: bpy.props.BoolProperty(name="Error", options={"SKIP_SAVE"})
     about: bpy.props.StringProperty(
         name="About",
-        description="The object that was active when the error came",
+        description="The object that was active when the message came",
         options={"SKIP_SAVE"},
     )
     busy: bpy.props.BoolProperty(name="Working", options={"SKIP_SAVE"})
@@ -58,6 +58,15 @@ def shows_error(context: bpy.types.Context) -> bool:
     return status.is_error and status.about == _active_name(context)
 
 
+def shown_result(context: bpy.types.Context) -> str:
+    """What the panel shows of what was done last: it, too, is past once another object is active.
+
+    An error that is past shows nothing of before, either.
+    """
+    status = get_status(context)
+    return "" if status.is_error or status.about != _active_name(context) else status.message
+
+
 def _active_name(context: bpy.types.Context) -> str:
     # Timers have no active object in their context, but a view layer.
     obj = context.view_layer.objects.active
@@ -68,6 +77,7 @@ def set_message(context: bpy.types.Context, message: str) -> None:
     """Put a message into the panel's status line, where no operator can report it."""
     status = get_status(context)
     status.message, status.hint, status.is_error = message, "", False
+    status.about = _active_name(context)
 
 
 def set_error(context: bpy.types.Context, error: GaussianSpeechError) -> None:
@@ -162,13 +172,33 @@ class GAUSSIANSPEECH_OT_dismiss(bpy.types.Operator):
 CLASSES: tuple[type, ...] = (GAUSSIANSPEECH_PG_status, GAUSSIANSPEECH_OT_dismiss)
 
 
+@bpy.app.handlers.persistent
+def _on_undo(*_: object) -> None:
+    """What was done last is undone, or done again; an error says what is still wrong."""
+    if not get_status(bpy.context).is_error:
+        set_message(bpy.context, "")
+
+
+@bpy.app.handlers.persistent
+def _on_load(*_: object) -> None:
+    """All that was said is about the file that is closed."""
+    set_message(bpy.context, "")
+
+
+_HANDLERS = {"undo_pre": _on_undo, "redo_pre": _on_undo, "load_pre": _on_load}
+
+
 def register() -> None:
-    """Attach the status to the window manager."""
+    """Attach the status to the window manager, and its messages to what they are about."""
     bpy.types.WindowManager.gaussianspeech_status = bpy.props.PointerProperty(
         type=GAUSSIANSPEECH_PG_status
     )
+    for name, handler in _HANDLERS.items():
+        getattr(bpy.app.handlers, name).append(handler)
 
 
 def unregister() -> None:
-    """Detach it."""
+    """Detach them."""
+    for name, handler in _HANDLERS.items():
+        getattr(bpy.app.handlers, name).remove(handler)
     del bpy.types.WindowManager.gaussianspeech_status

@@ -10,7 +10,7 @@ from ..engine_link.ops import GAUSSIANSPEECH_OT_open_log
 from ..engine_link.tasks import GAUSSIANSPEECH_OT_cancel
 from ..setup.ops import GAUSSIANSPEECH_OT_open_set_up_log
 from ..setup.panel import draw_set_up
-from ..status import GAUSSIANSPEECH_OT_dismiss, get_status, shows_error
+from ..status import GAUSSIANSPEECH_OT_dismiss, get_status, shown_result, shows_error
 from ..text import BOX, ICON, draw_wrapped, wrapped
 
 _LOGS = {"ENGINE": GAUSSIANSPEECH_OT_open_log, "SET_UP": GAUSSIANSPEECH_OT_open_set_up_log}
@@ -53,8 +53,7 @@ class GAUSSIANSPEECH_PT_main(bpy.types.Panel):
             if opens is not None and opens.poll(context):  # Else there is no such log.
                 box.operator(opens.bl_idname, text="Open Log", icon="TEXT")
         else:
-            past = "" if status.is_error else status.message
-            lines = wrapped(context, past or "Ready", ICON)
+            lines = wrapped(context, shown_result(context) or "Ready", ICON)
             rows = [(text, "BLANK1" if row else "INFO") for row, text in enumerate(lines)]
             rows += [(f"{label}…", "TIME") for label in background.running_tasks()]
             column = layout.column(align=True)

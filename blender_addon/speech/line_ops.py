@@ -112,12 +112,12 @@ class GAUSSIANSPEECH_OT_edit_line(_OfLine, bpy.types.Operator):
         for block in tweaked:
             nla.leave_tweak_mode(block)
         if tweaked:
-            return "Left tweak mode"
+            return f"Closed the keys of '{line.name}'"
         actions = [(block, nla.line_action(block, line.id)) for block in datablocks]
         opened = [nla.tweak(block, action) for block, action in actions if action is not None]
         if not any(opened):
             raise BadInputError(f"'{line.name}' has no animation yet.", "Predict first.")
-        return f"The keys of '{line.name}' can be edited"
+        return f"Opened the keys of '{line.name}' in the animation editors"
 
 
 def _is_tweaked(datablock: bpy.types.ID) -> bool:

@@ -208,6 +208,43 @@ def test_an_error_is_past_when_another_object_is_active(blender, addon):
     assert not blender.ops.gaussianspeech.dismiss.poll()
 
 
+def test_what_was_done_is_past_once_another_object_is_active(blender, addon):
+    status = addon("status")
+    head, other = (blender.data.objects.new(name, None) for name in ("Head", "Other"))
+    for obj in (head, other):
+        blender.context.collection.objects.link(obj)
+    active = blender.context.view_layer.objects
+    active.active = head
+    status.set_message(blender.context, "Closed the keys of 'Line'")
+    assert status.shown_result(blender.context) == "Closed the keys of 'Line'"
+    active.active = other
+    assert status.shown_result(blender.context) == ""
+    active.active = head
+    status.set_error(blender.context, status.BadInputError("The strip is gone."))
+    assert status.shown_result(blender.context) == ""
+
+
+def test_what_was_done_is_past_once_it_is_undone_and_an_error_is_not(blender, addon):
+    status, context = addon("status"), blender.context
+    undo = blender.ops.ed
+    undo.undo_push(message="one")
+    undo.undo_push(message="two")
+    for step in (undo.undo, undo.redo):
+        status.set_message(context, "Added 'Line'")
+        step()
+        assert status.shown_result(context) == ""
+    status.set_error(context, status.BadInputError("The strip is gone."))
+    undo.undo()
+    assert status.get_status(context).message == "The strip is gone."
+
+
+def test_what_was_said_of_a_file_is_past_with_it(blender, addon):
+    status = addon("status")
+    status.set_error(blender.context, status.BadInputError("The strip is gone."))
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    assert status.get_status(blender.context).message == ""
+
+
 def test_an_error_is_past_after_the_next_success(blender, addon):
     status = addon("status")
     status.set_error(blender.context, status.BadInputError("Wrong.", "Right it."))

@@ -11,7 +11,7 @@ import bpy
 from ....engine.motion.spans import HOLD_CLOSED
 from ...characters.properties import active_speaker
 from ...panels.section import Section
-from ...status import get_status, shows_error
+from ...status import get_status, shown_result, shows_error
 from ...text import draw_wrapped
 from ..lines import active_line
 from ..ops import GAUSSIANSPEECH_OT_import_sound
@@ -55,7 +55,7 @@ class GAUSSIANSPEECH_PT_timeline_sequencer(bpy.types.Panel):
         if status.busy:
             text = f"{status.task}: {round(100 * status.fraction)} %"
             draw_wrapped(layout, context, text, icon="SORTTIME")
-        elif shows_error(context) or (status.message and not status.is_error):
+        elif shows_error(context) or shown_result(context):
             icon = "ERROR" if status.is_error else "INFO"
             draw_wrapped(layout, context, status.message, icon=icon)
         layout.operator(ops.GAUSSIANSPEECH_OT_speak_strip.bl_idname, icon="PLAY_SOUND")
