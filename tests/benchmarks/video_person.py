@@ -128,7 +128,7 @@ def true_capture(folder, video, truth):
         for backdrop in (0.0, 1.0)
     )
     masks = TrueMasks(1 - (white - black).mean(3) / 255)
-    writer = CaptureWriter(folder, [one_camera(film, camera, scan)], track, 600)
+    writer = CaptureWriter(folder, [one_camera(film, camera, scan)], track, 600, largest=1280)
     for frame, image in pictures(film):
         if frame < count:
             writer.write_view(frame, image, None, masks)
@@ -194,7 +194,9 @@ def aside_of(middle, matrix):
 def scores(truth, capture, trained_avatar):
     """PSNR of held-out frames, and of them 20° aside, against the person's own pictures."""
     own, head = load_avatar("default", truth.head, other_identity=True), trained_avatar.head
-    steps = json.loads((capture.folder / "capture.json").read_text())["timesteps"]
+    record = json.loads((capture.folder / "capture.json").read_text())
+    steps, filmed = record["timesteps"], truth.K.copy()
+    filmed[0, 0] = filmed[1, 1] = record["made_of"].get("focal_pixels", truth.K[0, 0])
     seconds = {step["timestep_index"]: step["seconds"] for step in steps}
     found = {True: [], False: []}
     for view in capture.split("test"):
@@ -202,7 +204,11 @@ def scores(truth, capture, trained_avatar):
         expression = view.expression.numpy()
         matrix = view.camera.viewmat.astype(float) @ view.head_matrix.numpy()
         true_matrix, camera = truth.matrices[frame].astype(float), view.camera
-        true_camera = replace(camera, viewmat=np.eye(4, dtype=np.float32), K=truth.K)
+        # The same window of the picture.
+        window = camera.K @ np.linalg.inv(filmed)
+        true_camera = replace(
+            camera, viewmat=np.eye(4, dtype=np.float32), K=(window @ truth.K).astype(np.float32)
+        )
         our_camera = replace(camera, viewmat=np.eye(4, dtype=np.float32))
         for moved, row in found.items():
             ours, theirs = matrix, true_matrix

@@ -211,6 +211,9 @@ class AvatarSettings:
         threads: of the CPU; 0 takes the cores that are free when the training starts.
         steady: weight of the colour prior, which keeps colours the same in directions without a
             camera.
+        finest: standard deviations that visible Gaussians have at least, in pixels of the pictures:
+            of finer ones these say nothing, and seen from nearer they are needles (the limit of
+            Mip-Splatting's 3D filter, Yu et al. 2024). 0 sets no limit.
         name: id of the avatar in its file.
     """
 
@@ -241,6 +244,7 @@ class AvatarSettings:
     memory: float = 2.0
     threads: int = 0
     steady: float = 0.1
+    finest: float = 0.0
     name: str = "avatar"
 
     def __post_init__(self) -> None:
@@ -265,6 +269,7 @@ class AvatarSettings:
             "memory": GIGABYTES,
             "threads": THREADS,
             "steady": WEIGHT,
+            "finest": (0.0, 10.0),
         }
         check_ranges(self, ranges)
         if not 0 <= self.coarse[0] <= self.coarse[1] <= 1:

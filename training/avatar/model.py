@@ -83,6 +83,18 @@ class TrainableAvatar(nn.Module):
         if gradient is not None:
             self.ever_visible |= gradient != 0
 
+    @torch.no_grad()
+    def no_finer(self, least: Tensor) -> None:
+        """Make those in :attr:`ever_visible` as large as pictures can tell.
+
+        Args:
+            least: (F,) standard deviations by triangle, in units of its size.
+        """
+        sizes = self.log_scales
+        floor = least.log()[self.binding.long(), None].expand_as(sizes)
+        raised = torch.where(self.ever_visible[:, None], torch.maximum(sizes, floor), sizes)
+        sizes.copy_(raised)
+
     def splats(
         self, vertices: Tensor, expression: Tensor, viewpoint: Tensor, head_matrix: Tensor
     ) -> Splats:

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from engine.avatar.binding import triangle_frames
 from training.avatar.config import AvatarSettings
 from training.avatar.model import TrainableAvatar
 from training.data.multiview import MultiViewCapture
@@ -61,6 +63,20 @@ def extent(capture: MultiViewCapture, settings: AvatarSettings) -> float:
     cameras = {frame.camera_id: frame.camera for frame in capture.split("train").frames}
     positions = np.stack([camera.position for camera in cameras.values()])
     return 1.1 * float(np.linalg.norm(positions - positions.mean(0), axis=1).max())
+
+
+def finest(capture: MultiViewCapture, settings: AvatarSettings) -> Tensor:
+    """(F,) smallest standard deviations that the nearest picture shows, in units of triangles."""
+    frames, poses = capture.split("train").frames, capture.poses()
+    pixel = math.inf
+    for frame in frames:
+        viewmat = frame.camera.viewmat.astype(np.float64)
+        middle = poses[frame.timestep].vertices.mean(axis=0)
+        away = float(viewmat[2, :3] @ middle + viewmat[2, 3])
+        pixel = min(pixel, away / (capture.scale * float(frame.camera.K[0, 0])))
+    template = torch.from_numpy(capture.head.template)
+    triangles = triangle_frames(template, torch.from_numpy(capture.head.faces.astype(np.int32)))
+    return settings.finest * pixel / triangles.scales.clamp(min=1e-7)
 
 
 def rounds(settings: AvatarSettings) -> frozenset[int]:

@@ -20,6 +20,7 @@ from torch import Tensor
 from engine.core.errors import BadInputError
 from engine.splatting.backend import Backend, Splats
 from training.avatar import densify_ops, density, schedule
+from training.avatar.color_prior import ColorPrior
 from training.avatar.coloring import HarmonicColor
 from training.avatar.config import AvatarSettings
 from training.avatar.density import ScreenGradients
@@ -33,10 +34,6 @@ from training.data.multiview_prefetch import prefetched
 from training.losses.avatar import AvatarLoss
 from training.run.processes import Processes
 
-_PRIOR_SAMPLES = 2048
-"""Gaussians of which the colour prior is taken at a step."""
-_ACTIVE = 3
-"""Expressions that are active together, on average, in a random face of the prior."""
 _GIGABYTE = 1e9
 _TUNED_END = 0.1
 """Part of the rates of what is refined of the capture that is left at the end."""
@@ -89,6 +86,10 @@ class AvatarTrainer:
         self._views: Iterator[View] = iter(())
         self._template = torch.from_numpy(capture.head.template).to(processes.device)
         self._extent = schedule.extent(capture, settings)
+        self._prior = None
+        if settings.steady and settings.color == "mlp":
+            self._prior = ColorPrior(capture.identity(), processes.device)
+        self._finest = schedule.finest(capture, settings).to(processes.device)
 
     def advance(self) -> dict[str, float]:
         """One step of the optimiser.
@@ -112,12 +113,15 @@ class AvatarTrainer:
             view = next(self._views)
             for name, value in self._accumulate(view).items():
                 terms[name] = terms.get(name, 0.0) + value / settings.views
-        if settings.steady and settings.color == "mlp":
-            self._color_prior()
+        if self._prior is not None:
+            term = self._prior(self.avatar, self._generator("steady"))
+            torch.autograd.backward([settings.steady * term])
         self._average_gradients()
         # Of all processes' views: they prune alike.
         self.avatar.note_visible()
         self.optimiser.step()
+        if not self._held:
+            self.avatar.no_finer(self._finest)
         self.optimiser.zero_grad(set_to_none=True)
         self.tuning.step(_TUNED_END ** (self.step / settings.steps))
         self.step += 1
@@ -168,34 +172,6 @@ class AvatarTrainer:
         # One transfer: each number by itself would wait for the device.
         values = torch.stack([value.detach() for value in terms.values()]).tolist()
         return dict(zip(terms, values, strict=True))
-
-    def _color_prior(self) -> None:
-        """The colour prior: hold colours that no picture shows near what is known of them.
-
-        The pictures do not determine the colours from directions without a camera, of expressions
-        that were not captured, and of Gaussians that were never visible. Some Gaussians' colours
-        from a random direction at random expressions are drawn towards their own neutral colour,
-        or, where the loss never had a gradient for a Gaussian, towards its initial one. Only the
-        network learns from that, not the latents.
-        """
-        generator = self._generator("steady")
-        device = self.processes.device
-        count = min(_PRIOR_SAMPLES, self.avatar.count)
-        chosen = torch.randint(self.avatar.count, (count,), generator=generator).to(device)
-        view = torch.randn(count, 3, generator=generator)
-        view = torch.nn.functional.normalize(view, dim=-1).to(device)
-        size = len(self.capture.head.expression_names)
-        active = torch.rand(size, generator=generator) < _ACTIVE / size
-        expression = (active * torch.rand(size, generator=generator)).to(device)
-        latents = self.avatar.gaussians["latents"].detach()[chosen]
-        rows = {"latents": latents}
-        ours = self.avatar.color(rows, expression, view)
-        with torch.no_grad():
-            target = self.avatar.color(rows, torch.zeros_like(expression), torch.zeros_like(view))
-            visible = self.avatar.ever_visible[chosen, None]
-            target = torch.where(visible, target, latents[:, :3].sigmoid())
-        term = (ours - target).square().mean()
-        torch.autograd.backward([self.settings.steady * term])
 
     def _average_gradients(self) -> None:
         if self.processes.count == 1:

@@ -19,7 +19,7 @@ from engine.core.progress import no_progress
 from engine.jobs.worker import JobPart
 from training.data.multiview import MultiViewCapture
 from training.person.config import PersonSettings
-from training.person.one_camera import for_one_camera, has_one_camera
+from training.person.one_camera import for_one_camera, has_one_camera, with_fine_pictures
 from training.run.checkpoints import write_json
 from training.tracking.refined_capture import (
     REFINED,
@@ -149,12 +149,13 @@ def _before_round(plan: PersonTraining, number: int) -> PersonTraining:
 
 
 def _refinement_stage(plan: PersonTraining, number: int) -> Stage:
-    source, settings = _before_round(plan, number), plan.settings.refinement
+    source, steps = _before_round(plan, number), plan.settings.refinement.steps
 
     def refine(folder: Path, job: JobPart) -> dict[str, float]:
         from training.avatar.run import train
 
-        capture = MultiViewCapture.open(source.capture, scale=settings.scale, head=plan.head)
+        capture = MultiViewCapture.open(source.capture, head=plan.head)
+        settings = with_fine_pictures(plan.settings, capture).refinement
         chosen = for_one_camera(settings, capture) if has_one_camera(capture) else settings
         # Gaussians that stay on the mesh have to have the size and the opacity of a finished
         # avatar's.
@@ -163,10 +164,10 @@ def _refinement_stage(plan: PersonTraining, number: int) -> Stage:
         motion = RefinedMotion.load(folder / REFINED)
         changed = write_refined(source.capture, folder / _REFINED_CAPTURE, motion)
         scores = {words: float(changed[name]) for name, words in _MOVED.items()}
-        job.note(f"Refinement {number}: {refinement_words(scores, settings.steps)}.")
+        job.note(f"Refinement {number}: {refinement_words(scores, steps)}.")
         return scores
 
-    return Stage(plan.out, f"{_REFINEMENT}-{number}", settings.steps, refine)
+    return Stage(plan.out, f"{_REFINEMENT}-{number}", steps, refine)
 
 
 def _tracking_stages(plan: PersonTraining) -> list[Stage]:

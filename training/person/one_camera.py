@@ -15,9 +15,14 @@ from engine.avatar.avatar_file import ASSET
 from engine.core.json_values import read_json
 from training.avatar.config import UNSEEN, AvatarSettings
 from training.data.multiview import MultiViewCapture
+from training.person.config import PersonSettings
 
 _STEADY = 1.0
 """Weight of the colour prior against 0.1 with many cameras."""
+_FINEST = 0.45
+"""Pixels: the square root of Mip-Splatting's variance of 0.2."""
+_SIDE = 640
+"""Pixels that the larger side of the pictures has at least, where there are as many."""
 _BUDGET = 40_000
 """Gaussians that are kept: those that no picture shows, two fifths, leave as many for the face as
 with many cameras."""
@@ -40,7 +45,25 @@ def for_one_camera(settings: AvatarSettings, capture: MultiViewCapture) -> Avata
     if density.budget:
         density = replace(density, budget=max(density.budget, _BUDGET))
     steady = max(settings.steady, _STEADY)
-    return replace(settings, steady=steady, initial=initial, density=density)
+    finest = max(settings.finest, _FINEST)
+    return replace(settings, steady=steady, finest=finest, initial=initial, density=density)
+
+
+def with_fine_pictures(settings: PersonSettings, capture: MultiViewCapture) -> PersonSettings:
+    """The settings with pictures that are not made smaller than a video's small ones should be.
+
+    Presets have scales for captures of a thousand pixels; a video may show the head on few.
+
+    Args:
+        settings: of the person; a scale that the user chose stays.
+        capture: of the person.
+    """
+    if settings.scale or not has_one_camera(capture):
+        return settings
+    cameras = [frame.camera for frame in capture.split("train").frames]
+    side = max(max(camera.width, camera.height) for camera in cameras)
+    scale = max(settings.avatar.scale, min(1.0, _SIDE / side))
+    return replace(settings, scale=scale)
 
 
 def unseen_note(capture: MultiViewCapture, folder: Path) -> str:

@@ -39,7 +39,12 @@ from training.person.capture_stages import (
     refinement_words,
 )
 from training.person.config import PersonSettings
-from training.person.one_camera import for_one_camera, has_one_camera, unseen_note
+from training.person.one_camera import (
+    for_one_camera,
+    has_one_camera,
+    unseen_note,
+    with_fine_pictures,
+)
 from training.run.checkpoints import write_json
 from training.run.loop import report_to
 
@@ -69,8 +74,8 @@ def train(plan: PersonTraining, job: JobHandle) -> Person:
         first += stage.steps
     plan = refined(plan)
     job.update(job.status.step, message="Checking the capture")
-    settings = plan.settings
-    capture = MultiViewCapture.open(plan.capture, scale=settings.avatar.scale, head=plan.head)
+    capture = MultiViewCapture.open(plan.capture, head=plan.head)
+    plan = replace(plan, settings=with_fine_pictures(plan.settings, capture))
     left_out = _left_out(plan, capture.head)
     rest = [stage for stage in _stages(plan, capture) if not left_out.get(stage.name)]
     stages = [*tracking, *rest]

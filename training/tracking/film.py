@@ -9,7 +9,7 @@ ITU-R BT.2100) becomes what an ordinary screen shows.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -110,6 +110,19 @@ class Film:
     def begins(self) -> list[int]:
         """The first picture of each take; of a single video its own."""
         return [0, *np.cumsum([take.frames for take in self.takes[:-1]]).tolist()]
+
+    def sized(self, zoom: float) -> Film:
+        """The same film, its pictures so many times as large."""
+        return replace(
+            self,
+            width=round(self.width * zoom),
+            height=round(self.height * zoom),
+            scale=self.scale * zoom,
+            takes=tuple(
+                replace(take, width=round(take.width * zoom), height=round(take.height * zoom))
+                for take in self.takes
+            ),
+        )
 
     def take_of(self, frame: int) -> Film:
         """The single video that holds a picture."""

@@ -41,6 +41,7 @@ from training.tracking.mattes import GivenMasks, Segmenter, of_the_head, refined
 from training.tracking.several import TrackedCamera
 from training.tracking.sound import Said, phones_between, words_between
 from training.tracking.track import Track
+from training.tracking.windows import HeadWindows, head_windows
 
 MODEL = "tracked"
 TRACKED_FORMAT = "gaussianspeech-tracking-1"
@@ -64,6 +65,8 @@ class CaptureWriter:
         track: Track,
         most: int,
         flame: FlameTrack | None = None,
+        *,
+        largest: int,
     ) -> None:
         """Plan the views.
 
@@ -73,6 +76,7 @@ class CaptureWriter:
             track: of them.
             most: pictures at most; of longer videos the frames are evenly spread.
             flame: the track in FLAME's terms, where the capture is to be of a FLAME head.
+            largest: pixels of the larger side of a view's picture, at most.
         """
         self._folder, self._cameras, self._track = folder, tuple(cameras), track
         self._fps = track.scan.fps
@@ -90,6 +94,7 @@ class CaptureWriter:
         self._viewmat = mean
         self.to_world: Double = np.linalg.inv(mean) @ matrices
         self._flame = None if flame is None else flame.placed(self.to_world)
+        self.windows = tuple(self._windows(camera, largest) for camera in range(len(cameras)))
 
     def shows(self, frame: int, camera: int) -> bool:
         """Whether a camera's picture of a frame becomes a view: the head is there, unspoilt."""
@@ -119,15 +124,17 @@ class CaptureWriter:
 
         Args:
             frame: its number.
-            image: (H, W, 3) uint8.
+            image: (H, W, 3) uint8, of the film of the camera's window.
             segmenter: of persons, where no masks are given.
             masks: the user's.
             camera: number of the camera.
         """
         step, track = self.timestep[frame], self._track
-        film = self._cameras[camera].film
+        windows = self.windows[camera]
+        image = windows.cropped(image, frame)
         if masks is not None:
-            mask = masks.mask(frame, film.width, film.height)
+            film = windows.film
+            mask = windows.cropped(masks.mask(frame, film.width, film.height), frame)
         else:
             assert segmenter is not None
             mask = self._matte(frame, camera, refined(segmenter.segment(image), image))
@@ -179,9 +186,19 @@ class CaptureWriter:
         ring = vertices[vertices[:, 1] < low + 0.03 * (high - low)].astype(np.float64)
         neck = ring.mean(axis=0)
         ends = np.stack([neck, neck - [0.0, 0.012, 0.0]])
-        here, below = self._projected(frame, camera, ends)
-        pixels = self.pixels(frame, camera)
+        windows = self.windows[camera]
+        here, below = windows.pixels(self._projected(frame, camera, ends), frame)
+        pixels = windows.pixels(self.pixels(frame, camera), frame)
         return of_the_head(mask, pixels[face], pixels[face].mean(axis=0), here, below - here)
+
+    def _windows(self, camera: int, largest: int) -> HeadWindows:
+        low = np.full((len(self._to_camera), 2), np.nan)
+        high = low.copy()
+        for frame in map(int, self.views):
+            if self.shows(frame, camera):
+                pixels = self.pixels(frame, camera)
+                low[frame], high[frame] = pixels.min(axis=0), pixels.max(axis=0)
+        return head_windows(self._cameras[camera].film, low, high, largest)
 
     def _projected(self, frame: int, camera: int, points: Any) -> Double:
         shown = self._cameras[camera]
@@ -224,30 +241,31 @@ class CaptureWriter:
             write_transforms(transforms_path(folder, split), chosen[split])
 
     def _frames(self) -> list[Frame]:
-        placed = [
-            Camera(
-                (camera.placed @ self._viewmat).astype(np.float32),
-                camera.K.astype(np.float32),
-                camera.film.width,
-                camera.film.height,
-            )
-            for camera in self._cameras
-        ]
         return [
             Frame(
                 timestep=step,
                 camera_index=number,
-                camera_id=self._cameras[number].id,
-                camera=camera,
+                camera_id=camera.id,
+                camera=self._seen_by(frame, number),
                 image=image_path(step, number),
                 mask=mask_path(step, number),
                 param=self._param_path(step),
                 kind="head" if self._flame is None else "flame",
             )
             for frame, step in self.timestep.items()
-            for number, camera in enumerate(placed)
+            for number, camera in enumerate(self._cameras)
             if self.shows(frame, number)
         ]
+
+    def _seen_by(self, frame: int, camera: int) -> Camera:
+        """The camera of a view: it stands still, and its window follows the head."""
+        shown, windows = self._cameras[camera], self.windows[camera]
+        return Camera(
+            (shown.placed @ self._viewmat).astype(np.float32),
+            windows.intrinsics(shown.K, frame).astype(np.float32),
+            windows.width,
+            windows.height,
+        )
 
     def _param_path(self, step: int) -> str:
         return head_param_path(step) if self._flame is None else flame_param_path(step)

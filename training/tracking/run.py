@@ -150,10 +150,11 @@ def track_videos(
         flame = None
         if head is not None:
             flame = in_flame(head, track.head, track.fit, subprogress(report, _FITTED, _IN_FLAME))
-        writer = CaptureWriter(out, cameras, track, settings.pictures, flame)
+        writer = CaptureWriter(
+            out, cameras, track, settings.pictures, flame, largest=settings.largest
+        )
         _write_pictures(
             out,
-            cameras,
             track,
             writer,
             segmenters,
@@ -271,7 +272,6 @@ def _recognised(
 
 def _write_pictures(
     out: Path,
-    cameras: Sequence[TrackedCamera],
     track: Track,
     writer: CaptureWriter,
     segmenters: Sequence[PersonSegmenter | None],
@@ -280,7 +280,7 @@ def _write_pictures(
     progress: Progress,
 ) -> None:
     """The second pass: pictures and masks, and the preview film on the way."""
-    overlay, films = MeshOverlay(track.head), [camera.film for camera in cameras]
+    overlay, films = MeshOverlay(track.head), [windows.film for windows in writer.windows]
     height = HEIGHT if len(films) == 1 else HEIGHT * 2 // 3
     fps, frames = track.scan.fps, len(track.scan.state)
 
@@ -291,7 +291,9 @@ def _write_pictures(
             [
                 overlay.draw(
                     image,
-                    writer.pixels(frame, number) if state == GOOD else np.zeros((0, 2)),
+                    writer.pixels(frame, number) * writer.windows[number].zoom
+                    if state == GOOD
+                    else np.zeros((0, 2)),
                     label,
                     height,
                 )

@@ -62,7 +62,7 @@ def made_capture(folder, fit, tracked, *, spoken=True):
     error = np.full(count, 0.01)
     track = Track(head, intrinsics, tracked, error, scan, np.zeros(1))
     cameras = [one_camera(film, intrinsics, scan)]
-    writer = CaptureWriter(folder, cameras, track, 600)
+    writer = CaptureWriter(folder, cameras, track, 600, largest=1280)
     writer.timestep = {frame: step for step, frame in enumerate(range(0, count, count // VIEWS))}
     writer.views = np.array([*writer.timestep])
     pictures, masks = _pictures(head, fit, writer.timestep, focal, centre)
