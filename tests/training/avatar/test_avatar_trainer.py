@@ -157,6 +157,26 @@ def test_sizes_are_parts_of_the_head_or_of_the_circle_of_cameras(capture, head):
     assert schedule.extent(capture, baseline) == pytest.approx(1.1 * farthest, rel=1e-5)
 
 
+def test_visible_gaussians_are_no_finer_than_the_pictures(trainer_of, capture):
+    """Those of another size than the limit's, and those that no picture shows, are left."""
+    trainer = trainer_of(replace(SMALL, finest=1.0, density=Density(rounds=0)))
+    with torch.no_grad():
+        trainer.avatar.log_scales[:, 1] = -9.0
+    losses(trainer, 3)
+    seen, template = trainer.avatar.ever_visible, torch.from_numpy(capture.head.template)
+    _, _, sizes = trainer.avatar.bind(template)
+    views = capture.split("train")
+    pixel = min(
+        float(
+            view.camera.viewmat[2, :3] @ view.vertices.numpy().mean(0) + view.camera.viewmat[2, 3]
+        )
+        / float(view.camera.K[0, 0])
+        for view in views
+    )
+    assert float(sizes[seen].detach().min()) == pytest.approx(pixel, rel=1e-3)
+    assert float(sizes[~seen].detach().max(0).values[1]) < 0.01 * pixel
+
+
 def test_colours_that_no_picture_shows_stay_what_they_were(trainer_of, head):
     settings = replace(SMALL, steady=10.0, density=Density(rounds=0))
     changes = []

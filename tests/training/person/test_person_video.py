@@ -18,7 +18,7 @@ from tests.training.tracking.filmed_head import film_head, substitute_detectors
 from training.cli import main
 from training.data.multiview import MultiViewCapture
 from training.person.config import PersonSettings
-from training.person.one_camera import for_one_camera
+from training.person.one_camera import for_one_camera, with_fine_pictures
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -169,6 +169,18 @@ def test_one_camera_holds_the_colours_more_than_many(small_capture):
     chosen = for_one_camera(settings, capture)
     assert chosen.steady > settings.steady
     assert chosen.density.budget > settings.density.budget
+    assert chosen.finest > settings.finest
     assert chosen.initial is not None
     baseline = PersonSettings(preset="baseline").avatar
     assert for_one_camera(baseline, capture).density.budget == 0
+
+
+def test_small_pictures_of_a_video_are_not_made_smaller(done, small_capture):
+    video = MultiViewCapture.open(done / "stages" / "tracking")
+    quick = PersonSettings(preset="quick")
+    assert quick.avatar.scale < 1
+    assert with_fine_pictures(quick, video).avatar.scale == 1
+    assert with_fine_pictures(quick, video).joint.scale == 1
+    assert with_fine_pictures(replace(quick, scale=0.3), video).avatar.scale == 0.3
+    many = MultiViewCapture.open(small_capture)
+    assert with_fine_pictures(quick, many) == quick

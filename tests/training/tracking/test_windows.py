@@ -31,7 +31,7 @@ def test_a_window_holds_the_head_with_room_for_hair_and_follows_it():
     windows = windows_of(film())
     assert (windows.film.width, windows.film.height) == (1280, 720)
     for frame in range(3):
-        low, high = windows.pixels(np.array([LOW, HIGH]) + [20.0 * frame, 0], frame)
+        low, high = windows.pixels(np.add([LOW, HIGH], [20.0 * frame, 0]), frame)
         assert (low > 40).all()
         assert windows.width - high[0] > 40
         assert 0 < windows.height - high[1] < 20
