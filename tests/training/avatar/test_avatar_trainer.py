@@ -173,7 +173,7 @@ def test_visible_gaussians_are_no_finer_than_the_pictures(trainer_of, capture):
         / float(view.camera.K[0, 0])
         for view in views
     )
-    assert float(sizes[seen].detach().min()) == pytest.approx(pixel, rel=1e-3)
+    assert float(sizes[seen].detach().min()) == pytest.approx(pixel, rel=0.05)
     assert float(sizes[~seen].detach().max(0).values[1]) < 0.01 * pixel
 
 

@@ -2,6 +2,7 @@
 """One video to one folder: tracked, then all that a capture becomes."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -176,11 +177,10 @@ def test_one_camera_holds_the_colours_more_than_many(small_capture):
 
 
 def test_small_pictures_of_a_video_are_not_made_smaller(done, small_capture):
-    video = MultiViewCapture.open(done / "stages" / "tracking")
+    video = MultiViewCapture.open(done.folder / "stages" / "tracking")
     quick = PersonSettings(preset="quick")
     assert quick.avatar.scale < 1
     assert with_fine_pictures(quick, video).avatar.scale == 1
     assert with_fine_pictures(quick, video).joint.scale == 1
     assert with_fine_pictures(replace(quick, scale=0.3), video).avatar.scale == 0.3
-    many = MultiViewCapture.open(small_capture)
-    assert with_fine_pictures(quick, many) == quick
+    assert with_fine_pictures(quick, MultiViewCapture.open(small_capture)) == quick
