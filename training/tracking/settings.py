@@ -26,7 +26,8 @@ class TrackSettings:
     """How a video is tracked.
 
     Attributes:
-        largest: pixels of the larger side of the pictures that are kept.
+        largest: pixels of the larger side, at most, of the pictures that are tracked, and of those
+            of the head that are kept: they are cut out of the file's own.
         pictures: views that are kept at most, evenly spread; the motion is of all frames.
         focal: focal length in pixels of the video, the first of several; estimated by default.
         text: file of what is said, text or subtitles; it is recognised by default. Of several
