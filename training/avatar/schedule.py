@@ -67,13 +67,11 @@ def extent(capture: MultiViewCapture, settings: AvatarSettings) -> float:
 
 def finest(capture: MultiViewCapture, settings: AvatarSettings) -> Tensor:
     """(F,) smallest standard deviations that the nearest picture shows, in units of triangles."""
-    frames, poses = capture.split("train").frames, capture.poses()
-    pixel = math.inf
-    for frame in frames:
-        viewmat = frame.camera.viewmat.astype(np.float64)
-        middle = poses[frame.timestep].vertices.mean(axis=0)
-        away = float(viewmat[2, :3] @ middle + viewmat[2, 3])
-        pixel = min(pixel, away / (capture.scale * float(frame.camera.K[0, 0])))
+    pixel, poses = math.inf, capture.poses()
+    for frame in capture.split("train").frames:
+        camera, middle = frame.camera, poses[frame.timestep].vertices.mean(axis=0)
+        away = float(camera.viewmat[2, :3] @ middle + camera.viewmat[2, 3])
+        pixel = min(pixel, away / (capture.scale * float(camera.K[0, 0])))
     template = torch.from_numpy(capture.head.template)
     triangles = triangle_frames(template, torch.from_numpy(capture.head.faces.astype(np.int32)))
     return settings.finest * pixel / triangles.scales.clamp(min=1e-7)

@@ -89,7 +89,9 @@ class AvatarTrainer:
         self._prior = None
         if settings.steady and settings.color == "mlp":
             self._prior = ColorPrior(capture.identity(), processes.device)
-        self._finest = schedule.finest(capture, settings).to(processes.device)
+        self._finest = None
+        if settings.finest and not self._held:
+            self._finest = schedule.finest(capture, settings).to(processes.device)
 
     def advance(self) -> dict[str, float]:
         """One step of the optimiser.
@@ -120,7 +122,7 @@ class AvatarTrainer:
         # Of all processes' views: they prune alike.
         self.avatar.note_visible()
         self.optimiser.step()
-        if not self._held:
+        if self._finest is not None:
             self.avatar.no_finer(self._finest)
         self.optimiser.zero_grad(set_to_none=True)
         self.tuning.step(_TUNED_END ** (self.step / settings.steps))
