@@ -73,10 +73,20 @@ def strip_trim_start(strip: Any) -> float:
 
 
 def strip_range(strip: Any) -> tuple[int, int]:
-    """First scene frame at which the strip plays, and the one after the last."""
+    """First scene frame at which the strip plays, and the one after the last.
+
+    Inside a meta strip it plays no longer than that; hidden by it altogether, it ends before it
+    begins, or where it does.
+    """
     if hasattr(strip, "left_handle"):
-        return int(strip.left_handle), int(strip.right_handle)
-    return int(strip.frame_final_start), int(strip.frame_final_end)
+        left, right = int(strip.left_handle), int(strip.right_handle)
+    else:
+        left, right = int(strip.frame_final_start), int(strip.frame_final_end)
+    meta = strip.parent_meta()
+    if meta is None:
+        return left, right
+    first, last = strip_range(meta)
+    return max(left, first), min(right, last)
 
 
 def new_text_strip(

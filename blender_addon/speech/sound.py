@@ -186,7 +186,7 @@ def clip_of_strip(scene: bpy.types.Scene, strip: Any) -> Clip:
         skipped = math.ceil(-start * fps - 1e-6)
         frame, start = left + skipped, max(0.0, start + skipped / fps)
     if frame >= right:
-        raise BadInputError(f"The strip '{strip.name}' plays none of its sound.", "Trim it less.")
+        raise _nothing_played(strip)
     trimmed_at_end = right < content + compat.strip_content_length(strip) - 0.5
     path, packed = _audio_file(strip)
     return Clip(
@@ -199,6 +199,13 @@ def clip_of_strip(scene: bpy.types.Scene, strip: Any) -> Clip:
         frame=frame,
         strip_start=content,
         fps=fps,
+    )
+
+
+def _nothing_played(strip: Any) -> BadInputError:
+    return BadInputError(
+        f"The strip '{strip.name}' plays none of its sound.",
+        "Trim it, or the meta strip that it is in, less.",
     )
 
 
@@ -219,6 +226,8 @@ def _clip_of_mixdown(context: bpy.types.Context, scene: bpy.types.Scene, strip: 
             "Remove the retiming, or use a Blender with sound.",
         )
     left, right = compat.strip_range(strip)
+    if left >= right:
+        raise _nothing_played(strip)
     path = temporary_file(".wav")
     try:
         with _alone(scene, strip, left, right), context.temp_override(scene=scene):

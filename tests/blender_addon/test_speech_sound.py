@@ -32,6 +32,16 @@ def clip(audible, addon):
     return clip
 
 
+def put_into_meta(strip, left, right):
+    """Put a strip into a meta strip that plays the frames [left, right) alone."""
+    editor = strip.id_data.sequence_editor
+    listed = editor.strips if hasattr(editor, "strips") else editor.sequences
+    made = listed.new_meta("Meta", 9, 1)
+    strip.move_to_meta(made)
+    trim(made, 1, right)  # It was made a frame long, and no handle passes the other.
+    trim(made, left, right)
+
+
 def trim_content(strip, frames):
     name = (
         "content_trim_start" if hasattr(strip, "content_trim_start") else "animation_offset_start"
@@ -69,6 +79,19 @@ def test_a_moved_strip_moves_the_animation_alone(audible, addon, strip, clip):
     assert (found.frame, found.start) == (101, 0)
 
 
+def test_in_a_meta_strip_that_is_trimmed_a_strip_plays_what_that_leaves(strip, clip):
+    put_into_meta(strip, 36, 61)
+    found = clip(strip)
+    assert (found.frame, found.start, found.duration) == (36, 1.0, 1.0)
+
+
+def test_a_strip_that_a_meta_strip_hides_is_refused_with_a_remedy(addon, strip, clip):
+    put_into_meta(strip, 200, 300)
+    with pytest.raises(Exception, match="'ramp' plays none of its sound") as error:
+        clip(strip)
+    assert "meta strip" in error.value.hint
+
+
 def test_a_strip_that_begins_before_its_sound_waits_for_it(strip, clip):
     strip.sound_offset = 0.5
     found = clip(strip)
@@ -84,8 +107,9 @@ def test_a_strip_that_begins_before_its_sound_waits_for_it(strip, clip):
         lambda addon, strip: trim_content(strip, 20),
         lambda addon, strip: (trim_content(strip, 10), trim(strip, 40, 90)),
         lambda addon, strip: setattr(strip, "sound_offset", -0.4),
+        lambda addon, strip: put_into_meta(strip, 50, 80),
     ],
-    ids=["whole", "left handle", "content", "content and handles", "sound offset"],
+    ids=["whole", "left handle", "content", "content and handles", "sound offset", "meta strip"],
 )
 def test_the_clip_begins_where_blender_plays(mixing, addon, strip, clip, change, tmp_path):
     change(addon, strip)
