@@ -8,6 +8,7 @@ the padding of a codec's last block is cut off, and a file that ends before it s
 from __future__ import annotations
 
 import io
+import re
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -51,6 +52,9 @@ samples of big-endian RIFX for little-endian ones."""
 _CUT_TOO_MUCH = {("ogg", "vorbis"), ("caf", "alac")}
 """Formats and codecs of which FFmpeg drops sound with the padding: of Vorbis in a single page, and
 of ALAC whose last block is a short one."""
+
+_CLOCK = re.compile(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d{1,12})?)")
+"""Hours, minutes and seconds."""
 
 _FAILURES = (av.FFmpegError, ValueError, OSError, IndexError)
 """What PyAV raises for a file that it cannot make sense of, or that cannot be read."""
@@ -177,9 +181,7 @@ class _FFmpeg(Source):
         if not self._delay_stated:
             aac = codec.startswith("aac")
             self._skip = len(head) if aac else _DECODER_DELAY.get(codec, 0)
-        seconds = (self._stream.duration or 0) * self._stream.time_base
-        seconds = seconds or Fraction(self._container.duration or 0, av.time_base)
-        self.frames = max(round(seconds * self.rate) - self._skip, 0)
+        self.frames = max(round(self._stated_seconds() * self.rate) - self._skip, 0)
         if (kind, codec) == ("ogg", "opus"):
             self.frames -= context.delay  # RFC 7845, section 4.2
         if (kind, codec) == ("ogg", "vorbis"):
@@ -190,6 +192,19 @@ class _FFmpeg(Source):
         self._stated = self.frames if stated else 0
         # Only where times count samples can they be cut, and sought, to the sample.
         self._exact = stated and self._stream.time_base * round(self.rate) == 1
+
+    def _stated_seconds(self) -> Fraction:
+        """How long the sound is to be; 0 where only a file with more than it in it says."""
+        stream, container = self._stream, self._container
+        if stream.duration:
+            return Fraction(stream.duration * stream.time_base)
+        # Matroska has no field for it, and its writers note when the sound ends.
+        if noted := _CLOCK.fullmatch(stream.metadata.get("DURATION", "")):
+            hours, minutes, seconds = map(Fraction, noted.groups())
+            start = (stream.start_time or 0) * stream.time_base
+            return Fraction(max(3600 * hours + 60 * minutes + seconds - start, 0))
+        others = len(container.streams.video) + len(container.streams.audio) - 1
+        return Fraction(0 if others else container.duration or 0, av.time_base)
 
     def _decoded(self) -> Iterator[Float]:
         """The sound, a codec's block at a time; silence for what cannot be decoded within it."""
@@ -301,7 +316,7 @@ class _FFmpeg(Source):
     def _missing_end(self) -> str:
         kind, frames, expected = self._container.format.name, self._position, self._stated
         slack = self._last_block
-        if not self._stream.duration:  # The file's, whose pictures may well outlast its sound.
+        if not self._stream.duration:  # The file's, or when its last block ends.
             slack = max(slack, round(self.rate / 4))
         if kind == "wav" and expected <= frames + slack:
             bit_rate = self._stream.codec_context.bit_rate or 1

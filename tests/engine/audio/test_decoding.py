@@ -200,6 +200,41 @@ def test_of_a_file_that_is_cut_short_what_is_there_is_taken_with_a_warning(tmp_p
     assert warning.startswith(f"{name}: the ")
 
 
+def write_film(path, sound, seconds, start=0.0):
+    """A film of so many seconds, whose sound begins later and may end before."""
+    with av.open(str(path), "w") as film:
+        pictures = film.add_stream("mpeg4", rate=10)
+        pictures.width = pictures.height = 32
+        spoken = film.add_stream("pcm_s16le", rate=RATE, layout="mono")
+        for number in range(round(10 * seconds)):
+            frame = av.VideoFrame(32, 32, "yuv420p")
+            frame.pts = number
+            film.mux(pictures.encode(frame))
+        film.mux(pictures.encode(None))
+        for first in range(0, len(sound), 4800):
+            block = np.int16(30000 * sound[None, first : first + 4800])
+            frame = av.AudioFrame.from_ndarray(block, format="s16", layout="mono")
+            frame.sample_rate, frame.pts = RATE, round(start * RATE) + first
+            film.mux(spoken.encode(frame))
+        film.mux(spoken.encode(None))
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.mov", "a.avi"])
+@pytest.mark.parametrize("start", [0.0, 1.0])
+def test_pictures_that_outlast_the_sound_are_no_damage(tmp_path, sound, name, start):
+    write_film(tmp_path / name, sound, 6.0, start)
+    samples, problem, _ = read(tmp_path / name)
+    assert problem == ""
+    assert lag(samples, sound)[1] > 0.99
+
+
+def test_of_a_film_that_is_cut_short_the_sound_is_missed(tmp_path, sound):
+    path = tmp_path / "a.mkv"
+    write_film(path, np.tile(sound, 4), 8.0)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert "the sound ends at" in read(path)[1]
+
+
 def test_of_a_stretch_before_the_missing_end_nothing_is_said(tmp_path, sound):
     path = tmp_path / "a.wav"
     soundfile.write(path, sound, RATE)
