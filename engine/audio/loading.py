@@ -35,6 +35,10 @@ MAX_DURATION = 3 * 3600.0
 SILENT_PEAK = 1e-4
 """Peak amplitude (−80 dBFS) under which a recording counts as silent."""
 
+_CANCELLED = 0.2
+"""Part of what the loudest of N channels would leave in their mean, all others silent, under which
+the channels cancel each other out: two of opposite polarity, say."""
+
 _MIN_RATE, _MAX_RATE = 4_000, 384_000
 
 
@@ -71,7 +75,8 @@ def load_speech(
     """Decode a file, or a stretch of it, to 16 kHz mono.
 
     FFmpeg and libsndfile read WAV, AIFF, FLAC, OGG, MP3, M4A, video files and more. Channels are
-    averaged. Of a file that is cut short or damaged, what decodes is taken, with a warning.
+    averaged; where they cancel each other out, the loudest is taken, with a warning. Of a file that
+    is cut short or damaged, what decodes is taken, with a warning.
 
     Args:
         path: the file.
@@ -87,11 +92,23 @@ def load_speech(
     path = Path(path)
     _check_file(path)
     _check_stretch(path, start, duration)
+    mixing = _Mixing()
+    samples, frames, rate, warnings = _decoded(path, start, duration, mixing, progress)
+    if mixing.cancelled:
+        samples, _, _, _ = _decoded(path, start, duration, mixing.loudest, progress)
+        warnings.append(mixing.warning(path.name))
+    return _speech(samples, frames, rate, file_digest(path), path, warnings)
+
+
+def _decoded(
+    path: Path, start: float, duration: float | None, mixing: _Mixing, progress: Progress
+) -> tuple[Float, int, float, list[str]]:
+    """A stretch of a file: samples at 16 kHz, frames and rate of the source, and warnings."""
     with closing(open_source(path)) as source:
         rate = checked_rate(source.rate, str(path))
         first = round(start * rate)
         wanted = None if duration is None else round(duration * rate)
-        blocks = _checked_blocks(source, first, wanted, path, progress)
+        blocks = _checked_blocks(source, first, wanted, path, mixing, progress)
         samples, frames = _resampled(blocks, rate)
         problem = source.problem
     if frames == 0 and first > 0:
@@ -104,7 +121,7 @@ def load_speech(
         warnings.append(
             f"{path.name} ends {(wanted - frames) / rate:.3g} s before the stretch asked for does."
         )
-    return _speech(samples, frames, rate, file_digest(path), path, warnings)
+    return samples, frames, rate, warnings
 
 
 def speech_from_samples(samples: ArrayLike, rate: float, name: str = "The sound") -> Speech:
@@ -130,14 +147,19 @@ def speech_from_samples(samples: ArrayLike, rate: float, name: str = "The sound"
     elif array.dtype.kind == "u":
         middle = (np.iinfo(array.dtype).max + 1) / 2
         array = array / middle - 1
-    mono = _mono(array.reshape(len(array), -1)) if array.size else np.zeros(0, np.float32)
+    mixing, warnings = _Mixing(), []
+    wide = array.reshape(len(array), -1) if array.size else np.zeros((0, 1))
+    mono = mixing(wide)
+    if mixing.cancelled:
+        mono = mixing.loudest(wide)
+        warnings.append(mixing.warning(name))
     if not np.isfinite(mono).all():
         raise BadInputError(f"{name} holds NaN or infinite samples.", "Render or record it again.")
     rate = checked_rate(rate, name)
     digest = hashlib.sha256(f"{rate:g}:".encode())
     digest.update(np.ascontiguousarray(mono).data)
     resampled, frames = _resampled((mono[i : i + 65536] for i in range(0, len(mono), 65536)), rate)
-    return _speech(resampled, frames, rate, digest.hexdigest(), None, [], name)
+    return _speech(resampled, frames, rate, digest.hexdigest(), None, warnings, name)
 
 
 def _check_file(path: Path) -> None:
@@ -176,13 +198,18 @@ def checked_rate(rate: float, name: str) -> float:
 
 
 def _checked_blocks(
-    source: Source, first: int, wanted: int | None, path: Path, progress: Progress
+    source: Source,
+    first: int,
+    wanted: int | None,
+    path: Path,
+    mixing: _Mixing,
+    progress: Progress,
 ) -> Iterator[Float]:
     """Mono blocks of the stretch, each checked for NaN and infinity."""
     total = min(wanted or source.frames, max(source.frames - first, 1)) if source.frames else 0
     done = 0
     for block in source.blocks(first, wanted):
-        mono = _mono(block)
+        mono = mixing(block)
         if not np.isfinite(mono).all():
             raise BadInputError(
                 f"{path} holds NaN or infinite samples.",
@@ -198,10 +225,48 @@ def _checked_blocks(
         yield mono
 
 
-def _mono(block: NDArray[np.generic]) -> Float:
-    """The mean of the channels: (n, C) → (n,) float32."""
-    wide = block.astype(np.float32, copy=False)
-    return wide[:, 0] if wide.shape[1] == 1 else wide.mean(axis=1, dtype=np.float32)
+class _Mixing:
+    """From any channels to one, block by block: their mean, or one of them.
+
+    Args:
+        channel: the one; by default the mean, and how loud all of them are is noted.
+    """
+
+    def __init__(self, channel: int | None = None) -> None:
+        self._channel = channel
+        self._mean = 0.0
+        self._each = np.zeros(1)
+
+    def __call__(self, block: NDArray[np.generic]) -> Float:
+        """(n, C) → (n,) float32."""
+        wide = block.astype(np.float32, copy=False)
+        if wide.shape[1] == 1:
+            return wide[:, 0]
+        if self._channel is not None:
+            return wide[:, min(self._channel, wide.shape[1] - 1)]
+        mono: Float = wide.mean(axis=1, dtype=np.float32)
+        if len(self._each) < wide.shape[1]:
+            self._each = np.pad(self._each, (0, wide.shape[1] - len(self._each)))
+        with np.errstate(over="ignore", invalid="ignore"):  # Who resamples looks for those.
+            self._mean += float(np.square(mono).sum(dtype=np.float64))
+            self._each[: wide.shape[1]] += np.square(wide).sum(axis=0, dtype=np.float64)
+        return mono
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether there is next to nothing in the mean of what is in the channels."""
+        least = _CANCELLED / len(self._each)
+        return bool(self._mean < least**2 * self._each.max())
+
+    @property
+    def loudest(self) -> _Mixing:
+        """The loudest channel alone."""
+        return _Mixing(int(self._each.argmax()))
+
+    def warning(self, name: str) -> str:
+        """What was done about channels that cancel each other out."""
+        channel = int(self._each.argmax()) + 1
+        return f"The channels of {name} cancel each other out: channel {channel} alone was used."
 
 
 def _resampled(blocks: Iterable[Float], rate: float) -> tuple[Float, int]:

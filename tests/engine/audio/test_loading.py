@@ -64,6 +64,27 @@ def test_channels_are_averaged(tmp_path):
     np.testing.assert_allclose(load_speech(path).samples, 0.3, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("gains", "taken"), [((0.5, -0.5), 0), ((-0.4, 0.41), 1), ((0.1, 0.3, -0.4, 0.0), 2)]
+)
+def test_of_channels_that_cancel_each_other_out_the_loudest_is_taken(tmp_path, tone, gains, taken):
+    path, samples = tmp_path / "two.wav", tone(16000) * np.array(gains)
+    soundfile.write(path, samples, 16000, subtype="FLOAT")
+    told = f"cancel each other out: channel {taken + 1} alone was used"
+    for speech in (load_speech(path), speech_from_samples(samples, 16000)):
+        np.testing.assert_allclose(speech.samples, samples[:, taken], atol=1e-6)
+        assert told in speech.warnings[0]
+
+
+@pytest.mark.parametrize("gains", [(0.5, 0.0), (0.5, -0.3), (0.0,) * 5 + (0.5,), (0.0, 0.0)])
+def test_channels_that_leave_something_are_averaged(tmp_path, tone, gains):
+    path, samples = tmp_path / "some.wav", tone(16000) * np.array(gains)
+    soundfile.write(path, samples, 16000, subtype="FLOAT")
+    speech = load_speech(path)
+    np.testing.assert_allclose(speech.samples, samples.mean(axis=1), atol=1e-6)
+    assert not any("channel" in warning for warning in speech.warnings)
+
+
 @pytest.mark.parametrize("rate", [16000, 44100])
 def test_a_stretch_is_the_same_as_cutting_the_file(tmp_path, rate):
     noise = np.random.default_rng(1).normal(0, 0.1, rate * 2)
