@@ -26,7 +26,7 @@ from engine.motion.model.ids import CORRECTED, DEFAULT, MODELS, model_file
 from engine.motion.performance import Performance
 from engine.motion.rules.contacts import contact_curves, phones_in_silence
 from engine.motion.rules.correction import LipCorrection, lip_correction
-from engine.motion.rules.pauses import hold_pauses_open, rest_in_silence
+from engine.motion.rules.pauses import ease_in_silence, hold_pauses_open, rest_in_silence
 from engine.motion.rules.visemes import articulate
 from engine.motion.style import NEUTRAL, Style
 from engine.recognition.ids import DEFAULT as RECOGNIZER
@@ -157,6 +157,7 @@ def predict(
         fit = _fit(motion, loaded, head, face)
         weights, gap = (motion.weights, gap) if fit is None else (fit.weights, fit.gap)
         if fit is None:
+            weights = ease_in_silence(weights, names, phones, contacts, fps)
             weights = rest_in_silence(weights, names, contacts)
         weights = apply_labiodental_contact(weights, names, contacts.labiodental)
         weights = close_lips(weights, gap, contacts.closure)

@@ -45,7 +45,7 @@ _RELAXING = (0.22, 0.40)
 _PREPARING = (0.36, 0.50)
 """How long before and after sounds the mouth does not rest: at most so many seconds, and at most
 this part of the silence."""
-_BREATH = 0.20
+BREATH = 0.20
 """Seconds at most in which the mouth opens out of rest: for the breath, and then it waits for the
 sound, half open. Filmed speakers are half open 0.15 to 0.4 s before they are heard."""
 _AT_EDGE = 0.5
@@ -158,7 +158,7 @@ def rest_intervals(phones: Sequence[Phone], fps: float) -> ContactIntervals:
         if i == len(phones) - 1:
             end += length
         rise = max(start - phone.start, _QUICKEST)
-        fall = max(min(phone.end - end, _BREATH), _QUICKEST)
+        fall = max(min(phone.end - end, BREATH), _QUICKEST)
         intervals.append((start, end, rise, fall, amount))
     return _gathered(intervals)
 

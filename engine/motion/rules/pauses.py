@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How closed the mouth is in long silences: a layer over finished expression weights.
+"""How the mouth moves and how closed it is in silences: layers over finished expression weights.
 
 numpy alone, for Blender imports this module.
 """
@@ -10,16 +10,58 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...phonemes import SILENCE  # noqa: TID252
+from ...phonemes import SILENCE, Phone  # noqa: TID252
 from ..arkit import sides  # noqa: TID252
 from ..lip_contact import Double, Float  # noqa: TID252
-from .contacts import Contacts
+from .coarticulation import ContactIntervals, envelope
+from .contacts import BREATH, Contacts
 from .lip_shape import LipShape, lip_shape
 from .targets import VISEMES
 
 _MOUTH = ("jaw", "mouth", "tongue")
 """What expressions of the mouth begin with."""
 _EXPRESSIONS = ("jawOpen", "mouthUpperUp", "mouthLowerDown")
+
+
+def ease_in_silence(
+    weights: Float, names: Sequence[str], phones: Sequence[Phone], contacts: Contacts, fps: float
+) -> Float:
+    """Predicted weights whose mouth moves in silence no faster than it opens for a breath.
+
+    A model that sees a quarter of a second ahead opens a mouth that rests within one frame, as soon
+    as the next sound comes into sight. In silences the mouth is therefore the mean of the frames
+    around, by a Hann window as long as a breath takes; half of that before and after sounds it is
+    the model's own, and so it is in contacts.
+
+    Args:
+        weights: (T, E) of ARKit expressions; those of eyes, brows and cheeks are left as they are.
+        names: E names.
+        phones: from :func:`engine.motion.rules.contacts.phones_in_silence`.
+        contacts: of the phones, at the T frames.
+        fps: frames per second.
+    """
+    mouth = np.array([name.startswith(_MOUTH) for name in names])
+    eased = envelope(_silences(phones), len(weights), fps)
+    eased *= (1.0 - contacts.closure) * (1.0 - contacts.labiodental)
+    if not eased.any():
+        return weights
+    reach = int(np.ceil(BREATH / 2 * fps)) - 1
+    window = 1.0 + np.cos(2 * np.pi * np.arange(-reach, reach + 1) / (BREATH * fps))
+    around = np.pad(weights[:, mouth].astype(np.float64), ((reach, reach), (0, 0)), mode="edge")
+    frames = np.lib.stride_tricks.sliding_window_view(around, len(window), axis=0)
+    result = weights.copy()
+    result[:, mouth] += eased[:, None] * (frames @ (window / window.sum()) - weights[:, mouth])
+    return result
+
+
+def _silences(phones: Sequence[Phone]) -> ContactIntervals:
+    """Silences but for half a breath at both ends, in which they begin and end."""
+    found = []
+    for phone in phones:
+        edge = min(BREATH / 2, (phone.end - phone.start) / 2)
+        if phone.label == SILENCE and edge > 0.0:
+            found.append((phone.start + edge, phone.end - edge, edge, edge, 1.0))
+    return ContactIntervals(*np.array(found, np.float64).reshape(-1, 5).T)
 
 
 def rest_in_silence(weights: Float, names: Sequence[str], contacts: Contacts) -> Float:

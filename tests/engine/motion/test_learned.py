@@ -12,6 +12,7 @@ from engine.audio.loading import speech_from_samples
 from engine.core.errors import BadInputError
 from engine.motion.encoders.base import AudioFeatures
 from engine.motion.encoders.phonetic import PhoneticEncoder
+from engine.motion.lip_contact import lip_gap
 from engine.motion.model.checkpoint import TrainedModel, save_model, set_basis
 from engine.motion.model.config import STARTER, for_head
 from engine.motion.model.loaded import LoadedModel, loaded_model
@@ -80,6 +81,24 @@ def test_what_recognition_found_goes_into_the_performance(head, loaded):
     known = _recognized()
     made = _spoken(loaded, head, recognized=known)
     assert (made.phones, made.warnings) == (known.phones, ("Noted.",))
+
+
+@pytest.mark.parametrize("pause", [0.45, 1.2])
+def test_the_shipped_model_opens_the_mouth_for_a_breath_not_at_once(head, pause):
+    fps, sounds = 60.0, (("SIL", 0.4), ("M", 0.1), ("AA", 0.2), ("M", 0.1), ("SIL", pause))
+    phones, now = [], 0.0
+    for label, length in (*sounds, ("AY", 0.2), ("SIL", 0.4)):
+        phones.append(Phone(label, now, now + length))
+        now += length
+    heard = replace(_recognized(now, *phones), energy=np.zeros(round(100 * now), np.float32))
+    made = predict(_speech(now), head, fps, recognized=heard, model="starter")
+    gap = lip_gap(head.expression_basis, head.expression_names, head.landmarks)
+    opening = 1000.0 * gap.apart(made.weights).max(axis=1)
+    silence = phones[4]
+    within = slice(round((silence.start + 0.1) * fps), round((silence.end - 0.1) * fps))
+    speeds = fps * np.diff(opening[within])
+    assert opening[within].max() > 3.0
+    assert 0.0 < speeds.max() < 100.0  # mm/s; of the rules 75.
 
 
 class WithoutPhones:

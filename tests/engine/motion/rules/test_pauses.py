@@ -7,7 +7,8 @@ import pytest
 from engine.core.errors import BadInputError
 from engine.motion.arkit import to_head_weights
 from engine.motion.lip_contact import lip_gap
-from engine.motion.rules.pauses import hold_pauses_open
+from engine.motion.rules.contacts import BREATH, phones_in_silence
+from engine.motion.rules.pauses import ease_in_silence, hold_pauses_open
 from engine.motion.style import Style
 from engine.phonemes import Phone
 from tests.engine.motion.known_phones import articulated, contacts_of
@@ -68,3 +69,44 @@ def test_what_is_no_arkit_expression_is_left_alone(head, spoken):
 def test_an_impossible_rest_is_refused(rest):
     with pytest.raises(BadInputError, match="rest"):
         Style(rest=rest)
+
+
+def eased(head, weights, fps=FPS):
+    known = phones_in_silence(PHONES, FRAMES / FPS)
+    contacts = contacts_of(PHONES, len(weights), fps)
+    return ease_in_silence(weights, head.expression_names, known, contacts, fps)
+
+
+@pytest.mark.parametrize("fps", [12.0, 25.0, 60.0, 120.0])
+def test_a_mouth_that_opens_at_once_in_a_silence_takes_a_breaths_time(head, fps):
+    times = np.arange(round(FRAMES / FPS * fps)) / fps
+    jaw = head.expression_names.index("jawOpen")
+    weights = np.zeros((len(times), len(head.expression_names)), np.float32)
+    weights[times >= 1.2, jaw] = 0.5
+    found = eased(head, weights, fps)
+    moving = (found[:, jaw] > 0.0) & (found[:, jaw] < 0.5)
+    assert BREATH - 2.1 / fps <= moving.sum() / fps <= BREATH
+    assert np.all(np.diff(found[:, jaw]) >= 0.0)
+    np.testing.assert_array_equal(np.delete(found, jaw, axis=1), np.delete(weights, jaw, axis=1))
+
+
+def test_sounds_contacts_and_the_face_around_the_mouth_are_not_eased(head):
+    names = head.expression_names
+    weights = np.random.default_rng(0).random((FRAMES, len(names))).astype(np.float32)
+    found, times = eased(head, weights), np.arange(FRAMES) / FPS
+    contacts = contacts_of(PHONES, FRAMES, FPS)
+    silent = times == 0.0  # The first silence was there before.
+    for phone in PHONES:
+        silent |= (phone.label == "SIL") & (times > phone.start) & (times < phone.end)
+    own = ~silent | (contacts.closure == 1.0) | (contacts.labiodental == 1.0)
+    np.testing.assert_array_equal(found[own], weights[own])
+    eyes = [i for i, name in enumerate(names) if not name.startswith(("jaw", "mouth", "tongue"))]
+    np.testing.assert_array_equal(found[:, eyes], weights[:, eyes])
+    assert not np.array_equal(found, weights)
+
+
+def test_without_silences_nothing_is_eased(head):
+    weights = np.random.default_rng(0).random((50, len(head.expression_names))).astype(np.float32)
+    known = phones_in_silence([Phone("AA", 0.0, 1.0)], 1.0)
+    contacts = contacts_of([Phone("AA", 0.0, 1.0)], 50, FPS)
+    assert ease_in_silence(weights, head.expression_names, known, contacts, FPS) is weights
