@@ -7,7 +7,7 @@ line are kept, and only corrective keys of our own are replaced.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -176,6 +176,7 @@ def put(context: bpy.types.Context, draft: LineDraft) -> Baked:
         _place(track.datablock, action, line, span)
         found = track.channels
         notes += notes_of(track.obj, found)
+        notes += _unplayed(track, action)
         if not animated and found.channels:
             animated = len(found.channels)
             kind = "channels of bones" if track.obj.type == "ARMATURE" else "shape keys"
@@ -189,6 +190,22 @@ def put(context: bpy.types.Context, draft: LineDraft) -> Baked:
             bpy.data.actions.remove(action)
     frames = len(prediction.values)
     return Baked(objects[0].name, actions[0], frames, animated, kind, tuple(notes))
+
+
+def _unplayed(track: Track, action: bpy.types.Action) -> Iterator[str]:
+    """Why the NLA does not play what an object got of a line, a sentence each."""
+    animation, name = track.datablock.animation_data, track.obj.name
+    played = [found for found, _ in nla.strips_of(track.datablock, action)]
+    solo = [found for found in animation.nla_tracks if found.is_solo]
+    if not animation.use_nla:
+        yield f"The NLA of '{name}' is off, so this is not seen: tick it in the NLA editor."
+    elif solo and solo[0] not in played:
+        yield (
+            f"'{name}' plays its solo NLA track '{solo[0].name}' alone: "
+            "click the track's star in the NLA editor."
+        )
+    elif played and all(found.mute for found in played):
+        yield f"The NLA track '{played[0].name}' of '{name}' is muted, so this is not seen."
 
 
 def _put_track(track: Track, line: Any, notes: list[str]) -> bpy.types.Action:

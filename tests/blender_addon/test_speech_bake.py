@@ -325,3 +325,40 @@ def test_bake_again_without_a_bake_says_so(blender, head):
 def test_a_driven_key_is_reported(head, speak):
     head.data.shape_keys.key_blocks["jawOpen"].driver_add("value")
     assert any("Drivers" in note and "jawOpen" in note for note in speak().notes)
+
+
+def add_solo_track(animation):
+    track = animation.nla_tracks.new()
+    track.name, track.is_solo = "mine", True
+
+
+def mute_our_track(animation):
+    (track,) = (track for track in animation.nla_tracks if track.name == "GaussianSpeech")
+    track.mute = True
+
+
+@pytest.mark.parametrize(
+    ("hinder", "said"),
+    [
+        (add_solo_track, "'Small' plays its solo NLA track 'mine' alone"),
+        (lambda animation: setattr(animation, "use_nla", False), "The NLA of 'Small' is off"),
+        (mute_our_track, "The NLA track 'GaussianSpeech' of 'Small' is muted"),
+    ],
+    ids=["solo", "off", "muted"],
+)
+def test_an_nla_that_does_not_play_the_line_is_reported(blender, head, speak, hinder, said):
+    assert not any("NLA" in note for note in speak().notes)
+    hinder(head.data.shape_keys.animation_data)
+    assert np.ptp(played(blender, head), axis=0).max() == 0.0
+    assert any(said in note for note in speak().notes)
+
+
+def test_a_solo_track_of_the_line_itself_is_not_reported(head, speak):
+    speak()
+    (track,) = (
+        track
+        for track in head.data.shape_keys.animation_data.nla_tracks
+        if track.name == "GaussianSpeech"
+    )
+    track.is_solo = True
+    assert not any("NLA" in note for note in speak().notes)
