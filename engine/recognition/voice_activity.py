@@ -110,8 +110,8 @@ def detect_voice_activity(
     loud = running_percentile(level, 97, core) if core.any() else around
     noise = np.minimum(running_percentile(level, 10), loud - CONTRAST)
     core &= (level > loud - _CORE_RANGE) & (level > AUDIBLE)
-    core &= median_filter(_movement(features.mel), _MOVEMENT_FRAMES, mode="nearest") > _MOVEMENT
     sound = level > np.maximum(np.maximum(noise + OVER_NOISE, loud - _SPEECH_RANGE), AUDIBLE)
+    core &= _moves(features.mel, sound, core)
     return SpeechRegions(tuple(_bridged(_around(core, sound, probability))), loud, noise)
 
 
@@ -154,6 +154,24 @@ def _cores(probability: Float, level: Float, around: Float) -> Mask:
     variance = square - uniform_filter1d(height, _HALF_SECOND, mode="nearest") ** 2
     likely = (mean > _LIKELY) & (probability > _SOME) & (variance > _MODULATION**2)
     return np.asarray(certain | likely, bool)
+
+
+def _moves(mel: Float, sound: Mask, core: Mask) -> Mask:
+    """(N,) which frames of a core have the movement of a voice around them.
+
+    Where it lacks, the frames with sound alone are asked: in the silence of a recording that was
+    cleaned, round a word or two, nothing moves.
+    """
+    movement = _movement(mel)
+    moves = np.asarray(median_filter(movement, _MOVEMENT_FRAMES, mode="nearest") > _MOVEMENT)
+    reach = _MOVEMENT_FRAMES // 2
+    padded = np.pad(np.where(sound, movement, np.nan), reach, constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, _MOVEMENT_FRAMES)
+    still = np.flatnonzero(core & sound & ~moves)
+    for first in range(0, len(still), _BATCH):
+        frames = still[first : first + _BATCH]
+        moves[frames] = np.nanmedian(windows[frames], axis=1) > _MOVEMENT
+    return moves
 
 
 def _movement(mel: Float) -> Float:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
 from difflib import SequenceMatcher
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from tests.conftest import HUMAN
 from tests.engine.recognition.made_speech import RATE, labels, speech_of, spoken
 
 SECONDS = 6
+PHONES = Path(__file__).parents[2] / "speech" / "sample_voice.phones.json"
 CASES = HUMAN.parent / "cases" / "audio"
 
 
@@ -28,6 +31,21 @@ def covered(found, frames):
     for start, stop in found:
         mask[start:stop] = True
     return mask
+
+
+@pytest.fixture(scope="module")
+def words(sample_voice):
+    """Samples of some words of the sample voice, 0.2 to 0.5 s long."""
+    (line,) = json.loads(PHONES.read_text("utf-8"))["w"]
+    sounds = [phone["t"] for phone in line["w"]]
+    found = []
+    for word in ("L EH N D", "V OY S", "M UW V", "M AW TH", "S AA F T", "W IH S P ER", "B UW M"):
+        wanted = word.split()
+        first = next(k for k in range(len(sounds)) if sounds[k : k + len(wanted)] == wanted)
+        last = line["w"][first + len(wanted) - 1]
+        start, end = line["w"][first]["b"], last["b"] + last["d"]
+        found.append(sample_voice[0].samples[round(start * RATE) : round(end * RATE)])
+    return found
 
 
 def whispered(samples):
@@ -130,6 +148,26 @@ def music(seed):
 def test_music_and_noise_are_no_speech(kind):
     for seed in range(3):
         assert regions(music(seed)[kind]) == ()
+
+
+def gated(samples):
+    """Half a second of it every two seconds, and no sound at all between, as of a noise gate."""
+    time = np.arange(len(samples)) / RATE
+    return np.where(time % 2.0 < 0.5, samples, 0.0)
+
+
+@pytest.mark.parametrize("kind", music(0))
+def test_music_and_noise_in_short_parts_are_no_speech(kind):
+    for seed in range(3):
+        assert regions(gated(music(seed)[kind])) == ()
+
+
+@pytest.mark.parametrize("seconds", [0.3, 1.0, 3.0])
+@pytest.mark.parametrize("voice", [np.asarray, breathy])
+def test_a_word_between_silences_without_any_noise_is_speech(words, voice, seconds):
+    silence = np.zeros(round(seconds * RATE), np.float32)
+    found = [bool(regions(np.concatenate([silence, voice(word), silence]))) for word in words]
+    assert sum(found) >= len(words) - 1  # "Boom" is hardly more than a hum.
 
 
 def test_music_moves_no_lips():
