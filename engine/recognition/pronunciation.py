@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
@@ -31,6 +32,20 @@ _VOWELS_LEFT_OUT = {"ar", "he"}
 _LATIN = "id"
 """Voice of Indonesian, which reads Latin letters as they are written."""
 _ANY_VOWEL = Sound("AH", ("AH", "AA", "EH", "IH"))
+_DRAWN_OUT = re.compile(r"(.)\1{2,}")
+"""A letter three times and more: nooo, hmmmm."""
+_NUMERAL = re.compile(r"[ivx]+")
+_INTERJECTIONS = {
+    "aww": "AO",
+    "brr": "B ER",
+    "eww": "IY UW",
+    "grr": "G ER",
+    "mmm": "M",
+    "pff": "P F",
+    "pst": "P S T",
+    "umm": "AH M",
+}
+"""Sounds that are no words; espeak-ng spells most of them, letter by letter."""
 _DIGITS_READ_SINGLY = 3
 """Digits from which a number may be read one by one: 555, room 101."""
 
@@ -154,9 +169,13 @@ def _with_vowels(word: str, voice: str) -> Pronunciation:
 
 
 def _dictionary_entries(word: str) -> Iterator[Pronunciation]:
-    found = _dictionary().get(word, ())
+    known = _dictionary()
+    found = known.get(word, ())
     if not found and word.endswith("'s"):
         yield from ((*sounds, *_arpabet("Z")) for sounds in _dictionary_entries(word[:-2]))
+    elif not found and not _NUMERAL.fullmatch(word):
+        shorter = dict.fromkeys(_DRAWN_OUT.sub(kept, word) for kept in (r"\1\1", r"\1"))
+        found = [line for short in shorter if len(short) > 1 for line in known.get(short, ())]
     yield from (_arpabet(line) for line in found)
 
 
@@ -166,9 +185,11 @@ def _arpabet(phones: str) -> Pronunciation:
 
 @cache
 def _dictionary() -> dict[str, list[str]]:
-    """The 130,000 words of the CMU dictionary that PocketSphinx brings."""
+    """The 130,000 words of the CMU dictionary that PocketSphinx brings, and interjections."""
     words: dict[str, list[str]] = {}
     for line in Path(get_model_path("en-us/cmudict-en-us.dict")).read_text("utf-8").splitlines():
         name, _, phones = line.partition(" ")
         words.setdefault(name.partition("(")[0], []).append(phones)
+    for name, phones in _INTERJECTIONS.items():
+        words.setdefault(name, []).append(phones)
     return words

@@ -59,6 +59,23 @@ def test_unknown_english_words_are_read_by_espeak(word, said):
     assert labels(word)[0] == said
 
 
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        *(("Mmm", ["M"]), ("mmmmm", ["M"]), ("brrr", ["B ER"]), ("Pst", ["P S T"])),
+        *(("Nooo", ["N OW"]), ("whaaat", ["W AH T", "HH W AH T"]), ("ummm", ["AH M"])),
+        *(("sooo", ["S UW", "S OW"]), ("ahhhh", ["AA"])),
+    ],
+)
+def test_interjections_and_words_that_are_drawn_out_are_not_spelled(word, said):
+    assert labels(word) == said
+
+
+@pytest.mark.parametrize(("word", "wrong"), [("www", "D AH B AH L Y UW"), ("XXX", "EH K S")])
+def test_letters_and_numerals_are_not_taken_for_words_that_are_drawn_out(word, wrong):
+    assert wrong not in labels(word)
+
+
 def test_espeak_shapes_the_lips_as_the_dictionary_does():
     lips = {"P", "B", "M", "F", "V", "W"}
     words = sorted(word for word in _dictionary() if word.isalpha())[::60]
