@@ -36,7 +36,7 @@ from walking import (
 
 VOICE, FOLDER = arguments("VOICE.wav", "FOLDER")
 LINE = "Lend me your own voice, and I will move my mouth, from a soft whisper to a proper boom."
-PATIENCE = 60.0
+PATIENCE = 300.0
 """Seconds to wait for one step before giving up."""
 
 

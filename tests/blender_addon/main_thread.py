@@ -51,6 +51,7 @@ from tests.blender_addon.pressing import (
     play,
     select,
     slide,
+    undo_and_redo,
     was_run,
 )
 from tests.blender_addon.rig_faces import face_bones, make_armature
@@ -91,6 +92,7 @@ def speaking() -> Iterator[Condition]:
     select(head)
     yield from call("live", sound=str(VOICE))
     yield is_live
+    yield from undo_and_redo()  # The values before live speech are given back and taken again.
     yield from call("live_record")
     yield from seconds(1)
     yield from call("live_stop")
@@ -302,11 +304,7 @@ def others() -> Iterator[Condition]:
 
 def state() -> Iterator[Condition]:
     """Undo and redo, a file that is saved, and opened again while the engine is at work."""
-    with inside("VIEW_3D"):
-        bpy.ops.ed.undo_push(message="Main Thread")
-        bpy.ops.ed.undo()
-        bpy.ops.ed.redo()
-    yield from seconds(1)
+    yield from undo_and_redo()
     saved = str(FOLDER / "saved.blend")
     bpy.ops.wm.save_as_mainfile(filepath=saved, copy=True)
     head = next(obj for obj in bpy.data.objects if obj.gaussianspeech_head.id)

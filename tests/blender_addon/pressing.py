@@ -63,6 +63,15 @@ def call(
     yield from seconds(0.5)
 
 
+def undo_and_redo() -> Iterator[Condition]:
+    """One step of each."""
+    with inside("VIEW_3D"):
+        bpy.ops.ed.undo_push(message="Main Thread")
+        bpy.ops.ed.undo()
+        bpy.ops.ed.redo()
+    yield from seconds(1)
+
+
 def close_file_browser() -> Iterator[Condition]:
     """Close the browser that operators open which ask for a file, and wait until it is closed."""
     for tick in range(_PATIENCE):
