@@ -112,10 +112,10 @@ def poll_finished() -> bool:
 
 
 def redraw_sidebars(context: bpy.types.Context) -> None:
-    """Redraw the sidebars, and not the 3D views beside them."""
+    """Redraw the sidebars that show the status, and not the 3D views and sequencers beside them."""
     for window in context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type == "VIEW_3D":
+            if area.type in {"VIEW_3D", "SEQUENCE_EDITOR"}:
                 for region in area.regions:
                     if region.type == "UI":
                         region.tag_redraw()

@@ -241,6 +241,7 @@ def _asked(step: Callable[..., Future | None], *arguments: Any) -> Future | None
 
 
 def _redraw(context: bpy.types.Context) -> None:
+    background.redraw_sidebars(context)
     for window in context.window_manager.windows:
         for area in window.screen.areas:
             if area.type in {"VIEW_3D", "PREFERENCES"}:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 
@@ -57,3 +59,19 @@ def test_an_error_of_the_engine_is_shown_with_its_remedy(background, addon, stat
         "The engine ended.",
         "Try again.",
     )
+
+
+def test_the_sidebars_that_show_the_status_are_redrawn_alone(background):
+    redrawn = []
+
+    def region(of, kind):
+        return SimpleNamespace(type=kind, tag_redraw=lambda: redrawn.append((of, kind)))
+
+    areas = [
+        SimpleNamespace(type=name, regions=[region(name, kind) for kind in ("WINDOW", "UI")])
+        for name in ("VIEW_3D", "SEQUENCE_EDITOR", "GRAPH_EDITOR")
+    ]
+    window = SimpleNamespace(screen=SimpleNamespace(areas=areas))
+    windows = SimpleNamespace(window_manager=SimpleNamespace(windows=[window]))
+    background.redraw_sidebars(windows)
+    assert redrawn == [("VIEW_3D", "UI"), ("SEQUENCE_EDITOR", "UI")]
