@@ -41,13 +41,6 @@ BUILDER = "5.2"
 LPIPS = ("lpips==0.1.4", "torchvision==0.28.0")
 """The packages of the extra ``perceptual``; torchvision is the one for the pinned torch."""
 
-TORCH = next(
-    line.strip()
-    for line in Path(__file__).with_name("constraints.txt").read_text("utf-8").splitlines()
-    if line.startswith("torch==")
-)
-"""The pinned build of torch."""
-
 nox.options.sessions = ["tests", *(f"addon-{version}" for version in BLENDERS)]
 # One more than there are processors: each session waits for other processes now and then.
 nox.options.parallel = (os.cpu_count() or 1) + 1
@@ -248,8 +241,9 @@ def lpips(session: nox.Session) -> None:
 
 @nox.session(python=python_of(ENGINE_PYTHON), reuse_venv=True)
 def tracking(session: nox.Session) -> None:
-    """Tracking with MediaPipe, whose numpy and protobuf are older than the pinned ones."""
-    install(session, "-e", ".[tracking]", "pytest", "hypothesis", TORCH)
+    """Tracking with MediaPipe, which the other sessions do without."""
+    extras = ".[tracking,training]"
+    install(session, "-c", "constraints.txt", "-e", extras, "pytest", "hypothesis")
     session.run("pytest", "tests/training/tracking", *session.posargs, env=COMPILED)
 
 
