@@ -35,18 +35,17 @@ from tests.benchmarks.tracking_truth import Shot  # noqa: E402
 
 PICTURE = ROOT / "docs" / "images" / "person-from-video.jpg"
 VOICE = Path(assets.__file__).with_name("sample_voice.wav")
-PERSON, SIZE = 103, (480, 640)
-SHOWN = 60
-"""Frame of the film."""
-STEPS = 3000
+PERSON, SIZE, SECONDS, SHOWN = 103, (480, 600), 3.2, 40
+"""Of the film; the last is the frame that is shown."""
+STEPS = 1500
 FACES = (({}, 0), ({"mouthSmileLeft": 0.7, "mouthSmileRight": 0.7}, -22), ({"jawOpen": 0.35}, 22))
 """Expressions and degrees of turn."""
-_AWAY, _FOCAL, _ABOVE = 0.52, 0.78, 0.02
+_AWAY, _FOCAL, _ABOVE = 0.52, 1.3, 0.03
 
 
 def film(path: Path) -> None:
     """Film the person."""
-    shot = Shot(VOICE, size=SIZE, seed=PERSON)
+    shot = Shot(VOICE, size=SIZE, seed=PERSON, seconds=SECONDS, focal=_FOCAL)
     frames = (image for image, _ in shot.pictures(cycles=True))
     write_video(path, frames, float(shot.truth.performance.fps), VOICE)
 
