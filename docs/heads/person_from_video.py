@@ -37,6 +37,8 @@ PICTURE = ROOT / "docs" / "images" / "person-from-video.jpg"
 VOICE = Path(assets.__file__).with_name("sample_voice.wav")
 PERSON, SIZE, SECONDS, SHOWN = 103, (480, 600), 3.2, 40
 """Of the film; the last is the frame that is shown."""
+CROP = np.s_[70:520, 70:410]
+"""Of the pictures, what is shown."""
 STEPS = 1500
 FACES = (({}, 0), ({"mouthSmileLeft": 0.7, "mouthSmileRight": 0.7}, -22), ({"jawOpen": 0.35}, 22))
 """Expressions and degrees of turn."""
@@ -104,7 +106,7 @@ def main() -> None:
         train(video, out)
     tracked = out / "stages" / "tracking" / "preview.mp4"
     row = [frame_of(video, SHOWN), frame_of(tracked, SHOWN), *faces(out)]
-    picture = Image.fromarray(np.hstack(row))
+    picture = Image.fromarray(np.hstack([panel[CROP] for panel in row]))
     picture.resize((1600, 1600 * picture.height // picture.width)).save(PICTURE, quality=88)
 
 
