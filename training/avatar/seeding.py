@@ -271,11 +271,18 @@ class ColorGathering:
         return (result + base).clamp(0, 1)
 
 
+_MOUTH = ("mouth_interior", "gums", "tongue", "teeth")
+
+
 def face_groups(head: Head) -> NDArray[np.int64]:
     """(F,) which part of the head each triangle is of: parts whose colours do not mix."""
     groups = np.zeros(len(head.faces), np.int64)
-    parts = ("mouth_interior", "gums", "tongue", "teeth", "eyeballs", "irises", "pupils")
-    for number, name in enumerate(parts, 1):
-        inside = np.isin(head.faces, head.regions.get(name, np.empty(0, np.int32))).all(1)
-        groups[inside] = number
+    for number, name in enumerate((*_MOUTH, "eyeballs", "irises", "pupils"), 1):
+        groups[_faces_of(head, name)] = number
     return groups
+
+
+def inside_of_the_mouth(head: Head) -> NDArray[np.bool_]:
+    """(F,) whether a triangle is of teeth, gums, tongue, or the cheeks' and lips' inner side."""
+    groups = face_groups(head)
+    return (groups > 0) & (groups <= len(_MOUTH))

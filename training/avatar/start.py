@@ -19,7 +19,7 @@ from training.avatar.model import (
     new_color,
 )
 from training.avatar.preview import spread
-from training.avatar.seeding import ColorGathering, face_groups, on_triangles
+from training.avatar.seeding import ColorGathering, face_groups, inside_of_the_mouth, on_triangles
 from training.data.multiview import MultiViewCapture
 from training.data.recorded_motion import with_lips
 
@@ -71,7 +71,8 @@ def avatar_to_go_on_from(
     """An avatar that there is; without a colour network of the size it takes the pictures' colours.
 
     Where no picture shows a Gaussian its own colour is kept, shifted by what the nearest ones that
-    are seen change: a nape keeps its strands and takes the tone of the hair.
+    are seen change: a nape keeps its strands and takes the tone of the hair. To begin with the
+    inside of the mouth keeps its own, too.
 
     Args:
         given: the avatar.
@@ -85,7 +86,10 @@ def avatar_to_go_on_from(
         with torch.no_grad():
             before = given.color.colors(None, None)
         gathering, places, groups = gathered(avatar, capture, backend, views)
-        _recolour(avatar, gathering.colors(places, groups, before), settings)
+        colors = gathering.colors(places, groups, before)
+        # Between lips that are out by a millimetre a picture shows lips as often as teeth.
+        inside = torch.from_numpy(inside_of_the_mouth(capture.head))[avatar.binding.long()]
+        _recolour(avatar, torch.where(inside[:, None], before, colors), settings)
     return avatar
 
 
