@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make ``training/tracking/landmark_map.npz``: MediaPipe's landmarks on the default head.
 
-    python -m training.assets.landmark_map [--pictures 2400]
+    python -m training.assets.landmark_map [--pictures 2400] [--looks 900]
 
 Needs the extra ``tracking``. The default avatar is rendered from known cameras with known faces.
 The neutral pictures show where on the mesh each landmark lies: the ray through its pixel meets the
 mesh, and the median over the views is taken. The other pictures, of many people, show how the
 detector responds to expressions and to shapes of heads beyond the mesh's own motion
-(:mod:`training.tracking.landmark_responses`).
+(:mod:`training.tracking.landmark_responses`). --looks more pictures show people in other looks
+(:mod:`training.assets.looks`): in which directions those move landmarks is part of the map, too.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from engine.heads.surface import Surface
 from engine.rendering.frames import FrameRenderer, studio_backdrop
 from engine.splatting.camera import Camera
 from engine.splatting.registry import choose_backend
+from training.assets.look_pictures import LookPictures
+from training.assets.looks import random_look
 from training.synthetic.faces import EYES, MOUTHS, WHOLE
 from training.synthetic.schedule import expression_of
 from training.tracking.identity_space import IdentitySpace, default_space
@@ -38,7 +41,12 @@ from training.tracking.landmark_map import (
     LandmarkMap,
     save_landmark_map,
 )
-from training.tracking.landmark_responses import Picture, Priors, with_responses
+from training.tracking.landmark_responses import (
+    Picture,
+    Priors,
+    look_offsets,
+    with_responses,
+)
 from training.tracking.landmarks import INNER_LOWER, INNER_UPPER, IRISES, POINTS, LandmarkDetector
 from training.tracking.mediapipe_faces import open_detector
 
@@ -49,6 +57,9 @@ _PRIORS = Priors(offset=0.003, response=0.0025, aspect=0.002)
 _SHAPE = 0.35
 """Deviation of what the detector adds to a shape, against the shape's own root mean square."""
 _FOCAL, _AWAY = 1.5, 0.55
+_LOOK_SIZE = 480
+_DIRECTIONS = 40
+"""Of what looks add."""
 
 
 Shown = tuple[Head, Double, Float, Double]
@@ -61,6 +72,7 @@ def main() -> None:
     """Render, detect, fit, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=2400)
+    parser.add_argument("--looks", type=int, default=900)
     parser.add_argument("--out", type=Path, default=ASSET)
     chosen = parser.parse_args()
     head, space = load_head("default"), default_space()
@@ -69,6 +81,9 @@ def main() -> None:
     faces = list(_pictures(head, detector, _faces(head, space, chosen.pictures)))
     print(f"{len(neutral)} of {len(_VIEWS)} neutral views, {len(faces)} of {chosen.pictures} faces")
     found = fitted_map(head, space, neutral, faces, detector.name)
+    others = list(_in_looks(head, detector, _faces(head, space, chosen.looks)))
+    print(f"{len(others)} of {chosen.looks} faces in other looks")
+    found = replace(found, looks=look_offsets(found, head, others, _DIRECTIONS))
     save_landmark_map(found, chosen.out)
     print(f"wrote {chosen.out}: median deviation {1e3 * np.median(found.deviation):.2f} mm")
 
@@ -90,6 +105,7 @@ def fitted_map(
         response=np.zeros((len(names), POINTS, 3), np.float32),
         identity=np.zeros((len(space.basis), POINTS, 3), np.float32),
         aspect=np.zeros((VIEW_FEATURES, POINTS, 3), np.float32),
+        looks=np.zeros((0, POINTS, 3), np.float32),
         deviation=np.zeros(POINTS, np.float32),
         expression_names=names,
         detector=detector,
@@ -99,10 +115,10 @@ def fitted_map(
     return with_responses(nothing, head, [*neutral, *faces], replace(_PRIORS, identity=shapes))
 
 
-def camera_matrix() -> Float:
-    """(3, 3) of the pictures."""
-    f = _FOCAL * _SIZE
-    return np.array([[f, 0, _SIZE / 2], [0, f, _SIZE / 2], [0, 0, 1]], np.float32)
+def camera_matrix(size: int = _SIZE) -> Float:
+    """(3, 3) of pictures of so many pixels in square."""
+    f = _FOCAL * size
+    return np.array([[f, 0, size / 2], [0, f, size / 2], [0, 0, 1]], np.float32)
 
 
 def _pictures(head: Head, detector: LandmarkDetector, shown: Iterator[Shown]) -> Iterator[Picture]:
@@ -114,6 +130,20 @@ def _pictures(head: Head, detector: LandmarkDetector, shown: Iterator[Shown]) ->
         image = renderer.submit(vertices, expression, matrix.astype(np.float32)).numpy()[0]
         if found := detector.detect(image, 0.0):
             yield Picture(found[0].points, vertices, expression, matrix, camera_matrix(), identity)
+
+
+def _in_looks(head: Head, detector: LandmarkDetector, shown: Iterator[Shown]) -> Iterator[Picture]:
+    """Of people each of whom has another look."""
+    K, size = camera_matrix(_LOOK_SIZE), _LOOK_SIZE
+    pictures = LookPictures(head, Camera(np.eye(4, dtype=np.float32), K, size, size))
+    for number, (person, identity, expression, matrix) in enumerate(shown):
+        if number % _CHANGE == 0:
+            rng = np.random.default_rng([7, number])
+            look = random_look(rng, size)
+        vertices = person.deform(expression)
+        image = pictures.take(look, vertices, expression, matrix, rng)
+        if found := detector.detect(image, 0.0):
+            yield Picture(found[0].points, vertices, expression, matrix, K, identity)
 
 
 def _matrix(head: Head, turn: float, nod: float, tilt: float, away: float = _AWAY) -> Double:

@@ -23,8 +23,6 @@ _LEAST_DEVIATION = 0.0004
 _SHARES = ((OVAL, 0.15), (LIPS, 2.5), (EYES, 1.5), (IRISES, 1.5))
 """Factors of the landmarks' weights: the outline slides, lips and eyes are what is looked at."""
 
-OWN_LIPS = 2
-"""Coefficients of a person's own upper and lower inner lip, see :func:`with_own_lips`."""
 _OWN_LIP = 0.001
 """Metres: deviation of the edge of an inner lip, as the detector sees it, among people."""
 _UNSEEN = ("tongueOut",)
@@ -120,9 +118,6 @@ def arkit_face_model(head: Head, space: IdentitySpace, marks: LandmarkMap) -> Fa
     gap = lip_gap(head.expression_basis, names, head.landmarks)
     deviation = np.array([_prior(name) for name in names])
     opening = np.array([name.startswith(_OPENING) for name in names])
-    share = np.ones(POINTS)
-    for points, factor in _SHARES:
-        share[list(points)] = factor
     return FaceModel(
         rest=(marks.on_mesh(head.template) + marks.offset).astype(np.float64),
         normals=normals / np.linalg.norm(normals, axis=1, keepdims=True),
@@ -136,31 +131,50 @@ def arkit_face_model(head: Head, space: IdentitySpace, marks: LandmarkMap) -> Fa
         lasting=np.where(opening, np.inf, _LASTING * deviation),
         pairs=_sides(names),
         spread=np.maximum(marks.deviation, _LEAST_DEVIATION).astype(np.float64),
-        share=share,
+        share=landmark_shares(),
         parting=np.zeros((len(names), 0)) if gap is None else gap.parting,
         names=names,
     )
 
 
-def with_own_lips(model: FaceModel) -> FaceModel:
-    """The model with :data:`OWN_LIPS` more coefficients at the end of its identity.
+def landmark_shares() -> Double:
+    """(478,) weight of a landmark against others."""
+    share = np.ones(POINTS)
+    for points, factor in _SHARES:
+        share[list(points)] = factor
+    return share
 
-    They move no skin, but where the detector sees the edges of this person's upper and lower inner
-    lip: of many people it is wrong by a millimetre, which would open or close the mouth for ever.
+
+def with_own_lips(model: FaceModel) -> FaceModel:
+    """The model with two more coefficients at the end of its identity, of :func:`own_lips`."""
+    return with_own_offsets(model, own_lips())
+
+
+def with_own_offsets(model: FaceModel, rows: Double) -> FaceModel:
+    """The model with more coefficients at the end of its identity.
+
+    They move no skin, but where the detector sees it: of one person it is wrong in all pictures
+    alike, by what neither the shape nor the motion of the face explains.
+
+    Args:
+        model: of the head.
+        rows: (N, 478, 3) metres of unit normal coefficients.
     """
-    rows = own_lips(np.eye(OWN_LIPS))
     return replace(
         model,
         identity=np.concatenate([model.identity, rows]),
-        mean=np.concatenate([model.mean, np.zeros(OWN_LIPS)]),
+        mean=np.concatenate([model.mean, np.zeros(len(rows))]),
     )
 
 
-def own_lips(coefficients: Double) -> Double:
-    """(..., 478, 3) metres by which such coefficients, (..., 2), move landmarks."""
-    moved = np.zeros((*coefficients.shape[:-1], POINTS, 3))
-    for column, points in enumerate((INNER_UPPER, INNER_LOWER)):
-        moved[..., list(points[1:-1]), 1] = _OWN_LIP * coefficients[..., column, None]
+def own_lips() -> Double:
+    """(2, 478, 3) metres: the edges of a person's upper and lower inner lip, as the detector sees.
+
+    Of many people it is wrong by a millimetre, which would open or close the mouth for ever.
+    """
+    moved = np.zeros((2, POINTS, 3))
+    for row, points in zip(moved, (INNER_UPPER, INNER_LOWER), strict=True):
+        row[list(points[1:-1]), 1] = _OWN_LIP
     return moved
 
 

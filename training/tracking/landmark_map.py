@@ -6,7 +6,8 @@ and runs the detector on the pictures: no table is copied. A detector has a styl
 parts closed lips a little, and follows a wide open mouth or a closing lid only so far. What it adds
 to the mesh's own motion is part of the file, linear in the expressions. Of faces it has a style,
 too: it sees each a little like others. What it adds to a person's shape is linear in the identity
-space that the faces were drawn from (:mod:`training.tracking.identity_space`).
+space that the faces were drawn from (:mod:`training.tracking.identity_space`). What the looks of a
+person add, colours, hair and light, nobody knows beforehand: in which directions is in the file.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ VIEW_FEATURES = 5
 
 ASSET = Path(__file__).with_name("landmark_map.npz")
 _ARRAYS = (
-    *("corners", "weights", "offset", "response", "identity", "aspect", "deviation"),
+    *("corners", "weights", "offset", "response", "identity", "aspect", "looks", "deviation"),
     *("expression_names", "detector"),
 )
 _MIDDLE = np.array([0.0, 0.0, 0.05])
@@ -44,6 +45,8 @@ class LandmarkMap:
             mesh for each expression.
         identity: (K, 478, 3) float32 metres a unit: what it adds to each shape of a head.
         aspect: (5, 478, 3) float32 metres: what the view adds, for :func:`view_features`.
+        looks: (L, 478, 3) float32 metres: where a person's looks move landmarks, of unit normal
+            coefficients.
         deviation: (478,) float32 metres: how far detections lie from what this says, as a standard
             deviation across the line of sight.
         expression_names: E names.
@@ -56,6 +59,7 @@ class LandmarkMap:
     response: Float
     identity: Float
     aspect: Float
+    looks: Float
     deviation: Float
     expression_names: tuple[str, ...]
     detector: str
@@ -99,6 +103,7 @@ def save_landmark_map(found: LandmarkMap, path: Path) -> None:
         response=found.response.astype(np.float16),
         identity=found.identity.astype(np.float16),
         aspect=found.aspect.astype(np.float16),
+        looks=found.looks.astype(np.float16),
         deviation=found.deviation.astype(np.float16),
         expression_names=np.array(found.expression_names, np.str_),
         detector=np.array(found.detector),
@@ -123,6 +128,7 @@ def load_landmark_map(path: Path = ASSET) -> LandmarkMap:
         response=data.numbers("response", (len(names), POINTS, 3)),
         identity=data.numbers("identity", (None, POINTS, 3)),
         aspect=data.numbers("aspect", (VIEW_FEATURES, POINTS, 3)),
+        looks=data.numbers("looks", (None, POINTS, 3)),
         deviation=data.numbers("deviation", (POINTS,)),
         expression_names=names,
         detector=data.text("detector"),

@@ -4,7 +4,8 @@
 For each landmark a ridge regression of its displacement in head space from two pixels a picture:
 where it rests, what each expression adds, what the direction of view adds, and, of pictures of many
 people, what each shape of a head adds: (1 + E + 5 + K) × 3 unknowns. Pictures in which the face
-turns away there are left out.
+turns away there are left out. What is then left of a person in all pictures alike is that person's
+looks, of which :func:`look_offsets` finds the directions in which people differ.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.core.arrays import Double, Float
 from engine.heads.head import Head
 from engine.heads.surface import Surface
+from training.tracking.face_model import landmark_shares
 from training.tracking.landmark_map import VIEW_FEATURES, LandmarkMap, view_features
 from training.tracking.landmarks import INNER_LOWER, INNER_UPPER, IRISES, POINTS
 
@@ -25,6 +28,10 @@ _FACING = 0.35
 """Cosine between a landmark's normal and the line of sight from which the landmark counts."""
 _NOISE = 0.0007
 """Metres: standard deviation of a detection."""
+_LOOKS = 0.002
+"""Metres: standard deviation of what a person's looks add."""
+_LEAST_PICTURES = 5
+"""Of a person whose looks are counted."""
 
 
 class Picture(NamedTuple):
@@ -89,8 +96,7 @@ def with_responses(
         for picture, row in zip(pictures, design, strict=True)
     ]
     rows, wanted, counted = (np.array(part) for part in zip(*shown, strict=True))
-    counted[:, list(IRISES)] = True
-    counted[:, [*INNER_UPPER, *INNER_LOWER]] = True
+    counted |= _always()
     deviations = [priors.offset, *([priors.response] * E), *([priors.aspect] * VIEW_FEATURES)]
     prior = np.repeat(1 / np.r_[deviations, priors.identity] ** 2, 3)
     found, deviation = np.zeros_like(known), np.zeros(POINTS)
@@ -111,9 +117,69 @@ def with_responses(
     )
 
 
+def look_offsets(marks: LandmarkMap, head: Head, pictures: Sequence[Picture], count: int) -> Float:
+    """(count, 478, 3) float32 metres: principal directions of what people's looks add to a map.
+
+    They are about the map, which may be of other looks, and as long as a standard deviation. What
+    two halves of a person's pictures say alike is that person's.
+
+    Args:
+        marks: the map.
+        head: whose triangles the vertices of the pictures are of.
+        pictures: of many people in looks of their own, those of one person one after another.
+        count: how many.
+    """
+    people: list[list[Picture]] = []
+    for picture in pictures:
+        if not people or not np.array_equal(people[-1][0].identity, picture.identity):
+            people.append([])
+        people[-1].append(picture)
+    halves = np.array(
+        [
+            [_own_offset(marks, head, of[start::2]) for start in range(2)]
+            for of in people
+            if len(of) >= _LEAST_PICTURES
+        ]
+    )
+    weight = np.sqrt(landmark_shares()) * _NOISE / np.maximum(marks.deviation, _NOISE)
+    first, second = np.moveaxis(halves * weight[:, None], 1, 0).reshape(2, len(halves), -1)
+    # What is particular to a picture differs between the halves: its mean product is nothing.
+    covariance = (first.T @ second + second.T @ first) / (2 * len(halves))
+    variances, directions = np.linalg.eigh(covariance)
+    largest = np.argsort(variances)[::-1][:count]
+    found = directions.T[largest] * np.sqrt(np.maximum(variances[largest], 0))[:, None]
+    offsets: Float = found.reshape(-1, POINTS, 3) / weight[:, None]
+    return offsets.astype(np.float32)
+
+
+def _own_offset(marks: LandmarkMap, head: Head, pictures: Sequence[Picture]) -> Double:
+    """(478, 3) metres by which the landmarks of one person lie beside a map, in its pictures."""
+    precision = np.tile(np.eye(3) / _LOOKS**2, (POINTS, 1, 1))
+    pull = np.zeros((POINTS, 3))
+    certain = 1 / np.maximum(marks.deviation.astype(np.float64), _NOISE) ** 2
+    for picture in pictures:
+        rotation, translation = picture.matrix[None, :3, :3], picture.matrix[None, :3, 3]
+        own = marks.of_person(picture.identity)
+        known = own.offset + np.tensordot(picture.expression, own.response, 1)
+        known = known + np.tensordot(view_features(rotation, translation)[0], own.aspect, 1)
+        rows, wanted, counted = _shown(own, head, picture, known.astype(np.float64))
+        weight = certain * (counted | _always())
+        precision += np.einsum("lij,lik,l->ljk", rows, rows, weight)
+        pull += np.einsum("lij,li,l->lj", rows, wanted, weight)
+    found: Double = np.linalg.solve(precision, pull[..., None])[..., 0]
+    return found
+
+
+def _always() -> NDArray[np.bool_]:
+    """(478,) landmarks that count whatever their normals are: irises and inner lips."""
+    chosen = np.zeros(POINTS, bool)
+    chosen[[*IRISES, *INNER_UPPER, *INNER_LOWER]] = True
+    return chosen
+
+
 def _shown(
     marks: LandmarkMap, head: Head, picture: Picture, known: Double
-) -> tuple[Double, Double, Double]:
+) -> tuple[Double, Double, NDArray[np.bool_]]:
     """Jacobians (478, 2, 3), displacements (478, 2) and whether each counts (478,).
 
     In metres across the line of sight, so that near and far pictures count alike.

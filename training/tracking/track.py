@@ -18,12 +18,11 @@ from engine.heads.head import Head
 from engine.motion.lip_contact import close_lips, hold_lips_closed, lip_gap
 from training.tracking.calibration import calibrated
 from training.tracking.face_model import (
-    OWN_LIPS,
     FaceModel,
     arkit_face_model,
     own_lips,
     weights_of,
-    with_own_lips,
+    with_own_offsets,
 )
 from training.tracking.film import Film
 from training.tracking.first_poses import initial_poses
@@ -198,11 +197,12 @@ class _IdentitySearch:
         """Identity, camera and the person's own map from frames of different poses and mouths."""
         rounds = 1 if self.still is None else _CALIBRATIONS + 1
         marks, head = self.marks, load_default_head()
+        rows = np.concatenate([marks.looks, own_lips()])
         known: tuple[Double, Intrinsics] | None = None
         fit = initial_poses(arkit_face_model(head, self.space, marks), picked, guess)
         for number in range(rounds):
             step = subprogress(progress, number / rounds, (number + 1) / rounds)
-            model = with_own_lips(arkit_face_model(head, self.space, marks))
+            model = with_own_offsets(arkit_face_model(head, self.space, marks), rows)
             found, camera, fit = fit_identity(
                 model,
                 picked,
@@ -213,7 +213,7 @@ class _IdentitySearch:
                 progress=subprogress(step, 0.0, 0.6),
             )
             known = found, camera
-            identity, lips = found[:-OWN_LIPS], own_lips(found[-OWN_LIPS:])
+            identity, own_offset = np.split(found, [-len(rows)])
             if self.still is not None and number < _CALIBRATIONS:
                 person = self.space.shaped(identity)
                 chosen = _shown(picked.seen_by(camera))
@@ -225,7 +225,8 @@ class _IdentitySearch:
                 # Where landmarks rest on the mean person: the fit adds what the shape does.
                 marks = own.of_person(-identity)
         marks = marks.of_person(identity)
-        return identity, camera, replace(marks, offset=marks.offset + lips.astype(np.float32))
+        moved = np.tensordot(own_offset, rows, 1).astype(np.float32)
+        return identity, camera, replace(marks, offset=marks.offset + moved)
 
 
 def _shown(views: Sequence[View]) -> list[tuple[View, NDArray[np.intp]]]:

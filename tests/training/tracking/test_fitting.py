@@ -4,12 +4,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.spatial import procrustes
 
 from engine.core.errors import CancelledError
 from tests.training.tracking.projected_face import filmed_face
-from training.tracking.face_model import with_own_lips
+from training.tracking.face_model import with_own_lips, with_own_offsets
 from training.tracking.first_poses import initial_poses
 from training.tracking.fitting import fit_frames, fit_identity, project
+from training.tracking.landmark_map import load_landmark_map
 from training.tracking.landmarks import LIPS
 from training.tracking.observations import Intrinsics
 
@@ -121,6 +123,22 @@ def test_lips_known_to_touch_show_where_the_detector_sees_their_edges():
         wrong.append(1e3 * np.abs((found.expression @ film.model.parting - gap).max(1)).mean())
     assert wrong[0] < 0.5
     assert wrong[1] > 1.5 * wrong[0]
+
+
+def test_what_a_persons_looks_add_is_not_taken_for_the_shape(film):
+    marks, camera = load_landmark_map(), film.camera
+    with_looks = with_own_offsets(film.model, marks.looks.astype(float))
+    added = np.random.default_rng(1).normal(size=len(marks.looks))
+    points = project(with_looks, np.r_[film.identity, added], camera, film.fit)
+    seen = replace(film.seen, points=points)
+    start, wrong = initial_poses(film.model, seen, camera), []
+    true = film.model.rest + np.tensordot(film.identity, film.model.identity, 1)
+    for model in (with_looks, film.model):
+        identity, _, _ = fit_identity(model, seen, camera, start, free_focal=False)
+        shape = identity[: len(film.identity)]
+        found = film.model.rest + np.tensordot(shape, film.model.identity, 1)
+        wrong.append(procrustes(true, found)[2])
+    assert wrong[0] < 0.7 * wrong[1]
 
 
 def test_what_the_mouth_does_in_all_frames_is_rather_the_face(film):

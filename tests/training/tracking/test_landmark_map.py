@@ -8,7 +8,15 @@ from engine.core.errors import BadInputError
 from training.tracking.face_model import arkit_face_model
 from training.tracking.identity_space import default_space
 from training.tracking.landmark_map import load_landmark_map, view_features
-from training.tracking.landmarks import EYE_CORNERS, INNER_LOWER, INNER_UPPER, IRISES, LIPS
+from training.tracking.landmarks import (
+    EYE_CORNERS,
+    EYES,
+    INNER_LOWER,
+    INNER_UPPER,
+    IRISES,
+    LIPS,
+    OVAL,
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +55,13 @@ def test_the_detector_sees_faces_a_little_like_others(marks):
     added = marks.identity[:20].reshape(20, -1)
     assert len(marks.identity) == len(default_space().basis)
     assert np.median((added * shapes).sum(axis=1) / np.square(shapes).sum(axis=1)) < 0
+
+
+def test_looks_move_landmarks_by_a_millimetre(marks):
+    """All together, as a standard deviation; the outline of the face more than eyes."""
+    moved = 1e3 * np.sqrt(np.square(marks.looks, dtype=np.float64).sum(axis=(0, 2)))
+    assert 0.3 < moved[list(LIPS)].mean() < 2
+    assert moved[list(OVAL)].mean() > moved[list(EYES)].mean()
 
 
 def test_a_map_of_other_shapes_is_refused(head, marks):

@@ -13,6 +13,7 @@ from training.tracking.landmark_responses import (
     Priors,
     _of_rows,
     _of_unknowns,
+    look_offsets,
     with_responses,
 )
 
@@ -81,6 +82,35 @@ def test_what_a_detector_adds_to_a_shape_is_found_from_pictures_of_many_people(m
         return np.mean(wrong)
 
     assert away(found) < 0.15 * away(nothing)
+
+
+def test_the_directions_of_looks_are_found_from_pictures_of_many_people(head, marks):
+    rng = np.random.default_rng(4)
+    # People's looks move the cheeks up or down, and less the nose.
+    true = np.zeros((2, *marks.offset.shape), np.float32)
+    true[0, [50, 280], 1], true[1, 4, 1] = 0.002, 0.001
+    pictures = []
+    for person in rng.normal(0, 1, (24, 2)):
+        moved = marks.offset + np.tensordot(person, true, 1).astype(np.float32)
+        own = replace(marks, offset=moved)
+        identity = np.r_[1e-6 * person, np.zeros(len(marks.identity) - 2)]
+        pictures += [picture._replace(identity=identity) for picture in detections(head, own, 6)]
+    found = look_offsets(marks, head, pictures, 2)
+    assert found.shape == (2, *marks.offset.shape)
+    alike = [
+        np.abs((a * b).sum()) / np.linalg.norm(a) / np.linalg.norm(b)
+        for a, b in zip(found, true, strict=True)
+    ]
+    assert min(alike) > 0.9
+    assert np.linalg.norm(found[0, 50]) == pytest.approx(0.002, rel=0.5)
+
+
+def test_people_of_whom_few_pictures_show_a_face_are_left_out(head, marks):
+    moved = replace(marks, offset=marks.offset + np.float32(0.002))
+    few = list(detections(head, moved, 3))
+    strange = [p._replace(identity=np.full(len(marks.identity), 1e-6)) for p in few]
+    plain = [p._replace(identity=np.zeros(len(marks.identity))) for p in detections(head, marks, 6)]
+    assert np.abs(look_offsets(marks, head, [*strange, *plain], 1)).max() < 1e-5
 
 
 @pytest.mark.parametrize("rows", [7, 90])
