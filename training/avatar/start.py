@@ -19,7 +19,8 @@ from training.avatar.model import (
     new_color,
 )
 from training.avatar.preview import spread
-from training.avatar.seeding import ColorGathering, face_groups, inside_of_the_mouth, on_triangles
+from training.avatar.seeding import on_triangles
+from training.data.color_gathering import ColorGathering, face_groups, inside_of_the_mouth
 from training.data.multiview import MultiViewCapture
 from training.data.recorded_motion import with_lips
 

@@ -25,10 +25,10 @@ from training.avatar.coloring import HarmonicColor
 from training.avatar.config import AvatarSettings
 from training.avatar.density import ScreenGradients
 from training.avatar.model import TrainableAvatar
-from training.avatar.seeding import face_groups
 from training.avatar.tuning import CaptureTuning
 from training.avatar.views import KeptViews, on_backdrop, own_share, shuffled
 from training.avatar.visibility import hidden
+from training.data.color_gathering import face_groups
 from training.data.multiview import MultiViewCapture, View, Views
 from training.data.multiview_prefetch import prefetched
 from training.losses.avatar import AvatarLoss

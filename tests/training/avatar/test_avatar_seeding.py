@@ -6,11 +6,10 @@ import torch
 from engine.avatar.binding import triangle_frames
 from engine.core.errors import BadInputError
 from engine.heads.flame import load_flame
-from engine.rendering.frames import portrait_camera
 from tests.engine.heads.flame_people import write_model
 from training.avatar.config import PRESETS
 from training.avatar.model import TrainableAvatar, first_colors, new_color
-from training.avatar.seeding import ColorGathering, on_triangles, skull_faces, teeth_faces
+from training.avatar.seeding import on_triangles, skull_faces, teeth_faces
 from training.data.recorded_motion import with_lips
 
 
@@ -129,36 +128,6 @@ def test_gaussians_lie_flat_on_their_triangles(head):
     normals = triangle_frames(vertices, avatar.faces).rotations[:, :, 1]
     assert (second_axis * normals).sum(-1).abs().min() > 0.999
     assert (scales[:, 1] <= scales[:, [0, 2]].amax(1)).all()
-
-
-def gathered(head, image, depth):
-    camera = portrait_camera(head, 32, 32)
-    gathering = ColorGathering(2)
-    middle = torch.tensor([0.0, 0.0, 0.08])
-    means = torch.stack([middle, middle - torch.tensor([0.0, 0.0, 0.05])])
-    normals = torch.tensor([0.0, 0.0, 1.0]).expand(2, 3)
-    viewmat = torch.from_numpy(camera.viewmat)
-    z = float((means[0] @ viewmat[:3, :3].T + viewmat[:3, 3])[2])
-    gathering.add(
-        means, normals, torch.full((32, 32), z + depth), image, torch.ones(32, 32), camera
-    )
-    return gathering
-
-
-def test_colours_come_from_where_a_gaussian_is_seen(head):
-    red = torch.tensor([0.9, 0.1, 0.2]).expand(32, 32, 3)
-    gathering = gathered(head, red, 0.0)
-    assert gathering.seen.tolist() == [True, False]
-    places, groups = torch.zeros(2, 3), torch.zeros(2, dtype=torch.long)
-    assert torch.allclose(gathering.colors(places, groups), red[:2, 0])
-
-
-def test_nothing_is_lent_to_another_part_of_the_head_that_was_seen(head):
-    gathering = gathered(head, torch.full((32, 32, 3), 0.3), 0.1)
-    gathering.total[1], gathering.weight[1] = torch.tensor([0.8, 0.8, 0.8]), 1.0
-    places, groups = torch.zeros(2, 3), torch.tensor([0, 1])
-    colors = gathering.colors(places, groups)
-    assert torch.allclose(colors, torch.tensor([[0.3] * 3, [0.8] * 3]))
 
 
 def test_the_skull_of_a_flame_head_without_masks_does_not_take_its_face_along(tmp_path):

@@ -7,8 +7,8 @@ import torch
 from engine.avatar import load_avatar
 from engine.splatting.cpu.backend import CpuBackend
 from tests.training.avatar.conftest import SMALL
-from training.avatar.seeding import inside_of_the_mouth
 from training.avatar.start import avatar_to_go_on_from
+from training.data.color_gathering import inside_of_the_mouth
 
 
 def test_skin_takes_the_colours_of_the_pictures_and_the_mouth_keeps_its_own(capture):

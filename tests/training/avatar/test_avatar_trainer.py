@@ -16,7 +16,7 @@ from training.avatar import schedule
 from training.avatar.config import PRESETS, Density
 from training.avatar.density import ScreenGradients
 from training.avatar.preview import measured
-from training.avatar.seeding import face_groups
+from training.data.color_gathering import face_groups
 
 REPOSITORY = Path(__file__).parents[3]
 
