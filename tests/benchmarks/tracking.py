@@ -52,8 +52,9 @@ from training.tracking.fitting import fit_frames, project
 from training.tracking.identity_space import default_space
 from training.tracking.landmark_map import load_landmark_map
 from training.tracking.landmarks import eye_distance
-from training.tracking.mediapipe_faces import HandDetector, open_detector
+from training.tracking.mediapipe_faces import HandDetector, PersonSegmenter, open_detector
 from training.tracking.observations import Intrinsics, Observations
+from training.tracking.own_looks import looks_of
 from training.tracking.rig import RigCamera
 from training.tracking.scan import scan
 from training.tracking.several import merged, tracked_cameras, view_of
@@ -133,10 +134,17 @@ def tracked(folder, truth, known, arounds, *, calibrate):
     if known == "head":
         track = of_known_head(truth, found)
     else:
-        with closing(open_detector(still=True)) as still:
+        with closing(open_detector(still=True)) as still, closing(PersonSegmenter()) as persons:
             shown = still if calibrate else None
             track = track_scan(
-                film, found, focal, quiet, closure=said.closure, still=shown, views=views
+                film,
+                found,
+                focal,
+                quiet,
+                closure=said.closure,
+                still=shown,
+                views=views,
+                looks=looks_of(films, [persons] * len(films), [None] * len(films)),
             )
     fitted = time.process_time() - start
     return track, searched / count, fitted / count

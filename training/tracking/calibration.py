@@ -5,7 +5,9 @@ A detector is wrong about a face by millimetres, always in the same way, and a f
 the face's shape and pose. On renders of the fitted head, posed as in the film, what it says can be
 compared with what is true. The difference becomes part of the person's own landmark map, by which
 the film is fitted again (analysis by synthesis). Of blurred pictures it says other things than of
-sharp ones, so the renders for a film out of focus are as soft as that.
+sharp ones, so the renders for a film out of focus are as soft as that. Of other brows, lids and
+hair it says other things, too: once a first fit says what the film's pictures show where, the
+renders have the colours of the person (:mod:`training.tracking.own_looks`).
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from scipy.optimize import brentq
 
 from engine.avatar import load_avatar
 from engine.core.arrays import Double, Float
-from engine.core.progress import Progress
+from engine.core.progress import Progress, subprogress
 from engine.heads.head import Head
 from engine.rendering.frames import render_frame, studio_backdrop
 from engine.splatting.camera import Camera
@@ -29,6 +31,7 @@ from training.tracking.landmark_map import LandmarkMap
 from training.tracking.landmark_responses import Picture, Priors, with_responses
 from training.tracking.landmarks import Image, LandmarkDetector
 from training.tracking.observations import FrameFit, Intrinsics
+from training.tracking.own_looks import Look, PosedLook, in_own_looks
 from training.tracking.sharpness import grey_of, sharpness_of
 
 _PRIORS = Priors(offset=0.002, response=0.001, aspect=0.002)
@@ -40,6 +43,8 @@ _ROOM = 1.9
 _SOFT, _MOST_BLUR = 0.5, 6.0
 """Sharpness of a film's face against the renders' from which these are blurred, and the largest
 deviation of that blur, pixels."""
+_COLOURED = 0.3
+"""Part of the work that taking colours is."""
 _LEAST = 6
 """Renders in which a face has to be found."""
 
@@ -51,6 +56,7 @@ def calibrated(
     detector: LandmarkDetector,
     progress: Progress,
     sharpness: Sequence[Double] | None = None,
+    looks: Sequence[Sequence[Look]] | None = None,
 ) -> LandmarkMap:
     """The map of one person, seen from where a film sees them.
 
@@ -62,11 +68,17 @@ def calibrated(
         progress: called before each render; may raise to cancel.
         sharpness: (T,) for each view, of the film's face in those frames
             (:func:`training.tracking.sharpness.sharpness_of`); without it all are sharp.
+        looks: for each view, the film's pictures of those frames, whose colours the renders get;
+            without them they have the default avatar's.
 
     Returns:
         The map; the one given where hardly any render shows the detector a face.
     """
     avatar, backend = load_avatar("default", person, other_identity=True), choose_backend("cpu")
+    if looks is not None:
+        taken = subprogress(progress, 0.0, _COLOURED)
+        avatar = in_own_looks(avatar, person, _posed(person, views, looks), backend, taken)
+        progress = subprogress(progress, _COLOURED, 1.0)
     pictures: list[Picture] = []
     blurs: dict[float, float] = {}
     if sharpness is None:
@@ -78,10 +90,7 @@ def calibrated(
     ]
     for number, (camera, fit, wanted) in enumerate(shots):
         progress(number / len(shots), "showing the detector what was fitted")
-        expression = fit.expression[0].astype(np.float32)
-        matrix = np.eye(4)
-        matrix[:3, :3], matrix[:3, 3] = fit.rotation[0], fit.translation[0]
-        vertices = person.deform(expression)
+        vertices, expression, matrix = _pose(person, fit, 0)
         shown, K = _window(person, vertices, matrix, camera)
         image = render_frame(
             vertices, expression, avatar, backend, shown, studio_backdrop(shown.width, shown.height)
@@ -97,6 +106,29 @@ def calibrated(
     # How far detections scatter is known of many people; these renders are of one.
     own = with_responses(marks, person, pictures, _PRIORS)
     return replace(own, deviation=marks.deviation)
+
+
+def _pose(person: Head, fit: FrameFit, frame: int) -> tuple[Float, Float, Double]:
+    """(V, 3) vertices in head space, (E,) expression, and (4, 4) head space to camera."""
+    expression = fit.expression[frame].astype(np.float32)
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = fit.rotation[frame], fit.translation[frame]
+    return person.deform(expression), expression, matrix
+
+
+def _posed(
+    person: Head,
+    views: Sequence[tuple[Intrinsics, FrameFit]],
+    looks: Sequence[Sequence[Look]],
+) -> list[PosedLook]:
+    found = []
+    for (camera, fit), of_view in zip(views, looks, strict=True):
+        x, y = camera.centre
+        K = np.array([[camera.focal, 0, x], [0, camera.focal, y], [0, 0, 1]], np.float32)
+        for frame, look in enumerate(of_view):
+            vertices, expression, matrix = _pose(person, fit, frame)
+            found.append(PosedLook(look, K, matrix, vertices, expression))
+    return found
 
 
 def _blur(image: Image, points: Float, wanted: float) -> float:

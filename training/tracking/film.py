@@ -8,7 +8,8 @@ ITU-R BT.2100) becomes what an ordinary screen shows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
@@ -157,12 +158,15 @@ def open_film(path: Path, largest: int) -> Film:
         raise BadInputError(f"{path} is no video that can be read.", _REMEDY) from error
 
 
-def pictures(film: Film, start: int = 0) -> Iterator[tuple[int, Image]]:
+def pictures(
+    film: Film, start: int = 0, only: Collection[int] | None = None
+) -> Iterator[tuple[int, Image]]:
     """The pictures of a film at its constant rate, in memory of two.
 
     Args:
         film: the film.
         start: number of the first picture wanted; those before it are decoded all the same.
+        only: numbers of those wanted, where that is some: to the last of them all are decoded.
 
     Yields:
         Numbers in their order, and (H, W, 3) uint8 display-referred sRGB.
@@ -170,10 +174,14 @@ def pictures(film: Film, start: int = 0) -> Iterator[tuple[int, Image]]:
     Raises:
         BadInputError: the file cannot be decoded to its end; what was decoded has been given out.
     """
+    end = math.inf if only is None else max(only, default=-1) + 1
     for take, begin in zip(film.takes or (film,), film.begins, strict=True):
         for number, frame in islice(_at_rate(take), take.most):
-            if begin + number >= start:
-                yield begin + number, _upright(frame, take)
+            at = begin + number
+            if at >= end:
+                return
+            if at >= start and (only is None or at in only):
+                yield at, _upright(frame, take)
 
 
 def _at_rate(film: Film) -> Iterator[tuple[int, Any]]:

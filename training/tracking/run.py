@@ -35,6 +35,7 @@ from training.tracking.mediapipe_faces import HandDetector, PersonSegmenter, ope
 from training.tracking.observations import View
 from training.tracking.one_person import other_faces
 from training.tracking.output import CaptureWriter
+from training.tracking.own_looks import looks_of
 from training.tracking.preview import HEIGHT, MeshOverlay, side_by_side
 from training.tracking.report import notes_of, sentence, write_report
 from training.tracking.rig import RigCamera, read_rig
@@ -143,6 +144,7 @@ def track_videos(
                 closure=None if said is None else said.closure,
                 still=still,
                 views=shown.views,
+                looks=looks_of(shown.films, segmenters, masks),
             )
         cameras = shown.cameras or (one_camera(shown.films[0], track.camera, track.scan),)
         for note in (*notes, *notes_of(shown.films, track, said)):

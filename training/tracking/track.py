@@ -16,19 +16,13 @@ from engine.core.progress import Progress, subprogress
 from engine.heads.default import load_default_head
 from engine.heads.head import Head
 from engine.motion.lip_contact import close_lips, hold_lips_closed, lip_gap
-from training.tracking.calibration import calibrated
-from training.tracking.face_model import (
-    FaceModel,
-    arkit_face_model,
-    own_lips,
-    weights_of,
-    with_own_offsets,
-)
+from training.tracking.face_model import FaceModel, arkit_face_model, weights_of
 from training.tracking.film import Film
 from training.tracking.first_poses import initial_poses
-from training.tracking.fitting import fit_frames, fit_identity, landmark_weights, project
-from training.tracking.identity_space import IdentitySpace, default_space
-from training.tracking.landmark_map import LandmarkMap, load_landmark_map
+from training.tracking.fitting import fit_frames, landmark_weights, project
+from training.tracking.identity_search import IdentitySearch
+from training.tracking.identity_space import default_space
+from training.tracking.landmark_map import load_landmark_map
 from training.tracking.landmarks import (
     EYE_CORNERS,
     LandmarkDetector,
@@ -36,14 +30,13 @@ from training.tracking.landmarks import (
     lip_gap_pixels,
 )
 from training.tracking.observations import FrameFit, Intrinsics, Observations, View
+from training.tracking.own_looks import Looks
 from training.tracking.scan import GOOD, MISFIT, Scan
 from training.tracking.varied_frames import varied
 
 _PHONE_FOCAL = 0.77
 """Focal length of phones' cameras against the larger side of their videos."""
 _IDENTITY_FRAMES, _CONTACTS = 48, 8
-_CALIBRATIONS, _SHOWN = 2, 2
-"""How often the detector is calibrated, and the stride of the identity's frames rendered for it."""
 _MISFIT = 0.12
 """Mean reprojection error, of the eyes' distance, from which a frame is dropped."""
 _FAILED = 0.06
@@ -102,6 +95,7 @@ def track_scan(
     closure: Double | None = None,
     still: LandmarkDetector | None = None,
     views: Sequence[View] = (),
+    looks: Looks | None = None,
 ) -> Track:
     """Fit a head to the landmarks of a video, or of several calibrated cameras.
 
@@ -115,6 +109,8 @@ def track_scan(
             (:mod:`training.tracking.calibration`); without one the landmark map of people in
             general is all that is known of it.
         views: of several cameras, all frames of each; their focal lengths are known.
+        looks: pictures of the film, or of each camera's, whose colours the detector is shown;
+            without them it is shown the default avatar's.
 
     Raises:
         BadInputError: the head does not fit what the video shows, or one of several.
@@ -130,7 +126,8 @@ def track_scan(
     chosen = varied(model, seen, camera, _IDENTITY_FRAMES, _CONTACTS)
     picked = seen.picked(chosen)
     free = focal is None and not views
-    search = _IdentitySearch(space, marks, still, free, found.sharpness[found.good[chosen]])
+    frames = found.good[chosen]
+    search = IdentitySearch(space, marks, still, free, found.sharpness[frames], frames, looks)
     identity, camera, marks = search.run(picked, camera, subprogress(progress, 0.0, 0.4))
     _check_shape(film, identity)
     person = space.shaped(identity)
@@ -171,71 +168,6 @@ def track_scan(
 def phone_focal(film: Film) -> float:
     """Pixels of focal length that a phone's camera is likely to have."""
     return _PHONE_FOCAL * max(film.width, film.height)
-
-
-@dataclass(frozen=True, eq=False)
-class _IdentitySearch:
-    """Identity and camera: fitted, and with a detector calibrated and fitted again.
-
-    Attributes:
-        space: of identities.
-        marks: where the landmarks of people lie.
-        still: see :func:`track_scan`.
-        free_focal: whether the focal length is estimated.
-        sharpness: (T,) of the film in the frames of different poses and mouths.
-    """
-
-    space: IdentitySpace
-    marks: LandmarkMap
-    still: LandmarkDetector | None
-    free_focal: bool
-    sharpness: Double
-
-    def run(
-        self, picked: Observations, guess: Intrinsics, progress: Progress
-    ) -> tuple[Double, Intrinsics, LandmarkMap]:
-        """Identity, camera and the person's own map from frames of different poses and mouths."""
-        rounds = 1 if self.still is None else _CALIBRATIONS + 1
-        marks, head = self.marks, load_default_head()
-        rows = np.concatenate([marks.looks, own_lips()])
-        known: tuple[Double, Intrinsics] | None = None
-        fit = initial_poses(arkit_face_model(head, self.space, marks), picked, guess)
-        for number in range(rounds):
-            step = subprogress(progress, number / rounds, (number + 1) / rounds)
-            model = with_own_offsets(arkit_face_model(head, self.space, marks), rows)
-            found, camera, fit = fit_identity(
-                model,
-                picked,
-                guess,
-                fit,
-                free_focal=self.free_focal,
-                known=known,
-                progress=subprogress(step, 0.0, 0.6),
-            )
-            known = found, camera
-            identity, own_offset = np.split(found, [-len(rows)])
-            if self.still is not None and number < _CALIBRATIONS:
-                person = self.space.shaped(identity)
-                chosen = _shown(picked.seen_by(camera))
-                shown = [(view.camera, view.of(fit).picked(rows)) for view, rows in chosen]
-                soft = [self.sharpness[rows] for _, rows in chosen]
-                step = subprogress(step, 0.6, 1.0)
-                general = self.marks.of_person(identity)
-                own = calibrated(general, person, shown, self.still, step, soft)
-                # Where landmarks rest on the mean person: the fit adds what the shape does.
-                marks = own.of_person(-identity)
-        marks = marks.of_person(identity)
-        moved = np.tensordot(own_offset, rows, 1).astype(np.float32)
-        return identity, camera, replace(marks, offset=marks.offset + moved)
-
-
-def _shown(views: Sequence[View]) -> list[tuple[View, NDArray[np.intp]]]:
-    """Frames that are rendered for the detector: as many of several cameras as of one."""
-    stride = _SHOWN * len(views)
-    return [
-        (view, np.flatnonzero(view.seen)[_SHOWN * number :: stride])
-        for number, view in enumerate(views)
-    ]
 
 
 def _check_shape(film: Film, identity: Double) -> None:

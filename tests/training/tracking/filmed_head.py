@@ -24,9 +24,10 @@ FPS = 12.0
 
 @dataclass(frozen=True, eq=False)
 class FilmedHead:
-    """The video, its frames' landmarks (T, 478, 2) and masks (T, H, W)."""
+    """The video, its frames' pictures, landmarks (T, 478, 2) and masks (T, H, W)."""
 
     path: Path
+    pictures: np.ndarray
     points: np.ndarray
     masks: np.ndarray
 
@@ -61,7 +62,7 @@ def film_head(path, sound, frames=16):
     write_video(path, pictures[:frames], FPS, sound, quality=8)
     black, white = np.split(np.stack(pictures[frames:]).astype(np.float32), 2)
     masks = 1 - (white - black).mean(axis=3) / 255
-    return FilmedHead(path, points.astype(np.float32), masks)
+    return FilmedHead(path, np.stack(pictures[:frames]), points.astype(np.float32), masks)
 
 
 def substitute_detectors(patch, filmed, faces=None):
@@ -123,13 +124,14 @@ class NoHands:
 
 
 class _Segmenter:
-    """Masks in the order of the frames, which all are views."""
+    """The mask of the frame that a picture is nearest to."""
 
     def __init__(self, filmed):
-        self._masks = iter(filmed.masks)
+        self._filmed = filmed
 
-    def segment(self, _image):
-        return next(self._masks)
+    def segment(self, image):
+        away = np.abs(self._filmed.pictures.astype(np.float32) - image)
+        return self._filmed.masks[away.mean(axis=(1, 2, 3)).argmin()]
 
     def close(self):
         pass

@@ -10,6 +10,7 @@ from training.tracking.calibration import _window, calibrated
 from training.tracking.landmark_map import load_landmark_map
 from training.tracking.landmarks import FaceLandmarks
 from training.tracking.observations import FrameFit, Intrinsics
+from training.tracking.own_looks import Look
 from training.tracking.sharpness import grey_of, sharpness_of
 
 
@@ -112,3 +113,29 @@ def test_renders_are_as_soft_as_a_film_out_of_focus(head, marks):
     both = shown(0.1 * sharp[0], np.inf)
     assert both[1] == pytest.approx(0.1 * sharp[0], rel=0.2)
     assert both[2] == sharp[1]
+
+
+@pytest.mark.slow
+def test_renders_have_the_colours_of_the_film(head, marks):
+    camera = Intrinsics(900.0, np.array([320.0, 320.0]))
+    pictures = list(detections(head, marks, 2))
+    seen = []
+
+    class Watching:
+        name = "made"
+
+        def detect(self, image, _seconds):
+            size = len(image)
+            seen.append(image[size // 2 - 20 : size // 2 + 20, size // 2 - 20 : size // 2 + 20])
+            return []
+
+    def middle(looks):
+        seen.clear()
+        fit = fit_of(pictures)
+        calibrated(marks, head, [(camera, fit)], Watching(), lambda *_: None, None, looks)
+        return np.mean(seen, axis=(0, 1, 2))
+
+    blue = np.broadcast_to(np.uint8([20, 40, 200]), (640, 640, 3))
+    look = Look(blue, np.ones((640, 640), np.float32))
+    assert middle(None)[2] < 150
+    assert middle([[look] * 2]) == pytest.approx([20, 40, 200], abs=15)

@@ -88,6 +88,14 @@ def test_frames_of_a_constant_rate_come_as_they_are(tmp_path):
     assert levels(film) == list(range(50))
 
 
+def test_only_the_frames_that_are_wanted_are_given_out(tmp_path):
+    film = open_film(numbered(tmp_path / "a.mp4"), 1280)
+    found = list(pictures(film, only={3, 41}))
+    assert [number for number, _ in found] == [3, 41]
+    assert [round((image.mean() - 20) / 4) for _, image in found] == [3, 41]
+    assert not list(pictures(film, only=set()))
+
+
 def test_a_rate_that_varies_becomes_constant(tmp_path):
     times = np.sort(np.arange(40) / 25 + np.random.default_rng(0).uniform(0, 0.03, 40))
     times[0] = 0

@@ -22,7 +22,6 @@ from engine.motion.performance import Performance
 from engine.rendering.video import write_video
 from tests.training.tracking.filmed_head import (
     FPS,
-    FilmedHead,
     NoHands,
     film_head,
     substitute_detectors,
@@ -77,7 +76,7 @@ def filmed(tmp_path_factory):
     # Another file with the same pictures: an empty atom follows them.
     (folder / "friday.mp4").write_bytes(film.path.read_bytes() + b"\0\0\0\x08free")
     without_sound(film.path, folder / "silent.mp4")
-    return FilmedHead(film.path, film.points, np.concatenate([film.masks] * 3))
+    return film
 
 
 @pytest.fixture(scope="module")
