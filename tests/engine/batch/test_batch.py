@@ -144,9 +144,8 @@ def test_a_killed_worker_costs_one_attempt(settings, short_sound):
     pool = ProcessPool(settings, 1)
     try:
         pool.submit(task)
-        (child,) = (
-            one for one in psutil.Process().children() if "spawn_main" in " ".join(one.cmdline())
-        )
+        # A process that has just been forked has its parent's command line still.
+        (child,) = until(_spawned)
         child.kill()
         (failure,) = pool.wait(PATIENCE)
         assert (failure.task, failure.bad_input) == (task, False)
@@ -155,9 +154,11 @@ def test_a_killed_worker_costs_one_attempt(settings, short_sound):
         assert pool._busy
     finally:
         pool.close()
-    assert not psutil.Process().children() or all(
-        "spawn_main" not in " ".join(one.cmdline()) for one in psutil.Process().children()
-    )
+    assert not _spawned()
+
+
+def _spawned():
+    return [one for one in psutil.Process().children() if "spawn_main" in " ".join(one.cmdline())]
 
 
 def test_a_driver_that_is_killed_leaves_no_process_and_the_next_one_makes_the_rest(
