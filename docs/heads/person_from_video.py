@@ -7,7 +7,7 @@ smiles, turned to both sides. Needs a Python that has the project with its extra
 ``training`` and ``blender``; run it after tracking or training have changed. What FOLDER has is not
 filmed or trained again::
 
-    python docs/heads/person_from_video.py FOLDER
+    python -m docs.heads.person_from_video FOLDER
 """
 
 from __future__ import annotations
@@ -21,17 +21,16 @@ import numpy as np
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+from engine import assets
+from engine.avatar.with_head import load_with_head
+from engine.heads.head import Head
+from engine.rendering.frames import FrameRenderer, studio_backdrop
+from engine.rendering.video import write_video
+from engine.splatting.camera import Camera
+from engine.splatting.registry import choose_backend
+from tests.benchmarks.tracking_truth import Shot
 
-from engine import assets  # noqa: E402
-from engine.avatar.with_head import load_with_head  # noqa: E402
-from engine.heads.head import Head  # noqa: E402
-from engine.rendering.frames import FrameRenderer, studio_backdrop  # noqa: E402
-from engine.rendering.video import write_video  # noqa: E402
-from engine.splatting.camera import Camera  # noqa: E402
-from engine.splatting.registry import choose_backend  # noqa: E402
-from tests.benchmarks.tracking_truth import Shot  # noqa: E402
+ROOT = Path(__file__).resolve().parents[2]
 
 PICTURE = ROOT / "docs" / "images" / "person-from-video.jpg"
 VOICE = Path(assets.__file__).with_name("sample_voice.wav")

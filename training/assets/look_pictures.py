@@ -19,10 +19,11 @@ from scipy.spatial import cKDTree
 
 from engine.avatar import AvatarPipeline, GaussianAvatar, load_avatar, splats
 from engine.core.arrays import Double, Float, Index
+from engine.core.srgb import displayed, linear
 from engine.heads.head import Head
 from engine.splatting.camera import Camera
 from engine.splatting.registry import choose_backend
-from training.assets.looks import Look, brightness, displayed, linear
+from training.assets.looks import Look, brightness
 from training.avatar.light import sphere, transfer
 from training.synthetic.person.hair import hair_cover
 from training.synthetic.person.patterns import step

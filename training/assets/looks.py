@@ -16,6 +16,7 @@ from PIL import Image
 from scipy import ndimage
 
 from engine.core.arrays import Double, Float
+from engine.core.srgb import linear
 from engine.rendering.frames import studio_backdrop
 
 _SKINS = (
@@ -159,17 +160,6 @@ def random_look(rng: np.random.Generator, size: int) -> Look:
         quality=int(rng.integers(25, 96)) if rng.random() < 0.6 else None,
         background=_background(rng, size),
     )
-
-
-def linear(color: Double) -> Double:
-    """Scene-linear light of display-referred sRGB in [0, 1] (IEC 61966-2-1)."""
-    return np.where(color <= 0.04045, color / 12.92, ((color + 0.055) / 1.055) ** 2.4)
-
-
-def displayed(light: Double) -> Double:
-    """Display-referred sRGB of scene-linear light from 0 on."""
-    high = 1.055 * np.maximum(light, 0.0031308) ** (1 / 2.4) - 0.055
-    return np.where(light <= 0.0031308, 12.92 * light, high)
 
 
 def brightness(color: Double) -> Double:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.arrays import Double, Float, Index
+from engine.core.srgb import linear
 from engine.heads.head import Head
 from training.avatar.preview import spread
 from training.avatar.views import reduced
@@ -190,8 +191,7 @@ def _seen(head: Head, region: Index, view: View) -> tuple[Index, Double]:
     chosen = np.flatnonzero(seen)
     chosen = chosen[small.alpha.numpy()[row[chosen], column[chosen]] > _SOLID]
     colors = small.image.numpy()[row[chosen], column[chosen]].astype(np.float64)
-    linear = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
-    return chosen.astype(np.int32), linear
+    return chosen.astype(np.int32), linear(colors)
 
 
 def _with_centres(points: NDArray[np.floating[Any]], faces: Index) -> NDArray[np.floating[Any]]:

@@ -23,6 +23,7 @@ from av.video.reformatter import ColorRange, Interpolation
 
 from engine.core.arrays import Float
 from engine.core.errors import BadInputError
+from engine.core.srgb import displayed
 from engine.core.timing import MIN_FPS
 from engine.rendering.video import exact_fps
 from training.tracking.landmarks import Image
@@ -342,14 +343,12 @@ def _upright(frame: Any, film: Film) -> Image:
 def _ordinary(coded: Any, transfer: int) -> Image:
     """(H, W, 3) uint16 of BT.2100 as uint8 sRGB: highlights above white are rolled off."""
     value = coded.astype(np.float32) / 65535
-    linear = _pq(value) if transfer == _PQ else _hlg(value)
-    linear = np.maximum(linear @ _TO_BT709.T.astype(np.float32), 0)
+    light = _pq(value) if transfer == _PQ else _hlg(value)
+    light = np.maximum(light @ _TO_BT709.T.astype(np.float32), 0)
     # A shoulder above 0.8 of white, so that skin in the sun keeps its shape.
-    over = np.maximum(linear - 0.8, 0)
-    linear = np.minimum(linear, 0.8) + 0.2 * (1 - np.exp(-over / 0.2))
-    low, high = 12.92 * linear, 1.055 * np.maximum(linear, 1e-6) ** (1 / 2.4) - 0.055
-    srgb = np.where(linear <= 0.0031308, low, high)
-    return np.asarray(srgb.clip(0, 1) * 255 + 0.5, np.uint8)
+    over = np.maximum(light - 0.8, 0)
+    light = np.minimum(light, 0.8) + 0.2 * (1 - np.exp(-over / 0.2))
+    return np.asarray(displayed(light).clip(0, 1) * 255 + 0.5, np.uint8)
 
 
 def _pq(value: Float) -> Float:

@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from engine.core.srgb import linear
 from engine.splatting.camera import Camera
 from training.assets.landmark_map import _matrix, camera_matrix
 from training.assets.look_pictures import LookPictures
-from training.assets.looks import Lamp, brightness, displayed, linear, random_look
+from training.assets.looks import Lamp, brightness, random_look
 
 SIZE = 96
 WHITE = np.ones(3)
@@ -133,8 +134,3 @@ def test_a_seed_has_one_look_and_people_differ():
     np.testing.assert_array_equal(first.background, again.background)
     np.testing.assert_array_equal(first.skin, again.skin)
     assert np.abs(first.skin - other.skin).max() > 0.02
-
-
-def test_displayed_light_is_linear_light_again():
-    light = np.linspace(0, 1, 50)
-    np.testing.assert_allclose(linear(displayed(light)), light, atol=1e-6)

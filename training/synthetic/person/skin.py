@@ -7,7 +7,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.arrays import Double
+from engine.core.srgb import linear
 from engine.heads.head import Head
 from training.synthetic.person import furrows
 from training.synthetic.person.hair import hair_cover
@@ -24,12 +24,6 @@ _MOLES = (
 """x, y and radius in metres."""
 _SCATTERING = np.array([1.04, 1.10, 1.17])
 _SCALP = np.array([0.36, 0.245, 0.185])
-
-
-def linear(color: Double) -> Double:
-    """Scene-linear light of display-referred sRGB in [0, 1] (IEC 61966-2-1)."""
-    low = color / 12.92
-    return np.where(color <= 0.04045, low, ((color + 0.055) / 1.055) ** 2.4)
 
 
 def skin_attributes(head: Head, vertices: NDArray[np.intp]) -> dict[str, NDArray[np.float32]]:
