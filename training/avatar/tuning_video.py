@@ -132,8 +132,6 @@ class TunedVideo:
             self._add_prior()
         for adam in self.adams:
             adam.step(factor)
-        with torch.no_grad():
-            self.frames.rows -= self.frames.rows.mean(0)
 
     @torch.no_grad()
     def motion(self) -> RefinedMotion:

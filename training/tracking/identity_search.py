@@ -24,6 +24,9 @@ from training.tracking.own_looks import Looks
 
 _CALIBRATIONS, _SHOWN = 2, 2
 """How often the detector is calibrated, and the stride of the identity's frames rendered for it."""
+_LOOKS = 0.5
+"""Of the deviation that looks have in the pictures that taught the map: the renders of the
+calibration have the person's own, so that less of them is unknown."""
 _KNOWN = 1
 """Calibrations after which a fit says well enough where on the head a picture shows what."""
 
@@ -56,7 +59,7 @@ class IdentitySearch:
         """Identity, camera and the person's own map from frames of different poses and mouths."""
         rounds = 1 if self.still is None else _CALIBRATIONS + 1
         marks, head = self.marks, load_default_head()
-        rows = np.concatenate([marks.looks, own_lips()])
+        rows = np.concatenate([_LOOKS * marks.looks, own_lips()])
         known: tuple[Double, Intrinsics] | None = None
         fit = initial_poses(arkit_face_model(head, self.space, marks), picked, guess)
         for number in range(rounds):

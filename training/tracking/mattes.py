@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Masks of the person: a segmentation refined by the picture, cut where the mesh's neck ends."""
+"""Masks of the person: a segmentation refined by the picture, without what is below the head.
+
+Segmentations show the whole person. Shoulders and collars stay when the head turns, so they are
+nothing of a head's avatar: masks end where the mesh's neck does, and beside the neck. Long hair is
+kept there: beside the mouth, where no shoulder is, the mask shows how far hair reaches.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as Picture
 from scipy import ndimage
 
@@ -21,8 +27,20 @@ _RADIUS = 0.012
 _SOFTNESS = 1e-4
 _SHARP = (0.15, 0.85)
 """Refined values that become 0 and 1."""
-_NECK = 0.012
-"""Metres over which the mask fades out at the neck."""
+FADE = 0.012
+"""Metres over which masks fade out at the neck's end."""
+_BEARD, _BESIDE = 0.015, 0.008
+"""Metres beside the mesh that masks hold as far as the chin, and from half way down the neck on."""
+_HAIR = (0.015, 0.03)
+"""Metres beside the mouth from which a mask begins to show, and shows, long hair."""
+_ALONG = 0.2
+"""Quantile of the rows beside the mouth that is taken for hair."""
+_ROWS = 48
+"""Rows of the head's height in which its outline is taken."""
+_END_ON = 1e-3
+"""Pixels of :data:`FADE` below which the neck points at the camera, or away from it."""
+_EDGE = 2.0
+"""Pixels over which masks fade out beside the neck."""
 _SAME_SHAPE = 0.02
 """Relative difference of width to height up to which a mask is of a picture's shape."""
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
@@ -107,18 +125,35 @@ def refined(mask: Float, image: Image) -> Float:
     return result
 
 
-def of_the_head(mask: Float, pixels: Double, inside: Double, neck: Double, down: Double) -> Float:
+class ShownHead(NamedTuple):
+    """Where a picture shows the head's mesh.
+
+    Attributes:
+        mesh: (V, 2) pixels of its vertices.
+        face: (N,) those of the face.
+        mouth: (2, 2) pixels of the nose's tip and the chin, between which the mouth is.
+        neck: (2,) pixel of the middle of the mesh's lower end.
+        down: (2,) pixels of :data:`FADE` from there towards the body.
+    """
+
+    mesh: Double
+    face: NDArray[np.intp]
+    mouth: Double
+    neck: Double
+    down: Double
+
+
+def of_the_head(mask: Float, shown: ShownHead) -> Float:
     """The mask's part that the head's mesh can show.
 
     Args:
         mask: (H, W) in [0, 1].
-        pixels: (N, 2) of the face, which is in the mask whatever the segmentation says.
-        inside: (2,) a pixel of the face; what does not hang together with it goes.
-        neck: (2,) pixel of the middle of the mesh's lower end.
-        down: (2,) pixels a fade of the neck takes, towards the body.
+        shown: the mesh, whose face is in the mask whatever the segmentation says; what does not
+            hang together with the face goes.
     """
     height, width = mask.shape
     result = mask.copy()
+    pixels = shown.mesh[shown.face]
     column, row = np.floor(pixels).astype(int).T
     seen = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     known = np.zeros(mask.shape, bool)
@@ -128,13 +163,58 @@ def of_the_head(mask: Float, pixels: Double, inside: Double, neck: Double, down:
     result[known] = 1.0
     labels, count = ndimage.label(result > 0.3)
     if count > 1:
-        x, y = np.clip(np.floor(inside).astype(int), 0, [width - 1, height - 1])
+        x, y = np.clip(np.floor(pixels.mean(axis=0)).astype(int), 0, [width - 1, height - 1])
         kept = labels[y, x]
         if kept:
             near = ndimage.binary_dilation(labels == kept, iterations=2)
             result *= near
+    if np.linalg.norm(shown.down) < _END_ON:
+        return result
     y, x = np.mgrid[:height, :width]
-    away = (x - neck[0]) * down[0] + (y - neck[1]) * down[1]
-    fade = away / max(float(down @ down), 1e-9)
-    faded: Float = (result * np.clip(0.5 - fade, 0, 1)).astype(np.float32)
-    return faded
+    at = np.stack([x, y], axis=-1) - shown.neck
+    result *= np.clip(0.5 - at @ shown.down / (shown.down @ shown.down), 0, 1)
+    return (result * _beside_the_neck(result, at, shown)).astype(np.float32)
+
+
+def _beside_the_neck(mask: Float, at: Double, shown: ShownHead) -> Double:
+    """(H, W) factor that takes shoulders away.
+
+    Args:
+        mask: (H, W).
+        at: (H, W, 2) pixels from the neck's end.
+        shown: the mesh.
+    """
+    unit = float(np.linalg.norm(shown.down))
+    metre, down = unit / FADE, shown.down / unit
+    across = np.array([-down[1], down[0]])
+    mesh, (nose, chin) = shown.mesh - shown.neck, (shown.mouth - shown.neck) @ down
+    depth, side = at @ down, at @ across
+    rows = np.linspace((mesh @ down).min(), 0.0, _ROWS + 1)
+    factor = np.ones(mask.shape)
+    beside_mouth = (mask > 0.5) & (depth > nose) & (depth < chin)
+    margin = np.interp(depth, [chin, 0.5 * chin], [_BEARD, _BESIDE]) * metre
+    for sign in (-1.0, 1.0):
+        outline = _widest(mesh @ down, sign * (mesh @ across), rows)
+        reach = _widest(depth[beside_mouth], sign * side[beside_mouth], rows)
+        middle = 0.5 * (rows[1:] + rows[:-1])
+        both = np.isfinite(reach) & np.isfinite(outline)
+        known = np.isfinite(outline)
+        limit = np.interp(depth, middle[known], outline[known]) + margin
+        if both.any():
+            # Hair hangs beside all of the mouth, shoulders reach its lower end at most.
+            beyond = float(np.quantile((reach - outline)[both], _ALONG)) / metre
+            low, high = _HAIR
+            long = np.clip((beyond - low) / (high - low), 0.0, 1.0)
+            limit += long * np.maximum(float(np.median(reach[both])) - limit, 0.0)
+        inside = np.clip((limit - sign * side) / _EDGE + 0.5, 0.0, 1.0)
+        factor = np.minimum(factor, np.where(depth > nose, inside, 1.0))
+    return factor
+
+
+def _widest(depth: Double, side: Double, rows: Double) -> Double:
+    """(R,) largest side in each of the rows, whose edges are (R + 1,); −∞ in empty ones."""
+    found = np.full(len(rows) - 1, -np.inf)
+    row = np.searchsorted(rows, depth) - 1
+    inside = (row >= 0) & (row < len(found))
+    np.maximum.at(found, row[inside], side[inside])
+    return found

@@ -37,7 +37,7 @@ from training.data.layout_head_param import HeadParam, save_head_param, save_ide
 from training.data.recordings import RECORD, SPEECH
 from training.tracking.flame_track import FlameTrack, frames_of
 from training.tracking.landmarks import Image
-from training.tracking.mattes import GivenMasks, Segmenter, of_the_head, refined
+from training.tracking.mattes import FADE, GivenMasks, Segmenter, ShownHead, of_the_head, refined
 from training.tracking.several import TrackedCamera
 from training.tracking.sound import Said, phones_between, words_between
 from training.tracking.track import Track
@@ -185,11 +185,13 @@ class CaptureWriter:
         low, high = vertices[:, 1].min(), vertices[:, 1].max()
         ring = vertices[vertices[:, 1] < low + 0.03 * (high - low)].astype(np.float64)
         neck = ring.mean(axis=0)
-        ends = np.stack([neck, neck - [0.0, 0.012, 0.0]])
+        mouth = vertices[[head.landmarks[name][0] for name in ("nose_tip", "chin")]]
+        marks = np.stack([*mouth, neck, neck - [0.0, FADE, 0.0]])
         windows = self.windows[camera]
-        here, below = windows.pixels(self._projected(frame, camera, ends), frame)
+        nose, chin, here, below = windows.pixels(self._projected(frame, camera, marks), frame)
         pixels = windows.pixels(self.pixels(frame, camera), frame)
-        return of_the_head(mask, pixels[face], pixels[face].mean(axis=0), here, below - here)
+        shown = ShownHead(pixels, face, np.stack([nose, chin]), here, below - here)
+        return of_the_head(mask, shown)
 
     def _windows(self, camera: int, largest: int) -> HeadWindows:
         low = np.full((len(self._to_camera), 2), np.nan)
