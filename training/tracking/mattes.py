@@ -35,8 +35,8 @@ _HAIR = (0.015, 0.03)
 """Metres beside the mouth from which a mask begins to show, and shows, long hair."""
 _ALONG = 0.2
 """Quantile of the rows beside the mouth that is taken for hair."""
-_ROWS = 48
-"""Rows of the head's height in which its outline is taken."""
+_ROWS, _COLUMNS = 48, 16
+"""Rows of the head's height, and columns of the neck's end, in which outlines are taken."""
 _END_ON = 1e-3
 """Pixels of :data:`FADE` below which the neck points at the camera, or away from it."""
 _EDGE = 2.0
@@ -132,15 +132,21 @@ class ShownHead(NamedTuple):
         mesh: (V, 2) pixels of its vertices.
         face: (N,) those of the face.
         mouth: (2, 2) pixels of the nose's tip and the chin, between which the mouth is.
-        neck: (2,) pixel of the middle of the mesh's lower end.
+        end: (M,) those of the neck's lower end.
         down: (2,) pixels of :data:`FADE` from there towards the body.
     """
 
     mesh: Double
     face: NDArray[np.intp]
     mouth: Double
-    neck: Double
+    end: NDArray[np.intp]
     down: Double
+
+    @property
+    def neck(self) -> Double:
+        """(2,) pixel of the middle of the neck's lower end."""
+        middle: Double = self.mesh[self.end].mean(axis=0)
+        return middle
 
 
 def of_the_head(mask: Float, shown: ShownHead) -> Float:
@@ -171,50 +177,67 @@ def of_the_head(mask: Float, shown: ShownHead) -> Float:
     if np.linalg.norm(shown.down) < _END_ON:
         return result
     y, x = np.mgrid[:height, :width]
-    at = np.stack([x, y], axis=-1) - shown.neck
-    result *= np.clip(0.5 - at @ shown.down / (shown.down @ shown.down), 0, 1)
-    return (result * _beside_the_neck(result, at, shown)).astype(np.float32)
+    unit = float(np.linalg.norm(shown.down))
+    down = shown.down / unit
+    axes = np.stack([down, [-down[1], down[0]]], axis=1)
+    depth, side = np.moveaxis((np.stack([x, y], axis=-1) - shown.neck) @ axes, -1, 0)
+    mesh, mouth = (shown.mesh - shown.neck) @ axes, (shown.mouth - shown.neck) @ axes
+    low, across = mesh[shown.end].T
+    # The lower end is a ring, whose near side may be seen below its middle.
+    edges = np.linspace(across.min(), across.max(), _COLUMNS + 1)
+    end = _along(side, edges, _widest(across, low, edges), outside=0.0)
+    result *= np.clip(0.5 - (depth - end) / unit, 0, 1)
+    beside = _beside_the_neck(result, depth, side, mesh, mouth[:, 0], unit / FADE)
+    return (result * beside).astype(np.float32)
 
 
-def _beside_the_neck(mask: Float, at: Double, shown: ShownHead) -> Double:
+def _beside_the_neck(
+    mask: Float, depth: Double, side: Double, mesh: Double, mouth: Double, metre: float
+) -> Double:
     """(H, W) factor that takes shoulders away.
 
     Args:
         mask: (H, W).
-        at: (H, W, 2) pixels from the neck's end.
-        shown: the mesh.
+        depth: (H, W) pixels below the neck's end.
+        side: (H, W) pixels beside it.
+        mesh: (V, 2) both, of the vertices.
+        mouth: (2,) depth of the nose's tip and of the chin.
+        metre: pixels.
     """
-    unit = float(np.linalg.norm(shown.down))
-    metre, down = unit / FADE, shown.down / unit
-    across = np.array([-down[1], down[0]])
-    mesh, (nose, chin) = shown.mesh - shown.neck, (shown.mouth - shown.neck) @ down
-    depth, side = at @ down, at @ across
-    rows = np.linspace((mesh @ down).min(), 0.0, _ROWS + 1)
+    nose, chin = mouth
+    rows = np.linspace(mesh[:, 0].min(), 0.0, _ROWS + 1)
     factor = np.ones(mask.shape)
     beside_mouth = (mask > 0.5) & (depth > nose) & (depth < chin)
     margin = np.interp(depth, [chin, 0.5 * chin], [_BEARD, _BESIDE]) * metre
     for sign in (-1.0, 1.0):
-        outline = _widest(mesh @ down, sign * (mesh @ across), rows)
+        outline = _widest(mesh[:, 0], sign * mesh[:, 1], rows)
         reach = _widest(depth[beside_mouth], sign * side[beside_mouth], rows)
-        middle = 0.5 * (rows[1:] + rows[:-1])
+        limit = _along(depth, rows, outline) + margin
         both = np.isfinite(reach) & np.isfinite(outline)
-        known = np.isfinite(outline)
-        limit = np.interp(depth, middle[known], outline[known]) + margin
         if both.any():
             # Hair hangs beside all of the mouth, shoulders reach its lower end at most.
             beyond = float(np.quantile((reach - outline)[both], _ALONG)) / metre
-            low, high = _HAIR
-            long = np.clip((beyond - low) / (high - low), 0.0, 1.0)
+            least, surely = _HAIR
+            long = np.clip((beyond - least) / (surely - least), 0.0, 1.0)
             limit += long * np.maximum(float(np.median(reach[both])) - limit, 0.0)
         inside = np.clip((limit - sign * side) / _EDGE + 0.5, 0.0, 1.0)
         factor = np.minimum(factor, np.where(depth > nose, inside, 1.0))
     return factor
 
 
-def _widest(depth: Double, side: Double, rows: Double) -> Double:
-    """(R,) largest side in each of the rows, whose edges are (R + 1,); −∞ in empty ones."""
-    found = np.full(len(rows) - 1, -np.inf)
-    row = np.searchsorted(rows, depth) - 1
+def _along(at: Double, edges: Double, outline: Double, outside: float | None = None) -> Double:
+    """An outline's values between its rows, without the notches of single vertices."""
+    known = np.isfinite(outline)
+    middle = 0.5 * (edges[1:] + edges[:-1])[known]
+    smooth = ndimage.maximum_filter1d(outline[known], 3)
+    found: Double = np.interp(at, middle, smooth, left=outside, right=outside)
+    return found
+
+
+def _widest(at: Double, values: Double, edges: Double) -> Double:
+    """(R,) largest value in each of the rows, whose edges are (R + 1,); −∞ in empty ones."""
+    found = np.full(len(edges) - 1, -np.inf)
+    row = np.searchsorted(edges, at, side="right") - 1
     inside = (row >= 0) & (row < len(found))
-    np.maximum.at(found, row[inside], side[inside])
+    np.maximum.at(found, row[inside], values[inside])
     return found

@@ -183,14 +183,14 @@ class CaptureWriter:
         vertices = self.vertices(frame)
         face = head.regions.get("face", np.arange(head.vertex_count))
         low, high = vertices[:, 1].min(), vertices[:, 1].max()
-        ring = vertices[vertices[:, 1] < low + 0.03 * (high - low)].astype(np.float64)
-        neck = ring.mean(axis=0)
+        end = np.flatnonzero(vertices[:, 1] < low + 0.03 * (high - low))
+        neck = vertices[end].astype(np.float64).mean(axis=0)
         mouth = vertices[[head.landmarks[name][0] for name in ("nose_tip", "chin")]]
         marks = np.stack([*mouth, neck, neck - [0.0, FADE, 0.0]])
         windows = self.windows[camera]
         nose, chin, here, below = windows.pixels(self._projected(frame, camera, marks), frame)
         pixels = windows.pixels(self.pixels(frame, camera), frame)
-        shown = ShownHead(pixels, face, np.stack([nose, chin]), here, below - here)
+        shown = ShownHead(pixels, face, np.stack([nose, chin]), end, below - here)
         return of_the_head(mask, shown)
 
     def _windows(self, camera: int, largest: int) -> HeadWindows:

@@ -17,13 +17,14 @@ def turned(roll=0.0, nod=0.0):
     head = load_default_head()
     template = head.template.astype(float)
     low, high = template[:, 1].min(), template[:, 1].max()
-    neck = template[template[:, 1] < low + 0.03 * (high - low)].mean(axis=0)
+    end = np.flatnonzero(template[:, 1] < low + 0.03 * (high - low))
+    neck = template[end].mean(axis=0)
     mouth = template[[head.landmarks[name][0] for name in ("nose_tip", "chin")]]
     points = np.concatenate([template, mouth, [neck, neck - [0, FADE, 0]]])
     points = points @ Rotation.from_euler("zx", [roll, nod], degrees=True).as_matrix().T
     pixels = points[:, :2] * [METRE, -METRE] + SIZE / 2
     here, below = pixels[-2:]
-    return ShownHead(pixels[:-4], head.regions["face"], pixels[-4:-2], here, below - here)
+    return ShownHead(pixels[:-4], head.regions["face"], pixels[-4:-2], end, below - here)
 
 
 def beside(shown):
