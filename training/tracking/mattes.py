@@ -174,10 +174,10 @@ def of_the_head(mask: Float, shown: ShownHead) -> Float:
         if kept:
             near = ndimage.binary_dilation(labels == kept, iterations=2)
             result *= near
-    if np.linalg.norm(shown.down) < _END_ON:
+    unit = float(np.linalg.norm(shown.down))
+    if unit < _END_ON:
         return result
     y, x = np.mgrid[:height, :width]
-    unit = float(np.linalg.norm(shown.down))
     down = shown.down / unit
     axes = np.stack([down, [-down[1], down[0]]], axis=1)
     depth, side = np.moveaxis((np.stack([x, y], axis=-1) - shown.neck) @ axes, -1, 0)
@@ -204,7 +204,8 @@ def _beside_the_neck(
         mouth: (2,) depth of the nose's tip and of the chin.
         metre: pixels.
     """
-    nose, chin = mouth
+    # Of a face that looks steeply down the nose may be below the chin, and both below the neck.
+    nose, chin = float(mouth.min()), min(float(mouth.max()), -1.0)
     rows = np.linspace(mesh[:, 0].min(), 0.0, _ROWS + 1)
     factor = np.ones(mask.shape)
     beside_mouth = (mask > 0.5) & (depth > nose) & (depth < chin)

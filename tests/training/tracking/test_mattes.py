@@ -71,6 +71,16 @@ def test_shoulders_that_reach_the_chin_are_not_taken_for_hair():
     assert found[(height < 0.02) & (aside > 0.085)].max() == 0
 
 
+@pytest.mark.parametrize("nod", [-60.0, 60.0, 80.0])
+def test_a_face_that_looks_far_up_or_down_stays(nod):
+    shown = turned(nod=nod)
+    height, aside = beside(shown)
+    found = of_the_head(np.ones((SIZE, SIZE), np.float32), shown)
+    column, row = shown.mesh[shown.face].astype(int).T
+    above = height[row, column] > 0.01
+    assert found[row, column][above].min() > 0.5
+
+
 def test_a_neck_that_points_at_the_camera_cuts_nothing():
     shown = turned()
     mask = person(shown)
