@@ -191,8 +191,21 @@ def aside_of(middle, matrix):
     return turn @ matrix
 
 
+def above_the_chin(truth, frame, matrix, camera):
+    """(H, W, 1) where a picture shows the head without its neck, of which masks decide the end."""
+    chin = truth.vertices(frame)[truth.head.landmarks["chin"][0]]
+    ends = np.stack([chin, chin - [0, 0.01, 0]]) @ matrix[:3, :3].T + matrix[:3, 3]
+    flat = ends @ camera.K.T
+    here, below = flat[:, :2] / flat[:, 2:]
+    y, x = np.mgrid[: camera.height, : camera.width]
+    return ((np.stack([x, y], axis=-1) - here) @ (below - here) < 0)[..., None]
+
+
 def scores(truth, capture, trained_avatar):
-    """PSNR of held-out frames, and of them 20° aside, against the person's own pictures."""
+    """PSNR of held-out frames, and of them 20° aside, against the person's own pictures.
+
+    Of the head above its chin.
+    """
     own, head = load_avatar("default", truth.head, other_identity=True), trained_avatar.head
     record = json.loads((capture.folder / "capture.json").read_text())
     steps, filmed = record["timesteps"], truth.K.copy()
@@ -219,7 +232,8 @@ def scores(truth, capture, trained_avatar):
             )
             weights = truth.performance.expression[frame]
             wanted = rendered(own, truth.vertices(frame), weights, theirs, true_camera)
-            row.append(psnr(image, wanted))
+            counted = above_the_chin(truth, frame, theirs, true_camera)
+            row.append(psnr(image * counted, wanted * counted))
     return float(np.mean(found[False])), float(np.mean(found[True]))
 
 
