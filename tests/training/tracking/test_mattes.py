@@ -74,7 +74,7 @@ def test_shoulders_that_reach_the_chin_are_not_taken_for_hair():
 @pytest.mark.parametrize("nod", [-60.0, 60.0, 80.0])
 def test_a_face_that_looks_far_up_or_down_stays(nod):
     shown = turned(nod=nod)
-    height, aside = beside(shown)
+    height, _ = beside(shown)
     found = of_the_head(np.ones((SIZE, SIZE), np.float32), shown)
     column, row = shown.mesh[shown.face].astype(int).T
     above = height[row, column] > 0.01
