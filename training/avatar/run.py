@@ -32,7 +32,7 @@ from training.avatar.preview import measured, most_expressive, save_preview
 from training.avatar.start import VIEWS, avatar_to_go_on_from, seeded_avatar
 from training.avatar.trainer import AvatarTrainer
 from training.avatar.tuning import CaptureTuning, RefinedViews
-from training.avatar.tuning_video import TunedVideo
+from training.avatar.tuning_video import TunedVideo, refined_pictures
 from training.data.flame_tracking import TRACKING, save_tracking
 from training.data.multiview import MultiViewCapture
 from training.data.recordings import sequence_rate
@@ -74,8 +74,9 @@ def train(
         head: FLAME model of the capture, or its head, where it is not the default one.
         report: whether the report's page is written in the end.
         refining: of a tracked video, whether the head's identity and every picture's pose are
-            learned, too. All pictures are trained on, those to test on with them;
-            what was found is left in :data:`training.tracking.refined_capture.REFINED`.
+            learned, too. Pictures to test on are trained on with the others, as many as can be
+            seen often enough; what was found is left in
+            :data:`training.tracking.refined_capture.REFINED`.
 
     Raises:
         BadInputError: the capture or the settings cannot be used; before training starts.
@@ -85,7 +86,7 @@ def train(
     _report_message(job, 0, "Checking the capture")
     capture = MultiViewCapture.open(data, scale=settings.scale, head=head)
     if refining:
-        capture = capture.trained_on_all()
+        capture = capture.trained_on_all(refined_pictures(settings))
     initial = _initial(settings, capture)
     _report_message(job, 0, "Looking for the light of the capture")
     light = light_of(capture)

@@ -15,11 +15,14 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.core.arrays import Double
 from engine.heads.shape_basis import LARGEST
 from engine.heads.shaped_head import shaped_head
 from engine.heads.skinning import rotation_matrices
+from training.avatar.config import AvatarSettings
 from training.avatar.row_adam import RowAdam
 from training.data.multiview import MultiViewCapture, View
 from training.tracking.identity_space import default_space
@@ -32,6 +35,9 @@ _BEGIN = 0.3
 reasons than a face that is elsewhere."""
 _VISITS = 10.0
 """How often pictures are seen before poses may go so far: less often, steps stay as short."""
+_ENOUGH, _FEWEST = 12, 48
+"""How often pictures of a long video are to be seen, of which fewer are trained on then, and how
+many are in any case."""
 _END = 0.1
 """Part of the rates that is left at the end."""
 _DEVIATION_SHAPE, _DEVIATION_TURN, _DEVIATION_SHIFT = 1.0, 0.03, 0.005
@@ -49,12 +55,18 @@ _CERTAIN_SHAPE = 1e-5
 """The same of the shape, which all pictures tell of and no noise of single ones moves."""
 
 
+def refined_pictures(settings: AvatarSettings) -> int:
+    """How many pictures a training of these settings refines at most; the others follow them."""
+    return max(_FEWEST, settings.steps * settings.views // _ENOUGH)
+
+
 class TunedVideo:
     """Identity of the head of a tracked video, and poses of its pictures.
 
     Args:
-        capture: of ``gaussianspeech track``, with the default head; all its pictures have a row,
-            whether they are trained on or not.
+        capture: of ``gaussianspeech track``, with the default head; all its pictures have a row.
+            Corrections of those that are not trained on lie between those of the neighbours in
+            their take that are.
         visits: how often a training sees each picture.
         device: where the avatar is.
 
@@ -99,6 +111,10 @@ class TunedVideo:
         together = (other == 0) & (apart < _TOGETHER)
         near = np.where(together, 1 / np.maximum(apart * _RATE, 1e-3), 0.0)
         self._near = on_device(near)[:, None]
+        trained = {frame.timestep for frame in capture.split("train").frames}
+        known = np.array([step in trained for step in self.timesteps])
+        takes = np.array([at[step][0] for step in self.timesteps])
+        self._between = None if known.all() else on_device(_between(known, takes))
 
     @property
     def adams(self) -> list[RowAdam]:
@@ -132,6 +148,9 @@ class TunedVideo:
             self._add_prior()
         for adam in self.adams:
             adam.step(factor)
+        if self._between is not None:
+            with torch.no_grad():
+                self.frames.rows.copy_(self._between @ self.frames.rows)
 
     @torch.no_grad()
     def motion(self) -> RefinedMotion:
@@ -175,6 +194,20 @@ class TunedVideo:
         shape, gradient = self.shape.rows, self.shape.rows.grad
         if gradient is not None:
             gradient += _CERTAIN_SHAPE / len(rows) * shape / _DEVIATION_SHAPE**2
+
+
+def _between(known: NDArray[np.bool_], takes: NDArray[np.intp]) -> Double:
+    """(T, T) matrix that interpolates rows between the known ones (T,) of their take (T,).
+
+    Rows of a take without a known one become 0.
+    """
+    matrix = np.zeros((len(known), len(known)))
+    for take in np.unique(takes):
+        inside = np.flatnonzero(takes == take)
+        given = inside[known[inside]]
+        for column, row in zip(np.eye(len(given)), given, strict=True):
+            matrix[inside, row] = np.interp(inside, given, column)
+    return matrix
 
 
 def _zeros(rows: int, columns: int, device: torch.device | str) -> Tensor:

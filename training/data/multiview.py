@@ -215,10 +215,20 @@ class MultiViewCapture:
         """
         return Views(self, self._splits[name])
 
-    def trained_on_all(self) -> MultiViewCapture:
-        """The same, whose ``train`` is all pictures: for what is not measured afterwards."""
+    def trained_on_all(self, most: int | None = None) -> MultiViewCapture:
+        """The same, whose ``train`` is all pictures: for what is not measured afterwards.
+
+        Args:
+            most: pictures at most; of more, some timesteps, evenly spread, are ``val``.
+        """
         every = {(f.timestep, f.camera_id): f for f in self._everything}
-        splits = {**self._splits, "train": [every[key] for key in sorted(every)]}
+        steps = np.unique([step for step, _ in every])
+        if most is not None and most < len(every):
+            count = max(1, most * len(steps) // len(every))
+            steps = steps[np.linspace(0, len(steps) - 1, count).round().astype(int)]
+        splits = {**self._splits, "train": [], "val": []}
+        for key in sorted(every):
+            splits["train" if key[0] in steps else "val"].append(every[key])
         return MultiViewCapture(
             self.folder,
             splits,

@@ -16,7 +16,7 @@ from tests.training.tracking.made_capture import VIEWS, made_capture, true_fit
 from training.avatar.config import PRESETS
 from training.avatar.model import from_avatar
 from training.avatar.run import use_threads
-from training.avatar.tuning_video import TunedVideo
+from training.avatar.tuning_video import TunedVideo, refined_pictures
 from training.data.multiview import MultiViewCapture
 
 FRAMES, VISITS = 8, 10
@@ -114,6 +114,25 @@ def test_a_nod_of_all_pictures_alike_is_corrected_too(tmp_path):
     video.shape.rows.requires_grad_(requires_grad=False)
     learn(video, tracked)
     assert degrees_off(tracked, video.motion().head_matrix) < 0.5
+
+
+def test_pictures_that_are_left_out_follow_their_neighbours(tracked):
+    """Of a long video those are trained on that can be seen often enough."""
+    some = MultiViewCapture.open(tracked.folder).trained_on_all(2)
+    assert [frame.timestep for frame in some.split("train").frames] == [0, VIEWS - 1]
+    video = TunedVideo(some, VISITS, "cpu")
+    video.frames.rows.grad = torch.zeros_like(video.frames.rows)
+    video.frames.rows.grad[[0, -1]] = torch.tensor([[1.0], [-1.0]]).expand(2, 6)
+    video.step(0.39)
+    moved = video.frames.rows.detach()
+    assert (moved[0] < 0).all()
+    between = torch.linspace(0, 1, VIEWS)[:, None]
+    torch.testing.assert_close(moved, (1 - between) * moved[:1] + between * moved[-1:])
+
+
+def test_what_is_seen_often_enough_depends_on_the_steps():
+    short, long = (replace(PRESETS["default"], steps=steps) for steps in (300, 6000))
+    assert (refined_pictures(short), refined_pictures(long)) == (48, 500)
 
 
 def test_nothing_moves_before_there_is_an_avatar(tracked):
