@@ -218,8 +218,7 @@ class MultiViewCapture:
     def trained_on_all(self, most: int | None = None) -> MultiViewCapture:
         """The same, whose ``train`` is all pictures: for what is not measured afterwards.
 
-        Args:
-            most: pictures at most; of more, some timesteps, evenly spread, are ``val``.
+        Of more than ``most``, those of some timesteps, evenly spread, are ``val`` instead.
         """
         every = {(f.timestep, f.camera_id): f for f in self._everything}
         steps = np.unique([step for step, _ in every])
