@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ...engine.jobs.summary import JobSummary
+from ...engine.jobs.summary import JobSummary, duration_text
 
 
 def progress_text(job: JobSummary) -> str:
@@ -12,18 +12,3 @@ def progress_text(job: JobSummary) -> str:
     if job.running and job.eta is not None:
         text += f", {duration_text(job.eta)} left"
     return text
-
-
-def duration_text(seconds: float) -> str:
-    """A time in the two units that matter: ``45 s``, ``12 min``, ``3 h 20 min``, ``2 d 4 h``."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    minutes = round(whole / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 24:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h" if hours else f"{days} d"

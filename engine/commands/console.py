@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import string
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,7 +35,8 @@ def progress_bar(title: str) -> Iterator[Progress]:
         TextColumn("{task.percentage:>3.0f} %  {task.fields[step]}", markup=False),
         TimeElapsedColumn(),
     )
-    with Bars(*columns, console=console) as bars:
+    # What is printed meanwhile stays on stdout where that is a file.
+    with Bars(*columns, console=console, redirect_stdout=sys.stdout.isatty()) as bars:
         task = bars.add_task(title, total=1.0, step="")
 
         def report(fraction: float, message: str) -> None:
@@ -52,7 +52,7 @@ def _lines(title: str) -> Progress:
 
     def report(fraction: float, message: str) -> None:
         nonlocal last
-        kind, tenth = message.rstrip(string.digits + " .%")[:12], int(10 * fraction)
+        kind, tenth = "".join(filter(str.isalpha, message))[:12], int(10 * fraction)
         if (kind, tenth) != last:
             print(f"{title} {100 * fraction:3.0f} %  {message}", file=sys.stderr, flush=True)
             last = (kind, tenth)

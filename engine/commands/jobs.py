@@ -18,7 +18,7 @@ from engine.commands.console import print_result
 from engine.jobs import folder as job_folders
 from engine.jobs.folder import default_folder, job_folder
 from engine.jobs.results import read_preview, summarize
-from engine.jobs.summary import JobSummary
+from engine.jobs.summary import JobSummary, duration_text
 
 app = SubcommandApp()
 app.__doc__ = "List, follow, cancel, resume and remove trainings and captures in the background."
@@ -44,12 +44,11 @@ def list_all(*, folder: Path | None = None, json: bool = False) -> int:
         print(f"There are no jobs in {folder or default_folder()}.")
         return 0
     columns = ("job", "state", "step", "loss", "eta", "message")
-    table = Table("job", "state", "step", "loss", "seconds left", "message")
+    table = Table("job", "state", "step", "loss", "left", "message")
     for job in found:
-        facts = _facts(job)
+        facts = _words(job)
         # Text: what a job says is no markup.
-        cells = ("" if facts[name] is None else str(facts[name]) for name in columns)
-        table.add_row(*map(Text, cells))
+        table.add_row(*(Text(str(facts.get(name, ""))) for name in columns))
     Console().print(table)
     return 0
 
@@ -65,9 +64,11 @@ def show(job: _Id, *, folder: Path | None = None, json: bool = False) -> int:
     """
     where = _folder_of(job, folder)
     found, log = summarize(job_folders.show(where)), job_folders.log_tail(where, _LOG_LINES)
-    print_result(_facts(found) | (_details(found) | {"log": log} if json else {}), as_json=json)
-    if not json:
-        print(*log, sep="\n")
+    if json:
+        print_result(_facts(found) | _details(found) | {"log": log}, as_json=True)
+        return 0
+    print_result(_words(found), as_json=False)
+    print(*log, sep="\n")
     return 0
 
 
@@ -81,7 +82,7 @@ def cancel(job: _Id, *, folder: Path | None = None, at_once: bool = False) -> in
         at_once: end it without waiting for a checkpoint.
     """
     found = job_folders.cancel(_folder_of(job, folder), at_once=at_once)
-    print_result(_facts(summarize(found)), as_json=False)
+    print_result(_words(summarize(found)), as_json=False)
     return 0
 
 
@@ -94,7 +95,7 @@ def resume(job: _Id, *, folder: Path | None = None) -> int:
         folder: folder of the jobs.
     """
     found = job_folders.resume(_folder_of(job, folder))
-    print_result(_facts(summarize(found)), as_json=False)
+    print_result(_words(summarize(found)), as_json=False)
     return 0
 
 
@@ -164,3 +165,11 @@ def _facts(job: JobSummary) -> dict[str, Any]:
         **({"notes": " ".join(job.notes)} if job.notes else {}),
         "folder": job.folder,
     }
+
+
+def _words(job: JobSummary) -> dict[str, Any]:
+    """What there is to say of a job, for people."""
+    eta = None if job.eta is None else duration_text(job.eta)
+    loss = None if job.loss is None else f"{job.loss:.4g}"
+    facts = _facts(job) | {"loss": loss, "eta": eta}
+    return {name: value for name, value in facts.items() if value is not None}

@@ -24,10 +24,12 @@ from types import TracebackType
 from typing import Self
 
 from engine.core.errors import BadInputError, CancelledError, one_line
+from engine.core.progress import Progress, no_progress
 from engine.jobs.command import ENVIRONMENT
 from engine.jobs.folder import show
 from engine.jobs.record import cancel_requested, withdraw_cancel
 from engine.jobs.status import JobStatus, State, read_status, write_status
+from engine.jobs.summary import duration_text
 
 _INTERVAL = 0.5
 
@@ -62,6 +64,7 @@ class JobHandle:
         self._status = replace(
             before, state=State.RUNNING, total=total, message="", notes=(), preparing=True
         )
+        self._shown: Progress = no_progress
         self._first_step: int | None = None
         self._first_time = self._written = time.monotonic()
 
@@ -127,10 +130,15 @@ class JobHandle:
             preview=self._status.preview if shown is None else shown,
             message=self._status.message if message is None else message,
         )
+        self._show()
         if shown is not None or now - self._written >= _INTERVAL:
             # Hours of training do not end because a status could not be written; the next may be.
             with contextlib.suppress(OSError, BadInputError):
                 self._write()
+
+    def shown_by(self, progress: Progress) -> None:
+        """Have each report shown to people, too, with the time that is left."""
+        self._shown = progress
 
     def has_begun(self) -> None:
         """Say that a step is done that ending the process would lose."""
@@ -207,6 +215,11 @@ class JobHandle:
                 "Write previews into the job's folder.",
             )
         return path.as_posix()
+
+    def _show(self) -> None:
+        status = self._status
+        left = "" if not status.eta else f", {duration_text(status.eta)} left"
+        self._shown(status.step / status.total if status.total else 0.0, status.message + left)
 
     def _write(self) -> None:
         self._written = time.monotonic()

@@ -49,7 +49,6 @@ from tests.benchmarks.tracking import (
     film_of,
     kept_closures,
     lip_gap_of,
-    quiet,
 )
 from tests.benchmarks.tracking_truth import Shot, camera_aside
 from training.avatar.run import train
@@ -277,7 +276,7 @@ def tracked_capture(folder, videos, cameras=None):
     jobs.adopt_job(folder, None, config={})
     start = time.process_time()
     with JobHandle(folder) as job:
-        summary = track_videos(videos, folder, TrackSettings(cameras=cameras), job, quiet)
+        summary = track_videos(videos, folder, TrackSettings(cameras=cameras), job)
     taken = (time.process_time() - start) / summary["frames"]
     print(f"tracking: {taken:.2f} s of processor time a frame", flush=True)
 

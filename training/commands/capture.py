@@ -6,7 +6,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from engine.commands.console import progress_bar
 from engine.core.checks import check_range
 from engine.jobs.worker import JobHandle
 from training.commands.job_run import run_as_job
@@ -92,8 +91,7 @@ def capture(
     def work(job: JobHandle) -> None:
         from training.synthetic.run import make_capture
 
-        with progress_bar("capture") as bar:
-            make_capture(out, made_of, settings, audio, job, bar, threads=threads, device=device)
+        make_capture(out, made_of, settings, audio, job, threads=threads, device=device)
 
     config = {"kind": "capture", **made_of}
     return run_as_job(out, config, work, background=background, json=json)

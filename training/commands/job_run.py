@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.commands.console import print_result
+from engine.commands.console import print_result, progress_bar
 from engine.core import platforms
 from engine.core.errors import BadInputError, MissingDependencyError
 from engine.jobs import folder as jobs
@@ -61,8 +61,7 @@ def run_as_job(
         )
     started_for = os.environ.get(ENVIRONMENT)
     if started_for and Path(started_for).resolve() == out.resolve():
-        with JobHandle.current() as handle:
-            work(handle)
+        _work_on(JobHandle.current(), config, work)
         return 0
     command = JobCommand.parse(sys.argv[1:])
     resumes = (out / JOB).exists()
@@ -97,8 +96,7 @@ def _work_here(
     is_new, existed = not (out / JOB).exists(), out.exists()
     job = jobs.adopt_job(out, command, config=config)
     try:
-        with JobHandle(out) as handle:
-            work(handle)
+        _work_on(JobHandle(out), config, work)
     except (BadInputError, MissingDependencyError):
         made_nothing = not jobs.show(out).status.step and not any(job.checkpoints.iterdir())
         if is_new and made_nothing:
@@ -108,6 +106,13 @@ def _work_here(
                 out.mkdir()
         raise
     return jobs.show(out)
+
+
+def _work_on(job: JobHandle, config: Mapping[str, Any], work: Callable[[JobHandle], None]) -> None:
+    """Work, with how far it is on stderr: in the terminal, or in the log of a detached job."""
+    with job, progress_bar(str(config["kind"])) as bar:
+        job.shown_by(bar)
+        work(job)
 
 
 def _check_same(job: Job, config: Mapping[str, Any], changeable: Collection[str]) -> None:

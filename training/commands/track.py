@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import tyro
 
-from engine.commands.console import progress_bar
 from engine.core.errors import BadInputError
 from engine.core.files import file_digest
 from engine.jobs.worker import JobHandle
@@ -51,8 +50,7 @@ def track(
         from training.tracking.run import track_videos
 
         videos = [path.absolute() for path in video]
-        with progress_bar("track") as bar:
-            track_videos(videos, out.resolve(), settings, job, bar, head=flame_of(head))
+        track_videos(videos, out.resolve(), settings, job, head=flame_of(head))
 
     config = {"kind": "track", **described}
     return run_as_job(out, config, work, background=background, json=json)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from engine.commands.console import print_result, progress_bar
+from engine.commands.console import print_result
 from engine.core.errors import BadInputError, CancelledError
 from engine.jobs.command import ENVIRONMENT
 from engine.jobs.folder import default_folder, free_name
@@ -128,15 +128,12 @@ def speech(
     )
 
     def work(job: JobHandle) -> None:
-        with progress_bar("train speech") as bar:
+        def report(_fraction: float, message: str) -> None:
+            if job.cancel_requested:
+                raise CancelledError
+            job.update(job.status.step, total=steps, message=message)
 
-            def report(fraction: float, message: str) -> None:
-                if job.cancel_requested:
-                    raise CancelledError
-                job.update(job.status.step, total=steps, message=message)
-                bar(fraction, message)
-
-            outcome = train_personal(plan, report, report_to(job))
+        outcome = train_personal(plan, report, report_to(job))
         said = f"validation LVE {outcome.after:.3f} mm"
         if outcome.test is not None:
             said += f", test LVE {outcome.test.errors.lve * 1000:.3f} mm"

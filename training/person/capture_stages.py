@@ -15,7 +15,6 @@ from typing import Any
 
 from engine.avatar.avatar_file import ASSET
 from engine.core.json_values import read_json
-from engine.core.progress import no_progress
 from engine.jobs.worker import JobPart
 from training.data.multiview import MultiViewCapture
 from training.person.config import PersonSettings
@@ -179,7 +178,7 @@ def _tracking_stages(plan: PersonTraining) -> list[Stage]:
         from training.tracking.run import track_videos
 
         head = flame_of(plan.head)
-        summary = track_videos(plan.videos, folder, plan.track, job, no_progress, head=head)
+        summary = track_videos(plan.videos, folder, plan.track, job, head=head)
         return {
             "frames": summary["frames"],
             "tracked": summary["tracked"],

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from engine.core.arrays import Float
 from engine.core.errors import CancelledError, GaussianSpeechError, MissingDependencyError
-from engine.core.progress import Progress, subprogress
 from engine.heads import load_head
 from engine.heads.head import Head
 from engine.jobs.worker import JobHandle
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
 Device = Literal["cpu", "gpu"]
 
 PREVIEW = "preview.jpg"
-_SPEECH_PART = 0.02
 _LIGHT_SAMPLES = 64
 
 
@@ -52,7 +50,6 @@ def make_capture(
     settings: CaptureSettings,
     audio: Sequence[Path],
     job: JobHandle,
-    progress: Progress,
     *,
     threads: int | None = None,
     device: Device = "cpu",
@@ -70,7 +67,6 @@ def make_capture(
         settings: the capture.
         audio: recordings that the person speaks.
         job: gets every picture's progress; its cancel ends the work after the current picture.
-        progress: for people.
         threads: of Cycles; all processors by default.
         device: whether a GPU renders.
 
@@ -85,7 +81,7 @@ def make_capture(
         head,
         audio,
         sample=made_of["sample_voice"],
-        progress=subprogress(progress, 0, _SPEECH_PART),
+        progress=job.progress,
     )
     count, turning = settings.timesteps, settings.turning
     poses = schedule(head, spoken, count, settings.seed, turning, faces=settings.faces)
@@ -106,14 +102,12 @@ def make_capture(
 
         def cycles_rig() -> CyclesRig:
             if not (folder / LIGHT).is_file():
-                progress(_SPEECH_PART, "measuring the light")
+                job.progress(0.0, "measuring the light")
                 save_light(_studio_light(head, threads), folder)
-            progress(_SPEECH_PART, "building the person")
+            job.progress(0.0, "building the person")
             return _new_cycles_rig(made_of["head"], settings.samples, threads, device)
 
-        _CaptureRun(folder, rig, poses, plan, job, subprogress(progress, _SPEECH_PART, 1)).run(
-            cycles_rig
-        )
+        _CaptureRun(folder, rig, poses, plan, job).run(cycles_rig)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
@@ -131,10 +125,9 @@ class _CaptureRun:
         poses: Sequence[TimestepPose],
         plan: Sequence[Sequence[Shot]],
         job: JobHandle,
-        progress: Progress,
     ) -> None:
         self._folder, self._rig, self._poses, self._plan = folder, rig, poses, plan
-        self._job, self._progress = job, progress
+        self._job = job
         self._total = sum(map(len, plan))
         self._done: list[Shot] = []
 
@@ -176,7 +169,6 @@ class _CaptureRun:
         message = f"{done} of {self._total} pictures, timestep {timestep + 1}: "
         message += self._poses[timestep].name
         self._job.update(done, total=self._total, message=message)
-        self._progress(done / self._total, message)
 
     def _paths(self, shot: Shot) -> tuple[str, str]:
         return image_path(shot.timestep, shot.camera), mask_path(shot.timestep, shot.camera)

@@ -77,7 +77,6 @@ def track_videos(
     out: Path,
     settings: TrackSettings,
     job: JobHandle,
-    progress: Progress,
     *,
     head: Path | None = None,
 ) -> dict[str, Any]:
@@ -88,7 +87,6 @@ def track_videos(
         out: folder of the job and of the capture.
         settings: how.
         job: asked for a cancel, and given progress and previews.
-        progress: for people.
         head: FLAME model whose parameters the capture is to have; the default head's without.
 
     Returns:

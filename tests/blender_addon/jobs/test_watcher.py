@@ -199,22 +199,6 @@ def test_the_folder_of_the_preferences_is_sent_along():
     ]
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s"),
-        (59.4, "59 s"),
-        (60, "1 min"),
-        (3599, "1 h"),
-        (12_000, "3 h 20 min"),
-        (187_200, "2 d 4 h"),
-        (172_800, "2 d"),
-    ],
-)
-def test_times_have_two_units(seconds, text):
-    assert progress.duration_text(seconds) == text
-
-
 def test_the_remaining_time_stands_beside_the_steps():
     shown = job(step=1200, total=30000, eta=720)
     assert progress.progress_text(shown) == "1,200 of 30,000, 12 min left"

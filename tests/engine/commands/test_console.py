@@ -25,6 +25,14 @@ def test_the_progress_bar_shows_names_as_they_are(monkeypatch):
     assert NAME in written.getvalue()
 
 
+def test_a_log_has_a_line_a_tenth_and_for_each_kind_of_step(capsys):
+    with console.progress_bar("train") as progress:
+        for step in range(100):
+            progress(step / 100, f"{step * 17:,} Gaussians, PSNR {step / 7:.2f} dB")
+        progress(0.99, "Writing")
+    assert len(capsys.readouterr().err.splitlines()) == 11
+
+
 def test_doctor_shows_names_as_they_are(monkeypatch, capsys):
     check = Check("files", NAME, "warning", f"the folder {NAME} is full", "make room")
     monkeypatch.setattr(doctor, "examine", lambda: [check])

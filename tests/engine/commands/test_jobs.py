@@ -5,6 +5,7 @@ import pytest
 
 from engine.jobs.command import JobCommand
 from engine.jobs.folder import adopt_job, cancel, show, start_job
+from engine.jobs.worker import JobHandle
 from tests.waiting import until
 from training.cli import main
 
@@ -49,6 +50,18 @@ def test_a_job_is_shown_with_its_log(job, root, capsys):
     printed = capsys.readouterr().out
     assert "running" in printed
     assert "\nstep " in printed
+
+
+@pytest.mark.parametrize("words", [["list"], ["show", "a-training"]])
+def test_people_read_short_figures_and_nothing_of_what_is_unknown(root, capsys, words):
+    adopt_job(root / "a-training", None)
+    with JobHandle(root / "a-training", total=9) as job:
+        job.update(3, loss=1 / 3)
+    assert main(["jobs", *words, "--folder", str(root)]) == 0
+    printed = capsys.readouterr().out
+    assert "0.3333" in printed
+    assert "0.33333" not in printed
+    assert "None" not in printed
 
 
 def test_a_cancelled_job_can_be_resumed(job, root, capsys):

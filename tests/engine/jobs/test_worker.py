@@ -109,3 +109,18 @@ def test_preparation_says_nothing_of_the_pace_of_a_resumed_run(handle, monkeypat
     resumed.update(1010)
     # Ten steps in ten seconds, or twenty with a look at the clock for a write; 990 to go.
     assert 990 <= resumed.status.eta <= 1980
+
+
+def test_people_are_shown_how_far_it_is_and_how_long_it_takes(handle, monkeypatch):
+    seconds, shown = [100.0], []
+    monkeypatch.setattr("engine.jobs.worker.time.monotonic", lambda: seconds[0])
+    handle.shown_by(lambda fraction, message: shown.append((fraction, message)))
+    handle.update(0, message="Reading")
+    handle.update(0, total=10, message="Training")
+    seconds[0] += 120.0
+    handle.part(0, 5, "avatar").update(2, total=5, message="40 Gaussians")
+    assert shown == [
+        (0.0, "Reading"),
+        (0.0, "Training"),
+        (0.2, "avatar: 40 Gaussians, 8 min left"),
+    ]

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from engine.core.errors import BadInputError, CancelledError, MissingDependencyError
-from engine.jobs.command import JobCommand
-from engine.jobs.folder import show
+from engine.jobs.command import ENVIRONMENT, JobCommand
+from engine.jobs.folder import adopt_job, show
 from engine.jobs.status import State
 from training.cli import main
 from training.commands.job_run import run_as_job
@@ -265,3 +265,21 @@ def test_what_many_processes_cannot_do_is_refused_in_each(out, monkeypatch, opti
     with pytest.raises(BadInputError, match="torchrun cannot start this"):
         run_as_job(out, CONFIG, fail, **options)
     assert not out.exists()
+
+
+def train_a_little(job):
+    job.update(0, total=4, message="12 Gaussians")
+    job.update(1, total=4, message="345 Gaussians")
+
+
+@pytest.mark.parametrize("detached", [False, True])
+def test_how_far_it_is_stands_on_stderr_and_nothing_of_it_on_stdout(
+    out, monkeypatch, capsys, detached
+):
+    if detached:
+        adopt_job(out, None, config=CONFIG)
+        monkeypatch.setenv(ENVIRONMENT, str(out))
+    run_as_job(out, CONFIG, train_a_little)
+    said = capsys.readouterr()
+    assert "avatar  25 %  345 Gaussians" in said.err
+    assert "%" not in said.out
