@@ -101,7 +101,7 @@ def _draw_video(
     settings: bpy.types.PropertyGroup,
 ) -> Any:
     _draw_data(column, button, settings, "video")
-    for name in ("said", "licence", "video_preset"):
+    for name in ("said", "spoken", "licence", "video_preset"):
         column.prop(settings, name)
     steps = _draw_number(column, settings, "steps")
     operator = button.operator(
@@ -109,6 +109,7 @@ def _draw_video(
     )
     operator.filepath, operator.said = settings.video, settings.said
     operator.licence, operator.preset = settings.licence, settings.video_preset
+    operator.language = settings.spoken
     operator.steps = steps
     return operator
 
@@ -194,8 +195,9 @@ def _draw_data(
     column.prop(settings, source)
     if not getattr(settings, source).strip():
         _ask_for(column, button, _SOURCES[source])
-    data = getattr(settings, source).rstrip("/\\").replace("\\", "/")
-    column.prop(settings, "title", placeholder=data.rpartition("/")[2])
+    data = getattr(settings, source).rstrip("/\\").replace("\\", "/").rpartition("/")[2]
+    name = data.rpartition(".")[0] if source == "video" else ""
+    column.prop(settings, "title", placeholder=name or data)
 
 
 def _draw_number(column: bpy.types.UILayout, settings: bpy.types.PropertyGroup, name: str) -> int:

@@ -21,6 +21,11 @@ SAID: dict[str, Any] = {
     "description": "Text file of what is said, in UTF-8; without one it is recognised",
     "subtype": "FILE_PATH",
 }
+SPOKEN: dict[str, Any] = {
+    "name": "Language",
+    "description": 'What is spoken, for example "de" or "zh"; where it is empty, English, or what '
+    "a downloaded recogniser of other languages finds",
+}
 LICENCE: dict[str, Any] = {
     "name": "Licence",
     "description": "What the person who was filmed allows, kept with the person",
@@ -96,6 +101,7 @@ class GAUSSIANSPEECH_PG_training(bpy.types.PropertyGroup):
     )
     video: bpy.props.StringProperty(**VIDEO, options=compat.blend_relative())
     said: bpy.props.StringProperty(**SAID, options=compat.blend_relative())
+    spoken: bpy.props.StringProperty(**SPOKEN)
     video_preset: bpy.props.EnumProperty(**VIDEO_PRESET)
     recordings: bpy.props.StringProperty(
         name="Recordings",

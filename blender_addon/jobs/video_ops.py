@@ -11,7 +11,7 @@ from bpy_extras.io_utils import ImportHelper
 from ...engine.core.errors import BadInputError
 from .. import compat
 from .client import JobsClient, JobSpec
-from .properties import LICENCE, SAID, VIDEO, VIDEO_PRESET
+from .properties import LICENCE, SAID, SPOKEN, VIDEO, VIDEO_PRESET
 from .start_ops import StartJobOperator, device_options, rasteriser_options
 
 VIDEO_FILES = "*.mp4;*.mov;*.m4v;*.mkv;*.webm;*.avi"
@@ -21,7 +21,7 @@ class GAUSSIANSPEECH_OT_person_from_video(StartJobOperator, bpy.types.Operator, 
     """Train a person from a video, or several takes, in a process of its own."""
 
     bl_idname = "gaussianspeech.person_from_video"
-    bl_label = "Train Person From Video"
+    bl_label = "Person from Video"
     bl_description = (
         "Make a person of a video in which they talk and slowly turn their head, or of several of "
         "one camera, in a process of its own: the face is tracked, then the avatar and the speech "
@@ -38,6 +38,7 @@ class GAUSSIANSPEECH_OT_person_from_video(StartJobOperator, bpy.types.Operator, 
     )
     directory: bpy.props.StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
     said: bpy.props.StringProperty(**SAID, options={"SKIP_SAVE", *compat.blend_relative()})
+    language: bpy.props.StringProperty(**SPOKEN, options={"SKIP_SAVE"})
     licence: bpy.props.StringProperty(**LICENCE, options={"SKIP_SAVE"})
     preset: bpy.props.EnumProperty(**VIDEO_PRESET, options={"SKIP_SAVE"})
     steps: bpy.props.IntProperty(
@@ -56,7 +57,7 @@ class GAUSSIANSPEECH_OT_person_from_video(StartJobOperator, bpy.types.Operator, 
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        for name in ("title", "said", "licence", "preset"):
+        for name in ("title", "said", "language", "licence", "preset"):
             layout.prop(self, name)
 
     def default_title(self) -> str:
@@ -68,6 +69,7 @@ class GAUSSIANSPEECH_OT_person_from_video(StartJobOperator, bpy.types.Operator, 
         options = [self._file(film, client, "video") for film in self._films()]
         options += ["--name", self.title.strip() or self.default_title()]
         options += ["--text", self._file(self.said, client, "text")] if self.said.strip() else []
+        options += ["--language", self.language.strip()] if self.language.strip() else []
         options += ["--licence", self.licence.strip()] if self.licence.strip() else []
         options += ["--preset", self.preset, *device_options(context), *rasteriser_options(context)]
         options += ["--avatar-steps", str(self.steps)] if self.steps else []

@@ -15,7 +15,8 @@ Given are one such folder; a folder of sequences; or a multi-view capture, whose
 sequences that its frames' parameters lie in, and the folder ``speech`` in it. Which timesteps are
 frames of a recording follows from the parameters' files; where those are of another kind,
 ``capture.json`` has ``{"timestep_index": 7, "performance": "speech/NAME.performance.npz", "frame":
-31}`` in its list ``timesteps``.
+31}`` in its list ``timesteps``; and ``language`` of what is said, an ISO 639 code, where it is not
+to be found out.
 
 ``split.json``, with lists of names under ``training``, ``validation`` and ``test``, says what is
 for what; without it the recordings are split 6 : 1 : 1 in the order of their names, as the paper's
@@ -67,6 +68,7 @@ class Recording:
         timesteps: timestep of the capture by frame that was filmed.
         measured: folder of what was measured on pictures; that of the sound where ``None``.
         offset: seconds by which the sound begins after the motion; ``None`` where that is unknown.
+        language: of what is said, an ISO 639 code; ``None`` where unknown.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Recording:
     timesteps: dict[int, int] = field(default_factory=dict)
     measured: Path | None = None
     offset: float | None = None
+    language: str | None = None
 
     @property
     def foreign(self) -> bool:
@@ -363,7 +366,7 @@ def _captured_sequences(folder: Path) -> list[Recording]:
 
 
 def _with_record(path: Path, found: Sequence[Recording]) -> list[Recording]:
-    """The recordings with the timesteps that ``capture.json`` names."""
+    """The recordings with the timesteps and the language that ``capture.json`` names."""
     by_name = {recording.name: recording for recording in found}
     record = read_json(path, _REMEDY)
     for entry in record.groups("timesteps") if "timesteps" in record else ():
@@ -383,4 +386,5 @@ def _with_record(path: Path, found: Sequence[Recording]) -> list[Recording]:
                 _REMEDY,
             )
         by_name[name].timesteps[entry.whole("frame")] = entry.whole("timestep_index")
-    return list(by_name.values())
+    language = record.text("language", "") or None
+    return [replace(recording, language=language) for recording in by_name.values()]

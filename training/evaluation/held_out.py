@@ -117,7 +117,7 @@ def held_out_scores(
         speech = load_speech(recording.audio)
         motion = read_motion(recording, who, speech, tracking)
         if name not in recognized:
-            recognized[name] = recognize(speech, recording.text)
+            recognized[name] = recognize(speech, recording.text, language=recording.language)
         known = recognized[name]
         if alone and isinstance(model, LoadedModel):
             ours = _alone(model, head, speech, known, motion.fps)

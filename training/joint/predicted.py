@@ -76,12 +76,14 @@ class Clip:
     Attributes:
         speech: the sound.
         text: what is said, where ``NAME.txt`` gives it.
+        language: of it, an ISO 639 code; ``None`` where unknown.
         fps: frames per second of its motion.
         frames: timestep by filmed frame.
     """
 
     speech: Speech
     text: str | None
+    language: str | None
     fps: float
     frames: Mapping[int, int]
 
@@ -110,7 +112,8 @@ def captured_clips(
                 f"Frame {last} of {recording.name} was filmed, but {motion.path} has {frames}.",
                 "Give the motion that was filmed.",
             )
-        clips[recording.name] = Clip(speech, recording.text, motion.fps, recording.timesteps)
+        said = recording.text, recording.language
+        clips[recording.name] = Clip(speech, *said, motion.fps, recording.timesteps)
     return clips
 
 
@@ -151,7 +154,9 @@ class Predictions:
         shown = self._capture.timesteps
         for clip_name, clip in self._clips.items():
             if clip_name not in self._recognized:
-                self._recognized[clip_name] = recognize(clip.speech, clip.text)
+                self._recognized[clip_name] = recognize(
+                    clip.speech, clip.text, language=clip.language
+                )
             known = self._recognized[clip_name]
             made = predict(
                 clip.speech, self._head, clip.fps, recognized=known, model=loaded, style=SPOKEN
@@ -196,11 +201,14 @@ class _EncodedOnce:
         recognized: RecognizedSpeech | None = None,
         *,
         text: str | None = None,
+        language: str | None = None,
         progress: Progress = no_progress,
     ) -> AudioFeatures:
         """See :meth:`engine.motion.encoders.base.AudioEncoder.encode`."""
         if speech.sha256 not in self._features:
-            found = self._encoder.encode(speech, recognized, text=text, progress=progress)
+            found = self._encoder.encode(
+                speech, recognized, text=text, language=language, progress=progress
+            )
             self._features[speech.sha256] = found
         return self._features[speech.sha256]
 

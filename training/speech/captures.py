@@ -195,8 +195,10 @@ def _sequence(
     tension: SkinTension,
 ) -> SpeechSequence:
     frames = round(speech.duration * config.motion_rate)
-    known = recognize(speech, recording.text) if config.architecture == IMITATOR else None
-    features = encoder.encode(speech, known, text=recording.text)
+    text, language = recording.text, recording.language
+    imitated = config.architecture == IMITATOR
+    known = recognize(speech, text, language=language) if imitated else None
+    features = encoder.encode(speech, known, text=text, language=language)
     bilabials = None
     if known is not None:
         bilabials = np.zeros(frames, np.float32)

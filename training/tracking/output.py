@@ -209,12 +209,18 @@ class CaptureWriter:
         flat: Double = local[:, :2] / local[:, 2:]
         return flat
 
-    def finish(self, recordings: Sequence[tuple[str, int, int]], made_of: dict[str, Any]) -> None:
+    def finish(
+        self,
+        recordings: Sequence[tuple[str, int, int]],
+        made_of: dict[str, Any],
+        language: str = "",
+    ) -> None:
         """Write the head, the record, and at last what lists the views, by which it is a capture.
 
         Args:
             recordings: name, first and last (exclusive) frame of each.
             made_of: for ``capture.json``.
+            language: of the recordings, an ISO 639 code; empty where unknown.
         """
         track, folder = self._track, self._folder
         if self._flame is None:
@@ -234,6 +240,7 @@ class CaptureWriter:
             "format": TRACKED_FORMAT,
             "fps": self._fps,
             "made_of": made_of,
+            "language": language,
             "timesteps": steps,
         }
         with atomic_write(folder / RECORD) as temporary:

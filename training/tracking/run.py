@@ -101,7 +101,6 @@ def track_videos(
     def report(share: float, message: str) -> None:
         if job.cancel_requested:
             raise CancelledError
-        progress(share, message)
         job.update(round(1000 * share), total=1000, message=message)
 
     settings.check_videos(videos)
@@ -166,7 +165,8 @@ def track_videos(
         if said is not None:
             recordings = _write_speech(out, shown.films[0], track, writer, said, job)
         summary = write_report(out, cameras, offsets, track, detector, flame)
-        writer.finish(recordings, _made_of(videos, settings, detector, track, flame))
+        language = "" if said is None else said.language
+        writer.finish(recordings, _made_of(videos, settings, detector, track, flame), language)
     job.update(1000, total=1000, message=sentence(summary))
     return summary
 
@@ -267,7 +267,11 @@ def _recognised(
         return None
     progress(0.0, "recognising what is said")
     write_sound(film, out / SOUND, film.frames)
-    return listen(out / SOUND, settings.said, film.frames, film.fps, progress, film.begins)
+    return listen(
+        *(out / SOUND, settings.said, film.frames, film.fps, progress),
+        begins=film.begins,
+        language=settings.language,
+    )
 
 
 def _write_pictures(

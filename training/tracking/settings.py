@@ -32,6 +32,8 @@ class TrackSettings:
         focal: focal length in pixels of the video, the first of several; estimated by default.
         text: file of what is said, text or subtitles; it is recognised by default. Of several
             videos what is said in all, in their order.
+        language: what is spoken, for example "de" ('gaussianspeech languages' lists the codes). By
+            default English, unless a recogniser of other languages has been downloaded.
         masks: folder with a mask for each frame, in the order of their names; made by default.
             Of several videos a folder for each in it, named as the video.
         landmark_model: MediaPipe's face_landmarker.task, for versions that have no models inside.
@@ -45,6 +47,7 @@ class TrackSettings:
     pictures: int = 600
     focal: float | None = None
     text: Path | None = None
+    language: str = ""
     masks: Path | None = None
     landmark_model: Path | None = None
     cameras: Path | None = None
@@ -58,7 +61,16 @@ class TrackSettings:
         """
         ranges = {"largest": (160.0, 8192.0), "pictures": (20.0, 1e6)}
         check_ranges(self, ranges if self.focal is None else {**ranges, "focal": (50.0, 1e5)})
-        check_file(self.text, "--text")
+        if self.text is not None and not self.text.is_file():
+            raise BadInputError(
+                f"There is no file {self.text}.",
+                "Give --text the path of a text file with what is said.",
+            )
+        if self.language:
+            # Deferred: it loads the library of pronunciations.
+            from engine.recognition.language import voice_of
+
+            voice_of(self.language)
         check_file(self.landmark_model, "--landmark-model")
         if self.cameras is not None and not self.cameras.is_dir():
             check_file(self.cameras, "--cameras")
@@ -141,6 +153,7 @@ class TrackSettings:
             "pictures": self.pictures,
             "focal": self.focal,
             "text": self.said,
+            "language": self.language,
             "masks": None if self.masks is None else str(self.masks),
             "landmark_model": None if self.landmark_model is None else str(self.landmark_model),
         }

@@ -32,7 +32,7 @@ class Said:
     Attributes:
         phones: contiguous over the sound.
         words: timed.
-        language: ISO 639 code.
+        language: ISO 639 code; empty where unknown.
         closure: (T,) how far p, b and m close the lips at each frame, 0 to 1.
         warnings: for the user.
     """
@@ -50,7 +50,9 @@ def listen(
     frames: int,
     fps: float,
     progress: Progress,
+    *,
     begins: Sequence[int] = (0,),
+    language: str = "",
 ) -> Said:
     """Recognise a video's sound.
 
@@ -61,12 +63,13 @@ def listen(
         fps: frames per second.
         progress: called with the share done; may raise to cancel.
         begins: first frames of videos that follow each other; no lips close for the next one's.
+        language: what is spoken, an ISO 639 code; found out where it is empty.
 
     Raises:
         BadInputError: the sound cannot be used.
     """
     speech = load_speech(sound)
-    known = recognize(speech, text, progress)
+    known = recognize(speech, text, progress, language=language or None)
     closures = []
     for first, last in pairwise([*begins, frames]):
         phones = phones_between(known.phones, first / fps, last / fps)
@@ -75,7 +78,7 @@ def listen(
     return Said(
         known.phones,
         known.words,
-        known.language,
+        known.language or language,
         np.concatenate(closures).astype(np.float64),
         known.warnings,
     )

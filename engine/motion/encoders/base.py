@@ -63,6 +63,7 @@ class AudioEncoder(Protocol):
         recognized: RecognizedSpeech | None = None,
         *,
         text: str | None = None,
+        language: str | None = None,
         progress: Progress = no_progress,
     ) -> AudioFeatures:
         """Features of a whole clip.
@@ -72,5 +73,6 @@ class AudioEncoder(Protocol):
             recognized: the clip as it was recognised; an encoder of phones recognises it itself
                 where this is ``None``, others ignore it.
             text: what is said, where known, for an encoder that recognises the clip itself.
+            language: of what is said, an ISO 639 code, for the same; found out by default.
             progress: called with the fraction done; may raise to cancel.
         """

@@ -62,11 +62,12 @@ class PhoneticEncoder:
         recognized: RecognizedSpeech | None = None,
         *,
         text: str | None = None,
+        language: str | None = None,
         progress: Progress = no_progress,
     ) -> AudioFeatures:
         """See :meth:`engine.motion.encoders.base.AudioEncoder.encode`."""
         if recognized is None:
-            recognized = recognize(speech, text, progress)
+            recognized = recognize(speech, text, progress, language=language)
         return AudioFeatures(
             phonetic_features(recognized.phones, recognized.mel, recognized.energy),
             self.rate,

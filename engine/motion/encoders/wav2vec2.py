@@ -149,6 +149,7 @@ class Wav2Vec2Encoder(nn.Module):
         recognized: RecognizedSpeech | None = None,  # noqa: ARG002 - of the protocol.
         *,
         text: str | None = None,  # noqa: ARG002 - of the protocol.
+        language: str | None = None,  # noqa: ARG002 - of the protocol.
         progress: Progress = no_progress,
     ) -> AudioFeatures:
         """See :meth:`engine.motion.encoders.base.AudioEncoder.encode`."""

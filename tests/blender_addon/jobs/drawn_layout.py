@@ -11,10 +11,12 @@ class Drawn:
 
     def __init__(self):
         self.properties, self.pressed, self.enabled = set(), SimpleNamespace(), True
+        self.placeholders = {}
         self.alert = self.scale_y = self.use_property_split = self.active = None
 
-    def prop(self, _data, name, **_how):
+    def prop(self, _data, name, **how):
         self.properties.add(name)
+        self.placeholders[name] = how.get("placeholder")
 
     def operator(self, *_name, **_how):
         return self.pressed

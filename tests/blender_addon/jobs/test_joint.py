@@ -245,13 +245,16 @@ def test_a_person_is_made_of_one_video(blender, jobs, addon, tmp_path, monkeypat
     settings = blender.context.scene.gaussianspeech_training
     settings.kind, settings.video, settings.said = "VIDEO", str(film), str(text)
     settings.licence, settings.video_preset, settings.title = "CC0", "quick", ""
+    settings.spoken = " de "
     column, button = Drawn(), Drawn()
     pressed = addon("jobs.new_panel")._draw_video(column, button, blender.context, settings)
     assert button.enabled
     with pytest.raises(RuntimeError, match="Not today"):
         start(**vars(pressed))
-    options = (str(film), "--name", "my face", "--text", str(text), "--licence", "CC0")
-    assert specs == [("my face", "train person", (*options, "--preset", "quick"))]
+    options = (str(film), "--name", "my face", "--text", str(text), "--language", "de")
+    options = (*options, "--licence", "CC0", "--preset", "quick")
+    assert specs == [("my face", "train person", options)]
+    assert column.placeholders["title"] == "my face"
     settings.video = ""
     addon("jobs.new_panel")._draw_video(column, button, blender.context, settings)
     assert not button.enabled

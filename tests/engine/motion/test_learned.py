@@ -106,7 +106,7 @@ class WithoutPhones:
 
     id, size, rate, start = "plain", 81, 100.0, 0.005
 
-    def encode(self, speech, recognized=None, *, text=None, progress=None):
+    def encode(self, speech, recognized=None, *, text=None, language=None, progress=None):
         rng = np.random.default_rng(0)
         values = rng.normal(size=(round(100 * speech.duration), 81)).astype(np.float32)
         return AudioFeatures(values, self.rate, self.start, speech.duration)

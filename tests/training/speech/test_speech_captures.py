@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from engine.core.errors import BadInputError
+from engine.motion.encoders import phonetic
 from engine.motion.encoders.phonetic import PhoneticEncoder
 from engine.motion.model.network import SpeechModel
 from engine.motion.performance import Performance
+from engine.recognition.recognizer import recognize
 from tests.training.speech.recordings import (
     FPS,
     motion_of,
@@ -18,7 +20,7 @@ from tests.training.speech.recordings import (
     write_recordings,
     write_wav2vec2,
 )
-from training.data.recordings import find_recordings
+from training.data.recordings import RECORD, find_recordings
 from training.speech.captures import load_captures, measured_wrinkles
 from training.speech.config import TrainingConfig
 from training.speech.trainer import SpeechTrainer
@@ -58,6 +60,20 @@ def test_motion_is_resampled_to_the_models_rate(head, tmp_path):
     sequence = captures.training[0]
     assert sequence.frames == 50
     np.testing.assert_allclose(sequence.weights[::2][:25], motion_of(head, 0), atol=1e-5)
+
+
+def test_recordings_are_recognised_in_the_language_of_the_capture(head, tmp_path, monkeypatch):
+    folder = write_recordings(tmp_path, head)
+    (folder / RECORD).write_text(json.dumps({"language": "de"}))
+    asked = []
+
+    def recognized(speech, text, progress, *, language):
+        asked.append(language)
+        return recognize(speech, text, progress)
+
+    monkeypatch.setattr(phonetic, "recognize", recognized)
+    _load(folder, head)
+    assert asked == ["de"] * len(find_recordings(folder).every)
 
 
 def test_clips_are_split_by_name_order(head, tmp_path):

@@ -73,11 +73,11 @@ def made_capture(folder, fit, tracked, *, spoken=True):
     if spoken:
         (folder / "speech").mkdir()
         (folder / "speech" / "said.wav").write_bytes(b"sound")
-        said = Said((), (), "en", np.zeros(count), ())
+        said = Said((), (), "de", np.zeros(count), ())
         writer.write_motion(folder / "speech" / "said", 0, count, said)
         recordings = [("said", 0, count)]
     write_report(folder, cameras, [0.0], track, "made", None)
-    writer.finish(recordings, {"video": "made.mp4"})
+    writer.finish(recordings, {"video": "made.mp4"}, "de")
 
 
 def _pictures(head, fit, frames, focal, centre):

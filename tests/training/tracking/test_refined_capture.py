@@ -17,6 +17,7 @@ from engine.motion.performance import Performance
 from tests.training.tracking.made_capture import VIEWS, made_capture, true_fit
 from training.data.layout import transforms_path
 from training.data.multiview import MultiViewCapture
+from training.data.recordings import find_recordings
 from training.tracking import refined_capture
 from training.tracking.refined_capture import (
     RefinedMotion,
@@ -196,3 +197,9 @@ def test_a_capture_that_no_tracker_made_says_what_was_true(small_capture):
     assert not can_be_refined(small_capture)
     with pytest.raises(BadInputError, match="not tracked"):
         filmed_at(small_capture)
+
+
+def test_the_language_of_the_recordings_stays(source, refined, tmp_path):
+    write_refined(source, tmp_path / "capture", refined)
+    for capture in (source, tmp_path / "capture"):
+        assert [recording.language for recording in find_recordings(capture).every] == ["de"]

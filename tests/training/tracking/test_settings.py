@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Settings of a tracking and how they are checked."""
 
+from pathlib import Path
+
 import pytest
 
 from engine.core.errors import BadInputError
@@ -29,3 +31,15 @@ def test_what_is_no_text_is_named(tmp_path):
 
 def test_without_a_file_the_text_is_recognised():
     assert TrackSettings().said is None
+
+
+def test_words_in_place_of_their_file_are_told_from_a_file():
+    with pytest.raises(BadInputError, match="no file Hello there") as caught:
+        TrackSettings(text=Path("Hello there"))
+    assert "text file with what is said" in caught.value.hint
+
+
+def test_a_language_that_there_is_not_is_refused():
+    with pytest.raises(BadInputError, match="no language 'klingonese'"):
+        TrackSettings(language="klingonese")
+    assert TrackSettings(language="de").to_dict()["language"] == "de"

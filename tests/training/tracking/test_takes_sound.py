@@ -66,9 +66,9 @@ def test_a_quiet_take_is_as_loud_as_the_others(tmp_path):
 def test_lips_do_not_close_for_what_the_next_video_says(monkeypatch):
     phones = (Phone(SILENCE, 0.0, 2.02), Phone("B", 2.02, 2.1), Phone("AA", 2.1, 4.0))
     known = SimpleNamespace(phones=phones, words=(), language="en", warnings=())
-    monkeypatch.setattr(sound, "recognize", lambda *_: known)
+    monkeypatch.setattr(sound, "recognize", lambda *_, **__: known)
     closed, apart = (
-        listen(SAMPLE_VOICE, None, 100, 25.0, no_progress, begins).closure
+        listen(SAMPLE_VOICE, None, 100, 25.0, no_progress, begins=begins).closure
         for begins in ([0], [0, 50])
     )
     assert closed[47:50].max() > 0.1
@@ -85,3 +85,13 @@ def test_recordings_end_where_a_video_ends():
     assert cut == [(0, 210), (210, 450), (450, 600)]
     with_short = cut_at_pauses(said, 600, 25.0, [0, 10])
     assert with_short[0] == (0, 10)
+
+
+def test_a_text_is_read_in_the_language_that_is_given():
+    spoken = {
+        language: listen(SAMPLE_VOICE, "Sieh die Wolken", 100, 25.0, no_progress, language=language)
+        for language in ("", "de")
+    }
+    assert [said.language for said in spoken.values()] == ["en", "de"]
+    english, german = ([phone.label for phone in said.phones] for said in spoken.values())
+    assert english != german
