@@ -21,7 +21,7 @@ class GAUSSIANSPEECH_OT_person_from_video(StartJobOperator, bpy.types.Operator, 
     """Train a person from a video, or several takes, in a process of its own."""
 
     bl_idname = "gaussianspeech.person_from_video"
-    bl_label = "Person from Video"
+    bl_label = "Train from Video"
     bl_description = (
         "Make a person of a video in which they talk and slowly turn their head, or of several of "
         "one camera, in a process of its own: the face is tracked, then the avatar and the speech "
