@@ -96,12 +96,13 @@ def _written(path: Path | None) -> int:
 
 
 def _results(job: Job) -> dict[str, str]:
+    person = {PERSON: str(job.folder)} if (job.folder / _PERSON).is_file() else {}
     if job.running:
-        return {}
+        # A person's files are those of stages that are done; all others are still written.
+        return person
     paths = {kind: job.folder / name for kind, name in _RESULTS.items()}
     results = {kind: str(path) for kind, path in paths.items() if path.is_file()}
-    if (job.folder / _PERSON).is_file():
-        results = {PERSON: str(job.folder), **results}
+    results = person | results
     if job.status.state is State.FINISHED and (job.folder / _VIEWS).is_file():
         results[CAPTURE] = str(job.folder)
     return results

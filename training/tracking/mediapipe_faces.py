@@ -218,7 +218,7 @@ def _pixels(landmarks: Any, image: Image) -> Float:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the deprecations of MediaPipe's own imports, and the chatter of its C++ on stderr."""
+    """Without the deprecations of MediaPipe's own imports."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

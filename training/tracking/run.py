@@ -32,6 +32,7 @@ from training.tracking.landmark_map import load_landmark_map
 from training.tracking.landmarks import Image
 from training.tracking.mattes import GivenMasks
 from training.tracking.mediapipe_faces import HandDetector, PersonSegmenter, open_detector
+from training.tracking.native_messages import native_messages_in
 from training.tracking.observations import View
 from training.tracking.one_person import other_faces
 from training.tracking.output import CaptureWriter
@@ -61,6 +62,7 @@ from training.tracking.takes import alike, joined
 from training.tracking.track import Track, phone_focal, track_scan
 
 PREVIEW, PREVIEW_FILM, SOUND = "preview.jpg", "preview.mp4", "sound.wav"
+_NATIVE = "mediapipe.log"
 _SCANNED, _RECOGNISED, _COMPARED, _FITTED, _IN_FLAME = 0.45, 0.54, 0.57, 0.73, 0.75
 _SHOW_EVERY, _PREVIEWED = 20, 3
 """Frames from one preview to the next, and cameras that one shows."""
@@ -115,6 +117,7 @@ def track_videos(
         timed = simultaneous(films, settings.offsets)
         films, offsets, notes = timed.films, timed.offsets, timed.notes
     with ExitStack() as open_parts:
+        open_parts.enter_context(native_messages_in(out / _NATIVE))
         segmenters = [_segmenter(settings, open_parts) for _ in rig or films[:1]]
         still = open_parts.enter_context(
             closing(open_detector(settings.landmark_model, still=True))

@@ -103,6 +103,16 @@ def test_jobs_are_listed_as_the_add_on_reads_them(engine, root):
     assert not job.resumable
 
 
+@pytest.mark.parametrize("kind", ["avatar", "person"])
+def test_of_what_still_runs_the_stages_of_a_person_can_be_used(engine, root, kind):
+    adopt_job(root / "ada", None, config={"kind": kind})
+    for name in ("avatar.safetensors", *(["person.json"] if kind == "person" else [])):
+        (root / "ada" / name).write_bytes(b"{}")
+    (job,) = map(JobSummary.from_json, engine.ask("jobs.list", folder=str(root)).body["jobs"])
+    assert job.running
+    assert job.results == ({"person": str(root / "ada")} if kind == "person" else {})
+
+
 def test_without_a_folder_the_default_one_is_listed(engine, tmp_path, monkeypatch):
     monkeypatch.setattr("engine.serving.jobs.default_folder", lambda: tmp_path / "default")
     finished(tmp_path / "default")
