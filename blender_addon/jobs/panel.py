@@ -133,6 +133,9 @@ def _draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, job: JobSu
             GAUSSIANSPEECH_OT_resume_job.bl_idname, text="Resume", icon="PLAY"
         ).job = job.id
     _draw_files(box, context, job)
+    # Last, for there may be several long ones: the buttons stay where they are seen.
+    for note in job.notes:
+        draw_wrapped(box, context, note, icon="INFO", beside=BOX)
 
 
 def _draw_state(box: bpy.types.UILayout, context: bpy.types.Context, job: JobSummary) -> None:
@@ -141,8 +144,6 @@ def _draw_state(box: bpy.types.UILayout, context: bpy.types.Context, job: JobSum
     elif job.state is State.FINISHED:
         steps = f", {job.total:,} steps" if job.total else ""
         box.label(text=f"Finished{steps}", icon=_STATES[job.state])
-    for note in job.notes:
-        draw_wrapped(box, context, note, icon="INFO", beside=BOX)
     if job.loss is not None and job.state not in (State.FAILED, State.DAMAGED):
         box.label(text=f"Loss {job.loss:.4g}", icon="GRAPH")
     message = "Starting" if job.state is State.STARTING else job.message

@@ -11,17 +11,21 @@ class Drawn:
 
     def __init__(self):
         self.properties, self.pressed, self.enabled = set(), SimpleNamespace(), True
-        self.placeholders = {}
+        self.placeholders, self.shown = {}, []
         self.alert = self.scale_y = self.use_property_split = self.active = None
 
     def prop(self, _data, name, **how):
         self.properties.add(name)
         self.placeholders[name] = how.get("placeholder")
 
-    def operator(self, *_name, **_how):
+    def operator(self, *_name, text="", **_how):
+        self.shown.append(text)
         return self.pressed
 
-    def label(self, **_how):
+    def label(self, text="", **_how):
+        self.shown.append(text)
+
+    def progress(self, **_how):
         pass
 
     def row(self, **_how):

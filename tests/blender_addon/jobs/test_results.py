@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tests.blender_addon.conftest import REPOSITORY
+from tests.blender_addon.jobs.drawn_layout import Drawn
 from tests.blender_addon.jobs.job_folders import make_job
 
 
@@ -88,3 +90,21 @@ def test_without_a_head_a_trained_avatar_brings_one(engine_ready, jobs, listed):
     head = engine_ready.context.object
     assert head.gaussianspeech_head.id == "default"
     assert Path(head.gaussianspeech_avatar.source) == path
+
+
+def test_what_can_be_done_stands_above_what_is_to_be_known(
+    blender, jobs, listed, watcher, addon, monkeypatch
+):
+    """Notes may be long: buttons below them would be out of sight."""
+    folder = make_job(jobs, "ada", "cancelled", kind="person")
+    (folder / "person.json").write_text("{}")
+    status = folder / "status.json"
+    status.write_text(json.dumps(json.loads(status.read_text()) | {"notes": ["One camera."]}))
+    listed()
+    # In the background no region says how wide a line may be.
+    panel = addon("jobs.panel")
+    monkeypatch.setattr(panel, "draw_wrapped", lambda box, _context, text, **_: box.label(text))
+    box = Drawn()
+    panel._draw_job(box, blender.context, watcher.job("ada"))
+    order = [text for text in box.shown if text in {"Add Person", "Resume", "One camera."}]
+    assert order == ["Add Person", "Resume", "One camera."]
