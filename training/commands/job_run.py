@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.commands.console import print_result, progress_bar
+from engine.commands.console import print_result, print_warnings, progress_bar
 from engine.core import platforms
 from engine.core.errors import BadInputError, MissingDependencyError
 from engine.jobs import folder as jobs
@@ -104,6 +104,9 @@ def _work_here(
             platforms.remove_tree(out)
             if existed:
                 out.mkdir()
+        raise
+    except KeyboardInterrupt:
+        print_warnings(["the same command goes on where this one stopped."])
         raise
     return jobs.show(out)
 

@@ -283,3 +283,14 @@ def test_how_far_it_is_stands_on_stderr_and_nothing_of_it_on_stdout(
     said = capsys.readouterr()
     assert "avatar  25 %  345 Gaussians" in said.err
     assert "%" not in said.out
+
+
+def test_who_interrupts_is_told_how_to_go_on(out, capsys):
+    def interrupt(job):
+        (job.checkpoints / "last.pt").write_bytes(b"state")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_as_job(out, CONFIG, interrupt)
+    assert "same command goes on" in capsys.readouterr().err
+    assert show(out).status.state is State.CANCELLED
