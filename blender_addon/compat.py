@@ -221,7 +221,10 @@ def fcurves_of(datablock: bpy.types.ID) -> list[bpy.types.FCurve]:
     action = animation.action
     if not hasattr(action, "layers"):
         return list(action.fcurves)
-    slot = animation.action_slot
+    return _fcurves_of_slot(action, animation.action_slot)
+
+
+def _fcurves_of_slot(action: bpy.types.Action, slot: Any) -> list[bpy.types.FCurve]:
     bags = [strip.channelbag(slot) for layer in action.layers for strip in layer.strips if slot]
     return [curve for bag in bags if bag is not None for curve in bag.fcurves]
 
@@ -245,6 +248,14 @@ def set_strip_action(strip: bpy.types.NlaStrip, action: bpy.types.Action) -> Non
     strip.action = action
     if hasattr(strip, "action_slot") and action.slots:
         strip.action_slot = action.slots[0]
+
+
+def strip_fcurves(strip: bpy.types.NlaStrip) -> list[bpy.types.FCurve]:
+    """The channels that a strip plays: of its Action, those of its slot where there are slots."""
+    action = strip.action
+    if action is None or not hasattr(action, "layers"):
+        return [] if action is None else list(action.fcurves)
+    return _fcurves_of_slot(action, strip.action_slot)
 
 
 def shape_keys_start_at_zero() -> bool:

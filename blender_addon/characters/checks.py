@@ -9,13 +9,17 @@ from collections.abc import Iterator, Sequence
 import bpy
 
 from ...engine.core.errors import BadInputError
-from ...engine.motion.characters.blender_bones import AXIS_ANGLE
-from ...engine.motion.characters.bones import property_of
+from ...engine.motion.characters.blender_bones import AXIS_ANGLE, owner_of
+from ...engine.motion.characters.bones import OBJECT, property_of
 from ..heads.properties import head_of_rig
+from .driven import rigs_that_drive
 from .head_joints import check_joints
 from .making import check_own, key_names
-from .properties import bone_mapping_of, character_objects, is_character, mapping_of, pose_bone
+from .properties import bone_mapping_of, character_objects, is_character, mapping_of
 from .targets import AnimatedChannels, key_path
+
+_CUT = 0.01
+"""Values of a shape key beyond its range that are seen."""
 
 
 def check_part(obj: bpy.types.Object) -> None:
@@ -63,12 +67,14 @@ def check_speaks(obj: bpy.types.Object) -> None:
     driven = [set(driven_keys(part)) for part in meshes]
     mapped = [set(mapping_of(part).keys) for part in meshes]
     if all(names <= known for names, known in zip(mapped, driven, strict=True)):
-        rig = next(iter(_drivers(meshes[0])), None)
-        where = f"'{rig.name}'" if rig is not None else "the rig that drives them"
+        rigs = [rig for part in meshes for rig in rigs_that_drive(part.data.shape_keys)]
         raise BadInputError(
             f"Drivers control all mapped shape keys of '{parts[0].name}'.",
-            f"Let {where} speak instead: select it, too, and press Use as Character; "
-            "or remove the drivers.",
+            f"Let '{rigs[0].name}' speak instead: select it, too, and press Use as Character; "
+            "or remove the drivers."
+            if rigs
+            else "Remove the drivers, or let them read bones or custom properties of an armature "
+            "object, which can speak.",
         )
 
 
@@ -102,10 +108,12 @@ def notes_of(obj: bpy.types.Object, channels: AnimatedChannels) -> Iterator[str]
         channels: what it animates.
     """
     if channels.driven:
-        yield f"Drivers keep control of {_counted(channels.driven)}."
+        yield f"Drivers keep control of {_counted(channels.driven)}{_who_could_speak(obj)}."
     if obj.type != "MESH":
         return
     paths = {path for path, _, _ in channels.channels}
+    if cut := list(_cut_off(obj, channels)):
+        yield f"Cut off by their range, which Shape Keys shows: {_counted(cut)}."
     blocks = [block for block in obj.data.shape_keys.key_blocks if key_path(block.name) in paths]
     if muted := [block.name for block in blocks if block.mute]:
         yield f"Muted, so not seen: {_counted(muted)}."
@@ -118,10 +126,31 @@ def notes_of(obj: bpy.types.Object, channels: AnimatedChannels) -> Iterator[str]
         yield f"'{others[0].name}' has the same mesh and speaks along."
 
 
+def _who_could_speak(obj: bpy.types.Object) -> str:
+    """Which rig's controls would let driven keys speak."""
+    if not is_character(obj) or obj.type != "MESH":
+        return ""
+    parts = character_objects(obj)
+    rigs = [rig for rig in rigs_that_drive(obj.data.shape_keys) if rig not in parts]
+    return f"; '{rigs[0].name}' joins by Add Selected Objects, to move them" if rigs else ""
+
+
+def _cut_off(obj: bpy.types.Object, channels: AnimatedChannels) -> Iterator[str]:
+    """The shape keys that cannot have all their values."""
+    blocks = {key_path(block.name): block for block in obj.data.shape_keys.key_blocks}
+    for path, _, values in channels.channels:
+        block = blocks.get(path)
+        if block is not None and (
+            values.max(initial=0.0) > block.slider_max + _CUT
+            or values.min(initial=0.0) < block.slider_min - _CUT
+        ):
+            yield block.name
+
+
 def _check_bones(obj: bpy.types.Object) -> None:
     mapping = bone_mapping_of(obj)
     bones = list(dict.fromkeys([row.bone for row in mapping.rows] + list(mapping.head_shares)))
-    missing = [name for name in bones if pose_bone(obj, name) is None]
+    missing = [name for name in bones if owner_of(obj, name) is None]
     if missing:
         raise BadInputError(
             f"'{obj.name}' lacks {len(missing)} of its bones: {_listed(missing)}.",
@@ -138,21 +167,12 @@ def _check_bones(obj: bpy.types.Object) -> None:
                 )
     for row in mapping.rows:
         known = property_of(row.channel)
-        if known and not isinstance(obj.pose.bones[row.bone].get(known), bool | int | float):
+        if known and not isinstance(owner_of(obj, row.bone).get(known), bool | int | float):
+            bone = "" if row.bone == OBJECT else f"The bone '{row.bone}' of "
             raise BadInputError(
-                f"The bone '{row.bone}' of '{obj.name}' has no custom property '{known}' that is "
-                "a number.",
+                f"{bone}'{obj.name}' has no custom property '{known}' that is a number.",
                 "Undo its removal or renaming, or change the character's table.",
             )
-
-
-def _drivers(obj: bpy.types.Object) -> Iterator[bpy.types.Object]:
-    """The armatures that drive the shape keys of a mesh."""
-    for curve in obj.data.shape_keys.animation_data.drivers:
-        for variable in curve.driver.variables:
-            for target in variable.targets:
-                if isinstance(target.id, bpy.types.Object) and target.id.type == "ARMATURE":
-                    yield target.id
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -12,9 +12,13 @@ import bpy
 from ...engine.core.errors import BadInputError
 from ...engine.motion.characters.blender_bones import propose_armature
 from ...engine.motion.characters.bones import BoneRow
-from ...engine.motion.characters.conventions import Convention, Row, propose
+from ...engine.motion.characters.conventions import Convention, Proposal, Row, propose
+from .driven import rows_of_drivers
 from .overrides import make_editable
 from .properties import can_speak, character_objects, is_character, main_of
+
+DRIVERS = "drivers"
+"""Source of rows for what drives shape keys."""
 
 
 class Table(NamedTuple):
@@ -72,21 +76,43 @@ def check_own(obj: bpy.types.Object) -> None:
 
 
 def proposals(objects: Sequence[bpy.types.Object]) -> dict[bpy.types.Object, Table]:
-    """What is proposed for each object whose names are known; the first mesh decides whose."""
+    """What is proposed for each object whose names are known, in their order.
+
+    Meshes with few names, as lashes, follow the convention of the one that has most.
+    """
+    names = {obj: key_names(obj) for obj in objects if obj.type == "MESH"}
+    own = [one for one in map(propose, names.values()) if one is not None]
+    face = max(own, key=lambda one: len(one.rows), default=None)
+    convention = face.convention if face is not None else None
     found: dict[bpy.types.Object, Table] = {}
-    convention: Convention | None = None
     for obj in objects:
         if obj.type == "ARMATURE":
-            rig = propose_armature(obj)
-            if rig is not None:
-                found[obj] = Table(rig.name, rig.rows, rig.speaks)
-            continue
-        proposal = propose(key_names(obj)) if convention is None else None
-        convention = convention or (proposal.convention if proposal is not None else None)
-        proposal = proposal or (propose(key_names(obj), convention) if convention else None)
-        if proposal is not None:
-            found[obj] = Table(proposal.convention.name, proposal.rows, speaks=True)
+            table = _table_of_rig(obj, convention)
+            if table is not None:
+                found[obj] = table
+        elif convention is not None:
+            proposal = _closest(names[obj], convention)
+            if proposal is not None:
+                found[obj] = Table(proposal.convention.name, proposal.rows, speaks=True)
     return found
+
+
+def _closest(names: Sequence[str], convention: Convention) -> Proposal | None:
+    """By a face's convention, or by one of their own that more of the names follow."""
+    found = [one for one in (propose(names, convention), propose(names)) if one is not None]
+    return max(found, key=lambda one: len(one.rows), default=None)
+
+
+def _table_of_rig(rig: bpy.types.Object, convention: Convention | None) -> Table | None:
+    """By the names of its bones, and by the shape keys that it drives."""
+    named = propose_armature(rig)
+    rows = named.rows if named is not None else ()
+    driving = rows_of_drivers(rig, convention, rows)
+    if not rows and not driving:
+        return None
+    sources = [named.name] if named is not None else []
+    speaks = bool(driving) or (named is not None and named.speaks)
+    return Table(", ".join([*sources, DRIVERS] if driving else sources), (*rows, *driving), speaks)
 
 
 def make_character(tables: dict[bpy.types.Object, Table]) -> bpy.types.Object:

@@ -10,7 +10,7 @@ import bpy
 from bpy_extras.io_utils import ExportHelper, ImportHelper
 
 from ...engine.core.errors import BadInputError
-from ...engine.motion.characters.bones import BoneRow, mapping_of_bones
+from ...engine.motion.characters.bones import OBJECT, BoneRow, mapping_of_bones, property_of
 from ...engine.motion.characters.conventions import Row
 from ...engine.motion.characters.mapping import mapping_of_rows
 from ...engine.motion.characters.mapping_file import MappingTables, read_mapping, save_mapping
@@ -221,9 +221,17 @@ def _table_for(obj: bpy.types.Object, tables: MappingTables) -> list[Row] | list
     """The rows of an object: of the table of its name, or else of the one that fits best."""
     known = tables.bones if obj.type == "ARMATURE" else tables.objects
     names = set(names_of(obj))
-    fitting = {name: [row for row in rows if row[0] in names] for name, rows in known.items()}
+    fitting = {
+        name: [row for row in rows if row[0] in names or _is_of_object(obj, row)]
+        for name, rows in known.items()
+    }
     named = fitting.get(obj.name)
     return named or max(fitting.values(), key=len, default=[])
+
+
+def _is_of_object(obj: bpy.types.Object, row: Row | BoneRow) -> bool:
+    """Whether a row is about a custom property that the object itself has."""
+    return isinstance(row, BoneRow) and row.bone == OBJECT and property_of(row.channel) in obj
 
 
 CLASSES: tuple[type, ...] = (

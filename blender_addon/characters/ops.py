@@ -70,11 +70,11 @@ class GAUSSIANSPEECH_OT_use_character(ReportMixin, bpy.types.Operator):
         speaking = [obj for obj in found if found[obj].speaks]
         main = active if active in speaking else speaking[0]
         made = make_character({main: found.pop(main), **found})
-        table, more = made.gaussianspeech_character, len(character_objects(made))
+        more = len(character_objects(made))
         of = f" of {more} objects" if more > 1 else ""
         left_out = [obj.name for obj in objects if not is_character(obj)]
         note = f"; the names of '{left_out[0]}' are not known" if left_out else ""
-        return f"'{made.name}' is a character{of}: {_counted(made)} {table.convention}{note}"
+        return f"'{made.name}' is a character{of}: {_counted(made)}{note}"
 
 
 class GAUSSIANSPEECH_OT_forget_character(OfPart, ReportMixin, bpy.types.Operator):
@@ -153,7 +153,7 @@ class GAUSSIANSPEECH_OT_propose_mapping(OfPart, ReportMixin, bpy.types.Operator)
         if obj not in found:
             raise _unknown(obj)
         make_character(found)
-        return f"{_counted(obj)} {found[obj].source} of '{obj.name}' are mapped"
+        return f"'{obj.name}': {_counted(obj)} are mapped"
 
 
 def require_part(context: bpy.types.Context) -> bpy.types.Object:
@@ -187,9 +187,11 @@ def _rows(obj: bpy.types.Object) -> list[Row | BoneRow]:
 
 
 def _counted(obj: bpy.types.Object) -> str:
-    rows = len(obj.gaussianspeech_character.rows)
-    kind = "rows for bones of" if obj.type == "ARMATURE" else "shape keys as those of"
-    return f"{rows} {kind}"
+    character = obj.gaussianspeech_character
+    rows, source = len(character.rows), character.convention
+    if obj.type == "ARMATURE":
+        return f"{rows} rows of its rig, by {source}"
+    return f"{rows} shape keys as those of {source}"
 
 
 def _unknown(obj: bpy.types.Object) -> BadInputError:

@@ -45,7 +45,8 @@ class GAUSSIANSPEECH_UL_mapping(bpy.types.UIList):
             layout.label(text=item.name)
             return
         split = layout.split(factor=0.58 if is_bone else 0.5)
-        split.label(text=f"{item.name}  {item.short}" if is_bone else item.name)
+        owner = item.name or data.id_data.name
+        split.label(text=f"{owner}  {item.short}" if is_bone else item.name)
         split.label(text=item.pose)
 
 

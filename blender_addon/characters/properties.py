@@ -9,6 +9,7 @@ from typing import Any
 import bpy
 
 from ...engine.core.errors import BadInputError
+from ...engine.motion.characters.blender_bones import owner_of
 from ...engine.motion.characters.bones import (
     CHANNELS,
     HEAD,
@@ -52,9 +53,9 @@ def _poses(self: Any, _context: bpy.types.Context, text: str) -> list[str]:
 
 
 def _properties(self: Any, _context: bpy.types.Context, text: str) -> Iterator[str]:
-    bone = pose_bone(self.id_data, self.name)
-    for name in bone.keys() if bone is not None else ():
-        if text.lower() in name.lower() and isinstance(bone[name], bool | int | float):
+    owner = owner_of(self.id_data, self.name)
+    for name in owner.keys() if owner is not None else ():
+        if text.lower() in name.lower() and isinstance(owner[name], bool | int | float):
             yield name
 
 
@@ -82,7 +83,9 @@ class GAUSSIANSPEECH_PG_mapping_row(bpy.types.PropertyGroup):
         name="Channel", description="What of the bone moves", items=_CHANNELS, update=_on_channel
     )
     property_name: bpy.props.StringProperty(
-        name="Property", description="The custom property of the bone", search=_properties
+        name="Property",
+        description="The custom property of the bone; without a bone, of the armature's object",
+        search=_properties,
     )
     pose: bpy.props.StringProperty(
         name="Shows",

@@ -181,6 +181,7 @@ def _owner(datablock: bpy.types.ID, path: str) -> tuple[bpy.types.bpy_struct, st
         ValueError: the path leads nowhere.
     """
     if custom := _CUSTOM.fullmatch(path):
-        return datablock.path_resolve(custom[1]), bpy.utils.unescape_identifier(custom[2])
+        owner = datablock.path_resolve(custom[1]) if custom[1] else datablock
+        return owner, bpy.utils.unescape_identifier(custom[2])
     prefix, dot, name = path.rpartition(".")
     return (datablock.path_resolve(prefix) if dot else datablock), name

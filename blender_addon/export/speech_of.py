@@ -13,6 +13,7 @@ from ...engine.core.errors import BadInputError
 from ..speech.action import read_prediction
 from ..speech.lines import baked_lines, frames_of_action, legacy_bake, start_of_action
 from ..speech.prediction import Timed
+from ..speech.scene_time import scene_time
 from ..speech.sound import scene_fps
 
 
@@ -73,13 +74,23 @@ def speech_frames(obj: bpy.types.Object) -> range:
         raise BadInputError(
             f"'{obj.name}' has no baked speech.", "Predict first, or export the scene's frames."
         )
-    starts, ends = zip(*(frames_of_action(obj, action) for action in actions), strict=True)
+    starts, ends = zip(*(_frames(obj, action) for action in actions), strict=True)
     return range(math.ceil(min(starts) - 1e-3), math.floor(max(ends) + 1e-3) + 1)
 
 
 def _actions(obj: bpy.types.Object) -> list[bpy.types.Action]:
     actions = [action for _, action in baked_lines(obj)] or [legacy_bake(obj)]
     return [action for action in actions if action is not None]
+
+
+def _frames(obj: bpy.types.Object, action: bpy.types.Action) -> tuple[float, float]:
+    """First and last scene frame at which an Action speaks."""
+    first, last = frames_of_action(obj, action)
+    return first / _remapping(obj), last / _remapping(obj)
+
+
+def _remapping(obj: bpy.types.Object) -> float:
+    return scene_time(bpy.context, obj, None).stretch
 
 
 def _within(
@@ -90,8 +101,9 @@ def _within(
     fps: float,
 ) -> Iterator[Timed]:
     """The sounds or words of a line within the frames, in seconds from the first of them."""
-    shift = (start_of_action(obj, action)[0] - frames.start) / fps
-    first, last = frames_of_action(obj, action)
+    first, last = _frames(obj, action)
+    begin = start_of_action(obj, action)[0] / _remapping(obj)
+    shift = (begin - frames.start) / fps
     low = max(0.0, (first - frames.start) / fps)
     high = min(len(frames), last + 1 - frames.start) / fps
     for label, start, stop in timed:

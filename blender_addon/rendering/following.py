@@ -10,6 +10,8 @@ from .properties import composite_of
 _SETTINGS = (
     "fps",
     "fps_base",
+    "frame_map_old",
+    "frame_map_new",
     "resolution_x",
     "resolution_y",
     "resolution_percentage",

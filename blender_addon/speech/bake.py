@@ -179,7 +179,7 @@ def put(context: bpy.types.Context, draft: LineDraft) -> Baked:
         notes += _unplayed(track, action)
         if not animated and found.channels:
             animated = len(found.channels)
-            kind = "channels of bones" if track.obj.type == "ARMATURE" else "shape keys"
+            kind = "rig channels" if track.obj.type == "ARMATURE" else "shape keys"
         track.datablock.update_tag()
         track.obj.update_tag()
     notes += _put_turn(draft.turn, line, span)

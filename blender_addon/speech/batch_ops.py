@@ -17,6 +17,7 @@ from ..status import ReportMixin, invoke_operator
 from . import batch
 from .lines import line_by_id
 from .ops import GAUSSIANSPEECH_OT_update_lines, LinesTask
+from .scene_time import sequencer_frame
 
 
 class _Batch(LinesTask):
@@ -90,7 +91,7 @@ class GAUSSIANSPEECH_OT_lines_from_folder(_Batch, bpy.types.Operator):
         """Add strips and lines, and begin with the first."""
         obj = require_speaker(context)
         paths = batch.recordings_in(Path(bpy.path.abspath(self.directory)))
-        frame = context.scene.frame_current
+        frame = sequencer_frame(context)
         strips = batch.strips_from_files(context, paths, frame, self.gap)
         return self.added(context, batch.lines_from_strips(obj, strips), predict=self.predict)
 

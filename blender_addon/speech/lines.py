@@ -23,6 +23,7 @@ from .action import is_bake
 from .head_motion import empty_of
 from .keyed import digest, fixed_offset
 from .prediction import Prediction
+from .scene_time import scene_time
 from .sound import Clip, frame_of_second, is_retimed, scene_fps, strip_of_line
 from .timeline.kept import is_timed
 
@@ -167,7 +168,7 @@ def baked_lines(obj: bpy.types.Object) -> list[tuple[Any, bpy.types.Action]]:
 
 
 def frames_of_action(obj: bpy.types.Object, action: bpy.types.Action) -> tuple[float, float]:
-    """First and last scene frame at which an Action of ours speaks on an object."""
+    """First and last frame, in the time of Actions, at which one of ours speaks on an object."""
     for _, strip in nla.strips_of(animated_datablock(obj), action):
         return nla.spoken_frames(strip, action)
     first, last = action.frame_range
@@ -175,14 +176,14 @@ def frames_of_action(obj: bpy.types.Object, action: bpy.types.Action) -> tuple[f
 
 
 def start_of_action(obj: bpy.types.Object, action: bpy.types.Action) -> tuple[float, float]:
-    """Scene frame of the first value of an Action of ours, and scene frames for each value."""
+    """Frame of the first value of an Action of ours, and frames for each value."""
     for _, strip in nla.strips_of(animated_datablock(obj), action):
         return strip.frame_start - strip.action_frame_start * strip.scale, strip.scale
     return action.frame_range[0], 1.0
 
 
 def span_of(context: bpy.types.Context, line: Any, about: Predicted | None = None) -> nla.Span:
-    """Where a line belongs now: where its sound plays, at the scene's frame rate.
+    """Where a line belongs now, in the time of Actions: where its sound plays.
 
     Args:
         context: for the scene.
@@ -206,7 +207,9 @@ def span_of(context: bpy.types.Context, line: Any, about: Predicted | None = Non
         left, right = compat.strip_range(found[1])
         begin, end = _within(begin, end, (left - first) / rate, (right - 1 - first) / rate)
     offset = fixed_offset(controls_of(line.id_data, line)) + fixed_offset(line)
-    return nla.Span(first + offset, rate, begin, end, line.ease / 1000 * scene_fps(scene))
+    time = scene_time(context, line.id_data, found)
+    first, rate = time.frame(first + offset), rate * time.stretch
+    return nla.Span(first, rate, begin, end, line.ease / 1000 * about.fps * rate)
 
 
 def _within(begin: float, end: float, left: float, right: float) -> tuple[float, float]:

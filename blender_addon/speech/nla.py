@@ -8,7 +8,7 @@ is below it and back; and whatever the artist puts above. ``animation_data.actio
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import bpy
@@ -204,16 +204,9 @@ def update_rest(datablock: bpy.types.ID, *more: bpy.types.Action) -> None:
     """
     if datablock.animation_data is None:
         datablock.animation_data_create()
-    rest, below, wanted = None, set[tuple[str, int]](), set[tuple[str, int]]()
-    for action in (*(strip.action for _, strip in all_strips(datablock)), *more):
-        if action is None:
-            continue
-        if _IS_REST in action:
-            rest = action
-        elif LINE in action or EDITS in action:
-            wanted |= channels_of(action)
-        elif rest is None and not wanted:
-            below |= channels_of(action)
+    rest, wanted, below = _played(datablock)
+    for action in more:
+        wanted |= channels_of(action)
     wanted -= below
     before = channels_of(rest) if rest is not None else set()
     for path, index in before - wanted:
@@ -226,9 +219,29 @@ def update_rest(datablock: bpy.types.ID, *more: bpy.types.Action) -> None:
         _fill_rest(datablock, rest or _add_rest(datablock), wanted)
 
 
+def _played(datablock: bpy.types.ID) -> tuple[bpy.types.Action | None, Channels, Channels]:
+    """What holds a datablock at rest, the channels of its lines, and those of what is below."""
+    rest, wanted, below = None, set[tuple[str, int]](), set[tuple[str, int]]()
+    for _, strip in all_strips(datablock):
+        if strip.action is None:
+            continue
+        if _IS_REST in strip.action:
+            rest = strip.action
+        elif LINE in strip.action or EDITS in strip.action:
+            wanted |= channels_of(strip.action)
+        elif rest is None and not wanted:
+            # An artist's Action may be about other datablocks as well.
+            below |= _channels(compat.strip_fcurves(strip))
+    return rest, wanted, below
+
+
 def channels_of(action: bpy.types.Action) -> Channels:
     """Paths and components that an Action animates."""
-    return {(curve.data_path, curve.array_index) for curve in compat.fcurves(action)}
+    return _channels(compat.fcurves(action))
+
+
+def _channels(curves: Iterable[bpy.types.FCurve]) -> Channels:
+    return {(curve.data_path, curve.array_index) for curve in curves}
 
 
 def _add_rest(datablock: bpy.types.ID) -> bpy.types.Action:

@@ -45,6 +45,7 @@ from .lines import (
 from .prediction import prediction_from_reply
 from .properties import model_name
 from .rebake import supersede
+from .scene_time import sequencer_frame
 from .sound import Clip, clip_of_line
 from .strip import add_sound_strip
 from .timeline.kept import given_params, move_timeline, take_reply
@@ -87,7 +88,7 @@ class GAUSSIANSPEECH_OT_import_sound(ReportMixin, bpy.types.Operator, ImportHelp
             line.start_frame = context.scene.frame_current
             return "This Blender has no sound system: the file is used without a strip"
         scene = compat.sequencer_scene(context)
-        strip = add_sound_strip(scene, path, context.scene.frame_current)
+        strip = add_sound_strip(scene, path, sequencer_frame(context))
         compat.show_in_sequencer(context, scene)
         if self.extend_range:
             scene.frame_end = max(scene.frame_end, compat.strip_range(strip)[1] - 1)

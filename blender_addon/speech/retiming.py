@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lines stay in sync when a scene's frame rate changes: their strips are placed and scaled anew.
+"""Lines stay in sync when a scene's rate changes: their strips are placed and scaled anew.
 
 Where a strip lies follows from its sound and the rate alone, so that undo and redo of the change
 come to the same.
@@ -12,10 +12,11 @@ from bpy.app.handlers import persistent
 
 from ..engine_link.background import redraw_sidebars
 from . import lines, nla
+from .scene_time import time_remapping
 from .sound import scene_fps
 
-_rates: dict[str, float] = {}
-"""Frames per second of each scene, as the lines were placed for last."""
+_rates: dict[str, tuple[float, float]] = {}
+"""Frames per second and time remapping of each scene, as the lines were placed for last."""
 
 
 def place_line(context: bpy.types.Context, line: bpy.types.PropertyGroup) -> None:
@@ -36,8 +37,8 @@ def place_lines(context: bpy.types.Context) -> None:
                 place_line(context, line)
 
 
-def _now() -> dict[str, float]:
-    return {scene.name: scene_fps(scene) for scene in bpy.data.scenes}
+def _now() -> dict[str, tuple[float, float]]:
+    return {scene.name: (scene_fps(scene), time_remapping(scene)) for scene in bpy.data.scenes}
 
 
 @persistent

@@ -272,37 +272,51 @@ def _check_mixed(path: Path, seconds: float, name: str) -> None:
 
 @contextmanager
 def _alone(scene: bpy.types.Scene, strip: Any, left: int, right: int) -> Iterator[None]:
-    """Let the scene play nothing but one strip, and give everything back afterwards."""
-    others = [
-        item
-        for item in (*compat.all_strips(scene.sequence_editor), *bpy.data.speakers)
-        if item != strip
-    ]
-    # A meta strip that contains the strip has to be unmuted for the strip to sound.
-    silenced = [(item, _muted(item)) for item in others if getattr(item, "type", "") != "META"]
-    muted, frame_range = strip.mute, (scene.frame_start, scene.frame_end)
-    preview = scene.use_preview_range
+    """Let the scene play nothing but one strip, as loud as its file, and give everything back."""
+    editor = scene.sequence_editor
+    others = [item for item in (*compat.all_strips(editor), *bpy.data.speakers) if item != strip]
+    kept: list[tuple[Any, str, Any]] = []
+
+    def give(owner: Any, name: str, value: Any) -> None:
+        kept.append((owner, name, getattr(owner, name)))
+        setattr(owner, name, value)
+
     try:
-        for item, _ in silenced:
-            _set_muted(item, True)
-        strip.mute = False
-        scene.use_preview_range = False
+        for item in others:
+            if getattr(item, "type", "") != "META":
+                give(item, "muted" if hasattr(item, "muted") else "mute", True)
+        for curve in _loudness_curves(scene):
+            give(curve, "mute", True)
+        # What a meta strip, a channel or the scene takes away is no part of what is said.
+        for owner in (strip, *_metas(strip)):
+            give(owner, "mute", False)
+            if hasattr(owner, "volume"):
+                give(owner, "volume", 1.0)
+            channels = owner.parent_meta().channels if owner.parent_meta() else editor.channels
+            give(channels[owner.channel], "mute", False)
+        give(scene, "audio_volume", 1.0)
+        give(scene, "use_preview_range", False)
+        # Blender moves the one where the other would pass it.
+        kept += [(scene, name, getattr(scene, name)) for name in ("frame_start", "frame_end")]
         scene.frame_start, scene.frame_end = left, right - 1
         yield
     finally:
-        scene.frame_start, scene.frame_end = frame_range
-        scene.use_preview_range = preview
-        strip.mute = muted
-        for item, value in silenced:
-            _set_muted(item, value)
+        for owner, name, value in reversed(kept):
+            setattr(owner, name, value)
 
 
-def _muted(item: Any) -> bool:
-    return item.muted if hasattr(item, "muted") else item.mute
+def _metas(strip: Any) -> Iterator[Any]:
+    """The meta strips that a strip is in, the innermost first."""
+    meta = strip.parent_meta()
+    if meta is not None:
+        yield meta
+        yield from _metas(meta)
 
 
-def _set_muted(item: Any, value: bool) -> None:  # noqa: FBT001 - a plain setter
-    setattr(item, "muted" if hasattr(item, "muted") else "mute", value)
+def _loudness_curves(scene: bpy.types.Scene) -> list[bpy.types.FCurve]:
+    """The keyed volumes of a scene and its strips."""
+    ends = ("audio_volume", "].volume")
+    return [curve for curve in compat.fcurves_of(scene) if curve.data_path.endswith(ends)]
 
 
 def _audio_file(strip: Any) -> tuple[Path, bytes | None]:

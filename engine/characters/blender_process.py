@@ -31,6 +31,7 @@ from engine.motion.characters.blender_bones import (
     rest_bones,
     up_of,
 )
+from engine.motion.characters.bones import OBJECT
 
 _LINEAR = 1
 _TRACK = "GaussianSpeech"
@@ -135,9 +136,9 @@ def _described(obj: Any) -> dict[str, Any]:
         for bone in rest_bones(obj)
     ]
     properties = [
-        {"bone": bone.name, "channel": f"property {name}", "default": property_default(bone, name)}
-        for bone in obj.pose.bones
-        for name, value in bone.items()
+        {"bone": bone, "channel": f"property {name}", "default": property_default(owner, name)}
+        for bone, owner in [(OBJECT, obj), *obj.pose.bones.items()]
+        for name, value in owner.items()
         if isinstance(value, float | int)
     ]
     up = up_of(obj).tolist()
@@ -153,7 +154,10 @@ def _move(
     shares: dict[str, float] = rig["head_shares"]
     stuck = {
         bone: f"The bone {bone!r} of {name!r} turns by axis and angle: left alone."
-        for bone in (*(bone for bone, channel in channels if "rotation" in channel), *shares)
+        for bone in (
+            *(bone for bone, channel in channels if channel.startswith("rotation")),
+            *shares,
+        )
         if obj.pose.bones[bone].rotation_mode == AXIS_ANGLE
     }
     free = [number for number, (bone, _) in enumerate(channels) if bone not in stuck]

@@ -8,6 +8,8 @@ import pytest
 from tests.blender_addon.rig_faces import ARKIT, face_bones, make_armature, make_mesh, select
 from tests.blender_addon.sample_voice import VOICE
 
+JAW = 'pose.bones["jaw"].location.x'
+
 
 @pytest.fixture
 def face(blender):
@@ -20,13 +22,13 @@ def face(blender):
 
 
 def drive(obj, *keys, source=None):
-    """Drive shape keys, by a property of another object if one is given."""
+    """Drive shape keys, by the jaw of a rig if one is given."""
     for key in keys:
         driver = obj.data.shape_keys.key_blocks[key].driver_add("value").driver
         driver.expression = "0.25"
         if source is not None:
             variable = driver.variables.new()
-            variable.targets[0].id, variable.targets[0].data_path = source, "location.x"
+            variable.targets[0].id, variable.targets[0].data_path = source, JAW
 
 
 def assert_refused(blender, operator, message):
@@ -215,3 +217,37 @@ def test_a_part_that_was_deleted_is_left_out(engine_ready, predict, face):
     engine_ready.data.objects.remove(teeth)
     select(engine_ready, face)
     predict()
+
+
+def test_what_the_range_of_a_key_cuts_off_is_said(engine_ready, predict, face):
+    blocks = face.data.shape_keys.key_blocks
+    blocks["jawOpen"].slider_max = 0.1
+    blocks["mouthFunnel"].slider_min, blocks["mouthFunnel"].slider_max = -1.0, 2.0
+    predict()
+    message = engine_ready.context.window_manager.gaussianspeech_status.message
+    assert "Cut off by their range, which Shape Keys shows: 1 key, such as jawOpen" in message
+
+
+def test_what_an_action_plays_of_another_mesh_is_not_the_artists_own_below(
+    engine_ready, predict, face, addon
+):
+    """From 4.4 one Action may be about several datablocks."""
+    if "slots" not in engine_ready.types.Action.bl_rna.properties:
+        pytest.skip("this Blender has an Action for each datablock")
+    teeth = make_mesh(engine_ready, "Teeth", ["jawOpen"])
+    action = engine_ready.data.actions.new("Shared")
+    for obj, key in ((face, "mouthSmileLeft"), (teeth, "jawOpen")):
+        keys = obj.data.shape_keys
+        keys.animation_data_create().action = action
+        if keys.animation_data.action_slot is None:
+            keys.animation_data.action_slot = action.slots.new(keys.id_type, obj.name)
+        keys.key_blocks[key].keyframe_insert("value", frame=1)
+    animation = face.data.shape_keys.animation_data
+    strip = animation.nla_tracks.new().strips.new("Own", 1, action)
+    strip.action_slot, animation.action = animation.action_slot, None
+    select(engine_ready, face)
+    predict()
+    (rest,) = [known for known in engine_ready.data.actions if addon("speech.nla").is_rest(known)]
+    held = {curve.data_path for curve in curves_of(rest)}
+    assert 'key_blocks["jawOpen"].value' in held
+    assert 'key_blocks["mouthSmileLeft"].value' not in held

@@ -266,3 +266,26 @@ def test_characters_of_0_1_0_know_their_parts_by_an_id(blender, make, addon):
     for obj in (face, teeth):
         obj.gaussianspeech_character.id, obj.gaussianspeech_character.main = "x", obj == face
     assert addon("characters.properties").character_objects(teeth) == [face, teeth]
+
+
+@pytest.mark.parametrize("active", ["Lashes", "Face"])
+def test_parts_with_few_names_follow_the_face_whichever_is_active(blender, make, active):
+    lashes = ("eyeBlinkLeft", "eyeBlinkRight")
+    parts = {"Lashes": make("Lashes", lashes), "Face": make("Face", ARKIT)}
+    rig = make_armature(blender, "Rig", face_bones())
+    select(blender, parts[active], *parts.values(), rig)
+    blender.ops.gaussianspeech.use_character()
+    assert rows(parts["Lashes"]) == {name: name for name in lashes}
+    assert rows(parts["Face"]) == {name: name for name in ARKIT}
+    assert parts[active].gaussianspeech_character.main
+
+
+def test_a_part_may_have_names_of_another_convention(blender, make):
+    visemes = [f"viseme_{name}" for name in ("PP", "FF", "TH", "DD", "kk", "aa", "E", "O")]
+    brows = ["browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight",
+             "noseSneerLeft"]  # fmt: skip
+    face, other = make("Face", visemes), make("Brows", brows)
+    select(blender, other, face)
+    blender.ops.gaussianspeech.use_character()
+    assert rows(other) == {name: name for name in brows}
+    assert len(rows(face)) == len(visemes)

@@ -251,3 +251,50 @@ def test_a_sound_that_cannot_be_found_is_named(blender, addon, settings, word):
     with pytest.raises(Exception, match=word) as caught:
         addon("speech.sound").clip_of_line(blender.context, obj.gaussianspeech_speech)
     assert caught.value.hint
+
+
+def quietened(blender, strip):
+    """Everything by which a strip can sound less than its file."""
+    scene = blender.context.scene
+    put_into_meta(strip, 20, 90)
+    meta = strip.parent_meta()
+    strip.volume = 0.0
+    strip.keyframe_insert("volume", frame=1)
+    scene.audio_volume = 0.0
+    scene.keyframe_insert("audio_volume", frame=1)
+    meta.mute = scene.sequence_editor.channels[meta.channel].mute = True
+    meta.channels[strip.channel].mute = True
+    return lambda: (
+        strip.mute, strip.volume, meta.mute, scene.audio_volume, scene.frame_start, scene.frame_end,
+        scene.sequence_editor.channels[meta.channel].mute, meta.channels[strip.channel].mute,
+        [curve.mute for curve in scene_curves(scene)],
+    )  # fmt: skip
+
+
+def scene_curves(scene):
+    action = scene.animation_data.action
+    if not hasattr(action, "layers"):
+        return list(action.fcurves)
+    return [
+        curve
+        for layer in action.layers
+        for part in layer.strips
+        for bag in part.channelbags
+        for curve in bag.fcurves
+    ]
+
+
+def test_a_mixdown_is_as_loud_as_the_file_however_quiet_the_strip_plays(mixing, addon, strip):
+    scene = mixing.context.scene
+    scene.frame_start, scene.frame_end = 3, 12
+    state = quietened(mixing, strip)
+    before = state()
+    found = addon("speech.sound")._clip_of_mixdown(mixing.context, scene, strip)
+    with wave.open(str(found.path)) as file:
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+    # At frame 20 the ramp is 9 frames in.
+    second = 48_000
+    middle = np.median(np.abs(samples[second : second + 480].astype(float)))
+    assert middle / 30000 * SECONDS == pytest.approx(1.0 + 9 / FPS, abs=0.05)
+    found.clean_up()
+    assert state() == before

@@ -13,7 +13,7 @@ import bpy
 import numpy as np
 from mathutils import Quaternion
 
-from .bones import AXES, BoneMapping, Channel, property_of
+from .bones import AXES, OBJECT, BoneMapping, Channel, property_of
 from .mapping import CharacterMapping, Double, Float
 from .rigs import RestBone, RigProposal, character_frame, propose_rig
 
@@ -76,7 +76,7 @@ def posed_bones(
     """
     frame = character_frame(rest_bones(obj), up_of(obj)) if turning else np.eye(3)
     return PosedBones(
-        modes={name: obj.pose.bones[name].rotation_mode for name in names},
+        modes={name: obj.pose.bones[name].rotation_mode for name in names if name != OBJECT},
         to_bone={
             name: frame.T @ np.array(obj.data.bones[name].matrix_local.to_3x3()) for name in turning
         },
@@ -104,7 +104,7 @@ def rig_target(obj: bpy.types.Object, mapping: BoneMapping) -> RigTarget:
     return RigTarget(
         mapping=mapping,
         rest={
-            (bone, channel): property_default(obj.pose.bones[bone], name)
+            (bone, channel): property_default(owner_of(obj, bone), name)
             for bone, channel in mapping.channels
             if (name := property_of(channel))
         },
@@ -164,18 +164,23 @@ def head_curves(
 
 
 def bone_path(name: str) -> str:
-    """Path of a bone, seen from its object."""
-    return f'pose.bones["{bpy.utils.escape_identifier(name)}"]'
+    """Path of a bone, seen from its object; that of the object itself is empty."""
+    return "" if name == OBJECT else f'pose.bones["{bpy.utils.escape_identifier(name)}"]'
 
 
 def property_path(bone: str, name: str) -> str:
-    """Path of a custom property of a bone, seen from its object."""
+    """Path of a custom property of a bone, or of the armature's object, seen from the object."""
     return f'{bone_path(bone)}["{bpy.utils.escape_identifier(name)}"]'
 
 
-def property_default(bone: bpy.types.PoseBone, name: str) -> float:
-    """The default of a custom property of a bone."""
-    return float(bone.id_properties_ui(name).as_dict().get("default", 0.0))
+def owner_of(obj: bpy.types.Object, bone: str) -> bpy.types.PoseBone | bpy.types.Object | None:
+    """What has the custom properties of a row: a bone, or the armature's object itself."""
+    return obj if bone == OBJECT else obj.pose.bones.get(bone)
+
+
+def property_default(owner: bpy.types.PoseBone | bpy.types.Object, name: str) -> float:
+    """The default of a custom property of a bone or an object."""
+    return float(owner.id_properties_ui(name).as_dict().get("default", 0.0))
 
 
 def _rotation(bone: str, mode: str, turn: Double, axes: Sequence[int]) -> Iterator[Curve]:

@@ -33,6 +33,9 @@ HEAD = "head motion"
 HEAD_CHANNEL = "rotation"
 """Channel of such a row: all axes."""
 
+OBJECT = ""
+"""Bone of a row about a custom property of the armature's object itself."""
+
 _PROPERTY = re.compile(r"property (.+)", re.DOTALL)
 
 
@@ -40,7 +43,7 @@ class BoneRow(NamedTuple):
     """One channel of a bone and what it stands for.
 
     Attributes:
-        bone: its name.
+        bone: its name, or :data:`OBJECT`.
         channel: one of :data:`CHANNELS`, ``property NAME``, or :data:`HEAD_CHANNEL`.
         pose: what it shows, see :func:`.poses.pose`, or :data:`HEAD`.
         value: of the channel when it shows that: the rig's units, radians, a factor.
@@ -157,6 +160,8 @@ def _check(row: BoneRow) -> None:
         raise _wrong(row, f"has the value {row.value}", "Choose a number.")
     if (row.pose == HEAD) != (row.channel == HEAD_CHANNEL):
         raise _wrong(row, f"cannot show {row.pose!r}", "Head motion is a rotation about all axes.")
+    if row.bone == OBJECT and not property_of(row.channel):
+        raise _wrong(row, "names no bone", "Name one; without a bone a row is a custom property.")
     if row.channel not in (*CHANNELS, HEAD_CHANNEL) and not property_of(row.channel):
         raise _wrong(row, "is no channel", "Choose one from the list, or a custom property.")
     if row.pose != HEAD:

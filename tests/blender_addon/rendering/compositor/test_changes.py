@@ -176,3 +176,20 @@ def test_a_render_between_two_frames_has_the_avatars_of_that_time(
         assert np.mean(seen) == pytest.approx(subframe, abs=1e-4)
         others = composite.light_scene, composite.foreground_scene
         assert found == {other.name: pytest.approx(subframe, abs=1e-4) for other in others}
+
+
+def test_avatars_are_where_remapped_time_has_their_heads(
+    blender, scene, head, addon, disc, tmp_path
+):
+    for frame, x in ((0, -1.0), (4, 3.0)):
+        head.location.x = x
+        head.keyframe_insert("location", frame=frame)
+    for curve in addon("compat").fcurves_of(head):
+        for key in curve.keyframe_points:
+            key.interpolation = "LINEAR"
+    blender.ops.gaussianspeech.set_up_composite()
+    scene.render.frame_map_old, scene.render.frame_map_new = 100, 200
+    scene.frame_set(4)
+    rendered(scene, tmp_path)
+    _, params, _ = disc.last("avatar.render")
+    assert params["items"][0]["matrix"][3] == pytest.approx(1.0, abs=1e-4)
