@@ -18,12 +18,10 @@ import bpy
 from bpy.app.handlers import persistent
 
 from ...engine.core.errors import BadInputError, GaussianSpeechError
-from ..avatars.properties import bound_avatar
 from ..status import set_error
 from . import copied_scenes, freeing, properties, render_errors
 from .camera_visibility import (
     hide,
-    is_hidden_by_artist,
     show,
     show_arrived,
     show_hidden_before,
@@ -32,7 +30,7 @@ from .camera_visibility import (
 )
 from .compositor import (
     build_nodes,
-    built_scenes,
+    built_parts,
     built_view,
     follow_view,
     keep_passes,
@@ -43,9 +41,11 @@ from .engine import GaussianSpeechRenderEngine
 from .following import follow, follow_all, follow_subframe
 from .foreground import foreground_scene as foreground
 from .foreground import frames
+from .foreground.held_out import sees_mattes
 from .light import properties as light_properties
 from .light.light_scene import differs, keep_light_scene, remove_light_scene
 from .properties import composite_of
+from .rendered_heads import avatars_of, composited_layer, instanced_heads, shows_avatar
 
 _RETRY_SECONDS = 0.5
 
@@ -64,7 +64,7 @@ def set_up_composite(scene: bpy.types.Scene) -> bpy.types.Scene:
             f"The scene '{scene.name}' already renders avatars itself.",
             "Choose Cycles or EEVEE as its render engine, then set up the composite.",
         )
-    if not any(_shows_avatar(obj) or _instanced_heads(obj) for obj in scene.objects):
+    if not any(shows_avatar(obj) or instanced_heads(obj) for obj in scene.objects):
         raise BadInputError(
             f"No head in '{scene.name}' has an avatar.", "Bind an avatar to a head first."
         )
@@ -80,6 +80,8 @@ def set_up_composite(scene: bpy.types.Scene) -> bpy.types.Scene:
     copied_scenes.claim(scene, avatar_scene)
     avatar_scene.render.engine = GaussianSpeechRenderEngine.bl_idname
     avatar_scene.render.film_transparent = True
+    if not avatars_of(composited_layer(scene)):
+        remove_nodes(scene)  # Another view layer may show them.
     show_hidden_before(composite)
     _link_heads(scene, avatar_scene)
     follow(scene, avatar_scene)
@@ -92,7 +94,8 @@ def set_up_composite(scene: bpy.types.Scene) -> bpy.types.Scene:
 
 def _build_nodes(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
     composite = composite_of(scene)
-    build_nodes(scene, avatar_scene, composite.light_scene, composite.foreground_scene)
+    layer = composited_layer(scene).name
+    build_nodes(scene, avatar_scene, layer, composite.light_scene, composite.foreground_scene)
     write_layers(scene, composite.layers_path if composite.write_layers else None)
 
 
@@ -145,35 +148,10 @@ def _differing_heads(
     scene: bpy.types.Scene, avatar_scene: bpy.types.Scene
 ) -> tuple[set[bpy.types.Object], set[bpy.types.Object]]:
     """Heads that the avatar scene has and is not to have, and those that it lacks."""
-    wanted = {
-        obj
-        for obj in _rendered(_composited_layer(scene))
-        if (_shows_avatar(obj) and not is_hidden_by_artist(obj)) or _instanced_heads(obj)
-    }
+    wanted = avatars_of(composited_layer(scene))
     objects = avatar_scene.collection.objects
     present = {obj for obj in objects if obj.type == "MESH" or obj.instance_collection is not None}
     return present - wanted, wanted - present
-
-
-def _instanced_heads(obj: bpy.types.Object) -> list[bpy.types.Object]:
-    """Heads with avatars in the collection that an object is an instance of."""
-    if obj.instance_type != "COLLECTION" or obj.instance_collection is None:
-        return []
-    return [other for other in obj.instance_collection.all_objects if _shows_avatar(other)]
-
-
-def _composited_layer(scene: bpy.types.Scene) -> bpy.types.LayerCollection:
-    return scene.view_layers[0].layer_collection
-
-
-def _rendered(layer: bpy.types.LayerCollection) -> Iterator[bpy.types.Object]:
-    """Objects of a view layer's collections that cameras see in renders."""
-    if layer.collection.hide_render:
-        return
-    if not layer.exclude and not layer.indirect_only:
-        yield from layer.collection.objects
-    for child in layer.children:
-        yield from _rendered(child)
 
 
 def _link_camera(avatar_scene: bpy.types.Scene) -> None:
@@ -186,10 +164,6 @@ def _link_camera(avatar_scene: bpy.types.Scene) -> None:
     objects.link(camera)
     # A render that has begun already would otherwise crash Blender 5.2.
     avatar_scene.view_layers[0].update()
-
-
-def _shows_avatar(obj: bpy.types.Object) -> bool:
-    return obj.type == "MESH" and bound_avatar(obj) is not None
 
 
 def _composites() -> Iterator[tuple[bpy.types.Scene, bpy.types.Scene]]:
@@ -217,7 +191,8 @@ def _keep_in_step() -> None:
             set_error(bpy.context, error)
         composite = composite_of(scene)
         scenes = composite.light_scene is not None, composite.foreground_scene is not None
-        if built_view(scene) is not None and built_scenes(scene) != scenes:
+        parts = *scenes, sees_mattes(composite.foreground_scene)
+        if built_view(scene) is not None and built_parts(scene) != parts:
             _build_nodes(scene, avatar_scene)
         if built_view(scene) not in (None, scene.view_settings.view_transform):
             with suppress(KeyError):  # Nodes of an earlier version: Set Up Again makes new ones.
@@ -290,7 +265,7 @@ def _on_render_init(scene: bpy.types.Scene, *_args: object) -> None:
         keep_passes(scene, avatar_scene)
         hide(_heads(avatar_scene))
         for obj in avatar_scene.collection.objects:
-            hide(_instanced_heads(obj))
+            hide(instanced_heads(obj))
 
 
 @persistent

@@ -15,6 +15,7 @@ import bpy
 
 from . import compositor_nodes
 from .coverage_nodes import between
+from .foreground.mattes import MATTE
 from .freeing import free
 from .relight_nodes import INPUTS, relit
 from .render_passes import FOREGROUND_USED
@@ -37,6 +38,7 @@ _SRGB = "sRGB"
 def build_nodes(
     scene: bpy.types.Scene,
     avatar_scene: bpy.types.Scene,
+    layer: str,
     light_scene: bpy.types.Scene | None = None,
     foreground_scene: bpy.types.Scene | None = None,
 ) -> None:
@@ -45,13 +47,14 @@ def build_nodes(
     Args:
         scene: the main scene.
         avatar_scene: that renders its avatars.
+        layer: the view layer over whose picture they are put.
         light_scene: that renders the light on them, if any are lit by the scene.
         foreground_scene: that renders what occludes them; ``None`` to compare depths.
     """
     remove_nodes(scene)
     keep_passes(scene, avatar_scene)
     tree = compositor_nodes.ensure_tree(scene)
-    main = _main_layers(tree, scene)
+    main = _main_layers(tree, scene, layer)
     avatar = _render_layers(tree, avatar_scene)
     avatar.label, avatar[TAG] = "Avatar", "avatar"
     group = tree.nodes.new("CompositorNodeGroup")
@@ -59,6 +62,7 @@ def build_nodes(
         scene.view_settings.view_transform,
         lit=light_scene is not None,
         covered=foreground_scene is not None,
+        held_out=foreground_scene is not None and MATTE in foreground_scene.view_layers[0].aovs,
     )
     group.label, group[TAG] = "Avatar over Scene", "composite"
     _insert(tree, main, group)
@@ -79,6 +83,8 @@ def build_nodes(
         front.label, front[TAG] = "Before the Avatar", "foreground"
         tree.links.new(front.outputs["Image"], group.inputs["Foreground"])
         tree.links.new(avatar.outputs[FOREGROUND_USED], group.inputs[FOREGROUND_USED])
+        if MATTE in group.inputs:
+            tree.links.new(front.outputs[MATTE], group.inputs[MATTE])
         front.location = main.location.x, main.location.y - 1260
 
 
@@ -151,28 +157,53 @@ def built_view(scene: bpy.types.Scene) -> str | None:
     return None
 
 
-def built_scenes(scene: bpy.types.Scene) -> tuple[bool, bool]:
-    """Whether the nodes take in the scene's light, and what occludes the avatars."""
+def built_parts(scene: bpy.types.Scene) -> tuple[bool, bool, bool]:
+    """Whether the nodes take in the scene's light, what occludes the avatars, and its holdouts."""
     tree = compositor_nodes.tree_of(scene)
-    tags = set() if tree is None else {node.get(TAG) for node in tree.nodes}
-    return "light" in tags, "foreground" in tags
+    nodes = {node[TAG]: node for node in (() if tree is None else tree.nodes) if TAG in node}
+    group = nodes.get("composite")
+    return "light" in nodes, "foreground" in nodes, group is not None and MATTE in group.inputs
 
 
-def _main_layers(tree: bpy.types.NodeTree, scene: bpy.types.Scene) -> bpy.types.Node:
-    """The Render Layers node of the main scene whose picture is used, or a new one."""
+def built_layer(scene: bpy.types.Scene) -> str:
+    """The view layer over whose picture the nodes put the avatars; empty without nodes."""
+    tree = compositor_nodes.tree_of(scene)
+    for node in () if tree is None else tree.nodes:
+        if node.get(TAG) == "composite":
+            for link in node.inputs["Scene"].links if "Scene" in node.inputs else ():
+                if link.from_node.bl_idname == "CompositorNodeRLayers":
+                    return link.from_node.layer
+    return ""
+
+
+def used_layers(scene: bpy.types.Scene) -> list[str]:
+    """The view layers whose pictures the artist's nodes show, those before the others."""
+    tree = compositor_nodes.tree_of(scene)
+    return [] if tree is None else [node.layer for node in _own_layers(tree, scene)]
+
+
+def _own_layers(tree: bpy.types.NodeTree, scene: bpy.types.Scene) -> list[bpy.types.Node]:
+    """The artist's Render Layers nodes of a scene, those whose picture is used first."""
     nodes = [
         node
         for node in tree.nodes
         if node.bl_idname == "CompositorNodeRLayers" and node.scene == scene and TAG not in node
     ]
-    used = [node for node in nodes if node.outputs["Image"].is_linked]
-    return next(iter(used or nodes), None) or _render_layers(tree, scene)
+    return sorted(nodes, key=lambda node: not node.outputs["Image"].is_linked)
 
 
-def _render_layers(tree: bpy.types.NodeTree, scene: bpy.types.Scene) -> bpy.types.Node:
+def _main_layers(tree: bpy.types.NodeTree, scene: bpy.types.Scene, layer: str) -> bpy.types.Node:
+    """The Render Layers node of a view layer of the main scene, or a new one."""
+    found = (node for node in _own_layers(tree, scene) if node.layer == layer)
+    return next(found, None) or _render_layers(tree, scene, layer)
+
+
+def _render_layers(
+    tree: bpy.types.NodeTree, scene: bpy.types.Scene, layer: str = ""
+) -> bpy.types.Node:
     node = tree.nodes.new("CompositorNodeRLayers")
     node.scene = scene
-    node.layer = scene.view_layers[0].name
+    node.layer = layer or scene.view_layers[0].name
     return node
 
 
@@ -200,10 +231,11 @@ def _bridge(tree: bpy.types.NodeTree, group: bpy.types.Node) -> None:
             tree.links.new(source, target)
 
 
-def _group(view: str, *, lit: bool, covered: bool) -> bpy.types.NodeTree:
+def _group(view: str, *, lit: bool, covered: bool, held_out: bool) -> bpy.types.NodeTree:
     """The group that puts the avatar over the scene where nothing of it is before the avatar."""
     group = bpy.data.node_groups.new(GROUP_NAME, "CompositorNodeTree")
     values = (FOREGROUND_USED,) if covered else ("Scene Depth", "Avatar Depth")
+    values += (MATTE,) if held_out else ()
     for name in (
         "Scene",
         "Avatar",
@@ -221,7 +253,10 @@ def _group(view: str, *, lit: bool, covered: bool) -> bpy.types.NodeTree:
     if lit:
         avatar = relit(group, {name: given[name] for name in INPUTS}, given["Avatar"], avatar)
     if covered:
-        image = between(group, given["Scene"], given["Foreground"], avatar, given[FOREGROUND_USED])
+        matte = given[MATTE] if held_out else None
+        image = between(
+            group, given["Scene"], given["Foreground"], avatar, given[FOREGROUND_USED], matte
+        )
     else:
         image = _over_by_depth(group, given, avatar)
     group.links.new(avatar, output.inputs["Avatar"])

@@ -16,6 +16,7 @@ def between(
     foreground: bpy.types.NodeSocket,
     avatar: bpy.types.NodeSocket,
     used: bpy.types.NodeSocket,
+    matte: bpy.types.NodeSocket | None = None,
 ) -> bpy.types.NodeSocket:
     """Foreground over avatar over the rest of the scene.
 
@@ -28,10 +29,16 @@ def between(
         foreground: of the scene what occludes the avatar; its alpha is the coverage.
         avatar: whole.
         used: 1 where the foreground is used, 0 where there is no avatar, or nothing before it.
+        matte: in a scene with holdouts, the part of each pixel in which mattes are reached: also
+            what is held out before them hides the avatar, with no colour and no alpha of its own.
     """
     every, front, drawn = (parts(tree, socket) for socket in (scene, foreground, avatar))
     front = [math(tree, "MULTIPLY", part, used) for part in front]
-    free, clear = (math(tree, "SUBTRACT", 1.0, picture[3]) for picture in (front, drawn))
+    hidden = front[3]
+    if matte is not None:
+        held = math(tree, "MULTIPLY", math(tree, "SUBTRACT", 1.0, matte), used)
+        hidden = math(tree, "MAXIMUM", hidden, held)
+    free, clear = (math(tree, "SUBTRACT", 1.0, part) for part in (hidden, drawn[3]))
     result = tree.nodes.new("CompositorNodeCombineColor")
     for index, target in enumerate(result.inputs):
         behind = math(tree, "SUBTRACT", every[index], front[index])

@@ -58,7 +58,7 @@ class GAUSSIANSPEECH_PG_composite(bpy.types.PropertyGroup):
             (
                 "AUTO",
                 "Automatic",
-                "Coverage in Cycles, and in EEVEE with motion blur or depth of field; else depth",
+                "Coverage in Cycles, and in EEVEE with motion blur, depth of field or holdouts",
             ),
             (
                 "DEPTH",

@@ -12,8 +12,11 @@ from ..freeing import free
 from ..light.light_scene import follow_engine, keep_proxies, new_scene_before, proxies_differ
 from ..light.proxies import remove_proxy, remove_unused
 from ..properties import composite_of
+from ..rendered_heads import is_shown_by_sets
 from .bounding_holdout import NAME as HOLDOUT
 from .bounding_holdout import follow_camera, make_holdout
+from .held_out import differs as held_out_differs
+from .held_out import holds_out_objects, keep_held_out, remove_held_out
 from .mattes import MATERIAL, NODES, make_matte
 
 _WITH_HOLDOUTS = {"CYCLES", "BLENDER_EEVEE", "BLENDER_EEVEE_NEXT"}
@@ -22,12 +25,13 @@ _WITH_HOLDOUTS = {"CYCLES", "BLENDER_EEVEE", "BLENDER_EEVEE_NEXT"}
 
 def wants_coverage(scene: bpy.types.Scene) -> bool:
     """Whether a main scene's avatars are hidden by coverage, and not by one depth a pixel."""
-    if scene.render.engine not in _WITH_HOLDOUTS:
+    if scene.render.engine not in _WITH_HOLDOUTS or not is_shown_by_sets(scene):
         return False
     occlusion = composite_of(scene).occlusion
     if occlusion == "AUTO":
         # Cycles takes the longer for its own picture the better that is to be; EEVEE does not.
-        return scene.render.engine == "CYCLES" or _is_blurred(scene)
+        every = scene.render.engine == "CYCLES"
+        return every or _is_blurred(scene) or holds_out_objects(scene)
     return occlusion == "COVERAGE"
 
 
@@ -57,11 +61,12 @@ def keep_foreground_scene(scene: bpy.types.Scene, heads: Collection[bpy.types.Ob
     changed = keep_proxies(foreground.collection.objects, heads, make_matte)
     follow_engine(scene, foreground)
     _follow_shutter(scene.render, foreground.render)
-    bounding = foreground.collection.children
-    if not bounding:
-        bounding.link(bpy.data.collections.new(HOLDOUT))
-        bounding[0].objects.link(make_holdout())
+    if _bounding(foreground) is None:
+        bounding = bpy.data.collections.new(HOLDOUT)
+        foreground.collection.children.link(bounding)
+        bounding.objects.link(make_holdout())
         changed = True
+    changed |= keep_held_out(scene, foreground)
     follow_camera(holdout_of(foreground), scene.camera)
     if changed:
         # A render that has begun already would otherwise crash Blender 5.2.
@@ -70,7 +75,14 @@ def keep_foreground_scene(scene: bpy.types.Scene, heads: Collection[bpy.types.Ob
 
 def holdout_of(foreground: bpy.types.Scene) -> bpy.types.Object:
     """The bounding holdout of a foreground scene, in a collection of its own: it is no matte."""
-    return foreground.collection.children[0].objects[0]
+    bounding = _bounding(foreground)
+    assert bounding is not None
+    return bounding.objects[0]
+
+
+def _bounding(foreground: bpy.types.Scene) -> bpy.types.Collection | None:
+    children = foreground.collection.children
+    return next((child for child in children if child.name.startswith(HOLDOUT)), None)
 
 
 def differs(scene: bpy.types.Scene, heads: Collection[bpy.types.Object]) -> bool:
@@ -78,7 +90,9 @@ def differs(scene: bpy.types.Scene, heads: Collection[bpy.types.Object]) -> bool
     foreground = composite_of(scene).foreground_scene
     if foreground is None:
         return bool(heads)
-    return proxies_differ(foreground.collection.objects, heads)
+    return proxies_differ(foreground.collection.objects, heads) or held_out_differs(
+        scene, foreground
+    )
 
 
 def remove_foreground_scene(scene: bpy.types.Scene) -> None:
@@ -93,6 +107,7 @@ def remove_scene(foreground: bpy.types.Scene) -> None:
     """Remove a foreground scene at once, with its mattes and its bounding holdout."""
     for obj in [obj for obj in foreground.collection.objects if obj.type == "MESH"]:
         remove_proxy(obj)
+    remove_held_out(foreground)
     for collection in list(foreground.collection.children):
         for obj in list(collection.objects):
             remove_proxy(obj)

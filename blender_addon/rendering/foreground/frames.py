@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..camera import ViewCamera, ViewLens
 from ..properties import composite_of, main_scene_of
+from ..rendered_heads import composited_layer
 from .bounding_holdout import fit_holdout, holdout_corners
 from .foreground_scene import holdout_of
 from .occluders import Occluders
@@ -56,7 +57,7 @@ def add_time(
 ) -> None:
     """See what of a main scene occludes its heads, at a time that its engine evaluates."""
     known = _occluders.get(scene.name)
-    if known is not None and depsgraph.view_layer.name == scene.view_layers[0].name:
+    if known is not None and depsgraph.view_layer.name == composited_layer(scene).name:
         known.add_time(depsgraph, heads)
 
 

@@ -15,6 +15,9 @@ from ..node_math import vector
 
 MATERIAL, NODES = "GaussianSpeech Matte", "GaussianSpeech Rim"
 
+MATTE = "GaussianSpeech Matte"
+"""Pass of the foreground scene, where there is one: the part of a pixel that reaches mattes."""
+
 _RIM = 1.5
 """Size of the rim, of the head's."""
 
@@ -39,15 +42,16 @@ def seen_by_cameras_alone(obj: bpy.types.Object) -> None:
 
 
 def matte_material() -> bpy.types.Material:
-    """The holdout, one in a file."""
-    found = bpy.data.materials.get(MATERIAL)
-    if found is not None:
-        return found
-    material = bpy.data.materials.new(MATERIAL)
+    """The holdout, one in a file, with a value of 1 for the pass of mattes."""
+    material = bpy.data.materials.get(MATERIAL) or bpy.data.materials.new(MATERIAL)
     nodes = compat.shader_nodes(material)
+    if any(node.type == "OUTPUT_AOV" for node in nodes):
+        return material
     nodes.clear()
-    holdout, output = (nodes.new(f"ShaderNode{kind}") for kind in ("Holdout", "OutputMaterial"))
+    kinds = ("Holdout", "OutputMaterial", "OutputAOV")
+    holdout, output, matte = (nodes.new(f"ShaderNode{kind}") for kind in kinds)
     material.node_tree.links.new(holdout.outputs[0], output.inputs["Surface"])
+    matte.aov_name, matte.inputs["Value"].default_value = MATTE, 1.0
     return material
 
 

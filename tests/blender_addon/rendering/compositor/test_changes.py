@@ -193,3 +193,51 @@ def test_avatars_are_where_remapped_time_has_their_heads(
     rendered(scene, tmp_path)
     _, params, _ = disc.last("avatar.render")
     assert params["items"][0]["matrix"][3] == pytest.approx(1.0, abs=1e-4)
+
+
+def layered(blender, scene, head, addon):
+    """The head in a second view layer alone, whose picture the artist's nodes show."""
+    cast = blender.data.collections.new("Cast")
+    scene.collection.children.link(cast)
+    cast.objects.link(head)
+    scene.collection.objects.unlink(head)
+    second = scene.view_layers.new("Cast")
+    scene.view_layers[0].layer_collection.children["Cast"].exclude = True
+    second.layer_collection.children["Cast"].exclude = False
+    nodes = addon("rendering.compositor_nodes")
+    tree = nodes.ensure_tree(scene)
+    background, layers = (tree.nodes.new("CompositorNodeRLayers") for _ in range(2))
+    for node, name in ((background, scene.view_layers[0].name), (layers, "Cast")):
+        node.scene, node.layer = scene, name
+    tree.links.new(background.outputs["Image"], tree.nodes.new("CompositorNodeViewer").inputs[0])
+    tree.links.new(layers.outputs["Image"], nodes.output_socket(tree, make=True))
+    return second
+
+
+def test_an_avatar_is_put_over_the_view_layer_that_shows_its_head(
+    blender, scene, head, addon, tmp_path
+):
+    layered(blender, scene, head, addon)
+    blender.ops.gaussianspeech.set_up_composite()
+    assert avatar_heads(scene) == {"Head"}
+    picture = rendered(scene, tmp_path)
+    assert not face_is(picture, GREEN)
+    assert not face_is(picture, (0, 0, 0))
+    # The picture of the background scenes is another layer's: depths are compared.
+    assert scene.gaussianspeech_composite.foreground_scene is None
+    glowing_cube("Wall", (0, -1.5, 0), (0, 0, 1))
+    assert face_is(rendered(scene, tmp_path), (0, 0, 1))
+
+
+def test_a_head_that_goes_to_another_view_layer_is_found_by_setting_up_again(
+    blender, scene, head, addon, tmp_path
+):
+    second = layered(blender, scene, head, addon)
+    blender.ops.gaussianspeech.set_up_composite()
+    for layer in scene.view_layers:
+        layer.layer_collection.children["Cast"].exclude = layer == second
+    rendered(scene, tmp_path)
+    assert avatar_heads(scene) == set()
+    blender.ops.gaussianspeech.set_up_composite()
+    assert avatar_heads(scene) == {"Head"}
+    assert not face_is(rendered(scene, tmp_path), GREEN)
