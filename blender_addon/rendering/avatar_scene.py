@@ -38,7 +38,7 @@ from .compositor import (
     write_layers,
 )
 from .engine import GaussianSpeechRenderEngine
-from .following import follow, follow_all, follow_subframe
+from .following import cameras_of, follow, follow_all, follow_subframe
 from .foreground import foreground_scene as foreground
 from .foreground import frames
 from .foreground.held_out import sees_mattes
@@ -85,7 +85,7 @@ def set_up_composite(scene: bpy.types.Scene) -> bpy.types.Scene:
     show_hidden_before(composite)
     _link_heads(scene, avatar_scene)
     follow(scene, avatar_scene)
-    _link_camera(avatar_scene)
+    _link_cameras(scene, avatar_scene)
     scene.render.use_compositing = True
     _keep_scenes(scene, avatar_scene)
     _build_nodes(scene, avatar_scene)
@@ -102,6 +102,9 @@ def _build_nodes(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
 def _keep_scenes(scene: bpy.types.Scene, avatar_scene: bpy.types.Scene) -> None:
     """Have the light scene that the lit heads need, and the foreground scene."""
     keep_light_scene(scene, _lit_heads(avatar_scene))
+    light_scene = composite_of(scene).light_scene
+    if light_scene is not None:
+        _link_cameras(scene, light_scene)
     foreground.keep_foreground_scene(scene, _covered_heads(scene, avatar_scene))
     follow_all(scene)
 
@@ -154,16 +157,20 @@ def _differing_heads(
     return present - wanted, wanted - present
 
 
-def _link_camera(avatar_scene: bpy.types.Scene) -> None:
-    """Have the camera in the scene, so that its 3D views can look through it."""
-    objects, camera = avatar_scene.collection.objects, avatar_scene.camera
-    if camera is None or camera.name in objects:
+def _link_cameras(scene: bpy.types.Scene, other: bpy.types.Scene) -> None:
+    """Have the cameras in a scene, so that its 3D views can look through them.
+
+    Those of a scene with a view for each of several are looked for by their names.
+    """
+    objects, wanted = other.collection.objects, cameras_of(scene)
+    if all(camera.name in objects for camera in wanted):
         return
-    for other in [obj for obj in objects if obj.type == "CAMERA"]:
-        objects.unlink(other)
-    objects.link(camera)
+    for old in [obj for obj in objects if obj.type == "CAMERA"]:
+        objects.unlink(old)
+    for camera in wanted:
+        objects.link(camera)
     # A render that has begun already would otherwise crash Blender 5.2.
-    avatar_scene.view_layers[0].update()
+    other.view_layers[0].update()
 
 
 def _composites() -> Iterator[tuple[bpy.types.Scene, bpy.types.Scene]]:
@@ -184,7 +191,7 @@ def _keep_in_step() -> None:
     for scene, avatar_scene in _composites():
         _link_heads(scene, avatar_scene)
         follow(scene, avatar_scene)
-        _link_camera(avatar_scene)
+        _link_cameras(scene, avatar_scene)
         try:
             _keep_scenes(scene, avatar_scene)
         except GaussianSpeechError as error:

@@ -122,13 +122,16 @@ def render_region(render: Any) -> Crop:
     return Crop(left, bottom, max(1, right - left), max(1, top - bottom))
 
 
-def camera_view(matrix_world: Any, camera: Any, render: Any) -> ViewCamera:
+def camera_view(
+    matrix_world: Any, camera: Any, render: Any, shift_x: float | None = None
+) -> ViewCamera:
     """The view through a camera object for a final render.
 
     Args:
         matrix_world: the camera object's matrix; its scale is ignored, as Blender does.
         camera: ``bpy.types.Camera``.
         render: ``bpy.types.RenderSettings``; gives resolution, pixel aspect and render region.
+        shift_x: of the lens of one eye of a stereo pair; else the camera's.
 
     Raises:
         BadInputError: a panoramic camera, which a pinhole rasteriser cannot show.
@@ -153,7 +156,7 @@ def camera_view(matrix_world: Any, camera: Any, render: Any) -> ViewCamera:
         vertical = camera.sensor_fit == "VERTICAL"
         focal = span * camera.lens / (camera.sensor_height if vertical else camera.sensor_width)
     crop = render_region(render)
-    center_x = width / 2 - camera.shift_x * span - crop.x
+    center_x = width / 2 - (camera.shift_x if shift_x is None else shift_x) * span - crop.x
     center_y = height / 2 + camera.shift_y * span / aspect - (height - crop.y - crop.height)
     K = np.array([[focal, 0, center_x], [0, focal / aspect, center_y], [0, 0, 1]])
     return ViewCamera(

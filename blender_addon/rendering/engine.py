@@ -111,10 +111,17 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
             )
         self.update_stats("GaussianSpeech", "Waiting for the engine")
         started = time.monotonic()
-        image, seen = self._exposed(depsgraph)
         background = None if scene.render.film_transparent else world_color(scene.world)
-        used = use_foreground(scene.original, drawn_avatars(seen, image.alpha))
-        self._write(depsgraph.view_layer.name, image, background, used)
+        pictures, drawn = [], []
+        for view in views_of(scene.render):
+            if view:
+                self.active_view_set(view)
+            image, seen = self._exposed(depsgraph, view)
+            pictures.append((view, image))
+            drawn.append(drawn_avatars(seen, image.alpha))
+        used = use_foreground(scene.original, drawn)
+        for (view, image), mask in zip(pictures, used, strict=True):
+            self._write(depsgraph.view_layer.name, view, image, background, mask)
         self.update_stats(
             f"{image.gaussians:,} Gaussians",
             f"Engine {image.seconds:.2f} s of {time.monotonic() - started:.2f} s",
@@ -128,13 +135,21 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
         shape = (crop.height, crop.width)
         rgb, depth = np.broadcast_to(color, (*shape, 3)), np.zeros(shape, np.float32)
         plain = RenderedImage(rgb, np.full(shape, alpha, np.float32), depth, 0.0, 0)
-        used = use_foreground(depsgraph.scene.original, None)
-        self._write(depsgraph.view_layer.name, plain, None, used)
+        views = views_of(depsgraph.scene.render)
+        use_foreground(depsgraph.scene.original, [None] * len(views))
+        for view in views:
+            self._write(depsgraph.view_layer.name, view, plain, None, None)
 
-    def _exposed(self, depsgraph: bpy.types.Depsgraph) -> tuple[RenderedImage, list[_Seen]]:
+    def _exposed(
+        self, depsgraph: bpy.types.Depsgraph, view: str
+    ) -> tuple[RenderedImage, list[_Seen]]:
         """The picture of a frame, with motion blur and depth of field where they are asked for.
 
         And what is seen at each of its times.
+
+        Args:
+            depsgraph: of the render.
+            view: of a stereo pair or of more cameras, the active one; empty where there is one.
         """
         scene, engine = depsgraph.scene, get_engine(bpy.context)
         frame, subframe, shutter = (
@@ -146,7 +161,7 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
         try:
             if shutter is not None:
                 opened, closed = (
-                    self._seen_at(depsgraph, frame + subframe + offset) for offset in shutter
+                    self._seen_at(depsgraph, view, frame + subframe + offset) for offset in shutter
                 )
                 count = times_needed(opened.points, closed.points, (opened.camera, closed.camera))
                 if count > 1:
@@ -156,7 +171,9 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
             for index, offset in enumerate(times):
                 # Back from the shutter's end also where one time is enough: there an avatar may be
                 # gone that is to be seen at the frame.
-                seen = self._seen_at(depsgraph, frame + subframe + offset, move=shutter is not None)
+                seen = self._seen_at(
+                    depsgraph, view, frame + subframe + offset, move=shutter is not None
+                )
                 every.append(seen)
                 samples = lens_samples(seen.lens, seen.camera, seen.points)
                 lens = None
@@ -172,11 +189,14 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
                 self.frame_set(frame, subframe)
         return mean_image(images), every
 
-    def _seen_at(self, depsgraph: bpy.types.Depsgraph, time: float, *, move: bool = True) -> _Seen:
+    def _seen_at(
+        self, depsgraph: bpy.types.Depsgraph, view: str, time: float, *, move: bool = True
+    ) -> _Seen:
         """What the camera sees at a time, in frames.
 
         Args:
             depsgraph: of the render.
+            view: the active one; empty where there is one.
             time: in frames.
             move: whether to go there first.
         """
@@ -184,11 +204,15 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
             whole = math.floor(time)
             self.frame_set(whole, time - whole)
         scene = depsgraph.scene
-        camera = scene.camera.evaluated_get(depsgraph)
+        # Of the active view; a pair has one camera.
+        camera = ((self.camera_override if view else None) or scene.camera).evaluated_get(depsgraph)
         instances = visible_avatars(depsgraph)
+        matrix, shift_x = camera.matrix_world, None
+        if view:
+            matrix, shift_x = self.camera_model_matrix(camera), self.camera_shift_x(camera)
         return _Seen(
             instances,
-            camera_view(camera.matrix_world, camera.data, scene.render),
+            camera_view(matrix, camera.data, scene.render, shift_x),
             lens_at(camera, depsgraph),
             [world_vertices(instance) for instance in instances],
         )
@@ -209,12 +233,13 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
     def _write(
         self,
         layer: str,
+        view: str,
         image: RenderedImage,
         background: NDArray[np.float32] | None,
         used: NDArray[np.bool_] | None,
     ) -> None:
         height, width = image.alpha.shape
-        result = self.begin_result(0, 0, width, height, layer=layer)
+        result = self.begin_result(0, 0, width, height, layer=layer, view=view)
         passes = result.layers[0].passes
         combined = render_passes.combined(image.rgb, image.alpha, background)
         passes["Combined"].rect.foreach_set(combined.reshape(-1))
@@ -239,6 +264,14 @@ class GaussianSpeechRenderEngine(bpy.types.RenderEngine):
         if self._viewport is None:
             self._viewport = Viewport(self)
         return self._viewport
+
+
+def views_of(render: bpy.types.RenderSettings) -> list[str]:
+    """The views of a stereo pair or of more cameras that are rendered; one without a name else."""
+    if not render.use_multiview:
+        return [""]
+    pair = render.views_format == "STEREO_3D"
+    return [view.name for view in (render.stereo_views if pair else render.views) if view.use]
 
 
 def drawn_avatars(seen: list[_Seen], alpha: NDArray[np.float32]) -> DrawnAvatars | None:

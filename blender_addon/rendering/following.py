@@ -27,6 +27,8 @@ _SETTINGS = (
     "motion_blur_shutter",
     "motion_blur_position",
     "filter_size",
+    "use_multiview",
+    "views_format",
     "use_simplify",
     "simplify_subdivision_render",
     "simplify_child_particles_render",
@@ -39,6 +41,8 @@ def follow(scene: bpy.types.Scene, other: bpy.types.Scene) -> None:
     """Give a scene of the composite the main scene's camera, frames, resolution and view."""
     _copy(scene, other, ("camera", *_FRAMES))
     _copy(scene.render, other.render, _SETTINGS)
+    if scene.render.use_multiview:
+        _copy_views(scene.render.views, other.render.views)
     _copy(scene.view_settings, other.view_settings, _VIEW)
 
 
@@ -53,6 +57,34 @@ def follow_subframe(scene: bpy.types.Scene) -> None:
     for other in _scenes_of(scene):
         if other.frame_subframe != scene.frame_subframe:
             other.frame_float = scene.frame_float
+
+
+def cameras_of(scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    """The cameras that a scene is seen by: with a view for each of several, these, too."""
+    if scene.camera is None:
+        return []
+    if not has_several_cameras(scene):
+        return [scene.camera]
+    suffixes = [view.camera_suffix for view in scene.render.views if view.use]
+    name = scene.camera.name
+    own = next((suffix for suffix in suffixes if suffix and name.endswith(suffix)), "")
+    named = [scene.objects.get(name.removesuffix(own) + suffix) for suffix in suffixes]
+    found = [obj for obj in named if obj is not None and obj.type == "CAMERA"]
+    return list(dict.fromkeys((scene.camera, *found)))
+
+
+def has_several_cameras(scene: bpy.types.Scene) -> bool:
+    """Whether a scene has a view for each of several cameras."""
+    return scene.render.use_multiview and scene.render.views_format == "MULTIVIEW"
+
+
+def _copy_views(source: bpy.types.RenderViews, target: bpy.types.RenderViews) -> None:
+    """Have the same views: the eyes of a stereo pair, or cameras by their suffixes."""
+    for view in [view for view in target if view.name not in source]:
+        target.remove(view)
+    for view in source:
+        own = target.get(view.name) or target.new(view.name)
+        _copy(view, own, ("use", "camera_suffix"))
 
 
 def _scenes_of(scene: bpy.types.Scene) -> list[bpy.types.Scene]:

@@ -8,6 +8,7 @@ from functools import partial
 
 import bpy
 
+from ..following import has_several_cameras
 from ..freeing import free
 from ..light.light_scene import follow_engine, keep_proxies, new_scene_before, proxies_differ
 from ..light.proxies import remove_proxy, remove_unused
@@ -27,6 +28,8 @@ def wants_coverage(scene: bpy.types.Scene) -> bool:
     """Whether a main scene's avatars are hidden by coverage, and not by one depth a pixel."""
     if scene.render.engine not in _WITH_HOLDOUTS or not is_shown_by_sets(scene):
         return False
+    if has_several_cameras(scene):
+        return False  # The bounding holdout is before one camera.
     occlusion = composite_of(scene).occlusion
     if occlusion == "AUTO":
         # Cycles takes the longer for its own picture the better that is to be; EEVEE does not.

@@ -7,7 +7,7 @@ own picture says where the foreground is needed, and the main scene's objects wh
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import bpy
@@ -62,28 +62,40 @@ def add_time(
 
 
 def use_foreground(
-    avatar_scene: bpy.types.Scene, drawn: DrawnAvatars | None
-) -> NDArray[np.bool_] | None:
+    avatar_scene: bpy.types.Scene, drawn: Sequence[DrawnAvatars | None]
+) -> list[NDArray[np.bool_] | None]:
     """Have the foreground rendered where avatars are, or not at all.
 
     Args:
         avatar_scene: that was rendered.
-        drawn: its avatars; ``None`` where there are none, or they could not be drawn.
+        drawn: its avatars in each of the views; ``None`` where there are none, or they could not be
+            drawn.
 
     Returns:
-        (H, W) where the foreground is used; ``None`` where it is nowhere.
+        For each view (H, W) where the foreground is used; ``None`` where it is nowhere.
     """
     scene = main_scene_of(avatar_scene)
     foreground = None if scene is None else composite_of(scene).foreground_scene
+    nowhere: list[NDArray[np.bool_] | None] = [None] * len(drawn)
     if scene is None or foreground is None:
-        return None
-    if drawn is not None and drawn.covered.any():
-        known = _occluders.get(scene.name)
-        if known is None or not known.clear(scene.render):
-            columns, rows = (np.flatnonzero(drawn.covered.any(axis)) for axis in (0, 1))
-            covered = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
-            corners = holdout_corners(drawn.camera, drawn.lens, covered, drawn.depths)
-            fit_holdout(holdout_of(foreground), corners)
-            return drawn.covered
-    foreground.view_layers[0].use = False
-    return None
+        return nowhere
+    seen = [one for one in drawn if one is not None and one.covered.any()]
+    known = _occluders.get(scene.name)
+    # What stands before the avatars was searched from between the eyes.
+    if not seen or (len(drawn) == 1 and known is not None and known.clear(scene.render)):
+        foreground.view_layers[0].use = False
+        return nowhere
+    first = seen[0]
+    corners = holdout_corners(first.camera, first.lens, _opening(seen, len(drawn)), first.depths)
+    fit_holdout(holdout_of(foreground), corners)
+    return [None if one is None else one.covered for one in drawn]
+
+
+def _opening(seen: Sequence[DrawnAvatars], views: int) -> tuple[int, int, int, int]:
+    """What the bounding holdout leaves open: of several views everything."""
+    covered = seen[0].covered
+    high, wide = covered.shape
+    if views > 1:
+        return -wide, -high, 2 * wide, 2 * high
+    columns, rows = (np.flatnonzero(covered.any(axis)) for axis in (0, 1))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
