@@ -15,8 +15,8 @@ from ..rendered_heads import composited_layer
 from .mattes import MATERIAL, MATTE, matte_material
 
 NAME = "GaussianSpeech Held Out"
-"""Collection of a foreground scene with what collections of the main scene hold out: a background
-set keeps what objects hold out, not what collections do."""
+"""Collection of a foreground scene with what the main scene holds out: of a background set Blender
+forgets what collections hold out, and before 5.0 objects, too."""
 
 
 def keep_held_out(scene: bpy.types.Scene, foreground: bpy.types.Scene) -> bool:
@@ -48,9 +48,7 @@ def keep_held_out(scene: bpy.types.Scene, foreground: bpy.types.Scene) -> bool:
 
 def differs(scene: bpy.types.Scene, foreground: bpy.types.Scene) -> bool:
     """Whether :func:`keep_held_out` would change something; holdout shaders are not looked for."""
-    if any(_differing(scene, foreground)):
-        return True
-    return not sees_mattes(foreground) and any(_held_by_themselves(scene))
+    return any(_differing(scene, foreground))
 
 
 def sees_mattes(foreground: bpy.types.Scene | None) -> bool:
@@ -93,7 +91,8 @@ def _differing(
 ) -> tuple[set[bpy.types.Object], set[bpy.types.Object]]:
     collection = _collection(foreground)
     present = set() if collection is None else set(collection.objects)
-    wanted = set(_held_by_collections(composited_layer(scene).layer_collection))
+    wanted = {*_held_by_collections(composited_layer(scene).layer_collection)}
+    wanted |= {*_held_by_themselves(scene)}
     return present - wanted, wanted - present
 
 
@@ -107,7 +106,8 @@ def _held_by_collections(layer: bpy.types.LayerCollection) -> Iterator[bpy.types
 
 
 def _held_by_themselves(scene: bpy.types.Scene) -> Iterator[bpy.types.Object]:
-    return (obj for obj in scene.objects if obj.is_holdout and not obj.hide_render)
+    objects = composited_layer(scene).objects
+    return (obj for obj in objects if obj.is_holdout and not obj.hide_render)
 
 
 def _holds_out(scene: bpy.types.Scene) -> bool:

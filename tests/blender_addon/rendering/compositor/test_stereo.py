@@ -6,7 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.blender_addon.rendering.compositor.composited_scene import HEIGHT, WIDTH, glowing_cube
+from tests.blender_addon.rendering.compositor.composited_scene import HEIGHT, glowing_cube
+from tests.blender_addon.rendering.exr_file import channels
 
 ROW = HEIGHT // 2
 BLUE = (0, 0, 1)
@@ -15,7 +16,9 @@ BLUE = (0, 0, 1)
 @pytest.fixture
 def head(blender, scene):
     scene.render.use_multiview = True
-    scene.render.image_settings.file_format = "OPEN_EXR"
+    file = scene.render.image_settings
+    file.file_format, file.color_mode, file.color_depth = "OPEN_EXR", "RGBA", "32"
+    file.exr_codec = "ZIP"
     scene.render.image_settings.views_format = "INDIVIDUAL"
     camera = scene.camera.data
     camera.stereo.convergence_distance, camera.stereo.interocular_distance = 4.0, 0.6
@@ -29,8 +32,8 @@ def views(blender, scene, tmp_path):
     blender.ops.render.render(write_still=True)
     found = []
     for side in "LR":
-        image = blender.data.images.load(str(tmp_path / f"view_{side}.exr"), check_existing=False)
-        found.append(np.array(image.pixels[:]).reshape(HEIGHT, WIDTH, 4))
+        parts = channels(tmp_path / f"view_{side}.exr")
+        found.append(np.stack([parts[name] for name in "RGBA"], axis=2))
     return found
 
 
@@ -61,7 +64,8 @@ def test_what_stands_before_the_avatar_hides_it_from_each_eye(
     scene.gaussianspeech_composite.occlusion = occlusion
     blender.ops.gaussianspeech.set_up_composite()
     for picture, bar in zip(views(blender, scene, tmp_path), meshes, strict=True):
-        np.testing.assert_array_equal(picture[ROW, :, 2] > 0.5, bar)
+        # A pixel of its edge may fall to either side: both pictures are of a few samples.
+        assert ((picture[ROW, :, 2] > 0.5) != bar).sum() <= 1
         beside = ~bar & (picture[ROW, :, 0] > 0.2)
         assert beside.sum() > 10
 
