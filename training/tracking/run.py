@@ -106,6 +106,8 @@ def track_videos(
         job.update(round(1000 * share), total=1000, message=message)
 
     settings.check_videos(videos)
+    # Read now: the files that options name may be gone when all is fitted.
+    asked = settings.to_dict()
     films = tuple(open_film(video, settings.largest) for video in videos)
     rig = None if settings.cameras is None else read_rig(settings.cameras, films)
     report(0.0, "looking at the videos")
@@ -127,7 +129,7 @@ def track_videos(
             shown = _Shown.of(films, scans, rig)
         masks = _masks(settings, shown.films)
         voice = next((film for film in shown.films if film.sound), None)
-        said = _recognised(voice, out, settings, subprogress(report, _SCANNED, _RECOGNISED))
+        said = _recognised(voice, out, asked, subprogress(report, _SCANNED, _RECOGNISED))
         focal = _focal(shown.films[0], settings)
         if rig is None:
             # Said before the long fit, so that it need not be waited for.
@@ -169,7 +171,7 @@ def track_videos(
             recordings = _write_speech(out, shown.films[0], track, writer, said, job)
         summary = write_report(out, cameras, offsets, track, detector, flame)
         language = "" if said is None else said.language
-        writer.finish(recordings, _made_of(videos, settings, detector, track, flame), language)
+        writer.finish(recordings, _made_of(videos, asked, detector, track, flame), language)
     job.update(1000, total=1000, message=sentence(summary))
     return summary
 
@@ -264,16 +266,16 @@ def _focal(film: Film, settings: TrackSettings) -> float | None:
 
 
 def _recognised(
-    film: Film | None, out: Path, settings: TrackSettings, progress: Progress
+    film: Film | None, out: Path, asked: dict[str, Any], progress: Progress
 ) -> Said | None:
     if film is None:
         return None
     progress(0.0, "recognising what is said")
     write_sound(film, out / SOUND, film.frames)
     return listen(
-        *(out / SOUND, settings.said, film.frames, film.fps, progress),
+        *(out / SOUND, asked["text"], film.frames, film.fps, progress),
         begins=film.begins,
-        language=settings.language,
+        language=asked["language"],
     )
 
 
@@ -360,7 +362,7 @@ def _write_speech(
 
 def _made_of(
     videos: Sequence[Path],
-    settings: TrackSettings,
+    asked: dict[str, Any],
     detector: str,
     track: Track,
     flame: FlameTrack | None,
@@ -369,6 +371,6 @@ def _made_of(
         "video": videos[0].name if len(videos) == 1 else [video.name for video in videos],
         "head": track.head.id if flame is None else flame.person.head.id,
         "detector": detector,
-        "settings": settings.to_dict(),
+        "settings": asked,
         "focal_pixels": track.camera.focal,
     }

@@ -155,7 +155,7 @@ def scan(
         alone: whether there is no other camera, so that most frames have to be of use.
 
     Raises:
-        BadInputError: there is no face, or hardly ever one; or two.
+        BadInputError: there is no picture; no face, or hardly ever one; or two.
     """
     chunks: list[dict[str, NDArray[np.generic]]] = []
     while (path := _chunk(folder, len(chunks))).is_file():
@@ -178,6 +178,11 @@ def scan(
             looked = []
     if looked:
         chunks.append(_keep(_chunk(folder, len(chunks)), looked))
+    if not chunks:
+        raise BadInputError(
+            f"{film.path} has no picture from {film.begin:.2f} s on.",
+            "Give the whole file: it is shorter than it says.",
+        )
     with atomic_write(folder / "scanned") as temporary:
         temporary.write_text("", "utf-8")
     joined = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in _ARRAYS}

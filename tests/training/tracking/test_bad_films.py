@@ -118,3 +118,19 @@ def test_two_seconds_without_sound_become_views_alone(silent, tmp_path, monkeypa
     assert [note for note in jobs.show(out).status.notes if "has no sound" in note]
     summary = json.loads((out / "report.json").read_text())["summary"]
     assert (summary["tracked"], summary["seconds"]) == (24, 24 / FPS)
+
+
+@pytest.mark.slow
+def test_a_text_that_is_gone_meanwhile_was_read_at_the_beginning(silent, tmp_path, monkeypatch):
+    text = tmp_path / "said.txt"
+    text.write_text("Hello there.")
+
+    def faces(frame):
+        text.unlink(missing_ok=True)
+        return [FaceLandmarks(silent.points[frame])]
+
+    substitute_detectors(monkeypatch, silent, faces)
+    out = tmp_path / "out"
+    assert main(["track", str(silent.path), "--out", str(out), "--text", str(text)]) == 0
+    record = json.loads((out / "capture.json").read_text())
+    assert record["made_of"]["settings"]["text"] == "Hello there."

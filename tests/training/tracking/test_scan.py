@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -151,6 +153,12 @@ def test_a_face_of_a_few_pixels_is_refused(tmp_path):
     small = [face_at(70, 60, 25.0)]
     with pytest.raises(BadInputError, match="is small"):
         scanned(film(tmp_path), tmp_path, Faces(dict.fromkeys(range(FRAMES), small)))
+
+
+def test_a_file_that_ends_before_the_other_cameras_begin_is_refused(tmp_path):
+    late = replace(film(tmp_path), begin=FRAMES / 25.0 + 1.0)
+    with pytest.raises(BadInputError, match=r"a\.mp4 has no picture from 2\.60 s on"):
+        scanned(late, tmp_path)
 
 
 def test_what_was_looked_at_is_not_looked_at_again(tmp_path, monkeypatch):
