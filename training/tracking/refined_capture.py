@@ -40,11 +40,13 @@ from training.data.layout_head_param import (
     save_head_param,
     save_identity,
 )
-from training.data.recordings import RECORD, SPEECH
+from training.data.recordings import RECORD, SPEECH, any_recordings
 from training.tracking.output import TRACKED_FORMAT
 from training.tracking.report import REPORT
 
 REFINED = "refined.npz"
+_TRACKED = ".performance.npz"
+"""Ends the names of the motion that tracking writes."""
 _REMEDY = "Remove the folder of the refinement, and train again."
 
 
@@ -99,17 +101,17 @@ def filmed_at(capture: Path) -> dict[int, tuple[int, float]]:
     """In which take each timestep of a tracked capture was filmed, and when, seconds.
 
     Raises:
-        BadInputError: the capture was not made by tracking a video with the default head.
+        BadInputError: the capture was not made by tracking a video with the default head, or its
+            record is damaged.
     """
     if not can_be_refined(capture):
         raise BadInputError(
             f"{capture} was not tracked with the default head: its poses are not refined so.",
             "Make the capture of a video with 'gaussianspeech track'.",
         )
-    record = read_json(capture / RECORD).values
     return {
-        int(row["timestep_index"]): (int(row.get("take", 0)), float(row["seconds"]))
-        for row in record["timesteps"]
+        row.whole("timestep_index"): (row.whole("take", 0), row.number("seconds"))
+        for row in read_json(capture / RECORD).groups("timesteps")
     }
 
 
@@ -131,7 +133,6 @@ def write_refined(source: Path, target: Path, refined: RefinedMotion) -> dict[st
         BadInputError: a file of the capture is damaged.
         OSError: the disk is full.
     """
-    record = read_json(source / RECORD).values
     before = load_identity(source / CANONICAL_HEAD)
     stored = _stored(source, refined.timesteps)
     target.mkdir(parents=True, exist_ok=True)
@@ -146,13 +147,16 @@ def write_refined(source: Path, target: Path, refined: RefinedMotion) -> dict[st
         save_head_param(param, target / head_param_path(int(step)))
     turned = _turns(stored.head_matrix, refined.head_matrix).as_rotvec()
     turns = dict(zip(map(int, refined.timesteps), turned, strict=True))
-    for path, frames in _recorded(record["timesteps"]).items():
-        motion = Performance.load(source / path)
-        at = {frame: turns[step] for frame, step in frames.items()}
-        corrected(motion, before, head, at).save(target / path)
+    for recording in any_recordings(source).every:
+        if not recording.motion.name.endswith(_TRACKED):
+            continue
+        at = {frame: turns[step] for frame, step in recording.timesteps.items()}
+        motion = corrected(Performance.load(recording.motion), before, head, at)
+        motion.save(target / SPEECH / recording.motion.name)
     save_identity(head, target / CANONICAL_HEAD)
     summary = _summary(before, stored, refined)
-    _write_records(source, target, record, summary)
+    _write_report(source, target, summary)
+    _copy(source / RECORD, target / RECORD)
     for split in SPLITS[::-1]:
         _copy(transforms_path(source, split), transforms_path(target, split))
     return summary
@@ -222,15 +226,6 @@ def _stored(source: Path, timesteps: Sequence[int] | NDArray[np.intp]) -> _Store
     )
 
 
-def _recorded(steps: Sequence[Mapping[str, Any]]) -> dict[str, dict[int, int]]:
-    """By file of a recording's motion, its timesteps by frame."""
-    found: dict[str, dict[int, int]] = {}
-    for row in steps:
-        if "performance" in row:
-            found.setdefault(row["performance"], {})[int(row["frame"])] = int(row["timestep_index"])
-    return found
-
-
 def _summary(before: Head, stored: _Stored, refined: RefinedMotion) -> dict[str, Any]:
     """What has changed: shape of the face and of the lips, neutral, and poses."""
     face, lips = (refined.head.regions[name] for name in ("face", "lips"))
@@ -243,14 +238,11 @@ def _summary(before: Head, stored: _Stored, refined: RefinedMotion) -> dict[str,
     }
 
 
-def _write_records(
-    source: Path, target: Path, record: Mapping[str, Any], summary: Mapping[str, Any]
-) -> None:
+def _write_report(source: Path, target: Path, summary: Mapping[str, Any]) -> None:
     report = dict(read_json(source / REPORT).values)
     report["refined"] = [*report.get("refined", []), summary]
-    for name, content in ((REPORT, report), (RECORD, record)):
-        with atomic_write(target / name) as temporary:
-            temporary.write_text(json.dumps(content, indent=1), "utf-8")
+    with atomic_write(target / REPORT) as temporary:
+        temporary.write_text(json.dumps(report, indent=1), "utf-8")
 
 
 def _same_files(source: Path, target: Path) -> None:

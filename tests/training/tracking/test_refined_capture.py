@@ -118,6 +118,37 @@ def test_frames_that_are_no_views_turn_as_their_neighbours_do(source, written, r
     assert np.allclose(turned.as_rotvec(), np.outer(expected, [0, 1, 0]), atol=1e-5)
 
 
+def test_motion_without_any_view_is_of_the_refined_person(source, refined, tmp_path):
+    folder = tmp_path / "ada"
+    shutil.copytree(source, folder)
+    for ending in (".wav", ".performance.npz"):
+        shutil.copy(folder / "speech" / f"said{ending}", folder / "speech" / f"unseen{ending}")
+    write_refined(folder, tmp_path / "refined", refined)
+    before, after = (
+        Performance.load(made / "speech" / "unseen.performance.npz")
+        for made in (folder, tmp_path / "refined")
+    )
+    assert after.head == refined.head.id
+    assert np.array_equal(after.head_rotation, before.head_rotation)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"performance": "../../said.performance.npz"}, "is not speech/NAME"),
+        ({"timestep_index": "first"}, "timestep_index"),
+    ],
+)
+def test_a_damaged_record_is_refused(source, refined, tmp_path, changed, said):
+    folder = tmp_path / "ada"
+    shutil.copytree(source, folder)
+    record = json.loads((folder / "capture.json").read_text())
+    record["timesteps"][0] |= changed
+    (folder / "capture.json").write_text(json.dumps(record))
+    with pytest.raises(BadInputError, match=said):
+        write_refined(folder, tmp_path / "refined", refined)
+
+
 def test_lips_that_touch_touch_on_the_refined_face(written):
     capture = MultiViewCapture.open(written)
     head = capture.head
