@@ -25,7 +25,7 @@ from ...engine.core.errors import (
     GaussianSpeechError,
     MissingDependencyError,
 )
-from ...engine.core.files import atomic_write
+from ...engine.core.files import write_text
 from ..engine_link.process import (
     RECORD,
     engine_environment,
@@ -151,8 +151,7 @@ def _set_up(options: SetupOptions, cancelled: threading.Event, report: Report) -
     report(_COMPILED, "Checking the engine")
     runner.run([python, "-m", "engine", "doctor", "--json"], environ, "The engine does not run")
     record = SetupRecord(options.build, tuple(wanted), options.parts)
-    with atomic_write(options.folder / RECORD) as temporary:
-        temporary.write_text(json.dumps(asdict(record)), "utf-8")
+    write_text(options.folder / RECORD, json.dumps(asdict(record)))
     report(1.0, "The engine is set up")
     return record
 

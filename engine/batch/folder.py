@@ -18,7 +18,7 @@ from typing import Any
 
 from engine.core import platforms
 from engine.core.errors import BadInputError, GaussianSpeechError
-from engine.core.files import atomic_write, file_digest, unwritable
+from engine.core.files import file_digest, unwritable, write_text
 from engine.core.json_values import read_json
 
 FOLDER = ".batch"
@@ -54,8 +54,7 @@ def opened(out: Path) -> Iterator[str]:
 def _token(out: Path) -> str:
     path = out / FOLDER / _TOKEN
     if not path.is_file():
-        with atomic_write(path) as temporary:
-            temporary.write_text(secrets.token_hex(16), "ascii")
+        write_text(path, secrets.token_hex(16))
     return path.read_text("ascii", "replace")
 
 
@@ -119,8 +118,7 @@ class Record:
         about = {"inputs": inputs, "bytes": path.stat().st_size, "sha256": file_digest(path)}
         self._outputs[kind] = {"file": file, **about}
         content = {"format": _FORMAT, "outputs": self._outputs}
-        with atomic_write(self._path) as temporary:
-            temporary.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+        write_text(self._path, json.dumps(content, indent=1) + "\n")
 
 
 def input_digest(path: str | Path) -> str:

@@ -17,7 +17,7 @@ from engine import __version__
 from engine.batch.folder import FOLDER, check_seen
 from engine.batch.tasks import Failure, Outcome, Settings, Task
 from engine.core.errors import GaussianSpeechError, MissingDependencyError, one_line
-from engine.core.files import atomic_write
+from engine.core.files import write_text
 
 _QUEUED = 2
 """Tasks for each one that can run: nodes need not wait for the driver, and new nodes find some."""
@@ -154,8 +154,7 @@ def _perform(task: Task, settings: Settings, threads: int, version: str) -> Outc
     try:
         # Before anything is written: a folder that is not mounted must not be made here.
         check_seen(settings.out, settings.token)
-        with atomic_write(claim) as temporary:
-            temporary.write_text(json.dumps({"node": node, "pid": os.getpid()}), "ascii")
+        write_text(claim, json.dumps({"node": node, "pid": os.getpid()}))
         return perform(task, settings, node)
     except GaussianSpeechError as error:
         return Failure(task, one_line(error), node=node)

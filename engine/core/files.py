@@ -11,6 +11,7 @@ import errno
 import hashlib
 import os
 import re
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -134,6 +135,18 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
                 raise unwritable(path, error) from error
             raise
         folders.pop_all()
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text as UTF-8, whole or not at all; see :func:`atomic_write`."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def copy_file(source: str | Path, target: str | Path) -> None:
+    """Copy what a file holds, whole or not at all; see :func:`atomic_write`."""
+    with atomic_write(target) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def _replaceable(path: str | Path, target: Path) -> int | None:

@@ -7,14 +7,13 @@ pictures as one run (tests/blender_addon/test_farm.py).
 
 from __future__ import annotations
 
-import shutil
 import zipfile
 from importlib.resources import as_file, files
 from pathlib import Path
 
 from engine.core import platforms
 from engine.core.errors import BadInputError
-from engine.core.files import atomic_write
+from engine.core.files import copy_file, write_text
 
 ENABLE, JOB_TYPE, COMMANDS = "enable_extension.py", "gaussianspeech_render.js", "commands.txt"
 EXTENSION = "gaussianspeech.zip"
@@ -82,16 +81,14 @@ def write_farm(
         )
     out, written = out.resolve(), []
     for name in (ENABLE, JOB_TYPE):
-        with as_file(files("engine.farm") / name) as source, atomic_write(out / name) as temporary:
-            shutil.copyfile(source, temporary)
+        with as_file(files("engine.farm") / name) as source:
+            copy_file(source, out / name)
         written.append(out / name)
     if extension is not None:
-        with atomic_write(out / EXTENSION) as temporary:
-            shutil.copyfile(extension, temporary)
+        copy_file(extension, out / EXTENSION)
         written.append(out / EXTENSION)
     lines = [command(blender, scene.resolve(), out / ENABLE, part) for part in parts]
-    with atomic_write(out / COMMANDS) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", "utf-8")
+    write_text(out / COMMANDS, "\n".join(lines) + "\n")
     return [out / COMMANDS, *written]
 
 

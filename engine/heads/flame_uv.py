@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.core.arrays import Float
 from engine.core.errors import BadInputError
-from engine.core.files import atomic_write
+from engine.core.files import copy_file
 from engine.core.runtime import cache_folder
 from engine.heads.flame_file import FACES, VERTICES
 from engine.heads.flame_teeth import tooth_uv
@@ -54,8 +53,7 @@ def give_template(head: Head, path: str | Path) -> None:
         BadInputError: as :func:`with_template_uv`.
     """
     with_template_uv(head, path)
-    with atomic_write(_given(head.source.digest)) as temporary:
-        shutil.copyfile(path, temporary)
+    copy_file(path, _given(head.source.digest))
 
 
 def _given(digest: str) -> Path:

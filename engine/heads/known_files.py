@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from engine.core.errors import BadInputError, MissingDependencyError
-from engine.core.files import atomic_write, is_file
+from engine.core.files import is_file, write_text
 from engine.core.runtime import cache_folder
 
 ENVIRONMENT = "GAUSSIANSPEECH_FLAME"
@@ -38,8 +38,7 @@ def remember(digest: str, path: Path, kind: str) -> None:
     note, text = _notes() / f"{kind}-{digest}.txt", str(path.resolve())
     with contextlib.suppress(OSError):
         if not note.is_file() or note.read_text("utf-8") != text:
-            with atomic_write(note) as temporary:
-                temporary.write_text(text, "utf-8")
+            write_text(note, text)
 
 
 def find(kind: str, file: str, digest: str, near: Path, digest_of: Callable[[Path], str]) -> Path:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import BadInputError
-from ..core.files import atomic_write
+from ..core.files import write_text
 from ..core.json_values import JsonObject, read_json
 
 REMEDY = "Remove the job and start the training again."
@@ -128,5 +128,4 @@ def write_object(path: Path, content: Mapping[str, Any]) -> None:
         raise BadInputError(
             f"{path.name} cannot be written: {error}.", "Use numbers and text."
         ) from error
-    with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(path, text)

@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.core.checks import shown
 from engine.core.errors import BadInputError
-from engine.core.files import atomic_write, is_file
+from engine.core.files import is_file, write_text
 from engine.core.json_values import JsonObject, read_json
 from engine.heads.carried_head import FLAME_PARAM
 from engine.heads.registry import AVATAR, PERSON, POINT_CLOUD, avatar_in
@@ -136,8 +136,7 @@ def save_person(folder: Path, person: Person) -> Path:
     }
     content |= {name: dict(getattr(person, name)) for name in _TABLES}
     path = folder / PERSON
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return path
 
 

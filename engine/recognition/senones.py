@@ -127,7 +127,7 @@ def _scorer() -> tuple[Any, TemporaryDirectory[str]]:
     folder = TemporaryDirectory(prefix="gaussianspeech-")
     # The model's own file of these parameters would have means subtracted once more.
     parameters = Path(folder.name, "feat.params")
-    parameters.write_text(_PARAMETERS)
+    parameters.write_text(_PARAMETERS, "ascii")
     return make_scorer(folder.name, featparams=str(parameters)), folder
 
 

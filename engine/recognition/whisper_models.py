@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.core.errors import BadInputError, MissingDependencyError, one_line
-from engine.core.files import atomic_write
+from engine.core.files import write_text
 from engine.core.runtime import cache_folder
 from engine.recognition.ids import AUTO, DOWNLOADABLE, PHONES, TINY_ENGLISH
 
@@ -206,8 +206,7 @@ def _is_intact(path: Path) -> bool:
     with path.open("rb") as file:
         intact = hashlib.file_digest(file, "sha256").hexdigest() == _TINY_ENGLISH_SHA256
     if intact and _can_write(record.parent):
-        with atomic_write(record) as temporary:
-            temporary.write_text(json.dumps(key), "utf-8")
+        write_text(record, json.dumps(key))
     return intact
 
 

@@ -22,7 +22,7 @@ import tyro
 from engine.audio.loading import SAMPLE_RATE
 from engine.commands.console import print_error, print_result, progress_bar
 from engine.core.errors import BadInputError, GaussianSpeechError, MissingDependencyError
-from engine.core.files import atomic_write
+from engine.core.files import write_text
 from engine.core.progress import Progress, no_progress
 from engine.heads import load_head
 from engine.heads.head import Head
@@ -116,8 +116,7 @@ def _record_sentence(
         )
     samples, phones = _in_silence(said, vigour)
     write_clip(plan.out / f"{name}.wav", samples, phones, text)
-    with atomic_write(plan.out / f"{name}.txt") as temporary:
-        temporary.write_text(text, "utf-8")
+    write_text(plan.out / f"{name}.txt", text)
     made = speak_as(ANOTHER, phones, samples, head, plan.fps, plan.seed * 1_000 + number)
     made.save(plan.out / f"{name}.performance.npz")
 

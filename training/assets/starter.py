@@ -26,7 +26,7 @@ import tyro
 
 from engine.commands.console import print_error, print_result, progress_bar
 from engine.core.errors import BadInputError, GaussianSpeechError
-from engine.core.files import atomic_write
+from engine.core.files import write_text
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads import load_head
 from engine.motion.encoders.phonetic import SPECTRUM
@@ -202,8 +202,7 @@ def _recorded(plan: StarterTraining) -> dict[str, Any]:
                     f"{kept.get(topic)}; now they are {record[topic]}.",
                     "Continue with those, or begin in another folder.",
                 )
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=2), encoding="utf-8")
+    write_text(path, json.dumps(record, indent=2))
     return record
 
 

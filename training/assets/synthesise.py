@@ -21,7 +21,7 @@ import tyro
 from engine.audio.loading import SAMPLE_RATE
 from engine.commands.console import print_result, progress_bar
 from engine.core.errors import MissingDependencyError
-from engine.core.files import atomic_write
+from engine.core.files import atomic_write, write_text
 from engine.core.progress import Progress, no_progress
 from engine.phonemes import SILENCE, Phone, normalize_segments
 from training.assets.nonspeech import without_speech
@@ -170,8 +170,7 @@ def write_clip(
     sounds = [{"t": p.label, "b": p.start, "d": p.end - p.start} for p in phones]
     length = len(samples) / SAMPLE_RATE
     word = {"t": text, "b": 0.0, "d": length, "w": sounds}
-    with atomic_write(alignment_path(path)) as temporary:
-        temporary.write_text(json.dumps({"t": text, "b": 0.0, "d": length, "w": [word]}))
+    write_text(alignment_path(path), json.dumps({"t": text, "b": 0.0, "d": length, "w": [word]}))
 
 
 def main() -> None:

@@ -35,8 +35,6 @@ from training.losses.avatar import AvatarLoss
 from training.run.processes import Processes
 
 _GIGABYTE = 1e9
-_TUNED_END = 0.1
-"""Part of the rates of what is refined of the capture that is left at the end."""
 _AHEAD = 3
 """Pictures that are decoded before their turn."""
 
@@ -125,7 +123,7 @@ class AvatarTrainer:
         if self._finest is not None:
             self.avatar.no_finer(self._finest)
         self.optimiser.zero_grad(set_to_none=True)
-        self.tuning.step(_TUNED_END ** (self.step / settings.steps))
+        self.tuning.step(self.step / settings.steps)
         self.step += 1
         if not math.isfinite(terms["total"]):
             raise BadInputError(

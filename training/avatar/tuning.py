@@ -23,7 +23,7 @@ from engine.heads.flame_param import MOVING, FlameParam
 from engine.splatting.backend import Image
 from training.avatar.config import Tuning
 from training.avatar.row_adam import RowAdam
-from training.avatar.tuning_video import TunedVideo
+from training.avatar.tuning_video import END, TunedVideo
 from training.data.flame_tracking import CAMERAS_TUNED
 from training.data.multiview import MultiViewCapture, View
 from training.data.posed_flame import posed
@@ -227,14 +227,18 @@ class CaptureTuning:
         part = self.tracking or self.video
         return view if part is None else part.refined(view)
 
-    def step(self, factor: float) -> None:
-        """A step of all."""
+    def step(self, part: float) -> None:
+        """A step of all, of whose rates :data:`~training.avatar.tuning_video.END` is left at last.
+
+        Args:
+            part: of the schedule that is over, 0 to 1.
+        """
         if self.tracking is not None:
-            self.tracking.adam.step(factor)
+            self.tracking.adam.step(END**part)
         if self.cameras is not None:
-            self.cameras.step(factor)
+            self.cameras.step(END**part)
         if self.video is not None:
-            self.video.step(factor)
+            self.video.step(part)
 
     def state(self) -> list[list[Tensor]]:
         """What :meth:`restore` continues from."""

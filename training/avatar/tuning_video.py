@@ -38,8 +38,8 @@ _VISITS = 10.0
 _ENOUGH, _FEWEST = 12, 48
 """How often pictures of a long video are to be seen, of which fewer are trained on then, and how
 many are in any case."""
-_END = 0.1
-"""Part of the rates that is left at the end."""
+END = 0.1
+"""Part of the rates of what is refined that is left at the end."""
 _DEVIATION_SHAPE, _DEVIATION_TURN, _DEVIATION_SHIFT = 1.0, 0.03, 0.005
 """Deviations of the landmarks' errors, in those units."""
 _CHANGE = 0.3
@@ -99,7 +99,7 @@ class TunedVideo:
         def by_part(*values: float) -> Tensor:
             return on_device(np.repeat(values, 3))
 
-        mean = (_END**_BEGIN - _END) / -np.log(_END)
+        mean = (END**_BEGIN - END) / -np.log(END)
         steps = 1 / (mean * max(visits, _VISITS))
         rates = steps * by_part(_REACH_TURN, _REACH_SHIFT)
         self._deviation = by_part(_DEVIATION_TURN, _DEVIATION_SHIFT)
@@ -133,21 +133,20 @@ class TunedVideo:
             head_matrix=matrix.detach(),
         )
 
-    def step(self, factor: float) -> None:
+    def step(self, part: float) -> None:
         """Go a step along the gradients and the prior's.
 
         Args:
-            factor: of the rates, which falls from 1 at the beginning of the training to
-                :data:`_END`.
+            part: of the schedule that is over, 0 to 1.
         """
-        if factor > _END**_BEGIN:
+        if part < _BEGIN:
             for adam in self.adams:
                 adam.rows.grad = None
             return
         with torch.no_grad():
             self._add_prior()
         for adam in self.adams:
-            adam.step(factor)
+            adam.step(END**part)
         if self._between is not None:
             with torch.no_grad():
                 self.frames.rows.copy_(self._between @ self.frames.rows)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import BadInputError
-from engine.core.files import atomic_write
+from engine.core.files import atomic_write, write_text
 from engine.core.json_values import JsonObject, read_json
 from training.bench.parts import Result
 from training.run.machine import machine_type
@@ -24,10 +24,10 @@ def write(folder: Path, machine: dict[str, Any], result: Result, *, quick: bool)
     """Write ``bench.json``, ``bench.md`` and a picture for each curve; the JSON's path."""
     content = {"format": FORMAT, "quick": quick, "machine": machine, **result.to_json()}
     path = folder / "bench.json"
-    _write(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     for curve in result.curves:
         _plot(folder / f"{curve.name}.png", vars(curve))
-    _write(folder / "bench.md", markdown(content))
+    write_text(folder / "bench.md", markdown(content))
     return path
 
 
@@ -51,11 +51,6 @@ def _check(figure: JsonObject) -> None:
         figure.text(name)
     for name in ("value", "reference_value", "ratio"):
         figure.number(name, low=0.0)
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_write(path) as temporary:
-        temporary.write_text(text, "utf-8")
 
 
 def machine_line(machine: dict[str, Any]) -> str:

@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from engine.core.files import atomic_write
+from engine.core.files import write_text
 from engine.core.json_values import JsonObject, read_json
 from engine.splatting.camera import Camera
 
@@ -114,8 +114,7 @@ def write_transforms(path: Path, frames: Iterable[Frame]) -> None:
         "timestep_indices": sorted({entry["timestep_index"] for entry in entries}),
         "camera_indices": sorted({entry["camera_index"] for entry in entries}),
     }
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1), "utf-8")
+    write_text(path, json.dumps(content, indent=1))
 
 
 def read_transforms(path: Path) -> list[Frame]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from engine.avatar import GaussianAvatar, load_avatar, splats
 from engine.avatar.kernels import warm_up
 from engine.core.errors import BadInputError, MissingDependencyError
-from engine.core.files import atomic_write
+from engine.core.files import write_text
 from engine.core.json_values import read_json
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads.head import Head
@@ -212,8 +212,7 @@ def _write(
         settings=[(name, config[name]) for name in _SETTINGS if name in config],
     )
     report.save(out / REPORT_NAME)
-    with atomic_write(out / PAGE_NAME) as temporary:
-        temporary.write_text(avatar_page(report, pictures), encoding="utf-8")
+    write_text(out / PAGE_NAME, avatar_page(report, pictures))
 
 
 def open_mouthed(views: Sequence[View], report: AvatarReport) -> View:

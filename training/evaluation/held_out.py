@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from engine.audio.loading import Speech, load_speech
-from engine.core.files import atomic_write
+from engine.core.files import write_text
 from engine.core.progress import Progress, no_progress
 from engine.heads.head import Head
 from engine.motion.model.loaded import LoadedModel
@@ -174,6 +174,5 @@ def write_held_out_scores(
         with Image.open(folder / CURVES) as picture:
             curves = Picture.of(picture.convert("RGB"), "Losses and validation LVE by step.")
         sections.append(Section("Training", [curves]))
-    with atomic_write(folder / REPORT) as temporary:
-        temporary.write_text(page(f"Speech model {name}", sections), "utf-8")
+    write_text(folder / REPORT, page(f"Speech model {name}", sections))
     return content

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from engine.audio.loading import load_speech
 from engine.core.errors import BadInputError
-from engine.core.files import atomic_write
+from engine.core.files import write_text
 from engine.core.progress import Progress, no_progress
 from engine.heads.head import Head
 from engine.motion.model.resampling import Resampler
@@ -122,8 +122,7 @@ def evaluate(
     _show(scores)
     if out is not None:
         content = [_as_json(score) for score in scores]
-        with atomic_write(out / REPORT_NAME) as temporary:
-            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_text(out / REPORT_NAME, json.dumps(content, indent=1) + "\n")
     return scores
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.audio.loading import SAMPLE_RATE, speech_from_samples
 from engine.core.errors import BadInputError
-from engine.core.files import atomic_write
+from engine.core.files import atomic_write, write_text
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads.head import Head
 from engine.heads.retarget import with_arkit_expressions
@@ -370,6 +370,5 @@ def _write(
     out.mkdir(parents=True, exist_ok=True)
     with atomic_write(out / SHEET_NAME) as temporary:
         sheet.save(temporary, "PNG")
-    with atomic_write(out / PAGE_NAME) as temporary:
-        temporary.write_text(html, encoding="utf-8")
+    write_text(out / PAGE_NAME, html)
     report.save(out / REPORT_NAME)

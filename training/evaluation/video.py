@@ -19,7 +19,7 @@ from rich.text import Text
 
 from engine.audio.loading import load_speech
 from engine.core.errors import BadInputError, MissingDependencyError
-from engine.core.files import atomic_write
+from engine.core.files import write_text
 from engine.core.progress import Progress, no_progress
 from training.data.film_frames import Film, Frame
 from training.metrics.image import psnr, ssim
@@ -148,8 +148,7 @@ def evaluate(
     _show(scores, wanted, missing)
     if out is not None:
         content = {"lpips network": wanted.net, "scores": [asdict(score) for score in scores]}
-        with atomic_write(out / REPORT_NAME) as temporary:
-            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_text(out / REPORT_NAME, json.dumps(content, indent=1) + "\n")
     return scores
 
 

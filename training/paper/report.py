@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
-from engine.core.files import atomic_write
+from engine.core.files import atomic_write, write_text
 from training.paper.published import GAUSSIANS, LPIPS, PSNR, SSIM, PaperRow
 from training.paper.rows import Result
 from training.paper.speech import ALONE, SPEED
@@ -126,8 +126,7 @@ def write(report: Report, out: Path, before: Report | None = None) -> None:
     content["not run"] = [{"what": what, "why": why} for what, why in report.not_run]
     lines += ["", "## Not run", "", *(f"- **{what}**: {why}" for what, why in report.not_run)]
     write_json(out / TABLES_JSON, content)
-    with atomic_write(out / TABLES_TEXT) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(out / TABLES_TEXT, "\n".join(lines) + "\n")
 
 
 def _markdown(number: int, rows: Sequence[TableRow]) -> list[str]:

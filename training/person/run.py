@@ -16,6 +16,7 @@ from pathlib import Path
 
 from engine.core import platforms
 from engine.core.errors import CancelledError
+from engine.core.files import copy_file
 from engine.core.json_values import read_json
 from engine.heads.head import Head
 from engine.heads.registry import AVATAR
@@ -224,9 +225,9 @@ def _published(
     """Put the latest avatar and speech model into the person's folder, and say what they are."""
     out, done = plan.out, {stage.name: stage for stage in stages if stage.finished}
     latest = "joint" if "joint" in done else "avatar"
-    _copy(done[latest].folder / AVATAR, out / AVATAR)
+    copy_file(done[latest].folder / AVATAR, out / AVATAR)
     if (tracking := _tracking(done["avatar"].folder / AVATAR)) is not None:
-        _copy(tracking, out / TRACKING)
+        copy_file(tracking, out / TRACKING)
     model = ""
     if "speech" in done:
         model = SPEECH_MODEL
@@ -281,14 +282,6 @@ def _trained_on(
     return said | {stage: f"not trained: {why}" for stage, why in left_out.items() if why}
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copy a file, whole or not at all."""
-    from engine.core.files import atomic_write
-
-    with atomic_write(target) as temporary:
-        shutil.copyfile(source, temporary)
-
-
 def _copy_model(source: Path, folder: Path) -> None:
     """Copy a speech model with the encoder that lies beside it; one that it replaces goes."""
     encoder = encoder_source_of(source)
@@ -297,7 +290,7 @@ def _copy_model(source: Path, folder: Path) -> None:
     if beside is not None and beside.is_dir() and beside.parent == source.parent:
         kept = beside.name
         shutil.copytree(beside, folder / kept, dirs_exist_ok=True)
-    _copy(source, folder / SPEECH_MODEL)
+    copy_file(source, folder / SPEECH_MODEL)
     for old in folder.glob(f"{Path(SPEECH_MODEL).stem}-*.wav2vec2"):
         if old.name != kept:
             platforms.remove_tree(old)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from engine.core.errors import BadInputError, GaussianSpeechError
-from engine.core.files import atomic_write
+from engine.core.files import atomic_write, write_text
 from engine.core.json_values import without_nan
 from training.run.options import MACHINE_SETTINGS
 
@@ -97,5 +97,4 @@ def _read_version_0_1(state: dict[str, Any]) -> None:
 def write_json(path: Path, content: Mapping[str, Any] | Sequence[Any]) -> None:
     """Write JSON, whole or not at all; ``null`` for what is no finite number."""
     text = json.dumps(without_nan(content), indent=2, allow_nan=False)
-    with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(path, text)

@@ -71,7 +71,10 @@ class Record:
     def _write_table(self) -> None:
         path = self.folder / TABLE
         names = list(dict.fromkeys(name for row in self.history for name in row))
-        with atomic_write(path) as temporary, temporary.open("w", newline="") as file:
+        with (
+            atomic_write(path) as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
             table = csv.DictWriter(file, names, restval="")
             table.writeheader()
             table.writerows(self.history)

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from engine.audio.loading import load_speech
 from engine.commands.console import print_error, print_result, progress_bar
 from engine.core.errors import BadInputError, GaussianSpeechError
-from engine.core.files import atomic_write
+from engine.core.files import atomic_write, write_text
 from engine.core.progress import Progress, no_progress
 from engine.heads.head import Head
 from engine.motion.model.wrinkles import REGIONS, RidgeDetector, SkinTension
@@ -149,8 +149,8 @@ def measure(
         "filmed of all frames": counts,
     }
     inside = plan.data / SPEECH
-    with atomic_write((out or (inside if inside.is_dir() else plan.data)) / RECORD) as temporary:
-        temporary.write_text(json.dumps(about, indent=2), encoding="utf-8")
+    folder = out or (inside if inside.is_dir() else plan.data)
+    write_text(folder / RECORD, json.dumps(about, indent=2))
     progress(1.0, "Wrinkles measured")
     return counts
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import BadInputError
-from engine.core.files import atomic_write, file_digest
+from engine.core.files import file_digest, write_text
 from engine.core.json_values import read_json
 from engine.heads.head import Head
 from training.synthetic import person
@@ -124,8 +124,7 @@ def write_record(
             for timestep, pose in enumerate(schedule)
         ],
     }
-    with atomic_write(folder / RECORD) as temporary:
-        temporary.write_text(json.dumps(content, indent=1), "utf-8")
+    write_text(folder / RECORD, json.dumps(content, indent=1))
 
 
 def _person_digest() -> str:

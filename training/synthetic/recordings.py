@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -12,7 +11,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from engine.core.errors import BadInputError
-from engine.core.files import atomic_write
+from engine.core.files import copy_file, write_text
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads.head import Head
 from engine.motion.performance import Performance
@@ -96,11 +95,9 @@ def _performance(
         performance = Performance.load(given)
     else:
         performance = predict(load_speech(recording), head, FPS, text=text, progress=progress)
-    with atomic_write(folder / recording.name) as temporary:
-        shutil.copyfile(recording, temporary)
+    copy_file(recording, folder / recording.name)
     if text is not None:
-        with atomic_write(folder / f"{recording.stem}.txt") as temporary:
-            temporary.write_text(text, "utf-8")
+        write_text(folder / f"{recording.stem}.txt", text)
     performance.save(stored)
     return performance
 
@@ -117,5 +114,4 @@ def _copy_split(folder: Path, audio: Sequence[Path]) -> None:
         given = listed(split)
         # A capture may film some of a folder's recordings.
         kept = {part: [name for name in given[part] if name in names] for part in PARTS}
-        with atomic_write(folder / FOLDER / SPLIT) as temporary:
-            temporary.write_text(json.dumps(kept, indent=2), "utf-8")
+        write_text(folder / FOLDER / SPLIT, json.dumps(kept, indent=2))

@@ -15,7 +15,7 @@ from PIL import Image as Picture
 from scipy.spatial.transform import Rotation
 
 from engine.core.arrays import Double, Float
-from engine.core.files import atomic_write
+from engine.core.files import atomic_write, write_text
 from engine.heads.flame_param import save_flame_param
 from engine.motion.performance import Performance
 from engine.splatting.camera import Camera
@@ -243,8 +243,7 @@ class CaptureWriter:
             "language": language,
             "timesteps": steps,
         }
-        with atomic_write(folder / RECORD) as temporary:
-            temporary.write_text(json.dumps(content, indent=1), "utf-8")
+        write_text(folder / RECORD, json.dumps(content, indent=1))
         chosen = _splits(self._frames(), len(self.views))
         for split in reversed(SPLITS):
             write_transforms(transforms_path(folder, split), chosen[split])

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from engine.core.arrays import Double, Float
 from engine.core.errors import BadInputError
-from engine.core.files import atomic_write
+from engine.core.files import copy_file, write_text
 from engine.core.json_values import read_json
 from engine.core.npz import open_npz
 from engine.core.npz_writing import write_npz
@@ -156,9 +155,9 @@ def write_refined(source: Path, target: Path, refined: RefinedMotion) -> dict[st
     save_identity(head, target / CANONICAL_HEAD)
     summary = _summary(before, stored, refined)
     _write_report(source, target, summary)
-    _copy(source / RECORD, target / RECORD)
+    copy_file(source / RECORD, target / RECORD)
     for split in SPLITS[::-1]:
-        _copy(transforms_path(source, split), transforms_path(target, split))
+        copy_file(transforms_path(source, split), transforms_path(target, split))
     return summary
 
 
@@ -241,8 +240,7 @@ def _summary(before: Head, stored: _Stored, refined: RefinedMotion) -> dict[str,
 def _write_report(source: Path, target: Path, summary: Mapping[str, Any]) -> None:
     report = dict(read_json(source / REPORT).values)
     report["refined"] = [*report.get("refined", []), summary]
-    with atomic_write(target / REPORT) as temporary:
-        temporary.write_text(json.dumps(report, indent=1), "utf-8")
+    write_text(target / REPORT, json.dumps(report, indent=1))
 
 
 def _same_files(source: Path, target: Path) -> None:
@@ -256,9 +254,4 @@ def _same_files(source: Path, target: Path) -> None:
         try:
             os.link(path, there)
         except OSError:
-            _copy(path, there)
-
-
-def _copy(source: Path, target: Path) -> None:
-    with atomic_write(target) as temporary:
-        shutil.copyfile(source, temporary)
+            copy_file(path, there)

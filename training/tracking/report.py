@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from engine.core.arrays import Double
-from engine.core.files import atomic_write
+from engine.core.files import write_text
 from training.tracking.film import Film
 from training.tracking.flame_track import FlameTrack
 from training.tracking.scan import GOOD, REASONS
@@ -122,8 +122,7 @@ def write_report(
         )
         for frame, state in enumerate(track.scan.state)
     ]
-    with atomic_write(out / REPORT) as temporary:
-        temporary.write_text(json.dumps({"summary": summary, "frames": frames}, indent=1), "utf-8")
+    write_text(out / REPORT, json.dumps({"summary": summary, "frames": frames}, indent=1))
     return summary
 
 

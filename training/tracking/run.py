@@ -19,7 +19,7 @@ from PIL import Image as Picture
 
 from engine.core import platforms
 from engine.core.errors import BadInputError, CancelledError, UnwritableError
-from engine.core.files import atomic_write
+from engine.core.files import atomic_write, write_text
 from engine.core.progress import Progress, subprogress
 from engine.heads.default import load_default_head
 from engine.jobs.worker import JobHandle
@@ -349,8 +349,7 @@ def _write_speech(
         writer.write_motion(out / SPEECH / name, first, last, said)
         if words := words_between(said.words, start, end):
             text = " ".join(word.text for word in words)
-            with atomic_write(out / SPEECH / f"{name}.txt") as temporary:
-                temporary.write_text(text, "utf-8")
+            write_text(out / SPEECH / f"{name}.txt", text)
         recordings.append((name, first, last))
     if unseen:
         job.note(

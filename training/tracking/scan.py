@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from engine.core.arrays import Double, Float
 from engine.core.errors import BadInputError
-from engine.core.files import atomic_write
+from engine.core.files import write_text
 from engine.core.npz import open_npz
 from engine.core.npz_writing import write_npz
 from engine.core.progress import Progress
@@ -183,8 +183,7 @@ def scan(
             f"{film.path} has no picture from {film.begin:.2f} s on.",
             "Give the whole file: it is shorter than it says.",
         )
-    with atomic_write(folder / "scanned") as temporary:
-        temporary.write_text("", "utf-8")
+    write_text(folder / "scanned", "")
     joined = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in _ARRAYS}
     return _judged(film, joined, alone=alone)
 

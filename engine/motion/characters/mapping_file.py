@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...core.checks import check_range, shown
-from ...core.files import atomic_write
+from ...core.files import write_text
 from ...core.json_values import JsonObject, read_json
 from .bones import BoneRow
 from .conventions import Row
@@ -120,5 +120,4 @@ def save_mapping(
             for bone, channel, pose, value in rows
         ]
     values = {"format": FORMAT, "main": main, "objects": tables, **(notes or {})}
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=1, ensure_ascii=False), "utf-8")
+    write_text(path, json.dumps(values, indent=1, ensure_ascii=False))

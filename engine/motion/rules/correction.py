@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.errors import BadInputError
-from engine.core.files import atomic_write
+from engine.core.files import write_text
 from engine.motion.rules.coarticulation import Array
 from engine.motion.rules.contacts import Contacts
 from engine.motion.rules.targets import TRACT_VARIABLES, VISEMES
@@ -96,8 +96,7 @@ class LipCorrection:
         for name, constant, kernels in zip(OUTPUTS, self.constant, self.kernels, strict=True):
             by = {source: np.round(kernels[:, i], 4).tolist() for i, source in enumerate(INPUTS)}
             content[name] = {"constant": round(float(constant), 4), **by}
-        with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(content, indent=1) + "\n")
 
 
 @cache

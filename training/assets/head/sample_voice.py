@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 from engine.core.errors import MissingDependencyError
-from engine.core.files import atomic_write
+from engine.core.files import atomic_write, write_text
 
 ASSETS = Path(__file__).resolve().parents[3] / "engine" / "assets"
 
@@ -53,8 +53,7 @@ def build(folder: Path = ASSETS) -> Path:
         "command": "python -m training.assets.head.sample_voice",
         "licence": LICENCE,
     }
-    with atomic_write(folder / "sample_voice.json") as temporary:
-        temporary.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    write_text(folder / "sample_voice.json", json.dumps(about, indent=2) + "\n")
     return path
 
 

@@ -111,7 +111,7 @@ def head_axes(points: Double) -> Double:
 
 
 def _groups(data: Path) -> dict[str, Ids]:
-    ranges = json.loads((data / "mesh_metadata" / "basemesh_vertex_groups.json").read_text())
+    ranges = json.loads((data / "mesh_metadata" / "basemesh_vertex_groups.json").read_text("utf-8"))
     return {
         name: np.concatenate([np.arange(first, last + 1) for first, last in spans])
         for name, spans in ranges.items()
@@ -121,7 +121,7 @@ def _groups(data: Path) -> dict[str, Ids]:
 
 def _mirror(data: Path, count: int) -> Ids:
     mirror = np.arange(count)
-    for line in (data / "mesh_metadata" / "hm08.mirror").read_text().splitlines():
+    for line in (data / "mesh_metadata" / "hm08.mirror").read_text("utf-8").splitlines():
         first, second, _side = line.split()
         mirror[int(first)] = int(second)
         mirror[int(second)] = int(first)

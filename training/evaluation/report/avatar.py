@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.core.files import atomic_write
+from engine.core.files import write_text
 from training.metrics.image_scores import REGION_NAMES, Scores, ViewScores, together
 
 REPORT_NAME = "report.json"
@@ -151,8 +151,7 @@ class AvatarReport:
 
     def save(self, path: str | Path) -> None:
         """Write the JSON; appears only when it is complete."""
-        with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps(self.as_json(), indent=1) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(self.as_json(), indent=1) + "\n")
 
     def show(self, console: Console | None = None) -> None:
         """Print the table."""

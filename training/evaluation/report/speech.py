@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.core.files import atomic_write
+from engine.core.files import write_text
 from training.evaluation.report.phone_table import phone_table
 from training.metrics.film import Agreement, FilmAgreement
 from training.metrics.lip_sync import CLOSED_BELOW, TOUCHING, WITHIN, LipSync, combined
@@ -134,8 +134,7 @@ class SpeechReport:
 
     def save(self, path: str | Path) -> None:
         """Write the JSON; appears only when it is complete."""
-        with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps(self.as_json(), indent=1) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(self.as_json(), indent=1) + "\n")
 
     def show(self, console: Console | None = None) -> None:
         """Print the tables: a row per clip and a total per mode and model; a row per phone."""
