@@ -84,15 +84,13 @@ def splat_columns(
     return columns
 
 
-def save_point_cloud(
-    avatar: GaussianAvatar, path: str | Path, expression: torch.Tensor | None = None
-) -> ShFit:
+def save_point_cloud(avatar: GaussianAvatar, path: str | Path) -> ShFit:
     """Write an avatar as GaussianAvatars does; a comment in the header names the head's mesh.
 
     Args:
-        avatar: the avatar; harmonics are written as they are, other colours are fitted.
+        avatar: the avatar; harmonics are written as they are, other colours are fitted, those that
+            follow the expression at the neutral one.
         path: final name.
-        expression: (E,) at which colours that follow the expression are fitted; neutral without.
 
     Returns:
         The colours as written, with the error of the fit.
@@ -103,7 +101,7 @@ def save_point_cloud(
             f"number {_LARGEST_BINDING:,}.",
             "Save the avatar as .safetensors.",
         )
-    fit = fit_sh(avatar.color, expression, DEGREE)
+    fit = fit_sh(avatar.color, degree=DEGREE)
     columns = splat_columns(
         avatar.positions,
         fit.color.coefficients,

@@ -10,6 +10,9 @@ import torch
 
 from engine.avatar.color import ColorModel, ShColor, sh_basis
 
+_DIRECTIONS, _CHECKED = 96, 48
+"""Directions of view that are fitted, and others at which the error is measured."""
+
 
 class ShFit(NamedTuple):
     """Harmonics fitted to a colour model, and how far they are from it.
@@ -46,9 +49,6 @@ def fit_sh(
     model: ColorModel,
     expression: torch.Tensor | None = None,
     degree: int = 3,
-    *,
-    directions: int = 96,
-    checked: int = 48,
 ) -> ShFit:
     """Fit spherical harmonics by least squares over the view sphere.
 
@@ -56,12 +56,10 @@ def fit_sh(
         model: the colours; harmonics come back exactly as they are.
         expression: (E,) the expression weights at which the colours are taken; ``None`` is neutral.
         degree: 0 to 3; for a model of harmonics the result keeps the model's own degree.
-        directions: how many directions of view are fitted.
-        checked: how many others the error is measured at.
     """
     if isinstance(model, ShColor):
         return ShFit(model, 0.0, 0.0)
-    view = sphere(directions)
+    view = sphere(_DIRECTIONS)
     solve = torch.linalg.pinv(sh_basis(view, degree)).float()
     coefficients = torch.zeros(model.count, (degree + 1) ** 2, 3)
     for direction, column in zip(view.float(), solve.T, strict=True):
@@ -70,12 +68,12 @@ def fit_sh(
         coefficients += column[None, :, None] * (colors - 0.5)[:, None]
     fitted = ShColor(coefficients)
     squared, worst = 0.0, 0.0
-    for direction in sphere(checked, phase=0.5).float():
+    for direction in sphere(_CHECKED, phase=0.5).float():
         around = direction.expand(model.count, 3)
         error = fitted.colors(expression, around) - model.colors(expression, around)
         squared += float(error.double().square().sum())
         worst = max(worst, float(error.abs().max()) if error.numel() else 0.0)
-    total = max(1, 3 * checked * model.count)
+    total = max(1, 3 * _CHECKED * model.count)
     return ShFit(fitted, math.sqrt(squared / total), worst)
 
 

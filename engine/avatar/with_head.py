@@ -23,9 +23,7 @@ class AvatarWithHead(NamedTuple):
     head: Head
 
 
-def load_with_head(
-    avatar: str | Path, head: str | Path | None = None, *, other_identity: bool = False
-) -> AvatarWithHead:
+def load_with_head(avatar: str | Path, head: str | Path | None = None) -> AvatarWithHead:
     """Load an avatar and its head.
 
     Args:
@@ -34,7 +32,6 @@ def load_with_head(
         head: where the avatar carries its head, the file that this head is made from, such as the
             FLAME model, if it need not be looked for; where it does not (version 1, a ``.ply``
             without ``flame_param.npz``), its head.
-        other_identity: as :func:`engine.avatar.avatar_file.load_avatar`.
 
     Raises:
         BadInputError: no such avatar, or the head is another; says what differs.
@@ -42,7 +39,7 @@ def load_with_head(
     """
     source = _source(avatar)
     made = _head(source, head)
-    return AvatarWithHead(load_avatar(source, made, other_identity=other_identity), made)
+    return AvatarWithHead(load_avatar(source, made), made)
 
 
 def head_of(avatar: str | Path, head: str | Path | None = None) -> Head:

@@ -314,9 +314,9 @@ def join_command(words: Sequence[str]) -> str:
     return " ".join(word if plain.fullmatch(word) else f'"{word}"' for word in words)
 
 
-def environment_program(folder: Path, name: str = "python") -> Path:
-    """A program of a Python environment by its name."""
-    return folder / "Scripts" / f"{name}.exe" if WINDOWS else folder / "bin" / name
+def environment_program(folder: Path) -> Path:
+    """The Python of an environment."""
+    return folder / "Scripts" / "python.exe" if WINDOWS else folder / "bin" / "python"
 
 
 def find_program(name: str, environ: Mapping[str, str]) -> str | None:

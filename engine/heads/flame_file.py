@@ -72,7 +72,7 @@ def read_flame(path: str | Path) -> FlameModel:
     )
 
 
-def read_masks(path: str | Path, vertices: int = VERTICES) -> dict[str, Index]:
+def read_masks(path: str | Path) -> dict[str, Index]:
     """Vertex sets by name, as ``FLAME_masks.pkl`` or an ``.npz`` of the same keys holds them.
 
     Raises:
@@ -88,8 +88,8 @@ def read_masks(path: str | Path, vertices: int = VERTICES) -> dict[str, Index]:
                 f"{path}: {excerpt(name)} is not a list of vertex numbers.",
                 _MASKS_REMEDY,
             )
-        inside = np.zeros(vertices, bool)
-        inside[_indices(path, name, found, vertices)] = True
+        inside = np.zeros(VERTICES, bool)
+        inside[_indices(path, name, found, VERTICES)] = True
         masks[name] = np.flatnonzero(inside).astype(np.int32)
     return masks
 

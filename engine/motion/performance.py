@@ -188,7 +188,7 @@ class Performance:
             zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
         ):
             for name, array in arrays.items():
-                with archive.open(npz_member(name, 1), "w", force_zip64=True) as member:
+                with archive.open(npz_member(name), "w", force_zip64=True) as member:
                     np.save(member, array, allow_pickle=False)
             if offsets is not None:
                 self._write_dense(archive, offsets)
@@ -202,7 +202,7 @@ class Performance:
             "shape": (self.frames, self.vertex_count, 3),
         }
         write_header: Any = np.lib.format.write_array_header_1_0
-        with archive.open(npz_member("offsets", 1), "w", force_zip64=True) as member:
+        with archive.open(npz_member("offsets"), "w", force_zip64=True) as member:
             write_header(member, header)
             for chunk in chunks:
                 member.write(chunk.astype("<f4").tobytes())

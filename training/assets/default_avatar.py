@@ -35,21 +35,20 @@ _BROWN = (0.30, 0.22, 0.17)
 _SKIN = (0.75, 0.58, 0.50)
 
 
-def starting_avatar(hairs: int, brows: int, lashes: int, seed: int = 0) -> GaussianAvatar:
+def starting_avatar(hairs: int, brows: int, lashes: int) -> GaussianAvatar:
     """The default head's Gaussians before any training.
 
     Args:
         hairs: strands on the skull, three Gaussians each.
         brows: strands of both eyebrows together.
         lashes: strands of all lids together, two Gaussians each.
-        seed: of the strands' places.
     """
     head = load_head("default")
     not_skin = ("eyeballs", "teeth", "upper_gum", "lower_gum", "tongue")
     skin = np.setdiff1d(
         np.arange(head.vertex_count), np.concatenate([head.regions[name] for name in not_skin])
     )
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     front = Front(head, skin)
     fields: list[tuple[Field, int, float]] = [
         (scalp_hair(head, skin, random, hairs), 3, _HAIR_RADIUS),

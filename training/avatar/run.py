@@ -83,12 +83,12 @@ def train(
         CancelledError: the user asked to stop; a checkpoint was saved.
         GaussianSpeechError: out of memory, or a checkpoint cannot be written.
     """
-    _report_message(job, 0, "Checking the capture")
+    _report_message(job, "Checking the capture")
     capture = MultiViewCapture.open(data, scale=settings.scale, head=head)
     if refining:
         capture = capture.trained_on_all(refined_pictures(settings))
     initial = _initial(settings, capture)
-    _report_message(job, 0, "Looking for the light of the capture")
+    _report_message(job, "Looking for the light of the capture")
     light = light_of(capture)
     threads = use_threads(settings.threads)
     backend = choose_backend(settings.backend)
@@ -107,7 +107,7 @@ def train(
         terms = {"terms": loss.weights, "terms_off": loss.terms_off}
         about = {"data": str(data), "head": head, **settings.to_dict()}
         write_json(folder / CONFIG, about | terms)
-        _report_message(job, 0, "Preparing the rasteriser")
+        _report_message(job, "Preparing the rasteriser")
     warm_up(backend, gradients=True)
     with memory_hint(settings):
         record = None if job is None else Record(folder, f"{settings.name}: losses", _DRAWN)
@@ -308,7 +308,7 @@ def _first_avatar(
 ) -> TrainableAvatar:
     views = 0 if resumes else VIEWS
     if views:
-        _report_message(job, 0, "Taking the first colours from the pictures")
+        _report_message(job, "Taking the first colours from the pictures")
     if initial is None:
         return seeded_avatar(capture, settings, backend, views=views)
     return avatar_to_go_on_from(initial, capture, settings, backend, views=views)
@@ -336,9 +336,9 @@ def _initial(settings: AvatarSettings, capture: MultiViewCapture) -> GaussianAva
     return given
 
 
-def _report_message(job: JobHandle | None, step: int, message: str) -> None:
+def _report_message(job: JobHandle | None, message: str) -> None:
     if job is not None:
-        job.update(step, message=message)
+        job.update(0, message=message)
 
 
 @contextlib.contextmanager

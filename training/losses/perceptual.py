@@ -23,6 +23,10 @@ from training.losses.vgg import Vgg16Features
 
 _INSIDE = 0.5
 """Alpha above which a pixel belongs to the head."""
+_ROOM = 0.05
+"""Around a face, in sides of its square."""
+_MARGIN = 16
+"""Pixels around the head that a wrinkle detector needs to see."""
 _SMALLEST_FACE = 8
 """Pixels: of less there is nothing to recognise."""
 
@@ -52,15 +56,12 @@ def head_box(alpha: Tensor, margin: int = 0) -> tuple[int, int, int, int] | None
     )
 
 
-def face_box(
-    vertices: Tensor, camera: Camera, margin: float = 0.05
-) -> tuple[int, int, int, int] | None:
+def face_box(vertices: Tensor, camera: Camera) -> tuple[int, int, int, int] | None:
     """Rows and columns (top, bottom, left, right) of the square round a face, inside the picture.
 
     Args:
         vertices: (N, 3) of the face, in the camera's world.
         camera: a pinhole camera.
-        margin: around the face, in sides of the square.
 
     Returns:
         ``None`` where the face lies behind the camera or next to nothing of it in the picture.
@@ -71,7 +72,7 @@ def face_box(
         return None
     pixels = (seen / seen[:, 2:]) @ torch.from_numpy(camera.K).to(vertices).T
     low, high = pixels[:, :2].amin(0), pixels[:, :2].amax(0)
-    half = (0.5 + margin) * float((high - low).max())
+    half = (0.5 + _ROOM) * float((high - low).max())
     x, y = (0.5 * (low + high)).tolist()
     left, right = max(0, round(x - half)), min(camera.width, round(x + half))
     top, bottom = max(0, round(y - half)), min(camera.height, round(y + half))
@@ -210,14 +211,11 @@ class WrinkleLoss(nn.Module):
 
     Args:
         detector: (1, 3, H, W) to (1, N, h, w) maps, or (1, N) features, or several of them.
-        margin: pixels around the head that the detector needs to see.
     """
 
-    def __init__(
-        self, detector: Callable[[Tensor], Tensor | Sequence[Tensor]], margin: int = 16
-    ) -> None:
+    def __init__(self, detector: Callable[[Tensor], Tensor | Sequence[Tensor]]) -> None:
         super().__init__()
-        self.detector, self.margin = detector, margin
+        self.detector = detector
 
     def forward(self, ours: Tensor, true: Tensor, alpha: Tensor) -> Tensor:
         """Compare furrows.
@@ -227,7 +225,7 @@ class WrinkleLoss(nn.Module):
             true: (H, W, 3).
             alpha: (H, W) of the true picture: furrows count as much as they are on the head.
         """
-        box = head_box(alpha, self.margin)
+        box = head_box(alpha, _MARGIN)
         if box is None:
             return ours.new_zeros(())
         top, bottom, left, right = box

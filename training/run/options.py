@@ -159,7 +159,7 @@ def give_uv_template(template: Path | None, head: str | None) -> None:
     give_template(load_head(head), template)
 
 
-def check_capture(folder: Path, marker: str = "transforms_train.json") -> None:
+def check_capture(folder: Path) -> None:
     """See that a folder can be a multi-view capture.
 
     Raises:
@@ -167,6 +167,7 @@ def check_capture(folder: Path, marker: str = "transforms_train.json") -> None:
     """
     if not folder.is_dir():
         raise BadInputError(f"There is no folder {folder}.", "Check the path given with --data.")
+    marker = "transforms_train.json"
     if not (folder / marker).is_file():
         raise BadInputError(
             f"{folder} is no multi-view capture: it has no {marker}.",

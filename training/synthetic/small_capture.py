@@ -45,13 +45,12 @@ class Size:
     height: int = 64
 
 
-def write_small_capture(folder: Path, *, size: Size | None = None, moved: bool = True) -> Path:
+def write_small_capture(folder: Path, *, size: Size | None = None) -> Path:
     """Write 3 timesteps of 4 cameras; the front camera is listed for test and val alone.
 
     Args:
         folder: of the capture, in GaussianAvatars' layout.
         size: of its pictures.
-        moved: let the head turn from timestep to timestep.
     """
     size = size or Size()
     head = load_head("default")
@@ -61,7 +60,7 @@ def write_small_capture(folder: Path, *, size: Size | None = None, moved: bool =
         expression = np.zeros(len(head.expression_names), np.float32)
         for name, weight in weights.items():
             expression[head.expression_index(name)] = weight
-        matrix = turned(0.1 * timestep) if moved else np.eye(4, dtype=np.float32)
+        matrix = turned(0.1 * timestep)
         param = HeadParam(head.id, expression, head.expression_names, matrix)
         save_head_param(param, folder / head_param_path(timestep))
         for index, (name, (around, above)) in enumerate(ANGLES.items()):

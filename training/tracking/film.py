@@ -33,7 +33,6 @@ SHORTEST = 1.0
 _MOST_FPS = 60.0
 _SAME_RATE = 0.01
 """Relative difference of frame rates that nobody need know of."""
-_LEAST_FPS = MIN_FPS
 _LEAST_BITS = 0.015
 """Bits of a pixel in each frame: phones spend 0.1, messengers 0.04."""
 _SMALLEST = 160
@@ -120,10 +119,7 @@ class Film:
             width=round(self.width * zoom),
             height=round(self.height * zoom),
             scale=self.scale * zoom,
-            takes=tuple(
-                replace(take, width=round(take.width * zoom), height=round(take.height * zoom))
-                for take in self.takes
-            ),
+            takes=tuple(take.sized(zoom) for take in self.takes),
         )
 
     def take_of(self, frame: int) -> Film:
@@ -222,9 +218,9 @@ def _film(
             f"Film {SHORTEST:g} s at least, best a minute of speech with slow turns of the head.",
         )
     rate = float(stream.average_rate or stream.guessed_rate or 0)
-    if not rate >= _LEAST_FPS:
+    if not rate >= MIN_FPS:
         raise BadInputError(
-            f"{path} has {rate:.3g} frames a second.", f"Film at {_LEAST_FPS:g} or more."
+            f"{path} has {rate:.3g} frames a second.", f"Film at {MIN_FPS:g} or more."
         )
     notes = []
     fps = rate

@@ -173,10 +173,9 @@ def project(model: FaceModel, identity: Double, camera: Intrinsics, fit: FrameFi
     return flat
 
 
-def landmark_weights(model: FaceModel, fit: FrameFit, points: Double | None = None) -> Double:
+def landmark_weights(model: FaceModel, fit: FrameFit) -> Double:
     """(T, 478) how far each landmark counts: less where the skin turns away from the camera."""
-    rest = model.rest if points is None else points
-    local = np.einsum("tij,lj->tli", fit.rotation, rest) + fit.translation[:, None]
+    local = np.einsum("tij,lj->tli", fit.rotation, model.rest) + fit.translation[:, None]
     normals = np.einsum("tij,lj->tli", fit.rotation, model.normals)
     cosine = -(local * normals).sum(-1) / np.linalg.norm(local, axis=-1)
     cosine[:, SKIN:] = 1.0

@@ -31,7 +31,7 @@ FULL_ROTATION = {"Out": 13.3, "In": 13.8, "Up": 9.0, "Down": 10.2}
 _TOWARD, _AWAY = 93.9 / 30, 27.8 / 30
 """Mean seconds of looking at the other person, and away, while talking (section 4.3.2)."""
 _LEAST_TOWARD, _LEAST_AWAY, _MOST_AWAY = 0.6, 0.3, 2.5
-_DECAY, _FREQUENT = 6.9, 15.7
+_DECAY = 6.9
 _NEAREST, _FURTHEST = 3.0, 27.5
 """Degrees: a saccade's size is −6.9 · ln(P / 15.7) for P even in 0 to 15.7 (section 4.3.1), as far
 as 27.5 while talking; smaller ones do not look away."""

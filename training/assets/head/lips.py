@@ -19,6 +19,8 @@ from training.assets.head.source import Source
 _RIM = 520
 _ON_MIDLINE = 1e-4
 _INNER_LOOPS = (474, 520, 537)
+# Face steps from the midline within which the loop is looked for.
+_STEPS = 24
 # How far from the slit a correction may move the skin, metres.
 _REACH = 0.010
 _MOUTH_CLOSE_REACH = 0.030
@@ -136,10 +138,10 @@ def edge_loop(quads: Ids, start: int, vertices: Double) -> Ids:
         loop.append(following)
 
 
-def _neighbourhood(quads: Ids, start: int, steps: int = 24) -> Ids:
-    """Vertices within a number of face steps."""
+def _neighbourhood(quads: Ids, start: int) -> Ids:
+    """Vertices within :data:`_STEPS` face steps."""
     reached = np.array([start])
-    for _ in range(steps):
+    for _ in range(_STEPS):
         reached = np.unique(quads[np.isin(quads, reached).any(axis=1)])
     return reached
 

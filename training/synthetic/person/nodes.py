@@ -103,11 +103,9 @@ class Graph:
         node = self.node("TexNoise", {"Vector": vector, "Scale": scale, "Detail": detail})
         return node.outputs[0]
 
-    def bump(self, height: Socket, strength: Socket = 1.0, normal: Socket | None = None) -> Socket:
+    def bump(self, height: Socket) -> Socket:
         """A normal for a height in metres."""
-        inputs: dict[str | int, Socket] = {"Height": height, "Strength": strength, "Distance": 1.0}
-        if normal is not None:
-            inputs["Normal"] = normal
+        inputs: dict[str | int, Socket] = {"Height": height, "Strength": 1.0, "Distance": 1.0}
         return self.node("Bump", inputs).outputs[0]
 
     def surface(self, shader: Any) -> bpy.types.Material:
