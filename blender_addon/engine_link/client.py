@@ -190,7 +190,8 @@ class PreparedFuture(ThreadFuture):
         while not self._request.wait(_CANCEL_INTERVAL):
             if cancelled.is_set():
                 self._request.cancel()
-        return self._request.result(0)
+                break
+        return self._request.result()
 
 
 class HelloFuture(ThreadFuture):

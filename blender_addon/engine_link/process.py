@@ -136,6 +136,20 @@ def _checked_program(source: str, path: str) -> str:
     )
 
 
+def of_another_python(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Blender's environment for another Python than its own."""
+    # Blender's launchers set these for Blender's own Python, and they would break another one.
+    dropped = {
+        "PYTHONHOME",
+        "PYTHONPATH",
+        "PYTHONSTARTUP",
+        "PYTHONEXECUTABLE",
+        "__PYVENV_LAUNCHER__",
+    }
+    kept = {key: value for key, value in environ.items() if key.upper() not in dropped}
+    return kept | {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+
+
 def engine_environment(
     cache: Path, device: str = "auto", environ: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
@@ -147,23 +161,13 @@ def engine_environment(
         device: ``auto``, ``cuda`` or ``cpu``.
         environ: Blender's environment.
     """
-    # Blender's launchers set these for Blender's own Python, and they would break another one.
-    dropped = {
-        "PYTHONHOME",
-        "PYTHONPATH",
-        "PYTHONSTARTUP",
-        "PYTHONEXECUTABLE",
-        "__PYVENV_LAUNCHER__",
-    }
-    env = {key: value for key, value in environ.items() if key.upper() not in dropped}
+    env = of_another_python(environ)
     env.setdefault("PYTHONPYCACHEPREFIX", str(cache / "pycache"))
     env.setdefault("NUMBA_CACHE_DIR", str(cache / "numba"))
     env.setdefault("OPENBLAS_NUM_THREADS", "1")  # See engine.core.runtime; numpy reads it first.
     env |= {
         "PYTHONPATH": str(ROOT),
         "PYTHONSAFEPATH": "1",  # The working folder must not stand before the extension's.
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONUTF8": "1",
         "OMP_WAIT_POLICY": "PASSIVE",  # torch's and numba's thread pools compete otherwise.
         "GAUSSIANSPEECH_DEVICE": device,
     }

@@ -8,7 +8,6 @@ cut off is continued by the next set-up, and pip takes what it has downloaded fr
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -30,6 +29,7 @@ from ..engine_link.process import (
     RECORD,
     engine_environment,
     installed_python,
+    of_another_python,
 )
 from .pip_errors import install_failure
 from .requirements import CPU, Parts, constraints, requirements, torch_index
@@ -240,7 +240,7 @@ def _usable(python: str) -> bool:
 def _make(options: SetupOptions, runner: Runner) -> None:
     """An environment with a pip that works; one that is broken is made anew."""
     python = str(platforms.environment_program(options.folder))
-    environ = _clean_environment()
+    environ = of_another_python()
     if Path(python).is_file() and runner.works([python, "-m", "pip", "--version"], environ):
         return
     remove(options.folder)
@@ -275,17 +275,8 @@ def _install(options: SetupOptions, wanted: Sequence[str], runner: Runner, repor
     report(_FOUND, "Looking for the libraries")
     runner.run(
         [*command, *wanted],
-        _clean_environment(),
+        of_another_python(),
         "Libraries could not be installed",
         follow,
         partial(install_failure, wheels=options.wheels, environment=options.folder),
     )
-
-
-def _clean_environment() -> dict[str, str]:
-    """Blender's environment without what is meant for Blender's own Python."""
-    dropped = {"PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONEXECUTABLE"}
-    return {key: value for key, value in os.environ.items() if key.upper() not in dropped} | {
-        "PYTHONUTF8": "1",
-        "PYTHONUNBUFFERED": "1",
-    }

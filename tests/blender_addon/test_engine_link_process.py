@@ -129,6 +129,13 @@ def test_the_engine_sees_this_code_and_writes_nothing_beside_it(tmp_path):
         assert Path(env[name]).is_relative_to(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["PYTHONHOME", "PythonPath", "__PYVENV_LAUNCHER__"])
+def test_what_is_for_blenders_own_python_reaches_no_other(name):
+    env = process.of_another_python({name: "/blender", "PATH": "/bin"})
+    assert name not in env
+    assert env["PATH"] == "/bin"
+
+
 def test_folders_for_compiled_code_that_the_user_has_set_stay(tmp_path):
     mine = {"PYTHONPYCACHEPREFIX": "/bytecode", "NUMBA_CACHE_DIR": "/kernels"}
     assert process.engine_environment(tmp_path, "cpu", mine).items() >= mine.items()
