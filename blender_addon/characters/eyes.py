@@ -14,14 +14,13 @@ import numpy as np
 from mathutils import Matrix, Vector
 from numpy.typing import NDArray
 
+from ...engine.core.arrays import Double
 from ...engine.motion.characters.blender_bones import rest_bones, up_of
 from ...engine.motion.characters.bones import HEAD
 from ...engine.motion.characters.rigs import character_frame, eye_centres
 from .. import compat
 from ..heads.properties import is_head, rig_of
 from .properties import character_objects, pose_bone
-
-Double = NDArray[np.float64]
 
 _LOOKS = "eyeLook"
 _MOVED = 0.25

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import bpy
 import numpy as np
-from numpy.typing import NDArray
 
+from ...engine.core.arrays import Double, Float
 from ...engine.core.errors import BadInputError
 from ...engine.heads.axes import blender_to_head
 from ...engine.motion.characters.blender_bones import (
@@ -21,9 +21,6 @@ from ...engine.motion.characters.blender_bones import (
 from ...engine.motion.face.pose import rotation_vectors, rotations
 from ...engine.motion.joint_pose import JointPose
 from ..heads.rig import to_bone
-
-Float = NDArray[np.float32]
-Double = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,15 +10,14 @@ from typing import Any
 
 import bpy
 import numpy as np
-from numpy.typing import NDArray
 
+from ...engine.core.arrays import Float
 from ...engine.motion.characters.blender_bones import RigTarget, bone_channels, rig_target
 from ...engine.motion.characters.mapping import CharacterMapping
 from ..heads.properties import head_of_rig
 from .head_joints import HeadPose, JointTarget, joint_target
 from .properties import bone_mapping_of, leader_of, mapping_of
 
-Float = NDArray[np.float32]
 Channel = tuple[str, int, Float]
 """Path seen from the datablock, component of a vector, and (T,) values."""
 

@@ -18,6 +18,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ...engine.core.arrays import Float
 from ...engine.core.errors import BadInputError
 from ...engine.heads.axes import HEAD_TO_BLENDER, blender_to_head
 from ...engine.heads.flame_jaw import JAW_DIRECTIONS, jaw_amounts
@@ -44,8 +45,6 @@ from ..speech.sound import scene_fps
 from .background_blender import BackgroundExport, ExportFolder
 from .sound import SoundChoice, sound_scene, write_sound
 from .speech_of import Spoken, speech_of
-
-Float = NDArray[np.float32]
 
 _CHUNK = 64
 """Frames of dense offsets that are in memory at a time."""

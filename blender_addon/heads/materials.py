@@ -8,11 +8,9 @@ from typing import Any, NamedTuple
 
 import bpy
 import numpy as np
-from numpy.typing import NDArray
 
+from ...engine.core.arrays import Index
 from ..compat import shader_nodes
-
-Index = NDArray[np.int32]
 
 
 class RegionMaterial(NamedTuple):

@@ -10,11 +10,9 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ...engine.core.arrays import Float, Index
 from ...engine.heads.axes import head_to_blender
 from .materials import assign_materials
-
-Float = NDArray[np.float32]
-Index = NDArray[np.int32]
 
 
 def build_head(name: str, body: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Any:

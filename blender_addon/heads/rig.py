@@ -17,14 +17,12 @@ import numpy as np
 from mathutils import Vector
 from numpy.typing import NDArray
 
+from ...engine.core.arrays import Double, Float
 from ...engine.heads.axes import HEAD_TO_BLENDER, blender_to_head, head_to_blender
 from ...engine.motion.face.pose import rotation_vectors, rotations
 from ...engine.motion.joint_pose import JointPose
 from .mesh import set_key_points
 from .properties import JOINTS, rig_of
-
-Float = NDArray[np.float32]
-Double = NDArray[np.float64]
 
 POSE_PREFIX = "pose "
 """Begins the names of the shape keys that a rig drives."""

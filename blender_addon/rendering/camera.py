@@ -11,11 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...engine.core.arrays import Double
 from ...engine.core.errors import BadInputError
-
-Float = NDArray[np.float64]
 
 _OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 """Blender's cameras look along -Z with +Y up; OpenCV's look along +Z with +Y down."""
@@ -67,8 +65,8 @@ class ViewCamera:
         orthographic: parallel rays.
     """
 
-    viewmat: Float
-    K: Float
+    viewmat: Double
+    K: Double
     width: int
     height: int
     near: float
@@ -76,7 +74,7 @@ class ViewCamera:
     orthographic: bool
 
     @property
-    def eye(self) -> Float:
+    def eye(self) -> Double:
         """(3,) where the rays come from; of parallel rays a point far behind the camera."""
         position = -self.viewmat[:3, :3].T @ self.viewmat[:3, 3]
         return position - 1e4 * self.viewmat[2, :3] if self.orthographic else position
@@ -226,7 +224,7 @@ def region_view(
     return ViewCamera(viewmat, K, width, height, near, far, orthographic)
 
 
-def _world_to_camera(matrix_world: Float) -> Float:
+def _world_to_camera(matrix_world: Double) -> Double:
     """Inverse of the camera's matrix without its scale, in OpenCV axes."""
     rotation = matrix_world[:3, :3] / np.linalg.norm(matrix_world[:3, :3], axis=0)
     viewmat = np.eye(4)

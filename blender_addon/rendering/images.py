@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...engine.core.arrays import Float
 from ...engine.core.errors import BadInputError, GaussianSpeechError
 from ...engine.core.protocol import Message
 from ..engine_link.client import EngineClient
@@ -21,7 +22,6 @@ from .camera import ViewCamera
 from .instances import AvatarInstance
 from .render_passes import srgb_to_linear
 
-Float = NDArray[np.float32]
 Wait = Callable[[EngineFuture], Message]
 """Waits for a request in the caller's own way (progress, cancel); returns its reply or raises."""
 

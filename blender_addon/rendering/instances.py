@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import bpy
 import numpy as np
-from numpy.typing import NDArray
 
+from ...engine.core.arrays import Double, Float
 from ...engine.core.errors import BadInputError
 from ...engine.heads.axes import HEAD_TO_BLENDER, blender_to_head
 from ...engine.heads.flame_jaw import JAW_DIRECTIONS, jaw_amounts
@@ -17,9 +17,6 @@ from ...engine.motion.face.pose import rotation_vectors
 from ..avatars.properties import bound_avatar
 from ..heads.properties import check_vertex_count, rig_of
 from ..heads.rig import JAW, NECK, joint_motions
-
-Float = NDArray[np.float32]
-Double = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Float = NDArray[np.float32]
+from ...engine.core.arrays import Float
 
 FOREGROUND_USED = "Foreground Used"
 """Name of an avatar scene's pass: 1 where the foreground scene is to be used, else 0."""

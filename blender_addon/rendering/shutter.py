@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...engine.core.arrays import Float
 from .camera import ViewCamera, ViewLens
 from .instances import AvatarInstance
-
-Float = NDArray[np.float32]
 
 _PIXELS = 2.0
 """Largest distance that anything moves between two pictures of one frame."""

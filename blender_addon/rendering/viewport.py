@@ -13,8 +13,8 @@ import bpy
 import gpu
 import numpy as np
 from gpu_extras.presets import draw_texture_2d
-from numpy.typing import NDArray
 
+from ...engine.core.arrays import Float
 from ...engine.core.errors import GaussianSpeechError, one_line
 from ...engine.core.protocol import Message
 from ..engine_link.client import EngineClient
@@ -25,8 +25,6 @@ from .camera import ViewCamera, region_view
 from .images import render_preview
 from .instances import AvatarInstance, visible_avatars
 from .splats.renderer import SplatPicture
-
-Float = NDArray[np.float32]
 
 _PREVIEW_SCALE = 0.5
 """Share of the pixels along each side while things move; the full size follows when they rest."""

@@ -12,6 +12,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ...engine.core.arrays import Float
 from .. import compat
 from ..characters.targets import Channel
 from . import edits
@@ -19,8 +20,6 @@ from .keying import ChannelKeys
 from .prediction import Prediction
 from .reach import group_of
 from .slices import Steps
-
-Float = NDArray[np.float32]
 
 _ABOUT = "gaussianspeech_prediction"
 _VALUES = "gaussianspeech_values"

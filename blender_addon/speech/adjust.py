@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...engine.core.arrays import Double, Float
 from ...engine.motion.face.blinks import blink_times
 from ...engine.motion.face.emotion import AUTOMATIC, emotion_amounts
 from ...engine.motion.face.emotion import NEUTRAL as NO_EMOTION
@@ -26,8 +26,6 @@ from ...engine.motion.style import NEUTRAL, Shaping, Style, shape_mouth
 from ...engine.phonemes import Phone
 from .prediction import Prediction
 
-Float = NDArray[np.float32]
-Double = NDArray[np.float64]
 Amount = Double | float
 """A number, or (T,) of them."""
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import bpy
 import numpy as np
-from numpy.typing import NDArray
 
+from ...engine.core.arrays import Float
 from ...engine.core.errors import BadInputError
 from ..characters.checks import check_keys, check_part, check_speaks, notes_of
 from ..characters.overrides import make_editable
@@ -29,8 +29,6 @@ from .line_draft import LineDraft, Source, Track, drafting, line_with, note_put
 from .prediction import Prediction
 from .slices import Steps, run_through
 from .sound import Clip
-
-Float = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

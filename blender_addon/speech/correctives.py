@@ -7,13 +7,11 @@ import json
 
 import bpy
 import numpy as np
-from numpy.typing import NDArray
 
+from ...engine.core.arrays import Float
 from ...engine.heads.axes import head_to_blender
 from ..heads.mesh import set_key_points
 from .action import bake_id, is_filled
-
-Float = NDArray[np.float32]
 
 _CORRECTIVES = "gaussianspeech_correctives"
 _NAME_LENGTH = 40

@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Double = NDArray[np.float64]
-Bool = NDArray[np.bool_]
+from ...engine.core.arrays import Double, Mask
 
 
-def extremes(values: Double, prominence: Double) -> Bool:
+def extremes(values: Double, prominence: Double) -> Mask:
     """(N, T) where (N, T) curves turn back by at least (N,) ``prominence``."""
     found = np.zeros(values.shape, bool)
     for row, (curve, least) in enumerate(zip(values, prominence, strict=True)):

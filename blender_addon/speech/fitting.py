@@ -19,13 +19,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from ...engine.core.arrays import Double, Float, Ids, Mask
 from .extremes import extremes
 from .slices import Check, never_cancelled
-
-Float = NDArray[np.float32]
-Double = NDArray[np.float64]
-Bool = NDArray[np.bool_]
-Index = NDArray[np.int64]
 
 _LENGTHS = np.array([*range(1, 9), 10, 12, 14, 17, 20, 25, 30])
 """Samples from key to key, but for flat stretches: each length would save 2 % of the keys, and
@@ -64,7 +60,7 @@ class CurveKeys:
         right: (K,) slope after it.
     """
 
-    sample: Index
+    sample: Ids
     value: Double
     left: Double
     right: Double
@@ -74,7 +70,7 @@ def fit_keys(
     values: NDArray[Any],
     tolerance: Double,
     between: Double | None = None,
-    forced: Bool | None = None,
+    forced: Mask | None = None,
     check: Check = never_cancelled,
 ) -> tuple[list[CurveKeys], Double]:
     """The fewest keys that keep curves within a tolerance.
@@ -115,7 +111,7 @@ def _interleaved(at_samples: Double, between: Double) -> Double:
     return both
 
 
-def _fewest(values: Double, allowed: Double, forced: Bool, check: Check) -> Bool:
+def _fewest(values: Double, allowed: Double, forced: Mask, check: Check) -> Mask:
     """(N, T) the samples with keys: the cheapest path from the first sample to the last."""
     channels, frames = values.shape
     lengths, costs = _segment_costs(values, 1.0 / allowed, forced, check)
@@ -136,7 +132,7 @@ def _fewest(values: Double, allowed: Double, forced: Bool, check: Check) -> Bool
     return _cheapest_path(best[longest:], lengths, costs, flat_from)
 
 
-def _cheapest_path(best: Float, lengths: Index, costs: Float, flat_from: Index) -> Bool:
+def _cheapest_path(best: Float, lengths: Ids, costs: Float, flat_from: Ids) -> Mask:
     """(N, T) the samples on it.
 
     Args:
@@ -162,8 +158,8 @@ def _cheapest_path(best: Float, lengths: Index, costs: Float, flat_from: Index) 
 
 
 def _segment_costs(
-    values: Double, inverse: Double, forced: Bool, check: Check
-) -> tuple[Index, Float]:
+    values: Double, inverse: Double, forced: Mask, check: Check
+) -> tuple[Ids, Float]:
     """The lengths of segments, and (T, L, N) cost of those that end at each sample.
 
     It is infinite for what does not fit.
@@ -240,7 +236,7 @@ def _hermite(share: Double, length: Double) -> tuple[Double, Double, Double, Dou
     )
 
 
-def _flat_from(values: Double, forced: Bool) -> Index:
+def _flat_from(values: Double, forced: Mask) -> Ids:
     """(N, T) the first sample from which the curve is constant up to each, past no forced key."""
     frames = np.arange(values.shape[1])
     changed = np.diff(values, axis=1, prepend=values[:, :1]) != 0.0
@@ -251,7 +247,7 @@ def _flat_from(values: Double, forced: Bool) -> Index:
 
 
 def _with_slopes(
-    values: Double, allowed: Double, knots: Bool, turns: Bool
+    values: Double, allowed: Double, knots: Mask, turns: Mask
 ) -> tuple[list[CurveKeys], Double]:
     """The keys on the knots, with slopes that fit; equal on both sides wherever that fits too."""
     frames = values.shape[1]
@@ -282,7 +278,7 @@ def _with_slopes(
     return [CurveKeys(*curve) for curve in each], fitted
 
 
-def _replaced(right: Double, left: Double, slope: Double, chosen: Bool) -> tuple[Double, Double]:
+def _replaced(right: Double, left: Double, slope: Double, chosen: Mask) -> tuple[Double, Double]:
     """The slopes with one for both sides of each chosen key."""
     at_end = np.where(np.roll(chosen, -1), np.roll(slope, -1), left)
     return np.where(chosen, slope, right), at_end
@@ -307,10 +303,10 @@ class _Segments:
         weight: (S,) of each in a fit.
     """
 
-    keys: Index
+    keys: Ids
     chord: Double
-    short: Bool
-    of: Index
+    short: Mask
+    of: Ids
     straight: Double
     start: Double
     end: Double
@@ -319,7 +315,7 @@ class _Segments:
     weight: Double
 
     @classmethod
-    def between(cls, values: Double, allowed: Double, knots: Bool) -> _Segments:
+    def between(cls, values: Double, allowed: Double, knots: Mask) -> _Segments:
         """Those of (N, T) samples with keys at (N, T) knots."""
         met = _interleaved(values, (values[:, 1:] + values[:, :-1]) / 2)
         begins, weight = np.zeros(met.shape, bool), np.ones(met.shape)
@@ -362,7 +358,7 @@ class _Segments:
         before, after = np.roll(eb - ab * right, 1), ea - ab * left
         return np.asarray((before + after) / (np.roll(bb, 1) + aa), np.float64)
 
-    def fit(self, right: Double, left: Double) -> Bool:
+    def fit(self, right: Double, left: Double) -> Mask:
         """(K,) which keep within what is allowed with these slopes.
 
         From one sample to the next they also may not be steeper than a curve between the two is.

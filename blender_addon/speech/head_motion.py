@@ -17,8 +17,8 @@ from typing import Any
 import bpy
 import numpy as np
 from mathutils import Matrix
-from numpy.typing import NDArray
 
+from ...engine.core.arrays import Double, Float
 from ...engine.heads.axes import HEAD_TO_BLENDER, blender_to_head
 from ...engine.motion.face.pose import pose_matrices
 from ..characters.eyes import gaze_frame
@@ -27,9 +27,6 @@ from ..heads.properties import is_head
 from . import edits, nla
 from .action import is_filled
 from .prediction import Point, Prediction
-
-Float = NDArray[np.float32]
-Double = NDArray[np.float64]
 
 NAME = "GaussianSpeech Head Motion"
 """Of the constraint."""

@@ -21,7 +21,6 @@ from .. import compat
 from .adjust import AMOUNTS, Adjustments, Amount
 from .slices import Steps
 
-Double = NDArray[np.float64]
 Curves = Mapping[str, bpy.types.FCurve]
 
 CONTROLS = (*AMOUNTS, *EMOTIONS, "smoothing", "offset")

@@ -10,12 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...engine.core.arrays import Double, Float, Mask
 from .fitting import CurveKeys, fit_keys, keeping_between, product
 from .slices import Check, never_cancelled
-
-Float = NDArray[np.float32]
-Double = NDArray[np.float64]
-Bool = NDArray[np.bool_]
 
 FITTED, EVERY_FRAME, STEPPED, ON_TWOS = "FITTED", "EVERY_FRAME", "STEPPED", "ON_TWOS"
 
@@ -51,7 +48,7 @@ class Keying:
 
     method: str = FITTED
     tolerance: float = 1e-4
-    contact: Bool | None = None
+    contact: Mask | None = None
     lips: tuple[int, ...] = ()
 
 
@@ -69,7 +66,7 @@ class Reach:
 
     step: Double
     offsets: Float | None = None
-    lips: Bool | None = None
+    lips: Mask | None = None
     lip_step: Double | None = None
 
 
@@ -119,7 +116,7 @@ def keys_of(
     ]
 
 
-def needed_keys(values: NDArray[Any]) -> Bool:
+def needed_keys(values: NDArray[Any]) -> Mask:
     """(T,) where a linear curve needs a key: everywhere but inside flat stretches."""
     needed = np.ones(len(values), bool)
     flat = np.diff(values) == 0
@@ -182,7 +179,7 @@ def _share_of_channels(values: Double, keying: Keying, reach: Reach) -> float:
     )
 
 
-def _too_far(error: Double, keying: Keying, reach: Reach) -> Bool:
+def _too_far(error: Double, keying: Keying, reach: Reach) -> Mask:
     """(N, T) the samples that need a key, for with all channels a vertex is too far off.
 
     At each frame that is the channels with at least half the error of the largest.
@@ -210,7 +207,7 @@ def _held(at: Double, values: Double) -> ChannelKeys | None:
     return ChannelKeys(at[changed], values[changed], CONSTANT)
 
 
-def _poses(moved: Double, contact: Bool | None) -> tuple[Double, NDArray[np.int64]]:
+def _poses(moved: Double, contact: Mask | None) -> tuple[Double, NDArray[np.int64]]:
     """When each pose begins, and the sample at which it is read: where the motion slows down.
 
     A pose begins where the motion into it is quickest. Lips that touch are one pose.
@@ -239,7 +236,7 @@ def _poses(moved: Double, contact: Bool | None) -> tuple[Double, NDArray[np.int6
     return np.array(begins), poses
 
 
-def _twos(frames: int, rate: float, contact: Bool | None) -> tuple[Double, NDArray[np.int64]]:
+def _twos(frames: int, rate: float, contact: Mask | None) -> tuple[Double, NDArray[np.int64]]:
     """When each drawing of two scene frames begins, and its sample: one in which lips touch."""
     drawing = np.floor(np.arange(frames) * rate / _TWOS + 1e-6).astype(int)
     order = np.arange(frames)

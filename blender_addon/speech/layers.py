@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import bpy
 import numpy as np
-from numpy.typing import NDArray
 
+from ...engine.core.arrays import Double
 from .. import compat
 from ..characters.targets import rest_value
 from . import drafts, nla
 from .edits import BEZIER, NUMBERS, OF_EASING, SAME, SHAPES, SIZE, Curve, changing, read_curve
 from .slices import Steps
-
-Double = NDArray[np.float64]
 
 _LINEAR = {"interpolation": 1, "handle_left_type": 4, "handle_right_type": 4}
 """Shapes of the keys of a layer; should one be made a Bézier key, its handles are automatic."""

@@ -16,6 +16,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ...engine.core.arrays import Float
 from ...engine.core.errors import BadInputError
 from ...engine.heads.axes import head_to_blender
 from ...engine.motion.characters.mapping import default_lip_gap
@@ -43,8 +44,6 @@ from .reach import offsets_of, reach_of
 from .slices import Check, Steps
 from .sound import Clip
 from .timeline.kept import spans_from, spans_of
-
-Float = NDArray[np.float32]
 
 _puts: Counter[str] = Counter()
 """How often something was put into each line, by its id."""

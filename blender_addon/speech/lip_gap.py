@@ -8,11 +8,9 @@ from types import MappingProxyType
 
 import bpy
 import numpy as np
-from numpy.typing import NDArray
 
+from ...engine.core.arrays import Float
 from ...engine.motion.lip_contact import LipGap, gap_of_pairs
-
-Float = NDArray[np.float32]
 
 _CLOSES = "mouthClose"
 """The expression without which no lips are known to close."""

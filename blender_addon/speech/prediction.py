@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...engine.core.arrays import Float
 from ...engine.core.errors import BadInputError
 from ...engine.core.inflate import inflate
 from ...engine.motion.face.prosody import UNKNOWN, Prosody
 from ...engine.motion.joint_pose import JointPose
 
-Float = NDArray[np.float32]
 Timed = tuple[str, float, float]
 """A sound or a word with its start and end, seconds."""
 Point = tuple[float, float, float]

@@ -10,12 +10,10 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ...engine.core.arrays import Float
 from ..characters.targets import key_path
 from .keying import Reach
 from .slices import Steps
-
-Float = NDArray[np.float32]
-Double = NDArray[np.float64]
 
 _UNKNOWN = 40.0
 """Value that moves something by a metre where nothing better is known: at 1 a jaw is 25 mm open."""

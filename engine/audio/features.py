@@ -12,14 +12,12 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import fft
 
 from engine.audio.level import LOG_FLOOR, band_level
 from engine.audio.loading import SAMPLE_RATE, Speech
+from engine.core.arrays import Float
 from engine.core.progress import Progress, no_progress
-
-Float = NDArray[np.float32]
 
 FRAME_RATE = 100
 """Frames per second."""

@@ -5,11 +5,9 @@ from __future__ import annotations
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from engine.core.arrays import Double
 from engine.core.progress import Progress, no_progress
-
-Double = NDArray[np.float64]
 
 _BLOCK = 64
 _RIDGE = 1e-6

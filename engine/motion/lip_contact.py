@@ -18,10 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.arrays import Double, Float  # noqa: TID252
 from .arkit import ARKIT_NAMES
-
-Float = NDArray[np.float32]
-Double = NDArray[np.float64]
 
 _LEAST_CLOSING = 0.002
 """Metres by which mouthClose must close a pair of the inner lips for the pair to count."""

@@ -14,17 +14,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from engine.core.arrays import Double, Float
 from engine.core.errors import BadInputError
 from engine.core.progress import Progress, no_progress, subprogress
 from engine.heads.flame_model import COEFFICIENT, COEFFICIENT_RANGE
 from engine.heads.head import Head
 from engine.motion.bounded_fit import fit_bounded, smooth_bounded
 from engine.motion.performance import Performance
-
-Float = NDArray[np.float32]
-Double = NDArray[np.float64]
 
 _CHUNK = 128
 # Below this share of the largest, an eigenvalue of a Gram matrix in float64 is rounding noise.

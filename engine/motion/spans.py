@@ -10,13 +10,11 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .lip_contact import Float, LipGap, hold_lips_closed
+from ..core.arrays import Double, Float  # noqa: TID252
+from .lip_contact import LipGap, hold_lips_closed
 from .rules.coarticulation import ContactIntervals, envelope
 from .rules.contacts import CLOSING, OPENING, visible
-
-Double = NDArray[np.float64]
 
 HOLD_CLOSED, STRENGTH = "HOLD_CLOSED", "STRENGTH"
 

@@ -17,16 +17,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+from ..core.arrays import Double, Float  # noqa: TID252
 
 # Inside Blender the package round these has a name of Blender's choosing.
 from ..core.errors import BadInputError  # noqa: TID252
 from .face.emotion import AUTOMATIC, EMOTIONS, EmotionKey, add_emotion
 from .face.emotion import NEUTRAL as NO_EMOTION
 from .lip_contact import LipGap, keep_lip_contact, labiodental_contact
-
-Float = NDArray[np.float32]
-Double = NDArray[np.float64]
 
 _SMILE = {
     "mouthSmile": 0.60,

@@ -24,10 +24,8 @@ from numpy.typing import NDArray
 from pocketsphinx import Decoder, NGramModel, get_model_path
 
 from engine.audio.loading import SAMPLE_RATE
+from engine.core.arrays import Float, Short
 from engine.core.errors import MissingDependencyError
-
-Float = NDArray[np.float32]
-Short = NDArray[np.int16]
 
 SILENCE = "SIL"
 INTERNAL, BEGIN, END, SINGLE = range(4)

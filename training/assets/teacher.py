@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.audio.level import LOUDNESS_RATE, loudness
 from engine.audio.loading import SAMPLE_RATE
+from engine.core.arrays import Float
 from engine.heads.head import Head
 from engine.motion.arkit import to_head_weights
 from engine.motion.lip_contact import fit_mouth_close, lip_gap
@@ -22,8 +22,6 @@ from engine.motion.rules.contacts import contact_curves, phones_in_silence
 from engine.motion.rules.visemes import articulate
 from engine.motion.style import NEUTRAL, Style
 from engine.phonemes import Phone
-
-Float = NDArray[np.float32]
 
 VISIBLE_FPS = 25.0
 """The slowest rate at which contacts of the taught motion are still seen on a frame."""

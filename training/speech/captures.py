@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.audio.loading import Speech, load_speech
+from engine.core.arrays import Float
 from engine.core.errors import BadInputError
 from engine.core.npz import NpzFile, open_npy
 from engine.core.progress import Progress, no_progress
@@ -34,8 +35,6 @@ from training.data.recordings import Recording, Recordings, find_recordings
 from training.data.split_file import PARTS
 from training.speech.baselines import IMITATOR
 from training.speech.sequences import SpeechSequence, parted
-
-Float = NDArray[np.float32]
 
 _ROWS = "wrinkles"
 _PCA_FRAMES = 1_500

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from engine.audio.loading import load_speech
 from engine.commands.console import print_error, print_result, progress_bar
+from engine.core.arrays import Float
 from engine.core.errors import BadInputError, GaussianSpeechError
 from engine.core.files import atomic_write, write_text
 from engine.core.progress import Progress, no_progress
@@ -36,8 +37,6 @@ from training.data.recordings import SPEECH, Recordings, find_recordings
 from training.losses.perceptual import layers_of
 from training.metrics.image_regions import visible_faces
 from training.torchscript import load_detector
-
-Float = NDArray[np.float32]
 
 RECORD = "wrinkles.json"
 MEASURED = "wrinkles"

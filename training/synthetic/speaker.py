@@ -25,14 +25,13 @@ from numpy.typing import NDArray
 
 from engine.audio.level import LOUDNESS_RATE, loudness
 from engine.audio.loading import SAMPLE_RATE
+from engine.core.arrays import Double
 from engine.heads.head import Head
 from engine.motion.arkit import ARKIT_NAMES, COLUMN, sides, to_head_weights
 from engine.motion.lip_contact import fit_mouth_close, lip_gap
 from engine.motion.performance import Performance
 from engine.motion.rules.lip_shape import LipShape, lip_shape
 from engine.phonemes import BILABIALS, LABIODENTALS, SILENCE, VOWELS, Phone
-
-Array = NDArray[np.float64]
 
 VARIABLES = ("opening", "jaw", "width", "protrusion", "teeth")
 """Millimetres between the inner lips, millimetres that the jaw parts them, millimetres of the
@@ -208,8 +207,8 @@ def _gestures(speaker: Speaker, phones: Sequence[Phone]) -> list[_Gesture]:
 
 
 def _tract(
-    speaker: Speaker, phones: Sequence[Phone], above: Array, frames: int, fps: float
-) -> Array:
+    speaker: Speaker, phones: Sequence[Phone], above: Double, frames: int, fps: float
+) -> Double:
     """(T, 5) the variables at the frame times."""
     count = math.ceil((frames / fps + 0.1) * _STEPS)
     time = np.arange(count) / _STEPS
@@ -232,11 +231,11 @@ def _tract(
     stiffness[closes, 0] *= speaker.closing
     moved = _springs(target, stiffness)
     at = np.minimum(np.round(np.arange(frames) / fps * _STEPS).astype(int), count - 1)
-    tract: Array = moved[at]
+    tract: Double = moved[at]
     return tract
 
 
-def _springs(target: Array, stiffness: Array) -> Array:
+def _springs(target: Double, stiffness: Double) -> Double:
     """(N, C) positions of critically damped springs that start at rest on their first target.
 
     Each step is the exact solution of ``ẍ = −ω²(x − target) − 2ωẋ`` for a target that stands still.
@@ -254,12 +253,12 @@ def _springs(target: Array, stiffness: Array) -> Array:
     return moved
 
 
-def _closure(tract: Array) -> Array:
+def _closure(tract: Double) -> Double:
     """(T,) how far the lips press on each other."""
     return np.clip(-tract[:, 0] / _MET, 0.0, 1.0)
 
 
-def _mouth(speaker: Speaker, tract: Array) -> dict[str, Array]:
+def _mouth(speaker: Speaker, tract: Double) -> dict[str, Double]:
     """Curves of the mouth by ARKit's names, without their side."""
     opening, jaw, width, protrusion, teeth = tract.T
     closed, teeth = _closure(tract), np.clip(teeth, 0.0, 1.0)
@@ -287,7 +286,7 @@ def _sided(speaker: Speaker, name: str) -> float:
     return 1.0 + speaker.crooked * next((s for end, s in side.items() if name.endswith(end)), 0.0)
 
 
-def _above_usual(samples: NDArray[np.float32], phones: Sequence[Phone]) -> Array:
+def _above_usual(samples: NDArray[np.float32], phones: Sequence[Phone]) -> Double:
     """(N,) decibels above what is usual in full voice, at 100 Hz, smooth over a tenth of a second.
 
     Silences have none.
@@ -304,8 +303,8 @@ def _above_usual(samples: NDArray[np.float32], phones: Sequence[Phone]) -> Array
 
 
 def _upper_face(
-    speaker: Speaker, above: Array, frames: int, fps: float, seed: int
-) -> dict[str, Array]:
+    speaker: Speaker, above: Double, frames: int, fps: float, seed: int
+) -> dict[str, Double]:
     """Brows that rise with the voice, and blinks."""
     time = np.arange(frames) / fps
     window = np.hanning(round(0.6 * LOUDNESS_RATE))

@@ -17,12 +17,11 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ....engine.core.arrays import Double
 from ... import compat
 from ..camera import ViewCamera, ViewLens, camera_view, lens_at
 from ..shutter import shutter_of
 from .bounding_holdout import BEHIND
-
-Double = NDArray[np.float64]
 
 _MARGIN = 0.25
 """Of the heads' extent in the picture, on each side: for hair, and for what they move."""

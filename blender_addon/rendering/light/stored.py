@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ....engine.core.arrays import Float
 from ....engine.core.tensor_arrays import read_tensor_arrays
 from ..splats.arrays import DEFAULT_FILE, FORMATS, REMEDY
-
-Float = NDArray[np.float32]
 
 EVEN_LIGHT = 1.0
 """Radiance of a white surface that is assumed where an avatar's file does not say."""

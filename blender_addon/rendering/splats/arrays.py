@@ -17,12 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ....engine.core.arrays import Float, Index
 from ....engine.core.errors import BadInputError
 from ....engine.core.soft_range import softly_clamped
 from ....engine.core.tensor_arrays import read_tensor_arrays
-
-Float = NDArray[np.float32]
-Index = NDArray[np.int32]
 
 WIDTH = 512
 """Texels of a row."""

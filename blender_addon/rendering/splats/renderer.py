@@ -15,15 +15,12 @@ from typing import Any
 import gpu
 import numpy as np
 from gpu_extras.batch import batch_for_shader
-from numpy.typing import NDArray
 
+from ....engine.core.arrays import Float, Index
 from ..camera import ViewCamera
 from .arrays import WIDTH, AvatarArrays, NetworkColor, texels
 from .shaders import BIAS_ROWS, FRAME_ROWS, blend_shader, footprint_shader, overlay_shader
 from .sorting import DepthSorter, back_to_front
-
-Float = NDArray[np.float32]
-Index = NDArray[np.int32]
 
 _DILATION = 0.3
 """Pixels² added to the projected covariance, as gsplat's ``eps2d``."""

@@ -15,8 +15,6 @@ from ..instances import AvatarInstance, visible_avatars
 from .arrays import AvatarArrays, load_arrays, topology_sha256
 from .renderer import GpuAvatar, Subject, expression_of
 
-Float = NDArray[np.float32]
-
 
 class SceneAvatars:
     """What the viewports draw; used on Blender's main thread, where there is a GPU context."""

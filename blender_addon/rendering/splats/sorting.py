@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float = NDArray[np.float32]
-Index = NDArray[np.int32]
+from ....engine.core.arrays import Float, Index
 
 _TINY = np.float32(1e-12)
 _LEVELS = 65535

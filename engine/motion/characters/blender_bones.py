@@ -13,8 +13,9 @@ import bpy
 import numpy as np
 from mathutils import Quaternion
 
+from ...core.arrays import Double, Float
 from .bones import AXES, OBJECT, BoneMapping, Channel, property_of
-from .mapping import CharacterMapping, Double, Float
+from .mapping import CharacterMapping
 from .rigs import RestBone, RigProposal, character_frame, propose_rig
 
 Curve = tuple[str, int, Float]

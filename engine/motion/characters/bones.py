@@ -17,10 +17,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...core.arrays import Float
 from ...core.errors import BadInputError
 from ..arkit import ARKIT_NAMES
 from .conventions import Row
-from .mapping import CharacterMapping, Float, mapping_of_rows
+from .mapping import CharacterMapping, mapping_of_rows
 from .poses import pose
 
 AXES = ("x", "y", "z")

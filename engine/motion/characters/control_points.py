@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...core.arrays import Double
 from ...core.npz import open_npz
 from ..arkit import ARKIT_NAMES
-from .mapping import GEOMETRY, Double
+from .mapping import GEOMETRY
 
 POINTS = (
     "jaw", "tongue", "upper lip", "lower lip",

@@ -19,15 +19,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.arrays import Double, Float
 from ...core.errors import BadInputError
 from ...core.npz import open_npz
 from ..arkit import ARKIT_NAMES
 from ..lip_contact import LipGap, gap_of_pairs, smoothstep
 from .conventions import Row
 from .poses import pose
-
-Float = NDArray[np.float32]
-Double = NDArray[np.float64]
 
 _TOUCHING, _APART = 0.0003, 0.0015
 """Metres of gap of a performance up to which lips touch, and from which they do not."""

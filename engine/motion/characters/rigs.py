@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...core.arrays import Double
 from ..arkit import ARKIT_NAMES
 from ..face.gaze import FULL_ROTATION
 from .bone_names import (
@@ -37,7 +38,6 @@ from .bone_names import (
 )
 from .bones import AXES, HEAD, HEAD_CHANNEL, BoneRow
 from .control_points import POINTS, FaceControls, face_controls, visible
-from .mapping import Double
 
 
 class RestBone(NamedTuple):

@@ -11,14 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from engine.audio.loading import Speech
+from engine.core.arrays import Float
 from engine.core.progress import Progress, no_progress
 from engine.recognition.recognizer import RecognizedSpeech
-
-Float = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)

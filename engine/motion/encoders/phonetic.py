@@ -8,12 +8,11 @@ from numpy.typing import NDArray
 
 from engine.audio.features import FRAME_RATE, MEL_BANDS
 from engine.audio.loading import Speech
+from engine.core.arrays import Float
 from engine.core.progress import Progress, no_progress
 from engine.motion.encoders.base import AudioFeatures
 from engine.phonemes import BETWEEN, SILENCE, Phone, normalize_label
 from engine.recognition.recognizer import RecognizedSpeech, recognize
-
-Float = NDArray[np.float32]
 
 PHONES: tuple[str, ...] = (
     SILENCE,

@@ -23,19 +23,17 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engine.audio.loading import SAMPLE_RATE, Speech
 from engine.core import platforms
+from engine.core.arrays import Float
 from engine.core.errors import BadInputError, MissingDependencyError
 from engine.core.files import is_of_writing, unwritable
 from engine.core.progress import Progress, no_progress
 from engine.motion.encoders.base import AudioFeatures
 from engine.motion.encoders.interpolation import FrequencyInterpolation
 from engine.recognition.recognizer import RecognizedSpeech
-
-Float = NDArray[np.float32]
 
 DEFAULT_SOURCE = "facebook/wav2vec2-base-960h"
 _FILES = ("config.json", "preprocessor_config.json", "model.safetensors")

@@ -6,12 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...core.arrays import Double
 from ...phonemes import SILENCE, Phone
 from .movement import pulses
-
-Double = NDArray[np.float64]
 
 _EVERY = 3.6
 _SPREAD = 0.45

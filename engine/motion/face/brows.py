@@ -6,12 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...core.arrays import Double
 from .movement import pulses
 from .prosody import Accent
-
-Double = NDArray[np.float64]
 
 _APART = 1.3
 """Seconds between two raises: brows mark few of the stressed words (Cavé et al. 1996 find one with

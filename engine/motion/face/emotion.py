@@ -17,14 +17,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...core.arrays import Double, Float
 from ..lip_contact import LipGap, labiodental_contact, openness
 from .movement import pulses
 from .prosody import Tone
-
-Float = NDArray[np.float32]
-Double = NDArray[np.float64]
 
 NEUTRAL, AUTOMATIC = "neutral", "auto"
 PROTOTYPES: dict[str, dict[str, float]] = {

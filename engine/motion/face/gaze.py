@@ -15,15 +15,12 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...core.arrays import Double, Float
 from ...phonemes import Phone
 from ..style import Style
 from .movement import Movement, path
 from .prosody import phrases
-
-Float = NDArray[np.float32]
-Double = NDArray[np.float64]
 
 FULL_ROTATION = {"Out": 13.3, "In": 13.8, "Up": 9.0, "Down": 10.2}
 """Degrees by which the eyes turn at weight 1 of eyeLook…, measured on the default head."""

@@ -13,15 +13,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...core.arrays import Double, Float
 from ...phonemes import Phone
 from ..style import Style
 from .movement import Movement, path, pulses
 from .prosody import Accent, phrases
-
-Float = NDArray[np.float32]
-Double = NDArray[np.float64]
 
 _POSTURE = (1.4, 3.2, 1.7)
 """Degrees (standard deviation) about the axes to the left (nod), up (turn) and ahead (tilt) of the

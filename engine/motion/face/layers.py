@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...core.arrays import Double, Float
 from ...phonemes import Phone
 from ..lip_contact import LipGap
 from ..style import Style, apply_style
@@ -18,9 +18,6 @@ from .emotion import emotion_amounts
 from .gaze import add_gaze, look
 from .head_motion import head_motion
 from .prosody import Prosody
-
-Float = NDArray[np.float32]
-Double = NDArray[np.float64]
 
 _RAISED = {"browInnerUp": 0.22, "browOuterUpLeft": 0.13, "browOuterUpRight": 0.13}
 """Weights of a full brow raise."""

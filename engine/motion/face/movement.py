@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...core.arrays import Double
 from ..lip_contact import smoothstep
-
-Double = NDArray[np.float64]
 
 
 class Movement(NamedTuple):

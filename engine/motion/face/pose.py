@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float = NDArray[np.float32]
-Double = NDArray[np.float64]
+from ...core.arrays import Double, Float
 
 
 def rotations(vectors: Float) -> Double:

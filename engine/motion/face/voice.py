@@ -16,11 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...audio.level import LOUDNESS_RATE, loudness
+from ...core.arrays import Double, Float
 from ...phonemes import VOWELS, Phone
 from .prosody import PAUSE, Accent, Prosody, Tone, phrases, prosody_of_phones
-
-Float = NDArray[np.float32]
-Double = NDArray[np.float64]
 
 _WINDOW = 0.04
 _LOWEST, _HIGHEST = 60.0, 500.0

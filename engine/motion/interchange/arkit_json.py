@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ...core.arrays import Float
 from ...core.errors import BadInputError
 from ...core.files import atomic_write
 from ...core.json_values import read_json
 from ..arkit import ARKIT_NAMES
-from .face_curves import FaceCurves, Float, arkit_column, check_length, resampled
+from .face_curves import FaceCurves, arkit_column, check_length, resampled
 from .frame_json import curves_of_frames, is_frame_json
 
 _MAX_BYTES = 512 << 20

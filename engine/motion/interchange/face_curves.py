@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...core.arrays import Double, Float
 from ...core.errors import BadInputError
 from ..arkit import ARKIT_NAMES, COLUMN
 
 if TYPE_CHECKING:
     from ..performance import Performance
 
-Float = NDArray[np.float32]
-Double = NDArray[np.float64]
 
 MAX_FRAMES = 1_000_000
 """Frames of the longest file that is read: four and a half hours at 60 frames per second."""

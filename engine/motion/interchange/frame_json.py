@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ...core.arrays import Double
 from ...core.errors import BadInputError
 from ...core.json_values import JsonObject
 from ..arkit import ARKIT_NAMES
 from .face_curves import (
-    Double,
     FaceCurves,
     arkit_column,
     check_gaps,

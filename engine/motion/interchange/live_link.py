@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.arrays import Double
 from ...core.errors import BadInputError
 from ...core.files import atomic_write
 from ..arkit import ARKIT_NAMES, COLUMN
@@ -32,8 +33,6 @@ from .face_curves import (
     resampled,
     usual_rate,
 )
-
-Double = NDArray[np.float64]
 
 _APP_RATE = 60
 _SWAPPED = {"jawLeft": "jawRight", "jawRight": "jawLeft", "mouthLeft": "mouthRight",

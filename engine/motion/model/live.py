@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.core.arrays import Float
 from engine.core.errors import BadInputError
 from engine.core.timing import frame_count
 from engine.motion.model.attention import DecoderLayer, LayerState
@@ -27,8 +27,6 @@ from engine.motion.model.network import (
     WindowedTransformer,
 )
 from engine.motion.model.resampling import Resampler
-
-Float = NDArray[np.float32]
 
 _ENDLESS = 2**62
 """Frames of a stream whose end is not known yet."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Float = NDArray[np.float32]
+from engine.core.arrays import Float
 
 _COARSE = 4 / 3
 """Ratio of the rates above which values are smoothed first."""

@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engine.core.arrays import Float
 from engine.core.errors import BadInputError
 from engine.heads.head import Head
-
-Float = NDArray[np.float32]
 
 REGIONS: tuple[str, ...] = (
     "forehead",

@@ -9,9 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.arrays import Double  # noqa: TID252
 from ..lip_contact import smoothstep  # noqa: TID252
-
-Array = NDArray[np.float64]
 
 _REACH = 4.5
 """Widths after which a dominance (below 2e-9) is left out."""
@@ -31,15 +30,15 @@ class TargetIntervals(NamedTuple):
         lead, lag: (P, C) seconds over which dominance builds up before and fades after.
     """
 
-    start: Array
-    end: Array
-    target: Array
-    dominance: Array
-    lead: Array
-    lag: Array
+    start: Double
+    end: Double
+    target: Double
+    dominance: Double
+    lead: Double
+    lag: Double
 
 
-def blend_targets(intervals: TargetIntervals, frames: int, fps: float) -> Array:
+def blend_targets(intervals: TargetIntervals, frames: int, fps: float) -> Double:
     """Articulators at the frame times ``i / fps``.
 
     Cohen and Massaro (1993, eq. 2 to 4): each interval has a dominance that falls off
@@ -72,7 +71,7 @@ def blend_targets(intervals: TargetIntervals, frames: int, fps: float) -> Array:
             size = last - first
             weighted[first:last, c] += np.bincount(local, pull[:, c], size)
             total[first:last, c] += np.bincount(local, dominance[:, c], size)
-    blend: Array = weighted / total
+    blend: Double = weighted / total
     return blend
 
 
@@ -107,14 +106,14 @@ class ContactIntervals(NamedTuple):
         amount: (N,) how completely, 0 to 1.
     """
 
-    start: Array
-    end: Array
-    rise: Array
-    fall: Array
-    amount: Array
+    start: Double
+    end: Double
+    rise: Double
+    fall: Double
+    amount: Double
 
 
-def envelope(intervals: ContactIntervals, frames: int, fps: float) -> Array:
+def envelope(intervals: ContactIntervals, frames: int, fps: float) -> Double:
     """The contacts at the frame times: (T,) float64, inside exactly the amount.
 
     Ramps are quintic smoothsteps (first and second derivative continuous). Overlapping contacts

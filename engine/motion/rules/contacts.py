@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...core.arrays import Double  # noqa: TID252
+
 # Inside Blender the package round these has a name of Blender's choosing.
 from ...phonemes import (  # noqa: TID252
     BILABIALS,
@@ -21,7 +23,7 @@ from ...phonemes import (  # noqa: TID252
     normalize_segments,
 )
 from ..lip_contact import smoothstep  # noqa: TID252
-from .coarticulation import Array, ContactIntervals, envelope
+from .coarticulation import ContactIntervals, envelope
 
 _CLOSED_WITHIN = {"P": (0.05, 0.70), "B": (0.05, 0.75), "M": (0.05, 0.85)}
 """Parts of the phone between which the lips are closed: p and b end in a burst, m is longer."""
@@ -61,9 +63,9 @@ class Contacts(NamedTuple):
         activity: (T,) 0 where the mouth rests.
     """
 
-    closure: Array
-    labiodental: Array
-    activity: Array
+    closure: Double
+    labiodental: Double
+    activity: Double
 
 
 def phones_in_silence(phones: Sequence[Phone], duration: float) -> tuple[Phone, ...]:
@@ -230,5 +232,5 @@ def _nearest(phones: Sequence[Phone], positions: range, labels: Collection[str])
 
 
 def _gathered(intervals: list[tuple[float, float, float, float, float]]) -> ContactIntervals:
-    columns: Array = np.array(intervals, np.float64).reshape(-1, 5)
+    columns: Double = np.array(intervals, np.float64).reshape(-1, 5)
     return ContactIntervals(*columns.T)

@@ -23,9 +23,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.arrays import Double
 from engine.core.errors import BadInputError
 from engine.core.files import write_text
-from engine.motion.rules.coarticulation import Array
 from engine.motion.rules.contacts import Contacts
 from engine.motion.rules.targets import TRACT_VARIABLES, VISEMES
 from engine.phonemes import BETWEEN, FOREIGN, Phone
@@ -66,10 +66,10 @@ class LipCorrection:
         kernels: (2, 13, 42) a, mm, and b, as :data:`OUTPUTS`, :data:`OFFSETS` and :data:`INPUTS`.
     """
 
-    constant: Array
-    kernels: Array
+    constant: Double
+    kernels: Double
 
-    def __call__(self, phones: Sequence[Phone], lips: Array) -> Array:
+    def __call__(self, phones: Sequence[Phone], lips: Double) -> Double:
         """The correction at steps of 10 ms.
 
         Args:
@@ -87,7 +87,7 @@ class LipCorrection:
             table = sound_columns() @ self.kernels[:, k, : len(SOUNDS)].T
             total += table[spoken[at]] + lips[at] @ self.kernels[:, k, len(SOUNDS) :].T
         total = self.constant + between_offsets(total)
-        limited: Array = _MOST * np.tanh(total / _MOST)
+        limited: Double = _MOST * np.tanh(total / _MOST)
         return limited
 
     def save(self, path: Path) -> None:
@@ -116,16 +116,16 @@ def lip_correction() -> LipCorrection:
     return LipCorrection(constant, found.transpose(0, 2, 1))
 
 
-def lips_with_contacts(tract: Array, contacts: Contacts) -> Array:
+def lips_with_contacts(tract: Double, contacts: Contacts) -> Double:
     """(T, 2) mm of opening and width, by the tract variables (T, 5) and the contacts."""
     opening, width = (tract[:, TRACT_VARIABLES.index(name)] for name in OUTPUTS)
     opening = opening * (1.0 - contacts.labiodental) + _ON_TEETH * contacts.labiodental
     opening = opening * (1.0 - contacts.closure)
-    lips: Array = np.stack([opening, width], axis=1) * contacts.activity[:, None]
+    lips: Double = np.stack([opening, width], axis=1) * contacts.activity[:, None]
     return lips
 
 
-def corrected(tract: Array, correction: Array, contacts: Contacts, fps: float) -> Array:
+def corrected(tract: Double, correction: Double, contacts: Contacts, fps: float) -> Double:
     """The tract variables with corrected lips; in a contact they are as they were.
 
     Args:
@@ -159,19 +159,19 @@ def spoken_sounds(phones: Sequence[Phone], steps: int) -> NDArray[np.intp]:
 
 
 @cache
-def sound_columns() -> Array:
+def sound_columns() -> Double:
     """(43, 40) how much of each of :data:`SOUNDS` there is in any sound."""
     parts = [BETWEEN.get(label, (label,)) for label in _LABELS]
     return np.array([[(name in of) / len(of) for name in SOUNDS] for of in parts], np.float64)
 
 
-def between_offsets(values: Array) -> Array:
+def between_offsets(values: Double) -> Double:
     """(N, C) values at steps of 10 ms, by which kernels run straight from offset to offset."""
     reach = int(OFFSETS[1] - OFFSETS[0])
     weights = reach - np.abs(np.arange(1 - reach, reach))
     wide = np.pad(values, ((reach - 1, reach - 1), (0, 0)), mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(wide, len(weights), axis=0)
-    smooth: Array = windows @ (weights / weights.sum())
+    smooth: Double = windows @ (weights / weights.sum())
     return smooth
 
 

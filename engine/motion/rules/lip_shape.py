@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .coarticulation import Array
+from ...core.arrays import Double  # noqa: TID252
 
 JAW, FUNNEL, UPPER, LOWER = 32.0, 13.1, 5.0, 3.8
 """Millimetres at weight 1 by which jawOpen, mouthFunnel, and both sides of mouthUpperUp and
@@ -32,19 +32,19 @@ _ROUND = 0.8
 class LipShape(NamedTuple):
     """Weights of the expressions that part, round and spread the lips, (T,) each."""
 
-    jaw: Array
-    close: Array
-    funnel: Array
-    pucker: Array
-    stretch: Array
-    smile: Array
-    upper: Array
-    lower: Array
+    jaw: Double
+    close: Double
+    funnel: Double
+    pucker: Double
+    stretch: Double
+    smile: Double
+    upper: Double
+    lower: Double
 
 
 def lip_shape(
-    opening: Array, jaw: Array, width: Array, protrusion: Array, *, jaws: float, lips: float
-) -> Array:
+    opening: Double, jaw: Double, width: Double, protrusion: Double, *, jaws: float, lips: float
+) -> Double:
     """The weights with which the default head's lips measure what they should.
 
     Where the jaw and the flare part the lips less than they should be open, the lips part by
@@ -87,7 +87,7 @@ def lip_shape(
     return np.array(shape)
 
 
-def _opposed(x: Array) -> tuple[Array, Array]:
+def _opposed(x: Double) -> tuple[Double, Double]:
     """Smooth positive and negative parts of x, whose difference is x."""
     size = np.sqrt(x * x + _ROUND * _ROUND)
     return (size + x) / 2, (size - x) / 2

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...core.arrays import Double, Float  # noqa: TID252
 from ...phonemes import SILENCE, Phone  # noqa: TID252
 from ..arkit import sides  # noqa: TID252
-from ..lip_contact import Double, Float  # noqa: TID252
 from .coarticulation import ContactIntervals, envelope
 from .contacts import BREATH, Contacts
 from .lip_shape import LipShape, lip_shape

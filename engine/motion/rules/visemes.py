@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.audio.level import LOUDNESS_RATE
+from engine.core.arrays import Double
 from engine.motion.arkit import ARKIT_NAMES, COLUMN, sides
 from engine.motion.lip_contact import LABIODENTAL_JAW, LABIODENTAL_ROLL
-from engine.motion.rules.coarticulation import Array, TargetIntervals, blend_targets
+from engine.motion.rules.coarticulation import TargetIntervals, blend_targets
 from engine.motion.rules.contacts import Contacts, contact_curves
 from engine.motion.rules.correction import (
     STEP_RATE,
@@ -125,7 +126,7 @@ def viseme_intervals(
 
 def _effort(
     phones: Sequence[Phone], loudness: NDArray[np.floating[Any]] | None, style: Style
-) -> Array:
+) -> Double:
     """Scale of the jaw for each phone: vowels louder than those around open further."""
     effort = np.ones(len(phones))
     vowels = np.array([phone.label in VOWELS for phone in phones], bool)
@@ -143,7 +144,7 @@ def _effort(
     return np.where(vowels, scale, effort)
 
 
-def _usual_level(phones: Sequence[Phone], level: Array, vowels: NDArray[np.bool_]) -> Array:
+def _usual_level(phones: Sequence[Phone], level: Double, vowels: NDArray[np.bool_]) -> Double:
     """Median level of the vowels around each vowel, so that a part is as the whole; else 0."""
     middle = np.array([(phone.start + phone.end) / 2 for phone in phones])
     times, levels = middle[vowels], level[vowels]
@@ -155,7 +156,7 @@ def _usual_level(phones: Sequence[Phone], level: Array, vowels: NDArray[np.bool_
     return usual
 
 
-def _expressions(tract: Array, contacts: Contacts, style: Style) -> NDArray[np.float32]:
+def _expressions(tract: Double, contacts: Contacts, style: Style) -> NDArray[np.float32]:
     """From tract variables (T, 5) and contacts to expression weights."""
     named = dict(zip(TRACT_VARIABLES, tract.T, strict=True))
     tongue = named.pop("tongue")
