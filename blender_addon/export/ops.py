@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,6 +23,9 @@ from .formats import FILE_FILTER, FORMATS, format_items, with_suffix
 from .mesh_files import export_mesh
 from .sound import SoundChoice, check_sound
 from .speech_of import speech_frames
+
+_FORBIDDEN = re.compile(r'[<>:"/\\|?*]')
+"""What names of files must not have, on Windows most of it; names of objects may."""
 
 
 class ExportOptions:
@@ -123,7 +127,7 @@ class GAUSSIANSPEECH_OT_export(ExportTask, bpy.types.Operator, ExportHelper):
         self._chosen = True
         folder = Path(bpy.data.filepath).parent if bpy.data.filepath else Path.home()
         name = f"{active_speaker(context).name}{FORMATS[self.format].suffix}"
-        self.filepath = str(folder / name.replace("/", "_"))
+        self.filepath = str(folder / _FORBIDDEN.sub("_", name))
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 

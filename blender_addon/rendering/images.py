@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from ...engine.core.arrays import Float
 from ...engine.core.errors import BadInputError, GaussianSpeechError
 from ...engine.core.protocol import Message
+from ...engine.core.srgb import displayed, linear
 from ..engine_link.client import EngineClient
 from ..engine_link.future import EngineFuture
 from .camera import ViewCamera
 from .instances import AvatarInstance
-from .render_passes import srgb_to_linear
 
 Wait = Callable[[EngineFuture], Message]
 """Waits for a request in the caller's own way (progress, cancel); returns its reply or raises."""
@@ -84,13 +84,8 @@ def mean_image(images: Sequence[RenderedImage]) -> RenderedImage:
     weight = np.maximum(np.sum([image.alpha for image in images], axis=0), 1e-6)
     depth = np.sum([image.depth * image.alpha for image in images], axis=0) / weight
     straight = light / np.maximum(cover, 1e-6)[..., None]
-    shown = np.where(
-        straight <= 0.0031308,
-        12.92 * straight,
-        1.055 * np.maximum(straight, 1e-9) ** (1 / 2.4) - 0.055,
-    )
     return RenderedImage(
-        rgb=(shown * cover[..., None]).astype(np.float32),
+        rgb=(displayed(straight) * cover[..., None]).astype(np.float32),
         alpha=cover,
         depth=depth.astype(np.float32),
         seconds=sum(image.seconds for image in images),
@@ -101,7 +96,7 @@ def mean_image(images: Sequence[RenderedImage]) -> RenderedImage:
 def _light(image: RenderedImage) -> Float:
     """Premultiplied scene-linear colours."""
     cover = image.alpha[..., None]
-    return srgb_to_linear(image.rgb / np.maximum(cover, 1e-6)) * cover
+    return linear(image.rgb / np.maximum(cover, 1e-6)) * cover
 
 
 def render_preview(

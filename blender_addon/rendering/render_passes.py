@@ -7,18 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...engine.core.arrays import Float
+from ...engine.core.srgb import linear
 
 FOREGROUND_USED = "Foreground Used"
 """Name of an avatar scene's pass: 1 where the foreground scene is to be used, else 0."""
 
 EMPTY_DEPTH = np.float32(1e10)
 """What Cycles writes where nothing is hit."""
-
-
-def srgb_to_linear(colors: Float) -> Float:
-    """Display-referred sRGB to scene-linear Rec.709 (IEC 61966-2-1); values above 1 continue."""
-    linear = np.power((np.maximum(colors, 0) + 0.055) / 1.055, 2.4)
-    return np.where(colors <= 0.04045, colors / 12.92, linear).astype(np.float32)
 
 
 def combined(rgb: Float, alpha: Float, background: Float | None = None) -> Float:
@@ -42,7 +37,7 @@ def combined(rgb: Float, alpha: Float, background: Float | None = None) -> Float
     drawn = np.empty((len(seen), 4), np.float32)
     # The transfer curve holds for colours, not for colours already dimmed by their alpha.
     colors = rgb.reshape(-1, 3)[seen]
-    np.multiply(srgb_to_linear(colors / cover), cover, out=drawn[:, :3])
+    np.multiply(linear(colors / cover), cover, out=drawn[:, :3])
     drawn[:, 3:] = cover
     if background is not None:
         drawn += (1 - cover) * np.array([*background, 1], np.float32)

@@ -73,7 +73,6 @@ class GAUSSIANSPEECH_PG_light_proxy(bpy.types.PropertyGroup):
     """What a proxy of this add-on stands for; empty on other objects."""
 
     head: bpy.props.PointerProperty(name="Head", type=bpy.types.Object)
-    is_hull: bpy.props.BoolProperty(name="Hull", description="Whether it casts the hair's shadow")
 
 
 def is_lit(obj: bpy.types.Object) -> bool:

@@ -56,7 +56,6 @@ def make_hull(head: bpy.types.Object) -> bpy.types.Object:
         BadInputError: the avatar's file cannot be read.
     """
     hull = make_proxy(head, inset=_GAP, least=_HAIR)
-    hull.gaussianspeech_light_proxy.is_hull = True
     hull.visible_camera = False
     for material in head.data.materials:
         hull.data.materials.append(material)
