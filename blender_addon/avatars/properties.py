@@ -8,10 +8,7 @@ from pathlib import PurePath
 
 import bpy
 
-from ..heads.properties import engine_name, is_head
-
-DEFAULT_AVATAR = "default"
-"""The avatar that ships with the engine."""
+from ..heads.properties import DEFAULT_AVATAR, engine_name, is_head
 
 _COMMON_NAMES = ("avatar", "point_cloud")
 """What trainings call every avatar, here and in GaussianAvatars."""

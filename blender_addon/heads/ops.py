@@ -22,14 +22,8 @@ from ..engine_link.tasks import EngineTask
 from ..polls import InObjectMode
 from ..status import invoke_operator, report
 from .mesh import build_head
-from .properties import bind_avatar, engine_name, is_head
+from .properties import DEFAULT_AVATAR, DEFAULT_HEAD, bind_avatar, engine_name, is_head
 from .rig import add_rig, joints_of_reply
-
-DEFAULT_HEAD = "default"
-"""The head that ships with the engine."""
-
-DEFAULT_AVATAR = "default"
-"""The avatar that ships with the engine, for that head."""
 
 _THREE_QUARTER = (math.radians(80), 0.0, math.radians(25))
 """Rotation of a three-quarter view, from a little above and from the face's left."""

@@ -10,6 +10,10 @@ import bpy
 from ...engine.core.errors import BadInputError
 from .. import compat
 
+DEFAULT_HEAD = "default"
+"""The head that ships with the engine."""
+DEFAULT_AVATAR = "default"
+"""The avatar that ships with the engine, for that head."""
 JOINTS = ("root", "neck", "jaw", "left_eye", "right_eye")
 """FLAME's, which are the names of a rig's bones."""
 

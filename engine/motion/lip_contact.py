@@ -28,21 +28,21 @@ _MOST_CHANGE = 0.15
 """Largest change of mouthClose in a closure of the rules; a head that needs more closes its lips
 some other way."""
 
-_CLOSED, _PARTED = 0.0003, 0.0015
+CLOSED, PARTED = 0.0003, 0.0015
 """Metres of gap in a finished performance up to which lips touch, and from which they do not."""
 
 _NEARLY_CLOSED, _MEANT_OPEN = 0.0003, 0.0007
 """Metres of predicted gap under which lips are meant to touch, and above which they are left alone:
 models are trained to overlap the lips in p, b and m, so what little is missing is a contact that
 was not quite reached; narrow rounded sounds part the lips by 2 mm and more."""
-_MOST_OVERLAP = 0.0002
-"""Metres by which any pair of the lips may overlap."""
 _BILABIAL_CLOSED, _BILABIAL_OPEN = 0.003, 0.006
 """The same in a p, b or m that was recognised. Where the model opens further than that, its own
 encoding of the sound outweighs the recogniser's."""
+_MOST_OVERLAP = 0.0002
+"""Metres by which any pair of the lips may overlap."""
 _HELD_JAW = np.float32(0.05)
 """Most jawOpen behind lips that are held closed."""
-_OPEN = 0.004
+OPEN = 0.004
 """Metres of gap from which a mouth counts as open."""
 _PARTING = ("mouthFunnel", "mouthLowerDown", "mouthRollLower", "mouthUpperUp", "tongueOut")
 """Expressions that end where the lips touch: they part them, or roll one under the teeth."""
@@ -178,7 +178,7 @@ def keep_lip_contact(
         other: of the head before, where that was another.
     """
     widest = (other or gap).apart(before).max(axis=1)
-    closed = _falling(widest, _CLOSED, _PARTED)
+    closed = _falling(widest, CLOSED, PARTED)
     change = _change_to_touch(styled, gap, np.maximum(widest, 0.0))
     return _changed(styled, gap, change * closed)
 
@@ -223,7 +223,7 @@ def hold_lips_closed(
 
 def lips_touch(weights: NDArray[Any], gap: LipGap) -> NDArray[np.bool_]:
     """(T,) whether the lips touch, at the (T, E) weights of a finished performance."""
-    return np.asarray(gap.apart(weights).max(axis=1) <= _CLOSED)
+    return np.asarray(gap.apart(weights).max(axis=1) <= CLOSED)
 
 
 def apply_labiodental_contact(weights: Float, names: Sequence[str], contact: Double) -> Float:
@@ -267,7 +267,7 @@ def openness(weights: Float, names: Sequence[str], gap: LipGap | None) -> Double
     Without a gap the jaw's weight stands in, which is open from 0.15.
     """
     if gap is not None:
-        return _rising(gap.apart(weights).max(axis=1), _PARTED / 3, _OPEN)
+        return _rising(gap.apart(weights).max(axis=1), PARTED / 3, OPEN)
     if "jawOpen" not in names:
         return np.zeros(len(weights))
     parted = weights[:, list(names).index("jawOpen")].astype(np.float64)

@@ -19,7 +19,7 @@ from engine.core.errors import BadInputError
 from engine.core.progress import Progress, no_progress
 from engine.core.timing import frame_count
 from engine.motion.joint_pose import JointPose
-from engine.motion.lip_contact import lip_gap, openness
+from engine.motion.lip_contact import OPEN, lip_gap, openness
 from engine.motion.performance import Performance
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ _SMOOTHING, _DRIFT = 0.04, 0.5
 """Seconds: standard deviations of the Gaussians between which syllables lie."""
 _LEAST_COMMON = 1.5
 """Seconds that have to overlap, and so has half of the shorter."""
-_OPEN = 0.004
 # Another shift that fits this well makes the best one a guess.
 _BESIDE, _MARGIN, _LEAST = 0.25, 0.15, 0.6
 _HINT = (
@@ -138,7 +137,7 @@ def captured_opening(performance: Performance, head: Head) -> Double:
         raise BadInputError(f"The head '{head.id}' does not say where its lips meet.", _HINT)
     parting = (performance.basis[:, pair[0], 1] - performance.basis[:, pair[1], 1]).astype(float)
     apart = (performance.weights @ parting).max(axis=1)
-    return np.asarray(np.clip(apart / _OPEN, 0.0, 1.0), np.float64)
+    return np.asarray(np.clip(apart / OPEN, 0.0, 1.0), np.float64)
 
 
 def with_sound(

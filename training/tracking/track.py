@@ -15,7 +15,7 @@ from engine.core.errors import BadInputError
 from engine.core.progress import Progress, subprogress
 from engine.heads.default import load_default_head
 from engine.heads.head import Head
-from engine.motion.lip_contact import close_lips, hold_lips_closed, lip_gap
+from engine.motion.lip_contact import close_lips, hold_lips_closed, lip_gap, lips_touch
 from training.tracking.face_model import FaceModel, arkit_face_model, weights_of
 from training.tracking.film import Film
 from training.tracking.first_poses import initial_poses
@@ -52,8 +52,6 @@ _KNOWN_FROM = 3.0
 """Frames with contacts from which it is known where the detector sees the lips' edges."""
 _FIT_NEARLY = (0.0005, 0.001)
 """Metres: gap of the fit up to which landmarks may close it, and from which not."""
-_TOUCH = 0.0003
-"""Metres of gap up to which lips touch."""
 _NO_PERSON = "Film a person's face from in front; drawings, animals and masks do not fit."
 _TOUCHING, _PARTED, _OPEN = 0.004, 0.012, 0.035
 """Median gap of the landmarks, in eye distances (90 mm): of lips that touch, and that do not. On
@@ -226,8 +224,7 @@ def closed_lips(
             near = np.where(smeared, _fading(apart, (_OPEN, _OPEN_SMEARED)), near)
         surely = _surely(said) * near
         shut = hold_lips_closed(shut, head.expression_names, gap, surely)
-    touch = widest <= _TOUCH
-    return np.where(touch[:, None], weights, shut).astype(np.float64)
+    return np.where(lips_touch(weights, gap)[:, None], weights, shut).astype(np.float64)
 
 
 def unseen_closures(head: Head, expression: Double, said: Double) -> Double:

@@ -23,12 +23,9 @@ from ...core.arrays import Double, Float
 from ...core.errors import BadInputError
 from ...core.npz import open_npz
 from ..arkit import ARKIT_NAMES
-from ..lip_contact import LipGap, gap_of_pairs, smoothstep
+from ..lip_contact import CLOSED, PARTED, LipGap, gap_of_pairs, smoothstep
 from .conventions import Row
 from .poses import pose
-
-_TOUCHING, _APART = 0.0003, 0.0015
-"""Metres of gap of a performance up to which lips touch, and from which they do not."""
 
 GEOMETRY = Path(__file__).resolve().parents[2] / "assets" / "expression_geometry.npz"
 
@@ -220,7 +217,7 @@ def _closed(weights: Double, arkit: Double, poses: Double) -> Double:
     closes = np.minimum(share, 0.0).sum(axis=1)
     room = np.maximum(meant, 0.0) - closes
     scale = np.clip(np.divide(room, opens, out=np.ones_like(opens), where=opens > 0), 0.0, 1.0)
-    touching = 1.0 - smoothstep((meant - _TOUCHING) / (_APART - _TOUCHING))
+    touching = 1.0 - smoothstep((meant - CLOSED) / (PARTED - CLOSED))
     factor = 1.0 - touching * (1.0 - scale)
     closed: Double = weights * np.where(share > 0, factor[:, None], 1.0)
     return closed
