@@ -26,7 +26,8 @@ MEL_BANDS = 40
 MEL_RANGE = (80.0, 7600.0)
 """Hz between the outer edges of the first and the last mel band."""
 
-_HOP = SAMPLE_RATE // FRAME_RATE
+HOP = SAMPLE_RATE // FRAME_RATE
+"""Samples from one frame to the next."""
 _WINDOW = 400
 _FFT = 512
 _BLOCK = 2_000
@@ -66,12 +67,12 @@ def _blocks(samples: Float, frames: int, width: int) -> Iterator[tuple[int, int,
     """First frame, count and the (count, width) windows of each block."""
     for first in range(0, frames, _BLOCK):
         count = min(_BLOCK, frames - first)
-        begin = first * _HOP + (_HOP - width) // 2
-        end = begin + (count - 1) * _HOP + width
+        begin = first * HOP + (HOP - width) // 2
+        end = begin + (count - 1) * HOP + width
         block = samples[max(begin, 0) : max(end, 0)]
         before = min(max(-begin, 0), end - begin)
         block = np.pad(block, (before, end - begin - before - len(block)))
-        yield first, count, np.lib.stride_tricks.sliding_window_view(block, width)[::_HOP]
+        yield first, count, np.lib.stride_tricks.sliding_window_view(block, width)[::HOP]
 
 
 @cache

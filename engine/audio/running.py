@@ -6,14 +6,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
-from engine.audio.features import FRAME_RATE
-from engine.audio.loading import SAMPLE_RATE
+from engine.audio.features import HOP
 from engine.core.arrays import Float, Mask
 
 REACH = 300
 """Frames before and after a frame that its running level is taken from: three seconds."""
 
-_HOP = SAMPLE_RATE // FRAME_RATE
 _BLOCK = 1 << 20
 """Samples worked on at a time."""
 
@@ -71,7 +69,7 @@ def with_gain(samples: Float, gain: Float, begin: int = 0, end: int | None = Non
     louder = np.zeros(end - begin, np.float32)
     for first in range(max(begin, 0), min(end, len(samples)), _BLOCK):
         last = min(first + _BLOCK, end, len(samples))
-        times = (np.arange(first, last) + 0.5) / _HOP - 0.5
+        times = (np.arange(first, last) + 0.5) / HOP - 0.5
         factor = np.interp(times, np.arange(len(gain)), gain)
         louder[first - begin : last - begin] = np.clip(samples[first:last] * factor, -1, 1)
     return louder

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.audio.features import FRAME_RATE, MEL_BANDS, features
+from engine.audio.features import HOP as FRAME
 from engine.audio.level import loudness, relative_level
 from engine.audio.loading import SAMPLE_RATE, Speech
 from engine.core.arrays import Float
@@ -24,8 +25,7 @@ from engine.recognition.voice_stream import BLOCK, VoiceStream
 HOP = 640
 """Samples at 16 kHz after which the phones are known anew: 40 ms."""
 
-_STEP = SAMPLE_RATE // FRAME_RATE
-_NEW = HOP // _STEP + 1
+_NEW = HOP // FRAME + 1
 """Frames of features that a hop completes or begins."""
 
 _SPEAKS, _STOPS = 0.5, 0.3
@@ -52,12 +52,12 @@ class LiveRecognizer:
     def __init__(self, kept: float = 2.0) -> None:
         self._kept = round(kept * SAMPLE_RATE / HOP) * HOP
         self._scorer = SenoneStream()
-        self._loop = LivePhoneLoop(self._kept // _STEP)
+        self._loop = LivePhoneLoop(self._kept // FRAME)
         self._voice = VoiceStream()
         self._samples = np.zeros(self._kept, np.float32)
         self._taken = 0
-        self._mel = np.zeros((self._kept // _STEP, MEL_BANDS), np.float32)
-        self._level = np.zeros(self._kept // _STEP, np.float32)
+        self._mel = np.zeros((self._kept // FRAME, MEL_BANDS), np.float32)
+        self._level = np.zeros(self._kept // FRAME, np.float32)
         self._spans: list[list[int]] = []
         self._judged, self._quiet, self._speaking = 0, 0, False
         self._loud, self._spoken = _USUAL_LEVEL, 0.0
@@ -116,8 +116,8 @@ class LiveRecognizer:
         phones = []
         for phone, first, stop in segments:
             # What is not known yet continues what is.
-            last = self._taken / _STEP if stop == known else stop
-            if labels[phone] != SILENCE and self._is_spoken(first * _STEP, last * _STEP):
+            last = self._taken / FRAME if stop == known else stop
+            if labels[phone] != SILENCE and self._is_spoken(first * FRAME, last * FRAME):
                 times = (first / FRAME_RATE - start, last / FRAME_RATE - start)
                 phones.append(Phone(labels[phone], *times))
         return phones
@@ -146,7 +146,7 @@ class LiveRecognizer:
 
         The last window reaches 7 ms into what comes next.
         """
-        step = HOP // _STEP
+        step = HOP // FRAME
         sound = self._samples[-2 * HOP :] * self.gain
         mel, level = features(sound, 2 * step)
         self._mel = np.concatenate([self._mel[step:-1], mel[-_NEW:]])

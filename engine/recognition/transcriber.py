@@ -19,15 +19,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.audio.features import FRAME_RATE
-from engine.audio.loading import SAMPLE_RATE
+from engine.audio.features import FRAME_RATE, HOP
 from engine.core.arrays import Float
 from engine.core.errors import BadInputError
 from engine.core.platforms import usable_processors
 from engine.core.progress import Progress
 from engine.recognition.text_file import Cue
-
-_HOP = SAMPLE_RATE // FRAME_RATE
 
 _LONGEST = 28 * FRAME_RATE
 """Frames of the longest chunk: Whisper sees 30 s at once."""
@@ -154,7 +151,7 @@ def _language(model: Any, samples: Float, chunks: Sequence[tuple[int, int]]) -> 
     sure = {"en": 0.0}
     model.window = _WINDOW
     for start, stop in chunks[:_DETECTIONS]:
-        found, probability, _ = model.detect_language(samples[start * _HOP : stop * _HOP])
+        found, probability, _ = model.detect_language(samples[start * HOP : stop * HOP])
         sure[found] = sure.get(found, 0.0) + probability * (stop - start)
     return max(sure, key=sure.__getitem__)
 
@@ -167,7 +164,7 @@ def _cues(model: Any, samples: Float, chunk: tuple[int, int], language: str) -> 
     model.window = min(_WINDOW, (stop - start + _PADDING) // 2 * 2)
     tokens = min(_ALWAYS_TOKENS + math.ceil(_TOKENS_PER_SECOND * seconds), _MOST_TOKENS)
     segments, _ = model.transcribe(
-        samples[start * _HOP : stop * _HOP],
+        samples[start * HOP : stop * HOP],
         language=language,
         beam_size=5,
         # Without chance, so that the same sound has the same words.

@@ -16,18 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import median_filter, uniform_filter1d
 
-from engine.audio.features import FRAME_RATE, Features
-from engine.audio.loading import SAMPLE_RATE
+from engine.audio.features import FRAME_RATE, HOP, Features
 from engine.audio.running import running_percentile, with_gain
 from engine.core.arrays import Float, Ids, Mask
 from engine.core.progress import Progress, no_progress
+from engine.recognition.voice_stream import BLOCK, CONTEXT
 
-_WINDOW = 512
-_CONTEXT = 64
-"""Samples that the network judges at a time, and those before them that it looks at."""
 _BATCH = 2_000
-"""Windows per call, a minute."""
-_HOP = SAMPLE_RATE // FRAME_RATE
+"""Blocks per call, a minute."""
 
 _INPUT_LEVEL = -20.0
 """dB to which the sound is brought for the network: it takes what is faint for no speech."""
@@ -129,20 +125,20 @@ def speech_probability(samples: Float, gain: Float, progress: Progress = no_prog
     from faster_whisper.vad import get_vad_model
 
     network = get_vad_model().session
-    windows = -(-len(gain) * _HOP // _WINDOW)
+    windows = -(-len(gain) * HOP // BLOCK)
     state = {name: np.zeros((1, 1, 128), np.float32) for name in ("h", "c")}
     found = []
     for first in range(0, windows, _BATCH):
         progress(first / windows, "Looking for speech")
-        begin = first * _WINDOW - _CONTEXT
+        begin = first * BLOCK - CONTEXT
         count = min(_BATCH, windows - first)
-        sound = with_gain(samples, gain, begin, begin + _CONTEXT + count * _WINDOW)
-        batch = np.lib.stride_tricks.sliding_window_view(sound, _CONTEXT + _WINDOW)[::_WINDOW]
+        sound = with_gain(samples, gain, begin, begin + CONTEXT + count * BLOCK)
+        batch = np.lib.stride_tricks.sliding_window_view(sound, CONTEXT + BLOCK)[::BLOCK]
         spoken, *state_after = network.run(None, {"input": np.ascontiguousarray(batch), **state})
         state = dict(zip(("h", "c"), state_after, strict=True))
         found.append(np.asarray(spoken, np.float32).reshape(-1))
-    centres = (2 * np.arange(len(gain)) + 1) * _HOP // 2
-    return np.asarray(np.concatenate(found)[centres // _WINDOW], np.float32)
+    centres = (2 * np.arange(len(gain)) + 1) * HOP // 2
+    return np.asarray(np.concatenate(found)[centres // BLOCK], np.float32)
 
 
 def _cores(probability: Float, level: Float, around: Float) -> Mask:

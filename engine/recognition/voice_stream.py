@@ -17,7 +17,7 @@ from engine.core.errors import MissingDependencyError
 
 BLOCK = 512
 """Samples at 16 kHz that the network judges at a time."""
-_CONTEXT = 64
+CONTEXT = 64
 """Samples before them that it takes along."""
 _STATE = (1, 1, 128)
 
@@ -27,7 +27,7 @@ class VoiceStream:
 
     def __init__(self) -> None:
         self._session = _session()
-        self._samples = np.zeros(_CONTEXT, np.float32)
+        self._samples = np.zeros(CONTEXT, np.float32)
         self._h = np.zeros(_STATE, np.float32)
         self._c = np.zeros(_STATE, np.float32)
 
@@ -35,8 +35,8 @@ class VoiceStream:
         """Take the next (n,) samples at 16 kHz; give the (m,) probabilities that became known."""
         self._samples = np.concatenate([self._samples, samples])
         found = []
-        while len(self._samples) >= _CONTEXT + BLOCK:
-            block = self._samples[: _CONTEXT + BLOCK]
+        while len(self._samples) >= CONTEXT + BLOCK:
+            block = self._samples[: CONTEXT + BLOCK]
             self._samples = self._samples[BLOCK:]
             inputs = {"input": block[None], "h": self._h, "c": self._c}
             probability, self._h, self._c = self._session.run(None, inputs)

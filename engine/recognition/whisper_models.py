@@ -7,7 +7,6 @@ with ``model.bin``, ``config.json``, ``tokenizer.json`` and a vocabulary.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.core.errors import BadInputError, MissingDependencyError, one_line
-from engine.core.files import write_text
+from engine.core.files import file_digest, write_text
 from engine.core.runtime import cache_folder
 from engine.recognition.ids import AUTO, DOWNLOADABLE, PHONES, TINY_ENGLISH
 
@@ -203,8 +202,7 @@ def _is_intact(path: Path) -> bool:
             return True
     except (OSError, ValueError):
         pass  # Not checked yet.
-    with path.open("rb") as file:
-        intact = hashlib.file_digest(file, "sha256").hexdigest() == _TINY_ENGLISH_SHA256
+    intact = file_digest(path) == _TINY_ENGLISH_SHA256
     if intact and _can_write(record.parent):
         write_text(record, json.dumps(key))
     return intact
