@@ -190,12 +190,11 @@ class _AvatarTraining:
         return path
 
     def state(self) -> dict[str, Any]:
-        return self.trainer.state() | {"psnr": self._scores.get("test PSNR (dB)", 0.0)}
+        return self.trainer.state() | {"scores": self._scores}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.trainer.restore(state)
-        if state["psnr"]:
-            self._scores = {"test PSNR (dB)": float(state["psnr"])}
+        self._scores = dict(state.get("scores", {}))
 
     def export(self) -> None:
         """Write the avatar as it is now, and what was refined of the capture."""

@@ -134,26 +134,31 @@ def test_what_is_in_force_is_said_everywhere(small_capture, tmp_path, head, monk
     ).read_text("utf-8")
 
 
+@pytest.mark.parametrize("step", [4, SHORT.steps])
 def test_a_cancelled_job_goes_on_where_it_stopped(
-    finished, small_capture, tmp_path, head, monkeypatch
+    finished, small_capture, tmp_path, head, monkeypatch, step
 ):
     folder = tmp_path / "broken"
     advance = AvatarTrainer.advance
 
     def asked_to_stop(trainer):
         terms = advance(trainer)
-        if trainer.step == 4:
+        if trainer.step == step:
             jobs.cancel(folder)
         return terms
 
     monkeypatch.setattr(AvatarTrainer, "advance", asked_to_stop)
     stopped = work(folder, small_capture)
-    assert (stopped.status.state, stopped.status.step) == (State.CANCELLED, 4)
+    assert (stopped.status.state, stopped.status.step) == (State.CANCELLED, step)
     assert load_avatar(folder / "avatar.safetensors", head).count > 0
     monkeypatch.setattr(AvatarTrainer, "advance", advance)
     resumed = work(folder, small_capture)
     assert (resumed.status.state, resumed.runs) == (State.FINISHED, 2)
     assert losses(folder) == losses(finished.folder)
+    ours, whole = (
+        json.loads((job.folder / "scores.json").read_text()) for job in (resumed, finished)
+    )
+    assert ours | {"seconds": 0} == whole | {"seconds": 0}
 
 
 def test_another_runs_checkpoint_is_refused(finished):
