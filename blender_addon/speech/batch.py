@@ -12,6 +12,7 @@ from typing import Any
 import bpy
 
 from ...engine.core.errors import BadInputError
+from ...engine.core.files import by_number, is_hidden
 from ...engine.recognition.aligned_tiers import texts_of
 from ...engine.recognition.text_file import Cue, read_text_file
 from ...engine.recognition.text_grid import SUFFIX, read_text_grid
@@ -20,7 +21,7 @@ from ..characters.properties import character_objects, is_character
 from ..heads.properties import is_head
 from .line_list import add_line
 from .lines import predicted
-from .sound import scene_fps, strip_id, strip_of_line
+from .sound import new_strip_id, scene_fps, strip_of_line
 from .strip import add_sound_strip
 
 SOUND_SUFFIXES = frozenset((
@@ -61,9 +62,8 @@ def lines_from_strips(obj: bpy.types.Object, strips: Sequence[Any]) -> list[str]
     """Add a line for each strip; returns their ids."""
     known = []
     for strip in strips:
-        strip.pop("gaussianspeech_id", None)  # A copy of a strip has that of the first.
         line = add_line(obj, strip.name)
-        line.source, line.strip, line.strip_id = "STRIP", strip.name, strip_id(strip)
+        line.source, line.strip, line.strip_id = "STRIP", strip.name, new_strip_id(strip)
         known.append(line.id)
     return known
 
@@ -76,10 +76,14 @@ def recordings_in(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise BadInputError(f"There is no folder {folder}.", "Choose another.")
-    found = [path for path in folder.iterdir() if path.suffix.lower() in SOUND_SUFFIXES]
+    found = [
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in SOUND_SUFFIXES and not is_hidden(path)
+    ]
     if not found:
         raise BadInputError(f"{folder} has no recordings.", "Choose a folder of sound files.")
-    return sorted(found, key=_natural)
+    return sorted(found, key=by_number)
 
 
 def strips_from_files(
@@ -273,8 +277,3 @@ def _to_one_channel(scene: bpy.types.Scene, strips: Sequence[Any]) -> None:
     channel = next((c for c in range(highest, 129) if c not in taken), highest)
     for strip in strips:
         strip.channel = channel
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    parts = re.split(r"(\d+)", path.name.casefold())
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]

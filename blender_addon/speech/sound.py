@@ -106,8 +106,12 @@ def find_strip(context: bpy.types.Context, name: str) -> tuple[bpy.types.Scene, 
 
 def strip_id(strip: Any) -> str:
     """Identity of a strip, which survives renaming; given at the first call."""
-    if _ID not in strip:
-        strip[_ID] = uuid.uuid4().hex
+    return str(strip[_ID]) if _ID in strip else new_strip_id(strip)
+
+
+def new_strip_id(strip: Any) -> str:
+    """An identity of its own for a strip, which may be a copy and have that of another."""
+    strip[_ID] = uuid.uuid4().hex
     return str(strip[_ID])
 
 

@@ -48,7 +48,7 @@ def is_file(path: str | Path) -> bool:
 
 def by_number(path: Path) -> tuple[list[tuple[bool, int, str]], str]:
     """Sorts files by name with the numbers in it as numbers: ``2.png`` before ``10.png``."""
-    parts = [part for part in re.split(r"([0-9]+)", path.stem) if part]
+    parts = [part for part in re.split(r"([0-9]+)", path.stem.casefold()) if part]
     key = [(not p.isdecimal(), int(p) if p.isdecimal() else 0, p) for p in parts]
     return key, path.name
 

@@ -81,6 +81,7 @@ def test_a_failure_in_the_middle_keeps_what_was_done(audible, addon, head, asked
 def test_a_folder_is_added_by_name_one_after_the_other(audible, addon, head, asked, ramp, tmp_path):
     for name in ("line 10.wav", "line 2.wav", "notes.txt"):
         shutil.copy(ramp, tmp_path / name)
+    (tmp_path / "._line 2.wav").write_bytes(b"what macOS leaves on foreign disks")
     audible.context.scene.frame_current = 21
     audible.context.scene.frame_end = 50
     done = audible.ops.gaussianspeech.lines_from_folder(directory=str(tmp_path), gap=12)

@@ -40,7 +40,7 @@ from training.data.transcripts import transcript_beside
 RECORD = "capture.json"
 SPEECH = "speech"
 
-_SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
+SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 MOTIONS = (".performance.npz", ".motion.npz", ".flame_param.npz")
 FOREIGN = (".json", ".csv", ".npz", ".npy")
 """Endings of motion that other programs recorded."""
@@ -300,9 +300,9 @@ def _sounds(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     paths = [
-        path for path in folder.iterdir() if path.suffix.lower() in _SOUNDS and not is_hidden(path)
+        path for path in folder.iterdir() if path.suffix.lower() in SOUNDS and not is_hidden(path)
     ]
-    paths.sort(key=lambda path: _SOUNDS.index(path.suffix.lower()))
+    paths.sort(key=lambda path: SOUNDS.index(path.suffix.lower()))
     by_name: dict[str, Path] = {}
     for path in paths:
         by_name.setdefault(path.stem, path)

@@ -26,7 +26,7 @@ from engine.recognition.recognizer import RecognizedSpeech, recognize
 from training.data.captured_motion import CapturedHead, CapturedMotion
 from training.data.motion_files import OwnFace, clip_name, motions_in, own_face, read_any_motion
 from training.data.recorded_motion import read_motion, with_lips
-from training.data.recordings import Recording, any_recordings
+from training.data.recordings import SOUNDS, Recording, any_recordings
 from training.data.transcripts import transcript_beside
 from training.evaluation.report.speech import averaged
 from training.metrics.film import Agreement, film_agreement, mean_agreement, mouth_curve
@@ -204,7 +204,7 @@ def _recognized(audio: Path, name: str, clips: int) -> RecognizedSpeech:
     """
     path = audio
     if audio.is_dir():
-        sounds = (audio / f"{name}{kind}" for kind in (".wav", ".flac", ".ogg", ".mp3"))
+        sounds = (audio / f"{name}{kind}" for kind in SOUNDS)
         path = next((sound for sound in sounds if sound.is_file()), audio / f"{name}.wav")
     elif clips > 1:
         raise BadInputError(
