@@ -12,7 +12,6 @@ from typing import Self
 import numpy as np
 
 from engine.core.arrays import Float
-from engine.core.errors import GaussianSpeechError
 from engine.live.senders import Sender, arkit_columns
 from engine.live.sound import Source
 from engine.live.speech import LiveSpeech
@@ -65,7 +64,7 @@ class _Spread:
     def __init__(self, function: Callable[[Float], None], interval: float) -> None:
         self._function, self._interval = function, interval
         self._waiting: queue.SimpleQueue[Float | None] = queue.SimpleQueue()
-        self._error: GaussianSpeechError | None = None
+        self._error: Exception | None = None
         self._thread = threading.Thread(target=self._work, name="live-sender", daemon=True)
 
     def __enter__(self) -> Self:
@@ -93,6 +92,6 @@ class _Spread:
             time.sleep(max(0.0, due - self._interval - now))
             try:
                 self._function(frame)
-            except GaussianSpeechError as error:
+            except Exception as error:  # noqa: BLE001 - it is raised where frames are put
                 self._error = error
                 return

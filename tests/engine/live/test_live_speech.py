@@ -141,12 +141,12 @@ def test_recognition_goes_through_a_change_of_utterance(voice, monkeypatch):
 class Kept:
     """A sender that keeps what it is sent."""
 
-    def __init__(self, fail_at=None):
-        self.frames, self.fail_at = [], fail_at
+    def __init__(self, fail_at=None, error=None):
+        self.frames, self.fail_at, self.error = [], fail_at, error
 
     def send(self, frame, seconds, weights):
         if frame == self.fail_at:
-            raise BadInputError("The receiver is gone.")
+            raise self.error
         self.frames.append((frame, seconds, weights))
 
     def close(self):
@@ -169,10 +169,11 @@ def test_a_session_sends_every_frame_of_a_pipe(head, pcm):
     assert kept.frames[0][2].shape == (52,)
 
 
-def test_what_a_sender_cannot_send_ends_the_session(head, pcm):
+@pytest.mark.parametrize("kind", [BadInputError, OverflowError])
+def test_what_a_sender_cannot_send_ends_the_session(head, pcm, kind):
     source = Pipe(io.BytesIO(pcm), SAMPLE_RATE, "s16le")
-    with pytest.raises(BadInputError, match="receiver is gone"):
-        run(LiveSpeech(head, FPS, model="rules"), source, [Kept(fail_at=5)])
+    with pytest.raises(kind, match="receiver is gone"):
+        run(LiveSpeech(head, FPS, model="rules"), source, [Kept(5, kind("The receiver is gone."))])
 
 
 def test_samples_that_are_no_numbers_are_refused():
