@@ -18,14 +18,10 @@ from numpy.typing import NDArray
 from ...engine.core import protocol
 from ...engine.core.errors import CancelledError, EngineGoneError, GaussianSpeechError
 from .connection import LOG_LINES, Connection, State, log_tail
-from .future import EngineFuture, ThreadFuture
+from .future import EngineFuture, ThreadFuture, result_unless
 
 HELLO_TIMEOUT = 120.0
 """Seconds: a first start compiles bytecode and imports torch from a cold disk."""
-
-
-_CANCEL_INTERVAL = 0.05
-"""Seconds between two checks whether a request of a thread is to be cancelled."""
 
 
 class EngineClient:
@@ -187,11 +183,8 @@ class PreparedFuture(ThreadFuture):
         if cancelled.is_set():
             raise CancelledError
         self._request = self._client.request(self._method, params, arrays)
-        while not self._request.wait(_CANCEL_INTERVAL):
-            if cancelled.is_set():
-                self._request.cancel()
-                break
-        return self._request.result()
+        reply: protocol.Message = result_unless(self._request, cancelled)
+        return reply
 
 
 class HelloFuture(ThreadFuture):

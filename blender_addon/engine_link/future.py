@@ -15,6 +15,8 @@ from ...engine.core.files import refused_by_system
 
 _CANCEL = 0.45
 """Seconds that the engine gets to answer a cancel."""
+_INTERVAL = 0.05
+"""Seconds between two checks whether what a thread waits for is to be cancelled."""
 
 
 class Future(Protocol):
@@ -204,3 +206,16 @@ class ThreadFuture(_EventFuture):
             self._error = GaussianSpeechError(f"{self.label} failed: {error!r}.")
         finally:
             self._finished.set()
+
+
+def result_unless(future: Future, cancelled: threading.Event) -> Any:
+    """The result of a future, which is cancelled once the work is that waits for it.
+
+    Raises:
+        GaussianSpeechError: it failed or was cancelled.
+    """
+    while not future.wait(_INTERVAL):
+        if cancelled.is_set():
+            future.cancel()
+            break
+    return future.result()

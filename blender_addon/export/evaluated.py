@@ -8,7 +8,6 @@ notes the evaluated values of the shape keys; the formats are the engine's own m
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,7 +40,7 @@ from ..characters.properties import (
 from ..heads.properties import check_vertex_count, is_head, rig_of
 from ..heads.rig import JAW, NECK, RestJoints, pose_keys, pose_of_motions, rest_joints
 from ..speech.head_motion import motion_of
-from ..speech.sound import scene_fps
+from ..speech.sound import scene_fps, temporary_file
 from .background_blender import BackgroundExport, ExportFolder
 from .sound import SoundChoice, sound_scene, write_sound
 from .speech_of import Spoken, speech_of
@@ -146,10 +145,7 @@ def sample_performance(
     _check(obj)
     source = _source(context, obj, frames, dense=False)
     folder = _folder(context, obj, source, None, shapes=True)
-    with tempfile.NamedTemporaryFile(
-        prefix="gaussianspeech-", suffix=".performance.npz", dir=bpy.app.tempdir, delete=False
-    ) as file:
-        path = Path(file.name)
+    path = temporary_file(".performance.npz")
 
     def finish(out: Path, _report: dict[str, Any]) -> Path:
         with np.load(out) as arrays:

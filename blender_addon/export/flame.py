@@ -9,13 +9,11 @@ from typing import Any
 
 import bpy
 
-from ...engine.core.errors import BadInputError, CancelledError
-from ..engine_link.future import ThreadFuture
+from ...engine.core.errors import BadInputError
+from ..engine_link.future import ThreadFuture, result_unless
 from ..engine_link.session import get_engine
 from ..heads.properties import engine_name, is_head
 from .evaluated import sample_performance
-
-_INTERVAL = 0.05
 
 
 def export_flame(
@@ -40,9 +38,8 @@ def export_flame(
             f"'{obj.name}' is no FLAME head.",
             "Export a performance and carry it over with 'gaussianspeech retarget'.",
         )
-    return FlameExport(
-        sample_performance(context, obj, frames), get_engine(context), engine_name(obj), path
-    )
+    engine = get_engine(context)  # Without one, no other Blender is to begin.
+    return FlameExport(sample_performance(context, obj, frames), engine, engine_name(obj), path)
 
 
 class FlameExport(ThreadFuture):
@@ -64,19 +61,10 @@ class FlameExport(ThreadFuture):
         return (1.0, "writing the file") if self._sampled.done else self._sampled.poll()
 
     def _export(self, cancelled: threading.Event) -> int:
-        performance = _waited(self._sampled, cancelled)
+        performance = result_unless(self._sampled, cancelled)
         try:
             params = {"path": str(performance), "head": self._head, "out": str(self._path)}
-            _waited(self._engine.request("performance.flame", params), cancelled)
+            result_unless(self._engine.request("performance.flame", params), cancelled)
         finally:
             performance.unlink(missing_ok=True)
         return self._path.stat().st_size
-
-
-def _waited(future: Any, cancelled: threading.Event) -> Any:
-    while not future.wait(_INTERVAL):
-        if cancelled.is_set():
-            future.cancel()
-    if cancelled.is_set():
-        raise CancelledError
-    return future.result(0)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.blender_addon.conftest import PACKAGE
 from tests.blender_addon.exporting import FRAMES, PHONES, WORDS, add_head, left_as_it_was, turning
 from tests.blender_addon.speaking import action_of
 
@@ -178,6 +179,18 @@ def test_a_head_without_arkit_names_has_no_arkit_weights(blender, head, tmp_path
 def test_flame_parameters_are_of_flame_heads(blender, head, tmp_path):
     with pytest.raises(RuntimeError, match="'Anna' is no FLAME head"):
         blender.ops.gaussianspeech.export(filepath=str(tmp_path / "a"), format="FLAME")
+
+
+def test_without_an_engine_no_other_blender_begins(blender, engine_aside, head, tmp_path):
+    head.gaussianspeech_head.id = "flame-1"
+    preferences = blender.context.preferences.addons[PACKAGE].preferences
+    named, preferences.engine_python = preferences.engine_python, str(tmp_path / "python")
+    try:
+        with pytest.raises(RuntimeError, match="python"):
+            blender.ops.gaussianspeech.export(filepath=str(tmp_path / "a"), format="FLAME")
+    finally:
+        preferences.engine_python = named
+    assert not list(Path(blender.app.tempdir).glob("gaussianspeech-export-*"))
 
 
 def tone(path, frames, frequency=440.0, rate=48000, fps=24):
