@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import errno
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -41,11 +42,11 @@ def test_nothing_else_waits_for_the_engine():
     found = set()
     for path in folder.rglob("*.py"):
         calls = [
-            node
+            ast.unparse(node.func)
             for node in ast.walk(ast.parse(path.read_text("utf-8")))
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+            if isinstance(node, ast.Call)
         ]
-        if any(call.func.attr in ("wait", "result", "wait_ready") for call in calls):
+        if any(re.search(r"\.(wait|result|wait_ready)$|^result_unless$", call) for call in calls):
             found.add(path.relative_to(folder).as_posix())
     assert found == set(WAITS)
 
