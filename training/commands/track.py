@@ -60,8 +60,8 @@ def films_of(videos: Sequence[Path], settings: TrackSettings, head: str | None) 
     """What decides a track, as a job's configuration has it.
 
     Raises:
-        BadInputError: a video cannot be tracked, its camera is not known, or the head is no FLAME
-            model; what can be seen before work on it begins.
+        BadInputError: a video cannot be tracked, its camera is not known, it has no masks where
+            some are given, or the head is no FLAME model; what can be seen before work begins.
     """
     from engine.heads.flame_file import read_flame
     from training.tracking.film import open_film
@@ -76,6 +76,11 @@ def films_of(videos: Sequence[Path], settings: TrackSettings, head: str | None) 
         from training.tracking.takes import alike
 
         alike(films)
+    if settings.masks is not None:
+        from training.tracking.mattes import check_masks
+
+        for film, folder in zip(films, settings.mask_folders(videos), strict=True):
+            check_masks(folder, film.width, film.height)
     if (model := flame_of(head)) is not None:
         check_file(model, "--head")
         read_flame(model)

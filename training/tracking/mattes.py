@@ -8,7 +8,9 @@ kept there: beside the mouth, where no shoulder is, the mask shows how far hair 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -73,11 +75,10 @@ class GivenMasks:
         """
         self._files: list[Path] = []
         for folder, frames in folders:
-            files = (path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
-            found = sorted((path for path in files if not is_hidden(path)), key=by_number)
+            found = _masks_in(folder)
             if len(found) != frames:
                 raise BadInputError(
-                    f"{folder} has {len(found)} masks for {frames} frames.",
+                    f"{folder} has {len(found)} masks for {frames} frames{_gap(found)}.",
                     "Give one mask for each frame, named in their order.",
                 )
             self._files += found
@@ -88,19 +89,57 @@ class GivenMasks:
         Raises:
             BadInputError: the file cannot be read, or is of another shape than the picture.
         """
-        path = self._files[frame]
-        try:
-            with Picture.open(path) as picture:
-                size = picture.size
-                grey = picture.convert("L").resize((width, height))
-        except (OSError, ValueError, SyntaxError, Picture.DecompressionBombError) as error:
-            raise BadInputError(f"The mask {path} cannot be read.", "Export it again.") from error
-        if abs(size[0] * height / (size[1] * width) - 1) > _SAME_SHAPE:
-            raise BadInputError(
-                f"The mask {path} has {size[0]}×{size[1]} pixels, its picture {width}×{height}.",
-                "Make masks of the pictures as they are shown, upright and whole.",
-            )
-        return np.asarray(grey, np.float32) / np.float32(255)
+        return _read_mask(self._files[frame], width, height)
+
+
+def check_masks(folder: Path, width: int, height: int) -> None:
+    """See that there are masks for a video, and of which shape; their number is seen later.
+
+    Args:
+        folder: with the masks; it exists.
+        width: pixels of the video's pictures.
+        height: the same.
+
+    Raises:
+        BadInputError: there are none, or the first cannot be read or is of another shape.
+    """
+    found = _masks_in(folder)
+    if not found:
+        raise BadInputError(
+            f"{folder} has no masks.",
+            f"Put one for each frame into it, as {', '.join(sorted(_SUFFIXES))}.",
+        )
+    _read_mask(found[0], width, height)
+
+
+def _masks_in(folder: Path) -> list[Path]:
+    files = (path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+    return sorted((path for path in files if not is_hidden(path)), key=by_number)
+
+
+def _gap(files: Sequence[Path]) -> str:
+    """Where numbers leave one out, in words; empty where none does or they have none."""
+    for before, after in pairwise(files):
+        numbers = [re.findall(r"[0-9]+", path.stem) for path in (before, after)]
+        if all(numbers) and int(numbers[1][-1]) - int(numbers[0][-1]) > 1:
+            return f"; none is between {before.name} and {after.name}"
+    return ""
+
+
+def _read_mask(path: Path, width: int, height: int) -> Float:
+    """A mask at a picture's size; see :meth:`GivenMasks.mask`."""
+    try:
+        with Picture.open(path) as picture:
+            size = picture.size
+            grey = picture.convert("L").resize((width, height))
+    except (OSError, ValueError, SyntaxError, Picture.DecompressionBombError) as error:
+        raise BadInputError(f"The mask {path} cannot be read.", "Export it again.") from error
+    if abs(size[0] * height / (size[1] * width) - 1) > _SAME_SHAPE:
+        raise BadInputError(
+            f"The mask {path} has {size[0]}×{size[1]} pixels, its picture {width}×{height}.",
+            "Make masks of the pictures as they are shown, upright and whole.",
+        )
+    return np.asarray(grey, np.float32) / np.float32(255)
 
 
 def refined(mask: Float, image: Image) -> Float:

@@ -4,6 +4,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -293,6 +294,30 @@ def test_the_masks_of_a_take_follow_those_of_the_one_before(tmp_path):
         given.mask(0, 6, 8)
     with pytest.raises(BadInputError, match="a has 3 masks for 2 frames"):
         GivenMasks([(tmp_path / "b", 2), (tmp_path / "a", 2)])
+
+
+def test_a_mask_that_is_missing_is_named(tmp_path):
+    for number in (8, 9, 11):
+        Image.new("L", (8, 6)).save(tmp_path / f"mask{number}.png")
+    with pytest.raises(BadInputError, match=r"frames; none is between mask9\.png and mask11\.png"):
+        GivenMasks([(tmp_path, 4)])
+
+
+@pytest.mark.parametrize(
+    ("mask", "said"), [(None, "has no masks"), ((100, 300), r"100×300 pixels, its picture")]
+)
+def test_masks_that_cannot_be_used_are_refused_before_anything_is_looked_at(
+    tmp_path, capsys, mask, said
+):
+    film = grey(tmp_path / "a.mp4", range(50))
+    (tmp_path / "masks").mkdir()
+    if mask is not None:
+        Image.new("L", mask).save(tmp_path / "masks" / "0.png")
+    out = tmp_path / "out"
+    words = ["track", str(film.path), "--masks", str(tmp_path / "masks"), "--out", str(out)]
+    assert main(words) == 2
+    assert re.search(said, capsys.readouterr().err)
+    assert not out.exists()
 
 
 def test_takes_of_which_one_is_refused_leave_nothing(filmed, tmp_path, monkeypatch, capsys):
