@@ -33,6 +33,11 @@ _STALE_LOCK = 30.0
 """Seconds after which a lock that names nobody counts as left behind."""
 _LARGEST_LOCK = 4096
 
+_GONE = (
+    "The process ended without saying why: memory may have run out, or the computer was switched "
+    "off. The log may say more; resume the job, and it goes on from its last checkpoint."
+)
+
 _FORMAT = "gaussianspeech-job-2"
 _FORMAT_0_1 = "gaussianspeech-job-1"
 """Version 0.1.0: ``command`` holds program and arguments, the process's start is opaque text."""
@@ -148,8 +153,7 @@ def read_state(job: Job) -> Job:
     status = read_status(job.folder)
     if status.state not in ENDED:
         if not alive:
-            message = "The process ended without writing why; the log may say more."
-            status = replace(status, state=State.FAILED, eta=None, message=message)
+            status = replace(status, state=State.FAILED, eta=None, message=_GONE)
         elif (job.folder / CANCEL).exists():
             status = replace(status, state=State.CANCELLING)
     return replace(job, status=status)

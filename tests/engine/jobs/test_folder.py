@@ -102,7 +102,7 @@ def test_a_killed_job_is_failed_not_running(worker):
     job = ended(job)
     assert read_status(job.folder).state is State.RUNNING
     assert job.status.state is State.FAILED
-    assert "log" in job.status.message
+    assert "resume the job" in job.status.message
     assert resume(job.folder).running
 
 
