@@ -232,15 +232,17 @@ class JobPart(JobHandle):
     def __init__(self, job: JobHandle, first: int, steps: int, name: str) -> None:
         self._job, self._first, self._steps, self._name = job, first, steps, name
         self.folder, self.checkpoints, self.resumed = job.folder, job.checkpoints, job.resumed
-        self._status = replace(job.status, step=0, total=0)
+        self._status = replace(job.status, step=0, total=0, notes=())
 
     def has_begun(self) -> None:
         """As :meth:`JobHandle.has_begun`."""
         self._job.has_begun()
 
     def note(self, text: str) -> None:
-        """As :meth:`JobHandle.note`."""
+        """As :meth:`JobHandle.note`; its own status has the stage's alone."""
         self._job.note(text)
+        if text not in self._status.notes:
+            self._status = replace(self._status, notes=(*self._status.notes, text))
 
     def update(
         self,

@@ -15,7 +15,7 @@ from typing import Any
 
 from engine.avatar.avatar_file import ASSET
 from engine.core.json_values import read_json
-from engine.jobs.worker import JobPart
+from engine.jobs.worker import JobHandle, JobPart
 from training.data.multiview import MultiViewCapture
 from training.person.config import PersonSettings
 from training.person.one_camera import for_one_camera, has_one_camera, with_fine_pictures
@@ -102,11 +102,24 @@ class Stage:
         """Whether nothing is left to do."""
         return (self.folder / _DONE).is_file()
 
-    def run(self, job: JobPart) -> None:
-        """Train, or resume."""
+    def run(self, job: JobHandle, first: int, label: str) -> None:
+        """Train, or resume; of what has finished only the notes are said again.
+
+        Args:
+            job: of the person.
+            first: step of the job at which the stage begins.
+            label: of the stage, for the job's messages.
+        """
+        done = self.folder / _DONE
+        if done.is_file():
+            found = read_json(done)
+            for note in found.texts("notes") if "notes" in found else ():
+                job.note(note)
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
-        scores = self._work(self.folder, job)
-        write_json(self.folder / _DONE, {"scores": scores})
+        part = job.part(first, self.steps, label)
+        scores = self._work(self.folder, part)
+        write_json(done, {"scores": scores, "notes": list(part.status.notes)})
 
 
 def capture_stages(plan: PersonTraining) -> list[Stage]:

@@ -71,7 +71,7 @@ def train(plan: PersonTraining, job: JobHandle) -> Person:
     for stage in tracking:
         if not stage.finished:
             job.update(job.status.step, total=most)
-            stage.run(job.part(first, stage.steps, stage.name))
+        stage.run(job, first, stage.name)
         first += stage.steps
     plan = refined(plan)
     job.update(job.status.step, message="Checking the capture")
@@ -85,11 +85,9 @@ def train(plan: PersonTraining, job: JobHandle) -> Person:
             print(f"note: no {name} stage: {reason}", flush=True)
     job.update(job.status.step, total=sum(stage.steps for stage in stages))
     for number, stage in enumerate(rest, 1 + len(tracking)):
-        if not stage.finished:
-            label = f"{stage.name} ({number} of {len(stages)})"
-            stage.run(job.part(first, stage.steps, label))
-            # From here on the job resumes with the same options only.
-            write_json(job.checkpoints / "stages.json", [s.name for s in stages if s.finished])
+        stage.run(job, first, f"{stage.name} ({number} of {len(stages)})")
+        # From here on the job resumes with the same options only.
+        write_json(job.checkpoints / "stages.json", [s.name for s in stages if s.finished])
         first += stage.steps
         person = _published(plan, capture, stages, left_out)
     if has_one_camera(capture):
