@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as Picture
 
 from engine.core import platforms
@@ -68,6 +69,8 @@ _SHOW_EVERY, _PREVIEWED = 20, 3
 """Frames from one preview to the next, and cameras that one shows."""
 _MOST_LOST = 0.2
 """Part of a recording's frames that may be dropped."""
+_ABSENT = 0.5
+"""Seconds that may be dropped in a row: longer ones part two recordings."""
 _SHORTEST = 0.5
 """Seconds of a recording."""
 _LETTERS = 40
@@ -332,15 +335,20 @@ def _write_speech(
     out: Path, film: Film, track: Track, writer: CaptureWriter, said: Said, job: JobHandle
 ) -> list[tuple[str, int, int]]:
     """Recordings with motion and text, cut at pauses; of stretches that were seen and heard."""
-    recordings, unseen = [], 0.0
+    recordings: list[tuple[str, int, int]] = []
     lost, fps = track.scan.state != GOOD, track.scan.fps
-    for number, (first, last) in enumerate(cut_at_pauses(said, len(lost), fps, film.begins)):
-        take = film.take_of(first)
-        if (last - first) / fps < _SHORTEST or not take.sound:
+    heard = [
+        (first, last)
+        for first, last in cut_at_pauses(said, len(lost), fps, film.begins)
+        if (last - first) / fps >= _SHORTEST and film.take_of(first).sound
+    ]
+    unseen = sum(last - first for first, last in heard) / fps
+    pieces = (piece for first, last in heard for piece in _seen(lost, first, last, _ABSENT * fps))
+    for first, last in pieces:
+        if (last - first) / fps < _SHORTEST or lost[first:last].mean() > _MOST_LOST:
             continue
-        if lost[first:last].mean() > _MOST_LOST:
-            unseen += (last - first) / fps
-            continue
+        unseen -= (last - first) / fps
+        take, number = film.take_of(first), len(recordings)
         # In the order of their names they are split: the last ones are tested on, as pictures are.
         stem, at = take.path.stem[:_LETTERS], f"{number:03d}"
         name = f"{at}-{stem}" if film.takes else f"{stem}-{at}"
@@ -351,12 +359,26 @@ def _write_speech(
             text = " ".join(word.text for word in words)
             write_text(out / SPEECH / f"{name}.txt", text)
         recordings.append((name, first, last))
-    if unseen:
+    if round(unseen, 1) > 0:
         job.note(
-            f"{unseen:.1f} s of what is said are no recording: in stretches of it more than "
-            f"{100 * _MOST_LOST:.0f} % of the frames are dropped."
+            f"{unseen:.1f} s of the sound are no recording: no face was seen there for more than "
+            f"{_ABSENT:g} s, or more than {100 * _MOST_LOST:.0f} % of the frames are dropped."
         )
     return recordings
+
+
+def _seen(lost: NDArray[np.bool_], first: int, last: int, longest: float) -> list[tuple[int, int]]:
+    """What remains of some frames without stretches of more than ``longest`` that are lost.
+
+    Somebody who comes into the picture late and leaves it early is a recording in between.
+    """
+    changes = np.diff(lost[first:last].astype(np.int8), prepend=0, append=0)
+    ends = [first, last]
+    for begin, end in (np.flatnonzero(changes).reshape(-1, 2) + first).tolist():
+        if end - begin > longest:
+            ends += [begin, end]
+    ends.sort()
+    return [(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True) if a < b]
 
 
 def _made_of(

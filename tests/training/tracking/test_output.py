@@ -53,10 +53,24 @@ def spoken(folder, lost, *names):
 
 
 def test_what_is_said_in_frames_that_were_dropped_is_no_recording_and_that_is_noted(tmp_path):
-    recordings, notes = spoken(tmp_path, slice(50, 62), "monday", "friday")
+    """Here every third one: in no stretch is a face seen long enough."""
+    recordings, notes = spoken(tmp_path, slice(40, 80, 3), "monday", "friday")
     assert recordings == [("000-monday", 0, 40)]
     (note,) = notes
-    assert note.startswith("4.0 s of what is said are no recording")
+    assert note.startswith("4.0 s of the sound are no recording")
+
+
+def test_who_comes_late_and_leaves_early_is_recorded_in_between(tmp_path):
+    lost = np.r_[0:9, 20:24, 33:40]
+    recordings, notes = spoken(tmp_path, lost, "monday")
+    assert recordings == [("000-monday", 9, 33)]
+    (note,) = notes
+    assert note.startswith("1.6 s of the sound are no recording")
+
+
+def test_a_face_that_is_away_for_long_parts_two_recordings(tmp_path):
+    recordings, _ = spoken(tmp_path, slice(50, 62), "monday", "friday")
+    assert recordings == [("000-monday", 0, 40), ("001-friday", 40, 50), ("002-friday", 62, 80)]
 
 
 def test_a_long_name_of_a_video_leaves_room_for_endings(tmp_path):
