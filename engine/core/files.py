@@ -72,11 +72,19 @@ def is_of_writing(error: BaseException) -> bool:
 
 def refused_by_system(error: OSError) -> BadInputError:
     """The error for the user from what the system said about a file that was read or written."""
-    what = "A result or a file" if error.filename is None else str(error.filename)
+    what = _filename(error) or "A result or a file"
     return BadInputError(
         f"{what} cannot be used: {_reason(error)}.",
         "Check the path, the permissions and the space on the disk.",
     )
+
+
+def _filename(error: OSError) -> str | None:
+    """What the system named; libraries name files as bytes, too, and by their numbers."""
+    name = error.filename
+    if isinstance(name, bytes | os.PathLike):
+        return os.fsdecode(name)
+    return None if name is None else str(name)
 
 
 def _reason(error: BaseException) -> str:
@@ -203,5 +211,4 @@ def _is_of_writing(error: Exception, temporary: Path) -> bool:
         return False
     if not isinstance(error, OSError):
         return True
-    named = error.filename if not isinstance(error.filename, Path) else str(error.filename)
-    return named in (None, str(temporary), temporary.name)
+    return _filename(error) in (None, str(temporary), temporary.name)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from engine.core.errors import BadInputError
-from engine.core.files import atomic_write, by_number
+from engine.core.files import atomic_write, by_number, refused_by_system
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions, links and locks")
@@ -229,3 +230,9 @@ def test_names_are_sorted_as_people_count():
     expected = ["009.png", "9.png", "10.png", "a.png", "B.png", "b9.png", "b9x.png", "B10.png"]
     mixed = sorted(map(Path, expected), key=str)
     assert [path.name for path in sorted(mixed, key=by_number)] == expected
+
+
+@pytest.mark.parametrize("name", ["Übung 1", "Übung 1".encode(), Path("Übung 1")])
+def test_a_file_that_the_system_refuses_is_named_as_people_write_it(name):
+    refused = refused_by_system(FileNotFoundError(errno.ENOENT, "No such file", name))
+    assert refused.message.startswith("Übung 1 cannot be used")
