@@ -44,16 +44,17 @@ _DEVIATIONS = {
     "jawOpen": 0.5,
     "mouthLowerDown": 0.5,
     "mouthUpperUp": 0.5,
-    "mouthClose": 0.5,
+    "mouthClose": 0.1,
 }
 """Prior deviations by start of the name, where they differ from :data:`_DEVIATION`: what is rare in
-speech, or looks like a turn of the head or another face, is small."""
+speech, or looks like a turn of the head or another face, is small. So are lips that are closed over
+an open jaw: a chin that is long looks like a jaw that always hangs."""
 _DEVIATION = 0.4
 _LASTING = 0.2
 """Of an expression's mean over all frames, against that of the expression: what is always so is
 rather the face."""
-_OPENING = ("jawOpen", "mouthLowerDown", "mouthUpperUp", "mouthClose", "eyeBlink", "eyeLook")
-"""Starts of the names of expressions whose mean is nothing of the kind: speech opens the mouth."""
+_PASSING = ("mouthLowerDown", "mouthUpperUp", "eyeBlink", "eyeLook")
+"""Starts of the names of expressions whose mean is nothing of the kind: lips part, eyes move."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +118,7 @@ def arkit_face_model(head: Head, space: IdentitySpace, marks: LandmarkMap) -> Fa
     high = np.array([0.0 if name in _UNSEEN else 1.0 for name in names])
     gap = lip_gap(head.expression_basis, names, head.landmarks)
     deviation = np.array([_prior(name) for name in names])
-    opening = np.array([name.startswith(_OPENING) for name in names])
+    passing = np.array([name.startswith(_PASSING) for name in names])
     return FaceModel(
         rest=(marks.on_mesh(head.template) + marks.offset).astype(np.float64),
         normals=normals / np.linalg.norm(normals, axis=1, keepdims=True),
@@ -128,7 +129,7 @@ def arkit_face_model(head: Head, space: IdentitySpace, marks: LandmarkMap) -> Fa
         low=np.zeros(len(names)),
         high=high,
         deviation=deviation,
-        lasting=np.where(opening, np.inf, _LASTING * deviation),
+        lasting=np.where(passing, np.inf, _LASTING * deviation),
         pairs=_sides(names),
         spread=np.maximum(marks.deviation, _LEAST_DEVIATION).astype(np.float64),
         share=landmark_shares(),
