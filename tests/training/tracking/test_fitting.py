@@ -161,6 +161,20 @@ def test_what_the_mouth_does_in_all_frames_is_rather_the_face(film):
     assert abs(means[0] - true) < 0.5 * abs(means[1] - true)
 
 
+def test_a_long_chin_is_not_taken_for_a_jaw_that_hangs_under_closed_lips(film):
+    model, camera = film.model, film.camera
+    jaw, close = (model.names.index(name) for name in ("jawOpen", "mouthClose"))
+    # The outline of the face at an open jaw, the lips as they were.
+    longer = model.rest + 0.3 * (model.expression[jaw] + model.expression[close])
+    points = project(replace(model, rest=longer), film.identity, camera, film.fit)
+    seen = replace(film.seen, points=points)
+    start = initial_poses(model, seen, camera)
+    _, _, fit = fit_identity(model, seen, camera, start, free_focal=False)
+    added = fit.expression - film.fit.expression
+    assert added[:, jaw].mean() < 0.1
+    assert added[:, close].mean() < 0.1
+
+
 def test_a_known_focal_length_is_kept(film):
     start = initial_poses(film.model, film.seen, film.camera)
     some = slice(0, 4)
