@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from engine.avatar import load_avatar, save_avatar
+from engine.avatar.avatar_file import ASSET, avatar_path
 from engine.avatar.gaussian_avatar import GaussianAvatar
 from engine.avatar.kernels import warm_up
 from engine.core import platforms
@@ -330,7 +331,8 @@ def _initial(settings: AvatarSettings, capture: MultiViewCapture) -> GaussianAva
     folder = Path(settings.initial)
     file = avatar_in(folder) if folder.is_dir() else settings.initial
     given = load_avatar(file, capture.head, other_identity=True)
-    for warning in given.warnings:
+    # That somebody who was filmed is not who ships is nothing to warn of.
+    for warning in given.warnings if avatar_path(file) != ASSET else ():
         print(f"note: {warning}", flush=True)
     return given
 
