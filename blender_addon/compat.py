@@ -8,6 +8,7 @@ compositor is in :mod:`.rendering.compositor_nodes`.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import bpy
@@ -241,6 +242,15 @@ def new_nla_strip(
     if hasattr(strip, "action_slot") and action.slots:
         strip.action_slot = action.slots[0]
     return strip
+
+
+def grouped_strips(strip: bpy.types.NlaStrip) -> Iterator[bpy.types.NlaStrip]:
+    """A strip, or what a meta strip groups."""
+    if strip.type != "META":
+        yield strip
+        return
+    for inner in strip.strips:
+        yield from grouped_strips(inner)
 
 
 def set_strip_action(strip: bpy.types.NlaStrip, action: bpy.types.Action) -> None:

@@ -79,11 +79,11 @@ def strips_of(datablock: bpy.types.ID | None, action: bpy.types.Action) -> Strip
 def all_strips(
     datablock: bpy.types.ID | None,
 ) -> Iterator[tuple[bpy.types.NlaTrack, bpy.types.NlaStrip]]:
-    """The NLA strips of a datablock, from the bottom, with their tracks."""
+    """The NLA strips of a datablock, from the bottom, with their tracks; in meta strips, too."""
     animation = datablock.animation_data if datablock is not None else None
     for track in animation.nla_tracks if animation is not None else ():
         for strip in track.strips:
-            yield track, strip
+            yield from ((track, each) for each in compat.grouped_strips(strip))
 
 
 def edits_action(datablock: bpy.types.ID | None, line_id: str) -> bpy.types.Action | None:
@@ -161,6 +161,9 @@ def remove_strips(datablock: bpy.types.ID, action: bpy.types.Action) -> None:
     """Take an Action out of a datablock's NLA, and tracks of ours that are then empty."""
     leave_tweak_mode(datablock)
     for track, strip in strips_of(datablock, action):
+        if strip not in [*track.strips]:  # Scripts cannot take it out of a meta strip.
+            strip.mute, strip.action = True, None
+            continue
         track.strips.remove(strip)
         if not track.strips:
             datablock.animation_data.nla_tracks.remove(track)
@@ -321,7 +324,7 @@ def _move(
     left = new[0] + moved
     right = left + (action_end - action_start) * scaled * strip.repeat
     eases = [new[4] if _same(kept, ease) else kept for kept in (strip.blend_in, strip.blend_out)]
-    if not _has_room(track, left, right, strip):
+    if strip in [*track.strips] and not _has_room(track, left, right, strip):
         mark = LINE if _is_of_line(strip) else EDITS
         free = _track_with_room(datablock, mark, left, right)
         strip = _to_track(datablock.animation_data, track, strip, free)

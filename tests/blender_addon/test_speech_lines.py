@@ -294,3 +294,39 @@ def test_each_step_is_undone_at_once(blender, head, speak, undone):
     assert [line.name for line in obj.gaussianspeech_lines] == names
     np.testing.assert_allclose(played(blender, obj), curves(), atol=2e-3)
     assert strip_of(obj.data.shape_keys, line_of(obj)) is not None
+
+
+def test_lines_that_are_grouped_in_a_meta_strip_stay_lines(blender, addon, ramp, asked, head):
+    blender.ops.gaussianspeech.import_sound(filepath=str(ramp))
+    blender.ops.gaussianspeech.predict()
+    line, keys = line_of(head), head.data.shape_keys
+    before = played(blender, head)
+    group(blender, keys)
+    np.testing.assert_allclose(played(blender, head), before, atol=1e-5)
+    lines = addon("speech.lines")
+    assert not lines.out_of_date(blender.context, line)
+    # Sliders, Update and predictions change what is in it, and put nothing beside it.
+    actions = len(blender.data.actions)
+    head.gaussianspeech_speech.jaw = 0.5
+    assert played(blender, head)[:, 0].max() < 0.7 * before[:, 0].max()
+    blender.ops.gaussianspeech.predict()
+    assert len(blender.data.actions) == actions
+    tracks = [[strip.type for strip in track.strips] for track in keys.animation_data.nla_tracks]
+    assert sorted(tracks) == [["CLIP"], ["META"]]
+    # A line that is removed does not play any more.
+    blender.ops.gaussianspeech.remove_line()
+    assert not played(blender, head).any()
+
+
+def group(blender, keys):
+    """Group the strip of a line, as the artist does in the NLA editor."""
+    window = blender.context.window_manager.windows[0]
+    area = window.screen.areas[0]
+    kept, area.type = area.type, "NLA_EDITOR"
+    for track in keys.animation_data.nla_tracks:
+        for strip in track.strips:
+            strip.select = "gaussianspeech_line" in strip.action
+    override = {"window": window, "area": area, "region": area.regions[-1]}
+    with blender.context.temp_override(**override):
+        assert blender.ops.nla.meta_add() == {"FINISHED"}
+    area.type = kept
