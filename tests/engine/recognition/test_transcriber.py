@@ -279,10 +279,8 @@ def test_another_file_in_the_wheel_is_refused_and_the_right_one_checked_once(
     cache, english, monkeypatch, tmp_path
 ):
     digests = []
-    real = whisper_models.hashlib.file_digest
-    monkeypatch.setattr(
-        whisper_models.hashlib, "file_digest", lambda *a: digests.append(1) or real(*a)
-    )
+    real = whisper_models.file_digest
+    monkeypatch.setattr(whisper_models, "file_digest", lambda path: digests.append(1) or real(path))
     assert whisper_models.find_model("tiny.en") == english
     assert whisper_models.find_model("tiny.en") == english
     assert len(digests) == 1
