@@ -31,6 +31,7 @@ import torch
 
 from engine.avatar import load_avatar, splats
 from engine.avatar.kernels import warm_up
+from engine.core.arrays import Float
 from engine.heads.default import load_default_head
 from engine.heads.head import Head
 from engine.rendering.frames import portrait_camera
@@ -134,7 +135,7 @@ def measure(head: Head, count: int, camera: Camera) -> Stages:
 
 
 def prepared_stages(
-    arrays: list[cpu.Float], camera: Camera, settings: BlendSettings
+    arrays: list[Float], camera: Camera, settings: BlendSettings
 ) -> tuple[Time, Time, Time]:
     """Projection, depth order with the gathering, and bins."""
     view, count = cpu._View.of(camera), len(arrays[0])
@@ -146,7 +147,7 @@ def prepared_stages(
             *arrays, view.viewmat, view.K, view.size, view.planes, *constants, footprints, visible
         )
 
-    def sort() -> cpu.Float:
+    def sort() -> Float:
         keys = footprints.T[DEPTH].copy().view(np.uint32)
         return binning.gathered(footprints, binning.depth_order(keys, visible))
 

@@ -141,8 +141,7 @@ def refined_captures(tracked, folder, settings):
         jobs.adopt_job(folder, None, config={})
         with JobHandle(folder) as job:
             for stage in capture_stages(plan):
-                if not stage.finished:
-                    stage.run(job.part(0, stage.steps, stage.name))
+                stage.run(job, 0, stage.name)
     rounds = range(1, settings.refine + 1)
     return [refined(replace(plan, settings=replace(settings, refine=n))).capture for n in rounds]
 
