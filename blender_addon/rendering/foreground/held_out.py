@@ -66,7 +66,7 @@ def remove_held_out(foreground: bpy.types.Scene) -> None:
 def holds_out_objects(scene: bpy.types.Scene) -> bool:
     """Whether objects of a scene are held out, by themselves or by their collections."""
     layer = composited_layer(scene).layer_collection
-    return any(_held_by_themselves(scene)) or any(_held_by_collections(layer))
+    return any(_held_by_themselves(layer)) or any(_held_by_collections(layer))
 
 
 def _keep_pass(layer: bpy.types.ViewLayer, *, wanted: bool) -> None:
@@ -91,8 +91,8 @@ def _differing(
 ) -> tuple[set[bpy.types.Object], set[bpy.types.Object]]:
     collection = _collection(foreground)
     present = set() if collection is None else set(collection.objects)
-    wanted = {*_held_by_collections(composited_layer(scene).layer_collection)}
-    wanted |= {*_held_by_themselves(scene)}
+    layer = composited_layer(scene).layer_collection
+    wanted = {*_held_by_collections(layer), *_held_by_themselves(layer)}
     return present - wanted, wanted - present
 
 
@@ -105,9 +105,16 @@ def _held_by_collections(layer: bpy.types.LayerCollection) -> Iterator[bpy.types
         yield from _held_by_collections(child)
 
 
-def _held_by_themselves(scene: bpy.types.Scene) -> Iterator[bpy.types.Object]:
-    objects = composited_layer(scene).objects
-    return (obj for obj in objects if obj.is_holdout and not obj.hide_render)
+def _held_by_themselves(layer: bpy.types.LayerCollection) -> Iterator[bpy.types.Object]:
+    # Not by the view layer's own list: to read it while frames change undoes what they animate.
+    if layer.collection.hide_render:
+        return
+    if not layer.exclude:
+        yield from (
+            obj for obj in layer.collection.objects if obj.is_holdout and not obj.hide_render
+        )
+    for child in layer.children:
+        yield from _held_by_themselves(child)
 
 
 def _holds_out(scene: bpy.types.Scene) -> bool:
