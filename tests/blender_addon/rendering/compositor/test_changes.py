@@ -131,16 +131,21 @@ def test_heads_that_composites_of_earlier_versions_hid_are_shown(blender, scene,
     assert head.visible_camera
 
 
-@pytest.mark.parametrize("blurred", [False, True])
-def test_a_render_between_two_frames_has_the_avatars_of_that_time(
-    blender, scene, head, addon, disc, tmp_path, blurred
-):
+def move_evenly(head, addon):
+    """Along X by a metre a frame, through the origin at frame 1."""
     for frame, x in ((0, -1.0), (4, 3.0)):
         head.location.x = x
         head.keyframe_insert("location", frame=frame)
     for curve in addon("compat").fcurves_of(head):
         for key in curve.keyframe_points:
             key.interpolation = "LINEAR"
+
+
+@pytest.mark.parametrize("blurred", [False, True])
+def test_a_render_between_two_frames_has_the_avatars_of_that_time(
+    blender, scene, head, addon, disc, tmp_path, blurred
+):
+    move_evenly(head, addon)
     glowing_cube("Bar", (0, -1.5, 0), (0, 0, 1)).scale.z = 4
     head.gaussianspeech_light.enabled = True
     scene.gaussianspeech_composite.occlusion = "COVERAGE"
@@ -181,12 +186,7 @@ def test_a_render_between_two_frames_has_the_avatars_of_that_time(
 def test_avatars_are_where_remapped_time_has_their_heads(
     blender, scene, head, addon, disc, tmp_path
 ):
-    for frame, x in ((0, -1.0), (4, 3.0)):
-        head.location.x = x
-        head.keyframe_insert("location", frame=frame)
-    for curve in addon("compat").fcurves_of(head):
-        for key in curve.keyframe_points:
-            key.interpolation = "LINEAR"
+    move_evenly(head, addon)
     blender.ops.gaussianspeech.set_up_composite()
     scene.render.frame_map_old, scene.render.frame_map_new = 100, 200
     scene.frame_set(4)
