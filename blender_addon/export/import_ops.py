@@ -53,7 +53,7 @@ class ImportMotionOptions:
         name="Timecode Rate",
         description=(
             "Frames per second of the timecodes of a Live Link Face file; 0 finds it by where "
-            "their seconds change"
+            "their seconds change. Of a JSON file that has neither times nor a rate its frames"
         ),
         min=0,
         max=240,

@@ -41,7 +41,8 @@ def read_motion(
         head: who moves; one without ARKit expressions gets the default head's where it needs them.
         near: what the head was loaded from.
         fps: frames per second that curves are resampled to; other motion keeps its own.
-        rate: frames per second of the clock of Live Link Face's timecodes; found by default.
+        rate: frames per second of the clock of Live Link Face's timecodes, found by default; of
+            JSON that has neither times nor a rate those of the file.
         progress: called with the fraction done; may raise to cancel.
 
     Raises:

@@ -43,8 +43,8 @@ def retarget(
             not the default head.
         fps: frames per second that a .csv or .json is resampled to, its own by default; and those
             of .npz and .npy files that state none, 25 by default, of vertices 60.
-        timecode_rate: frames per second of the clock of Live Link Face's timecodes; found by
-            default.
+        timecode_rate: frames per second of the clock of Live Link Face's timecodes, found by
+            default; and those of a .json that has neither times nor a rate.
         sound: what was said while the motion was captured: the performance gets its length, and its
             phones and words. Where it lies in the motion is found by how the mouth opens.
         text: what is said in the sound; makes that more exact.

@@ -51,13 +51,17 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
 
-def read_json(path: str | Path, remedy: str = "", max_bytes: int = MAX_BYTES) -> JsonObject:
+def read_json(
+    path: str | Path, remedy: str = "", max_bytes: int = MAX_BYTES, *, of_list: str = ""
+) -> JsonObject:
     """Read a file that holds one JSON object, UTF-8.
 
     Args:
         path: the file.
         remedy: the hint of every error about its content.
         max_bytes: larger files are refused unread.
+        of_list: key under which a list stands that a file holds in place of an object; files of
+            lists are refused without it.
 
     Raises:
         BadInputError: missing, too large, not JSON, or no object; names the file.
@@ -73,6 +77,8 @@ def read_json(path: str | Path, remedy: str = "", max_bytes: int = MAX_BYTES) ->
         raise BadInputError(f"{path} cannot be read: {reason}.", remedy) from error
     if len(data) > max_bytes:
         raise BadInputError(f"{path} is larger than {max_bytes >> 20} MB.", remedy)
+    if of_list and isinstance(values, list):
+        values = {of_list: values}
     return JsonObject(values, str(path), remedy)
 
 
@@ -179,12 +185,13 @@ class JsonObject:
         """Rows of finite numbers, (rows, columns) float64."""
         value = self._take(name, _ABSENT)
         expected = f"{rows}×{columns} finite numbers"
-        if not (
-            isinstance(value, list)
-            and len(value) == rows
-            and all(isinstance(row, list) and len(row) == columns for row in value)
-        ):
+        if not isinstance(value, list):
             raise self._wrong(name, expected, value)
+        if len(value) != rows:
+            raise self.wrong(f"{name!r} must be {expected}, and has {len(value)} rows")
+        for number, row in enumerate(value):
+            if not (isinstance(row, list) and len(row) == columns):
+                raise self._wrong(f"{name}[{number}]", f"{columns} finite numbers", row)
         return self._finite(name, value, expected)
 
     def texts(self, name: str) -> tuple[str, ...]:

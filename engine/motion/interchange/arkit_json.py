@@ -18,8 +18,8 @@ from ...core.errors import BadInputError
 from ...core.files import atomic_write
 from ...core.json_values import read_json
 from ..arkit import ARKIT_NAMES
-from .face_curves import FaceCurves, arkit_column, check_length, resampled
-from .frame_json import curves_of_frames, is_frame_json
+from .face_curves import FaceCurves, arkit_column, check_length, limited, resampled
+from .frame_json import FRAMES, curves_of_frames, is_frame_json, rate_of
 
 _MAX_BYTES = 512 << 20
 _REMEDY = (
@@ -51,7 +51,9 @@ def write_arkit_json(curves: FaceCurves, path: str | Path) -> None:
         json.dump(content, file, separators=(",", ":"))
 
 
-def read_arkit_json(path: str | Path, fps: float | None = None) -> FaceCurves:
+def read_arkit_json(
+    path: str | Path, fps: float | None = None, rate: float | None = None
+) -> FaceCurves:
     """Read what :func:`write_arkit_json` or Audio2Face wrote, or :mod:`.frame_json` describes.
 
     Poses that are no ARKit expressions are not read; weights are limited to 0 to 1.
@@ -59,14 +61,15 @@ def read_arkit_json(path: str | Path, fps: float | None = None) -> FaceCurves:
     Args:
         path: the file.
         fps: frames per second of the result; that of the file by default.
+        rate: frames per second of a file that has neither times nor a rate.
 
     Raises:
         BadInputError: no such file, not such JSON, or no ARKit expression in it.
     """
-    content = read_json(path, _REMEDY, _MAX_BYTES)
+    content = read_json(path, _REMEDY, _MAX_BYTES, of_list=FRAMES)
     if is_frame_json(content):
-        return curves_of_frames(content, path, fps)
-    rate = content.number("exportFps", low=1.0, high=1000.0)
+        return curves_of_frames(content, path, fps, rate)
+    rate = rate_of(content, rate)
     names = content.texts("facsNames")
     frames = content.whole("numFrames", low=1)
     columns = [(position, arkit_column(name)) for position, name in enumerate(names)]
@@ -76,13 +79,14 @@ def read_arkit_json(path: str | Path, fps: float | None = None) -> FaceCurves:
     weights = np.zeros((frames, len(ARKIT_NAMES)))
     for position, column in columns:
         if column is not None:
-            weights[:, column] = np.clip(found[:, position], 0.0, 1.0)
+            weights[:, column] = found[:, position]
     rotation = np.zeros((frames, 3))
     if "headRotation" in content:
         rotation = content.matrix("headRotation", frames, 3)
     times = np.arange(frames) / rate
     fps = rate if fps is None else fps
     check_length(path, times[-1], fps)
+    weights = limited(weights)
     return FaceCurves(float(fps), resampled(times, weights, fps), resampled(times, rotation, fps))
 
 

@@ -39,11 +39,12 @@ def read_curves(
     Args:
         path: the file.
         fps: frames per second of the result; that of the file by default.
-        rate: frames per second of the clock of Live Link Face's timecodes; found by default.
+        rate: frames per second of the clock of Live Link Face's timecodes, found by default; of
+            JSON that has neither times nor a rate those of the file.
 
     Raises:
         BadInputError: no such file, or a damaged one.
     """
     if Path(path).suffix.lower() == ".csv":
         return read_live_link(path, fps, rate)
-    return read_arkit_json(path, fps)
+    return read_arkit_json(path, fps, rate)

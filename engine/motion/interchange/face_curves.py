@@ -12,6 +12,7 @@ import numpy as np
 from ...core.arrays import Double, Float
 from ...core.errors import BadInputError
 from ..arkit import ARKIT_NAMES, COLUMN
+from ..characters.conventions import plain
 
 if TYPE_CHECKING:
     from ..performance import Performance
@@ -26,7 +27,9 @@ RATES = (24, 25, 30, 48, 50, 60, 90, 100, 120)
 LONGEST_GAP = 60.0
 """Seconds without an entry that are bridged."""
 
-_COLUMNS = {name.lower(): column for name, column in COLUMN.items()}
+_COLUMNS = {plain(name): column for name, column in COLUMN.items()}
+_PERCENT = 2.0
+"""Largest weight of the usual frame from which weights are percent: amplified ones stay below."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +54,17 @@ class FaceCurves:
 
 
 def arkit_column(name: str) -> int | None:
-    """Column of an ARKit expression in any spelling of its case; ``None`` for other names."""
-    return _COLUMNS.get(name.strip().lower())
+    """Column of an ARKit expression, also as ``eyeBlink_L`` or ``Face.EyeBlinkLeft``.
+
+    ``None`` for other names.
+    """
+    return _COLUMNS.get(plain(name))
+
+
+def limited(weights: Double) -> Double:
+    """Weights from 0 to 1, of (T, E) as a file has them: those of some programs are percent."""
+    percent = float(np.median(weights.max(axis=1, initial=0.0))) > _PERCENT
+    return np.clip(weights / 100 if percent else weights, 0.0, 1.0)
 
 
 def curves_of(performance: Performance) -> FaceCurves:

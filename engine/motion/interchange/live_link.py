@@ -9,7 +9,9 @@ only.
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 import math
 import re
 from pathlib import Path
@@ -30,6 +32,7 @@ from .face_curves import (
     check_gaps,
     check_length,
     in_order,
+    limited,
     resampled,
     usual_rate,
 )
@@ -49,10 +52,18 @@ HEADER = (
 )
 """Names of the columns as the app writes them."""
 
-_TIMECODE = re.compile(r"(\d{1,2}):(\d{1,2}):(\d{1,2})[:;](\d{1,3}(?:\.\d+)?)", re.ASCII)
+_TIMECODE = re.compile(
+    r"(\d{1,2}):(\d{1,2}):(\d{1,2})(?:[:;](\d{1,3}(?:\.\d+)?)|(\.\d+))", re.ASCII
+)
+"""Of frames, or of parts of a second."""
 _DAY = 24 * 3600
 _MAX_BYTES = 512 << 20
 _REMEDY = "Choose a CSV file of Live Link Face: a line of names, then a line for each frame."
+_LINE_REMEDY = "Export the recording again, or take the line out of the file."
+_DELIMITERS = ",;\t"
+_UNICODE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_NOTHING = ("", "nan", "null")
+"""What cells hold in which there is no number."""
 _HEAD = _ANGLES[:3]
 _LOWER_HEAD = frozenset(name.lower() for name in _HEAD)
 
@@ -86,7 +97,9 @@ def read_live_link(
 
     Lines are put at the time of their timecodes, whatever the distances, and resampled to regular
     frames. Columns are found by name; those that the file lacks are 0, others and the angles of the
-    eyes, which say the same as eyeLook…, are not read. Weights are limited to 0 to 1.
+    eyes, which say the same as eyeLook…, are not read. Lines without any weight, which are written
+    while no face is seen, are left out, as is a last one that is cut off. Weights are limited to 0
+    to 1; percent are weights, too. Spreadsheets' semicolons and decimal commas are read.
 
     Args:
         path: the file.
@@ -96,7 +109,7 @@ def read_live_link(
 
     Raises:
         BadInputError: no such file, no timecodes or weights in it, or a line that is damaged; names
-            the file and the line.
+            the file, the line and what is wrong in it.
     """
     path = Path(path)
     header, lines = _read(path)
@@ -125,57 +138,81 @@ def read_live_link(
             angles[:, axis] = np.unwrap(values[:, found])
     return FaceCurves(
         float(fps),
-        resampled(times, np.clip(weights, 0.0, 1.0), fps),
+        resampled(times, limited(weights), fps),
         rotation_vectors(_turned(resampled(times, angles, fps).astype(np.float64))),
     )
 
 
-def _read(path: Path) -> tuple[list[str], list[list[str]]]:
-    """The names of the columns, and the lines."""
+def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The names of the columns, and the lines that hold anything, with their numbers."""
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise BadInputError(f"{path} is larger than {_MAX_BYTES >> 20} MB.", _REMEDY)
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = [row for row in csv.reader(stream) if row]
+        data = path.read_bytes()
+        text = data.decode("utf-16" if data.startswith(_UNICODE) else "utf-8-sig")
+        delimiter = max(_DELIMITERS, key=text.partition("\n")[0].count)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except FileNotFoundError:
         raise BadInputError(f"There is no file {path}.", "Check the path.") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise BadInputError(f"{path} cannot be read: {reason}.", _REMEDY) from error
+    rows = [(line, row) for line, row in rows if any(row)]
     if len(rows) < 2:
         raise BadInputError(f"{path} holds no frame.", _REMEDY)
-    return [name.strip() for name in rows[0]], rows[1:]
+    lines = rows[1:]
+    if delimiter != ",":
+        lines = [(line, [cell.replace(",", ".") for cell in row]) for line, row in lines]
+    return rows[0][1], lines
 
 
 def _parse(
-    path: Path, header: list[str], lines: list[list[str]], timecode: int
+    path: Path, header: list[str], lines: list[tuple[int, list[str]]], timecode: int
 ) -> tuple[Double, Double]:
-    """(N, 2) whole seconds and frames of the timecodes, and (N, C) numbers of the lines."""
-    clock, values = np.empty((len(lines), 2)), np.zeros((len(lines), len(header)))
-    numeric = [
-        position for position, name in enumerate(header)
-        if arkit_column(name) is not None or name.lower() in _LOWER_HEAD
-    ]  # fmt: skip
-    for number, row in enumerate(lines):
-        found = _TIMECODE.fullmatch(row[timecode].strip()) if len(row) == len(header) else None
-        numbers = _numbers([row[position] for position in numeric]) if found else None
-        if found is None or numbers is None:
-            shown = ",".join(row)[:60]
-            raise BadInputError(f"Line {number + 2} of {path} is {shown!r}.", _REMEDY)
-        hours, minutes, seconds, frames = (float(part) for part in found.groups())
-        clock[number] = hours * 3600 + minutes * 60 + seconds, frames
-        values[number, numeric] = numbers
-    return clock, values
+    """(N, 2) seconds and frames of the timecodes, and (N, C) numbers of the lines."""
+    clock, values = [], []
+    weights = {position for position, name in enumerate(header) if arkit_column(name) is not None}
+    numeric = weights | {
+        position for position, name in enumerate(header) if name.lower() in _LOWER_HEAD
+    }
+    last = lines[-1][0] if len(lines) > 1 else 0
+    for line, row in lines:
+        short = len(row) < len(header)
+        shown = (row[position] for position in weights if position < len(row))
+        if all(cell.lower() in _NOTHING for cell in shown) or (short and line == last):
+            continue
+        if len(row) != len(header):
+            raise _damaged(path, line, f"has {len(row)} cells, and there are {len(header)} names")
+        found = _TIMECODE.fullmatch(row[timecode])
+        if found is None:
+            raise _damaged(
+                path, line, f"has the timecode {row[timecode][:40]!r}, which is none: HH:MM:SS:FF"
+            )
+        hours, minutes, seconds, frames, part = (float(group or 0) for group in found.groups())
+        clock.append((hours * 3600 + minutes * 60 + seconds + part, frames))
+        numbers = np.zeros(len(header))
+        for position in numeric:
+            numbers[position] = _number(path, line, header[position], row[position])
+        values.append(numbers)
+    if not clock:
+        raise BadInputError(f"{path} has no weights in any line: no face was seen.", _REMEDY)
+    return np.array(clock), np.array(values)
 
 
-def _numbers(texts: list[str]) -> list[float] | None:
-    """Finite numbers that float32 holds; ``None`` where one is not."""
+def _number(path: Path, line: int, name: str, text: str) -> float:
+    """A finite number that float32 holds."""
     try:
-        numbers = [float(text) for text in texts]
+        number = float(text)
     except ValueError:
-        return None
-    largest = float(np.finfo(np.float32).max)
-    return numbers if all(abs(number) <= largest for number in numbers) else None
+        number = math.nan
+    if not abs(number) <= float(np.finfo(np.float32).max):
+        raise _damaged(path, line, f"says {name} {text[:40]!r}, which is no finite number")
+    return number
+
+
+def _damaged(path: Path, line: int, what: str) -> BadInputError:
+    return BadInputError(f"Line {line} of {path} {what}.", _LINE_REMEDY)
 
 
 def _rate(clock: Double) -> float:

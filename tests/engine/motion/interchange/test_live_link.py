@@ -127,6 +127,59 @@ def test_columns_are_found_by_name(tmp_path):
     np.testing.assert_allclose(found.weights[0], expected, atol=1e-6)
 
 
+SMALL = recording([("00:00:00:00", 61, 0.25), ("00:00:00:01", 61, 0.75)])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        SMALL.encode("utf-8-sig"),
+        SMALL.encode("utf-16"),
+        SMALL.replace(",", ";").encode(),
+        SMALL.replace(",", ";").replace(".", ",").encode(),
+        SMALL.replace(",", "\t").encode(),
+        SMALL.replace("\n", "\r\n").encode() + b"\r\n,,\r\n",
+        SMALL.replace("0.25", "25").replace("0.75", "75").encode(),
+        SMALL.replace("JawOpen", "Face.jaw_open").encode(),
+    ],
+)
+def test_what_spreadsheets_and_other_programs_make_of_it_is_read(tmp_path, data):
+    (tmp_path / "a.csv").write_bytes(data)
+    found = read_live_link(tmp_path / "a.csv")
+    np.testing.assert_allclose(found.weights[:, COLUMN["jawOpen"]], [0.25, 0.75])
+
+
+def test_sides_may_be_letters(tmp_path):
+    text = recording([("00:00:00:00", 0.1, 0.2)], ("Timecode", "eyeBlink_L", "mouthSmile_R"))
+    (tmp_path / "a.csv").write_text(text)
+    found = read_live_link(tmp_path / "a.csv").weights[0]
+    assert found[COLUMN["eyeBlinkLeft"]] == pytest.approx(0.1)
+    assert found[COLUMN["mouthSmileRight"]] == pytest.approx(0.2)
+
+
+def test_parts_of_a_second_may_be_in_place_of_frames(tmp_path):
+    lines = [(f"00:00:0{number // 30}.{1000 * number // 30 % 1000:03}", 61, number / 60)
+             for number in range(45)]  # fmt: skip
+    (tmp_path / "a.csv").write_text(recording(lines))
+    found = read_live_link(tmp_path / "a.csv", fps=30.0)
+    np.testing.assert_allclose(found.weights[:, COLUMN["jawOpen"]], np.arange(45) / 60, atol=1e-3)
+
+
+@pytest.mark.parametrize("line", ["00:00:00:01,0,", "00:00:00:01,0", "00:00:00:01,0,NaN"])
+def test_lines_in_which_no_face_was_seen_are_bridged(tmp_path, line):
+    text = recording([("00:00:00:00", 61, 0.2), ("00:00:00:02", 61, 0.4)]).splitlines()
+    (tmp_path / "a.csv").write_text("\n".join([*text[:2], line, text[2]]))
+    found = read_live_link(tmp_path / "a.csv", fps=60.0)
+    np.testing.assert_allclose(found.weights[:, COLUMN["jawOpen"]], [0.2, 0.3, 0.4], atol=1e-6)
+
+
+def test_a_last_line_that_is_cut_off_is_left_out(tmp_path):
+    names = ("Timecode", "BlendshapeCount", "JawOpen", "MouthClose")
+    lines = [(f"00:00:00:{frame:02}", 61, 0.1, 0.2) for frame in range(3)]
+    (tmp_path / "a.csv").write_text(recording(lines, names).rstrip()[:-4])
+    assert read_live_link(tmp_path / "a.csv").frames == 2
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -134,10 +187,19 @@ def test_columns_are_found_by_name(tmp_path):
         ("Timecode,BlendshapeCount,JawOpen\n", "holds no frame"),
         ("a,b\n1,2\n", "no timecodes or no ARKit weights"),
         ("Timecode,x\n00:00:00:00,2\n", "no timecodes or no ARKit weights"),
-        (recording([("00:00:00:00", 61, "wide")]), "Line 2 of"),
-        (recording([("00:00:00:00", 61, 0.1), ("00:00:00:01", 61)]), "Line 3 of"),
-        (recording([("later", 61, 0.1)]), "Line 2 of"),
-        (recording([("00:00:00:00", 61, "nan")]), "Line 2 of"),
+        (recording([("00:00:00:00", 61, "wide")]), "Line 2 of .*a.csv says JawOpen 'wide'"),
+        (
+            recording(
+                [("00:00:00:00", 61, 0.1), ("00:00:00:01", 61, 1, 2), ("00:00:00:02", 61, 1)]
+            ),
+            "Line 3 of .*a.csv has 4 cells, and there are 3 names",
+        ),
+        (recording([("later", 61, 0.1)]), "Line 2 of .*a.csv has the timecode 'later'"),
+        (recording([("0.016", 61, 0.1)]), "HH:MM:SS:FF"),
+        (recording([("00:00:00:00", 61, "1e999")]), "no finite number"),
+        (recording([("00:00:00:00", 61, "nan")]), "no weights in any line"),
+        ("Timecode,JawOpen,JawLeft\n00:00:00:00,nan,0.1\n", "JawOpen 'nan'"),
+        ("Timecode,JawOpen\n\n00:00:00:00,0.2\n\n00:00:00:01,x\n", "Line 5 of"),
         (recording([("00:00:00:00", 61, 0), ("09:00:00:00", 61, 0)]), "leap by 32400 s"),
         (recording([("00:00:00:00", 61, 0), ("00:02:00:00", 61, 0)]), "leap by 120 s"),
         (recording([("\u0663:00:00:00", 61, 0), ("00:00:00:01", 61, 0)]), "Line 2 of"),
