@@ -7,10 +7,12 @@ Names are compared without case, separators, and what all names of a mesh begin 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..arkit import ARKIT_NAMES
+from . import key_names
 from .poses import SPLIT
 
 
@@ -34,21 +36,28 @@ class Convention(NamedTuple):
     Attributes:
         name: for people.
         poses: pose by the plain name of the shape key (:func:`plain`).
+            Of several names of a pose the first that a mesh has counts.
         needed: so many of them a mesh has at the least.
+        parts: of the plain names those that show their pose together, such as the quarters of a
+            mouth; where a mesh has a name of the whole, that counts alone.
     """
 
     name: str
     poses: Mapping[str, str]
     needed: int
+    parts: Collection[str] = frozenset()
 
 
 _PATH = re.compile(r"[.:|](?=\w{3})(?!(?:left|right)$)", re.IGNORECASE)
 _SEPARATOR = re.compile(r"[_. ]")
 _TELLING = 5
 """Letters of a name that is known without what stands before it: "Face_jawOpen"."""
+_WORD_END = re.compile(r"[_. :|/-]+(?=\w)|(?<=[a-z])(?=[A-Z])")
+_OF_MOUTH = re.compile(r"mouth|mth|lip|vis|phon|speech|speak|talk|vowel", re.IGNORECASE)
 _SUFFIX = {"left": "left", "l": "left", "right": "right", "r": "right"}
 
 
+@lru_cache(maxsize=8192)
 def plain(name: str) -> str:
     """A name without case and separators; a side at its end is ``left`` or ``right``."""
     # What exporters put in front: "blendShape1.jawOpen", "Face|jawOpen".
@@ -62,180 +71,38 @@ def plain(name: str) -> str:
     return re.sub(r"\W|_", "", stem).lower() + side
 
 
-def _arkit() -> dict[str, str]:
-    names = {plain(name): name for name in ARKIT_NAMES}
-    return names | {plain(name): name for name in SPLIT}
-
-
 def _named(poses: Mapping[str, str]) -> dict[str, str]:
-    return {plain(key): pose for key, pose in poses.items()}
+    named: dict[str, str] = {}
+    for key, pose in poses.items():
+        named.setdefault(plain(key), pose)
+    return named
 
 
-_OCULUS = {
-    **{f"viseme_{name}": name for name in ("PP", "FF", "TH", "DD", "kk", "CH", "SS", "nn", "RR")},
-    "viseme_aa": "aa",
-    "viseme_E": "E",
-    "viseme_I": "ih",
-    "viseme_O": "oh",
-    "viseme_U": "ou",
-    "viseme_ih": "ih",
-    "viseme_oh": "oh",
-    "viseme_ou": "ou",
-    # VRChat's names of the same, as in "vrc.v_aa".
-    **{f"v_{name}": name for name in ("PP", "FF", "TH", "DD", "kk", "CH", "SS", "nn", "RR")},
-    **{f"v_{name}": name for name in ("aa", "E", "ih", "oh", "ou")},
-}
-_VROID = {
-    "Fcl_MTH_A": "aa",
-    "Fcl_MTH_I": "ih",
-    "Fcl_MTH_U": "ou",
-    "Fcl_MTH_E": "E",
-    "Fcl_MTH_O": "oh",
-    "Fcl_EYE_Close": "blink",
-    "Fcl_EYE_Close_L": "blink left",
-    "Fcl_EYE_Close_R": "blink right",
-    "Fcl_BRW_Surprised": "brows up",
-}
-_VRM1 = {
-    "aa": "aa",
-    "ih": "ih",
-    "ou": "ou",
-    "ee": "E",
-    "oh": "oh",
-    "blink": "blink",
-    "blinkLeft": "blink left",
-    "blinkRight": "blink right",
-}
-_VOWELS = {
-    "A": "aa",
-    "I": "ih",
-    "U": "ou",
-    "E": "E",
-    "O": "oh",
-    "Blink": "blink",
-    "Blink_L": "blink left",
-    "Blink_R": "blink right",
-}
-_MMD = {"あ": "aa", "い": "ih", "う": "ou", "え": "E", "お": "oh", "ん": "PP", "まばたき": "blink"}
-_RHUBARB = {
-    "A": "PP",
-    "B": "SS",
-    "C": "E",
-    "D": "aa",
-    "E": "oh",
-    "F": "ou",
-    "G": "FF",
-    "H": "nn",
-}
-_REALLUSION = {
-    "V_Open": "aa",
-    "V_Explosive": "PP",
-    "V_Dental_Lip": "FF",
-    "V_Tight_O": "ou",
-    "V_Tight": "RR",
-    "V_Wide": "ih",
-    "V_Affricate": "CH",
-    "V_Lip_Open": "lips apart",
-    "Mouth_Open": "jawOpen",
-    "Mouth_Lips_Part": "lips apart",
-    "Mouth_Smile": "mouthSmile",
-    "Mouth_Smile_L": "mouthSmileLeft",
-    "Mouth_Smile_R": "mouthSmileRight",
-    "Eye_Blink_L": "blink left",
-    "Eye_Blink_R": "blink right",
-    "Eye_Blink": "blink",
-}
+def _convention(
+    name: str, needed: int, names: Mapping[str, str], parts: Mapping[str, str] | None = None
+) -> Convention:
+    together = _named(parts or {})
+    return Convention(name, together | _named(names), needed, frozenset(together))
 
 
-def _sides(names: Mapping[str, str]) -> dict[str, str]:
-    """Names with a letter for the side, of expressions that ARKit names in full."""
-    return {
-        name.format(side[0]): pose.format(side)
-        for name, pose in names.items()
-        for side in ("Left", "Right")
-    }
-
-
-_QUARTERS = ("UL", "UR", "DL", "DR")
-"""Upper and lower lip, left and right: four keys that together show one expression."""
-
-_METAHUMAN = {
-    "jawOpen": "jawOpen",
-    "jawLeft": "jawLeft",
-    "jawRight": "jawRight",
-    "jawFwd": "jawForward",
-    "mouthLeft": "mouthLeft",
-    "mouthRight": "mouthRight",
-    "tongueOut": "tongueOut",
-    **{f"mouthFunnel{quarter}": "mouthFunnel" for quarter in _QUARTERS},
-    **{f"mouthLipsPurse{quarter}": "mouthPucker" for quarter in _QUARTERS},
-    **{f"mouthLipsTogether{quarter}": "mouthClose" for quarter in _QUARTERS},
-    **{f"mouthUpperLipRollIn{side}": "mouthRollUpper" for side in "LR"},
-    **{f"mouthLowerLipRollIn{side}": "mouthRollLower" for side in "LR"},
-    **{f"jawChinRaiseU{side}": "mouthShrugUpper" for side in "LR"},
-    **{f"jawChinRaiseD{side}": "mouthShrugLower" for side in "LR"},
-    **{f"mouthCheekBlow{side}": "cheekPuff" for side in "LR"},
-    **{f"browRaiseIn{side}": "browInnerUp" for side in "LR"},
-    **_sides({
-        "mouthCornerPull{}": "mouthSmile{}",
-        "mouthCornerDepress{}": "mouthFrown{}",
-        "mouthStretch{}": "mouthStretch{}",
-        "mouthDimple{}": "mouthDimple{}",
-        "mouthLipsPress{}": "mouthPress{}",
-        "mouthUpperLipRaise{}": "mouthUpperUp{}",
-        "mouthLowerLipDepress{}": "mouthLowerDown{}",
-        "eyeBlink{}": "eyeBlink{}",
-        "eyeWiden{}": "eyeWide{}",
-        "eyeSquintInner{}": "eyeSquint{}",
-        "eyeLookUp{}": "eyeLookUp{}",
-        "eyeLookDown{}": "eyeLookDown{}",
-        "browDown{}": "browDown{}",
-        "browRaiseOuter{}": "browOuterUp{}",
-        "eyeCheekRaise{}": "cheekSquint{}",
-        "noseWrinkle{}": "noseSneer{}",
-    }),
-    "eyeLookLeftL": "eyeLookOutLeft",
-    "eyeLookRightL": "eyeLookInLeft",
-    "eyeLookLeftR": "eyeLookInRight",
-    "eyeLookRightR": "eyeLookOutRight",
-}  # fmt: skip
-
-_CC4 = {
-    **{f"Mouth_Funnel_{row}_{side}": "mouthFunnel" for row in ("Up", "Down") for side in "LR"},
-    **{f"Mouth_Pucker_{row}_{side}": "mouthPucker" for row in ("Up", "Down") for side in "LR"},
-    **{f"Mouth_Roll_In_Upper_{side}": "mouthRollUpper" for side in "LR"},
-    **{f"Mouth_Roll_In_Lower_{side}": "mouthRollLower" for side in "LR"},
-    **{f"Brow_Raise_Inner_{side}": "browInnerUp" for side in "LR"},
-    **{f"Cheek_Puff_{side}": "cheekPuff" for side in "LR"},
-    **_sides({
-        "Mouth_Up_Upper_{}": "mouthUpperUp{}",
-        "Mouth_Down_Lower_{}": "mouthLowerDown{}",
-        "Brow_Raise_Outer_{}": "browOuterUp{}",
-        "Brow_Drop_{}": "browDown{}",
-        "Cheek_Raise_{}": "cheekSquint{}",
-        "Eye_{}_Look_Up": "eyeLookUp{}",
-        "Eye_{}_Look_Down": "eyeLookDown{}",
-    }),
-    "Eye_L_Look_L": "eyeLookOutLeft",
-    "Eye_L_Look_R": "eyeLookInLeft",
-    "Eye_R_Look_L": "eyeLookInRight",
-    "Eye_R_Look_R": "eyeLookOutRight",
-}  # fmt: skip
-"""What Character Creator 4 calls otherwise than ARKit, in its extended set."""
-
+_ARKIT_NAMES = {name: name for name in (*ARKIT_NAMES, *sorted(SPLIT))}
 ARKIT = "ARKit"
 CONVENTIONS = (
-    Convention(ARKIT, _arkit(), 6),
-    Convention("Oculus, Ready Player Me", _named(_OCULUS), 5),
-    Convention("VRoid", _named(_VROID), 3),
-    Convention("Reallusion CC4", _arkit() | _named(_CC4), 12),
-    Convention("Reallusion", _named(_REALLUSION), 4),
-    Convention("MetaHuman", _named(_METAHUMAN), 6),
-    Convention("MMD", _named(_MMD), 3),
+    # Before ARKit, whose names these end with.
+    _convention("Daz Genesis 8.1 and 9", 6, key_names.DAZ_FACS, key_names.DAZ_FACS_PARTS),
+    _convention(ARKIT, 6, _ARKIT_NAMES),
+    _convention("Oculus, Ready Player Me", 5, key_names.OCULUS),
+    _convention("VRoid", 3, key_names.VROID),
+    _convention("Reallusion CC4", 12, _ARKIT_NAMES | key_names.CC4, key_names.CC4_PARTS),
+    _convention("Reallusion", 4, key_names.REALLUSION),
+    _convention("Daz visemes", 4, key_names.DAZ),
+    _convention("MetaHuman", 6, key_names.METAHUMAN, key_names.METAHUMAN_PARTS),
+    _convention("MMD", 3, key_names.MMD),
     # Before the vowels: E stands for another shape there.
-    Convention("Rhubarb", _named(_RHUBARB), 6),
-    Convention("VRM 1", _named(_VRM1), 4),
-    Convention("Vowels", _named(_VOWELS), 4),
+    _convention("Rhubarb", 6, key_names.RHUBARB),
+    _convention("VRM 1", 4, key_names.VRM1),
+    _convention("Vowels", 4, key_names.VOWELS),
+    _convention("Preston Blair", 5, key_names.CHART),
 )
 """The conventions that are known, the more telling first."""
 
@@ -271,6 +138,42 @@ def propose(keys: Sequence[str], convention: Convention | None = None) -> Propos
     return max(fitting, key=lambda one: len(one.rows), default=None)
 
 
+def _rows(keys: Sequence[str], convention: Convention) -> tuple[Row, ...]:
+    """What keys show by a convention, with the prefix that makes most of them known."""
+    poses = convention.poses
+    known: dict[str, str] = {}
+    for key in keys:
+        names = (plain(key), *_telling_ends(key))
+        if (name := next((name for name in names if name in poses), None)) is not None:
+            known[key] = name
+    behind = [
+        {key: name for key in group if (name := plain(key.removeprefix(prefix))) in poses}
+        for prefix, group in _prefixed(keys, convention).items()
+    ]
+    known = max(behind, key=len, default={}) | known
+    first: dict[str, str] = {}
+    for key in keys:
+        if key in known:
+            first.setdefault(known[key], key)
+    used = _used(first, convention)
+    return tuple(Row(key, poses[name]) for name, key in first.items() if name in used)
+
+
+def _prefixed(keys: Sequence[str], convention: Convention) -> dict[str, list[str]]:
+    """Keys by what they begin with, where that is no part of their names.
+
+    That all keys begin with, or several that say by it to be of a mouth: "Mouth_A", "phonemeAI".
+    """
+    found: dict[str, list[str]] = {}
+    if any(len(name) < _TELLING for name in convention.poses):
+        for key in keys:
+            for match in _WORD_END.finditer(key):
+                if _OF_MOUTH.search(key, 0, match.end()):
+                    found.setdefault(key[: match.end()], []).append(key)
+    several = {prefix: group for prefix, group in found.items() if len(group) >= convention.needed}
+    return {_common_prefix(keys): list(keys)} | several
+
+
 def _common_prefix(keys: Sequence[str]) -> str:
     """What all names begin with, as far as a separator: "jawOpen" and "jawLeft" have none."""
     if len(keys) < 2:
@@ -283,16 +186,30 @@ def _common_prefix(keys: Sequence[str]) -> str:
     return first[: max(first.rfind(separator, 0, same) for separator in "_. ") + 1]
 
 
-def _rows(keys: Sequence[str], convention: Convention) -> tuple[Row, ...]:
-    prefix = _common_prefix(keys)
-    taken: set[str] = set()
-    rows = []
-    for key in keys:
-        names = [plain(key), plain(key.removeprefix(prefix))]
-        shorter = [plain(key[match.end() :]) for match in _SEPARATOR.finditer(key)]
-        names += [short for short in shorter if len(short) >= _TELLING]
-        known = next((name for name in names if name in convention.poses), None)
-        if known is not None and known not in taken:
-            taken.add(known)
-            rows.append(Row(key, convention.poses[known]))
-    return tuple(rows)
+@lru_cache(maxsize=8192)
+def _telling_ends(key: str) -> tuple[str, ...]:
+    """A key's plain name without the first of its words, the first two …, as long as it tells."""
+    ends = [plain(key[match.end() :]) for match in _SEPARATOR.finditer(key)]
+    return tuple(end for end in ends if len(end) >= _TELLING)
+
+
+def _used(known: Collection[str], convention: Convention) -> set[str]:
+    """Of names of a mesh those by which it speaks: what is there twice would show at double."""
+    used: dict[str, list[str]] = {}
+    for name, pose in convention.poses.items():
+        if name in known:
+            used.setdefault(pose, []).append(name)
+    for names in used.values():
+        wholes = [name for name in names if name not in convention.parts]
+        names[:] = wholes[:1] or names
+    for pose in list(used):
+        if all(half in used for half in _halves(pose)):
+            del used[pose]
+    return {name for names in used.values() for name in names}
+
+
+def _halves(pose: str) -> tuple[str, str]:
+    """The poses of the left and the right half of a face."""
+    if pose == "blink":
+        return "blink left", "blink right"
+    return f"{pose}Left", f"{pose}Right"

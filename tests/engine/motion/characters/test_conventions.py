@@ -146,3 +146,137 @@ def test_plain_names_keep_sides_apart():
     assert plain("mouthLeft") != plain("mouthRight")
     assert plain("eyeBlink_L") == plain("EyeBlinkLeft") == plain("eye_blink.left")
     assert plain("mouthFunnel") == "mouthfunnel"  # Its last letter is no side.
+
+
+DAZ_PHONES = "AA EE EH ER F IH IY K L M OW S SH T TH UW W".split()  # noqa: SIM905 - as a list it is a page
+DAZ_POSES = "aa ih E RR FF kk nn PP oh SS CH DD TH ou mouthPucker".split()  # noqa: SIM905
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["eCTRLv", "head__eCTRLv", "Genesis3Female__eCTRLv", "head.eCTRLv", "facs_ctrl_v",
+     "Genesis8_1Male__facs_ctrl_v", "CTRLVSM", "Genesis2Female__VSM"],
+)  # fmt: skip
+def test_the_visemes_of_daz_figures_are_known(prefix):
+    proposal = propose([f"{prefix}{phone}" for phone in DAZ_PHONES])
+    assert proposal.convention.name == "Daz visemes"
+    assert [row.pose for row in proposal.rows] == DAZ_POSES
+
+
+def test_of_daz_visemes_that_look_alike_one_is_taken():
+    def spread(*phones):
+        keys = [f"eCTRLv{phone}" for phone in ("AA", "OW", "UW", "M", *phones)]
+        return [row.key for row in propose(keys).rows if row.pose == "ih"]
+
+    assert spread("IH", "IY", "EE") == ["eCTRLvEE"]
+    assert spread("IH", "IY") == ["eCTRLvIY"]
+
+
+def test_the_eyes_of_a_daz_figure_with_visemes_blink():
+    keys = [f"Genesis8Female__eCTRLv{phone}" for phone in DAZ_PHONES]
+    keys += [f"Genesis8Female__eCTRL{name}" for name in (
+        "EyesClosed", "EyesClosedL", "EyesClosedR", "BrowInnerUp-Down", "Angry")]  # fmt: skip
+    poses = {row.key.partition("eCTRL")[2]: row.pose for row in propose(keys).rows}
+    assert poses["EyesClosedL"] == "eyeBlinkLeft"
+    assert poses["EyesClosedR"] == "eyeBlinkRight"
+    assert poses["BrowInnerUp-Down"] == "browInnerUp"
+    # The two halves close both eyes.
+    assert not {"EyesClosed", "Angry"} & poses.keys()
+
+
+GENESIS_81 = """facs_jnt_JawOpen facs_jnt_EyeBlinkLeft facs_jnt_EyesWideLeft
+facs_bs_MouthFunnel_div2 facs_bs_MouthPucker_div2 facs_bs_MouthClose_div2
+facs_bs_MouthSmileLeft_div2 facs_bs_MouthSmileRight_div2 facs_ctrl_CheekPuff
+facs_BrowDownLeft facs_cbs_EyeBlinkLeft_div2
+facs_ctrl_MouthSmile""".split()  # noqa: SIM905 - as a list it is a page
+
+
+@pytest.mark.parametrize("prefix", ["", "Genesis8_1Female__", "head__"])
+def test_genesis_8_1_is_known_by_its_joints_and_shapes(prefix):
+    proposal = propose([f"{prefix}{key}" for key in GENESIS_81])
+    assert proposal.convention.name == "Daz Genesis 8.1 and 9"
+    # Without the correction of a blink, and the smile of both sides that its halves show.
+    assert [row.pose for row in proposal.rows] == [
+        "jawOpen", "eyeBlinkLeft", "eyeWideLeft", "mouthFunnel", "mouthPucker", "mouthClose",
+        "mouthSmileLeft", "mouthSmileRight", "cheekPuff", "browDownLeft",
+    ]  # fmt: skip
+
+
+def quarters(name):
+    return [
+        f"facs_bs_{name}{row}{side}" for row in ("Upper", "Lower") for side in ("Left", "Right")
+    ]
+
+
+def test_genesis_9_is_known_with_the_quarters_of_its_mouth():
+    whole = ["facs_bs_JawOpen", "facs_bs_MouthSmileLeft", "facs_bs_EyeBlinkLeft"]
+    keys = [*whole, *quarters("MouthFunnel"), *quarters("MouthPurse"), *quarters("MouthPress")]
+    proposal = propose(keys)
+    assert proposal.convention.name == "Daz Genesis 8.1 and 9"
+    assert [row.pose for row in proposal.rows] == [
+        "jawOpen", "mouthSmileLeft", "eyeBlinkLeft", *["mouthFunnel"] * 4, *["mouthPucker"] * 4,
+        *["mouthPressLeft", "mouthPressRight"] * 2,
+    ]  # fmt: skip
+
+
+def test_a_key_of_the_whole_counts_alone_where_its_parts_are_there_too():
+    keys = ["facs_bs_JawOpen", "facs_bs_TongueOut", "facs_bs_MouthLeft", "facs_bs_MouthRight",
+            "facs_bs_MouthClose", *quarters("MouthFunnel"), "facs_ctrl_MouthFunnel"]  # fmt: skip
+    funnels = [row.key for row in propose(keys).rows if row.pose == "mouthFunnel"]
+    assert funnels == ["facs_ctrl_MouthFunnel"]
+
+
+def test_a_key_of_both_sides_is_left_out_where_each_has_its_own():
+    keys = ["mouthOpen", "mouthSmile", *ARKIT_SHORT]
+    assert [row.key for row in propose(keys).rows] == list(ARKIT_SHORT)
+
+
+BLAIR = "AI E O U etc FV L MBP WQ".split()  # noqa: SIM905
+BLAIR_POSES = "aa E oh ou SS FF nn PP mouthPucker".split()  # noqa: SIM905
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        [*BLAIR, "rest"],
+        ["A/I", "E", "O", "U", "C/D/G/K/N/R/S/Th/Y/Z", "F/V", "L", "M/B/P", "W/Q", "Rest"],
+        ["A_I", "E", "O", "U", "CDGKNRSThYZ", "F_V", "L", "B_M_P", "W_Q"],
+        [*(f"Mouth_{name}" for name in BLAIR), "Blush", "brow_up"],
+        [*(f"phoneme.{name}" for name in BLAIR), "Blush", "brow_up"],
+        [*(f"mouth{name[0].upper()}{name[1:]}" for name in BLAIR), "blush", "browUp"],
+    ],
+    ids=["Papagayo", "chart", "letters", "prefix", "dot", "camel"],
+)
+def test_preston_blairs_mouth_chart_is_known(keys):
+    proposal = propose(keys)
+    assert proposal.convention.name == "Preston Blair"
+    assert [row.pose for row in proposal.rows] == BLAIR_POSES
+
+
+@pytest.mark.parametrize(
+    ("keys", "poses"),
+    [
+        # Fleming and Dobbs, as Papagayo has them.
+        ("AA EHSZ FV GK IY MBP NLTDR O rest SH TH", "aa SS FF kk ih PP nn oh CH TH"),
+        # Adobe Character Animator.
+        ("Neutral Ah D Ee F L M Oh R S Uh W-Oo", "aa DD ih FF nn PP oh RR SS ou"),
+        ("AA AE B D EH F IY K L M OW P R S SH TH UW V W",
+         "aa DD E FF ih kk nn PP oh RR SS CH TH ou mouthPucker"),
+    ],
+    ids=["Fleming", "Adobe", "ARPAbet"],
+)  # fmt: skip
+def test_other_mouth_charts_are_known(keys, poses):
+    proposal = propose(keys.split())
+    assert proposal.convention.name == "Preston Blair"
+    assert [row.pose for row in proposal.rows] == poses.split()
+
+
+def test_mouths_are_known_behind_a_prefix_that_the_other_keys_have_not():
+    keys = [*(f"mouth_{letter}" for letter in "ABCDEFX"), "blink_L", "smile"]
+    proposal = propose(keys)
+    assert proposal.convention.name == "Rhubarb"
+    assert [row.key for row in proposal.rows] == keys[:6]
+
+
+def test_letters_behind_a_prefix_that_names_no_mouth_are_not_guessed():
+    assert propose([*(f"fix_{letter}" for letter in "ABCDEFG"), "muscle", "fat"]) is None
