@@ -104,6 +104,8 @@ _SMALL = 0.2
 """Share of a motion below which an axis is left out."""
 _FURTHEST_TURN = 0.6
 """Radians by which a bone turns at most for want of a location: a short one moves its end less."""
+_LEVEL = 0.2
+"""Share of a jaw's length that says where it points: less may be a jaw that hangs straight down."""
 _LID_GAP = 0.95
 """Share of the opening of the eye that the upper lid closes; the rest is the lower lid's edge."""
 
@@ -182,11 +184,24 @@ class _Face:
             for (stem, side), bone in self.by_stem.items()
             if side == "left" and (other := self.by_stem.get((stem, "right"))) is not None
         ]
-        left = np.sum(pairs, axis=0) if pairs else np.array([1.0, 0.0, 0.0])
+        left = np.sum(pairs, axis=0) if pairs else np.cross(up, self._chin)
         left = left - up * (left @ up)
         length = np.linalg.norm(left)
         left = left / length if length > 1e-9 else np.array([1.0, 0.0, 0.0])
         return np.stack([left, up, np.cross(left, up)], axis=1)
+
+    @property
+    def _chin(self) -> Double:
+        """(3,) where the jaw points, and from it the lips; nothing of one that hangs down."""
+        jaw = self.jaw
+        if jaw is None:
+            return np.zeros(3)
+        lips = [bone for name in ("upper lip", "lower lip") if (bone := self.point(name))]
+        ends = [jaw.tail, *(lip.head for lip in lips)]
+        points: Double = np.sum([end - jaw.head for end in ends], axis=0)
+        up = self.up / np.linalg.norm(self.up)
+        level = points - up * (points @ up)
+        return points if np.linalg.norm(level) > _LEVEL * np.linalg.norm(points) else np.zeros(3)
 
     def eye_centre(self, side: str) -> RestBone | None:
         """The bone that turns an eye, or what a target turns."""

@@ -55,6 +55,20 @@ def test_a_jaw_is_known_by_its_usual_names_and_opens_downwards(name):
     )
 
 
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_a_jaw_alone_opens_downwards_wherever_it_points(degrees):
+    about = turned(2, degrees)
+    jaw = bone("jaw", (0, 0, 1.55), tail=about @ (0, -0.08, -0.05))
+    turn = motions(propose_rig([jaw], UP), "jaw")["jawOpen", "rotation"]
+    np.testing.assert_allclose(about.T @ turn, [np.radians(22.9), 0, 0], atol=1e-3)
+
+
+def test_lips_say_where_a_jaw_that_hangs_down_faces():
+    bones = [bone("jaw", (0, 0, 1.55), tail=(0, 0, -0.05)), bone("lip.T", (0, 0.1, 1.55))]
+    turn = motions(propose_rig(bones, UP), "jaw")["jawOpen", "rotation"]
+    np.testing.assert_allclose(turn, [-np.radians(22.9), 0, 0], atol=1e-3)
+
+
 @pytest.mark.parametrize("axes", [turned(0, 120), turned(1, 90), turned(2, -90) @ turned(0, 30)])
 def test_the_axes_of_a_bone_are_read_off_its_rest_pose(axes):
     proposal = propose_rig([bone("jaw", (0, 0, 1.5), axes=axes)], UP)
