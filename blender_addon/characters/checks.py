@@ -15,7 +15,7 @@ from ..heads.properties import head_of_rig
 from .driven import rigs_that_drive
 from .head_joints import check_joints
 from .making import check_own, key_names
-from .properties import bone_mapping_of, character_objects, is_character, mapping_of
+from .properties import bone_mapping_of, character_objects, is_character, is_rig, mapping_of
 from .targets import AnimatedChannels, key_path
 
 _CUT = 0.01
@@ -35,7 +35,7 @@ def check_part(obj: bpy.types.Object) -> None:
     if head_of_rig(obj) is not None:
         check_joints(obj)
         return
-    if obj.type == "ARMATURE":
+    if is_rig(obj):
         _check_bones(obj)
         return
     keys = obj.data.shape_keys
@@ -67,14 +67,15 @@ def check_speaks(obj: bpy.types.Object) -> None:
     driven = [set(driven_keys(part)) for part in meshes]
     mapped = [set(mapping_of(part).keys) for part in meshes]
     if all(names <= known for names, known in zip(mapped, driven, strict=True)):
-        rigs = [rig for part in meshes for rig in rigs_that_drive(part.data.shape_keys)]
+        driving = [rig for part in meshes for rig in rigs_that_drive(part.data.shape_keys)]
+        rigs = list(dict.fromkeys(driving))
         raise BadInputError(
             f"Drivers control all mapped shape keys of '{parts[0].name}'.",
-            f"Let '{rigs[0].name}' speak instead: select it, too, and press Use as Character; "
-            "or remove the drivers."
+            f"Let {_named(rigs)} speak instead: select {'it' if len(rigs) == 1 else 'them'}, too, "
+            "and press Use as Character; or remove the drivers."
             if rigs
-            else "Remove the drivers, or let them read bones or custom properties of an armature "
-            "object, which can speak.",
+            else "Remove the drivers, or let them read bones, transforms or custom properties of "
+            "armatures, empties or curves, which can speak.",
         )
 
 
@@ -132,7 +133,14 @@ def _who_could_speak(obj: bpy.types.Object) -> str:
         return ""
     parts = character_objects(obj)
     rigs = [rig for rig in rigs_that_drive(obj.data.shape_keys) if rig not in parts]
-    return f"; '{rigs[0].name}' joins by Add Selected Objects, to move them" if rigs else ""
+    join = "joins" if len(rigs) == 1 else "join"
+    return f"; {_named(rigs)} {join} by Add Selected Objects, to move them" if rigs else ""
+
+
+def _named(rigs: Sequence[bpy.types.Object]) -> str:
+    """The first of several objects by name, and how many more there are."""
+    more = len(rigs) - 1
+    return f"'{rigs[0].name}'" + (f" and {more} other{'s' * (more > 1)}" if more else "")
 
 
 def _cut_off(obj: bpy.types.Object, channels: AnimatedChannels) -> Iterator[str]:
@@ -158,16 +166,18 @@ def _check_bones(obj: bpy.types.Object) -> None:
         )
     turning = {row.bone for row in mapping.rows if row.channel.startswith("rotation")}
     for name in bones:
-        if name in turning | set(mapping.head_shares):
-            bone = obj.pose.bones[name]
-            if bone.rotation_mode == AXIS_ANGLE:
-                raise BadInputError(
-                    f"The bone '{name}' of '{obj.name}' turns by axis and angle.",
-                    "Choose Quaternion or an Euler order as its rotation mode.",
-                )
+        if name not in turning | set(mapping.head_shares):
+            continue
+        if owner_of(obj, name).rotation_mode == AXIS_ANGLE:
+            bone = "" if name == OBJECT else f"The bone '{name}' of "
+            raise BadInputError(
+                f"{bone}'{obj.name}' turns by axis and angle.",
+                "Choose Quaternion or an Euler order as its rotation mode.",
+            )
     for row in mapping.rows:
         known = property_of(row.channel)
-        if known and not isinstance(owner_of(obj, row.bone).get(known), bool | int | float):
+        owner = owner_of(obj, row.bone, known)
+        if known and not isinstance(owner.get(known), bool | int | float):
             bone = "" if row.bone == OBJECT else f"The bone '{row.bone}' of "
             raise BadInputError(
                 f"{bone}'{obj.name}' has no custom property '{known}' that is a number.",

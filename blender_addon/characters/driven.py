@@ -7,8 +7,7 @@ value of a channel shows the key is tried out: drivers hold expressions, curves 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -17,24 +16,29 @@ import numpy as np
 
 from ...engine.motion.characters.blender_bones import (
     AXIS_ANGLE,
+    QUATERNION,
     channel_curves,
     owner_of,
     posed_bones,
-    property_path,
+    property_default,
 )
-from ...engine.motion.characters.bones import AXES, OBJECT, BoneRow, Channel, property_of, rest_of
+from ...engine.motion.characters.bones import (
+    OBJECT,
+    REST,
+    BoneRow,
+    Channel,
+    property_of,
+    rest_of,
+)
 from ...engine.motion.characters.conventions import Convention, Row, propose
-from .targets import get_value, key_path, rest_value, set_value
-
-_PATH = re.compile(
-    r'(?:pose\.bones\["((?:[^"\\]|\\.)*)"\])?(?:\["((?:[^"\\]|\\.)*)"\]|\.(\w+)(?:\[(\d)\]|\.([xyz])))'
-)
-"""Path of what a driver reads: a bone, then its custom property or the component of a vector."""
-_KINDS = {"location": "location", "rotation_euler": "rotation", "scale": "scale"}
-_OF_TRANSFORMS = {"LOC": "location", "ROT": "rotation", "SCALE": "scale"}
+from .driver_sources import Sources
+from .properties import CONTROLS, at_rest_of
+from .targets import get_value, set_value
 
 _TRIED = (0.5, 0.1, 0.02, 0.004, 1.0, 2.5, 12.5, 60.0)
 """Changes of a channel that are tried, and then the same to the other side."""
+_STANDS = 1e-6
+"""Distance from where a channel begins that is none."""
 _LEAST, _MOST = 0.02, 0.98
 """Shares of a shape key's amount between which what a change shows says how far to go."""
 
@@ -68,23 +72,48 @@ def rows_of_drivers(
         each._replace(channels=tuple(one for one in each.channels if one[0] not in known))
         for each in _driven(rig, convention)
     ]
-    return tuple(_tried(rig, [each for each in found if each.channels]))
+    rows = tuple(_tried(rig, [each for each in found if each.channels]))
+    own = dict.fromkeys((row.bone, row.channel) for row in rows)
+    return (*rows, *_rests(rig, own))
+
+
+def _rests(rig: bpy.types.Object, channels: Iterable[Channel]) -> Iterator[BoneRow]:
+    """Rows that say where a control stands that is not where channels begin."""
+    for channel in channels:
+        if channel[0] == OBJECT and not property_of(channel[1]):
+            rest = _rest(rig, channel)
+            if abs(rest - rest_of(channel, {})) > _STANDS:
+                yield BoneRow(*channel, REST, rest)
 
 
 def rigs_that_drive(keys: bpy.types.Key) -> list[bpy.types.Object]:
-    """The armature objects some of whose channels drive shape keys."""
-    rigs = [obj for obj in bpy.data.objects if obj.type == "ARMATURE" and obj.users_scene]
-    sources = [(rig, _Sources(rig)) for rig in rigs]
-    return [rig for rig, of in sources if any(of.channels(keys, key) for key in keys.key_blocks)]
+    """The armatures and other controls some of whose channels drive shape keys."""
+    found = Sources().all_channels(keys)
+    driving = [rig for rig, channel in found if rig.users_scene and _is_there(rig, channel)]
+    return list(dict.fromkeys(driving))
+
+
+def controls_that_drive() -> set[bpy.types.Object]:
+    """The rigs that drive shape keys of the file."""
+    meshes = [obj.data for obj in bpy.data.objects if obj.type == "MESH" and obj.users_scene]
+    keys = {mesh.shape_keys for mesh in meshes} - {None}
+    return {rig for known in keys for rig in rigs_that_drive(known)}
 
 
 def _driven(rig: bpy.types.Object, convention: Convention | None) -> Iterator[_Key]:
     """The shape keys of all meshes that a rig drives, and that show something."""
     meshes = [obj.data for obj in bpy.data.objects if obj.type == "MESH" and obj.users_scene]
-    sources = _Sources(rig)
+    sources = Sources()
     for keys in dict.fromkeys(mesh.shape_keys for mesh in meshes):
         blocks = () if keys is None else keys.key_blocks
-        hung = {block.name: sources.channels(keys, block) for block in blocks}
+        hung = {
+            block.name: tuple(
+                channel
+                for known, channel in sources.channels(keys, block)
+                if known == rig and _is_there(rig, channel)
+            )
+            for block in blocks
+        }
         if any(hung.values()):
             yield from _shown(keys, hung, convention)
 
@@ -106,91 +135,17 @@ def _shown(
         yield _Key(keys, row._replace(key=key), hung[key])
 
 
-class _Sources:
-    """On which channels of a rig properties hang, by their drivers."""
-
-    def __init__(self, rig: bpy.types.Object) -> None:
-        self._rig = rig
-        self._drivers: dict[bpy.types.ID, dict[str, list[bpy.types.FCurve]]] = {}
-
-    def channels(self, keys: bpy.types.Key, block: bpy.types.ShapeKey) -> tuple[Channel, ...]:
-        """Those of a shape key."""
-        found: dict[Channel, None] = {}
-        self._follow(keys, key_path(block.name), found, set())
-        return tuple(found)
-
-    def _follow(
-        self,
-        datablock: bpy.types.ID,
-        path: str,
-        found: dict[Channel, None],
-        seen: set[tuple[bpy.types.ID, str]],
-    ) -> None:
-        """Add what the drivers of a property read, or what drives that."""
-        if (datablock, path) in seen:
-            return
-        seen.add((datablock, path))
-        for curve in self._drivers_of(datablock, path):
-            for variable in curve.driver.variables:
-                read = [_read(self._rig, variable.type, target) for target in variable.targets]
-                for source, source_path, channel in filter(None, read):
-                    if self._drivers_of(source, source_path):
-                        self._follow(source, source_path, found, seen)
-                    elif channel is not None and _is_there(self._rig, channel):
-                        found[channel] = None
-
-    def _drivers_of(self, datablock: bpy.types.ID, path: str) -> list[bpy.types.FCurve]:
-        if datablock not in self._drivers:
-            animation = getattr(datablock, "animation_data", None)
-            known = self._drivers.setdefault(datablock, {})
-            for curve in animation.drivers if animation is not None else ():
-                known.setdefault(_full_path(curve), []).append(curve)
-        return self._drivers[datablock].get(path, [])
-
-
-def _full_path(curve: bpy.types.FCurve) -> str:
-    vector = curve.data_path.rpartition(".")[2] in _KINDS
-    return f"{curve.data_path}[{curve.array_index}]" if vector else curve.data_path
-
-
-def _read(
-    rig: bpy.types.Object, kind: str, target: bpy.types.DriverTarget
-) -> tuple[bpy.types.ID, str, Channel | None] | None:
-    """Datablock and path that a driver's variable reads, and which channel of a rig that is."""
-    if kind == "TRANSFORMS" and target.id == rig and target.bone_target:
-        name, _, axis = target.transform_type.partition("_")
-        if name in _OF_TRANSFORMS and axis in ("X", "Y", "Z"):
-            bone = f'pose.bones["{bpy.utils.escape_identifier(target.bone_target)}"]'
-            part = {"ROT": "rotation_euler", "LOC": "location", "SCALE": "scale"}[name]
-            channel = target.bone_target, f"{_OF_TRANSFORMS[name]} {axis.lower()}"
-            return rig, f"{bone}.{part}[{'XYZ'.index(axis)}]", channel
-    if kind != "SINGLE_PROP" or target.id is None:
-        return None
-    datablock, path = target.id, target.data_path
-    if isinstance(datablock, bpy.types.Object) and path.startswith("data."):
-        datablock, path = datablock.data, path.removeprefix("data.")
-    elif isinstance(datablock, bpy.types.Object) and path.startswith('data["'):
-        datablock, path = datablock.data, path.removeprefix("data")
-    match = _PATH.fullmatch(path)
-    if datablock != rig or match is None:
-        return datablock, path, None
-    bone = bpy.utils.unescape_identifier(match[1]) if match[1] else OBJECT
-    if match[2] is not None:
-        return rig, path, (bone, f"property {bpy.utils.unescape_identifier(match[2])}")
-    axis = int(match[4]) if match[4] else "xyz".index(match[5])
-    if bone == OBJECT or match[3] not in _KINDS or axis > 2:
-        return rig, path, None
-    prefix = path[: match.start(3)]
-    return rig, f"{prefix}{match[3]}[{axis}]", (bone, f"{_KINDS[match[3]]} {AXES[axis]}")
-
-
 def _is_there(rig: bpy.types.Object, channel: Channel) -> bool:
-    owner, name = owner_of(rig, channel[0]), property_of(channel[1])
+    name = property_of(channel[1])
+    owner = owner_of(rig, channel[0], name)
     if owner is None:
         return False
     if name:
         return isinstance(owner.get(name), bool | int | float)
-    return not channel[1].startswith("rotation") or owner.rotation_mode != AXIS_ANGLE
+    if channel[0] == OBJECT and rig.type not in CONTROLS:
+        return False  # It would move the whole character.
+    other = QUATERNION if channel[0] == OBJECT else AXIS_ANGLE
+    return not channel[1].startswith("rotation") or owner.rotation_mode not in (AXIS_ANGLE, other)
 
 
 def _tried(rig: bpy.types.Object, driven: Sequence[_Key]) -> Iterator[BoneRow]:
@@ -250,15 +205,19 @@ def _value(each: _Key) -> float:
 
 def _rest(rig: bpy.types.Object, channel: Channel) -> float:
     name = property_of(channel[1])
-    if not name:
-        return rest_of(channel, {})
-    return rest_value(rig, property_path(channel[0], name), 0)
+    if name:
+        return property_default(owner_of(rig, channel[0], name), name)
+    if channel[0] == OBJECT:
+        (path, index, _), *_ = _curves(rig, {channel: 0.0})
+        known = at_rest_of(rig, path, index)
+        return get_value(rig, path, index) if known is None else known
+    return rest_of(channel, {})
 
 
 def _is_whole(rig: bpy.types.Object, channel: Channel) -> bool:
     """Whether a channel has no values between whole numbers."""
     name = property_of(channel[1])
-    return bool(name) and isinstance(owner_of(rig, channel[0])[name], int)
+    return bool(name) and isinstance(owner_of(rig, channel[0], name)[name], int)
 
 
 def _within(rig: bpy.types.Object, channel: Channel, value: float) -> float:
@@ -266,7 +225,7 @@ def _within(rig: bpy.types.Object, channel: Channel, value: float) -> float:
     name = property_of(channel[1])
     if not name:
         return value
-    ends = owner_of(rig, channel[0]).id_properties_ui(name).as_dict()
+    ends = owner_of(rig, channel[0], name).id_properties_ui(name).as_dict()
     return min(max(value, float(ends.get("min", value))), float(ends.get("max", value)))
 
 
@@ -284,11 +243,10 @@ def _set(rig: bpy.types.Object, values: Mapping[Channel, float]) -> dict[Channel
     """Give channels values, let drivers follow; returns what they have, whole numbers whole."""
     for path, index, value in _curves(rig, values):
         set_value(rig, path, index, value)
-    rig.update_tag()
-    bpy.context.view_layer.update()
+    _tag(rig)
     names = {channel: property_of(channel[1]) for channel in values}
     return {
-        channel: float(owner_of(rig, channel[0])[name]) if name else values[channel]
+        channel: float(owner_of(rig, channel[0], name)[name]) if name else values[channel]
         for channel, name in names.items()
     }
 
@@ -303,5 +261,12 @@ def _as_they_were(rig: bpy.types.Object, channels: Sequence[Channel]) -> Iterato
     finally:
         for (path, index), value in zip(at, before, strict=True):
             set_value(rig, path, index, value)
-        rig.update_tag()
-        bpy.context.view_layer.update()
+        _tag(rig)
+
+
+def _tag(rig: bpy.types.Object) -> None:
+    """Let drivers follow."""
+    rig.update_tag()
+    if rig.data is not None:
+        rig.data.update_tag()
+    bpy.context.view_layer.update()

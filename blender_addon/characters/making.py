@@ -13,9 +13,9 @@ from ...engine.core.errors import BadInputError
 from ...engine.motion.characters.blender_bones import propose_armature
 from ...engine.motion.characters.bones import BoneRow
 from ...engine.motion.characters.conventions import Convention, Proposal, Row, propose
-from .driven import rows_of_drivers
+from .driven import controls_that_drive, rows_of_drivers
 from .overrides import make_editable
-from .properties import can_speak, character_objects, is_character, main_of
+from .properties import CONTROLS, can_speak, character_objects, is_character, is_rig, main_of
 
 DRIVERS = "drivers"
 """Source of rows for what drives shape keys."""
@@ -44,19 +44,23 @@ def key_names(obj: bpy.types.Object) -> list[str]:
 
 def names_of(obj: bpy.types.Object) -> list[str]:
     """What the rows of an object can be about: shape keys, or bones."""
-    if obj.type == "ARMATURE":
-        return [bone.name for bone in obj.data.bones]
+    if is_rig(obj):
+        return [bone.name for bone in obj.data.bones] if obj.type == "ARMATURE" else []
     return key_names(obj)
 
 
 def selected_parts(context: bpy.types.Context) -> list[bpy.types.Object]:
     """The selected objects that can speak, the active one first; linked ones are refused.
 
+    Of other objects than meshes and armatures those that drive shape keys.
+
     Raises:
         BadInputError: one of them is linked from another file without an override.
     """
     chosen = dict.fromkeys((context.object, *context.selected_objects))
-    parts = [obj for obj in chosen if can_speak(obj)]
+    controls = [obj for obj in chosen if obj is not None and obj.type in CONTROLS]
+    driving = controls_that_drive() if controls else ()
+    parts = [obj for obj in chosen if (obj in driving if obj in controls else can_speak(obj))]
     for obj in parts:
         check_own(obj)
     return parts
@@ -86,7 +90,7 @@ def proposals(objects: Sequence[bpy.types.Object]) -> dict[bpy.types.Object, Tab
     convention = face.convention if face is not None else None
     found: dict[bpy.types.Object, Table] = {}
     for obj in objects:
-        if obj.type == "ARMATURE":
+        if is_rig(obj):
             table = _table_of_rig(obj, convention)
             if table is not None:
                 found[obj] = table
@@ -105,7 +109,7 @@ def _closest(names: Sequence[str], convention: Convention) -> Proposal | None:
 
 def _table_of_rig(rig: bpy.types.Object, convention: Convention | None) -> Table | None:
     """By the names of its bones, and by the shape keys that it drives."""
-    named = propose_armature(rig)
+    named = propose_armature(rig) if rig.type == "ARMATURE" else None
     rows = named.rows if named is not None else ()
     driving = rows_of_drivers(rig, convention, rows)
     if not rows and not driving:

@@ -10,6 +10,7 @@ import bpy
 from bpy_extras.io_utils import ExportHelper, ImportHelper
 
 from ...engine.core.errors import BadInputError
+from ...engine.motion.characters.blender_bones import owner_of
 from ...engine.motion.characters.bones import OBJECT, BoneRow, mapping_of_bones, property_of
 from ...engine.motion.characters.conventions import Row
 from ...engine.motion.characters.mapping import mapping_of_rows
@@ -19,7 +20,7 @@ from ..status import ReportMixin
 from .making import Table, make_character, names_of, selected_parts
 from .ops import require_part, why_not
 from .polls import OfPart
-from .properties import can_speak, character_objects
+from .properties import CONTROLS, can_speak, character_objects, is_rig
 
 _UNFIT = re.compile(r'[\\/:*?"<>|\x00-\x1f]')
 """What the name of a file cannot have somewhere."""
@@ -188,7 +189,7 @@ def _save(context: bpy.types.Context, path: Path) -> None:
     parts = character_objects(require_part(context))
     for obj in parts:
         rows = [row.read() for row in obj.gaussianspeech_character.rows]
-        (bones if obj.type == "ARMATURE" else objects)[obj.name] = rows
+        (bones if is_rig(obj) else objects)[obj.name] = rows
     save_mapping(path, parts[0].name, objects, bones)
 
 
@@ -203,10 +204,10 @@ def _apply(context: bpy.types.Context, path: Path, source: str) -> str:
     for obj in selected_parts(context):
         rows = _table_for(obj, tables)
         if rows:
-            (mapping_of_bones if obj.type == "ARMATURE" else mapping_of_rows)(rows)
+            (mapping_of_bones if is_rig(obj) else mapping_of_rows)(rows)
             chosen[obj] = Table(source, rows, speaks=True)
         elif obj == context.object:
-            kind = "bones" if obj.type == "ARMATURE" else "shape keys"
+            kind = "channels" if is_rig(obj) else "shape keys"
             raise BadInputError(
                 f"'{obj.name}' has none of the {kind} in {path}.",
                 "Choose the mapping of this kind of character.",
@@ -219,7 +220,7 @@ def _apply(context: bpy.types.Context, path: Path, source: str) -> str:
 
 def _table_for(obj: bpy.types.Object, tables: MappingTables) -> list[Row] | list[BoneRow]:
     """The rows of an object: of the table of its name, or else of the one that fits best."""
-    known = tables.bones if obj.type == "ARMATURE" else tables.objects
+    known = tables.bones if is_rig(obj) else tables.objects
     names = set(names_of(obj))
     fitting = {
         name: [row for row in rows if row[0] in names or _is_of_object(obj, row)]
@@ -230,8 +231,11 @@ def _table_for(obj: bpy.types.Object, tables: MappingTables) -> list[Row] | list
 
 
 def _is_of_object(obj: bpy.types.Object, row: Row | BoneRow) -> bool:
-    """Whether a row is about a custom property that the object itself has."""
-    return isinstance(row, BoneRow) and row.bone == OBJECT and property_of(row.channel) in obj
+    """Whether a row is about a custom property that the object itself has, or its transform."""
+    if not isinstance(row, BoneRow) or row.bone != OBJECT:
+        return False
+    name = property_of(row.channel)
+    return name in owner_of(obj, OBJECT, name) if name else obj.type in CONTROLS
 
 
 CLASSES: tuple[type, ...] = (

@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ...engine.core.errors import BadInputError
-from ...engine.motion.characters.bones import BoneRow
+from ...engine.motion.characters.bones import OBJECT, REST, BoneRow
 from ...engine.motion.characters.conventions import CONVENTIONS, Row
 from ..status import ReportMixin
 from .making import (
@@ -18,7 +18,7 @@ from .making import (
     selected_parts,
 )
 from .polls import OfPart
-from .properties import can_speak, character_objects, is_character, main_of
+from .properties import CONTROLS, can_speak, character_objects, is_character, is_rig, main_of
 
 
 def why_not(obj: bpy.types.Object | None) -> str:
@@ -104,7 +104,10 @@ class GAUSSIANSPEECH_OT_add_mapping_row(OfPart, ReportMixin, bpy.types.Operator)
         """Add a row."""
         obj = require_part(context)
         character = obj.gaussianspeech_character
-        if obj.type == "ARMATURE":
+        if obj.type in CONTROLS:
+            name, row = obj.name, BoneRow(OBJECT, "location x", "jawOpen", obj.location.x + 0.1)
+            character.rows.add().write(row._replace(pose=REST, value=obj.location.x))
+        elif obj.type == "ARMATURE":
             active = obj.data.bones.active
             name = active.name if active is not None else names_of(obj)[0]
             row = BoneRow(name, "rotation x", "jawOpen", 0.35)
@@ -189,7 +192,7 @@ def _rows(obj: bpy.types.Object) -> list[Row | BoneRow]:
 def _counted(obj: bpy.types.Object) -> str:
     character = obj.gaussianspeech_character
     rows, source = len(character.rows), character.convention
-    if obj.type == "ARMATURE":
+    if is_rig(obj):
         return f"{rows} rows of its rig, by {source}"
     return f"{rows} shape keys as those of {source}"
 

@@ -19,7 +19,7 @@ from .ops import (
     GAUSSIANSPEECH_OT_remove_mapping_row,
     GAUSSIANSPEECH_OT_use_character,
 )
-from .properties import can_speak, character_objects, is_character
+from .properties import can_speak, character_objects, is_character, is_rig
 
 _MOST = 6
 """Objects that the panel lists."""
@@ -40,7 +40,7 @@ class GAUSSIANSPEECH_UL_mapping(bpy.types.UIList):
         _index: int,
     ) -> None:
         """Draw a row: shape key or bone with its channel, and what it shows; it is edited below."""
-        is_bone = data.id_data.type == "ARMATURE"
+        is_bone = is_rig(data.id_data)
         if item.name == item.pose:  # In a narrow list neither of two could be read.
             layout.label(text=item.name)
             return
@@ -121,8 +121,9 @@ def _draw_row(
     """The active row, to be edited."""
     column = layout.column(align=True)
     column.use_property_split, column.use_property_decorate = True, False
-    if obj.type == "ARMATURE":
-        column.prop_search(row, "name", obj.data, "bones", text="Bone")
+    if is_rig(obj):
+        if obj.type == "ARMATURE":
+            column.prop_search(row, "name", obj.data, "bones", text="Bone")
         column.prop(row, "channel")
         if row.is_property:
             column.prop(row, "property_name")

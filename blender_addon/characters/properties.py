@@ -14,6 +14,7 @@ from ...engine.motion.characters.bones import (
     CHANNELS,
     HEAD,
     HEAD_CHANNEL,
+    REST,
     BoneMapping,
     BoneRow,
     mapping_of_bones,
@@ -28,7 +29,9 @@ from ..heads.properties import check_vertex_count, head_of_rig, is_head, rig_of
 BEFORE_USE: list[Callable[[], None]] = []
 """What is done before somebody speaks; see :mod:`..speech.copies`."""
 
-_KINDS = ("MESH", "ARMATURE")
+CONTROLS = ("EMPTY", "CURVE", "SURFACE", "FONT", "LATTICE")
+"""Objects beside armatures whose transforms and custom properties drive faces."""
+_KINDS = ("MESH", "ARMATURE", *CONTROLS)
 _KEY, _PROPERTY = "KEY", "PROPERTY"
 _FACE_WORDS = ("jaw", "lip", "mouth", "oris0")
 """Parts of the names of bones that make a face of a rig."""
@@ -49,14 +52,18 @@ _OF_IDENTIFIER = {_identifier(name): name for name in (*CHANNELS, HEAD_CHANNEL)}
 
 def _poses(self: Any, _context: bpy.types.Context, text: str) -> list[str]:
     names = [HEAD] if self.channel == _identifier(HEAD_CHANNEL) else pose_names()
+    if self.id_data.type in CONTROLS:
+        names = [*names, REST]
     return [name for name in names if text.lower() in name.lower()]
 
 
 def _properties(self: Any, _context: bpy.types.Context, text: str) -> Iterator[str]:
     owner = owner_of(self.id_data, self.name)
-    for name in owner.keys() if owner is not None else ():
-        if text.lower() in name.lower() and isinstance(owner[name], bool | int | float):
-            yield name
+    data = self.id_data.data if owner == self.id_data else None
+    for place in (owner, data):
+        for name in place.keys() if place is not None else ():
+            if text.lower() in name.lower() and isinstance(place[name], bool | int | float):
+                yield name
 
 
 def _on_channel(self: Any, _context: bpy.types.Context) -> None:
@@ -84,7 +91,7 @@ class GAUSSIANSPEECH_PG_mapping_row(bpy.types.PropertyGroup):
     )
     property_name: bpy.props.StringProperty(
         name="Property",
-        description="The custom property of the bone; without a bone, of the armature's object",
+        description="The custom property of the bone; without a bone, of the object or its data",
         search=_properties,
     )
     pose: bpy.props.StringProperty(
@@ -181,6 +188,11 @@ def is_character(obj: bpy.types.Object | None) -> bool:
     return obj is not None and obj.type in _KINDS and bool(obj.gaussianspeech_character.id)
 
 
+def is_rig(obj: bpy.types.Object | None) -> bool:
+    """Whether an object speaks by channels: an armature, or another control."""
+    return obj is not None and obj.type in ("ARMATURE", *CONTROLS)
+
+
 def has_shape_keys(obj: bpy.types.Object | None) -> bool:
     """Whether an object is a mesh with shape keys beside its basis."""
     keys = obj.data.shape_keys if obj is not None and obj.type == "MESH" else None
@@ -198,7 +210,20 @@ def can_speak(obj: bpy.types.Object | None) -> bool:
     """Whether an object that is no head of this add-on may become a part of a character."""
     if obj is not None and obj.type == "ARMATURE":
         return bool(obj.data.bones) and head_of_rig(obj) is None
+    if is_rig(obj):
+        return is_character(obj) or any(_is_read_by(obj, keys) for keys in bpy.data.shape_keys)
     return has_shape_keys(obj) and not is_head(obj)
+
+
+def _is_read_by(obj: bpy.types.Object, keys: bpy.types.Key) -> bool:
+    """Whether drivers of shape keys read an object itself."""
+    animation = keys.animation_data
+    return any(
+        target.id == obj
+        for curve in (animation.drivers if animation is not None else ())
+        for variable in curve.driver.variables
+        for target in variable.targets
+    )
 
 
 def has_face(obj: bpy.types.Object | None) -> bool:
@@ -239,29 +264,6 @@ def character_objects(obj: bpy.types.Object) -> list[bpy.types.Object]:
     return [main, *sorted((o for o in parts if main_of(o) == main), key=lambda part: part.name)]
 
 
-def moved_objects(obj: bpy.types.Object) -> list[bpy.types.Object]:
-    """What is seen of a head or character: its objects, and the meshes that its rigs move.
-
-    Raises:
-        BadInputError: there is no mesh among them.
-    """
-    parts = character_objects(obj)
-    rigs = {part for part in parts if part.type == "ARMATURE"}
-    moved = [
-        other
-        for other in (bpy.data.objects if rigs else ())
-        if other.type == "MESH"
-        and other.users_scene
-        and other not in parts
-        and any(known.type == "ARMATURE" and known.object in rigs for known in other.modifiers)
-    ]
-    if not moved and len(rigs) == len(parts):
-        raise BadInputError(
-            f"'{obj.name}' moves no mesh.", "Give a mesh an Armature modifier of this rig."
-        )
-    return [*parts, *moved]
-
-
 def mapping_of(obj: bpy.types.Object) -> CharacterMapping | None:
     """What an object's shape keys stand for, or the poses that its bones show.
 
@@ -272,7 +274,7 @@ def mapping_of(obj: bpy.types.Object) -> CharacterMapping | None:
     """
     if not is_character(obj):
         return None
-    if obj.type == "ARMATURE":
+    if is_rig(obj):
         return bone_mapping_of(obj).poses
     return mapping_of_rows([row.read() for row in obj.gaussianspeech_character.rows])
 
@@ -284,6 +286,17 @@ def bone_mapping_of(obj: bpy.types.Object) -> BoneMapping:
         BadInputError: the table cannot be used.
     """
     return mapping_of_bones([row.read() for row in obj.gaussianspeech_character.rows])
+
+
+def at_rest_of(datablock: bpy.types.ID, path: str, index: int) -> float | None:
+    """Where a control's table says that its transform rests; ``None`` where it does not."""
+    if not isinstance(datablock, bpy.types.Object) or datablock.type not in CONTROLS:
+        return None
+    kinds = {"location": "LOCATION", "rotation_euler": "ROTATION", "scale": "SCALE"}
+    channel = f"{kinds.get(path)}_{'XYZ'[min(index, 2)]}"
+    rows = datablock.gaussianspeech_character.rows
+    found = (row.value for row in rows if row.pose == REST and row.channel == channel)
+    return next(found, None)
 
 
 def turns_by_bones(obj: bpy.types.Object) -> bool:
@@ -306,9 +319,25 @@ def leader_of(obj: bpy.types.Object) -> CharacterMapping | None:
     mappings = [mapping_of(part) for part in objects]
     if mappings[0] is None:
         return None
+    controls = [part.type in CONTROLS for part in objects]
+    if any(controls):
+        together = _together(
+            mapping for mapping, known in zip(mappings, controls, strict=True) if known
+        )
+        mappings = [together if known else m for m, known in zip(mappings, controls, strict=True)]
     shown = [int((mapping.poses > 0).any(axis=0).sum()) for mapping in mappings]
     best = shown.index(max(shown))
-    return None if objects[best] == obj else mappings[best]
+    return None if objects[best] == obj and not controls[best] else mappings[best]
+
+
+def _together(controls: Iterator[CharacterMapping]) -> CharacterMapping:
+    """What several controls show together, a slider each: a mixture is sought of all of them."""
+    return mapping_of_rows(
+        [
+            Row(name, name)
+            for name in dict.fromkeys(name for mapping in controls for name in mapping.keys)
+        ]
+    )
 
 
 def active_speaker(context: bpy.types.Context) -> bpy.types.Object | None:

@@ -16,7 +16,7 @@ from ...engine.motion.characters.blender_bones import RigTarget, bone_channels, 
 from ...engine.motion.characters.mapping import CharacterMapping
 from ..heads.properties import head_of_rig
 from .head_joints import HeadPose, JointTarget, joint_target
-from .properties import bone_mapping_of, leader_of, mapping_of
+from .properties import at_rest_of, bone_mapping_of, is_rig, leader_of, mapping_of
 
 Channel = tuple[str, int, Float]
 """Path seen from the datablock, component of a vector, and (T,) values."""
@@ -80,7 +80,7 @@ def target_of(obj: bpy.types.Object) -> Target:
     """
     if head_of_rig(obj) is not None:
         return Target(None, None, None, joint_target(obj))
-    rig = rig_target(obj, bone_mapping_of(obj)) if obj.type == "ARMATURE" else None
+    rig = rig_target(obj, bone_mapping_of(obj)) if is_rig(obj) else None
     return Target(mapping_of(obj), leader_of(obj), rig)
 
 
@@ -100,8 +100,8 @@ class AnimatedChannels:
 
 
 def animated_datablock(obj: bpy.types.Object) -> bpy.types.ID:
-    """The datablock that an object animates: the keys of a mesh, or an armature object itself."""
-    return obj if obj.type == "ARMATURE" else obj.data.shape_keys
+    """The datablock that an object animates: the keys of a mesh, or a rig's object itself."""
+    return obj if is_rig(obj) else obj.data.shape_keys
 
 
 def animated_channels(datablock: bpy.types.ID, channels: Sequence[Channel]) -> AnimatedChannels:
@@ -137,9 +137,11 @@ def key_path(key_name: str) -> str:
 
 
 def rest_value(datablock: bpy.types.ID, path: str, index: int) -> float:
-    """Value of a channel at rest: 0 of shape keys, the default of other properties."""
+    """Value of a channel at rest: 0 of shape keys, what a control's table says, or the default."""
     if isinstance(datablock, bpy.types.Key):
         return 0.0  # Blender 5.0 begins them at 1.
+    if (known := at_rest_of(datablock, path, index)) is not None:
+        return known
     owner, name = _owner(datablock, path)
     if _CUSTOM.fullmatch(path):
         return float(owner.id_properties_ui(name).as_dict().get("default", 0.0))

@@ -11,8 +11,9 @@ import bpy
 from bpy_extras.io_utils import ExportHelper
 
 from .. import compat
+from ..characters.moved import moved_objects
 from ..characters.polls import NOT_EDITING, OfSpeaker
-from ..characters.properties import active_speaker, moved_objects, require_speaker
+from ..characters.properties import active_speaker, require_speaker
 from ..engine_link.future import Future
 from ..engine_link.tasks import EngineTask
 from ..speech.lines import lines_of

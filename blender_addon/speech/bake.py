@@ -18,7 +18,7 @@ from ...engine.core.arrays import Float
 from ...engine.core.errors import BadInputError
 from ..characters.checks import check_keys, check_part, check_speaks, notes_of
 from ..characters.overrides import make_editable
-from ..characters.properties import character_objects
+from ..characters.properties import character_objects, is_rig
 from ..heads.properties import check_vertex_count, is_head
 from . import drafts, lines, nla
 from .action import is_bake, read_prediction
@@ -177,7 +177,7 @@ def put(context: bpy.types.Context, draft: LineDraft) -> Baked:
         notes += _unplayed(track, action)
         if not animated and found.channels:
             animated = len(found.channels)
-            kind = "rig channels" if track.obj.type == "ARMATURE" else "shape keys"
+            kind = "rig channels" if is_rig(track.obj) else "shape keys"
         track.datablock.update_tag()
         track.obj.update_tag()
     notes += _put_turn(draft.turn, line, span)

@@ -26,6 +26,7 @@ from engine.motion.characters.blender_bones import (
     AXIS_ANGLE,
     channel_curves,
     head_curves,
+    owner_of,
     posed_bones,
     property_default,
     rest_bones,
@@ -137,9 +138,9 @@ def _described(obj: Any) -> dict[str, Any]:
     ]
     properties = [
         {"bone": bone, "channel": f"property {name}", "default": property_default(owner, name)}
-        for bone, owner in [(OBJECT, obj), *obj.pose.bones.items()]
+        for bone, owner in [(OBJECT, obj), (OBJECT, obj.data), *obj.pose.bones.items()]
         for name, value in owner.items()
-        if isinstance(value, float | int)
+        if isinstance(value, float | int) and owner == owner_of(obj, bone, name)
     ]
     up = up_of(obj).tolist()
     return {"name": obj.name, "bones": bones, "up": up, "properties": properties}

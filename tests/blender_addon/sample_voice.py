@@ -29,7 +29,7 @@ def speak(engine_ready, predict):
         select(engine_ready, main)
         engine_ready.ops.gaussianspeech.import_sound(filepath=str(VOICE))
         predict()
-        datablock = main if main.type == "ARMATURE" else main.data.shape_keys
+        datablock = main.data.shape_keys if main.type == "MESH" else main
         (strip,) = [
             strip
             for track in datablock.animation_data.nla_tracks

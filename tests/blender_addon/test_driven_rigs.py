@@ -88,6 +88,20 @@ def by_what_the_armature_hands_on(face, rig):
     rig.data.update_tag()
 
 
+def by_properties_of_the_armature_s_data(face, rig):
+    for key in KEYS:
+        rig.data[key] = 0.0
+        reads(key_driver(face, key, "var / 4"), rig.data, f'["{key}"]', id_type="ARMATURE")
+    rig.data.update_tag()
+
+
+def by_properties_of_the_data_seen_from_the_object(face, rig):
+    for key in KEYS:
+        rig.data[key] = 0.0
+        reads(key_driver(face, key, "var / 4"), rig, f'data["{key}"]')
+    rig.data.update_tag()
+
+
 def table(rig):
     rows = [tuple(row.read()) for row in rig.gaussianspeech_character.rows]
     return {pose: (bone, channel, pytest.approx(value, rel=1e-3))
@@ -102,6 +116,8 @@ def table(rig):
         (by_sliding_bones, "slide {}", "location y", -0.05),
         (by_turned_bones, "slide {}", "rotation z", 0.5),
         (by_what_the_armature_hands_on, "", "property {}", 2.0),
+        (by_properties_of_the_armature_s_data, "", "property {}", 4.0),
+        (by_properties_of_the_data_seen_from_the_object, "", "property {}", 4.0),
     ],
 )
 def test_what_drives_a_key_shows_what_the_key_shows(
@@ -219,15 +235,15 @@ def test_a_property_that_is_gone_is_named(blender, face, rig):
 
 
 def test_drivers_that_no_rig_can_speak_for_say_so(blender, face):
-    empty = blender.data.objects.new("Knob", None)
-    blender.context.collection.objects.link(empty)
+    scene = blender.context.scene
+    scene["open"] = 0.0
     for key in KEYS:
-        reads(key_driver(face, key), empty, "location.x")
+        reads(key_driver(face, key), scene, '["open"]', id_type="SCENE")
     select(blender, face)
     ops = blender.ops.gaussianspeech
     ops.use_character()
     ops.import_sound(filepath=str(VOICE))
-    with pytest.raises(RuntimeError, match="bones or custom properties of an armature object"):
+    with pytest.raises(RuntimeError, match="let them read bones, transforms or custom properties"):
         ops.predict()
 
 
@@ -240,3 +256,137 @@ def test_a_rig_that_drives_some_of_the_keys_is_named(engine_ready, predict, face
     predict()
     message = engine_ready.context.window_manager.gaussianspeech_status.message
     assert "control of 1 key, such as jawOpen; 'Controls' joins by Add Selected Objects" in message
+
+
+def test_properties_of_an_armature_s_data_speak(engine_ready, face, rig, speak):
+    by_properties_of_the_armature_s_data(face, rig)
+    select(engine_ready, rig)
+    engine_ready.ops.gaussianspeech.use_character()
+    engine_ready.ops.gaussianspeech.import_sound(filepath=str(VOICE))
+    frames = speak(rig)
+    block = face.data.shape_keys.key_blocks["jawOpen"]
+    opened = over(engine_ready, frames, lambda: (block.value, rig.data["jawOpen"] / 4))
+    assert opened[:, 0].max() > 0.1
+    assert opened[:, 0] == pytest.approx(opened[:, 1], abs=1e-5)
+
+
+STANDS = (3.0, -2.0, 1.0)
+
+
+@pytest.fixture
+def knobs(blender, face):
+    """Empties beside the face, one for each key, which drive it by their height above a shelf."""
+    made = []
+    for number, key in enumerate(KEYS):
+        knob = blender.data.objects.new(f"Knob {key}", None)
+        blender.context.collection.objects.link(knob)
+        knob.location = STANDS
+        expression = f"(var - {STANDS[2]}) * 5"
+        if number % 2:
+            reads(key_driver(face, key, expression), knob, "location.z")
+        else:
+            variable = key_driver(face, key, expression).variables.new()
+            variable.name, variable.type = "var", "TRANSFORMS"
+            variable.targets[0].id, variable.targets[0].transform_type = knob, "LOC_Z"
+        made.append(knob)
+    blender.context.view_layer.update()
+    return made
+
+
+def test_an_empty_shows_what_its_place_drives_from_where_it_stands(blender, face, knobs):
+    select(blender, *knobs)
+    assert blender.ops.gaussianspeech.use_character() == {"FINISHED"}
+    for key, knob in zip(KEYS, knobs, strict=True):
+        assert table(knob) == {key: ("", "location z", STANDS[2] + 0.2),
+                               "rest": ("", "location z", STANDS[2])}  # fmt: skip
+        assert tuple(knob.location) == STANDS
+    # Once more while it is not at rest: that is known by now.
+    knobs[0].location.z += 0.1
+    select(blender, knobs[0])
+    blender.ops.gaussianspeech.propose_mapping()
+    assert table(knobs[0])["rest"][2] == STANDS[2]
+
+
+def test_empties_speak_together_as_one_rig_does(engine_ready, face, knobs, rig, speak):
+    ops = engine_ready.ops.gaussianspeech
+    blocks = face.data.shape_keys.key_blocks
+
+    def values():
+        return [blocks[key].value for key in KEYS]
+
+    select(engine_ready, *knobs)
+    ops.use_character()
+    ops.import_sound(filepath=str(VOICE))
+    frames = speak(knobs[0])
+    by_knobs = over(engine_ready, frames, values)
+    for knob in knobs:
+        assert tuple(knob.location)[:2] == STANDS[:2]
+    engine_ready.context.scene.frame_set(frames.stop + 50)
+    assert [knob.location.z for knob in knobs] == pytest.approx([STANDS[2]] * len(knobs))
+    for key in KEYS:
+        blocks[key].driver_remove("value")
+    ops.forget_character()
+    by_object_properties(face, rig)
+    select(engine_ready, rig)
+    ops.use_character()
+    by_rig = over(engine_ready, speak(rig), values)
+    assert by_knobs.max() > 0.1
+    # Keys that the curve hardly needs are left out.
+    assert by_knobs == pytest.approx(by_rig, abs=5e-3)
+
+
+def test_an_empty_whose_line_is_removed_stands_where_it_stood(engine_ready, knobs, speak):
+    ops = engine_ready.ops.gaussianspeech
+    select(engine_ready, *knobs)
+    ops.use_character()
+    ops.import_sound(filepath=str(VOICE))
+    engine_ready.context.scene.frame_set(speak(knobs[0]).start + 10)
+    ops.remove_line()
+    engine_ready.context.view_layer.update()
+    assert [knob.location.z for knob in knobs] == pytest.approx([STANDS[2]] * len(knobs))
+
+
+def test_custom_properties_of_an_empty_and_turns_of_a_curve_drive_keys(blender, face):
+    board = blender.data.objects.new("Board", None)
+    dial = blender.data.objects.new("Dial", blender.data.curves.new("Dial", "CURVE"))
+    for obj in (board, dial):
+        blender.context.collection.objects.link(obj)
+    board["open"] = 0.0
+    reads(key_driver(face, "jawOpen"), board, '["open"]')
+    reads(key_driver(face, "mouthPucker", "var * 2"), dial, "rotation_euler[1]")
+    select(blender, face, board, dial)
+    blender.ops.gaussianspeech.use_character()
+    assert table(board) == {"jawOpen": ("", "property open", 1.0)}
+    assert table(dial) == {"mouthPucker": ("", "rotation y", 0.5)}
+
+
+def test_objects_that_drive_nothing_are_no_part_of_a_character(blender, face):
+    empty = blender.data.objects.new("Lamp target", None)
+    blender.context.collection.objects.link(empty)
+    select(blender, face, empty)
+    blender.ops.gaussianspeech.use_character()
+    assert not empty.gaussianspeech_character.id
+    message = blender.context.window_manager.gaussianspeech_status.message
+    assert "not known" not in message
+
+
+def test_the_places_of_empties_are_saved_with_their_rest(blender, knobs, tmp_path):
+    ops = blender.ops.gaussianspeech
+    select(blender, *knobs)
+    ops.use_character()
+    rows = [table(knob) for knob in knobs]
+    ops.save_mapping(filepath=str(tmp_path / "knobs.json"))
+    ops.forget_character()
+    ops.load_mapping(filepath=str(tmp_path / "knobs.json"))
+    assert [table(knob) for knob in knobs] == rows
+
+
+def test_an_empty_that_drives_what_drives_a_key_joins(blender, face, rig):
+    by_object_properties(face, rig)
+    knob = blender.data.objects.new("Knob", None)
+    blender.context.collection.objects.link(knob)
+    reads(driver_of(rig, '["jawOpen"]', "(var - 1) * 2"), knob, "scale.x")
+    select(blender, rig, knob)
+    blender.ops.gaussianspeech.use_character()
+    assert "jawOpen" not in table(rig)
+    assert table(knob) == {"jawOpen": ("", "scale x", 1.5)}

@@ -25,8 +25,9 @@ QUATERNION, AXIS_ANGLE = "QUATERNION", "AXIS_ANGLE"
 
 
 def rest_bones(obj: bpy.types.Object) -> tuple[RestBone, ...]:
-    """The bones of an armature object at rest."""
-    return tuple(_rest_bone(bone) for bone in obj.data.bones)
+    """The bones of an armature object at rest; other objects have none."""
+    bones = obj.data.bones if obj.type == "ARMATURE" else ()
+    return tuple(_rest_bone(bone) for bone in bones)
 
 
 def up_of(obj: bpy.types.Object) -> Double:
@@ -59,28 +60,34 @@ class PosedBones:
     Attributes:
         modes: rotation mode of each bone.
         to_bone: (3, 3) from head space to the axes of each bone that turns with the head, for rows.
+        of_data: custom properties without a bone that the object's data has.
     """
 
     modes: Mapping[str, str]
     to_bone: Mapping[str, Double]
+    of_data: frozenset[str]
 
 
 def posed_bones(
     obj: bpy.types.Object, names: Collection[str], turning: Collection[str]
 ) -> PosedBones:
-    """How bones of an armature are posed.
+    """How bones of an armature, or another control, are posed.
 
     Args:
-        obj: the armature object.
+        obj: the object.
         names: of all bones that move.
         turning: those that turn with the head.
     """
     frame = character_frame(rest_bones(obj), up_of(obj)) if turning else np.eye(3)
     return PosedBones(
-        modes={name: obj.pose.bones[name].rotation_mode for name in names if name != OBJECT},
+        modes={
+            name: obj.rotation_mode if name == OBJECT else obj.pose.bones[name].rotation_mode
+            for name in names
+        },
         to_bone={
             name: frame.T @ np.array(obj.data.bones[name].matrix_local.to_3x3()) for name in turning
         },
+        of_data=frozenset() if obj.data is None else frozenset({*obj.data.keys()} - {*obj.keys()}),
     )
 
 
@@ -105,7 +112,7 @@ def rig_target(obj: bpy.types.Object, mapping: BoneMapping) -> RigTarget:
     return RigTarget(
         mapping=mapping,
         rest={
-            (bone, channel): property_default(owner_of(obj, bone), name)
+            (bone, channel): property_default(owner_of(obj, bone, name), name)
             for bone, channel in mapping.channels
             if (name := property_of(channel))
         },
@@ -145,9 +152,9 @@ def channel_curves(
             turn = turns.setdefault(name, np.zeros((len(values), 3)))
             turn[:, AXES.index(axis)] = column
         elif kind == "property":
-            yield property_path(name, property_of(channel)), 0, column
+            yield property_path(name, property_of(channel), posed.of_data), 0, column
         else:
-            yield f"{bone_path(name)}.{kind}", AXES.index(axis), column
+            yield _path(name, kind), AXES.index(axis), column
     for name, turn in turns.items():
         axes = [axis for axis in range(3) if (name, f"rotation {AXES[axis]}") in channels]
         yield from _rotation(name, posed.modes[name], turn, axes)
@@ -169,24 +176,47 @@ def bone_path(name: str) -> str:
     return "" if name == OBJECT else f'pose.bones["{bpy.utils.escape_identifier(name)}"]'
 
 
-def property_path(bone: str, name: str) -> str:
-    """Path of a custom property of a bone, or of the armature's object, seen from the object."""
-    return f'{bone_path(bone)}["{bpy.utils.escape_identifier(name)}"]'
+def _path(bone: str, name: str) -> str:
+    """Path of a property of a bone, or of the object, seen from the object."""
+    return name if bone == OBJECT else f"{bone_path(bone)}.{name}"
 
 
-def owner_of(obj: bpy.types.Object, bone: str) -> bpy.types.PoseBone | bpy.types.Object | None:
-    """What has the custom properties of a row: a bone, or the armature's object itself."""
-    return obj if bone == OBJECT else obj.pose.bones.get(bone)
+def property_path(bone: str, name: str, of_data: Collection[str] = ()) -> str:
+    """Path of a custom property, seen from the object.
+
+    Args:
+        bone: that has it, or the object.
+        name: of the property.
+        of_data: those that the object's data has instead; its Action animates them, too.
+    """
+    owner = "data" if bone == OBJECT and name in of_data else bone_path(bone)
+    return f'{owner}["{bpy.utils.escape_identifier(name)}"]'
 
 
-def property_default(owner: bpy.types.PoseBone | bpy.types.Object, name: str) -> float:
-    """The default of a custom property of a bone or an object."""
+def owner_of(
+    obj: bpy.types.Object, bone: str, name: str = ""
+) -> bpy.types.PoseBone | bpy.types.ID | None:
+    """What a row is about.
+
+    Args:
+        obj: the armature's object, or another control.
+        bone: one of its bones, or the object itself.
+        name: of a custom property: the object's data has it where the object has not.
+    """
+    if bone != OBJECT:
+        return obj.pose.bones.get(bone) if obj.pose is not None else None
+    of_data = bool(name) and obj.data is not None and name not in obj and name in obj.data
+    return obj.data if of_data else obj
+
+
+def property_default(owner: bpy.types.PoseBone | bpy.types.ID, name: str) -> float:
+    """The default of a custom property of a bone, an object or its data."""
     return float(owner.id_properties_ui(name).as_dict().get("default", 0.0))
 
 
 def _rotation(bone: str, mode: str, turn: Double, axes: Sequence[int]) -> Iterator[Curve]:
     """(T, 3) angles about a bone's own axes, of which those in ``axes`` are meant."""
-    path = f"{bone_path(bone)}.rotation_"
+    path = _path(bone, "rotation_")
     if mode == QUATERNION:
         for index, column in enumerate(_quaternions(turn).T):
             yield f"{path}quaternion", index, column

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -34,8 +34,12 @@ HEAD = "head motion"
 HEAD_CHANNEL = "rotation"
 """Channel of such a row: all axes."""
 
+REST = "rest"
+"""What a row shows that says where a control is at rest, which is not where channels begin."""
+
 OBJECT = ""
-"""Bone of a row about a custom property of the armature's object itself."""
+"""Bone of a row about the rig's object itself: a custom property, of its data where it lacks it, or
+the transform of a control that is no armature."""
 
 _PROPERTY = re.compile(r"property (.+)", re.DOTALL)
 
@@ -46,7 +50,7 @@ class BoneRow(NamedTuple):
     Attributes:
         bone: its name, or :data:`OBJECT`.
         channel: one of :data:`CHANNELS`, ``property NAME``, or :data:`HEAD_CHANNEL`.
-        pose: what it shows, see :func:`.poses.pose`, or :data:`HEAD`.
+        pose: what it shows, see :func:`.poses.pose`, :data:`HEAD`, or :data:`REST`.
         value: of the channel when it shows that: the rig's units, radians, a factor.
     """
 
@@ -68,11 +72,13 @@ class BoneMapping:
         rows: of channels; the head's apart.
         poses: what the K poses that the rows name are made of, its keys their names.
         head_shares: share of the head's turn of each bone that turns with it.
+        at_rest: of channels whose rest the rows say.
     """
 
     rows: tuple[BoneRow, ...]
     poses: CharacterMapping
     head_shares: Mapping[str, float]
+    at_rest: Mapping[Channel, float] = field(default_factory=dict)
 
     @cached_property
     def channels(self) -> tuple[Channel, ...]:
@@ -92,14 +98,16 @@ class BoneMapping:
             weights: (T, E).
             names: E names; expressions that are not ARKit's are left out.
             leader: of the character's object that shows most, see :class:`CharacterMapping`.
-            rest: value of a channel at weight 0: 1 for scales and 0 for others where not given.
+            rest: value of a channel at weight 0, where the rows do not say it: 1 for scales and 0
+                for others where not given.
 
         Returns:
             (T, C) float32.
         """
         if not self.rows:
             return np.zeros((len(weights), 0), np.float32)
-        start = np.array([rest_of(channel, rest or {}) for channel in self.channels])
+        known = {**(rest or {}), **self.at_rest}
+        start = np.array([rest_of(channel, known) for channel in self.channels])
         column, pose = self._places
         offsets = np.zeros((len(self.poses.keys), len(start)))
         offsets[pose, column] = [row.value for row in self.rows] - start[column]
@@ -144,13 +152,14 @@ def mapping_of_bones(rows: Sequence[BoneRow]) -> BoneMapping:
         seen.add(row[:3])
         _check(row)
     shares = {row.bone: row.value for row in rows if row.pose == HEAD}
-    moving = tuple(row for row in rows if row.pose != HEAD)
+    moving = tuple(row for row in rows if row.pose not in (HEAD, REST))
+    at_rest = {(row.bone, row.channel): row.value for row in rows if row.pose == REST}
     for row in moving:
         if row.bone in shares and row.channel.startswith("rotation"):
             raise _wrong(row, "turns with the head, too", "Remove one of the two rows.")
     shown = [Row(name, name) for name in dict.fromkeys(row.pose for row in moving)]
     poses = mapping_of_rows(shown) if shown else _NO_POSES
-    return BoneMapping(moving, poses, shares)
+    return BoneMapping(moving, poses, shares, at_rest)
 
 
 _NO_POSES = CharacterMapping((), np.zeros((0, len(ARKIT_NAMES))))
@@ -161,11 +170,13 @@ def _check(row: BoneRow) -> None:
         raise _wrong(row, f"has the value {row.value}", "Choose a number.")
     if (row.pose == HEAD) != (row.channel == HEAD_CHANNEL):
         raise _wrong(row, f"cannot show {row.pose!r}", "Head motion is a rotation about all axes.")
-    if row.bone == OBJECT and not property_of(row.channel):
-        raise _wrong(row, "names no bone", "Name one; without a bone a row is a custom property.")
+    if row.pose == REST and (row.bone != OBJECT or property_of(row.channel)):
+        raise _wrong(row, f"cannot show {REST!r}", "Bones and properties rest at their defaults.")
+    if row.bone == OBJECT and row.pose == HEAD:
+        raise _wrong(row, "names no bone", "Name the one that turns with the head.")
     if row.channel not in (*CHANNELS, HEAD_CHANNEL) and not property_of(row.channel):
         raise _wrong(row, "is no channel", "Choose one from the list, or a custom property.")
-    if row.pose != HEAD:
+    if row.pose not in (HEAD, REST):
         try:
             pose(row.pose)
         except KeyError:

@@ -58,6 +58,12 @@ def test_scales_rest_at_one_and_properties_where_they_are():
     }
 
 
+def test_a_control_rests_where_its_row_says():
+    rows = [("", "location z", "jawOpen", 1.5), ("", "location z", "rest", 1.0)]
+    assert shown(rows) == {("", "location z"): 1.0}
+    assert shown(rows, jawOpen=0.5) == {("", "location z"): pytest.approx(1.25)}
+
+
 def test_a_jaw_alone_closes_where_lips_close():
     rows = [("jaw", "rotation x", "jawOpen", 0.4)]
     (closed,) = shown(rows, jawOpen=0.2, mouthClose=0.2).values()
@@ -93,6 +99,8 @@ def test_bones_that_turn_with_the_head_have_no_channels_of_the_face():
         ([("jaw", "rotation x", "jawOpen", float("nan"))], "has the value nan"),
         ([("jaw", "rotation x", "jawOpen", 1.0)] * 2, "shows 'jawOpen' twice"),
         ([("jaw", "rotation x", HEAD, 1.0)], "cannot show 'head motion'"),
+        ([("", HEAD_CHANNEL, HEAD, 1.0)], "names no bone"),
+        ([("jaw", "rotation x", "rest", 1.0)], "cannot show 'rest'"),
         (
             [("head", HEAD_CHANNEL, HEAD, 1.0), ("head", "rotation x", "jawOpen", 1.0)],
             "turns with the head",
