@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.blender_addon.exporting import assert_same, imported_back, world_vertices
+from tests.blender_addon.rig_faces import make_armature, make_mesh, select
 
 MOUTH_KEYS = [
     "Basis",
@@ -203,3 +204,37 @@ def test_bones_alone_have_no_weights(blender, tmp_path):
             blender.ops.gaussianspeech.export(
                 filepath=str(tmp_path / "a"), format=kind, frames="SCENE"
             )
+
+
+def driven_by(blender, face, control):
+    """Let a face's jaw go with a control's property, which goes from 0 to 1 over 9 frames."""
+    control["open"] = 0.0
+    driver = face.data.shape_keys.key_blocks["jawOpen"].driver_add("value").driver
+    variable = driver.variables.new()
+    driver.expression = variable.name
+    variable.targets[0].id, variable.targets[0].data_path = control, '["open"]'
+    for frame, value in ((1, 0.0), (9, 1.0)):
+        control["open"] = value
+        control.keyframe_insert('["open"]', frame=frame)
+    blender.context.scene.frame_end = 9
+    blender.context.scene.frame_set(1)
+
+
+@pytest.mark.parametrize("kind", ["EMPTY", "ARMATURE"])
+def test_the_face_that_a_control_drives_goes_out_with_it(blender, tmp_path, kind):
+    face = make_mesh(blender, "Face", MOUTH_KEYS[1:])
+    if kind == "EMPTY":
+        control = blender.data.objects.new("Knob", None)
+        blender.context.scene.collection.objects.link(control)
+    else:
+        control = make_armature(blender, "Rig", {"root": ((0, 0, 0), (0, 0, 1))})
+    driven_by(blender, face, control)
+    select(blender, control)
+    blender.ops.gaussianspeech.use_character()
+    path = tmp_path / "face.glb"
+    blender.ops.gaussianspeech.export(filepath=str(path), format="GLB", frames="SCENE")
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    blender.ops.import_scene.gltf(filepath=str(path))
+    (mesh,) = [obj for obj in blender.data.objects if obj.type == "MESH"]
+    moved = world_vertices(mesh, 9) - world_vertices(mesh, 1)
+    assert np.abs(moved).max() == pytest.approx(0.1, abs=1e-3)
