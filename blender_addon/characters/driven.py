@@ -33,7 +33,7 @@ from ...engine.motion.characters.bones import (
 from ...engine.motion.characters.conventions import Convention, Row, propose
 from .driver_sources import Sources
 from .properties import CONTROLS, at_rest_of
-from .targets import get_value, set_value
+from .targets import get_value, key_path, set_value
 
 _TRIED = (0.5, 0.1, 0.02, 0.004, 1.0, 2.5, 12.5, 60.0)
 """Changes of a channel that are tried, and then the same to the other side."""
@@ -43,18 +43,26 @@ _LEAST, _MOST = 0.02, 0.98
 """Shares of a shape key's amount between which what a change shows says how far to go."""
 
 
-class _Key(NamedTuple):
-    """A shape key that something of the rig drives.
+class Driven(NamedTuple):
+    """What something of a rig drives: a shape key, or a channel of a bone.
 
     Attributes:
-        keys: its datablock.
-        row: what it shows.
+        datablock: the keys, or the rig.
+        path: of the property.
+        index: of a vector's component.
+        row: what it shows, and its change at which it does.
         channels: of the rig, on which it hangs.
     """
 
-    keys: bpy.types.Key
+    datablock: bpy.types.ID
+    path: str
+    index: int
     row: Row
     channels: tuple[Channel, ...]
+
+
+def _key(keys: bpy.types.Key, row: Row, channels: tuple[Channel, ...]) -> Driven:
+    return Driven(keys, key_path(row.key), 0, row, channels)
 
 
 def rows_of_drivers(
@@ -72,7 +80,7 @@ def rows_of_drivers(
         each._replace(channels=tuple(one for one in each.channels if one[0] not in known))
         for each in _driven(rig, convention)
     ]
-    rows = tuple(_tried(rig, [each for each in found if each.channels]))
+    rows = tuple(rows_tried(rig, [each for each in found if each.channels]))
     own = dict.fromkeys((row.bone, row.channel) for row in rows)
     return (*rows, *_rests(rig, own))
 
@@ -81,7 +89,7 @@ def _rests(rig: bpy.types.Object, channels: Iterable[Channel]) -> Iterator[BoneR
     """Rows that say where a control stands that is not where channels begin."""
     for channel in channels:
         if channel[0] == OBJECT and not property_of(channel[1]):
-            rest = _rest(rig, channel)
+            rest = rest_in_blender(rig, channel)
             if abs(rest - rest_of(channel, {})) > _STANDS:
                 yield BoneRow(*channel, REST, rest)
 
@@ -89,7 +97,7 @@ def _rests(rig: bpy.types.Object, channels: Iterable[Channel]) -> Iterator[BoneR
 def rigs_that_drive(keys: bpy.types.Key) -> list[bpy.types.Object]:
     """The armatures and other controls some of whose channels drive shape keys."""
     found = Sources().all_channels(keys)
-    driving = [rig for rig, channel in found if rig.users_scene and _is_there(rig, channel)]
+    driving = [rig for rig, channel in found if rig.users_scene and is_there(rig, channel)]
     return list(dict.fromkeys(driving))
 
 
@@ -100,7 +108,7 @@ def controls_that_drive() -> set[bpy.types.Object]:
     return {rig for known in keys for rig in rigs_that_drive(known)}
 
 
-def _driven(rig: bpy.types.Object, convention: Convention | None) -> Iterator[_Key]:
+def _driven(rig: bpy.types.Object, convention: Convention | None) -> Iterator[Driven]:
     """The shape keys of all meshes that a rig drives, and that show something."""
     meshes = [obj.data for obj in bpy.data.objects if obj.type == "MESH" and obj.users_scene]
     sources = Sources()
@@ -110,7 +118,7 @@ def _driven(rig: bpy.types.Object, convention: Convention | None) -> Iterator[_K
             block.name: tuple(
                 channel
                 for known, channel in sources.channels(keys, block)
-                if known == rig and _is_there(rig, channel)
+                if known == rig and is_there(rig, channel)
             )
             for block in blocks
         }
@@ -120,22 +128,23 @@ def _driven(rig: bpy.types.Object, convention: Convention | None) -> Iterator[_K
 
 def _shown(
     keys: bpy.types.Key, hung: Mapping[str, tuple[Channel, ...]], convention: Convention | None
-) -> Iterator[_Key]:
+) -> Iterator[Driven]:
     """What the shape keys of a mesh show, of those that hang on channels."""
     names = [name for name in hung if name != keys.reference_key.name]
     by_face = propose(names, convention) if convention is not None else None
     if (proposal := by_face or propose(names)) is not None:
-        yield from (_Key(keys, row, hung[row.key]) for row in proposal.rows if hung[row.key])
+        yield from (_key(keys, row, hung[row.key]) for row in proposal.rows if hung[row.key])
         return
     # Keys of names that say nothing may hang on properties that are called as expressions are.
     called = {property_of(name): key for key, found in hung.items() for _, name in found}
     proposal = propose([name for name in called if name])
     for row in proposal.rows if proposal is not None else ():
         key = called[row.key]
-        yield _Key(keys, row._replace(key=key), hung[key])
+        yield _key(keys, row._replace(key=key), hung[key])
 
 
-def _is_there(rig: bpy.types.Object, channel: Channel) -> bool:
+def is_there(rig: bpy.types.Object, channel: Channel) -> bool:
+    """Whether a rig has a channel, and it can be animated as numbers of their own."""
     name = property_of(channel[1])
     owner = owner_of(rig, channel[0], name)
     if owner is None:
@@ -148,23 +157,23 @@ def _is_there(rig: bpy.types.Object, channel: Channel) -> bool:
     return not channel[1].startswith("rotation") or owner.rotation_mode not in (AXIS_ANGLE, other)
 
 
-def _tried(rig: bpy.types.Object, driven: Sequence[_Key]) -> Iterator[BoneRow]:
+def rows_tried(rig: bpy.types.Object, driven: Sequence[Driven]) -> Iterator[BoneRow]:
     """The rows: how far the first channel goes that moves a key."""
     left, shown = list(driven), dict[tuple[Channel, str], float]()
     while left:
         # Of no key two channels at once.
-        together: dict[Channel, list[_Key]] = {}
+        together: dict[Channel, list[Driven]] = {}
         for each in left:
             if not any(channel in together for channel in each.channels[1:]):
                 together.setdefault(each.channels[0], []).append(each)
-        tried = [each for keys in together.values() for each in keys]
+        at_once = [each for keys in together.values() for each in keys]
         found = _reached(rig, together)
         for each, value in found:
             shown.setdefault((each.channels[0], each.row.pose), value)
         done = [each for each, _ in found]
-        left = [each for each in left if each not in tried] + [
+        left = [each for each in left if each not in at_once] + [
             each._replace(channels=each.channels[1:])
-            for each in tried
+            for each in at_once
             if each not in done and len(each.channels) > 1
         ]
     for ((bone, channel), pose), value in shown.items():
@@ -172,38 +181,39 @@ def _tried(rig: bpy.types.Object, driven: Sequence[_Key]) -> Iterator[BoneRow]:
 
 
 def _reached(
-    rig: bpy.types.Object, together: dict[Channel, list[_Key]]
-) -> list[tuple[_Key, float]]:
+    rig: bpy.types.Object, together: dict[Channel, list[Driven]]
+) -> list[tuple[Driven, float]]:
     """Keys that move, and the values of their channels at which they have their rows' amounts."""
     waiting = [each for keys in together.values() for each in keys]
-    rest = {channel: _rest(rig, channel) for channel in together}
+    rest = {channel: rest_in_blender(rig, channel) for channel in together}
     found = []
-    with _as_they_were(rig, tuple(together)):
-        _set(rig, rest)
+    with as_they_were(rig, tuple(together)):
+        set_channels(rig, rest)
         base = [_value(each) for each in waiting]
         start = dict(zip(waiting, base, strict=True))
         for change in [sign * step for sign in (1.0, -1.0) for step in _TRIED]:
             if not waiting:
                 break
-            went = _set(rig, {channel: value + change for channel, value in rest.items()})
+            went = set_channels(rig, {channel: value + change for channel, value in rest.items()})
             for each in list(waiting):
                 channel = each.channels[0]
                 by = (_value(each) - start[each]) / each.row.amount
                 whole = _is_whole(rig, channel) and by > 0.0
                 if _LEAST <= by <= _MOST or whole:
                     value = rest[channel] + (went[channel] - rest[channel]) / by
-                    found.append((each, _within(rig, channel, round(value, 6))))
+                    found.append((each, within(rig, channel, round(value, 6))))
                     waiting.remove(each)
     return found
 
 
-def _value(each: _Key) -> float:
-    """What drivers make of a key."""
-    evaluated = each.keys.evaluated_get(bpy.context.evaluated_depsgraph_get())
-    return float(evaluated.key_blocks[each.row.key].value)
+def _value(each: Driven) -> float:
+    """What drivers make of it."""
+    evaluated = each.datablock.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    return float(get_value(evaluated, each.path, each.index))
 
 
-def _rest(rig: bpy.types.Object, channel: Channel) -> float:
+def rest_in_blender(rig: bpy.types.Object, channel: Channel) -> float:
+    """Value of a channel at rest."""
     name = property_of(channel[1])
     if name:
         return property_default(owner_of(rig, channel[0], name), name)
@@ -220,7 +230,7 @@ def _is_whole(rig: bpy.types.Object, channel: Channel) -> bool:
     return bool(name) and isinstance(owner_of(rig, channel[0], name)[name], int)
 
 
-def _within(rig: bpy.types.Object, channel: Channel, value: float) -> float:
+def within(rig: bpy.types.Object, channel: Channel, value: float) -> float:
     """A value in the range of a custom property."""
     name = property_of(channel[1])
     if not name:
@@ -239,7 +249,7 @@ def _curves(
         yield path, index, float(column[0])
 
 
-def _set(rig: bpy.types.Object, values: Mapping[Channel, float]) -> dict[Channel, float]:
+def set_channels(rig: bpy.types.Object, values: Mapping[Channel, float]) -> dict[Channel, float]:
     """Give channels values, let drivers follow; returns what they have, whole numbers whole."""
     for path, index, value in _curves(rig, values):
         set_value(rig, path, index, value)
@@ -252,7 +262,7 @@ def _set(rig: bpy.types.Object, values: Mapping[Channel, float]) -> dict[Channel
 
 
 @contextmanager
-def _as_they_were(rig: bpy.types.Object, channels: Sequence[Channel]) -> Iterator[None]:
+def as_they_were(rig: bpy.types.Object, channels: Sequence[Channel]) -> Iterator[None]:
     """Give channels back what they have."""
     at = [(path, index) for path, index, _ in _curves(rig, dict.fromkeys(channels, 0.0))]
     before = [get_value(rig, path, index) for path, index in at]

@@ -43,6 +43,21 @@ class Sources:
         self._follow((keys, key_path(block.name)), found, set())
         return tuple(found)
 
+    def of(self, datablock: bpy.types.ID, path: str, index: int) -> tuple[RigChannel, ...]:
+        """The channels on which a property hangs."""
+        found: dict[RigChannel, None] = {}
+        vector = path.rpartition(".")[2] in _KINDS
+        self._follow((datablock, f"{path}[{index}]" if vector else path), found, set())
+        return tuple(found)
+
+    def all_of(self, datablock: bpy.types.ID) -> tuple[RigChannel, ...]:
+        """The channels on which anything of a datablock hangs."""
+        found: dict[RigChannel, None] = {}
+        self._drivers_of((datablock, ""))
+        for path in self._drivers[datablock]:
+            self._follow((datablock, path), found, set())
+        return tuple(found)
+
     def _follow(
         self, driven: _Property, found: dict[RigChannel, None], seen: set[_Property]
     ) -> None:

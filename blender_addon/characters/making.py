@@ -14,6 +14,7 @@ from ...engine.motion.characters.blender_bones import propose_armature
 from ...engine.motion.characters.bones import BoneRow
 from ...engine.motion.characters.conventions import Convention, Proposal, Row, propose
 from .driven import controls_that_drive, rows_of_drivers
+from .driven_bones import left_to_controls, rows_of_properties, speaks
 from .overrides import make_editable
 from .properties import CONTROLS, can_speak, character_objects, is_character, is_rig, main_of
 
@@ -112,11 +113,17 @@ def _table_of_rig(rig: bpy.types.Object, convention: Convention | None) -> Table
     named = propose_armature(rig) if rig.type == "ARMATURE" else None
     rows = named.rows if named is not None else ()
     driving = rows_of_drivers(rig, convention, rows)
+    if rig.type == "ARMATURE":
+        if not speaks(driving):
+            driving = (*driving, *rows_of_properties(rig))
+        rows, more = left_to_controls(rig, rows, driving)
+        driving = (*driving, *more)
     if not rows and not driving:
         return None
-    sources = [named.name] if named is not None else []
-    speaks = bool(driving) or (named is not None and named.speaks)
-    return Table(", ".join([*sources, DRIVERS] if driving else sources), (*rows, *driving), speaks)
+    sources = [named.name] if rows and named is not None else []
+    table = (*rows, *driving)
+    heard = bool(driving) or speaks(rows)
+    return Table(", ".join([*sources, DRIVERS] if driving else sources), table, heard)
 
 
 def make_character(tables: dict[bpy.types.Object, Table]) -> bpy.types.Object:
