@@ -68,10 +68,12 @@ class Source(ABC):
     Attributes:
         rate: Hz.
         frames: how many sample frames to expect, for progress; 0 where nothing is known.
+        centre: which channel is the one in the middle of surround sound; ``None`` without.
     """
 
     rate = 0.0
     frames = 0
+    centre: int | None = None
     _position = 0
     _ended = False
 
@@ -177,6 +179,9 @@ class _FFmpeg(Source):
             raise BadInputError(f"{self._path} holds no sound that can be decoded.", _REMEDY)
         self._started: Iterator[Float] = chain([head], blocks)
         self._codec = codec
+        names = [] if context is None else [each.name for each in context.layout.channels]
+        if {"FL", "FR", "FC"} <= {*names}:
+            self.centre = names.index("FC")
         self._skip = 0
         if not self._delay_stated:
             aac = codec.startswith("aac")

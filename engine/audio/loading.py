@@ -39,6 +39,9 @@ _CANCELLED = 0.2
 """Part of what the loudest of N channels would leave in their mean, all others silent, under which
 the channels cancel each other out: two of opposite polarity, say."""
 
+_HEARD = 1e-3
+"""Part of the energy of the loudest channel from which the centre of surround sound is in use."""
+
 _MIN_RATE, _MAX_RATE = 4_000, 384_000
 
 
@@ -75,8 +78,9 @@ def load_speech(
     """Decode a file, or a stretch of it, to 16 kHz mono.
 
     FFmpeg and libsndfile read WAV, AIFF, FLAC, OGG, MP3, M4A, video files and more. Channels are
-    averaged; where they cancel each other out, the loudest is taken, with a warning. Of a file that
-    is cut short or damaged, what decodes is taken, with a warning.
+    averaged; of surround sound the centre is taken, which has a film's dialogue, and where channels
+    cancel each other out the loudest, both with a warning. Of a file that is cut short or damaged,
+    what decodes is taken, with a warning.
 
     Args:
         path: the file.
@@ -94,8 +98,8 @@ def load_speech(
     _check_stretch(path, start, duration)
     mixing = _Mixing()
     samples, frames, rate, warnings = _decoded(path, start, duration, mixing, progress)
-    if mixing.cancelled:
-        samples, _, _, _ = _decoded(path, start, duration, mixing.loudest, progress)
+    if (channel := mixing.best) is not None:
+        samples, _, _, _ = _decoded(path, start, duration, _Mixing(channel), progress)
         warnings.append(mixing.warning(path.name))
     return _speech(samples, frames, rate, file_digest(path), path, warnings)
 
@@ -108,6 +112,7 @@ def _decoded(
         rate = checked_rate(source.rate, str(path))
         first = round(start * rate)
         wanted = None if duration is None else round(duration * rate)
+        mixing.centre = source.centre
         blocks = _checked_blocks(source, first, wanted, path, mixing, progress)
         samples, frames = _resampled(blocks, rate)
         problem = source.problem
@@ -150,8 +155,8 @@ def speech_from_samples(samples: ArrayLike, rate: float, name: str = "The sound"
     mixing, warnings = _Mixing(), []
     wide = array.reshape(len(array), -1) if array.size else np.zeros((0, 1))
     mono = mixing(wide)
-    if mixing.cancelled:
-        mono = mixing.loudest(wide)
+    if (channel := mixing.best) is not None:
+        mono = _Mixing(channel)(wide)
         warnings.append(mixing.warning(name))
     if not np.isfinite(mono).all():
         raise BadInputError(f"{name} holds NaN or infinite samples.", "Render or record it again.")
@@ -230,9 +235,13 @@ class _Mixing:
 
     Args:
         channel: the one; by default the mean, and how loud all of them are is noted.
+
+    Attributes:
+        centre: the channel of surround sound that has the dialogue, where it is in use.
     """
 
     def __init__(self, channel: int | None = None) -> None:
+        self.centre: int | None = None
         self._channel = channel
         self._mean = 0.0
         self._each = np.zeros(1)
@@ -253,20 +262,29 @@ class _Mixing:
         return mono
 
     @property
-    def cancelled(self) -> bool:
-        """Whether there is next to nothing in the mean of what is in the channels."""
+    def best(self) -> int | None:
+        """The channel that is better than the mean of all: the centre, or the loudest.
+
+        ``None`` where the mean is; it is not where there is next to nothing in it.
+        """
+        if self._has_dialogue:
+            return self.centre
         least = _CANCELLED / len(self._each)
-        return bool(self._mean < least**2 * self._each.max())
+        cancelled = self._mean < least**2 * self._each.max()
+        return int(self._each.argmax()) if cancelled else None
 
     @property
-    def loudest(self) -> _Mixing:
-        """The loudest channel alone."""
-        return _Mixing(int(self._each.argmax()))
+    def _has_dialogue(self) -> bool:
+        if self.centre is None or self.centre >= len(self._each):
+            return False
+        return bool(self._each[self.centre] > _HEARD * self._each.max())
 
     def warning(self, name: str) -> str:
-        """What was done about channels that cancel each other out."""
-        channel = int(self._each.argmax()) + 1
-        return f"The channels of {name} cancel each other out: channel {channel} alone was used."
+        """What was done about channels whose mean was not taken."""
+        number = (self.best or 0) + 1
+        if self._has_dialogue:
+            return f"Of {name} the centre of its surround sound was used: channel {number}."
+        return f"The channels of {name} cancel each other out: channel {number} alone was used."
 
 
 def _resampled(blocks: Iterable[Float], rate: float) -> tuple[Float, int]:

@@ -112,7 +112,7 @@ def write_container():
     """Encode (C, N) float32 planes at 48 kHz with one of FFmpeg's codecs."""
 
     def write(path, codec, planes, options=None):
-        layout = {1: "mono", 2: "stereo", 8: "7.1"}[len(planes)]
+        layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[len(planes)]
         kind = {".aac": "adts"}.get(path.suffix)
         with av.open(str(path), "w", format=kind, options=options or {}) as container:
             stream = container.add_stream(codec, rate=48000, layout=layout)

@@ -85,6 +85,35 @@ def test_channels_that_leave_something_are_averaged(tmp_path, tone, gains):
     assert not any("channel" in warning for warning in speech.warnings)
 
 
+SURROUND = [
+    ("wav", "pcm_s16le"),
+    ("flac", "flac"),
+    ("mka", "libopus"),
+    ("m4a", "aac"),
+    ("ac3", "ac3"),
+]
+
+
+@pytest.mark.parametrize(("suffix", "codec"), SURROUND)
+def test_of_surround_sound_the_centre_is_taken(tmp_path, tone, write_container, suffix, codec):
+    path = tmp_path / f"film.{suffix}"
+    speech = tone(48000)[:, 0]
+    music = 0.4 * np.sin(2 * np.pi * 150 * np.arange(len(speech)) / 48000)
+    planes = np.stack([music, music, 0.2 * speech, music, music, music]).astype(np.float32)
+    write_container(path, codec, planes)
+    found = load_speech(path)
+    assert pitch_of(found.samples) == pytest.approx(440, abs=0.5)
+    assert "the centre of its surround sound was used: channel 3" in found.warnings[-1]
+
+
+def test_surround_sound_whose_centre_is_empty_is_averaged(tmp_path, tone, write_container):
+    path, speech = tmp_path / "film.flac", tone(48000)[:, 0]
+    write_container(path, "flac", np.stack([speech, speech, *[0 * speech] * 4]).astype(np.float32))
+    found = load_speech(path)
+    assert np.abs(found.samples[2000:-2000]).max() == pytest.approx(0.5 / 3, abs=0.02)
+    assert not found.warnings
+
+
 @pytest.mark.parametrize("rate", [16000, 44100])
 def test_a_stretch_is_the_same_as_cutting_the_file(tmp_path, rate):
     noise = np.random.default_rng(1).normal(0, 0.1, rate * 2)
