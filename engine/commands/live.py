@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from engine.core.errors import BadInputError
+from engine.live import live_link, osc
 from engine.motion.model.ids import LIVE
 
 if TYPE_CHECKING:
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     from engine.live.sound import Source
 
 _MICROPHONE, _STDIN = "microphone", "-"
-_PORTS = {"osc": 39539, "livelink": 11111}
-
 Output = Literal["json", "osc", "livelink"]
 
 
@@ -35,8 +35,8 @@ def live(
     paced: bool = True,
     fps: float = 60.0,
     host: str = "127.0.0.1",
-    osc_port: int = _PORTS["osc"],
-    livelink_port: int = _PORTS["livelink"],
+    osc_port: int = osc.PORT,
+    livelink_port: int = live_link.PORT,
     subject: str = "GaussianSpeech",
     head: str = "default",
     speech_model: str = LIVE,
@@ -84,9 +84,10 @@ def live(
     if not has_arkit_visemes(speaker):
         speaker = with_arkit_expressions(speaker)
     with ExitStack() as stack, contextlib.suppress(KeyboardInterrupt):
-        senders = _senders(out, host, osc_port, livelink_port, subject, fps)
-        for sender in senders:
+        senders = []
+        for sender in _senders(out, host, osc_port, livelink_port, subject, fps):
             stack.callback(sender.close)
+            senders.append(sender)
         sound = _source(source, device, rate, samples, paced=paced)
         speech = LiveSpeech(
             speaker, fps, rate=sound.rate, model=speech_model, style=style, catch_up=sound.paced
@@ -98,18 +99,16 @@ def live(
 
 def _senders(
     out: tuple[Output, ...], host: str, osc_port: int, livelink_port: int, subject: str, fps: float
-) -> list[Sender]:
+) -> Iterator[Sender]:
     from engine.live.senders import JsonLines, LiveLinkSender, OscSender
 
-    made: list[Sender] = []
     for kind in dict.fromkeys(out):
         if kind == "json":
-            made.append(JsonLines(sys.stdout.fileno()))
+            yield JsonLines(sys.stdout.fileno())
         elif kind == "osc":
-            made.append(OscSender(host, osc_port))
+            yield OscSender(host, osc_port)
         else:
-            made.append(LiveLinkSender(host, livelink_port, subject, fps))
-    return made
+            yield LiveLinkSender(host, livelink_port, subject, fps)
 
 
 def _source(

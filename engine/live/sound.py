@@ -6,6 +6,7 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol
 
@@ -106,59 +107,64 @@ class SoundFile:
 
 
 class Microphone:
-    """A microphone, by PortAudio; it listens from here on.
+    """A microphone, by PortAudio; it listens while its blocks are taken.
 
     Args:
         device: number or part of a name; ``None`` is the system's choice.
 
     Raises:
-        BadInputError: no PortAudio, no such microphone, or one that cannot be opened.
+        BadInputError: no PortAudio, or no such microphone.
     """
 
     paced = True
 
     def __init__(self, device: str | None = None) -> None:
-        portaudio = _portaudio()
-        self._blocks: queue.SimpleQueue[Float] = queue.SimpleQueue()
-        number = int(device) if device and device.isdecimal() else device
-        try:
-            about = portaudio.query_devices(number, "input")
+        self._portaudio = _portaudio()
+        self._device = int(device) if device and device.isdecimal() else device
+        with self._errors():
+            about = self._portaudio.query_devices(self._device, "input")
             self.name = str(about["name"])
-            self.rate = _supported_rate(portaudio, number, float(about["default_samplerate"]))
-            self._stream = portaudio.InputStream(
-                device=number,
+            usual = float(about["default_samplerate"])
+            self.rate = _supported_rate(self._portaudio, self._device, usual)
+
+    def blocks(self) -> Iterator[Float]:
+        """See :class:`Source`; one that cannot be opened cannot be read."""
+        taken: queue.SimpleQueue[Float] = queue.SimpleQueue()
+        with self._errors():
+            stream = self._portaudio.InputStream(
+                device=self._device,
                 samplerate=self.rate,
                 blocksize=round(self.rate * BLOCK),
                 channels=1,
                 dtype="float32",
                 latency="low",
-                callback=self._take,
+                callback=lambda data, *_: taken.put(data[:, 0].copy()),
             )
-            self._stream.start()
-        except (portaudio.PortAudioError, ValueError) as error:
-            what = "The microphone" if device is None else f"The microphone {device!r}"
-            raise BadInputError(
-                f"{what} cannot be opened: {_first_line(error)}.",
-                "'gaussianspeech live --list-devices' lists what there is.",
-            ) from error
-
-    def _take(self, data: Any, _frames: int, _time: Any, _status: Any) -> None:
-        self._blocks.put(data[:, 0].copy())
-
-    def blocks(self) -> Iterator[Float]:
-        """See :class:`Source`."""
-        with self._stream:
+        with closing(stream):
+            with self._errors():
+                stream.start()
             while True:
                 try:
-                    waiting = [self._blocks.get(timeout=_SILENT_FOR)]
-                    while not self._blocks.empty():
-                        waiting.append(self._blocks.get())
-                    yield np.concatenate(waiting)
+                    waiting = [taken.get(timeout=_SILENT_FOR)]
                 except queue.Empty:
                     raise BadInputError(
                         f"The microphone {self.name!r} gives no sound any more.",
                         "Plug it in, or choose another one with --device.",
                     ) from None
+                while not taken.empty():
+                    waiting.append(taken.get())
+                yield np.concatenate(waiting)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (self._portaudio.PortAudioError, ValueError) as error:
+            what = "The microphone" if self._device is None else f"The microphone {self._device!r}"
+            raise BadInputError(
+                f"{what} cannot be opened: {_first_line(error)}.",
+                "'gaussianspeech live --list-devices' lists what there is.",
+            ) from error
 
 
 def microphones() -> list[tuple[int, str]]:

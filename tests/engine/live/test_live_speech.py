@@ -200,17 +200,17 @@ def fake_portaudio(**changes):
         pass
 
     class InputStream:
+        open = 0
+
         def __init__(self, *, callback, blocksize, **_):
             self.callback, self.blocksize = callback, blocksize
+            InputStream.open += 1
 
         def start(self):
             self.callback(np.ones((self.blocksize, 1), np.float32), self.blocksize, None, None)
 
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            pass
+        def close(self):
+            InputStream.open -= 1
 
     def query_devices(number=None, _kind=None):
         if number == "nothing":
@@ -238,6 +238,31 @@ def test_a_microphone_that_stops_is_an_error(monkeypatch):
     assert len(next(blocks)) == 480
     with pytest.raises(BadInputError, match="'Desk' gives no sound any more"):
         next(blocks)
+
+
+def test_a_microphone_listens_only_while_its_sound_is_taken(monkeypatch):
+    portaudio = fake_portaudio()
+    monkeypatch.setitem(sys.modules, "sounddevice", portaudio)
+    source = Microphone()
+    assert portaudio.InputStream.open == 0
+    blocks = source.blocks()
+    next(blocks)
+    assert portaudio.InputStream.open == 1
+    blocks.close()
+    assert portaudio.InputStream.open == 0
+
+
+def test_a_microphone_that_cannot_be_started_is_named_and_let_go(monkeypatch):
+    portaudio = fake_portaudio()
+    monkeypatch.setitem(sys.modules, "sounddevice", portaudio)
+
+    def busy(_stream):
+        raise portaudio.PortAudioError("Device unavailable")
+
+    monkeypatch.setattr(portaudio.InputStream, "start", busy)
+    with pytest.raises(BadInputError, match="The microphone 3 cannot be opened: Device unavail"):
+        next(Microphone("3").blocks())
+    assert portaudio.InputStream.open == 0
 
 
 def test_a_microphone_that_is_not_there_is_named(monkeypatch):
