@@ -54,7 +54,7 @@ from training.tracking.landmark_map import load_landmark_map
 from training.tracking.landmarks import eye_distance
 from training.tracking.mediapipe_faces import HandDetector, PersonSegmenter, open_detector
 from training.tracking.observations import Intrinsics, Observations
-from training.tracking.own_looks import looks_of
+from training.tracking.own_looks import film_pictures
 from training.tracking.rig import RigCamera
 from training.tracking.scan import scan
 from training.tracking.several import merged, tracked_cameras, view_of
@@ -144,7 +144,7 @@ def tracked(folder, truth, known, arounds, *, calibrate):
                 closure=said.closure,
                 still=shown,
                 views=views,
-                looks=looks_of(films, [persons] * len(films), [None] * len(films)),
+                filmed=film_pictures(films, persons, [None] * len(films)),
             )
     fitted = time.process_time() - start
     return track, searched / count, fitted / count

@@ -31,7 +31,7 @@ from training.tracking.landmark_map import LandmarkMap
 from training.tracking.landmark_responses import Picture, Priors, with_responses
 from training.tracking.landmarks import Image, LandmarkDetector
 from training.tracking.observations import FrameFit, Intrinsics
-from training.tracking.own_looks import Look, PosedLook, in_own_looks
+from training.tracking.own_looks import FilmPicture, PosedPicture, in_own_looks
 from training.tracking.sharpness import grey_of, sharpness_of
 
 _PRIORS = Priors(offset=0.002, response=0.001, aspect=0.002)
@@ -56,7 +56,7 @@ def calibrated(
     detector: LandmarkDetector,
     progress: Progress,
     sharpness: Sequence[Double] | None = None,
-    looks: Sequence[Sequence[Look]] | None = None,
+    filmed: Sequence[Sequence[FilmPicture]] | None = None,
 ) -> LandmarkMap:
     """The map of one person, seen from where a film sees them.
 
@@ -68,16 +68,16 @@ def calibrated(
         progress: called before each render; may raise to cancel.
         sharpness: (T,) for each view, of the film's face in those frames
             (:func:`training.tracking.sharpness.sharpness_of`); without it all are sharp.
-        looks: for each view, the film's pictures of those frames, whose colours the renders get;
+        filmed: for each view, the film's pictures of those frames, whose colours the renders get;
             without them they have the default avatar's.
 
     Returns:
         The map; the one given where hardly any render shows the detector a face.
     """
     avatar, backend = load_avatar("default", person, other_identity=True), choose_backend("cpu")
-    if looks is not None:
+    if filmed is not None:
         taken = subprogress(progress, 0.0, _COLOURED)
-        avatar = in_own_looks(avatar, person, _posed(person, views, looks), backend, taken)
+        avatar = in_own_looks(avatar, person, _posed(person, views, filmed), backend, taken)
         progress = subprogress(progress, _COLOURED, 1.0)
     pictures: list[Picture] = []
     blurs: dict[float, float] = {}
@@ -119,15 +119,14 @@ def _pose(person: Head, fit: FrameFit, frame: int) -> tuple[Float, Float, Double
 def _posed(
     person: Head,
     views: Sequence[tuple[Intrinsics, FrameFit]],
-    looks: Sequence[Sequence[Look]],
-) -> list[PosedLook]:
+    filmed: Sequence[Sequence[FilmPicture]],
+) -> list[PosedPicture]:
     found = []
-    for (camera, fit), of_view in zip(views, looks, strict=True):
-        x, y = camera.centre
-        K = np.array([[camera.focal, 0, x], [0, camera.focal, y], [0, 0, 1]], np.float32)
-        for frame, look in enumerate(of_view):
+    for (camera, fit), of_view in zip(views, filmed, strict=True):
+        for frame, picture in enumerate(of_view):
             vertices, expression, matrix = _pose(person, fit, frame)
-            found.append(PosedLook(look, K, matrix, vertices, expression))
+            K = camera.matrix.astype(np.float32)
+            found.append(PosedPicture(picture, K, matrix, vertices, expression))
     return found
 
 
@@ -162,7 +161,6 @@ def _window(
     size = max(64, min(_LARGEST, round(side)))
     scale = size / side
     corner = 0.5 * (low + high) - 0.5 * side
-    x, y = (camera.centre - corner) * scale
-    focal = camera.focal * scale
-    K = np.array([[focal, 0, x], [0, focal, y], [0, 0, 1]], np.float32)
+    cropped = Intrinsics(camera.focal * scale, (camera.centre - corner) * scale)
+    K = cropped.matrix.astype(np.float32)
     return Camera(matrix.astype(np.float32), K, size, size), K

@@ -18,6 +18,7 @@ windows.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -358,7 +359,7 @@ class _Problem:
         rotation = Rotation.from_rotvec(moved[:, :3]).as_matrix() @ self._start.rotation
         focal = self._camera.focal * math.exp(_FOCAL_DEVIATION * float(zoom))
         fit = FrameFit(rotation, self._start.translation + moved[:, 3:], weights.copy())
-        return identity.copy(), Intrinsics(focal, self._camera.centre), fit
+        return identity.copy(), replace(self._camera, focal=focal), fit
 
 
 def _steps(seen: Observations) -> Double:

@@ -20,7 +20,7 @@ from training.tracking.identity_space import IdentitySpace
 from training.tracking.landmark_map import LandmarkMap
 from training.tracking.landmarks import LandmarkDetector
 from training.tracking.observations import FrameFit, Intrinsics, Observations, View
-from training.tracking.own_looks import Looks
+from training.tracking.own_looks import FilmPictures
 
 _CALIBRATIONS, _SHOWN = 2, 2
 """How often the detector is calibrated, and the stride of the identity's frames rendered for it."""
@@ -42,7 +42,7 @@ class IdentitySearch:
         free_focal: whether the focal length is estimated.
         sharpness: (T,) of the film in the frames of different poses and mouths.
         frames: (T,) their numbers.
-        looks: see :func:`training.tracking.track.track_scan`.
+        filmed: see :func:`training.tracking.track.track_scan`.
     """
 
     space: IdentitySpace
@@ -51,7 +51,7 @@ class IdentitySearch:
     free_focal: bool
     sharpness: Double
     frames: NDArray[np.intp]
-    looks: Looks | None
+    filmed: FilmPictures | None
 
     def run(
         self, picked: Observations, guess: Intrinsics, progress: Progress
@@ -100,17 +100,17 @@ class IdentitySearch:
         chosen = _shown(views)
         shown = [(view.camera, view.of(fit).picked(rows)) for view, rows in chosen]
         soft = [self.sharpness[rows] for _, rows in chosen]
-        looks = None
-        if own_looks and self.looks is not None:
-            looks = []
+        filmed = None
+        if own_looks and self.filmed is not None:
+            filmed = []
             for number, (_, rows) in enumerate(chosen):
                 step = subprogress(
                     progress, number / (5 * len(chosen)), (number + 1) / (5 * len(chosen))
                 )
-                looks.append(self.looks(number, self.frames[rows], step))
+                filmed.append(self.filmed(number, self.frames[rows], step))
         general, person = self.marks.of_person(identity), self.space.shaped(identity)
         step = subprogress(progress, 0.2, 1.0)
-        return calibrated(general, person, shown, self.still, step, soft, looks)
+        return calibrated(general, person, shown, self.still, step, soft, filmed)
 
 
 def _shown(views: Sequence[View]) -> list[tuple[View, NDArray[np.intp]]]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Masks of the person: a segmentation refined by the picture, without what is below the head.
+"""Masks of the person: a segmentation along the picture's edges, without what is below the head.
 
 Segmentations show the whole person. Shoulders and collars stay when the head turns, so they are
 nothing of a head's avatar: masks end where the mesh's neck does, and beside the neck. Long hair is
@@ -28,7 +28,7 @@ _RADIUS = 0.012
 """Of the guided filter, in picture heights."""
 _SOFTNESS = 1e-4
 _SHARP = (0.15, 0.85)
-"""Refined values that become 0 and 1."""
+"""Filtered values that become 0 and 1."""
 FADE = 0.012
 """Metres over which masks fade out at the neck's end."""
 _BEARD, _BESIDE = 0.015, 0.008
@@ -142,7 +142,7 @@ def _read_mask(path: Path, width: int, height: int) -> Float:
     return np.asarray(grey, np.float32) / np.float32(255)
 
 
-def refined(mask: Float, image: Image) -> Float:
+def along_edges(mask: Float, image: Image) -> Float:
     """A mask that follows the edges of the picture: the guided filter (He et al. 2013).
 
     Args:

@@ -18,10 +18,19 @@ class Intrinsics:
     Attributes:
         focal: pixels.
         centre: (2,) pixels.
+        aspect: height of the film's pixels' focal length against their width's; landmarks are given
+            as if it were 1.
     """
 
     focal: float
     centre: Double
+    aspect: float = 1.0
+
+    @property
+    def matrix(self) -> Double:
+        """(3, 3) of the film's pictures."""
+        x, y = self.centre
+        return np.array([[self.focal, 0, x], [0, self.focal * self.aspect, y], [0, 0, 1]])
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,7 +37,14 @@ from training.data.layout_head_param import HeadParam, save_head_param, save_ide
 from training.data.recordings import RECORD, SPEECH
 from training.tracking.flame_track import FlameTrack, frames_of
 from training.tracking.landmarks import Image
-from training.tracking.mattes import FADE, GivenMasks, Segmenter, ShownHead, of_the_head, refined
+from training.tracking.mattes import (
+    FADE,
+    GivenMasks,
+    Segmenter,
+    ShownHead,
+    along_edges,
+    of_the_head,
+)
 from training.tracking.several import TrackedCamera
 from training.tracking.sound import Said, phones_between, words_between
 from training.tracking.track import Track
@@ -137,7 +144,7 @@ class CaptureWriter:
             mask = windows.cropped(masks.mask(frame, film.width, film.height), frame)
         else:
             assert segmenter is not None
-            mask = self._matte(frame, camera, refined(segmenter.segment(image), image))
+            mask = self._matte(frame, camera, along_edges(segmenter.segment(image), image))
         with atomic_write(self._folder / image_path(step, camera)) as temporary:
             Picture.fromarray(image).save(temporary, quality=_QUALITY, subsampling=0)
         with atomic_write(self._folder / mask_path(step, camera)) as temporary:

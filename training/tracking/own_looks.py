@@ -36,7 +36,7 @@ _EDGE = 3.0
 """Pixels from the edge of what is rendered, and of the mask, in which colours are not taken."""
 
 
-class Look(NamedTuple):
+class FilmPicture(NamedTuple):
     """A picture of a film.
 
     Attributes:
@@ -48,43 +48,43 @@ class Look(NamedTuple):
     mask: Float
 
 
-class PosedLook(NamedTuple):
+class PosedPicture(NamedTuple):
     """A picture with what was fitted to it.
 
     Attributes:
-        look: the picture.
+        picture: what was filmed.
         K: (3, 3) of its camera, pixels.
         matrix: (4, 4) head space to camera, OpenCV axes.
         vertices: (V, 3) head space, metres.
         expression: (E,).
     """
 
-    look: Look
+    picture: FilmPicture
     K: Float
     matrix: Double
     vertices: Float
     expression: Float
 
 
-Looks = Callable[[int, NDArray[np.intp], Progress], list[Look]]
+FilmPictures = Callable[[int, NDArray[np.intp], Progress], list[FilmPicture]]
 """Pictures by the number of a camera and numbers of frames, ascending."""
 
 
-def looks_of(
+def film_pictures(
     films: Sequence[Film],
-    segmenters: Sequence[Segmenter | None],
+    segmenter: Segmenter | None,
     masks: Sequence[GivenMasks | None],
-) -> Looks:
+) -> FilmPictures:
     """The pictures of some frames of films.
 
     Args:
         films: of each camera.
-        segmenters: of persons, for each camera whose masks are not given.
+        segmenter: of persons, where masks are not given.
         masks: the user's, of each camera.
     """
 
-    def looks(camera: int, frames: NDArray[np.intp], progress: Progress) -> list[Look]:
-        film, segmenter, given = films[camera], segmenters[camera], masks[camera]
+    def pictures_of(camera: int, frames: NDArray[np.intp], progress: Progress) -> list[FilmPicture]:
+        film, given = films[camera], masks[camera]
         wanted, found = set(frames.tolist()), []
         progress(0.0, "looking at the person")
         for frame, image in pictures(film, only=wanted):
@@ -93,11 +93,11 @@ def looks_of(
             else:
                 assert segmenter is not None
                 mask = segmenter.segment(image)
-            found.append(Look(image, mask))
+            found.append(FilmPicture(image, mask))
             progress(len(found) / len(wanted), "looking at the person")
         return found
 
-    return looks
+    return pictures_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +136,7 @@ class ShiftedColor:
 def in_own_looks(
     avatar: GaussianAvatar,
     person: Head,
-    shots: Sequence[PosedLook],
+    shots: Sequence[PosedPicture],
     backend: Backend,
     progress: Progress,
 ) -> GaussianAvatar:
@@ -161,16 +161,16 @@ def in_own_looks(
 
 
 def _gather(
-    gathering: ColorGathering, pipeline: AvatarPipeline, shot: PosedLook, backend: Backend
+    gathering: ColorGathering, pipeline: AvatarPipeline, shot: PosedPicture, backend: Backend
 ) -> None:
     """Take what one picture shows against what is rendered there."""
-    avatar, image = pipeline.avatar, shot.look.image
+    avatar, image = pipeline.avatar, shot.picture.image
     height, width = image.shape[:2]
     camera = Camera(shot.matrix.astype(np.float32), shot.K, width, height)
     splats = pipeline.splats(shot.vertices, shot.expression, None, camera.viewpoint)
     rendered = backend.render(splats, camera)
     rgb, alpha, depth = (part.cpu() for part in rendered)
-    surely = (alpha.numpy() > 0.5) & (shot.look.mask > _PERSON)
+    surely = (alpha.numpy() > 0.5) & (shot.picture.mask > _PERSON)
     inside = ndimage.distance_transform_edt(surely) > _EDGE
     normals = triangle_frames(torch.from_numpy(shot.vertices), avatar.faces).rotations
     filmed = torch.from_numpy(image.astype(np.float32)) / 255

@@ -37,7 +37,7 @@ from training.tracking.native_messages import native_messages_in
 from training.tracking.observations import View
 from training.tracking.one_person import other_faces
 from training.tracking.output import CaptureWriter
-from training.tracking.own_looks import looks_of
+from training.tracking.own_looks import film_pictures
 from training.tracking.preview import HEIGHT, MeshOverlay, side_by_side
 from training.tracking.report import notes_of, sentence, write_report
 from training.tracking.rig import RigCamera, read_rig
@@ -123,7 +123,9 @@ def track_videos(
         films, offsets, notes = timed.films, timed.offsets, timed.notes
     with ExitStack() as open_parts:
         open_parts.enter_context(native_messages_in(out / _NATIVE))
-        segmenters = [_segmenter(settings, open_parts) for _ in rig or films[:1]]
+        segmenter = None
+        if settings.masks is None:
+            segmenter = open_parts.enter_context(closing(PersonSegmenter()))
         still = open_parts.enter_context(
             closing(open_detector(settings.landmark_model, still=True))
         )
@@ -149,7 +151,7 @@ def track_videos(
                 closure=None if said is None else said.closure,
                 still=still,
                 views=shown.views,
-                looks=looks_of(shown.films, segmenters, masks),
+                filmed=film_pictures(shown.films, segmenter, masks),
             )
         cameras = shown.cameras or (one_camera(shown.films[0], track.camera, track.scan),)
         for note in (*notes, *notes_of(shown.films, track, said)):
@@ -164,7 +166,7 @@ def track_videos(
             out,
             track,
             writer,
-            segmenters,
+            segmenter,
             masks,
             job,
             subprogress(report, _IN_FLAME, 0.98),
@@ -191,13 +193,6 @@ def _refusal_forgets(job: JobHandle) -> Iterator[None]:
             (platforms.remove_tree if path.is_dir() else platforms.remove)(path)
         job.update(0)
         raise
-
-
-def _segmenter(settings: TrackSettings, open_parts: ExitStack) -> PersonSegmenter | None:
-    """One for each video, whose pictures it follows; none where masks are given."""
-    if settings.masks is not None:
-        return None
-    return open_parts.enter_context(closing(PersonSegmenter()))
 
 
 def _scans(
@@ -286,7 +281,7 @@ def _write_pictures(
     out: Path,
     track: Track,
     writer: CaptureWriter,
-    segmenters: Sequence[PersonSegmenter | None],
+    segmenter: PersonSegmenter | None,
     masks: Sequence[GivenMasks | None],
     job: JobHandle,
     progress: Progress,
@@ -319,7 +314,7 @@ def _write_pictures(
             progress(frame / frames, f"writing frame {frame + 1}")
             for number, image in enumerate(images):
                 if writer.shows(frame, number):
-                    writer.write_view(frame, image, segmenters[number], masks[number], number)
+                    writer.write_view(frame, image, segmenter, masks[number], number)
             picture = drawn(frame, images)
             if frame % _SHOW_EVERY == 0:
                 with atomic_write(out / PREVIEW) as temporary:

@@ -61,9 +61,7 @@ class TrackedCamera:
 
 def one_camera(film: Film, camera: Intrinsics, scan: Scan) -> TrackedCamera:
     """The camera of a single video."""
-    (x, y), focal = camera.centre, camera.focal
-    K = np.array([[focal, 0, x], [0, focal, y], [0, 0, 1]])
-    return TrackedCamera(CAMERA_ID, film, K, np.eye(4), scan)
+    return TrackedCamera(CAMERA_ID, film, camera.matrix, np.eye(4), scan)
 
 
 def tracked_cameras(
@@ -100,7 +98,7 @@ def view_of(camera: TrackedCamera) -> View:
     points = (points - centre) * np.array([1.0, fx / fy]) + centre
     points[camera.scan.state != GOOD] = np.nan
     name = str(camera.film.path)
-    intrinsics = Intrinsics(float(fx), centre)
+    intrinsics = Intrinsics(float(fx), centre, float(fy / fx))
     return View(points, camera.scan.trust, intrinsics, camera.placed, name)
 
 

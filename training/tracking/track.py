@@ -30,7 +30,7 @@ from training.tracking.landmarks import (
     lip_gap_pixels,
 )
 from training.tracking.observations import FrameFit, Intrinsics, Observations, View
-from training.tracking.own_looks import Looks
+from training.tracking.own_looks import FilmPictures
 from training.tracking.scan import GOOD, MISFIT, Scan
 from training.tracking.varied_frames import varied
 
@@ -93,7 +93,7 @@ def track_scan(
     closure: Double | None = None,
     still: LandmarkDetector | None = None,
     views: Sequence[View] = (),
-    looks: Looks | None = None,
+    filmed: FilmPictures | None = None,
 ) -> Track:
     """Fit a head to the landmarks of a video, or of several calibrated cameras.
 
@@ -107,7 +107,7 @@ def track_scan(
             (:mod:`training.tracking.calibration`); without one the landmark map of people in
             general is all that is known of it.
         views: of several cameras, all frames of each; their focal lengths are known.
-        looks: pictures of the film, or of each camera's, whose colours the detector is shown;
+        filmed: pictures of the film, or of each camera's, whose colours the detector is shown;
             without them it is shown the default avatar's.
 
     Raises:
@@ -125,7 +125,7 @@ def track_scan(
     picked = seen.picked(chosen)
     free = focal is None and not views
     frames = found.good[chosen]
-    search = IdentitySearch(space, marks, still, free, found.sharpness[frames], frames, looks)
+    search = IdentitySearch(space, marks, still, free, found.sharpness[frames], frames, filmed)
     identity, camera, marks = search.run(picked, camera, subprogress(progress, 0.0, 0.4))
     _check_shape(film, identity)
     person = space.shaped(identity)

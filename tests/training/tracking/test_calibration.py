@@ -10,7 +10,7 @@ from training.tracking.calibration import _window, calibrated
 from training.tracking.landmark_map import load_landmark_map
 from training.tracking.landmarks import FaceLandmarks
 from training.tracking.observations import FrameFit, Intrinsics
-from training.tracking.own_looks import Look
+from training.tracking.own_looks import FilmPicture
 from training.tracking.sharpness import grey_of, sharpness_of
 
 
@@ -129,13 +129,41 @@ def test_renders_have_the_colours_of_the_film(head, marks):
             seen.append(image[size // 2 - 20 : size // 2 + 20, size // 2 - 20 : size // 2 + 20])
             return []
 
-    def middle(looks):
+    def middle(filmed):
         seen.clear()
         fit = fit_of(pictures)
-        calibrated(marks, head, [(camera, fit)], Watching(), lambda *_: None, None, looks)
+        calibrated(marks, head, [(camera, fit)], Watching(), lambda *_: None, None, filmed)
         return np.mean(seen, axis=(0, 1, 2))
 
     blue = np.broadcast_to(np.uint8([20, 40, 200]), (640, 640, 3))
-    look = Look(blue, np.ones((640, 640), np.float32))
+    picture = FilmPicture(blue, np.ones((640, 640), np.float32))
     assert middle(None)[2] < 150
-    assert middle([[look] * 2]) == pytest.approx([20, 40, 200], abs=15)
+    assert middle([[picture] * 2]) == pytest.approx([20, 40, 200], abs=15)
+
+
+@pytest.mark.slow
+def test_colours_are_taken_where_pixels_that_are_not_square_show_them(head, marks):
+    camera = Intrinsics(900.0, np.array([320.0, 320.0]), aspect=0.6)
+    pictures = list(detections(head, marks, 2))
+    seen = []
+
+    class Watching:
+        name = "made"
+
+        def detect(self, image, _seconds):
+            size = len(image)
+            seen.append(image[size // 4 : -size // 4, size // 2 - 20 : size // 2 + 20])
+            return []
+
+    # Blue as far as the low picture shows the face, red above it and below.
+    filmed = []
+    for picture in pictures:
+        face = picture.vertices[head.regions["face"]] @ picture.matrix[:3, :3].T
+        rows = (face + picture.matrix[:3, 3]) @ camera.matrix.T
+        shown = (rows[:, 1] / rows[:, 2]).astype(int)
+        image = np.full((640, 640, 3), np.uint8([200, 40, 20]))
+        image[shown.min() : shown.max()] = [20, 40, 200]
+        filmed.append(FilmPicture(image, np.ones((640, 640), np.float32)))
+    fit = fit_of(pictures)
+    calibrated(marks, head, [(camera, fit)], Watching(), lambda *_: None, None, [filmed])
+    assert np.max(seen, axis=(0, 1, 2))[0] < 90

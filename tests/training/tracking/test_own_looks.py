@@ -18,7 +18,13 @@ from engine.splatting.cpu.backend import CpuBackend
 from tests.training.tracking.detected_faces import poses
 from training.tracking.film import open_film
 from training.tracking.mattes import GivenMasks
-from training.tracking.own_looks import Look, PosedLook, ShiftedColor, in_own_looks, looks_of
+from training.tracking.own_looks import (
+    FilmPicture,
+    PosedPicture,
+    ShiftedColor,
+    film_pictures,
+    in_own_looks,
+)
 
 SIZE = 160
 GREEN = np.float32([0.0, 1.0, 0.0])
@@ -58,7 +64,7 @@ def filmed(avatar, head, backdrop=GREEN, count=4):
         black, white = (shown(avatar, head, matrix, grey) for grey in (0.0, 1.0))
         mask = 1 - (white - black).mean(axis=2)
         image = (255 * picture + 0.5).astype(np.uint8)
-        shots.append(PosedLook(Look(image, mask), K, matrix, head.template, neutral))
+        shots.append(PosedPicture(FilmPicture(image, mask), K, matrix, head.template, neutral))
     return shots
 
 
@@ -93,11 +99,13 @@ def test_what_the_mask_leaves_out_colours_nothing(head, avatar):
     shots = filmed(painted(avatar, torch.zeros_like), head)
     half = np.arange(SIZE) < SIZE // 2
     shots = [
-        shot._replace(look=Look(shot.look.image, shot.look.mask * half[:, None])) for shot in shots
+        shot._replace(picture=FilmPicture(shot.picture.image, shot.picture.mask * half[:, None]))
+        for shot in shots
     ]
     own = in_own_looks(avatar, head, shots, CpuBackend(), quiet)
     nothing = [
-        shot._replace(look=Look(shot.look.image, np.zeros_like(shot.look.mask))) for shot in shots
+        shot._replace(picture=FilmPicture(shot.picture.image, np.zeros_like(shot.picture.mask)))
+        for shot in shots
     ]
     same = in_own_looks(avatar, head, nothing, CpuBackend(), quiet)
     assert own.color.shift.min() < -0.3
@@ -144,10 +152,10 @@ def films(tmp_path):
 
 
 def test_pictures_of_some_frames_of_a_camera(films):
-    looks = looks_of(films, [None, Bright()], [None, None])(1, np.array([3, 17]), quiet)
-    assert [look.image.mean() for look in looks] == pytest.approx([82, 138], abs=2)
-    for look in looks:
-        assert look.mask == pytest.approx(look.image.mean(axis=2) / 255)
+    taken = film_pictures(films, Bright(), [None, None])(1, np.array([3, 17]), quiet)
+    assert [shown.image.mean() for shown in taken] == pytest.approx([82, 138], abs=2)
+    for shown in taken:
+        assert shown.mask == pytest.approx(shown.image.mean(axis=2) / 255)
 
 
 def test_masks_that_are_given_count_in_place_of_segmented_ones(films, tmp_path):
@@ -156,5 +164,5 @@ def test_masks_that_are_given_count_in_place_of_segmented_ones(films, tmp_path):
     for frame in range(30):
         Image.new("L", (160, 160), 8 * frame).save(folder / f"{frame:03d}.png")
     masks = GivenMasks([(folder, 30)])
-    looks = looks_of(films[:1], [None], [masks])(0, np.array([5, 20]), quiet)
-    assert [look.mask.mean() for look in looks] == pytest.approx([40 / 255, 160 / 255])
+    taken = film_pictures(films[:1], None, [masks])(0, np.array([5, 20]), quiet)
+    assert [shown.mask.mean() for shown in taken] == pytest.approx([40 / 255, 160 / 255])

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Videos of :func:`filmed_by_three`, which say when each picture was taken, and stand-in detectors.
 
-The pictures are grey but for a square whose brightness is the time: what a detector finds in one is
-what the camera saw at that time, whatever number the frame has in its file.
+The pictures are grey but for two squares, whose brightness is the time and the camera: what is
+found in one is what the camera saw at that time, whatever number the frame has in its file.
 """
 
 from dataclasses import dataclass
@@ -39,7 +39,15 @@ class ThreeVideos:
 
     def time(self, image):
         """Number of a picture in the room's time."""
-        return round((float(np.median(image[:24, :24])) - 16) / _STEP)
+        return _level(image[:24, :24])
+
+    def camera(self, image):
+        """Name of the camera of a picture."""
+        return NAMES[_level(image[:24, -24:])]
+
+
+def _level(square):
+    return round((float(np.median(square)) - 16) / _STEP)
 
 
 def three_videos(folder, frames=28):
@@ -63,21 +71,23 @@ def three_videos(folder, frames=28):
         rows.append((view.name, K, view.placed, *SIZE))
         paths.append(folder / f"{view.name}.mp4")
         late = LATE[view.name]
-        write_video(paths[-1], (_picture(time) for time in range(late, frames)), FPS, quality=4)
+        pictures = (_picture(time, view.name) for time in range(late, frames))
+        write_video(paths[-1], pictures, FPS, quality=4)
     cameras = calibration(folder / "cameras.json", rows)
     return ThreeVideos(paths, cameras, points, vertices, frames)
 
 
-def _picture(time):
+def _picture(time, camera):
     rng = np.random.default_rng(0)
     picture = rng.integers(90, 160, (SIZE[1], SIZE[0], 1)).repeat(3, axis=2).astype(np.uint8)
     picture[:32, :32] = 16 + _STEP * time
+    picture[:32, -32:] = 16 + _STEP * NAMES.index(camera)
     return picture
 
 
 def substitute_detectors(patch, videos, lost=()):
     """Put what is known in place of MediaPipe; in the cameras of ``lost`` it finds no face."""
-    names, masks = iter(NAMES), iter(NAMES)
+    names = iter(NAMES)
 
     def opened(_model=None, *, still=False):
         return _Detector(videos, None) if still else _Detector(videos, next(names), lost)
@@ -87,7 +97,7 @@ def substitute_detectors(patch, videos, lost=()):
     # The masks are of whole pictures.
     for room in ("_BESIDE", "_ABOVE", "_BELOW"):
         patch.setattr(f"training.tracking.windows.{room}", 100.0)
-    patch.setattr("training.tracking.run.PersonSegmenter", lambda: _Segmenter(videos, next(masks)))
+    patch.setattr("training.tracking.run.PersonSegmenter", lambda: _Segmenter(videos))
 
 
 class _Detector:
@@ -107,11 +117,11 @@ class _Detector:
 
 
 class _Segmenter:
-    def __init__(self, videos, camera):
-        self._videos, self._camera = videos, camera
+    def __init__(self, videos):
+        self._videos = videos
 
     def segment(self, image):
-        vertices = self._videos.vertices[self._camera][self._videos.time(image)]
+        vertices = self._videos.vertices[self._videos.camera(image)][self._videos.time(image)]
         outline = vertices[ConvexHull(vertices).vertices]
         mask = Image.new("L", SIZE)
         ImageDraw.Draw(mask).polygon([tuple(point) for point in outline], fill=255)

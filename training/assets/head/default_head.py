@@ -19,7 +19,6 @@ from training.assets.head.expressions import repaired
 from training.assets.head.eyes import clear_of_eyes, eyeball
 from training.assets.head.lips import Closure, Slit, mouth_slit
 from training.assets.head.mesh import Mesh
-from training.assets.head.refine import refined
 from training.assets.head.regions import (
     finer_quads,
     landmark_chin,
@@ -27,6 +26,7 @@ from training.assets.head.regions import (
     skin_regions,
 )
 from training.assets.head.source import JOINT_PARENTS, JOINTS, PHENOTYPE, Source, load_source
+from training.assets.head.subdivision import subdivided
 from training.assets.head.teeth import carried, dentition
 from training.assets.head.tongue import tongue
 from training.assets.head.uv_layout import packed
@@ -97,7 +97,7 @@ def _body(source: Source) -> tuple[Mesh, Slit]:
     body = np.isin(source.quads, source.groups["body"]).all(axis=1)
     quads, uv_quads = source.quads[body], source.uv_quads[body]
     finer = finer_quads(source, quads)
-    refinement = refined(source.vertices, quads, uv_quads, finer)
+    subdivision = subdivided(source.vertices, quads, uv_quads, finer)
     coarse = Mesh(
         vertices=source.vertices,
         deltas=source.deltas,
@@ -105,14 +105,14 @@ def _body(source: Source) -> tuple[Mesh, Slit]:
         masks=np.stack(list(source.masks.values()), axis=1),
         origins=np.arange(len(source.vertices)),
         faces=quads[:, :3],
-        uv=source.uv[: refinement.uv_matrix.shape[1]],
+        uv=source.uv[: subdivision.uv_matrix.shape[1]],
         uv_faces=uv_quads[:, :3],
     )
     mesh = coarse.mixed(
-        refinement.matrix, refinement.uv_matrix, refinement.faces, refinement.uv_faces
+        subdivision.matrix, subdivision.uv_matrix, subdivision.faces, subdivision.uv_faces
     )
     mesh = replace(mesh, origins=np.arange(len(mesh.vertices)))
-    return mesh.only(np.ones(len(mesh.faces), bool)), mouth_slit(source, refinement)
+    return mesh.only(np.ones(len(mesh.faces), bool)), mouth_slit(source, subdivision)
 
 
 def _with_parts(
@@ -153,7 +153,7 @@ def _with_parts(
 
 
 def _in_mesh(slit: Slit, mesh: Mesh) -> Slit:
-    """The slit with indices of the cut mesh instead of the refined body's."""
+    """The slit with indices of the cut mesh instead of the subdivided body's."""
     place = np.full(mesh.origins.max() + 1, -1)
     known = mesh.origins >= 0
     place[mesh.origins[known]] = np.nonzero(known)[0]

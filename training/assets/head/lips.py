@@ -11,8 +11,8 @@ from scipy.spatial import cKDTree
 from engine.core.arrays import Double, Ids
 from training.assets.head.fairing import Fairing
 from training.assets.head.mesh import Mesh
-from training.assets.head.refine import Refinement
 from training.assets.head.source import Source
+from training.assets.head.subdivision import Subdivision
 
 # The base mesh's vertices on the midline, from the front of the upper lip's vermilion back into
 # the mouth: each starts an edge loop that runs once round the mouth opening.
@@ -77,14 +77,14 @@ class Slit:
     inner: Ids
 
 
-def mouth_slit(source: Source, refinement: Refinement) -> Slit:
+def mouth_slit(source: Source, subdivision: Subdivision) -> Slit:
     """Trace the loops round the mouth opening and pair the lips across it.
 
     Returns:
-        The slit as indices of the refined mesh.
+        The slit as indices of the subdivided mesh.
     """
-    vertices = np.asarray(refinement.matrix @ source.vertices)
-    loops = [refinement.along(edge_loop(source.quads, k, source.vertices)) for k in _INNER_LOOPS]
+    vertices = np.asarray(subdivision.matrix @ source.vertices)
+    loops = [subdivision.along(edge_loop(source.quads, k, source.vertices)) for k in _INNER_LOOPS]
     rim = loops[_INNER_LOOPS.index(_RIM)]
     x = vertices[rim, 0]
     first, second = np.sort([np.argmin(x), np.argmax(x)])

@@ -17,8 +17,8 @@ Edge = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
-class Refinement:
-    """How a refined mesh follows from the quads it refines.
+class Subdivision:
+    """How a subdivided mesh follows from its quads.
 
     Attributes:
         matrix: (V', V) new vertices from old; the first V rows are the identity.
@@ -45,7 +45,9 @@ class Refinement:
         return np.array(dense)
 
 
-def refined(vertices: Double, quads: Ids, uv_quads: Ids, chosen: NDArray[np.bool_]) -> Refinement:
+def subdivided(
+    vertices: Double, quads: Ids, uv_quads: Ids, chosen: NDArray[np.bool_]
+) -> Subdivision:
     """Split the chosen quads in four; their neighbours become triangles that fit.
 
     New points interpolate: on edges by the four-point rule (Dyn, Levin and Gregory, 1987) along
@@ -90,7 +92,7 @@ def refined(vertices: Double, quads: Ids, uv_quads: Ids, chosen: NDArray[np.bool
     triangles, uv_triangles = triangulated(
         np.asarray(matrix @ vertices), np.array(fine), np.array(uv_fine)
     )
-    return Refinement(
+    return Subdivision(
         matrix=matrix,
         uv_matrix=uv_points.matrix(),
         faces=np.concatenate([triangles, np.array(faces, int).reshape(-1, 3)]),
