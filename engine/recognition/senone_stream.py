@@ -13,7 +13,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from engine.core.arrays import Double, Float, Short
-from engine.recognition.senones import SENONES, make_scorer, senone_log_header, senone_log_rows
+from engine.recognition.senones import (
+    ROW,
+    check_room,
+    make_scorer,
+    senone_log_header,
+    senone_log_rows,
+)
 
 _HOP, _WINDOW = 160, 410
 """Samples between two frames and in one: PocketSphinx's front end."""
@@ -37,6 +43,9 @@ class SenoneStream:
 
     Scores of frame i need the sound until 65 ms after its start. Close it, or leave it to the
     garbage collector: it keeps a temporary file.
+
+    Raises:
+        UnwritableError: there is no room for that file; by :meth:`push` too.
     """
 
     def __init__(self) -> None:
@@ -75,6 +84,7 @@ class SenoneStream:
         return max(0, (self._fed - _WINDOW) // _HOP + 1)
 
     def _begin(self) -> None:
+        check_room(self._folder.name, _LONGEST)
         self._decoder.start_utt()
         (path,) = Path(self._folder.name).iterdir()
         self._log = path.open("rb")
@@ -115,8 +125,7 @@ class SenoneStream:
         """The complete rows that the library has written since the last look."""
         if not self._header:
             self._header = senone_log_header(self._log.read(4096))
-        width = 2 * (SENONES + 1)
-        self._log.seek(self._header + self._rows * width)
+        self._log.seek(self._header + self._rows * ROW)
         data = self._log.read()
         rows = senone_log_rows(data)
         self._rows += len(rows)

@@ -11,6 +11,7 @@ longer than the speech and its aligner gives up on correct transcripts.
 from __future__ import annotations
 
 import math
+import shutil
 import struct
 from dataclasses import dataclass
 from functools import cache
@@ -25,13 +26,16 @@ from pocketsphinx import Decoder, NGramModel, get_model_path
 
 from engine.audio.loading import SAMPLE_RATE
 from engine.core.arrays import Float, Short
-from engine.core.errors import MissingDependencyError
+from engine.core.errors import MissingDependencyError, UnwritableError
 
 SILENCE = "SIL"
 INTERNAL, BEGIN, END, SINGLE = range(4)
 """Place of a phone in its word, in the model's own numbering."""
 
 SENONES = 5126
+ROW = 2 * (SENONES + 1)
+"""Bytes of a frame in an utterance's file: the number of senones that were scored, here all of
+them, and their scores."""
 
 SCORE_UNIT = np.float32(1024 * math.log(1.0001))
 """Nats per unit of a senone score (PocketSphinx keeps logs to the base 1.0001, over 1024)."""
@@ -96,22 +100,31 @@ def senone_scores(cepstra: Float) -> Short:
     """Scores of all senones in a stretch of speech.
 
     Args:
-        cepstra: (T, 13) at 100 frames per second, their mean subtracted (:mod:`.cepstra`); at most
-            about a minute, of which a second takes 1 MB.
+        cepstra: (T, 13) at 100 frames per second, their mean subtracted (:mod:`.cepstra`); T ≥ 1,
+            at most about a minute, of which a second takes 1 MB.
 
     Returns:
         (T, 5126) int16; 0 is the best of a frame, larger is less likely by :data:`SCORE_UNIT` nats.
+
+    Raises:
+        UnwritableError: the folder of temporary files has no room for them.
     """
     with _LOCK:
         decoder, folder = _scorer()
+        # Systems remove temporary folders that nothing was written to for days.
+        Path(folder.name).mkdir(mode=0o700, exist_ok=True)
+        check_room(folder.name, len(cepstra))
         # Without this, Gaussian selection would continue from the chunk before.
         decoder.reinit_feat()
         decoder.start_utt()
-        decoder.process_cep(np.ascontiguousarray(cepstra, np.float32).tobytes(), full_utt=True)
-        decoder.end_utt()
-        (log,) = (path for path in Path(folder.name).iterdir() if path.suffix == ".sen")
-        data = log.read_bytes()
-        log.unlink()
+        try:
+            decoder.process_cep(np.ascontiguousarray(cepstra, np.float32).tobytes(), full_utt=True)
+        finally:
+            # Whatever happened, the next utterance has to begin, and its file to be the only one.
+            decoder.end_utt()
+            (log,) = Path(folder.name).glob("*.sen")
+            data = log.read_bytes()
+            log.unlink()
     return senone_log_rows(data[senone_log_header(data) :])
 
 
@@ -149,6 +162,20 @@ def make_scorer(folder: str, **options: str) -> Any:
     )
 
 
+def check_room(folder: str, frames: int) -> None:
+    """See that a folder has room for an utterance: without, PocketSphinx ends the process.
+
+    Raises:
+        UnwritableError: it has not.
+    """
+    needed = (frames * ROW >> 20) + 1
+    if shutil.disk_usage(folder).free >> 20 < needed:
+        raise UnwritableError(
+            f"{folder} has no room for {needed} MB, which recognition needs.",
+            "Free some space, or name another folder of temporary files by TMPDIR.",
+        )
+
+
 def senone_log_header(data: bytes) -> int:
     """Bytes of the header at the start of an utterance's file; 0 where it is not complete."""
     end = data.find(b"endhdr\n")
@@ -157,10 +184,8 @@ def senone_log_header(data: bytes) -> int:
 
 def senone_log_rows(data: bytes) -> Short:
     """(T, 5126) the scores in the complete rows of an utterance's file, its header left out."""
-    # A row is the number of senones that were scored, here all of them, and their scores.
-    width = SENONES + 1
-    rows = len(data) // (2 * width)
-    return np.frombuffer(data, "<i2", rows * width).reshape(rows, width)[:, 1:]
+    rows = len(data) // ROW
+    return np.frombuffer(data, "<i2", rows * ROW // 2).reshape(rows, 1 + SENONES)[:, 1:]
 
 
 def _definition() -> tuple[list[str], NDArray[np.void], NDArray[np.uint16]]:

@@ -19,6 +19,9 @@ _TOKEN = re.compile(
 )
 """Over the kinds of characters that :func:`_kind` distinguishes."""
 _MARKUP = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|<[^<>]*>|（[^（）]*）|【[^【】]*】")
+_ASTERISKS = re.compile(r"(^|\n|[.!?…。！？][\"'’”»)\]]*)((?:[ \t]*\*[^*\n]+\*)+)(?!\*)")
+"""Asterisks where a sentence may begin."""
+_STARRED = re.compile(r"[ \t]*\*([^*\n]+)\*")
 _UNSEEN = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 """Variation selectors: another glyph of the same letter."""
 _LONGEST_WORD = 60
@@ -59,7 +62,7 @@ def spoken_words(text: str, language: str | None = None) -> list[str]:
 
     Words keep their letters and inner apostrophes, numbers their digits; a currency comes after
     its amount. Scripts without spaces are cut into words or syllables. What nobody can say is
-    dropped. Directions in brackets, as in ``(laughs)`` or ``[door]``, are not spoken.
+    dropped. Stage directions are not spoken: :func:`written_words`.
 
     Args:
         text: anything; never an error for what it holds.
@@ -74,8 +77,10 @@ def spoken_words(text: str, language: str | None = None) -> list[str]:
 def written_words(text: str, language: str | None = None) -> list[WrittenWord]:
     """The words of a text as they are written, each with how it is said, in order.
 
-    What is not said, such as a dash between two words, stays with the word before it; directions
-    in brackets are left out.
+    What is not said, such as a dash between two words, stays with the word before it. Stage
+    directions are left out: in brackets, as ``(laughs)``, ``[door]`` and ``（笑）``, or in
+    asterisks, as ``*sighs*``. Words in asterisks that stand inside a sentence, or begin one with a
+    capital, are emphasised: ``I *really* do. *Never* again!``
 
     Args:
         text: anything; never an error for what it holds.
@@ -86,7 +91,8 @@ def written_words(text: str, language: str | None = None) -> list[WrittenWord]:
     """
     language = language or guess_language(text)
     voice_of(language)
-    text = unicodedata.normalize("NFC", _UNSEEN.sub("", _MARKUP.sub(" ", text)))
+    text = _ASTERISKS.sub(_without_directions, _MARKUP.sub(" ", text))
+    text = unicodedata.normalize("NFC", _UNSEEN.sub("", text))
     starts: list[int] = []
     groups: list[list[str]] = []
     before = _SpokenWord("", 0, 0, "unspaced")
@@ -104,6 +110,12 @@ def written_words(text: str, language: str | None = None) -> list[WrittenWord]:
         before = said
     written = (" ".join(text[a:b].split()) for a, b in itertools.pairwise([*starts, len(text)]))
     return list(map(WrittenWord, written, map(tuple, groups)))
+
+
+def _without_directions(found: re.Match[str]) -> str:
+    """The end of a sentence, and what begins the next one, from :data:`_ASTERISKS`."""
+    before, starred = found.groups()
+    return before + _STARRED.sub(lambda one: " " if one[1][0].islower() else one[0], starred) + " "
 
 
 def _said(text: str, language: str) -> Iterator[_SpokenWord]:

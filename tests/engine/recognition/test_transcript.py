@@ -30,6 +30,14 @@ from tests.waiting import PATIENCE
         ("Müller, café, naïve, straße, Łódź", "Müller café naïve straße Łódź"),
         ("the BBC", "the BBC"),
         ("(laughs) Really? [door slams] <i>Yes</i>", "Really Yes"),
+        ("*sighs* I know.", "I know"),
+        ("Well. *clears throat* *coughs*\tYes! *laughs*", "Well Yes"),
+        ("One\n*pauses*\nTwo… *sighs* three", "One Two three"),
+        ('"Fine." (beat) *turns away* No.', "Fine No"),
+        ("I *really* mean it. *Never* again!", "I really mean it Never again"),
+        ("**really** *never* done * that", "really never done that"),
+        ("*sighs", "sighs"),
+        ("♪ la la ♪ [♪]", "la la"),
         ("well-known", "well known"),
         ("Ｆｕｌｌ　ｗｉｄｔｈ", "Full width"),
         ("हिन्दी नमस्ते", "हिन्दी नमस्ते"),
@@ -87,7 +95,7 @@ def test_words_in_a_language_that_nobody_speaks_are_refused():
 @pytest.mark.parametrize(
     "unit",
     ["word ", "a", "[", "(a", "$", "$1,", "1,", "1", "1st", "1a", "ア", "字", "ไ", "日本語",
-     "你好世界", "a'", "ก็", "한국 ", "字1", "\ufe00"],
+     "你好世界", "a'", "ก็", "한국 ", "字1", "\ufe00", "*a", "*a*", ". *a", "\n*"],
 )  # fmt: skip
 def test_the_work_grows_with_the_text_and_no_faster_whatever_it_is(unit):
     def work(letters):
@@ -102,7 +110,7 @@ _SEARCHED = """
 import sys
 from engine.recognition.transcript import spoken_words
 
-for unit in ("a", "a'", "...", "[", "(", "<", "（", "【", "\ufe00"):
+for unit in ("a", "*", ".*", ". *a*", "\\n ", "a'", "...", "[", "(", "<", "（", "【", "\ufe00"):
     spoken_words(unit * 2_000_000, "en")
 """
 """Texts that a careless pattern would search to their end from each of their letters."""
