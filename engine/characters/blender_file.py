@@ -149,7 +149,7 @@ def _ask(path: Path, request: dict[str, Any]) -> JsonObject:
         asked, answer = Path(folder, "request.json"), Path(folder, "answer.json")
         values = request | {"file": str(path.absolute()), "answer": str(answer)}
         asked.write_text(json.dumps(values), "utf-8")
-        code = _run_blender(asked, log)
+        code = run_blender(asked, log)
         if code or not answer.is_file():
             log.seek(0)
             tail = " ".join(log.read().split())[-_LOG:]
@@ -165,7 +165,7 @@ def _ask(path: Path, request: dict[str, Any]) -> JsonObject:
     return found
 
 
-def _run_blender(request: Path, log: IO[str]) -> int:
+def run_blender(request: Path, log: IO[str]) -> int:
     """Let a new process answer a request; gives its exit status."""
     # -P: a folder of the user that is called like a package of ours must not be taken for it.
     command = [sys.executable, "-P", "-m", "engine.characters.blender_process", str(request)]

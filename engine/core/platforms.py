@@ -39,7 +39,7 @@ _CREATE_BREAKAWAY_FROM_JOB = 0x01000000
 _IN_USE = (5, 32, 33)
 """Windows' codes for a file that another program has open: access denied, sharing, locked."""
 
-_RETRY_TIME, _PAUSE = 1.0, 0.02
+RETRY_TIME, _PAUSE = 1.0, 0.02
 """Seconds in which whoever has a file open is expected to close it, and between two tries."""
 
 _SET_PDEATHSIG, _SIGKILL = 1, 9
@@ -151,7 +151,7 @@ def retry_while_open(change: Callable[[], T]) -> T:
     Raises:
         OSError: the last failure, after a second.
     """
-    for _ in range(round(_RETRY_TIME / _PAUSE)):
+    for _ in range(round(RETRY_TIME / _PAUSE)):
         try:
             return change()
         except PermissionError as error:

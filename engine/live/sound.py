@@ -20,7 +20,7 @@ Format = Literal["s16le", "f32le"]
 
 BLOCK = 0.01
 """Seconds of sound that are taken at a time."""
-_SILENT_FOR = 3.0
+SILENT_FOR = 3.0
 """Seconds without a block after which a microphone is gone."""
 _DTYPES: dict[Format, np.dtype[Any]] = {"s16le": np.dtype("<i2"), "f32le": np.dtype("<f4")}
 
@@ -145,7 +145,7 @@ class Microphone:
                 stream.start()
             while True:
                 try:
-                    waiting = [taken.get(timeout=_SILENT_FOR)]
+                    waiting = [taken.get(timeout=SILENT_FOR)]
                 except queue.Empty:
                     raise BadInputError(
                         f"The microphone {self.name!r} gives no sound any more.",

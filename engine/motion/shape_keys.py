@@ -27,7 +27,7 @@ _CHUNK = 128
 # Below this share of the largest, an eigenvalue of a Gram matrix in float64 is rounding noise.
 _NOISE = 1e-13
 _NOTHING = 1e-9  # metres
-_SHARING_ROUNDS = 10
+SHARING_ROUNDS = 10
 _KEPT_SHARE = 0.15
 
 
@@ -149,11 +149,11 @@ def _share_with_correctives(
     """
     error = residual.max_error(most, progress=subprogress(progress, 0.0, 0.1))
     latest = residual
-    for turn in range(1, _SHARING_ROUNDS + 1):
+    for turn in range(1, SHARING_ROUNDS + 1):
         if error <= tolerance:
             break
         step = subprogress(
-            progress, 0.1 + 0.9 * (turn - 1) / _SHARING_ROUNDS, 0.1 + 0.9 * turn / _SHARING_ROUNDS
+            progress, 0.1 + 0.9 * (turn - 1) / SHARING_ROUNDS, 0.1 + 0.9 * turn / SHARING_ROUNDS
         )
         gram, targets = problem.without(latest.mixture[:most], _KEPT_SHARE**turn)
         found = fit_bounded(gram, targets, problem.bounds, precision, subprogress(step, 0.0, 0.4))

@@ -51,7 +51,7 @@ _OUTSIDE = np.float32(-4.0)
 _ALWAYS = (-(1 << 30), 1 << 30)
 """Bounds that bind nothing."""
 
-_WINDOW = 4_000
+WINDOW = 4_000
 """States followed at once: about a hundred words either side of where the speaker is."""
 
 _NEVER = np.float32(-1e9)
@@ -256,7 +256,7 @@ class Aligner:
         scores = with_filler(scores)
         back, lows = _advance(
             scores, frames, *self._chain[:7], self._score, self._low, started, SCORE_UNIT,
-            _OUTSIDE, min(_WINDOW, len(self._score)),
+            _OUTSIDE, min(WINDOW, len(self._score)),
         )  # fmt: skip
         self._low = int(lows[-1])
         self._pending.append((back, lows, scores))

@@ -35,9 +35,9 @@ _LIFTER = 22
 _FULL_SCALE = 32767.0
 """The model knows samples of 16 bits."""
 _FLOOR = 1e-4
-_BLOCK = 2_000
+BLOCK = 2_000
 
-_ADVANCE = 60
+ADVANCE = 60
 """Samples by which the model places phones early, from synthetic speech of known times."""
 
 _SMOOTHING = 0.7
@@ -59,8 +59,8 @@ def cepstra(samples: Float, gain: Float) -> Float:
     """
     found = np.empty((len(gain), CEPSTRA), np.float32)
     noise: _NoiseRemoval | None = None
-    for first in range(0, len(gain), _BLOCK):
-        count = min(_BLOCK, len(gain) - first)
+    for first in range(0, len(gain), BLOCK):
+        count = min(BLOCK, len(gain) - first)
         power = _band_power(samples, first, count)
         power *= np.square(_FULL_SCALE * gain[first : first + count].astype(np.float64))[:, None]
         noise = noise or _NoiseRemoval(power[0])
@@ -87,7 +87,7 @@ def subtract_mean(cepstra: Float, spoken: Sequence[tuple[int, int]]) -> Float:
 
 def _band_power(samples: Float, first: int, count: int) -> Double:
     """Power of ``count`` frames from frame ``first`` on: (count, 25)."""
-    begin = first * _HOP - _ADVANCE - 1
+    begin = first * _HOP - ADVANCE - 1
     end = begin + 1 + (count - 1) * _HOP + _WINDOW
     sound = samples[max(begin, 0) : max(end, 0)].astype(np.float64)
     before = min(max(-begin, 0), end - begin)

@@ -14,7 +14,7 @@ from engine.core.arrays import Float, Ids
 MARGIN = 25
 """Frames of the silence around speech that the recogniser gets: room for soft consonants."""
 
-_LONGEST = 1_000
+LONGEST = 1_000
 """Frames of the longest chunk: ten seconds, in which a cancel is felt within a second."""
 
 _CONTEXT = 5
@@ -62,9 +62,9 @@ def split_at_silence(regions: Sequence[tuple[int, int]], level: Float) -> list[S
         spoken[max(0, start - MARGIN) : stop + MARGIN] = True
     frames = np.flatnonzero(spoken)
     chunks = []
-    while len(frames) > _LONGEST:
-        half = _LONGEST // 2
-        at = half + _quietest(level[frames[half:_LONGEST]])
+    while len(frames) > LONGEST:
+        half = LONGEST // 2
+        at = half + _quietest(level[frames[half:LONGEST]])
         chunks.append(SpeechChunk(frames[:at]))
         frames = frames[at:]
     if len(frames):

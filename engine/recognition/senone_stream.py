@@ -32,7 +32,7 @@ _USUAL_FRAMES, _MOST_FRAMES = 50.0, 600.0
 _LIBRARY_FRAMES = 500.0
 """Frames that a mean counts for which PocketSphinx is given (CMN_WIN)."""
 
-_LONGEST = 60 * 100
+LONGEST = 60 * 100
 """Frames of an utterance, 10 kB each in its temporary file; then another one begins."""
 _OVERLAP = 40
 """Frames that it has in common with the one before: deltas and Gaussian selection need a past."""
@@ -68,7 +68,7 @@ class SenoneStream:
             samples: at a normal level.
             spoken: whether somebody speaks in them: then they count for the mean.
         """
-        if self._fed > _LONGEST * _HOP:
+        if self._fed > LONGEST * _HOP:
             self._renew()
         before = self._cepstra
         mean = self._sum / self._count
@@ -84,7 +84,7 @@ class SenoneStream:
         return max(0, (self._fed - _WINDOW) // _HOP + 1)
 
     def _begin(self) -> None:
-        check_room(self._folder.name, _LONGEST)
+        check_room(self._folder.name, LONGEST)
         self._decoder.start_utt()
         (path,) = Path(self._folder.name).iterdir()
         self._log = path.open("rb")

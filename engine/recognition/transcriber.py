@@ -95,7 +95,7 @@ def transcribe(
         BadInputError: the model cannot be read, or does not know the language.
     """
     progress(0.0, "Reading the recogniser")
-    model = _model(str(folder))
+    model = whisper_model(str(folder))
     known = model.supported_languages
     code = None if language is None else _code(language)
     if code is not None and code not in known:
@@ -187,7 +187,7 @@ def _cues(model: Any, samples: Float, chunk: tuple[int, int], language: str) -> 
 
 
 @lru_cache(maxsize=2)
-def _model(folder: str) -> Any:
+def whisper_model(folder: str) -> Any:
     """The model, read once per process.
 
     Raises:

@@ -26,8 +26,8 @@ def _small_pictures():
         return curves_figure(dict(itertools.islice(curves.items(), 1)), title)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.evaluation.avatar._TURNTABLE", (72, 88))
-        patch.setattr("training.evaluation.avatar._FRAMES", 16)
+        patch.setattr("training.evaluation.avatar.TURNTABLE", (72, 88))
+        patch.setattr("training.evaluation.avatar.FRAMES", 16)
         patch.setattr("training.run.record.curves_figure", first_curve)
         yield
 

@@ -18,7 +18,7 @@ from engine.core.errors import GaussianSpeechError, one_line
 from engine.core.progress import Progress, no_progress, subprogress
 from training.bench.figures import Curve, Figure, Part
 
-_TIMEOUT = 3600
+TIMEOUT = 3600
 """Seconds after which Blender's part is given up."""
 
 
@@ -47,11 +47,11 @@ def _blender(part: Part) -> None:
     command = [sys.executable, "-P", "-m", "blender_addon.bench", "--out", str(out)]
     command += ["--quick"] if part.quick else []
     # A fixed module of this package, no shell.
-    options: dict[str, Any] = {"capture_output": True, "text": True, "timeout": _TIMEOUT}
+    options: dict[str, Any] = {"capture_output": True, "text": True, "timeout": TIMEOUT}
     try:
         run = subprocess.run(command, check=False, **options)  # noqa: S603
     except subprocess.TimeoutExpired as error:
-        raise GaussianSpeechError(f"Blender did not end within {_TIMEOUT} s.") from error
+        raise GaussianSpeechError(f"Blender did not end within {TIMEOUT} s.") from error
     if run.returncode or not out.is_file():
         said = " ".join(f"{run.stdout}\n{run.stderr}".split()[-40:])
         raise GaussianSpeechError(f"Blender ended with {run.returncode}: {said}")

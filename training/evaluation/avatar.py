@@ -50,7 +50,7 @@ _AVATAR, _CONFIG = "avatar.safetensors", "config.json"
 _VIEWS = 60
 """Views that the report at the end of a training measures."""
 _SHOWN = 5
-_TURNTABLE, _FRAMES = (360, 440), 80
+TURNTABLE, FRAMES = (360, 440), 80
 _SETTINGS = ("name", "steps", "scale", "seed", "color", "latent", "hidden", "subdivide_teeth")
 """Settings of a training that a reader wants to know."""
 
@@ -199,9 +199,9 @@ def _write(
         compared.append((caption, comparison(rendered(avatar, view, backend), view.image)))
     config = {} if job is None else read_config(job)
     curves = {} if job is None else read_curves(job)
-    size = _TURNTABLE
+    size = TURNTABLE
     turning = subprogress(progress, 0.85, 0.98)
-    frames = turntable(avatar, head, backend, size, frames=_FRAMES, progress=turning)
+    frames = turntable(avatar, head, backend, size, frames=FRAMES, progress=turning)
     write_video(out / TURNTABLE_NAME, frames, TURNTABLE_FPS, quality=23)
     pictures = AvatarPictures(
         views=compared,

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 Device = Literal["cpu", "gpu"]
 
 PREVIEW = "preview.jpg"
-_LIGHT_SAMPLES = 64
+LIGHT_SAMPLES = 64
 
 
 def make_capture(
@@ -103,9 +103,9 @@ def make_capture(
         def cycles_rig() -> CyclesRig:
             if not (folder / LIGHT).is_file():
                 job.progress(0.0, "measuring the light")
-                save_light(_studio_light(head, threads), folder)
+                save_light(captured_light(head, threads), folder)
             job.progress(0.0, "building the person")
-            return _new_cycles_rig(made_of["head"], settings.samples, threads, device)
+            return new_cycles_rig(made_of["head"], settings.samples, threads, device)
 
         _CaptureRun(folder, rig, poses, plan, job).run(cycles_rig)
     except OSError as error:
@@ -199,15 +199,25 @@ class _CaptureRun:
         )
 
 
-def _studio_light(head: Head, threads: int | None) -> Float:
+def captured_light(head: Head, threads: int | None) -> Float:
+    """The studio's light as a capture holds it: :func:`training.synthetic.light.studio_light`.
+
+    Raises:
+        MissingDependencyError: there is no Blender.
+    """
     with _blender():
         from training.synthetic.cycles_rig import silenced
         from training.synthetic.light import studio_light
     with silenced():
-        return studio_light(head, _LIGHT_SAMPLES, threads)
+        return studio_light(head, LIGHT_SAMPLES, threads)
 
 
-def _new_cycles_rig(head: str, samples: int, threads: int | None, device: Device) -> CyclesRig:
+def new_cycles_rig(head: str, samples: int, threads: int | None, device: Device) -> CyclesRig:
+    """Cameras before the person of a head (:class:`training.synthetic.cycles_rig.CyclesRig`).
+
+    Raises:
+        MissingDependencyError: there is no Blender.
+    """
     with _blender():
         from training.synthetic.cycles_rig import CyclesRig
     return CyclesRig(load_head(head), samples, threads=threads, device=device)

@@ -60,7 +60,7 @@ _UNITS = (0.02, 0.002, 0.01)
 """Of the solver: radians of turning, metres across, metres away from the camera."""
 _EXPRESSION_UNIT = 0.1
 _RATE = 25.0
-_ROUNDS = ((120, False), (180, True), (160, True))
+ROUNDS = ((120, False), (180, True), (160, True))
 """Of fitting the identity: iterations, and whether outliers count less; each begins with the pose
 of the one before, which shows what faces the camera."""
 
@@ -88,7 +88,7 @@ def fit_identity(
         progress: called with the share done; may raise to cancel.
     """
     identity, found = (model.mean, camera) if known is None else known
-    fit, rounds = start, _ROUNDS if known is None else _ROUNDS[-1:]
+    fit, rounds = start, ROUNDS if known is None else ROUNDS[-1:]
     for round_, (iterations, robust) in enumerate(rounds):
         # The guess stays what the focal length is likely to be near, whatever a round has found.
         zoom = math.log(found.focal / camera.focal) / _FOCAL_DEVIATION

@@ -44,7 +44,7 @@ REASONS = {
 }
 """Why frames are dropped."""
 
-_CHUNK = 150
+CHUNK = 150
 _SECOND = 0.6
 """Size of another face against the largest from which it is not clear who is filmed."""
 _BLURRED = 0.2
@@ -60,7 +60,7 @@ _JUMPS, _CALM = 2.5, 0.005
 """Second difference of the landmarks against those frames', from which they jump; and the least
 that theirs counts as, in the eyes' distance."""
 _LEAST_TRUST = 0.02
-_LEAST_EYES = 18.0
+LEAST_EYES = 18.0
 """Pixels between the outer eye corners."""
 _JUMP = 0.3
 """Movement of the face within a frame, in its sizes, that is a cut if the picture changes too."""
@@ -173,7 +173,7 @@ def scan(
         if number < first:
             continue
         looked.append(look)
-        if len(looked) == _CHUNK:
+        if len(looked) == CHUNK:
             chunks.append(_keep(_chunk(folder, len(chunks)), looked))
             looked = []
     if looked:
@@ -366,10 +366,10 @@ def _check(film: Film, found: Scan, *, alone: bool) -> None:
         )
     # Pictures that were made larger show no more for that.
     eyes = float(np.median(eye_distance(found.points[found.good]))) / max(1.0, film.scale)
-    if eyes < _LEAST_EYES:
+    if eyes < LEAST_EYES:
         raise BadInputError(
             f"The face in {film.path} is small: {eyes:.0f} pixels between the eyes' outer corners.",
-            f"Film from nearer, or give a larger --largest: {_LEAST_EYES:g} pixels are needed.",
+            f"Film from nearer, or give a larger --largest: {LEAST_EYES:g} pixels are needed.",
         )
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from engine.core.arrays import Double
 from training.tracking.film import Film
 
-_BESIDE, _ABOVE, _BELOW = 0.65, 0.45, 0.1
+BESIDE, ABOVE, BELOW = 0.65, 0.45, 0.1
 """Room for hair, in heights of the head with its neck, at which its mask ends."""
 
 
@@ -71,7 +71,7 @@ def head_windows(film: Film, low: Double, high: Double, largest: int) -> HeadWin
     """
     frame = np.array([film.width, film.height], np.float64)
     tall = (high - low)[:, 1:]
-    low, high = low - tall * [_BESIDE, _ABOVE], high + tall * [_BESIDE, _BELOW]
+    low, high = low - tall * [BESIDE, ABOVE], high + tall * [BESIDE, BELOW]
     side = np.minimum(np.nanmax(high - low, axis=0, initial=1.0), frame)
     finest = np.array(film.file_size) / frame if all(film.file_size) else np.ones(2)
     shown = film.sized(min(finest.min(), largest / side.max()))

@@ -38,8 +38,8 @@ from engine.recognition.recognizer import RecognizedSpeech
 DEFAULT_SOURCE = "facebook/wav2vec2-base-960h"
 _FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
 _OTHER_WEIGHTS = ("pytorch_model.bin", "model.safetensors.index.json")
-_WINDOW = 16.0
-_CONTEXT = 2.0
+WINDOW = 16.0
+CONTEXT = 2.0
 """Seconds of a window of the transformer, and of what it sees on both sides of it besides."""
 
 
@@ -166,7 +166,7 @@ class Wav2Vec2Encoder(nn.Module):
 
     def _windows(self, total: int) -> Iterator[tuple[int, int, int, int]]:
         """First feature, begin and end of the window with context, and end, for each window."""
-        window, context = round(_WINDOW * self.rate), round(_CONTEXT * self.rate)
+        window, context = round(WINDOW * self.rate), round(CONTEXT * self.rate)
         for first in range(0, total, window):
             last = min(first + window, total)
             # What is left of a clip goes into its last full window rather than into a stump.
@@ -230,7 +230,7 @@ class Wav2Vec2Encoder(nn.Module):
         device = next(self.network.parameters()).device
         count, mean = 0, torch.zeros(norm.num_channels, dtype=torch.float64, device=device)
         square = torch.zeros_like(mean)
-        size = round(_WINDOW * SAMPLE_RATE / stride)
+        size = round(WINDOW * SAMPLE_RATE / stride)
         for start in range(0, total, size):
             stop = min(start + size, total)
             block = samples[start * stride : (stop - 1) * stride + kernel].to(device)

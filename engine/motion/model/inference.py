@@ -17,7 +17,7 @@ from engine.motion.model.live import Frames, SpeechStream, style_vector
 from engine.motion.model.network import SpeechModel, SpeechNetwork
 from engine.motion.model.resampling import Resampler
 
-_CHUNK = 10.0
+CHUNK = 10.0
 """Seconds of features that are run at once."""
 
 
@@ -44,7 +44,7 @@ def frames_of(
         yield _at_once(model, features, fps, total, style)
         return
     stream = SpeechStream(model, fps, style)
-    size = max(1, round(_CHUNK * features.rate))
+    size = max(1, round(CHUNK * features.rate))
     given = 0
     for start in range(0, len(features.values), size):
         made = stream.push(features.values[start : start + size])

@@ -16,7 +16,7 @@ _REACH = 4.5
 """Widths after which a dominance (below 2e-9) is left out."""
 _REST_DOMINANCE = 0.02
 """Dominance of neutral, to which an articulator without a target returns."""
-_ROWS = 100_000
+ROWS = 100_000
 """Pairs of sound and frame worked on at once; bounds the memory of a long clip."""
 
 
@@ -88,7 +88,7 @@ def _pairs(
     ends = np.cumsum(counts)
     while begin < P:
         done = ends[begin - 1] if begin else 0
-        upto = max(int(np.searchsorted(ends, done + _ROWS, side="right")), begin + 1)
+        upto = max(int(np.searchsorted(ends, done + ROWS, side="right")), begin + 1)
         count = counts[begin:upto]
         if count.any():
             rows = np.repeat(np.arange(begin, upto), count)

@@ -98,6 +98,22 @@ class LipCorrection:
             content[name] = {"constant": round(float(constant), 4), **by}
         write_text(path, json.dumps(content, indent=1) + "\n")
 
+    @classmethod
+    def load(cls, path: Path) -> LipCorrection:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            BadInputError: the file is missing or damaged.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            kernels = [[content[name][source] for source in INPUTS] for name in OUTPUTS]
+            constant = np.array([content[name]["constant"] for name in OUTPUTS], np.float64)
+            found = np.array(kernels, np.float64).reshape(len(OUTPUTS), len(INPUTS), len(OFFSETS))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BadInputError(f"{path} is damaged.", "Install the program again.") from error
+        return cls(constant, found.transpose(0, 2, 1))
+
 
 @cache
 def lip_correction() -> LipCorrection:
@@ -106,14 +122,7 @@ def lip_correction() -> LipCorrection:
     Raises:
         BadInputError: its file is damaged.
     """
-    try:
-        content = json.loads(_FILE.read_text(encoding="utf-8"))
-        kernels = [[content[name][source] for source in INPUTS] for name in OUTPUTS]
-        constant = np.array([content[name]["constant"] for name in OUTPUTS], np.float64)
-        found = np.array(kernels, np.float64).reshape(len(OUTPUTS), len(INPUTS), len(OFFSETS))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInputError(f"{_FILE} is damaged.", "Install the program again.") from error
-    return LipCorrection(constant, found.transpose(0, 2, 1))
+    return LipCorrection.load(_FILE)
 
 
 def lips_with_contacts(tract: Double, contacts: Contacts) -> Double:

@@ -70,7 +70,7 @@ def one_blender(monkeypatch):
         blender("answer", request)
         return 0
 
-    monkeypatch.setattr(blender_file, "_run_blender", answered)
+    monkeypatch.setattr(blender_file, "run_blender", answered)
 
 
 def sampled(path, fps, count):

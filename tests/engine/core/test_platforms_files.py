@@ -44,7 +44,7 @@ def test_on_windows_a_change_waits_for_whoever_has_the_file_open(windows, code):
 
 
 def test_on_windows_it_does_not_wait_for_ever(windows, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(platforms, "_RETRY_TIME", 0.05)
+    monkeypatch.setattr(platforms, "RETRY_TIME", 0.05)
     with pytest.raises(PermissionError):
         platforms.retry_while_open(Open(10**6, in_use()))
 

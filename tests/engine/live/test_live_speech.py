@@ -124,7 +124,7 @@ def test_eyes_blink_as_asked(head, voice, usual):
 
 def test_recognition_goes_through_a_change_of_utterance(voice, monkeypatch):
     def phones(longest):
-        monkeypatch.setattr("engine.recognition.senone_stream._LONGEST", longest)
+        monkeypatch.setattr("engine.recognition.senone_stream.LONGEST", longest)
         recognizer = LiveRecognizer(3.0)
         for first in range(0, len(voice) - HOP, HOP):
             recognizer.push(voice[first : first + HOP])
@@ -231,7 +231,7 @@ def fake_portaudio(**changes):
 
 def test_a_microphone_that_stops_is_an_error(monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", fake_portaudio())
-    monkeypatch.setattr("engine.live.sound._SILENT_FOR", 0.05)
+    monkeypatch.setattr("engine.live.sound.SILENT_FOR", 0.05)
     source = Microphone()
     assert source.rate == 48_000
     blocks = source.blocks()

@@ -32,7 +32,7 @@ def pocketsphinx_scores(samples):
 
 
 def test_scores_are_those_of_the_library(sample_voice, monkeypatch):
-    monkeypatch.setattr(front_end, "_ADVANCE", 0)
+    monkeypatch.setattr(front_end, "ADVANCE", 0)
     samples = sample_voice[0].samples
     # Silence of zeros alone gives cepstra whose first is negative, which the library leaves out.
     samples = samples + np.random.default_rng(0).normal(0, 1e-3, len(samples)).astype(np.float32)
@@ -50,7 +50,7 @@ def test_blocks_change_nothing(sample_voice, monkeypatch):
     samples = sample_voice[0].samples
     gain = np.linspace(0.5, 2, len(samples) // 160).astype(np.float32)
     whole = cepstra(samples, gain)
-    monkeypatch.setattr(front_end, "_BLOCK", 37)
+    monkeypatch.setattr(front_end, "BLOCK", 37)
     np.testing.assert_allclose(cepstra(samples, gain), whole, atol=1e-4)
 
 

@@ -115,7 +115,7 @@ def test_no_phone_is_lost_or_doubled_where_long_speech_is_cut(
 ):
     """Into five parts or more, though the voice would be short enough as a whole."""
     speech, whole = sample_voice[0], sample_encoding
-    monkeypatch.setattr(chunking, "_LONGEST", 150)
+    monkeypatch.setattr(chunking, "LONGEST", 150)
     cut = recognize(speech)
     # Each chunk has its own cepstral mean, so single phones may be recognised otherwise.
     assert len(spoken(cut)) == pytest.approx(len(spoken(whole)), rel=0.12)
@@ -147,7 +147,7 @@ def test_a_whisper_is_found_when_the_line_is_known(sample_voice, sample_aligned,
 
 def test_progress_rises_to_one(monkeypatch, sample_voice):
     """Over several parts, as of long speech."""
-    monkeypatch.setattr(chunking, "_LONGEST", 150)
+    monkeypatch.setattr(chunking, "LONGEST", 150)
     reported = []
     speech = speech_of(sample_voice[0].samples[: 4 * RATE])
     recognize(speech, progress=lambda fraction, message: reported.append(fraction))

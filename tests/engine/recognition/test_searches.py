@@ -95,7 +95,7 @@ def test_an_alignment_in_chunks_is_the_same(scores, words, cuts):
 def test_a_narrow_window_finds_the_same(monkeypatch, scores, words):
     chain = chain_of(words)
     whole = aligned(chain, scores).phones
-    monkeypatch.setattr(alignment, "_WINDOW", 120)
+    monkeypatch.setattr(alignment, "WINDOW", 120)
     assert aligned(chain, scores).phones == whole
 
 

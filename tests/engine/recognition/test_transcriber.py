@@ -68,7 +68,7 @@ def whisper(monkeypatch, cache):
         model = WhisperStandIn(*chunks)
         if not (cache / "base").exists():
             make_model(cache / "base")
-        monkeypatch.setattr(transcriber, "_model", lambda _folder: model)
+        monkeypatch.setattr(transcriber, "whisper_model", lambda _folder: model)
         return model
 
     return install

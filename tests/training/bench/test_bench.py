@@ -137,7 +137,7 @@ def test_plain_splatting_draws_what_the_rasteriser_does():
 
 
 def test_a_blender_that_does_not_end_is_left_out(tmp_path, monkeypatch):
-    monkeypatch.setattr(parts, "_TIMEOUT", 0.01)
+    monkeypatch.setattr(parts, "TIMEOUT", 0.01)
     monkeypatch.setattr(parts.importlib.util, "find_spec", lambda _name: object())
     result = parts.run_parts(["blender"])
     assert result.left_out == {"blender": "Blender did not end within 0.01 s."}

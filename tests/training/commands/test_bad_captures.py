@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("one_thread", "without_report")
 def without_report():
     """A report on a FLAME head lays the default head onto it, which takes longer than training."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.avatar.run._report", lambda _folder, _data: None)
+        patch.setattr("training.evaluation.avatar.write_report", lambda _folder, _data: None)
         yield
 
 

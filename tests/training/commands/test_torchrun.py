@@ -19,10 +19,10 @@ from pathlib import Path
 import torch
 
 from training import cli
-from training.avatar import run
 from training.avatar.trainer import AvatarTrainer
+from training.evaluation import avatar
 
-run._report = lambda *_: None  # It is of no interest here, and takes longer than the training.
+avatar.write_report = lambda *_: None  # Of no interest here, and longer than the training.
 start, rank = os.environ["TORCHELASTIC_RESTART_COUNT"], os.environ["RANK"]
 advance = AvatarTrainer.advance
 

@@ -35,7 +35,7 @@ OPTIONS = (
 def short_fit():
     """As many iterations as it takes to find a face whose landmarks have no noise."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.tracking.fitting._ROUNDS", ((40, False), (40, True)))
+        patch.setattr("training.tracking.fitting.ROUNDS", ((40, False), (40, True)))
         yield
 
 

@@ -77,7 +77,7 @@ def test_a_gpu_that_is_not_there_is_told(bulbs):
 
 def test_a_tiny_capture_can_be_opened_to_train_on(tmp_path, monkeypatch):
     # Baked at every vertex of the head, the light costs five times as much as the pictures.
-    monkeypatch.setattr("training.synthetic.run._LIGHT_SAMPLES", 2)
+    monkeypatch.setattr("training.synthetic.run.LIGHT_SAMPLES", 2)
     folder = tmp_path / "capture"
     options = "--scale 0.04 --cameras 2 --timesteps 1 --samples 1 --no-sample-voice --threads 2"
     assert main(["capture", "--out", str(folder), *options.split()]) == 0

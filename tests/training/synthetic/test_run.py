@@ -40,8 +40,8 @@ def film(monkeypatch):
 
     def install(at=lambda number: None):
         film = StandIn(at)
-        monkeypatch.setattr(run, "_new_cycles_rig", film)
-        monkeypatch.setattr(run, "_studio_light", even_light)
+        monkeypatch.setattr(run, "new_cycles_rig", film)
+        monkeypatch.setattr(run, "captured_light", even_light)
         return film
 
     return install
@@ -56,8 +56,8 @@ def whole(tmp_path_factory):
     """The pictures of a capture that nothing disturbed."""
     folder = tmp_path_factory.mktemp("whole") / "capture"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "_new_cycles_rig", StandIn())
-        patch.setattr(run, "_studio_light", even_light)
+        patch.setattr(run, "new_cycles_rig", StandIn())
+        patch.setattr(run, "captured_light", even_light)
         capture(out=folder, **OPTIONS)
     return pictures(folder)
 
@@ -93,7 +93,7 @@ def test_a_capture_holds_the_light_it_was_made_in_and_measures_it_once(film, tmp
     capture(out=folder, **OPTIONS)
     assert (load_light(folder, head) == 0.5).all()
     film()
-    monkeypatch.setattr(run, "_studio_light", None)
+    monkeypatch.setattr(run, "captured_light", None)
     assert capture(out=folder, **OPTIONS) == 0
     assert (load_light(folder, head) == 0.5).all()
 
@@ -109,7 +109,7 @@ def die(number):
     if number == 5:
         os.kill(os.getpid(), signal.SIGKILL)
 
-run._new_cycles_rig, run._studio_light = StandIn(die), even_light
+run.new_cycles_rig, run.captured_light = StandIn(die), even_light
 capture(out=Path(sys.argv[1]), **OPTIONS)
 """
 
@@ -232,7 +232,7 @@ def test_filming_without_blenders_module_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr(sys, "meta_path", [Without("bpy"), *sys.meta_path])
     monkeypatch.delitem(sys.modules, "bpy", raising=False)
     with pytest.raises(MissingDependencyError) as caught:
-        run._new_cycles_rig("default", 1, 1, "cpu")
+        run.new_cycles_rig("default", 1, 1, "cpu")
     assert "gaussianspeech[blender]" in caught.value.hint
 
 
@@ -240,7 +240,7 @@ def test_another_missing_module_is_not_taken_for_blender(monkeypatch):
     monkeypatch.delitem(sys.modules, RIG, raising=False)
     monkeypatch.setattr(sys, "meta_path", [Without(RIG), *sys.meta_path])
     with pytest.raises(ModuleNotFoundError, match=RIG):
-        run._new_cycles_rig("default", 1, 1, "cpu")
+        run.new_cycles_rig("default", 1, 1, "cpu")
 
 
 class Without:

@@ -23,7 +23,7 @@ def silent(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def short_fit(monkeypatch):
-    monkeypatch.setattr("training.tracking.fitting._ROUNDS", ((40, False), (40, True)))
+    monkeypatch.setattr("training.tracking.fitting.ROUNDS", ((40, False), (40, True)))
 
 
 def refused(film, out, capsys):
@@ -94,7 +94,7 @@ def test_landmarks_of_no_head(silent, tmp_path, monkeypatch, capsys):
         return [FaceLandmarks(silent.points[frame, order])]
 
     substitute_detectors(monkeypatch, silent, mixed)
-    monkeypatch.setattr("training.tracking.scan._LEAST_EYES", 0.0)
+    monkeypatch.setattr("training.tracking.scan.LEAST_EYES", 0.0)
     said = refused(silent.path, tmp_path / "out", capsys)
     assert "does not fit" in said or "is no person's" in said
 

@@ -20,7 +20,7 @@ FRAMES, FPS = 16, 8.0
 @pytest.fixture(autouse=True)
 def short_fit(monkeypatch):
     """As many iterations as it takes with landmarks that have little noise."""
-    monkeypatch.setattr("training.tracking.fitting._ROUNDS", ((60, False), (60, True)))
+    monkeypatch.setattr("training.tracking.fitting.ROUNDS", ((60, False), (60, True)))
 
 
 def filmed(*people, still=(), one_video=False):

@@ -162,7 +162,7 @@ def test_a_file_that_ends_before_the_other_cameras_begin_is_refused(tmp_path):
 
 
 def test_what_was_looked_at_is_not_looked_at_again(tmp_path, monkeypatch):
-    monkeypatch.setattr("training.tracking.scan._CHUNK", 10)
+    monkeypatch.setattr("training.tracking.scan.CHUNK", 10)
     shown = film(tmp_path)
 
     def stop(share, _message):

@@ -95,7 +95,7 @@ def substitute_detectors(patch, videos, lost=()):
     patch.setattr("training.tracking.run.open_detector", opened)
     patch.setattr("training.tracking.run.HandDetector", NoHands)
     # The masks are of whole pictures.
-    for room in ("_BESIDE", "_ABOVE", "_BELOW"):
+    for room in ("BESIDE", "ABOVE", "BELOW"):
         patch.setattr(f"training.tracking.windows.{room}", 100.0)
     patch.setattr("training.tracking.run.PersonSegmenter", lambda: _Segmenter(videos))
 

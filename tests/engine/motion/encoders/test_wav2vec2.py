@@ -113,7 +113,7 @@ def test_the_statistics_do_not_depend_on_the_chunks(folder, monkeypatch):
     samples = torch.from_numpy(encoder.prepared(_speech(3.0).samples))
     with torch.inference_mode():
         whole = encoder._statistics(samples)
-        monkeypatch.setattr(wav2vec2, "_WINDOW", 0.3)
+        monkeypatch.setattr(wav2vec2, "WINDOW", 0.3)
         chunks = encoder._statistics(samples)
     if whole is None:
         assert chunks is None
@@ -132,8 +132,8 @@ def test_windows_cover_a_long_clip_once(folder):
 
 
 def test_windows_of_a_long_clip_stay_close_to_the_single_pass(folder, monkeypatch):
-    monkeypatch.setattr(wav2vec2, "_WINDOW", 2.0)
-    monkeypatch.setattr(wav2vec2, "_CONTEXT", 1.0)
+    monkeypatch.setattr(wav2vec2, "WINDOW", 2.0)
+    monkeypatch.setattr(wav2vec2, "CONTEXT", 1.0)
     speech = _speech(7.0)
     features = load_wav2vec2(folder).encode(speech).values
     expected = _reference(folder, speech)

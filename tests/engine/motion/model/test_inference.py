@@ -147,7 +147,7 @@ def test_chunks_leave_no_seam(head, monkeypatch):
     model = _model(head)
     clip = _clip(model, 6.0)
     whole = infer(model, clip, 30.0)
-    monkeypatch.setattr("engine.motion.model.inference._CHUNK", 0.37)
+    monkeypatch.setattr("engine.motion.model.inference.CHUNK", 0.37)
     chunks = infer(model, clip, 30.0)
     np.testing.assert_allclose(chunks.weights, whole.weights, atol=1e-5)
 

@@ -60,7 +60,7 @@ def test_blocks_of_work_do_not_change_the_result(monkeypatch):
     start = np.sort(rng.uniform(0, 5, 40))
     seg = segments([(s, s + 0.1, rng.random(), 1, 0.08, 0.05) for s in start])
     whole = blend_targets(seg, 150, 30.0)
-    monkeypatch.setattr(dominance, "_ROWS", 7)
+    monkeypatch.setattr(dominance, "ROWS", 7)
     assert np.allclose(blend_targets(seg, 150, 30.0), whole, atol=1e-12)
 
 

@@ -13,7 +13,7 @@ from engine.core.errors import BadInputError
 from engine.core.timing import frame_count
 from engine.motion.lip_contact import fit_mouth_close
 from engine.motion.retargeting import arkit_gap
-from engine.motion.rules import correction, visemes
+from engine.motion.rules import visemes
 from engine.motion.rules.contacts import phones_in_silence
 from engine.motion.rules.correction import INPUTS, OFFSETS, OUTPUTS, LipCorrection, lip_correction
 from engine.motion.rules.visemes import articulate, viseme_intervals
@@ -142,18 +142,17 @@ def test_the_shipped_numbers_are_of_all_sounds_and_bounded():
     assert np.abs(shipped.constant).max() < 6.0
 
 
-def test_numbers_are_kept_by_their_names(tmp_path, monkeypatch):
+def test_numbers_are_kept_by_their_names(tmp_path):
     rng = np.random.default_rng(0)
     made = LipCorrection(rng.normal(size=2), rng.normal(size=(2, 13, 42)))
     made.save(tmp_path / "correction.json")
-    monkeypatch.setattr(correction, "_FILE", tmp_path / "correction.json")
-    again = lip_correction.__wrapped__()
+    again = LipCorrection.load(tmp_path / "correction.json")
     np.testing.assert_allclose(again.kernels, made.kernels, atol=6e-5)
     np.testing.assert_allclose(again.constant, made.constant, atol=6e-5)
 
 
 @pytest.mark.parametrize("damage", ["", "[]", '{"opening": 1}', "short"])
-def test_a_damaged_file_is_named(tmp_path, monkeypatch, damage):
+def test_a_damaged_file_is_named(tmp_path, damage):
     path = tmp_path / "correction.json"
     lip_correction().save(path)
     if damage == "short":
@@ -161,6 +160,5 @@ def test_a_damaged_file_is_named(tmp_path, monkeypatch, damage):
         content["width"]["AA"].pop()
         damage = json.dumps(content)
     path.write_text(damage)
-    monkeypatch.setattr(correction, "_FILE", path)
     with pytest.raises(BadInputError, match=r"correction\.json is damaged"):
-        lip_correction.__wrapped__()
+        LipCorrection.load(path)
