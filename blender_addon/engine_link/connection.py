@@ -125,7 +125,12 @@ class Connection:
             ) from error
 
     def wait_ready(self, timeout: float | None) -> dict[str, Any]:
-        """The engine's greeting, waited for."""
+        """The engine's greeting, waited for.
+
+        Raises:
+            TimeoutError: it has not come in time.
+            GaussianSpeechError: the engine cannot be used, or has ended.
+        """
         if not self._greeted.wait(timeout):
             raise TimeoutError(f"The engine has not said hello in {timeout:g} s.")
         if self.hello is None:

@@ -214,7 +214,11 @@ class GAUSSIANSPEECH_OT_load_poses(ImportMotionTask, bpy.types.Operator):
     folders: ClassVar[bool] = True
 
     def chosen_path(self, obj: bpy.types.Object) -> Path:
-        """The folder, or that of the person's own files."""
+        """The folder, or that of the person's own files.
+
+        Raises:
+            BadInputError: none was chosen, and the person has no poses.
+        """
         if self.filepath:
             return super().chosen_path(obj)
         if not has_poses(obj):

@@ -207,7 +207,11 @@ class GAUSSIANSPEECH_OT_train_speech(StepsMixin, bpy.types.Operator):
     )
 
     def check_data(self, folder: Path) -> None:
-        """Look for views, for sequences, or for recordings with their motion."""
+        """Look for views, for sequences, or for recordings with their motion.
+
+        Raises:
+            BadInputError: the folder holds none.
+        """
         if (folder / VIEWS).is_file() or (folder / _FLAME).is_dir():
             return
         if any((sequence / _FLAME).is_dir() for sequence in folder.iterdir()):

@@ -92,6 +92,9 @@ def offsets_of(
         datablock: of the channels; what are not shape keys has no offsets.
         paths: of N channels.
         more: (V, 3) offsets of shape keys that are still to be added, by path.
+
+    Raises:
+        ReferenceError: a shape key was removed or changed meanwhile.
     """
     if not isinstance(datablock, bpy.types.Key) or not paths:
         return None

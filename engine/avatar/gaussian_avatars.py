@@ -94,6 +94,9 @@ def save_point_cloud(avatar: GaussianAvatar, path: str | Path) -> ShFit:
 
     Returns:
         The colours as written, with the error of the fit.
+
+    Raises:
+        BadInputError: the head's mesh has too many triangles, or the file cannot be written.
     """
     if len(avatar.faces) > _LARGEST_BINDING:
         raise BadInputError(

@@ -234,7 +234,11 @@ class JsonObject:
         return found
 
     def no_others(self) -> None:
-        """Check that every key was asked for: a misspelt parameter must not pass in silence."""
+        """Check that every key was asked for: a misspelt parameter must not pass in silence.
+
+        Raises:
+            BadInputError: one was not; names it.
+        """
         if others := sorted(set(self._values) - self._read):
             names = ", ".join(map(shown, others[:3]))
             raise BadInputError(f"{self._where} does not know the parameter {names}.", self._remedy)

@@ -128,7 +128,11 @@ class _Addition:
         self._buffer = 0 if self._appended else len(values.get("buffers", []))
 
     def add(self, clip: MorphClip) -> None:
-        """Add an animation."""
+        """Add an animation.
+
+        Raises:
+            BadInputError: nothing moves in it, or a node that it moves is sheared.
+        """
         if not clip.tracks:
             raise BadInputError(
                 f"Nothing of the character moves in {clip.name!r}.", "Map its jaw or its mouth."

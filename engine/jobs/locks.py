@@ -17,7 +17,11 @@ from engine.jobs.record import STARTING, being_started
 
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Name the folder where it cannot be written."""
+    """Name the folder where it cannot be written.
+
+    Raises:
+        BadInputError: the block met an error of the system.
+    """
     try:
         yield
     except OSError as error:
@@ -29,7 +33,11 @@ def writing(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def starting(folder: Path) -> Iterator[None]:
-    """Hold the job against a second start at the same time."""
+    """Hold the job against a second start at the same time.
+
+    Raises:
+        BadInputError: another program is starting it, or its folder cannot be written.
+    """
     lock = folder / STARTING
     with writing(folder):
         if not being_started(folder):

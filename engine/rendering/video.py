@@ -176,7 +176,11 @@ class _Writer:
             self._audio.bit_rate = 192_000
 
     def add(self, frame: Frame) -> None:
-        """Encode a frame, and the sound up to its end."""
+        """Encode a frame, and the sound up to its end.
+
+        Raises:
+            BadInputError: it is of another size than the first.
+        """
         if self._video is None:
             self._size = (frame.shape[0], frame.shape[1])
             self._open(_even(frame))

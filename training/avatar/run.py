@@ -344,7 +344,11 @@ def _report_message(job: JobHandle | None, message: str) -> None:
 
 @contextlib.contextmanager
 def memory_hint(settings: AvatarSettings) -> Iterator[None]:
-    """Say what to lower when memory runs out."""
+    """Say what to lower when memory runs out.
+
+    Raises:
+        GaussianSpeechError: it has run out in the block.
+    """
     try:
         yield
     except (MemoryError, torch.cuda.OutOfMemoryError, RuntimeError) as error:

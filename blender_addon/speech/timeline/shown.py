@@ -114,7 +114,11 @@ def placement_of(context: bpy.types.Context, line: Any) -> tuple[bpy.types.Scene
 
 
 def sound_of(line: Any) -> tuple[float, float]:
-    """First and last second of the sound that a line was predicted from."""
+    """First and last second of the sound that a line was predicted from.
+
+    Raises:
+        BadInputError: it was not predicted yet.
+    """
     about = predicted(line)
     if about is None:
         raise BadInputError(f"'{line.name}' has no phones yet.", "Predict and bake it first.")

@@ -10,7 +10,7 @@ from scipy.optimize import lsq_linear
 
 from engine.core.errors import BadInputError, CancelledError
 from engine.heads.head import Head, Skeleton
-from engine.motion import shape_keys as shapekeys
+from engine.motion import shape_keys
 from engine.motion.bounded_fit import fit_bounded, smooth_bounded
 from engine.motion.performance import Performance
 from engine.motion.shape_keys import fit_shape_keys
@@ -111,7 +111,7 @@ def test_keys_and_correctives_share_a_motion_of_more_parts_than_correctives(
         curves(random, 90, 20, -1, 1), 0.01 * random.standard_normal((20, 50, 3))
     )
     shared = fit_shape_keys(performance, head, max_correctives=20)
-    monkeypatch.setattr(shapekeys, "SHARING_ROUNDS", 0)
+    monkeypatch.setattr(shape_keys, "SHARING_ROUNDS", 0)
     plain = fit_shape_keys(performance, head, max_correctives=20)
     assert shared.max_error_mm < 0.3 * plain.max_error_mm
     assert measured_mm(shared, head, performance) == pytest.approx(shared.max_error_mm, rel=1e-3)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.motion.rules import coarticulation as dominance
+from engine.motion.rules import coarticulation
 from engine.motion.rules.coarticulation import (
     ContactIntervals,
     TargetIntervals,
@@ -28,7 +28,7 @@ def slowly(seg, frames, fps):
     for i in range(frames):
         t = i / fps
         for c in range(out.shape[1]):
-            top, bottom = 0.0, dominance._REST_DOMINANCE
+            top, bottom = 0.0, coarticulation._REST_DOMINANCE
             for p in range(len(seg.start)):
                 before = max(seg.start[p] - t, 0) / seg.lead[p, c]
                 after = max(t - seg.end[p], 0) / seg.lag[p, c]
@@ -60,7 +60,7 @@ def test_blocks_of_work_do_not_change_the_result(monkeypatch):
     start = np.sort(rng.uniform(0, 5, 40))
     seg = segments([(s, s + 0.1, rng.random(), 1, 0.08, 0.05) for s in start])
     whole = blend_targets(seg, 150, 30.0)
-    monkeypatch.setattr(dominance, "ROWS", 7)
+    monkeypatch.setattr(coarticulation, "ROWS", 7)
     assert np.allclose(blend_targets(seg, 150, 30.0), whole, atol=1e-12)
 
 
