@@ -161,7 +161,7 @@ def scan(
     while (path := _chunk(folder, len(chunks))).is_file():
         chunks.append(_read(path))
     first = sum(len(chunk["state"]) for chunk in chunks)
-    looked: list[_Look] = []
+    looked: list[_Seen] = []
     previous = None
     complete = (folder / "scanned").is_file()
     for number, image in () if complete else pictures(film, max(0, first - 1)):
@@ -189,7 +189,7 @@ def scan(
 
 
 @dataclass(eq=False)
-class _Look:
+class _Seen:
     points: Float
     state: int
     sharpness: float
@@ -204,8 +204,8 @@ def _look(
     fps: float,
     detector: LandmarkDetector,
     hands: HandDetector,
-    before: _Look | None,
-) -> _Look:
+    before: _Seen | None,
+) -> _Seen:
     grey = grey_of(image)
     small = np.asarray(
         Picture.fromarray(grey).resize((_SMALL, _SMALL), Picture.Resampling.BOX), np.float32
@@ -213,7 +213,7 @@ def _look(
     change = 0.0 if before is None else float(np.abs(small - before.small).mean())
     faces = detector.detect(image, number / fps)
     if not faces:
-        return _Look(np.full((POINTS, 2), np.nan, np.float32), NO_FACE, 0.0, change, small, False)
+        return _Seen(np.full((POINTS, 2), np.nan, np.float32), NO_FACE, 0.0, change, small, False)
     face = _same(faces, before)
     state, hand_seen = GOOD, False
     if len(faces) > 1 and faces[1].size > _SECOND * faces[0].size:
@@ -226,10 +226,10 @@ def _look(
         else:
             hand_seen = before is not None and before.hand_seen
         state = HAND if hand_seen else GOOD
-    return _Look(face.points, state, sharpness_of(grey, face.points), change, small, hand_seen)
+    return _Seen(face.points, state, sharpness_of(grey, face.points), change, small, hand_seen)
 
 
-def _same(faces: Sequence[FaceLandmarks], before: _Look | None) -> FaceLandmarks:
+def _same(faces: Sequence[FaceLandmarks], before: _Seen | None) -> FaceLandmarks:
     """The face of the frame before, else the largest."""
     if before is None or not np.isfinite(before.points).all():
         return faces[0]
@@ -377,7 +377,7 @@ def _chunk(folder: Path, number: int) -> Path:
     return folder / f"scan_{number:05d}.npz"
 
 
-def _keep(path: Path, looked: Sequence[_Look]) -> dict[str, NDArray[np.generic]]:
+def _keep(path: Path, looked: Sequence[_Seen]) -> dict[str, NDArray[np.generic]]:
     arrays: dict[str, NDArray[np.generic]] = {
         "points": np.stack([look.points for look in looked]),
         "state": np.array([look.state for look in looked], np.int8),

@@ -2,6 +2,7 @@
 """One fit over calibrated cameras, whose truth is known."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +10,11 @@ from scipy.spatial.transform import Rotation
 
 from engine.core.errors import BadInputError
 from tests.training.tracking.filmed_by_three import filmed_by_three, placed
+from training.tracking.film import Film
 from training.tracking.first_poses import crossing, initial_poses
 from training.tracking.fitting import fit_frames, fit_identity
-from training.tracking.several import check_cameras
+from training.tracking.scan import GOOD, Scan
+from training.tracking.several import TrackedCamera, check_cameras, view_of
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +122,16 @@ def test_cameras_that_look_past_each_other_are_refused(filmed):
     wrong = [filmed.views[0], replace(filmed.views[1], placed=raised_camera)]
     with pytest.raises(BadInputError, match="pass each other"):
         check_cameras(wrong, filmed.film.model.rest)
+
+
+def test_a_view_has_square_pixels_and_keeps_the_camera_of_its_film():
+    K = np.array([[500.0, 0, 320], [0, 450, 240], [0, 0, 1]])
+    rays = np.random.default_rng(0).uniform(-0.3, 0.3, (2, 478, 2))
+    points = (rays * [500, 450] + [320, 240]).astype(np.float32)
+    ones = np.ones(2)
+    scan = Scan(points, np.full(2, GOOD, np.int8), np.zeros(2, int), 25.0, ones, ones, ones > 1)
+    film = Film(Path("left.mp4"), 640, 480, 25.0, 2, sound=False, hdr=False)
+    view = view_of(TrackedCamera("left", film, K, np.eye(4), scan))
+    np.testing.assert_allclose(view.camera.matrix, K)
+    back = (view.points - view.camera.centre) / view.camera.focal
+    np.testing.assert_allclose(back, rays, atol=1e-6)
