@@ -159,7 +159,10 @@ class HandDetector:
 
 
 class PersonSegmenter:
-    """Who stands before the background: ``mediapipe.solutions.selfie_segmentation``."""
+    """Who stands before the background: ``mediapipe.solutions.selfie_segmentation``.
+
+    It remembers nothing from picture to picture.
+    """
 
     def __init__(self) -> None:
         """Open the model.

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Masks of the head: without shoulders, with long hair, whichever way the head is turned."""
 
+from contextlib import closing
+
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from engine.heads.default import load_default_head
+from tests.conftest import REPOSITORY
 from training.tracking.mattes import FADE, ShownHead, of_the_head
 
 SIZE, METRE = 400, 1000.0
@@ -86,3 +90,18 @@ def test_a_neck_that_points_at_the_camera_cuts_nothing():
     mask = person(shown)
     found = of_the_head(mask, shown._replace(down=np.zeros(2)))
     assert found[mask == 1].min() == 1
+
+
+def test_a_segmenter_remembers_no_picture(mediapipe):
+    """One is enough for the films of several cameras, and for a film with cuts."""
+    from training.tracking.mediapipe_faces import PersonSegmenter
+
+    with Image.open(REPOSITORY / "docs" / "images" / "demo.png") as demo:
+        shown = np.asarray(demo.convert("RGB"))
+    moved = np.roll(shown, shown.shape[1] // 8, axis=1)
+    with closing(PersonSegmenter()) as segmenter:
+        first = segmenter.segment(moved)
+        segmenter.segment(shown)
+        again = segmenter.segment(moved)
+    assert first.mean() > 0.2
+    np.testing.assert_array_equal(again, first)
