@@ -6,6 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.blender_addon.small_head import bake_line
+
 NAMES = ("jawOpen", "mouthClose", "browInnerUp")
 FRAMES = 40
 FPS = 24.0
@@ -37,29 +39,21 @@ def head(blender):
 @pytest.fixture
 def speak(blender, addon, head):
     """Bake a prediction on the head; returns what was done."""
-    bake, kept = addon("speech.bake"), addon("speech.prediction")
-    names, lists = addon("speech.correctives").corrective_names, addon("speech.line_list")
+    corrective_names = addon("speech.correctives").corrective_names
 
     def speak(values=None, clip="voice", deltas=None, start=1.0, **controls):
         values = curves() if values is None else values
         deltas = np.zeros((0, 4, 3), np.float32) if deltas is None else deltas
-        prediction = kept.Prediction(
-            clip=clip,
-            head="small",
-            model="rules",
-            fps=FPS,
-            start=start,
-            strip_start=None,
-            expressions=NAMES,
-            correctives=names(clip, len(deltas)),
-            ranges=((0.0, 1.0),) * 3 + ((-1.0, 1.0),) * len(deltas),
-            values=values.astype(np.float32),
-        )
         for name, value in controls.items():
             setattr(head.gaussianspeech_speech, name, value)
-        lines = head.gaussianspeech_lines
-        line = lines.get(clip) or lists.add_line(head, clip)
-        return bake.bake(blender.context, line, prediction, deltas)
+        return bake_line(
+            *(blender, addon, head, NAMES, values, deltas),
+            clip=clip,
+            fps=FPS,
+            start=start,
+            correctives=corrective_names(clip, len(deltas)),
+            ranges=((0.0, 1.0),) * 3 + ((-1.0, 1.0),) * len(deltas),
+        )
 
     return speak
 

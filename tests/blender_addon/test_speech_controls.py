@@ -8,6 +8,7 @@ import pytest
 
 from tests.blender_addon.control_presets import preset_paths
 from tests.blender_addon.slicing import slices
+from tests.blender_addon.small_head import bake_line
 from tests.blender_addon.speaking import action_of, line_of
 from tests.blender_addon.spoken_head import small_head
 
@@ -45,23 +46,13 @@ def spoken(blender, addon, head):
     stored = addon("speech.prediction")
     times = np.arange(FRAMES)[:, None]
     values = 0.3 + 0.3 * np.sin(times / (2.0 + np.arange(len(NAMES))))
-    prediction = stored.Prediction(
-        clip="voice",
-        head="small",
-        model="rules",
+    bake_line(
+        *(blender, addon, head, NAMES, values),
         fps=24.0,
         start=11.0,
-        strip_start=None,
-        expressions=NAMES,
-        correctives=(),
-        ranges=((0.0, 1.0),) * len(NAMES),
-        values=values.astype(np.float32),
         phones=(("AA", 0.0, 1.5), ("SIL", 1.5, 2.0), ("AA", 2.0, 3.3)),
         prosody=stored.Prosody.from_json({"accents": [[0.5, 1.0], [2.4, 1.0]], "tones": []}),
     )
-    line = addon("speech.line_list").add_line(head, "voice")
-    none = np.zeros((0, 4, 3), np.float32)
-    addon("speech.bake").bake(blender.context, line, prediction, none)
     return values
 
 

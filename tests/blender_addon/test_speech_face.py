@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from tests.blender_addon.small_head import add_small_head
+from tests.blender_addon.small_head import add_small_head, bake_line
 from tests.blender_addon.speaking import action_of, line_of, strip_of
 
 NAMES = (
@@ -35,27 +35,15 @@ def head(blender):
 @pytest.fixture
 def spoken(blender, addon, head, engine_aside):
     """A bake of six seconds of speech with two stresses."""
-    stored, prosody = addon("speech.prediction"), addon("speech.prediction").Prosody
+    prosody = addon("speech.prediction").Prosody
     values = np.zeros((FRAMES, len(NAMES)), np.float32)
     values[:, 0] = 0.4
-    prediction = stored.Prediction(
-        clip="voice",
-        head="small",
-        model="starter",
-        fps=25.0,
-        start=1.0,
-        strip_start=None,
-        expressions=NAMES,
-        correctives=(),
-        ranges=((0.0, 1.0),) * len(NAMES),
-        values=values,
+    bake_line(
+        *(blender, addon, head, NAMES, values),
         phones=(("AA", 0.0, 4.5), ("SIL", 4.5, 6.0)),
         prosody=prosody.from_json({"accents": [[1.0, 1.0], [3.0, 0.5]], "tones": []}),
         neck=NECK,
     )
-    line = addon("speech.line_list").add_line(head, "voice")
-    none = np.zeros((0, 4, 3), np.float32)
-    addon("speech.bake").bake(blender.context, line, prediction, none)
     return values
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.blender_addon.small_head import bake_line
 from tests.blender_addon.speaking import action_of
 from tests.blender_addon.spoken_head import small_head
 
@@ -28,24 +29,9 @@ def head(blender):
 @pytest.fixture
 def speak(blender, addon, head):
     """Bake curves on the head; returns the Action."""
-    kept, lists = addon("speech.prediction"), addon("speech.line_list")
 
     def speak(values):
-        prediction = kept.Prediction(
-            clip="voice",
-            head="small",
-            model="rules",
-            fps=24.0,
-            start=1.0,
-            strip_start=None,
-            expressions=NAMES,
-            correctives=(),
-            ranges=((0.0, 1.0),) * len(NAMES),
-            values=values.astype(np.float32),
-        )
-        line = head.gaussianspeech_lines.get("voice") or lists.add_line(head, "voice")
-        none = np.zeros((0, 4, 3), np.float32)
-        return addon("speech.bake").bake(blender.context, line, prediction, none).action
+        return bake_line(blender, addon, head, NAMES, values, fps=24.0).action
 
     return speak
 

@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.blender_addon.small_head import add_small_head
+from tests.blender_addon.small_head import add_small_head, bake_line
 from tests.blender_addon.speaking import action_of
 
 NAMES = ("jawOpen", "mouthClose", "mouthSmileLeft", "eyeBlinkLeft")
@@ -36,23 +36,11 @@ def spoken(blender, addon, head, engine_aside):
     values[:, 0] = 0.4
     values[SHUT, 1] = 0.4
     values[5, 3] = 1.0
-    prediction = addon("speech.prediction").Prediction(
-        clip="voice",
-        head="small",
-        model="starter",
-        fps=25.0,
-        start=1.0,
-        strip_start=None,
-        expressions=NAMES,
-        correctives=(),
-        ranges=((0.0, 1.0),) * len(NAMES),
-        values=values,
+    bake_line(
+        *(blender, addon, head, NAMES, values),
         lip_pairs=((UPPER,), (LOWER,)),
         phones=(("SIL", 0.0, 0.8), ("AA", 0.8, 1.2)),
     )
-    line = addon("speech.line_list").add_line(head, "voice")
-    none = np.zeros((0, 4, 3), np.float32)
-    addon("speech.bake").bake(blender.context, line, prediction, none)
     return values
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.blender_addon.small_head import add_small_head
+from tests.blender_addon.small_head import add_small_head, bake_line
 from tests.blender_addon.timeline.shown_line import (
     LOWER,
     NAMES,
@@ -30,27 +30,18 @@ def line(blender, addon, head, engine_aside):
     values = np.zeros((30, len(NAMES)), np.float32)
     values[:, 0] = 0.4
     values[:, 2] = 0.2
-    prediction = addon("speech.prediction").Prediction(
-        clip="voice",
-        head="small",
-        model="rules",
-        fps=25.0,
+    made = addon("speech.line_list").add_line(head, "voice")
+    made.source, made.start_frame = "FILE", START
+    made.text = made.recognized_text = "map hi"
+    made.ease = 0
+    bake_line(
+        *(blender, addon, head, NAMES, values),
         start=float(START),
-        strip_start=None,
-        expressions=NAMES,
-        correctives=(),
-        ranges=((0.0, 1.0),) * len(NAMES),
-        values=values,
         lip_pairs=((UPPER,), (LOWER,)),
         phones=PHONES,
         words=WORDS,
         language="en",
     )
-    made = addon("speech.line_list").add_line(head, "voice")
-    made.source, made.start_frame = "FILE", START
-    made.text = made.recognized_text = "map hi"
-    made.ease = 0
-    addon("speech.bake").bake(blender.context, made, prediction, np.zeros((0, 4, 3), np.float32))
     return made
 
 

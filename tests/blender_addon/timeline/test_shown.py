@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.blender_addon.small_head import bake_line
 from tests.blender_addon.timeline.shown_line import NAMES
 from tests.counted_work import calls_of
 
@@ -109,23 +110,10 @@ def long_line(blender, addon, head):
     """A line of 100 s with 1000 phones and 250 words."""
     phones = tuple(("AA" if i % 2 else "M", 0.1 * i, 0.1 * i + 0.1) for i in range(1000))
     words = tuple((f"w{i}", 0.4 * i, 0.4 * i + 0.4) for i in range(250))
-    prediction = addon("speech.prediction").Prediction(
-        clip="long",
-        head="small",
-        model="rules",
-        fps=25.0,
-        start=1.0,
-        strip_start=None,
-        expressions=NAMES,
-        correctives=(),
-        ranges=((0.0, 1.0),) * len(NAMES),
-        values=np.zeros((2500, len(NAMES)), np.float32),
-        phones=phones,
-        words=words,
-    )
     made = addon("speech.line_list").add_line(head, "long")
     made.source, made.start_frame = "FILE", 1
-    addon("speech.bake").bake(blender.context, made, prediction, np.zeros((0, 4, 3), np.float32))
+    still = np.zeros((2500, len(NAMES)))
+    bake_line(blender, addon, head, NAMES, still, clip="long", phones=phones, words=words)
     return made
 
 
