@@ -54,14 +54,12 @@ class Graph:
         outputs: names of what it gives.
         weights: by name.
         nodes: in an order in which they can be run.
-        opset: version of the operators.
     """
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     weights: dict[str, Array]
     nodes: tuple[Node, ...]
-    opset: int
 
 
 @dataclass
@@ -165,16 +163,12 @@ def _wholes(value: int | bytes) -> list[int]:
 
 
 def _model(data: bytes) -> Graph:
-    read, opset = _Read(), 0
+    read = _Read()
     for number, value in _fields(data):
         if number == 7:
             _graph(_bytes(value), read)
-        elif number == 8:
-            named = dict(_fields(_bytes(value)))
-            if not _text(named.get(1, b"")):
-                opset = _whole(named.get(2, 0))
     inputs = tuple(name for name in read.inputs if name not in read.weights)
-    return Graph(inputs, tuple(read.outputs), read.weights, tuple(read.nodes), opset)
+    return Graph(inputs, tuple(read.outputs), read.weights, tuple(read.nodes))
 
 
 def _graph(data: bytes, read: _Read) -> None:

@@ -69,7 +69,6 @@ class Film:
         fps: frames per second of the pictures given out.
         frames: their number, as the file says; decoding may find others.
         sound: whether there is a sound track that can be heard.
-        hdr: whether it was filmed in HDR.
         scale: of the pictures given out against those of the file.
         notes: what the user should know beside :attr:`remarks`, one sentence each.
         smeared: whether compression leaves so few bits that lips may move late or not at all.
@@ -87,7 +86,6 @@ class Film:
     fps: float
     frames: int
     sound: bool
-    hdr: bool
     scale: float = 1.0
     notes: tuple[str, ...] = ()
     smeared: bool = False
@@ -234,8 +232,7 @@ def _film(
             f"{path} has {width}×{height} pixels.", f"Film with {_SMALLEST} at least to a side."
         )
     share = min(1.0, largest / max(width, height))
-    hdr = first.color_trc in (_PQ, _HLG)
-    if hdr:
+    if first.color_trc in (_PQ, _HLG):
         notes.append("The video is HDR; its colours are mapped to sRGB.")
     bits = _bits(path, container, stream, seconds)
     smeared = 0 < bits < _LEAST_BITS * rate * width * height
@@ -254,7 +251,6 @@ def _film(
         fps=fps,
         frames=max(1, round(seconds * fps)),
         sound=heard,
-        hdr=hdr,
         scale=share,
         notes=tuple(notes),
         smeared=smeared,

@@ -47,7 +47,7 @@ def made_capture(folder, fit, tracked, *, spoken=True):
     """
     head, count = load_head("default"), len(fit.expression)
     focal, centre = 0.9 * SIZE[1], np.array(SIZE) / 2
-    film = Film(folder / "made.mp4", *SIZE, FPS, count, sound=spoken, hdr=False)
+    film = Film(folder / "made.mp4", *SIZE, FPS, count, sound=spoken)
     points = np.zeros((count, 478, 2), np.float32)
     scan = Scan(
         points,

@@ -41,7 +41,7 @@ def filmed(*people, still=(), one_video=False):
         shown += 0.4 * np.random.default_rng([seed, number]).normal(size=shown.shape)
         points.append(shown.astype(np.float32))
         path = Path(f"{'abc'[number]}.mp4")
-        films.append(Film(path, *SIZE, FPS, FRAMES, sound=False, hdr=False))
+        films.append(Film(path, *SIZE, FPS, FRAMES, sound=False))
     count = FRAMES * len(people)
     whole = replace(films[0], frames=count, takes=() if one_video else tuple(films))
     return whole, Scan(

@@ -38,8 +38,8 @@ def spoken(folder, lost, *names):
     """The recordings of videos of four seconds each, of which frames are lost, and the notes."""
     count = 40 * len(names)
     soundfile.write(folder / SOUND, np.zeros(count * 1600, np.int16), 16000)
-    films = [Film(Path(f"{name}.mp4"), 180, 240, FPS, 40, sound=True, hdr=False) for name in names]
-    whole = Film(films[0].path, 180, 240, FPS, count, sound=True, hdr=False, takes=tuple(films))
+    films = [Film(Path(f"{name}.mp4"), 180, 240, FPS, 40, sound=True) for name in names]
+    whole = Film(films[0].path, 180, 240, FPS, count, sound=True, takes=tuple(films))
     state = np.full(count, GOOD, np.int8)
     state[lost] = NO_FACE
     ones = np.ones(count)

@@ -17,9 +17,7 @@ K = np.array([[900.0, 0, 250.0], [0, 880.0, 330.0], [0, 0, 1]])
 
 def film(name, size=(500, 640), scale=1.0):
     width, height = (round(side * scale) for side in size)
-    return Film(
-        Path(name), width, height, 25.0, 50, sound=False, hdr=False, scale=scale, file_size=size
-    )
+    return Film(Path(name), width, height, 25.0, 50, sound=False, scale=scale, file_size=size)
 
 
 def rows(*names):

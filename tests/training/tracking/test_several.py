@@ -130,7 +130,7 @@ def test_a_view_has_square_pixels_and_keeps_the_camera_of_its_film():
     points = (rays * [500, 450] + [320, 240]).astype(np.float32)
     ones = np.ones(2)
     scan = Scan(points, np.full(2, GOOD, np.int8), np.zeros(2, int), 25.0, ones, ones, ones > 1)
-    film = Film(Path("left.mp4"), 640, 480, 25.0, 2, sound=False, hdr=False)
+    film = Film(Path("left.mp4"), 640, 480, 25.0, 2, sound=False)
     view = view_of(TrackedCamera("left", film, K, np.eye(4), scan))
     np.testing.assert_allclose(view.camera.matrix, K)
     back = (view.points - view.camera.centre) / view.camera.focal

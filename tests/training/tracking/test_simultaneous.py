@@ -20,7 +20,7 @@ FPS = 25.0
 
 
 def silent(name, seconds=4.0, fps=FPS):
-    return Film(Path(name), 200, 200, fps, round(seconds * fps), sound=False, hdr=False)
+    return Film(Path(name), 200, 200, fps, round(seconds * fps), sound=False)
 
 
 def numbered(path, first, count, sound=None):

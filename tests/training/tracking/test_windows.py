@@ -16,9 +16,7 @@ LOW, HIGH = np.array([300.0, 200.0]), np.array([380.0, 300.0])
 
 
 def film(file_size=(0, 0), size=(1280, 720), takes=()):
-    return Film(
-        Path("me.mp4"), *size, 25.0, 3, sound=False, hdr=False, file_size=file_size, takes=takes
-    )
+    return Film(Path("me.mp4"), *size, 25.0, 3, sound=False, file_size=file_size, takes=takes)
 
 
 def windows_of(film, low=LOW, high=HIGH, largest=1280):
