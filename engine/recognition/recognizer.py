@@ -22,7 +22,7 @@ from engine.recognition.whisper_models import choose_model, find_multilingual
 from engine.recognition.words import Script, misfit_warning, script_of
 
 _LETTERS_PER_SECOND = 50.0
-"""Twice the fastest reading aloud, spaces and directions in brackets included."""
+"""Twice the fastest reading aloud, spaces and stage directions included."""
 _ALWAYS_LETTERS = 20_000
 _NOT_UNDERSTOOD = (
     "No words were understood: sounds were recognised without words, which is less exact. Type "
