@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -73,6 +75,21 @@ class Film:
         return (frame for _, frame in _decoded(self.path))
 
 
+@contextmanager
+def opened_video(path: Path) -> Iterator[Any]:
+    """The container of a video (PyAV), which opens no other file and no address.
+
+    Raises:
+        OSError: the file cannot be opened.
+        FFmpegError: it is no video, but a playlist for example.
+    """
+    with (
+        path.open("rb") as file,
+        av.open(file, options={"protocol_whitelist": "none"}) as container,
+    ):
+        yield container
+
+
 def _decoded(path: Path) -> Iterator[tuple[str, Frame]]:
     """Pictures, each with what to call it."""
     if path.is_dir():
@@ -80,7 +97,7 @@ def _decoded(path: Path) -> Iterator[tuple[str, Frame]]:
             yield str(file), _picture(file)
         return
     try:
-        with av.open(str(path), options={"protocol_whitelist": "file"}) as container:
+        with opened_video(path) as container:
             if not container.streams.video:
                 return
             for number, frame in enumerate(container.decode(video=0)):
@@ -88,7 +105,7 @@ def _decoded(path: Path) -> Iterator[tuple[str, Frame]]:
                 yield name, np.ascontiguousarray(frame.to_ndarray(format="rgb24"))
     except FileNotFoundError:
         raise BadInputError(f"There is no file {path}.", "Check the path.") from None
-    except (FFmpegError, IndexError) as error:
+    except (FFmpegError, OSError, IndexError) as error:
         raise BadInputError(
             f"{path} cannot be read as a video: {error}", "Give an MP4, or a folder of pictures."
         ) from error
@@ -123,5 +140,5 @@ def _picture(file: Path) -> Frame:
 
 def _rate(path: Path) -> float | None:
     """Frames per second; ``None`` of a video that does not say them."""
-    with av.open(str(path), options={"protocol_whitelist": "file"}) as container:
+    with opened_video(path) as container:
         return float(container.streams.video[0].average_rate or 0.0) or None

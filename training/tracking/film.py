@@ -26,6 +26,7 @@ from engine.core.errors import BadInputError
 from engine.core.srgb import displayed
 from engine.core.timing import MIN_FPS
 from engine.rendering.video import exact_fps
+from training.data.film_frames import opened_video
 from training.tracking.landmarks import Image
 
 SHORTEST = 1.0
@@ -139,7 +140,7 @@ def open_film(path: Path, largest: int) -> Film:
     if not path.is_file():
         raise BadInputError(f"There is no video {path}.", "Check the path.")
     try:
-        with av.open(str(path)) as container:
+        with opened_video(path) as container:
             if not container.streams.video:
                 raise BadInputError(f"{path} holds no pictures.", _REMEDY)
             stream = container.streams.video[0]
@@ -149,7 +150,7 @@ def open_film(path: Path, largest: int) -> Film:
             second = next(container.decode(stream), None)
             seconds = _duration(container, stream)
             return _film(path, container, stream, first, second, seconds, largest)
-    except (FFmpegError, ValueError) as error:
+    except (FFmpegError, OSError, ValueError) as error:
         raise BadInputError(f"{path} is no video that can be read.", _REMEDY) from error
 
 
@@ -261,7 +262,7 @@ def _film(
 
 def _heard(path: Path) -> bool:
     """Whether there is any sound that can be decoded."""
-    with av.open(str(path)) as container:
+    with opened_video(path) as container:
         try:
             return bool(container.streams.audio) and any(True for _ in container.decode(audio=0))
         except (FFmpegError, ValueError):
@@ -288,7 +289,7 @@ def _timed(path: Path) -> Iterator[tuple[Fraction, Any]]:
     """Frames with their times from the first one's; a damaged end is the end."""
     start: Fraction | None = None
     last = Fraction(-1)
-    with av.open(str(path)) as container:
+    with opened_video(path) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         tick = Fraction(1) / (stream.average_rate or stream.guessed_rate or 25)

@@ -14,7 +14,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import soxr
 
@@ -24,6 +23,7 @@ from engine.core.arrays import Float
 from engine.core.files import atomic_write
 from engine.core.progress import no_progress
 from engine.recognition.measurement import LOUD, measure
+from training.data.film_frames import opened_video
 from training.tracking.film import Film
 
 
@@ -88,7 +88,7 @@ def _sound(film: Film) -> tuple[Float, int]:
 
 def late_sound(film: Film) -> float:
     """Seconds by which the sound of a film's file begins after its pictures."""
-    with av.open(str(film.path)) as container:
+    with opened_video(film.path) as container:
         video, sound = container.streams.video[0], container.streams.audio[0]
         return float(_begin(sound) - _begin(video))
 

@@ -109,9 +109,11 @@ def test_lse_is_measured_of_candidates_and_truth(tmp_path, capsys):
 
 def test_a_file_that_is_no_video_is_named(tmp_path, capsys):
     _folder(tmp_path / "truth", _pictures())
-    (tmp_path / "broken.mp4").write_bytes(b"no video")
-    assert _measured(tmp_path, "--candidate", f"x={tmp_path / 'broken.mp4'}") == 2
-    assert "broken.mp4 cannot be read as a video" in " ".join(capsys.readouterr().err.split())
+    write_video(tmp_path / "film.mp4", list(_pictures()), 25.0)
+    for content in (b"no video", b"ffconcat version 1.0\nfile film.mp4\n"):
+        (tmp_path / "broken.mp4").write_bytes(content)
+        assert _measured(tmp_path, "--candidate", f"x={tmp_path / 'broken.mp4'}") == 2
+        assert "broken.mp4 cannot be read as a video" in " ".join(capsys.readouterr().err.split())
 
 
 def test_pictures_are_in_the_order_of_their_numbers(tmp_path):

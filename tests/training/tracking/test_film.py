@@ -232,6 +232,9 @@ def test_what_is_no_video_is_refused(tmp_path):
     assert "no video that can be read" in refused(tmp_path / "text.mp4")
     soundfile.write(tmp_path / "a.wav", np.zeros(8000), 8000)
     assert "no pictures" in refused(tmp_path / "a.wav")
+    numbered(tmp_path / "other.mp4", 30)
+    (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile other.mp4\n")
+    assert "no video that can be read" in refused(tmp_path / "list.mp4")
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
