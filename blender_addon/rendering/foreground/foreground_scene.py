@@ -10,7 +10,13 @@ import bpy
 
 from ..following import has_several_cameras
 from ..freeing import free
-from ..light.light_scene import follow_engine, keep_proxies, new_scene_before, proxies_differ
+from ..light.light_scene import (
+    engine_differs,
+    follow_engine,
+    keep_proxies,
+    new_scene_before,
+    proxies_differ,
+)
 from ..light.proxies import remove_proxy, remove_unused
 from ..properties import composite_of
 from ..rendered_heads import is_shown_by_sets
@@ -93,8 +99,10 @@ def differs(scene: bpy.types.Scene, heads: Collection[bpy.types.Object]) -> bool
     foreground = composite_of(scene).foreground_scene
     if foreground is None:
         return bool(heads)
-    return proxies_differ(foreground.collection.objects, heads) or held_out_differs(
-        scene, foreground
+    return (
+        proxies_differ(foreground.collection.objects, heads)
+        or held_out_differs(scene, foreground)
+        or engine_differs(scene, foreground)
     )
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +15,9 @@ from ...status import set_message
 from ..compositor import TAG
 from ..freeing import free
 from ..properties import composite_of
+from ..rendered_heads import composited_layer
+from .light_linking import differs as linking_differs
+from .light_linking import follow_light_linking
 from .proxies import (
     CAPTURE,
     SETTINGS,
@@ -58,10 +61,8 @@ def keep_light_scene(scene: bpy.types.Scene, heads: Collection[bpy.types.Object]
     light_scene = composite.light_scene
     changed = keep_proxies(light_scene.collection.objects, heads, _receiver)
     changed |= keep_proxies(composite.hulls.objects, heads, make_hull)
-    fewer = {"use_denoising": True}
-    if scene.render.engine == "CYCLES":
-        fewer["samples"] = min(scene.cycles.samples, SAMPLES)
-    follow_engine(scene, light_scene, fewer)
+    changed |= follow_light_linking(scene, _proxies(composite))
+    follow_engine(scene, light_scene, _own_settings(scene))
     if changed:
         # A render that has begun already would otherwise crash Blender 5.2.
         light_scene.view_layers[0].update()
@@ -73,10 +74,27 @@ def differs(scene: bpy.types.Scene, heads: Collection[bpy.types.Object]) -> bool
     composite = composite_of(scene)
     if composite.light_scene is None or composite.hulls is None:
         return bool(heads)
-    return any(
-        proxies_differ(objects, heads)
-        for objects in (composite.light_scene.collection.objects, composite.hulls.objects)
+    light_scene = composite.light_scene
+    return (
+        any(
+            proxies_differ(objects, heads)
+            for objects in (light_scene.collection.objects, composite.hulls.objects)
+        )
+        or engine_differs(scene, light_scene, _own_settings(scene))
+        or linking_differs(scene, _proxies(composite))
     )
+
+
+def _proxies(composite: bpy.types.PropertyGroup) -> list[bpy.types.Object]:
+    """Receivers and hulls."""
+    objects = [*composite.light_scene.collection.objects, *composite.hulls.objects]
+    return [obj for obj in objects if obj.gaussianspeech_light_proxy.head is not None]
+
+
+def _own_settings(scene: bpy.types.Scene) -> dict[str, Any]:
+    """Of Cycles' settings those that a light scene has for itself."""
+    samples = {"samples": min(scene.cycles.samples, SAMPLES)} if hasattr(scene, "cycles") else {}
+    return {"use_denoising": True, **samples}
 
 
 def remove_light_scene(scene: bpy.types.Scene) -> None:
@@ -206,22 +224,41 @@ def follow_engine(
         other: that follows it.
         own: settings of Cycles that it has for itself.
     """
-    if other.world != scene.world:
-        other.world = scene.world
+    for target, name, value in _engine_changes(scene, other, own):
+        setattr(target, name, value)
+
+
+def engine_differs(
+    scene: bpy.types.Scene, other: bpy.types.Scene, own: Mapping[str, Any] = MappingProxyType({})
+) -> bool:
+    """Whether :func:`follow_engine` would change something."""
+    return any(_engine_changes(scene, other, own))
+
+
+def _engine_changes(
+    scene: bpy.types.Scene, other: bpy.types.Scene, own: Mapping[str, Any]
+) -> Iterator[tuple[Any, str, Any]]:
+    """What of which settings is to have which value."""
+    # Blender 5.1 and later let a view layer have a world of its own.
+    world = getattr(composited_layer(scene), "world_override", None) or scene.world
+    if other.world != world:
+        yield other, "world", world
     if other.render.engine != scene.render.engine:
-        other.render.engine = scene.render.engine
+        yield other.render, "engine", scene.render.engine
     for group in ("cycles", "cycles_curves", "eevee"):
         if hasattr(scene, group):
-            _copy_group(
+            yield from _group_changes(
                 getattr(scene, group), getattr(other, group), own if group == "cycles" else {}
             )
 
 
-def _copy_group(source: Any, target: Any, own: Mapping[str, Any]) -> None:
+def _group_changes(
+    source: Any, target: Any, own: Mapping[str, Any]
+) -> Iterator[tuple[Any, str, Any]]:
     for item in source.bl_rna.properties:
         name = item.identifier
         if item.is_readonly or name in ("rna_type", "name"):
             continue
         value = own.get(name, getattr(source, name))
         if getattr(target, name) != value:
-            setattr(target, name, value)
+            yield target, name, value
