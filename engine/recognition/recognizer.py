@@ -19,7 +19,7 @@ from engine.recognition.measurement import Measured, measure
 from engine.recognition.search import Found, search
 from engine.recognition.text_file import Cue
 from engine.recognition.whisper_models import choose_model, find_multilingual
-from engine.recognition.words import Script, misfit_warning, script_of
+from engine.recognition.words import Script, doubt_warning, misfit_warning, script_of
 
 _LETTERS_PER_SECOND = 50.0
 """Twice the fastest reading aloud, spaces and stage directions included."""
@@ -34,6 +34,11 @@ _COVERED = 0.5
 _TEXT_LACKS = (
     "Most of what is said is not in the text: those sounds were recognised without words, which is "
     "less exact."
+)
+
+_PARTLY_UNDERSTOOD = (
+    "Most of what is said was not understood as words: those sounds were recognised without words, "
+    "which is less exact. Type what is said."
 )
 
 _NO_SPEECH = "No speech was found in the sound: the mouth stays still."
@@ -133,9 +138,14 @@ def _align(
         warnings.append("The text holds no words that can be spoken; it was not used.")
     elif found.missing:
         warnings.append(misfit_warning(found.words, found.missing))
-    if found.words and _seconds(found.words) < _COVERED * _seconds(found.phones):
+    if _covers_little(found):
         warnings.append(_TEXT_LACKS)
     return found._replace(language=language, warnings=tuple(warnings))
+
+
+def _covers_little(found: Found) -> bool:
+    """Whether there are words, but most of what is said lies outside them."""
+    return bool(found.words) and _seconds(found.words) < _COVERED * _seconds(found.phones)
 
 
 def _seconds(timed: Sequence[Phone] | Sequence[Word]) -> float:
@@ -184,7 +194,10 @@ def _with_model(
     )
     script = script_of(transcript.cues, transcript.language)
     found = search(measured, script, subprogress(progress, _WRITTEN, 1.0))
-    return found._replace(language=transcript.language)
+    warnings = list(doubt_warning(found.words, transcript.doubtful))
+    if _covers_little(found):
+        warnings.append(_PARTLY_UNDERSTOOD)
+    return found._replace(language=transcript.language, warnings=tuple(warnings))
 
 
 def _given(text: str | Sequence[Cue] | None, duration: float) -> Sequence[Cue]:

@@ -48,6 +48,11 @@ _UNSURE = -1.2
 """Mean log probability of the tokens of a stretch under which it is guessed. Right words of clear
 and whispered speech have -0.2 to -1.0; those for a language the model does not know -0.9 to -2."""
 
+_DOUBTFUL = -0.7
+"""The same, under which the words are kept, but for somebody to check: in speech that is clipped,
+reverberant, drawn out or under noise most such stretches have wrong words, and of single words
+every other one; clear and whispered sentences have -0.3 to -0.65."""
+
 _WORDS_PER_SECOND = 8.0
 """More than anybody says."""
 
@@ -67,10 +72,12 @@ class Transcript(NamedTuple):
     Attributes:
         cues: stretches of text with their times, in order.
         language: the one that was given, or Whisper's code of the one that was found out.
+        doubtful: those of the cues of which the model was not sure.
     """
 
     cues: tuple[Cue, ...]
     language: str
+    doubtful: tuple[Cue, ...] = ()
 
 
 def transcribe(
@@ -107,11 +114,12 @@ def transcribe(
     chunks = _chunks(regions, level)
     if code is None:
         code = known[0] if len(known) == 1 else _language(model, samples, chunks)
-    cues: list[Cue] = []
+    written: list[_Written] = []
     for number, chunk in enumerate(chunks):
         progress(number / len(chunks), "Writing down what is said")
-        cues += _cues(model, samples, chunk, code)
-    return Transcript(tuple(cues), language or code)
+        written += _written(model, samples, chunk, code)
+    doubtful = tuple(cue for cue, certainty in written if certainty < _DOUBTFUL)
+    return Transcript(tuple(cue for cue, _ in written), language or code, doubtful)
 
 
 def _code(language: str) -> str:
@@ -156,7 +164,16 @@ def _language(model: Any, samples: Float, chunks: Sequence[tuple[int, int]]) -> 
     return max(sure, key=sure.__getitem__)
 
 
-def _cues(model: Any, samples: Float, chunk: tuple[int, int], language: str) -> list[Cue]:
+class _Written(NamedTuple):
+    """A stretch of text, and the mean log probability of its tokens."""
+
+    cue: Cue
+    certainty: float
+
+
+def _written(
+    model: Any, samples: Float, chunk: tuple[int, int], language: str
+) -> list[_Written]:
     """What is said in a chunk, without what Whisper only guesses."""
     start, stop = chunk
     seconds = (stop - start) / FRAME_RATE
@@ -172,7 +189,7 @@ def _cues(model: Any, samples: Float, chunk: tuple[int, int], language: str) -> 
         condition_on_previous_text=False,
         max_new_tokens=tokens,
     )
-    cues = []
+    written = []
     for segment in segments:
         text = _LOOP.sub(r"\1 \1", segment.text.strip())
         first, last = min(segment.start, seconds), min(segment.end, seconds)
@@ -182,8 +199,9 @@ def _cues(model: Any, samples: Float, chunk: tuple[int, int], language: str) -> 
             and len(text.split()) <= _WORDS_PER_SECOND * max(last - first, 1.0)
         ):
             begin = start / FRAME_RATE
-            cues.append(Cue(text, begin + first, begin + last))
-    return cues
+            cue = Cue(text, begin + first, begin + last)
+            written.append(_Written(cue, segment.avg_logprob))
+    return written
 
 
 @lru_cache(maxsize=2)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ _SLACK = 0.6
 """Seconds by which words may lie outside their cue: subtitles and Whisper are no more exact."""
 
 _NAMED = 4
-"""Stretches of missing words that a warning names."""
+"""Stretches of words that a warning names."""
 
 _QUOTED = 60
 """Characters of the words that a warning quotes."""
@@ -117,13 +117,37 @@ def misfit_warning(words: Sequence[Word], missing: Sequence[tuple[float, str]]) 
     """A sentence that names the words of a given text that are not in the sound."""
     if not words:
         return "The text does not fit the sound: none of it was found, and it was not used."
-    named = [f"“{_shortened(text)}” near {time:.1f} s" for time, text in missing[:_NAMED]]
-    more = len(missing) - len(named)
-    named += [f"{more} more stretches"] if more else []
     return (
-        f"The text does not fit the sound: {', '.join(named)} was not found; the sounds there were "
+        f"The text does not fit the sound: {_named(missing)} was not found; the sounds there were "
         "recognised without it."
     )
+
+
+def doubt_warning(words: Sequence[Word], doubtful: Iterable[Cue]) -> Iterator[str]:
+    """At most one sentence: of which stretches the recogniser was not sure.
+
+    Args:
+        words: those that were found.
+        doubtful: what was written down without certainty. Where none of its words were found,
+            phones stand in its place, and it is not named.
+    """
+    kept = [
+        (cue.start, cue.text)
+        for cue in doubtful
+        if any(word.start < cue.end and word.end > cue.start for word in words)
+    ]
+    if kept:
+        yield (
+            f"The recogniser was not sure of {_named(kept)}: listen, and where other words are "
+            "said, give them as the text and predict again."
+        )
+
+
+def _named(stretches: Sequence[tuple[float, str]]) -> str:
+    """Stretches of text with the seconds near which they are, all but the first few as a number."""
+    named = [f"“{_shortened(text)}” near {time:.1f} s" for time, text in stretches[:_NAMED]]
+    more = len(stretches) - len(named)
+    return ", ".join([*named, f"{more} more stretches"] if more else named)
 
 
 def _shortened(text: str) -> str:

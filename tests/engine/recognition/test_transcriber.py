@@ -128,6 +128,13 @@ def test_what_whisper_is_unsure_of_or_nobody_says_so_fast_is_dropped(whisper):
     assert [(cue.text, cue.start, cue.end) for cue in found.cues] == [("Right.", 10.0, 11.0)]
 
 
+def test_what_whisper_is_not_sure_of_is_kept_for_somebody_to_check(whisper):
+    chunks = [[segment("Clear.", 0.0, 1.0), segment("Mumbled.", 1.0, 2.0, sure=-0.9)]]
+    _, found = written(chunks, whisper, [(1_030, 1_430)])
+    assert [cue.text for cue in found.cues] == ["Clear.", "Mumbled."]
+    assert [(cue.text, cue.start) for cue in found.doubtful] == [("Mumbled.", 11.0)]
+
+
 def test_phrases_that_whisper_repeats_are_kept_twice_at_most(whisper):
     chunks = [
         [
@@ -194,6 +201,28 @@ def test_words_that_the_sound_does_not_bear_out_are_left_out(whisper, sample_voi
     found = recognize(speech, recognizer="base")
     assert " ".join(word.text for word in found.words) == text
     assert not found.warnings
+
+
+def test_a_warning_names_the_words_that_were_written_without_certainty(whisper, sample_voice):
+    speech, text = sample_voice
+    start, end = text.split(", ", 1)
+    doubted = [segment(f"{start},", 0.0, 1.4), segment(end, 1.4, 5.8, sure=-0.9)]
+    invented = segment("Thank you so much for watching this.", 5.8, 6.5, sure=-0.9)
+    whisper([*doubted, invented])
+    found = recognize(speech, recognizer="base")
+    assert " ".join(word.text for word in found.words) == text
+    (warning,) = found.warnings
+    assert f"not sure of “{end[:60]}" in warning
+    assert start not in warning
+    assert "watching" not in warning
+
+
+def test_a_warning_says_that_most_was_not_written_down(whisper, sample_voice):
+    speech, text = sample_voice
+    whisper([segment(text.partition(",")[0], 0.0, 1.4)])
+    found = recognize(speech, recognizer="base")
+    assert len(found.words) == len(text.partition(",")[0].split())
+    assert any("Most of what is said was not understood" in text for text in found.warnings)
 
 
 def test_only_invented_words_leave_the_phones_and_a_warning(whisper, sample_voice, recognized):
