@@ -13,7 +13,7 @@ that memory does not grow with the length.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numba
@@ -50,6 +50,9 @@ _OUTSIDE = np.float32(-4.0)
 
 _ALWAYS = (-(1 << 30), 1 << 30)
 """Bounds that bind nothing."""
+
+_MOST_SKIPPED = 60
+"""Ways into a word round the optional ones before it; more of those are left out by filler."""
 
 WINDOW = 4_000
 """States followed at once: about a hundred words either side of where the speaker is."""
@@ -91,7 +94,9 @@ class Chain(NamedTuple):
 
 
 def chain_of(
-    words: Sequence[Pronunciations], bounds: Sequence[tuple[int, int]] | None = None
+    words: Sequence[Pronunciations],
+    bounds: Sequence[tuple[int, int]] | None = None,
+    optional: Collection[int] = (),
 ) -> Chain:
     """Lay out the states of words.
 
@@ -101,20 +106,30 @@ def chain_of(
         words: at least one; each with at least one pronunciation of at least one sound.
         bounds: for each word the frames of the recording [earliest, latest) at which it is
             expected; it may fall outside at a price.
+        optional: numbers of words that may be left out at no price.
     """
     builder = _Builder()
     ends: list[int] = [-1]
     filler = None
+    optional = set(optional)
+    round_optional: list[Entry] = []
     for number, pronunciations in enumerate(words):
-        left = builder.nearest(words[number - 1][0][-1]) if number else builder.silence
-        follows = number + 1 < len(words)
-        right = builder.nearest(words[number + 1][0][0]) if follows else builder.silence
+        before, after = range(number - 1, -1, -1), range(number + 1, len(words))
+        # A word that must be said is said beside others that must.
+        passed = set() if number in optional else optional
+        beside = [next((n for n in side if n not in passed), None) for side in (before, after)]
+        left = builder.silence if beside[0] is None else builder.nearest(words[beside[0]][0][-1])
+        right = builder.silence if beside[1] is None else builder.nearest(words[beside[1]][0][0])
         pause, filler = builder.gap(ends, filler)
-        entries = [(end, np.float32(0)) for end in (*ends, pause, filler)]
+        entries = [(end, np.float32(0)) for end in (*ends, pause, filler)] + round_optional
         ends = []
         for sounds in pronunciations:
             ends += builder.word(number, sounds, left, right, entries)
-    return builder.chain([*ends, *builder.gap(ends, filler)], bounds or [_ALWAYS] * len(words))
+        skipped = number in optional and len(entries) <= _MOST_SKIPPED
+        round_optional = entries if skipped else []
+    finals = [*ends, *builder.gap(ends, filler)]
+    finals += [state for state, _ in round_optional if state >= 0]
+    return builder.chain(finals, bounds or [_ALWAYS] * len(words))
 
 
 class _Builder:

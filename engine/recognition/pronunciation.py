@@ -21,7 +21,7 @@ from engine.recognition.language import (
     script_of,
     voice_of,
 )
-from engine.recognition.letters import latin_by_name
+from engine.recognition.letters import latin_by_name, readable
 from engine.recognition.unspaced import kana
 
 Pronunciation = tuple[Sound, ...]
@@ -90,12 +90,38 @@ def pronunciations_in_context(
     for start in range(0, len(words), _TOGETHER):
         block = words[start : start + _TOGETHER]
         if all(_read_by(language, word) for word in block):
-            together = [ipa_sounds(ipa) for ipa in espeak.pronounce(" ".join(block), voice)]
+            said = (readable(word, voice) for word in block)
+            together = [ipa_sounds(ipa) for ipa in espeak.pronounce(" ".join(said), voice)]
             # Where espeak-ng joins words, nobody knows which sound is whose.
             if len(together) == len(block):
                 for i, sounds in enumerate(together, start):
                     options[i] = tuple(dict.fromkeys(filter(None, (sounds, *options[i]))))
     return options
+
+
+def beginning(letters: str, language: str) -> Pronunciation:
+    """The consonants with which a broken-off word begins: *w* and *th* in w-what, th—.
+
+    Args:
+        letters: the part that is written, at least one.
+        language: as in :func:`pronunciations`, which says what is raised.
+
+    Returns:
+        Empty where the letters are more than consonants.
+    """
+    letters = letters.lower()
+    language = reading_language(letters, language)
+    script = script_of(letters[:1])
+    if script not in _A or len(letters) > _LONGEST_BEGINNING:
+        return ()
+    *consonants, vowel = _said(letters + _A[script], voice_of(language)) or ("",)
+    heard = [sound.label in VOWELS for sound in consonants]
+    return tuple(consonants) if vowel and vowel.label in VOWELS and not any(heard) else ()
+
+
+_A = {"LATIN": "a", "CYRILLIC": "а", "GREEK": "α"}
+"""A vowel in scripts whose consonants have none of their own."""
+_LONGEST_BEGINNING = 3
 
 
 def _read_by(language: str, word: str) -> bool:
@@ -112,6 +138,8 @@ _TOGETHER = 6
 
 def _readings(word: str, language: str) -> Iterator[Pronunciation]:
     voice = voice_of(language)
+    if not read_by_name(word):
+        word = readable(word, voice)
     known = list(_dictionary_entries(word.lower())) if voice.startswith(ENGLISH) else []
     yield from known
     if word[:1].isdecimal():

@@ -13,7 +13,7 @@ from engine.audio.features import FRAME_RATE, Features
 from engine.core.arrays import Mask
 from engine.core.progress import Progress
 from engine.phonemes import SILENCE, Phone, Word
-from engine.recognition.alignment import FILLER, Aligner, Alignment, chain_of
+from engine.recognition.alignment import FILLER, Aligner, Alignment, Chain, chain_of
 from engine.recognition.chunking import split_at_silence
 from engine.recognition.closures import ClosingPhoneLoop
 from engine.recognition.measurement import Measured
@@ -81,7 +81,7 @@ def search(measured: Measured, script: Script, progress: Progress) -> Found:
     if not chunks:
         return nothing
     loop = ClosingPhoneLoop()
-    aligner = Aligner(chain_of(script.pronunciations, script.bounds)) if known else None
+    aligner = Aligner(_chain(script)) if known else None
     for number, chunk in enumerate(chunks):
         progress(number / len(chunks), "Recognising speech")
         scored = senone_scores(chunk.with_context(measured.cepstra))
@@ -98,6 +98,12 @@ def search(measured: Measured, script: Script, progress: Progress) -> Found:
     without |= _spoken_pauses(aligned, free, frames)
     phones = _merge(_to_seconds(aligned.phones, frames), free, frames, without)
     return Found(phones, *word_times(script, aligned.words, frames, without))
+
+
+def _chain(script: Script) -> Chain:
+    """The states of the words of a script, which has some."""
+    optional = [number for number, may_lack in enumerate(script.optional) if may_lack]
+    return chain_of(script.pronunciations, script.bounds, optional)
 
 
 def _without_words(aligned: Alignment, frames: NDArray[np.int64], activity: SpeechRegions) -> Mask:

@@ -171,9 +171,7 @@ class _Written(NamedTuple):
     certainty: float
 
 
-def _written(
-    model: Any, samples: Float, chunk: tuple[int, int], language: str
-) -> list[_Written]:
+def _written(model: Any, samples: Float, chunk: tuple[int, int], language: str) -> list[_Written]:
     """What is said in a chunk, without what Whisper only guesses."""
     start, stop = chunk
     seconds = (stop - start) / FRAME_RATE

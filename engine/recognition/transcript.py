@@ -18,10 +18,18 @@ _TOKEN = re.compile(
     "|(?P<currency>[$])|(?P<symbol>s)"
 )
 """Over the kinds of characters that :func:`_kind` distinguishes."""
-_MARKUP = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|<[^<>]*>|（[^（）]*）|【[^【】]*】")
+_MARKUP = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|<[^<>]*>|\{[^{}]*\}|（[^（）]*）|【[^【】]*】")
 _ASTERISKS = re.compile(r"(^|\n|[.!?…。！？][\"'’”»)\]]*)((?:[ \t]*\*[^*\n]+\*)+)(?!\*)")
 """Asterisks where a sentence may begin."""
 _STARRED = re.compile(r"[ \t]*\*([^*\n]+)\*")
+_BETWEEN_ASTERISKS = re.compile(r"\*[^*\n]+\*")
+"""In a sentence: a direction, or a word that is stressed."""
+_LABEL = re.compile(
+    r"^[ \t]*(?:[-–—][ \t]*)?([^\W_][^\s:：]*(?:[ \t]+[^\s:：]+){0,2})[ \t]*[:：]", re.MULTILINE
+)
+"""Up to three words and a colon at the beginning of a line: who speaks, or part of what is said."""
+_HEADING_WORDS = 6
+"""Words in capitals alone on a line that may be a name or a heading: BOB, INT. KITCHEN - DAY."""
 _UNSEEN = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 """Variation selectors: another glyph of the same letter."""
 _LONGEST_WORD = 60
@@ -51,10 +59,12 @@ class WrittenWord(NamedTuple):
     Attributes:
         text: as it is written, with its punctuation.
         spoken: the words in which it is said, as :func:`spoken_words` has them, at least one.
+        optional: it may well not be said: a direction, a heading or the name of who speaks.
     """
 
     text: str
     spoken: tuple[str, ...]
+    optional: bool = False
 
 
 def spoken_words(text: str, language: str | None = None) -> list[str]:
@@ -78,9 +88,11 @@ def written_words(text: str, language: str | None = None) -> list[WrittenWord]:
     """The words of a text as they are written, each with how it is said, in order.
 
     What is not said, such as a dash between two words, stays with the word before it. Stage
-    directions are left out: in brackets, as ``(laughs)``, ``[door]`` and ``（笑）``, or in
-    asterisks, as ``*sighs*``. Words in asterisks that stand inside a sentence, or begin one with a
-    capital, are emphasised: ``I *really* do. *Never* again!``
+    directions are left out: in brackets, as ``(laughs)``, ``[door]``, ``{beat}`` and ``（笑）``, or
+    in asterisks, as ``*sighs*``. Words in asterisks that stand inside a sentence, or begin one with
+    a capital, are emphasised, ``I *really* do. *Never* again!``, or a direction all the same: they
+    are optional, as are names with a colon at the beginning of a line and lines in capitals where
+    others are not.
 
     Args:
         text: anything; never an error for what it holds.
@@ -108,8 +120,30 @@ def written_words(text: str, language: str | None = None) -> list[WrittenWord]:
             starts.append(before.end + (spaces[-1] if spaces else len(gap) if groups else 0))
             groups.append([said.word])
         before = said
-    written = (" ".join(text[a:b].split()) for a, b in itertools.pairwise([*starts, len(text)]))
-    return list(map(WrittenWord, written, map(tuple, groups)))
+    optional = bytearray(len(text))
+    for start, end in _optional(text):
+        optional[start:end] = bytes([1]) * (end - start)
+    return [
+        WrittenWord(" ".join(text[start:end].split()), tuple(group), bool(optional[start]))
+        for (start, end), group in zip(
+            itertools.pairwise([*starts, len(text)]), groups, strict=True
+        )
+    ]
+
+
+def _optional(text: str) -> Iterator[tuple[int, int]]:
+    """Characters [start, end) of what a script has beside what is said, or may have."""
+    for match in _BETWEEN_ASTERISKS.finditer(text):
+        yield match.span()
+    for match in _LABEL.finditer(text):
+        if not any(word[0].islower() for word in match[1].split()):
+            yield match.span()
+    if not text.isupper():
+        start = 0
+        for line in text.splitlines(keepends=True):
+            if line.isupper() and len(line.split()) <= _HEADING_WORDS:
+                yield start, start + len(line)
+            start += len(line)
 
 
 def _without_directions(found: re.Match[str]) -> str:

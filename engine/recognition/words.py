@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from engine.audio.features import FRAME_RATE
 from engine.core.arrays import Index, Mask
 from engine.phonemes import Word
 from engine.recognition.alignment import Pronunciations
-from engine.recognition.pronunciation import pronunciations_in_context
+from engine.recognition.pronunciation import beginning, pronunciations_in_context
 from engine.recognition.text_file import Cue
 from engine.recognition.transcript import written_words
 
@@ -38,12 +39,14 @@ class Script:
         pronunciations: of each spoken word; "10:30" is spoken as two.
         numbers: the written word that each spoken one belongs to.
         bounds: frames [earliest, latest) within which each spoken word is expected.
+        optional: of each spoken word, whether it may well not be said.
     """
 
     written: list[str] = field(default_factory=list)
     pronunciations: list[Pronunciations] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
     bounds: list[tuple[int, int]] = field(default_factory=list)
+    optional: list[bool] = field(default_factory=list)
 
 
 def script_of(cues: Iterable[Cue], language: str) -> Script:
@@ -58,13 +61,23 @@ def script_of(cues: Iterable[Cue], language: str) -> Script:
         spoken = [part for word in written for part in word.spoken]
         options = iter(pronunciations_in_context(spoken, language))
         for word in written:
-            said = list(filter(None, itertools.islice(options, len(word.spoken))))
+            said = list(itertools.islice(options, len(word.spoken)))
+            for number, part in enumerate(word.spoken):
+                if _is_broken_off(part, word.text) and (begun := beginning(part, language)):
+                    said[number] = (begun, *said[number])
+            said = list(filter(None, said))
             if said:
                 script.pronunciations += said
                 script.numbers += [len(script.written)] * len(said)
                 script.bounds += [(earliest, latest)] * len(said)
+                script.optional += [word.optional] * len(said)
                 script.written.append(word.text)
     return script
+
+
+def _is_broken_off(part: str, written: str) -> bool:
+    """Whether a part of a written word is followed by a dash or an ellipsis: w-what, th—."""
+    return re.search(rf"(?<!\w){re.escape(part)}(?:[-‐‑–—…]|\.\.)", written) is not None
 
 
 class WordTimes(NamedTuple):
@@ -73,7 +86,7 @@ class WordTimes(NamedTuple):
     Attributes:
         words: those that were found, with their times.
         missing: the written words that were not, in runs that follow each other in the text, each
-            with the second at which they would have been said.
+            with the second at which they would have been said; none that are optional.
     """
 
     words: tuple[Word, ...]
@@ -98,19 +111,18 @@ def word_times(script: Script, spoken: Index, frames: NDArray[np.int64], misfit:
             start = float(frames[first]) / FRAME_RATE
             times[number] = (min(times.get(number, (start, end))[0], start), end)
     words = tuple(Word(script.written[number], *times[number]) for number in sorted(times))
-    return WordTimes(words, tuple(_missing(script.written, times)))
+    return WordTimes(words, tuple(_missing(script, times)))
 
 
-def _missing(
-    written: Sequence[str], times: dict[int, tuple[float, float]]
-) -> Iterable[tuple[float, str]]:
+def _missing(script: Script, times: dict[int, tuple[float, float]]) -> Iterable[tuple[float, str]]:
+    optional = dict(zip(script.numbers, script.optional, strict=True))
     before = 0.0
-    for found, run in itertools.groupby(range(len(written)), times.__contains__):
+    for found, run in itertools.groupby(range(len(script.written)), times.__contains__):
         numbers = list(run)
         if found:
             before = times[numbers[-1]][1]
-        else:
-            yield before, " ".join(written[number] for number in numbers)
+        elif text := " ".join(script.written[number] for number in numbers if not optional[number]):
+            yield before, text
 
 
 def misfit_warning(words: Sequence[Word], missing: Sequence[tuple[float, str]]) -> str:

@@ -10,6 +10,7 @@ from engine.recognition.language import languages
 from engine.recognition.pronunciation import (
     _dictionary,
     _said,
+    beginning,
     pronunciations,
     pronunciations_in_context,
 )
@@ -36,6 +37,39 @@ def test_any_word_of_any_language_has_sounds_that_can_be_aligned(text, language)
 
 def test_the_dictionary_gives_all_pronunciations():
     assert labels("Read") == ["R EH D", "R IY D"]
+
+
+@pytest.mark.parametrize(
+    ("word", "language", "same"),
+    [("Nguyễn", "en", "nguyen"), ("Phở", "de", "pho"), ("Ṭhākur", "fr", "thākur")],
+)
+def test_letters_that_a_voice_does_not_know_are_read_without_their_marks(word, language, same):
+    assert labels(word, language) == labels(same, language)
+    context = pronunciations_in_context([word, word], language)
+    assert context == pronunciations_in_context([same, same], language)
+
+
+def test_letters_with_marks_that_a_voice_knows_keep_them():
+    assert labels("Phở", "vi") != labels("pho", "vi")
+    assert labels("Müller", "de") != labels("muller", "de")
+
+
+@pytest.mark.parametrize(
+    ("letters", "language", "said"),
+    [
+        ("W", "en", "W"),
+        ("th", "en", "TH"),
+        ("kn", "en", "N"),
+        ("st", "de", "SH T"),
+        ("п", "ru", "P"),
+        ("o", "en", ""),
+        ("so", "en", ""),
+        ("5", "en", ""),
+        ("我", "zh", ""),
+    ],
+)
+def test_a_broken_off_word_begins_with_its_consonants(letters, language, said):
+    assert " ".join(sound.label for sound in beginning(letters, language)) == said
 
 
 def test_capitals_may_be_a_word_or_an_abbreviation():

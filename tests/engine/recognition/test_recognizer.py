@@ -306,3 +306,22 @@ def test_the_words_of_a_line_come_with_their_times(sample_voice, sample_aligned)
     inside = [p.label for p in aligned.phones if voice.start <= p.start < voice.end]
     assert voice.text == "voice,"
     assert inside == ["V", "OY", "S"]
+
+
+def test_names_headings_and_directions_of_a_script_are_neither_said_nor_missed(
+    sample_voice, sample_aligned
+):
+    speech, text = sample_voice
+    first, second = text.split(", ", 1)
+    script = f"INT. STAGE - DAY\n\nANNA (V.O.): {first},\nBob: *sighs* {{beat}} {second}\nFADE OUT."
+    found = recognize(speech, script)
+    assert found.phones == sample_aligned.phones
+    assert [word.text for word in found.words] == text.split()
+    assert not found.warnings
+
+
+def test_a_word_before_a_colon_that_is_said_is_found(sample_voice, sample_aligned):
+    speech, text = sample_voice
+    found = recognize(speech, text[:1].upper() + text[1:].replace(" ", ": ", 1))
+    assert found.phones == sample_aligned.phones
+    assert len(found.words) == len(text.split())

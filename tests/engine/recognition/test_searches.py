@@ -135,6 +135,29 @@ def test_a_sound_that_is_like_several_english_ones_is_found_as_any_of_them(score
     assert found.scores.mean() > aligned(chain("HH", "HH"), scores).scores.mean() + 0.5
 
 
+def test_optional_words_that_are_not_said_cost_nothing(scores, words):
+    said = aligned(chain_of(words), scores)
+    name = pronunciations("kangaroo")
+    between = [*words[:3], name, name, *words[3:], name]
+    found = aligned(chain_of(between, optional=[3, 4, len(between) - 1]), scores)
+    assert found.phones == said.phones
+    assert not set(found.words) & {3, 4, len(between) - 1}
+
+
+def test_optional_words_that_are_said_are_found(scores, words):
+    every = aligned(chain_of(words, optional=range(len(words))), scores)
+    assert every.phones == aligned(chain_of(words), scores).phones
+
+
+def test_many_optional_words_have_few_ways_round_them(scores, words):
+    """A way is remembered in a byte."""
+    names = [pronunciations("kangaroo")] * 60
+    chain = chain_of([*names, *words], optional=range(60))
+    assert np.diff(chain.first_entry).max() < 200
+    labels = [phone.label for phone in aligned(chain, scores).phones]
+    assert labels[-5:] == [phone.label for phone in aligned(chain_of(words), scores).phones][-5:]
+
+
 def test_words_that_never_come_are_not_aligned(scores, words):
     assert aligned(chain_of(words * 40), scores) is None
 

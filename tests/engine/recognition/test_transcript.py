@@ -39,6 +39,7 @@ from tests.waiting import PATIENCE
         ("*sighs", "sighs"),
         ("♪ la la ♪ [♪]", "la la"),
         ("well-known", "well known"),
+        ("{beat} Really? {a\nlong one}", "Really"),
         ("Ｆｕｌｌ　ｗｉｄｔｈ", "Full width"),
         ("हिन्दी नमस्ते", "हिन्दी नमस्ते"),
         ("привет, как дела?", "привет как дела"),
@@ -75,6 +76,23 @@ def test_scripts_without_spaces_are_cut(text, language, words):
 )
 def test_written_words_keep_their_punctuation(text, written):
     assert [word.text for word in written_words(text)] == written
+
+
+@pytest.mark.parametrize(
+    ("text", "optional"),
+    [
+        ("ANNA (V.O.): Please.\n- Mr. Big: no. He said: go.", "ANNA : Mr. Big:"),
+        ("Remember: never.", "Remember:"),
+        ("well, he said: go", ""),
+        ("INT. KITCHEN - DAY\n\nBOB\nPlease. USA!\nCUT TO:", "INT. KITCHEN - DAY BOB CUT TO:"),
+        ("PLEASE BRING IT\nBOB: NOW", "BOB:"),
+        ("Well *sighs* I *never* did. 3 * 4 = 12", "*sighs* *never*"),
+        ("明：你好", "明："),
+    ],
+)
+def test_what_a_script_has_beside_what_is_said_is_optional(text, optional):
+    words = written_words(text, "zh" if "明" in text else "en")
+    assert " ".join(word.text for word in words if word.optional).removesuffix(" -") == optional
 
 
 @settings(max_examples=300, deadline=None)
