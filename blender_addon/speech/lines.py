@@ -8,8 +8,8 @@ property (:data:`nla.LINE`), so that renaming, pushing down and copying do no ha
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from zlib import crc32
 
@@ -46,6 +46,7 @@ class Predicted:
         sound_start: seconds into the sound file of the first value, ``None`` where unknown.
         duration: seconds of the sound that were asked for; ``None`` to the end of its file.
         asked: what was asked of the engine, to see whether it still holds.
+        warnings: what the engine said of the sound and of the words, a sentence each.
     """
 
     fps: float
@@ -55,6 +56,7 @@ class Predicted:
     sound_start: float | None = None
     duration: float | None = None
     asked: Mapping[str, Any] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
 
     def to_json(self) -> str:
         """As it is kept."""
@@ -64,6 +66,19 @@ class Predicted:
 def predicted(line: Any) -> Predicted | None:
     """What a line was predicted from; ``None`` before it was."""
     return Predicted(**json.loads(line.predicted)) if line.predicted else None
+
+
+def keep_warnings(line: Any, warnings: Iterable[str]) -> None:
+    """Keep what the engine said of a line that was predicted, until it is predicted again."""
+    about = predicted(line)
+    if about is not None:
+        line.predicted = replace(about, warnings=tuple(warnings)).to_json()
+
+
+def warnings_of(line: Any) -> Sequence[str]:
+    """What the engine said of a line when it was predicted."""
+    about = predicted(line)
+    return about.warnings if about else ()
 
 
 def lines_of(obj: bpy.types.Object) -> Any:

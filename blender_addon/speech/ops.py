@@ -36,6 +36,7 @@ from .line_list import add_line, ensure_line
 from .lines import (
     active_line,
     counted_later,
+    keep_warnings,
     line_by_id,
     lines_of,
     out_of_date,
@@ -250,6 +251,7 @@ class LinesTask(EngineTask):
         notes = take_reply(line, start, reply.body, given=self._given)
         done = put(context, draft)
         keep_transcript(line, clip, reply.body)
+        keep_warnings(line, reply.body.get("warnings", ()))
         show_again(context, line)
         done = replace(done, notes=(*reply.body.get("warnings", ()), *notes, *done.notes))
         # The error is that of a head's mesh.

@@ -24,6 +24,7 @@ from .lines import (
     lines_of,
     model_settings,
     out_of_date,
+    warnings_of,
 )
 from .live_ops import draw_live
 from .ops import (
@@ -51,11 +52,13 @@ class GAUSSIANSPEECH_UL_lines(bpy.types.UIList):
         _active_property: str,
         _index: int,
     ) -> None:
-        """Draw a line: whether it is in date, its name, and whether it plays."""
+        """Draw a line: whether it is in date, has warnings, its name, and whether it plays."""
         spoken = line_action(item.id_data, item) is not None
         stale = "FILE_REFRESH" if spoken else "BLANK1"
         row = layout.row(align=True)
         row.label(text="", icon=stale if out_of_date(context, item) else "CHECKMARK")
+        if spoken and warnings_of(item):
+            row.label(text="", icon="INFO")
         row.prop(item, "name", text="", emboss=False)
         if spoken:
             row.prop(item, "muted", text="", icon="HIDE_ON" if item.muted else "HIDE_OFF")
@@ -81,7 +84,7 @@ class GAUSSIANSPEECH_PT_speech(Section, bpy.types.Panel):
         line = active_line(obj)
         if line is not None:
             _draw_sound(layout.column(), line)
-            _draw_buttons(layout.column(align=True), context, line)
+            draw_buttons(layout.column(align=True), context, line)
         draw_live(layout, context)
 
 
@@ -128,7 +131,7 @@ def _draw_sound(column: bpy.types.UILayout, line: bpy.types.PropertyGroup) -> No
     column.prop(line, "text", text="", placeholder="Transcript: recognised where empty")
 
 
-def _draw_buttons(
+def draw_buttons(
     column: bpy.types.UILayout, context: bpy.types.Context, line: bpy.types.PropertyGroup
 ) -> None:
     """Draw what brings a line up to date."""
@@ -140,6 +143,8 @@ def _draw_buttons(
     reason = out_of_date(context, line)
     if reason:
         draw_wrapped(column, context, reason, icon="FILE_REFRESH")
+    for warning in warnings_of(line):
+        draw_wrapped(column, context, warning, icon="INFO")
     row = column.row(align=True)
     row.operator(GAUSSIANSPEECH_OT_update_line.bl_idname, text="Update")
     if len(lines_of(line.id_data)) > 1:

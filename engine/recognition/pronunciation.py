@@ -114,9 +114,9 @@ def beginning(letters: str, language: str) -> Pronunciation:
     script = script_of(letters[:1])
     if script not in _A or len(letters) > _LONGEST_BEGINNING:
         return ()
-    *consonants, vowel = _said(letters + _A[script], voice_of(language)) or ("",)
-    heard = [sound.label in VOWELS for sound in consonants]
-    return tuple(consonants) if vowel and vowel.label in VOWELS and not any(heard) else ()
+    sounds = _said(letters + _A[script], voice_of(language))
+    vowels = [sound.label in VOWELS for sound in sounds]
+    return sounds[:-1] if vowels and vowels[-1] and not any(vowels[:-1]) else ()
 
 
 _A = {"LATIN": "a", "CYRILLIC": "а", "GREEK": "α"}

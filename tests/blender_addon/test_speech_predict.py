@@ -8,10 +8,12 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from tests.blender_addon.jobs.drawn_layout import Drawn
 from tests.blender_addon.sample_voice import VOICE, speaker
 from tests.blender_addon.speaking import action_of, frames_of, line_of
 from tests.engine.recognition.text_grids import short_form
@@ -135,6 +137,31 @@ def test_what_is_recognised_is_shown_and_a_correction_is_aligned_alone(
     prediction = addon("speech.action").read_prediction(action_of(head))
     assert [word for word, _, _ in prediction.words] == settings.text.split()
     assert prediction.language == "en"
+
+
+def test_what_the_engine_said_of_a_line_stays_with_it_until_it_is_predicted_again(
+    engine_ready, addon, head
+):
+    text = "Lend me your own voice, and I will move my mouth, from a soft whisper to a proper boom."
+    line = line_of(head)
+    line.text = f"{text} She sells sea shells by the sea shore."
+    engine_ready.ops.gaussianspeech.predict()
+    assert engine_ready.ops.gaussianspeech.rebake() == {"FINISHED"}
+    (warning,) = warnings_shown(engine_ready, addon, line)
+    assert "sells sea" in warning
+    line.text = text
+    engine_ready.ops.gaussianspeech.predict()
+    assert not warnings_shown(engine_ready, addon, line)
+
+
+def warnings_shown(blender, addon, line):
+    """The sentences on a line's words that the sidebar shows, below its buttons."""
+    drawn, wide = Drawn(), SimpleNamespace(width=400)
+    context = SimpleNamespace(**blender.context.copy() | {"region": wide})
+    context.preferences = SimpleNamespace(system=SimpleNamespace(ui_scale=1.0))
+    addon("speech.panel").draw_buttons(drawn, context, line)
+    shown = " ".join(filter(None, drawn.shown))
+    return [shown] if "does not fit" in shown else []
 
 
 def test_subtitles_are_sent_with_their_times(engine_ready, addon, head, status, tmp_path):
