@@ -141,7 +141,7 @@ class _Writer:
         self, path: Path, kind: str, rate: Fraction, sound: Path | None, quality: int
     ) -> None:
         options = {"movflags": "+faststart"} if kind in {"mp4", "mov"} else {}
-        self._container: Any = av.open(str(path), "w", format=kind, options=options)
+        self._container: Any = av.open(str(path.absolute()), "w", format=kind, options=options)
         self._rate = rate
         self._quality = quality
         self._video: Any = None
