@@ -15,17 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as Picture
 
 from engine.core import platforms
 from engine.core.errors import BadInputError, CancelledError, UnwritableError
-from engine.core.files import atomic_write, write_text
+from engine.core.files import atomic_write
 from engine.core.progress import Progress, subprogress
 from engine.heads.default import load_default_head
 from engine.jobs.worker import JobHandle
 from engine.rendering.video import write_video
-from training.data.recordings import SPEECH
 from training.tracking.film import Film, open_film, pictures
 from training.tracking.film_sound import write_sound
 from training.tracking.flame_track import FlameTrack, in_flame
@@ -39,6 +37,7 @@ from training.tracking.one_person import other_faces
 from training.tracking.output import CaptureWriter
 from training.tracking.own_looks import film_pictures
 from training.tracking.preview import HEIGHT, MeshOverlay, side_by_side
+from training.tracking.recordings import SOUND, write_recordings
 from training.tracking.report import notes_of, sentence, write_report
 from training.tracking.rig import RigCamera, read_rig
 from training.tracking.scan import GOOD, REASONS, Scan, scan
@@ -52,29 +51,15 @@ from training.tracking.several import (
     view_of,
 )
 from training.tracking.simultaneous import simultaneous
-from training.tracking.sound import (
-    Said,
-    cut_at_pauses,
-    listen,
-    words_between,
-    write_segment,
-)
+from training.tracking.sound import Said, listen
 from training.tracking.takes import alike, joined
 from training.tracking.track import Track, phone_focal, track_scan
 
-PREVIEW, PREVIEW_FILM, SOUND = "preview.jpg", "preview.mp4", "sound.wav"
+PREVIEW, PREVIEW_FILM = "preview.jpg", "preview.mp4"
 _NATIVE = "mediapipe.log"
 _SCANNED, _RECOGNISED, _COMPARED, _FITTED, _IN_FLAME = 0.45, 0.54, 0.57, 0.73, 0.75
 _SHOW_EVERY, _PREVIEWED = 20, 3
 """Frames from one preview to the next, and cameras that one shows."""
-_MOST_LOST = 0.2
-"""Part of a recording's frames that may be dropped."""
-_ABSENT = 0.5
-"""Seconds that may be dropped in a row: longer ones part two recordings."""
-_SHORTEST = 0.5
-"""Seconds of a recording."""
-_LETTERS = 40
-"""Of a video's name in those of its recordings: a file's name ends at 255 bytes."""
 
 
 def track_videos(
@@ -173,7 +158,7 @@ def track_videos(
         )
         recordings = []
         if said is not None:
-            recordings = _write_speech(out, shown.films[0], track, writer, said, job)
+            recordings = write_recordings(out, shown.films[0], track, writer, said, job)
         summary = write_report(out, cameras, offsets, track, detector, flame)
         language = "" if said is None else said.language
         writer.finish(recordings, _made_of(videos, asked, detector, track, flame), language)
@@ -324,56 +309,6 @@ def _write_pictures(
 
     sound = out / SOUND
     write_video(out / PREVIEW_FILM, shown(), fps, sound if sound.is_file() else None, quality=26)
-
-
-def _write_speech(
-    out: Path, film: Film, track: Track, writer: CaptureWriter, said: Said, job: JobHandle
-) -> list[tuple[str, int, int]]:
-    """Recordings with motion and text, cut at pauses; of stretches that were seen and heard."""
-    recordings: list[tuple[str, int, int]] = []
-    lost, fps = track.scan.state != GOOD, track.scan.fps
-    heard = [
-        (first, last)
-        for first, last in cut_at_pauses(said, len(lost), fps, film.begins)
-        if (last - first) / fps >= _SHORTEST and film.take_of(first).sound
-    ]
-    unseen = sum(last - first for first, last in heard) / fps
-    pieces = (piece for first, last in heard for piece in _seen(lost, first, last, _ABSENT * fps))
-    for first, last in pieces:
-        if (last - first) / fps < _SHORTEST or lost[first:last].mean() > _MOST_LOST:
-            continue
-        unseen -= (last - first) / fps
-        take, number = film.take_of(first), len(recordings)
-        # In the order of their names they are split: the last ones are tested on, as pictures are.
-        stem, at = take.path.stem[:_LETTERS], f"{number:03d}"
-        name = f"{at}-{stem}" if film.takes else f"{stem}-{at}"
-        start, end = first / fps, last / fps
-        write_segment(out / SOUND, out / SPEECH / f"{name}.wav", first, last, fps)
-        writer.write_motion(out / SPEECH / name, first, last, said)
-        if words := words_between(said.words, start, end):
-            text = " ".join(word.text for word in words)
-            write_text(out / SPEECH / f"{name}.txt", text)
-        recordings.append((name, first, last))
-    if round(unseen, 1) > 0:
-        job.note(
-            f"{unseen:.1f} s of the sound are no recording: no face was seen there for more than "
-            f"{_ABSENT:g} s, or more than {100 * _MOST_LOST:.0f} % of the frames are dropped."
-        )
-    return recordings
-
-
-def _seen(lost: NDArray[np.bool_], first: int, last: int, longest: float) -> list[tuple[int, int]]:
-    """What remains of some frames without stretches of more than ``longest`` that are lost.
-
-    Somebody who comes into the picture late and leaves it early is a recording in between.
-    """
-    changes = np.diff(lost[first:last].astype(np.int8), prepend=0, append=0)
-    ends = [first, last]
-    for begin, end in (np.flatnonzero(changes).reshape(-1, 2) + first).tolist():
-        if end - begin > longest:
-            ends += [begin, end]
-    ends.sort()
-    return [(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True) if a < b]
 
 
 def _made_of(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from engine.audio.loading import load_speech
 from engine.core.arrays import Double
@@ -23,6 +24,9 @@ from engine.recognition.recognizer import recognize
 _SHORTEST, _LONGEST = 4.0, 20.0
 """Seconds of a recording: cut at pauses once it is so long, anywhere when it gets longer."""
 _PAUSE = 0.25
+_SILENT, _HOLDS_NOTHING = 1.0, 1e-4
+"""Seconds and amplitude, -80 dB, from which and up to which a sound track holds nothing: any
+microphone that is on makes more noise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +145,34 @@ def write_segment(sound: Path, path: Path, first: int, last: int, fps: float) ->
         raise BadInputError(f"{sound} cannot be read.", "Track the video again.") from error
     with atomic_write(path) as temporary:
         soundfile.write(temporary, samples, rate, subtype="PCM_16")
+
+
+def silent_frames(sound: Path, frames: int, fps: float) -> NDArray[np.bool_]:
+    """(T,) whether a frame lies where the sound holds nothing for a second and more.
+
+    Args:
+        sound: of the whole video.
+        frames: of the video.
+        fps: frames per second.
+
+    Raises:
+        BadInputError: the sound cannot be read.
+    """
+    try:
+        with soundfile.SoundFile(sound) as source:
+            edges = np.round(np.arange(1, frames + 1) / fps * source.samplerate).astype(int)
+            counts = np.diff(edges, prepend=0)
+            empty = np.array(
+                [np.abs(source.read(n, dtype="float32")).max(initial=0) for n in counts]
+            )
+    except (soundfile.SoundFileError, OSError) as error:
+        raise BadInputError(f"{sound} cannot be read.", "Track the video again.") from error
+    silent: NDArray[np.bool_] = empty < _HOLDS_NOTHING
+    changes = np.diff(silent.astype(np.int8), prepend=0, append=0)
+    for begin, end in np.flatnonzero(changes).reshape(-1, 2).tolist():
+        if end - begin < _SILENT * fps:
+            silent[begin:end] = False
+    return silent
 
 
 def words_between(words: Sequence[Word], start: float, end: float) -> tuple[Word, ...]:

@@ -14,6 +14,8 @@ from training.tracking.scan import Scan
 
 _SAME_SHAPE = 0.01
 """Relative difference of width to height up to which pictures are of one shape."""
+_MISSING = (0.5, 0.02)
+"""Seconds and part of a film that may be missing from the end without a word."""
 _SILENT = "It has no sound: there are views of it, and no recordings."
 
 
@@ -55,12 +57,10 @@ def joined(films: Sequence[Film], scans: Sequence[Scan]) -> tuple[Film, Scan]:
         films: the videos, :func:`alike`.
         scans: what each shows.
     """
+    films = [_as_decoded(film, len(found.state)) for film, found in zip(films, scans, strict=True)]
     if len(films) == 1:
-        return replace(films[0], frames=len(scans[0].state)), scans[0]
-    takes = tuple(
-        replace(film, frames=len(found.state), most=len(found.state))
-        for film, found in zip(films, scans, strict=True)
-    )
+        return films[0], scans[0]
+    takes = tuple(replace(film, most=film.frames) for film in films)
     sound = any(take.sound for take in takes)
     notes = [(take, note) for take in takes for note in take.remarks]
     notes += [(take, _SILENT) for take in takes if sound and not take.sound]
@@ -83,3 +83,15 @@ def joined(films: Sequence[Film], scans: Sequence[Scan]) -> tuple[Film, Scan]:
         np.concatenate([found.sharpness for found in scans]),
         np.concatenate([found.smeared for found in scans]),
     )
+
+
+def _as_decoded(film: Film, frames: int) -> Film:
+    """A film with the number of pictures that were decoded, and a note where many are missing."""
+    stated, found = film.frames / film.fps, frames / film.fps
+    if stated - found <= max(_MISSING[0], _MISSING[1] * stated):
+        return replace(film, frames=frames)
+    note = (
+        f"Its pictures end after {found:.1f} s of {stated:.1f} s: the file was cut off, or its "
+        "sound is longer."
+    )
+    return replace(film, frames=frames, notes=(*film.notes, note))

@@ -355,3 +355,15 @@ def test_what_was_looked_at_is_kept_where_the_disk_is_full(filmed, tmp_path, mon
         "scan_00000.npz",
         "scanned",
     ]
+
+
+def test_a_film_that_ends_before_its_time_is_noted(tmp_path):
+    film = grey(tmp_path / "a.mp4", range(100))
+    whole, _ = joined([film], [scan_of(98)])
+    assert not [note for note in whole.notes if "end after" in note]
+    whole, _ = joined([film], [scan_of(60)])
+    assert whole.frames == 60
+    assert "pictures end after 2.4 s of 4.0 s" in whole.notes[-1]
+    two = alike([grey(tmp_path / "b.mp4", range(100)), film])
+    whole, _ = joined(two, [scan_of(100), scan_of(60)])
+    assert any(note.startswith("a.mp4: Its pictures end after") for note in whole.notes)
