@@ -77,7 +77,7 @@ def films_of(videos: Sequence[Path], settings: TrackSettings, head: str | None) 
 
         alike(films)
     if settings.masks is not None:
-        from training.tracking.mattes import check_masks
+        from training.tracking.given_masks import check_masks
 
         for film, folder in zip(films, settings.mask_folders(videos), strict=True):
             check_masks(folder, film.width, film.height)

@@ -20,6 +20,8 @@ Image = NDArray[np.uint8]
 
 POINTS = 478
 SKIN = 468
+FACES = 2
+"""Faces of a picture that are looked at."""
 
 INNER_UPPER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
 INNER_LOWER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)

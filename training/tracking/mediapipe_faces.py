@@ -19,11 +19,8 @@ import numpy as np
 
 from engine.core.arrays import Float
 from engine.core.errors import BadInputError, MissingDependencyError
-from training.tracking.landmarks import POINTS, FaceLandmarks, Image
+from training.tracking.landmarks import FACES, POINTS, FaceLandmarks, Image
 from training.tracking.still_pictures import StillPictures
-
-FACES = 2
-"""Faces looked for: a second one is reported."""
 
 _HINT = "Install it with: pip install 'gaussianspeech[tracking]' (Python 3.11 or 3.12)."
 _TASK_HINT = (

@@ -36,10 +36,10 @@ from training.data.layout import (
 from training.data.layout_head_param import HeadParam, save_head_param, save_identity
 from training.data.recordings import RECORD, SPEECH
 from training.tracking.flame_track import FlameTrack, frames_of
+from training.tracking.given_masks import GivenMasks
 from training.tracking.landmarks import Image
 from training.tracking.mattes import (
     FADE,
-    GivenMasks,
     Segmenter,
     ShownHead,
     along_edges,

@@ -27,8 +27,9 @@ from engine.splatting.backend import Backend
 from engine.splatting.camera import Camera
 from training.data.color_gathering import ColorGathering, face_groups
 from training.tracking.film import Film, pictures
+from training.tracking.given_masks import GivenMasks
 from training.tracking.landmarks import Image
-from training.tracking.mattes import GivenMasks, Segmenter
+from training.tracking.mattes import Segmenter
 
 _PERSON = 0.8
 """Of a mask from which a pixel is the person's."""

@@ -27,9 +27,9 @@ from engine.rendering.video import write_video
 from training.tracking.film import Film, open_film, pictures
 from training.tracking.film_sound import write_sound
 from training.tracking.flame_track import FlameTrack, in_flame
+from training.tracking.given_masks import GivenMasks
 from training.tracking.landmark_map import load_landmark_map
 from training.tracking.landmarks import Image
-from training.tracking.mattes import GivenMasks
 from training.tracking.mediapipe_faces import HandDetector, PersonSegmenter, open_detector
 from training.tracking.native_messages import native_messages_in
 from training.tracking.observations import View
@@ -117,7 +117,7 @@ def track_videos(
         with _refusal_forgets(job):
             scans, detector = _scans(films, settings, job, subprogress(report, 0.0, _SCANNED))
             shown = _Shown.of(films, scans, rig)
-        masks = _masks(settings, shown.films)
+        masks = _masks(settings, shown.films, scans if shown.cameras else [shown.found])
         voice = next((film for film in shown.films if film.sound), None)
         said = _recognised(voice, out, asked, subprogress(report, _SCANNED, _RECOGNISED))
         focal = _focal(shown.films[0], settings)
@@ -234,13 +234,20 @@ class _Shown:
         return cls(whole, merged(cameras, views), cameras, views)
 
 
-def _masks(settings: TrackSettings, films: Sequence[Film]) -> list[GivenMasks | None]:
+def _masks(
+    settings: TrackSettings, films: Sequence[Film], scans: Sequence[Scan]
+) -> list[GivenMasks | None]:
     """The user's, of each video."""
     if settings.masks is None:
         return [None] * len(films)
     takes = [film.takes or (film,) for film in films]
     folders = iter(settings.mask_folders([take.path for own in takes for take in own]))
-    return [GivenMasks([(next(folders), take.frames) for take in own]) for own in takes]
+    masks = [GivenMasks([(next(folders), take.frames) for take in own]) for own in takes]
+    for film, own, found in zip(films, masks, scans, strict=True):
+        good = found.good[found.good < film.frames]
+        some = np.linspace(0, len(good) - 1, min(len(good), settings.pictures)).astype(int)
+        own.check_faces(found.points, good[some], (film.width, film.height))
+    return [*masks]
 
 
 def _focal(film: Film, settings: TrackSettings) -> float | None:

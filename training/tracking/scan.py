@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as Picture
 from scipy import ndimage
 
 from engine.core.arrays import Double, Float
@@ -20,19 +19,13 @@ from engine.core.npz import open_npz
 from engine.core.npz_writing import write_npz
 from engine.core.progress import Progress
 from training.tracking.film import Film, pictures
-from training.tracking.landmarks import (
-    LIPS,
-    OVAL,
-    POINTS,
-    FaceLandmarks,
-    Image,
-    LandmarkDetector,
-    eye_distance,
-)
+from training.tracking.filmed_face import ANOTHER, NOBODY, SEVERAL, filmed_faces
+from training.tracking.landmarks import LandmarkDetector, eye_distance
+from training.tracking.look import Look, look_at
 from training.tracking.mediapipe_faces import HandDetector
-from training.tracking.sharpness import grey_of, sharpness_of
 
 GOOD, NO_FACE, TWO_FACES, BLUR, HAND, OUTSIDE, MISFIT, TRANSITION = range(8)
+ANOTHER_FACE, FROZEN = 8, 9
 REASONS = {
     NO_FACE: "no face",
     TWO_FACES: "two faces",
@@ -41,12 +34,12 @@ REASONS = {
     OUTSIDE: "face leaves the picture",
     MISFIT: "the head does not fit",
     TRANSITION: "transition",
+    ANOTHER_FACE: "another face, or a picture of one",
+    FROZEN: "the picture stands still",
 }
 """Why frames are dropped."""
 
 CHUNK = 150
-_SECOND = 0.6
-"""Size of another face against the largest from which it is not clear who is filmed."""
 _BLURRED = 0.2
 """Sharpness against the take's median."""
 _OWN = 1.0
@@ -66,16 +59,23 @@ _JUMP = 0.3
 """Movement of the face within a frame, in its sizes, that is a cut if the picture changes too."""
 _CHANGED = 22.0
 """Mean difference of small grey pictures, of 255, at a cut."""
-_SMALL = 32
+_UNCHANGED, _FREEZE = 0.005, 0.4
+"""The same of a picture that stands still, below the noise of any camera; and seconds from which it
+does so because frames are missing or a connection was lost."""
 _TRANSITION = 0.2
 """Seconds between two cuts up to which the frames between them are one picture on its way into
 another (a zoom, a page that turns), and no take."""
-_HAND_EVERY, _HAND_GAP = 2, 0.4
-"""Hands are looked for in one of so many frames; seconds for which a detector may lose one that is
-there before and after."""
+_HAND_GAP = 0.4
+"""Seconds for which a detector may lose a hand that is there before and after."""
+_HINT = "Film one face that stays in the picture, sharp and with nothing before it."
+_HINTS = {
+    REASONS[TWO_FACES]: "Let one person alone be in the picture.",
+    REASONS[ANOTHER_FACE]: "Let one person alone be in the picture, and all the time.",
+    REASONS[FROZEN]: "A photo cannot speak: film a person, without interruptions.",
+}
 _LEAST_GOOD = 10
 _MOST_LOST = 0.6
-_ARRAYS = ("points", "state", "sharpness", "change")
+_ARRAYS = ("points", "outside", "covered", "sharpness", "change")
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,15 +160,15 @@ def scan(
     chunks: list[dict[str, NDArray[np.generic]]] = []
     while (path := _chunk(folder, len(chunks))).is_file():
         chunks.append(_read(path))
-    first = sum(len(chunk["state"]) for chunk in chunks)
-    looked: list[_Seen] = []
+    first = sum(len(chunk["change"]) for chunk in chunks)
+    looked: list[Look] = []
     previous = None
     complete = (folder / "scanned").is_file()
     for number, image in () if complete else pictures(film, max(0, first - 1)):
         progress(
             min(1.0, number / max(film.frames, 1)), f"looking for the face, frame {number + 1}"
         )
-        look = _look(image, number, film.fps, detector, hands, previous)
+        look = look_at(image, number, film.fps, detector, hands, previous)
         previous = look
         if number < first:
             continue
@@ -188,75 +188,21 @@ def scan(
     return _judged(film, joined, alone=alone)
 
 
-@dataclass(eq=False)
-class _Seen:
-    points: Float
-    state: int
-    sharpness: float
-    change: float
-    small: Float
-    hand_seen: bool
-
-
-def _look(
-    image: Image,
-    number: int,
-    fps: float,
-    detector: LandmarkDetector,
-    hands: HandDetector,
-    before: _Seen | None,
-) -> _Seen:
-    grey = grey_of(image)
-    small = np.asarray(
-        Picture.fromarray(grey).resize((_SMALL, _SMALL), Picture.Resampling.BOX), np.float32
-    )
-    change = 0.0 if before is None else float(np.abs(small - before.small).mean())
-    faces = detector.detect(image, number / fps)
-    if not faces:
-        return _Seen(np.full((POINTS, 2), np.nan, np.float32), NO_FACE, 0.0, change, small, False)
-    face = _same(faces, before)
-    state, hand_seen = GOOD, False
-    if len(faces) > 1 and faces[1].size > _SECOND * faces[0].size:
-        state = TWO_FACES
-    elif _outside(face, image):
-        state = OUTSIDE
-    else:
-        if number % _HAND_EVERY == 0:
-            hand_seen = any(_covers(hand, face) for hand in hands.detect(image))
-        else:
-            hand_seen = before is not None and before.hand_seen
-        state = HAND if hand_seen else GOOD
-    return _Seen(face.points, state, sharpness_of(grey, face.points), change, small, hand_seen)
-
-
-def _same(faces: Sequence[FaceLandmarks], before: _Seen | None) -> FaceLandmarks:
-    """The face of the frame before, else the largest."""
-    if before is None or not np.isfinite(before.points).all():
-        return faces[0]
-    middle = before.points.mean(axis=0)
-    return min(faces, key=lambda face: float(np.linalg.norm(face.points.mean(0) - middle)))
-
-
-def _outside(face: FaceLandmarks, image: Image) -> bool:
-    height, width = image.shape[:2]
-    inner = face.points[np.setdiff1d(np.arange(POINTS), OVAL)]
-    return bool((inner < 0).any() or (inner[:, 0] > width).any() or (inner[:, 1] > height).any())
-
-
-def _covers(hand: Float, face: FaceLandmarks) -> bool:
-    """Whether a hand's points lie on the mouth."""
-    lips = face.points[list(LIPS)]
-    low, high = lips.min(axis=0), lips.max(axis=0)
-    margin = 0.5 * (high - low)
-    inside = ((hand > low - margin) & (hand < high + margin)).all(axis=1)
-    return bool(inside.sum() >= 2)
-
-
 def _judged(film: Film, joined: dict[str, NDArray[np.generic]], *, alone: bool) -> Scan:
-    points = np.asarray(joined["points"], np.float32)
-    state = np.asarray(joined["state"], np.int8).copy()
-    sharpness = np.asarray(joined["sharpness"], np.float64)
-    cuts = _cuts(points, np.asarray(joined["change"], np.float64))
+    faces = np.asarray(joined["points"], np.float32)
+    change = np.asarray(joined["change"], np.float64)
+    chosen, shows = filmed_faces(faces, change > _CHANGED, film.fps)
+    frames = np.arange(len(chosen))
+    points = faces[frames, chosen]
+    points[(shows == NOBODY) | (shows == ANOTHER)] = np.nan
+    state = np.full(len(chosen), GOOD, np.int8)
+    state[joined["covered"][frames, chosen].astype(bool)] = HAND
+    state[joined["outside"][frames, chosen].astype(bool)] = OUTSIDE
+    for shown, why in ((SEVERAL, TWO_FACES), (ANOTHER, ANOTHER_FACE), (NOBODY, NO_FACE)):
+        state[shows == shown] = why
+    state[(state == GOOD) & _frozen(change, film.fps)] = FROZEN
+    sharpness = np.asarray(joined["sharpness"][frames, chosen], np.float64)
+    cuts = _cuts(points, change)
     takes, between = _takes(cuts, film.fps)
     state[(state == GOOD) & between] = TRANSITION
     good = state == GOOD
@@ -270,6 +216,17 @@ def _judged(film: Film, joined: dict[str, NDArray[np.generic]], *, alone: bool) 
     found = Scan(points, state, takes, film.fps, trust, usual, smeared)
     _check(film, found, alone=alone)
     return found
+
+
+def _frozen(change: Double, fps: float) -> NDArray[np.bool_]:
+    """(T,) whether a frame repeats the one before, as others round it do."""
+    same: NDArray[np.bool_] = change < _UNCHANGED
+    same[:1] = False
+    ends = np.flatnonzero(np.diff(same.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
+    for begin, end in ends.tolist():
+        if end - begin < _FREEZE * fps:
+            same[begin:end] = False
+    return same
 
 
 def _usual(
@@ -360,9 +317,7 @@ def _check(film: Film, found: Scan, *, alone: bool) -> None:
         listed = ", ".join(f"{reason} in {number}" for reason, number in dropped.items())
         raise BadInputError(
             f"{film.path}: only {len(found.good)} of {count} frames are of use ({listed}).",
-            "Let one person alone be in the picture."
-            if worst == REASONS[TWO_FACES]
-            else "Film one face that stays in the picture, sharp and with nothing before it.",
+            _HINTS.get(worst, _HINT),
         )
     # Pictures that were made larger show no more for that.
     eyes = float(np.median(eye_distance(found.points[found.good]))) / max(1.0, film.scale)
@@ -377,11 +332,12 @@ def _chunk(folder: Path, number: int) -> Path:
     return folder / f"scan_{number:05d}.npz"
 
 
-def _keep(path: Path, looked: Sequence[_Seen]) -> dict[str, NDArray[np.generic]]:
+def _keep(path: Path, looked: Sequence[Look]) -> dict[str, NDArray[np.generic]]:
     arrays: dict[str, NDArray[np.generic]] = {
         "points": np.stack([look.points for look in looked]),
-        "state": np.array([look.state for look in looked], np.int8),
-        "sharpness": np.array([look.sharpness for look in looked], np.float32),
+        "outside": np.stack([look.outside for look in looked]),
+        "covered": np.stack([look.covered for look in looked]),
+        "sharpness": np.stack([look.sharpness for look in looked]).astype(np.float32),
         "change": np.array([look.change for look in looked], np.float32),
     }
     write_npz(path, **arrays)

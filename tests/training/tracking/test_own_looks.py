@@ -17,7 +17,7 @@ from engine.splatting.camera import Camera
 from engine.splatting.cpu.backend import CpuBackend
 from tests.training.tracking.detected_faces import poses
 from training.tracking.film import open_film
-from training.tracking.mattes import GivenMasks
+from training.tracking.given_masks import GivenMasks
 from training.tracking.own_looks import (
     FilmPicture,
     PosedPicture,

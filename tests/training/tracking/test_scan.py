@@ -8,7 +8,7 @@ from engine.core.errors import BadInputError, CancelledError
 from engine.rendering.video import write_video
 from training.tracking.film import open_film
 from training.tracking.landmarks import LIPS, FaceLandmarks
-from training.tracking.scan import BLUR, GOOD, HAND, NO_FACE, TRANSITION, TWO_FACES, scan
+from training.tracking.scan import BLUR, FROZEN, GOOD, HAND, NO_FACE, TRANSITION, TWO_FACES, scan
 
 FRAMES = 40
 
@@ -53,6 +53,11 @@ class Hands:
         pass
 
 
+def flickering(picture, frame):
+    """No camera takes the same picture twice."""
+    return (0.96 * picture + 5 * (frame % 2)).astype(np.uint8)
+
+
 def film(tmp_path, blurred=(), changed=FRAMES, softer=()):
     rng = np.random.default_rng(1)
     sharp = rng.integers(0, 255, (200, 200, 3), np.uint8)
@@ -61,6 +66,7 @@ def film(tmp_path, blurred=(), changed=FRAMES, softer=()):
     def frames():
         for frame in range(FRAMES):
             picture = sharp if frame < changed else other
+            picture = flickering(picture, frame)
             if frame in softer:
                 picture = (0.7 * picture + 0.3 * 120).astype(np.uint8)
             yield np.full_like(picture, 120) if frame in blurred else picture
@@ -129,12 +135,40 @@ def test_each_take_is_as_sharp_as_it_is(tmp_path):
     soft = np.clip(0.2 * sharp + 160, 0, 255).astype(np.uint8)
     shown = [sharp] * 60 + [soft] * 40
     shown[80] = np.full_like(soft, 185)
-    write_video(tmp_path / "a.mp4", iter(shown), 25.0, quality=8)
+    shown = (flickering(picture, frame) for frame, picture in enumerate(shown))
+    write_video(tmp_path / "a.mp4", shown, 25.0, quality=8)
     found = scanned(open_film(tmp_path / "a.mp4", 640), tmp_path)
     assert found.cuts == [60]
     assert np.flatnonzero(found.state == BLUR).tolist() == [80]
     assert found.sharpness[0] > 5 * found.sharpness[99]
     assert (found.trust == 1).all()
+
+
+def still_from(tmp_path, first, last):
+    """A film whose picture stands still over some frames."""
+    rng = np.random.default_rng(1)
+    picture = rng.integers(0, 255, (200, 200, 3), np.uint8)
+    shown = [flickering(picture, 0 if first <= n < last else n + 1) for n in range(FRAMES)]
+    write_video(tmp_path / "a.mp4", iter(shown), 25.0, quality=1)
+    return open_film(tmp_path / "a.mp4", 640)
+
+
+def test_a_picture_that_stands_still_shows_nothing_new(tmp_path):
+    found = scanned(still_from(tmp_path, 12, 30), tmp_path)
+    frozen = np.flatnonzero(found.state == FROZEN)
+    assert set(frozen) <= set(range(12, 30))
+    assert len(frozen) >= 15
+    assert found.dropped() == {"the picture stands still": len(frozen)}
+
+
+def test_a_few_frames_that_are_shown_twice_are_no_stop(tmp_path):
+    assert not scanned(still_from(tmp_path, 12, 20), tmp_path).dropped()
+
+
+def test_a_photo_as_a_film_is_refused(tmp_path):
+    with pytest.raises(BadInputError, match="the picture stands still") as caught:
+        scanned(still_from(tmp_path, 0, FRAMES), tmp_path)
+    assert "photo cannot speak" in caught.value.hint
 
 
 def test_no_face_at_all_is_refused(tmp_path):

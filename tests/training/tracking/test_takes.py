@@ -34,8 +34,8 @@ from training.data.multiview import MultiViewCapture
 from training.data.recordings import find_recordings
 from training.tracking import run
 from training.tracking.film import open_film, pictures
+from training.tracking.given_masks import GivenMasks
 from training.tracking.landmarks import FaceLandmarks
-from training.tracking.mattes import GivenMasks
 from training.tracking.observations import FrameFit
 from training.tracking.scan import GOOD, NO_FACE, Scan, scan
 from training.tracking.takes import alike, joined
