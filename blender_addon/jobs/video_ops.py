@@ -14,7 +14,7 @@ from .client import JobsClient, JobSpec
 from .properties import LICENCE, SAID, SPOKEN, VIDEO, VIDEO_PRESET
 from .start_ops import StartJobOperator, device_options, rasteriser_options
 
-VIDEO_FILES = "*.mp4;*.mov;*.m4v;*.mkv;*.webm;*.avi"
+VIDEO_FILES = "*.mp4;*.mov;*.m4v;*.mkv;*.webm;*.avi;*.mts;*.m2ts;*.mpg;*.3gp"
 
 
 class GAUSSIANSPEECH_OT_person_from_video(StartJobOperator, bpy.types.Operator, ImportHelper):

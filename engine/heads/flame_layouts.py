@@ -69,8 +69,10 @@ def load_flame_layout(path: str | Path) -> tuple[FlameParam, float | None]:
     file = open_npz(path, _REMEDY, wanted)
     found = {ours: _first(file, theirs) for ours, theirs in _NAMES.items()}
     expression = found["expr"]
-    if expression is None or expression.ndim != 2 or not len(expression):
-        raise file.wrong("it holds no expressions (T, E) of FLAME")
+    if expression is None:
+        raise file.wrong(f"it has none of {', '.join(map(repr, _NAMES['expr']))}")
+    if expression.ndim != 2 or not len(expression):
+        raise file.wrong(f"its expressions have shape {expression.shape}; expected (T, E)")
     if len(expression) > MAX_FRAMES:
         raise file.wrong(f"it has {len(expression):,} frames; up to {MAX_FRAMES:,} are read")
     if "pose" in file:
