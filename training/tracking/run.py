@@ -114,7 +114,7 @@ def track_videos(
         still = open_parts.enter_context(
             closing(open_detector(settings.landmark_model, still=True))
         )
-        with _refusal_forgets(job):
+        with _refusal_forgets(job, videos):
             scans, detector = _scans(films, settings, job, subprogress(report, 0.0, _SCANNED))
             shown = _Shown.of(films, scans, rig)
         masks = _masks(settings, shown.films, scans if shown.cameras else [shown.found])
@@ -127,7 +127,7 @@ def track_videos(
             step = subprogress(report, _RECOGNISED, _COMPARED)
             for note in other_faces(shown.films[0], shown.found, guess, step):
                 job.note(note)
-        with _refusal_forgets(job):
+        with _refusal_forgets(job, videos):
             track = track_scan(
                 shown.films[0],
                 shown.found,
@@ -167,13 +167,18 @@ def track_videos(
 
 
 @contextmanager
-def _refusal_forgets(job: JobHandle) -> Iterator[None]:
-    """Of videos that are refused nothing is kept: other ones can be tracked in their place."""
+def _refusal_forgets(job: JobHandle, videos: Sequence[Path]) -> Iterator[None]:
+    """Of videos that are refused nothing is kept: other ones can be tracked in their place.
+
+    All is kept of those that are gone, as with a disk that was taken off: they come back.
+    """
     try:
         yield
     except UnwritableError:
         raise
     except BadInputError:
+        if not all(video.is_file() for video in videos):
+            raise
         for path in list(job.checkpoints.iterdir()):
             (platforms.remove_tree if path.is_dir() else platforms.remove)(path)
         job.update(0)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from engine.core.errors import BadInputError
 from engine.jobs import folder as jobs
 from engine.rendering.video import write_video
 from tests.training.tracking.filmed_head import FPS, film_head, substitute_detectors
@@ -134,3 +135,31 @@ def test_a_text_that_is_gone_meanwhile_was_read_at_the_beginning(silent, tmp_pat
     assert main(["track", str(silent.path), "--out", str(out), "--text", str(text)]) == 0
     record = json.loads((out / "capture.json").read_text())
     assert record["made_of"]["settings"]["text"] == "Hello there."
+
+
+@pytest.mark.slow
+def test_a_film_that_is_gone_meanwhile_is_tracked_on_once_it_is_back(
+    silent, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr("training.tracking.scan._CHUNK", 10)
+    film, away, out = tmp_path / "ada.mp4", tmp_path / "away.mp4", tmp_path / "out"
+    film.write_bytes(silent.path.read_bytes())
+    looked = []
+
+    def faces(frame):
+        looked.append(frame)
+        return [FaceLandmarks(silent.points[frame])]
+
+    def taken_off(*_args, **_options):
+        film.rename(away)
+        raise BadInputError(f"{film} cannot be decoded.")
+
+    substitute_detectors(monkeypatch, silent, faces)
+    with monkeypatch.context() as patch:
+        patch.setattr("training.tracking.run.track_scan", taken_off)
+        assert main(["track", str(film), "--out", str(out)]) == 2
+    assert "ada.mp4 cannot be decoded" in capsys.readouterr().err
+    away.rename(film)
+    looked.clear()
+    assert main(["track", str(film), "--out", str(out)]) == 0
+    assert not looked
