@@ -141,7 +141,7 @@ def test_a_text_that_is_gone_meanwhile_was_read_at_the_beginning(silent, tmp_pat
 def test_a_film_that_is_gone_meanwhile_is_tracked_on_once_it_is_back(
     silent, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr("training.tracking.scan._CHUNK", 10)
+    monkeypatch.setattr("training.tracking.scan.CHUNK", 10)
     film, away, out = tmp_path / "ada.mp4", tmp_path / "away.mp4", tmp_path / "out"
     film.write_bytes(silent.path.read_bytes())
     looked = []
