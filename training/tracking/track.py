@@ -17,9 +17,10 @@ from engine.heads.default import load_default_head
 from engine.heads.head import Head
 from engine.motion.lip_contact import close_lips, hold_lips_closed, lip_gap, lips_touch
 from training.tracking.face_model import FaceModel, arkit_face_model, weights_of
+from training.tracking.face_problem import landmark_weights
 from training.tracking.film import Film
 from training.tracking.first_poses import initial_poses
-from training.tracking.fitting import fit_frames, landmark_weights, project
+from training.tracking.fitting import fit_frames, project
 from training.tracking.identity_search import IdentitySearch
 from training.tracking.identity_space import default_space
 from training.tracking.landmark_map import load_landmark_map

@@ -31,14 +31,6 @@ OPTIONS = (
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def short_fit():
-    """As many iterations as it takes to find a face whose landmarks have no noise."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.tracking.fitting.ROUNDS", ((40, False), (40, True)))
-        yield
-
-
 @pytest.fixture(scope="module")
 def filmed(tmp_path_factory):
     return film_head(tmp_path_factory.mktemp("films") / "ada.mp4", SAMPLE_VOICE)

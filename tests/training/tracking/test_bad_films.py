@@ -22,11 +22,6 @@ def silent(tmp_path_factory):
     return film_head(tmp_path_factory.mktemp("films") / "ada.mp4", None, frames=24)
 
 
-@pytest.fixture(autouse=True)
-def short_fit(monkeypatch):
-    monkeypatch.setattr("training.tracking.fitting.ROUNDS", ((40, False), (40, True)))
-
-
 def refused(film, out, capsys):
     """The one line that is said; nothing is left."""
     assert main(["track", str(film), "--out", str(out)]) == 2

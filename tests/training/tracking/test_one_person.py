@@ -17,12 +17,6 @@ from training.tracking.scan import GOOD, NO_FACE, Scan
 FRAMES, FPS = 16, 8.0
 
 
-@pytest.fixture(autouse=True)
-def short_fit(monkeypatch):
-    """As many iterations as it takes with landmarks that have little noise."""
-    monkeypatch.setattr("training.tracking.fitting.ROUNDS", ((60, False), (60, True)))
-
-
 def filmed(*people, still=(), one_video=False):
     """Takes of people, by their seeds, and what is found in them.
 

@@ -84,7 +84,6 @@ def filmed(tmp_path_factory):
 def tracked(filmed, tmp_path_factory):
     out = tmp_path_factory.mktemp("tracked") / "capture"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.tracking.fitting.ROUNDS", ((40, False), (40, True)))
         substitute_detectors(patch, filmed)
         videos = [str(filmed.path.with_name(name)) for name in NAMES]
         assert main(["track", *videos, "--out", str(out)]) == 0

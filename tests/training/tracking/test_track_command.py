@@ -96,7 +96,6 @@ def test_the_report_says_how_well(capture):
 def test_with_a_flame_model_the_capture_is_in_its_parameters(tmp_path, monkeypatch):
     filmed = film_head(tmp_path / "ada.mp4", SAMPLE_VOICE)
     substitute_detectors(monkeypatch, filmed)
-    monkeypatch.setattr("training.tracking.fitting.ROUNDS", ((40, False), (40, True)))
     model, out = write_model(tmp_path / "flame2023.npz"), tmp_path / "capture"
     assert main(["track", str(filmed.path), "--out", str(out), "--head", str(model)]) == 0
     opened = MultiViewCapture.open(out, head=str(model))

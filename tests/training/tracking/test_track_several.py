@@ -25,7 +25,6 @@ def videos(tmp_path_factory):
 def capture(videos, tmp_path_factory):
     out = tmp_path_factory.mktemp("tracked") / "capture"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.tracking.fitting.ROUNDS", ((60, False), (60, True)))
         substitute_detectors(patch, videos)
         paths = [str(path) for path in videos.paths]
         given = ["--cameras", str(videos.cameras), *OFFSETS]
