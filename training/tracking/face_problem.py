@@ -32,8 +32,8 @@ from training.tracking.landmarks import SKIN
 from training.tracking.observations import FrameFit, Intrinsics, Observations, View
 
 _EFFECTIVE = 0.06
-"""Of the landmarks' weight: their errors are alike among neighbours. Chosen among 0.03, 0.06 and 0.12
-with films of known heads in view (docs/tracking.md)."""
+"""Of the landmarks' weight: their errors are alike among neighbours. Chosen among 0.03, 0.06 and
+0.12 with films of known heads in view (docs/tracking.md)."""
 _INDEPENDENT = 4.0
 """Frames whose errors are independent: a detector is wrong about one face in all of them alike, so
 that more frames show no more of its shape."""
