@@ -114,17 +114,19 @@ def test_lips_known_to_touch_show_where_the_detector_sees_their_edges():
 def test_what_a_persons_looks_add_is_not_taken_for_the_shape(film):
     marks, camera = load_landmark_map(), film.camera
     with_looks = with_own_offsets(film.model, marks.looks.astype(float))
-    added = np.random.default_rng(1).normal(size=len(marks.looks))
-    points = project(with_looks, np.r_[film.identity, added], camera, film.fit)
-    seen = replace(film.seen, points=points)
-    start, wrong = initial_poses(film.model, seen, camera), []
     true = film.model.rest + np.tensordot(film.identity, film.model.identity, 1)
-    for model in (with_looks, film.model):
-        identity, _, _ = fit_identity(model, seen, camera, start, free_focal=False)
-        shape = identity[: len(film.identity)]
-        found = film.model.rest + np.tensordot(shape, film.model.identity, 1)
-        wrong.append(procrustes(true, found)[2])
-    assert wrong[0] < 0.7 * wrong[1]
+    wrong = np.zeros(2)
+    for seed in (2, 3):
+        added = np.random.default_rng(seed).normal(size=len(marks.looks))
+        points = project(with_looks, np.r_[film.identity, added], camera, film.fit)
+        seen = replace(film.seen, points=points)
+        start = initial_poses(film.model, seen, camera)
+        for row, model in enumerate((with_looks, film.model)):
+            identity, _, _ = fit_identity(model, seen, camera, start, free_focal=False)
+            shape = identity[: len(film.identity)]
+            found = film.model.rest + np.tensordot(shape, film.model.identity, 1)
+            wrong[row] += procrustes(true, found)[2]
+    assert wrong[0] < 0.6 * wrong[1]
 
 
 def test_what_the_mouth_does_in_all_frames_is_rather_the_face(film):
