@@ -40,11 +40,12 @@ _PHONE_FOCAL = 0.77
 _IDENTITY_FRAMES, _CONTACTS = 48, 8
 _MISFIT = 0.12
 """Mean reprojection error, of the eyes' distance, from which a frame is dropped."""
-_FAILED = 0.06
-"""The same of the whole video, from which tracking has failed."""
-_STRANGE = 0.75
+_FAILED = 0.05
+"""The same of the whole video, from which tracking has failed: of people it is 0.025 at most, of a
+muzzle 0.06."""
+_STRANGE = 0.85
 """Root mean square of an identity's coefficients from which it is nobody's: people have 1, and what
-is found of them is nearer to the mean, 0.3 to 0.6; of a muzzle it is 0.9."""
+is found of them is nearer to the mean, 0.3 to 0.7; of a muzzle it is 0.9."""
 _OPEN_SMEARED = 0.07
 """The same as the last in films that compression smears: they may show the frames before."""
 _SURELY = (0.8, 0.95)
