@@ -21,6 +21,8 @@ from engine.core.progress import Progress
 
 _DAMPING, _LESS, _MORE = 1e-3, 0.2, 8.0
 _LEAST_DAMPING, _MOST_DAMPING = 1e-9, 1e6
+_FLOOR = 1e-6
+"""Added to the diagonal: an unknown that nothing depends on stays where it is."""
 _SOLVES = 4
 """Of a step, each with what the one before moved beyond a bound held there."""
 _ENOUGH = 1e-5
@@ -109,7 +111,7 @@ class FrameSystem:
         held, moved = ~free.ravel(), given.ravel()
         diagonal = self._band[0].copy()
         band = self._band.copy()
-        band[0] *= 1 + damping
+        band[0] = (1 + damping) * band[0] + _FLOOR
         pulled = self.gradient.ravel() + diagonal * moved
         for below in range(1, len(band)):
             pulled[below:] += band[below, :-below] * moved[:-below]

@@ -97,6 +97,17 @@ def test_a_focal_length_that_is_known_stays(film):
     assert camera.focal == film.camera.focal
 
 
+def test_frames_that_do_not_count_follow_the_others_or_stay(film):
+    for frames in (slice(0, 1), slice(0, 3)):
+        seen = film.seen.picked(frames)
+        seen = replace(seen, trust=np.zeros(len(seen.times)))
+        start = initial_poses(film.model, seen, film.camera)
+        problem = FaceProblem(film.model, seen, film.camera, start, film.identity)
+        _, _, fit = problem.solve(no_progress)
+        assert np.isfinite(fit.rotation).all()
+        assert np.abs(fit.translation - start.translation).max() < 0.1
+
+
 def test_a_solution_can_be_cancelled(film):
     def cancelled(_share, _message):
         raise CancelledError
