@@ -122,8 +122,8 @@ def _table_of_rig(rig: bpy.types.Object, convention: Convention | None) -> Table
         return None
     sources = [named.name] if rows and named is not None else []
     table = (*rows, *driving)
-    heard = bool(driving) or speaks(rows)
-    return Table(", ".join([*sources, DRIVERS] if driving else sources), table, heard)
+    speaking = bool(driving) or speaks(rows)
+    return Table(", ".join([*sources, DRIVERS] if driving else sources), table, speaking)
 
 
 def make_character(tables: dict[bpy.types.Object, Table]) -> bpy.types.Object:

@@ -61,7 +61,7 @@ def filmed_faces(
 
     Args:
         points: (T, 2, 478, 2) pixels of up to two faces in each frame; NaN where there is none.
-        cuts: (T,) whether a picture is unlike the one before, so that no face goes on.
+        cuts: (T,) whether a picture is unlike the one before, so that no face continues.
         fps: frames per second.
 
     Returns:

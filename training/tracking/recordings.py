@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recordings of a tracked video: sound, motion and text of what was both seen and heard."""
+"""Recordings of a tracked video: sound, motion and text where face and sound are there."""
 
 from __future__ import annotations
 
