@@ -373,7 +373,7 @@ class FaceProblem:
                     blocks = np.zeros((len(state.fit.expression) - apart, size, size))
                     scale = factor * other * part.weights
                     blocks[earlier : earlier + count] = scale[:, None, None] * block
-                    system.add(blocks, apart, part.first, part.first)
+                    system.add(blocks, apart, part.first)
 
 
 def _steps(seen: Observations) -> Double:

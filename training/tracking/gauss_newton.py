@@ -4,8 +4,8 @@
 A Gauss-Newton system (:class:`FrameSystem`) has unknowns of each frame, which depend on those of
 the next two frames, and a few that all frames share. Frames are eliminated first, by a banded
 Cholesky factorisation, and the shared unknowns follow from the Schur complement, as in bundle
-adjustment (Triggs et al. 2000). scipy's solvers know no such structure: L-BFGS-B had a tenth of the
-cost to go after 460 iterations, and its least squares factorise a dense Jacobian.
+adjustment (Triggs et al. 2000). scipy's solvers know no such structure: L-BFGS-B converges too
+slowly (docs/tracking.md), and its least squares factorise a dense Jacobian.
 """
 
 from __future__ import annotations
@@ -50,19 +50,17 @@ class FrameSystem:
         # LAPACK's lower band: row d holds the entries d below the diagonal.
         self._band = np.zeros((min(frames, 3) * unknowns, frames * unknowns))
 
-    def add(self, blocks: Double, apart: int = 0, row: int = 0, column: int = 0) -> None:
+    def add(self, blocks: Double, apart: int = 0, first: int = 0) -> None:
         """Add second derivatives of a later frame's unknowns (rows) and an earlier one's.
 
         Args:
-            blocks: (T − apart, R, C); symmetric where ``apart`` is 0.
+            blocks: (T − apart, R, R); symmetric where ``apart`` is 0.
             apart: frames between the two, at most 2.
-            row: first unknown of the rows.
-            column: first unknown of the columns.
+            first: of the unknowns, of rows and columns alike.
         """
         frames, unknowns = self.gradient.shape
         band = self._band.reshape(len(self._band), frames, unknowns)
-        _, rows, columns = blocks.shape
-        i, j = np.mgrid[row : row + rows, column : column + columns]
+        i, j = first + np.indices(blocks.shape[1:])
         below = apart * unknowns + i - j
         lower = below >= 0
         # No entry of a block meets another one in the band.

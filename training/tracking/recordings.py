@@ -42,7 +42,7 @@ _SPEAKING = 0.002
 def write_recordings(
     out: Path, film: Film, track: Track, writer: CaptureWriter, said: Said, job: JobHandle
 ) -> list[tuple[str, int, int]]:
-    """Write recordings with motion and text, cut at pauses; of stretches that were seen and heard.
+    """Write recordings with motion and text, cut at pauses; of stretches with face and sound.
 
     Args:
         out: folder of the capture, with the sound.
@@ -62,16 +62,16 @@ def write_recordings(
     lost, fps = track.scan.state != GOOD, track.scan.fps
     mute = silent_frames(out / SOUND, len(lost), fps)
     mute &= _moving(mute, _opening(track))
-    heard = [
+    spoken = [
         (first, last)
         for first, last in cut_at_pauses(said, len(lost), fps, film.begins)
         if (last - first) / fps >= _SHORTEST and film.take_of(first).sound
     ]
-    unheard = sum(int(mute[first:last].sum()) for first, last in heard) / fps
-    unseen = sum(last - first for first, last in heard) / fps - unheard
+    muted = sum(int(mute[first:last].sum()) for first, last in spoken) / fps
+    unseen = sum(last - first for first, last in spoken) / fps - muted
     pieces = (
         piece
-        for first, last in heard
+        for first, last in spoken
         for begin, end in _without(mute, first, last, 0.0)
         for piece in _without(lost, begin, end, _ABSENT * fps)
     )
@@ -90,9 +90,9 @@ def write_recordings(
             text = " ".join(word.text for word in words)
             write_text(out / SPEECH / f"{name}.txt", text)
         recordings.append((name, first, last))
-    if round(unheard, 1) > 0:
+    if round(muted, 1) > 0:
         job.note(
-            f"{unheard:.1f} s are no recording: the lips move there, and the sound track holds "
+            f"{muted:.1f} s are no recording: the lips move there, and the sound track holds "
             "nothing. Was the microphone off, or is the sound shorter than the pictures?"
         )
     if round(unseen, 1) > 0:

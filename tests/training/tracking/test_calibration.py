@@ -115,25 +115,37 @@ def test_renders_are_as_soft_as_a_film_out_of_focus(head, marks):
     assert both[2] == sharp[1]
 
 
+class Watching:
+    """A detector that finds nothing, and keeps the middle of what it is shown.
+
+    Attributes:
+        seen: 40 columns of each picture, and of its rows all but a part above and below; 40 rows
+            where no part is given.
+    """
+
+    name = "made"
+
+    def __init__(self, part=None):
+        self.seen, self._part = [], part
+
+    def detect(self, image, _seconds):
+        size = len(image)
+        above = size // 2 - 20 if self._part is None else round(self._part * size)
+        self.seen.append(image[above : size - above, size // 2 - 20 : size // 2 + 20])
+        return []
+
+
 @pytest.mark.slow
 def test_renders_have_the_colours_of_the_film(head, marks):
     camera = Intrinsics(900.0, np.array([320.0, 320.0]))
     pictures = list(detections(head, marks, 2))
-    seen = []
-
-    class Watching:
-        name = "made"
-
-        def detect(self, image, _seconds):
-            size = len(image)
-            seen.append(image[size // 2 - 20 : size // 2 + 20, size // 2 - 20 : size // 2 + 20])
-            return []
+    watching = Watching()
 
     def middle(filmed):
-        seen.clear()
+        watching.seen.clear()
         fit = fit_of(pictures)
-        calibrated(marks, head, [(camera, fit)], Watching(), lambda *_: None, None, filmed)
-        return np.mean(seen, axis=(0, 1, 2))
+        calibrated(marks, head, [(camera, fit)], watching, lambda *_: None, None, filmed)
+        return np.mean(watching.seen, axis=(0, 1, 2))
 
     blue = np.broadcast_to(np.uint8([20, 40, 200]), (640, 640, 3))
     picture = FilmPicture(blue, np.ones((640, 640), np.float32))
@@ -145,15 +157,7 @@ def test_renders_have_the_colours_of_the_film(head, marks):
 def test_colours_are_taken_where_pixels_that_are_not_square_show_them(head, marks):
     camera = Intrinsics(900.0, np.array([320.0, 320.0]), aspect=0.6)
     pictures = list(detections(head, marks, 2))
-    seen = []
-
-    class Watching:
-        name = "made"
-
-        def detect(self, image, _seconds):
-            size = len(image)
-            seen.append(image[size // 4 : -size // 4, size // 2 - 20 : size // 2 + 20])
-            return []
+    watching = Watching(part=0.25)
 
     # Blue as far as the low picture shows the face, red above it and below.
     filmed = []
@@ -165,5 +169,5 @@ def test_colours_are_taken_where_pixels_that_are_not_square_show_them(head, mark
         image[shown.min() : shown.max()] = [20, 40, 200]
         filmed.append(FilmPicture(image, np.ones((640, 640), np.float32)))
     fit = fit_of(pictures)
-    calibrated(marks, head, [(camera, fit)], Watching(), lambda *_: None, None, [filmed])
-    assert np.max(seen, axis=(0, 1, 2))[0] < 90
+    calibrated(marks, head, [(camera, fit)], watching, lambda *_: None, None, [filmed])
+    assert np.max(watching.seen, axis=(0, 1, 2))[0] < 90

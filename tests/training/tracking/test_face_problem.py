@@ -66,8 +66,7 @@ def test_the_gradient_is_that_of_the_cost(film, options, cameras):
 
 
 def test_where_it_ends_no_free_unknown_would_make_the_cost_less(film):
-    """The method of before stopped after 460 steps with a tenth of the cost to go, and the focal
-    length 11 % too long."""
+    """Where cost is left, focal lengths are wrong by a tenth."""
     problem = problem_of(film, shared=True, free_focal=True)
     identity, camera, fit = problem.solve(no_progress)
     again = FaceProblem(
